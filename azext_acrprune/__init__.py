@@ -1,0 +1,28 @@
+"""The Azure CLI extension `acrprune`. Nothing heavy is imported here: every `az` pays for it."""
+from azure.cli.core import AzCommandsLoader
+from azure.cli.core.commands import CliCommandType
+from azure.cli.core.profiles import ResourceType
+
+import azext_acrprune._help  # noqa: F401  pylint: disable=unused-import
+
+
+class AcrPruneCommandsLoader(AzCommandsLoader):
+    """Registers `az acr prune`."""
+
+    def __init__(self, cli_ctx=None):
+        super().__init__(
+            cli_ctx=cli_ctx,
+            custom_command_type=CliCommandType(operations_tmpl='azext_acrprune.custom#{}'),
+            resource_type=ResourceType.MGMT_CONTAINERREGISTRY)
+
+    def load_command_table(self, args):
+        from azext_acrprune.commands import load_command_table
+        load_command_table(self, args)
+        return self.command_table
+
+    def load_arguments(self, command):
+        from azext_acrprune._params import load_arguments
+        load_arguments(self, command)
+
+
+COMMAND_LOADER_CLS = AcrPruneCommandsLoader

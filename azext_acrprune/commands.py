@@ -1,0 +1,15 @@
+"""Which command is which function."""
+
+
+def load_command_table(loader, _):
+    with loader.command_group('acr prune', is_preview=True) as group:
+        group.custom_command('plan', 'plan', table_transformer=_table('plan_rows'))
+        group.custom_command('untagged', 'untagged', table_transformer=_table('result_rows'))
+
+
+def _table(rows):
+    """The table view of a command, imported when it is needed."""
+    def transform(result):
+        from azext_acrprune.show import tables
+        return getattr(tables, rows)(result)
+    return transform

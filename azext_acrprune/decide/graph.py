@@ -1,0 +1,134 @@
+"""Who needs whom inside one repository: children, referrers, attachments by tag."""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
+
+from ..model import Content, Ghost, Manifest, Repository
+from .manifests import attachment_subject
+
+CHILD_OF = 'childOf'
+REFERRER_OF = 'referrerOf'
+SUBJECT_OF = 'subjectOf'
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Edges between manifests that exist; a ghost is no node, since it can serve nobody.
+
+    Each mapping goes from a digest to digests. `subjects` and `referrers` include attachments by tag.
+    `orphans` are attachments whose tags name no subject that exists, with the digest that is missing.
+    """
+
+    children: Mapping[str, Tuple[str, ...]]
+    parents: Mapping[str, Tuple[str, ...]]
+    referrers: Mapping[str, Tuple[str, ...]]
+    subjects: Mapping[str, Tuple[str, ...]]
+    orphans: Mapping[str, str]
+
+    def neighbours(self, digest: str) -> Iterator[Tuple[str, str]]:
+        """(digest, relation) of each manifest that must stay when this one stays."""
+        for child in self.children.get(digest, ()):
+            yield child, CHILD_OF
+        for referrer in self.referrers.get(digest, ()):
+            yield referrer, REFERRER_OF
+        for subject in self.subjects.get(digest, ()):
+            yield subject, SUBJECT_OF
+
+    def consequences(self, digest: str) -> Iterator[Tuple[str, str]]:
+        """(digest, relation) of each manifest that may fall when this one goes."""
+        for referrer in self.referrers.get(digest, ()):
+            yield referrer, REFERRER_OF
+        for child in self.children.get(digest, ()):
+            yield child, CHILD_OF
+
+    def holders(self, digest: str) -> Tuple[str, ...]:
+        """The manifests that keep this one for as long as they stay: its indexes, and what it refers to."""
+        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
+
+
+def user_tags(manifest: Manifest) -> Tuple[str, ...]:
+    """The tags that people gave; attachment tags keep nothing alive by themselves."""
+    return tuple(tag for tag in manifest.tags if attachment_subject(tag) is None)
+
+
+def build_graph(repository: Repository) -> Graph:
+    """The graph of one repository, edges in order of digest."""
+    nodes = {digest: manifest for digest, manifest in sorted(repository.manifests.items())
+             if not isinstance(manifest.content, Ghost)}
+    children: Dict[str, List[str]] = {}
+    parents: Dict[str, List[str]] = {}
+    referrers: Dict[str, List[str]] = {}
+    subjects: Dict[str, List[str]] = {}
+    orphans: Dict[str, str] = {}
+    for digest, manifest in nodes.items():
+        for child in _children(manifest):
+            if child in nodes:
+                children.setdefault(digest, []).append(child)
+                parents.setdefault(child, []).append(digest)
+        claimed = _subjects(manifest)
+        for subject in claimed:
+            if subject in nodes:
+                subjects.setdefault(digest, []).append(subject)
+                referrers.setdefault(subject, []).append(digest)
+        attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
+        if attached and not user_tags(manifest) and digest not in subjects:
+            orphans[digest] = attached[0]
+    return Graph(_frozen(children), _frozen(parents), _frozen(referrers), _frozen(subjects), orphans)
+
+
+def spread(start: Iterable[str],
+           neighbours: Callable[[str], Iterable[Tuple[str, str]]]) -> Dict[str, Tuple[str, str]]:
+    """Everything reachable from `start`, breadth first: {digest: (relation, the digest it was reached from)}.
+
+    `start` itself is left out. Each digest is visited once, so cycles end.
+    """
+    seen = set(start)
+    reached: Dict[str, Tuple[str, str]] = {}
+    queue = deque(start)
+    while queue:
+        digest = queue.popleft()
+        for other, relation in neighbours(digest):
+            if other not in seen:
+                seen.add(other)
+                reached[other] = (relation, digest)
+                queue.append(other)
+    return reached
+
+
+def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[List[str]]:
+    """`doomed` in the order in which they may be deleted: an index before its children, a subject before its referrers.
+
+    Each wave may be deleted side by side. Content cannot form a cycle, being named by its hash, but attachment
+    tags can: then the order of index before child is what stays.
+    """
+    waiting = set(doomed)
+    while waiting:
+        free = [digest for digest in waiting if not waiting.intersection(graph.holders(digest)) - {digest}]
+        free = free or [digest for digest in waiting if not waiting.intersection(graph.parents.get(digest, ()))]
+        wave = sorted(free or waiting)
+        yield wave
+        waiting.difference_update(wave)
+
+
+def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
+    """The children that an index names and that are not there, or are ghosts."""
+    return tuple(child for child in _children(repository.manifests[digest])
+                 if child not in repository.manifests
+                 or isinstance(repository.manifests[child].content, Ghost))
+
+
+def _children(manifest: Manifest) -> Tuple[str, ...]:
+    return manifest.content.children if isinstance(manifest.content, Content) else ()
+
+
+def _subjects(manifest: Manifest) -> List[str]:
+    named = [attachment_subject(tag) for tag in manifest.tags]
+    if isinstance(manifest.content, Content):
+        named.append(manifest.content.subject)
+    return sorted({subject for subject in named if subject})
+
+
+def _frozen(edges: Dict[str, List[str]]) -> Dict[str, Tuple[str, ...]]:
+    return {digest: tuple(others) for digest, others in edges.items()}

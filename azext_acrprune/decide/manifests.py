@@ -1,0 +1,101 @@
+"""Manifest bytes -> what the graph and the impact need of them."""
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Dict, List, Optional, Union
+
+from ..model import Blob, Content, Unreadable
+
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+_DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
+_ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
+
+# Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image
+# specifications of Docker). An OCI image manifest has no children either, but may have a subject: deleting that
+# subject would take the referrer with it, so an OCI manifest always has to be read.
+_WITHOUT_EDGES = frozenset({
+    'application/vnd.docker.distribution.manifest.v2+json',
+    'application/vnd.docker.distribution.manifest.v1+json',
+    'application/vnd.docker.distribution.manifest.v1+prettyjws',
+})
+
+
+def has_no_edges(media_type: Optional[str]) -> bool:
+    """Whether a manifest of this media type can have neither children nor a subject."""
+    return media_type in _WITHOUT_EDGES
+
+
+def is_digest(text: Any) -> bool:
+    """Whether this is a digest that can be verified."""
+    return isinstance(text, str) and bool(_DIGEST.match(text))
+
+
+def attachment_subject(tag: str) -> Optional[str]:
+    """The digest that a tag of cosign or of the OCI referrers fallback is attached to, None for a user's tag."""
+    match = _ATTACHMENT_TAG.match(tag)
+    return f'sha256:{match.group(1)}' if match else None
+
+
+def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
+    """What the manifest `digest` says, or why that cannot be known.
+
+    Whatever does not have the shape of a manifest is unreadable: it must not be taken for one without children.
+    """
+    if len(data) > MAX_MANIFEST_BYTES:
+        return Unreadable('it is larger than 4 MiB')
+    if not _is_content_of(digest, data):
+        return Unreadable('its bytes do not match its digest')
+    try:
+        document = json.loads(data)
+        if not isinstance(document, dict):
+            return Unreadable('it is not a JSON object')
+        return Content(
+            size=len(data),
+            children=tuple(dict.fromkeys(_digest_of(child) for child in _list(document, 'manifests'))),
+            subject=_digest_of(document['subject']) if document.get('subject') is not None else None,
+            blobs=_blobs(document))
+    except RecursionError:
+        return Unreadable('it is nested too deeply')
+    except ValueError as error:
+        return Unreadable(f'it is not a valid manifest ({error})')
+
+
+def _is_content_of(digest: str, data: bytes) -> bool:
+    if not is_digest(digest):
+        return False
+    algorithm, _, expected = digest.partition(':')
+    return hashlib.new(algorithm, data).hexdigest() == expected
+
+
+def _list(document: Dict[str, Any], key: str) -> List[Any]:
+    value = document.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f'{key} is not a list')
+    return value
+
+
+def _digest_of(descriptor: Any) -> str:
+    if not isinstance(descriptor, dict) or not isinstance(descriptor.get('digest'), str):
+        raise ValueError('a descriptor has no digest')
+    return descriptor['digest']
+
+
+def _blobs(document: Dict[str, Any]) -> tuple:
+    descriptors = _list(document, 'layers') + _list(document, 'blobs')
+    if document.get('config') is not None:
+        descriptors.append(document['config'])
+    sizes: Dict[str, int] = {}
+    for descriptor in descriptors:
+        digest = _digest_of(descriptor)
+        if descriptor.get('urls'):
+            continue
+        size = descriptor.get('size')
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise ValueError('a descriptor has no size')
+        sizes[digest] = max(size, sizes.get(digest, 0))
+    return tuple(Blob(digest, size) for digest, size in sizes.items())

@@ -1,0 +1,181 @@
+"""The decision over a whole registry, and the plan document that says it."""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
+
+from ..model import Content, Ghost, Inventory, Manifest, NotRead, Repository, Unreadable, Warning_
+from .graph import Graph, build_graph, missing_children
+from .impact import Impact, Ledger, Node, falls_with, open_ledger
+from .policy import UntaggedPolicy
+from .safety import Verdict, judge
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What goes and what stays, {repository: {digest: verdict}}, in stable order."""
+
+    inventory: Inventory
+    policy: UntaggedPolicy
+    verdicts: Mapping[str, Mapping[str, Verdict]]
+
+    @property
+    def doomed(self) -> FrozenSet[Node]:
+        return frozenset((name, digest) for name, verdicts in self.verdicts.items()
+                         for digest, verdict in verdicts.items() if not verdict.kept)
+
+    def doomed_in(self, repository: str) -> Set[str]:
+        return {digest for digest, verdict in self.verdicts[repository].items() if not verdict.kept}
+
+
+def decide(inventory: Inventory, policy: UntaggedPolicy, now: int) -> Decision:
+    """Judge every manifest of the registry; `now` is in ticks."""
+    repositories = sorted(inventory.repositories, key=lambda repository: repository.name)
+    return Decision(inventory, policy, {
+        repository.name: judge(repository, policy, now, repository.name in inventory.selected)
+        for repository in repositories})
+
+
+def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
+                  soft_delete_days: Optional[int] = None) -> Dict[str, Any]:
+    """The plan as JSON-ready data, schema version 1.
+
+    The same decision gives the same document, `createdAt` apart. `freedBytes` of one repository is what its part
+    of the plan frees by itself; layers that only several repositories together free are in the total alone.
+    """
+    ledger = open_ledger(decision.inventory)
+    writer = _Writer(decision, ledger)
+    impact = ledger.impact(decision.doomed)
+    document = {
+        'schemaVersion': SCHEMA_VERSION,
+        'registry': decision.inventory.registry,
+        'createdAt': created_at,
+        'policy': _policy(decision.policy),
+        'impact': 'exact' if is_exact(decision.inventory, ledger) else 'upperBound',
+        'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
+        'repositories': [writer.repository(repository) for repository in writer.repositories],
+        'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
+        'untag': [],
+        'warnings': [_warning(warning) for warning in _warnings(decision, ledger)],
+    }
+    if show_kept:
+        document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
+    return document
+
+
+def is_exact(inventory: Inventory, ledger: Ledger) -> bool:
+    """Whether every manifest that may use a layer was read and all agree about the sizes of the layers."""
+    return inventory.complete and ledger.consistent and not any(
+        isinstance(manifest.content, (Unreadable, NotRead))
+        for repository in inventory.repositories for manifest in repository.manifests.values())
+
+
+class _Writer:
+    """Writes the entries of one plan; holds what they all look up."""
+
+    def __init__(self, decision: Decision, ledger: Ledger) -> None:
+        self.repositories: List[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
+        self._decision = decision
+        self._ledger = ledger
+
+    def repository(self, repository: Repository) -> Dict[str, Any]:
+        doomed = self._decision.doomed_in(repository.name)
+        return {
+            'name': repository.name,
+            'manifests': len(repository.manifests),
+            'manifestsToDelete': len(doomed),
+            'tagsToDelete': sum(len(repository.manifests[digest].tags) for digest in doomed),
+            'freedBytes': self._ledger.bytes_freed_by((repository.name, digest) for digest in doomed),
+        }
+
+    def deletes(self, repository: Repository) -> Iterator[Dict[str, Any]]:
+        doomed = self._decision.doomed_in(repository.name)
+        graph = build_graph(repository) if doomed else None
+        for digest in sorted(doomed):
+            manifest = repository.manifests[digest]
+            verdict = self._decision.verdicts[repository.name][digest]
+            yield {
+                **_identity(repository, manifest),
+                'mediaType': manifest.media_type,
+                'artifactType': manifest.artifact_type,
+                'createdTime': manifest.created_time,
+                'lastUpdateTime': manifest.last_update_time,
+                'imageSize': manifest.image_size,
+                'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
+                'reason': verdict.reason,
+                'because': verdict.because,
+            }
+
+    def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
+        for digest, verdict in self._decision.verdicts[repository.name].items():
+            if verdict.kept:
+                yield {**_identity(repository, repository.manifests[digest]),
+                       'reason': verdict.reason, 'because': verdict.because}
+
+    def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
+        return self._ledger.bytes_freed_by(
+            (repository, fallen) for fallen in falls_with(digest, graph, doomed))
+
+
+def _identity(repository: Repository, manifest: Manifest) -> Dict[str, Any]:
+    return {'repository': repository.name, 'digest': manifest.digest, 'tags': list(manifest.tags)}
+
+
+def _policy(policy: UntaggedPolicy) -> Dict[str, Any]:
+    return {'untagged': {'ago': policy.ago, 'keep': policy.keep}, 'repositories': list(policy.repositories)}
+
+
+def _summary(decision: Decision, impact: Impact) -> Dict[str, Any]:
+    verdicts = [verdict for verdicts in decision.verdicts.values() for verdict in verdicts.values()]
+    kept = Counter(verdict.reason for verdict in verdicts if verdict.kept)
+    manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
+    return {
+        'repositories': len(manifests),
+        'manifests': len(verdicts),
+        'manifestsToDelete': len(decision.doomed),
+        'tagsToDelete': sum(len(manifests[name][digest].tags) for name, digest in decision.doomed),
+        'manifestsKept': sum(kept.values()),
+        'keptByReason': dict(sorted(kept.items())),
+        'registryBytes': impact.registry,
+        'freedBytes': impact.freed,
+        'freedManifestBytes': impact.freed_manifests,
+        'sharedBytes': impact.shared,
+    }
+
+
+def _warning(warning: Warning_) -> Dict[str, Any]:
+    fields = asdict(warning)
+    return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}
+
+
+def _warnings(decision: Decision, ledger: Ledger) -> List[Warning_]:
+    found = list(decision.inventory.warnings)
+    for repository in decision.inventory.repositories:
+        found.extend(_findings(repository, decision.verdicts[repository.name]))
+    if not ledger.consistent:
+        found.append(Warning_('sizeMismatch', 'Manifests disagree about the size of a layer; the larger size counts.'))
+    return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
+
+
+def _findings(repository: Repository, verdicts: Mapping[str, Verdict]) -> Iterator[Warning_]:
+    orphans = build_graph(repository).orphans
+    for digest, manifest in repository.manifests.items():
+        for code, message in _faults(repository, manifest, orphans, verdicts[digest].kept):
+            yield Warning_(code, message, repository.name, digest)
+
+
+def _faults(repository: Repository, manifest: Manifest, orphans: Mapping[str, str],
+            kept: bool) -> Iterator[Tuple[str, str]]:
+    if isinstance(manifest.content, Ghost):
+        yield 'ghost', 'The registry lists this manifest but does not have it; it frees nothing and protects nothing.'
+    if isinstance(manifest.content, Unreadable):
+        yield 'unreadable', f'The manifest could not be read: {manifest.content.reason}.'
+    if manifest.digest in orphans:
+        yield 'orphanAttachment', f'The subject {orphans[manifest.digest]} of this attachment does not exist.'
+    if kept and isinstance(manifest.content, Content):
+        missing = missing_children(repository, manifest.digest)
+        if missing:
+            yield 'missingChildren', f'The index names {len(missing)} manifests that are not there: {missing[0]}.'

@@ -1,0 +1,1 @@
+"""Reading a whole registry into an inventory."""

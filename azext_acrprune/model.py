@@ -1,0 +1,149 @@
+"""The nouns of a container registry, as frozen data.
+
+Everything that crosses a module border is one of these. Sizes are bytes. Instants are integers that
+count 100 ns ticks since 1970, which is the precision that the service writes.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple, Union
+
+TICKS_PER_SECOND = 10_000_000
+
+
+@dataclass(frozen=True)
+class Locks:
+    """`changeableAttributes`: a write lock blocks deletes too (405)."""
+
+    delete_enabled: bool = True
+    write_enabled: bool = True
+
+    @property
+    def locked(self) -> bool:
+        return not (self.delete_enabled and self.write_enabled)
+
+    @property
+    def because(self) -> str:
+        """The flag that locks, as the service names it."""
+        return 'deleteEnabled=false' if not self.delete_enabled else 'writeEnabled=false'
+
+
+UNLOCKED = Locks()
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A config or layer that the registry stores once, whatever the repositories."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a manifest says, verified against its digest.
+
+    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere.
+    """
+
+    size: int
+    children: Tuple[str, ...] = ()
+    subject: Optional[str] = None
+    blobs: Tuple[Blob, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A manifest that is there and could not be read: it may need anything (fail closed)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """Listed, but 404 on GET for ever: it can serve nobody and protects nothing."""
+
+
+@dataclass(frozen=True)
+class NotRead:
+    """Left unread on purpose: its media type can have neither children nor a subject."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest in a repository, as the listing shows it, and what reading it gave."""
+
+    digest: str
+    content: Union[Content, Unreadable, Ghost, NotRead]
+    tags: Tuple[str, ...] = ()
+    media_type: Optional[str] = None
+    artifact_type: Optional[str] = None
+    created_time: Optional[str] = None
+    last_update_time: Optional[str] = None
+    updated_at: Optional[int] = None
+    image_size: int = 0
+    locks: Locks = UNLOCKED
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository with all its manifests; `locked_tags` holds only tags that are locked."""
+
+    name: str
+    manifests: Mapping[str, Manifest]
+    locks: Locks = UNLOCKED
+    locked_tags: Mapping[str, Locks] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Warning_:
+    """Something that the reader of a plan must know. `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
+    repository: Optional[str] = None
+    digest: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A registry as one scan saw it.
+
+    `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
+    `selected` names the repositories in which something may be deleted.
+    """
+
+    registry: str
+    repositories: Tuple[Repository, ...]
+    selected: frozenset
+    complete: bool = True
+    warnings: Tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A planned manifest that was left alone, because the registry is no longer as the plan saw it."""
+
+    repository: str
+    digest: str
+    reason: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A planned manifest that could not be deleted."""
+
+    repository: str
+    digest: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted."""
+
+    deleted: Tuple[Tuple[str, str], ...]
+    skipped: Tuple[Skipped, ...]
+    failed: Tuple[Failed, ...]
+    interrupted: bool = False

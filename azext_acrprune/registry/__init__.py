@@ -1,0 +1,1 @@
+"""Talking to one registry: sign-in, tokens, the HTTP pipeline and the verbs."""

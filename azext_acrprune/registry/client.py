@@ -1,0 +1,105 @@
+"""The verbs of the registry, nothing else."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
+from urllib.parse import quote
+
+from azure.containerregistry import ContainerRegistryClient
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.rest import HttpRequest
+
+from ..model import Locks, Manifest
+from . import wire
+from .errors import Kind, RegistryError, from_answer
+from .pipeline import REPOSITORY_OPTION, send
+from .tokens import TokenBook
+
+PAGE_SIZE = 1000
+_MANIFEST_TYPES = ', '.join((
+    'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
+    'application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.cncf.oras.artifact.manifest.v1+json',
+    'application/vnd.docker.distribution.manifest.list.v2+json',
+    'application/vnd.docker.distribution.manifest.v2+json', '*/*'))
+
+Parsed = TypeVar('Parsed')
+
+
+class Registry:
+    """One registry. Every method raises RegistryError and is safe to call from many threads."""
+
+    def __init__(self, client: ContainerRegistryClient, book: TokenBook, endpoint: str) -> None:
+        self._client = client
+        self._book = book
+        self._endpoint = endpoint
+
+    def close(self) -> None:
+        self._client.close()
+
+    def announce(self, repositories: Iterable[str]) -> None:
+        """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
+        self._book.announce(repositories)
+
+    def repositories(self) -> Iterator[List[str]]:
+        """The catalog, page by page."""
+        return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
+
+    def manifests(self, repository: str) -> Iterator[List[Manifest]]:
+        """The manifest listing of a repository, page by page; contents are not read."""
+        return self._pages(repository, f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}', wire.parse_manifests)
+
+    def locked_tags(self, repository: str) -> Iterator[Dict[str, Locks]]:
+        """The locked tags of a repository, page by page."""
+        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_locked_tags)
+
+    def repository_locks(self, repository: str) -> Locks:
+        """The locks of the repository itself."""
+        answer = self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}')
+        return wire.parse_locks(_parsed(answer, lambda document: document['changeableAttributes']))
+
+    def manifest(self, repository: str, digest: str) -> bytes:
+        """The bytes of a manifest, as they came."""
+        url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
+        return self._get(repository, url, Accept=_MANIFEST_TYPES).content
+
+    def delete_manifest(self, repository: str, digest: str) -> None:
+        """Delete a manifest and every tag on it; the service then deletes its referrers itself."""
+        url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
+        self._answer(repository, HttpRequest('DELETE', url))
+
+    def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
+        url: Optional[str] = self._endpoint + path
+        visited = set()
+        while url:
+            if url in visited:
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
+            visited.add(url)
+            answer = self._get(repository, url)
+            yield _parsed(answer, parse)
+            try:
+                url = wire.next_page(answer.headers.get('Link'), url)
+            except ValueError as error:
+                raise RegistryError(Kind.NOT_A_REGISTRY, f'A listing cannot be followed: {error}') from error
+
+    def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
+        return self._answer(repository, HttpRequest('GET', url, headers=headers or {'Accept': 'application/json'}))
+
+    def _answer(self, repository: Optional[str], request: HttpRequest) -> Any:
+        try:
+            response = send(self._client, request, **{REPOSITORY_OPTION: repository})
+        except HttpResponseError as error:
+            response = error.response
+            if response is None:
+                raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+        except AzureError as error:
+            raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+        if response.status_code >= 300:
+            raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+        return response
+
+
+def _parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+    try:
+        return parse(answer.json())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry',
+                            answer.status_code) from error

@@ -1,0 +1,65 @@
+"""A failing answer of the registry -> one error that says what it means.
+
+Everything this project knows about failing answers is here; callers ask the error, never the status code.
+"""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Dict, List, Optional, Tuple
+
+from .challenge import parse_challenge
+
+
+class Kind(Enum):
+    """What a failure means for the caller."""
+
+    NOT_FOUND = 'not found'
+    FORBIDDEN = 'forbidden'
+    UNAUTHENTICATED = 'unauthenticated'
+    LOCKED = 'locked'
+    BUSY = 'busy'
+    UNAVAILABLE = 'unavailable'
+    UNREACHABLE = 'unreachable'
+    NOT_A_REGISTRY = 'not a registry'
+
+
+@dataclass(eq=False)
+class RegistryError(Exception):
+    """The registry did not do what it was asked. `actions` are the permissions that the identity lacks."""
+
+    kind: Kind
+    message: str
+    status: Optional[int] = None
+    code: Optional[str] = None
+    actions: Tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return f'{self.message} ({self.code})' if self.code else self.message
+
+
+_KINDS = {403: Kind.FORBIDDEN, 404: Kind.NOT_FOUND, 405: Kind.LOCKED, 429: Kind.BUSY}
+
+
+def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryError:
+    """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
+    code, message, actions = _first_error(body)
+    kind = _KINDS.get(status, Kind.UNAVAILABLE)
+    if status == 401:
+        lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'
+        kind = Kind.FORBIDDEN if lacking else Kind.UNAUTHENTICATED
+    return RegistryError(kind, message or f'the registry answered with status {status}', status, code, actions)
+
+
+def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, ...]]:
+    try:
+        first = json.loads(body)['errors'][0]
+        return first.get('code'), first.get('message'), _actions(first.get('detail'))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return None, body[:200].decode('utf-8', 'replace').strip() or None, ()
+
+
+def _actions(detail: Any) -> Tuple[str, ...]:
+    entries: List[Dict[str, Any]] = detail if isinstance(detail, list) else []
+    return tuple(str(entry.get('Action')) for entry in entries if isinstance(entry, dict) and entry.get('Action'))

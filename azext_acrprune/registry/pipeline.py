@@ -1,0 +1,155 @@
+"""The HTTP pipeline: one token for many calls, retries with a limit, one connection per thread.
+
+Imported inside a command only: azure-core and the registry SDK are heavy.
+"""
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any, Callable, Dict, Optional
+
+import requests
+from azure.containerregistry import ContainerRegistryClient
+from azure.core.exceptions import ClientAuthenticationError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.pipeline.transport import RequestsTransport
+from azure.core.rest import HttpRequest
+
+from .challenge import parse_challenge
+from .errors import from_answer
+from .tokens import Credential, TokenBook
+
+REPOSITORY_OPTION = 'acr_repository'
+"""Option of a request: the repository that it is about, None for the catalog."""
+
+_LONGEST_WAIT_SECONDS = 60
+_METHODS = ('GET', 'HEAD', 'DELETE', 'PATCH', 'PUT')
+
+
+class TokenPolicy(HTTPPolicy):
+    """Sets the bearer token of every request; answers that end the matter are raised, not returned.
+
+    It stands behind the SDK's own challenge policy, which otherwise fetches new tokens for each call: that one
+    never gets to see a 401.
+    """
+
+    def __init__(self, book: TokenBook, sign_in: Callable[[], Credential],
+                 fetch: Callable[[Dict[str, str]], str], clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._book = book
+        self._sign_in = sign_in
+        self._fetch = fetch
+        self._clock = clock
+        self._renewal = threading.Lock()
+
+    def send(self, request: PipelineRequest) -> PipelineResponse:
+        if REPOSITORY_OPTION in request.context.options:
+            request.context[REPOSITORY_OPTION] = request.context.options.pop(REPOSITORY_OPTION)
+        if REPOSITORY_OPTION not in request.context:
+            return _final(self.next.send(request))
+        repository: Optional[str] = request.context[REPOSITORY_OPTION]
+        token = self._authorize(request, repository)
+        response = self.next.send(request)
+        if _challenge_error(response) == 'invalid_token':
+            self._book.reject(self._book.scope(repository), token)
+            self._authorize(request, repository)
+            response = self.next.send(request)
+        return _final(response)
+
+    def _authorize(self, request: PipelineRequest, repository: Optional[str]) -> str:
+        token = self._token(repository)
+        request.http_request.headers['Authorization'] = f'Bearer {token}'
+        return token
+
+    def _token(self, repository: Optional[str]) -> str:
+        return self._held(repository) or self._renew(repository)
+
+    def _held(self, repository: Optional[str]) -> Optional[str]:
+        return self._book.bearer(self._book.scope(repository), self._clock())
+
+    def _renew(self, repository: Optional[str]) -> str:
+        with self._renewal:
+            token = self._held(repository)
+            while not token:
+                self._fetch_token(self._book.scope(repository))
+                token = self._held(repository)  # the scope is another one when a wildcard was dropped
+            return token
+
+    def _fetch_token(self, scope: str) -> None:
+        if self._book.credential_expired(self._clock()):
+            self._book.sign_in(self._sign_in(), self._clock())
+        self._book.accept(scope, self._fetch(self._book.form(scope)), self._clock())
+
+
+class Retry(RetryPolicy):
+    """azure-core's retries, with the first wait not zero, spread over the threads, and never longer than a minute."""
+
+    def get_backoff_time(self, settings: Dict[str, Any]) -> float:
+        longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
+        return min(_LONGEST_WAIT_SECONDS, longest) * random.uniform(0.5, 1)
+
+    def get_retry_after(self, response: PipelineResponse) -> Optional[float]:
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
+
+
+def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential], concurrency: int,
+                pipeline_options: Dict[str, Any]) -> ContainerRegistryClient:
+    """The SDK's client for `https://HOST` with our token policy and retries in its pipeline.
+
+    `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
+    """
+    def fetch(form: Dict[str, str]) -> str:
+        return fetch_token(client, endpoint, form)
+
+    options = dict(pipeline_options)
+    client = ContainerRegistryClient(
+        endpoint,
+        credential=None,
+        retry_policy=Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=10,
+                           retry_backoff_factor=0.4, retry_on_methods=frozenset(_METHODS)),
+        per_retry_policies=[TokenPolicy(book, sign_in, fetch)],
+        transport=RequestsTransport(session=_session(concurrency), session_owner=True, connection_timeout=30,
+                                    read_timeout=120, connection_verify=options.pop('connection_verify', True)),
+        **options)
+    return client
+
+
+def send(client: ContainerRegistryClient, request: HttpRequest, **options: Any) -> Any:
+    """Send a request through the client's pipeline.
+
+    The SDK's own verbs are not used: they drop `mediaType`, and follow a `Link` to any host.
+    """
+    return client._client.send_request(request, permit_redirects=False, **options)  # pylint: disable=protected-access
+
+
+def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, str]) -> str:
+    """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call."""
+    response = send(client, HttpRequest('POST', f'{endpoint}/oauth2/token', data=form),
+                    logging_enable=False, retry_on_methods=frozenset((*_METHODS, 'POST')))
+    if response.status_code != 200:
+        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+    return response.json()['access_token']
+
+
+def _session(concurrency: int) -> requests.Session:
+    session = requests.Session()
+    session.mount('https://', requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=concurrency,
+                                                            max_retries=0))
+    # Without an `auth` of its own, requests puts a password from ~/.netrc in place of our token.
+    session.auth = lambda request: request
+    return session
+
+
+def _challenge_error(response: PipelineResponse) -> Optional[str]:
+    if response.http_response.status_code != 401:
+        return None
+    return parse_challenge(response.http_response.headers.get('WWW-Authenticate', '')).get('error')
+
+
+def _final(response: PipelineResponse) -> PipelineResponse:
+    if response.http_response.status_code == 401:
+        raise ClientAuthenticationError(response=response.http_response)
+    return response

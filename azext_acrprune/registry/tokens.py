@@ -1,0 +1,140 @@
+"""Which token a request carries, and when a new one is asked for: a state machine without I/O or clock.
+
+An ordinary registry gives one token for everything. A registry with repository permissions in its role
+assignments (ABAC, the refresh token carries `aad_identity`) drops wildcards silently, so that repositories are
+named, ten in a request as Azure's own client does. Times are seconds since 1970.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+BATCH = 10
+MARGIN_SECONDS = 120
+_SHORTEST_LIFETIME_SECONDS = 20
+_CATALOG = 'registry:catalog:*'
+_EVERYTHING = f'{_CATALOG} repository:*:*'
+_REPOSITORY_ACTIONS = 'metadata_read,pull,delete'
+
+Scope = str
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """What az's sign-in gives for an AAD identity; lives about 3 hours."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Password:
+    """A scope-map token or the admin user."""
+
+    username: str
+    password: str
+
+
+Credential = Union[RefreshToken, Password]
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A bearer token and the second from which it is not used any more."""
+
+    token: str
+    stale_at: float
+
+
+class TokenBook:
+    """Keeps the access tokens of one sign-in. Tokens never leave it but through `bearer` and `form`."""
+
+    def __init__(self, service: str, credential: Credential, now: float) -> None:
+        self._service = service
+        self._tokens: Dict[Scope, AccessToken] = {}
+        self._batches: Dict[str, Scope] = {}
+        self.sign_in(credential, now)
+
+    def sign_in(self, credential: Credential, now: float) -> None:
+        """Start from a new credential, as after the refresh token ran out."""
+        granted = claims(credential.token) if isinstance(credential, RefreshToken) else {}
+        self._credential = credential
+        self._credential_stale_at = _stale_at(granted, now) if granted else None
+        self._wildcards = 'aad_identity' not in granted
+
+    def announce(self, repositories: Iterable[str]) -> None:
+        """Say which repositories will be asked for, so that their tokens can be fetched in batches."""
+        names = sorted(set(repositories) - set(self._batches))
+        for start in range(0, len(names), BATCH):
+            batch = names[start:start + BATCH]
+            scope = ' '.join(f'repository:{name}:{_REPOSITORY_ACTIONS}' for name in batch)
+            self._batches.update(dict.fromkeys(batch, scope))
+
+    def scope(self, repository: Optional[str]) -> Scope:
+        """The scope whose token serves this repository, or the catalog when None."""
+        if self._wildcards:
+            return _EVERYTHING
+        if repository is None:
+            return _CATALOG
+        if repository not in self._batches:
+            self.announce([repository])
+        return self._batches[repository]
+
+    def bearer(self, scope: Scope, now: float) -> Optional[str]:
+        """The token for a scope, None when there is none or it is about to expire."""
+        held = self._tokens.get(scope)
+        return held.token if held and now < held.stale_at else None
+
+    def credential_expired(self, now: float) -> bool:
+        """Whether az has to sign in again before a token can be asked for."""
+        return self._credential_stale_at is not None and now >= self._credential_stale_at
+
+    def form(self, scope: Scope) -> Dict[str, str]:
+        """The form to POST to `/oauth2/token`; a secret."""
+        form = {'service': self._service, 'scope': scope}
+        if isinstance(self._credential, RefreshToken):
+            return {**form, 'grant_type': 'refresh_token', 'refresh_token': self._credential.token}
+        return {**form, 'grant_type': 'password',
+                'username': self._credential.username, 'password': self._credential.password}
+
+    def accept(self, scope: Scope, token: str, now: float) -> None:
+        """Keep a token that was asked for with `form(scope)`.
+
+        When a wildcard was dropped silently, what follows asks for named repositories.
+        """
+        granted = claims(token)
+        self._tokens[scope] = AccessToken(token, _stale_at(granted, now))
+        if scope == _EVERYTHING and not _grants_wildcard(granted):
+            self._wildcards = False
+            self._tokens[_CATALOG] = self._tokens[scope]
+
+    def reject(self, scope: Scope, token: str) -> None:
+        """Forget a token that the registry called invalid, unless it was replaced meanwhile."""
+        held = self._tokens.get(scope)
+        if held and held.token == token:
+            del self._tokens[scope]
+
+
+def claims(token: str) -> Mapping[str, Any]:
+    """The claims of a JWT, unverified (the registry verifies it); empty when it is none."""
+    import jwt
+    try:
+        return jwt.decode(token, options={'verify_signature': False})
+    except jwt.PyJWTError:
+        return {}
+
+
+def _stale_at(granted: Mapping[str, Any], now: float) -> float:
+    """When to renew. A lifetime is the difference of two claims, so that a wrong local clock does no harm."""
+    expiry, issued = granted.get('exp'), granted.get('iat', now)
+    lifetime = expiry - issued if isinstance(expiry, (int, float)) and isinstance(issued, (int, float)) else 0
+    lifetime = max(lifetime, _SHORTEST_LIFETIME_SECONDS)
+    return now + lifetime - min(MARGIN_SECONDS, lifetime / 2)
+
+
+def _grants_wildcard(granted: Mapping[str, Any]) -> bool:
+    access: Optional[List[Dict[str, Any]]] = granted.get('access')
+    if not isinstance(access, list):
+        return True
+    names: Tuple[Any, ...] = tuple(
+        entry.get('name') for entry in access if isinstance(entry, dict) and entry.get('type') == 'repository')
+    return '*' in names

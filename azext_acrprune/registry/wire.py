@@ -1,0 +1,81 @@
+"""JSON of the metadata API -> model. Empty lists are `null`, keys may be absent, times have up to 7 digits."""
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import unquote, urljoin, urlsplit
+
+from ..model import TICKS_PER_SECOND, Locks, Manifest, NotRead
+
+_TIME = re.compile(r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z')
+_LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+
+
+def parse_ticks(text: Any) -> Optional[int]:
+    """The instant that a time string names, in ticks; None when there is no readable time."""
+    match = _TIME.match(text) if isinstance(text, str) else None
+    if not match:
+        return None
+    seconds, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(seconds + ('+00:00' if zone == 'Z' else zone))
+    except ValueError:
+        return None
+    whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
+
+
+def parse_locks(attributes: Any) -> Locks:
+    """`changeableAttributes`; what is not said is not locked, and the registry still refuses what it locks."""
+    flags = attributes if isinstance(attributes, dict) else {}
+    return Locks(delete_enabled=flags.get('deleteEnabled') is not False,
+                 write_enabled=flags.get('writeEnabled') is not False)
+
+
+def parse_repositories(page: Mapping[str, Any]) -> List[str]:
+    return [str(name) for name in page.get('repositories') or []]
+
+
+def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
+    """The entries of a manifest listing, their content not read yet.
+
+    Raises KeyError or TypeError when the page has not the shape of one.
+    """
+    return [_manifest(entry) for entry in page.get('manifests') or []]
+
+
+def parse_locked_tags(page: Mapping[str, Any]) -> Dict[str, Locks]:
+    """The locks of those tags of a tag listing that are locked."""
+    locks = {entry['name']: parse_locks(entry.get('changeableAttributes')) for entry in page.get('tags') or []}
+    return {tag: lock for tag, lock in locks.items() if lock.locked}
+
+
+def next_page(link: Optional[str], page_url: str) -> Optional[str]:
+    """The URL of the next page, None after the last one.
+
+    Raises ValueError when the link leads to another host: our token must not follow it there.
+    """
+    match = _LINK.search(link or '')
+    if not match:
+        return None
+    target = match.group(1)
+    url = urljoin(page_url, unquote(target) if target.startswith('%2F') else target)
+    if urlsplit(url)[:2] != urlsplit(page_url)[:2]:
+        raise ValueError(f"the next page is on another host: '{urlsplit(url).netloc}'")
+    return url
+
+
+def _manifest(entry: Dict[str, Any]) -> Manifest:
+    tags: Tuple[str, ...] = tuple(sorted(entry.get('tags') or ()))
+    return Manifest(
+        digest=entry['digest'],
+        content=NotRead(),
+        tags=tags,
+        media_type=entry.get('mediaType'),
+        artifact_type=entry.get('artifactType'),
+        created_time=entry.get('createdTime'),
+        last_update_time=entry.get('lastUpdateTime'),
+        updated_at=parse_ticks(entry.get('lastUpdateTime')),
+        image_size=entry.get('imageSize') or 0,
+        locks=parse_locks(entry.get('changeableAttributes')))

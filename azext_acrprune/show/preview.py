@@ -1,0 +1,77 @@
+"""The preview before a question: what goes, what that frees, what stays and why."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List
+
+from .sizes import count, human_size, short_digest
+
+_LISTED_REPOSITORIES = 10
+
+_WHY_KEPT = {
+    'tagged': 'have a tag',
+    'locked': 'are locked, or a tag of theirs or their repository is',
+    'young': 'are younger than --ago',
+    'keepNewest': 'are among the newest, as --keep asks',
+    'excluded': 'are not selected, or are ghosts or orphan attachments',
+    'unreadable': 'could not be read, or share a repository with one that could not',
+    'childOf': 'are images of a kept index',
+    'referrerOf': 'are signatures or other referrers of a kept manifest',
+    'subjectOf': 'are the subject of a kept referrer',
+}
+
+
+def preview_lines(plan: Dict[str, Any]) -> List[str]:
+    """The preview of a plan document, as lines of text."""
+    return [*_going(plan), *_staying(plan), *(f'Note: {_warning(warning)}' for warning in _told(plan))]
+
+
+def full_list(plan: Dict[str, Any]) -> str:
+    """Every manifest that goes, one on a line: the answer to `?` at the question."""
+    return '\n'.join(f"{entry['repository']}@{entry['digest']} ({entry['reason']}: {entry['because']})"
+                     for entry in plan['delete'])
+
+
+def _going(plan: Dict[str, Any]) -> Iterator[str]:
+    summary = plan['summary']
+    touched = [entry for entry in plan['repositories'] if entry['manifestsToDelete']]
+    if not touched:
+        yield f"Nothing to delete in {plan['registry']}: {count(summary['manifests'], 'manifest')} looked at."
+        return
+    yield (f"{count(summary['manifestsToDelete'], 'manifest')} of {summary['manifests']} will be deleted "
+           f"from {count(len(touched), 'repository')} of {plan['registry']}:")
+    touched.sort(key=lambda entry: (-entry['manifestsToDelete'], entry['name']))
+    for entry in touched[:_LISTED_REPOSITORIES]:
+        yield f"  {entry['name']}: {entry['manifestsToDelete']} of {entry['manifests']}"
+    if len(touched) > _LISTED_REPOSITORIES:
+        yield f'  and {len(touched) - _LISTED_REPOSITORIES} more repositories'
+    yield _bytes_line(plan)
+
+
+def _bytes_line(plan: Dict[str, Any]) -> str:
+    summary = plan['summary']
+    bound = 'at most ' if plan['impact'] == 'upperBound' else ''
+    line = (f"This frees {bound}{human_size(summary['freedBytes'])} ({summary['freedBytes']:,} bytes); "
+            f"{human_size(summary['sharedBytes'])} of their layers stay, because other images use them.")
+    days = summary['softDeleteRetentionDays']
+    if days:
+        freed = datetime.fromisoformat(plan['createdAt'].rstrip('Z')) + timedelta(days=days)
+        line += f' Soft delete is on: nothing is freed before {freed:%Y-%m-%d}.'
+    return line
+
+
+def _staying(plan: Dict[str, Any]) -> Iterator[str]:
+    kept = plan['summary']['keptByReason']
+    if kept:
+        yield f"{count(plan['summary']['manifestsKept'], 'manifest')} stay:"
+    for reason, number in sorted(kept.items(), key=lambda item: (-item[1], item[0])):
+        yield f'  {number} {_WHY_KEPT[reason]} ({reason})'
+
+
+def _told(plan: Dict[str, Any]) -> List[Dict[str, Any]]:
+    return plan['warnings'][:_LISTED_REPOSITORIES]
+
+
+def _warning(warning: Dict[str, Any]) -> str:
+    where = '@'.join(short_digest(part) for part in (warning['repository'], warning['digest']) if part)
+    return f"{where}: {warning['message']}" if where else warning['message']

@@ -1,0 +1,42 @@
+"""Bytes, ages and digests as people read them."""
+from __future__ import annotations
+
+from typing import Optional
+
+from ..model import TICKS_PER_SECOND
+
+_UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+_PERIODS = ((86_400, 'd'), (3_600, 'h'), (60, 'm'))
+
+
+def human_size(size: int) -> str:
+    """`1.4 GiB`; binary units, since registries are billed by the GiB."""
+    value = float(size)
+    for unit in _UNITS:
+        if value < 1024 or unit == _UNITS[-1]:
+            return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'
+        value /= 1024
+    raise AssertionError('the last unit always fits')
+
+
+def human_age(updated_at: Optional[int], now: int) -> str:
+    """`42d`, `7h`, `3m`; `?` without a readable time. Instants are ticks."""
+    if updated_at is None:
+        return '?'
+    seconds = max(0, now - updated_at) // TICKS_PER_SECOND
+    for period, unit in _PERIODS:
+        if seconds >= period:
+            return f'{seconds // period}{unit}'
+    return f'{seconds}s'
+
+
+def short_digest(text: str) -> str:
+    """Every digest in a text cut to its first 12 hex digits, as docker shows it."""
+    head, algorithm, tail = text.partition('sha256:')
+    return f'{head}{algorithm}{tail[:12]}{tail[64:]}' if algorithm else text
+
+
+def count(number: int, noun: str) -> str:
+    """`1 manifest`, `2 manifests`."""
+    plural = f'{noun[:-1]}ies' if noun.endswith('y') else f'{noun}s'
+    return f'{number} {noun if number == 1 else plural}'

@@ -1,0 +1,30 @@
+"""Tasks on threads: each task may give more tasks back."""
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Callable, Iterable, List
+
+Task = Callable[[], 'Iterable[Task]']
+
+
+def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
+    """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
+
+    The first exception of a task, or Ctrl-C, ends it all: what waits is dropped, what runs is waited for.
+    """
+    finished: 'SimpleQueue[Future]' = SimpleQueue()
+    with ThreadPoolExecutor(concurrency) as pool:
+        def submit(more: Iterable[Task]) -> int:
+            futures: List[Future] = [pool.submit(task) for task in more]
+            for future in futures:
+                future.add_done_callback(finished.put)
+            return len(futures)
+
+        waiting = submit(tasks)
+        try:
+            while waiting:
+                waiting += submit(finished.get().result()) - 1
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
