@@ -26,7 +26,7 @@ def validate_registry(cmd, namespace) -> None:
 
 def validate_ago(namespace) -> None:
     try:
-        namespace.ago_seconds = parse_ago(namespace.ago)
+        parse_ago(namespace.ago)
     except ValueError as error:
         raise InvalidArgumentValueError(f'--ago: {error}.', recommendation='Give a duration such as 30d.') from error
 

@@ -1,0 +1,61 @@
+"""A request as handlers see it, and what they answer with."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional
+from urllib.parse import quote
+
+COMMON_HEADERS = {
+    'Docker-Distribution-Api-Version': 'registry/2.0',
+    'X-Content-Type-Options': 'nosniff',
+    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
+    'Access-Control-Expose-Headers': 'Docker-Content-Digest, WWW-Authenticate, Link, X-Ms-Correlation-Request-Id',
+    'Server': 'AzureContainerRegistry',
+}
+JSON_TYPE = 'application/json; charset=utf-8'
+
+
+@dataclass
+class Call:
+    """One request: decoded path, query and form parameters, body."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Dict[str, Any]:
+        return json.loads(self.body or b'{}')
+
+
+@dataclass
+class Answer:
+    status: int = 200
+    body: bytes = b''
+    headers: Dict[str, str] = field(default_factory=dict)
+
+
+def json_answer(document: Any, status: int = 200, **headers: str) -> Answer:
+    """Compact JSON with a final newline, as the service writes it."""
+    body = json.dumps(document, separators=(',', ':')).encode() + b'\n'
+    return Answer(status, body, {'Content-Type': JSON_TYPE, **{key.replace('_', '-'): headers[key] for key in headers}})
+
+
+def page(call: Call, items: list, key: Any, cap: int) -> tuple:
+    """One page of ordered items and the headers with the link to the next.
+
+    A full page has a link even if nothing follows; the empty page is null.
+    """
+    size = min(int(call.query.get('n') or min(100, cap)), cap)
+    last: Optional[str] = call.query.get('last')
+    start = next((place for place, item in enumerate(items) if key(item) > last), len(items)) if last else 0
+    if last and call.query.get('orderby'):
+        start = next((place + 1 for place, item in enumerate(items) if key(item) == last), 0)
+    shown = items[start:start + size]
+    if len(shown) < size:
+        return shown or None, {}
+    orderby = call.query.get('orderby', '')
+    link = f'<{quote(call.path)}?last={quote(key(shown[-1]), safe="")}&n={size}&orderby={orderby}>; rel="next"'
+    return shown, {'Link': link}

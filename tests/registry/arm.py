@@ -1,0 +1,77 @@
+"""Just enough of sign-in and of the resource manager for `az login --service-principal` and `az acr show`."""
+from __future__ import annotations
+
+from typing import Any, Dict
+from urllib.parse import parse_qs
+
+from .answers import Answer, Call, json_answer
+from .auth import ADMIN, SUBSCRIPTION, TENANT, Auth
+
+GROUP = 'local'
+_BASE = f'/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ContainerRegistry/registries'
+_INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
+
+
+class ResourceManager:
+    """The management plane of one registry called `localhost`."""
+
+    def __init__(self, auth: Auth, host: str, name: str = 'localhost') -> None:
+        self.auth = auth
+        self.host = host
+        self.name = name
+        self.sku = 'Standard'
+
+    def openid_configuration(self, storage: Any, call: Call) -> Answer:
+        base = f'https://{self.host}/adfs'
+        return json_answer({
+            'issuer': base, 'authorization_endpoint': f'{base}/oauth2/authorize/',
+            'token_endpoint': f'{base}/oauth2/token/', 'device_authorization_endpoint': f'{base}/oauth2/devicecode',
+            'jwks_uri': f'{base}/discovery/keys', 'response_types_supported': ['code'],
+            'response_modes_supported': ['query'], 'grant_types_supported': ['client_credentials'],
+            'subject_types_supported': ['pairwise'], 'scopes_supported': ['openid'],
+            'id_token_signing_alg_values_supported': ['RS256'],
+            'token_endpoint_auth_methods_supported': ['client_secret_post']})
+
+    def aad_token(self, storage: Any, call: Call) -> Answer:
+        form = {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
+        principal = self.auth.service_principal
+        if (form.get('client_id'), form.get('client_secret')) != (principal.name, principal.password):
+            return json_answer({'error': 'invalid_client', 'error_description': 'AADSTS7000215: Invalid client secret '
+                                'provided.'}, 401)
+        return json_answer({'token_type': 'Bearer', 'expires_in': 3600, 'access_token': self.auth.aad_token()})
+
+    def subscriptions(self, storage: Any, call: Call) -> Answer:
+        return json_answer({'value': [self._subscription()]})
+
+    def subscription(self, storage: Any, call: Call) -> Answer:
+        return json_answer(self._subscription())
+
+    def resources(self, storage: Any, call: Call) -> Answer:
+        return json_answer({'value': [{'id': f'{_BASE}/{self.name}', 'name': self.name, 'location': 'local',
+                                       'type': 'Microsoft.ContainerRegistry/registries'}]})
+
+    def registry(self, storage: Any, call: Call) -> Answer:
+        days = storage.soft_delete_days
+        return json_answer({
+            'id': f'{_BASE}/{self.name}', 'name': self.name, 'location': 'local',
+            'type': 'Microsoft.ContainerRegistry/registries', 'sku': {'name': self.sku, 'tier': self.sku},
+            'properties': {
+                'loginServer': self.host, 'adminUserEnabled': self.auth.admin_enabled,
+                'provisioningState': 'Succeeded', 'creationDate': '2021-01-01T00:00:00Z',
+                'policies': {
+                    'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
+                    'retentionPolicy': {'status': 'disabled', 'days': 7}}}})
+
+    def usages(self, storage: Any, call: Call) -> Answer:
+        limit = _INCLUDED_GIB[self.sku] * 1024 ** 3
+        return json_answer({'value': [{'name': 'Size', 'limit': limit, 'currentValue': storage.stored_bytes(),
+                                       'unit': 'Bytes'}]})
+
+    def credentials(self, storage: Any, call: Call) -> Answer:
+        return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})
+
+    @staticmethod
+    def _subscription() -> Dict[str, Any]:
+        return {'id': f'/subscriptions/{SUBSCRIPTION}', 'subscriptionId': SUBSCRIPTION, 'displayName': 'local',
+                'state': 'Enabled', 'tenantId': TENANT, 'homeTenantId': TENANT,
+                'authorizationSource': 'RoleBased', 'subscriptionPolicies': {}}

@@ -1,0 +1,199 @@
+"""The token flow: challenges, `/oauth2/exchange`, `/oauth2/token`, Basic; identities with their permissions."""
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from urllib.parse import parse_qs
+
+import jwt
+
+from .answers import Answer, Call, json_answer
+from .failures import unauthorized
+
+ALL = frozenset({'pull', 'push', 'metadata_read', 'metadata_write', 'delete', 'deleted_read', 'deleted_restore'})
+_KEY = 'a key of the local registry, for signing only'
+ADMIN = ('localadmin', 'localadmin-password')
+SERVICE_PRINCIPAL = ('11111111-1111-1111-1111-111111111111', 'sp-secret')
+TENANT = '22222222-2222-2222-2222-222222222222'
+SUBSCRIPTION = '33333333-3333-3333-3333-333333333333'
+
+
+@dataclass
+class Identity:
+    """Who somebody is and what they may: actions by repository pattern (first match counts), and the catalog."""
+
+    name: str
+    password: Optional[str] = None
+    permissions: List[Tuple[str, frozenset]] = field(default_factory=lambda: [('*', ALL)])
+    catalog: bool = True
+
+    def actions(self, repository: str) -> frozenset:
+        return next((granted for pattern, granted in self.permissions if fnmatchcase(repository, pattern)),
+                    frozenset())
+
+
+class Auth:
+    """Issues and checks tokens. Everything about it may be changed while the registry runs."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.abac = False
+        self.access_seconds = 75 * 60
+        self.refresh_seconds = 3 * 3600
+        self.admin_enabled = True
+        self.refuse_aad = False
+        self.service_principal = Identity(SERVICE_PRINCIPAL[0], SERVICE_PRINCIPAL[1])
+        self.users: Dict[str, Identity] = {}
+        self.revoked: Set[str] = set()
+        self.issued: List[str] = []
+        self._decoded: Dict[str, Dict[str, Any]] = {}
+        self.add_user(*ADMIN)
+
+    def add_user(self, name: str, password: str, permissions: Optional[List[Tuple[str, frozenset]]] = None,
+                 catalog: bool = True) -> Identity:
+        """A scope-map token; without permissions given it may do everything."""
+        identity = Identity(name, password, permissions or [('*', ALL)], catalog)
+        self.users[name] = identity
+        return identity
+
+    # Tokens
+
+    def aad_token(self) -> str:
+        return self._issue({'aud': 'aad', 'appid': SERVICE_PRINCIPAL[0], 'tid': TENANT, 'oid': TENANT}, 3600)
+
+    def exchange(self, call: Call) -> Answer:
+        """`POST /oauth2/exchange`: an AAD token for a refresh token."""
+        claims = self._claims(_form(call).get('access_token', ''))
+        if self.refuse_aad or not claims or claims.get('aud') != 'aad':
+            return Answer(401, b'', {'Content-Type': 'text/plain'})
+        extra = {'aad_identity': 'yes'} if self.abac else {}
+        token = self._issue({'aud': 'refresh', 'sub': self.service_principal.name, **extra}, self.refresh_seconds)
+        return json_answer({'refresh_token': token})
+
+    def token(self, call: Call, host: str) -> Answer:
+        """`POST /oauth2/token`, or GET with Basic: a refresh token or a password for an access token."""
+        form = _form(call) if call.method == 'POST' else dict(call.query)
+        if form.get('service') != host:
+            return Answer(400, b'')
+        identity = self._identity_of(form, call)
+        if identity is None:
+            return _failure_answer(unauthorized('', []), {})
+        granted = [entry for scope in form.get('scope', '').split() for entry in self._grant(scope, identity)]
+        return json_answer({'access_token': self._issue(
+            {'aud': 'access', 'sub': identity.name, 'access': granted}, self.access_seconds)})
+
+    def check(self, call: Call, host: str, repository: Optional[str], actions: List[str]) -> Optional[Answer]:
+        """None when the call may go on, else the challenge. `repository` None means the catalog."""
+        kind, name = ('registry', 'catalog') if repository is None else ('repository', repository)
+        header = call.headers.get('Authorization', '')
+        error = self._refusal(header, kind, name, actions)
+        if error is None:
+            return None
+        challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{kind}:{name}:{",".join(actions)}"'
+        challenge += f',error="{error}"' if error else ''
+        return _failure_answer(unauthorized(name, actions, kind), {'WWW-Authenticate': challenge})
+
+    def ping(self, call: Call, host: str) -> Answer:
+        """`GET /v2/`."""
+        if self._holder(call.headers.get('Authorization', '')) is not None:
+            return json_answer({})
+        challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}"'
+        return _failure_answer(unauthorized('', []), {'WWW-Authenticate': challenge})
+
+    # Inside
+
+    def _refusal(self, header: str, kind: str, name: str, actions: List[str]) -> Optional[str]:
+        if not header:
+            return ''
+        granted = self._holder(header)
+        if granted is None:
+            return 'invalid_token'
+        held = {action for entry in granted if entry['type'] == kind and entry['name'] in ('*', name)
+                for action in entry['actions']}
+        if '*' in held and kind == 'registry':
+            return None
+        holder = self._who(header)
+        allowed = held & holder.actions(name) if '*' not in held else holder.actions(name)
+        return None if allowed.issuperset(actions) else 'insufficient_scope'
+
+    def _holder(self, header: str) -> Optional[List[Dict[str, Any]]]:
+        """What the bearer of a header was granted; None when the header is worth nothing."""
+        if header.startswith('Basic '):
+            identity = self._basic(header)
+            catalog = [{'type': 'registry', 'name': 'catalog', 'actions': ['*']}] if identity and identity.catalog else []
+            everything = [{'type': 'repository', 'name': '*', 'actions': ['*']}]
+            return None if identity is None else catalog + everything
+        claims = self._claims(header[len('Bearer '):])
+        return claims['access'] if claims and claims.get('aud') == 'access' else None
+
+    def _who(self, header: str) -> Identity:
+        if header.startswith('Basic '):
+            return self._basic(header)
+        return self._named(self._claims(header[len('Bearer '):])['sub'])
+
+    def _named(self, name: str) -> Identity:
+        return self.users.get(name, self.service_principal)
+
+    def _basic(self, header: str) -> Optional[Identity]:
+        name, _, password = base64.b64decode(header[len('Basic '):]).decode().partition(':')
+        return self._known(name, password)
+
+    def _known(self, name: str, password: str) -> Optional[Identity]:
+        identity = self.users.get(name)
+        if name == ADMIN[0] and not self.admin_enabled:
+            return None
+        return identity if identity and identity.password == password else None
+
+    def _identity_of(self, form: Dict[str, str], call: Call) -> Optional[Identity]:
+        if form.get('grant_type') == 'refresh_token':
+            claims = self._claims(form.get('refresh_token', ''))
+            return self._named(claims['sub']) if claims and claims.get('aud') == 'refresh' else None
+        if call.headers.get('Authorization', '').startswith('Basic '):
+            return self._basic(call.headers['Authorization'])
+        return self._known(form.get('username', ''), form.get('password', ''))
+
+    def _grant(self, scope: str, identity: Identity) -> List[Dict[str, Any]]:
+        kind, _, rest = scope.partition(':')
+        name, _, asked = rest.rpartition(':')
+        if kind == 'registry':
+            return [{'type': kind, 'name': name, 'actions': ['*']}] if identity.catalog else []
+        if self.abac and '*' in name:
+            return []
+        if name == '*':
+            return [{'type': kind, 'name': name, 'actions': asked.split(',')}]
+        granted = identity.actions(name)
+        actions = sorted(granted) if asked == '*' else [action for action in asked.split(',') if action in granted]
+        return [{'type': kind, 'name': name, 'actions': actions}]
+
+    def _issue(self, claims: Dict[str, Any], seconds: float) -> str:
+        now = self.clock()
+        token = jwt.encode({**claims, 'iat': int(now), 'nbf': int(now), 'exp': int(now + seconds),
+                            'jti': str(uuid.uuid4())}, _KEY, algorithm='HS256')
+        self.issued.append(token)
+        return token
+
+    def _claims(self, token: str) -> Optional[Dict[str, Any]]:
+        if token in self.revoked:
+            return None
+        cached = self._decoded.get(token)
+        if cached is None:
+            try:
+                cached = jwt.decode(token, _KEY, algorithms=['HS256'],
+                                    options={'verify_exp': False, 'verify_aud': False, 'verify_nbf': False,
+                                             'verify_iat': False})
+            except jwt.PyJWTError:
+                return None
+            self._decoded[token] = cached
+        return cached if self.clock() < cached['exp'] else None
+
+
+def _form(call: Call) -> Dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
+
+
+def _failure_answer(failure: Any, headers: Dict[str, str]) -> Answer:
+    return Answer(failure.status, failure.body(), {'Content-Type': 'application/json; charset=utf-8', **headers})

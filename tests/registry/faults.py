@@ -1,0 +1,91 @@
+"""What makes a registry slow, busy or broken, all of it adjustable while it runs."""
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional
+
+_BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'writes', 'PUT': 'writes', 'POST': 'writes'}
+
+
+@dataclass
+class Fault:
+    """Breaks requests whose `METHOD path` matches `pattern`, with a probability, or the next `times` of them.
+
+    `kind` is a status (429, 500, 503…), `reset`, `slow`, `garbage` (200 with other bytes) or `truncated`.
+    """
+
+    pattern: str
+    kind: object
+    probability: float = 1.0
+    times: Optional[int] = None
+    retry_after: Optional[int] = None
+    seconds: float = 0.2
+
+    def hits(self, text: str, chance: random.Random) -> bool:
+        if self.times == 0 or not re.search(self.pattern, text) or chance.random() >= self.probability:
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+
+@dataclass
+class Throttle:
+    """A token bucket: `rate` calls a second, up to `burst` at once."""
+
+    rate: float
+    burst: float
+    retry_after: Optional[int] = None
+    level: float = field(init=False)
+    filled: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.level = self.burst
+        self.filled = time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self.level = min(self.burst, self.level + (now - self.filled) * self.rate)
+        self.filled = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+
+class Faults:
+    """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.latency = 0.0
+        self.throttles: Dict[str, Throttle] = {}
+        self.rules: List[Fault] = []
+        self.deletes_in_flight: Counter = Counter()
+        self.most_deletes_in_flight: Counter = Counter()
+        self._chance = random.Random(seed)
+
+    def clear(self) -> None:
+        self.latency = 0.0
+        self.throttles.clear()
+        self.rules.clear()
+
+    def fault_for(self, method: str, path: str) -> Optional[Fault]:
+        return next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)
+
+    def throttle_for(self, method: str, path: str) -> Optional[Throttle]:
+        """The bucket that is empty for this call, None when it may go on."""
+        kind = 'tokens' if path.startswith('/oauth2/') else _BUCKETS.get(method, 'reads')
+        throttle = self.throttles.get(kind)
+        return throttle if throttle and not throttle.take() else None
+
+    def delete_begins(self, repository: str) -> None:
+        self.deletes_in_flight[repository] += 1
+        most = self.most_deletes_in_flight
+        most[repository] = max(most[repository], self.deletes_in_flight[repository])
+
+    def delete_ends(self, repository: str) -> None:
+        self.deletes_in_flight[repository] -= 1

@@ -1,0 +1,135 @@
+"""ACR's own metadata API below `/acr/v1/`: catalog, repositories, manifests, tags."""
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional
+
+from .answers import JSON_TYPE, Answer, Call, json_answer, page
+from .storage import FLAGS, INDEX_TYPES, Record, RepositoryState, Storage, Tag
+
+_IMAGE_CONFIGS = ('application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json')
+
+
+class Metadata:
+    """Handlers over one storage; `cap` is the largest page that the server grants."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.cap = 1000
+
+    def catalog(self, storage: Storage, call: Call) -> Answer:
+        shown, headers = page(call, storage.repositories(), str, self.cap)
+        return json_answer({'repositories': shown}, **headers)
+
+    def repository(self, storage: Storage, call: Call, repository: str) -> Answer:
+        return json_answer(self._repository(repository, storage.state(repository)))
+
+    def change_repository(self, storage: Storage, call: Call, repository: str) -> Answer:
+        storage.set_locks(repository, **_flags(call))
+        return self.repository(storage, call, repository)
+
+    def delete_repository(self, storage: Storage, call: Call, repository: str) -> Answer:
+        manifests, tags = storage.delete_repository(repository)
+        return json_answer({'manifestsDeleted': manifests or None, 'tagsDeleted': tags or None}, 202)
+
+    def manifests(self, storage: Storage, call: Call, repository: str) -> Answer:
+        state = storage.state(repository)
+        tags = _tags_by_digest(state)
+        records = _ordered(state.manifests.items(), call.query.get('orderby'))
+        shown, headers = page(call, records, lambda item: item[0], self.cap)
+        head = json.dumps({'registry': self.host, 'imageName': repository}, separators=(',', ':'))[:-1]
+        entries = [_manifest(state, record, tags.get(digest)) for digest, record in shown or []]
+        body = f'{head},"manifests":{json.dumps(entries, separators=(",", ":")) if shown else "null"}}}\n'
+        return Answer(200, body.encode(), {'Content-Type': JSON_TYPE, **headers})
+
+    def manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
+        tag = storage.tags(repository).get(reference)
+        record = storage.manifest(repository, tag.digest if tag else reference)
+        return json_answer({'registry': self.host, 'imageName': repository,
+                            'manifest': self._with_references(storage, repository, record)})
+
+    def change_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
+        storage.set_locks(repository, digest=reference, **_flags(call))
+        return self.manifest(storage, call, repository, reference)
+
+    def tags(self, storage: Storage, call: Call, repository: str) -> Answer:
+        wanted = call.query.get('digest')
+        items = [(name, tag) for name, tag in storage.state(repository).tags.items() if wanted in (None, tag.digest)]
+        shown, headers = page(call, _ordered(items, call.query.get('orderby')), lambda item: item[0], self.cap)
+        tags = [_tag(name, tag) for name, tag in shown or []] or None
+        return json_answer({'registry': self.host, 'imageName': repository, 'tags': tags}, **headers)
+
+    def tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
+        found = storage.tag(repository, tag)
+        return json_answer({'registry': self.host, 'imageName': repository, 'tag': _tag(tag, found)})
+
+    def change_tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
+        storage.tag(repository, tag)
+        storage.set_locks(repository, tag=tag, **_flags(call))
+        return self.tag(storage, call, repository, tag)
+
+    def delete_tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
+        return Answer(202, b'', {'X-Ms-Int-Docker-Content-Digest': storage.untag(repository, tag)})
+
+    def _repository(self, name: str, state: RepositoryState) -> Dict[str, Any]:
+        return {'registry': self.host, 'imageName': name, 'createdTime': state.created,
+                'lastUpdateTime': state.updated, 'manifestCount': len(state.manifests), 'tagCount': len(state.tags),
+                'changeableAttributes': state.flags}
+
+    @staticmethod
+    def _with_references(storage: Storage, repository: str, record: Record) -> Dict[str, Any]:
+        state = storage.state(repository)
+        entry = _manifest(state, record, _tags_by_digest(state).get(record.digest))
+        if record.media_type in INDEX_TYPES:
+            entry['references'] = [{'digest': child['digest'], **{key: child.get('platform', {}).get(key)
+                                    for key in ('architecture', 'os')}} for child in record.children]
+        return entry
+
+
+def _flags(call: Call) -> Dict[str, bool]:
+    return {key: value for key, value in call.json().items() if key in FLAGS and value is not None}
+
+
+def _ordered(items: Any, orderby: Optional[str]) -> List[Any]:
+    if orderby in ('timeasc', 'timedesc'):
+        return sorted(items, key=lambda item: (item[1].updated, item[0]), reverse=orderby == 'timedesc')
+    return sorted(items, key=lambda item: item[0])
+
+
+def _tags_by_digest(state: RepositoryState) -> Dict[str, List[str]]:
+    found: Dict[str, List[str]] = {}
+    for name in sorted(state.tags):
+        found.setdefault(state.tags[name].digest, []).append(name)
+    return found
+
+
+def _image_size(state: RepositoryState, record: Record) -> int:
+    """The whole image; for an index its children and its own bytes."""
+    own = len(record.data)
+    if not record.children:
+        return sum(record.blobs.values())
+    children = (state.manifests.get(child.get('digest')) for child in record.children)
+    return own + sum(sum(child.blobs.values()) for child in children if child)
+
+
+def _manifest(state: RepositoryState, record: Record, tags: Optional[List[str]]) -> Dict[str, Any]:
+    entry: Dict[str, Any] = {
+        'digest': record.digest, 'imageSize': _image_size(state, record), 'createdTime': record.created,
+        'lastUpdateTime': record.updated}
+    config = record.document.get('config')
+    if isinstance(config, dict) and config.get('mediaType') in _IMAGE_CONFIGS:
+        entry.update(architecture='amd64', os='linux')
+    entry['mediaType'] = record.media_type
+    if isinstance(config, dict) and config.get('mediaType'):
+        entry['configMediaType'] = config['mediaType']
+    if record.document.get('artifactType'):
+        entry['artifactType'] = record.document['artifactType']
+    if tags:
+        entry['tags'] = tags
+    entry['changeableAttributes'] = record.flags
+    return entry
+
+
+def _tag(name: str, tag: Tag) -> Dict[str, Any]:
+    return {'name': name, 'digest': tag.digest, 'createdTime': tag.created, 'lastUpdateTime': tag.updated,
+            'signed': False, 'changeableAttributes': tag.flags}

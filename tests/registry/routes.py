@@ -1,0 +1,111 @@
+"""Which path is which handler, what it is counted as, and which permission it needs."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Optional, Pattern, Tuple
+
+from . import deleted
+from .arm import ResourceManager
+from .auth import Auth
+from .distribution import Distribution
+from .metadata import Metadata
+
+_NAME = r'(?P<repository>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)'
+_DIGEST = r'(?P<{}>[a-z0-9]+:[0-9a-f]{{32,}})'
+_TAG = r'(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*)'
+_REFERENCE = r'(?P<reference>[A-Za-z0-9_][A-Za-z0-9._:-]*)'
+
+
+@dataclass(frozen=True)
+class Route:
+    """`kind` names the counter; `actions` None means that no token is needed."""
+
+    method: str
+    pattern: Pattern[str]
+    kind: str
+    actions: Optional[List[str]]
+    handler: Callable[..., Any]
+
+
+class Routes:
+    """Finds the route of a request; the first match counts."""
+
+    def __init__(self, host: str, auth: Auth, manager: ResourceManager, metadata: Metadata,
+                 distribution: Distribution) -> None:
+        self._routes: Dict[str, List[Route]] = {}
+        for method, path, kind, actions, handler in (
+                *_plumbing(host, auth, manager), *_metadata(metadata), *_distribution(distribution)):
+            route = Route(method, re.compile(path + r'\Z'), kind, actions, handler)
+            self._routes.setdefault(method, []).append(route)
+
+    def find(self, method: str, path: str) -> Optional[Tuple[Route, Dict[str, str]]]:
+        for route in self._routes.get(method, ()):
+            match = route.pattern.match(path)
+            if match:
+                return route, match.groupdict()
+        return None
+
+
+Entry = Tuple[str, str, str, Optional[List[str]], Callable[..., Any]]
+
+
+def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry]:
+    def token(_: Any, call: Any) -> Any:
+        return auth.token(call, host)
+
+    subscription = r'(?i:/subscriptions/[0-9a-f-]+'
+    registry = subscription + r'/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries/[^/]+'
+    yield 'GET', '/v2/?', 'ping', None, lambda _, call: auth.ping(call, host)
+    yield 'POST', '/oauth2/exchange', 'exchange', None, lambda _, call: auth.exchange(call)
+    yield 'POST', '/oauth2/token', 'token', None, token
+    yield 'GET', '/oauth2/token', 'token', None, token
+    yield 'GET', r'/adfs/\.well-known/openid-configuration', 'arm', None, manager.openid_configuration
+    yield 'POST', '/adfs/oauth2/token/?', 'arm', None, manager.aad_token
+    yield 'GET', '/subscriptions/?', 'arm', None, manager.subscriptions
+    yield 'GET', subscription + ')', 'arm', None, manager.subscription
+    yield 'GET', subscription + '/resources)', 'arm', None, manager.resources
+    yield 'GET', registry + ')', 'arm', None, manager.registry
+    yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
+    yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
+
+
+def _metadata(metadata: Metadata) -> Iterator[Entry]:
+    read, write, delete = ['metadata_read'], ['metadata_write'], ['delete']
+    base = '/acr/v1/' + _NAME
+    gone = '/acr/v1/_deleted/' + _NAME
+    by_digest = base + '/_manifests/' + _DIGEST.format('reference')
+    yield 'GET', '/acr/v1/_catalog', 'catalog', ['*'], metadata.catalog
+    yield 'GET', gone + '/_manifests', 'deleted', ['deleted_read'], deleted.deleted_manifests
+    yield 'GET', gone + '/_tags', 'deleted', ['deleted_read'], deleted.deleted_tags
+    yield ('POST', gone + '/_manifests/' + _DIGEST.format('digest'), 'restore', ['deleted_read', 'deleted_restore'],
+           deleted.restore)
+    yield 'GET', base + '/_manifests', 'manifests_page', read, metadata.manifests
+    yield 'GET', by_digest, 'manifest_properties', read, metadata.manifest
+    yield 'PATCH', by_digest, 'patch', write, metadata.change_manifest
+    yield 'GET', base + '/_tags', 'tags_page', read, metadata.tags
+    yield 'GET', base + '/_tags/' + _TAG, 'tag_properties', read, metadata.tag
+    yield 'PATCH', base + '/_tags/' + _TAG, 'patch', write, metadata.change_tag
+    yield 'DELETE', base + '/_tags/' + _TAG, 'tag_delete', delete, metadata.delete_tag
+    yield 'GET', base, 'repository_get', read, metadata.repository
+    yield 'PATCH', base, 'patch', write, metadata.change_repository
+    yield 'DELETE', base, 'repository_delete', delete, metadata.delete_repository
+
+
+def _distribution(distribution: Distribution) -> Iterator[Entry]:
+    pull, push = ['pull'], ['pull', 'push']
+    manifest = '/v2/' + _NAME + '/manifests/' + _REFERENCE
+    blob = '/v2/' + _NAME + '/blobs/' + _DIGEST.format('digest')
+    upload = '/v2/' + _NAME + '/blobs/uploads/(?P<upload>[0-9a-f-]+)'
+    yield 'GET', manifest, 'manifest_get', pull, distribution.get_manifest
+    yield 'HEAD', manifest, 'manifest_head', pull, distribution.get_manifest
+    yield 'PUT', manifest, 'manifest_put', push, distribution.put_manifest
+    yield 'DELETE', manifest, 'manifest_delete', ['delete'], distribution.delete_manifest
+    yield 'GET', '/v2/' + _NAME + '/referrers/' + _DIGEST.format('digest'), 'referrers', pull, distribution.referrers
+    yield 'GET', '/v2/' + _NAME + '/tags/list', 'tags_list', pull, distribution.tags_list
+    yield 'HEAD', blob, 'blob', pull, distribution.head_blob
+    yield 'GET', blob, 'blob', pull, distribution.get_blob
+    yield 'POST', '/v2/' + _NAME + '/blobs/uploads/?', 'blob', push, distribution.start_upload
+    yield 'PATCH', upload, 'blob', push, distribution.patch_upload
+    yield 'GET', upload, 'blob', push, distribution.upload_status
+    yield 'PUT', upload, 'blob', push, distribution.put_upload

@@ -1,0 +1,178 @@
+"""The registry on a thread: aiohttp over TLS on loopback."""
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable, List, Optional, Tuple
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from .answers import COMMON_HEADERS, Answer, Call
+from .arm import ResourceManager
+from .auth import Auth
+from .ca import make_context
+from .distribution import Distribution
+from .failures import RegistryFailure, too_many
+from .faults import Fault, Faults
+from .metadata import Metadata
+from .routes import Route, Routes
+from .storage import Storage
+
+_RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
+
+
+class LocalRegistry:
+    """`with LocalRegistry() as registry:` serves `registry.storage`, which may be swapped at any time.
+
+    `counters` counts answers by kind of call, `requests` logs (method, path, status); `on_request` is called with
+    (method, path) before a request is handled, on the server's thread.
+    """
+
+    def __init__(self, storage: Optional[Storage] = None, port: int = 0, directory: Optional[Path] = None,
+                 expired: bool = False) -> None:
+        self.storage = storage or Storage()
+        self.port = port
+        self.auth = Auth()
+        self.faults = Faults()
+        self.counters: Counter = Counter()
+        self.requests: List[Tuple[str, str, int]] = []
+        self.on_request: Optional[Callable[[str, str], None]] = None
+        self._home = tempfile.TemporaryDirectory() if directory is None else None
+        self._directory = directory or Path(self._home.name)
+        self._context = make_context(self._directory, expired)
+        self._token_calls_left = 166.65
+
+    @property
+    def login_server(self) -> str:
+        return f'localhost:{self.port}'
+
+    @property
+    def ca_file(self) -> str:
+        return str(self._directory / 'ca.pem')
+
+    def forget(self) -> None:
+        """Start counting anew."""
+        self.counters.clear()
+        self.requests.clear()
+
+    def __enter__(self) -> 'LocalRegistry':
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
+        self._thread.start()
+        if not started.wait(20):
+            raise RuntimeError('the local registry did not start')
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(20)
+        if self._home:
+            self._home.cleanup()
+
+    def _serve(self, started: threading.Event) -> None:
+        asyncio.run(self._run(started))
+
+    async def _run(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        await runner.setup()
+        site = web.TCPSite(runner, '127.0.0.1', self.port, ssl_context=self._context, shutdown_timeout=1)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
+        self.metadata = Metadata(self.login_server)
+        self.manager = ResourceManager(self.auth, self.login_server)
+        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, Distribution())
+        started.set()
+        await self._stopped.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = unquote(request.raw_path.partition('?')[0])
+        if self.faults.latency:
+            await asyncio.sleep(self.faults.latency)
+        fault = self.faults.fault_for(request.method, path)
+        if fault and fault.kind == 'slow':
+            await asyncio.sleep(fault.seconds)
+        elif fault and fault.kind == 'reset':
+            self._log('reset', request.method, path, 0)
+            request.transport.abort()
+            raise ConnectionResetError
+        call = Call(request.method, path, request.query, request.headers, await request.read())
+        if self.on_request:
+            self.on_request(request.method, path)
+        answer = await self._answer(call, fault)
+        return web.Response(status=answer.status, body=answer.body, headers={
+            **COMMON_HEADERS, 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers})
+
+    async def _answer(self, call: Call, fault: Optional[Fault]) -> Answer:
+        found = self._routes.find(call.method, call.path)
+        if not found:
+            self._log('unknown', call.method, call.path, 404)
+            return Answer(404, b'404 page not found\n', {'Content-Type': 'text/plain; charset=utf-8'})
+        route, groups = found
+        repository = groups.get('repository', '')
+        if route.kind == 'manifest_delete':
+            self.faults.delete_begins(repository)
+            await asyncio.sleep(0)
+        try:
+            answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
+        finally:
+            if route.kind == 'manifest_delete':
+                self.faults.delete_ends(repository)
+        if fault and fault.kind in ('garbage', 'truncated'):
+            answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[:len(answer.body) // 2]
+        self._log('challenge' if answer.status == 401 else route.kind, call.method, call.path, answer.status)
+        self._rate_headers(route, answer)
+        return answer
+
+    def _handled(self, call: Call, route: Route, groups: dict) -> Answer:
+        if route.actions is not None:
+            refusal = self.auth.check(call, self.login_server, groups.get('repository'), route.actions)
+            if refusal:
+                return refusal
+        try:
+            with self.storage.lock:
+                return route.handler(self.storage, call, **groups)
+        except RegistryFailure as failure:
+            return _failure(failure)
+
+    @staticmethod
+    def _broken(fault: Optional[Fault]) -> Optional[Answer]:
+        if not fault or not isinstance(fault.kind, int):
+            return None
+        answer = _failure(too_many()) if fault.kind == 429 else Answer(fault.kind, b'', {'Content-Type': 'text/plain'})
+        return _retry_after(answer, fault.retry_after)
+
+    def _throttled(self, call: Call) -> Optional[Answer]:
+        throttle = self.faults.throttle_for(call.method, call.path)
+        return _retry_after(_failure(too_many()), throttle.retry_after) if throttle else None
+
+    def _rate_headers(self, route: Route, answer: Answer) -> None:
+        """Token answers and deletes say what is left; reads never do."""
+        if route.kind in ('token', 'exchange') and answer.status == 200:
+            self._token_calls_left -= 1 / 60
+            answer.headers['x-ms-ratelimit-remaining-calls-per-second'] = f'{self._token_calls_left:.6f}'
+        elif route.method == 'DELETE' and answer.status in (202, 404):
+            bucket = self.faults.throttles.get('writes')
+            left = bucket.level if bucket else _RATES[self.manager.sku]
+            answer.headers['X-Ms-Ratelimit-Remaining-Calls-Per-Second'] = f'{left:.6f}'
+
+    def _log(self, kind: str, method: str, path: str, status: int) -> None:
+        self.counters['throttled' if status == 429 else kind] += 1
+        self.requests.append((method, path, status))
+
+
+def _failure(failure: RegistryFailure) -> Answer:
+    return Answer(failure.status, failure.body(), {'Content-Type': 'application/json; charset=utf-8'})
+
+
+def _retry_after(answer: Answer, seconds: Optional[int]) -> Answer:
+    if seconds is not None:
+        answer.headers['Retry-After'] = str(seconds)
+    return answer

@@ -1,0 +1,390 @@
+"""What a registry holds, and how many bytes that really takes: blobs once by digest, freed by reference count.
+
+Pure state without HTTP; the bytes that disappear here are the truth that previews are tested against.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+from .failures import (
+    RegistryFailure, disallowed, manifest_unknown, name_unknown, revision_unknown, tag_unknown)
+
+FLAGS = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
+INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
+
+
+def digest_of(data: bytes) -> str:
+    return 'sha256:' + hashlib.sha256(data).hexdigest()
+
+
+def wire_time(seconds: float) -> str:
+    """A time as the service writes it: up to 7 fractional digits, trailing zeros cut."""
+    whole, ticks = divmod(round(seconds * 10_000_000), 10_000_000)
+    fraction = f'{ticks:07d}'.rstrip('0')
+    return time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole)) + (f'.{fraction}' if fraction else '') + 'Z'
+
+
+@dataclass
+class Tag:
+    digest: str
+    created: str
+    updated: str
+    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
+
+
+@dataclass
+class Record:
+    """A manifest in a repository. `blobs` are sizes by digest, `ghost` means listed but not to be had."""
+
+    digest: str
+    data: bytes
+    media_type: str
+    document: Dict[str, Any]
+    blobs: Dict[str, int]
+    created: str
+    updated: str
+    ghost: bool = False
+    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
+
+    @property
+    def subject(self) -> Optional[str]:
+        subject = self.document.get('subject')
+        return subject.get('digest') if isinstance(subject, dict) else None
+
+    @property
+    def children(self) -> List[Dict[str, Any]]:
+        children = self.document.get('manifests')
+        return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
+
+
+@dataclass
+class RepositoryState:
+    created: str
+    updated: str
+    manifests: Dict[str, Record] = field(default_factory=dict)
+    tags: Dict[str, Tag] = field(default_factory=dict)
+    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
+
+
+@dataclass
+class Deleted:
+    """A soft-deleted manifest with the tags that it had."""
+
+    record: Record
+    tags: List[str]
+    deleted: str
+
+
+class Storage:
+    """All repositories of one registry. Every method is atomic."""
+
+    def __init__(self, directory: Optional[Path] = None, clock: Callable[[], float] = time.time) -> None:
+        self.lock = threading.RLock()
+        self.soft_delete_days: Optional[int] = None
+        self.deleted: Dict[str, Dict[str, Deleted]] = {}
+        self._clock = clock
+        self._directory = directory
+        self._repositories: Dict[str, RepositoryState] = {}
+        self._data: Dict[str, bytes] = {}
+        self._sizes: Dict[str, int] = {}
+        self._blob_users: Counter = Counter()
+        self._manifest_users: Counter = Counter()
+        self._manifest_sizes: Dict[str, int] = {}
+        self._used_bytes = 0
+        if directory:
+            directory.mkdir(parents=True, exist_ok=True)
+
+    # Blobs
+
+    def put_blob(self, data: bytes) -> str:
+        digest = digest_of(data)
+        with self.lock:
+            if self._directory:
+                (self._directory / digest.replace(':', '-')).write_bytes(data)
+            else:
+                self._data[digest] = data
+            self._sizes[digest] = len(data)
+        return digest
+
+    def put_virtual_blob(self, digest: str, size: int) -> str:
+        """A blob of which only the size is kept: for large layers that nobody pulls."""
+        with self.lock:
+            self._sizes.setdefault(digest, size)
+        return digest
+
+    def has_blob(self, digest: str) -> bool:
+        return digest in self._sizes
+
+    def blob_size(self, digest: str) -> int:
+        return self._sizes[digest]
+
+    def get_blob(self, digest: str) -> bytes:
+        if self._directory:
+            return (self._directory / digest.replace(':', '-')).read_bytes()
+        return self._data[digest]
+
+    def stored_bytes(self) -> int:
+        """Bytes of the blobs that some manifest uses, and of each distinct manifest."""
+        return self._used_bytes
+
+    def pending_bytes(self) -> int:
+        """Bytes of uploaded blobs that no manifest uses yet."""
+        return sum(size for digest, size in self._sizes.items() if not self._blob_users[digest])
+
+    # Manifests and tags
+
+    def put_manifest(self, repository: str, data: bytes, media_type: str, tag: Optional[str] = None, *,
+                     checked: bool = True, digest: Optional[str] = None, created: Optional[str] = None,
+                     updated: Optional[str] = None) -> str:
+        """Store a manifest; unchecked, anything goes in: hostile data, a digest that is not its own."""
+        digest = digest or digest_of(data)
+        document = _document(data)
+        now = wire_time(self._clock())
+        with self.lock:
+            if checked:
+                self._check_references(repository, document)
+            state = self._repositories.setdefault(repository, RepositoryState(created or now, updated or now))
+            self._check_writable(state, digest, tag)
+            known = state.manifests.get(digest)
+            if known and not known.ghost:
+                known.updated = updated or now
+            else:
+                record = Record(digest, data, media_type, document, _blobs(document), created or now,
+                                updated or created or now)
+                state.manifests[digest] = record
+                self._hold(record)
+            if tag:
+                self._move_tag(state, tag, digest, updated or now)
+        return digest
+
+    def make_ghost(self, repository: str, digest: str) -> None:
+        """Leave the manifest listed and take its content away."""
+        with self.lock:
+            record = self._repositories[repository].manifests[digest]
+            if not record.ghost:
+                record.ghost = True
+                self._release(record)
+
+    def set_locks(self, repository: str, *, digest: Optional[str] = None, tag: Optional[str] = None,
+                  **flags: bool) -> None:
+        with self.lock:
+            state = self.state(repository)
+            if tag is not None:
+                self.tag(repository, tag).flags.update(flags)
+            elif digest is not None:
+                self.manifest(repository, digest).flags.update(flags)
+            else:
+                state.flags.update(flags)
+
+    def delete_manifest(self, repository: str, digest: str) -> None:
+        """Delete a manifest with its tags and, as the service does, its referrers."""
+        with self.lock:
+            state = self._repositories.get(repository)
+            if not state or digest not in state.manifests:
+                raise revision_unknown(repository, digest, detail=False)
+            if self._locked(state, digest):
+                raise disallowed()
+            if state.manifests[digest].ghost:
+                raise revision_unknown(repository, digest, detail=False)
+            self._drop(repository, state, digest)
+            for referrer in [other for other, record in state.manifests.items() if record.subject == digest]:
+                if referrer in state.manifests and not self._locked(state, referrer):
+                    self.delete_manifest(repository, referrer)
+
+    def untag(self, repository: str, tag: str) -> str:
+        """Remove a tag; gives the digest that it was on."""
+        with self.lock:
+            found = self.tag(repository, tag)
+            state = self.state(repository)
+            if _is_locked(found.flags) or _is_locked(state.flags):
+                raise disallowed()
+            del state.tags[tag]
+            return found.digest
+
+    def delete_repository(self, repository: str) -> Tuple[List[str], List[str]]:
+        """Delete everything in a repository; gives its digests and tags."""
+        with self.lock:
+            state = self.state(repository)
+            if any(_is_locked(flags) for flags in self._all_flags(state)):
+                raise disallowed()
+            digests, tags = sorted(state.manifests), sorted(state.tags)
+            for digest in digests:
+                self._drop(repository, state, digest)
+            return digests, tags
+
+    def restore(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
+        """Bring a soft-deleted manifest back."""
+        with self.lock:
+            gone = self.deleted.get(repository, {}).pop(digest, None)
+            if not gone:
+                raise manifest_unknown()
+            now = wire_time(self._clock())
+            state = self._repositories.setdefault(repository, RepositoryState(now, now))
+            state.manifests[digest] = gone.record
+            for name in [tag] if tag else gone.tags:
+                self._move_tag(state, name, digest, now)
+
+    # Looking
+
+    def repositories(self) -> List[str]:
+        with self.lock:
+            return sorted(self._repositories)
+
+    def state(self, repository: str) -> RepositoryState:
+        try:
+            return self._repositories[repository]
+        except KeyError:
+            raise name_unknown(repository) from None
+
+    def manifests(self, repository: str) -> Dict[str, Record]:
+        state = self._repositories.get(repository)
+        return state.manifests if state else {}
+
+    def tags(self, repository: str) -> Dict[str, Tag]:
+        state = self._repositories.get(repository)
+        return state.tags if state else {}
+
+    def tags_on(self, repository: str, digest: str) -> List[str]:
+        return sorted(name for name, tag in self.tags(repository).items() if tag.digest == digest)
+
+    def tag(self, repository: str, tag: str) -> Tag:
+        try:
+            return self.tags(repository)[tag]
+        except KeyError:
+            raise tag_unknown() from None
+
+    def manifest(self, repository: str, digest: str) -> Record:
+        try:
+            return self.manifests(repository)[digest]
+        except KeyError:
+            raise manifest_unknown() from None
+
+    def resolve(self, repository: str, reference: str) -> Record:
+        """The manifest that a tag or digest names, for a pull."""
+        tag = self.tags(repository).get(reference)
+        record = self.manifests(repository).get(tag.digest if tag else reference)
+        if not record or record.ghost:
+            raise revision_unknown(repository, reference, detail=True)
+        return record
+
+    def whole(self, repository: str, reference: str) -> List[str]:
+        """What a pull of this reference would miss: manifests or blobs; nothing means that it is whole."""
+        with self.lock:
+            tag = self.tags(repository).get(reference)
+            missing: List[str] = []
+            waiting, seen = [tag.digest if tag else reference], set()
+            while waiting:
+                digest = waiting.pop()
+                if digest in seen:
+                    continue
+                seen.add(digest)
+                record = self.manifests(repository).get(digest)
+                if not record or record.ghost:
+                    missing.append(digest)
+                    continue
+                missing += [blob for blob in record.blobs if blob not in self._sizes]
+                waiting += [child['digest'] for child in record.children]
+            return missing
+
+    # Inside
+
+    def _check_references(self, repository: str, document: Dict[str, Any]) -> None:
+        for blob in _blobs(document):
+            if blob not in self._sizes:
+                raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
+        for child in document.get('manifests') or []:
+            if child['digest'] not in self.manifests(repository):
+                raise RegistryFailure(400, 'MANIFEST_UNKNOWN', 'manifest unknown', {'digest': child['digest']})
+
+    @staticmethod
+    def _check_writable(state: RepositoryState, digest: str, tag: Optional[str]) -> None:
+        known = state.tags.get(tag) if tag else None
+        if not state.flags['writeEnabled'] or known and known.digest != digest and not known.flags['writeEnabled']:
+            raise disallowed()
+
+    @staticmethod
+    def _move_tag(state: RepositoryState, name: str, digest: str, now: str) -> None:
+        tag = state.tags.get(name)
+        if tag:
+            tag.digest, tag.updated = digest, now
+        else:
+            state.tags[name] = Tag(digest, now, now)
+
+    @staticmethod
+    def _all_flags(state: RepositoryState) -> Iterable[Dict[str, bool]]:
+        yield state.flags
+        yield from (record.flags for record in state.manifests.values())
+        yield from (tag.flags for tag in state.tags.values())
+
+    @staticmethod
+    def _locked(state: RepositoryState, digest: str) -> bool:
+        return (_is_locked(state.flags) or _is_locked(state.manifests[digest].flags)
+                or any(_is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest))
+
+    def _drop(self, repository: str, state: RepositoryState, digest: str) -> None:
+        record = state.manifests.pop(digest)
+        tags = [name for name, tag in state.tags.items() if tag.digest == digest]
+        for name in tags:
+            del state.tags[name]
+        if self.soft_delete_days and not record.ghost:
+            gone = Deleted(record, tags, wire_time(self._clock()))
+            self.deleted.setdefault(repository, {})[digest] = gone
+        elif not record.ghost:
+            self._release(record)
+        if not state.manifests:
+            del self._repositories[repository]
+
+    def _hold(self, record: Record) -> None:
+        for digest, declared in record.blobs.items():
+            size = self._sizes.setdefault(digest, declared)
+            if not self._blob_users[digest]:
+                self._used_bytes += size
+            self._blob_users[digest] += 1
+        if not self._manifest_users[record.digest]:
+            self._manifest_sizes[record.digest] = len(record.data)
+            self._used_bytes += len(record.data)
+        self._manifest_users[record.digest] += 1
+
+    def _release(self, record: Record) -> None:
+        for digest in record.blobs:
+            self._blob_users[digest] -= 1
+            if not self._blob_users[digest]:
+                self._used_bytes -= self._sizes.pop(digest)
+                self._forget(digest)
+        self._manifest_users[record.digest] -= 1
+        if not self._manifest_users[record.digest]:
+            self._used_bytes -= self._manifest_sizes.pop(record.digest)
+
+    def _forget(self, digest: str) -> None:
+        self._data.pop(digest, None)
+        if self._directory:
+            (self._directory / digest.replace(':', '-')).unlink(missing_ok=True)
+
+
+def _is_locked(flags: Dict[str, bool]) -> bool:
+    return not (flags['deleteEnabled'] and flags['writeEnabled'])
+
+
+def _document(data: bytes) -> Dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _blobs(document: Dict[str, Any]) -> Dict[str, int]:
+    """What a manifest uses, foreign layers apart (they have `urls` and are stored elsewhere)."""
+    found: Dict[str, int] = {}
+    lists = [document.get('layers'), document.get('blobs'), [document.get('config')]]
+    for descriptor in (item for items in lists if isinstance(items, list) for item in items):
+        if isinstance(descriptor, dict) and 'digest' in descriptor and not descriptor.get('urls'):
+            found[descriptor['digest']] = descriptor.get('size') or 0
+    return found

@@ -1,0 +1,156 @@
+"""Is the plan still true? One change for each that semantics.md, Drift, names."""
+import pytest
+
+from azext_acrprune.decide.drift import check_drift
+from tests.worlds import (FAULTS, NOW, artifact, attachment_tag, ghost, image, index, repository_of, to_repository,
+                          unreadable)
+
+CHILD = image('child')
+PLANNED = index('planned', [CHILD['digest']])
+OTHER = image('other')
+STAYS = image('stays', tags=['v1'])
+ALL = (CHILD, PLANNED, OTHER, STAYS)
+
+
+def drift(*fresh, planned=(CHILD, PLANNED, OTHER), seen=ALL, **options):
+    return check_drift({manifest['digest'] for manifest in planned}, to_repository(repository_of(*seen)),
+                       to_repository(repository_of(*fresh, **options)))
+
+
+def skipped(found):
+    return {digest: verdict.reason for digest, verdict in found.skipped.items()}
+
+
+def digests(*manifests):
+    return {manifest['digest'] for manifest in manifests}
+
+
+def changed(manifest, **options):
+    """The repository with one manifest changed."""
+    return [dict(each, **options) if each is manifest else each for each in ALL]
+
+
+def test_nothing_changed_and_nothing_is_skipped():
+    found = drift(*ALL)
+    assert (found.valid, found.skipped, found.gone) == (digests(CHILD, PLANNED, OTHER), {}, frozenset())
+
+
+def test_added_tag_skips():
+    found = drift(*changed(OTHER, tags=['v2']))
+    assert (skipped(found), found.valid) == ({OTHER['digest']: 'tagsChanged'}, digests(CHILD, PLANNED))
+    assert found.skipped[OTHER['digest']].because == 'v2'
+
+
+def test_moved_tag_skips_where_it_went():
+    found = drift(CHILD, PLANNED, dict(OTHER, tags=['v1']), dict(STAYS, tags=[]))
+    assert skipped(found) == {OTHER['digest']: 'tagsChanged'}
+    assert STAYS['digest'] not in found.valid
+
+
+def test_moved_tag_skips_where_it_came_from():
+    signature = image('signature', tags=[attachment_tag(OTHER['digest'])])
+    found = drift(OTHER, dict(signature, tags=[]), planned=[OTHER, signature], seen=[OTHER, signature])
+    assert skipped(found) == {signature['digest']: 'tagsChanged'}
+
+
+def test_order_of_tags_is_no_change():
+    signature = image('signature', tags=[attachment_tag(OTHER['digest'], suffix) for suffix in ('.att', '.sig')])
+    seen, fresh = (to_repository(repository_of(OTHER, each)) for each in (signature, signature))
+    manifest = fresh.manifests[signature['digest']]
+    object.__setattr__(manifest, 'tags', tuple(reversed(manifest.tags)))
+    assert check_drift(digests(OTHER, signature), seen, fresh).valid == digests(OTHER, signature)
+
+
+def test_tagged_index_keeps_its_children():
+    found = drift(*changed(PLANNED, tags=['v2']))
+    assert skipped(found) == {PLANNED['digest']: 'tagsChanged', CHILD['digest']: 'childOf'}
+    assert found.valid == digests(OTHER)
+
+
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+def test_lock_on_the_manifest_skips(flag):
+    assert skipped(drift(*changed(OTHER, locks=[flag]))) == {OTHER['digest']: 'locked'}
+
+
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+def test_lock_on_the_repository_skips_all(flag):
+    found = drift(*ALL, locks=[flag])
+    assert (set(skipped(found).values()), found.valid) == ({'locked'}, frozenset())
+
+
+def test_lock_on_a_tag_skips():
+    tag = attachment_tag(OTHER['digest'])
+    signature = image('signature', tags=[tag])
+    found = drift(OTHER, signature, planned=[OTHER, signature], seen=[OTHER, signature],
+                  tag_locks={tag: ['deleteEnabled']})
+    assert skipped(found) == {signature['digest']: 'locked', OTHER['digest']: 'subjectOf'}
+
+
+def test_update_skips():
+    assert skipped(drift(*changed(OTHER, updated=NOW))) == {OTHER['digest']: 'updated'}
+
+
+@pytest.mark.parametrize('tags', [[], ['v2']])
+def test_new_index_keeps_what_it_needs(tags):
+    found = drift(*ALL, index('new', [CHILD['digest']], tags=tags))
+    assert (skipped(found), found.valid) == ({CHILD['digest']: 'childOf'}, digests(PLANNED, OTHER))
+
+
+@pytest.mark.parametrize('kind', [image, index, artifact])
+def test_new_referrer_keeps_its_subject(kind):
+    found = drift(*ALL, kind('new', subject=PLANNED['digest']))
+    assert skipped(found) == {PLANNED['digest']: 'subjectOf', CHILD['digest']: 'childOf'}
+
+
+def test_new_attachment_keeps_its_subject():
+    new = image('new', tags=[attachment_tag(OTHER['digest'])])
+    assert skipped(drift(*ALL, new)) == {OTHER['digest']: 'subjectOf'}
+
+
+def test_new_image_that_needs_nothing_skips_nothing():
+    assert drift(*ALL, image('new')).skipped == {}
+
+
+def test_new_ghost_skips_nothing():
+    assert drift(*ALL, ghost(index('new', [CHILD['digest']]))).skipped == {}
+
+
+def test_ghost_that_was_pushed_again_needs_its_children():
+    again = index('again', [OTHER['digest']], tags=['v2'])
+    found = drift(*ALL, again, seen=[*ALL, ghost(again)])
+    assert skipped(found) == {OTHER['digest']: 'childOf'}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_new_unreadable_manifest_skips_all(fault):
+    found = drift(*ALL, unreadable(image('new'), fault))
+    assert set(skipped(found)) == digests(CHILD, PLANNED, OTHER)
+    assert (set(skipped(found).values()), found.valid) == ({'unreadable'}, frozenset())
+
+
+def test_new_unreadable_docker_image_skips_nothing():
+    assert drift(*ALL, unreadable(image('new', docker=True))).skipped == {}
+
+
+def test_unreadable_docker_image_that_the_plan_knew_skips_nothing():
+    known = unreadable(image('known', docker=True))
+    assert drift(*ALL, known, seen=[*ALL, known]).skipped == {}
+
+
+def test_gone_counts_as_done():
+    found = drift(CHILD, PLANNED, STAYS)
+    assert (found.gone, found.valid, found.skipped) == (digests(OTHER), digests(CHILD, PLANNED), {})
+
+
+def test_gone_repository_counts_as_done():
+    found = check_drift(digests(OTHER), to_repository(repository_of(*ALL)), None)
+    assert (found.gone, found.valid, found.skipped) == (digests(OTHER), frozenset(), {})
+
+
+def test_nothing_is_deleted_that_the_plan_did_not_name():
+    found = drift(*ALL, image('new'), planned=[OTHER])
+    assert found.valid == digests(OTHER)
+
+
+def test_child_that_the_plan_names_stays_when_its_index_was_not_named():
+    assert skipped(drift(*ALL, planned=[CHILD])) == {CHILD['digest']: 'childOf'}

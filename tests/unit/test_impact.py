@@ -1,0 +1,178 @@
+"""What a deletion frees (semantics.md, Layer impact)."""
+from dataclasses import replace
+
+import pytest
+
+from azext_acrprune.decide.graph import build_graph
+from azext_acrprune.decide.impact import falls_with, open_ledger
+from azext_acrprune.model import Blob, Content
+from tests.worlds import (BASE_LAYERS, CONFIGS, artifact, attachment_tag, ghost, image, index, repository_of,
+                          to_inventory, to_repository, unreadable)
+
+LAYER_0, LAYER_1 = (layer['size'] for layer in BASE_LAYERS[:2])
+FOREIGN = 6
+FOREIGN_LAYER_0 = 7
+
+
+def impact_of(world, *doomed):
+    """The impact of deleting these manifests from the first repository."""
+    name = world[0]['name']
+    return open_ledger(to_inventory(world)).impact(frozenset((name, manifest['digest']) for manifest in doomed))
+
+
+def config(*layers):
+    return CONFIGS[sum(layers) % len(CONFIGS)]['size']
+
+
+def size(*manifests):
+    return sum(len(manifest['data']) for manifest in manifests)
+
+
+def test_last_image_frees_its_config_its_layers_and_its_own_bytes():
+    gone = image('gone', [0, 1])
+    impact = impact_of([repository_of(gone)], gone)
+    assert impact.freed == LAYER_0 + LAYER_1 + config(0, 1) + size(gone)
+    assert (impact.freed_manifests, impact.shared, impact.registry) == (size(gone), 0, impact.freed)
+
+
+def test_artifact_frees_its_blobs():
+    gone = artifact('gone', [1])
+    assert impact_of([repository_of(gone)], gone).freed == LAYER_1 + size(gone)
+
+
+def test_layer_that_a_survivor_uses_is_shared():
+    gone, stays = image('gone', [0, 1]), image('stays', [0])
+    impact = impact_of([repository_of(gone, stays)], gone)
+    assert (impact.freed, impact.shared) == (LAYER_1 + config(1) + size(gone), LAYER_0)
+
+
+def test_layer_that_a_survivor_in_another_repository_uses_is_shared():
+    gone, stays = image('gone', [0, 1]), image('stays', [0])
+    impact = impact_of([repository_of(gone), repository_of(stays, name='other')], gone)
+    assert (impact.freed, impact.shared) == (LAYER_1 + config(1) + size(gone), LAYER_0)
+
+
+def test_survivor_in_a_repository_that_is_not_selected_counts_too():
+    gone, stays = image('gone', [0, 1]), image('stays', [0])
+    world = [repository_of(gone), repository_of(stays, name='other', selected=False)]
+    assert impact_of(world, gone).shared == LAYER_0
+
+
+def test_layer_shared_among_doomed_images_is_freed_once_by_the_plan_and_by_none_alone():
+    one, other = image('one', [0]), image('other', [0])
+    world = [repository_of(one, other)]
+    assert impact_of(world, one, other).freed == LAYER_0 + config(0) + size(one, other)
+    assert impact_of(world, one).freed == size(one)
+
+
+def test_foreign_layer_is_stored_elsewhere():
+    gone = image('gone', [FOREIGN])
+    assert impact_of([repository_of(gone)], gone).freed == config(FOREIGN) + size(gone)
+
+
+def test_who_names_a_layer_as_foreign_does_not_hold_it():
+    gone, stays = image('gone', [0]), image('stays', [FOREIGN_LAYER_0])
+    assert impact_of([repository_of(gone, stays)], gone).freed == LAYER_0 + config(0) + size(gone)
+
+
+def test_same_layer_twice_counts_once():
+    gone = image('gone', [0, 0])
+    assert impact_of([repository_of(gone)], gone).freed == LAYER_0 + config(0) + size(gone)
+
+
+def test_manifest_that_another_repository_holds_frees_nothing():
+    gone = image('gone', [0])
+    impact = impact_of([repository_of(gone), repository_of(gone, name='other')], gone)
+    assert (impact.freed, impact.freed_manifests, impact.shared) == (0, 0, LAYER_0 + config(0))
+
+
+def test_manifest_that_goes_from_both_repositories_is_freed_once():
+    gone = image('gone', [0])
+    world = [repository_of(gone), repository_of(gone, name='other')]
+    nodes = frozenset((repository['name'], gone['digest']) for repository in world)
+    assert open_ledger(to_inventory(world)).impact(nodes).freed == LAYER_0 + config(0) + size(gone)
+
+
+@pytest.mark.parametrize('spoil', [ghost, unreadable])
+def test_ghost_and_unreadable_hold_nothing(spoil):
+    gone = image('gone', [0])
+    assert impact_of([repository_of(gone, spoil(image('other', [0])))], gone).freed == LAYER_0 + config(0) + size(gone)
+
+
+def test_disagreement_about_a_size_counts_the_larger_and_is_told():
+    inventory = to_inventory([repository_of(image('gone'))])
+    manifests = inventory.repositories[0].manifests
+    some = next(iter(manifests.values()))
+    for digest, number in (('sha256:small', 1), ('sha256:large', 9)):
+        manifests[digest] = replace(some, digest=digest, content=Content(size=0, blobs=(Blob('layer', number),)))
+    ledger = open_ledger(inventory)
+    assert (ledger.sizes['layer'], ledger.consistent) == (9, False)
+
+
+def test_agreement_is_consistent():
+    assert open_ledger(to_inventory([repository_of(image('one', [0]), image('other', [0]))])).consistent
+
+
+# --- What falls with one -----------------------------------------------------------------------------------------
+
+def falling(start, *manifests, may_fall=None):
+    doomed = {manifest['digest'] for manifest in (manifests if may_fall is None else may_fall)}
+    return falls_with(start['digest'], build_graph(to_repository(repository_of(*manifests))), doomed)
+
+
+def digests(*manifests):
+    return {manifest['digest'] for manifest in manifests}
+
+
+def test_referrers_and_attachments_fall_with_their_subject_recursively():
+    subject = image('subject')
+    sbom = artifact('sbom', subject=subject['digest'])
+    signature = image('signature', tags=[attachment_tag(sbom['digest'])])
+    assert falling(subject, subject, sbom, signature) == digests(subject, sbom, signature)
+
+
+def test_subject_does_not_fall_with_its_referrer():
+    subject = image('subject')
+    sbom = artifact('sbom', subject=subject['digest'])
+    assert falling(sbom, subject, sbom) == digests(sbom)
+
+
+def test_children_fall_with_their_last_index():
+    leaf = image('leaf')
+    inner = index('inner', [leaf['digest']])
+    outer = index('outer', [inner['digest']])
+    assert falling(outer, leaf, inner, outer) == digests(leaf, inner, outer)
+    assert falling(leaf, leaf, inner, outer) == digests(leaf)
+
+
+def test_child_of_another_index_does_not_fall():
+    child = image('child')
+    one, other = index('one', [child['digest']]), index('other', [child['digest']])
+    assert falling(one, child, one, other) == digests(one)
+
+
+def test_child_of_two_indexes_falls_with_both():
+    child = image('child')
+    inner = index('inner', [child['digest']])
+    outer = index('outer', [child['digest'], inner['digest']])
+    assert falling(outer, child, inner, outer) == digests(child, inner, outer)
+
+
+def test_child_whose_subject_stays_does_not_fall():
+    subject = image('subject')
+    child = image('child', subject=subject['digest'])
+    parent = index('index', [child['digest']])
+    assert falling(parent, subject, child, parent) == digests(parent)
+
+
+def test_child_that_is_attached_to_itself_falls_with_its_index():
+    child = image('child')
+    child['tags'] = [attachment_tag(child['digest'])]
+    parent = index('index', [child['digest']])
+    assert falling(parent, child, parent) == digests(child, parent)
+
+
+def test_what_the_plan_keeps_does_not_fall():
+    child = image('child')
+    parent = index('index', [child['digest']])
+    assert falling(parent, child, parent, may_fall=[parent]) == digests(parent)

@@ -1,0 +1,117 @@
+"""Manifest bytes -> edges and blobs (semantics.md, The graph, Layer impact, Fail closed)."""
+import hashlib
+import json
+
+import pytest
+
+from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_manifest
+from azext_acrprune.model import Blob, Unreadable
+from tests import worlds
+
+DIGEST = 'sha256:' + 'a' * 64
+OTHER = 'sha256:' + 'b' * 64
+
+
+def read(document):
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return read_manifest(worlds.sha256(data), data)
+
+
+def test_index_names_its_children_once_and_in_order():
+    assert read({'manifests': [{'digest': OTHER}, {'digest': DIGEST}, {'digest': OTHER}]}).children == (OTHER, DIGEST)
+
+
+@pytest.mark.parametrize('body', [{'layers': []}, {'manifests': []}, {'blobs': []}])
+def test_image_index_and_artifact_manifests_may_have_a_subject(body):
+    assert read({**body, 'subject': {'digest': DIGEST}}).subject == DIGEST
+
+
+def test_absent_and_null_fields_are_empty():
+    content = read({'manifests': None, 'layers': None, 'config': None, 'subject': None})
+    assert (content.children, content.subject, content.blobs) == ((), None, ())
+
+
+def test_size_is_that_of_the_bytes():
+    assert read(b'{}').size == 2
+
+
+def test_config_layers_and_artifact_blobs_are_stored():
+    content = read({'config': {'digest': 'c', 'size': 1}, 'layers': [{'digest': 'l', 'size': 2}],
+                    'blobs': [{'digest': 'b', 'size': 4}]})
+    assert set(content.blobs) == {Blob('c', 1), Blob('l', 2), Blob('b', 4)}
+
+
+def test_foreign_layers_are_not_stored():
+    assert read({'layers': [{'digest': 'l', 'size': 2, 'urls': ['https://example.com']}]}).blobs == ()
+
+
+def test_foreign_layer_without_a_size_is_no_fault():
+    assert read({'layers': [{'digest': 'l', 'urls': ['https://example.com']}]}).blobs == ()
+
+
+def test_layer_with_an_empty_list_of_urls_is_stored():
+    assert read({'layers': [{'digest': 'l', 'size': 2, 'urls': []}]}).blobs == (Blob('l', 2),)
+
+
+def test_same_blob_twice_counts_once():
+    assert read({'layers': [{'digest': 'l', 'size': 2}, {'digest': 'l', 'size': 2}]}).blobs == (Blob('l', 2),)
+
+
+@pytest.mark.parametrize('data', [
+    b'no json', b'', b'\xff', b'[]', b'null', b'"text"',
+    b'{"manifests": {}}', b'{"manifests": [1]}', b'{"manifests": [{}]}', b'{"manifests": [{"digest": 1}]}',
+    b'{"layers": "x"}', b'{"subject": "x"}', b'{"subject": {}}', b'{"config": []}',
+    b'{"layers": [{"digest": "l"}]}', b'{"layers": [{"digest": "l", "size": -1}]}',
+    b'{"layers": [{"digest": "l", "size": true}]}', b'{"layers": [{"digest": "l", "size": 1.5}]}',
+    b'[' * 100_000])
+def test_what_has_not_the_shape_of_a_manifest_is_unreadable(data):
+    assert isinstance(read(data), Unreadable)
+
+
+def test_bytes_that_do_not_hash_to_the_digest_are_unreadable():
+    assert isinstance(read_manifest(DIGEST, b'{}'), Unreadable)
+
+
+def test_more_than_four_mebibytes_are_unreadable():
+    limit = 4 * 1024 * 1024
+    assert isinstance(read(b'{}'.ljust(limit + 1)), Unreadable)
+    assert read(b'{}'.ljust(limit)).size == limit
+
+
+def test_digests_of_other_algorithms_are_verified_too():
+    good = 'sha512:' + hashlib.sha512(b'{}').hexdigest()
+    assert read_manifest(good, b'{}').size == 2
+    assert isinstance(read_manifest('sha512:' + '0' * 128, b'{}'), Unreadable)
+    assert isinstance(read_manifest('md5:' + hashlib.md5(b'{}').hexdigest(), b'{}'), Unreadable)
+
+
+@pytest.mark.parametrize('text, good', [
+    (DIGEST, True), ('sha512:' + '0' * 128, True), ('sha256:' + 'a' * 63, False), (DIGEST + '\n', False),
+    (DIGEST.upper(), False), ('latest', False), (None, False)])
+def test_digest_has_an_algorithm_and_all_its_digits(text, good):
+    assert is_digest(text) is good
+
+
+@pytest.mark.parametrize('suffix', ['', '.sig', '.att', '.sbom', '.new-one'])
+def test_tag_of_cosign_or_of_the_referrers_fallback_names_its_subject(suffix):
+    assert attachment_subject('sha256-' + 'a' * 64 + suffix) == DIGEST
+
+
+@pytest.mark.parametrize('tag', [
+    'latest', 'sha256-' + 'a' * 63, 'sha256-' + 'a' * 65, 'sha256-' + 'g' * 64, 'v-sha256-' + 'a' * 64,
+    'sha256-' + 'a' * 64 + '.', 'sha256-' + 'a' * 64 + '-sig', 'sha256-' + 'a' * 64 + '\n'])
+def test_whatever_else_is_a_user_tag(tag):
+    assert attachment_subject(tag) is None
+
+
+@pytest.mark.parametrize('media_type, edgeless', [
+    ('application/vnd.docker.distribution.manifest.v2+json', True),
+    ('application/vnd.docker.distribution.manifest.v1+json', True),
+    ('application/vnd.docker.distribution.manifest.v1+prettyjws', True),
+    ('application/vnd.docker.distribution.manifest.list.v2+json', False),
+    ('application/vnd.oci.image.manifest.v1+json', False),
+    ('application/vnd.oci.image.index.v1+json', False),
+    ('application/vnd.oci.artifact.manifest.v1+json', False),
+    ('', False), (None, False)])
+def test_only_docker_images_can_have_neither_children_nor_a_subject(media_type, edgeless):
+    assert has_no_edges(media_type) is edgeless

@@ -1,0 +1,315 @@
+"""One small world for each sentence of semantics.md, Kept, and why."""
+import pytest
+
+from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.safety import age_is_over, judge
+from tests.worlds import (DAY, DOCKER_IMAGE, FAULTS, NOW, TICKS, artifact, attachment_tag, ghost, image, index,
+                          repository_of, to_repository, unreadable)
+
+
+def verdicts(*manifests, keep=0, ago=DAY, selected=True, **options):
+    policy = UntaggedPolicy(ago=f'{ago}s', ago_seconds=ago, keep=keep)
+    return judge(to_repository(repository_of(*manifests, **options)), policy, NOW, selected)
+
+
+def reasons(*manifests, **options):
+    """Reason of each manifest that stays and None for those that go, in the order given."""
+    found = verdicts(*manifests, **options)
+    return [found[manifest['digest']].reason if found[manifest['digest']].kept else None for manifest in manifests]
+
+
+# --- Roots -------------------------------------------------------------------------------------------------------
+
+def test_old_untagged_image_goes():
+    found = verdicts(image())[image()['digest']]
+    assert (found.kept, found.reason, found.because) == (False, 'untagged', 'untagged for 86400s or longer')
+
+
+def test_user_tag_keeps():
+    assert reasons(image(tags=['v1'])) == ['tagged']
+
+
+def test_user_tag_keeps_an_attachment_too():
+    subject = image('subject')
+    both = image('signature', tags=['v1', attachment_tag(subject['digest'])])
+    assert reasons(subject, both) == ['subjectOf', 'tagged']
+
+
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+def test_lock_on_the_manifest_keeps(flag):
+    assert reasons(image(locks=[flag])) == ['locked']
+
+
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+def test_lock_on_the_repository_keeps(flag):
+    assert reasons(image(), locks=[flag]) == ['locked']
+
+
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+def test_lock_on_one_of_its_tags_keeps(flag):
+    subject = image('subject')
+    tag = attachment_tag(subject['digest'])
+    signature = image('signature', tags=[attachment_tag(subject['digest'], '.att'), tag])
+    assert reasons(subject, signature, tag_locks={tag: [flag]}) == ['subjectOf', 'locked']
+
+
+def test_lock_on_the_tag_of_another_keeps_nothing_else():
+    assert reasons(image(), image('other', tags=['v1']), tag_locks={'v1': ['deleteEnabled']}) == [None, 'tagged']
+
+
+@pytest.mark.parametrize('age, reason', [
+    (DAY, None), (DAY - 0.001, 'young'), (0, 'young'), (-1, 'young'), (-400 * DAY, 'young'), (None, 'young')])
+def test_younger_than_ago_is_kept(age, reason):
+    assert reasons(image(age=age)) == [reason]
+
+
+@pytest.mark.parametrize('age, reason', [(0, None), (1, None), (-1, 'young'), (None, 'young')])
+def test_ago_zero_still_keeps_the_future_and_the_timeless(age, reason):
+    assert reasons(image(age=age), ago=0) == [reason]
+
+
+def test_absurdly_large_ago_keeps_everything():
+    assert reasons(image(), ago=10 ** 30) == ['young']
+
+
+def test_age_is_over_at_the_very_tick():
+    assert age_is_over(NOW - TICKS, 1, NOW)
+    assert not age_is_over(NOW - TICKS + 1, 1, NOW)
+    assert not age_is_over(NOW + 1, 0, NOW)
+    assert not age_is_over(None, 0, NOW)
+
+
+def test_nothing_goes_from_a_repository_that_is_not_selected():
+    assert reasons(image(), unreadable(image('bad')), selected=False) == ['excluded', 'excluded']
+
+
+@pytest.mark.parametrize('options, reason', [
+    ({'tags': ['v1'], 'locks': ['deleteEnabled'], 'age': 0}, 'tagged'),
+    ({'locks': ['deleteEnabled'], 'age': 0}, 'locked'),
+    ({'age': 0}, 'young'),
+    ({}, 'keepNewest')])
+def test_first_reason_that_applies_is_given(options, reason):
+    assert reasons(image(**options), keep=1, selected=False) == [reason]
+
+
+# --- What a root keeps -------------------------------------------------------------------------------------------
+
+def test_index_keeps_its_children_recursively():
+    leaf = image('leaf')
+    inner = index('inner', [leaf['digest']])
+    outer = index('outer', [inner['digest']], tags=['v1'])
+    assert reasons(leaf, inner, outer) == ['childOf', 'childOf', 'tagged']
+
+
+def test_because_names_the_index():
+    leaf = image('leaf')
+    outer = index('outer', [leaf['digest']], tags=['v1'])
+    assert verdicts(leaf, outer)[leaf['digest']].because == outer['digest']
+
+
+def test_child_keeps_no_index():
+    child = image('child', tags=['v1'])
+    assert reasons(child, index('index', [child['digest']])) == ['tagged', None]
+
+
+@pytest.mark.parametrize('kind', [image, index, artifact])
+def test_subject_keeps_its_referrers_recursively(kind):
+    subject = image('subject', tags=['v1'])
+    sbom = kind('sbom', subject=subject['digest'])
+    signature = kind('signature', subject=sbom['digest'])
+    assert reasons(subject, sbom, signature) == ['tagged', 'referrerOf', 'referrerOf']
+
+
+@pytest.mark.parametrize('kind', [image, index, artifact])
+def test_kept_referrer_keeps_its_subject_which_would_take_it_along(kind):
+    subject = image('subject')
+    assert reasons(subject, kind('signature', subject=subject['digest'], tags=['v1'])) == ['subjectOf', 'tagged']
+
+
+@pytest.mark.parametrize('suffix', ['', '.sig', '.att', '.sbom'])
+def test_subject_keeps_its_attachments(suffix):
+    subject = image('subject', tags=['v1'])
+    other = image('other', tags=[attachment_tag(subject['digest'], suffix)])
+    assert reasons(subject, other) == ['tagged', 'referrerOf']
+
+
+def test_attachment_goes_with_its_subject():
+    subject = image('subject')
+    signature = image('signature', tags=[attachment_tag(subject['digest'])])
+    assert reasons(subject, signature) == [None, None]
+    assert verdicts(subject, signature)[signature['digest']].reason == 'referrerOf'
+
+
+def test_kept_attachment_keeps_its_subject():
+    subject = image('subject')
+    young = image('signature', tags=[attachment_tag(subject['digest'])], age=0)
+    assert reasons(subject, young) == ['subjectOf', 'young']
+
+
+@pytest.mark.parametrize('missing', [[], [ghost(image('subject'))]])
+def test_orphan_attachment_is_deleted_only_when_asked(missing):
+    signature = image('signature', tags=[attachment_tag(image('subject')['digest'])])
+    found = verdicts(signature, *missing)[signature['digest']]
+    assert (found.kept, found.reason) == (True, 'excluded')
+    assert image('subject')['digest'] in found.because
+
+
+def test_attachment_with_a_subject_that_exists_is_no_orphan():
+    there, missing = image('there'), image('missing')
+    by_tag = image('by tag', tags=[attachment_tag(missing['digest']), attachment_tag(there['digest'])])
+    by_content = image('by content', subject=there['digest'], tags=[attachment_tag(missing['digest'], '.att')])
+    assert reasons(there, by_tag, by_content) == [None, None, None]
+
+
+def test_untagged_referrer_whose_subject_is_missing_goes():
+    assert reasons(image('signature', subject=image('missing')['digest'])) == [None]
+
+
+def test_image_attached_to_itself_goes():
+    alone = image()
+    alone['tags'] = [attachment_tag(alone['digest'])]
+    assert reasons(alone) == [None]
+
+
+def test_untagged_index_that_goes_takes_the_children_that_nothing_else_keeps():
+    shared, own = image('shared'), image('own')
+    stale = index('stale', [shared['digest'], own['digest']])
+    fresh = index('fresh', [shared['digest']], tags=['v1'])
+    assert reasons(shared, own, stale, fresh) == ['childOf', None, None, 'tagged']
+
+
+def test_locked_untagged_index_keeps_its_children_where_acr_purge_deletes_them():
+    child = image('child')
+    assert reasons(child, index('index', [child['digest']], locks=['writeEnabled'])) == ['childOf', 'locked']
+
+
+def test_index_with_a_missing_child_keeps_the_others():
+    child = image('child')
+    partial = index('index', [image('missing')['digest'], child['digest']], tags=['v1'])
+    assert reasons(child, partial) == ['childOf', 'tagged']
+
+
+def test_cycle_of_attachment_tags_goes_as_a_whole_and_stays_as_a_whole():
+    one, other = image('one'), image('other')
+    one['tags'], other['tags'] = [attachment_tag(other['digest'])], [attachment_tag(one['digest'])]
+    assert reasons(one, other) == [None, None]
+    assert reasons(dict(one, locks=['writeEnabled']), other) == ['locked', 'referrerOf']
+
+
+def test_young_index_keeps_its_old_children():
+    child = image('child')
+    assert reasons(child, index('index', [child['digest']], age=0)) == ['childOf', 'young']
+
+
+# --- Fail closed -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('fault', FAULTS)
+@pytest.mark.parametrize('kind', [image, index, artifact])
+def test_unreadable_manifest_keeps_every_untagged_one(kind, fault):
+    assert reasons(image(), unreadable(kind('bad'), fault)) == ['unreadable', 'unreadable']
+
+
+def test_unreadable_manifest_of_unknown_type_keeps_every_untagged_one():
+    bad = dict(unreadable(image('bad', docker=True)), media_type=None)
+    assert reasons(image(), bad) == ['unreadable', 'unreadable']
+
+
+def test_tagged_unreadable_manifest_keeps_the_untagged_too():
+    bad = unreadable(index('bad', tags=['v1']))
+    assert reasons(image(), bad) == ['unreadable', 'tagged']
+    assert verdicts(image(), bad)[image()['digest']].because == bad['digest']
+
+
+def test_unreadable_docker_image_keeps_only_itself():
+    bad = unreadable(image('bad', docker=True))
+    assert bad['media_type'] == DOCKER_IMAGE
+    assert reasons(image(), bad) == [None, 'unreadable']
+
+
+def test_unreadable_docker_image_keeps_its_subject_by_tag():
+    subject = image('subject')
+    bad = unreadable(image('bad', docker=True, tags=[attachment_tag(subject['digest'])]))
+    assert reasons(subject, bad) == ['subjectOf', 'unreadable']
+
+
+def test_ghost_is_deleted_only_when_asked():
+    found = verdicts(ghost(image()))[image()['digest']]
+    assert (found.kept, found.reason, found.because) == (True, 'excluded', 'ghost')
+
+
+def test_ghost_protects_nothing():
+    child, subject = image('child'), image('subject')
+    gone = ghost(index('index', [child['digest']], subject=subject['digest'], tags=['v1']))
+    assert reasons(child, subject, gone) == [None, None, 'tagged']
+
+
+def test_ghost_keeps_no_referrer():
+    subject = ghost(image('subject', tags=['v1']))
+    assert reasons(subject, image('sbom', subject=subject['digest'])) == ['tagged', None]
+
+
+def test_ghost_does_not_fail_closed():
+    assert reasons(image(), ghost(index())) == [None, 'excluded']
+
+
+# --- Keeping the newest untagged ---------------------------------------------------------------------------------
+
+def test_keep_counts_the_newest_by_last_update():
+    images = [image(str(age), age=age * DAY) for age in (4, 2, 3)]
+    assert reasons(*images, keep=2) == [None, 'keepNewest', 'keepNewest']
+
+
+def test_keep_breaks_ties_by_digest():
+    images = sorted((image(str(number)) for number in range(3)), key=lambda manifest: manifest['digest'])
+    assert reasons(*images, keep=1) == ['keepNewest', None, None]
+
+
+def test_keep_counts_images_and_not_their_parts():
+    child = image('child', age=2 * DAY)
+    newest = index('index', [child['digest']], age=3 * DAY)
+    assert reasons(child, newest, image('older', age=4 * DAY), keep=1) == ['childOf', 'keepNewest', None]
+
+
+def test_keep_keeps_the_attachments_of_what_it_keeps_and_does_not_count_them():
+    subject = image('subject', age=3 * DAY)
+    signature = image('signature', tags=[attachment_tag(subject['digest'])], age=2 * DAY)
+    assert reasons(subject, signature, keep=1) == ['keepNewest', 'referrerOf']
+
+
+@pytest.mark.parametrize('kind', [image, index, artifact])
+def test_keep_does_not_count_referrers(kind):
+    subject = image('subject', age=3 * DAY)
+    sbom = kind('sbom', subject=subject['digest'], age=2 * DAY)
+    assert reasons(subject, sbom, keep=1) == ['keepNewest', 'referrerOf']
+
+
+def test_keep_does_not_count_tagged_ghost_or_unreadable_manifests():
+    others = [image('tagged', tags=['v1'], age=2 * DAY), ghost(image('ghost', age=2 * DAY)),
+              unreadable(image('bad', docker=True, age=2 * DAY))]
+    assert reasons(image('old'), *others, keep=1)[0] == 'keepNewest'
+
+
+def test_keep_counts_the_part_of_a_ghost():
+    part = image('part')
+    assert reasons(part, ghost(index('ghost', [part['digest']])), keep=1)[0] == 'keepNewest'
+
+
+def test_keep_counts_young_images():
+    assert reasons(image('young', age=0), image('old'), keep=1) == ['young', None]
+
+
+def test_keep_gives_no_place_to_an_image_without_a_time():
+    assert reasons(image('timeless', age=None), image('old'), keep=1) == ['young', 'keepNewest']
+
+
+# --- The golden case ---------------------------------------------------------------------------------------------
+
+def test_golden_case_of_twelve_manifests_lets_two_go():
+    """A multi-arch image was pushed again with one platform changed: the old index and its own child are left."""
+    shared = [image(f'platform {number}') for number in range(8)]
+    leftover, renewed = image('old platform'), image('new platform')
+    old = index('old', [manifest['digest'] for manifest in [*shared, leftover]])
+    new = index('new', [manifest['digest'] for manifest in [*shared, renewed]], tags=['latest'])
+    found = verdicts(*shared, leftover, renewed, old, new)
+    assert len(found) == 12
+    assert {digest for digest, verdict in found.items() if not verdict.kept} == {old['digest'], leftover['digest']}
