@@ -1,0 +1,274 @@
+"""What may go from a registry, worked out the slow and obvious way from semantics.md.
+
+It shares no code with the package on purpose: the property tests compare the two. A world is plain data:
+
+    world      = [repository, ...]
+    repository = {'name', 'selected': bool, 'locks': [flag], 'tag_locks': {tag: [flag]}, 'manifests': [manifest]}
+    manifest   = {'digest', 'state', 'document', 'data', 'media_type', 'tags': [tag], 'updated', 'locks': [flag]}
+
+`locks` names the flags that are false. `state` is 'read', 'ghost' or 'unreadable'; only of a 'read' manifest is the
+`document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number}. Sets of
+manifests are sets of (repository name, digest).
+"""
+import re
+
+TICKS = 10_000_000
+DOCKER_IMAGES = (
+    'application/vnd.docker.distribution.manifest.v2+json',
+    'application/vnd.docker.distribution.manifest.v1+json',
+    'application/vnd.docker.distribution.manifest.v1+prettyjws',
+)
+ATTACHMENT = re.compile(r'sha256-([0-9a-f]{64})(\.[\w.-]+)?')
+
+
+# --- The graph ---------------------------------------------------------------------------------------------------
+
+def exists(manifest):
+    """A ghost can serve nobody and protects nothing: it is no node (Fail closed)."""
+    return manifest['state'] != 'ghost'
+
+
+def document(manifest):
+    """What a manifest is known to say."""
+    return manifest['document'] if manifest['state'] == 'read' else {}
+
+
+def children(manifest):
+    """index -> child, from `manifests[].digest` (The graph)."""
+    return [child['digest'] for child in document(manifest).get('manifests', [])]
+
+
+def oci_subjects(manifest):
+    """subject -> referrer, from `subject.digest` (The graph)."""
+    return [document(manifest)['subject']['digest']] if 'subject' in document(manifest) else []
+
+
+def attached_to(tag):
+    """The digest that a tag attaches to, None for a user tag (The graph, attachment by tag)."""
+    match = ATTACHMENT.fullmatch(tag)
+    return 'sha256:' + match.group(1) if match else None
+
+
+def subjects(manifest):
+    """Whatever a manifest refers to: its OCI subject, and the digests in its attachment tags."""
+    return oci_subjects(manifest) + [attached_to(tag) for tag in manifest['tags'] if attached_to(tag)]
+
+
+def has_user_tag(manifest):
+    return any(attached_to(tag) is None for tag in manifest['tags'])
+
+
+def needs(one, other):
+    """Whether `other` must stay because `one` stays (Kept, and why): a child, a referrer, the subject it has."""
+    if not exists(one) or not exists(other):
+        return False
+    return (other['digest'] in children(one)
+            or one['digest'] in subjects(other)
+            or other['digest'] in subjects(one))
+
+
+def closure(repository, start):
+    """`start` and all that it needs: look at every pair until nothing new comes."""
+    stay = set(start)
+    grew = True
+    while grew:
+        grew = False
+        for one in repository['manifests']:
+            for other in repository['manifests']:
+                if one['digest'] in stay and other['digest'] not in stay and needs(one, other):
+                    stay.add(other['digest'])
+                    grew = True
+    return stay
+
+
+# --- Kept, and why -----------------------------------------------------------------------------------------------
+
+def is_locked(repository, manifest):
+    """`deleteEnabled` or `writeEnabled` false on the manifest, on one of its tags or on the repository."""
+    on_tags = [flag for tag in manifest['tags'] for flag in repository['tag_locks'].get(tag, [])]
+    return bool(manifest['locks'] or on_tags or repository['locks'])
+
+
+def is_young(manifest, policy, now):
+    """Younger than `--ago`, without a time, or dated in the future (Pushes in flight)."""
+    updated = manifest['updated']
+    return updated is None or updated > now or now - updated < policy['ago'] * TICKS
+
+
+def newest_images(repository, keep):
+    """The `keep` newest of the images: no tag, no part of an index, no referrer, no ghost (Keeping the newest)."""
+    parts = [digest for manifest in repository['manifests'] if exists(manifest) for digest in children(manifest)]
+    images = [manifest for manifest in repository['manifests']
+              if manifest['state'] == 'read' and not manifest['tags']
+              and manifest['digest'] not in parts and not oci_subjects(manifest)]
+    images.sort(key=lambda manifest: manifest['digest'])
+    images.sort(key=age_rank, reverse=True)
+    return [manifest['digest'] for manifest in images[:keep]]
+
+
+def age_rank(manifest):
+    """Without a time it counts as the oldest: it stays anyway, being young, and takes the place of no other."""
+    return manifest['updated'] or 0
+
+
+def is_orphan(repository, manifest):
+    """An attachment whose subject does not exist: deleted only when asked (The graph)."""
+    there = [other['digest'] for other in repository['manifests'] if exists(other)]
+    return (bool(manifest['tags']) and not has_user_tag(manifest)
+            and not any(subject in there for subject in subjects(manifest)))
+
+
+def is_opaque(manifest):
+    """Unreadable, and of a type that may have children or a subject (Fail closed)."""
+    return manifest['state'] == 'unreadable' and manifest['media_type'] not in DOCKER_IMAGES
+
+
+def root_reason(repository, manifest, policy, now):
+    """The first rule that keeps a manifest by itself, None if there is none (Kept, and why)."""
+    rules = {
+        'tagged': has_user_tag(manifest),
+        'locked': is_locked(repository, manifest),
+        'young': is_young(manifest, policy, now),
+        'keepNewest': manifest['digest'] in newest_images(repository, policy['keep']),
+        'excluded': (not repository['selected'] or not exists(manifest) or is_orphan(repository, manifest)),
+        'unreadable': manifest['state'] == 'unreadable' or any(map(is_opaque, repository['manifests'])),
+    }
+    return next((reason for reason, holds in rules.items() if holds), None)
+
+
+def root_reasons(world, policy, now):
+    """{(repository, digest): reason} of every root."""
+    return {(repository['name'], manifest['digest']): reason
+            for repository in world for manifest in repository['manifests']
+            for reason in [root_reason(repository, manifest, policy, now)] if reason}
+
+
+def safe_set(world, policy, now):
+    """Everything that no root needs, directly or through others: it may go."""
+    roots = root_reasons(world, policy, now)
+    return {(repository['name'], manifest['digest'])
+            for repository in world
+            for stay in [closure(repository, [digest for name, digest in roots if name == repository['name']])]
+            for manifest in repository['manifests'] if manifest['digest'] not in stay}
+
+
+# --- Layer impact ------------------------------------------------------------------------------------------------
+
+def without(world, doomed):
+    """The world after a deletion."""
+    return [dict(repository, manifests=[manifest for manifest in repository['manifests']
+                                        if (repository['name'], manifest['digest']) not in doomed])
+            for repository in world]
+
+
+def blob_table(world):
+    """{blob: bytes} of all that is stored: once per registry; layers with `urls` are stored elsewhere."""
+    table = {}
+    for repository in world:
+        for manifest in repository['manifests']:
+            said = document(manifest)
+            for blob in [said.get('config'), *said.get('layers', []), *said.get('blobs', [])]:
+                if blob and not blob.get('urls'):
+                    table[blob['digest']] = blob['size']
+    return table
+
+
+def manifest_table(world):
+    """{digest: bytes} of the manifests themselves."""
+    return {manifest['digest']: len(manifest['data'])
+            for repository in world for manifest in repository['manifests'] if manifest['state'] == 'read'}
+
+
+def freed_manifest_bytes(world, doomed):
+    after = without(world, doomed)
+    return sum(manifest_table(world).values()) - sum(manifest_table(after).values())
+
+
+def freed_bytes(world, doomed):
+    """What a deletion frees: all that is stored before, less all that is stored after."""
+    after = without(world, doomed)
+    return (sum(blob_table(world).values()) - sum(blob_table(after).values())
+            + freed_manifest_bytes(world, doomed))
+
+
+def shared_bytes(world, doomed):
+    """Bytes of the doomed manifests' blobs that survive."""
+    gone = [(name, digest) for name, digest in all_nodes(world) if (name, digest) not in doomed]
+    theirs, surviving = blob_table(without(world, gone)), blob_table(without(world, doomed))
+    return sum(size for digest, size in theirs.items() if digest in surviving)
+
+
+def fallen_with(repository, digest, doomed):
+    """What goes when this one alone is deleted: referrers, attachments, and children that nothing else holds."""
+    fallen = {digest}
+    grew = True
+    while grew:
+        grew = False
+        for manifest in repository['manifests']:
+            if manifest['digest'] in doomed - fallen and _falls(repository, manifest, fallen):
+                fallen.add(manifest['digest'])
+                grew = True
+    return fallen
+
+
+def _falls(repository, manifest, fallen):
+    there = [other for other in repository['manifests'] if exists(other) and other is not manifest]
+    parents = [other['digest'] for other in there if manifest['digest'] in children(other)]
+    refers_to = [other['digest'] for other in there if other['digest'] in subjects(manifest)]
+    if any(subject in fallen for subject in refers_to):
+        return True
+    return any(parent in fallen for parent in parents) and all(holder in fallen for holder in parents + refers_to)
+
+
+def unique_bytes(world, name, digest, doomed):
+    """What deleting one image alone, with what falls with it, would free (Layer impact)."""
+    repository = next(repository for repository in world if repository['name'] == name)
+    here = {node_digest for node_name, node_digest in doomed if node_name == name}
+    return freed_bytes(world, {(name, other) for other in fallen_with(repository, digest, here)})
+
+
+# --- After the deletion ------------------------------------------------------------------------------------------
+
+def all_nodes(world):
+    return [(repository['name'], manifest['digest']) for repository in world for manifest in repository['manifests']]
+
+
+def broken_after(world, doomed):
+    """Every harm that a deletion does, in words; empty when it is safe."""
+    return [harm for repository in world
+            for harm in _harm(repository, {digest for name, digest in doomed if name == repository['name']})]
+
+
+def _harm(repository, doomed):
+    for manifest in repository['manifests']:
+        digest = manifest['digest']
+        if digest in doomed and has_user_tag(manifest):
+            yield f'{digest} is tagged and goes'
+        if digest in doomed and is_locked(repository, manifest):
+            yield f'{digest} is locked and goes'
+        if digest in doomed and manifest['state'] != 'read':
+            yield f'{digest} could not be read and goes'
+        for other in repository['manifests']:
+            if other['digest'] in doomed and digest not in doomed and needs(manifest, other):
+                yield f"{digest} stays and loses {other['digest']}"
+
+
+# --- Drift -------------------------------------------------------------------------------------------------------
+
+def needed_now(seen, fresh, planned):
+    """What must stay in a repository that is no longer as the plan saw it (Drift).
+
+    Whatever nobody planned to delete stays, with all that it needs; so does what was tagged, updated or locked
+    meanwhile, and everything once there is a new manifest that may need anything (Fail closed).
+    """
+    before = {manifest['digest']: manifest for manifest in seen['manifests']}
+    if any(is_opaque(manifest) and manifest['digest'] not in before for manifest in fresh['manifests']):
+        return set(before)
+    stay = [manifest['digest'] for manifest in fresh['manifests']
+            if manifest['digest'] not in planned or _changed(before[manifest['digest']], manifest, fresh)]
+    return closure(fresh, stay)
+
+
+def _changed(before, now, fresh):
+    return (sorted(before['tags']) != sorted(now['tags']) or before['updated'] != now['updated']
+            or is_locked(fresh, now))

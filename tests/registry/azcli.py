@@ -1,0 +1,86 @@
+"""The real `az` against a local registry, in a configuration folder of its own."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
+from .server import LocalRegistry
+
+_VERSIONS = {
+    'versions': {'azure-cli': {'local': '2.91.0'}, 'core': {'local': '2.91.0'}, 'telemetry': {'local': '1.1.0'}},
+    'update_time': '2099-01-01 00:00:00.000000'}
+
+
+def az_executable() -> str:
+    """ACRPRUNE_AZ, else the `az` beside this Python, else the one on the path."""
+    beside = Path(sys.executable).with_name('az')
+    found = os.environ.get('ACRPRUNE_AZ') or (str(beside) if beside.exists() else shutil.which('az'))
+    if not found:
+        raise RuntimeError('no az found: install azure-cli or set ACRPRUNE_AZ')
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one az process did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Az:
+    """Runs az with the cloud `local`, whose registry `localhost` is ours."""
+
+    def __init__(self, home: Path, registry: LocalRegistry, extensions: Optional[Path] = None) -> None:
+        self._home = home
+        self._registry = registry
+        self._extensions = extensions
+        home.mkdir(parents=True, exist_ok=True)
+        (home / 'versionCheck.json').write_text(json.dumps(_VERSIONS))
+        base = f'https://{registry.login_server}'
+        (home / 'clouds.config').write_text(
+            '[local]\n'
+            f'endpoint_resource_manager = {base}\n'
+            f'endpoint_active_directory = {base}/adfs\n'
+            f'endpoint_active_directory_resource_id = {base}/arm\n'
+            f'suffix_acr_login_server_endpoint = :{registry.port}\n')
+        (home / 'config').write_text(
+            '[cloud]\nname = local\n[core]\ninstance_discovery = false\ncollect_telemetry = no\n'
+            '[logging]\nenable_log_file = no\n')
+
+    @property
+    def environment(self) -> Dict[str, str]:
+        env = {**os.environ, 'AZURE_CONFIG_DIR': str(self._home), 'REQUESTS_CA_BUNDLE': self._registry.ca_file,
+               'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1'}
+        if self._extensions:
+            env['AZURE_EXTENSION_DIR'] = str(self._extensions)
+        return env
+
+    def __call__(self, *arguments: str, check: bool = False, stdin: Any = subprocess.DEVNULL) -> Run:
+        done = subprocess.run([az_executable(), *arguments], env=self.environment, stdin=stdin,
+                              capture_output=True, text=True, timeout=300, check=False)
+        if check and done.returncode:
+            raise AssertionError(f'az {" ".join(arguments)} answered {done.returncode}:\n{done.stderr}')
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
+        """Start az and leave it running."""
+        return subprocess.Popen([az_executable(), *arguments], env=self.environment, text=True, **options)
+
+    def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
+        return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)
+
+
+ADMIN_LOGIN = ('-u', ADMIN[0], '-p', ADMIN[1])

@@ -1,0 +1,388 @@
+"""Random registries as plain data (see tests.oracle), and the same as an inventory or in the local registry.
+
+Every manifest is real: canonical JSON whose sha256 is its digest, so that an index can only name children that were
+made before it. Cycles come from attachment tags alone, as they would in a real registry.
+"""
+import copy
+import hashlib
+import json
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import strategies as st
+
+from azext_acrprune.decide.manifests import read_manifest
+from azext_acrprune.model import Ghost, Inventory, Locks, Manifest, NotRead, Repository, Unreadable
+from tests import oracle
+from tests.registry.failures import RegistryFailure
+from tests.registry.storage import Storage
+
+TICKS = 10_000_000
+DAY = 86_400
+NOW = 1_800_000_000 * TICKS
+
+OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+OCI_ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
+DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
+DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
+LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+FOREIGN_LAYER = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'
+CONFIG = 'application/vnd.oci.image.config.v1+json'
+
+
+def sha256(data):
+    return 'sha256:' + hashlib.sha256(data).hexdigest()
+
+
+def descriptor(text, media_type, size, **more):
+    return {'mediaType': media_type, 'digest': sha256(text.encode()), 'size': size, **more}
+
+
+# Powers of two, so that any two sets of blobs have different sums.
+BASE_LAYERS = [descriptor(f'layer {number}', LAYER, 100_000 << number) for number in range(6)]
+CONFIGS = [descriptor(f'config {number}', CONFIG, 1_000 << number) for number in range(4)]
+FOREIGN_LAYERS = [
+    descriptor('foreign', FOREIGN_LAYER, 7_000_000, urls=['https://example.com/layer']),
+    dict(BASE_LAYERS[0], urls=['https://example.com/layer'])]
+LAYERS = BASE_LAYERS + FOREIGN_LAYERS
+MISSING = [sha256(f'missing {number}'.encode()) for number in range(2)]
+
+
+# --- Manifests as plain data -------------------------------------------------------------------------------------
+
+def manifest_of(document, media_type, tags=(), age=30 * DAY, locks=(), state='read', fault=None):
+    """One manifest of a world; `age` in seconds before NOW, None for no time at all."""
+    data = json.dumps(document, sort_keys=True, separators=(',', ':')).encode()
+    return {'digest': sha256(data), 'state': state, 'document': document, 'data': data, 'fault': fault,
+            'media_type': media_type, 'tags': list(tags), 'locks': list(locks),
+            'updated': None if age is None else NOW - int(age * TICKS)}
+
+
+def image(name='image', layers=(), subject=None, docker=False, **more):
+    """An image manifest with its own config; `layers` are numbers of LAYERS."""
+    media_type = DOCKER_IMAGE if docker else OCI_IMAGE
+    document = {'schemaVersion': 2, 'mediaType': media_type, 'config': CONFIGS[sum(layers) % len(CONFIGS)],
+                'layers': [LAYERS[number] for number in layers], 'annotations': {'name': name}}
+    return manifest_of(_refer(document, subject), media_type, **more)
+
+
+def index(name='index', children=(), subject=None, docker=False, **more):
+    """An index over digests."""
+    media_type = DOCKER_LIST if docker else OCI_INDEX
+    entries = [{'mediaType': OCI_IMAGE, 'digest': child, 'size': 1} for child in children]
+    document = {'schemaVersion': 2, 'mediaType': media_type, 'manifests': entries, 'annotations': {'name': name}}
+    return manifest_of(_refer(document, subject), media_type, **more)
+
+
+def artifact(name='artifact', blobs=(), subject=None, **more):
+    """An artifact manifest, which keeps its files in `blobs` and has no config."""
+    document = {'mediaType': OCI_ARTIFACT, 'artifactType': 'application/x-test',
+                'blobs': [LAYERS[number] for number in blobs], 'annotations': {'name': name}}
+    return manifest_of(_refer(document, subject), OCI_ARTIFACT, **more)
+
+
+def _refer(document, subject):
+    if subject:
+        document['subject'] = {'mediaType': OCI_IMAGE, 'digest': subject, 'size': 1}
+    return document
+
+
+def ghost(manifest):
+    """The same manifest, listed and not there."""
+    return dict(manifest, state='ghost')
+
+
+FAULTS = ('forbidden', 'wrong bytes', 'not JSON', 'not an object', 'children not a list')
+
+
+def unreadable(manifest, fault='forbidden'):
+    """The same manifest, its content not to be had; `forbidden` ones are whole and only refuse to be read."""
+    data = {'forbidden': manifest['data'],
+            'wrong bytes': manifest['data'] + b' ',
+            'not JSON': manifest['data'][:-1],
+            'not an object': b'[' + manifest['data'] + b']',
+            'children not a list': b'{"manifests":{"digest":' + manifest['data'] + b'}}'}[fault]
+    digest = manifest['digest'] if fault in ('forbidden', 'wrong bytes') else sha256(data)
+    return dict(manifest, state='unreadable', fault=fault, data=data, digest=digest)
+
+
+def repository_of(*manifests, name='team/web', selected=True, locks=(), tag_locks=None):
+    """One repository of a world."""
+    return {'name': name, 'selected': selected, 'locks': list(locks), 'tag_locks': dict(tag_locks or {}),
+            'manifests': list(manifests)}
+
+
+def attachment_tag(digest, suffix='.sig'):
+    return digest.replace(':', '-') + suffix
+
+
+# --- Strategies --------------------------------------------------------------------------------------------------
+
+def _often(usual, times, *rare):
+    return st.sampled_from((usual,) * times + rare)
+
+
+_PICKS = st.lists(st.integers(0, 8), max_size=4)
+_TIMES = _often(NOW - 30 * DAY * TICKS, 40, NOW - 29 * DAY * TICKS, NOW - 40 * DAY * TICKS, NOW - DAY * TICKS,
+                NOW - DAY * TICKS + 1, NOW - 3_600 * TICKS, NOW, NOW + 1, NOW + DAY * TICKS, None)
+_TAGS = _often((), 18, ('user',), ('user', 'user'), ('.sig',), ('.sig',), ('.att',), ('',), ('.sig', '.att'),
+               ('user', '.sbom'))
+_LOCKS = _often((), 30, ('deleteEnabled',), ('writeEnabled',))
+_SKETCHES = st.tuples(
+    st.sampled_from(('image', 'image', 'docker', 'index', 'index', 'artifact', 'list', 'copy')),
+    _PICKS,
+    _often(None, 5, 0, 1, 2, 8),
+    _TIMES, _TAGS, st.integers(0, 9), _LOCKS,
+    _often('read', 110, 'ghost', 'ghost', 'ghost', *FAULTS))
+_REPOSITORY = st.tuples(
+    st.lists(_SKETCHES, min_size=1, max_size=10),
+    _often(True, 7, False),
+    _often((), 20, ('deleteEnabled',), ('writeEnabled',)),
+    _often(None, 7, (0, 'deleteEnabled'), (1, 'writeEnabled')))
+
+policies = st.fixed_dictionaries({
+    'ago': st.sampled_from((DAY, DAY, DAY, 0, 0, 3_600, 3_600, 35 * DAY, 10 ** 18)), 'keep': _often(0, 3, 1, 2)})
+
+
+@st.composite
+def worlds(draw, repositories=3):
+    """Registries of some repositories that share layers, and sometimes whole manifests."""
+    world = []
+    for number, sketch in enumerate(draw(st.lists(_REPOSITORY, min_size=1, max_size=repositories))):
+        elsewhere = [manifest for repository in world for manifest in repository['manifests']]
+        world.append(_repository(f'team/app{number}', sketch, elsewhere))
+    return world
+
+
+def _repository(name, sketch, elsewhere):
+    sketches, selected, locks, tag_lock = sketch
+    made = {}
+    for number, (kind, picks, subject, updated, _, _, manifest_locks, state) in enumerate(sketches):
+        manifest = _manifest(kind, str(number), picks, subject, list(made), elsewhere)
+        manifest.update(updated=updated, locks=list(manifest_locks), tags=[])
+        manifest = ghost(manifest) if state == 'ghost' else manifest
+        manifest = unreadable(manifest, state) if state in FAULTS and not manifest['fault'] else manifest
+        made.setdefault(manifest['digest'], manifest)
+    _give_tags(list(made.values()), sketches)
+    return repository_of(*made.values(), name=name, selected=selected, locks=locks,
+                         tag_locks=_tag_locks(made.values(), tag_lock))
+
+
+def _manifest(kind, name, picks, subject, made, elsewhere):
+    subject = None if subject is None else _pick(made, subject)
+    if kind == 'copy' and elsewhere:
+        copied = elsewhere[sum(picks) % len(elsewhere)]
+        return dict(copied, state='read' if copied['state'] == 'ghost' else copied['state'])
+    if kind in ('index', 'list'):
+        docker = kind == 'list'
+        return index(name, [_pick(made, pick) for pick in picks], None if docker else subject, docker=docker)
+    layers = [pick % len(LAYERS) for pick in picks]
+    if kind == 'artifact':
+        return artifact(name, layers, subject)
+    docker = kind == 'docker'
+    return image(name, layers, None if docker else subject, docker=docker)
+
+
+def _pick(made, number):
+    """A digest made before, or one that is nowhere."""
+    return made[-1 - number % len(made)] if made and number < 8 else MISSING[number % len(MISSING)]
+
+
+def _give_tags(manifests, sketches):
+    used = set()
+    for number, manifest in enumerate(manifests):
+        wanted, target = sketches[number][4:6]
+        digests = [other['digest'] for other in manifests] + MISSING[:1]
+        for position, suffix in enumerate(wanted):
+            tag = (f'v{number}.{position}' if suffix == 'user'
+                   else attachment_tag(digests[(target + position) % len(digests)], suffix))
+            if tag not in used:
+                manifest['tags'].append(tag)
+                used.add(tag)
+
+
+def _tag_locks(manifests, tag_lock):
+    tags = [tag for manifest in manifests for tag in manifest['tags']]
+    if not tag_lock or not tags:
+        return {}
+    position, flag = tag_lock
+    return {tags[position % len(tags)]: [flag]}
+
+
+# --- Mutations ---------------------------------------------------------------------------------------------------
+
+def mutated(repository, planned, mutations):
+    """The repository after others went on working in it; `mutations` are (name, number, number)."""
+    fresh = copy.deepcopy(repository)
+    for position, (name, one, other) in enumerate(mutations):
+        digests = [manifest['digest'] for manifest in fresh['manifests']]
+        targets = [digest for digest in digests if digest in planned] or digests
+        if targets:
+            target = next(manifest for manifest in fresh['manifests']
+                          if manifest['digest'] == targets[one % len(targets)])
+            MUTATIONS[name](fresh, target, other, f'new {position}')
+    return fresh
+
+
+def _add_tag(_, target, __, name):
+    target['tags'].append(name.replace(' ', '-'))
+
+
+def _move_tag(fresh, target, number, _):
+    tagged = [manifest for manifest in fresh['manifests'] if manifest['tags']]
+    if tagged:
+        target['tags'].append(tagged[number % len(tagged)]['tags'].pop())
+
+
+def _lock(_, target, number, __):
+    target['locks'] = [('deleteEnabled', 'writeEnabled')[number % 2]]
+
+
+def _lock_tag(fresh, target, number, _):
+    for tag in target['tags']:
+        fresh['tag_locks'][tag] = [('deleteEnabled', 'writeEnabled')[number % 2]]
+
+
+def _lock_repository(fresh, *_):
+    fresh['locks'] = ['writeEnabled']
+
+
+def _push(fresh, manifest):
+    fresh['manifests'].append(dict(manifest, updated=NOW))
+
+
+def _push_unreadable(fresh, number, name):
+    _push(fresh, unreadable(image(name, docker=number % 2 == 0), FAULTS[number % len(FAULTS)]))
+
+
+def _push_attachment(fresh, target, number, name):
+    tag = attachment_tag(target['digest'], ('', '.new')[number % 2])
+    if not any(tag in manifest['tags'] for manifest in fresh['manifests']):
+        _push(fresh, image(name, tags=[tag]))
+
+
+def _remove(fresh, number):
+    del fresh['manifests'][number % len(fresh['manifests'])]
+
+
+MUTATIONS = {
+    'tag added': _add_tag,
+    'tag moved': _move_tag,
+    'locked': _lock,
+    'tag locked': _lock_tag,
+    'repository locked': _lock_repository,
+    'updated': lambda _, target, number, __: target.update(updated=NOW),
+    'gone': lambda fresh, _, number, __: _remove(fresh, number),
+    'new index': lambda fresh, target, _, name: _push(fresh, index(name, [target['digest']])),
+    'new referrer': lambda fresh, target, number, name: _push(
+        fresh, (image, index, artifact)[number % 3](name, subject=target['digest'])),
+    'new attachment': _push_attachment,
+    'new unreadable': lambda fresh, _, number, name: _push_unreadable(fresh, number, name),
+    'new ghost': lambda fresh, target, _, name: _push(fresh, ghost(index(name, [target['digest']]))),
+}
+
+
+# --- As an inventory ---------------------------------------------------------------------------------------------
+
+def to_inventory(world, bound=False):
+    """The inventory that a scan of this world gives; with `bound` one that read only what safety needs."""
+    repositories = [repository for repository in world if repository['selected'] or not bound]
+    return Inventory(
+        registry='test.azurecr.io',
+        repositories=tuple(to_repository(repository, bound) for repository in repositories),
+        selected=frozenset(repository['name'] for repository in world if repository['selected']),
+        complete=not bound)
+
+
+def to_repository(repository, bound=False):
+    return Repository(
+        name=repository['name'],
+        manifests={manifest['digest']: _to_manifest(manifest, bound) for manifest in repository['manifests']},
+        locks=to_locks(repository['locks']),
+        locked_tags={tag: to_locks(flags) for tag, flags in repository['tag_locks'].items()})
+
+
+def to_locks(flags):
+    return Locks(delete_enabled='deleteEnabled' not in flags, write_enabled='writeEnabled' not in flags)
+
+
+def _to_manifest(manifest, bound):
+    return Manifest(
+        digest=manifest['digest'],
+        content=_content(manifest, bound),
+        tags=tuple(sorted(manifest['tags'])),
+        media_type=manifest['media_type'],
+        created_time=time_text(manifest['updated']),
+        last_update_time=time_text(manifest['updated']),
+        updated_at=manifest['updated'],
+        image_size=len(manifest['data']),
+        locks=to_locks(manifest['locks']))
+
+
+def _content(manifest, bound):
+    if manifest['state'] == 'ghost':
+        return Ghost()
+    if bound and manifest['media_type'] in oracle.DOCKER_IMAGES and oracle.has_user_tag(manifest):
+        return NotRead()
+    if manifest['fault'] == 'forbidden' and manifest['state'] == 'unreadable':
+        return Unreadable('403')
+    return read_manifest(manifest['digest'], manifest['data'])
+
+
+def time_text(ticks):
+    if ticks is None:
+        return None
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=ticks // TICKS)
+    return f'{moment:%Y-%m-%dT%H:%M:%S}.{ticks % TICKS:07d}Z'
+
+
+# --- In the local registry ---------------------------------------------------------------------------------------
+
+def to_storage(world):
+    """The local registry holding this world; what an inventory cannot read is whole there where it can be."""
+    storage = Storage()
+    for digest, size in oracle.blob_table(_all_read(world)).items():
+        storage.put_virtual_blob(digest, size)
+    for repository in world:
+        for manifest in repository['manifests']:
+            _store(storage, repository['name'], manifest)
+        _store_locks(storage, repository)
+    return storage
+
+
+def _all_read(world):
+    """The world as the registry itself knows it."""
+    return [dict(repository, manifests=[dict(manifest, state='read') for manifest in repository['manifests']])
+            for repository in world]
+
+
+def _store(storage, name, manifest):
+    for tag in manifest['tags'] or [None]:
+        storage.put_manifest(name, manifest['data'], manifest['media_type'], tag=tag, checked=False,
+                             digest=manifest['digest'])
+    if manifest['state'] == 'ghost':
+        storage.make_ghost(name, manifest['digest'])
+
+
+def _store_locks(storage, repository):
+    name = repository['name']
+    if repository['locks']:
+        storage.set_locks(name, **_flags(repository['locks']))
+    for tag, flags in repository['tag_locks'].items():
+        storage.set_locks(name, tag=tag, **_flags(flags))
+    for manifest in repository['manifests']:
+        if manifest['locks']:
+            storage.set_locks(name, digest=manifest['digest'], **_flags(manifest['locks']))
+
+
+def _flags(locks):
+    return {flag: False for flag in locks}
+
+
+def delete(storage, name, digest):
+    """Delete one manifest; not there means that the service's cascade was faster, which counts as done (Drift)."""
+    try:
+        storage.delete_manifest(name, digest)
+    except RegistryFailure as failure:
+        if failure.status != 404:
+            raise
