@@ -39,8 +39,8 @@ def plan(cmd, registry_name, resource_group_name=None, suffix=None, username=Non
     """What may be deleted, and what that frees; deletes nothing."""
     target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency)
     with _open(cmd, target) as session:
-        session.decide(_policy(ago, keep, repository), impact)
-    document = session.document(show_kept)
+        decision = session.decide(_policy(ago, keep, repository), impact)
+    document = session.document(decision, show_kept)
     if out:
         _write(document, out)
     _exit_with_failure(cmd, _unread(document))
@@ -54,14 +54,14 @@ def untagged(cmd, registry_name, resource_group_name=None, suffix=None, username
     if not dry_run:
         _refuse_without_consent(cmd, yes)
     with _open(cmd, target) as session:
-        session.decide(_policy(ago, keep, repository), impact)
-        document = session.document()
+        decision = session.decide(_policy(ago, keep, repository), impact)
+        document = session.document(decision)
         if dry_run:
             _exit_with_failure(cmd, _unread(document))
             return document
         if document['delete'] and not _consent(cmd, document, yes):
             return None
-        result = session.execute()
+        result = session.execute(decision)
     summary = result['summary']
     _exit_with_failure(cmd, _unread(document) or summary['failed'] or summary['interrupted'])
     return result
@@ -78,23 +78,24 @@ class _Session:
         self._facts = facts
         self._now = datetime.now(timezone.utc)
 
-    def decide(self, policy: UntaggedPolicy, impact: str) -> None:
+    def decide(self, policy: UntaggedPolicy, impact: str) -> Any:
+        """Scan the registry and judge every manifest of it."""
         from .decide.plan import decide
         from .inventory.scan import Extent, scan
         extent = Extent(policy.repositories, impact == 'bound', self._concurrency)
         inventory = scan(self._registry, self._host, extent, self._reporter)
-        self._decision = decide(inventory, policy, int(self._now.timestamp() * TICKS_PER_SECOND))
+        return decide(inventory, policy, int(self._now.timestamp() * TICKS_PER_SECOND))
 
-    def document(self, show_kept: bool = False) -> Dict[str, Any]:
+    def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
         from .decide.plan import plan_document
-        return plan_document(self._decision, self._now.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), show_kept,
+        return plan_document(decision, self._now.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), show_kept,
                              self._facts.soft_delete_days)
 
-    def execute(self) -> Dict[str, Any]:
+    def execute(self, decision: Any) -> Dict[str, Any]:
         from .apply.execute import execute
         from .decide.result import result_document
-        outcome = execute(self._registry, self._decision, self._concurrency, self._reporter, time.monotonic)
-        return result_document(self._decision, outcome)
+        outcome = execute(self._registry, decision, self._concurrency, self._reporter, time.monotonic)
+        return result_document(decision, outcome)
 
 
 @contextmanager
@@ -122,7 +123,8 @@ def _policy(ago: str, keep: int, repositories: Optional[Tuple[str, ...]]) -> Unt
     seconds = parse_ago(ago)
     if seconds == 0:
         logger.warning(_AGO_ZERO)
-    return UntaggedPolicy(ago, seconds, keep, tuple(repositories or ()))
+    # az marks defaults with subclasses of str and int, which would show in the plan.
+    return UntaggedPolicy(str(ago), seconds, int(keep), tuple(repositories or ()))
 
 
 def _write(document: Dict[str, Any], path: str) -> None:

@@ -96,7 +96,7 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Warning_:
+class Notice:
     """Something that the reader of a plan must know. `code` is stable, `message` is for people."""
 
     code: str
@@ -117,7 +117,7 @@ class Inventory:
     repositories: Tuple[Repository, ...]
     selected: frozenset
     complete: bool = True
-    warnings: Tuple[Warning_, ...] = ()
+    warnings: Tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)

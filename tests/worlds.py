@@ -261,6 +261,12 @@ def _push_attachment(fresh, target, number, name):
         _push(fresh, image(name, tags=[tag]))
 
 
+def _push_ghosts_again(fresh, *_):
+    for manifest in fresh['manifests']:
+        if manifest['state'] == 'ghost' and not manifest['fault']:
+            manifest.update(state='read', updated=NOW)
+
+
 def _remove(fresh, number):
     del fresh['manifests'][number % len(fresh['manifests'])]
 
@@ -278,6 +284,7 @@ MUTATIONS = {
         fresh, (image, index, artifact)[number % 3](name, subject=target['digest'])),
     'new attachment': _push_attachment,
     'new unreadable': lambda fresh, _, number, name: _push_unreadable(fresh, number, name),
+    'ghosts pushed again': _push_ghosts_again,
     'new ghost': lambda fresh, target, _, name: _push(fresh, ghost(index(name, [target['digest']]))),
 }
 

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..model import Content, Ghost, Inventory, Manifest, NotRead, Repository, Unreadable, Warning_
+from ..model import Content, Ghost, Inventory, Manifest, NotRead, Repository, Unreadable, Notice
 from .graph import Graph, build_graph, missing_children
 from .impact import Impact, Ledger, Node, falls_with, open_ledger
 from .policy import UntaggedPolicy
@@ -146,25 +146,25 @@ def _summary(decision: Decision, impact: Impact) -> Dict[str, Any]:
     }
 
 
-def _warning(warning: Warning_) -> Dict[str, Any]:
+def _warning(warning: Notice) -> Dict[str, Any]:
     fields = asdict(warning)
     return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}
 
 
-def _warnings(decision: Decision, ledger: Ledger) -> List[Warning_]:
+def _warnings(decision: Decision, ledger: Ledger) -> List[Notice]:
     found = list(decision.inventory.warnings)
     for repository in decision.inventory.repositories:
         found.extend(_findings(repository, decision.verdicts[repository.name]))
     if not ledger.consistent:
-        found.append(Warning_('sizeMismatch', 'Manifests disagree about the size of a layer; the larger size counts.'))
+        found.append(Notice('sizeMismatch', 'Manifests disagree about the size of a layer; the larger size counts.'))
     return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
 
 
-def _findings(repository: Repository, verdicts: Mapping[str, Verdict]) -> Iterator[Warning_]:
+def _findings(repository: Repository, verdicts: Mapping[str, Verdict]) -> Iterator[Notice]:
     orphans = build_graph(repository).orphans
     for digest, manifest in repository.manifests.items():
         for code, message in _faults(repository, manifest, orphans, verdicts[digest].kept):
-            yield Warning_(code, message, repository.name, digest)
+            yield Notice(code, message, repository.name, digest)
 
 
 def _faults(repository: Repository, manifest: Manifest, orphans: Mapping[str, str],

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 from ..decide.graph import user_tags
 from ..decide.manifests import has_no_edges, read_manifest
 from ..decide.policy import is_literal, repository_pattern
-from ..model import UNLOCKED, Ghost, Inventory, Locks, Manifest, Repository, Unreadable, Warning_
+from ..model import UNLOCKED, Ghost, Inventory, Locks, Manifest, Repository, Unreadable, Notice
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
@@ -206,7 +206,7 @@ class _Walk:
             return False
 
 
-def _catalog(registry: Registry, extent: Extent) -> Tuple[List[str], List[Warning_]]:
+def _catalog(registry: Registry, extent: Extent) -> Tuple[List[str], List[Notice]]:
     """Every repository, in order. Repositories given by name can do without the right to list the catalog."""
     try:
         return sorted({name for page in registry.repositories() for name in page}), []
@@ -214,7 +214,7 @@ def _catalog(registry: Registry, extent: Extent) -> Tuple[List[str], List[Warnin
         if error.kind is not Kind.FORBIDDEN or not extent.patterns or not all(map(is_literal, extent.patterns)):
             raise
         message = 'This identity may not list the repositories: others may use the same layers.'
-        return sorted(set(extent.patterns)), [Warning_('catalogForbidden', message)]
+        return sorted(set(extent.patterns)), [Notice('catalogForbidden', message)]
 
 
 def _listing(registry: Registry, repository: str) -> Dict[str, Manifest]:
@@ -229,6 +229,6 @@ def _candidates(manifests: Mapping[str, Manifest]) -> List[Manifest]:
     return [manifest for manifest in manifests.values() if not user_tags(manifest)]
 
 
-def _unread(repository: str, error: RegistryError) -> Warning_:
+def _unread(repository: str, error: RegistryError) -> Notice:
     lacking = f" It needs the permission {' and '.join(error.actions)}." if error.actions else ''
-    return Warning_(UNREAD_REPOSITORY, f'The repository could not be read: {error}.{lacking}', repository)
+    return Notice(UNREAD_REPOSITORY, f'The repository could not be read: {error}.{lacking}', repository)

@@ -76,6 +76,7 @@ def _metadata(metadata: Metadata) -> Iterator[Entry]:
     gone = '/acr/v1/_deleted/' + _NAME
     by_digest = base + '/_manifests/' + _DIGEST.format('reference')
     yield 'GET', '/acr/v1/_catalog', 'catalog', ['*'], metadata.catalog
+    yield 'GET', '/v2/_catalog', 'catalog', ['*'], metadata.catalog
     yield 'GET', gone + '/_manifests', 'deleted', ['deleted_read'], deleted.deleted_manifests
     yield 'GET', gone + '/_tags', 'deleted', ['deleted_read'], deleted.deleted_tags
     yield ('POST', gone + '/_manifests/' + _DIGEST.format('digest'), 'restore', ['deleted_read', 'deleted_restore'],

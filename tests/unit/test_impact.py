@@ -131,6 +131,13 @@ def test_referrers_and_attachments_fall_with_their_subject_recursively():
     assert falling(subject, subject, sbom, signature) == digests(subject, sbom, signature)
 
 
+def test_referrer_falls_with_its_subject_even_where_an_index_names_it():
+    subject = image('subject')
+    sbom = artifact('sbom', subject=subject['digest'])
+    parent = index('index', [sbom['digest']])
+    assert falling(subject, subject, sbom, parent) == digests(subject, sbom)
+
+
 def test_subject_does_not_fall_with_its_referrer():
     subject = image('subject')
     sbom = artifact('sbom', subject=subject['digest'])

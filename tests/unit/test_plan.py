@@ -6,7 +6,7 @@ import pytest
 
 from azext_acrprune.decide.plan import decide, plan_document
 from azext_acrprune.decide.policy import UntaggedPolicy
-from azext_acrprune.model import Blob, Warning_
+from azext_acrprune.model import Blob, Notice
 from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_IMAGE, attachment_tag, ghost, image, index,
                           repository_of, time_text, to_inventory, unreadable)
 
@@ -146,7 +146,7 @@ def test_missing_children_of_an_index_that_goes_are_not_worth_a_warning():
 
 def test_warnings_of_the_scan_are_in_the_document():
     inventory = replace(to_inventory([repository_of(image())]),
-                        warnings=(Warning_('repositoryNotRead', 'It is closed.', 'secret'),))
+                        warnings=(Notice('repositoryNotRead', 'It is closed.', 'secret'),))
     assert plan_document(decide(inventory, UntaggedPolicy(), NOW), 'now')['warnings'] == [
         {'code': 'repositoryNotRead', 'repository': 'secret', 'digest': None, 'message': 'It is closed.'}]
 
