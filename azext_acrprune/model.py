@@ -5,10 +5,28 @@ count 100 ns ticks since 1970, which is the precision that the service writes.
 """
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple, Union
+from datetime import datetime, timezone
+from typing import Any, Mapping, Optional, Tuple, Union
 
 TICKS_PER_SECOND = 10_000_000
+
+_TIME = re.compile(r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z')
+
+
+def parse_ticks(text: Any) -> Optional[int]:
+    """The instant that a time string names, in ticks; None when there is no readable time."""
+    match = _TIME.match(text) if isinstance(text, str) else None
+    if not match:
+        return None
+    seconds, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(seconds + ('+00:00' if zone == 'Z' else zone))
+    except ValueError:
+        return None
+    whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
 
 
 @dataclass(frozen=True)

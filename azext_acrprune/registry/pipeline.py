@@ -18,7 +18,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 
 from .challenge import parse_challenge
-from .errors import from_answer
+from .errors import Kind, RegistryError, from_answer
 from .tokens import Credential, TokenBook
 
 REPOSITORY_OPTION = 'acr_repository'
@@ -126,12 +126,18 @@ def send(client: ContainerRegistryClient, request: HttpRequest, **options: Any) 
 
 
 def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, str]) -> str:
-    """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call."""
+    """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call.
+
+    Raises RegistryError.
+    """
     response = send(client, HttpRequest('POST', f'{endpoint}/oauth2/token', data=form),
                     logging_enable=False, retry_on_methods=frozenset((*_METHODS, 'POST')))
     if response.status_code != 200:
         raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
-    return response.json()['access_token']
+    try:
+        return str(response.json()['access_token'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
 
 
 def _session(concurrency: int) -> requests.Session:

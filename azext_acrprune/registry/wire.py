@@ -2,28 +2,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ..model import TICKS_PER_SECOND, Locks, Manifest, NotRead
+from ..model import Locks, Manifest, NotRead, parse_ticks
 
-_TIME = re.compile(r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z')
 _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
-
-
-def parse_ticks(text: Any) -> Optional[int]:
-    """The instant that a time string names, in ticks; None when there is no readable time."""
-    match = _TIME.match(text) if isinstance(text, str) else None
-    if not match:
-        return None
-    seconds, fraction, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(seconds + ('+00:00' if zone == 'Z' else zone))
-    except ValueError:
-        return None
-    whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
 
 
 def parse_locks(attributes: Any) -> Locks:

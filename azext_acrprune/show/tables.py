@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Dict, List
 
-from ..registry.wire import parse_ticks
+from ..model import parse_ticks
 from .sizes import human_age, human_size, short_digest
 
 Row = Dict[str, Any]

@@ -1,0 +1,113 @@
+"""Bad input: a typed error that says what to do, no traceback, and nothing changed."""
+from __future__ import annotations
+
+import http.server
+import ssl
+import threading
+
+import pytest
+
+from tests.registry.auth import ADMIN
+from tests.registry.azcli import ADMIN_LOGIN, Az
+from tests.registry.ca import make_context
+from tests.registry.server import LocalRegistry
+
+from .images import telling
+
+PLAN = ('acr', 'prune', 'plan')
+TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
+
+CASES = {
+    'unknown registry': (('-r', 'nosuchregistry', *ADMIN_LOGIN), 'Could not connect'),
+    'registry of another cloud': (('-r', 'myregistry.azurecr.io', *ADMIN_LOGIN), 'not a registry of this cloud'),
+    'wrong password': (('-r', 'localhost', '-u', ADMIN[0], '-p', 'wrong'), 'az login'),
+    'password without a name': (('-r', 'localhost', '-p', 'wrong'), 'username'),
+    'unknown repository': ((*TARGET, '--repository', 'team/nosuch'), 'az acr repository list'),
+    'bad age': ((*TARGET, '--ago', '5x'), '30d'),
+    'empty age': ((*TARGET, '--ago', ''), '30d'),
+    'negative age': ((*TARGET, '--ago', '-1d'), 'ago'),
+    'negative keep': ((*TARGET, '--keep', '-1'), 'keep'),
+    'no concurrency': ((*TARGET, '--concurrency', '0'), '1 to 32'),
+    'too much concurrency': ((*TARGET, '--concurrency', '33'), '1 to 32'),
+    'folder that is not there': ((*TARGET, '--out', 'nosuch/folder/plan.json'), 'nosuch/folder/plan.json'),
+    'not signed in': (('-r', 'localhost'), 'username and password'),
+}
+
+
+@pytest.mark.parametrize('arguments, said', CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize('command', ['plan', 'untagged'])
+def test_bad_input_is_named_and_changes_nothing(az, registry, now, command, arguments, said):
+    if command == 'untagged':
+        if '--out' in arguments:
+            pytest.skip('untagged has no --out')
+        arguments = (*arguments, '--yes')
+    telling(registry.storage, now)
+    before = registry.storage.stored_bytes()
+    run = az('acr', 'prune', command, *arguments)
+    assert run.code != 0
+    assert 'Traceback' not in run.err and said in run.err
+    assert run.out == ''
+    assert registry.storage.stored_bytes() == before
+
+
+def test_no_repository_matches_a_pattern_is_an_empty_plan(az, registry, now):
+    telling(registry.storage, now)
+    assert az(*PLAN, *TARGET, '--repository', 'nobody/**', check=True).json['delete'] == []
+
+
+def test_a_file_that_may_not_be_written_is_found_before_the_scan(az, registry, now, tmp_path):
+    run = az(*PLAN, *TARGET, '--out', str(tmp_path))
+    assert run.code != 0 and str(tmp_path) in run.err and 'Traceback' not in run.err
+    assert registry.requests == []
+
+
+def test_an_expired_certificate_is_a_connection_error(tmp_path, extensions):
+    with LocalRegistry(expired=True) as registry:
+        run = Az(tmp_path / 'azure', registry, extensions)(*PLAN, *TARGET)
+    assert run.code != 0
+    assert 'Could not connect' in run.err and 'Traceback' not in run.err
+
+
+class _Website(http.server.BaseHTTPRequestHandler):
+    """A server that is no registry: a friendly page for everything."""
+
+    def do_GET(self):
+        body = b'<html>Welcome!</html>'
+        self.send_response(200)
+        self.send_header('Content-Type', 'text/html')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers['Content-Length']))
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+class _Site:
+    """Looks like a LocalRegistry to Az."""
+
+    def __init__(self, folder):
+        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Website)
+        context: ssl.SSLContext = make_context(folder)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        self.login_server = f'localhost:{self.port}'
+        self.ca_file = str(folder / 'ca.pem')
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+
+
+def test_a_server_that_is_no_registry_is_called_so(tmp_path, extensions):
+    with _Site(tmp_path) as site:
+        run = Az(tmp_path / 'azure', site, extensions)(*PLAN, *TARGET)
+    assert run.code != 0 and 'Traceback' not in run.err
+    assert 'registry' in run.err and run.out == ''

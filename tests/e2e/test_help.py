@@ -1,0 +1,56 @@
+"""Help is part of the product: every command and option explained, every example a command that parses."""
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from knack.help_files import helps
+
+import azext_acrprune._help  # noqa: F401
+
+COMMANDS = ['plan', 'untagged']
+
+
+def test_the_group_is_listed_below_acr(az):
+    assert re.search(r'prune\s+\[Preview]\s+: Delete stale image data safely', az('acr', '-h', check=True).out)
+
+
+def test_the_group_lists_its_commands(az):
+    text = az('acr', 'prune', '-h', check=True).out
+    for command in COMMANDS:
+        assert re.search(rf'\n    {command}\s+: \S', text)
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_every_option_is_explained_and_there_are_examples(az, command):
+    text = az('acr', 'prune', command, '-h', check=True).out
+    own, _, rest = text.partition('Global Arguments')
+    for option in re.findall(r'\n    (--[\w-]+)', own):
+        assert re.search(rf'\n    {option}[^:]*: \S', own), f'{option} is not explained'
+    assert 'Examples' in rest
+
+
+def test_every_example_parses(az):
+    lines = [line.strip() for text in helps.values() for line in re.findall(r'text: (az acr prune.*)', text)]
+    assert len(lines) >= 6
+    for line in lines:
+        arguments = shlex.split(line)[1:]
+        run = az(*arguments, '--registry', 'nosuch_registry')
+        assert 'nosuch_registry' in run.err, f'{line}: {run.err}'
+
+
+def test_loading_the_extension_imports_nothing_heavy():
+    heavy = ('azure.containerregistry', 'azure.core', 'requests', 'jwt', 'sqlite3', 'azext_acrprune.registry',
+             'azext_acrprune.decide.plan', 'azext_acrprune.inventory', 'azext_acrprune.apply', 'azext_acrprune.show')
+    code = ('import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
+            'cli = DummyCli(); before = set(sys.modules)\n'
+            'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'
+            'loader = Loader(cli_ctx=cli); loader.load_command_table([])\n'
+            "print('\\n'.join(set(sys.modules) - before))")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert 'azext_acrprune.commands' in loaded
+    assert [name for name in loaded if name.startswith(heavy)] == []

@@ -1,0 +1,81 @@
+"""The arrows of the design, checked on the syntax trees: data flows one way.
+
+    credentials -> registry client -> inventory -> graph -> policy -> impact -> plan -> show | apply
+"""
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Iterator, Tuple
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / 'azext_acrprune'
+
+MAY_IMPORT = {
+    'model': set(),
+    'reporter': set(),
+    'workers': set(),
+    'decide': {'decide', 'model'},
+    'registry': {'registry', 'model'},
+    'inventory': {'inventory', 'registry', 'decide', 'model', 'reporter', 'workers'},
+    'apply': {'apply', 'inventory', 'registry', 'decide', 'model', 'reporter'},
+    'show': {'show', 'model', 'reporter'},
+    '_help': set(),
+    '_errors': {'inventory', 'registry'},
+    '_validators': {'decide', '_errors'},
+    '_params': {'_validators', 'decide'},
+    'commands': {'show'},
+    'custom': {'_errors', 'apply', 'decide', 'inventory', 'model', 'registry', 'show'},
+    '__init__': {'_help', '_params', 'commands'},
+}
+MAY_USE_AZURE_CLI = {'custom.py', '_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
+                     'registry/credentials.py'}
+PURE = {'model.py', 'registry/challenge.py', 'registry/errors.py', 'registry/tokens.py', 'registry/wire.py'}
+IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
+
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))
+
+
+def imports(name: str) -> Iterator[Tuple[str, bool]]:
+    """(module, whether it is ours) of every import in a file, relative ones resolved, inside functions too."""
+    folder = Path(name).parent.parts
+    for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _ours(alias.name)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield _ours(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(folder[:len(folder) - node.level + 1])
+            for module in [node.module] if node.module else [alias.name for alias in node.names]:
+                yield '.'.join(part for part in (base, module) if part), True
+
+
+def _ours(module: str) -> Tuple[str, bool]:
+    head, _, rest = module.partition('.')
+    return (rest, True) if head == 'azext_acrprune' and rest else (module, False)
+
+
+def room(name: str) -> str:
+    return Path(name).parts[0].removesuffix('.py')
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_a_room_imports_only_what_stands_left_of_it(name):
+    for module, ours in imports(name):
+        if ours:
+            assert room(module.replace('.', '/')) in MAY_IMPORT[room(name)], f'{name} imports {module}'
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_only_the_edge_knows_azure_cli(name):
+    if name not in MAY_USE_AZURE_CLI:
+        for module, _ in imports(name):
+            assert not module.startswith('azure.cli'), f'{name} imports {module}'
+
+
+@pytest.mark.parametrize('name', [name for name in FILES if name.startswith('decide/') or name in PURE])
+def test_decisions_are_pure(name):
+    for module, ours in imports(name):
+        assert ours or module.partition('.')[0] not in IMPURE_LIBRARIES, f'{name} imports {module}'
