@@ -9,15 +9,15 @@ from .sizes import count, human_size, short_digest
 _LISTED_REPOSITORIES = 10
 
 _WHY_KEPT = {
-    'tagged': 'have a tag',
-    'locked': 'are locked, or a tag of theirs or their repository is',
-    'young': 'are younger than --ago',
-    'keepNewest': 'are among the newest, as --keep asks',
-    'excluded': 'are not selected, or are ghosts or orphan attachments',
-    'unreadable': 'could not be read, or share a repository with one that could not',
-    'childOf': 'are images of a kept index',
-    'referrerOf': 'are signatures or other referrers of a kept manifest',
-    'subjectOf': 'are the subject of a kept referrer',
+    'tagged': 'with a tag',
+    'locked': 'locked, by their own lock, that of a tag or of the repository',
+    'young': 'younger than --ago',
+    'keepNewest': 'among the newest, as --keep asks',
+    'excluded': 'not selected, ghosts, or orphan attachments',
+    'unreadable': 'unreadable, or in a repository with something unreadable',
+    'childOf': 'in an index that stays',
+    'referrerOf': 'referring to a manifest that stays (signatures, SBOMs)',
+    'subjectOf': 'with a referrer that stays',
 }
 
 
@@ -63,7 +63,7 @@ def _bytes_line(plan: Dict[str, Any]) -> str:
 def _staying(plan: Dict[str, Any]) -> Iterator[str]:
     kept = plan['summary']['keptByReason']
     if kept:
-        yield f"{count(plan['summary']['manifestsKept'], 'manifest')} stay:"
+        yield f"Kept: {count(plan['summary']['manifestsKept'], 'manifest')}."
     for reason, number in sorted(kept.items(), key=lambda item: (-item[1], item[0])):
         yield f'  {number} {_WHY_KEPT[reason]} ({reason})'
 

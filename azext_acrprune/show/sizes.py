@@ -1,10 +1,12 @@
 """Bytes, ages and digests as people read them."""
 from __future__ import annotations
 
+import re
 from typing import Optional
 
 from ..model import TICKS_PER_SECOND
 
+_DIGEST = re.compile(r'(sha256[:-][0-9a-f]{12})[0-9a-f]{52}')
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
 _PERIODS = ((86_400, 'd'), (3_600, 'h'), (60, 'm'))
 
@@ -31,9 +33,8 @@ def human_age(updated_at: Optional[int], now: int) -> str:
 
 
 def short_digest(text: str) -> str:
-    """Every digest in a text cut to its first 12 hex digits, as docker shows it."""
-    head, algorithm, tail = text.partition('sha256:')
-    return f'{head}{algorithm}{tail[:12]}{tail[64:]}' if algorithm else text
+    """Every digest in a text, or in a tag made of one, cut to its first 12 hex digits, as docker shows it."""
+    return _DIGEST.sub(r'\1', text)
 
 
 def count(number: int, noun: str) -> str:

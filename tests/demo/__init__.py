@@ -1,0 +1,1 @@
+"""The main job, to look at: `python -m tests.demo`."""
