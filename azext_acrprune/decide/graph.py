@@ -45,7 +45,8 @@ class Graph:
 
     def holders(self, digest: str) -> Tuple[str, ...]:
         """The manifests that keep this one for as long as they stay: its indexes, and what it refers to."""
-        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
+        holders = (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
+        return tuple(holder for holder in holders if holder != digest)  # an attachment tag may name its own manifest
 
 
 def user_tags(manifest: Manifest) -> Tuple[str, ...]:
@@ -100,12 +101,12 @@ def spread(start: Iterable[str],
 def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[List[str]]:
     """`doomed` in the order in which they may be deleted: an index before its children, a subject before its referrers.
 
-    Each wave may be deleted side by side. Content cannot form a cycle, being named by its hash, but attachment
-    tags can: then the order of index before child is what stays.
+    Each wave may be deleted side by side. Where both orders contradict each other (an index whose subject is its
+    own child), and where attachment tags form a cycle, the order of index before child is what stays.
     """
     waiting = set(doomed)
     while waiting:
-        free = [digest for digest in waiting if not waiting.intersection(graph.holders(digest)) - {digest}]
+        free = [digest for digest in waiting if not waiting.intersection(graph.holders(digest))]
         free = free or [digest for digest in waiting if not waiting.intersection(graph.parents.get(digest, ()))]
         wave = sorted(free or waiting)
         yield wave

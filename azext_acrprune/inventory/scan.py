@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 from ..decide.graph import user_tags
 from ..decide.manifests import has_no_edges, read_manifest
 from ..decide.policy import is_literal, repository_pattern
-from ..model import UNLOCKED, Ghost, Inventory, Locks, Manifest, Repository, Unreadable, Notice
+from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, NotRead, Repository, Unreadable, Notice
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
@@ -73,9 +73,9 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter) -> I
 
 
 def rescan(registry: Registry, seen: Repository, planned: Set[str]) -> Optional[Repository]:
-    """The repository as it is now, None when it is gone; only manifests that are new since `seen` are read.
+    """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
 
-    Raises RegistryError.
+    A ghost is asked for again: pushed anew, it needs its children. Raises RegistryError.
     """
     try:
         draft = _Draft(seen.name, _listing(registry, seen.name))
@@ -88,7 +88,8 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str]) -> Optional[
         raise
     for digest, manifest in draft.manifests.items():
         known = seen.manifests.get(digest)
-        content = known.content if known else read(registry, seen.name, digest)
+        immutable = known and isinstance(known.content, (Content, NotRead))
+        content = known.content if immutable else read(registry, seen.name, digest)
         draft.manifests[digest] = replace(manifest, content=content)
     return draft.finished()
 

@@ -111,8 +111,7 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
         retry_policy=Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=10,
                            retry_backoff_factor=0.4, retry_on_methods=frozenset(_METHODS)),
         per_retry_policies=[TokenPolicy(book, sign_in, fetch)],
-        transport=RequestsTransport(session=_session(concurrency), session_owner=True, connection_timeout=30,
-                                    read_timeout=120, connection_verify=options.pop('connection_verify', True)),
+        transport=_transport(endpoint, concurrency, options.pop('connection_verify', True)),
         **options)
     return client
 
@@ -140,13 +139,20 @@ def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, 
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
 
 
-def _session(concurrency: int) -> requests.Session:
+def _transport(endpoint: str, concurrency: int, verify: Optional[bool]) -> RequestsTransport:
+    """One session for all threads, with the proxies and certificates of the environment looked up once.
+
+    Otherwise requests reads the whole environment anew for each call, and puts a password from ~/.netrc in place of
+    our token.
+    """
     session = requests.Session()
+    environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
+    session.trust_env = False
+    session.proxies = environment['proxies']
     session.mount('https://', requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=concurrency,
                                                             max_retries=0))
-    # Without an `auth` of its own, requests puts a password from ~/.netrc in place of our token.
-    session.auth = lambda request: request
-    return session
+    return RequestsTransport(session=session, session_owner=True, use_env_settings=False,
+                             connection_verify=environment['verify'], connection_timeout=30, read_timeout=120)
 
 
 def _challenge_error(response: PipelineResponse) -> Optional[str]:

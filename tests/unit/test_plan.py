@@ -50,11 +50,12 @@ def test_summary_has_the_bytes_of_the_whole_registry():
 
 
 def test_entries_are_in_order_of_repository_and_digest():
-    document = plan(WORLD, show_kept=True)
+    many = [image(str(number), age=age) for number in range(9) for age in (0, 30 * DAY)]
+    document = plan([*WORLD, repository_of(*many, *map(image, 'abcdefghijkl'), name='c')], show_kept=True)
     for entries in (document['delete'], document['kept']):
         keys = [(entry['repository'], entry['digest']) for entry in entries]
         assert keys == sorted(keys)
-    assert [row['name'] for row in document['repositories']] == ['a', 'b']
+    assert [row['name'] for row in document['repositories']] == ['a', 'b', 'c']
 
 
 def test_repository_row_counts_its_own_part():

@@ -220,6 +220,12 @@ def test_tagged_unreadable_manifest_keeps_the_untagged_too():
     assert verdicts(image(), bad)[image()['digest']].because == bad['digest']
 
 
+def test_because_is_always_the_same_one_of_several_unreadable_manifests():
+    bad = [unreadable(index(str(number))) for number in range(9)]
+    for order in (bad, bad[::-1]):
+        assert verdicts(image(), *order)[image()['digest']].because == min(manifest['digest'] for manifest in bad)
+
+
 def test_unreadable_docker_image_keeps_only_itself():
     bad = unreadable(image('bad', docker=True))
     assert bad['media_type'] == DOCKER_IMAGE
