@@ -13,7 +13,8 @@ class AcrPruneCommandsLoader(AzCommandsLoader):
         super().__init__(
             cli_ctx=cli_ctx,
             custom_command_type=CliCommandType(operations_tmpl='azext_acrprune.custom#{}'),
-            resource_type=ResourceType.MGMT_CONTAINERREGISTRY)
+            resource_type=ResourceType.MGMT_CONTAINERREGISTRY,
+            operation_group='webhooks')
 
     def load_command_table(self, args):
         from azext_acrprune.commands import load_command_table
