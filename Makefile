@@ -4,13 +4,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench wheel clean
+LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
+LOWEST_VENV ?= .venv-$(LOWEST)
+
+.PHONY: demo test test-lowest lint bench wheel clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
 
-test: $(VENV)/ready lint
+test: $(VENV)/ready lint test-lowest
 	$(BIN)/python -m pytest
+
+# The main job in the oldest azure-cli that the extension says it works with.
+test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
+	ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest tests/e2e/test_main_job.py
 
 lint: $(VENV)/ready
 	$(BIN)/flake8 azext_acrprune tests setup.py
@@ -28,5 +35,10 @@ $(VENV)/ready: requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
+$(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==$(LOWEST) 'setuptools<80'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-* build dist *.egg-info

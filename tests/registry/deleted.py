@@ -8,14 +8,14 @@ from .storage import Storage
 def deleted_manifests(storage: Storage, call: Call, repository: str) -> Answer:
     gone = storage.deleted.get(repository, {})
     return json_answer({'imageName': repository, 'manifests': [
-        {'digest': digest, 'tags': item.tags, 'deletedTime': item.deleted, 'mediaType': item.record.media_type}
+        {'digest': digest, 'tags': item.tags, 'deletedAt': item.deleted, 'mediaType': item.record.media_type}
         for digest, item in sorted(gone.items())] or None})
 
 
 def deleted_tags(storage: Storage, call: Call, repository: str) -> Answer:
     gone = storage.deleted.get(repository, {})
     return json_answer({'imageName': repository, 'tags': [
-        {'tag': tag, 'digest': digest, 'deletedTime': item.deleted}
+        {'tag': tag, 'digest': digest, 'deletedAt': item.deleted}
         for digest, item in sorted(gone.items()) for tag in item.tags] or None})
 
 
