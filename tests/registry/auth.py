@@ -56,7 +56,7 @@ class Auth:
     def add_user(self, name: str, password: str, permissions: Optional[List[Tuple[str, frozenset]]] = None,
                  catalog: bool = True) -> Identity:
         """A scope-map token; without permissions given it may do everything."""
-        identity = Identity(name, password, permissions or [('*', ALL)], catalog)
+        identity = Identity(name, password, [('*', ALL)] if permissions is None else permissions, catalog)
         self.users[name] = identity
         return identity
 
@@ -93,7 +93,8 @@ class Auth:
         error = self._refusal(header, kind, name, actions)
         if error is None:
             return None
-        challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}",scope="{kind}:{name}:{",".join(actions)}"'
+        challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}"'
+        challenge += f',scope="{kind}:{name}:{",".join(actions)}"'
         challenge += f',error="{error}"' if error else ''
         return _failure_answer(unauthorized(name, actions, kind), {'WWW-Authenticate': challenge})
 
@@ -124,9 +125,10 @@ class Auth:
         """What the bearer of a header was granted; None when the header is worth nothing."""
         if header.startswith('Basic '):
             identity = self._basic(header)
-            catalog = [{'type': 'registry', 'name': 'catalog', 'actions': ['*']}] if identity and identity.catalog else []
+            if identity is None:
+                return None
             everything = [{'type': 'repository', 'name': '*', 'actions': ['*']}]
-            return None if identity is None else catalog + everything
+            return everything + self._grant('registry:catalog:*', identity)
         claims = self._claims(header[len('Bearer '):])
         return claims['access'] if claims and claims.get('aud') == 'access' else None
 

@@ -115,7 +115,8 @@ class _Builder:
             self._tag(repository, digest, when)
         self._attach(repository, digest, when, room)
         if chance.random() < shares.locked:
-            self.storage.set_locks(repository, digest=digest, **{chance.choice(['deleteEnabled', 'writeEnabled']): False})
+            flag = chance.choice(['deleteEnabled', 'writeEnabled'])
+            self.storage.set_locks(repository, digest=digest, **{flag: False})
         elif not tagged and chance.random() < shares.ghosts:
             self.storage.make_ghost(repository, digest)
 

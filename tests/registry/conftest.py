@@ -1,18 +1,80 @@
-"""The local registry, empty and without faults, for the tests of the registry itself."""
+"""The local registry itself under test: by hand-made requests, by recordings of the service, by foreign clients."""
 from __future__ import annotations
 
-import pytest
+from typing import Any, Callable, Tuple
 
-from tests.registry.azcli import Az
-from tests.registry.server import LocalRegistry
+import pytest
+import requests
+
+from .auth import ADMIN
+from .azcli import Az
+from .faults import Faults
+from .server import LocalRegistry
+from .storage import Storage
+
+
+class Http:
+    """Requests to the registry over TLS: without a token, as the admin user, or with a token."""
+
+    def __init__(self, registry: LocalRegistry) -> None:
+        self.base = f'https://{registry.login_server}'
+        self.service = registry.login_server
+        self._session = requests.Session()
+        self._session.verify = registry.ca_file
+        self._session.trust_env = False
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._session.request(method, self.base + path, timeout=30, **options)
+
+    def admin(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self(method, path, auth=ADMIN, **options)
+
+    def bearer(self, method: str, path: str, token: str, **options: Any) -> requests.Response:
+        return self(method, path, headers={'Authorization': f'Bearer {token}'}, **options)
+
+    def token(self, scope: str, user: Tuple[str, str] = ADMIN) -> str:
+        """An access token by password."""
+        form = {'grant_type': 'password', 'service': self.service, 'scope': scope,
+                'username': user[0], 'password': user[1]}
+        return self('POST', '/oauth2/token', data=form).json()['access_token']
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@pytest.fixture(scope='session')
+def server():
+    with LocalRegistry() as registry:
+        yield registry
 
 
 @pytest.fixture
-def registry():
-    with LocalRegistry() as running:
-        yield running
+def registry(server) -> LocalRegistry:
+    """The local registry, empty, without faults, with its first users and counters at zero."""
+    server.storage = Storage()
+    server.faults = Faults()
+    server.auth.__init__()
+    server.metadata.cap = 1000
+    server.manager.sku = 'Standard'
+    server.on_request = None
+    server.forget()
+    return server
+
+
+@pytest.fixture
+def http(registry):
+    client = Http(registry)
+    yield client
+    client.close()
 
 
 @pytest.fixture
 def az(tmp_path, registry) -> Az:
-    return Az(tmp_path / 'azure', registry)
+    """The real az in a configuration folder of its own, without extensions."""
+    return Az(tmp_path / 'azure', registry, tmp_path / 'extensions')
+
+
+@pytest.fixture
+def refused() -> Callable[[requests.Response], Tuple[int, str]]:
+    """Status and error code of an answer."""
+    return lambda response: (response.status_code, response.json()['errors'][0]['code'])

@@ -64,7 +64,6 @@ class Metadata:
         return json_answer({'registry': self.host, 'imageName': repository, 'tag': _tag(tag, found)})
 
     def change_tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
-        storage.tag(repository, tag)
         storage.set_locks(repository, tag=tag, **_flags(call))
         return self.tag(storage, call, repository, tag)
 

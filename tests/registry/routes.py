@@ -74,7 +74,7 @@ def _metadata(metadata: Metadata) -> Iterator[Entry]:
     read, write, delete = ['metadata_read'], ['metadata_write'], ['delete']
     base = '/acr/v1/' + _NAME
     gone = '/acr/v1/_deleted/' + _NAME
-    by_digest = base + '/_manifests/' + _DIGEST.format('reference')
+    by_digest = base + '/_manifests/' + _REFERENCE
     yield 'GET', '/acr/v1/_catalog', 'catalog', ['*'], metadata.catalog
     yield 'GET', '/v2/_catalog', 'catalog', ['*'], metadata.catalog
     yield 'GET', gone + '/_manifests', 'deleted', ['deleted_read'], deleted.deleted_manifests

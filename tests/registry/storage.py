@@ -110,6 +110,8 @@ class Storage:
                 (self._directory / digest.replace(':', '-')).write_bytes(data)
             else:
                 self._data[digest] = data
+            if self._blob_users[digest]:
+                self._used_bytes += len(data) - self._sizes[digest]
             self._sizes[digest] = len(data)
         return digest
 
@@ -175,13 +177,12 @@ class Storage:
     def set_locks(self, repository: str, *, digest: Optional[str] = None, tag: Optional[str] = None,
                   **flags: bool) -> None:
         with self.lock:
-            state = self.state(repository)
             if tag is not None:
                 self.tag(repository, tag).flags.update(flags)
             elif digest is not None:
                 self.manifest(repository, digest).flags.update(flags)
             else:
-                state.flags.update(flags)
+                self.state(repository).flags.update(flags)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest with its tags and, as the service does, its referrers."""
@@ -195,7 +196,8 @@ class Storage:
                 raise revision_unknown(repository, digest, detail=False)
             self._drop(repository, state, digest)
             for referrer in [other for other, record in state.manifests.items() if record.subject == digest]:
-                if referrer in state.manifests and not self._locked(state, referrer):
+                left = state.manifests.get(referrer)
+                if left and not left.ghost and not self._locked(state, referrer):
                     self.delete_manifest(repository, referrer)
 
     def untag(self, repository: str, tag: str) -> str:
@@ -227,6 +229,9 @@ class Storage:
                 raise manifest_unknown()
             now = wire_time(self._clock())
             state = self._repositories.setdefault(repository, RepositoryState(now, now))
+            live = state.manifests.get(digest)
+            if live and not live.ghost:
+                self._release(live)
             state.manifests[digest] = gone.record
             for name in [tag] if tag else gone.tags:
                 self._move_tag(state, name, digest, now)
@@ -334,8 +339,10 @@ class Storage:
         for name in tags:
             del state.tags[name]
         if self.soft_delete_days and not record.ghost:
-            gone = Deleted(record, tags, wire_time(self._clock()))
-            self.deleted.setdefault(repository, {})[digest] = gone
+            bin_ = self.deleted.setdefault(repository, {})
+            if digest in bin_:
+                self._release(bin_[digest].record)
+            bin_[digest] = Deleted(record, tags, wire_time(self._clock()))
         elif not record.ghost:
             self._release(record)
         if not state.manifests:
