@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from queue import SimpleQueue
-from typing import Callable, Dict, Iterable, Optional, Set
+from typing import Callable, Dict, Iterable, List, Optional, Set
 
 from ..decide.drift import Drift, check_drift, needed
 from ..decide.graph import deletion_waves
@@ -23,6 +22,7 @@ from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
 RECHECK_SECONDS = 60
+_SECONDS_BETWEEN_SIGNALS = 1
 
 
 def execute(registry: Registry, decision: Decision, concurrency: int, reporter: Reporter,
@@ -38,10 +38,7 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
     stop = threading.Event()
     with ThreadPoolExecutor(concurrency) as requests, ThreadPoolExecutor(concurrency) as side_by_side:
         runs = [_Run(registry, repository, requests, stop, reporter, clock) for repository in repositories]
-        finished: 'SimpleQueue[Future]' = SimpleQueue()
-        for run in runs:
-            side_by_side.submit(run.prune, decision.doomed_in(run.name)).add_done_callback(finished.put)
-        _wait_for(finished, len(runs), stop)
+        _wait_for([side_by_side.submit(run.prune, decision.doomed_in(run.name)) for run in runs], stop)
     return Outcome(
         deleted=tuple(sorted((run.name, digest) for run in runs for digest in run.deleted)),
         skipped=tuple(Skipped(run.name, digest, verdict.reason, verdict.because)
@@ -51,11 +48,15 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
         interrupted=stop.is_set())
 
 
-def _wait_for(finished: 'SimpleQueue[Future]', count: int, stop: threading.Event) -> None:
-    while count:
+def _wait_for(futures: List[Future], stop: threading.Event) -> None:
+    """Wait until every repository is done. The first Ctrl-C asks them to stop, the second one gives up on them."""
+    while True:
         try:
-            finished.get().result()
-            count -= 1
+            while wait(futures, timeout=_SECONDS_BETWEEN_SIGNALS).not_done:
+                pass  # on Windows, Ctrl-C is only seen between two waits
+            for future in futures:
+                future.result()
+            return
         except KeyboardInterrupt:
             if stop.is_set():
                 raise

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Optional
 
 import requests
 from azure.containerregistry import ContainerRegistryClient
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.pipeline.transport import RequestsTransport
@@ -129,8 +129,13 @@ def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, 
 
     Raises RegistryError.
     """
-    response = send(client, HttpRequest('POST', f'{endpoint}/oauth2/token', data=form),
-                    logging_enable=False, retry_on_methods=frozenset((*_METHODS, 'POST')))
+    try:
+        response = send(client, HttpRequest('POST', f'{endpoint}/oauth2/token', data=form),
+                        logging_enable=False, retry_on_methods=frozenset((*_METHODS, 'POST')))
+    except ClientAuthenticationError as error:
+        response = error.response
+    except AzureError as error:  # its retries are over: those of the request that wanted the token must not add to them
+        raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
     if response.status_code != 200:
         raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
     try:

@@ -6,7 +6,7 @@ named, ten in a request as Azure's own client does. Times are seconds since 1970
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 BATCH = 10
@@ -23,7 +23,7 @@ Scope = str
 class RefreshToken:
     """What az's sign-in gives for an AAD identity; lives about 3 hours."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Password:
     """A scope-map token or the admin user."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
 
 
 Credential = Union[RefreshToken, Password]
@@ -41,7 +41,7 @@ Credential = Union[RefreshToken, Password]
 class AccessToken:
     """A bearer token and the second from which it is not used any more."""
 
-    token: str
+    token: str = field(repr=False)
     stale_at: float
 
 

@@ -18,7 +18,8 @@ def parse_locks(attributes: Any) -> Locks:
 
 
 def parse_repositories(page: Mapping[str, Any]) -> List[str]:
-    return [str(name) for name in page.get('repositories') or []]
+    """The names of a catalog page. Raises KeyError or TypeError when the page has not the shape of one."""
+    return [str(name) for name in page['repositories'] or []]
 
 
 def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
@@ -26,12 +27,15 @@ def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
 
     Raises KeyError or TypeError when the page has not the shape of one.
     """
-    return [_manifest(entry) for entry in page.get('manifests') or []]
+    return [_manifest(entry) for entry in page['manifests'] or []]
 
 
 def parse_locked_tags(page: Mapping[str, Any]) -> Dict[str, Locks]:
-    """The locks of those tags of a tag listing that are locked."""
-    locks = {entry['name']: parse_locks(entry.get('changeableAttributes')) for entry in page.get('tags') or []}
+    """The locks of those tags of a tag listing that are locked.
+
+    Raises KeyError or TypeError when the page has not the shape of one: no list is not an empty list.
+    """
+    locks = {entry['name']: parse_locks(entry.get('changeableAttributes')) for entry in page['tags'] or []}
     return {tag: lock for tag, lock in locks.items() if lock.locked}
 
 

@@ -1,0 +1,234 @@
+"""The policies of the HTTP pipeline, around a transport that answers as it is told."""
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import jwt
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
+from azure.core.rest import HttpRequest
+
+from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, Retry, TokenPolicy
+from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
+
+HOST = 'r.azurecr.io'
+KEY = 'some key of thirty-two characters or more'
+CHALLENGE = f'Bearer realm="https://{HOST}/oauth2/token",service="{HOST}",scope="repository:a:pull"'
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Wire:
+    """What stands behind the policy: answers in turn, then 200; keeps the tokens that came."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.tokens = []
+
+    def send(self, request):
+        self.tokens.append(request.http_request.headers.get('Authorization'))
+        status, error = self.answers.pop(0) if self.answers else (200, None)
+        headers = {'WWW-Authenticate': CHALLENGE + (f',error="{error}"' if error else '')} if status == 401 else {}
+        response = SimpleNamespace(status_code=status, headers=headers, reason='', content=b'')
+        return PipelineResponse(request.http_request, response, request.context)
+
+
+class Issuer:
+    """Issues numbered tokens, and counts them."""
+
+    def __init__(self, clock, seconds=4500, delay=0.0, grants=('*',)):
+        self.forms = []
+        self._clock, self._seconds, self._delay, self._grants = clock, seconds, delay, grants
+
+    def __call__(self, form):
+        self.forms.append(form)
+        time.sleep(self._delay)
+        now = self._clock()
+        granted = [{'type': 'repository', 'name': name, 'actions': ['pull']} for name in self._grants]
+        return jwt.encode({'n': len(self.forms), 'iat': now, 'exp': now + self._seconds, 'access': granted}, KEY)
+
+
+def no_sign_in():
+    raise AssertionError('nobody has to sign in again')
+
+
+def policy_on(wire, issuer, clock, sign_in=no_sign_in, credential=Password('u', 'p')):
+    policy = TokenPolicy(TokenBook(HOST, credential, clock()), sign_in, issuer, clock)
+    policy.next = wire
+    return policy
+
+
+def ask(policy, repository='a'):
+    request = PipelineRequest(HttpRequest('GET', f'https://{HOST}/v2/a'),
+                              PipelineContext(None, **{REPOSITORY_OPTION: repository}))
+    return policy.send(request)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_many_calls_share_one_token(clock):
+    wire, issuer = Wire(), Issuer(clock)
+    policy = policy_on(wire, issuer, clock)
+    for repository in (None, 'a', 'b', 'a'):
+        ask(policy, repository)
+    assert len(issuer.forms) == 1
+    assert len(set(wire.tokens)) == 1 and wire.tokens[0].startswith('Bearer ')
+
+
+def test_one_renewal_for_all_threads(clock):
+    wire, issuer = Wire(), Issuer(clock, delay=0.2)
+    policy = policy_on(wire, issuer, clock)
+    together = threading.Barrier(32)
+
+    def call():
+        together.wait(10)
+        return ask(policy).http_response.status_code
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = [future.result() for future in [pool.submit(call) for _ in range(32)]]
+    assert answers == [200] * 32
+    assert len(issuer.forms) == 1
+
+
+def test_one_renewal_for_all_threads_whose_token_became_invalid(clock):
+    wire, issuer = Wire((200, None), *[(401, 'invalid_token')] * 16), Issuer(clock, delay=0.1)
+    policy = policy_on(wire, issuer, clock)
+    ask(policy)
+    together = threading.Barrier(16)
+    first_tries = threading.Barrier(16)
+    answer = wire.send
+
+    def answer_first_tries_together(request):
+        response = answer(request)
+        if response.http_response.status_code == 401:
+            first_tries.wait(10)
+        return response
+
+    wire.send = answer_first_tries_together
+
+    def call():
+        together.wait(10)
+        return ask(policy).http_response.status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = [future.result() for future in [pool.submit(call) for _ in range(16)]]
+    assert answers == [200] * 16
+    assert len(issuer.forms) == 2
+
+
+def test_an_expiring_token_is_renewed_before_the_call(clock):
+    wire, issuer = Wire(), Issuer(clock)
+    policy = policy_on(wire, issuer, clock)
+    ask(policy)
+    clock.now += 4400
+    ask(policy)
+    assert len(issuer.forms) == 2 and wire.tokens[0] != wire.tokens[1]
+
+
+def test_an_invalid_token_is_renewed_once_and_the_call_made_again(clock):
+    wire, issuer = Wire((401, 'invalid_token')), Issuer(clock)
+    assert ask(policy_on(wire, issuer, clock)).http_response.status_code == 200
+    assert len(issuer.forms) == 2
+    assert len(wire.tokens) == len(set(wire.tokens)) == 2
+
+
+def test_a_second_invalid_token_in_a_row_ends_it(clock):
+    wire, issuer = Wire(*[(401, 'invalid_token')] * 5), Issuer(clock)
+    with pytest.raises(ClientAuthenticationError):
+        ask(policy_on(wire, issuer, clock))
+    assert (len(wire.tokens), len(issuer.forms)) == (2, 2)
+
+
+@pytest.mark.parametrize('error', ['insufficient_scope', None])
+def test_a_missing_permission_is_final_and_spends_no_token(clock, error):
+    wire, issuer = Wire((401, error)), Issuer(clock)
+    with pytest.raises(ClientAuthenticationError) as raised:
+        ask(policy_on(wire, issuer, clock))
+    assert raised.value.response.status_code == 401
+    assert (len(wire.tokens), len(issuer.forms)) == (1, 1)
+
+
+def test_other_answers_are_left_to_the_caller(clock):
+    wire = Wire((404, None), (503, None))
+    policy = policy_on(wire, Issuer(clock), clock)
+    assert [ask(policy).http_response.status_code for _ in range(2)] == [404, 503]
+
+
+def test_a_request_that_is_about_no_repository_carries_no_token(clock):
+    wire, issuer = Wire(), Issuer(clock)
+    request = PipelineRequest(HttpRequest('POST', f'https://{HOST}/oauth2/token'), PipelineContext(None))
+    policy_on(wire, issuer, clock).send(request)
+    assert (wire.tokens, issuer.forms) == ([None], [])
+
+
+def test_a_request_tried_again_by_the_retries_still_knows_its_repository(clock):
+    wire, issuer = Wire((503, None)), Issuer(clock)
+    policy = policy_on(wire, issuer, clock)
+    request = PipelineRequest(HttpRequest('GET', f'https://{HOST}/v2/a'),
+                              PipelineContext(None, **{REPOSITORY_OPTION: None}))
+    assert [policy.send(request).http_response.status_code for _ in range(2)] == [503, 200]
+    assert REPOSITORY_OPTION not in request.context.options
+    assert len(issuer.forms) == 1
+
+
+def test_a_dropped_wildcard_costs_one_token_and_then_goes_by_batch(clock):
+    wire, issuer = Wire(), Issuer(clock, grants=())
+    policy = policy_on(wire, issuer, clock)
+    ask(policy, None)
+    ask(policy, 'a')
+    ask(policy, 'a')
+    assert [form['scope'].split(':')[-1] for form in issuer.forms] == ['*', 'metadata_read,pull,delete']
+
+
+def test_an_expired_credential_is_replaced_before_a_token_is_asked_for(clock):
+    old, new = (RefreshToken(jwt.encode({'n': n, 'iat': clock(), 'exp': clock() + 10_800}, KEY)) for n in (1, 2))
+    wire, issuer, calls = Wire(), Issuer(clock), []
+    policy = policy_on(wire, issuer, clock, lambda: calls.append(1) or new, old)
+    ask(policy)
+    clock.now += 10_750
+    ask(policy)
+    assert calls == [1]
+    assert [form['refresh_token'] for form in issuer.forms] == [old.token, new.token]
+
+
+def test_a_failing_token_call_reaches_the_caller(clock):
+    def refuse(_):
+        raise RegistryError(Kind.UNAUTHENTICATED, 'no')
+
+    with pytest.raises(RegistryError, match='no'):
+        ask(policy_on(Wire(), refuse, clock))
+
+
+def answered(retry_after):
+    headers = {} if retry_after is None else {'Retry-After': retry_after}
+    request = HttpRequest('GET', f'https://{HOST}/')
+    return PipelineResponse(request, SimpleNamespace(status_code=429, headers=headers), PipelineContext(None))
+
+
+@pytest.mark.parametrize('header, seconds', [(None, None), ('0', 0), ('1', 1), ('59', 59), ('60', 60), ('3600', 60)])
+def test_retry_after_is_honoured_up_to_a_minute(header, seconds):
+    assert Retry().get_retry_after(answered(header)) == seconds
+
+
+@pytest.mark.parametrize('tries, low, high', [(1, 0.2, 0.4), (2, 0.4, 0.8), (4, 1.6, 3.2), (9, 30, 60), (50, 30, 60)])
+def test_waits_grow_are_spread_and_end_at_a_minute(tries, low, high):
+    settings = {'backoff': 0.4, 'history': [None] * tries}
+    waits = [Retry().get_backoff_time(settings) for _ in range(300)]
+    assert low <= min(waits) < low * 1.2
+    assert high * 0.8 < max(waits) <= high

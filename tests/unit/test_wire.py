@@ -1,0 +1,122 @@
+"""JSON of the metadata API: null lists, absent keys, 7-digit times, links."""
+import pytest
+
+from azext_acrprune.model import Locks, NotRead, parse_ticks
+from azext_acrprune.registry.wire import (
+    next_page, parse_locked_tags, parse_locks, parse_manifests, parse_repositories)
+
+DIGEST = 'sha256:' + 'a' * 64
+PAGE = 'https://r.azurecr.io/acr/v1/a/b/_manifests?n=2'
+
+
+@pytest.mark.parametrize('parse, key, nothing', [
+    (parse_repositories, 'repositories', []), (parse_manifests, 'manifests', []), (parse_locked_tags, 'tags', {})])
+def test_an_empty_listing_may_be_null(parse, key, nothing):
+    assert parse({key: None, 'registry': 'r'}) == parse({key: []}) == nothing
+
+
+@pytest.mark.parametrize('parse', [parse_repositories, parse_manifests, parse_locked_tags])
+@pytest.mark.parametrize('page', [{}, {'message': 'Welcome'}, {'errors': []}])
+def test_an_answer_without_the_list_is_no_empty_listing(parse, page):
+    with pytest.raises(KeyError):
+        parse(page)
+
+
+def test_repositories_keep_their_order():
+    assert parse_repositories({'repositories': ['b', 'a/c']}) == ['b', 'a/c']
+
+
+def test_a_manifest_with_nothing_but_its_digest():
+    manifest, = parse_manifests({'manifests': [{'digest': DIGEST}]})
+    assert manifest.digest == DIGEST
+    assert (manifest.tags, manifest.image_size, manifest.updated_at, manifest.media_type) == ((), 0, None, None)
+    assert manifest.locks == Locks()
+    assert isinstance(manifest.content, NotRead)
+
+
+def test_every_field_of_a_manifest():
+    manifest, = parse_manifests({'manifests': [{
+        'digest': DIGEST, 'imageSize': 61630, 'createdTime': '2021-11-17T21:45:12.4093699Z',
+        'lastUpdateTime': '2021-11-17T21:45:14.4588314Z', 'mediaType': 'm', 'artifactType': 'a',
+        'tags': ['v2', 'latest'], 'changeableAttributes': {'deleteEnabled': False, 'writeEnabled': True}}]})
+    assert (manifest.tags, manifest.image_size, manifest.media_type) == (('latest', 'v2'), 61630, 'm')
+    assert (manifest.artifact_type, manifest.created_time) == ('a', '2021-11-17T21:45:12.4093699Z')
+    assert manifest.last_update_time == '2021-11-17T21:45:14.4588314Z'
+    assert manifest.updated_at == parse_ticks('2021-11-17T21:45:14.4588314Z')
+    assert manifest.locks == Locks(delete_enabled=False)
+
+
+@pytest.mark.parametrize('text, ticks', [
+    ('1970-01-01T00:00:00Z', 0),
+    ('1970-01-01T00:00:01.0000001Z', 10_000_001),
+    ('1970-01-01T00:00:01.5Z', 15_000_000),
+    ('1970-01-01T00:00:00.894001Z', 8_940_010),
+    ('1970-01-01T01:00:00+01:00', 0),
+    ('1969-12-31T23:59:59.9999999Z', -1),
+    ('1970-01-01T00:00:00.12345678Z', 1_234_567),
+    ('1970-13-01T00:00:00Z', None),
+    ('yesterday', None),
+    ('', None),
+    (None, None),
+    (7, None),
+])
+def test_times_have_up_to_seven_digits(text, ticks):
+    assert parse_ticks(text) == ticks
+
+
+@pytest.mark.parametrize('attributes, locks', [
+    (None, Locks()),
+    ({}, Locks()),
+    ('text', Locks()),
+    ({'deleteEnabled': True, 'writeEnabled': True, 'listEnabled': False}, Locks()),
+    ({'deleteEnabled': None}, Locks()),
+    ({'writeEnabled': False}, Locks(write_enabled=False)),
+    ({'deleteEnabled': False, 'writeEnabled': False, 'quarantineState': 'Passed'}, Locks(False, False)),
+])
+def test_locks_are_what_is_said_to_be_off(attributes, locks):
+    assert parse_locks(attributes) == locks
+
+
+def test_only_locked_tags_are_given():
+    tags = [{'name': 'free', 'changeableAttributes': {'deleteEnabled': True}}, {'name': 'bare'},
+            {'name': 'locked', 'changeableAttributes': {'writeEnabled': False}}]
+    assert parse_locked_tags({'tags': tags}) == {'locked': Locks(write_enabled=False)}
+
+
+@pytest.mark.parametrize('parse, page', [
+    (parse_manifests, {'manifests': [{}]}),
+    (parse_manifests, {'manifests': 5}),
+    (parse_locked_tags, {'tags': [{}]}),
+    (parse_repositories, {'repositories': 5}),
+])
+def test_another_shape_is_an_error_that_the_client_knows(parse, page):
+    with pytest.raises((KeyError, TypeError, AttributeError)):
+        parse(page)
+
+
+@pytest.mark.parametrize('link', [None, '', 'nonsense', '</acr/v1/x>; rel="prev"'])
+def test_no_next_link_is_the_end(link):
+    assert next_page(link, PAGE) is None
+
+
+@pytest.mark.parametrize('link, url', [
+    ('</acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby=>; rel="next"',
+     'https://r.azurecr.io/acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby='),
+    ('</acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby=>; rel="next"',
+     'https://r.azurecr.io/acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby='),
+    ('</acr/v1/_catalog?last=x&n=2>;rel=next', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
+    ('<%2Facr%2Fv1%2F_catalog%3Flast%3Dx%26n%3D2>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
+    ('<https://r.azurecr.io/acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
+    ('</other>; rel="prev", </acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
+])
+def test_a_next_link_is_followed_on_the_same_host(link, url):
+    assert next_page(link, PAGE) == url
+
+
+@pytest.mark.parametrize('target', [
+    'https://evil.example/acr/v1/_catalog?last=x', '//evil.example/acr', 'http://r.azurecr.io/acr/v1/_catalog',
+    'https://r.azurecr.io:444/acr/v1/_catalog', 'https://r.azurecr.io@evil.example/', '%2F%2Fevil.example%2Facr',
+])
+def test_a_link_to_another_host_is_refused(target):
+    with pytest.raises(ValueError, match='another host'):
+        next_page(f'<{target}>; rel="next"', PAGE)

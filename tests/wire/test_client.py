@@ -1,0 +1,247 @@
+"""The verbs of the client: pages, tokens, failing answers, and what is tried again."""
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from azext_acrprune.model import Locks
+from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.tokens import Password
+from tests.registry import metadata
+from tests.registry.auth import ALL
+from tests.registry.faults import Fault
+from tests.wire.conftest import not_again, refresh_token
+from tests.wire.images import image_in
+
+HOUR = 3600
+
+
+def kind_of(call):
+    with pytest.raises(RegistryError) as raised:
+        call()
+    return raised.value.kind
+
+
+def fill(storage, count, repository='team/app'):
+    return [image_in(storage, repository, f'image {number}') for number in range(count)]
+
+
+def everything(pages):
+    return [item for page in pages for item in page]
+
+
+def links_to(target):
+    def page(call, items, key, cap):
+        return items or None, {'Link': f'<{target}>; rel="next"'}
+    return page
+
+
+# Pages
+
+@pytest.mark.parametrize('cap, pages', [(3, 4), (5, 3), (1, 11), (1000, 1)])
+def test_every_page_of_a_listing_is_read(registry, connect, cap, pages):
+    digests = fill(registry.storage, 10)
+    registry.metadata.cap = cap
+    found = everything(connect().manifests('team/app'))
+    assert [manifest.digest for manifest in found] == sorted(digests)
+    assert registry.counters['manifests_page'] == pages
+
+
+def test_a_full_last_page_leads_to_one_that_is_null(registry, connect):
+    fill(registry.storage, 4)
+    registry.metadata.cap = 2
+    assert [len(page) for page in connect().manifests('team/app')] == [2, 2, 0]
+
+
+def test_every_page_of_the_catalog_is_read(registry, connect):
+    for number in range(7):
+        fill(registry.storage, 1, f'team-{number}/app')
+    registry.metadata.cap = 2
+    assert everything(connect().repositories()) == [f'team-{number}/app' for number in range(7)]
+    assert registry.counters['catalog'] == 4
+
+
+def test_an_empty_registry_has_an_empty_catalog(connect):
+    assert everything(connect().repositories()) == []
+
+
+def test_only_locked_tags_are_given_from_all_pages(registry, connect):
+    for number in range(5):
+        image_in(registry.storage, 'team/app', f'image {number}', tag=f'v{number}')
+    registry.storage.set_locks('team/app', tag='v1', deleteEnabled=False)
+    registry.storage.set_locks('team/app', tag='v4', writeEnabled=False)
+    registry.metadata.cap = 2
+    pages = list(connect().locked_tags('team/app'))
+    assert pages == [{'v1': Locks(delete_enabled=False)}, {}, {'v4': Locks(write_enabled=False)}]
+
+
+def test_pages_that_lead_in_a_circle_are_an_error(registry, connect, monkeypatch):
+    fill(registry.storage, 1)
+    monkeypatch.setattr(metadata, 'page', links_to('/acr/v1/_catalog?last=same&n=1'))
+    client = connect()
+    assert kind_of(lambda: everything(client.repositories())) is Kind.NOT_A_REGISTRY
+    assert registry.counters['catalog'] == 2
+
+
+@pytest.mark.parametrize('target', ['https://localhost:1/acr/v1/_catalog', '//evil.example/acr/v1/_catalog'])
+def test_our_token_does_not_follow_a_link_to_another_host(registry, connect, monkeypatch, target):
+    fill(registry.storage, 1)
+    monkeypatch.setattr(metadata, 'page', links_to(target))
+    client = connect()
+    assert kind_of(lambda: everything(client.repositories())) is Kind.NOT_A_REGISTRY
+    assert registry.counters['catalog'] == 1
+
+
+@pytest.mark.parametrize('listing', ['repositories', 'manifests', 'locked_tags'])
+def test_an_answer_that_is_no_listing_is_not_taken_for_an_empty_one(registry, connect, listing):
+    fill(registry.storage, 1)
+    registry.faults.rules.append(Fault('GET /acr/v1/', 'garbage'))
+    client = connect()
+    arguments = () if listing == 'repositories' else ('team/app',)
+    assert kind_of(lambda: everything(getattr(client, listing)(*arguments))) is Kind.NOT_A_REGISTRY
+
+
+def test_a_listing_that_is_cut_short_is_an_error(registry, connect):
+    fill(registry.storage, 3)
+    registry.faults.rules.append(Fault('_manifests', 'truncated'))
+    client = connect()
+    assert kind_of(lambda: everything(client.manifests('team/app'))) is Kind.NOT_A_REGISTRY
+
+
+# Verbs
+
+def test_bytes_of_a_manifest_come_as_they_are(registry, connect):
+    digest, = fill(registry.storage, 1)
+    assert connect().manifest('team/app', digest) == registry.storage.manifest('team/app', digest).data
+
+
+def test_locks_of_a_repository(registry, connect):
+    fill(registry.storage, 1)
+    client = connect()
+    assert client.repository_locks('team/app') == Locks()
+    registry.storage.set_locks('team/app', writeEnabled=False)
+    assert client.repository_locks('team/app') == Locks(write_enabled=False)
+
+
+def test_deleting_takes_the_manifest_and_its_tags(registry, connect):
+    gone = image_in(registry.storage, 'team/app', 'gone', tag='v1')
+    image_in(registry.storage, 'team/app', 'stays')
+    connect().delete_manifest('team/app', gone)
+    assert gone not in registry.storage.manifests('team/app')
+    assert registry.storage.tags('team/app') == {}
+
+
+def test_failing_answers_are_errors_of_their_kind(registry, connect):
+    locked, ghost, free = fill(registry.storage, 3)
+    registry.storage.set_locks('team/app', digest=locked, writeEnabled=False)
+    registry.storage.make_ghost('team/app', ghost)
+    client = connect()
+    assert kind_of(lambda: client.delete_manifest('team/app', locked)) is Kind.LOCKED
+    assert kind_of(lambda: client.manifest('team/app', ghost)) is Kind.NOT_FOUND
+    assert kind_of(lambda: client.delete_manifest('team/none', free)) is Kind.NOT_FOUND
+    assert kind_of(lambda: everything(client.manifests('team/none'))) is Kind.NOT_FOUND
+    assert kind_of(lambda: client.repository_locks('UPPER')) is Kind.NOT_FOUND
+
+
+def test_a_wrong_password_is_an_error_after_one_try(registry, connect):
+    client = connect(Password('nobody', 'wrong'))
+    assert kind_of(lambda: everything(client.repositories())) is Kind.UNAUTHENTICATED
+    assert len(registry.requests) == 1
+
+
+def test_a_missing_permission_names_the_action_and_spends_no_token(registry, connect):
+    digest, = fill(registry.storage, 1)
+    registry.auth.add_user('reader', 'pw', [('*', ALL - {'delete'})])
+    client = connect(Password('reader', 'pw'))
+    with pytest.raises(RegistryError) as raised:
+        client.delete_manifest('team/app', digest)
+    assert (raised.value.kind, raised.value.actions) == (Kind.FORBIDDEN, ('delete',))
+    assert (registry.counters['token'], registry.counters['challenge']) == (1, 1)
+
+
+# Tokens
+
+def test_an_access_token_that_expires_meanwhile_is_renewed_once(registry, connect):
+    digest, = fill(registry.storage, 1)
+    client = connect()
+    client.manifest('team/app', digest)
+    registry.auth.clock = lambda: time.time() + 2 * HOUR
+    client.manifest('team/app', digest)
+    client.manifest('team/app', digest)
+    assert (registry.counters['token'], registry.counters['challenge']) == (2, 1)
+
+
+def test_a_revoked_token_is_renewed(registry, connect):
+    digest, = fill(registry.storage, 1)
+    client = connect()
+    client.manifest('team/app', digest)
+    registry.auth.revoked.update(registry.auth.issued)
+    client.manifest('team/app', digest)
+    assert registry.counters['token'] == 2
+
+
+def test_an_expired_refresh_token_signs_in_again(registry, connect):
+    fill(registry.storage, 1)
+    registry.auth.clock = lambda: time.time() - 4 * HOUR
+    expired = refresh_token(registry.auth)
+    registry.auth.clock = time.time
+    asked = []
+
+    def sign_in():
+        asked.append(1)
+        return refresh_token(registry.auth)
+
+    client = connect(expired, sign_in, seconds_ago=4 * HOUR)
+    assert everything(client.repositories()) == ['team/app']
+    assert asked == [1]
+    assert [status for _, path, status in registry.requests if path == '/oauth2/token'] == [200]
+
+
+def test_a_refresh_token_serves_the_whole_registry(registry, connect):
+    fill(registry.storage, 1)
+    client = connect(refresh_token(registry.auth), not_again)
+    assert everything(client.repositories()) == ['team/app']
+    assert len(everything(client.manifests('team/app'))) == 1
+    assert (registry.counters['token'], registry.counters['challenge']) == (1, 0)
+
+
+# Trying again
+
+@pytest.mark.parametrize('status, retry_after, wanted', [
+    (429, 1, lambda seconds: seconds == 1),
+    (429, 3600, lambda seconds: seconds == 60),
+    (429, 0, lambda seconds: 0.2 <= seconds <= 0.4),
+    (429, None, lambda seconds: 0.2 <= seconds <= 0.4),
+    (503, 2, lambda seconds: seconds == 2),
+    (503, None, lambda seconds: 0.2 <= seconds <= 0.4),
+    (500, None, lambda seconds: 0.2 <= seconds <= 0.4),
+    ('reset', None, lambda seconds: 0.2 <= seconds <= 0.4),
+])
+@pytest.mark.parametrize('pattern', ['POST /oauth2/token', 'GET /acr/v1/_catalog', 'DELETE'])
+def test_a_busy_server_is_asked_again_after_the_right_time(registry, connect, waits, pattern, status, retry_after,
+                                                           wanted):
+    digest, = fill(registry.storage, 1)
+    registry.faults.rules.append(Fault(pattern, status, times=1, retry_after=retry_after))
+    client = connect()
+    assert everything(client.repositories()) == ['team/app']
+    client.delete_manifest('team/app', digest)
+    assert len(waits) == 1 and wanted(waits[0])
+
+
+@pytest.mark.parametrize('status, kind', [
+    (429, Kind.BUSY), (503, Kind.UNAVAILABLE), (500, Kind.UNAVAILABLE), ('reset', Kind.UNREACHABLE)])
+@pytest.mark.parametrize('pattern', ['POST /oauth2/token', 'GET /acr/v1/_catalog'])
+def test_trying_again_has_an_end(registry, connect, waits, pattern, status, kind):
+    registry.faults.rules.append(Fault(pattern, status))
+    client = connect()
+    assert kind_of(lambda: everything(client.repositories())) is kind
+    assert 5 <= len(waits) <= 20 and max(waits) <= 60
+
+
+def test_a_delete_that_was_done_before_the_connection_broke_is_not_found_the_second_time(registry, connect, waits):
+    digest, _ = fill(registry.storage, 2)
+    registry.faults.rules.append(Fault('DELETE', 'reset', times=1))
+    registry.storage.delete_manifest('team/app', digest)
+    client = connect()
+    assert kind_of(lambda: client.delete_manifest('team/app', digest)) is Kind.NOT_FOUND

@@ -1,0 +1,509 @@
+"""Deleting on the local registry: order, limits, failures, and what changed since the plan."""
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+import time
+from functools import partial
+from itertools import count
+
+import pytest
+from azure.core.pipeline.transport import RequestsTransport
+
+from azext_acrprune.apply.execute import DELETES_PER_REPOSITORY, execute
+from azext_acrprune.decide.plan import decide
+from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.registry.tokens import Password
+from azext_acrprune.reporter import Reporter
+from tests.registry.auth import ALL
+from tests.registry.faults import Fault
+from tests.registry.storage import digest_of
+from tests.wire.images import image, image_in, index_in, put
+
+REPOSITORY = 'team/app'
+
+
+def planned(client, ago_seconds=86_400):
+    inventory = scan(client, 'localhost', Extent(), Reporter())
+    return decide(inventory, UntaggedPolicy('given', ago_seconds), int(time.time() * TICKS_PER_SECOND))
+
+
+def run(client, decision, clock=time.monotonic, reporter=None):
+    return execute(client, decision, 32, reporter or Reporter(), clock)
+
+
+def deleted(outcome, repository=REPOSITORY):
+    return {digest for name, digest in outcome.deleted if name == repository}
+
+
+def skipped(outcome):
+    return {skip.digest: skip.reason for skip in outcome.skipped}
+
+
+def failed(outcome):
+    return {failure.digest for failure in outcome.failed}
+
+
+def deletes(registry):
+    """Digests in the order in which their deletes were answered."""
+    return [path.rpartition('/')[2] for method, path, _ in registry.requests if method == 'DELETE']
+
+
+def left(registry, repository=REPOSITORY):
+    return set(registry.storage.manifests(repository))
+
+
+def before(registry, pattern, change):
+    """Make a change right before the next request whose `METHOD path` contains the pattern is handled."""
+    pending = [change]
+
+    def hook(method, path):
+        if pending and pattern in f'{method} {path}':
+            pending.pop()()
+    registry.on_request = hook
+
+
+def before_deleting(registry, change):
+    """Make a change between the plan and the listing right before the deletes."""
+    before(registry, f'{REPOSITORY}/_manifests', change)
+
+
+def stale_images(registry, number, repository=REPOSITORY):
+    image_in(registry.storage, repository, 'kept', tag='v1')
+    return {image_in(registry.storage, repository, f'stale {place}') for place in range(number)}
+
+
+# What is deleted, and how
+
+def test_exactly_the_doomed_are_deleted(registry, connect):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    outcome = run(client, decision)
+    assert deleted(outcome) == stale == set(deletes(registry))
+    assert (outcome.skipped, outcome.failed, outcome.interrupted) == ((), (), False)
+    assert len(left(registry)) == 1
+
+
+def test_nothing_doomed_is_nothing_asked(registry, connect):
+    image_in(registry.storage, REPOSITORY, 'kept', tag='v1')
+    client = connect()
+    decision = planned(client)
+    registry.forget()
+    assert run(client, decision).deleted == ()
+    assert registry.requests == []
+
+
+def test_every_index_goes_before_its_children(registry, connect):
+    storage = registry.storage
+    leaves = [image_in(storage, REPOSITORY, f'leaf {place}') for place in range(4)]
+    inner = index_in(storage, REPOSITORY, leaves[:2])
+    outer = index_in(storage, REPOSITORY, [inner, *leaves[2:]])
+    client = connect()
+    outcome = run(client, planned(client))
+    assert deleted(outcome) == {*leaves, inner, outer}
+    order = deletes(registry)
+    assert order[0] == outer
+    assert all(order.index(inner) < order.index(leaf) for leaf in leaves[:2])
+
+
+def test_a_referrer_that_the_service_takes_along_counts_as_deleted(registry, connect):
+    storage = registry.storage
+    subject = image_in(storage, REPOSITORY, 'subject')
+    sbom = image_in(storage, REPOSITORY, 'sbom', subject=subject)
+    client = connect()
+    assert deleted(run(client, planned(client))) == {subject, sbom}
+    assert registry.storage.repositories() == []
+
+
+class Flights:
+    """Counts deletes between their request and their answer, by repository."""
+
+    def __init__(self, monkeypatch):
+        self.most, self.most_together = {}, 0
+        self._now, self._lock = {}, threading.Lock()
+        send = RequestsTransport.send
+
+        def counted(transport, request, **options):
+            if request.method != 'DELETE':
+                return send(transport, request, **options)
+            repository = request.url.partition('/v2/')[2].partition('/manifests/')[0]
+            self._change(repository, 1)
+            try:
+                return send(transport, request, **options)
+            finally:
+                self._change(repository, -1)
+
+        monkeypatch.setattr(RequestsTransport, 'send', counted)
+
+    def _change(self, repository, step):
+        with self._lock:
+            self._now[repository] = self._now.get(repository, 0) + step
+            self.most[repository] = max(self.most.get(repository, 0), self._now[repository])
+            self.most_together = max(self.most_together, sum(self._now.values()))
+
+
+def test_five_deletes_at_a_time_in_one_repository_and_many_repositories_side_by_side(registry, connect, monkeypatch):
+    names = [f'team/app-{number}' for number in range(4)]
+    for name in names:
+        stale_images(registry, 20, name)
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.02
+    flights = Flights(monkeypatch)
+    outcome = run(client, decision)
+    assert len(outcome.deleted) == 80
+    assert flights.most == dict.fromkeys(names, DELETES_PER_REPOSITORY)
+    assert flights.most_together > DELETES_PER_REPOSITORY
+    assert max(registry.faults.most_deletes_in_flight.values()) <= DELETES_PER_REPOSITORY == 5
+
+
+def test_every_planned_manifest_is_reported_once(registry, connect):
+    class Count(Reporter):
+        """Counts what it hears."""
+
+        def __init__(self):
+            self.planned, self.done = 0, []
+
+        def deletes_planned(self, count):
+            self.planned = count
+
+        def deleted(self):
+            self.done.append(1)
+
+    stale = sorted(stale_images(registry, 9))
+    registry.faults.rules.append(Fault(f'DELETE .*{stale[0]}', 404))
+    client, reporter = connect(), Count()
+    decision = planned(client)
+    before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=stale[1], deleteEnabled=False))
+    run(client, decision, reporter=reporter)
+    assert (reporter.planned, len(reporter.done)) == (9, 9)
+
+
+# Failures
+
+def test_a_404_counts_as_deleted(registry, connect):
+    gone, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before(registry, f'DELETE /v2/{REPOSITORY}/manifests/{gone}',
+           lambda: registry.storage.delete_manifest(REPOSITORY, gone))
+    outcome = run(client, decision)
+    assert deleted(outcome) == {gone, other}
+    assert [status for method, path, status in registry.requests if path.endswith(gone)][-1] == 404
+
+
+def test_a_405_is_skipped_as_locked(registry, connect):
+    locked, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before(registry, f'DELETE /v2/{REPOSITORY}/manifests/{locked}',
+           lambda: registry.storage.set_locks(REPOSITORY, digest=locked, deleteEnabled=False))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {locked: 'locked'}, set())
+    assert 'REGISTRY_DISALLOWED_OPERATION' in outcome.skipped[0].because
+
+
+@pytest.mark.parametrize('status', [500, 503, 429])
+def test_an_index_that_cannot_be_deleted_leaves_its_children(registry, connect, waits, status):
+    storage = registry.storage
+    children = [image_in(storage, REPOSITORY, text) for text in ('amd64', 'arm64')]
+    index = index_in(storage, REPOSITORY, children)
+    other = image_in(storage, REPOSITORY, 'other')
+    registry.faults.rules.append(Fault(f'DELETE .*{index}', status))
+    client = connect()
+    outcome = run(client, planned(client))
+    assert (deleted(outcome), failed(outcome)) == ({other}, {index})
+    assert skipped(outcome) == dict.fromkeys(children, 'childOf')
+    assert left(registry) == {index, *children}
+    assert waits
+
+
+def test_a_locked_index_leaves_its_children(registry, connect):
+    storage = registry.storage
+    child = image_in(storage, REPOSITORY, 'amd64')
+    index = index_in(storage, REPOSITORY, [child])
+    client = connect()
+    decision = planned(client)
+    before(registry, 'DELETE', lambda: storage.set_locks(REPOSITORY, digest=index, writeEnabled=False))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == (set(), {index: 'locked', child: 'childOf'})
+    assert left(registry) == {index, child}
+
+
+def test_one_failure_does_not_stop_the_others(registry, connect, waits):
+    stale = sorted(stale_images(registry, 12))
+    registry.faults.rules.append(Fault(f'DELETE .*{stale[3]}', 500))
+    client = connect()
+    outcome = run(client, planned(client))
+    assert (deleted(outcome), failed(outcome)) == (set(stale) - {stale[3]}, {stale[3]})
+
+
+def test_a_missing_permission_fails_one_repository_after_a_few_requests(registry, connect):
+    closed, free = stale_images(registry, 30), stale_images(registry, 5, 'team/free')
+    registry.auth.add_user('reader', 'pw', [(REPOSITORY, ALL - {'delete'}), ('*', ALL)])
+    client = connect(Password('reader', 'pw'))
+    outcome = run(client, planned(client))
+    assert (failed(outcome), deleted(outcome, 'team/free')) == (closed, free)
+    refused = [status for method, _, status in registry.requests if (method, status) == ('DELETE', 401)]
+    assert 1 <= len(refused) <= DELETES_PER_REPOSITORY + 1
+    assert registry.counters['token'] == 1
+
+
+def test_a_listing_that_fails_before_the_deletes_deletes_nothing(registry, connect, waits):
+    stale = stale_images(registry, 4)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'{REPOSITORY}/_manifests', 503))
+    outcome = run(client, decision)
+    assert (failed(outcome), deletes(registry)) == (stale, [])
+
+
+def test_a_listing_that_is_none_does_not_pass_for_a_repository_where_all_is_gone(registry, connect):
+    stale = stale_images(registry, 4)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'{REPOSITORY}/_manifests', 'garbage'))
+    outcome = run(client, decision)
+    assert (deleted(outcome), failed(outcome), deletes(registry)) == (set(), stale, [])
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_noise_on_the_line_changes_nothing(registry, connect, waits, seed):
+    stale = stale_images(registry, 40)
+    client = connect()
+    decision = planned(client)
+    registry.faults.__init__(seed)
+    registry.faults.rules += [Fault('.', kind, 0.05) for kind in (500, 'reset', 429)]
+    outcome = run(client, decision)
+    assert (deleted(outcome), failed(outcome), skipped(outcome)) == (stale, set(), {})
+    assert len(left(registry)) == 1
+
+
+def test_a_token_that_expires_between_the_deletes_is_renewed(registry, connect):
+    stale = stale_images(registry, 20)
+    client = connect()
+    decision = planned(client)
+    before(registry, 'DELETE', lambda: registry.auth.revoked.update(registry.auth.issued))
+    assert deleted(run(client, decision)) == stale
+    assert registry.counters['token'] == 2
+
+
+@pytest.fixture
+def time_limit():
+    """Ends a test that hangs."""
+    def hangs(*_):
+        raise AssertionError('it hangs')
+
+    usual = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(5)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, usual)
+
+
+@pytest.mark.parametrize('interrupt', [
+    partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT),
+    pytest.param(_thread.interrupt_main, id='seen only when a repository is done, as on Windows')])
+def test_an_interruption_finishes_what_is_in_flight_and_leaves_the_rest(registry, connect, time_limit, interrupt):
+    stale = stale_images(registry, 60)
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.01
+    before(registry, 'DELETE', interrupt)
+    outcome = run(client, decision)
+    assert outcome.interrupted
+    assert left(registry) & stale == stale - deleted(outcome)
+    assert (outcome.skipped, outcome.failed) == ((), ())
+
+
+def test_after_an_interruption_no_delete_is_sent(registry, connect, time_limit):
+    stale_images(registry, 60)
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.02
+    before(registry, 'DELETE', partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT))
+    outcome = run(client, decision)
+    assert 1 <= len(outcome.deleted) == len(deletes(registry)) <= 3 * DELETES_PER_REPOSITORY
+
+
+# What changed since the plan
+
+def test_a_manifest_that_got_a_tag_is_skipped(registry, connect):
+    tagged, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    record = registry.storage.manifest(REPOSITORY, tagged)
+    before_deleting(registry, lambda: registry.storage.put_manifest(
+        REPOSITORY, record.data, record.media_type, 'v2', checked=False))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {tagged: 'tagsChanged'})
+    assert registry.storage.whole(REPOSITORY, 'v2') == []
+
+
+def test_a_manifest_that_was_locked_is_skipped(registry, connect):
+    locked, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=locked, writeEnabled=False))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {locked: 'locked'})
+    assert locked not in deletes(registry)
+
+
+def test_a_repository_that_was_locked_is_left_alone(registry, connect):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, deleteEnabled=False))
+    outcome = run(client, decision)
+    assert (skipped(outcome), deletes(registry)) == (dict.fromkeys(stale, 'locked'), [])
+
+
+def test_a_tag_of_a_signature_that_was_locked_keeps_it_and_its_image(registry, connect):
+    storage = registry.storage
+    signed = image_in(storage, REPOSITORY, 'signed')
+    tag = signed.replace(':', '-') + '.sig'
+    signature = image_in(storage, REPOSITORY, 'signature', tag=tag)
+    client = connect()
+    decision = planned(client)
+    assert decision.doomed_in(REPOSITORY) == {signed, signature}
+    before_deleting(registry, lambda: storage.set_locks(REPOSITORY, tag=tag, deleteEnabled=False))
+    outcome = run(client, decision)
+    assert (skipped(outcome), deletes(registry)) == ({signature: 'locked', signed: 'subjectOf'}, [])
+
+
+def test_the_child_of_a_new_index_is_skipped(registry, connect):
+    child, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: index_in(registry.storage, REPOSITORY, [child], tag='v2'))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {child: 'childOf'})
+    assert registry.storage.whole(REPOSITORY, 'v2') == []
+
+
+def test_the_child_of_a_new_untagged_index_is_skipped_and_the_index_stays(registry, connect):
+    child, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: index_in(registry.storage, REPOSITORY, [child]))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {child: 'childOf'})
+
+
+def test_the_subject_of_a_new_referrer_is_skipped(registry, connect):
+    subject, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: image_in(registry.storage, REPOSITORY, 'sbom', subject=subject))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {subject: 'subjectOf'})
+
+
+def test_the_subject_of_a_new_signature_by_tag_is_skipped(registry, connect):
+    signed, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: image_in(registry.storage, REPOSITORY, 'signature',
+                                               tag=signed.replace(':', '-') + '.sig'))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {signed: 'subjectOf'})
+
+
+def test_a_manifest_that_was_pushed_again_is_skipped(registry, connect):
+    pushed, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    record = registry.storage.manifest(REPOSITORY, pushed)
+    before_deleting(registry, lambda: registry.storage.put_manifest(
+        REPOSITORY, record.data, record.media_type, checked=False))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome)) == ({other}, {pushed: 'updated'})
+
+
+def test_a_new_manifest_that_cannot_be_read_saves_everything(registry, connect, waits):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    new = image('new')
+    before_deleting(registry, lambda: put(registry.storage, REPOSITORY, new))
+    registry.faults.rules.append(Fault(digest_of(new), 500))
+    outcome = run(client, decision)
+    assert (skipped(outcome), deletes(registry)) == (dict.fromkeys(stale, 'unreadable'), [])
+
+
+def test_a_ghost_that_was_pushed_again_protects_its_children(registry, connect):
+    storage = registry.storage
+    child = image_in(storage, REPOSITORY, 'child')
+    index = index_in(storage, REPOSITORY, [child])
+    storage.make_ghost(REPOSITORY, index)
+    client = connect()
+    decision = planned(client)
+    assert decision.doomed_in(REPOSITORY) == {child}
+    before_deleting(registry, lambda: index_in(storage, REPOSITORY, [child]))
+    assert skipped(run(client, decision)) == {child: 'childOf'}
+
+
+def test_what_is_gone_already_counts_as_deleted(registry, connect):
+    gone, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: registry.storage.delete_manifest(REPOSITORY, gone))
+    assert deleted(run(client, decision)) == {gone, other}
+    assert deletes(registry) == [other]
+
+
+def test_a_repository_that_is_gone_counts_as_deleted(registry, connect):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: registry.storage.delete_repository(REPOSITORY))
+    assert deleted(run(client, decision)) == stale
+    assert deletes(registry) == []
+
+
+def test_a_new_image_is_never_deleted(registry, connect):
+    stale = stale_images(registry, 2)
+    client = connect()
+    decision = planned(client)
+    before_deleting(registry, lambda: image_in(registry.storage, REPOSITORY, 'new and old enough'))
+    assert deleted(run(client, decision)) == stale
+    assert len(left(registry)) == 2
+
+
+def test_a_push_that_ends_between_plan_and_delete_is_whole(registry, connect):
+    storage = registry.storage
+    children = [image_in(storage, REPOSITORY, text, days=0) for text in ('amd64', 'arm64')]
+    client = connect()
+    decision = planned(client, ago_seconds=0)
+    assert decision.doomed_in(REPOSITORY) == set(children)
+    before_deleting(registry, lambda: index_in(storage, REPOSITORY, children, tag='v1', days=0))
+    assert deleted(run(client, decision)) == set()
+    assert storage.whole(REPOSITORY, 'v1') == []
+
+
+def test_the_registry_is_looked_at_again_after_a_minute_of_deleting(registry, connect):
+    stale = stale_images(registry, 40)
+    last = max(stale)
+    client = connect()
+    decision = planned(client)
+    seconds = count(0, 10)
+    registry.forget()
+    before(registry, 'DELETE', lambda: index_in(registry.storage, REPOSITORY, [last], tag='v2'))
+    outcome = run(client, decision, clock=lambda: float(next(seconds)))
+    assert (deleted(outcome), skipped(outcome)) == (stale - {last}, {last: 'childOf'})
+    assert registry.counters['manifests_page'] >= 4
+
+
+def test_what_was_skipped_stays_skipped_when_it_is_looked_at_again(registry, connect):
+    stale = sorted(stale_images(registry, 20))
+    client = connect()
+    decision = planned(client)
+    seconds = count(0, 10)
+    before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=stale[0], deleteEnabled=False))
+    outcome = run(client, decision, clock=lambda: float(next(seconds)))
+    assert (deleted(outcome), skipped(outcome)) == (set(stale[1:]), {stale[0]: 'locked'})
