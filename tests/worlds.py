@@ -364,9 +364,10 @@ def _all_read(world):
 
 
 def _store(storage, name, manifest):
+    when = time_text(manifest['updated']) or 'no time'
     for tag in manifest['tags'] or [None]:
         storage.put_manifest(name, manifest['data'], manifest['media_type'], tag=tag, checked=False,
-                             digest=manifest['digest'])
+                             digest=manifest['digest'], created=when, updated=when)
     if manifest['state'] == 'ghost':
         storage.make_ghost(name, manifest['digest'])
 

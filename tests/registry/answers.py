@@ -6,25 +6,32 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import quote
 
-COMMON_HEADERS = {
+TOKEN_HEADERS = {
+    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
+    'Server': 'AzureContainerRegistry',
+}
+PLAIN_TEXT_HEADERS = {
+    **TOKEN_HEADERS,
     'Docker-Distribution-Api-Version': 'registry/2.0',
     'X-Content-Type-Options': 'nosniff',
-    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
+}
+COMMON_HEADERS = {
+    **PLAIN_TEXT_HEADERS,
     'Access-Control-Expose-Headers': 'Docker-Content-Digest, WWW-Authenticate, Link, X-Ms-Correlation-Request-Id',
-    'Server': 'AzureContainerRegistry',
 }
 JSON_TYPE = 'application/json; charset=utf-8'
 
 
 @dataclass
 class Call:
-    """One request: decoded path, query and form parameters, body."""
+    """One request: decoded path, query and form parameters, body; `raw_path` as the client spelled it."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    raw_path: str = ''
 
     def json(self) -> Dict[str, Any]:
         return json.loads(self.body or b'{}')
@@ -35,6 +42,14 @@ class Answer:
     status: int = 200
     body: bytes = b''
     headers: Dict[str, str] = field(default_factory=dict)
+
+
+def common_headers(path: str, answer: Answer) -> Dict[str, str]:
+    """What comes with every answer of this kind."""
+    if path.startswith('/oauth2/'):
+        return TOKEN_HEADERS
+    plain = answer.headers.get('Content-Type', '').startswith('text/plain')
+    return PLAIN_TEXT_HEADERS if plain else COMMON_HEADERS
 
 
 def json_answer(document: Any, status: int = 200, **headers: str) -> Answer:
@@ -57,5 +72,5 @@ def page(call: Call, items: list, key: Any, cap: int) -> tuple:
     if len(shown) < size:
         return shown or None, {}
     orderby = call.query.get('orderby', '')
-    link = f'<{quote(call.path)}?last={quote(key(shown[-1]), safe="")}&n={size}&orderby={orderby}>; rel="next"'
+    link = f'<{call.raw_path}?last={quote(key(shown[-1]), safe="")}&n={size}&orderby={orderby}>; rel="next"'
     return shown, {'Link': link}

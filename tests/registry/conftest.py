@@ -1,7 +1,7 @@
 """The local registry itself under test: by hand-made requests, by recordings of the service, by foreign clients."""
 from __future__ import annotations
 
-from typing import Any, Callable, Tuple
+from typing import Any, Tuple
 
 import pytest
 import requests
@@ -72,9 +72,3 @@ def http(registry):
 def az(tmp_path, registry) -> Az:
     """The real az in a configuration folder of its own, without extensions."""
     return Az(tmp_path / 'azure', registry, tmp_path / 'extensions')
-
-
-@pytest.fixture
-def refused() -> Callable[[requests.Response], Tuple[int, str]]:
-    """Status and error code of an answer."""
-    return lambda response: (response.status_code, response.json()['errors'][0]['code'])

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from .answers import COMMON_HEADERS, Answer, Call
+from .answers import Answer, Call, common_headers
 from .arm import ResourceManager
 from .auth import Auth
 from .ca import make_context
@@ -93,7 +93,8 @@ class LocalRegistry:
         await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = unquote(request.raw_path.partition('?')[0])
+        raw_path = request.raw_path.partition('?')[0]
+        path = unquote(raw_path)
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
         fault = self.faults.fault_for(request.method, path)
@@ -103,12 +104,13 @@ class LocalRegistry:
             self._log('reset', request.method, path, 0)
             request.transport.abort()
             raise ConnectionResetError
-        call = Call(request.method, path, request.query, request.headers, await request.read())
+        body = await request.clone(client_max_size=0).read()
+        call = Call(request.method, path, request.query, request.headers, body, raw_path)
         if self.on_request:
             self.on_request(request.method, path)
         answer = await self._answer(call, fault)
         return web.Response(status=answer.status, body=answer.body, headers={
-            **COMMON_HEADERS, 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers})
+            **common_headers(path, answer), 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers})
 
     async def _answer(self, call: Call, fault: Optional[Fault]) -> Answer:
         found = self._routes.find(call.method, call.path)

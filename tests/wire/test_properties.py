@@ -1,0 +1,51 @@
+"""The whole way over the wire on random registries: scan, decide, delete; what is promised is what disappears."""
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from azext_acrprune.apply.execute import execute
+from azext_acrprune.decide.plan import decide, plan_document
+from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.result import result_document
+from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.reporter import Reporter
+from tests import oracle, worlds
+
+_SETTINGS = settings(max_examples=300, deadline=None, derandomize=bool(os.environ.get('CI')),
+                     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@pytest.fixture
+def client(connect):
+    return connect()
+
+
+def as_served(world: list) -> list:
+    """The world without the manifests that only refuse to be read: the local registry serves those."""
+    return [dict(repository, manifests=[
+        dict(manifest, state='read') if manifest['fault'] == 'forbidden' else manifest
+        for manifest in repository['manifests']]) for repository in world]
+
+
+@_SETTINGS
+@given(worlds.worlds(), worlds.policies)
+def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_whole(registry, client, world, policy):
+    registry.storage = storage = worlds.to_storage(world)
+    selected = tuple(repository['name'] for repository in world if repository['selected'])
+    asked = UntaggedPolicy('as drawn', policy['ago'], policy['keep'], selected or ('no-such-repository*',))
+    inventory = scan(client, 'host', Extent(asked.repositories), Reporter())
+    decision = decide(inventory, asked, worlds.NOW)
+    assert decision.doomed == oracle.safe_set(as_served(world), policy, worlds.NOW)
+    promised = plan_document(decision, 'now')['summary']['freedBytes']
+    kept = {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} - decision.doomed
+    before = storage.stored_bytes()
+    result = result_document(decision, execute(client, decision, 8, Reporter(), time.monotonic))
+    assert result['skipped'] == result['failed'] == []
+    assert {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} == kept
+    assert result['summary']['freedBytes'] == promised
+    if plan_document(decision, 'now')['impact'] == 'exact':
+        assert before - storage.stored_bytes() == promised
