@@ -23,7 +23,8 @@ def typed_errors(registry: str) -> Iterator[None]:
     except RegistryError as error:
         raise _from_registry(error, registry) from error
     except KeyboardInterrupt as error:
-        raise ManualInterrupt('Interrupted while reading the registry. Nothing was deleted.') from error
+        raise ManualInterrupt('Interrupted before the work was done.', recommendation='See what is left with '
+                              f"'az acr prune plan --registry {registry}'.") from error
 
 
 def file_error(path: str, error: OSError) -> FileOperationError:

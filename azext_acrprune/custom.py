@@ -59,7 +59,7 @@ def untagged(cmd, registry_name, resource_group_name=None, suffix=None, username
         if dry_run:
             _exit_with_failure(cmd, _unread(document))
             return document
-        if document['delete'] and not _consent(cmd, document, yes):
+        if not _consent(cmd, document, yes):
             return None
         result = session.execute(decision)
     summary = result['summary']
@@ -160,7 +160,7 @@ def _consent(cmd, document: Dict[str, Any], yes: bool) -> bool:
 
     from .show.preview import full_list, preview_lines
     preview = '\n'.join(preview_lines(document))
-    if _confirmed(cmd, yes):
+    if _confirmed(cmd, yes) or not document['delete']:
         logger.warning(preview)
         return True
     print(preview, file=sys.stderr)

@@ -85,10 +85,11 @@ class _Run:
         todo = set(planned)
         while todo and not self._stop.is_set():
             try:
-                drift = check_drift(todo, self._seen, rescan(self._registry, self._seen, todo))
+                fresh = self._requests.submit(rescan, self._registry, self._seen, todo).result()
             except RegistryError as error:
                 self._fail(todo, str(error))
                 return
+            drift = check_drift(todo, self._seen, fresh)
             self._settle(drift)
             todo = self._delete_until(self._clock() + RECHECK_SECONDS, drift)
             if self._refused:

@@ -162,7 +162,7 @@ class _Walk:
                 if not (has_no_edges(manifest.media_type) and user_tags(manifest))]
 
     def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
-        if not draft.failure:
+        if not draft.failure and not draft.gone:
             self._attempt(draft, lambda: self._read_one(draft, digest))
         self._reporter.manifest_read()
         return []

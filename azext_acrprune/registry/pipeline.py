@@ -25,7 +25,6 @@ REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog."""
 
 _LONGEST_WAIT_SECONDS = 60
-_METHODS = ('GET', 'HEAD', 'DELETE', 'PATCH', 'PUT')
 
 
 class TokenPolicy(HTTPPolicy):
@@ -108,8 +107,7 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
     client = ContainerRegistryClient(
         endpoint,
         credential=None,
-        retry_policy=Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=10,
-                           retry_backoff_factor=0.4, retry_on_methods=frozenset(_METHODS)),
+        retry_policy=Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4),
         per_retry_policies=[TokenPolicy(book, sign_in, fetch)],
         transport=_transport(endpoint, concurrency, options.pop('connection_verify', True)),
         **options)
@@ -131,7 +129,7 @@ def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, 
     """
     try:
         response = send(client, HttpRequest('POST', f'{endpoint}/oauth2/token', data=form),
-                        logging_enable=False, retry_on_methods=frozenset((*_METHODS, 'POST')))
+                        logging_enable=False, retry_on_methods=frozenset({'POST'}))
     except ClientAuthenticationError as error:
         response = error.response
     except AzureError as error:  # its retries are over: those of the request that wanted the token must not add to them

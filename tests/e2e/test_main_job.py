@@ -258,3 +258,28 @@ def test_future_and_missing_times_are_young(az, registry, now):
     old = shelf.image('old')
     plan = az(*PRUNE, 'plan', *TARGET, check=True).json
     assert [entry['digest'] for entry in plan['delete']] == [old]
+
+
+@pytest.mark.parametrize('options, shown', [((), True), (('--only-show-errors',), False)])
+def test_progress_is_shown_at_a_terminal_and_not_with_only_show_errors(az, registry, now, options, shown):
+    shelf = Shelf(registry.storage, now)
+    for number in range(40):
+        shelf.image(f'image {number}')
+    registry.faults.latency = 0.1
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([az_executable(), *PRUNE, 'plan', *TARGET, *options], env=az.environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
+    assert process.wait(timeout=60) == 0
+    os.set_blocking(leader, False)
+    try:
+        seen = os.read(leader, 100_000).decode()
+    except BlockingIOError:
+        seen = ''
+    assert ('Reading 1 of 1 repository' in seen) is shown
+
+
+def test_a_run_with_nothing_to_delete_says_so(az, registry, now):
+    Shelf(registry.storage, now).image('tagged', tag='v1')
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', check=True)
+    assert 'Nothing to delete' in run.err
+    assert run.json['summary']['manifestsDeleted'] == 0

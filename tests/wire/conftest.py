@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from contextlib import ExitStack
-from typing import Callable, List
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
@@ -65,6 +67,51 @@ def connect(registry, monkeypatch) -> Callable[..., Registry]:
             return Registry(client, book, endpoint)
 
         yield open_registry
+
+
+class Flights:
+    """Counts requests between being sent and being answered: all of them, and deletes by repository."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deletes: Counter = Counter()
+        self._together = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Start counting anew."""
+        self.most_deletes: Dict[str, int] = {}
+        self.most_together = 0
+
+    @contextmanager
+    def during(self, request: Any) -> Iterator[None]:
+        repository = request.url.partition('/v2/')[2].partition('/manifests/')[0] if request.method == 'DELETE' else ''
+        self._change(repository, 1)
+        try:
+            yield
+        finally:
+            self._change(repository, -1)
+
+    def _change(self, repository: str, step: int) -> None:
+        with self._lock:
+            self._together += step
+            self.most_together = max(self.most_together, self._together)
+            if repository:
+                self._deletes[repository] += step
+                self.most_deletes[repository] = max(self.most_deletes.get(repository, 0), self._deletes[repository])
+
+
+@pytest.fixture
+def flights(monkeypatch) -> Flights:
+    """What is in flight on the wire; the transport itself stays as it is."""
+    counted, send = Flights(), RequestsTransport.send
+
+    def send_counted(transport: Any, request: Any, **options: Any) -> Any:
+        with counted.during(request):
+            return send(transport, request, **options)
+
+    monkeypatch.setattr(RequestsTransport, 'send', send_counted)
+    return counted
 
 
 def not_again() -> Credential:

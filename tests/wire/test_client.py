@@ -206,6 +206,15 @@ def test_a_refresh_token_serves_the_whole_registry(registry, connect):
     assert (registry.counters['token'], registry.counters['challenge']) == (1, 0)
 
 
+def test_a_password_in_a_netrc_file_does_not_take_the_place_of_our_token(registry, connect, monkeypatch, tmp_path):
+    fill(registry.storage, 1)
+    netrc = tmp_path / 'netrc'
+    netrc.write_text('machine localhost login somebody password else\n')
+    monkeypatch.setenv('NETRC', str(netrc))
+    assert everything(connect().repositories()) == ['team/app']
+    assert registry.counters['challenge'] == 0
+
+
 # Trying again
 
 @pytest.mark.parametrize('status, retry_after, wanted', [
@@ -237,11 +246,3 @@ def test_trying_again_has_an_end(registry, connect, waits, pattern, status, kind
     client = connect()
     assert kind_of(lambda: everything(client.repositories())) is kind
     assert 5 <= len(waits) <= 20 and max(waits) <= 60
-
-
-def test_a_delete_that_was_done_before_the_connection_broke_is_not_found_the_second_time(registry, connect, waits):
-    digest, _ = fill(registry.storage, 2)
-    registry.faults.rules.append(Fault('DELETE', 'reset', times=1))
-    registry.storage.delete_manifest('team/app', digest)
-    client = connect()
-    assert kind_of(lambda: client.delete_manifest('team/app', digest)) is Kind.NOT_FOUND

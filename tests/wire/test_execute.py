@@ -9,7 +9,6 @@ from functools import partial
 from itertools import count
 
 import pytest
-from azure.core.pipeline.transport import RequestsTransport
 
 from azext_acrprune.apply.execute import DELETES_PER_REPOSITORY, execute
 from azext_acrprune.decide.plan import decide
@@ -119,46 +118,32 @@ def test_a_referrer_that_the_service_takes_along_counts_as_deleted(registry, con
     assert registry.storage.repositories() == []
 
 
-class Flights:
-    """Counts deletes between their request and their answer, by repository."""
-
-    def __init__(self, monkeypatch):
-        self.most, self.most_together = {}, 0
-        self._now, self._lock = {}, threading.Lock()
-        send = RequestsTransport.send
-
-        def counted(transport, request, **options):
-            if request.method != 'DELETE':
-                return send(transport, request, **options)
-            repository = request.url.partition('/v2/')[2].partition('/manifests/')[0]
-            self._change(repository, 1)
-            try:
-                return send(transport, request, **options)
-            finally:
-                self._change(repository, -1)
-
-        monkeypatch.setattr(RequestsTransport, 'send', counted)
-
-    def _change(self, repository, step):
-        with self._lock:
-            self._now[repository] = self._now.get(repository, 0) + step
-            self.most[repository] = max(self.most.get(repository, 0), self._now[repository])
-            self.most_together = max(self.most_together, sum(self._now.values()))
-
-
-def test_five_deletes_at_a_time_in_one_repository_and_many_repositories_side_by_side(registry, connect, monkeypatch):
+def test_five_deletes_at_a_time_in_one_repository_and_many_repositories_side_by_side(registry, connect, flights):
     names = [f'team/app-{number}' for number in range(4)]
     for name in names:
         stale_images(registry, 20, name)
     client = connect()
     decision = planned(client)
     registry.faults.latency = 0.02
-    flights = Flights(monkeypatch)
+    flights.forget()
     outcome = run(client, decision)
     assert len(outcome.deleted) == 80
-    assert flights.most == dict.fromkeys(names, DELETES_PER_REPOSITORY)
+    assert flights.most_deletes == dict.fromkeys(names, DELETES_PER_REPOSITORY)
     assert flights.most_together > DELETES_PER_REPOSITORY
     assert max(registry.faults.most_deletes_in_flight.values()) <= DELETES_PER_REPOSITORY == 5
+
+
+@pytest.mark.parametrize('concurrency', [1, 4])
+def test_no_more_requests_are_in_flight_than_allowed(registry, connect, flights, concurrency):
+    for number in range(12):
+        stale_images(registry, 5, f'team/app-{number}')
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.01
+    flights.forget()
+    outcome = execute(client, decision, concurrency, Reporter(), time.monotonic)
+    assert len(outcome.deleted) == 60
+    assert concurrency // 2 < flights.most_together <= concurrency
 
 
 def test_every_planned_manifest_is_reported_once(registry, connect):

@@ -1,0 +1,121 @@
+"""What people read: sizes, ages, short digests, tables, the preview, progress."""
+from __future__ import annotations
+
+import pytest
+
+from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.show.preview import full_list, preview_lines
+from azext_acrprune.show.progress import ProgressReporter
+from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
+from azext_acrprune.show.tables import plan_rows, result_rows
+
+DIGEST = 'sha256:' + 'ab' * 32
+NOW = 1_000_000_000 * TICKS_PER_SECOND
+
+
+def a_plan(**changes) -> dict:
+    entry = {'repository': 'team/app', 'digest': DIGEST, 'tags': [], 'lastUpdateTime': '2001-09-01T01:46:40Z',
+             'uniqueBytes': 2048, 'reason': 'untagged', 'because': 'untagged for 1d or longer'}
+    summary = {'repositories': 2, 'manifests': 3, 'manifestsToDelete': 1, 'tagsToDelete': 0, 'manifestsKept': 2,
+               'keptByReason': {'tagged': 1, 'young': 1}, 'registryBytes': 9000, 'freedBytes': 2048,
+               'freedManifestBytes': 48, 'sharedBytes': 1024, 'softDeleteRetentionDays': None}
+    return {'registry': 'my.azurecr.io', 'createdAt': '2001-09-09T01:46:40.000000Z', 'impact': 'exact',
+            'summary': summary, 'warnings': [], 'delete': [entry],
+            'repositories': [{'name': 'team/app', 'manifests': 2, 'manifestsToDelete': 1, 'tagsToDelete': 0,
+                              'freedBytes': 2048}], **changes}
+
+
+@pytest.mark.parametrize('size, text', [
+    (0, '0 B'), (1023, '1023 B'), (1024, '1.0 KiB'), (1536, '1.5 KiB'), (5 * 1024 ** 3, '5.0 GiB'),
+    (3 * 1024 ** 5, '3.0 PiB'), (5000 * 1024 ** 5, '5000.0 PiB')])
+def test_sizes_are_binary_units(size, text):
+    assert human_size(size) == text
+
+
+@pytest.mark.parametrize('seconds, text', [(5, '5s'), (90, '1m'), (7200, '2h'), (86_400 * 40, '40d'), (-9, '0s')])
+def test_ages_have_one_unit(seconds, text):
+    assert human_age(NOW - seconds * TICKS_PER_SECOND, NOW) == text
+
+
+def test_an_unknown_age_says_so():
+    assert human_age(None, NOW) == '?'
+
+
+def test_digests_are_cut_in_texts_and_in_tags_made_of_them():
+    assert short_digest(f'orphan attachment of {DIGEST}') == 'orphan attachment of sha256:abababababab'
+    assert short_digest(DIGEST.replace(':', '-') + '.sig') == 'sha256-abababababab.sig'
+    assert short_digest('v1') == 'v1'
+
+
+@pytest.mark.parametrize('number, noun, text', [(1, 'manifest', '1 manifest'), (2, 'repository', '2 repositories')])
+def test_nouns_are_counted(number, noun, text):
+    assert count(number, noun) == text
+
+
+def test_a_plan_is_a_row_a_manifest_and_a_total():
+    first, total = plan_rows(a_plan())
+    assert list(first) == ['ACTION', 'REPOSITORY', 'DIGEST', 'TAGS', 'AGE', 'FREES', 'REASON', 'BECAUSE']
+    assert (first['DIGEST'], first['AGE'], first['FREES']) == ('sha256:abababababab', '8d', '2.0 KiB')
+    assert (total['REPOSITORY'], total['FREES']) == ('1 of 3 manifests', '2.0 KiB')
+
+
+def test_an_upper_bound_is_called_so_everywhere():
+    plan = a_plan(impact='upperBound')
+    assert [row['FREES'] for row in plan_rows(plan)] == ['at most 2.0 KiB', 'at most 2.0 KiB']
+    assert any('frees at most 2.0 KiB' in line for line in preview_lines(plan))
+
+
+def test_a_result_is_a_row_a_manifest_and_a_total():
+    entry = {'repository': 'team/app', 'digest': DIGEST, 'tags': []}
+    rows = result_rows({
+        'summary': {'manifestsDeleted': 1, 'skipped': 1, 'failed': 1, 'freedBytes': 2048},
+        'deleted': [{**entry, 'reason': 'untagged', 'because': 'x'}],
+        'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}], 'failed': [{**entry, 'error': 'server error'}]})
+    assert [row['RESULT'] for row in rows] == ['deleted', 'skipped', 'failed', 'total']
+    assert rows[2]['REASON'] == 'server error' and rows[3]['REASON'] == '2.0 KiB freed'
+
+
+def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
+    lines = preview_lines(a_plan())
+    assert lines == [
+        '1 manifest of 3 will be deleted from 1 repository of my.azurecr.io:', '  team/app: 1 of 2',
+        'This frees 2.0 KiB (2,048 bytes); 1.0 KiB of their layers stay, because other images use them.',
+        'Kept: 2 manifests.', '  1 with a tag (tagged)', '  1 younger than --ago (young)']
+
+
+def test_the_preview_names_the_day_on_which_soft_delete_frees():
+    plan = a_plan()
+    plan['summary']['softDeleteRetentionDays'] = 7
+    assert any('nothing is freed before 2001-09-16' in line for line in preview_lines(plan))
+
+
+def test_nothing_to_delete_is_said():
+    assert preview_lines(a_plan(repositories=[], delete=[]))[0].startswith('Nothing to delete in my.azurecr.io')
+
+
+def test_the_full_list_names_every_manifest_with_its_reason():
+    assert full_list(a_plan()) == f'team/app@{DIGEST} (untagged: untagged for 1d or longer)'
+
+
+class _Controller:
+    """Stands in for the terminal."""
+
+    def __init__(self) -> None:
+        self.messages = []
+
+    def add(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def test_progress_counts_repositories_and_manifests_then_deletes():
+    controller = _Controller()
+    reporter = ProgressReporter(controller)
+    reporter.repositories_found(2)
+    reporter.repository_done()
+    reporter.manifests_found(10)
+    reporter.manifest_read()
+    assert reporter.message().startswith('Reading 1 of 2 repositories: 1 of 10 manifests, ')
+    assert 's left' in reporter.message() and len(controller.messages) == 1
+    reporter.deletes_planned(3)
+    reporter.deleted()
+    assert reporter.message().startswith('Deleting: 1 of 3 manifests, ')
