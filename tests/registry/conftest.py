@@ -8,9 +8,7 @@ import requests
 
 from .auth import ADMIN
 from .azcli import Az
-from .faults import Faults
 from .server import LocalRegistry
-from .storage import Storage
 
 
 class Http:
@@ -40,25 +38,6 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
-
-
-@pytest.fixture(scope='session')
-def server():
-    with LocalRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def registry(server) -> LocalRegistry:
-    """The local registry, empty, without faults, with its first users and counters at zero."""
-    server.storage = Storage()
-    server.faults = Faults()
-    server.auth.__init__()
-    server.metadata.cap = 1000
-    server.manager.sku = 'Standard'
-    server.on_request = None
-    server.forget()
-    return server
 
 
 @pytest.fixture

@@ -60,6 +60,16 @@ class LocalRegistry:
         self.counters.clear()
         self.requests.clear()
 
+    def reset(self) -> None:
+        """Empty, without faults, with the first users again, and nothing counted."""
+        self.storage = Storage()
+        self.faults = Faults()
+        self.auth.__init__()  # the routes hold this very object
+        self.metadata.cap = 1000
+        self.manager.sku = 'Standard'
+        self.on_request = None
+        self.forget()
+
     def __enter__(self) -> 'LocalRegistry':
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)

@@ -16,29 +16,8 @@ from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.tokens import Credential, Password, RefreshToken, TokenBook
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
-from tests.registry.faults import Faults
-from tests.registry.server import LocalRegistry
-from tests.registry.storage import Storage
 
 CONCURRENCY = 32
-
-
-@pytest.fixture(scope='session')
-def server():
-    with LocalRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def registry(server) -> LocalRegistry:
-    """The local registry, empty and without faults."""
-    server.storage = Storage()
-    server.faults = Faults()
-    server.metadata.cap = 1000
-    server.auth.__init__()
-    server.on_request = None
-    server.forget()
-    return server
 
 
 @pytest.fixture
