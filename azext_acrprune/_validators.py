@@ -1,6 +1,8 @@
 """Arguments -> values, or a typed error that says what to write instead."""
 from __future__ import annotations
 
+import os
+
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
 from .decide.policy import parse_ago
@@ -44,11 +46,14 @@ def validate_concurrency(namespace) -> None:
 
 
 def validate_out(namespace) -> None:
-    """Find out that a file cannot be written before an hour of scanning, not after it."""
+    """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
     if namespace.out:
         from ._errors import file_error
+        is_new = not os.path.exists(namespace.out)
         try:
             with open(namespace.out, 'a', encoding='utf-8'):
                 pass
+            if is_new:
+                os.remove(namespace.out)
         except OSError as error:
             raise file_error(namespace.out, error) from error

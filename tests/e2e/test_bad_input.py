@@ -60,6 +60,11 @@ def test_a_file_that_may_not_be_written_is_found_before_the_scan(az, registry, n
     assert registry.requests == []
 
 
+def test_a_run_that_fails_leaves_no_empty_plan_behind(az, registry, now, tmp_path):
+    assert az(*PLAN, *TARGET, '--repository', 'nosuch', '--out', str(tmp_path / 'plan.json')).code != 0
+    assert not (tmp_path / 'plan.json').exists()
+
+
 def test_an_expired_certificate_is_a_connection_error(tmp_path, extensions):
     with LocalRegistry(expired=True) as registry:
         run = Az(tmp_path / 'azure', registry, extensions)(*PLAN, *TARGET)
