@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping
 from urllib.parse import quote
+
+from .records import time_order
 
 TOKEN_HEADERS = {
     'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
@@ -19,6 +21,7 @@ COMMON_HEADERS = {
     **PLAIN_TEXT_HEADERS,
     'Access-Control-Expose-Headers': 'Docker-Content-Digest, WWW-Authenticate, Link, X-Ms-Correlation-Request-Id',
 }
+DEFAULT_PAGE = 100
 JSON_TYPE = 'application/json; charset=utf-8'
 
 
@@ -32,9 +35,6 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     raw_path: str = ''
-
-    def json(self) -> Dict[str, Any]:
-        return json.loads(self.body or b'{}')
 
 
 @dataclass
@@ -58,19 +58,31 @@ def json_answer(document: Any, status: int = 200, **headers: str) -> Answer:
     return Answer(status, body, {'Content-Type': JSON_TYPE, **{key.replace('_', '-'): headers[key] for key in headers}})
 
 
+def after_last(call: Call, names: Iterable[str], updated: Callable[[str], str]) -> List[str]:
+    """Names in the order that the call wants, those after its `last`, which may be gone meanwhile."""
+    orderby, last = call.query.get('orderby'), call.query.get('last')
+    by_time, descending = orderby in ('timeasc', 'timedesc'), orderby == 'timedesc'
+
+    def place(name: str) -> Any:
+        return (time_order(updated(name)), name) if by_time else name
+
+    ordered = sorted(names, key=place, reverse=descending)
+    if not last:
+        return ordered
+    mark = place(last)
+    return [name for name in ordered if (place(name) < mark if descending else place(name) > mark)]
+
+
 def page(call: Call, items: list, key: Any, cap: int) -> tuple:
     """One page of ordered items and the headers with the link to the next.
 
     A full page has a link even if nothing follows; the empty page is null.
     """
-    size = min(int(call.query.get('n') or min(100, cap)), cap)
-    last: Optional[str] = call.query.get('last')
-    start = next((place for place, item in enumerate(items) if key(item) > last), len(items)) if last else 0
-    if last and call.query.get('orderby'):
-        start = next((place + 1 for place, item in enumerate(items) if key(item) == last), 0)
-    shown = items[start:start + size]
+    asked = call.query.get('n', '')
+    size = min(int(asked) if asked.isdigit() and int(asked) else DEFAULT_PAGE, cap)
+    shown = items[:size]
     if len(shown) < size:
         return shown or None, {}
-    orderby = call.query.get('orderby', '')
+    orderby = quote(call.query.get('orderby', ''))
     link = f'<{call.raw_path}?last={quote(key(shown[-1]), safe="")}&n={size}&orderby={orderby}>; rel="next"'
     return shown, {'Link': link}

@@ -13,12 +13,12 @@ _INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
 
 
 class ResourceManager:
-    """The management plane of one registry called `localhost`."""
+    """The management plane: every one of `names` is the registry on this host."""
 
     def __init__(self, auth: Auth, host: str, name: str = 'localhost') -> None:
         self.auth = auth
         self.host = host
-        self.name = name
+        self.names = [name]
         self.sku = 'Standard'
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
@@ -47,31 +47,43 @@ class ResourceManager:
         return json_answer(self._subscription())
 
     def resources(self, storage: Any, call: Call) -> Answer:
-        return json_answer({'value': [{'id': f'{_BASE}/{self.name}', 'name': self.name, 'location': 'local',
-                                       'type': 'Microsoft.ContainerRegistry/registries'}]})
+        return json_answer({'value': [_resource(name) for name in self.names]})
 
-    def registry(self, storage: Any, call: Call) -> Answer:
-        days = storage.soft_delete_days
-        return json_answer({
-            'id': f'{_BASE}/{self.name}', 'name': self.name, 'location': 'local',
-            'type': 'Microsoft.ContainerRegistry/registries', 'sku': {'name': self.sku, 'tier': self.sku},
-            'properties': {
-                'loginServer': self.host, 'adminUserEnabled': self.auth.admin_enabled,
-                'provisioningState': 'Succeeded', 'creationDate': '2021-01-01T00:00:00Z',
-                'policies': {
-                    'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
-                    'retentionPolicy': {'status': 'disabled', 'days': 7}}}})
+    def registries(self, storage: Any, call: Call) -> Answer:
+        return json_answer({'value': [self._registry(storage, name) for name in self.names]})
 
-    def usages(self, storage: Any, call: Call) -> Answer:
+    def registry(self, storage: Any, call: Call, name: str) -> Answer:
+        return json_answer(self._registry(storage, name)) if name in self.names else _not_found(name)
+
+    def usages(self, storage: Any, call: Call, name: str) -> Answer:
         limit = _INCLUDED_GIB[self.sku] * 1024 ** 3
-        return json_answer({'value': [{'name': 'Size', 'limit': limit, 'currentValue': storage.stored_bytes(),
-                                       'unit': 'Bytes'}]})
+        size = {'name': 'Size', 'limit': limit, 'currentValue': storage.stored_bytes(), 'unit': 'Bytes'}
+        return json_answer({'value': [size]}) if name in self.names else _not_found(name)
 
-    def credentials(self, storage: Any, call: Call) -> Answer:
+    def credentials(self, storage: Any, call: Call, name: str) -> Answer:
         return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})
+
+    def _registry(self, storage: Any, name: str) -> Dict[str, Any]:
+        days = storage.soft_delete_days
+        return {**_resource(name), 'sku': {'name': self.sku, 'tier': self.sku}, 'properties': {
+            'loginServer': self.host, 'adminUserEnabled': self.auth.admin_enabled, 'provisioningState': 'Succeeded',
+            'creationDate': '2021-01-01T00:00:00Z', 'policies': {
+                'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
+                'retentionPolicy': {'status': 'disabled', 'days': 7}}}}
 
     @staticmethod
     def _subscription() -> Dict[str, Any]:
         return {'id': f'/subscriptions/{SUBSCRIPTION}', 'subscriptionId': SUBSCRIPTION, 'displayName': 'local',
                 'state': 'Enabled', 'tenantId': TENANT, 'homeTenantId': TENANT,
                 'authorizationSource': 'RoleBased', 'subscriptionPolicies': {}}
+
+
+def _resource(name: str) -> Dict[str, Any]:
+    return {'id': f'{_BASE}/{name}', 'name': name, 'location': 'local',
+            'type': 'Microsoft.ContainerRegistry/registries'}
+
+
+def _not_found(name: str) -> Answer:
+    return json_answer({'error': {'code': 'ResourceNotFound', 'message': (
+        f"The Resource 'Microsoft.ContainerRegistry/registries/{name}' under resource group '{GROUP}' was not found.")
+    }}, 404)

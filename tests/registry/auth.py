@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 import jwt
 
@@ -47,6 +47,7 @@ class Auth:
         self.admin_enabled = True
         self.refuse_aad = False
         self.service_principal = Identity(SERVICE_PRINCIPAL[0], SERVICE_PRINCIPAL[1])
+        self.anonymous: Optional[Identity] = None
         self.users: Dict[str, Identity] = {}
         self.revoked: Set[str] = set()
         self.issued: List[str] = []
@@ -82,7 +83,7 @@ class Auth:
         identity = self._identity_of(form, call)
         if identity is None:
             return _failure_answer(unauthorized('', []), {})
-        granted = [entry for scope in form.get('scope', '').split() for entry in self._grant(scope, identity)]
+        granted = [entry for scope in _scopes(call) for entry in self._grant(scope, identity)]
         return json_answer({'access_token': self._issue(
             {'aud': 'access', 'sub': identity.name, 'access': granted}, self.access_seconds)})
 
@@ -90,13 +91,13 @@ class Auth:
         """None when the call may go on, else the challenge. `repository` None means the catalog."""
         kind, name = ('registry', 'catalog') if repository is None else ('repository', repository)
         header = call.headers.get('Authorization', '')
-        error = self._refusal(header, kind, name, actions)
-        if error is None:
+        error, missing = self._refusal(header, kind, name, actions)
+        if not missing:
             return None
         challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}"'
         challenge += f',scope="{kind}:{name}:{",".join(actions)}"'
         challenge += f',error="{error}"' if error else ''
-        return _failure_answer(unauthorized(name, actions, kind), {'WWW-Authenticate': challenge})
+        return _failure_answer(unauthorized(name, missing, kind), {'WWW-Authenticate': challenge})
 
     def ping(self, call: Call, host: str) -> Answer:
         """`GET /v2/`."""
@@ -107,19 +108,18 @@ class Auth:
 
     # Inside
 
-    def _refusal(self, header: str, kind: str, name: str, actions: List[str]) -> Optional[str]:
+    def _refusal(self, header: str, kind: str, name: str, actions: List[str]) -> Tuple[str, List[str]]:
+        """What is wrong with a header, and the actions that it does not allow."""
         if not header:
-            return ''
-        granted = self._holder(header)
-        if granted is None:
-            return 'invalid_token'
+            return '', actions
+        granted, holder = self._holder(header), self._who(header)
+        if granted is None or holder is None:
+            return 'invalid_token', actions
         held = {action for entry in granted if entry['type'] == kind and entry['name'] in ('*', name)
                 for action in entry['actions']}
-        if '*' in held and kind == 'registry':
-            return None
-        holder = self._who(header)
-        allowed = held & holder.actions(name) if '*' not in held else holder.actions(name)
-        return None if allowed.issuperset(actions) else 'insufficient_scope'
+        if kind == 'repository':
+            held = holder.actions(name) if '*' in held else held & holder.actions(name)
+        return 'insufficient_scope', [action for action in actions if action not in held]
 
     def _holder(self, header: str) -> Optional[List[Dict[str, Any]]]:
         """What the bearer of a header was granted; None when the header is worth nothing."""
@@ -132,16 +132,22 @@ class Auth:
         claims = self._claims(header[len('Bearer '):])
         return claims['access'] if claims and claims.get('aud') == 'access' else None
 
-    def _who(self, header: str) -> Identity:
+    def _who(self, header: str) -> Optional[Identity]:
         if header.startswith('Basic '):
             return self._basic(header)
-        return self._named(self._claims(header[len('Bearer '):])['sub'])
+        claims = self._claims(header[len('Bearer '):])
+        return self._named(claims['sub']) if claims and 'sub' in claims else None
 
-    def _named(self, name: str) -> Identity:
-        return self.users.get(name, self.service_principal)
+    def _named(self, name: str) -> Optional[Identity]:
+        """Who a token was made for; nobody when that user is gone."""
+        others = [other for other in (self.service_principal, self.anonymous) if other and other.name == name]
+        return others[0] if others else self.users.get(name)
 
     def _basic(self, header: str) -> Optional[Identity]:
-        name, _, password = base64.b64decode(header[len('Basic '):]).decode().partition(':')
+        try:
+            name, _, password = base64.b64decode(header[len('Basic '):]).decode().partition(':')
+        except ValueError:
+            return None
         return self._known(name, password)
 
     def _known(self, name: str, password: str) -> Optional[Identity]:
@@ -156,7 +162,8 @@ class Auth:
             return self._named(claims['sub']) if claims and claims.get('aud') == 'refresh' else None
         if call.headers.get('Authorization', '').startswith('Basic '):
             return self._basic(call.headers['Authorization'])
-        return self._known(form.get('username', ''), form.get('password', ''))
+        name = form.get('username', '')
+        return self._known(name, form.get('password', '')) or (None if name else self.anonymous)
 
     def _grant(self, scope: str, identity: Identity) -> List[Dict[str, Any]]:
         kind, _, rest = scope.partition(':')
@@ -195,6 +202,12 @@ class Auth:
 
 def _form(call: Call) -> Dict[str, str]:
     return {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
+
+
+def _scopes(call: Call) -> List[str]:
+    """A scope may hold several, separated by spaces, and come several times (a cross-repository mount)."""
+    pairs = parse_qsl(call.body.decode()) if call.method == 'POST' else call.query.items()
+    return [scope for key, value in pairs if key == 'scope' for scope in value.split()]
 
 
 def _failure_answer(failure: Any, headers: Dict[str, str]) -> Answer:

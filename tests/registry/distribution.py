@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import Dict
+from typing import Any, Dict
 
-from .answers import Answer, Call, json_answer
-from .failures import RegistryFailure
-from .storage import Storage, digest_of
+from .answers import Answer, Call, after_last, json_answer, page
+from .builder import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
+from .failures import RegistryFailure, blob_unknown
+from .records import Record, digest_of, parse_document
+from .storage import Storage
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_NEGOTIATED = (OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST)
 
 
 class Distribution:
@@ -19,6 +22,8 @@ class Distribution:
 
     def get_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         record = storage.resolve(repository, reference)
+        if not _accepted(record.media_type, ', '.join(call.headers.getall('Accept', ['*/*']))):
+            raise RegistryFailure(404, 'MANIFEST_UNKNOWN', f'Accept header does not support {record.media_type}')
         headers = {'Content-Type': record.media_type, 'Docker-Content-Digest': record.digest,
                    'ETag': f'"{record.digest}"'}
         return Answer(200, record.data, headers)
@@ -26,10 +31,13 @@ class Distribution:
     def put_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         if len(call.body) > MAX_MANIFEST_BYTES:
             raise RegistryFailure(413, 'MANIFEST_INVALID', 'manifest is larger than 4 MiB')
+        document = parse_document(call.body)
+        if not document:
+            raise RegistryFailure(400, 'MANIFEST_INVALID', 'manifest invalid')
         tag = None if reference.startswith('sha256:') else reference
         if tag is None and digest_of(call.body) != reference:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
-        media_type = call.headers.get('Content-Type', 'application/vnd.oci.image.manifest.v1+json')
+        media_type = call.headers.get('Content-Type') or document.get('mediaType') or OCI_IMAGE
         digest = storage.put_manifest(repository, call.body, media_type, tag)
         headers = {'Docker-Content-Digest': digest, 'Location': f'/v2/{repository}/manifests/{digest}'}
         subject = storage.manifest(repository, digest).subject
@@ -43,20 +51,24 @@ class Distribution:
         return Answer(202)
 
     def referrers(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
-        found = [{'mediaType': record.media_type, 'digest': record.digest, 'size': len(record.data),
-                  'artifactType': record.document.get('artifactType')}
-                 for record in storage.manifests(repository).values() if record.subject == digest]
-        answer = json_answer({'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.index.v1+json',
-                              'manifests': found})
-        answer.headers['Content-Type'] = 'application/vnd.oci.image.index.v1+json'
+        wanted = call.query.get('artifactType')
+        found = [_referrer(record) for record in storage.manifests(repository).values()
+                 if record.subject == digest and not record.ghost]
+        answer = json_answer({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+            entry for entry in found if wanted in (None, entry['artifactType'])]})
+        answer.headers['Content-Type'] = OCI_INDEX
+        if wanted:
+            answer.headers['OCI-Filters-Applied'] = 'artifactType'
         return answer
 
     def tags_list(self, storage: Storage, call: Call, repository: str) -> Answer:
-        return json_answer({'name': repository, 'tags': sorted(storage.state(repository).tags) or None})
+        names = after_last(call, storage.state(repository).tags, str)
+        shown, headers = page(call, names, str, 1000) if 'n' in call.query else (names or None, {})
+        return json_answer({'name': repository, 'tags': shown}, **headers)
 
     def head_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
         if not storage.has_blob(digest):
-            raise RegistryFailure(404, 'BLOB_UNKNOWN', 'blob unknown to registry', {'digest': digest})
+            raise blob_unknown(digest)
         return Answer(200, b'', {'Content-Length': str(storage.blob_size(digest)), 'Docker-Content-Digest': digest,
                                  'Content-Type': 'application/octet-stream'})
 
@@ -106,6 +118,19 @@ class Distribution:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
         storage.put_blob(data)
         return _created(repository, digest)
+
+
+def _accepted(media_type: str, accept: str) -> bool:
+    """A manifest of a well-known type is only served to who asks for that type."""
+    return media_type not in _NEGOTIATED or '*/*' in accept or media_type in accept
+
+
+def _referrer(record: Record) -> Dict[str, Any]:
+    """Where there is no artifactType the config's media type stands for it (OCI image-spec 1.1)."""
+    annotations = record.document.get('annotations')
+    return {'mediaType': record.media_type, 'digest': record.digest, 'size': len(record.data),
+            'artifactType': record.document.get('artifactType') or record.config_type,
+            **({'annotations': annotations} if annotations else {})}
 
 
 def _created(repository: str, digest: str) -> Answer:

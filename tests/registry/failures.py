@@ -45,6 +45,10 @@ def revision_unknown(repository: str, reference: str, detail: bool) -> RegistryF
                            {'Name': repository, 'Revision': reference} if detail else None)
 
 
+def blob_unknown(digest: str) -> RegistryFailure:
+    return RegistryFailure(404, 'BLOB_UNKNOWN', 'blob unknown to registry', {'digest': digest})
+
+
 def disallowed() -> RegistryFailure:
     return RegistryFailure(405, 'REGISTRY_DISALLOWED_OPERATION', DISALLOWED, {})
 
@@ -54,5 +58,6 @@ def too_many() -> RegistryFailure:
 
 
 def unauthorized(repository: str, actions: list, kind: str = 'repository') -> RegistryFailure:
+    """One entry of `detail` for each missing action; no detail where no action was asked for by name."""
     detail = [{'Type': kind, 'Name': repository, 'Action': action} for action in actions]
-    return RegistryFailure(401, 'UNAUTHORIZED', UNAUTHORIZED, detail)
+    return RegistryFailure(401, 'UNAUTHORIZED', UNAUTHORIZED, detail or None)

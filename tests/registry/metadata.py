@@ -1,11 +1,12 @@
 """ACR's own metadata API below `/acr/v1/`: catalog, repositories, manifests, tags."""
 from __future__ import annotations
 
-import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .answers import JSON_TYPE, Answer, Call, json_answer, page
-from .storage import FLAGS, INDEX_TYPES, Record, RepositoryState, Storage, Tag
+from .answers import Answer, Call, after_last, json_answer, page
+from .failures import RegistryFailure
+from .records import FLAGS, INDEX_TYPES, Record, RepositoryState, Tag, parse_document
+from .storage import Storage
 
 _IMAGE_CONFIGS = ('application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json')
 
@@ -18,7 +19,7 @@ class Metadata:
         self.cap = 1000
 
     def catalog(self, storage: Storage, call: Call) -> Answer:
-        shown, headers = page(call, storage.repositories(), str, self.cap)
+        shown, headers = page(call, after_last(call, storage.repositories(), str), str, self.cap)
         return json_answer({'repositories': shown}, **headers)
 
     def repository(self, storage: Storage, call: Call, repository: str) -> Answer:
@@ -35,12 +36,9 @@ class Metadata:
     def manifests(self, storage: Storage, call: Call, repository: str) -> Answer:
         state = storage.state(repository)
         tags = _tags_by_digest(state)
-        records = _ordered(state.manifests.items(), call.query.get('orderby'))
-        shown, headers = page(call, records, lambda item: item[0], self.cap)
-        head = json.dumps({'registry': self.host, 'imageName': repository}, separators=(',', ':'))[:-1]
-        entries = [_manifest(state, record, tags.get(digest)) for digest, record in shown or []]
-        body = f'{head},"manifests":{json.dumps(entries, separators=(",", ":")) if shown else "null"}}}\n'
-        return Answer(200, body.encode(), {'Content-Type': JSON_TYPE, **headers})
+        shown, headers = page(call, _listed(call, state, state.manifests), lambda item: item[0], self.cap)
+        entries = [_manifest(storage, state, record, tags.get(digest)) for digest, record in shown or []]
+        return json_answer({'registry': self.host, 'imageName': repository, 'manifests': entries or None}, **headers)
 
     def manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         tag = storage.tags(repository).get(reference)
@@ -53,11 +51,11 @@ class Metadata:
         return self.manifest(storage, call, repository, reference)
 
     def tags(self, storage: Storage, call: Call, repository: str) -> Answer:
-        wanted = call.query.get('digest')
-        items = [(name, tag) for name, tag in storage.state(repository).tags.items() if wanted in (None, tag.digest)]
-        shown, headers = page(call, _ordered(items, call.query.get('orderby')), lambda item: item[0], self.cap)
-        tags = [_tag(name, tag) for name, tag in shown or []] or None
-        return json_answer({'registry': self.host, 'imageName': repository, 'tags': tags}, **headers)
+        wanted, state = call.query.get('digest'), storage.state(repository)
+        tags = {name: tag for name, tag in state.tags.items() if wanted in (None, tag.digest)}
+        shown, headers = page(call, _listed(call, state, tags), lambda item: item[0], self.cap)
+        entries = [_tag(name, tag) for name, tag in shown or []] or None
+        return json_answer({'registry': self.host, 'imageName': repository, 'tags': entries}, **headers)
 
     def tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
         found = storage.tag(repository, tag)
@@ -78,21 +76,27 @@ class Metadata:
     @staticmethod
     def _with_references(storage: Storage, repository: str, record: Record) -> Dict[str, Any]:
         state = storage.state(repository)
-        entry = _manifest(state, record, _tags_by_digest(state).get(record.digest))
+        entry = _manifest(storage, state, record, _tags_by_digest(state).get(record.digest))
         if record.media_type in INDEX_TYPES:
-            entry['references'] = [{'digest': child['digest'], **{key: child.get('platform', {}).get(key)
-                                    for key in ('architecture', 'os')}} for child in record.children]
+            entry['references'] = [{'digest': child['digest'], **_platform(child.get('platform'))}
+                                   for child in record.children]
         return entry
 
 
 def _flags(call: Call) -> Dict[str, bool]:
-    return {key: value for key, value in call.json().items() if key in FLAGS and value is not None}
+    return {key: value for key, value in parse_document(call.body).items() if key in FLAGS and isinstance(value, bool)}
 
 
-def _ordered(items: Any, orderby: Optional[str]) -> List[Any]:
-    if orderby in ('timeasc', 'timedesc'):
-        return sorted(items, key=lambda item: (item[1].updated, item[0]), reverse=orderby == 'timedesc')
-    return sorted(items, key=lambda item: item[0])
+def _listed(call: Call, state: RepositoryState, entries: Mapping[str, Any]) -> List[Tuple[str, Any]]:
+    def updated(name: str) -> str:
+        return entries[name].updated if name in entries else state.departed.get(name, '')
+
+    return [(name, entries[name]) for name in after_last(call, entries, updated)]
+
+
+def _platform(platform: Any) -> Dict[str, str]:
+    platform = platform if isinstance(platform, dict) else {}
+    return {key: platform[key] for key in ('architecture', 'os') if isinstance(platform.get(key), str)}
 
 
 def _tags_by_digest(state: RepositoryState) -> Dict[str, List[str]]:
@@ -111,22 +115,30 @@ def _image_size(state: RepositoryState, record: Record) -> int:
     return own + sum(sum(child.blobs.values()) for child in children if child)
 
 
-def _manifest(state: RepositoryState, record: Record, tags: Optional[List[str]]) -> Dict[str, Any]:
+def _manifest(storage: Storage, state: RepositoryState, record: Record,
+              tags: Optional[List[str]]) -> Dict[str, Any]:
     entry: Dict[str, Any] = {
         'digest': record.digest, 'imageSize': _image_size(state, record), 'createdTime': record.created,
         'lastUpdateTime': record.updated}
-    config = record.document.get('config')
-    if isinstance(config, dict) and config.get('mediaType') in _IMAGE_CONFIGS:
-        entry.update(architecture='amd64', os='linux')
+    if record.config_type in _IMAGE_CONFIGS:
+        entry.update(_configured_platform(storage, record.document['config'].get('digest')))
     entry['mediaType'] = record.media_type
-    if isinstance(config, dict) and config.get('mediaType'):
-        entry['configMediaType'] = config['mediaType']
+    if record.config_type:
+        entry['configMediaType'] = record.config_type
     if record.document.get('artifactType'):
         entry['artifactType'] = record.document['artifactType']
     if tags:
         entry['tags'] = tags
     entry['changeableAttributes'] = record.flags
     return entry
+
+
+def _configured_platform(storage: Storage, config: Any) -> Dict[str, str]:
+    """From the config's own bytes; a config of which there are none counts as linux on amd64."""
+    try:
+        return _platform(parse_document(storage.get_blob(config)))
+    except (RegistryFailure, TypeError, AttributeError):
+        return {'architecture': 'amd64', 'os': 'linux'}
 
 
 def _tag(name: str, tag: Tag) -> Dict[str, Any]:

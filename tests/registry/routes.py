@@ -55,7 +55,8 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
         return auth.token(call, host)
 
     subscription = r'(?i:/subscriptions/[0-9a-f-]+'
-    registry = subscription + r'/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries/[^/]+'
+    registries = r'/providers/Microsoft\.ContainerRegistry/registries'
+    registry = subscription + r'/resourceGroups/[^/]+' + registries + r'/(?P<name>[^/]+)'
     yield 'GET', '/v2/?', 'ping', None, lambda _, call: auth.ping(call, host)
     yield 'POST', '/oauth2/exchange', 'exchange', None, lambda _, call: auth.exchange(call)
     yield 'POST', '/oauth2/token', 'token', None, token
@@ -65,6 +66,7 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', '/subscriptions/?', 'arm', None, manager.subscriptions
     yield 'GET', subscription + ')', 'arm', None, manager.subscription
     yield 'GET', subscription + '/resources)', 'arm', None, manager.resources
+    yield 'GET', subscription + registries + ')', 'arm', None, manager.registries
     yield 'GET', registry + ')', 'arm', None, manager.registry
     yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
     yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
@@ -77,6 +79,7 @@ def _metadata(metadata: Metadata) -> Iterator[Entry]:
     by_digest = base + '/_manifests/' + _REFERENCE
     yield 'GET', '/acr/v1/_catalog', 'catalog', ['*'], metadata.catalog
     yield 'GET', '/v2/_catalog', 'catalog', ['*'], metadata.catalog
+    yield 'GET', '/acr/v1/_deleted/_catalog', 'deleted', ['*'], deleted.deleted_catalog
     yield 'GET', gone + '/_manifests', 'deleted', ['deleted_read'], deleted.deleted_manifests
     yield 'GET', gone + '/_tags', 'deleted', ['deleted_read'], deleted.deleted_tags
     yield ('POST', gone + '/_manifests/' + _DIGEST.format('digest'), 'restore', ['deleted_read', 'deleted_restore'],

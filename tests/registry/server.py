@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from .metadata import Metadata
 from .routes import Route, Routes
 from .storage import Storage
 
+Found = Optional[Tuple[Route, Dict[str, str]]]
 _RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
 
 
@@ -45,7 +46,7 @@ class LocalRegistry:
         self._home = tempfile.TemporaryDirectory() if directory is None else None
         self._directory = directory or Path(self._home.name)
         self._context = make_context(self._directory, expired)
-        self._token_calls_left = 166.65
+        self._token_calls_left = 10_000 / 60
 
     @property
     def login_server(self) -> str:
@@ -104,39 +105,40 @@ class LocalRegistry:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw_path = request.raw_path.partition('?')[0]
-        path = unquote(raw_path)
-        if self.faults.latency:
-            await asyncio.sleep(self.faults.latency)
-        fault = self.faults.fault_for(request.method, path)
-        if fault and fault.kind == 'slow':
-            await asyncio.sleep(fault.seconds)
-        elif fault and fault.kind == 'reset':
-            self._log('reset', request.method, path, 0)
-            request.transport.abort()
-            raise ConnectionResetError
-        body = await request.clone(client_max_size=0).read()
-        call = Call(request.method, path, request.query, request.headers, body, raw_path)
-        if self.on_request:
-            self.on_request(request.method, path)
-        answer = await self._answer(call, fault)
-        return web.Response(status=answer.status, body=answer.body, headers={
-            **common_headers(path, answer), 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers})
-
-    async def _answer(self, call: Call, fault: Optional[Fault]) -> Answer:
+        call = Call(request.method, unquote(raw_path), request.query, request.headers, await request.content.read(),
+                    raw_path)
         found = self._routes.find(call.method, call.path)
+        if found and found[0].kind == 'manifest_delete':
+            with self.faults.delete_in_flight(found[1]['repository']):
+                return await self._serve_call(request, call, found)
+        return await self._serve_call(request, call, found)
+
+    async def _serve_call(self, request: web.BaseRequest, call: Call, found: Found) -> web.StreamResponse:
+        await asyncio.sleep(self.faults.latency)
+        fault = self.faults.fault_for(call.method, call.path)
+        kind = fault.kind if fault else None
+        if kind == 'slow':
+            await asyncio.sleep(fault.seconds)
+        elif kind == 'reset':
+            self._log('reset', call.method, call.path, 0)
+            return _hang_up(request)
+        if self.on_request:
+            self.on_request(call.method, call.path)
+        answer = self._answer(call, found, fault)
+        if kind == 'lost':
+            return _hang_up(request)
+        headers = {**common_headers(call.path, answer), 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()),
+                   **answer.headers}
+        if kind == 'cut':
+            return await _cut(request, answer, headers)
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+    def _answer(self, call: Call, found: Found, fault: Optional[Fault]) -> Answer:
         if not found:
             self._log('unknown', call.method, call.path, 404)
             return Answer(404, b'404 page not found\n', {'Content-Type': 'text/plain; charset=utf-8'})
         route, groups = found
-        repository = groups.get('repository', '')
-        if route.kind == 'manifest_delete':
-            self.faults.delete_begins(repository)
-            await asyncio.sleep(0)
-        try:
-            answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
-        finally:
-            if route.kind == 'manifest_delete':
-                self.faults.delete_ends(repository)
+        answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
         if fault and fault.kind in ('garbage', 'truncated'):
             answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[:len(answer.body) // 2]
         self._log('challenge' if answer.status == 401 else route.kind, call.method, call.path, answer.status)
@@ -169,10 +171,9 @@ class LocalRegistry:
         """Token answers and deletes say what is left; reads never do."""
         if route.kind in ('token', 'exchange') and answer.status == 200:
             self._token_calls_left -= 1 / 60
-            answer.headers['x-ms-ratelimit-remaining-calls-per-second'] = f'{self._token_calls_left:.6f}'
-        elif route.method == 'DELETE' and answer.status in (202, 404):
-            bucket = self.faults.throttles.get('writes')
-            left = bucket.level if bucket else _RATES[self.manager.sku]
+            answer.headers['x-ms-ratelimit-remaining-calls-per-second'] = _trimmed(self._token_calls_left)
+        elif route.method == 'DELETE' and answer.status not in (401, 429):
+            left = self.faults.deletes_left(_RATES[self.manager.sku])
             answer.headers['X-Ms-Ratelimit-Remaining-Calls-Per-Second'] = f'{left:.6f}'
 
     def _log(self, kind: str, method: str, path: str, status: int) -> None:
@@ -188,3 +189,24 @@ def _retry_after(answer: Answer, seconds: Optional[int]) -> Answer:
     if seconds is not None:
         answer.headers['Retry-After'] = str(seconds)
     return answer
+
+
+def _trimmed(left: float) -> str:
+    """As recorded on token answers: 166.65, 166.633333."""
+    digits = f'{left:.6f}'.rstrip('0')
+    return digits + '0' if digits.endswith('.') else digits
+
+
+def _hang_up(request: web.BaseRequest) -> web.Response:
+    request.transport.abort()
+    return web.Response()
+
+
+async def _cut(request: web.BaseRequest, answer: Answer, headers: Dict[str, str]) -> web.StreamResponse:
+    """Promise the whole body, send half of it, and go."""
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    await response.write(answer.body[:len(answer.body) // 2])
+    request.transport.close()
+    return response

@@ -4,82 +4,18 @@ Pure state without HTTP; the bytes that disappear here are the truth that previe
 """
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from .failures import (
-    RegistryFailure, disallowed, manifest_unknown, name_unknown, revision_unknown, tag_unknown)
+    RegistryFailure, blob_unknown, disallowed, manifest_unknown, name_unknown, revision_unknown, tag_unknown)
+from .records import (
+    Deleted, Record, RepositoryState, Tag, blobs_of, children_of, digest_of, is_locked, parse_document, wire_time)
 
-FLAGS = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
-INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
-
-
-def digest_of(data: bytes) -> str:
-    return 'sha256:' + hashlib.sha256(data).hexdigest()
-
-
-def wire_time(seconds: float) -> str:
-    """A time as the service writes it: up to 7 fractional digits, trailing zeros cut."""
-    whole, ticks = divmod(round(seconds * 10_000_000), 10_000_000)
-    fraction = f'{ticks:07d}'.rstrip('0')
-    return time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole)) + (f'.{fraction}' if fraction else '') + 'Z'
-
-
-@dataclass
-class Tag:
-    digest: str
-    created: str
-    updated: str
-    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
-
-
-@dataclass
-class Record:
-    """A manifest in a repository. `blobs` are sizes by digest, `ghost` means listed but not to be had."""
-
-    digest: str
-    data: bytes
-    media_type: str
-    document: Dict[str, Any]
-    blobs: Dict[str, int]
-    created: str
-    updated: str
-    ghost: bool = False
-    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
-
-    @property
-    def subject(self) -> Optional[str]:
-        subject = self.document.get('subject')
-        return subject.get('digest') if isinstance(subject, dict) else None
-
-    @property
-    def children(self) -> List[Dict[str, Any]]:
-        children = self.document.get('manifests')
-        return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
-
-
-@dataclass
-class RepositoryState:
-    created: str
-    updated: str
-    manifests: Dict[str, Record] = field(default_factory=dict)
-    tags: Dict[str, Tag] = field(default_factory=dict)
-    flags: Dict[str, bool] = field(default_factory=lambda: dict.fromkeys(FLAGS, True))
-
-
-@dataclass
-class Deleted:
-    """A soft-deleted manifest with the tags that it had."""
-
-    record: Record
-    tags: List[str]
-    deleted: str
+DAY = 86_400
 
 
 class Storage:
@@ -128,13 +64,17 @@ class Storage:
         return self._sizes[digest]
 
     def get_blob(self, digest: str) -> bytes:
-        if self._directory:
-            return (self._directory / digest.replace(':', '-')).read_bytes()
-        return self._data[digest]
+        """The bytes of a blob; a virtual one has none and is unknown here."""
+        try:
+            return (self._directory / digest.replace(':', '-')).read_bytes() if self._directory else self._data[digest]
+        except (KeyError, FileNotFoundError):
+            raise blob_unknown(digest) from None
 
     def stored_bytes(self) -> int:
-        """Bytes of the blobs that some manifest uses, and of each distinct manifest."""
-        return self._used_bytes
+        """Bytes of the blobs that some manifest uses, soft-deleted ones included, and of each distinct manifest."""
+        with self.lock:
+            self.purge()
+            return self._used_bytes
 
     def pending_bytes(self) -> int:
         """Bytes of uploaded blobs that no manifest uses yet."""
@@ -147,18 +87,19 @@ class Storage:
                      updated: Optional[str] = None) -> str:
         """Store a manifest; unchecked, anything goes in: hostile data, a digest that is not its own."""
         digest = digest or digest_of(data)
-        document = _document(data)
+        document = parse_document(data)
         now = wire_time(self._clock())
         with self.lock:
             if checked:
                 self._check_references(repository, document)
             state = self._repositories.setdefault(repository, RepositoryState(created or now, updated or now))
             self._check_writable(state, digest, tag)
+            state.updated = updated or now
             known = state.manifests.get(digest)
             if known and not known.ghost:
                 known.updated = updated or now
             else:
-                record = Record(digest, data, media_type, document, _blobs(document), created or now,
+                record = Record(digest, data, media_type, document, blobs_of(document), created or now,
                                 updated or created or now)
                 state.manifests[digest] = record
                 self._hold(record)
@@ -194,27 +135,28 @@ class Storage:
                 raise disallowed()
             if state.manifests[digest].ghost:
                 raise revision_unknown(repository, digest, detail=False)
-            self._drop(repository, state, digest)
-            for referrer in [other for other, record in state.manifests.items() if record.subject == digest]:
-                left = state.manifests.get(referrer)
-                if left and not left.ghost and not self._locked(state, referrer):
-                    self.delete_manifest(repository, referrer)
+            doomed = [digest]
+            while doomed:
+                subject = doomed.pop()
+                self._drop(repository, state, subject)
+                doomed += [referrer for referrer, record in state.manifests.items()
+                           if record.subject == subject and not record.ghost and not self._locked(state, referrer)]
 
     def untag(self, repository: str, tag: str) -> str:
         """Remove a tag; gives the digest that it was on."""
         with self.lock:
             found = self.tag(repository, tag)
             state = self.state(repository)
-            if _is_locked(found.flags) or _is_locked(state.flags):
+            if is_locked(found.flags) or is_locked(state.flags):
                 raise disallowed()
-            del state.tags[tag]
+            self._untag(state, tag)
             return found.digest
 
     def delete_repository(self, repository: str) -> Tuple[List[str], List[str]]:
         """Delete everything in a repository; gives its digests and tags."""
         with self.lock:
             state = self.state(repository)
-            if any(_is_locked(flags) for flags in self._all_flags(state)):
+            if any(is_locked(flags) for flags in self._all_flags(state)):
                 raise disallowed()
             digests, tags = sorted(state.manifests), sorted(state.tags)
             for digest in digests:
@@ -222,8 +164,9 @@ class Storage:
             return digests, tags
 
     def restore(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
-        """Bring a soft-deleted manifest back."""
+        """Bring a soft-deleted manifest back, and with an index those of its children that were deleted too."""
         with self.lock:
+            self.purge()
             gone = self.deleted.get(repository, {}).pop(digest, None)
             if not gone:
                 raise manifest_unknown()
@@ -235,6 +178,18 @@ class Storage:
             state.manifests[digest] = gone.record
             for name in [tag] if tag else gone.tags:
                 self._move_tag(state, name, digest, now)
+            for child in gone.record.children:
+                if child['digest'] in self.deleted[repository]:
+                    self.restore(repository, child['digest'])
+
+    def purge(self) -> None:
+        """Let go of what was soft-deleted longer ago than the policy keeps it."""
+        if self.soft_delete_days is None:
+            return
+        oldest = self._clock() - self.soft_delete_days * DAY
+        for gone in self.deleted.values():
+            for digest in [digest for digest, item in gone.items() if item.seconds < oldest]:
+                self._release(gone.pop(digest).record)
 
     # Looking
 
@@ -272,11 +227,13 @@ class Storage:
             raise manifest_unknown() from None
 
     def resolve(self, repository: str, reference: str) -> Record:
-        """The manifest that a tag or digest names, for a pull."""
+        """The manifest that a tag or digest names, for a pull; a read lock on any of its three places forbids it."""
         tag = self.tags(repository).get(reference)
         record = self.manifests(repository).get(tag.digest if tag else reference)
         if not record or record.ghost:
             raise revision_unknown(repository, reference, detail=True)
+        if not all(held.flags['readEnabled'] for held in (self.state(repository), record, tag) if held):
+            raise disallowed()
         return record
 
     def whole(self, repository: str, reference: str) -> List[str]:
@@ -301,10 +258,10 @@ class Storage:
     # Inside
 
     def _check_references(self, repository: str, document: Dict[str, Any]) -> None:
-        for blob in _blobs(document):
+        for blob in blobs_of(document):
             if blob not in self._sizes:
                 raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
-        for child in document.get('manifests') or []:
+        for child in children_of(document):
             if child['digest'] not in self.manifests(repository):
                 raise RegistryFailure(400, 'MANIFEST_UNKNOWN', 'manifest unknown', {'digest': child['digest']})
 
@@ -330,23 +287,29 @@ class Storage:
 
     @staticmethod
     def _locked(state: RepositoryState, digest: str) -> bool:
-        return (_is_locked(state.flags) or _is_locked(state.manifests[digest].flags)
-                or any(_is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest))
+        return (is_locked(state.flags) or is_locked(state.manifests[digest].flags)
+                or any(is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest))
 
     def _drop(self, repository: str, state: RepositoryState, digest: str) -> None:
         record = state.manifests.pop(digest)
+        state.departed[digest] = record.updated
+        state.updated = wire_time(self._clock())
         tags = [name for name, tag in state.tags.items() if tag.digest == digest]
         for name in tags:
-            del state.tags[name]
+            self._untag(state, name)
         if self.soft_delete_days and not record.ghost:
             bin_ = self.deleted.setdefault(repository, {})
             if digest in bin_:
                 self._release(bin_[digest].record)
-            bin_[digest] = Deleted(record, tags, wire_time(self._clock()))
+            bin_[digest] = Deleted(record, tags, self._clock())
         elif not record.ghost:
             self._release(record)
         if not state.manifests:
             del self._repositories[repository]
+
+    def _untag(self, state: RepositoryState, name: str) -> None:
+        state.departed[name] = state.tags.pop(name).updated
+        state.updated = wire_time(self._clock())
 
     def _hold(self, record: Record) -> None:
         for digest, declared in record.blobs.items():
@@ -373,25 +336,3 @@ class Storage:
         self._data.pop(digest, None)
         if self._directory:
             (self._directory / digest.replace(':', '-')).unlink(missing_ok=True)
-
-
-def _is_locked(flags: Dict[str, bool]) -> bool:
-    return not (flags['deleteEnabled'] and flags['writeEnabled'])
-
-
-def _document(data: bytes) -> Dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _blobs(document: Dict[str, Any]) -> Dict[str, int]:
-    """What a manifest uses, foreign layers apart (they have `urls` and are stored elsewhere)."""
-    found: Dict[str, int] = {}
-    lists = [document.get('layers'), document.get('blobs'), [document.get('config')]]
-    for descriptor in (item for items in lists if isinstance(items, list) for item in items):
-        if isinstance(descriptor, dict) and 'digest' in descriptor and not descriptor.get('urls'):
-            found[descriptor['digest']] = descriptor.get('size') or 0
-    return found

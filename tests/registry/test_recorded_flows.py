@@ -17,7 +17,8 @@ import requests
 import yaml
 
 from tests.registry.builder import OCI_IMAGE, image_manifest, index_manifest
-from tests.registry.storage import FLAGS, INDEX_TYPES, RepositoryState, Storage, Tag
+from tests.registry.records import FLAGS, INDEX_TYPES, RepositoryState, Tag
+from tests.registry.storage import Storage
 
 FOLDER = Path(os.environ.get('ACRPRUNE_RECORDINGS') or Path(__file__).parents[3] / 'shared' / 'recordings')
 FILES = sorted(FOLDER.glob('*.yaml'))

@@ -1,0 +1,124 @@
+"""What a repository holds: manifests, tags, locks and times, as plain data."""
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+FLAGS = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
+INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
+
+
+def digest_of(data: bytes) -> str:
+    return 'sha256:' + hashlib.sha256(data).hexdigest()
+
+
+def wire_time(seconds: float) -> str:
+    """A time as the service writes it: up to 7 fractional digits, trailing zeros cut."""
+    whole, ticks = divmod(round(seconds * 10_000_000), 10_000_000)
+    fraction = f'{ticks:07d}'.rstrip('0')
+    return time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole)) + (f'.{fraction}' if fraction else '') + 'Z'
+
+
+def time_order(text: str) -> Tuple[str, str]:
+    """Sorts times as the service writes them: as text `…13.7Z` would come after `…13.75Z`."""
+    seconds, _, fraction = text.rstrip('Z').partition('.')
+    return seconds, fraction
+
+
+def unlocked() -> Dict[str, bool]:
+    return dict.fromkeys(FLAGS, True)
+
+
+def is_locked(flags: Dict[str, bool]) -> bool:
+    """A write lock blocks deletes too (Azure/acr-cli#70)."""
+    return not (flags['deleteEnabled'] and flags['writeEnabled'])
+
+
+@dataclass
+class Tag:
+    digest: str
+    created: str
+    updated: str
+    flags: Dict[str, bool] = field(default_factory=unlocked)
+
+
+@dataclass
+class Record:
+    """A manifest in a repository. `blobs` are sizes by digest, `ghost` means listed but not to be had."""
+
+    digest: str
+    data: bytes
+    media_type: str
+    document: Dict[str, Any]
+    blobs: Dict[str, int]
+    created: str
+    updated: str
+    ghost: bool = False
+    flags: Dict[str, bool] = field(default_factory=unlocked)
+
+    @property
+    def subject(self) -> Optional[str]:
+        subject = self.document.get('subject')
+        return subject.get('digest') if isinstance(subject, dict) else None
+
+    @property
+    def children(self) -> List[Dict[str, Any]]:
+        return children_of(self.document)
+
+    @property
+    def config_type(self) -> Optional[str]:
+        config = self.document.get('config')
+        return config.get('mediaType') if isinstance(config, dict) else None
+
+
+@dataclass
+class RepositoryState:
+    """`departed` keeps the times of names that are gone: a page by time may start after one of them."""
+
+    created: str
+    updated: str
+    manifests: Dict[str, Record] = field(default_factory=dict)
+    tags: Dict[str, Tag] = field(default_factory=dict)
+    flags: Dict[str, bool] = field(default_factory=unlocked)
+    departed: Dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Deleted:
+    """A soft-deleted manifest with the tags that it had."""
+
+    record: Record
+    tags: List[str]
+    seconds: float
+
+
+def parse_document(data: bytes) -> Dict[str, Any]:
+    """The JSON object in these bytes; empty for anything else."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def children_of(document: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """The descriptors of an index; what does not name a digest is no child."""
+    return [child for child in _listed(document, 'manifests') if isinstance(child.get('digest'), str)]
+
+
+def blobs_of(document: Dict[str, Any]) -> Dict[str, int]:
+    """Sizes by digest of what a manifest uses, foreign layers apart (they have `urls` and are stored elsewhere)."""
+    found: Dict[str, int] = {}
+    for descriptor in [*_listed(document, 'layers'), *_listed(document, 'blobs'), document.get('config')]:
+        if isinstance(descriptor, dict) and isinstance(descriptor.get('digest'), str) and not descriptor.get('urls'):
+            size = descriptor.get('size')
+            found[descriptor['digest']] = size if isinstance(size, int) else 0
+    return found
+
+
+def _listed(document: Dict[str, Any], key: str) -> List[Dict[str, Any]]:
+    entries = document.get(key)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
