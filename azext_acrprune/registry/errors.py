@@ -39,12 +39,14 @@ class RegistryError(Exception):
         return f'{self.message} ({self.code})' if self.code else self.message
 
 
+_LONGEST_MESSAGE = 500
 _KINDS = {403: Kind.FORBIDDEN, 404: Kind.NOT_FOUND, 405: Kind.LOCKED, 429: Kind.BUSY}
 
 
 def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryError:
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
+    message = ''.join(filter(str.isprintable, message or ''))[:_LONGEST_MESSAGE]  # it will reach a terminal
     kind = _KINDS.get(status, Kind.UNAVAILABLE)
     if status == 401:
         lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'

@@ -2,11 +2,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..model import Locks, Manifest, NotRead, parse_ticks
 
+# The grammar of the distribution specification. What does not follow it was not written by a registry, and would
+# reach a terminal and a URL.
+_NAME = re.compile(r'[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z')
+_TAG = re.compile(r'\w[\w.-]{0,127}\Z', re.ASCII)
+_DIGEST = re.compile(r'[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]+\Z')
 _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -18,14 +23,17 @@ def parse_locks(attributes: Any) -> Locks:
 
 
 def parse_repositories(page: Mapping[str, Any]) -> List[str]:
-    """The names of a catalog page. Raises KeyError or TypeError when the page has not the shape of one."""
-    return [str(name) for name in page['repositories'] or []]
+    """The names of a catalog page.
+
+    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
+    """
+    return [_spelled(_NAME, name) for name in page['repositories'] or []]
 
 
 def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
     """The entries of a manifest listing, their content not read yet.
 
-    Raises KeyError or TypeError when the page has not the shape of one.
+    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
     """
     return [_manifest(entry) for entry in page['manifests'] or []]
 
@@ -33,9 +41,10 @@ def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
 def parse_locked_tags(page: Mapping[str, Any]) -> Dict[str, Locks]:
     """The locks of those tags of a tag listing that are locked.
 
-    Raises KeyError or TypeError when the page has not the shape of one: no list is not an empty list.
+    Raises KeyError, TypeError or ValueError when the page has not the shape of one: no list is not an empty list.
     """
-    locks = {entry['name']: parse_locks(entry.get('changeableAttributes')) for entry in page['tags'] or []}
+    locks = {_spelled(_TAG, entry['name']): parse_locks(entry.get('changeableAttributes'))
+             for entry in page['tags'] or []}
     return {tag: lock for tag, lock in locks.items() if lock.locked}
 
 
@@ -55,9 +64,9 @@ def next_page(link: Optional[str], page_url: str) -> Optional[str]:
 
 
 def _manifest(entry: Dict[str, Any]) -> Manifest:
-    tags: Tuple[str, ...] = tuple(sorted(entry.get('tags') or ()))
+    tags: Tuple[str, ...] = tuple(sorted(_spelled(_TAG, tag) for tag in entry.get('tags') or ()))
     return Manifest(
-        digest=entry['digest'],
+        digest=_spelled(_DIGEST, entry['digest']),
         content=NotRead(),
         tags=tags,
         media_type=entry.get('mediaType'),
@@ -67,3 +76,9 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
         image_size=entry.get('imageSize') or 0,
         locks=parse_locks(entry.get('changeableAttributes')))
+
+
+def _spelled(pattern: Pattern[str], text: Any) -> str:
+    if not isinstance(text, str) or not pattern.match(text):
+        raise ValueError(f'{text!r} is not spelled as the specification says')
+    return text

@@ -120,3 +120,15 @@ def test_a_next_link_is_followed_on_the_same_host(link, url):
 def test_a_link_to_another_host_is_refused(target):
     with pytest.raises(ValueError, match='another host'):
         next_page(f'<{target}>; rel="next"', PAGE)
+
+
+@pytest.mark.parametrize('page, parse', [
+    ({'repositories': ['team/\x1b[2Japp']}, parse_repositories),
+    ({'repositories': ['../../etc']}, parse_repositories),
+    ({'manifests': [{'digest': 'sha256:ab/../cd'}]}, parse_manifests),
+    ({'manifests': [{'digest': 'sha256:abcd', 'tags': ['v1\n']}]}, parse_manifests),
+    ({'tags': [{'name': 'v 1'}]}, parse_locked_tags),
+])
+def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
+    with pytest.raises(ValueError, match='is not spelled'):
+        parse(page)
