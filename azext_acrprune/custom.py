@@ -95,7 +95,7 @@ class _Session:
         from .apply.execute import execute
         from .decide.result import result_document
         outcome = execute(self._registry, decision, self._concurrency, self._reporter, time.monotonic)
-        return result_document(decision, outcome)
+        return result_document(decision, outcome, self._facts.soft_delete_days)
 
 
 @contextmanager

@@ -255,6 +255,12 @@ def _harm(repository, doomed):
 
 # --- Drift -------------------------------------------------------------------------------------------------------
 
+def _is_half_there(manifest, before):
+    """A ghost that is new, or not as it was: perhaps an index whose push is under way (Drift: a new index)."""
+    return (manifest['state'] == 'ghost' and manifest['media_type'] not in DOCKER_IMAGES
+            and before.get(manifest['digest']) != manifest)
+
+
 def needed_now(seen, fresh, planned):
     """What must stay in a repository that is no longer as the plan saw it (Drift).
 
@@ -262,7 +268,7 @@ def needed_now(seen, fresh, planned):
     meanwhile, and everything once there is a new manifest that may need anything (Fail closed).
     """
     before = {manifest['digest']: manifest for manifest in seen['manifests']}
-    if any(is_opaque(manifest) and manifest['digest'] not in before for manifest in fresh['manifests']):
+    if any(is_opaque(manifest) or _is_half_there(manifest, before) for manifest in fresh['manifests']):
         return set(before)
     stay = [manifest['digest'] for manifest in fresh['manifests']
             if manifest['digest'] not in planned or _changed(before[manifest['digest']], manifest, fresh)]

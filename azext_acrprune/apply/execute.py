@@ -22,6 +22,9 @@ from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
 RECHECK_SECONDS = 60
+PROGRESS_SECONDS = 10
+"""However long a listing took, this long may be deleted on the strength of it."""
+
 _SECONDS_BETWEEN_SIGNALS = 1
 
 
@@ -84,14 +87,15 @@ class _Run:
         """Delete `planned`; each of them ends up deleted, skipped or failed, or untouched after an interruption."""
         todo = set(planned)
         while todo and not self._stop.is_set():
+            listed_at = self._clock()
             try:
                 fresh = self._requests.submit(rescan, self._registry, self._seen, todo).result()
-            except RegistryError as error:
+            except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 self._fail(todo, str(error))
                 return
             drift = check_drift(todo, self._seen, fresh)
             self._settle(drift)
-            todo = self._delete_until(self._clock() + RECHECK_SECONDS, drift)
+            todo = self._delete_until(max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS), drift)
             if self._refused:
                 self._fail(todo, self._refused)
                 return
@@ -143,6 +147,8 @@ class _Run:
             return None
         except RegistryError as error:
             return error
+        except Exception as error:  # pylint: disable=broad-except  # the outcome has to name every manifest
+            return RegistryError(Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
 
     def _skip(self, verdicts: Dict[str, Verdict]) -> None:
         self._count(self.skipped.update, verdicts)

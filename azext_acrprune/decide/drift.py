@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import AbstractSet, Dict, FrozenSet, List, Mapping, Optional
 
-from ..model import Manifest, Repository, Unreadable
+from ..model import Ghost, Manifest, Repository, Unreadable
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
 from .safety import LOCKED, UNREADABLE, Verdict, lock_on
@@ -39,7 +39,7 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
     skipped = _changed(present, seen, fresh)
     valid = set(present) - set(skipped)
     skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
-    opaque = _new_opaque(seen, fresh)
+    opaque = _opaque(seen, fresh)
     if opaque:
         skipped.update({digest: Verdict(True, UNREADABLE, opaque) for digest in valid})
     return Drift(frozenset(present) - set(skipped), skipped, frozenset(planned) - set(present), graph)
@@ -68,7 +68,13 @@ def _change(before: Manifest, now: Manifest, fresh: Repository) -> Optional[Verd
     return None
 
 
-def _new_opaque(seen: Repository, fresh: Repository) -> Optional[str]:
+def _opaque(seen: Repository, fresh: Repository) -> Optional[str]:
+    """A manifest of unknown content that may need any other one.
+
+    A plan dooms nothing beside an unreadable manifest, so that any one of them is news. A ghost that is new, or no
+    longer as it was, may be an index whose push is under way.
+    """
     return next((digest for digest, manifest in sorted(fresh.manifests.items())
-                 if digest not in seen.manifests
-                 and isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)), None)
+                 if not has_no_edges(manifest.media_type)
+                 and (isinstance(manifest.content, Unreadable)
+                      or isinstance(manifest.content, Ghost) and seen.manifests.get(digest) != manifest)), None)

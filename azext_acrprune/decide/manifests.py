@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Union
 from ..model import Blob, Content, Unreadable
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_TOO_LARGE = 2 ** 63
 
 _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
 _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
@@ -52,10 +53,12 @@ def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
         document = json.loads(data)
         if not isinstance(document, dict):
             return Unreadable('it is not a JSON object')
+        if 'fsLayers' in document:
+            return Unreadable('it is of Docker schema 1, which does not say the sizes of its layers')
         return Content(
             size=len(data),
-            children=tuple(dict.fromkeys(_digest_of(child) for child in _list(document, 'manifests'))),
-            subject=_digest_of(document['subject']) if document.get('subject') is not None else None,
+            children=tuple(dict.fromkeys(_manifest_of(child) for child in _list(document, 'manifests'))),
+            subject=_manifest_of(document['subject']) if document.get('subject') is not None else None,
             blobs=_blobs(document))
     except RecursionError:
         return Unreadable('it is nested too deeply')
@@ -85,6 +88,14 @@ def _digest_of(descriptor: Any) -> str:
     return descriptor['digest']
 
 
+def _manifest_of(descriptor: Any) -> str:
+    """The digest of a child or subject: it will be shown, so that it must be spelled like one."""
+    digest = _digest_of(descriptor)
+    if not is_digest(digest):
+        raise ValueError('it refers to something that is no digest')
+    return digest
+
+
 def _blobs(document: Dict[str, Any]) -> tuple:
     descriptors = _list(document, 'layers') + _list(document, 'blobs')
     if document.get('config') is not None:
@@ -95,7 +106,7 @@ def _blobs(document: Dict[str, Any]) -> tuple:
         if descriptor.get('urls'):
             continue
         size = descriptor.get('size')
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < _TOO_LARGE:
             raise ValueError('a descriptor has no size')
         sizes[digest] = max(size, sizes.get(digest, 0))
     return tuple(Blob(digest, size) for digest, size in sizes.items())

@@ -2,15 +2,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from ..model import Outcome
 from .impact import open_ledger
-from .plan import Decision
+from .plan import Decision, is_exact
 
 
-def result_document(decision: Decision, outcome: Outcome) -> Dict[str, Any]:
-    """The result as JSON-ready data. `freedBytes` are those of what was really deleted."""
+def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None) -> Dict[str, Any]:
+    """The result as JSON-ready data. `freedBytes` are those of what was really deleted, exact or an upper bound."""
+    ledger = open_ledger(decision.inventory)
     tags = {(repository.name, digest): list(manifest.tags)
             for repository in decision.inventory.repositories for digest, manifest in repository.manifests.items()}
     return {
@@ -18,7 +19,9 @@ def result_document(decision: Decision, outcome: Outcome) -> Dict[str, Any]:
             'registry': decision.inventory.registry,
             'manifestsDeleted': len(outcome.deleted),
             'tagsDeleted': sum(len(tags[node]) for node in outcome.deleted),
-            'freedBytes': open_ledger(decision.inventory).bytes_freed_by(outcome.deleted),
+            'freedBytes': ledger.bytes_freed_by(outcome.deleted),
+            'impact': 'exact' if is_exact(decision.inventory, ledger) else 'upperBound',
+            'softDeleteRetentionDays': soft_delete_days,
             'skipped': len(outcome.skipped),
             'failed': len(outcome.failed),
             'interrupted': outcome.interrupted,

@@ -15,6 +15,7 @@ from .pipeline import REPOSITORY_OPTION, send
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
+DELETE_SECONDS = 60
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
     'application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.cncf.oras.artifact.manifest.v1+json',
@@ -62,9 +63,12 @@ class Registry:
         return self._get(repository, url, Accept=_MANIFEST_TYPES).content
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        """Delete a manifest and every tag on it; the service then deletes its referrers itself."""
+        """Delete a manifest and every tag on it; the service then deletes its referrers itself.
+
+        Given up when the registry keeps it waiting for a minute: by then the reasons to delete are too old.
+        """
         url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
-        self._answer(repository, HttpRequest('DELETE', url))
+        self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS)
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
         url: Optional[str] = self._endpoint + path
@@ -83,9 +87,9 @@ class Registry:
     def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
         return self._answer(repository, HttpRequest('GET', url, headers=headers or {'Accept': 'application/json'}))
 
-    def _answer(self, repository: Optional[str], request: HttpRequest) -> Any:
+    def _answer(self, repository: Optional[str], request: HttpRequest, **options: Any) -> Any:
         try:
-            response = send(self._client, request, **{REPOSITORY_OPTION: repository})
+            response = send(self._client, request, **{REPOSITORY_OPTION: repository}, **options)
         except HttpResponseError as error:
             response = error.response
             if response is None:

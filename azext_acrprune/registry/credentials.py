@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, UserFault
 from knack.util import CLIError
 
+from .errors import Kind, RegistryError
 from .tokens import Credential, Password, RefreshToken
 
 
@@ -45,8 +46,14 @@ def sign_in(cmd: Any, name: str, resource_group: Optional[str], suffix: Optional
                 resource_group_name=resource_group)
         return host, RefreshToken(secret) if user == EMPTY_GUID else Password(user, secret)
 
+    def renew() -> Credential:
+        try:
+            return ask()[1]
+        except CLIError as error:  # in the middle of the work: an error of the registry like any other
+            raise RegistryError(Kind.UNAUTHENTICATED, str(error)) from error
+
     host, credential = ask()
-    return SignIn(host, credential, lambda: ask()[1])
+    return SignIn(host, credential, renew)
 
 
 def registry_facts(cmd: Any, name: str, resource_group: Optional[str]) -> RegistryFacts:

@@ -40,14 +40,17 @@ class RegistryError(Exception):
 
 
 _LONGEST_MESSAGE = 500
-_KINDS = {403: Kind.FORBIDDEN, 404: Kind.NOT_FOUND, 405: Kind.LOCKED, 429: Kind.BUSY}
+# Only these say that something is not there. A 404 of a gateway or a proxy says nothing about the registry, and
+# what was not read must not be taken for a ghost.
+_GONE = ('MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN')
+_KINDS = {403: Kind.FORBIDDEN, 405: Kind.LOCKED, 429: Kind.BUSY}
 
 
 def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryError:
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
     message = ''.join(filter(str.isprintable, message or ''))[:_LONGEST_MESSAGE]  # it will reach a terminal
-    kind = _KINDS.get(status, Kind.UNAVAILABLE)
+    kind = Kind.NOT_FOUND if status == 404 and code in _GONE else _KINDS.get(status, Kind.UNAVAILABLE)
     if status == 401:
         lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'
         kind = Kind.FORBIDDEN if lacking else Kind.UNAUTHENTICATED
@@ -57,9 +60,13 @@ def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryE
 def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, ...]]:
     try:
         first = json.loads(body)['errors'][0]
-        return first.get('code'), first.get('message'), _actions(first.get('detail'))
+        return _text(first.get('code')), _text(first.get('message')), _actions(first.get('detail'))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return None, body[:200].decode('utf-8', 'replace').strip() or None, ()
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) else None
 
 
 def _actions(detail: Any) -> Tuple[str, ...]:

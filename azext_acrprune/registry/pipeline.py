@@ -25,6 +25,7 @@ REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog."""
 
 _LONGEST_WAIT_SECONDS = 60
+_TOKEN_ROUNDS = 3
 
 
 class TokenPolicy(HTTPPolicy):
@@ -71,10 +72,14 @@ class TokenPolicy(HTTPPolicy):
     def _renew(self, repository: Optional[str]) -> str:
         with self._renewal:
             token = self._held(repository)
-            while not token:
+            for _ in range(_TOKEN_ROUNDS):
+                if token:
+                    return token
                 self._fetch_token(self._book.scope(repository))
                 token = self._held(repository)  # the scope is another one when a wildcard was dropped
-            return token
+        if not token:
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The registry gives no token that can be used')
+        return token
 
     def _fetch_token(self, scope: str) -> None:
         if self._book.credential_expired(self._clock()):
@@ -90,7 +95,10 @@ class Retry(RetryPolicy):
         return min(_LONGEST_WAIT_SECONDS, longest) * random.uniform(0.5, 1)
 
     def get_retry_after(self, response: PipelineResponse) -> Optional[float]:
-        seconds = super().get_retry_after(response)
+        try:
+            seconds = super().get_retry_after(response)
+        except (ValueError, TypeError, OverflowError):  # neither seconds nor a date
+            return None
         return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
 
 

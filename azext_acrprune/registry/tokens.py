@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 BATCH = 10
 MARGIN_SECONDS = 120
 _SHORTEST_LIFETIME_SECONDS = 20
+_LONGEST_LIFETIME_SECONDS = 86_400
 _CATALOG = 'registry:catalog:*'
 _EVERYTHING = f'{_CATALOG} repository:*:*'
 _REPOSITORY_ACTIONS = 'metadata_read,pull,delete'
@@ -126,8 +127,9 @@ def claims(token: str) -> Mapping[str, Any]:
 def _stale_at(granted: Mapping[str, Any], now: float) -> float:
     """When to renew. A lifetime is the difference of two claims, so that a wrong local clock does no harm."""
     expiry, issued = granted.get('exp'), granted.get('iat', now)
-    lifetime = expiry - issued if isinstance(expiry, (int, float)) and isinstance(issued, (int, float)) else 0
-    lifetime = max(lifetime, _SHORTEST_LIFETIME_SECONDS)
+    known = isinstance(expiry, (int, float)) and isinstance(issued, (int, float))
+    lifetime = min(max(expiry - issued, _SHORTEST_LIFETIME_SECONDS), _LONGEST_LIFETIME_SECONDS) if known else 0
+    lifetime = lifetime if lifetime == lifetime and lifetime else _SHORTEST_LIFETIME_SECONDS  # a claim may be NaN
     return now + lifetime - min(MARGIN_SECONDS, lifetime / 2)
 
 

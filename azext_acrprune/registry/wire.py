@@ -56,7 +56,7 @@ def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     match = _LINK.search(link or '')
     if not match:
         return None
-    target = match.group(1)
+    target = match.group(1).replace('{', '%7B').replace('}', '%7D')  # azure-core would fill them in
     url = urljoin(page_url, unquote(target) if target.startswith('%2F') else target)
     if urlsplit(url)[:2] != urlsplit(page_url)[:2]:
         raise ValueError(f"the next page is on another host: '{urlsplit(url).netloc}'")
@@ -69,13 +69,17 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         digest=_spelled(_DIGEST, entry['digest']),
         content=NotRead(),
         tags=tags,
-        media_type=entry.get('mediaType'),
-        artifact_type=entry.get('artifactType'),
+        media_type=_text(entry.get('mediaType')),
+        artifact_type=_text(entry.get('artifactType')),
         created_time=entry.get('createdTime'),
         last_update_time=entry.get('lastUpdateTime'),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
         image_size=entry.get('imageSize') or 0,
         locks=parse_locks(entry.get('changeableAttributes')))
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) else None
 
 
 def _spelled(pattern: Pattern[str], text: Any) -> str:

@@ -36,8 +36,11 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     summary = result['summary']
     total = f"{summary['manifestsDeleted']} deleted, {summary['skipped']} skipped, {summary['failed']} failed"
+    bound = 'at most ' if summary['impact'] == 'upperBound' else ''
+    days = summary['softDeleteRetentionDays']
+    later = f' in {days} days, by soft delete' if days else ''
     rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='',
-                            REASON=f"{human_size(summary['freedBytes'])} freed", BECAUSE=''))
+                            REASON=f"{bound}{human_size(summary['freedBytes'])} freed{later}", BECAUSE=''))
     return rows
 
 

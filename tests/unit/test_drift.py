@@ -111,8 +111,14 @@ def test_new_image_that_needs_nothing_skips_nothing():
     assert drift(*ALL, image('new')).skipped == {}
 
 
-def test_new_ghost_skips_nothing():
-    assert drift(*ALL, ghost(index('new', [CHILD['digest']]))).skipped == {}
+def test_new_ghost_skips_all_since_it_may_be_an_index_whose_push_is_under_way():
+    found = drift(*ALL, ghost(index('new', [CHILD['digest']])))
+    assert set(skipped(found).values()) == {'unreadable'} and found.valid == frozenset()
+
+
+def test_ghost_that_was_there_before_skips_nothing():
+    old = ghost(index('old', [CHILD['digest']]))
+    assert drift(*ALL, old, seen=[*ALL, old]).skipped == {}
 
 
 def test_ghost_that_was_pushed_again_needs_its_children():

@@ -21,7 +21,7 @@ def body(code='CODE', message='the message', **more):
     (401, INVALID, Kind.UNAUTHENTICATED),
     (401, LACKING, Kind.FORBIDDEN),
     (403, None, Kind.FORBIDDEN),
-    (404, None, Kind.NOT_FOUND),
+    (404, None, Kind.UNAVAILABLE),
     (405, None, Kind.LOCKED),
     (409, None, Kind.UNAVAILABLE),
     (429, None, Kind.BUSY),
@@ -34,7 +34,7 @@ def test_kind_follows_from_status_and_challenge(status, challenge, kind):
 
 
 def test_insufficient_scope_says_nothing_about_other_statuses():
-    assert from_answer(404, LACKING, b'').kind is Kind.NOT_FOUND
+    assert from_answer(404, LACKING, b'').kind is Kind.UNAVAILABLE
 
 
 @pytest.mark.parametrize('detail, actions', [
@@ -71,3 +71,10 @@ def test_hostile_nesting_does_no_harm():
 def test_text_of_an_error_names_its_code():
     assert str(from_answer(405, None, body())) == 'the message (CODE)'
     assert str(RegistryError(Kind.BUSY, 'the message')) == 'the message'
+
+
+@pytest.mark.parametrize('code', ['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN'])
+def test_only_the_registry_itself_can_say_that_something_is_not_there(code):
+    body = f'{{"errors":[{{"code":"{code}","message":"gone"}}]}}'.encode()
+    assert from_answer(404, None, body).kind is Kind.NOT_FOUND
+    assert from_answer(404, None, b'404 page not found').kind is Kind.UNAVAILABLE

@@ -68,7 +68,8 @@ def test_an_upper_bound_is_called_so_everywhere():
 def test_a_result_is_a_row_a_manifest_and_a_total():
     entry = {'repository': 'team/app', 'digest': DIGEST, 'tags': []}
     rows = result_rows({
-        'summary': {'manifestsDeleted': 1, 'skipped': 1, 'failed': 1, 'freedBytes': 2048},
+        'summary': {'manifestsDeleted': 1, 'skipped': 1, 'failed': 1, 'freedBytes': 2048, 'impact': 'exact',
+                    'softDeleteRetentionDays': None},
         'deleted': [{**entry, 'reason': 'untagged', 'because': 'x'}],
         'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}], 'failed': [{**entry, 'error': 'server error'}]})
     assert [row['RESULT'] for row in rows] == ['deleted', 'skipped', 'failed', 'total']

@@ -141,7 +141,7 @@ def test_failing_answers_are_errors_of_their_kind(registry, connect):
     assert kind_of(lambda: client.manifest('team/app', ghost)) is Kind.NOT_FOUND
     assert kind_of(lambda: client.delete_manifest('team/none', free)) is Kind.NOT_FOUND
     assert kind_of(lambda: everything(client.manifests('team/none'))) is Kind.NOT_FOUND
-    assert kind_of(lambda: client.repository_locks('UPPER')) is Kind.NOT_FOUND
+    assert kind_of(lambda: client.repository_locks('UPPER')) is Kind.UNAVAILABLE
 
 
 def test_a_wrong_password_is_an_error_after_one_try(registry, connect):

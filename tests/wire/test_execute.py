@@ -492,3 +492,39 @@ def test_what_was_skipped_stays_skipped_when_it_is_looked_at_again(registry, con
     before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=stale[0], deleteEnabled=False))
     outcome = run(client, decision, clock=lambda: float(next(seconds)))
     assert (deleted(outcome), skipped(outcome)) == (set(stale[1:]), {stale[0]: 'locked'})
+
+
+@pytest.mark.parametrize('pattern', ['GET /acr/v1/team/app/_manifests', 'DELETE'])
+def test_a_404_that_is_not_the_registry_s_own_counts_as_failed_and_not_as_done(registry, connect, waits, pattern):
+    stale = stale_images(registry, 2)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(pattern, 404))
+    outcome = run(client, decision)
+    assert (deleted(outcome), failed(outcome)) == (set(), stale)
+
+
+def test_a_delete_that_is_kept_waiting_for_a_minute_is_given_up(registry, connect, monkeypatch):
+    stale = stale_images(registry, 1)
+    monkeypatch.setattr('azext_acrprune.registry.client.DELETE_SECONDS', 0.5)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=1))
+    assert failed(run(client, decision)) == stale
+    assert len(deletes(registry)) == 1 and len(left(registry)) == 2
+
+
+def test_an_unreadable_retry_after_is_no_traceback(registry, connect, waits):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after='soon'))
+    assert deleted(run(client, decision)) == stale
+
+
+def test_whatever_breaks_a_delete_is_in_the_outcome(registry, connect, monkeypatch):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    monkeypatch.setattr(client, 'delete_manifest', lambda *_: {}['no such key'])
+    assert failed(run(client, decision)) == stale
