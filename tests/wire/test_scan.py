@@ -346,15 +346,15 @@ def test_a_noisy_run_gives_the_inventory_of_a_quiet_one(registry, connect, waits
 
 
 def test_a_404_that_is_not_the_registry_s_own_makes_no_ghost(registry, connect):
-    child = image_in(registry.storage, 'child')
-    index = index_in(registry.storage, [child], tag='v1')
+    child = image_in(registry.storage, 'team/app', 'child')
+    index = index_in(registry.storage, 'team/app', [child], tag='v1')
     registry.faults.rules.append(Fault(f'GET /v2/team/app/manifests/{index}', 404))
     inventory = read_all(connect())
     assert isinstance(inventory.repositories[0].manifests[index].content, Unreadable)
 
 
 def test_a_repository_behind_a_404_that_is_not_the_registry_s_own_is_not_taken_for_gone(registry, connect):
-    image_in(registry.storage, 'image')
+    image_in(registry.storage, 'team/app', 'image')
     registry.faults.rules.append(Fault('GET /acr/v1/team/app/_manifests', 404))
     inventory = read_all(connect())
     assert not inventory.complete
