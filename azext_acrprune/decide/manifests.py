@@ -54,7 +54,7 @@ def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
         if not isinstance(document, dict):
             return Unreadable('it is not a JSON object')
         if 'fsLayers' in document:
-            return Unreadable('it is of Docker schema 1, which does not say the sizes of its layers')
+            raise ValueError('Docker schema 1 does not say the sizes of its layers')
         return Content(
             size=len(data),
             children=tuple(dict.fromkeys(_manifest_of(child) for child in _list(document, 'manifests'))),

@@ -6,6 +6,7 @@ named, ten in a request as Azure's own client does. Times are seconds since 1970
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
@@ -127,9 +128,10 @@ def claims(token: str) -> Mapping[str, Any]:
 def _stale_at(granted: Mapping[str, Any], now: float) -> float:
     """When to renew. A lifetime is the difference of two claims, so that a wrong local clock does no harm."""
     expiry, issued = granted.get('exp'), granted.get('iat', now)
-    known = isinstance(expiry, (int, float)) and isinstance(issued, (int, float))
-    lifetime = min(max(expiry - issued, _SHORTEST_LIFETIME_SECONDS), _LONGEST_LIFETIME_SECONDS) if known else 0
-    lifetime = lifetime if lifetime == lifetime and lifetime else _SHORTEST_LIFETIME_SECONDS  # a claim may be NaN
+    lifetime = 0
+    if isinstance(expiry, (int, float)) and isinstance(issued, (int, float)) and math.isfinite(expiry - issued):
+        lifetime = min(expiry - issued, _LONGEST_LIFETIME_SECONDS)
+    lifetime = max(lifetime, _SHORTEST_LIFETIME_SECONDS)
     return now + lifetime - min(MARGIN_SECONDS, lifetime / 2)
 
 

@@ -115,3 +115,13 @@ def test_whatever_else_is_a_user_tag(tag):
     ('', False), (None, False)])
 def test_only_docker_images_can_have_neither_children_nor_a_subject(media_type, edgeless):
     assert has_no_edges(media_type) is edgeless
+
+
+@pytest.mark.parametrize('document', [
+    {'schemaVersion': 1, 'fsLayers': [{'blobSum': 'sha256:' + 'a' * 64}]},
+    {'manifests': [{'digest': '\x1b[2J'}]},
+    {'config': {'digest': 'sha256:' + 'a' * 64, 'size': 10 ** 400}},
+])
+def test_what_hides_its_layers_or_could_harm_a_terminal_is_unreadable(document):
+    data = json.dumps(document).encode()
+    assert isinstance(read_manifest('sha256:' + hashlib.sha256(data).hexdigest(), data), Unreadable)
