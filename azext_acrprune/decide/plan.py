@@ -54,7 +54,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
         'policy': _policy(decision.policy),
-        'impact': 'exact' if is_exact(decision.inventory, ledger) else 'upperBound',
+        'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
@@ -66,11 +66,12 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     return document
 
 
-def is_exact(inventory: Inventory, ledger: Ledger) -> bool:
-    """Whether every manifest that may use a layer was read and all agree about the sizes of the layers."""
-    return inventory.complete and ledger.consistent and not any(
+def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
+    """`exact` when every manifest that may use a layer was read and all agree about sizes, else `upperBound`."""
+    exact = inventory.complete and ledger.consistent and not any(
         isinstance(manifest.content, (Unreadable, NotRead))
         for repository in inventory.repositories for manifest in repository.manifests.values())
+    return 'exact' if exact else 'upperBound'
 
 
 class _Writer:

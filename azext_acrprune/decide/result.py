@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 
 from ..model import Outcome
 from .impact import open_ledger
-from .plan import Decision, is_exact
+from .plan import Decision, kind_of_impact
 
 
 def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None) -> Dict[str, Any]:
@@ -20,7 +20,7 @@ def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Opti
             'manifestsDeleted': len(outcome.deleted),
             'tagsDeleted': sum(len(tags[node]) for node in outcome.deleted),
             'freedBytes': ledger.bytes_freed_by(outcome.deleted),
-            'impact': 'exact' if is_exact(decision.inventory, ledger) else 'upperBound',
+            'impact': kind_of_impact(decision.inventory, ledger),
             'softDeleteRetentionDays': soft_delete_days,
             'skipped': len(outcome.skipped),
             'failed': len(outcome.failed),

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Dict, List, Optional, Tuple
 
 from .challenge import parse_challenge
+from .wire import text_or_none
 
 
 class Kind(Enum):
@@ -60,13 +61,9 @@ def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryE
 def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, ...]]:
     try:
         first = json.loads(body)['errors'][0]
-        return _text(first.get('code')), _text(first.get('message')), _actions(first.get('detail'))
+        return text_or_none(first.get('code')), text_or_none(first.get('message')), _actions(first.get('detail'))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return None, body[:200].decode('utf-8', 'replace').strip() or None, ()
-
-
-def _text(value: Any) -> Optional[str]:
-    return value if isinstance(value, str) else None
 
 
 def _actions(detail: Any) -> Tuple[str, ...]:

@@ -69,8 +69,8 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         digest=_spelled(_DIGEST, entry['digest']),
         content=NotRead(),
         tags=tags,
-        media_type=_text(entry.get('mediaType')),
-        artifact_type=_text(entry.get('artifactType')),
+        media_type=text_or_none(entry.get('mediaType')),
+        artifact_type=text_or_none(entry.get('artifactType')),
         created_time=entry.get('createdTime'),
         last_update_time=entry.get('lastUpdateTime'),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
@@ -78,7 +78,8 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         locks=parse_locks(entry.get('changeableAttributes')))
 
 
-def _text(value: Any) -> Optional[str]:
+def text_or_none(value: Any) -> Optional[str]:
+    """The value if it is text; a hostile answer may have anything in its place."""
     return value if isinstance(value, str) else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Dict, Iterator, List
 
-from .sizes import count, human_size, short_digest
+from .sizes import count, freed_size, human_size, short_digest
 
 _LISTED_REPOSITORIES = 10
 
@@ -50,8 +50,7 @@ def _going(plan: Dict[str, Any]) -> Iterator[str]:
 
 def _bytes_line(plan: Dict[str, Any]) -> str:
     summary = plan['summary']
-    bound = 'at most ' if plan['impact'] == 'upperBound' else ''
-    line = (f"This frees {bound}{human_size(summary['freedBytes'])} ({summary['freedBytes']:,} bytes); "
+    line = (f"This frees {freed_size(summary['freedBytes'], plan['impact'])} ({summary['freedBytes']:,} bytes); "
             f"{human_size(summary['sharedBytes'])} of their layers stay, because other images use them.")
     days = summary['softDeleteRetentionDays']
     if days:

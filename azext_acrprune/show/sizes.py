@@ -21,6 +21,11 @@ def human_size(size: int) -> str:
     raise AssertionError('the last unit always fits')
 
 
+def freed_size(size: int, impact: str) -> str:
+    """A size as far as it is known: `1.4 GiB`, or `at most 1.4 GiB` where the impact is an upper bound."""
+    return f"{'at most ' if impact == 'upperBound' else ''}{human_size(size)}"
+
+
 def human_age(updated_at: Optional[int], now: int) -> str:
     """`42d`, `7h`, `3m`; `?` without a readable time. Instants are ticks."""
     if updated_at is None:

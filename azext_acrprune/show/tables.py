@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Any, Dict, List
 
 from ..model import parse_ticks
-from .sizes import human_age, human_size, short_digest
+from .sizes import freed_size, human_age, human_size, short_digest
 
 Row = Dict[str, Any]
 
@@ -15,14 +15,13 @@ def plan_rows(plan: Dict[str, Any]) -> List[Row]:
     if 'summary' not in plan or 'delete' not in plan:
         return [plan]
     now = parse_ticks(plan['createdAt']) or 0
-    bound = 'at most ' if plan['impact'] == 'upperBound' else ''
     rows = [_plan_row('delete', entry, human_age(parse_ticks(entry['lastUpdateTime']), now),
-                      bound + human_size(entry['uniqueBytes'])) for entry in plan['delete']]
+                      freed_size(entry['uniqueBytes'], plan['impact'])) for entry in plan['delete']]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     summary = plan['summary']
     rows.append(OrderedDict(
         ACTION='total', REPOSITORY=f"{summary['manifestsToDelete']} of {summary['manifests']} manifests",
-        DIGEST='', TAGS=summary['tagsToDelete'] or '', AGE='', FREES=bound + human_size(summary['freedBytes']),
+        DIGEST='', TAGS=summary['tagsToDelete'] or '', AGE='', FREES=freed_size(summary['freedBytes'], plan['impact']),
         REASON=f"{human_size(summary['sharedBytes'])} shared and staying", BECAUSE=''))
     return rows
 
@@ -36,11 +35,10 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     summary = result['summary']
     total = f"{summary['manifestsDeleted']} deleted, {summary['skipped']} skipped, {summary['failed']} failed"
-    bound = 'at most ' if summary['impact'] == 'upperBound' else ''
     days = summary['softDeleteRetentionDays']
     later = f' in {days} days, by soft delete' if days else ''
     rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='',
-                            REASON=f"{bound}{human_size(summary['freedBytes'])} freed{later}", BECAUSE=''))
+                            REASON=f"{freed_size(summary['freedBytes'], summary['impact'])} freed{later}", BECAUSE=''))
     return rows
 
 
