@@ -4,7 +4,6 @@ from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
 from ._validators import validate_ago, validate_concurrency, validate_keep, validate_out, validate_registry
-from .decide.policy import DEFAULT_AGO
 
 
 def load_arguments(loader, _):
@@ -27,17 +26,16 @@ def load_arguments(loader, _):
         context.argument(
             'ago', validator=validate_ago,
             help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`. '
-                 '0 takes pushes in flight too, whose images are untagged until their index arrives. '
-                 f'Default: {DEFAULT_AGO}.')
+                 '0 takes pushes in flight too, whose images are untagged until their index arrives.')
         context.argument(
             'keep', type=int, validator=validate_keep,
-            help='Keep this many of the newest untagged images in each repository. Default: 0.')
+            help='Keep this many of the newest untagged images in each repository.')
         context.argument(
             'impact', arg_type=get_enum_type(['exact', 'bound']),
             help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
-                 'only what safety needs and gives an upper bound. Default: exact.')
+                 'only what safety needs and gives an upper bound.')
         context.argument('concurrency', type=int, validator=validate_concurrency,
-                         help='How many requests are in flight at a time, from 1 to 32. Default: 32.')
+                         help='How many requests are in flight at a time, from 1 to 32.')
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')

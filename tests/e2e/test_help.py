@@ -31,6 +31,7 @@ def test_every_option_is_explained_and_there_are_examples(az, command):
     for option in re.findall(r'\n    (--[\w-]+)', own):
         assert re.search(rf'\n    {option}[^:]*: \S', own), f'{option} is not explained'
     assert 'Examples' in rest
+    assert not re.search(r'Default:\s+\S+\s+Default:', own), 'az adds the default itself'
 
 
 def test_every_example_parses(az):
