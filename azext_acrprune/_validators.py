@@ -5,7 +5,7 @@ import os
 
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
-from .decide.policy import parse_ago
+from .policy.ages import parse_ago
 
 
 def validate_registry(cmd, namespace) -> None:

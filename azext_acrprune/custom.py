@@ -13,8 +13,9 @@ from azure.cli.core.azclierror import NoTTYError
 from knack.log import get_logger
 
 from ._errors import file_error, typed_errors
-from .decide.policy import DEFAULT_AGO, UntaggedPolicy, parse_ago
 from .model import TICKS_PER_SECOND
+from .policy.ages import DEFAULT_AGO, parse_ago
+from .policy.rules import UntaggedPolicy
 
 logger = get_logger(__name__)
 
@@ -80,20 +81,20 @@ class _Session:
 
     def decide(self, policy: UntaggedPolicy, impact: str) -> Any:
         """Scan the registry and judge every manifest of it."""
-        from .decide.plan import decide
+        from .decide.decision import decide
         from .inventory.scan import Extent, scan
         extent = Extent(policy.repositories, impact == 'bound', self._concurrency)
         inventory = scan(self._registry, self._host, extent, self._reporter)
         return decide(inventory, policy, int(self._now.timestamp() * TICKS_PER_SECOND))
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
-        from .decide.plan import plan_document
+        from .documents.plan import plan_document
         return plan_document(decision, self._now.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), show_kept,
                              self._facts.soft_delete_days)
 
     def execute(self, decision: Any) -> Dict[str, Any]:
         from .apply.execute import execute
-        from .decide.result import result_document
+        from .documents.result import result_document
         outcome = execute(self._registry, decision, self._concurrency, self._reporter, time.monotonic)
         return result_document(decision, outcome, self._facts.soft_delete_days)
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.graph import build_graph, deletion_waves
-from azext_acrprune.decide.plan import decide, plan_document
-from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.policy.rules import UntaggedPolicy
 from azext_acrprune.model import Inventory, Repository
 from tests import oracle, worlds
 from tests.worlds import NOW

@@ -10,9 +10,9 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Callable, Dict, Iterable, List, Optional, Set
 
+from ..decide.decision import Decision
 from ..decide.drift import Drift, check_drift, needed
 from ..decide.graph import deletion_waves
-from ..decide.plan import Decision
 from ..decide.safety import LOCKED, Verdict
 from ..inventory.scan import rescan
 from ..model import Failed, Outcome, Repository, Skipped

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Locks, Manifest, Repository, Unreadable
+from ..policy.rules import UntaggedPolicy
 from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, spread, user_tags
 from .manifests import has_no_edges
-from .policy import UntaggedPolicy
 
 TAGGED = 'tagged'
 LOCKED = 'locked'

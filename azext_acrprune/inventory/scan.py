@@ -7,8 +7,8 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 
 from ..decide.graph import user_tags
 from ..decide.manifests import has_no_edges, read_manifest
-from ..decide.policy import is_literal, repository_pattern
 from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, NotRead, Repository, Unreadable, Notice
+from ..policy.patterns import is_literal, repository_pattern
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter

@@ -45,7 +45,8 @@ def test_every_example_parses(az):
 
 def test_loading_the_extension_imports_nothing_heavy():
     heavy = ('azure.containerregistry', 'azure.core', 'requests', 'jwt', 'sqlite3', 'azext_acrprune.registry',
-             'azext_acrprune.decide.plan', 'azext_acrprune.inventory', 'azext_acrprune.apply', 'azext_acrprune.show')
+             'azext_acrprune.decide', 'azext_acrprune.documents', 'azext_acrprune.inventory',
+             'azext_acrprune.apply', 'azext_acrprune.show')
     code = ('import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
             'cli = DummyCli(); before = set(sys.modules)\n'
             'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.decide.plan import decide, plan_document
-from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.policy.rules import UntaggedPolicy
 from azext_acrprune.model import Blob, Notice
 from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_IMAGE, attachment_tag, ghost, image, index,
                           repository_of, time_text, to_inventory, unreadable)

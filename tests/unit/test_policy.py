@@ -1,7 +1,9 @@
 """The small languages of a policy (semantics.md, Pushes in flight and `acr purge` compatibility)."""
 import pytest
 
-from azext_acrprune.decide.policy import UntaggedPolicy, is_literal, parse_ago, repository_pattern
+from azext_acrprune.policy.ages import parse_ago
+from azext_acrprune.policy.patterns import is_literal, repository_pattern
+from azext_acrprune.policy.rules import UntaggedPolicy
 
 
 @pytest.mark.parametrize('text, seconds', [

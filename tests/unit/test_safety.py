@@ -1,7 +1,7 @@
 """One small world for each sentence of semantics.md, Kept, and why."""
 import pytest
 
-from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.policy.rules import UntaggedPolicy
 from azext_acrprune.decide.safety import age_is_over, judge
 from tests.worlds import (DAY, DOCKER_IMAGE, FAULTS, NOW, TICKS, artifact, attachment_tag, ghost, image, index,
                           repository_of, to_repository, unreadable)

@@ -11,8 +11,8 @@ from itertools import count
 import pytest
 
 from azext_acrprune.apply.execute import DELETES_PER_REPOSITORY, execute
-from azext_acrprune.decide.plan import decide
-from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.policy.rules import UntaggedPolicy
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.registry.tokens import Password

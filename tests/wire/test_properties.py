@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from azext_acrprune.apply.execute import execute
-from azext_acrprune.decide.plan import decide, plan_document
-from azext_acrprune.decide.policy import UntaggedPolicy
-from azext_acrprune.decide.result import result_document
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds

@@ -17,8 +17,8 @@ import pytest
 import vcr
 import yaml
 
-from azext_acrprune.decide.plan import decide
-from azext_acrprune.decide.policy import UntaggedPolicy
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.policy.rules import UntaggedPolicy
 from azext_acrprune.model import Content, Inventory, Repository, parse_ticks
 from azext_acrprune.registry import wire
 from azext_acrprune.registry.challenge import parse_challenge

@@ -4,9 +4,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Dict, Optional
 
+from ..decide.decision import Decision
+from ..decide.impact import open_ledger
 from ..model import Outcome
-from .impact import open_ledger
-from .plan import Decision, kind_of_impact
+from .plan import kind_of_impact
 
 
 def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None) -> Dict[str, Any]:

@@ -1,42 +1,18 @@
-"""The decision over a whole registry, and the plan document that says it."""
+"""The plan document, schema version 1."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
+from dataclasses import asdict
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..model import Content, Ghost, Inventory, Manifest, NotRead, Repository, Unreadable, Notice
-from .graph import Graph, build_graph, missing_children
-from .impact import Impact, Ledger, Node, falls_with, open_ledger
-from .policy import UntaggedPolicy
-from .safety import Verdict, judge
+from ..decide.decision import Decision
+from ..decide.graph import Graph, build_graph, missing_children
+from ..decide.impact import Impact, Ledger, falls_with, open_ledger
+from ..decide.safety import Verdict
+from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Unreadable
+from ..policy.rules import UntaggedPolicy
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What goes and what stays, {repository: {digest: verdict}}, in stable order."""
-
-    inventory: Inventory
-    policy: UntaggedPolicy
-    verdicts: Mapping[str, Mapping[str, Verdict]]
-
-    @property
-    def doomed(self) -> FrozenSet[Node]:
-        return frozenset((name, digest) for name, verdicts in self.verdicts.items()
-                         for digest, verdict in verdicts.items() if not verdict.kept)
-
-    def doomed_in(self, repository: str) -> Set[str]:
-        return {digest for digest, verdict in self.verdicts[repository].items() if not verdict.kept}
-
-
-def decide(inventory: Inventory, policy: UntaggedPolicy, now: int) -> Decision:
-    """Judge every manifest of the registry; `now` is in ticks."""
-    repositories = sorted(inventory.repositories, key=lambda repository: repository.name)
-    return Decision(inventory, policy, {
-        repository.name: judge(repository, policy, now, repository.name in inventory.selected)
-        for repository in repositories})
 
 
 def plan_document(decision: Decision, created_at: str, show_kept: bool = False,

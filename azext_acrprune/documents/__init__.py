@@ -1,0 +1,1 @@
+"""Decisions and outcomes as JSON-ready documents: pure functions."""
