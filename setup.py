@@ -27,6 +27,10 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['azext_acrprune', 'azext_acrprune.*']),
-    package_data={'azext_acrprune': ['azext_metadata.json']},
-    install_requires=['azure-containerregistry~=1.2'],
+    package_data={'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml']},
+    install_requires=[
+        'azure-containerregistry~=1.2',
+        'fastjsonschema~=2.20',
+        'regex>=2024.5.15',
+    ],
 )

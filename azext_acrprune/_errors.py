@@ -5,17 +5,34 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from azure.cli.core.azclierror import (
-    AzureConnectionError, AzureResponseError, CLIInternalError, FileOperationError, ForbiddenError, ManualInterrupt,
-    ResourceNotFoundError, UnauthorizedError)
+    AzureConnectionError, AzureResponseError, CLIInternalError, FileOperationError, ForbiddenError,
+    InvalidArgumentValueError, ManualInterrupt, ResourceNotFoundError, UnauthorizedError, ValidationError)
 
 
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
     """Raise azure-cli's errors in place of ours."""
+    from .decide.named import Locked, NotAnImage
+    from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
+    from .policy.patterns import PatternTimeout
     from .registry.errors import RegistryError
     try:
         yield
+    except NotAnImage as error:
+        raise ResourceNotFoundError(
+            str(error), recommendation='List the manifests of a repository with '
+            f"'az acr manifest list-metadata --registry {registry} --name REPOSITORY'.") from error
+    except Locked as error:
+        raise ValidationError(f"Nothing was deleted, because this is locked: {', '.join(error.args)}.",
+                              recommendation="Unlock it with 'az acr repository update --delete-enabled true "
+                                             "--write-enabled true', or leave it.") from error
+    except PlanRefused as error:
+        raise ValidationError(str(error), recommendation=error.advice) from error
+    except PatternTimeout as error:
+        raise InvalidArgumentValueError(
+            f"The pattern '{error}' takes too long to evaluate.",
+            recommendation='Write it without nested repetitions, such as (a+)+.') from error
     except UnknownRepository as error:
         raise ResourceNotFoundError(
             f"The repository '{error}' is not in the registry '{registry}'.",
@@ -27,10 +44,29 @@ def typed_errors(registry: str) -> Iterator[None]:
                               f"'az acr prune plan --registry {registry}'.") from error
 
 
-def file_error(path: str, error: OSError) -> FileOperationError:
-    """The error of a file that cannot be read or written."""
-    return FileOperationError(f"The file '{path}' cannot be used: {error.strerror}.",
-                              recommendation='Give a path that exists and that you may write to.')
+@contextmanager
+def policy_errors(path: str) -> Iterator[None]:
+    """Raise azure-cli's error for what is wrong with a policy file."""
+    from .policy.file import PolicyError
+    try:
+        yield
+    except PolicyError as error:
+        raise InvalidArgumentValueError(
+            f"The policy '{path}' is not valid: {error}.",
+            recommendation="See what is expected with 'az acr prune policy show-schema'.") from error
+
+
+def excess_error(excess: object) -> ValidationError:
+    """The error of a guard rail: nothing at all was deleted."""
+    return ValidationError(f'Nothing was deleted, because {excess}.',
+                           recommendation='Look at the plan, and allow more with --max-percent or --max-deletions.')
+
+
+def file_error(path: str, error: Exception) -> FileOperationError:
+    """The error of a file that cannot be read or written, or that is no text."""
+    reason = error.strerror if isinstance(error, OSError) else 'it is not text in UTF-8'
+    return FileOperationError(f"The file '{path}' cannot be used: {reason}.",
+                              recommendation='Give a path that exists and that you may use.')
 
 
 def _from_registry(error, registry: str):

@@ -1,44 +1,146 @@
-"""Options: a sentence each, with validators."""
+"""Options: a sentence each, with validators. Options that several commands share are defined once."""
 from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
-from ._validators import validate_ago, validate_concurrency, validate_keep, validate_out, validate_registry
+from ._validators import (
+    validate_ago, validate_concurrency, validate_exclude, validate_filter, validate_images, validate_keep,
+    validate_keep_per, validate_limits, validate_match, validate_max_age, validate_out,
+    validate_plan_selection, validate_registry, validate_tag_selection)
+
+_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact')
+_DELETING = ('yes', 'dry_run')
+_GUARDED = ('max_deletions', 'max_percent')
+_UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
+_TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
+
+_SHARED = {
+    'plan': (*_TARGET, *_UNTAGGED, *_TAGS),
+    'untagged': (*_TARGET, *_UNTAGGED, *_DELETING, *_GUARDED),
+    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_DELETING, *_GUARDED),
+    'image': (*_TARGET, 'include_locked', *_DELETING),
+    'repository': (*_TARGET, *_DELETING),
+    'apply': (*_TARGET, *_DELETING, *_GUARDED),
+    'explain': (*_TARGET, *_UNTAGGED, *_TAGS),
+}
 
 
 def load_arguments(loader, _):
+    for command, names in _SHARED.items():
+        with loader.argument_context(f'acr prune {command}') as context:
+            for name in names:
+                context.extra(name, options_list=['--' + name.replace('_', '-')])
     with loader.argument_context('acr prune') as context:
-        context.argument(
-            'registry_name', options_list=['--registry', '-r'], configured_default='acr', validator=validate_registry,
-            completer=get_resource_name_completion_list('Microsoft.ContainerRegistry/registries'),
-            help='The container registry: its name or its full login server. You can configure the default with '
-                 '`az configure --defaults acr=myregistry`.')
-        context.argument('resource_group_name', resource_group_name_type,
-                         help='The resource group of the registry, looked up when left out.')
-        context.argument('suffix', help='The tenant suffix of the login server, as in `az acr login`.')
-        context.argument('username', options_list=['--username', '-u'],
-                         help='The name of a token of the registry, or of its admin user.')
-        context.argument('password', options_list=['--password', '-p'], help='The password that goes with --username.')
-        context.argument(
-            'repository', nargs='+',
-            help='Only these repositories: names or patterns, where `*` stays inside one namespace and `**` crosses '
-                 'namespaces, as in `team-a/**`. Layers that other repositories use are still counted as used.')
-        context.argument(
-            'ago', validator=validate_ago,
-            help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`. '
-                 '0 takes pushes in flight too, whose images are untagged until their index arrives.')
-        context.argument(
-            'keep', type=int, validator=validate_keep,
-            help='Keep this many of the newest untagged images in each repository.')
-        context.argument(
-            'impact', arg_type=get_enum_type(['exact', 'bound']),
-            help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
-                 'only what safety needs and gives an upper bound.')
-        context.argument('concurrency', type=int, validator=validate_concurrency,
-                         help='How many requests are in flight at a time, from 1 to 32.')
+        _registry(context)
+        _how(context)
+        _selection(context)
+        _consent(context)
+    _own(loader)
+
+
+def _registry(context):
+    context.argument(
+        'registry_name', options_list=['--registry', '-r'], configured_default='acr', validator=validate_registry,
+        required=True,
+        completer=get_resource_name_completion_list('Microsoft.ContainerRegistry/registries'),
+        help='The container registry: its name or its full login server. You can configure the default with '
+             '`az configure --defaults acr=myregistry`.')
+    context.argument('resource_group_name', resource_group_name_type, required=False,
+                     help='The resource group of the registry, looked up when left out.')
+    context.argument('suffix', help='The tenant suffix of the login server, as in `az acr login`.')
+    context.argument('username', options_list=['--username', '-u'],
+                     help='The name of a token of the registry, or of its admin user.')
+    context.argument('password', options_list=['--password', '-p'], help='The password that goes with --username.')
+
+
+def _how(context):
+    context.argument('concurrency', type=int, default=32, validator=validate_concurrency,
+                     help='How many requests are in flight at a time, from 1 to 32.')
+    context.argument(
+        'impact', arg_type=get_enum_type(['exact', 'bound']), default='exact',
+        help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
+             'only what safety needs and gives an upper bound.')
+
+
+def _selection(context):
+    context.argument(
+        'repository', nargs='+',
+        help='Only these repositories: names or patterns, where `*` stays inside one namespace and `**` crosses '
+             'namespaces, as in `team-a/**`. Layers that other repositories use are still counted as used.')
+    context.argument(
+        'ago', validator=validate_ago,
+        help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`; '
+             '`1d` when left out. 0 takes pushes in flight too, whose images are untagged until their index arrives.')
+    context.argument('age_by', arg_type=get_enum_type(['updated', 'created']), default='updated',
+                     help='Which time counts as the age: the last update or the creation.')
+    context.argument(
+        'keep', type=int, default=0, validator=validate_keep,
+        help='Keep this many of the newest in each repository: of the tags that match and are old enough, or of the '
+             'untagged images where no tags are selected.')
+    context.argument(
+        'filter', options_list=['--filter', '-f'], action='append', validator=validate_filter,
+        help='Select tags by `REPOSITORY_REGEX:TAG_REGEX`, as `acr purge` does: the first has to match the whole '
+             'name, the second any part of the tag. Can be given several times.')
+    context.argument('match', action='append', validator=validate_match,
+                     help='Select tags by a glob on `repository:tag`, as in `team-a/**:pr-*`. Can be given several '
+                          'times.')
+    context.argument('exclude', action='append', validator=validate_exclude,
+                     help='Never take tags that match this glob on `repository:tag`. Can be given several times.')
+    context.argument('keep_semver', type=int, default=0, validator=validate_keep,
+                     help='Keep this many of the newest releases by semantic version in each repository, and as many '
+                          'pre-releases.')
+    context.argument(
+        'keep_per', action='append', validator=validate_keep_per,
+        help='Keep the newest N tags in each group, as `N:REGEX` with a named group: `3:^(?P<branch>.+)-[0-9]+$` '
+             'keeps three of each branch. Can be given several times.')
+    context.argument('untagged', action='store_true',
+                     help='Also delete the images whose last tag goes, and the untagged manifests of the selected '
+                          'repositories. Without it only tags are removed.')
+    context.argument('untagged_only', action='store_true',
+                     help='Take no tags, only untagged manifests; --filter and --match then select repositories.')
+    context.argument('include_locked', action='store_true',
+                     help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
+                          'it could not be deleted. Locked repositories stay.')
+
+
+def _consent(context):
+    context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
+    context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
+    context.argument('max_deletions', type=int, validator=validate_limits,
+                     help='Delete nothing at all when more manifests and tags than this would go.')
+    context.argument('max_percent', type=float, validator=validate_limits,
+                     help='Delete nothing at all when more than this percentage of the tagged manifests of one '
+                          'repository would go. It is 50 in runs that nobody is asked about.')
+    context.argument('policy_file', options_list=['--policy'], completer=FilesCompleter(),
+                     help='A policy file, YAML or JSON, in place of the options that select.')
+
+
+def _own(loader):
+    with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')
-        context.argument('yes', options_list=['--yes', '-y'], action='store_true',
-                         help='Do not ask before deleting.')
-        context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
+        context.argument('policy_file', validator=validate_plan_selection)
+    with loader.argument_context('acr prune explain') as context:
+        context.argument('images', options_list=['--image'], nargs=1, validator=validate_images,
+                         help='The image: `repository:tag` or `repository@digest`.')
+        context.argument('policy_file', validator=validate_plan_selection)
+    with loader.argument_context('acr prune tags') as context:
+        context.extra('untag_only', options_list=['--untag-only'], action='store_true',
+                      validator=validate_tag_selection,
+                      help='Only remove tags, which is what happens without --untagged too: this says so, and no '
+                           'other option can change it.')
+    with loader.argument_context('acr prune image') as context:
+        context.argument('images', options_list=['--image'], action='append', validator=validate_images,
+                         help='The image: `repository:tag` or `repository@digest`. Can be given several times.')
+        context.argument('untag', action='store_true', help='Only remove the tag, which frees nothing.')
+    with loader.argument_context('acr prune repository') as context:
+        context.argument('name', options_list=['--repository'], nargs=None, help='The repository to delete.')
+    with loader.argument_context('acr prune apply') as context:
+        context.argument('plan_file', options_list=['--plan'], completer=FilesCompleter(),
+                         help='The plan: a file that `az acr prune plan --out` wrote.')
+        context.argument('max_age', validator=validate_max_age, help='Refuse a plan that is older than this.')
+    with loader.argument_context('acr prune policy') as context:
+        context.argument('policy_file', options_list=['--file'], completer=FilesCompleter(), help='The policy file.')
+        context.argument('name', arg_type=get_enum_type(['ci', 'ml', 'production']), options_list=['--name', '-n'],
+                         help='Which example: a CI registry, ML images, or a production registry.')

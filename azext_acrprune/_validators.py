@@ -2,10 +2,15 @@
 from __future__ import annotations
 
 import os
+from typing import Any, Callable, Iterable
 
-from azure.cli.core.azclierror import InvalidArgumentValueError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError, MutuallyExclusiveArgumentError, RequiredArgumentMissingError)
 
 from .policy.ages import parse_ago
+
+_SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
+              'include_locked')
 
 
 def validate_registry(cmd, namespace) -> None:
@@ -27,22 +32,83 @@ def validate_registry(cmd, namespace) -> None:
 
 
 def validate_ago(namespace) -> None:
-    try:
-        parse_ago(namespace.ago)
-    except ValueError as error:
-        raise InvalidArgumentValueError(f'--ago: {error}.', recommendation='Give a duration such as 30d.') from error
+    if namespace.ago is not None:
+        _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')
+
+
+def validate_max_age(namespace) -> None:
+    _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
 
 
 def validate_keep(namespace) -> None:
-    if namespace.keep < 0:
+    if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
         raise InvalidArgumentValueError('--keep: a number of images cannot be negative.',
                                         recommendation='Give 0 or more.')
+
+
+def validate_limits(namespace) -> None:
+    if (namespace.max_deletions or 0) < 0 or not 0 <= (namespace.max_percent or 0) <= 100:
+        raise InvalidArgumentValueError('--max-deletions or --max-percent: the limit is out of range.',
+                                        recommendation='Give a number of 0 or more, and a percentage up to 100.')
 
 
 def validate_concurrency(namespace) -> None:
     if not 1 <= namespace.concurrency <= 32:
         raise InvalidArgumentValueError('--concurrency: must be from 1 to 32.',
                                         recommendation='Leave it out for 32 requests at a time.')
+
+
+def validate_filter(namespace) -> None:
+    from .policy.flags import filter_scope
+    _all('--filter', namespace.filter, filter_scope, "Give REPOSITORY_REGEX:TAG_REGEX, such as '.*:.*' for all tags.")
+
+
+def validate_match(namespace) -> None:
+    from .policy.flags import glob_scope
+    _all('--match', namespace.match, glob_scope, "Give repository:tag, such as 'team-a/**:pr-*'.")
+
+
+def validate_exclude(namespace) -> None:
+    from .policy.flags import glob_scope
+    _all('--exclude', namespace.exclude, glob_scope, "Give repository:tag, such as '**:latest'.")
+
+
+def validate_keep_per(namespace) -> None:
+    from .policy.flags import parse_keep_per
+    _all('--keep-per', namespace.keep_per, parse_keep_per, "Give N:REGEX, such as '3:^(?P<branch>.+)-[0-9]+$'.")
+
+
+def validate_tag_selection(namespace) -> None:
+    """`tags` needs to be told which tags, and how old or how many: all tags of a day ago are nobody's wish."""
+    if namespace.untag_only and (namespace.untagged or namespace.untagged_only):
+        raise MutuallyExclusiveArgumentError('--untag-only removes tags alone, --untagged deletes manifests.',
+                                             recommendation='Give one of them.')
+    if namespace.untagged_only:
+        return
+    if not namespace.filter and not namespace.match:
+        raise RequiredArgumentMissingError(
+            'Nothing says which tags may go.',
+            recommendation="Select them with --filter 'REPOSITORY_REGEX:TAG_REGEX' or --match 'repository:tag'.")
+    if namespace.ago is None and not (namespace.keep or namespace.keep_semver or namespace.keep_per):
+        raise RequiredArgumentMissingError('Nothing says how old or how many.', recommendation='Give --ago, or the '
+                                           'number of tags that stay with --keep, --keep-semver or --keep-per.')
+
+
+def validate_plan_selection(namespace) -> None:
+    given = [name for name in _SELECTING if getattr(namespace, name)]
+    if namespace.policy_file and given:
+        raise MutuallyExclusiveArgumentError(
+            f"--policy says what may go, and so does --{given[0].replace('_', '-')}.",
+            recommendation='Give a policy file or options.')
+
+
+def validate_images(namespace) -> None:
+    from .decide.named import parse_image
+    names = list(_all('--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:digest.'))
+    if getattr(namespace, 'untag', False) and any(name.tag is None for name in names):
+        raise InvalidArgumentValueError('--untag: a digest names no tag that could be removed.',
+                                        recommendation='Give repository:tag.')
+    namespace.images = names
 
 
 def validate_out(namespace) -> None:
@@ -57,3 +123,11 @@ def validate_out(namespace) -> None:
                 os.remove(namespace.out)
         except OSError as error:
             raise file_error(namespace.out, error) from error
+
+
+def _all(option: str, texts: Iterable[str], parse: Callable[[str], Any], advice: str) -> Iterable[Any]:
+    """What the texts mean; the first that means nothing is an error of its option."""
+    try:
+        return [parse(str(text)) for text in texts or ()]
+    except ValueError as error:
+        raise InvalidArgumentValueError(f'{option}: {error}.', recommendation=advice) from error

@@ -61,13 +61,16 @@ class Blob:
 class Content:
     """What a manifest says, verified against its digest.
 
-    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere.
+    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere. `config`
+    is the digest of that one of them which is no layer.
     """
 
     size: int
     children: Tuple[str, ...] = ()
     subject: Optional[str] = None
     blobs: Tuple[Blob, ...] = ()
+    config: Optional[str] = None
+    annotations: Tuple[Tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,10 @@ class NotRead:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest in a repository, as the listing shows it, and what reading it gave."""
+    """A manifest in a repository, as the listing shows it, and what reading it gave.
+
+    `platform` is `os/architecture`, as in `linux/arm64`.
+    """
 
     digest: str
     content: Union[Content, Unreadable, Ghost, NotRead]
@@ -98,19 +104,33 @@ class Manifest:
     artifact_type: Optional[str] = None
     created_time: Optional[str] = None
     last_update_time: Optional[str] = None
+    created_at: Optional[int] = None
     updated_at: Optional[int] = None
     image_size: int = 0
+    platform: Optional[str] = None
+    locks: Locks = UNLOCKED
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag, as the tag listing shows it: it has times and locks of its own."""
+
+    name: str
+    digest: str
+    last_update_time: Optional[str] = None
+    created_at: Optional[int] = None
+    updated_at: Optional[int] = None
     locks: Locks = UNLOCKED
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One repository with all its manifests; `locked_tags` holds only tags that are locked."""
+    """One repository with all its manifests. `tags` is empty where the tag listing was not asked for."""
 
     name: str
     manifests: Mapping[str, Manifest]
     locks: Locks = UNLOCKED
-    locked_tags: Mapping[str, Locks] = field(default_factory=dict)
+    tags: Mapping[str, Tag] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +148,8 @@ class Inventory:
     """A registry as one scan saw it.
 
     `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
-    `selected` names the repositories in which something may be deleted.
+    `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
+    digest of the config, where a policy asked for them; what could not be read is not there.
     """
 
     registry: str
@@ -136,32 +157,39 @@ class Inventory:
     selected: frozenset
     complete: bool = True
     warnings: Tuple[Notice, ...] = ()
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A planned manifest that was left alone, because the registry is no longer as the plan saw it."""
+    """A planned manifest, or with `tag` a tag, that was left alone: it is no longer as the plan saw it."""
 
     repository: str
     digest: str
     reason: str
     because: str
+    tag: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A planned manifest that could not be deleted."""
+    """A planned manifest that could not be deleted, or with `tag` a tag that could not be removed."""
 
     repository: str
     digest: str
     error: str
+    tag: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted."""
+    """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
+
+    `untagged` are the (repository, tag) that were removed from manifests that stay.
+    """
 
     deleted: Tuple[Tuple[str, str], ...]
+    untagged: Tuple[Tuple[str, str], ...]
     skipped: Tuple[Skipped, ...]
     failed: Tuple[Failed, ...]
     interrupted: bool = False

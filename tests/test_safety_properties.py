@@ -14,7 +14,7 @@ from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.graph import build_graph, deletion_waves
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.model import Inventory, Repository
 from tests import oracle, worlds
 from tests.worlds import NOW
@@ -27,7 +27,7 @@ def examples(number):
 
 
 def decision_on(world, policy, **options):
-    policy = UntaggedPolicy(ago=f"{policy['ago']}s", ago_seconds=policy['ago'], keep=policy['keep'])
+    policy = untagged_policy(Age(f"{policy['ago']}s", policy['ago']), policy['keep'])
     return decide(worlds.to_inventory(world, **options), policy, NOW)
 
 
@@ -166,7 +166,7 @@ def test_summary_adds_up(world, policy):
 @given(worlds.worlds(), worlds.policies, st.randoms(use_true_random=False))
 def test_document_is_the_same_byte_for_byte_in_whatever_order_the_registry_answers(world, policy, random):
     inventory = worlds.to_inventory(world)
-    policy = UntaggedPolicy(ago='x', ago_seconds=policy['ago'], keep=policy['keep'])
+    policy = untagged_policy(Age('x', policy['ago']), policy['keep'])
     texts = [json.dumps(plan_document(decide(answer, policy, NOW), 'now', show_kept=True))
              for answer in (inventory, shuffled(inventory, random))]
     assert texts[0] == texts[1]
@@ -176,7 +176,7 @@ def shuffled(inventory, random):
     def mixed(things):
         return random.sample(list(things), len(things))
     repositories = [Repository(repository.name, dict(mixed(repository.manifests.items())), repository.locks,
-                               dict(mixed(repository.locked_tags.items())))
+                               dict(mixed(repository.tags.items())))
                     for repository in mixed(inventory.repositories)]
     return Inventory(inventory.registry, tuple(repositories), inventory.selected, inventory.complete)
 

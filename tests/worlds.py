@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
-from azext_acrprune.model import Ghost, Inventory, Locks, Manifest, NotRead, Repository, Unreadable
+from azext_acrprune.model import Ghost, Inventory, Locks, Manifest, NotRead, Repository, Tag, Unreadable
 from tests import oracle
 from tests.registry.failures import RegistryFailure
 from tests.registry.storage import Storage
@@ -106,10 +106,10 @@ def unreadable(manifest, fault='forbidden'):
     return dict(manifest, state='unreadable', fault=fault, data=data, digest=digest)
 
 
-def repository_of(*manifests, name='team/web', selected=True, locks=(), tag_locks=None):
+def repository_of(*manifests, name='team/web', selected=True, locks=(), tag_locks=None, tag_times=None):
     """One repository of a world."""
     return {'name': name, 'selected': selected, 'locks': list(locks), 'tag_locks': dict(tag_locks or {}),
-            'manifests': list(manifests)}
+            'tag_times': dict(tag_times or {}), 'manifests': list(manifests)}
 
 
 def attachment_tag(digest, suffix='.sig'):
@@ -306,7 +306,14 @@ def to_repository(repository, bound=False):
         name=repository['name'],
         manifests={manifest['digest']: _to_manifest(manifest, bound) for manifest in repository['manifests']},
         locks=to_locks(repository['locks']),
-        locked_tags={tag: to_locks(flags) for tag, flags in repository['tag_locks'].items()})
+        tags={tag: _to_tag(repository, manifest, tag)
+              for manifest in repository['manifests'] for tag in manifest['tags']})
+
+
+def _to_tag(repository, manifest, tag):
+    updated = repository['tag_times'].get(tag, manifest['updated'])
+    return Tag(tag, manifest['digest'], last_update_time=time_text(updated), created_at=updated, updated_at=updated,
+               locks=to_locks(repository['tag_locks'].get(tag, [])))
 
 
 def to_locks(flags):
@@ -321,6 +328,7 @@ def _to_manifest(manifest, bound):
         media_type=manifest['media_type'],
         created_time=time_text(manifest['updated']),
         last_update_time=time_text(manifest['updated']),
+        created_at=manifest['updated'],
         updated_at=manifest['updated'],
         image_size=len(manifest['data']),
         locks=to_locks(manifest['locks']))

@@ -1,22 +1,31 @@
 """The decision over a whole registry."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import FrozenSet, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, FrozenSet, Iterator, Mapping, Set, Tuple
 
-from ..model import Inventory
-from ..policy.rules import UntaggedPolicy
+from ..model import Inventory, Repository
+from ..policy.rules import Policy
 from .impact import Node
-from .safety import Verdict, judge
+from .safety import judge
+from .verdicts import Verdict
+
+Verdicts = Mapping[str, Mapping[str, Verdict]]
+"""{repository: {digest or tag: verdict}}, in stable order."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What goes and what stays, {repository: {digest: verdict}}, in stable order."""
+    """What goes and what stays: every manifest, and each user tag that some rule might take.
+
+    `given` is what the user asked for, as the plan document shows it.
+    """
 
     inventory: Inventory
-    policy: UntaggedPolicy
-    verdicts: Mapping[str, Mapping[str, Verdict]]
+    given: Mapping[str, Any]
+    verdicts: Verdicts
+    tags: Verdicts = field(default_factory=dict)
+    include_locked: bool = False
 
     @property
     def doomed(self) -> FrozenSet[Node]:
@@ -26,10 +35,21 @@ class Decision:
     def doomed_in(self, repository: str) -> Set[str]:
         return {digest for digest, verdict in self.verdicts[repository].items() if not verdict.kept}
 
+    def untagged_in(self, repository: Repository) -> Iterator[Tuple[str, str, Verdict]]:
+        """(tag, digest, verdict) of each tag that is removed from a manifest that stays, in order of digest."""
+        tags = self.tags.get(repository.name, {})
+        for digest, manifest in sorted(repository.manifests.items()) if tags else ():
+            if self.verdicts[repository.name][digest].kept:
+                yield from ((tag, digest, tags[tag]) for tag in manifest.tags if tag in tags and not tags[tag].kept)
 
-def decide(inventory: Inventory, policy: UntaggedPolicy, now: int) -> Decision:
+
+def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
-    repositories = sorted(inventory.repositories, key=lambda repository: repository.name)
-    return Decision(inventory, policy, {
-        repository.name: judge(repository, policy, now, repository.name in inventory.selected)
-        for repository in repositories})
+    judgements = {
+        repository.name: judge(repository, policy, now, repository.name in inventory.selected, inventory.labels)
+        for repository in sorted(inventory.repositories, key=lambda repository: repository.name)}
+    return Decision(
+        inventory, policy.given,
+        verdicts={name: judgement.manifests for name, judgement in judgements.items()},
+        tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
+        include_locked=policy.include_locked)

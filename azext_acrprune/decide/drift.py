@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, FrozenSet, List, Mapping, Optional
+from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from ..model import Ghost, Manifest, Repository, Unreadable
+from ..model import Ghost, Locks, Repository, Tag, Unreadable
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
-from .safety import LOCKED, UNREADABLE, Verdict, lock_on
+from .verdicts import LOCKED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
 
 TAGS_CHANGED = 'tagsChanged'
 UPDATED = 'updated'
@@ -26,7 +26,17 @@ class Drift:
     graph: Graph
 
 
-def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Repository]) -> Drift:
+@dataclass(frozen=True)
+class TagDrift:
+    """The same of the tags that a plan removes from manifests that stay."""
+
+    valid: FrozenSet[str]
+    skipped: Mapping[str, Verdict]
+    gone: FrozenSet[str]
+
+
+def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Repository],
+                include_locked: bool = False) -> Drift:
     """Compare the repository as the plan saw it with how it is now; `fresh` is None when it is gone.
 
     Whatever the plan did not name survives, and with it all that it needs: a new index keeps its children, a new
@@ -36,10 +46,11 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
         return Drift(frozenset(), {}, frozenset(planned), build_graph(Repository(seen.name, {})))
     graph = build_graph(fresh)
     present = sorted(digest for digest in planned if digest in fresh.manifests)
-    skipped = _changed(present, seen, fresh)
+    skipped = {digest: change for digest in present
+               for change in [_change(digest, seen, fresh, include_locked)] if change}
     valid = set(present) - set(skipped)
     skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
-    opaque = _opaque(seen, fresh)
+    opaque = _opaque(planned, seen, fresh)
     if opaque:
         skipped.update({digest: Verdict(True, UNREADABLE, opaque) for digest in valid})
     return Drift(frozenset(present) - set(skipped), skipped, frozenset(planned) - set(present), graph)
@@ -52,15 +63,34 @@ def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) 
             if digest in doomed}
 
 
-def _changed(present: List[str], seen: Repository, fresh: Repository) -> Dict[str, Verdict]:
-    changes = {digest: _change(seen.manifests[digest], fresh.manifests[digest], fresh) for digest in present}
-    return {digest: change for digest, change in changes.items() if change}
+def check_tags(planned: Mapping[str, str], seen: Repository, fresh: Optional[Repository],
+               include_locked: bool = False) -> TagDrift:
+    """Compare tags, given with the digests that they are on, with how they are now."""
+    now = fresh.tags if fresh else {}
+    present = sorted(tag for tag in planned if tag in now)
+    changes = {tag: _tag_change(planned[tag], seen.tags.get(tag), now[tag], fresh, include_locked) for tag in present}
+    skipped = {tag: change for tag, change in changes.items() if change}
+    return TagDrift(frozenset(present) - frozenset(skipped), skipped, frozenset(planned) - frozenset(present))
 
 
-def _change(before: Manifest, now: Manifest, fresh: Repository) -> Optional[Verdict]:
+def _tag_change(digest: str, before: Optional[Tag], now: Tag, fresh: Repository,
+                include_locked: bool) -> Optional[Verdict]:
+    if now.digest != digest:
+        return Verdict(True, TAGS_CHANGED, f'it is on {now.digest} now')
+    lock = lock_on_tag(fresh, fresh.manifests[digest], now.name,
+                       include_locked and before is not None and before.locks == now.locks)
+    if lock:
+        return Verdict(True, LOCKED, lock)
+    if before is None or now.last_update_time != before.last_update_time:
+        return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
+    return None
+
+
+def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bool) -> Optional[Verdict]:
+    before, now = seen.manifests[digest], fresh.manifests[digest]
     if set(now.tags) != set(before.tags):
         return Verdict(True, TAGS_CHANGED, ', '.join(now.tags) or 'untagged')
-    lock = lock_on(fresh, now)
+    lock = lock_on(fresh, now, include_locked and not _new_locks(digest, seen, fresh))
     if lock:
         return Verdict(True, LOCKED, lock)
     if now.last_update_time != before.last_update_time:
@@ -68,13 +98,18 @@ def _change(before: Manifest, now: Manifest, fresh: Repository) -> Optional[Verd
     return None
 
 
-def _opaque(seen: Repository, fresh: Repository) -> Optional[str]:
-    """A manifest of unknown content that may need any other one.
+def _new_locks(digest: str, seen: Repository, fresh: Repository) -> AbstractSet[Tuple[str, Locks]]:
+    """Locks that the plan did not see: somebody wants to keep the manifest since."""
+    return set(locks_of(fresh, fresh.manifests[digest])) - set(locks_of(seen, seen.manifests[digest]))
 
-    A plan dooms nothing beside an unreadable manifest, so that any one of them is news. A ghost that is new, or no
-    longer as it was, may be an index whose push is under way.
+
+def _opaque(planned: AbstractSet[str], seen: Repository, fresh: Repository) -> Optional[str]:
+    """A manifest of unknown content that stays and may need any other one.
+
+    A plan dooms nothing beside an unreadable manifest that stays, so that any one of them is news. A ghost that is
+    new, or no longer as it was, may be an index whose push is under way.
     """
     return next((digest for digest, manifest in sorted(fresh.manifests.items())
-                 if not has_no_edges(manifest.media_type)
+                 if digest not in planned and not has_no_edges(manifest.media_type)
                  and (isinstance(manifest.content, Unreadable)
                       or isinstance(manifest.content, Ghost) and seen.manifests.get(digest) != manifest)), None)

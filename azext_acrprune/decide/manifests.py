@@ -59,11 +59,26 @@ def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
             size=len(data),
             children=tuple(dict.fromkeys(_manifest_of(child) for child in _list(document, 'manifests'))),
             subject=_manifest_of(document['subject']) if document.get('subject') is not None else None,
-            blobs=_blobs(document))
+            blobs=_blobs(document),
+            config=_digest_of(document['config']) if document.get('config') is not None else None,
+            annotations=_annotations(document))
     except RecursionError:
         return Unreadable('it is nested too deeply')
     except ValueError as error:
         return Unreadable(f'it is not a valid manifest ({error})')
+
+
+def read_labels(digest: str, data: bytes) -> Optional[Dict[str, str]]:
+    """The labels in the config blob `digest` of an image, None when it cannot be read."""
+    if not _is_content_of(digest, data):
+        return None
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    config = document.get('config') if isinstance(document, dict) else None
+    labels = config.get('Labels') if isinstance(config, dict) else None
+    return {key: value for key, value in labels.items() if isinstance(value, str)} if isinstance(labels, dict) else {}
 
 
 def _is_content_of(digest: str, data: bytes) -> bool:
@@ -94,6 +109,13 @@ def _manifest_of(descriptor: Any) -> str:
     if not is_digest(digest):
         raise ValueError('it refers to something that is no digest')
     return digest
+
+
+def _annotations(document: Dict[str, Any]) -> tuple:
+    """The pairs of text among the annotations: nothing depends on the others."""
+    found = document.get('annotations')
+    pairs = found.items() if isinstance(found, dict) else ()
+    return tuple((key, value) for key, value in pairs if isinstance(value, str))
 
 
 def _blobs(document: Dict[str, Any]) -> tuple:

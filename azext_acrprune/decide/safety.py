@@ -6,135 +6,72 @@ children, referrers, attachments and subjects. Unknown means kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ..model import TICKS_PER_SECOND, Content, Ghost, Locks, Manifest, Repository, Unreadable
-from ..policy.rules import UntaggedPolicy
+from ..model import Content, Ghost, Manifest, Repository, Unreadable
+from ..policy.rules import CREATED, KEEP, UNTAG, Age, Policy, Rule
+from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, instant_of
 from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, spread, user_tags
 from .manifests import has_no_edges
-
-TAGGED = 'tagged'
-LOCKED = 'locked'
-YOUNG = 'young'
-KEEP_NEWEST = 'keepNewest'
-EXCLUDED = 'excluded'
-UNREADABLE = 'unreadable'
-UNTAGGED = 'untagged'
+from .tags import judge_tags
+from .verdicts import (
+    EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict, lock_on)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a manifest stays; `because` is the digest, tag or rule behind `reason`."""
+class Judgement:
+    """A verdict for each manifest of a repository, by digest, and for each user tag, by name, both in order.
 
-    kept: bool
-    reason: str
-    because: str
+    `tags` is empty where no rule may take a tag.
+    """
+
+    manifests: Mapping[str, Verdict]
+    tags: Mapping[str, Verdict]
 
 
 @dataclass(frozen=True)
 class _Case:
-    """All that a rule may look at."""
+    """All that a root rule may look at."""
 
-    repository: Repository
-    graph: Graph
-    policy: UntaggedPolicy
-    now: int
+    place: Place
+    policy: Policy
     selected: bool
+    tags: Mapping[str, Verdict]
+    claims: Mapping[str, Claim]
     newest: FrozenSet[str]
     opaque: Optional[str]
 
+    def rule(self, manifest: Manifest) -> Optional[Rule]:
+        """The rule that claims a manifest of which no user tag stays."""
+        return self.claims[manifest.digest].rule
 
-def judge(repository: Repository, policy: UntaggedPolicy, now: int, selected: bool = True) -> Dict[str, Verdict]:
-    """One verdict for each manifest of the repository, in order of digest.
+
+def judge(repository: Repository, policy: Policy, now: int, selected: bool = True,
+          labels: Optional[Labels] = None) -> Judgement:
+    """Judge every tag and every manifest of a repository.
 
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted.
     """
-    graph = build_graph(repository)
-    case = _Case(repository, graph, policy, now, selected,
-                 newest=_newest_images(repository, graph, policy.keep), opaque=_opaque(repository))
-    verdicts = dict(_roots(case))
-    for digest, (relation, source) in spread(list(verdicts), graph.neighbours).items():
-        verdicts[digest] = Verdict(True, relation, source)
+    place = Place(repository, build_graph(repository), labels or {}, now)
+    tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
+    claims = {digest: _claim(policy, place, manifest) for digest, manifest in repository.manifests.items()
+              if not _staying_tags(manifest, tags)}
+    case = _Case(place, policy, selected, tags, claims,
+                 newest=_newest_images(policy, place, claims), opaque=opaque(repository))
+    roots = dict(_roots(case))
+    verdicts = {**roots, **kept_by(roots, place.graph)}
     doomed = sorted(set(repository.manifests) - set(verdicts))
-    verdicts.update(_doomed(doomed, graph, policy))
-    return dict(sorted(verdicts.items()))
+    verdicts.update(_doomed(doomed, case))
+    return Judgement(dict(sorted(verdicts.items())), tags)
 
 
-def age_is_over(updated_at: Optional[int], ago_seconds: int, now: int) -> bool:
-    """Whether something is old enough to go. Without a readable time, or dated in the future, it is young."""
-    if updated_at is None or updated_at > now:
-        return False
-    return now - updated_at >= ago_seconds * TICKS_PER_SECOND
+def kept_by(roots: Iterable[str], graph: Graph) -> Dict[str, Verdict]:
+    """What else stays because the roots do, each with the relation and the digest that keep it."""
+    return {digest: Verdict(True, relation, source)
+            for digest, (relation, source) in spread(list(roots), graph.neighbours).items()}
 
 
-def lock_on(repository: Repository, manifest: Manifest) -> Optional[str]:
-    """The lock that protects a manifest: its own, that of one of its tags, or that of the repository."""
-    if manifest.locks.locked:
-        return f'manifest {manifest.locks.because}'
-    for tag in manifest.tags:
-        locks: Optional[Locks] = repository.locked_tags.get(tag)
-        if locks:
-            return f'tag {tag} {locks.because}'
-    if repository.locks.locked:
-        return f'repository {repository.locks.because}'
-    return None
-
-
-def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
-    for digest, manifest in sorted(case.repository.manifests.items()):
-        for reason, rule in _RULES:
-            because = rule(case, manifest)
-            if because is not None:
-                yield digest, Verdict(True, reason, because)
-                break
-
-
-def _tagged(_: _Case, manifest: Manifest) -> Optional[str]:
-    return next(iter(user_tags(manifest)), None)
-
-
-def _locked(case: _Case, manifest: Manifest) -> Optional[str]:
-    return lock_on(case.repository, manifest)
-
-
-def _young(case: _Case, manifest: Manifest) -> Optional[str]:
-    """Pushes in flight: platform images come first, untagged, and their index last."""
-    if age_is_over(manifest.updated_at, case.policy.ago_seconds, case.now):
-        return None
-    return manifest.last_update_time or 'no readable time'
-
-
-def _keep_newest(case: _Case, manifest: Manifest) -> Optional[str]:
-    return f'keep {case.policy.keep}' if manifest.digest in case.newest else None
-
-
-def _excluded(case: _Case, manifest: Manifest) -> Optional[str]:
-    if not case.selected:
-        return 'repository not selected'
-    if isinstance(manifest.content, Ghost):
-        return 'ghost'
-    if manifest.digest in case.graph.orphans:
-        return f'orphan attachment of {case.graph.orphans[manifest.digest]}'
-    return None
-
-
-def _unreadable(case: _Case, manifest: Manifest) -> Optional[str]:
-    if isinstance(manifest.content, Unreadable):
-        return manifest.content.reason
-    return case.opaque
-
-
-_RULES: Tuple[Tuple[str, Callable[[_Case, Manifest], Optional[str]]], ...] = (
-    (TAGGED, _tagged),
-    (LOCKED, _locked),
-    (YOUNG, _young),
-    (KEEP_NEWEST, _keep_newest),
-    (EXCLUDED, _excluded),
-    (UNREADABLE, _unreadable),
-)
-
-
-def _opaque(repository: Repository) -> Optional[str]:
+def opaque(repository: Repository) -> Optional[str]:
     """A manifest of unknown content that may need any other one, so that none may go (fail closed).
 
     It may be an index, or the referrer of any manifest, which the service would delete with its subject.
@@ -143,28 +80,143 @@ def _opaque(repository: Repository) -> Optional[str]:
                  if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)), None)
 
 
-def _newest_images(repository: Repository, graph: Graph, keep: int) -> FrozenSet[str]:
-    """The newest `keep` untagged images: neither parts of an index nor referrers, which stay with their image."""
-    images: List[Manifest] = [
-        manifest for digest, manifest in repository.manifests.items()
-        if not manifest.tags and not isinstance(manifest.content, (Ghost, Unreadable))
-        and digest not in graph.parents and not _refers(manifest)]
-    images.sort(key=lambda manifest: (-(manifest.updated_at or 0), manifest.digest))
-    return frozenset(manifest.digest for manifest in images[:keep])
+def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict]:
+    """The verdict of a doomed manifest that goes with another one: its subject, or its index."""
+    going = frozenset(going)
+    for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents)):
+        for other in others.get(digest, ()):
+            if other in going and other != digest:
+                return Verdict(False, relation, other)
+    return None
 
 
-def _refers(manifest: Manifest) -> bool:
-    return isinstance(manifest.content, Content) and manifest.content.subject is not None
+def _claim(policy: Policy, place: Place, manifest: Manifest) -> Claim:
+    """The claim on a manifest that loses its tags is that of the first rule which takes one of them."""
+    tags = user_tags(manifest)
+    if not tags:
+        return claim_on_manifest(policy, place, manifest)
+    claims = [claim_on_tag(policy, place, manifest, tag) for tag in tags]
+    only_untag = [claim for claim in claims if claim.rule and claim.rule.action == UNTAG]
+    return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
 
 
-def _doomed(doomed: List[str], graph: Graph, policy: UntaggedPolicy) -> Iterator[Tuple[str, Verdict]]:
-    going = set(doomed)
+def _staying_tags(manifest: Manifest, tags: Mapping[str, Verdict]) -> List[str]:
+    return [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
+
+
+def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
+    for digest, manifest in sorted(case.place.repository.manifests.items()):
+        verdict = next(filter(None, (rule(case, manifest) for rule in _ROOTS)), None)
+        if verdict:
+            yield digest, verdict
+
+
+def _tagged(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    """A tag that stays keeps its manifest, for the reason that keeps the tag."""
+    for tag in _staying_tags(manifest, case.tags):
+        return case.tags.get(tag) or Verdict(True, TAGGED, tag)
+    return None
+
+
+def _locked(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    lock = lock_on(case.place.repository, manifest, case.policy.include_locked)
+    return Verdict(True, LOCKED, lock) if lock else None
+
+
+def _pinned(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    return Verdict(True, PINNED, 'protect.digests') if manifest.digest in case.policy.digests else None
+
+
+def _young(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    """Pushes in flight: platform images come first, untagged, and their index last."""
+    rule = case.rule(manifest)
+    age = rule.age if rule else Age()
+    if age_is_over(instant_of(manifest, age), age.seconds, case.place.now):
+        return None
+    return _root(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+
+
+def _keep_newest(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    rule = case.rule(manifest)
+    if rule and manifest.digest in case.newest:
+        return _root(rule, KEEP_NEWEST, f'keep {rule.keep.newest}')
+    return None
+
+
+def _excluded(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    rule = case.rule(manifest)
+    why = _why_excluded(case, manifest, rule)
+    return _root(rule, EXCLUDED, why) if why else None
+
+
+def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Optional[str]:
+    if not case.selected:
+        return 'repository not selected'
+    if isinstance(manifest.content, Ghost):
+        return 'ghost'
+    if manifest.digest in case.place.graph.orphans:
+        return f'orphan attachment of {case.place.graph.orphans[manifest.digest]}'
+    protected = case.policy.protects_repository(case.place.repository.name)
+    if protected:
+        return protected
+    if rule is None:
+        return 'no rule matches'
+    return {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}.get(rule.action)
+
+
+def _unreadable(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+    rule = case.rule(manifest)
+    if isinstance(manifest.content, Unreadable):
+        return _root(rule, UNREADABLE, manifest.content.reason)
+    if not case.claims[manifest.digest].certain:
+        return _root(rule, UNREADABLE, 'what the rule asks for could not be read')
+    return _root(rule, UNREADABLE, case.opaque) if case.opaque else None
+
+
+_ROOTS: Tuple[Callable[[_Case, Manifest], Optional[Verdict]], ...] = (
+    _tagged, _locked, _pinned, _young, _keep_newest, _excluded, _unreadable)
+
+
+def _root(rule: Optional[Rule], reason: str, text: str) -> Verdict:
+    return Verdict(True, reason, rule.says(text) if rule else text, rule.name if rule else '')
+
+
+def _time_of(manifest: Manifest, age: Age) -> Optional[str]:
+    return manifest.created_time if age.by == CREATED else manifest.last_update_time
+
+
+def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> FrozenSet[str]:
+    """The newest untagged images that each rule keeps."""
+    images: Dict[int, List[Manifest]] = {}
+    for digest, claim in claims.items():
+        manifest = place.repository.manifests[digest]
+        if claim.rule and claim.rule.keep.newest and _is_image(place.graph, manifest):
+            images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
+    return frozenset(manifest.digest for number, found in images.items()
+                     for manifest in _newest(found, policy.rules[number]))
+
+
+def _newest(images: List[Manifest], rule: Rule) -> List[Manifest]:
+    images.sort(key=lambda manifest: (-(instant_of(manifest, rule.age) or 0), manifest.digest))
+    return images[:rule.keep.newest]
+
+
+def _is_image(graph: Graph, manifest: Manifest) -> bool:
+    """Untagged, and neither a part of an index nor a referrer: those stay with their image."""
+    return (not manifest.tags and not isinstance(manifest.content, (Ghost, Unreadable))
+            and manifest.digest not in graph.parents
+            and not (isinstance(manifest.content, Content) and manifest.content.subject is not None))
+
+
+def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
+    going = frozenset(doomed)
     for digest in doomed:
-        subject = next((other for other in graph.subjects.get(digest, ()) if other in going and other != digest), None)
-        parent = next((other for other in graph.parents.get(digest, ()) if other in going and other != digest), None)
-        if subject:
-            yield digest, Verdict(False, REFERRER_OF, subject)
-        elif parent:
-            yield digest, Verdict(False, CHILD_OF, parent)
+        manifest = case.place.repository.manifests[digest]
+        if user_tags(manifest):
+            yield digest, case.tags[user_tags(manifest)[0]]
         else:
-            yield digest, Verdict(False, UNTAGGED, f'untagged for {policy.ago} or longer')
+            yield digest, falling(digest, going, case.place.graph) or _untagged(case.rule(manifest))
+
+
+def _untagged(rule: Rule) -> Verdict:
+    return Verdict(False, UNTAGGED, rule.says(f'untagged for {rule.age.text} or longer'), rule.name)

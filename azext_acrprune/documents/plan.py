@@ -8,11 +8,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, missing_children
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
-from ..decide.safety import Verdict
+from ..decide.verdicts import Verdict, locks_of
 from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Unreadable
-from ..policy.rules import UntaggedPolicy
+from .checksum import sealed
 
 SCHEMA_VERSION = 1
+GHOST = 'ghost'
 
 
 def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
@@ -29,17 +30,17 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
-        'policy': _policy(decision.policy),
+        'policy': dict(decision.given),
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
-        'untag': [],
+        'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
         'warnings': [_warning(warning) for warning in _warnings(decision, ledger)],
     }
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
-    return document
+    return sealed(document)
 
 
 def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
@@ -64,7 +65,7 @@ class _Writer:
             'name': repository.name,
             'manifests': len(repository.manifests),
             'manifestsToDelete': len(doomed),
-            'tagsToDelete': sum(len(repository.manifests[digest].tags) for digest in doomed),
+            'tagsToDelete': _tags_to_delete(self._decision, repository),
             'freedBytes': self._ledger.bytes_freed_by((repository.name, digest) for digest in doomed),
         }
 
@@ -82,15 +83,21 @@ class _Writer:
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
-                'reason': verdict.reason,
-                'because': verdict.because,
+                **_why(verdict),
+                **_locks([what for what, _ in locks_of(repository, manifest)]),
             }
+
+    def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
+        for tag, digest, verdict in self._decision.untagged_in(repository):
+            known = repository.tags[tag]
+            yield {'repository': repository.name, 'tag': tag, 'digest': digest,
+                   'lastUpdateTime': known.last_update_time, **_why(verdict),
+                   **_locks([f'tag {tag}'] if known.locks.locked else [])}
 
     def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
             if verdict.kept:
-                yield {**_identity(repository, repository.manifests[digest]),
-                       'reason': verdict.reason, 'because': verdict.because}
+                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict)}
 
     def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
         return self._ledger.bytes_freed_by(
@@ -101,19 +108,31 @@ def _identity(repository: Repository, manifest: Manifest) -> Dict[str, Any]:
     return {'repository': repository.name, 'digest': manifest.digest, 'tags': list(manifest.tags)}
 
 
-def _policy(policy: UntaggedPolicy) -> Dict[str, Any]:
-    return {'untagged': {'ago': policy.ago, 'keep': policy.keep}, 'repositories': list(policy.repositories)}
+def _why(verdict: Verdict) -> Dict[str, Any]:
+    why = {'reason': verdict.reason, 'because': verdict.because}
+    return {**why, 'rule': verdict.rule} if verdict.rule else why
+
+
+def _locks(locked: List[str]) -> Dict[str, Any]:
+    """What has to be unlocked first: `manifest`, or `tag NAME`."""
+    return {'locks': locked} if locked else {}
+
+
+def _tags_to_delete(decision: Decision, repository: Repository) -> int:
+    """Tags that go with their manifest, and tags that are removed alone."""
+    return (sum(len(repository.manifests[digest].tags) for digest in decision.doomed_in(repository.name))
+            + sum(1 for _ in decision.untagged_in(repository)))
 
 
 def _summary(decision: Decision, impact: Impact) -> Dict[str, Any]:
     verdicts = [verdict for verdicts in decision.verdicts.values() for verdict in verdicts.values()]
     kept = Counter(verdict.reason for verdict in verdicts if verdict.kept)
-    manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
+    repositories = decision.inventory.repositories
     return {
-        'repositories': len(manifests),
+        'repositories': len(repositories),
         'manifests': len(verdicts),
         'manifestsToDelete': len(decision.doomed),
-        'tagsToDelete': sum(len(manifests[name][digest].tags) for name, digest in decision.doomed),
+        'tagsToDelete': sum(_tags_to_delete(decision, repository) for repository in repositories),
         'manifestsKept': sum(kept.values()),
         'keptByReason': dict(sorted(kept.items())),
         'registryBytes': impact.registry,
@@ -147,7 +166,7 @@ def _findings(repository: Repository, verdicts: Mapping[str, Verdict]) -> Iterat
 def _faults(repository: Repository, manifest: Manifest, orphans: Mapping[str, str],
             kept: bool) -> Iterator[Tuple[str, str]]:
     if isinstance(manifest.content, Ghost):
-        yield 'ghost', 'The registry lists this manifest but does not have it; it frees nothing and protects nothing.'
+        yield GHOST, 'The registry lists this manifest but does not have it; it frees nothing and protects nothing.'
     if isinstance(manifest.content, Unreadable):
         yield 'unreadable', f'The manifest could not be read: {manifest.content.reason}.'
     if manifest.digest in orphans:

@@ -2,40 +2,53 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Union
 
 from ..decide.decision import Decision
 from ..decide.impact import open_ledger
-from ..model import Outcome
+from ..decide.verdicts import Verdict
+from ..model import Failed, Outcome, Skipped
+from .applied import AppliedBytes
 from .plan import kind_of_impact
 
 
-def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None) -> Dict[str, Any]:
-    """The result as JSON-ready data. `freedBytes` are those of what was really deleted, exact or an upper bound."""
+def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None,
+                    applied: Optional[AppliedBytes] = None) -> Dict[str, Any]:
+    """The result as JSON-ready data. `freedBytes` are those of what was really deleted, exact or an upper bound.
+
+    `applied` says what an earlier, interrupted part of the same plan has freed.
+    """
     ledger = open_ledger(decision.inventory)
-    tags = {(repository.name, digest): list(manifest.tags)
-            for repository in decision.inventory.repositories for digest, manifest in repository.manifests.items()}
+    earlier = applied or AppliedBytes()
+    manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
+    tags = {node: list(manifests[node[0]][node[1]].tags) for node in outcome.deleted}
+    untagged = {(repository.name, tag): (digest, verdict) for repository in decision.inventory.repositories
+                for tag, digest, verdict in decision.untagged_in(repository)}
     return {
         'summary': {
             'registry': decision.inventory.registry,
             'manifestsDeleted': len(outcome.deleted),
-            'tagsDeleted': sum(len(tags[node]) for node in outcome.deleted),
-            'freedBytes': ledger.bytes_freed_by(outcome.deleted),
-            'impact': kind_of_impact(decision.inventory, ledger),
+            'tagsDeleted': sum(map(len, tags.values())) + len(outcome.untagged),
+            'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
+            'impact': kind_of_impact(decision.inventory, ledger) if earlier.exact else 'upperBound',
             'softDeleteRetentionDays': soft_delete_days,
             'skipped': len(outcome.skipped),
             'failed': len(outcome.failed),
             'interrupted': outcome.interrupted,
         },
-        'deleted': [_deleted(decision, node, tags[node]) for node in outcome.deleted],
-        'untagged': [],
-        'skipped': [asdict(skipped) for skipped in outcome.skipped],
-        'failed': [asdict(failed) for failed in outcome.failed],
+        'deleted': [{'repository': name, 'digest': digest, 'tags': tags[name, digest],
+                     **_why(decision.verdicts[name][digest])} for name, digest in outcome.deleted],
+        'untagged': [{'repository': name, 'tag': tag, 'digest': untagged[name, tag][0],
+                      **_why(untagged[name, tag][1])} for name, tag in outcome.untagged],
+        'skipped': [_left(skipped) for skipped in outcome.skipped],
+        'failed': [_left(failed) for failed in outcome.failed],
     }
 
 
-def _deleted(decision: Decision, node: tuple, tags: list) -> Dict[str, Any]:
-    repository, digest = node
-    verdict = decision.verdicts[repository][digest]
-    return {'repository': repository, 'digest': digest, 'tags': tags,
-            'reason': verdict.reason, 'because': verdict.because}
+def _why(verdict: Verdict) -> Dict[str, Any]:
+    return {'reason': verdict.reason, 'because': verdict.because}
+
+
+def _left(item: Union[Skipped, Failed]) -> Dict[str, Any]:
+    """A tag is only named where it was the tag that was left."""
+    return {key: value for key, value in asdict(item).items() if key != 'tag' or value}

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..decide.graph import user_tags
-from ..decide.manifests import has_no_edges, read_manifest
-from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, NotRead, Repository, Unreadable, Notice
-from ..policy.patterns import is_literal, repository_pattern
+from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
+from ..model import (
+    UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
+from ..policy.rules import Selection
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
@@ -24,13 +25,17 @@ class UnknownRepository(Exception):
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is read. `patterns` are globs over repositories, none means all.
+    """How much is read.
 
-    With `bound`, only what the safety of the selected repositories needs is read.
+    With `bound`, only what the safety of the selected repositories needs is read. With `tags`, any manifest may go and
+    not only untagged ones, so that the selected repositories are read whole, their tag listings too. With `labels`,
+    the configs of their images are read for them.
     """
 
-    patterns: Tuple[str, ...] = ()
+    selection: Selection = Selection()
     bound: bool = False
+    tags: bool = False
+    labels: bool = False
     concurrency: int = 32
 
 
@@ -41,12 +46,12 @@ class _Draft:
     name: str
     manifests: Dict[str, Manifest] = field(default_factory=dict)
     locks: Locks = UNLOCKED
-    locked_tags: Dict[str, Locks] = field(default_factory=dict)
+    tags: Dict[str, Tag] = field(default_factory=dict)
     failure: Optional[RegistryError] = None
     gone: bool = False
 
     def finished(self) -> Repository:
-        return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.locked_tags)
+        return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
 
 
 def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter) -> Inventory:
@@ -55,8 +60,8 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter) -> I
     Repositories that cannot be read are left out and named in its warnings. Raises RegistryError when the registry
     itself cannot be read, UnknownRepository when a repository asked for by name is not there.
     """
-    names, warnings = _catalog(registry, extent)
-    selected = select(names, extent.patterns)
+    names, warnings = _catalog(registry, extent.selection)
+    selected = select(names, extent.selection)
     walk = _Walk(registry, extent, selected, reporter)
     drafts = [_Draft(name) for name in (selected if extent.bound else names)]
     registry.announce(draft.name for draft in drafts)
@@ -69,10 +74,11 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter) -> I
                            if draft.manifests and not draft.failure and not draft.gone),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
-        warnings=tuple(warnings))
+        warnings=tuple(warnings),
+        labels=walk.labels)
 
 
-def rescan(registry: Registry, seen: Repository, planned: Set[str]) -> Optional[Repository]:
+def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: bool = False) -> Optional[Repository]:
     """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
 
     A ghost is asked for again: pushed anew, it needs its children. Raises RegistryError.
@@ -80,8 +86,8 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str]) -> Optional[
     try:
         draft = _Draft(seen.name, _listing(registry, seen.name))
         draft.locks = registry.repository_locks(seen.name)
-        if any(draft.manifests[digest].tags for digest in planned if digest in draft.manifests):
-            draft.locked_tags = _locked_tags(registry, seen.name)
+        if with_tags or any(draft.manifests[digest].tags for digest in planned if digest in draft.manifests):
+            draft.tags = _tags(registry, seen.name)
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return None
@@ -94,19 +100,13 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str]) -> Optional[
     return draft.finished()
 
 
-def select(names: Sequence[str], patterns: Sequence[str]) -> List[str]:
-    """The names that some pattern matches; all of them without patterns.
-
-    Raises UnknownRepository for a pattern that is a plain name and matches nothing.
-    """
-    if not patterns:
-        return list(names)
+def select(names: Sequence[str], selection: Selection) -> List[str]:
+    """The names that are selected. Raises UnknownRepository for one that is asked for and is not there."""
     known = set(names)
-    for pattern in patterns:
-        if is_literal(pattern) and pattern not in known:
-            raise UnknownRepository(pattern)
-    compiled = [repository_pattern(pattern) for pattern in patterns]
-    return [name for name in names if any(pattern.match(name) for pattern in compiled)]
+    for pattern in selection.asked_for:
+        if pattern.literal and pattern.text not in known:
+            raise UnknownRepository(pattern.text)
+    return selection.select(names)
 
 
 def read(registry: Registry, repository: str, digest: str):
@@ -133,6 +133,7 @@ class _Walk:
         self._selected = set(selected)
         self._reporter = reporter
         self._unreachable = 0
+        self.labels: Dict[str, Mapping[str, str]] = {}
 
     def list(self, draft: _Draft) -> Iterable[Task]:
         """List one repository; gives the tasks that read the rest of it."""
@@ -145,7 +146,7 @@ class _Walk:
 
     def _lock_tasks(self, draft: _Draft) -> List[Task]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
-        candidates = _candidates(draft.manifests) if draft.name in self._selected else []
+        candidates = self._candidates(draft) if draft.name in self._selected else []
         tasks: List[Task] = []
         if candidates:
             tasks.append(partial(self._read_locks, draft))
@@ -153,8 +154,11 @@ class _Walk:
             tasks.append(partial(self._read_tags, draft))
         return tasks
 
+    def _candidates(self, draft: _Draft) -> List[Manifest]:
+        return list(draft.manifests.values()) if self._extent.tags else _candidates(draft.manifests)
+
     def _wanted(self, draft: _Draft) -> List[str]:
-        if not self._extent.bound:
+        if not self._extent.bound or self._extent.tags:
             return list(draft.manifests)
         if not _candidates(draft.manifests):
             return []
@@ -165,6 +169,23 @@ class _Walk:
         if not draft.failure and not draft.gone:
             self._attempt(draft, lambda: self._read_one(draft, digest))
         self._reporter.manifest_read()
+        content = draft.manifests[digest].content
+        wants_labels = self._extent.labels and draft.name in self._selected and isinstance(content, Content)
+        if wants_labels and content.config and content.config not in self.labels:
+            return [partial(self._read_labels, draft.name, content)]
+        return []
+
+    def _read_labels(self, repository: str, content: Content) -> Iterable[Task]:
+        """What cannot be read is left out: a rule that asks for labels then keeps the image."""
+        config = str(content.config)
+        if config not in self.labels and any(
+                blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
+            try:
+                labels = read_labels(config, self._registry.config(repository, config))
+            except RegistryError:
+                return []
+            if labels is not None:
+                self.labels[config] = labels
         return []
 
     def _read_one(self, draft: _Draft, digest: str) -> None:
@@ -187,7 +208,7 @@ class _Walk:
 
     def _read_tags(self, draft: _Draft) -> Iterable[Task]:
         def ask() -> None:
-            draft.locked_tags = _locked_tags(self._registry, draft.name)
+            draft.tags = _tags(self._registry, draft.name)
         self._attempt(draft, ask)
         return []
 
@@ -207,23 +228,24 @@ class _Walk:
             return False
 
 
-def _catalog(registry: Registry, extent: Extent) -> Tuple[List[str], List[Notice]]:
+def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[Notice]]:
     """Every repository, in order. Repositories given by name can do without the right to list the catalog."""
     try:
         return sorted({name for page in registry.repositories() for name in page}), []
     except RegistryError as error:
-        if error.kind is not Kind.FORBIDDEN or not extent.patterns or not all(map(is_literal, extent.patterns)):
+        names = selection.by_name()
+        if error.kind is not Kind.FORBIDDEN or names is None:
             raise
         message = 'This identity may not list the repositories: others may use the same layers.'
-        return sorted(set(extent.patterns)), [Notice('catalogForbidden', message)]
+        return names, [Notice('catalogForbidden', message)]
 
 
 def _listing(registry: Registry, repository: str) -> Dict[str, Manifest]:
     return {manifest.digest: manifest for page in registry.manifests(repository) for manifest in page}
 
 
-def _locked_tags(registry: Registry, repository: str) -> Dict[str, Locks]:
-    return {tag: locks for page in registry.locked_tags(repository) for tag, locks in page.items()}
+def _tags(registry: Registry, repository: str) -> Dict[str, Tag]:
+    return {tag.name: tag for page in registry.tags(repository) for tag in page}
 
 
 def _candidates(manifests: Mapping[str, Manifest]) -> List[Manifest]:

@@ -2,22 +2,30 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 DEFAULT_AGO = '1d'
 
-_DURATION = re.compile(r'(?=.)(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?\Z')
-_SECONDS = {'d': 86_400, 'h': 3_600, 'm': 60, 's': 1}
+_NUMBER = r'(\d+\.?\d*|\.\d+)'
+_UNIT = '(ms|us|\u00b5s|\u03bcs|ns|h|m|s)'
+_DURATION = re.compile(rf'(?=.)(?:(?P<days>\d+)d)?(?P<rest>(?:{_NUMBER}{_UNIT})*)\Z', re.ASCII)
+_PART = re.compile(_NUMBER + _UNIT, re.ASCII)
+_SECONDS_PER_DAY = 86_400
+_NANOSECONDS = {'h': 3_600 * 10 ** 9, 'm': 60 * 10 ** 9, 's': 10 ** 9, 'ms': 10 ** 6,
+                'us': 1_000, '\u00b5s': 1_000, '\u03bcs': 1_000, 'ns': 1}
 
 
 def parse_ago(text: str) -> int:
-    """Seconds of a duration like `30d`, `2d3h6m`, `1h15m`, `10m` or `0`; days first, as `acr purge` has it.
+    """Whole seconds, rounded up, of a duration like `30d`, `2d3h6m`, `1h15m`, `1.5h` or `0`.
 
-    Whole numbers have no upper end here: `10000000000000d` is older than everything, it never overflows into
-    "everything" (Azure/acr-cli#560). Raises ValueError on anything else.
+    Days come first, then the units of Go, as `acr purge` has it. Numbers have no upper end here: `10000000000000d`
+    is older than everything, it never overflows into "everything" (Azure/acr-cli#560). Raises ValueError on anything
+    else.
     """
     if text == '0':
         return 0
     match = _DURATION.match(text)
     if not match:
         raise ValueError(f"'{text}' is not a duration like 30d, 2d3h6m, 1h15m, 10m or 0")
-    return sum(int(number) * _SECONDS[unit] for unit, number in match.groupdict().items() if number)
+    rest = sum(Fraction(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(match['rest']))
+    return int(match['days'] or 0) * _SECONDS_PER_DAY + -(-rest // 10 ** 9)

@@ -1,20 +1,143 @@
-"""Patterns over names."""
+"""Patterns over names of repositories and tags: globs, and regular expressions that cannot run away."""
 from __future__ import annotations
 
 import re
-from typing import Pattern
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Tuple
+
+import regex
+
+SECONDS_PER_EVALUATION = 5
+
+_GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
+_GLOB_MEANING = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
+_SPECIAL_IN_REGEX = set('\\^$.|?*+()[]{}')
 
 
-def repository_pattern(glob: str) -> Pattern[str]:
-    """A glob over repository names: `*` and `?` stay inside one namespace, `**` crosses them.
+class BadPattern(ValueError):
+    """A pattern that cannot be read; the text says which and why."""
+
+
+class PatternTimeout(Exception):
+    """One evaluation of a regular expression took too long; `args[0]` is the pattern."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A compiled pattern. `text` is as the user gave it; `literal` means that it can only match this very name."""
+
+    text: str
+    literal: bool
+    _search: Any = field(repr=False, compare=False)
+
+    def matches(self, name: str) -> bool:
+        """Raises PatternTimeout."""
+        try:
+            return self._search(name, timeout=SECONDS_PER_EVALUATION) is not None
+        except TimeoutError:
+            raise PatternTimeout(self.text) from None
+
+
+@dataclass(frozen=True)
+class GroupPattern:
+    """A regular expression whose named groups make groups of names, such as the branch in a tag."""
+
+    text: str
+    _compiled: Any = field(repr=False, compare=False)
+
+    def group_of(self, name: str) -> Tuple[str, ...]:
+        """What the named groups matched; empty when the name does not match. Raises PatternTimeout."""
+        try:
+            match = self._compiled.search(name, timeout=SECONDS_PER_EVALUATION)
+        except TimeoutError:
+            raise PatternTimeout(self.text) from None
+        return tuple(value or '' for _, value in sorted(match.groupdict().items())) if match else ()
+
+
+def glob(text: str) -> Pattern:
+    """A glob over names: `*` and `?` stay inside one namespace, `**` crosses them.
 
     `team-a/**` is everything below `team-a/`; `**/web` is `web` in any namespace and at the top.
     """
-    pieces = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
-    parts = re.split(r'(\*\*/|\*\*|\*|\?)', glob)
-    return re.compile(''.join(pieces.get(part, re.escape(part)) for part in parts) + r'\Z')
+    parts = _GLOB_PARTS.split(text)
+    compiled = regex.compile(''.join(_GLOB_MEANING.get(part, re.escape(part)) for part in parts))
+    return Pattern(text, not set(text) & set('*?'), compiled.fullmatch)
 
 
-def is_literal(glob: str) -> bool:
-    """Whether a pattern can only ever match the repository of that very name."""
-    return not set(glob) & set('*?')
+def anchored_regex(text: str) -> Pattern:
+    """A regular expression that has to match the whole name. Raises BadPattern."""
+    return Pattern(text, not set(text) & _SPECIAL_IN_REGEX, _compiled(text).fullmatch)
+
+
+def searching_regex(text: str) -> Pattern:
+    """A regular expression that has to match somewhere in the name. Raises BadPattern."""
+    return Pattern(text, False, _compiled(text).search)
+
+
+def grouping_regex(text: str) -> GroupPattern:
+    """A regular expression with at least one named group. Raises BadPattern."""
+    compiled = _compiled(text)
+    if not compiled.groupindex:
+        raise BadPattern(f"'{text}' has no named group like (?P<branch>...)")
+    return GroupPattern(text, compiled)
+
+
+def split_filter(text: str) -> Tuple[str, str]:
+    """The two halves of `REPO_REGEX:TAG_REGEX`, split at the first colon outside groups and classes.
+
+    Raises BadPattern when there is no such colon or a half is empty.
+    """
+    depth, in_class, position = 0, False, 0
+    while position < len(text):
+        char = text[position]
+        if char == '\\':
+            position += 1
+        elif in_class:
+            position, in_class = _in_class(text, position)
+        elif char == '[':
+            in_class = True
+            position = _class_start(text, position)
+        elif char in '()':
+            depth += 1 if char == '(' else -1
+        elif char == ':' and depth <= 0:
+            return _halves(text, position)
+        position += 1
+    raise BadPattern(f"'{text}' has no colon between a repository and a tag expression")
+
+
+def split_glob(text: str) -> Tuple[str, str]:
+    """The two halves of a `repository:tag` glob. Raises BadPattern when there are not two."""
+    position = text.find(':')
+    if position < 0:
+        raise BadPattern(f"'{text}' has no colon between a repository and a tag")
+    return _halves(text, position)
+
+
+def _halves(text: str, colon: int) -> Tuple[str, str]:
+    repository, tag = text[:colon], text[colon + 1:]
+    if not repository or not tag:
+        raise BadPattern(f"'{text}' names no {'tag' if repository else 'repository'}")
+    return repository, tag
+
+
+def _class_start(text: str, position: int) -> int:
+    """The last position of what belongs to the start of a class: a `]` right there is no end of it."""
+    position += text.startswith('^', position + 1)
+    return position + text.startswith(']', position + 1)
+
+
+def _in_class(text: str, position: int) -> Tuple[int, bool]:
+    """The next position in a class, and whether the class goes on after it; `[:alpha:]` is stepped over."""
+    end = text.find(':]', position + 2) if text.startswith('[:', position) else -1
+    if end >= 0:
+        return end + 1, True
+    return position, text[position] != ']'
+
+
+@lru_cache(maxsize=None)
+def _compiled(text: str) -> Any:
+    try:
+        return regex.compile(text)
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise BadPattern(f"'{text}' is not a regular expression ({error})") from error

@@ -1,21 +1,195 @@
-"""What the user asked for, as data."""
+"""What the user asked for, as data: rules, what they match, what is protected, and how much may go.
+
+Tags are claimed one by one, since a tag is what people pull; a manifest without user tags is claimed as a whole. The
+first rule that matches claims, as in the lifecycle policies of other registries (AWS ECR).
+"""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, field
+from typing import Any, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from .ages import DEFAULT_AGO
+from .patterns import GroupPattern, Pattern, glob
+
+DELETE = 'delete'
+UNTAG = 'untag'
+KEEP = 'keep'
+
+UPDATED = 'updated'
+CREATED = 'created'
 
 
 @dataclass(frozen=True)
-class UntaggedPolicy:
-    """Which untagged manifests may go.
+class Scope:
+    """Repositories, and tags in them. Without patterns it is all of them."""
 
-    `ago` is as given (`1d`), `ago_seconds` what it means. `repositories` are glob patterns; none means all.
-    `keep` is how many of the newest untagged images stay in each repository.
+    repositories: Tuple[Pattern, ...] = ()
+    tags: Tuple[Pattern, ...] = ()
+
+    def has_repository(self, name: str) -> bool:
+        return not self.repositories or any(pattern.matches(name) for pattern in self.repositories)
+
+    def has_tag(self, tag: str) -> bool:
+        return not self.tags or any(pattern.matches(tag) for pattern in self.tags)
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a rule claims: what is in one of `scopes` and has every property that is given.
+
+    `tagged` is None for both. Types and platforms are equal to one of those given; sizes are bytes.
     """
 
-    ago: str = DEFAULT_AGO
-    ago_seconds: int = 86_400
-    keep: int = 0
-    repositories: Tuple[str, ...] = ()
+    scopes: Tuple[Scope, ...] = (Scope(),)
+    tagged: Optional[bool] = None
+    media_types: Tuple[str, ...] = ()
+    artifact_types: Tuple[str, ...] = ()
+    platforms: Tuple[str, ...] = ()
+    annotations: Tuple[Tuple[str, str], ...] = ()
+    labels: Tuple[Tuple[str, str], ...] = ()
+    at_least: Optional[int] = None
+    at_most: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Age:
+    """How long something must have been left alone: `text` as given, and what it means."""
+
+    text: str = DEFAULT_AGO
+    seconds: int = 86_400
+    by: str = UPDATED
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How many of what a rule claims stay, in each repository.
+
+    Of tags: the `newest` by time, the newest `semver` releases and as many pre-releases by version, and the newest
+    (count, pattern) in each group that a pattern makes. Of untagged images: the `newest` alone.
+    """
+
+    newest: int = 0
+    semver: int = 0
+    groups: Tuple[Tuple[int, GroupPattern], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. `name` is empty for a rule made from options."""
+
+    match: Match = Match()
+    action: str = DELETE
+    age: Age = Age()
+    keep: Keep = Keep()
+    name: str = ''
+
+    def says(self, text: str) -> str:
+        """A reason, with the name of the rule in front where it has one."""
+        return f'{self.name}: {text}' if self.name else text
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What stays whatever the rules say: the tags in `scope`, or all of its repositories where it names no tags.
+
+    `text` is as the user said it.
+    """
+
+    text: str
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may go in one run; None is no limit.
+
+    `deletions` counts manifests and tags removed alone, `manifests` only those; `percent` is of the tagged manifests
+    of a repository, where those that lose all their tags count as gone.
+    """
+
+    deletions: Optional[int] = None
+    manifests: Optional[int] = None
+    percent: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Repositories in which something may be deleted: those that some pattern of every group matches.
+
+    A name without wildcards in `asked_for` has to exist.
+    """
+
+    asked_for: Tuple[Pattern, ...] = ()
+    groups: Tuple[Tuple[Pattern, ...], ...] = ()
+
+    def select(self, names: Iterable[str]) -> List[str]:
+        return [name for name in names
+                if all(any(pattern.matches(name) for pattern in group) for group in self._all())]
+
+    def by_name(self) -> Optional[List[str]]:
+        """The repositories, when they can be told without a list of all that there are; else None."""
+        for group in self._all():
+            if all(pattern.literal for pattern in group):
+                return self.select(sorted({pattern.text for pattern in group}))
+        return None
+
+    def _all(self) -> Iterable[Tuple[Pattern, ...]]:
+        return (group for group in (self.asked_for, *self.groups) if group)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All that a decision needs to know of the user's wishes.
+
+    `given` is what the plan document shows as `policy`. `min_keep` tagged images stay in each repository, the newest
+    ones, whatever the rules say. `include_locked` takes what is locked by itself or by a tag, not locked repositories.
+    """
+
+    rules: Tuple[Rule, ...]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    repositories: Tuple[Pattern, ...] = ()
+    protections: Tuple[Protection, ...] = ()
+    digests: FrozenSet[str] = frozenset()
+    limits: Limits = Limits()
+    min_keep: int = 0
+    include_locked: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        """Where something may be deleted: `--repository`, as far as some rule that deletes covers it."""
+        scopes = [scope for rule in self.rules if rule.action != KEEP for scope in rule.match.scopes]
+        everywhere = any(not scope.repositories for scope in scopes)
+        covered = () if everywhere else tuple(pattern for scope in scopes for pattern in scope.repositories)
+        return Selection(self.repositories, (covered,))
+
+    @property
+    def takes_tags(self) -> bool:
+        """Whether some rule may remove a tag."""
+        return any(rule.action != KEEP and rule.match.tagged is not False for rule in self.rules)
+
+    @property
+    def asks_for_labels(self) -> bool:
+        return any(rule.match.labels for rule in self.rules)
+
+    def protects_repository(self, name: str) -> Optional[str]:
+        """What protects the whole repository, as the user said it."""
+        return next((each.text for each in self.protections
+                     if not each.scope.tags and each.scope.has_repository(name)), None)
+
+    def protects_tag(self, repository: str, tag: str) -> Optional[str]:
+        """What protects a tag, as the user said it."""
+        return next((each.text for each in self.protections
+                     if each.scope.has_repository(repository) and each.scope.has_tag(tag)), None)
+
+
+def untagged_policy(age: Age = Age(), keep: int = 0, repositories: Tuple[str, ...] = ()) -> Policy:
+    """The policy of `az acr prune untagged`; `repositories` are globs."""
+    given = {'untagged': {'ago': age.text, 'keep': keep}, 'repositories': list(repositories)}
+    if age.by != UPDATED:
+        given['untagged']['ageBy'] = age.by
+    return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories))
+
+
+def untagged_rule(age: Age = Age(), keep: int = 0, scopes: Tuple[Scope, ...] = (Scope(),)) -> Rule:
+    """Untagged manifests, wherever one of the scopes has their repository."""
+    return Rule(Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False), DELETE, age, Keep(keep))

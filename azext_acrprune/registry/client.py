@@ -1,14 +1,14 @@
 """The verbs of the registry, nothing else."""
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
-from urllib.parse import quote
+from typing import Any, Callable, Iterable, Iterator, List, Optional, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import HttpRequest
 
-from ..model import Locks, Manifest
+from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
 from .pipeline import REPOSITORY_OPTION, send
@@ -16,6 +16,7 @@ from .tokens import TokenBook
 
 PAGE_SIZE = 1000
 DELETE_SECONDS = 60
+_REDIRECTS = (301, 302, 303, 307, 308)
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
     'application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.cncf.oras.artifact.manifest.v1+json',
@@ -48,9 +49,9 @@ class Registry:
         """The manifest listing of a repository, page by page; contents are not read."""
         return self._pages(repository, f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}', wire.parse_manifests)
 
-    def locked_tags(self, repository: str) -> Iterator[Dict[str, Locks]]:
-        """The locked tags of a repository, page by page."""
-        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_locked_tags)
+    def tags(self, repository: str) -> Iterator[List[Tag]]:
+        """The tag listing of a repository, page by page."""
+        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_tags)
 
     def repository_locks(self, repository: str) -> Locks:
         """The locks of the repository itself."""
@@ -59,16 +60,47 @@ class Registry:
 
     def manifest(self, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
-        url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
-        return self._get(repository, url, Accept=_MANIFEST_TYPES).content
+        return self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES).content
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
         Given up when the registry keeps it waiting for a minute: by then the reasons to delete are too old.
         """
-        url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
+        self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), timeout=DELETE_SECONDS)
+
+    def delete_tag(self, repository: str, tag: str) -> None:
+        """Remove a tag, and nothing but the tag. Given up as `delete_manifest` is."""
+        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
         self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS)
+
+    def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        self._set_locks(repository, f'_manifests/{quote(digest, safe=":")}', locks)
+
+    def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        self._set_locks(repository, f'_tags/{quote(tag)}', locks)
+
+    def config(self, repository: str, digest: str) -> bytes:
+        """The bytes of a config blob, from wherever the registry keeps its blobs.
+
+        The request to another place goes without our token: its address carries a permission of its own.
+        """
+        url = f'{self._endpoint}/v2/{quote(repository)}/blobs/{quote(digest, safe=":")}'
+        answer = self._send(HttpRequest('GET', url), **{REPOSITORY_OPTION: repository})
+        if answer.status_code in _REDIRECTS:
+            place = urljoin(url, answer.headers.get('Location', ''))
+            if urlsplit(place).scheme != 'https':
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'A blob is said to be at an address that is not https')
+            answer = self._send(HttpRequest('GET', place))
+        return _good(answer).content
+
+    def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
+        flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
+        request = HttpRequest('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
+        self._answer(repository, request, timeout=DELETE_SECONDS)
+
+    def _manifest_url(self, repository: str, digest: str) -> str:
+        return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
         url: Optional[str] = self._endpoint + path
@@ -88,17 +120,23 @@ class Registry:
         return self._answer(repository, HttpRequest('GET', url, headers=headers or {'Accept': 'application/json'}))
 
     def _answer(self, repository: Optional[str], request: HttpRequest, **options: Any) -> Any:
+        return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
+
+    def _send(self, request: HttpRequest, **options: Any) -> Any:
         try:
-            response = send(self._client, request, **{REPOSITORY_OPTION: repository}, **options)
+            return send(self._client, request, **options)
         except HttpResponseError as error:
-            response = error.response
-            if response is None:
+            if error.response is None:
                 raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+            return error.response
         except AzureError as error:
             raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
-        if response.status_code >= 300:
-            raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
-        return response
+
+
+def _good(response: Any) -> Any:
+    if response.status_code >= 300:
+        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+    return response
 
 
 def _parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:

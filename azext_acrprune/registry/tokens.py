@@ -16,7 +16,7 @@ _SHORTEST_LIFETIME_SECONDS = 20
 _LONGEST_LIFETIME_SECONDS = 86_400
 _CATALOG = 'registry:catalog:*'
 _EVERYTHING = f'{_CATALOG} repository:*:*'
-_REPOSITORY_ACTIONS = 'metadata_read,pull,delete'
+_REPOSITORY_ACTIONS = 'metadata_read,metadata_write,pull,delete'
 
 Scope = str
 

@@ -5,7 +5,7 @@ import re
 from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ..model import Locks, Manifest, NotRead, parse_ticks
+from ..model import Locks, Manifest, NotRead, Tag, parse_ticks
 
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.
@@ -38,14 +38,12 @@ def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
     return [_manifest(entry) for entry in page['manifests'] or []]
 
 
-def parse_locked_tags(page: Mapping[str, Any]) -> Dict[str, Locks]:
-    """The locks of those tags of a tag listing that are locked.
+def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
+    """The entries of a tag listing.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one: no list is not an empty list.
     """
-    locks = {_spelled(_TAG, entry['name']): parse_locks(entry.get('changeableAttributes'))
-             for entry in page['tags'] or []}
-    return {tag: lock for tag, lock in locks.items() if lock.locked}
+    return [_tag(entry) for entry in page['tags'] or []]
 
 
 def next_page(link: Optional[str], page_url: str) -> Optional[str]:
@@ -73,8 +71,25 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         artifact_type=text_or_none(entry.get('artifactType')),
         created_time=entry.get('createdTime'),
         last_update_time=entry.get('lastUpdateTime'),
+        created_at=parse_ticks(entry.get('createdTime')),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
         image_size=entry.get('imageSize') or 0,
+        platform=_platform(entry),
+        locks=parse_locks(entry.get('changeableAttributes')))
+
+
+def _platform(entry: Dict[str, Any]) -> Optional[str]:
+    system, architecture = text_or_none(entry.get('os')), text_or_none(entry.get('architecture'))
+    return f'{system}/{architecture}' if system and architecture else None
+
+
+def _tag(entry: Dict[str, Any]) -> Tag:
+    return Tag(
+        name=_spelled(_TAG, entry['name']),
+        digest=_spelled(_DIGEST, entry['digest']),
+        last_update_time=text_or_none(entry.get('lastUpdateTime')),
+        created_at=parse_ticks(entry.get('createdTime')),
+        updated_at=parse_ticks(entry.get('lastUpdateTime')),
         locks=parse_locks(entry.get('changeableAttributes')))
 
 

@@ -11,9 +11,10 @@ _LISTED_REPOSITORIES = 10
 _WHY_KEPT = {
     'tagged': 'with a tag',
     'locked': 'locked, by their own lock, that of a tag or of the repository',
-    'young': 'younger than --ago',
-    'keepNewest': 'among the newest, as --keep asks',
-    'excluded': 'not selected, ghosts, or orphan attachments',
+    'pinned': 'protected by their digest',
+    'young': 'younger than the age asked for',
+    'keepNewest': 'among the newest, which stay',
+    'excluded': 'not selected, excluded, ghosts, or orphan attachments',
     'unreadable': 'unreadable, or in a repository with something unreadable',
     'childOf': 'in an index that stays',
     'referrerOf': 'referring to a manifest that stays (signatures, SBOMs)',
@@ -22,22 +23,47 @@ _WHY_KEPT = {
 
 
 def preview_lines(plan: Dict[str, Any]) -> List[str]:
-    """The preview of a plan document, as lines of text."""
-    return [*_going(plan), *_staying(plan), *(f'Note: {_warning(warning)}' for warning in _told(plan))]
+    """The preview of a plan document, as lines of text. What was named one by one is listed one by one."""
+    named = 'images' in plan['policy'] or 'untag' in plan['policy']
+    going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan)]
+    staying = () if named else _staying(plan)
+    return [*going, *staying, *(f'Note: {_warning(warning)}' for warning in _told(plan))]
 
 
 def full_list(plan: Dict[str, Any]) -> str:
-    """Every manifest that goes, one on a line: the answer to `?` at the question."""
-    return '\n'.join(f"{entry['repository']}@{entry['digest']} ({entry['reason']}: {entry['because']})"
-                     for entry in plan['delete'])
+    """Every manifest and tag that goes, one on a line: the answer to `?` at the question."""
+    lines = [f"{entry['repository']}@{entry['digest']}{_tags(entry)} ({entry['reason']}: {entry['because']})"
+             for entry in plan['delete']]
+    lines += [f"tag {entry['repository']}:{entry['tag']} ({entry['reason']}: {entry['because']})"
+              for entry in plan['untag']]
+    return '\n'.join(lines)
+
+
+def is_empty(plan: Dict[str, Any]) -> bool:
+    """Whether a plan deletes nothing and removes no tag."""
+    return not plan['delete'] and not plan['untag']
+
+
+def has_locked(plan: Dict[str, Any]) -> bool:
+    """Whether something locked goes."""
+    return any('locks' in entry for entry in (*plan['delete'], *plan['untag']))
 
 
 def _going(plan: Dict[str, Any]) -> Iterator[str]:
     summary = plan['summary']
-    touched = [entry for entry in plan['repositories'] if entry['manifestsToDelete']]
-    if not touched:
+    if is_empty(plan):
         yield f"Nothing to delete in {plan['registry']}: {count(summary['manifests'], 'manifest')} looked at."
-        return
+    if plan['delete']:
+        yield from _deleting(plan)
+        yield _bytes_line(plan)
+    if plan['untag']:
+        yield (f"{count(len(plan['untag']), 'tag')} will be removed from manifests that stay in {plan['registry']}; "
+               'that frees 0 bytes.')
+
+
+def _deleting(plan: Dict[str, Any]) -> Iterator[str]:
+    summary = plan['summary']
+    touched = [entry for entry in plan['repositories'] if entry['manifestsToDelete']]
     yield (f"{count(summary['manifestsToDelete'], 'manifest')} of {summary['manifests']} will be deleted "
            f"from {count(len(touched), 'repository')} of {plan['registry']}:")
     touched.sort(key=lambda entry: (-entry['manifestsToDelete'], entry['name']))
@@ -45,7 +71,19 @@ def _going(plan: Dict[str, Any]) -> Iterator[str]:
         yield f"  {entry['name']}: {entry['manifestsToDelete']} of {entry['manifests']}"
     if len(touched) > _LISTED_REPOSITORIES:
         yield f'  and {len(touched) - _LISTED_REPOSITORIES} more repositories'
-    yield _bytes_line(plan)
+    tags = sum(len(entry['tags']) for entry in plan['delete'])
+    if tags:
+        yield f"{count(tags, 'tag')} will go with them."
+
+
+def _locked(plan: Dict[str, Any]) -> Iterator[str]:
+    number = sum(1 for entry in (*plan['delete'], *plan['untag']) if 'locks' in entry)
+    if number:
+        yield f'{number} of them locked, and will be unlocked to go.'
+
+
+def _tags(entry: Dict[str, Any]) -> str:
+    return f" with its tags {', '.join(entry['tags'])}" if entry['tags'] else ''
 
 
 def _bytes_line(plan: Dict[str, Any]) -> str:

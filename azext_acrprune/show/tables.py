@@ -17,11 +17,13 @@ def plan_rows(plan: Dict[str, Any]) -> List[Row]:
     now = parse_ticks(plan['createdAt']) or 0
     rows = [_plan_row('delete', entry, human_age(parse_ticks(entry['lastUpdateTime']), now),
                       freed_size(entry['uniqueBytes'], plan['impact'])) for entry in plan['delete']]
+    rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     summary = plan['summary']
     rows.append(OrderedDict(
         ACTION='total', REPOSITORY=f"{summary['manifestsToDelete']} of {summary['manifests']} manifests",
-        DIGEST='', TAGS=summary['tagsToDelete'] or '', AGE='', FREES=freed_size(summary['freedBytes'], plan['impact']),
+        DIGEST='', TAGS=str(summary['tagsToDelete'] or ''), AGE='',
+        FREES=freed_size(summary['freedBytes'], plan['impact']),
         REASON=f"{human_size(summary['sharedBytes'])} shared and staying", BECAUSE=''))
     return rows
 
@@ -31,13 +33,15 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     if 'delete' in result or 'summary' not in result:
         return plan_rows(result)
     rows = [_result_row('deleted', entry, entry['reason'], entry['because']) for entry in result['deleted']]
+    rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     summary = result['summary']
-    total = f"{summary['manifestsDeleted']} deleted, {summary['skipped']} skipped, {summary['failed']} failed"
+    total = (f"{summary['manifestsDeleted']} deleted, {len(result['untagged'])} untagged, "
+             f"{summary['skipped']} skipped, {summary['failed']} failed")
     days = summary['softDeleteRetentionDays']
     later = f' in {days} days, by soft delete' if days else ''
-    rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='',
+    rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='', TAG='',
                             REASON=f"{freed_size(summary['freedBytes'], summary['impact'])} freed{later}", BECAUSE=''))
     return rows
 
@@ -49,6 +53,26 @@ def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
         BECAUSE=short_digest(entry['because']))
 
 
+def _untag_row(entry: Dict[str, Any], age: str) -> Row:
+    return OrderedDict(
+        ACTION='untag', REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']), TAGS=entry['tag'],
+        AGE=age, FREES=human_size(0), REASON=entry['reason'], BECAUSE=short_digest(entry['because']))
+
+
 def _result_row(result: str, entry: Dict[str, Any], reason: str, because: str) -> Row:
     return OrderedDict(RESULT=result, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-                       REASON=reason, BECAUSE=short_digest(because))
+                       TAG=entry.get('tag', ''), REASON=reason, BECAUSE=short_digest(because))
+
+
+def explain_rows(explanation: Dict[str, Any]) -> List[Row]:
+    """A row for each blob of an image, and before them the decision."""
+    if 'explanation' not in explanation:
+        return [explanation]
+    rows = [OrderedDict(
+        ITEM=explanation['decision'], DIGEST=short_digest(explanation['digest']),
+        SIZE=freed_size(explanation['uniqueBytes'], explanation['impact']), FREED='', USERS='',
+        WITH=short_digest(f"{explanation['reason']}: {explanation['because']}"))]
+    return rows + [OrderedDict(
+        ITEM='blob', DIGEST=short_digest(layer['digest']), SIZE=human_size(layer['size']),
+        FREED='yes' if layer['freed'] else 'no', USERS=str(layer['sharedWith'] + 1),
+        WITH=short_digest(', '.join(layer['users'][:2]))) for layer in explanation['layers']]

@@ -193,7 +193,7 @@ def test_a_dropped_wildcard_costs_one_token_and_then_goes_by_batch(clock):
     ask(policy, None)
     ask(policy, 'a')
     ask(policy, 'a')
-    assert [form['scope'].split(':')[-1] for form in issuer.forms] == ['*', 'metadata_read,pull,delete']
+    assert [form['scope'].split(':')[-1] for form in issuer.forms] == ['*', 'metadata_read,metadata_write,pull,delete']
 
 
 def test_an_expired_credential_is_replaced_before_a_token_is_asked_for(clock):

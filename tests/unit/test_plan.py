@@ -6,13 +6,13 @@ import pytest
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.model import Blob, Notice
 from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_IMAGE, attachment_tag, ghost, image, index,
                           repository_of, time_text, to_inventory, unreadable)
 
 
-def plan(world, policy=UntaggedPolicy(), show_kept=False, bound=False, **options):
+def plan(world, policy=untagged_policy(), show_kept=False, bound=False, **options):
     return plan_document(decide(to_inventory(world, bound), policy, NOW), 'now', show_kept, **options)
 
 
@@ -27,7 +27,7 @@ WORLD = [repository_of(SUBJECT, SIGNATURE, STAYS, name='b'), repository_of(image
 
 
 def test_document_has_a_schema_version_and_says_what_was_asked():
-    document = plan(WORLD, UntaggedPolicy(ago='2d', ago_seconds=2 * DAY, keep=3, repositories=('a*',)))
+    document = plan(WORLD, untagged_policy(Age('2d', 2 * DAY), 3, ('a*',)))
     assert (document['schemaVersion'], document['registry'], document['createdAt']) == (1, 'test.azurecr.io', 'now')
     assert document['policy'] == {'untagged': {'ago': '2d', 'keep': 3}, 'repositories': ['a*']}
     assert document['untag'] == []
@@ -120,7 +120,7 @@ def test_impact_of_anything_unread_is_an_upper_bound(world, bound):
 
 def test_manifest_left_unread_makes_the_impact_an_upper_bound_by_itself():
     inventory = replace(to_inventory([repository_of(image(docker=True, tags=['v1']))], bound=True), complete=True)
-    assert plan_document(decide(inventory, UntaggedPolicy(), NOW), 'now')['impact'] == 'upperBound'
+    assert plan_document(decide(inventory, untagged_policy(), NOW), 'now')['impact'] == 'upperBound'
 
 
 def test_disagreement_about_sizes_makes_the_impact_an_upper_bound():
@@ -129,7 +129,7 @@ def test_disagreement_about_sizes_makes_the_impact_an_upper_bound():
     digest, manifest = next(iter(manifests.items()))
     blobs = tuple(Blob(blob.digest, blob.size + 1) for blob in manifest.content.blobs)
     manifests[digest] = replace(manifest, content=replace(manifest.content, blobs=blobs))
-    document = plan_document(decide(inventory, UntaggedPolicy(), NOW), 'now')
+    document = plan_document(decide(inventory, untagged_policy(), NOW), 'now')
     assert (document['impact'], codes(document)) == ('upperBound', [('sizeMismatch', None)])
 
 
@@ -149,7 +149,7 @@ def test_missing_children_of_an_index_that_goes_are_not_worth_a_warning():
 def test_warnings_of_the_scan_are_in_the_document():
     inventory = replace(to_inventory([repository_of(image())]),
                         warnings=(Notice('repositoryNotRead', 'It is closed.', 'secret'),))
-    assert plan_document(decide(inventory, UntaggedPolicy(), NOW), 'now')['warnings'] == [
+    assert plan_document(decide(inventory, untagged_policy(), NOW), 'now')['warnings'] == [
         {'code': 'repositoryNotRead', 'repository': 'secret', 'digest': None, 'message': 'It is closed.'}]
 
 

@@ -2,8 +2,8 @@
 import pytest
 
 from azext_acrprune.policy.ages import parse_ago
-from azext_acrprune.policy.patterns import is_literal, repository_pattern
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.patterns import glob as compiled_glob
+from azext_acrprune.policy.rules import Age
 
 
 @pytest.mark.parametrize('text, seconds', [
@@ -25,9 +25,8 @@ def test_anything_else_is_no_ago(text):
 
 
 def test_untagged_manifests_get_one_day_and_no_others_stay_unless_told_otherwise():
-    policy = UntaggedPolicy()
-    assert (policy.ago, policy.ago_seconds, policy.keep, policy.repositories) == ('1d', 86_400, 0, ())
-    assert parse_ago(policy.ago) == policy.ago_seconds
+    assert Age() == Age('1d', 86_400, 'updated')
+    assert parse_ago(Age().text) == Age().seconds
 
 
 @pytest.mark.parametrize('glob, matching, others', [
@@ -41,10 +40,10 @@ def test_untagged_manifests_get_one_day_and_no_others_stay_unless_told_otherwise
     ('a.b', ['a.b'], ['axb']),
     ('a/**/z', ['a/z', 'a/b/z', 'a/b/c/z'], ['az', 'a/bz'])])
 def test_glob_knows_namespaces(glob, matching, others):
-    pattern = repository_pattern(glob)
-    assert [name for name in matching + others if pattern.match(name)] == matching
+    pattern = compiled_glob(glob)
+    assert [name for name in matching + others if pattern.matches(name)] == matching
 
 
 @pytest.mark.parametrize('glob, literal', [('team/web', True), ('team/*', False), ('we?', False), ('**', False)])
 def test_name_without_wildcards_is_literal(glob, literal):
-    assert is_literal(glob) is literal
+    assert compiled_glob(glob).literal is literal

@@ -1,15 +1,16 @@
 """One small world for each sentence of semantics.md, Kept, and why."""
 import pytest
 
-from azext_acrprune.policy.rules import UntaggedPolicy
-from azext_acrprune.decide.safety import age_is_over, judge
+from azext_acrprune.decide.claims import age_is_over
+from azext_acrprune.decide.safety import judge
+from azext_acrprune.policy.rules import Age, untagged_policy
 from tests.worlds import (DAY, DOCKER_IMAGE, FAULTS, NOW, TICKS, artifact, attachment_tag, ghost, image, index,
                           repository_of, to_repository, unreadable)
 
 
 def verdicts(*manifests, keep=0, ago=DAY, selected=True, **options):
-    policy = UntaggedPolicy(ago=f'{ago}s', ago_seconds=ago, keep=keep)
-    return judge(to_repository(repository_of(*manifests, **options)), policy, NOW, selected)
+    policy = untagged_policy(Age(f'{ago}s', ago), keep)
+    return judge(to_repository(repository_of(*manifests, **options)), policy, NOW, selected).manifests
 
 
 def reasons(*manifests, **options):

@@ -20,7 +20,7 @@ def a_plan(**changes) -> dict:
                'keptByReason': {'tagged': 1, 'young': 1}, 'registryBytes': 9000, 'freedBytes': 2048,
                'freedManifestBytes': 48, 'sharedBytes': 1024, 'softDeleteRetentionDays': None}
     return {'registry': 'my.azurecr.io', 'createdAt': '2001-09-09T01:46:40.000000Z', 'impact': 'exact',
-            'summary': summary, 'warnings': [], 'delete': [entry],
+            'policy': {}, 'summary': summary, 'warnings': [], 'delete': [entry], 'untag': [],
             'repositories': [{'name': 'team/app', 'manifests': 2, 'manifestsToDelete': 1, 'tagsToDelete': 0,
                               'freedBytes': 2048}], **changes}
 
@@ -66,14 +66,15 @@ def test_an_upper_bound_is_called_so_everywhere():
 
 
 def test_a_result_is_a_row_a_manifest_and_a_total():
-    entry = {'repository': 'team/app', 'digest': DIGEST, 'tags': []}
+    entry = {'repository': 'team/app', 'digest': DIGEST}
     rows = result_rows({
         'summary': {'manifestsDeleted': 1, 'skipped': 1, 'failed': 1, 'freedBytes': 2048, 'impact': 'exact',
                     'softDeleteRetentionDays': None},
-        'deleted': [{**entry, 'reason': 'untagged', 'because': 'x'}],
+        'deleted': [{**entry, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
+        'untagged': [{**entry, 'tag': 'v1', 'reason': 'matched', 'because': 'z'}],
         'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}], 'failed': [{**entry, 'error': 'server error'}]})
-    assert [row['RESULT'] for row in rows] == ['deleted', 'skipped', 'failed', 'total']
-    assert rows[2]['REASON'] == 'server error' and rows[3]['REASON'] == '2.0 KiB freed'
+    assert [row['RESULT'] for row in rows] == ['deleted', 'untagged', 'skipped', 'failed', 'total']
+    assert rows[1]['TAG'] == 'v1' and rows[3]['REASON'] == 'server error' and rows[4]['REASON'] == '2.0 KiB freed'
 
 
 def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
@@ -81,7 +82,7 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
     assert lines == [
         '1 manifest of 3 will be deleted from 1 repository of my.azurecr.io:', '  team/app: 1 of 2',
         'This frees 2.0 KiB (2,048 bytes); 1.0 KiB of their layers stay, because other images use them.',
-        'Kept: 2 manifests.', '  1 with a tag (tagged)', '  1 younger than --ago (young)']
+        'Kept: 2 manifests.', '  1 with a tag (tagged)', '  1 younger than the age asked for (young)']
 
 
 def test_the_preview_names_the_day_on_which_soft_delete_frees():
@@ -96,6 +97,26 @@ def test_nothing_to_delete_is_said():
 
 def test_the_full_list_names_every_manifest_with_its_reason():
     assert full_list(a_plan()) == f'team/app@{DIGEST} (untagged: untagged for 1d or longer)'
+
+
+def test_tags_that_go_alone_are_counted_and_said_to_free_nothing():
+    tag = {'repository': 'team/app', 'tag': 'pr-1', 'digest': DIGEST, 'reason': 'matched', 'because': 'x'}
+    plan = a_plan(delete=[], untag=[tag])
+    first = preview_lines(plan)[0]
+    assert first == '1 tag will be removed from manifests that stay in my.azurecr.io; that frees 0 bytes.'
+    assert full_list(plan) == 'tag team/app:pr-1 (matched: x)'
+
+
+def test_what_was_named_is_listed_with_every_tag_that_goes():
+    entry = {**a_plan()['delete'][0], 'tags': ['v1', 'latest'], 'reason': 'named', 'because': DIGEST}
+    lines = preview_lines(a_plan(delete=[entry], policy={'images': ['team/app:v1']}))
+    assert '2 tags will go with them.' in lines
+    assert f'team/app@{DIGEST} with its tags v1, latest (named: {DIGEST})' in lines
+
+
+def test_locked_content_that_goes_is_counted():
+    entry = {**a_plan()['delete'][0], 'locks': ['manifest']}
+    assert '1 of them locked, and will be unlocked to go.' in preview_lines(a_plan(delete=[entry]))
 
 
 class _Controller:

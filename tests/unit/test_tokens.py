@@ -95,8 +95,8 @@ def test_announcing_again_leaves_batches_as_they_are():
     assert repositories_of(book.scope('team/app-04')) == ['team/app-03', 'team/app-04']
 
 
-def test_every_scope_asks_for_the_three_actions_that_are_used():
-    assert abac().scope('a/b') == 'repository:a/b:metadata_read,pull,delete'
+def test_every_scope_asks_for_the_actions_that_are_used():
+    assert abac().scope('a/b') == 'repository:a/b:metadata_read,metadata_write,pull,delete'
 
 
 def test_a_wildcard_dropped_silently_switches_to_batches():

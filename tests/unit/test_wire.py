@@ -1,21 +1,21 @@
 """JSON of the metadata API: null lists, absent keys, 7-digit times, links."""
 import pytest
 
-from azext_acrprune.model import Locks, NotRead, parse_ticks
+from azext_acrprune.model import Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.wire import (
-    next_page, parse_locked_tags, parse_locks, parse_manifests, parse_repositories)
+    next_page, parse_locks, parse_manifests, parse_repositories, parse_tags)
 
 DIGEST = 'sha256:' + 'a' * 64
 PAGE = 'https://r.azurecr.io/acr/v1/a/b/_manifests?n=2'
 
 
 @pytest.mark.parametrize('parse, key, nothing', [
-    (parse_repositories, 'repositories', []), (parse_manifests, 'manifests', []), (parse_locked_tags, 'tags', {})])
+    (parse_repositories, 'repositories', []), (parse_manifests, 'manifests', []), (parse_tags, 'tags', [])])
 def test_an_empty_listing_may_be_null(parse, key, nothing):
     assert parse({key: None, 'registry': 'r'}) == parse({key: []}) == nothing
 
 
-@pytest.mark.parametrize('parse', [parse_repositories, parse_manifests, parse_locked_tags])
+@pytest.mark.parametrize('parse', [parse_repositories, parse_manifests, parse_tags])
 @pytest.mark.parametrize('page', [{}, {'message': 'Welcome'}, {'errors': []}])
 def test_an_answer_without_the_list_is_no_empty_listing(parse, page):
     with pytest.raises(KeyError):
@@ -77,16 +77,27 @@ def test_locks_are_what_is_said_to_be_off(attributes, locks):
     assert parse_locks(attributes) == locks
 
 
-def test_only_locked_tags_are_given():
-    tags = [{'name': 'free', 'changeableAttributes': {'deleteEnabled': True}}, {'name': 'bare'},
-            {'name': 'locked', 'changeableAttributes': {'writeEnabled': False}}]
-    assert parse_locked_tags({'tags': tags}) == {'locked': Locks(write_enabled=False)}
+def test_tags_have_times_and_locks_of_their_own():
+    when = '2021-11-17T21:45:14.4588314Z'
+    tags = [{'name': 'bare', 'digest': 'sha256:a'},
+            {'name': 'locked', 'digest': 'sha256:b', 'lastUpdateTime': when, 'createdTime': 5,
+             'changeableAttributes': {'writeEnabled': False}}]
+    assert parse_tags({'tags': tags}) == [
+        Tag('bare', 'sha256:a'),
+        Tag('locked', 'sha256:b', when, None, parse_ticks(when), Locks(write_enabled=False))]
+
+
+@pytest.mark.parametrize('entry, platform', [
+    ({'os': 'linux', 'architecture': 'arm64'}, 'linux/arm64'), ({'os': 'linux'}, None), ({}, None),
+    ({'os': 'linux', 'architecture': ['arm64']}, None)])
+def test_platform_is_the_system_and_the_architecture(entry, platform):
+    assert parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})[0].platform == platform
 
 
 @pytest.mark.parametrize('parse, page', [
     (parse_manifests, {'manifests': [{}]}),
     (parse_manifests, {'manifests': 5}),
-    (parse_locked_tags, {'tags': [{}]}),
+    (parse_tags, {'tags': [{}]}),
     (parse_repositories, {'repositories': 5}),
 ])
 def test_another_shape_is_an_error_that_the_client_knows(parse, page):
@@ -127,7 +138,7 @@ def test_a_link_to_another_host_is_refused(target):
     ({'repositories': ['../../etc']}, parse_repositories),
     ({'manifests': [{'digest': 'sha256:ab/../cd'}]}, parse_manifests),
     ({'manifests': [{'digest': 'sha256:abcd', 'tags': ['v1\n']}]}, parse_manifests),
-    ({'tags': [{'name': 'v 1'}]}, parse_locked_tags),
+    ({'tags': [{'name': 'v 1'}]}, parse_tags),
 ])
 def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
     with pytest.raises(ValueError, match='is not spelled'):

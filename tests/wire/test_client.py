@@ -66,14 +66,16 @@ def test_an_empty_registry_has_an_empty_catalog(connect):
     assert everything(connect().repositories()) == []
 
 
-def test_only_locked_tags_are_given_from_all_pages(registry, connect):
+def test_tags_are_given_with_their_locks_from_all_pages(registry, connect):
     for number in range(5):
         image_in(registry.storage, 'team/app', f'image {number}', tag=f'v{number}')
     registry.storage.set_locks('team/app', tag='v1', deleteEnabled=False)
     registry.storage.set_locks('team/app', tag='v4', writeEnabled=False)
     registry.metadata.cap = 2
-    pages = list(connect().locked_tags('team/app'))
-    assert pages == [{'v1': Locks(delete_enabled=False)}, {}, {'v4': Locks(write_enabled=False)}]
+    pages = list(connect().tags('team/app'))
+    assert [[tag.name for tag in page] for page in pages] == [['v0', 'v1'], ['v2', 'v3'], ['v4']]
+    locked = {tag.name: tag.locks for page in pages for tag in page if tag.locks.locked}
+    assert locked == {'v1': Locks(delete_enabled=False), 'v4': Locks(write_enabled=False)}
 
 
 def test_pages_that_lead_in_a_circle_are_an_error(registry, connect, monkeypatch):
@@ -93,7 +95,7 @@ def test_our_token_does_not_follow_a_link_to_another_host(registry, connect, mon
     assert registry.counters['catalog'] == 1
 
 
-@pytest.mark.parametrize('listing', ['repositories', 'manifests', 'locked_tags'])
+@pytest.mark.parametrize('listing', ['repositories', 'manifests', 'tags'])
 def test_an_answer_that_is_no_listing_is_not_taken_for_an_empty_one(registry, connect, listing):
     fill(registry.storage, 1)
     registry.faults.rules.append(Fault('GET /acr/v1/', 'garbage'))

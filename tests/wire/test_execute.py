@@ -10,9 +10,10 @@ from itertools import count
 
 import pytest
 
-from azext_acrprune.apply.execute import DELETES_PER_REPOSITORY, execute
+from azext_acrprune.apply.execute import execute
+from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.registry.tokens import Password
@@ -27,7 +28,7 @@ REPOSITORY = 'team/app'
 
 def planned(client, ago_seconds=86_400):
     inventory = scan(client, 'localhost', Extent(), Reporter())
-    return decide(inventory, UntaggedPolicy('given', ago_seconds), int(time.time() * TICKS_PER_SECOND))
+    return decide(inventory, untagged_policy(Age('given', ago_seconds)), int(time.time() * TICKS_PER_SECOND))
 
 
 def run(client, decision, clock=time.monotonic, reporter=None):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.reporter import Reporter
@@ -37,8 +37,8 @@ def as_served(world: list) -> list:
 def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_whole(registry, client, world, policy):
     registry.storage = storage = worlds.to_storage(world)
     selected = tuple(repository['name'] for repository in world if repository['selected'])
-    asked = UntaggedPolicy('as drawn', policy['ago'], policy['keep'], selected or ('no-such-repository*',))
-    inventory = scan(client, 'host', Extent(asked.repositories), Reporter())
+    asked = untagged_policy(Age('as drawn', policy['ago']), policy['keep'], tuple(selected) or ('no-such-repository*',))
+    inventory = scan(client, 'host', Extent(asked.selection), Reporter())
     decision = decide(inventory, asked, worlds.NOW)
     assert decision.doomed == oracle.safe_set(as_served(world), policy, worlds.NOW)
     promised = plan_document(decision, 'now')['summary']['freedBytes']

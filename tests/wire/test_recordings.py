@@ -18,7 +18,7 @@ import vcr
 import yaml
 
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import untagged_policy
 from azext_acrprune.model import Content, Inventory, Repository, parse_ticks
 from azext_acrprune.registry import wire
 from azext_acrprune.registry.challenge import parse_challenge
@@ -106,7 +106,7 @@ def test_every_recorded_single_manifest_parses_as_an_entry():
 def test_every_recorded_tag_listing_parses():
     listings = answers('_tags')
     assert len(listings) >= 3
-    assert all(wire.parse_locked_tags(listing.json) == {} for listing in listings)
+    assert all(all(not tag.locks.locked for tag in wire.parse_tags(listing.json)) for listing in listings)
 
 
 def test_every_recorded_repository_and_tag_shows_its_locks():
@@ -242,7 +242,7 @@ def test_recorded_repository_locks_replayed():
 def test_recorded_tags_replayed():
     name = 'test_anon_access.test_list_tag_properties'
     with replayed(name) as client:
-        assert list(client.locked_tags(repository_in(name))) == [{}]
+        assert not any(tag.locks.locked for page in client.tags(repository_in(name)) for tag in page)
 
 
 def test_recorded_delete_replayed():
@@ -309,11 +309,11 @@ def starting(digests: Any, start: str) -> str:
 def test_of_eleven_untagged_manifests_exactly_two_may_go():
     inventory = golden_inventory()
     manifests = inventory.repositories[0].manifests
-    decision = decide(inventory, UntaggedPolicy('1d', 86_400), parse_ticks('2021-06-03T00:00:00Z'))
+    decision = decide(inventory, untagged_policy(), parse_ticks('2021-06-03T00:00:00Z'))
     assert sum(1 for manifest in manifests.values() if not manifest.tags) == 11
     assert decision.doomed_in(HELLO) == {starting(manifests, 'sha256:f2266cbf'), starting(manifests, 'sha256:ea0cfb27')}
 
 
 def test_of_the_twelve_nothing_may_go_while_they_are_young():
-    decision = decide(golden_inventory(), UntaggedPolicy('1d', 86_400), parse_ticks('2021-05-12T00:00:00Z'))
+    decision = decide(golden_inventory(), untagged_policy(), parse_ticks('2021-05-12T00:00:00Z'))
     assert decision.doomed == frozenset()

@@ -8,6 +8,8 @@ import pytest
 
 from azext_acrprune.inventory.scan import Extent, UnknownRepository, scan
 from azext_acrprune.model import Content, Ghost, NotRead, Unreadable
+from azext_acrprune.policy.patterns import glob
+from azext_acrprune.policy.rules import Selection
 from azext_acrprune.registry.errors import Kind, RegistryError
 from azext_acrprune.registry.tokens import Password
 from azext_acrprune.reporter import Reporter
@@ -21,8 +23,8 @@ NOW = 1_700_000_000.0
 GHOSTLY = Shares(ghosts=0.2, referrers=0.6, cosign=0.4, locked=0.2)
 
 
-def read_all(client, **extent):
-    return scan(client, 'localhost', Extent(**extent), Reporter())
+def read_all(client, patterns=(), **extent):
+    return scan(client, 'localhost', Extent(Selection(tuple(map(glob, patterns))), **extent), Reporter())
 
 
 def built(registry, repositories=12, manifests=150, shares=Shares()):
@@ -145,7 +147,7 @@ def test_locks_of_tags_and_repositories_are_read_where_they_can_save_something(r
     registry.storage.set_locks('team/app', tag=signed.replace(':', '-') + '.sig', deleteEnabled=False)
     registry.storage.set_locks('team/app', writeEnabled=False)
     repository = by_name(read_all(connect()))['team/app']
-    assert list(repository.locked_tags) == [signed.replace(':', '-') + '.sig']
+    assert [tag.name for tag in repository.tags.values() if tag.locks.locked] == [signed.replace(':', '-') + '.sig']
     assert not repository.locks.write_enabled
     assert (registry.counters['tags_page'], registry.counters['repository_get']) == (1, 1)
 

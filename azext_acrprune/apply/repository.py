@@ -1,0 +1,214 @@
+"""What is done in one repository.
+
+Right before deleting it is listed again, and again after each minute of deleting, so that what changed meanwhile is
+left alone. At most five deletes run at a time in it: more leave ghosts (dotnet/docker-tools 1503).
+"""
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+
+from ..decide.decision import Decision
+from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
+from ..decide.graph import deletion_waves
+from ..decide.verdicts import LOCKED, Verdict, locks_of
+from ..inventory.scan import rescan
+from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
+from ..registry.client import Registry
+from ..registry.errors import Kind, RegistryError
+from ..reporter import Reporter
+
+DELETES_PER_REPOSITORY = 5
+RECHECK_SECONDS = 60
+PROGRESS_SECONDS = 10
+"""However long a listing took, this long may be deleted on the strength of it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done in one repository: digests to delete, and {tag: digest} to remove."""
+
+    seen: Repository
+    doomed: FrozenSet[str]
+    untag: Mapping[str, str]
+    include_locked: bool
+
+    @classmethod
+    def of(cls, decision: Decision, repository: Repository) -> 'Work':
+        return cls(repository, frozenset(decision.doomed_in(repository.name)),
+                   {tag: digest for tag, digest, _ in decision.untagged_in(repository)}, decision.include_locked)
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """Locks on a manifest, or on a tag of it."""
+
+    digest: str
+    tag: str
+    locks: Locks
+
+
+class RepositoryRun:
+    """Each digest and each tag of the work ends up done, skipped or failed, or untouched after an interruption."""
+
+    def __init__(self, registry: Registry, work: Work, requests: ThreadPoolExecutor, stop: threading.Event,
+                 reporter: Reporter, clock: Callable[[], float]) -> None:
+        self.name = work.seen.name
+        self.deleted: Set[str] = set()
+        self.untagged: Set[str] = set()
+        self._skipped: Dict[str, Verdict] = {}  # by digest or by tag: a tag has no colon
+        self._failed: Dict[str, str] = {}
+        self._registry = registry
+        self._work = work
+        self._requests = requests
+        self._stop = stop
+        self._reporter = reporter
+        self._clock = clock
+        self._refused: Optional[str] = None
+
+    def prune(self) -> None:
+        doomed, untag = set(self._work.doomed), set(self._work.untag)
+        while (doomed or untag) and not self._stop.is_set():
+            listed_at = self._clock()
+            try:
+                fresh = self._requests.submit(rescan, self._registry, self._work.seen, doomed, bool(untag)).result()
+            except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
+                self._fail(doomed | untag, str(error))
+                return
+            tags, drift = self._settle(doomed, untag, fresh)
+            deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
+            untag = self._untag_until(deadline, tags, fresh)
+            doomed = self._delete_until(deadline, drift, fresh)
+            if self._refused:
+                self._fail(doomed | untag, self._refused)
+                return
+
+    def all_skipped(self) -> Iterator[Skipped]:
+        for key, verdict in sorted(self._skipped.items()):
+            yield Skipped(self.name, *self._named(key, verdict.reason, verdict.because))
+
+    def all_failed(self) -> Iterator[Failed]:
+        for key, error in sorted(self._failed.items()):
+            yield Failed(self.name, *self._named(key, error))
+
+    def _named(self, key: str, *texts: str) -> Tuple[Optional[str], ...]:
+        return (self._work.untag[key], *texts, key) if key in self._work.untag else (key, *texts, None)
+
+    def _settle(self, doomed: Set[str], untag: Set[str], fresh: Optional[Repository]) -> Tuple[TagDrift, Drift]:
+        """Take what changed since the plan, or is gone, off the work."""
+        planned = {tag: self._work.untag[tag] for tag in untag}
+        tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked)
+        drift = check_drift(doomed, self._work.seen, fresh, self._work.include_locked)
+        self._skip(tags.skipped)
+        self._skip(drift.skipped)
+        self._count(self.untagged.update, tags.gone)
+        self._count(self.deleted.update, drift.gone)
+        return tags, drift
+
+    def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
+        """Remove tags until it is time to look again; gives what is left to do."""
+        tags = sorted(drift.valid)
+        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), deadline)
+
+    def _delete_until(self, deadline: float, drift: Drift, fresh: Optional[Repository]) -> Set[str]:
+        """Delete wave by wave until it is time to look again; gives what is left to do."""
+        todo = set(drift.valid)
+        for wave in deletion_waves(drift.graph, drift.valid):
+            if self._halted(deadline):
+                break
+            sent = self._send([digest for digest in wave if digest in todo],
+                              lambda digest: self._delete(digest, fresh), deadline)
+            todo -= sent
+            spared = needed(drift.graph, todo, sent - self.deleted)
+            self._skip(spared)
+            todo -= set(spared)
+        return todo
+
+    def _halted(self, deadline: float) -> bool:
+        return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
+
+    def _send(self, keys: Iterable[str], call: Callable[[str], None], deadline: float) -> Set[str]:
+        """Make the calls, a few at a time; gives those that were made."""
+        sent: Set[str] = set()
+        flying: Set[Future] = set()
+        for key in keys:
+            if self._halted(deadline):
+                break
+            if len(flying) >= DELETES_PER_REPOSITORY:
+                flying = wait(flying, return_when=FIRST_COMPLETED).not_done
+            flying.add(self._requests.submit(call, key))
+            sent.add(key)
+        wait(flying)
+        return sent
+
+    def _delete(self, digest: str, fresh: Repository) -> None:
+        self._record(digest, self.deleted, self._unlocked(
+            self._locks(digest, fresh), partial(self._registry.delete_manifest, self.name, digest)))
+
+    def _untag(self, tag: str, fresh: Repository) -> None:
+        locks = [lock for lock in self._locks(self._work.untag[tag], fresh) if lock.tag == tag]
+        self._record(tag, self.untagged, self._unlocked(
+            locks, partial(self._registry.delete_tag, self.name, tag)))
+
+    def _locks(self, digest: str, fresh: Repository) -> List[_Lock]:
+        """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""
+        if not self._work.include_locked:
+            return []
+        return [_Lock(digest, what.partition(' ')[2], locks)
+                for what, locks in locks_of(fresh, fresh.manifests[digest])]
+
+    def _unlocked(self, locks: List[_Lock], call: Callable[[], None]) -> Optional[RegistryError]:
+        """Make a call with the locks taken off; when it fails they are set again."""
+        error: Optional[RegistryError] = None
+        opened: List[_Lock] = []
+        for lock in locks:
+            error = error or self._try(partial(self._set, lock, UNLOCKED))
+            opened.append(lock)
+        error = error or self._try(call)
+        if error and error.kind is not Kind.NOT_FOUND:
+            for lock in opened:
+                left_open = self._try(partial(self._set, lock, lock.locks))
+                if left_open and left_open.kind is not Kind.NOT_FOUND:
+                    error = RegistryError(error.kind, f'{error}; and its lock could not be set again: {left_open}')
+        return error
+
+    def _set(self, lock: _Lock, locks: Locks) -> None:
+        if lock.tag:
+            self._registry.set_tag_locks(self.name, lock.tag, locks)
+        else:
+            self._registry.set_manifest_locks(self.name, lock.digest, locks)
+
+    def _record(self, key: str, done: Set[str], error: Optional[RegistryError]) -> None:
+        if error is None or error.kind is Kind.NOT_FOUND:
+            self._count(done.update, [key])
+        elif error.kind is Kind.LOCKED:
+            self._skip({key: Verdict(True, LOCKED, str(error))})
+        else:
+            self._fail([key], str(error))
+            if error.kind in (Kind.FORBIDDEN, Kind.UNAUTHENTICATED):
+                self._refused = str(error)
+
+    @staticmethod
+    def _try(call: Callable[[], None]) -> Optional[RegistryError]:
+        try:
+            call()
+            return None
+        except RegistryError as error:
+            return error
+        except Exception as error:  # pylint: disable=broad-except  # the outcome has to name every manifest
+            return RegistryError(Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
+
+    def _skip(self, verdicts: Mapping[str, Verdict]) -> None:
+        self._count(self._skipped.update, verdicts)
+
+    def _fail(self, keys: Iterable[str], error: str) -> None:
+        self._count(self._failed.update, dict.fromkeys(keys, error))
+
+    def _count(self, record: Callable, keys: Iterable) -> None:
+        """Record what became of some digests or tags, and report each of them as done."""
+        record(keys)
+        for _ in keys:
+            self._reporter.deleted()

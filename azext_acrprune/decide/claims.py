@@ -1,0 +1,131 @@
+"""Which rule claims a tag or a manifest. What cannot be known for certain is no claim that lets anything go."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterator, List, Mapping, Optional, Union
+
+from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
+from ..policy.rules import CREATED, Age, Match, Policy, Rule
+from .graph import Graph
+
+Labels = Mapping[str, Mapping[str, str]]
+"""Labels of image configs, by digest of the config."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One repository, with all that a rule may ask about it. `now` is in ticks."""
+
+    repository: Repository
+    graph: Graph
+    labels: Labels
+    now: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The rule that claims something, if any; it is not `certain` when that depends on what could not be read."""
+
+    rule: Optional[Rule] = None
+    certain: bool = True
+
+
+def claim_on_manifest(policy: Policy, place: Place, manifest: Manifest) -> Claim:
+    """The first rule that matches a manifest without user tags."""
+    return _first(policy, place, manifest, _covers_untagged)
+
+
+def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> Claim:
+    """The first rule that matches a tag of a manifest."""
+    return _first(policy, place, manifest, lambda match, name: _covers_tag(match, name, tag))
+
+
+def _first(policy: Policy, place: Place, manifest: Manifest, covers: Callable[[Match, str], bool]) -> Claim:
+    for rule in policy.rules:
+        if covers(rule.match, place.repository.name):
+            holds = _has_properties(rule.match, place, manifest)
+            if holds is not False:
+                return Claim(rule, holds is True)
+    return Claim()
+
+
+def _covers_tag(match: Match, repository: str, tag: str) -> bool:
+    return match.tagged is not False and any(
+        scope.has_repository(repository) and scope.has_tag(tag) for scope in match.scopes)
+
+
+def _covers_untagged(match: Match, repository: str) -> bool:
+    return match.tagged is not True and any(
+        not scope.tags and scope.has_repository(repository) for scope in match.scopes)
+
+
+def _has_properties(match: Match, place: Place, manifest: Manifest) -> Optional[bool]:
+    """Whether a manifest has every property that is asked for; None when that cannot be known."""
+    if any(wanted and value not in wanted for wanted, value in (
+            (match.media_types, manifest.media_type), (match.artifact_types, manifest.artifact_type),
+            (match.platforms, manifest.platform))):
+        return False
+    answers = [*_annotated(match, manifest), *_labelled(match, place, manifest), *_sized(match, place, manifest)]
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _annotated(match: Match, manifest: Manifest) -> Iterator[Optional[bool]]:
+    if match.annotations:
+        known = isinstance(manifest.content, Content)
+        yield set(match.annotations) <= set(manifest.content.annotations) if known else None
+
+
+def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[Optional[bool]]:
+    """An index has the labels that all its images have."""
+    if match.labels:
+        for image in _images_of(place, manifest):
+            labels = _labels_of(place, image)
+            yield None if labels is None else set(match.labels) <= set(labels.items())
+
+
+def _images_of(place: Place, manifest: Manifest) -> List[Manifest]:
+    children = place.graph.children.get(manifest.digest, ())
+    return [place.repository.manifests[child] for child in children] or [manifest]
+
+
+def _labels_of(place: Place, image: Manifest) -> Optional[Mapping[str, str]]:
+    """The labels in the config of an image; None when they were not read."""
+    if not isinstance(image.content, Content):
+        return None
+    return place.labels.get(image.content.config) if image.content.config else {}
+
+
+def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[Optional[bool]]:
+    if match.at_least is not None or match.at_most is not None:
+        size = image_bytes(place, manifest.digest)
+        yield None if size is None else (size >= (match.at_least or 0)
+                                         and (match.at_most is None or size <= match.at_most))
+
+
+def image_bytes(place: Place, digest: str) -> Optional[int]:
+    """The bytes of an image with all its parts, each blob once; None when some part was not read."""
+    parts, queue = {digest}, [digest]
+    while queue:
+        for child in place.graph.children.get(queue.pop(), ()):
+            if child not in parts:
+                parts.add(child)
+                queue.append(child)
+    contents = [place.repository.manifests[part].content for part in parts]
+    if any(isinstance(content, (Ghost, Unreadable, NotRead)) for content in contents):
+        return None
+    blobs = {blob.digest: blob.size for content in contents for blob in content.blobs}
+    return sum(blobs.values()) + sum(content.size for content in contents)
+
+
+def instant_of(thing: Union[Tag, Manifest], age: Age) -> Optional[int]:
+    """The instant that an age is counted from, of a tag or a manifest, in ticks."""
+    return thing.created_at if age.by == CREATED else thing.updated_at
+
+
+def age_is_over(instant: Optional[int], seconds: int, now: int) -> bool:
+    """Whether something is old enough to go. Without a readable time, or dated in the future, it is young."""
+    if instant is None or instant > now:
+        return False
+    return now - instant >= seconds * TICKS_PER_SECOND

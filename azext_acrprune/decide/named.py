@@ -1,0 +1,175 @@
+"""Deleting what is named: an image, a tag, a whole repository. The rest of the registry is not asked for."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..model import Content, Inventory, Repository
+from .decision import Decision
+from .graph import Graph, build_graph, user_tags
+from .manifests import is_digest
+from .safety import falling, kept_by, opaque
+from .verdicts import EXCLUDED, LOCKED, NAMED, TAGGED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """`repository:tag` or `repository@digest`, as `text` says it."""
+
+    text: str
+    repository: str
+    tag: Optional[str] = None
+    digest: Optional[str] = None
+
+
+class NotAnImage(Exception):
+    """A name that names no manifest of the registry; the text says what it is instead, as far as that is known."""
+
+
+class Locked(Exception):
+    """What was named holds something locked; `args` are the texts that name it."""
+
+
+def parse_image(text: str) -> ImageName:
+    """Raises ValueError when the text is neither `repository:tag` nor `repository@digest`."""
+    repository, at, digest = text.partition('@')
+    if at:
+        if not repository or not is_digest(digest):
+            raise ValueError(f"'{text}' is not repository@sha256:..., with all 64 digits")
+        return ImageName(text, repository, digest=digest)
+    repository, _, tag = text.rpartition(':')
+    if not repository or not tag or '/' in tag:
+        raise ValueError(f"'{text}' is neither repository:tag nor repository@digest")
+    return ImageName(text, repository, tag=tag)
+
+
+def digest_of(image: ImageName, inventory: Inventory) -> str:
+    """The digest of the manifest that a name names. Raises NotAnImage."""
+    repository = _repository(inventory, image.repository)
+    if image.tag is not None:
+        for digest, manifest in repository.manifests.items():
+            if image.tag in manifest.tags:
+                return digest
+        raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.")
+    if image.digest in repository.manifests:
+        return image.digest
+    raise NotAnImage(_what_it_is(image, repository))
+
+
+def decide_images(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False) -> Decision:
+    """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage.
+
+    Platform images of a named index fall when no other index and no tag needs them; referrers and attachments fall
+    with their subject, as the service would have it. A named manifest that something else needs stays.
+    """
+    targets: Dict[str, Set[str]] = {}
+    for image in images:
+        targets.setdefault(image.repository, set()).add(digest_of(image, inventory))
+    return Decision(
+        inventory, {'images': [image.text for image in images]},
+        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked)
+         for repository in _sorted(inventory)},
+        include_locked=include_locked)
+
+
+def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False) -> Decision:
+    """Remove the named tags, and nothing but them. Raises NotAnImage, and Locked when a lock protects one."""
+    tags: Dict[str, Dict[str, Verdict]] = {}
+    for image in images:
+        repository = _repository(inventory, image.repository)
+        manifest = repository.manifests[digest_of(image, inventory)]
+        lock = lock_on_tag(repository, manifest, str(image.tag), include_locked)
+        if lock:
+            raise Locked(f'{image.text} ({lock})')
+        tags.setdefault(image.repository, {tag: Verdict(True, TAGGED, tag) for other in repository.manifests.values()
+                                           for tag in other.tags})
+        tags[image.repository][str(image.tag)] = Verdict(False, NAMED, image.text)
+    kept = Verdict(True, EXCLUDED, 'only tags are removed')
+    return Decision(
+        inventory, {'untag': [image.text for image in images]},
+        {repository.name: dict.fromkeys(sorted(repository.manifests), kept) for repository in _sorted(inventory)},
+        tags, include_locked)
+
+
+def decide_repository(inventory: Inventory, name: str) -> Decision:
+    """Delete everything in a repository. Raises Locked when anything in it is locked, NotAnImage when it is empty."""
+    repository = _repository(inventory, name)
+    locks = [f'{name} (repository {repository.locks.because})'] if repository.locks.locked else []
+    locks += [f'{name}@{digest} ({what} {lock.because})' for digest, manifest in sorted(repository.manifests.items())
+              for what, lock in locks_of(repository, manifest)]
+    if locks:
+        raise Locked(*locks)
+    return Decision(inventory, {'repository': name}, {
+        each.name: dict.fromkeys(sorted(each.manifests), Verdict(each.name != name, *_about(each.name == name, name)))
+        for each in _sorted(inventory)})
+
+
+def _about(named: bool, name: str) -> Tuple[str, str]:
+    return (NAMED, f'repository {name}') if named else (EXCLUDED, 'repository not selected')
+
+
+def _judge(repository: Repository, targets: AbstractSet[str], include_locked: bool) -> Mapping[str, Verdict]:
+    if not targets:
+        return dict.fromkeys(sorted(repository.manifests), Verdict(True, EXCLUDED, 'repository not selected'))
+    graph = build_graph(repository)
+    candidates = _candidates(repository, graph, targets)
+    roots = {digest: verdict for digest in sorted(repository.manifests)
+             for verdict in [_root(repository, digest, candidates, include_locked)] if verdict}
+    verdicts = {**roots, **kept_by(roots, graph)}
+    doomed = frozenset(repository.manifests) - frozenset(verdicts)
+    for digest in doomed:
+        named = Verdict(False, NAMED, digest)
+        verdicts[digest] = named if digest in targets else falling(digest, doomed, graph) or named
+    return dict(sorted(verdicts.items()))
+
+
+def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str]) -> FrozenSet[str]:
+    """The targets, and whatever has no user tag and hangs on them by any number of edges."""
+    found, queue = set(targets), sorted(targets)
+    while queue:
+        for other, _ in graph.consequences(queue.pop()):
+            if other not in found and not user_tags(repository.manifests[other]):
+                found.add(other)
+                queue.append(other)
+    return frozenset(found)
+
+
+def _root(repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool) -> Optional[Verdict]:
+    manifest = repository.manifests[digest]
+    lock = lock_on(repository, manifest, include_locked)
+    if lock:
+        return Verdict(True, LOCKED, lock)
+    if digest not in candidates:
+        tags = user_tags(manifest)
+        return Verdict(True, TAGGED, tags[0]) if tags else Verdict(True, EXCLUDED, 'not named')
+    unread = opaque(repository)
+    return Verdict(True, UNREADABLE, unread) if unread else None
+
+
+def _what_it_is(image: ImageName, repository: Repository) -> str:
+    """A digest that is no manifest: perhaps it is that of a config or a layer, which people copy from `docker`."""
+    for kind, users in _users(repository, str(image.digest)):
+        names = ', '.join(f'{repository.name}@{digest}' for digest in users[:5])
+        more = f' and {len(users) - 5} more' if len(users) > 5 else ''
+        return f"'{image.digest}' is the digest of a {kind}, not of a manifest. It is used by {names}{more}."
+    return f"The repository '{image.repository}' has no manifest '{image.digest}'."
+
+
+def _users(repository: Repository, digest: str) -> Iterable[Tuple[str, List[str]]]:
+    contents = [(name, manifest.content) for name, manifest in sorted(repository.manifests.items())
+                if isinstance(manifest.content, Content)]
+    configs = [name for name, content in contents if content.config == digest]
+    layers = [name for name, content in contents if content.config != digest
+              and any(blob.digest == digest for blob in content.blobs)]
+    return [(kind, users) for kind, users in (('config', configs), ('layer', layers)) if users]
+
+
+def _repository(inventory: Inventory, name: str) -> Repository:
+    for repository in inventory.repositories:
+        if repository.name == name:
+            return repository
+    raise NotAnImage(f"The repository '{name}' is not there, or could not be read.")
+
+
+def _sorted(inventory: Inventory) -> List[Repository]:
+    return sorted(inventory.repositories, key=lambda repository: repository.name)

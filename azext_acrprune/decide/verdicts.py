@@ -1,0 +1,69 @@
+"""Why a manifest or a tag stays or goes, and the locks that keep it."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, Optional, Tuple
+
+from ..model import Locks, Manifest, Repository
+
+TAGGED = 'tagged'
+LOCKED = 'locked'
+PINNED = 'pinned'
+YOUNG = 'young'
+KEEP_NEWEST = 'keepNewest'
+EXCLUDED = 'excluded'
+UNREADABLE = 'unreadable'
+
+UNTAGGED = 'untagged'
+MATCHED = 'matched'
+NAMED = 'named'
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether something stays; `because` is the digest, tag or rule behind `reason`.
+
+    `rule` is the name of the rule of a policy that claims it, empty where there is none.
+    """
+
+    kept: bool
+    reason: str
+    because: str
+    rule: str = ''
+
+
+def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = False) -> Optional[str]:
+    """The lock that protects a manifest: its own, that of one of its tags, or that of the repository.
+
+    With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
+    """
+    own = () if include_locked else locks_of(repository, manifest)
+    return next((f'{what} {locks.because}' for what, locks in (*own, *_of_repository(repository))), None)
+
+
+def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
+    """The lock that protects a tag: its own, that of its manifest, or that of the repository.
+
+    The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
+    """
+    own = () if include_locked else locks_of(repository, manifest)
+    return next((f'{what} {locks.because}' for what, locks in (*own, *_of_repository(repository))
+                 if what in (f'tag {tag}', 'manifest', 'repository')), None)
+
+
+def locks_of(repository: Repository, manifest: Manifest) -> Tuple[Tuple[str, Locks], ...]:
+    """(what, locks) of each lock on the manifest itself and on its tags."""
+    return tuple(_own_locks(repository, manifest))
+
+
+def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[Tuple[str, Locks]]:
+    if manifest.locks.locked:
+        yield 'manifest', manifest.locks
+    for tag in manifest.tags:
+        known = repository.tags.get(tag)
+        if known and known.locks.locked:
+            yield f'tag {tag}', known.locks
+
+
+def _of_repository(repository: Repository) -> Tuple[Tuple[str, Locks], ...]:
+    return (('repository', repository.locks),) if repository.locks.locked else ()

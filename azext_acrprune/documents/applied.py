@@ -1,0 +1,146 @@
+"""A plan document read back: what it dooms, and whether it may still be carried out."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Set, Tuple
+
+from ..decide.decision import Decision
+from ..decide.impact import open_ledger
+from ..decide.verdicts import EXCLUDED, Verdict
+from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from .checksum import is_sealed
+from .plan import GHOST, SCHEMA_VERSION, kind_of_impact
+
+
+class PlanRefused(Exception):
+    """A plan that must not be carried out; the text says why, `advice` what to do."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class AppliedBytes:
+    """What was freed by an earlier part of the same plan; not `exact` when others changed the registry meanwhile."""
+
+    freed: int = 0
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan that was read back: the entries of its document by repository, and what it promised."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def repositories(self) -> FrozenSet[str]:
+        return frozenset(entry['repository'] for entry in (*self.document['delete'], *self.document['untag']))
+
+    @property
+    def includes_locked(self) -> bool:
+        return any('locks' in entry for entry in (*self.document['delete'], *self.document['untag']))
+
+    def saw_ghost(self, repository: str, digest: str) -> bool:
+        """Whether a manifest that is listed and not there was so when the plan was made; else it is news."""
+        return any(warning['code'] == GHOST and (warning['repository'], warning['digest']) == (repository, digest)
+                   for warning in self.document['warnings'])
+
+    def entries(self, kind: str, repository: str) -> List[Mapping[str, Any]]:
+        return [entry for entry in self.document[kind] if entry['repository'] == repository]
+
+
+def read_plan(text: str, registry: str, now: int, max_age_seconds: int) -> Plan:
+    """The plan in a file. Raises PlanRefused; `now` is in ticks.
+
+    It is refused when it is not whole, was edited, is of another schema version or another registry, or too old.
+    """
+    again = "Make a new plan with 'az acr prune plan --out'."
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PlanRefused('The file is not a whole JSON document.', again) from error
+    if not isinstance(document, dict) or document.get('schemaVersion') != SCHEMA_VERSION:
+        raise PlanRefused(f'The file is not a plan of schema version {SCHEMA_VERSION}.', again)
+    if not is_sealed(document):
+        raise PlanRefused('The plan was changed since it was made: its checksum does not match.', again)
+    if document['registry'] != registry:
+        raise PlanRefused(f"The plan is of the registry '{document['registry']}', not of '{registry}'.",
+                          'Give the registry of the plan with --registry.')
+    created = parse_ticks(document.get('createdAt'))
+    if created is None or created > now:
+        raise PlanRefused('The plan does not say when it was made, or says a time that has not come yet.', again)
+    if now - created > max_age_seconds * TICKS_PER_SECOND:
+        raise PlanRefused('The plan is too old.', f'{again} Or allow its age with --max-age.')
+    return Plan(document)
+
+
+def decide_as_planned(plan: Plan, inventory: Inventory) -> Decision:
+    """The decision that a plan says, over the registry as it is now.
+
+    What the plan names is taken as the plan saw it, so that the drift check right before deleting finds what changed
+    since. What is there no more is a ghost in it, which counts as done.
+    """
+    present = {repository.name: repository for repository in inventory.repositories}
+    names = sorted({*present, *plan.repositories})
+    repositories = tuple(_as_planned(plan, present.get(name) or Repository(name, {})) for name in names)
+    return Decision(
+        replace(inventory, repositories=repositories), plan.document['policy'],
+        {repository.name: dict(_verdicts(plan, repository)) for repository in repositories},
+        {name: {entry['tag']: Verdict(False, entry['reason'], entry['because'])
+                for entry in plan.entries('untag', name)} for name in plan.repositories},
+        include_locked=plan.includes_locked)
+
+
+def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
+    """What an earlier part of the plan has freed: all that the plan promised, less what the rest of it still frees.
+
+    If that is not what the registry lost since, others changed it too, and the number is an upper bound.
+    """
+    ledger = open_ledger(inventory)
+    there = {(repository.name, digest) for repository in inventory.repositories for digest in repository.manifests}
+    planned = {(entry['repository'], entry['digest']) for entry in plan.document['delete']}
+    if planned <= there:
+        return AppliedBytes()
+    promised, held = plan.document['summary']['freedBytes'], plan.document['summary']['registryBytes']
+    freed = max(0, promised - ledger.bytes_freed_by(planned & there))
+    exact = plan.document['impact'] == kind_of_impact(inventory, ledger) == 'exact'
+    return AppliedBytes(freed, exact and held - sum(ledger.sizes.values()) == freed)
+
+
+def _as_planned(plan: Plan, repository: Repository) -> Repository:
+    manifests = {digest: manifest for digest, manifest in repository.manifests.items()
+                 if not isinstance(manifest.content, Ghost) or plan.saw_ghost(repository.name, digest)}
+    tags: Dict[str, Tag] = dict(repository.tags)
+    for entry in plan.entries('delete', repository.name):
+        known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
+        manifests[known.digest] = replace(known, tags=tuple(entry['tags']), last_update_time=entry['lastUpdateTime'],
+                                          locks=known.locks if 'manifest' in entry.get('locks', ()) else Locks())
+        for tag in entry['tags']:
+            tags[tag] = _tag(tags, tag, entry)
+    for entry in plan.entries('untag', repository.name):
+        tags[entry['tag']] = replace(_tag(tags, entry['tag'], entry), last_update_time=entry['lastUpdateTime'])
+    holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
+    for digest in {*manifests, *holders.values()}:
+        known = manifests.get(digest) or Manifest(digest, Ghost())
+        here = {*(tag for tag in known.tags if tag not in holders),
+                *(tag for tag, holder in holders.items() if holder == digest)}
+        manifests[digest] = replace(known, tags=tuple(sorted(here)))
+    return replace(repository, manifests=manifests, tags=tags)
+
+
+def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
+    """A tag with the locks that it has now where the plan saw it locked, and none where it did not."""
+    known = tags.get(name) or Tag(name, entry['digest'])
+    return replace(known, digest=entry['digest'], locks=known.locks if f'tag {name}' in entry.get('locks', ()) else Locks())
+
+
+def _verdicts(plan: Plan, repository: Repository) -> Iterator[Tuple[str, Verdict]]:
+    doomed = {entry['digest']: Verdict(False, entry['reason'], entry['because'])
+              for entry in plan.entries('delete', repository.name)}
+    untagged: Set[str] = {entry['digest'] for entry in plan.entries('untag', repository.name)}
+    for digest in sorted(repository.manifests):
+        why = 'only tags are removed' if digest in untagged else 'not in the plan'
+        yield digest, doomed.get(digest) or Verdict(True, EXCLUDED, why)

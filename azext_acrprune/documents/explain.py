@@ -1,0 +1,155 @@
+"""The whole decision for one image: what claims it, what keeps it, what goes with it, and who shares its layers."""
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple
+
+from ..decide.decision import Decision
+from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF, build_graph
+from ..decide.impact import open_ledger
+from ..decide.named import ImageName, decide_images, digest_of
+from ..decide.verdicts import (
+    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, NAMED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict)
+from ..model import Content, Manifest, Repository
+from .plan import kind_of_impact
+
+_USERS_SHOWN = 10
+
+_WHY = {
+    TAGGED: 'it has the tag {}, which nothing takes',
+    LOCKED: 'it is locked ({})',
+    PINNED: 'its digest is protected ({})',
+    YOUNG: 'it was changed too recently ({})',
+    KEEP_NEWEST: 'it is among the newest, which stay ({})',
+    EXCLUDED: 'it was left out ({})',
+    UNREADABLE: 'something that may need it, or that is asked about it, could not be read ({})',
+    UNTAGGED: 'it has no tag, and nothing needs it ({})',
+    MATCHED: 'its tags go ({})',
+    NAMED: 'it was named ({})',
+}
+_WHY_STAYS = {
+    CHILD_OF: 'it is a part of the index {}, which stays',
+    REFERRER_OF: 'it refers to {}, which stays',
+    SUBJECT_OF: '{} refers to it and stays',
+}
+_WHY_GOES = {
+    CHILD_OF: 'it is a part of the index {}, which goes, and nothing else needs it',
+    REFERRER_OF: 'it refers to {}, which goes',
+}
+
+
+def explain(decision: Decision, image: ImageName) -> Dict[str, Any]:
+    """The explanation as JSON-ready data. Raises NotAnImage.
+
+    `uniqueBytes` are what deleting this image alone, with what falls with it, would free. `goesWith` is what falls.
+    """
+    digest = digest_of(image, decision.inventory)
+    repository = next(each for each in decision.inventory.repositories if each.name == image.repository)
+    manifest, verdict = repository.manifests[digest], decision.verdicts[repository.name][digest]
+    ledger = open_ledger(decision.inventory)
+    alone = decide_images(decision.inventory, [ImageName('', repository.name, digest=digest)], include_locked=True)
+    fallen = sorted(alone.doomed_in(repository.name) | {digest})
+    freed = set(ledger.freed_by((repository.name, each) for each in fallen))
+    layers = list(_layers(decision, repository, digest, freed))
+    unique = sum(ledger.sizes[thing] for thing in freed)
+    document = {
+        'image': image.text,
+        'repository': repository.name,
+        'digest': digest,
+        'tags': [_tag(decision, repository, tag) for tag in manifest.tags],
+        'mediaType': manifest.media_type,
+        'lastUpdateTime': manifest.last_update_time,
+        'decision': 'keep' if verdict.kept else 'delete',
+        'reason': verdict.reason, 'because': verdict.because, 'rule': verdict.rule or None,
+        'keptBy' if verdict.kept else 'goesAfter': _chain(decision, repository, verdict),
+        'goesWith': [each for each in fallen if each != digest],
+        'impact': kind_of_impact(decision.inventory, ledger),
+        'uniqueBytes': unique,
+        'sharedBytes': sum(layer['size'] for layer in layers if layer['sharedWith']),
+        'layers': layers,
+    }
+    return {'explanation': _sentence(repository, manifest, verdict, document), **document}
+
+
+def _tag(decision: Decision, repository: Repository, tag: str) -> Dict[str, Any]:
+    verdict = decision.tags.get(repository.name, {}).get(tag)
+    if verdict is None:
+        return {'tag': tag, 'decision': 'keep', 'reason': TAGGED, 'because': tag, 'rule': None}
+    return {'tag': tag, 'decision': 'keep' if verdict.kept else 'remove', 'reason': verdict.reason,
+            'because': verdict.because, 'rule': verdict.rule or None}
+
+
+def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> List[Dict[str, Any]]:
+    """The manifests behind a verdict, one after the other up to the root."""
+    chain: List[Dict[str, Any]] = []
+    seen: Set[str] = set()
+    while verdict.reason in (CHILD_OF, REFERRER_OF, SUBJECT_OF) and verdict.because not in seen:
+        digest = verdict.because
+        seen.add(digest)
+        verdict = decision.verdicts[repository.name][digest]
+        chain.append({'digest': digest, 'tags': list(repository.manifests[digest].tags),
+                      'reason': verdict.reason, 'because': verdict.because})
+    return chain
+
+
+def _layers(decision: Decision, repository: Repository, digest: str, freed: Set[str]) -> Iterator[Dict[str, Any]]:
+    """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
+    parts = _parts(repository, digest)
+    sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}
+    users = _users(decision, repository.name, parts, sizes)
+    for blob, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        names = users.get(blob, [])
+        yield {'digest': blob, 'size': size, 'freed': blob in freed, 'sharedWith': len(names),
+               'users': names[:_USERS_SHOWN]}
+
+
+def _parts(repository: Repository, digest: str) -> Tuple[str, ...]:
+    children = build_graph(repository).children
+    parts = [digest]
+    for part in parts:
+        parts.extend(child for child in children.get(part, ()) if child not in parts)
+    return tuple(parts)
+
+
+def _users(decision: Decision, name: str, parts: Tuple[str, ...], wanted: Mapping[str, int]) -> Dict[str, List[str]]:
+    """{blob: the images elsewhere that use it, those with a tag first}."""
+    users: Dict[str, List[str]] = {}
+    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
+        for digest, manifest in sorted(repository.manifests.items()):
+            if repository.name != name or digest not in parts:
+                for blob in _blobs(manifest):
+                    if blob.digest in wanted:
+                        users.setdefault(blob.digest, []).append(_name(repository, manifest))
+    return {blob: sorted(names, key=lambda name: '@' in name) for blob, names in users.items()}
+
+
+def _blobs(manifest: Manifest) -> tuple:
+    return manifest.content.blobs if isinstance(manifest.content, Content) else ()
+
+
+def _name(repository: Repository, manifest: Manifest) -> str:
+    return f'{repository.name}:{manifest.tags[0]}' if manifest.tags else f'{repository.name}@{manifest.digest}'
+
+
+def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, document: Mapping[str, Any]) -> str:
+    parts = [f"{repository.name}@{manifest.digest} ({', '.join(manifest.tags) or 'no tags'}) "
+             f"{'stays' if verdict.kept else 'goes'}: {_because(verdict)}"]
+    for link in document.get('keptBy') or document.get('goesAfter') or ():
+        parts.append(f", and that because {_because(Verdict(verdict.kept, link['reason'], link['because']))}")
+    parts.append('.')
+    removed = [tag['tag'] for tag in document['tags'] if tag['decision'] == 'remove']
+    if verdict.kept and removed:
+        parts.append(f" Its tags {', '.join(removed)} are removed.")
+    number = len(document['goesWith'])
+    with_it = f" with the {number} manifest{'' if number == 1 else 's'} that would fall with it," if number else ''
+    bound = 'at most ' if document['impact'] == 'upperBound' else ''
+    parts.append(f" Deleting it alone,{with_it} frees {bound}{document['uniqueBytes']:,} bytes.")
+    shared = [layer for layer in document['layers'] if layer['sharedWith']]
+    if shared:
+        parts.append(f" It shares {len(shared)} of its {len(document['layers'])} blobs with other images, "
+                     f"such as {shared[0]['users'][0]}.")
+    return ''.join(parts)
+
+
+def _because(verdict: Verdict) -> str:
+    texts = _WHY_STAYS if verdict.kept else _WHY_GOES
+    return {**_WHY, **texts}[verdict.reason].format(verdict.because)

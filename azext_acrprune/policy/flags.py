@@ -1,0 +1,92 @@
+"""The options of `tags` and `plan` -> a policy. They are those of `acr purge`, and more."""
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Dict, List, Tuple
+
+from .ages import parse_ago
+from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
+from .rules import (
+    DELETE, UNTAG, UPDATED, Age, Keep, Match, Policy, Protection, Rule, Scope, untagged_policy, untagged_rule)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The options as given. Those with many values are tuples of text; `keep_per` is `N:REGEX`."""
+
+    filter: Tuple[str, ...] = ()
+    match: Tuple[str, ...] = ()
+    exclude: Tuple[str, ...] = ()
+    repository: Tuple[str, ...] = ()
+    ago: str = '1d'
+    age_by: str = UPDATED
+    keep: int = 0
+    keep_semver: int = 0
+    keep_per: Tuple[str, ...] = ()
+    untagged: bool = False
+    untagged_only: bool = False
+    include_locked: bool = False
+
+    @property
+    def selects_tags(self) -> bool:
+        return bool(self.filter or self.match) and not self.untagged_only
+
+
+def policy_of(flags: Flags) -> Policy:
+    """The policy that options mean. Raises BadPattern, and ValueError for a bad duration or `N:REGEX`.
+
+    With `--untagged`, an image whose last tag goes is deleted, and so are the untagged manifests of the same
+    repositories; without it only the tags go, as with `acr purge`.
+    """
+    age = Age(flags.ago, parse_ago(flags.ago), flags.age_by)
+    scopes = tag_scopes(flags)
+    if not flags.selects_tags and not scopes and not flags.include_locked and not flags.exclude:
+        return untagged_policy(age, flags.keep, flags.repository)
+    rules: List[Rule] = []
+    if flags.selects_tags:
+        keep = Keep(flags.keep, flags.keep_semver, tuple(parse_keep_per(text) for text in flags.keep_per))
+        rules.append(Rule(Match(scopes, tagged=True), DELETE if flags.untagged else UNTAG, age, keep))
+    if flags.untagged or not flags.selects_tags:
+        rules.append(untagged_rule(age, 0 if flags.selects_tags else flags.keep, scopes or (Scope(),)))
+    return Policy(
+        rules=tuple(rules),
+        given={'tags' if flags.selects_tags else 'untagged': _given(flags), 'repositories': list(flags.repository)},
+        repositories=tuple(glob(text) for text in flags.repository),
+        protections=tuple(Protection(f'--exclude {text}', glob_scope(text)) for text in flags.exclude),
+        include_locked=flags.include_locked)
+
+
+def tag_scopes(flags: Flags) -> Tuple[Scope, ...]:
+    """What `--filter` and `--match` select, each by itself. Raises BadPattern."""
+    return (*(filter_scope(text) for text in flags.filter), *(glob_scope(text) for text in flags.match))
+
+
+def filter_scope(text: str) -> Scope:
+    """`REPO_REGEX:TAG_REGEX` as `acr purge` reads it: the repository part anchored, the tag part not."""
+    repository, tag = split_filter(text)
+    return Scope((anchored_regex(repository),), (searching_regex(tag),))
+
+
+def glob_scope(text: str) -> Scope:
+    """A `repository:tag` glob. Raises BadPattern."""
+    repository, tag = split_glob(text)
+    return Scope((glob(repository),), (glob(tag),))
+
+
+def parse_keep_per(text: str) -> Tuple[int, GroupPattern]:
+    """`N:REGEX`, where the expression has a named group. Raises BadPattern or ValueError."""
+    number, colon, pattern = text.partition(':')
+    if not colon or not number.isascii() or not number.isdigit():
+        raise ValueError(f"'{text}' is not N:PATTERN, such as '3:^(?P<branch>.+)-[0-9]+$'")
+    return int(number), grouping_regex(pattern)
+
+
+def _given(flags: Flags) -> Dict[str, Any]:
+    """Every option that is not at its default, in camelCase; `ago` and `keep` always."""
+    given: Dict[str, Any] = {}
+    for option in fields(Flags):
+        value = getattr(flags, option.name)
+        if option.name != 'repository' and (value != option.default or option.name in ('ago', 'keep')):
+            first, *rest = option.name.split('_')
+            given[first + ''.join(map(str.title, rest))] = list(value) if isinstance(value, tuple) else value
+    return given
