@@ -25,6 +25,10 @@ examples:
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
     text: az acr prune plan -r myregistry -u mytoken -p mypassword --out plan.json
+  - name: What the rules of a policy file would delete, and which rule claims what.
+    text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
+  - name: Tags of pull requests that are a month old, with the images that are left without a tag.
+    text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
 """
 
 helps['acr prune untagged'] = """
@@ -41,4 +45,110 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Only answer with the plan.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
+"""
+
+helps['acr prune tags'] = """
+type: command
+short-summary: Remove tags by pattern, age and number, and delete what is left without a tag.
+long-summary: >
+    Takes the options of `acr purge`. Without --untagged only tags go, and that frees nothing. A signature or SBOM
+    under a tag of its own goes and stays with its image. What is locked, young, or needed by an image that stays is
+    left alone. Without a question, more than half of the tagged manifests of a repository never go unless
+    --max-percent allows it.
+examples:
+  - name: Look first. Tags that are older than 30 days in one repository, with their images.
+    text: az acr prune tags -r myregistry --filter "hello-world:.*" --ago 30d --untagged --dry-run -o table
+  - name: Keep three builds of every branch and five releases, in all repositories of a team.
+    text: >
+        az acr prune tags -r myregistry --match "team-a/**:*" --keep-per "3:^(?P<branch>.+)-[0-9]+$" --keep-semver 5
+        --exclude "**:latest" --untagged
+  - name: In a pipeline, as with acr purge.
+    text: az acr prune tags -r myregistry --filter ".*:^pr-" --ago 7d --untagged --yes
+  - name: Only remove tags, and let the retention policy of the registry do the rest.
+    text: az acr prune tags -r myregistry --match "**:pr-*" --ago 7d --untag-only --yes
+"""
+
+helps['acr prune image'] = """
+type: command
+short-summary: Delete images by name, with their platform images and attachments; or remove tags alone.
+long-summary: >
+    Deletes the manifest with all its tags. Platform images that no other index needs, signatures and other referrers
+    fall with it. The preview lists all of them and the bytes. A manifest that something else needs stays.
+examples:
+  - name: One tag's image.
+    text: az acr prune image -r myregistry --image team-a/api:v1
+  - name: Two images, one by its manifest digest.
+    text: >
+        az acr prune image -r myregistry --image team-a/api:v1
+        --image team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  - name: Only remove the tag.
+    text: az acr prune image -r myregistry --image team-a/api:v1 --untag
+"""
+
+helps['acr prune repository'] = """
+type: command
+short-summary: Delete a whole repository.
+long-summary: >
+    Deletes every manifest that the preview named. Anything locked in it stops the command. What is pushed meanwhile
+    stays, with all that it needs.
+examples:
+  - name: Preview, question, and deletion.
+    text: az acr prune repository -r myregistry --repository team-a/old
+"""
+
+helps['acr prune apply'] = """
+type: command
+short-summary: Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped.
+long-summary: >
+    A plan is refused when it is of another registry, was edited or cut off, or is too old. What changed since is
+    skipped, with the reason. Run again after an interruption, it goes on, and the result counts all parts.
+examples:
+  - name: What one person looked at, and a pipeline carries out.
+    text: az acr prune apply -r myregistry --plan plan.json --yes
+  - name: A plan of last week, and never more than 200 deletions.
+    text: az acr prune apply -r myregistry --plan plan.json --max-age 7d --max-deletions 200
+"""
+
+helps['acr prune explain'] = """
+type: command
+short-summary: Explain the whole decision for one image.
+long-summary: >
+    Which rule claims it, what keeps it, what would go with it, the layers that it shares and with whom. Takes the
+    selection of `az acr prune plan`.
+examples:
+  - name: Why is this image not deleted?
+    text: az acr prune explain -r myregistry --image team-a/api:v1
+  - name: What does a policy make of a manifest?
+    text: >
+        az acr prune explain -r myregistry --policy policy.yaml --image
+        team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+"""
+
+helps['acr prune policy'] = """
+type: group
+short-summary: Policy files, which say in rules what may be deleted.
+"""
+
+helps['acr prune policy validate'] = """
+type: command
+short-summary: Check a policy file. What is wrong is told with its line and what was expected.
+examples:
+  - name: Check a file before it is committed.
+    text: az acr prune policy validate --file policy.yaml
+"""
+
+helps['acr prune policy show-schema'] = """
+type: command
+short-summary: Show the JSON schema of a policy file, for an editor.
+examples:
+  - name: Write it to a file.
+    text: az acr prune policy show-schema > policy-v1.json
+"""
+
+helps['acr prune policy show-example'] = """
+type: command
+short-summary: Show an example of a policy, to start from.
+examples:
+  - name: For a registry that pipelines push to.
+    text: az acr prune policy show-example --name ci -o yaml > policy.yaml
 """

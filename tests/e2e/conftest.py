@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from tests.registry.azcli import Az
+from tests.registry.server import LocalRegistry
 from tests.wheel import install_extension
 
 
@@ -19,6 +21,12 @@ def extensions(tmp_path_factory) -> Path:
 @pytest.fixture
 def az(tmp_path, registry, extensions) -> Az:
     return Az(tmp_path / 'azure', registry, extensions)
+
+
+@pytest.fixture
+def az_of(tmp_path, extensions) -> Callable[[LocalRegistry], Az]:
+    """The same on another registry than that of the test."""
+    return lambda other: Az(tmp_path / 'other', other, extensions)
 
 
 @pytest.fixture

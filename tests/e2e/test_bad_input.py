@@ -14,7 +14,8 @@ from tests.registry.server import LocalRegistry
 
 from .images import telling
 
-COMMANDS = (('plan', ()), ('untagged', ('--yes',)))
+SOME_TAGS = ('--match', '**:*', '--keep-semver', '1', '--yes')
+COMMANDS = (('plan', ()), ('untagged', ('--yes',)), ('tags', SOME_TAGS))
 PLAN = ('acr', 'prune', 'plan')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 
@@ -38,11 +39,52 @@ CASES = {
 @pytest.mark.parametrize('command, arguments, said', [
     pytest.param(command, (*arguments, *more), said, id=f'{command}, {name}')
     for name, (arguments, said) in CASES.items() for command, more in COMMANDS
-    if not (command == 'untagged' and '--out' in arguments)])
+    if command == 'plan' or '--out' not in arguments])
 def test_bad_input_is_named_and_changes_nothing(az, registry, now, command, arguments, said):
     telling(registry.storage, now)
     before = registry.storage.stored_bytes()
     run = az('acr', 'prune', command, *arguments)
+    assert run.code != 0
+    assert 'Traceback' not in run.err and said in run.err
+    assert run.out == ''
+    assert registry.storage.stored_bytes() == before
+
+
+DIGEST = 'sha256:' + '0' * 64
+OWN_CASES = {
+    'filter without a colon': ('tags', ('--filter', 'team/app', '--ago', '1d', '--yes'), 'no colon'),
+    'filter that is a glob': ('tags', ('--filter', '*:.*', '--ago', '1d', '--yes'), "'*' is not a regular expression"),
+    'match without a tag': ('tags', ('--match', 'team/app:', '--ago', '1d', '--yes'), 'names no tag'),
+    'exclude without a colon': ('tags', ('--match', '*:*', '--exclude', 'x', '--ago', '1d', '--yes'), 'no colon'),
+    'group without a name': ('tags', ('--match', '*:*', '--keep-per', '3:(.*)', '--yes'), 'named group'),
+    'group without a number': ('tags', ('--match', '*:*', '--keep-per', '(?P<x>.)', '--yes'), 'N:PATTERN'),
+    'negative semver': ('tags', ('--match', '*:*', '--keep-semver', '-1', '--yes'), 'negative'),
+    'no tags selected': ('tags', ('--ago', '1d', '--yes'), '--filter'),
+    'no age and no number': ('tags', ('--match', '*:*', '--yes'), '--ago'),
+    'untag only and untagged': ('tags', ('--match', '*:*', '--ago', '1d', '--untag-only', '--untagged', '--yes'),
+                                '--untag-only'),
+    'percent of more than all': ('untagged', ('--max-percent', '101', '--yes'), '--max-percent'),
+    'negative number of deletions': ('untagged', ('--max-deletions', '-1', '--yes'), '--max-deletions'),
+    'image without a tag': ('image', ('--image', 'team/app', '--yes'), 'neither repository:tag'),
+    'image with a short digest': ('image', ('--image', 'team/app@sha256:abc', '--yes'), 'all 64 digits'),
+    'unknown tag': ('image', ('--image', 'team/app:nosuch', '--yes'), "no tag 'nosuch'"),
+    'unknown digest': ('image', ('--image', f'team/app@{DIGEST}', '--yes'), 'no manifest'),
+    'image of an unknown repository': ('image', ('--image', 'team/nosuch:v1', '--yes'), 'team/nosuch'),
+    'untag a digest': ('image', ('--image', f'team/app@{DIGEST}', '--untag', '--yes'), 'repository:tag'),
+    'whole repository that is not there': ('repository', ('--repository', 'team/nosuch', '--yes'), 'team/nosuch'),
+    'plan that is not there': ('apply', ('--plan', 'nosuch.json', '--yes'), 'nosuch.json'),
+    'bad maximum age': ('apply', ('--plan', 'nosuch.json', '--max-age', 'x', '--yes'), '24h'),
+    'policy that is not there': ('plan', ('--policy', 'nosuch.yaml'), 'nosuch.yaml'),
+    'policy and options': ('plan', ('--policy', 'nosuch.yaml', '--ago', '3d'), '--ago'),
+    'explain an unknown image': ('explain', ('--image', 'team/app:nosuch'), "no tag 'nosuch'"),
+}
+
+
+@pytest.mark.parametrize('command, arguments, said', OWN_CASES.values(), ids=OWN_CASES)
+def test_bad_input_of_one_command_is_named_and_changes_nothing(az, registry, now, command, arguments, said):
+    telling(registry.storage, now)
+    before = registry.storage.stored_bytes()
+    run = az('acr', 'prune', command, *TARGET, *arguments)
     assert run.code != 0
     assert 'Traceback' not in run.err and said in run.err
     assert run.out == ''

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from knack.help_files import helps
 
 import azext_acrprune._help  # noqa: F401
 
-COMMANDS = ['plan', 'untagged']
+COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain']
+POLICY_COMMANDS = ['policy validate', 'policy show-schema', 'policy show-example']
 
 
 def test_the_group_is_listed_below_acr(az):
@@ -24,9 +26,9 @@ def test_the_group_lists_its_commands(az):
         assert re.search(rf'\n    {command}\s+: \S', text)
 
 
-@pytest.mark.parametrize('command', COMMANDS)
+@pytest.mark.parametrize('command', COMMANDS + POLICY_COMMANDS)
 def test_every_option_is_explained_and_there_are_examples(az, command):
-    text = az('acr', 'prune', command, '-h', check=True).out
+    text = az('acr', 'prune', *command.split(), '-h', check=True).out
     own, _, rest = text.partition('Global Arguments')
     for option in re.findall(r'\n    (--[\w-]+)', own):
         assert re.search(rf'\n    {option}[^:]*: \S', own), f'{option} is not explained'
@@ -35,18 +37,20 @@ def test_every_option_is_explained_and_there_are_examples(az, command):
 
 
 def test_every_example_parses(az):
-    lines = [line.strip() for text in helps.values() for line in re.findall(r'text: (az acr prune.*)', text)]
-    assert len(lines) >= 6
-    for line in lines:
-        arguments = shlex.split(line)[1:]
-        run = az(*arguments, '--registry', 'nosuch_registry')
-        assert 'nosuch_registry' in run.err, f'{line}: {run.err}'
+    examples = [example['text'] for name, text in helps.items() if name.startswith('acr prune')
+                for example in yaml.safe_load(text).get('examples', ())]
+    assert len(examples) >= 20
+    for example in examples:
+        arguments = shlex.split(example.partition('>')[0] if 'policy show' in example else example)[1:]
+        local = 'policy' in arguments[:3]
+        run = az(*arguments, *(() if local else ('--registry', 'nosuch_registry')))
+        assert 'nosuch_registry' in run.err or local and 'argument' not in run.err, f'{example}: {run.err}'
 
 
 def test_loading_the_extension_imports_nothing_heavy():
-    heavy = ('azure.containerregistry', 'azure.core', 'requests', 'jwt', 'sqlite3', 'azext_acrprune.registry',
-             'azext_acrprune.decide', 'azext_acrprune.documents', 'azext_acrprune.inventory',
-             'azext_acrprune.apply', 'azext_acrprune.show')
+    heavy = ('azure.containerregistry', 'azure.core', 'requests', 'regex', 'fastjsonschema', 'semver', 'jwt', 'sqlite3',
+             'azext_acrprune.registry', 'azext_acrprune.inventory', 'azext_acrprune.decide',
+             'azext_acrprune.documents', 'azext_acrprune.apply', 'azext_acrprune.show')
     code = ('import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
             'cli = DummyCli(); before = set(sys.modules)\n'
             'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'
