@@ -12,8 +12,8 @@ from tests.test_safety_properties import any_unreadable, delete_in_waves, exampl
 from tests.worlds import NOW
 
 REPOSITORY_REGEXES = ('.*', '.*', 'team/app0', 'team/.*', 'app1', 'team/app0|team/app2', 'team/app[12]', 't.+?0')
-TAG_REGEXES = ('.*', '.*', r'^v\d', 'v1', r'\d+$', '^pr-', '^(?!latest|stable)', 'latest', '^main-', r'rc\.1', 'sha256-',
-               r'^[a-z]+-[0-9]+$', r'^\d', '^pr-7$|^main')
+TAG_REGEXES = ('.*', '.*', r'^v\d', 'v1', r'\d+$', '^pr-', '^(?!latest|stable)', 'latest', '^main-', r'rc\.1',
+               'sha256-', r'^[a-z]+-[0-9]+$', r'^\d', '^pr-7$|^main')
 GLOBS = ('**', 'team/*', 'team/app0', 'team/app?', '*', '**/app1', 'team/**')
 TAG_GLOBS = ('*', '**', 'pr-*', 'v1.*', 'latest', 'main-?', '*-rc.*', '1.0.0', 'sha256-*')
 KEEP_PER = ('^(?P<branch>.+)-[0-9]+$', r'^v?(?P<major>\d+)\.(?P<minor>\d+)', r'(?P<all>)', r'^(?P<pr>pr)|(?P<rest>\d)')

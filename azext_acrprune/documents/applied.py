@@ -134,7 +134,8 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
 def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
     """A tag with the locks that it has now where the plan saw it locked, and none where it did not."""
     known = tags.get(name) or Tag(name, entry['digest'])
-    return replace(known, digest=entry['digest'], locks=known.locks if f'tag {name}' in entry.get('locks', ()) else Locks())
+    return replace(known, digest=entry['digest'],
+                   locks=known.locks if f'tag {name}' in entry.get('locks', ()) else Locks())
 
 
 def _verdicts(plan: Plan, repository: Repository) -> Iterator[Tuple[str, Verdict]]:
