@@ -1,10 +1,13 @@
 """Random registries and options of `acr purge`, against the naive reading of the same options (tests.purge_oracle)."""
+import json
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.drift import check_drift, check_tags
+from azext_acrprune.documents.applied import decide_as_planned, read_plan
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests import oracle, purge_oracle, worlds
@@ -187,3 +190,62 @@ def tags_left(storage, world):
 def all_tags(world, nodes):
     return {(repository['name'], tag) for repository in world for manifest in repository['manifests']
             if (repository['name'], manifest['digest']) in nodes for tag in manifest['tags']}
+
+
+# --- A plan carried out later ------------------------------------------------------------------------------------
+
+MUTATIONS = st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)),
+                     max_size=3)
+
+
+def work_of(decision, name):
+    """(the repository as it was seen, digests that go, {tag: digest} that are removed alone)."""
+    seen = next((each for each in decision.inventory.repositories if each.name == name), None)
+    untag = {tag: digest for tag, digest, _ in decision.untagged_in(seen)} if seen else {}
+    return seen, decision.doomed_in(name), untag
+
+
+@examples(1500)
+@given(worlds.tagged_worlds(1), FLAGS, MUTATIONS, MUTATIONS)
+def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_nothing_that_is_needed_now(
+        world, flags, meanwhile, later):
+    decision = decision_on(world, flags)
+    name, include_locked = world[0]['name'], flags['include_locked']
+    document = plan_document(decision, worlds.time_text(NOW))
+    plan = read_plan(json.dumps(document), document['registry'], NOW, 0)
+    _, doomed, untag = work_of(decision, name)
+    at_apply = worlds.mutated(world[0], doomed, meanwhile)
+    at_delete = worlds.mutated(at_apply, doomed, [(kind, one + 1, other + 1) for kind, one, other in later
+                                                  if not kind.startswith('new')])
+    seen, applied, applied_tags = work_of(decide_as_planned(plan, worlds.to_inventory([at_apply])), name)
+    assert (applied, applied_tags) == (doomed, untag)
+    fresh = worlds.to_repository(at_delete)
+    drift = check_drift(applied, seen, fresh, plan.includes_locked)
+    tags = check_tags(applied_tags, seen, fresh, plan.includes_locked)
+    assert drift.valid <= doomed
+    assert all(fresh.tags[tag].digest == untag[tag] for tag in tags.valid)
+    unlocked = dict(at_delete, tag_locks={}, manifests=[
+        dict(manifest, locks=[]) for manifest in at_delete['manifests']])
+    removed = {(name, tag) for manifest in world[0]['manifests'] if manifest['digest'] in drift.valid
+               for tag in manifest['tags']}
+    after = purge_oracle.without_tags([unlocked if include_locked else at_delete], removed)
+    assert oracle.broken_after(after, {(name, digest) for digest in drift.valid}) == []
+
+
+@examples(1500)
+@given(worlds.tagged_worlds(1), FLAGS, MUTATIONS)
+def test_a_plan_applied_later_skips_whatever_the_command_itself_would_have_skipped(world, flags, meanwhile):
+    """A plan says what is locked and not how, so that another lock in place of the one it saw goes unseen."""
+    if flags['include_locked']:
+        meanwhile = [mutation for mutation in meanwhile if 'locked' not in mutation[0]]
+    decision = decision_on(world, flags)
+    document = plan_document(decision, worlds.time_text(NOW))
+    plan = read_plan(json.dumps(document), document['registry'], NOW, 0)
+    seen, doomed, untag = work_of(decision, world[0]['name'])
+    changed = worlds.mutated(world[0], doomed, meanwhile)
+    fresh = worlds.to_repository(changed)
+    as_seen, _, _ = work_of(decide_as_planned(plan, worlds.to_inventory([changed])), world[0]['name'])
+    direct, applied = (check_drift(doomed, each, fresh, flags['include_locked']) for each in (seen, as_seen))
+    assert applied.valid <= direct.valid
+    direct, applied = (check_tags(untag, each, fresh, flags['include_locked']) for each in (seen, as_seen))
+    assert applied.valid == direct.valid

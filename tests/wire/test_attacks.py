@@ -8,6 +8,7 @@ import pytest
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.named import decide_untag, parse_image
+from azext_acrprune.documents.applied import Plan, decide_as_planned
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
@@ -158,3 +159,19 @@ def test_result_of_a_run_with_skipped_tags_and_manifests_is_a_document(registry,
     assert [entry['tag'] for entry in document['untagged']] == ['v1']
     assert [(entry['digest'], entry['tag']) for entry in document['skipped']] == [(moved, 'v2')]
     assert document['summary']['freedBytes'] == 0
+
+
+# --- Open --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.xfail(strict=True, reason='a plan says that the manifest is locked, and not by which flag')
+def test_open_a_manifest_that_was_locked_in_another_way_since_the_plan_file_stays(registry, connect):
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    image_in(registry.storage, REPOSITORY, 'stays', tag='stays')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    client = connect()
+    decision = planned(client, filter=('.*:v1',), untagged=True, include_locked=True)
+    document = plan_document(decision, '2020-01-01T00:00:00Z')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=True, writeEnabled=False)
+    inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Reporter())
+    outcome = run(client, decide_as_planned(Plan(document), inventory))
+    assert skipped(outcome) == {digest: 'locked'}
