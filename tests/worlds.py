@@ -154,6 +154,34 @@ def worlds(draw, repositories=3):
     return world
 
 
+TAG_NAMES = ('latest', 'stable', 'main-1', 'main-2', 'main-12', 'dev-3', 'dev-10', 'pr-7', 'pr-8', 'pr-70', 'v1.2.3',
+             'v1.2.10', '1.2.3', 'v1.3.0', 'v2.0.0-rc.1', 'v2.0.0-rc.10', 'v2.0.0-rc', '1.0.0-rc.1', '1.0.0', 'v1.2')
+_TAG_TIMES = st.one_of(_TIMES, st.integers(1, 40).map(lambda days: NOW - days * DAY * TICKS))
+_USER_TAG = st.tuples(st.integers(0, 9), _TAG_TIMES, _TAG_TIMES, _often((), 12, ('deleteEnabled',), ('writeEnabled',)))
+
+
+@st.composite
+def tagged_worlds(draw, repositories=3):
+    """Registries whose user tags have names as people give them, and times and locks of their own."""
+    world = draw(worlds(repositories))
+    for repository in world:
+        repository['tag_created'] = {}
+        for manifest in repository['manifests']:
+            manifest['created'] = draw(_TIMES)
+            manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag)]
+        _give_user_tags(repository, draw(st.dictionaries(st.sampled_from(TAG_NAMES), _USER_TAG, max_size=12)))
+    return world
+
+
+def _give_user_tags(repository, wanted):
+    for tag, (number, updated, created, locks) in sorted(wanted.items()):
+        manifests = repository['manifests']
+        manifests[number % len(manifests)]['tags'].append(tag)
+        repository['tag_times'][tag] = updated
+        repository['tag_created'][tag] = created
+        repository['tag_locks'][tag] = list(locks)
+
+
 def _repository(name, sketch, elsewhere):
     sketches, selected, locks, tag_lock = sketch
     made = {}
@@ -312,7 +340,8 @@ def to_repository(repository, bound=False):
 
 def _to_tag(repository, manifest, tag):
     updated = repository['tag_times'].get(tag, manifest['updated'])
-    return Tag(tag, manifest['digest'], last_update_time=time_text(updated), created_at=updated, updated_at=updated,
+    created = repository.get('tag_created', {}).get(tag, manifest['updated'])
+    return Tag(tag, manifest['digest'], last_update_time=time_text(updated), created_at=created, updated_at=updated,
                locks=to_locks(repository['tag_locks'].get(tag, [])))
 
 
@@ -326,9 +355,9 @@ def _to_manifest(manifest, bound):
         content=_content(manifest, bound),
         tags=tuple(sorted(manifest['tags'])),
         media_type=manifest['media_type'],
-        created_time=time_text(manifest['updated']),
+        created_time=time_text(manifest.get('created', manifest['updated'])),
         last_update_time=time_text(manifest['updated']),
-        created_at=manifest['updated'],
+        created_at=manifest.get('created', manifest['updated']),
         updated_at=manifest['updated'],
         image_size=len(manifest['data']),
         locks=to_locks(manifest['locks']))

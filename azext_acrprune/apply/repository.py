@@ -165,7 +165,7 @@ class RepositoryRun:
         error: Optional[RegistryError] = None
         opened: List[_Lock] = []
         for lock in locks:
-            error = error or self._try(partial(self._set, lock, UNLOCKED))
+            error = error or self._take_off(lock)
             opened.append(lock)
         error = error or self._try(call)
         if error and error.kind is not Kind.NOT_FOUND:
@@ -173,6 +173,13 @@ class RepositoryRun:
                 left_open = self._try(partial(self._set, lock, lock.locks))
                 if left_open and left_open.kind is not Kind.NOT_FOUND:
                     error = RegistryError(error.kind, f'{error}; and its lock could not be set again: {left_open}')
+        return error
+
+    def _take_off(self, lock: _Lock) -> Optional[RegistryError]:
+        """Unlock; a tag that is gone says nothing about its manifest, which has changed then."""
+        error = self._try(partial(self._set, lock, UNLOCKED))
+        if error and error.kind is Kind.NOT_FOUND and lock.tag and lock.tag not in self._work.untag:
+            return RegistryError(Kind.LOCKED, f'the locked tag {lock.tag} is no longer there')
         return error
 
     def _set(self, lock: _Lock, locks: Locks) -> None:

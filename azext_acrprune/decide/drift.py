@@ -77,6 +77,8 @@ def _tag_change(digest: str, before: Optional[Tag], now: Tag, fresh: Repository,
                 include_locked: bool) -> Optional[Verdict]:
     if now.digest != digest:
         return Verdict(True, TAGS_CHANGED, f'it is on {now.digest} now')
+    if digest not in fresh.manifests:  # the manifests and the tags are two listings
+        return Verdict(True, TAGS_CHANGED, f'{digest} is not listed')
     lock = lock_on_tag(fresh, fresh.manifests[digest], now.name,
                        include_locked and before is not None and before.locks == now.locks)
     if lock:

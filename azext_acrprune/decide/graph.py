@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository
 from .manifests import attachment_subject
@@ -52,6 +52,12 @@ class Graph:
 def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     """The tags that people gave; attachment tags keep nothing alive by themselves."""
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) is None)
+
+
+def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
+    """What the attachment tags of a manifest name, when no subject of it exists."""
+    attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
+    return attached[0] if attached and manifest.digest not in graph.subjects else None
 
 
 def build_graph(repository: Repository) -> Graph:

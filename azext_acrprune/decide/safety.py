@@ -11,7 +11,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping,
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, KEEP, UNTAG, Age, Policy, Rule
 from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, instant_of
-from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, spread, user_tags
+from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, missing_subject, spread, user_tags
 from .manifests import has_no_edges
 from .tags import judge_tags
 from .verdicts import (
@@ -154,8 +154,9 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
         return 'repository not selected'
     if isinstance(manifest.content, Ghost):
         return 'ghost'
-    if manifest.digest in case.place.graph.orphans:
-        return f'orphan attachment of {case.place.graph.orphans[manifest.digest]}'
+    missing = missing_subject(case.place.graph, manifest)
+    if missing:
+        return f'orphan attachment of {missing}'
     protected = case.policy.protects_repository(case.place.repository.name)
     if protected:
         return protected

@@ -9,7 +9,7 @@ from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, missing_children
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Unreadable
+from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable
 from .checksum import sealed
 
 SCHEMA_VERSION = 1
@@ -89,7 +89,7 @@ class _Writer:
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for tag, digest, verdict in self._decision.untagged_in(repository):
-            known = repository.tags[tag]
+            known = repository.tags.get(tag) or Tag(tag, digest)
             yield {'repository': repository.name, 'tag': tag, 'digest': digest,
                    'lastUpdateTime': known.last_update_time, **_why(verdict),
                    **_locks([f'tag {tag}'] if known.locks.locked else [])}

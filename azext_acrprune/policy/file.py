@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from math import isnan
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import fastjsonschema
 import yaml
@@ -16,7 +18,9 @@ from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, 
 
 EXAMPLES = ('ci', 'ml', 'production')
 
+_MOST_CHARACTERS = 1_000_000
 _MOST_NODES = 100_000
+_DEEPEST = 20
 _UNITS = {'': 1, 'B': 1, 'KiB': 2 ** 10, 'MiB': 2 ** 20, 'GiB': 2 ** 30, 'TiB': 2 ** 40}
 _SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
 
@@ -45,12 +49,13 @@ def example(name: str) -> Dict[str, Any]:
 def parse_policy(text: str, repositories: Sequence[str] = ()) -> Policy:
     """The policy that a file says; `repositories` are globs that narrow it. Raises PolicyError."""
     root = _composed(text)
-    document = _constructed(text)
     _check_keys(root)
+    document = _constructed(text)
     try:
         _validator()(document)
     except fastjsonschema.JsonSchemaValueException as error:
-        raise _error(root, tuple(error.path[1:]), _problem(error)) from error
+        path = tuple(error.path[1:])
+        raise PolicyError(_line(root, (*path, *_unknown(error)[:1])), _key(path), _problem(error)) from error
     return _Reader(root).policy(document, repositories)
 
 
@@ -65,7 +70,7 @@ def parse_size(value: Any) -> int:
     match = _SIZE.match(str(value))
     if not match:
         raise ValueError(f"'{value}' is not a size; expected bytes, or a number with KiB, MiB, GiB or TiB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return int(Fraction(match[1]) * _UNITS[match[2]])
 
 
 class _Reader:
@@ -80,6 +85,9 @@ class _Reader:
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise _error(self._root, ('rules', str(number), 'name'), f"another rule is called '{name}' already")
+        percent = document.get('limits', {}).get('maxPercent', 0)
+        if isnan(percent):  # nothing is more than that
+            raise _error(self._root, ('limits', 'maxPercent'), 'expected number, not NaN')
         protect = document.get('protect', {})
         given: Dict[str, Any] = {'file': document}
         if repositories:
@@ -155,6 +163,8 @@ def _protections(protect: Mapping[str, Any]) -> List[Protection]:
 
 def _composed(text: str) -> yaml.Node:
     """The syntax tree, which knows the lines."""
+    if len(text) > _MOST_CHARACTERS:
+        raise PolicyError(1, '', 'it is too large')
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -180,20 +190,31 @@ def _syntax_error(error: Exception) -> PolicyError:
 
 
 def _check_keys(root: yaml.Node) -> None:
-    """Raise for a key that is there twice: YAML would silently take the last one."""
+    """Raise for a key that is there twice: YAML would silently take the last one.
+
+    Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
+    """
     queue: List[Tuple[Path, yaml.Node]] = [((), root)]
-    for seen, (path, node) in enumerate(queue):
-        if seen > _MOST_NODES:
+    for path, node in queue:
+        if len(queue) > _MOST_NODES:
             raise PolicyError(1, '', 'it is too large')
+        if len(path) > _DEEPEST:
+            raise PolicyError(node.start_mark.line + 1, _key(path[:3]), 'it is nested too deeply')
         if isinstance(node, yaml.SequenceNode):
             queue.extend(((*path, str(number)), item) for number, item in enumerate(node.value))
         elif isinstance(node, yaml.MappingNode):
-            names = [key.value for key, _ in node.value]
-            for number, (key, value) in enumerate(node.value):
-                if not isinstance(key, yaml.ScalarNode) or key.value in names[:number]:
-                    raise PolicyError(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice"
-                                      if isinstance(key, yaml.ScalarNode) else 'a key has to be a word')
-                queue.append(((*path, key.value), value))
+            queue.extend(((*path, name), value) for name, value in _entries(path, node))
+
+
+def _entries(path: Path, node: yaml.MappingNode) -> Iterator[Tuple[str, yaml.Node]]:
+    names: Set[str] = set()
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise PolicyError(key.start_mark.line + 1, _key(path), 'a key has to be a word')
+        if key.value in names:
+            raise PolicyError(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice")
+        names.add(key.value)
+        yield key.value, value
 
 
 def _error(root: yaml.Node, path: Path, problem: str) -> PolicyError:
@@ -223,8 +244,7 @@ def _key(path: Path) -> str:
 def _problem(error: fastjsonschema.JsonSchemaValueException) -> str:
     if error.rule == 'additionalProperties':
         known = error.definition.get('properties', {})
-        unknown = sorted(key for key in error.value if key not in known)
-        return f"unknown key '{unknown[0]}'; expected one of {', '.join(sorted(known))}"
+        return f"unknown key '{_unknown(error)[0]}'; expected one of {', '.join(sorted(known))}"
     if error.rule == 'required':
         missing = [key for key in error.rule_definition if key not in error.value]
         return f"the key '{missing[0]}' is missing"
@@ -237,6 +257,13 @@ def _problem(error: fastjsonschema.JsonSchemaValueException) -> str:
     if expected:
         return f'expected {expected(error.rule_definition)}, not {_shown(error.value)}'
     return error.message.partition(' ')[2]
+
+
+def _unknown(error: fastjsonschema.JsonSchemaValueException) -> List[str]:
+    """The keys that are not in the schema, where that is what is wrong."""
+    if error.rule != 'additionalProperties':
+        return []
+    return [str(key) for key in error.value if key not in error.definition.get('properties', {})]
 
 
 def _shown(value: Any) -> str:
