@@ -41,9 +41,10 @@ class Locks:
         return not (self.delete_enabled and self.write_enabled)
 
     @property
-    def because(self) -> str:
-        """The flag that locks, as the service names it."""
-        return 'deleteEnabled=false' if not self.delete_enabled else 'writeEnabled=false'
+    def flags(self) -> Tuple[str, ...]:
+        """The flags that lock, as the service names them."""
+        flags = (('deleteEnabled=false', self.delete_enabled), ('writeEnabled=false', self.write_enabled))
+        return tuple(flag for flag, enabled in flags if not enabled)
 
 
 UNLOCKED = Locks()

@@ -68,19 +68,20 @@ def check_tags(planned: Mapping[str, str], seen: Repository, fresh: Optional[Rep
     """Compare tags, given with the digests that they are on, with how they are now."""
     now = fresh.tags if fresh else {}
     present = sorted(tag for tag in planned if tag in now)
-    changes = {tag: _tag_change(planned[tag], seen.tags.get(tag), now[tag], fresh, include_locked) for tag in present}
+    changes = {tag: _tag_change(planned[tag], seen, now[tag], fresh, include_locked) for tag in present}
     skipped = {tag: change for tag, change in changes.items() if change}
     return TagDrift(frozenset(present) - frozenset(skipped), skipped, frozenset(planned) - frozenset(present))
 
 
-def _tag_change(digest: str, before: Optional[Tag], now: Tag, fresh: Repository,
+def _tag_change(digest: str, seen: Repository, now: Tag, fresh: Repository,
                 include_locked: bool) -> Optional[Verdict]:
+    before = seen.tags.get(now.name)
     if now.digest != digest:
         return Verdict(True, TAGS_CHANGED, f'it is on {now.digest} now')
     if digest not in fresh.manifests:  # the manifests and the tags are two listings
         return Verdict(True, TAGS_CHANGED, f'{digest} is not listed')
     lock = lock_on_tag(fresh, fresh.manifests[digest], now.name,
-                       include_locked and before is not None and before.locks == now.locks)
+                       include_locked and not _new_locks(digest, seen, fresh, now.name))
     if lock:
         return Verdict(True, LOCKED, lock)
     if before is None or now.last_update_time != before.last_update_time:
@@ -100,9 +101,10 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
     return None
 
 
-def _new_locks(digest: str, seen: Repository, fresh: Repository) -> AbstractSet[Tuple[str, Locks]]:
-    """Locks that the plan did not see: somebody wants to keep the manifest since."""
-    return set(locks_of(fresh, fresh.manifests[digest])) - set(locks_of(seen, seen.manifests[digest]))
+def _new_locks(digest: str, seen: Repository, fresh: Repository,
+               tag: Optional[str] = None) -> AbstractSet[Tuple[str, Locks]]:
+    """Locks that the plan did not see: somebody wants to keep the manifest, or the tag, since."""
+    return set(locks_of(fresh, fresh.manifests[digest], tag)) - set(locks_of(seen, seen.manifests[digest], tag))
 
 
 def _opaque(planned: AbstractSet[str], seen: Repository, fresh: Repository) -> Optional[str]:

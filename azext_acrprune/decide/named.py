@@ -94,8 +94,8 @@ def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_lock
 def decide_repository(inventory: Inventory, name: str) -> Decision:
     """Delete everything in a repository. Raises Locked when anything in it is locked, NotAnImage when it is empty."""
     repository = _repository(inventory, name)
-    locks = [f'{name} (repository {repository.locks.because})'] if repository.locks.locked else []
-    locks += [f'{name}@{digest} ({what} {lock.because})' for digest, manifest in sorted(repository.manifests.items())
+    locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
+    locks += [f'{name}@{digest} ({what} {lock.flags[0]})' for digest, manifest in sorted(repository.manifests.items())
               for what, lock in locks_of(repository, manifest)]
     if locks:
         raise Locked(*locks)

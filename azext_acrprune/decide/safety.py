@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
-from ..policy.rules import CREATED, KEEP, UNTAG, Age, Policy, Rule
+from ..policy.rules import CREATED, DELETE, KEEP, UNTAG, Age, Policy, Rule
 from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, instant_of
 from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, missing_subject, spread, user_tags
 from .manifests import has_no_edges
@@ -56,6 +56,7 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     claims = {digest: _claim(policy, place, manifest) for digest, manifest in repository.manifests.items()
               if not _staying_tags(manifest, tags)}
+    claims.update(_inherited(claims, place.graph))
     case = _Case(place, policy, selected, tags, claims,
                  newest=_newest_images(policy, place, claims), opaque=opaque(repository))
     roots = dict(_roots(case))
@@ -98,6 +99,33 @@ def _claim(policy: Policy, place: Place, manifest: Manifest) -> Claim:
     claims = [claim_on_tag(policy, place, manifest, tag) for tag in tags]
     only_untag = [claim for claim in claims if claim.rule and claim.rule.action == UNTAG]
     return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
+
+
+def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[Tuple[str, Claim]]:
+    """What no rule matches goes with what it belongs to: a part with its index, a referrer with its subject.
+
+    Of several rules that delete its owners the one that asks for the greatest age claims it.
+    """
+    for digest, claim in claims.items():
+        if claim.rule is None:
+            rules = [owner.rule for owner in _owners(digest, claims, graph)
+                     if owner.certain and owner.rule.action == DELETE]
+            if rules:
+                yield digest, Claim(max(rules, key=lambda rule: rule.age.seconds))
+
+
+def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[Claim]:
+    """The nearest claims by a rule on the indexes and subjects above a manifest."""
+    seen, queue = {digest}, [digest]
+    while queue:
+        below = queue.pop()
+        for owner in (*graph.parents.get(below, ()), *graph.subjects.get(below, ())):
+            if owner in claims and owner not in seen:
+                seen.add(owner)
+                if claims[owner].rule is None:
+                    queue.append(owner)
+                else:
+                    yield claims[owner]
 
 
 def _staying_tags(manifest: Manifest, tags: Mapping[str, Verdict]) -> List[str]:

@@ -38,7 +38,7 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
     own = () if include_locked else locks_of(repository, manifest)
-    return next((f'{what} {locks.because}' for what, locks in (*own, *_of_repository(repository))), None)
+    return next((f'{what} {locks.flags[0]}' for what, locks in (*own, *_of_repository(repository))), None)
 
 
 def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
@@ -46,14 +46,14 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
 
     The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
     """
-    own = () if include_locked else locks_of(repository, manifest)
-    return next((f'{what} {locks.because}' for what, locks in (*own, *_of_repository(repository))
-                 if what in (f'tag {tag}', 'manifest', 'repository')), None)
+    own = () if include_locked else locks_of(repository, manifest, tag)
+    return next((f'{what} {locks.flags[0]}' for what, locks in (*own, *_of_repository(repository))), None)
 
 
-def locks_of(repository: Repository, manifest: Manifest) -> Tuple[Tuple[str, Locks], ...]:
-    """(what, locks) of each lock on the manifest itself and on its tags."""
-    return tuple(_own_locks(repository, manifest))
+def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:
+    """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
+    return tuple((what, locks) for what, locks in _own_locks(repository, manifest)
+                 if tag is None or what in ('manifest', f'tag {tag}'))
 
 
 def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[Tuple[str, Locks]]:

@@ -117,11 +117,13 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
     for entry in plan.entries('delete', repository.name):
         known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
         manifests[known.digest] = replace(known, tags=tuple(entry['tags']), last_update_time=entry['lastUpdateTime'],
-                                          locks=known.locks if 'manifest' in entry.get('locks', ()) else Locks())
+                                          locks=_locks(entry, 'manifest'))
         for tag in entry['tags']:
             tags[tag] = _tag(tags, tag, entry)
     for entry in plan.entries('untag', repository.name):
         tags[entry['tag']] = replace(_tag(tags, entry['tag'], entry), last_update_time=entry['lastUpdateTime'])
+        if entry['digest'] in manifests:
+            manifests[entry['digest']] = replace(manifests[entry['digest']], locks=_locks(entry, 'manifest'))
     holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in {*manifests, *holders.values()}:
         known = manifests.get(digest) or Manifest(digest, Ghost())
@@ -132,10 +134,14 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
 
 
 def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
-    """A tag with the locks that it has now where the plan saw it locked, and none where it did not."""
     known = tags.get(name) or Tag(name, entry['digest'])
-    was_locked = f'tag {name}' in entry.get('locks', ())
-    return replace(known, digest=entry['digest'], locks=known.locks if was_locked else Locks())
+    return replace(known, digest=entry['digest'], locks=_locks(entry, f'tag {name}'))
+
+
+def _locks(entry: Mapping[str, Any], what: str) -> Locks:
+    """The locks that the plan saw on something."""
+    given = entry.get('locks', ())
+    return Locks(f'{what} deleteEnabled=false' not in given, f'{what} writeEnabled=false' not in given)
 
 
 def _verdicts(plan: Plan, repository: Repository) -> Iterator[Tuple[str, Verdict]]:

@@ -84,7 +84,7 @@ class _Writer:
                 'imageSize': manifest.image_size,
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
                 **_why(verdict),
-                **_locks([what for what, _ in locks_of(repository, manifest)]),
+                **_locks(repository, manifest),
             }
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
@@ -92,7 +92,7 @@ class _Writer:
             known = repository.tags.get(tag) or Tag(tag, digest)
             yield {'repository': repository.name, 'tag': tag, 'digest': digest,
                    'lastUpdateTime': known.last_update_time, **_why(verdict),
-                   **_locks([f'tag {tag}'] if known.locks.locked else [])}
+                   **_locks(repository, repository.manifests[digest], tag)}
 
     def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
@@ -113,8 +113,9 @@ def _why(verdict: Verdict) -> Dict[str, Any]:
     return {**why, 'rule': verdict.rule} if verdict.rule else why
 
 
-def _locks(locked: List[str]) -> Dict[str, Any]:
-    """What has to be unlocked first: `manifest`, or `tag NAME`."""
+def _locks(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Dict[str, Any]:
+    """What has to be unlocked first: `manifest FLAG=false` or `tag NAME FLAG=false` for each flag."""
+    locked = [f'{what} {flag}' for what, locks in locks_of(repository, manifest, tag) for flag in locks.flags]
     return {'locks': locked} if locked else {}
 
 

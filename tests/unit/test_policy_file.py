@@ -547,8 +547,7 @@ def test_attachments_fall_and_stay_with_their_image():
 
 # --- Open --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.xfail(strict=True, reason='what no rule claims is a root, and no rule for tags claims a signature')
-def test_open_signed_image_that_a_rule_for_tags_takes_goes_with_its_signature_and_its_parts():
+def test_signed_image_that_a_rule_for_tags_takes_goes_with_its_signature_and_its_parts():
     child = image('child')
     parent = index('parent', [child['digest']], tags=['pr-1'])
     signature = image('signature', tags=[attachment_tag(parent['digest'])])

@@ -163,8 +163,7 @@ def test_result_of_a_run_with_skipped_tags_and_manifests_is_a_document(registry,
 
 # --- Open --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.xfail(strict=True, reason='a plan says that the manifest is locked, and not by which flag')
-def test_open_a_manifest_that_was_locked_in_another_way_since_the_plan_file_stays(registry, connect):
+def test_a_manifest_that_was_locked_in_another_way_since_the_plan_file_stays(registry, connect):
     digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
     image_in(registry.storage, REPOSITORY, 'stays', tag='stays')
     registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
