@@ -446,6 +446,24 @@ def claiming(document, repository, tag=None):
     return ''
 
 
+def claims_on(document, repository, manifest):
+    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag) is None]
+    return [claiming(document, repository, tag) for tag in user_tags] or [claiming(document, repository)]
+
+
+def owners(repository, manifest):
+    """The indexes and subjects above a manifest, however far."""
+    found, queue = [], [manifest]
+    while queue:
+        below = queue.pop()
+        for other in repository['manifests']:
+            above = below['digest'] in oracle.children(other) or other['digest'] in oracle.subjects(below)
+            if above and oracle.exists(other) and other not in found:
+                found.append(other)
+                queue.append(other)
+    return found
+
+
 @examples(800)
 @given(worlds.tagged_worlds(), RULES)
 def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(world, sketches):
@@ -456,8 +474,11 @@ def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(w
         name = repository['name']
         for manifest in repository['manifests']:
             user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag) is None]
-            claims = [claiming(document, name, tag) for tag in user_tags] or [claiming(document, name)]
+            claims = claims_on(document, name, manifest)
             verdict = decision.verdicts[name][manifest['digest']]
+            if claims == [''] and verdict.rule:
+                assert actions[verdict.rule] == 'delete'
+                claims = [claim for owner in owners(repository, manifest) for claim in claims_on(document, name, owner)]
             assert verdict.rule in (*claims, '')
             if verdict.rule:
                 assert verdict.because.startswith(f'{verdict.rule}: ')
