@@ -36,6 +36,8 @@ def load_arguments(loader, _):
                  'only what safety needs and gives an upper bound.')
         context.argument('concurrency', type=int, validator=validate_concurrency,
                          help='How many requests are in flight at a time, from 1 to 32.')
+        context.argument('no_cache', action='store_true',
+                         help='Read every manifest from the registry, and keep none for the next run.')
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')

@@ -5,6 +5,9 @@ def load_command_table(loader, _):
     with loader.command_group('acr prune', is_preview=True) as group:
         group.custom_command('plan', 'plan', table_transformer=_table('plan_rows'))
         group.custom_command('untagged', 'untagged', table_transformer=_table('result_rows'))
+    with loader.command_group('acr prune cache', is_preview=True) as group:
+        group.custom_show_command('show', 'cache_show', table_transformer=_table('cache_rows'))
+        group.custom_command('clear', 'cache_clear', table_transformer=_table('cache_rows'))
 
 
 def _table(rows):

@@ -22,6 +22,9 @@ logger = get_logger(__name__)
 _AGO_ZERO = ('--ago 0 takes pushes in flight too: a multi-arch push uploads its images untagged, and their index last. '
              'Give an age that no push exceeds where somebody may be pushing.')
 
+_CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
+                  "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
+
 
 @dataclass(frozen=True)
 class _Target:
@@ -33,12 +36,13 @@ class _Target:
     username: Optional[str]
     password: Optional[str]
     concurrency: int
+    no_cache: bool
 
 
 def plan(cmd, registry_name, resource_group_name=None, suffix=None, username=None, password=None, repository=None,
-         ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, show_kept=False, out=None):
+         ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, no_cache=False, show_kept=False, out=None):
     """What may be deleted, and what that frees; deletes nothing."""
-    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency)
+    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency, no_cache)
     with _open(cmd, target) as session:
         decision = session.decide(_policy(ago, keep, repository), impact)
     document = session.document(decision, show_kept)
@@ -49,9 +53,9 @@ def plan(cmd, registry_name, resource_group_name=None, suffix=None, username=Non
 
 
 def untagged(cmd, registry_name, resource_group_name=None, suffix=None, username=None, password=None, repository=None,
-             ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, yes=False, dry_run=False):
+             ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, no_cache=False, yes=False, dry_run=False):
     """Preview, ask, delete what is untagged and needed by nothing, and say what became of it."""
-    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency)
+    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency, no_cache)
     if not dry_run:
         _refuse_without_consent(cmd, yes)
     with _open(cmd, target) as session:
@@ -68,15 +72,36 @@ def untagged(cmd, registry_name, resource_group_name=None, suffix=None, username
     return result
 
 
+def cache_show(cmd, registry_name, suffix=None):
+    """What the cache holds for a registry; asks nobody."""
+    from .inventory.cache import describe
+    host, path = _cache_of(cmd, registry_name, suffix)
+    return _cache_document(host, describe(path))
+
+
+def cache_clear(cmd, registry_name, suffix=None):
+    """Delete the cache of a registry, in whatever state it is, and say what it held."""
+    from .inventory.cache import describe, remove
+    host, path = _cache_of(cmd, registry_name, suffix)
+    held = describe(path)
+    try:
+        remove(path)
+    except OSError as error:
+        raise file_error(str(path), error) from error
+    return _cache_document(host, held)
+
+
 class _Session:
     """One signed-in registry during one command."""
 
-    def __init__(self, registry: Any, host: str, concurrency: int, reporter: Any, facts: Any) -> None:
+    def __init__(self, registry: Any, host: str, concurrency: int, reporter: Any, facts: Any,
+                 cache: Any) -> None:
         self._registry = registry
         self._host = host
         self._concurrency = concurrency
         self._reporter = reporter
         self._facts = facts
+        self._cache = cache
         self._now = datetime.now(timezone.utc)
 
     def decide(self, policy: UntaggedPolicy, impact: str) -> Any:
@@ -84,7 +109,7 @@ class _Session:
         from .decide.decision import decide
         from .inventory.scan import Extent, scan
         extent = Extent(policy.repositories, impact == 'bound', self._concurrency)
-        inventory = scan(self._registry, self._host, extent, self._reporter)
+        inventory = scan(self._registry, self._host, extent, self._reporter, self._cache)
         return decide(inventory, policy, int(self._now.timestamp() * TICKS_PER_SECOND))
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
@@ -115,9 +140,38 @@ def _open(cmd, target: _Target) -> Iterator[_Session]:
         book = TokenBook(signed_in.host, signed_in.credential, time.time())
         client = open_client(endpoint, book, signed_in.renew, target.concurrency,
                              prepare_client_kwargs_track2(cmd.cli_ctx))
-        with client, progress(cmd.cli_ctx) as reporter:
+        with client, progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, target.no_cache) as cache:
             yield _Session(Registry(client, book, endpoint), signed_in.host, target.concurrency, reporter,
-                           registry_facts(cmd, target.name, target.resource_group))
+                           registry_facts(cmd, target.name, target.resource_group), cache)
+
+
+@contextmanager
+def _cache(cmd, host: str, no_cache: bool) -> Iterator[Any]:
+    """The cache of the registry; whatever is wrong with it is a warning, never an error."""
+    from .inventory.cache import ManifestCache, NoCache, cache_path
+    today = datetime.now(timezone.utc).toordinal()
+    cache = NoCache() if no_cache else ManifestCache(cache_path(cmd.cli_ctx.config.config_dir, host), today)
+    try:
+        yield cache
+    finally:
+        cache.close()
+        if cache.trouble:
+            logger.warning(_CACHE_TROUBLE, cache.trouble)
+
+
+def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
+    """The login server as az puts it together without asking, and where its cache is."""
+    from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
+
+    from .inventory.cache import cache_path
+    label = f'-{suffix}' if suffix else ''
+    host = f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
+    return host, cache_path(cmd.cli_ctx.config.config_dir, host)
+
+
+def _cache_document(host: str, facts: Any) -> Dict[str, Any]:
+    return {'registry': host, 'path': facts.path, 'manifests': facts.manifests, 'bytes': facts.size,
+            'readable': facts.readable, 'schemaVersion': facts.schema_version}
 
 
 def _policy(ago: str, keep: int, repositories: Optional[Tuple[str, ...]]) -> UntaggedPolicy:
