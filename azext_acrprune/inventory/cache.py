@@ -195,9 +195,10 @@ def describe(path: Path) -> CacheFacts:
         with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as connection:
             version, = connection.execute('PRAGMA user_version').fetchone()
             manifests, = connection.execute('SELECT count(*) FROM manifest').fetchone()
+            found, = connection.execute('PRAGMA quick_check(1)').fetchone()
     except sqlite3.Error:
         return CacheFacts(str(path), size, readable=False)
-    return CacheFacts(str(path), size, version == SCHEMA_VERSION, manifests, version)
+    return CacheFacts(str(path), size, found == 'ok' and version == SCHEMA_VERSION, manifests, version)
 
 
 def remove(path: Path) -> None:
