@@ -15,10 +15,10 @@ import re
 import sqlite3
 import threading
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Tuple, TypeVar
+from typing import Callable, Collection, Dict, Iterable, List, Optional, Tuple, TypeVar
 
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
@@ -39,6 +39,9 @@ _TABLES = (
     'CREATE TABLE manifest (id INTEGER PRIMARY KEY, repository INTEGER NOT NULL, digest BLOB NOT NULL, '
     'checksum BLOB NOT NULL, content BLOB NOT NULL, UNIQUE (repository, digest))',
     f'PRAGMA user_version = {SCHEMA_VERSION}')
+
+# sqlite3 decodes its own messages strictly, and those quote whatever a damaged file calls its tables.
+_TROUBLE = (sqlite3.Error, OSError, UnicodeError)
 
 Result = TypeVar('Result')
 Row = Tuple[bytes, bytes, bytes, str]
@@ -91,7 +94,7 @@ class ManifestCache(NoCache):
         self._connection: Optional[sqlite3.Connection] = None
         try:
             self._connection = self._open()
-        except (sqlite3.Error, OSError) as error:
+        except _TROUBLE as error:
             self.trouble = str(error)
 
     def keep_only(self, repositories: Collection[str]) -> None:
@@ -101,7 +104,7 @@ class ManifestCache(NoCache):
         digests = {_key(digest): digest for digest in listed if is_digest(digest)}
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
         return {digests[key]: _unpacked(packed) for key, checksum, packed in rows
-                if checksum == _checksum(repository, key, packed)}
+                if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
 
     def remember(self, repository: str, digest: str, content: Content) -> None:
         key, packed = _key(digest), _packed(content)
@@ -125,7 +128,7 @@ class ManifestCache(NoCache):
                 return otherwise
             try:
                 return work(self._connection)
-            except (sqlite3.Error, OSError) as error:
+            except _TROUBLE as error:
                 self._give_up(error)
                 return otherwise
 
@@ -134,13 +137,14 @@ class ManifestCache(NoCache):
         _close(self._connection)
         self._connection = None
         if _is_damage(error):
-            remove(self._path)
+            with suppress(OSError):  # the next run tries again
+                remove(self._path)
 
     def _open(self) -> sqlite3.Connection:
         """Open the file; one that is damaged or of another version is made anew."""
         try:
             return _opened(self._path)
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             if not _is_damage(error):
                 raise
             if not isinstance(error, _OtherVersion):
@@ -171,6 +175,8 @@ class ManifestCache(NoCache):
 
     def _write(self, connection: sqlite3.Connection) -> None:
         rows, self._pending = self._pending, []
+        if not rows:
+            return
         with connection:
             connection.execute('BEGIN IMMEDIATE')
             connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)',
@@ -196,7 +202,7 @@ def describe(path: Path) -> CacheFacts:
             version, = connection.execute('PRAGMA user_version').fetchone()
             manifests, = connection.execute('SELECT count(*) FROM manifest').fetchone()
             found, = connection.execute('PRAGMA quick_check(1)').fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return CacheFacts(str(path), size, readable=False)
     return CacheFacts(str(path), size, found == 'ok' and version == SCHEMA_VERSION, manifests, version)
 
@@ -266,15 +272,13 @@ def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
 
 def _is_damage(error: Exception) -> bool:
     """Whether the file itself is broken: sqlite3 raises OperationalError for what is wrong around it."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return isinstance(error, (sqlite3.DatabaseError, UnicodeError)) and not isinstance(error, sqlite3.OperationalError)
 
 
 def _close(connection: Optional[sqlite3.Connection]) -> None:
-    try:
-        if connection:
+    if connection:
+        with suppress(sqlite3.Error):  # SQLite finishes what is unfinished when the file is opened again
             connection.close()
-    except sqlite3.Error:
-        pass  # it is given up anyway
 
 
 def _files(path: Path) -> Iterable[Path]:
@@ -287,10 +291,8 @@ def _key(digest: str) -> bytes:
     return bytes.fromhex(digest.partition(':')[2])
 
 
-def _checksum(repository: str, key: bytes, packed: Any) -> Optional[bytes]:
-    """Binds a value to its repository and digest; None for what no row of ours holds."""
-    if not isinstance(packed, bytes):
-        return None
+def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
+    """Binds a value to its repository and digest."""
     return hashlib.blake2b(b'%b\n%b%b' % (repository.encode(), key, packed), digest_size=16).digest()
 
 

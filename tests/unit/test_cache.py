@@ -225,6 +225,11 @@ def foreign(path: Path) -> None:
         connection.execute('CREATE TABLE manifest (something)')
 
 
+def broken_schema(path: Path) -> None:
+    """sqlite3 cannot even decode its own message about this one."""
+    path.write_bytes(path.read_bytes().replace(b'CREATE TABLE manifest', b'CREATE TABLE \x80anifest'))
+
+
 def text(path: Path) -> None:
     path.write_text('not a database\n' * 1000)
 
@@ -238,6 +243,7 @@ BREAKS = {
     'full of zeros': (zeros, True),
     'of another version': (other_version, False),
     'of another program': (foreign, False),
+    'with a broken schema': (broken_schema, True),
     'text': (text, True),
 }
 
@@ -304,6 +310,7 @@ def test_random_damage_never_gives_a_wrong_content(data):
         path.write_bytes(whole[:data.draw(st.integers(0, len(whole)) | st.just(len(whole)))])
         known, _ = recalled(path)
         assert known.items() <= CONTENTS.items()
+        describe(path)
         with opened(path) as cache:
             for each, value in CONTENTS.items():
                 cache.remember('team/app', each, value)
@@ -480,6 +487,21 @@ def test_a_process_killed_while_it_writes_leaves_right_contents_only(path):
         assert known.items() <= {digest(number): content(number) for number in range(300)}.items()
         survived |= set(known)
     assert survived
+
+
+def test_damage_that_is_met_in_the_middle_of_a_run_is_a_warning_and_the_next_run_starts_anew(path):
+    numbers = range(2_000)
+    fill(path, {digest(number): content(number) for number in numbers})
+    with opened(path) as cache:
+        with open(path, 'r+b') as file:
+            file.seek(8 * 4096)
+            file.write(b'\xff' * 100 * 4096)
+        known = cache.recall('team/app', [digest(number) for number in numbers])
+        cache.remember('team/app', digest(1), content(1))
+        assert known == {} and 'malformed' in cache.trouble
+    assert not path.exists()
+    fill(path)
+    assert recalled(path) == (CONTENTS, None)
 
 
 def test_a_file_replaced_while_another_process_uses_it_gives_nothing_wrong(path):
