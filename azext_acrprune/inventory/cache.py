@@ -297,10 +297,12 @@ def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
 
 
 def _packed(content: Content) -> bytes:
-    document = (content.size, content.children, content.subject, [(blob.digest, blob.size) for blob in content.blobs])
+    """All fields; flat lists, because a million manifests are read with a list for each blob in twice the time."""
+    document = (content.size, content.children, content.subject,
+                [blob.digest for blob in content.blobs], [blob.size for blob in content.blobs])
     return zlib.compress(json.dumps(document, separators=(',', ':')).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> Content:
-    size, children, subject, blobs = json.loads(zlib.decompress(packed))
-    return Content(size, tuple(children), subject, tuple(Blob(digest, size) for digest, size in blobs))
+    size, children, subject, digests, sizes = json.loads(zlib.decompress(packed))
+    return Content(size, tuple(children), subject, tuple(map(Blob, digests, sizes)))
