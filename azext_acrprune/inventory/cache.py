@@ -271,8 +271,10 @@ def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file itself is broken: sqlite3 raises OperationalError for what is wrong around it."""
-    return isinstance(error, (sqlite3.DatabaseError, UnicodeError)) and not isinstance(error, sqlite3.OperationalError)
+    """Whether the file itself is broken, and not what is around it: a full disk, a lock, a missing permission."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith('no such')  # it lacks our tables
+    return isinstance(error, (sqlite3.DatabaseError, UnicodeError))
 
 
 def _close(connection: Optional[sqlite3.Connection]) -> None:

@@ -225,9 +225,13 @@ def foreign(path: Path) -> None:
         connection.execute('CREATE TABLE manifest (something)')
 
 
+def renamed_tables(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'manifest', b'\x80anifest'))
+
+
 def broken_schema(path: Path) -> None:
     """sqlite3 cannot even decode its own message about this one."""
-    path.write_bytes(path.read_bytes().replace(b'CREATE TABLE manifest', b'CREATE TABLE \x80anifest'))
+    path.write_bytes(path.read_bytes().replace(b'CREATE TABLE manifest', b'CREATE \x80ABLE manifest'))
 
 
 def text(path: Path) -> None:
@@ -243,6 +247,7 @@ BREAKS = {
     'full of zeros': (zeros, True),
     'of another version': (other_version, False),
     'of another program': (foreign, False),
+    'without our tables': (renamed_tables, True),
     'with a broken schema': (broken_schema, True),
     'text': (text, True),
 }
@@ -276,6 +281,7 @@ def tampered(path: Path, statement: str) -> None:
 
 @pytest.mark.parametrize('statement', [
     "UPDATE manifest SET content = (SELECT content FROM manifest WHERE id = 2) WHERE id = 1",
+    "UPDATE manifest SET (content, checksum) = (SELECT content, checksum FROM manifest WHERE id = 2) WHERE id = 1",
     "UPDATE manifest SET digest = x'ff', repository = 1 WHERE id = 1",
     "UPDATE manifest SET content = 'text' WHERE id = 1",
     "UPDATE manifest SET content = 5 WHERE id = 1",

@@ -189,6 +189,14 @@ def test_repositories_given_by_name_without_the_catalog_push_out_no_others(regis
     assert describe(path).manifests == 150
 
 
+@pytest.mark.parametrize('bound', [False, True])
+def test_repositories_that_were_not_selected_stay_known(registry, read, path, bound):
+    names = built(registry, shares=Shares(ghosts=0))
+    read()
+    read(patterns=(names[0],), bound=bound)
+    assert describe(path).manifests == 150
+
+
 def test_an_interrupted_scan_keeps_what_it_read(registry, connect, path):
     built(registry, shares=Shares(ghosts=0))
     seen = []
