@@ -152,3 +152,30 @@ examples:
   - name: For a registry that pipelines push to.
     text: az acr prune policy show-example --name ci -o yaml > policy.yaml
 """
+
+helps['acr prune cache'] = """
+type: group
+short-summary: Look at or delete what earlier runs kept of a registry's manifests on this machine.
+long-summary: >
+    A manifest never changes, so that it is read once and kept in a file below the configuration folder of az. Tags,
+    locks and times are asked for every time. Deleting the file costs time in the next run and nothing else.
+"""
+
+helps['acr prune cache show'] = """
+type: command
+short-summary: Show where the cache of a registry is and what it holds. Needs no sign-in.
+examples:
+  - name: How many manifests are kept, and how many bytes that takes.
+    text: az acr prune cache show -r myregistry -o table
+  - name: A registry with a domain name label, by its full login server.
+    text: az acr prune cache show -r myregistry-abc123.azurecr.io
+"""
+
+helps['acr prune cache clear'] = """
+type: command
+short-summary: Delete the cache of a registry from this machine, and say what it held. Needs no sign-in.
+long-summary: Deletes nothing in the registry.
+examples:
+  - name: Start anew, also after the file was damaged.
+    text: az acr prune cache clear -r myregistry
+"""

@@ -8,7 +8,8 @@ from ._validators import (
     validate_keep_per, validate_limits, validate_match, validate_max_age, validate_out,
     validate_plan_selection, validate_registry, validate_tag_selection)
 
-_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact')
+_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
+           'no_cache')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
@@ -60,6 +61,8 @@ def _how(context):
         'impact', arg_type=get_enum_type(['exact', 'bound']), default='exact',
         help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
              'only what safety needs and gives an upper bound.')
+    context.argument('no_cache', action='store_true',
+                     help='Read every manifest from the registry, and keep none for the next run.')
 
 
 def _selection(context):

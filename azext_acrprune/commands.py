@@ -10,6 +10,9 @@ def load_command_table(loader, _):
         group.custom_command('repository', 'repository', table_transformer=_table('result_rows'))
         group.custom_command('apply', 'apply', table_transformer=_table('result_rows'))
         group.custom_command('explain', 'explain', table_transformer=_table('explain_rows'))
+    with loader.command_group('acr prune cache') as group:
+        group.custom_show_command('show', 'cache_show', table_transformer=_table('cache_rows'))
+        group.custom_command('clear', 'cache_clear', table_transformer=_table('cache_rows'))
     with loader.command_group('acr prune policy') as group:
         group.custom_command('validate', 'policy_validate')
         group.custom_command('show-schema', 'policy_show_schema')

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Type, TypeVar
 
 from azure.cli.core.azclierror import NoTTYError, ValidationError
 from knack.log import get_logger
@@ -25,6 +25,9 @@ _AGO_ZERO = ('--ago 0 takes pushes in flight too: a multi-arch push uploads its 
 _ASK = 'Delete them? Deleted image data cannot be recovered. (? lists them all)'
 _ASK_UNTAG = 'Remove these tags? (? lists them all)'
 _CONFIRMATION_WORD = 'unlock'
+
+_CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
+                  "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
 
 Options = Mapping[str, Any]
 Record = TypeVar('Record')
@@ -111,13 +114,33 @@ def policy_show_example(name):
     return example(name)
 
 
+def cache_show(cmd, registry_name, suffix=None):
+    """What the cache holds for a registry; asks nobody."""
+    from .inventory.cache import describe
+    host, path = _cache_of(cmd, registry_name, suffix)
+    return _cache_document(host, describe(path))
+
+
+def cache_clear(cmd, registry_name, suffix=None):
+    """Delete the cache of a registry, in whatever state it is, and say what it held."""
+    from .inventory.cache import describe, remove
+    host, path = _cache_of(cmd, registry_name, suffix)
+    held = describe(path)
+    try:
+        remove(path)
+    except OSError as error:
+        raise file_error(str(path), error) from error
+    return _cache_document(host, held)
+
+
 class _Session:
     """One signed-in registry during one command.
 
     `planned` is the document of the plan that is carried out, if any, and `earlier` the bytes that it freed before.
     """
 
-    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any) -> None:
+    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
+                 cache: Any) -> None:
         self.host = host
         self.planned: Optional[Dict[str, Any]] = None
         self.earlier: Any = None
@@ -125,6 +148,7 @@ class _Session:
         self._options = options
         self._reporter = reporter
         self._facts = facts
+        self._cache = cache
         self._moment = datetime.now(timezone.utc)
 
     @property
@@ -135,7 +159,7 @@ class _Session:
     def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
         from .inventory.scan import Extent, scan
         extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'])
-        return scan(self._registry, self.host, extent, self._reporter)
+        return scan(self._registry, self.host, extent, self._reporter, self._cache)
 
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
@@ -172,9 +196,38 @@ def _open(cmd, options: Options) -> Iterator[_Session]:
         book = TokenBook(signed_in.host, signed_in.credential, time.time())
         client = open_client(endpoint, book, signed_in.renew, options['concurrency'],
                              prepare_client_kwargs_track2(cmd.cli_ctx))
-        with client, progress(cmd.cli_ctx) as reporter:
+        with client, progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
             yield _Session(Registry(client, book, endpoint), signed_in.host, options, reporter,
-                           registry_facts(cmd, name, group))
+                           registry_facts(cmd, name, group), cache)
+
+
+@contextmanager
+def _cache(cmd, host: str, no_cache: bool) -> Iterator[Any]:
+    """The cache of the registry; whatever is wrong with it is a warning, never an error."""
+    from .inventory.cache import ManifestCache, NoCache, cache_path
+    today = datetime.now(timezone.utc).toordinal()
+    cache = NoCache() if no_cache else ManifestCache(cache_path(cmd.cli_ctx.config.config_dir, host), today)
+    try:
+        yield cache
+    finally:
+        cache.close()
+        if cache.trouble:
+            logger.warning(_CACHE_TROUBLE, cache.trouble)
+
+
+def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
+    """The login server as az puts it together without asking, and where its cache is."""
+    from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
+
+    from .inventory.cache import cache_path
+    label = f'-{suffix}' if suffix else ''
+    host = f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
+    return host, cache_path(cmd.cli_ctx.config.config_dir, host)
+
+
+def _cache_document(host: str, facts: Any) -> Dict[str, Any]:
+    return {'registry': host, 'path': facts.path, 'manifests': facts.manifests, 'bytes': facts.size,
+            'readable': facts.readable, 'schemaVersion': facts.schema_version}
 
 
 def _prune(cmd, options: Options) -> Optional[Dict[str, Any]]:

@@ -14,6 +14,7 @@ from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
+from .cache import NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
@@ -54,15 +55,17 @@ class _Draft:
         return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
 
 
-def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter) -> Inventory:
-    """Read the registry into an inventory.
+def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cache: NoCache = NoCache()) -> Inventory:
+    """Read the registry into an inventory; what the cache knows of listed manifests is not read again.
 
     Repositories that cannot be read are left out and named in its warnings. Raises RegistryError when the registry
     itself cannot be read, UnknownRepository when a repository asked for by name is not there.
     """
     names, warnings = _catalog(registry, extent.selection)
     selected = select(names, extent.selection)
-    walk = _Walk(registry, extent, selected, reporter)
+    if not warnings:
+        cache.keep_only(names)
+    walk = _Walk(registry, extent, selected, reporter, cache)
     drafts = [_Draft(name) for name in (selected if extent.bound else names)]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
@@ -127,11 +130,13 @@ def read(registry: Registry, repository: str, digest: str):
 class _Walk:
     """The tasks of one scan. Each writes to one draft, under keys that no other task writes."""
 
-    def __init__(self, registry: Registry, extent: Extent, selected: Iterable[str], reporter: Reporter) -> None:
+    def __init__(self, registry: Registry, extent: Extent, selected: Iterable[str], reporter: Reporter,
+                 cache: NoCache) -> None:
         self._registry = registry
         self._extent = extent
         self._selected = set(selected)
         self._reporter = reporter
+        self._cache = cache
         self._unreachable = 0
         self.labels: Dict[str, Mapping[str, str]] = {}
 
@@ -141,8 +146,10 @@ class _Walk:
             return []
         self._reporter.repository_done()
         wanted = self._wanted(draft)
-        self._reporter.manifests_found(len(wanted))
-        return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in wanted)]
+        unknown = self._unknown(draft, wanted)
+        self._reporter.manifests_found(len(unknown))
+        return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in unknown),
+                *(task for digest in sorted(set(wanted) - set(unknown)) for task in self._label_tasks(draft, digest))]
 
     def _lock_tasks(self, draft: _Draft) -> List[Task]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
@@ -165,10 +172,21 @@ class _Walk:
         return [digest for digest, manifest in draft.manifests.items()
                 if not (has_no_edges(manifest.media_type) and user_tags(manifest))]
 
+    def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
+        """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
+        known = self._cache.recall(draft.name, draft.manifests)
+        for digest in wanted:
+            if digest in known:
+                draft.manifests[digest] = replace(draft.manifests[digest], content=known[digest])
+        return [digest for digest in wanted if digest not in known]
+
     def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:
             self._attempt(draft, lambda: self._read_one(draft, digest))
         self._reporter.manifest_read()
+        return self._label_tasks(draft, digest)
+
+    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Task]:
         content = draft.manifests[digest].content
         wants_labels = self._extent.labels and draft.name in self._selected and isinstance(content, Content)
         if wants_labels and content.config and content.config not in self.labels:
@@ -198,6 +216,8 @@ class _Walk:
             if error.kind is not Kind.UNREACHABLE or self._unreachable > self._extent.concurrency:
                 raise
             content = Unreadable(str(error))
+        if isinstance(content, Content):
+            self._cache.remember(draft.name, digest, content)
         draft.manifests[digest] = replace(draft.manifests[digest], content=content)
 
     def _read_locks(self, draft: _Draft) -> Iterable[Task]:

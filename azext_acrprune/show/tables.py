@@ -46,6 +46,15 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     return rows
 
 
+def cache_rows(cache: Dict[str, Any]) -> List[Row]:
+    """One row for the cache of one registry."""
+    if 'readable' not in cache:
+        return [cache]
+    manifests = '' if cache['manifests'] is None else cache['manifests']
+    return [OrderedDict(REGISTRY=cache['registry'], MANIFESTS=manifests, SIZE=human_size(cache['bytes']),
+                        READABLE='yes' if cache['readable'] else 'no', PATH=cache['path'])]
+
+
 def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
     return OrderedDict(
         ACTION=action, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),

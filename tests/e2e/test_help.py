@@ -14,6 +14,7 @@ import azext_acrprune._help  # noqa: F401
 
 COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain']
 POLICY_COMMANDS = ['policy validate', 'policy show-schema', 'policy show-example']
+CACHE_COMMANDS = ['cache show', 'cache clear']
 
 
 def test_the_group_is_listed_below_acr(az):
@@ -26,7 +27,7 @@ def test_the_group_lists_its_commands(az):
         assert re.search(rf'\n    {command}\s+: \S', text)
 
 
-@pytest.mark.parametrize('command', COMMANDS + POLICY_COMMANDS)
+@pytest.mark.parametrize('command', COMMANDS + POLICY_COMMANDS + CACHE_COMMANDS)
 def test_every_option_is_explained_and_there_are_examples(az, command):
     text = az('acr', 'prune', *command.split(), '-h', check=True).out
     own, _, rest = text.partition('Global Arguments')

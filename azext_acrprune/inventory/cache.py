@@ -1,0 +1,311 @@
+"""What manifests say, kept on disk from one run to the next: a manifest never changes under its digest.
+
+One SQLite file for each registry. It holds only contents, verified against their digests when they were read; tags,
+locks, times and the listing itself are asked for every time. A content is known for the repository that it was read
+in, never for another one: the same digest may be a ghost there. Each row carries a checksum over its repository,
+digest and value, so that whatever happened to the file, a row is right or it is missing. Any trouble with the file
+switches the cache off for the rest of the run; nothing but time is lost.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import threading
+import zlib
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Collection, Dict, Iterable, List, Optional, Tuple, TypeVar
+
+from ..decide.manifests import is_digest
+from ..model import Blob, Content
+
+SCHEMA_VERSION = 1
+"""To be raised whenever `read_manifest` understands a manifest in another way, or the tables change."""
+
+MAX_BYTES = 1024 ** 3
+"""Room for two million manifests of eight layers."""
+
+_BATCH = 500
+_BUSY_SECONDS = 10
+_ROOM_AFTER_EVICTION = 0.9
+_FILES_OF_ONE = ('', '-wal', '-shm')
+
+_TABLES = (
+    'CREATE TABLE repository (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)',
+    'CREATE TABLE manifest (id INTEGER PRIMARY KEY, repository INTEGER NOT NULL, digest BLOB NOT NULL, '
+    'checksum BLOB NOT NULL, content BLOB NOT NULL, UNIQUE (repository, digest))',
+    f'PRAGMA user_version = {SCHEMA_VERSION}')
+
+# sqlite3 decodes its own messages strictly, and those quote whatever a damaged file calls its tables.
+_TROUBLE = (sqlite3.Error, OSError, UnicodeError)
+
+Result = TypeVar('Result')
+Row = Tuple[bytes, bytes, bytes, str]
+"""Key, checksum, packed content, and the repository that it was read in."""
+
+
+class NoCache:
+    """Knows nothing and keeps nothing. `trouble` says what was wrong with a cache, if anything was."""
+
+    trouble: Optional[str] = None
+
+    def keep_only(self, repositories: Collection[str]) -> None:
+        """Forget every repository but these: the registry has no others."""
+
+    # pylint: disable-next=unused-argument
+    def recall(self, repository: str, listed: Collection[str]) -> Dict[str, Content]:
+        """What is known of the manifests that a complete listing of the repository names; forgets all others."""
+        return {}
+
+    def remember(self, repository: str, digest: str, content: Content) -> None:
+        """Keep what was just read in this repository, and verified."""
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+
+
+@dataclass(frozen=True)
+class CacheFacts:
+    """What is on disk for one registry; what a file that cannot be read does not tell is None."""
+
+    path: str
+    size: int
+    readable: bool
+    manifests: Optional[int] = None
+    schema_version: Optional[int] = None
+
+
+class ManifestCache(NoCache):
+    """The cache of one registry. Safe with many threads and with other processes on the same file.
+
+    `today` is any number that grows by the day: what was not used for longest goes first when the file is full.
+    """
+
+    def __init__(self, path: Path, today: int, max_bytes: int = MAX_BYTES) -> None:
+        self._path = path
+        self._today = today
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._pending: List[Row] = []
+        self._connection: Optional[sqlite3.Connection] = None
+        try:
+            self._connection = self._open()
+        except _TROUBLE as error:
+            self.trouble = str(error)
+
+    def keep_only(self, repositories: Collection[str]) -> None:
+        self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
+
+    def recall(self, repository: str, listed: Collection[str]) -> Dict[str, Content]:
+        digests = {_key(digest): digest for digest in listed if is_digest(digest)}
+        rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
+        return {digests[key]: _unpacked(packed) for key, checksum, packed in rows
+                if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
+
+    def remember(self, repository: str, digest: str, content: Content) -> None:
+        key, packed = _key(digest), _packed(content)
+        row = (key, _checksum(repository, key, packed), packed, repository)
+        with self._lock:
+            self._pending.append(row)
+            full = len(self._pending) >= _BATCH
+        if full:
+            self._attempt(self._write, None)
+
+    def close(self) -> None:
+        self._attempt(self._write, None)
+        _close(self._connection)
+        self._connection = None
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
+        """Do work on the file, one thread at a time; the first failure switches the cache off."""
+        with self._lock:
+            if not self._connection:
+                self._pending.clear()
+                return otherwise
+            try:
+                return work(self._connection)
+            except _TROUBLE as error:
+                self._give_up(error)
+                return otherwise
+
+    def _give_up(self, error: Exception) -> None:
+        self.trouble = str(error)
+        _close(self._connection)
+        self._connection = None
+        if _is_damage(error):
+            with suppress(OSError):  # the next run tries again
+                remove(self._path)
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; one that is damaged or of another version is made anew."""
+        try:
+            return _opened(self._path)
+        except _TROUBLE as error:
+            if not _is_damage(error):
+                raise
+            if not isinstance(error, _OtherVersion):
+                self.trouble = f'{error}; it was made anew'
+            remove(self._path)
+        return _opened(self._path)
+
+    def _rows(self, connection: sqlite3.Connection, repository: str, keys: Collection[bytes]) -> List[Tuple]:
+        rows, stale = [], []
+        for number, key, checksum, packed in connection.execute(
+                'SELECT manifest.id, digest, checksum, content FROM manifest JOIN repository '
+                'ON repository.id = manifest.repository WHERE name = ?', (repository,)):
+            if key in keys:
+                rows.append((key, checksum, packed))
+            else:
+                stale.append((number,))
+        self._tidy(connection, repository, stale)
+        return rows
+
+    def _tidy(self, connection: sqlite3.Connection, repository: str, stale: List[Tuple]) -> None:
+        """Note the day of use, once a day, and drop what the registry no longer has."""
+        used = connection.execute('SELECT used FROM repository WHERE name = ?', (repository,)).fetchone()
+        if used and (stale or used != (self._today,)):
+            with connection:
+                connection.execute('BEGIN IMMEDIATE')
+                connection.execute('UPDATE repository SET used = ? WHERE name = ?', (self._today, repository))
+                connection.executemany('DELETE FROM manifest WHERE id = ?', stale)
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        rows, self._pending = self._pending, []
+        if not rows:
+            return
+        with connection:
+            connection.execute('BEGIN IMMEDIATE')
+            connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)',
+                                   [(name, self._today) for name in sorted({row[-1] for row in rows})])
+            connection.executemany(
+                'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '
+                'SELECT id, ?, ?, ? FROM repository WHERE name = ?', rows)
+        _evict(connection, self._max_bytes)
+
+
+def cache_path(folder: str, host: str) -> Path:
+    """Where the cache of the registry with this login server is, below az's configuration folder."""
+    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.sqlite')
+
+
+def describe(path: Path) -> CacheFacts:
+    """What is there; changes nothing. Raises OSError when the file cannot even be looked at."""
+    if not path.exists():
+        return CacheFacts(str(path), 0, readable=True, manifests=0)
+    size = sum(file.stat().st_size for file in _files(path))
+    try:
+        with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as connection:
+            version, = connection.execute('PRAGMA user_version').fetchone()
+            manifests, = connection.execute('SELECT count(*) FROM manifest').fetchone()
+            found, = connection.execute('PRAGMA quick_check(1)').fetchone()
+    except (sqlite3.Error, UnicodeError):
+        return CacheFacts(str(path), size, readable=False)
+    return CacheFacts(str(path), size, found == 'ok' and version == SCHEMA_VERSION, manifests, version)
+
+
+def remove(path: Path) -> None:
+    """Delete a cache, in whatever state it is. Raises OSError."""
+    for file in _files(path):
+        file.unlink(missing_ok=True)  # another process may do the same
+
+
+class _OtherVersion(sqlite3.DatabaseError):
+    """The file is sound, and was written by another version of the extension."""
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection to a file that has our tables; it is ours alone from its first byte on."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute('PRAGMA journal_mode = WAL')
+        connection.execute('PRAGMA synchronous = NORMAL')
+        with connection:
+            connection.execute('BEGIN IMMEDIATE')
+            _prepare(connection)
+        return connection
+    except BaseException:
+        _close(connection)
+        raise
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    version, = connection.execute('PRAGMA user_version').fetchone()
+    if version == SCHEMA_VERSION:
+        return
+    if version or connection.execute('SELECT 1 FROM sqlite_master').fetchone():
+        raise _OtherVersion
+    for statement in _TABLES:
+        connection.execute(statement)
+
+
+def _forget_repositories(connection: sqlite3.Connection, present: Collection[str]) -> None:
+    known = connection.execute('SELECT id, name FROM repository').fetchall()
+    gone = [(number,) for number, name in known if name not in present]
+    if gone:
+        with connection:
+            connection.execute('BEGIN IMMEDIATE')
+            connection.executemany('DELETE FROM manifest WHERE repository = ?', gone)
+            connection.executemany('DELETE FROM repository WHERE id = ?', gone)
+
+
+def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Make room once the file is too large. It does not shrink; what is free in it is used again."""
+    pages, free, size = (connection.execute(f'PRAGMA {name}').fetchone()[0]
+                         for name in ('page_count', 'freelist_count', 'page_size'))
+    used = (pages - free) * size
+    if used <= max_bytes:
+        return
+    with connection:
+        connection.execute('BEGIN IMMEDIATE')
+        rows, = connection.execute('SELECT count(*) FROM manifest').fetchone()
+        connection.execute(
+            'DELETE FROM manifest WHERE id IN (SELECT manifest.id FROM manifest JOIN repository '
+            'ON repository.id = manifest.repository ORDER BY used, manifest.id LIMIT ?)',
+            (int(rows * (1 - _ROOM_AFTER_EVICTION * max_bytes / used)) + 1,))
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file itself is broken, and not what is around it: a full disk, a lock, a missing permission."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith('no such')  # it lacks our tables
+    return isinstance(error, (sqlite3.DatabaseError, UnicodeError))
+
+
+def _close(connection: Optional[sqlite3.Connection]) -> None:
+    if connection:
+        with suppress(sqlite3.Error):  # SQLite finishes what is unfinished when the file is opened again
+            connection.close()
+
+
+def _files(path: Path) -> Iterable[Path]:
+    files = (path.with_name(path.name + suffix) for suffix in _FILES_OF_ONE)
+    return [file for file in files if file.exists()]
+
+
+def _key(digest: str) -> bytes:
+    """The hash alone: its length tells the algorithm."""
+    return bytes.fromhex(digest.partition(':')[2])
+
+
+def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
+    """Binds a value to its repository and digest."""
+    return hashlib.blake2b(b'%b\n%b%b' % (repository.encode(), key, packed), digest_size=16).digest()
+
+
+def _packed(content: Content) -> bytes:
+    """All fields; flat lists, because a million manifests are read with a list for each blob in twice the time."""
+    document = (content.size, content.children, content.subject, content.config, content.annotations,
+                [blob.digest for blob in content.blobs], [blob.size for blob in content.blobs])
+    return zlib.compress(json.dumps(document, separators=(',', ':')).encode(), 1)
+
+
+def _unpacked(packed: bytes) -> Content:
+    size, children, subject, config, annotations, digests, sizes = json.loads(zlib.decompress(packed))
+    return Content(size, tuple(children), subject, tuple(map(Blob, digests, sizes)), config,
+                   tuple(map(tuple, annotations)))
