@@ -1,9 +1,9 @@
 """How fast calls may be sent, learned from their answers: a budget for each kind of call; all times are passed in.
 
-The service sends no rate with reads and perhaps no `Retry-After` with 429. What it says without words: whenever it
-refuses a call its allowance is used up, so that what it accepted between two such moments is what it allows. Pacing
-starts with the first refusal, at what the SKU is documented to allow, and goes on at what was measured: a little below
-it, back to it in half a minute, and then beyond it, to find out when more is allowed.
+The service sends no rate with reads and perhaps no `Retry-After` with 429. But when it refuses a call its allowance
+is used up, so that what it accepted between two such moments says what it allows. Nothing is held back before the
+first refusal. After it calls are spread evenly, first at the rate that the SKU is documented to allow, then at the
+measured one: a little below it, slowly back to it, and then beyond it, to find out when more is allowed.
 """
 from __future__ import annotations
 
@@ -29,35 +29,34 @@ class Answer:
     retry_after: Optional[float] = None
     remaining: Optional[float] = None
 
-    @property
-    def refused(self) -> bool:
-        return self.status == 429
-
 
 _READS_A_MINUTE = {'basic': 1_000, 'standard': 3_000, 'premium': 10_000}
 _WRITES_A_MINUTE = {'basic': 100, 'standard': 500, 'premium': 2_000}
-_TOKENS_A_MINUTE = 10_000  # recorded as 166.65 remaining calls a second, on every registry
+_TOKENS_A_MINUTE = 10_000  # recorded: 166.65 calls a second remain after one, on every registry
+
 _SLOWEST = 0.5
-
 _DIP = 0.06
-_PAUSES_ARE_PART_OF_IT = 0.97
-_RECOVERY_SECONDS = 30
-_RECOVERY_CALLS = 250
-_RECOVERY_PAUSES = 30
-_LONGEST_RECOVERY_SECONDS = 300
 _GROWTH_OF_A_GUESS = 0.1
+_RECOVERY_CALLS = 150
+_RECOVERY_PAUSES = 30
+_LONGEST_RECOVERY_SECONDS = 60
+_LONGEST_RECOVERY_FROM_A_PAUSE_SECONDS = 300
+_CATCH_UP_SECONDS = 0.02
 
-_SHORTEST_PAUSE = 0.5
-_LONGEST_PAUSE = 16
-_LONGEST_RETRY_AFTER = 60
+_FIRST_PAUSE_CALLS = 8
+_SHORTEST_PAUSE_SECONDS = 0.05
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 16
+_LONGEST_RETRY_AFTER_SECONDS = 60
 _PROBE_SECONDS = 1
-_LOOK_AGAIN_SECONDS = 0.02
-_CATCH_UP_SECONDS = 0.05
 _HOPELESS_SECONDS = 180
+
+_CALLS_PER_CALL_IN_FLIGHT = 4
+_LOOK_AGAIN_SECONDS = 0.005
 
 
 def finite_number(text: Optional[str]) -> Optional[float]:
-    """A number of a header; None for what is none, negative, or not finite."""
+    """The number in a header; None for what is none, is negative, or has no end."""
     try:
         number = float(text or '')
     except ValueError:
@@ -66,7 +65,7 @@ def finite_number(text: Optional[str]) -> Optional[float]:
 
 
 class Pacer:
-    """When which call may be sent. Not for several threads at once: whoever uses it holds a lock.
+    """When which call may be sent. Whoever shares it between threads holds a lock around each method.
 
     `max_rate`, in calls a minute, caps reads and writes together from the first one on. The limits of the SKU are
     only where learning starts: newer limits are per identity and may be higher.
@@ -74,10 +73,10 @@ class Pacer:
 
     def __init__(self, sku: Optional[str] = None, max_rate: Optional[float] = None) -> None:
         name = sku.lower() if sku else ''
-        self._budgets: Dict[Calls, Budget] = {
-            Calls.READS: Budget(_READS_A_MINUTE.get(name, _READS_A_MINUTE['standard']) / 60),
-            Calls.WRITES: Budget(_WRITES_A_MINUTE.get(name, _WRITES_A_MINUTE['standard']) / 60),
-            Calls.TOKENS: Budget(_TOKENS_A_MINUTE / 60)}
+        self._budgets: Dict[Calls, _Budget] = {
+            Calls.READS: _Budget(_READS_A_MINUTE.get(name, _READS_A_MINUTE['standard']) / 60),
+            Calls.WRITES: _Budget(_WRITES_A_MINUTE.get(name, _WRITES_A_MINUTE['standard']) / 60),
+            Calls.TOKENS: _Budget(_TOKENS_A_MINUTE / 60)}
         self._interval = 60 / max_rate if max_rate else 0.0
         self._free_at = -math.inf
 
@@ -88,124 +87,185 @@ class Pacer:
         if seconds > 0:
             return seconds
         budget.sent(now)
-        if capped:  # from when it was really sent, not from when it might have been: the cap holds in every minute
+        if capped:  # counted from when it was sent, not from when it might have been, so that no minute has more
             self._free_at = now + self._interval
         return 0.0
 
     def answered(self, calls: Calls, answer: Answer, sent_at: float, now: float) -> None:
-        """Learn from the answer to a call; to be told of every answer."""
+        """Learn from the answer to a call."""
         self._budgets[calls].answered(answer, sent_at, now)
 
     def lost(self, calls: Calls) -> None:
-        """Learn that a call will have no answer."""
+        """Forget a call that will have no answer."""
         self._budgets[calls].lost()
 
     def rate(self, calls: Calls) -> Optional[float]:
-        """How many calls a second are sent at most, None while nothing was refused."""
-        return self._budgets[calls].rate
+        """How many calls a second are sent at most; None while none was refused."""
+        return self._budgets[calls].pace.rate
 
     def hopeless(self, calls: Calls, now: float) -> bool:
-        """Whether calls have been refused for minutes, without one that was not."""
-        return self._budgets[calls].hopeless(now)
+        """Whether every call of this kind has been refused for minutes."""
+        return self._budgets[calls].backoff.hopeless(now)
 
 
-class Budget:
-    """The pace of one kind of call."""
+class _Budget:
+    """One kind of call: its pace, its pauses, and what is in flight."""
 
     def __init__(self, guess: float) -> None:
-        self._guess = guess
-        self._limit: Optional[float] = None
-        self._measured = False
-        self._recovery = float(_RECOVERY_SECONDS)
-        self._grown = 0.0
-        self._slot = -math.inf
-        self._emptied_at = -math.inf
-        self._accepted = 0
-        self._pause = 0.0
-        self._paused_until = -math.inf
-        self._probing = False
-        self._probe_until = -math.inf
-        self._refused_since: Optional[float] = None
+        self.pace = _Pace(guess)
+        self.backoff = _Backoff()
         self._in_flight = 0
-        self._remaining: Optional[float] = None
-        self._answers = 0
-
-    @property
-    def rate(self) -> Optional[float]:
-        """Calls a second: from a little below the limit slowly back to it, and then on, ever faster."""
-        if self._limit is None:
-            return None
-        if not self._measured:
-            return self._limit * math.exp(_GROWTH_OF_A_GUESS * self._grown)
-        return self._limit * (1 + _DIP * (self._grown / self._recovery - 1) ** 3)
+        self._remaining = math.inf
 
     def wait(self, now: float) -> float:
-        """How many seconds to wait before asking again."""
-        if now < self._paused_until:
-            return self._paused_until - now
-        if self._probing and now < self._probe_until:
-            return _LOOK_AGAIN_SECONDS
-        return max(0.0, self._slot - now)
+        return max(self.backoff.wait(now), self.pace.wait(now), 0.0 if self._may_fly() else _LOOK_AGAIN_SECONDS)
 
     def sent(self, now: float) -> None:
-        """Count a call as sent."""
         self._in_flight += 1
-        if self._probing:
-            self._probe_until = now + _PROBE_SECONDS
-        rate = self.rate
-        if rate:
-            # Threads wake up late: what that costs is made up for, but not what nobody wanted to send. Where calls
-            # come slower than they might, there is nothing to learn, and the rate stays.
-            if now - self._slot <= _CATCH_UP_SECONDS:
-                self._grown += 1 / rate
-            self._slot = max(self._slot, now - _CATCH_UP_SECONDS) + 1 / rate
+        self.backoff.sent(now)
+        self.pace.sent(now)
 
     def lost(self) -> None:
-        """Forget a call that will have no answer."""
         self._in_flight -= 1
 
     def answered(self, answer: Answer, sent_at: float, now: float) -> None:
-        """Learn from an answer."""
         self._in_flight -= 1
-        if answer.refused:
+        if answer.status == 429:
             self._refused(answer.retry_after, sent_at, now)
-        else:
-            self._was_accepted(sent_at)
+            return
+        self.pace.accepted += 1
+        self.backoff.accepted(sent_at)
+        if answer.remaining is not None:
+            self._heed(answer.remaining, sent_at, now)
 
-    def hopeless(self, now: float) -> bool:
-        """Whether all calls have been refused for minutes."""
-        return self._refused_since is not None and now - self._refused_since > _HOPELESS_SECONDS
+    def _may_fly(self) -> bool:
+        """Before the rate is known, few calls are sent ahead: all that are in flight at the first refusal are refused.
 
-    def _was_accepted(self, sent_at: float) -> None:
-        self._accepted += 1
-        if sent_at >= self._paused_until:
-            self._probing = False
-            self._pause = 0.0
-            self._refused_since = None
+        As many as were accepted allow for, and no more than the service says are left, but always one.
+        """
+        if self.pace.rate is not None:
+            return True
+        ahead = min(self.pace.accepted / _CALLS_PER_CALL_IN_FLIGHT, self._remaining - 1)
+        return self._in_flight <= max(0, ahead)
 
     def _refused(self, retry_after: Optional[float], sent_at: float, now: float) -> None:
-        if sent_at < self._emptied_at or sent_at < self._paused_until:
-            return  # sent before the pace was cut: says nothing new
-        if self._refused_since is None:
-            self._refused_since = now
-            self._cut(now)
-        self._pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 2 * self._pause))
-        seconds = max(self._pause, min(retry_after or 0, _LONGEST_RETRY_AFTER))
-        self._recovery = min(_LONGEST_RECOVERY_SECONDS, max(self._recovery, _RECOVERY_PAUSES * seconds))
-        self._paused_until = now + seconds
-        self._probing = True
-        self._probe_until = -math.inf
+        if sent_at < max(self.pace.used_up_at, self.backoff.until):
+            return  # sent before the others slowed down: nothing new
+        rate = self.pace.rate
+        if not self.backoff.refusing:
+            self.pace.used_up(now)
+        self.backoff.refused(retry_after, rate, now)
+        self.pace.mind_pause(self.backoff.until - now)
 
-    def _cut(self, now: float) -> None:
-        """The allowance is used up at this moment: measure it, and begin anew below it."""
+    def _heed(self, remaining: float, sent_at: float, now: float) -> None:
+        """Slow down when no call is left, before one is refused; once in a while, for around 0 it goes up and down."""
+        before, self._remaining = self._remaining, remaining
+        if remaining < 1 <= before and self.pace.settled and sent_at >= self.pace.used_up_at:
+            self.pace.used_up(now)
+
+
+class _Pace:
+    """The rate at which calls are sent, and when the next one is due."""
+
+    def __init__(self, guess: float) -> None:
+        self.accepted = 0
+        self.used_up_at = -math.inf
+        self._limit = guess
+        self._refusals_seen = 0
+        self._recovery = 0.0
+        self._grown = 0.0
+        self._due = -math.inf
+
+    @property
+    def rate(self) -> Optional[float]:
+        """Calls a second; None before the allowance was used up for the first time.
+
+        It grows with the seconds during which calls were held back: fast from a guess; from a measured limit as in
+        TCP CUBIC, slowly near the limit and ever faster beyond it.
+        """
+        if not self._refusals_seen:
+            return None
+        if self._refusals_seen == 1:
+            return self._limit * math.exp(_GROWTH_OF_A_GUESS * self._grown)
+        return self._limit * (1 + _DIP * (self._grown / self._recovery - 1) ** 3)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the rate is half-way back to its limit, or has none."""
+        return self._grown >= self._recovery / 2
+
+    def wait(self, now: float) -> float:
+        return self._due - now
+
+    def sent(self, now: float) -> None:
         rate = self.rate
         if rate is None:
-            self._limit = self._guess
-        else:
-            measured = self._accepted / max(now - self._emptied_at, 0.001) / _PAUSES_ARE_PART_OF_IT
-            self._limit = max(_SLOWEST, rate / 2, min(measured, rate))
-            self._measured = True
-        self._recovery = max(_RECOVERY_SECONDS, _RECOVERY_CALLS / self._limit)
+            return
+        # What threads lose by waking up late is made up for. Where calls come slower than they might, the rate is
+        # not what limits them, and must not grow into something that was never tried.
+        if now - self._due <= _CATCH_UP_SECONDS:
+            self._grown += 1 / rate
+        self._due = max(self._due, now - _CATCH_UP_SECONDS) + 1 / rate
+
+    def used_up(self, now: float) -> None:
+        """At this moment nothing is left of the allowance: measure it, and begin anew a little below.
+
+        What was accepted since the last time is less than what was allowed where part of that went by unused, and
+        the rate now is more than what is allowed; the truth is between them.
+        """
+        rate = self.rate
+        if rate is not None:
+            measured = self.accepted / max(now - self.used_up_at, 0.001)
+            self._limit = max(_SLOWEST, min(rate, (measured + rate) / 2))
+        self._refusals_seen += 1
+        self._recovery = min(_LONGEST_RECOVERY_SECONDS, _RECOVERY_CALLS / self._limit)
         self._grown = 0.0
-        self._accepted = 0
-        self._emptied_at = now
+        self.accepted = 0
+        self.used_up_at = now
+        self._due = now + 1 / self._limit
+
+    def mind_pause(self, seconds: float) -> None:
+        """Where a refusal costs a long pause, come near the limit less often."""
+        self._recovery = max(self._recovery, min(_LONGEST_RECOVERY_FROM_A_PAUSE_SECONDS, _RECOVERY_PAUSES * seconds))
+
+
+class _Backoff:
+    """The pause after a refusal, one for all threads; then one call at a time, until one is accepted."""
+
+    def __init__(self) -> None:
+        self.until = -math.inf
+        self._pause = 0.0
+        self._refused_since: Optional[float] = None
+        self._next_probe = -math.inf
+
+    @property
+    def refusing(self) -> bool:
+        """Whether nothing was accepted since the last refusal."""
+        return self._refused_since is not None
+
+    def wait(self, now: float) -> float:
+        if now < self.until:
+            return self.until - now
+        return _LOOK_AGAIN_SECONDS if self.refusing and now < self._next_probe else 0.0
+
+    def sent(self, now: float) -> None:
+        self._next_probe = now + _PROBE_SECONDS
+
+    def accepted(self, sent_at: float) -> None:
+        if sent_at >= self.until:
+            self._refused_since = None
+
+    def refused(self, retry_after: Optional[float], rate: Optional[float], now: float) -> None:
+        """Pause as long as the service says, otherwise for a moment, and twice as long each time it refuses again."""
+        if self._refused_since is None:
+            self._refused_since = now
+            self._pause = _FIRST_PAUSE_SECONDS
+            if rate:
+                self._pause = max(_SHORTEST_PAUSE_SECONDS, min(_FIRST_PAUSE_SECONDS, _FIRST_PAUSE_CALLS / rate))
+        else:
+            self._pause = min(_LONGEST_PAUSE_SECONDS, 2 * self._pause)
+        self.until = now + max(self._pause, min(retry_after or 0, _LONGEST_RETRY_AFTER_SECONDS))
+        self._next_probe = self.until
+
+    def hopeless(self, now: float) -> bool:
+        return self._refused_since is not None and now - self._refused_since > _HOPELESS_SECONDS
