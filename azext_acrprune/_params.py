@@ -3,7 +3,8 @@ from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
-from ._validators import validate_ago, validate_concurrency, validate_keep, validate_out, validate_registry
+from ._validators import (
+    validate_ago, validate_concurrency, validate_keep, validate_max_rate, validate_out, validate_registry)
 
 
 def load_arguments(loader, _):
@@ -36,6 +37,10 @@ def load_arguments(loader, _):
                  'only what safety needs and gives an upper bound.')
         context.argument('concurrency', type=int, validator=validate_concurrency,
                          help='How many requests are in flight at a time, from 1 to 32.')
+        context.argument(
+            'max_rate', validator=validate_max_rate,
+            help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. Without it '
+                 'calls slow down only when the registry refuses them.')
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')

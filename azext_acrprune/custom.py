@@ -33,12 +33,13 @@ class _Target:
     username: Optional[str]
     password: Optional[str]
     concurrency: int
+    max_rate: Optional[int]
 
 
 def plan(cmd, registry_name, resource_group_name=None, suffix=None, username=None, password=None, repository=None,
-         ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, show_kept=False, out=None):
+         ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, max_rate=None, show_kept=False, out=None):
     """What may be deleted, and what that frees; deletes nothing."""
-    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency)
+    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency, max_rate)
     with _open(cmd, target) as session:
         decision = session.decide(_policy(ago, keep, repository), impact)
     document = session.document(decision, show_kept)
@@ -49,9 +50,9 @@ def plan(cmd, registry_name, resource_group_name=None, suffix=None, username=Non
 
 
 def untagged(cmd, registry_name, resource_group_name=None, suffix=None, username=None, password=None, repository=None,
-             ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, yes=False, dry_run=False):
+             ago=DEFAULT_AGO, keep=0, impact='exact', concurrency=32, max_rate=None, yes=False, dry_run=False):
     """Preview, ask, delete what is untagged and needed by nothing, and say what became of it."""
-    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency)
+    target = _Target(registry_name, resource_group_name, suffix, username, password, concurrency, max_rate)
     if not dry_run:
         _refuse_without_consent(cmd, yes)
     with _open(cmd, target) as session:
@@ -106,18 +107,21 @@ def _open(cmd, target: _Target) -> Iterator[_Session]:
 
     from .registry.client import Registry
     from .registry.credentials import registry_facts, sign_in
+    from .registry.pacing import Pacer
     from .registry.pipeline import open_client
+    from .registry.retries import PacingPolicy
     from .registry.tokens import TokenBook
     from .show.progress import progress
     with typed_errors(target.name):
         signed_in = sign_in(cmd, target.name, target.resource_group, target.suffix, target.username, target.password)
         endpoint = f'https://{signed_in.host}'
         book = TokenBook(signed_in.host, signed_in.credential, time.time())
-        client = open_client(endpoint, book, signed_in.renew, target.concurrency,
-                             prepare_client_kwargs_track2(cmd.cli_ctx))
-        with client, progress(cmd.cli_ctx) as reporter:
-            yield _Session(Registry(client, book, endpoint), signed_in.host, target.concurrency, reporter,
-                           registry_facts(cmd, target.name, target.resource_group))
+        with progress(cmd.cli_ctx) as reporter:
+            facts = registry_facts(cmd, target.name, target.resource_group)
+            pacing = PacingPolicy(Pacer(facts.sku, target.max_rate), reporter.throttled)
+            with open_client(endpoint, book, signed_in.renew, target.concurrency, pacing,
+                             prepare_client_kwargs_track2(cmd.cli_ctx)) as client:
+                yield _Session(Registry(client, book, endpoint), signed_in.host, target.concurrency, reporter, facts)
 
 
 def _policy(ago: str, keep: int, repositories: Optional[Tuple[str, ...]]) -> UntaggedPolicy:

@@ -82,6 +82,7 @@ class _Run:
         self._reporter = reporter
         self._clock = clock
         self._refused: Optional[str] = None
+        self._late: Set[str] = set()
 
     def prune(self, planned: Set[str]) -> None:
         """Delete `planned`; each of them ends up deleted, skipped or failed, or untouched after an interruption."""
@@ -108,32 +109,43 @@ class _Run:
         """Delete wave by wave until it is time to look again; gives what is left to do."""
         todo = set(drift.valid)
         for wave in deletion_waves(drift.graph, drift.valid):
-            sent = self._delete_wave([digest for digest in wave if digest in todo], deadline)
+            due = [digest for digest in wave if digest in todo]
+            sent = self._delete_wave(due, deadline)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
             todo -= set(spared)
-            if self._stop.is_set() or self._refused or self._clock() >= deadline:
-                break
+            if self._stop.is_set() or self._refused or len(sent) < len(due) or self._clock() >= deadline:
+                break  # what was not sent is still there, and needs what the next wave would delete
         return todo
 
     def _delete_wave(self, wave: Iterable[str], deadline: float) -> Set[str]:
+        """Give what was sent. In a queue, for a thread or for the pacer, a delete may become too old to be sent.
+
+        Both are short: five deletes of each repository stand in them, and the pacer lets them go in turn.
+        """
         sent: Set[str] = set()
         flying: Set[Future] = set()
+        self._late.clear()
         for digest in wave:
             if self._stop.is_set() or self._refused or self._clock() >= deadline:
                 break
             if len(flying) >= DELETES_PER_REPOSITORY:
                 flying = wait(flying, return_when=FIRST_COMPLETED).not_done
-            flying.add(self._requests.submit(self._delete, digest))
+            flying.add(self._requests.submit(self._delete, digest, deadline))
             sent.add(digest)
         wait(flying)
-        return sent
+        return sent - self._late
 
-    def _delete(self, digest: str) -> None:
+    def _delete(self, digest: str, deadline: float) -> None:
+        if self._clock() >= deadline:
+            self._late.add(digest)
+            return
         error = self._try_delete(digest)
         if error is None or error.kind is Kind.NOT_FOUND:
             self._count(self.deleted.update, [digest])
+        elif error.kind is Kind.LATE:
+            self._late.add(digest)
         elif error.kind is Kind.LOCKED:
             self._skip({digest: Verdict(True, LOCKED, str(error))})
         else:

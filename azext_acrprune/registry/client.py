@@ -12,6 +12,7 @@ from ..model import Locks, Manifest
 from . import wire
 from .errors import Kind, RegistryError, from_answer
 from .pipeline import REPOSITORY_OPTION, send
+from .retries import PATIENCE_OPTION
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
@@ -65,10 +66,12 @@ class Registry:
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
-        Given up when the registry keeps it waiting for a minute: by then the reasons to delete are too old.
+        Given up after a minute, for by then the reasons to delete are too old. One that only waited for its turn, and
+        was never sent, has not failed: its error is of the kind LATE, and it may be tried again for new reasons.
         """
         url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
-        self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS)
+        self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS,
+                     **{PATIENCE_OPTION: DELETE_SECONDS})
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
         url: Optional[str] = self._endpoint + path

@@ -114,8 +114,8 @@ class _Budget:
     def __init__(self, guess: float) -> None:
         self.pace = _Pace(guess)
         self.backoff = _Backoff()
+        self._left = _CallsLeft(guess)
         self._in_flight = 0
-        self._remaining = math.inf
 
     def wait(self, now: float) -> float:
         return max(self.backoff.wait(now), self.pace.wait(now), 0.0 if self._may_fly() else _LOOK_AGAIN_SECONDS)
@@ -132,21 +132,28 @@ class _Budget:
         self._in_flight -= 1
         if answer.status == 429:
             self._refused(answer.retry_after, sent_at, now)
-            return
-        self.pace.accepted += 1
-        self.backoff.accepted(sent_at)
-        if answer.remaining is not None:
-            self._heed(answer.remaining, sent_at, now)
+        else:
+            self._accepted(answer.remaining, sent_at, now)
 
     def _may_fly(self) -> bool:
         """Before the rate is known, few calls are sent ahead: all that are in flight at the first refusal are refused.
 
         As many as were accepted allow for, and no more than the service says are left, but always one.
         """
-        if self.pace.rate is not None:
+        if self.pace.rate is not None or not self._left.believed:
             return True
-        ahead = min(self.pace.accepted / _CALLS_PER_CALL_IN_FLIGHT, self._remaining - 1)
+        ahead = min(self.pace.accepted / _CALLS_PER_CALL_IN_FLIGHT, self._left.number - 1)
         return self._in_flight <= max(0, ahead)
+
+    def _accepted(self, remaining: Optional[float], sent_at: float, now: float) -> None:
+        self.pace.accepted += 1
+        self.backoff.accepted(sent_at)
+        if remaining is None:
+            return
+        ran_out = self._left.told(remaining, now)
+        # Once in a while, for near its end the number goes up and down with every call.
+        if ran_out and self.pace.rate is not None and self.pace.settled and sent_at >= self.pace.used_up_at:
+            self.pace.used_up(now)
 
     def _refused(self, retry_after: Optional[float], sent_at: float, now: float) -> None:
         if sent_at < max(self.pace.used_up_at, self.backoff.until):
@@ -157,11 +164,31 @@ class _Budget:
         self.backoff.refused(retry_after, rate, now)
         self.pace.mind_pause(self.backoff.until - now)
 
-    def _heed(self, remaining: float, sent_at: float, now: float) -> None:
-        """Slow down when no call is left, before one is refused; once in a while, for around 0 it goes up and down."""
-        before, self._remaining = self._remaining, remaining
-        if remaining < 1 <= before and self.pace.settled and sent_at >= self.pace.used_up_at:
-            self.pace.used_up(now)
+
+class _CallsLeft:
+    """How many calls the service says are left, and whether that means anything.
+
+    One that says that none is left, and goes on accepting twice as many as it ever could have, does not count.
+    """
+
+    def __init__(self, guess: float) -> None:
+        self.number = math.inf
+        self.believed = True
+        self._rate = guess
+        self._empty_since = 0.0
+        self._accepted = 0
+
+    def told(self, number: float, now: float) -> bool:
+        """Take what an answer says; whether none is left any more."""
+        ran_out = number < 1 <= self.number
+        self.number = number
+        self._rate = max(self._rate, number)
+        if ran_out:
+            self._empty_since, self._accepted = now, 0
+        elif number < 1:
+            self._accepted += 1
+            self.believed = self._accepted <= 2 + 2 * self._rate * (now - self._empty_since) and self.believed
+        return ran_out
 
 
 class _Pace:

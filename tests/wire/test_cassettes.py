@@ -24,7 +24,7 @@ from tests.registry.builder import OCI_IMAGE
 from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import digest_of
-from tests.wire.conftest import not_again, refresh_token
+from tests.wire.conftest import not_again, unhurried, refresh_token
 from tests.wire.images import image
 
 CASSETTES = Path(__file__).with_name('cassettes')
@@ -72,7 +72,7 @@ def scrubbing_response(login_server: str) -> Callable[[Any], Any]:
 @contextmanager
 def opened(endpoint: str, credential: Credential) -> Iterator[Registry]:
     book = TokenBook(urlsplit(endpoint).netloc, credential, time.time())
-    with open_client(endpoint, book, not_again, 1, {}) as client:
+    with open_client(endpoint, book, not_again, 1, unhurried(), {}) as client:
         yield Registry(client, book, endpoint)
 
 
