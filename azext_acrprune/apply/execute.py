@@ -120,25 +120,28 @@ class _Run:
         return todo
 
     def _delete_wave(self, wave: Iterable[str], deadline: float) -> Set[str]:
-        """Give what was sent. In a queue, for a thread or for the pacer, a delete may become too old to be sent.
+        """Delete what can be sent in time; gives that, whatever came of it.
 
-        Both are short: five deletes of each repository stand in them, and the pacer lets them go in turn.
+        A throttled registry makes deletes queue, for a thread and then for their turn. The queues are short, for
+        there are five deletes of a repository in them at most, and they go in turn. One that would wait for more
+        than a minute in either is not sent, nor has it failed: it is looked at again.
         """
         sent: Set[str] = set()
         flying: Set[Future] = set()
         self._late.clear()
         for digest in wave:
-            if self._stop.is_set() or self._refused or self._clock() >= deadline:
+            now = self._clock()
+            if self._stop.is_set() or self._refused or now >= deadline:
                 break
             if len(flying) >= DELETES_PER_REPOSITORY:
                 flying = wait(flying, return_when=FIRST_COMPLETED).not_done
-            flying.add(self._requests.submit(self._delete, digest, deadline))
+            flying.add(self._requests.submit(self._delete, digest, now + RECHECK_SECONDS))
             sent.add(digest)
         wait(flying)
         return sent - self._late
 
-    def _delete(self, digest: str, deadline: float) -> None:
-        if self._clock() >= deadline:
+    def _delete(self, digest: str, latest: float) -> None:
+        if self._clock() >= latest:
             self._late.add(digest)
             return
         error = self._try_delete(digest)

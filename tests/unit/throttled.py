@@ -21,10 +21,11 @@ class Bucket:
         self.rate = rate
         self._burst = self._level = rate if burst is None else burst
         self._retry_after, self._telling = retry_after, telling
-        self._filled = 0.0
+        self._filled: Optional[float] = None
 
     def answer(self, now: float) -> Answer:
-        self._level = min(self._burst, self._level + (now - self._filled) * self.rate)
+        if self._filled is not None:
+            self._level = min(self._burst, self._level + (now - self._filled) * self.rate)
         self._filled = now
         if self._level < 1:
             return Answer(429, self._retry_after)
@@ -56,6 +57,17 @@ class Unthrottled:
         return Answer(200)
 
 
+class Lying:
+    """Grants everything, and says that of 8 calls in each second fewer and fewer are left."""
+
+    def __init__(self) -> None:
+        self._second, self._used = -1, 0
+
+    def answer(self, now: float) -> Answer:
+        self._second, self._used = int(now), self._used + 1 if int(now) == self._second else 1
+        return Answer(202, None, max(0.0, 8.0 - self._used))
+
+
 @dataclass
 class Run:
     """What came of a simulation."""
@@ -75,7 +87,7 @@ class Run:
 
 
 def simulate(pacer: Pacer, server, seconds: float, calls: Calls = Calls.READS, threads: int = 32,
-             latency: float = 0.05, seed: int = 0) -> Run:
+             latency: float = 0.05, start: float = 0.0, seed: int = 0) -> Run:
     """`threads` that always want to call, one after the other through a gate, as in the real client."""
     chance, order, run = random.Random(seed), count(), Run(seconds)
     events: List[Tuple[float, int, Callable[[float], None]]] = []
@@ -106,8 +118,8 @@ def simulate(pacer: Pacer, server, seconds: float, calls: Calls = Calls.READS, t
         if idle[0] == 1:
             at(now + CPU_SECONDS, ask)
 
-    at(0.0, ask)
-    while events[0][0] < seconds:
+    at(start, ask)
+    while events[0][0] < start + seconds:
         time, _, event = heapq.heappop(events)
         event(time)
     return run

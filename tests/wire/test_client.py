@@ -218,10 +218,10 @@ def test_a_password_in_a_netrc_file_does_not_take_the_place_of_our_token(registr
 # Trying again
 
 @pytest.mark.parametrize('status, retry_after, wanted', [
-    (429, 1, lambda seconds: seconds == 1),
-    (429, 3600, lambda seconds: seconds == 60),
-    (429, 0, lambda seconds: 0.2 <= seconds <= 0.4),
-    (429, None, lambda seconds: 0.2 <= seconds <= 0.4),
+    (429, 1, lambda seconds: 0.9 < seconds <= 1),
+    (429, 3600, lambda seconds: 59.9 < seconds <= 60),
+    (429, 0, lambda seconds: 0.4 < seconds <= 0.5),
+    (429, None, lambda seconds: 0.4 < seconds <= 0.5),
     (503, 2, lambda seconds: seconds == 2),
     (503, None, lambda seconds: 0.2 <= seconds <= 0.4),
     (500, None, lambda seconds: 0.2 <= seconds <= 0.4),
