@@ -39,8 +39,8 @@ def load_arguments(loader, _):
                          help='How many requests are in flight at a time, from 1 to 32.')
         context.argument(
             'max_rate', validator=validate_max_rate,
-            help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. Without it '
-                 'calls slow down only when the registry refuses them.')
+            help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. '
+                 'Without it calls slow down only when the registry refuses them.')
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')

@@ -66,12 +66,11 @@ class Registry:
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
-        Given up after a minute, for by then the reasons to delete are too old. One that only waited for its turn, and
-        was never sent, has not failed: its error is of the kind LATE, and it may be tried again for new reasons.
+        It is not sent after a minute, for by then the reasons to delete are too old. One whose turn did not come until
+        then has not failed: its error is of the kind LATE, and new reasons may be looked for.
         """
         url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
-        self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS,
-                     **{PATIENCE_OPTION: DELETE_SECONDS})
+        self._answer(repository, HttpRequest('DELETE', url), **{PATIENCE_OPTION: DELETE_SECONDS})
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
         url: Optional[str] = self._endpoint + path

@@ -14,7 +14,7 @@ from .wire import text_or_none
 
 
 class Kind(Enum):
-    """What a failure means for the caller. LATE: the call was never sent."""
+    """What a failure means for the caller. LATE: the call was not made, or only refused, until it was too late."""
 
     NOT_FOUND = 'not found'
     FORBIDDEN = 'forbidden'

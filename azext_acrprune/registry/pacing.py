@@ -36,7 +36,7 @@ _TOKENS_A_MINUTE = 10_000  # recorded: 166.65 calls a second remain after one, o
 
 _SLOWEST = 0.5
 _DIP = 0.06
-_GROWTH_OF_A_GUESS = 0.1
+_GROWTH_OF_A_GUESS = 0.3
 _RECOVERY_CALLS = 150
 _RECOVERY_PAUSES = 30
 _LONGEST_RECOVERY_SECONDS = 60
@@ -51,7 +51,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 60
 _PROBE_SECONDS = 1
 _HOPELESS_SECONDS = 180
 
-_CALLS_PER_CALL_IN_FLIGHT = 4
+_AHEAD = 1.5
 _LOOK_AGAIN_SECONDS = 0.005
 
 
@@ -138,11 +138,12 @@ class _Budget:
     def _may_fly(self) -> bool:
         """Before the rate is known, few calls are sent ahead: all that are in flight at the first refusal are refused.
 
-        As many as were accepted allow for, and no more than the service says are left, but always one.
+        The more were accepted, the more: 7 after 16 calls, 32 after 430, so that the first refusals are a small part
+        of the calls before them. No more than the service says are left, but always one.
         """
         if self.pace.rate is not None or not self._left.believed:
             return True
-        ahead = min(self.pace.accepted / _CALLS_PER_CALL_IN_FLIGHT, self._left.number - 1)
+        ahead = min(_AHEAD * math.sqrt(self.pace.accepted), self._left.number - 1)
         return self._in_flight <= max(0, ahead)
 
     def _accepted(self, remaining: Optional[float], sent_at: float, now: float) -> None:
@@ -151,6 +152,7 @@ class _Budget:
         if remaining is None:
             return
         ran_out = self._left.told(remaining, now)
+        self.pace.expect(remaining)
         # Once in a while, for near its end the number goes up and down with every call.
         if ran_out and self.pace.rate is not None and self.pace.settled and sent_at >= self.pace.used_up_at:
             self.pace.used_up(now)
@@ -233,6 +235,11 @@ class _Pace:
         if now - self._due <= _CATCH_UP_SECONDS:
             self._grown += 1 / rate
         self._due = max(self._due, now - _CATCH_UP_SECONDS) + 1 / rate
+
+    def expect(self, remaining: float) -> None:
+        """A service that counts by the second says before the first call what it allows: 8 or 32, as recorded."""
+        if self.rate is None:
+            self._limit = max(self._limit, min(remaining, _WRITES_A_MINUTE['premium'] / 60))
 
     def used_up(self, now: float) -> None:
         """At this moment nothing is left of the allowance: measure it, and begin anew a little below.

@@ -4,6 +4,7 @@ Imported inside a command only: azure-core is heavy.
 """
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -18,6 +19,8 @@ from .pacing import Answer, Calls, Pacer, finite_number
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""
 
+_SEND_BEFORE = 'acr_send_before'
+_ONLY_REFUSED = 'acr_only_refused'
 _LONGEST_WAIT_SECONDS = 60
 _REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
 
@@ -68,33 +71,35 @@ class PacingPolicy(HTTPPolicy):
         self._retry_after = Retry().get_retry_after
 
     def send(self, request: PipelineRequest) -> PipelineResponse:
-        calls = _calls(request)
-        sent_at = self._wait_for_turn(calls, request)
+        calls, context = _calls(request), request.context
+        if PATIENCE_OPTION in context.options:
+            context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
+        sent_at = self._wait_for_turn(calls, context)
+        refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
         try:
             response = self.next.send(request)
         except BaseException:
             with self._lock:
                 self._pacer.lost(calls)
             raise
+        context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
         self._learn(calls, response, sent_at)
         return response
 
-    def _wait_for_turn(self, calls: Calls, request: PipelineRequest) -> float:
-        context = request.context
-        if PATIENCE_OPTION in context.options:
-            context['acr_send_before'] = self._clock() + context.options.pop(PATIENCE_OPTION)
+    def _wait_for_turn(self, calls: Calls, context: Any) -> float:
         with self._gates[calls]:
             while True:
                 now = self._clock()
+                if now > context.get(_SEND_BEFORE, math.inf):
+                    raise _too_late(context)
                 with self._lock:
                     hopeless = self._pacer.hopeless(calls, now)
                     seconds = self._pacer.wait(calls, now)
                 if seconds <= 0:
-                    context['acr_sent'] = True
                     return now
                 if hopeless:
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
-                if now + seconds > context.get('acr_send_before', float('inf')):
+                if now + seconds > context.get(_SEND_BEFORE, math.inf):
                     raise _too_late(context)
                 context.transport.sleep(seconds)
 
@@ -109,9 +114,9 @@ class PacingPolicy(HTTPPolicy):
 
 
 def _too_late(context: Any) -> RegistryError:
-    if context.get('acr_sent'):
-        return RegistryError(Kind.BUSY, 'the registry kept it waiting for too long', 429)
-    return RegistryError(Kind.LATE, 'it could not be sent in time')
+    if context.get(_ONLY_REFUSED, True):
+        return RegistryError(Kind.LATE, 'its turn did not come in time')
+    return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
 
 
 def _calls(request: PipelineRequest) -> Calls:

@@ -80,6 +80,11 @@ def test_a_rate_that_is_cut_and_given_back_is_followed(rate):
         assert len([time for time in run.accepted if time > (place + 0.5) * LONG_RUN]) >= 0.45 * server.rate * LONG_RUN
 
 
+def test_few_calls_are_sent_ahead_before_the_rate_is_known():
+    run = simulate(Pacer('Basic'), Bucket(16, retry_after=1), 1)
+    assert len(run.accepted) >= 16 and 1 <= len(run.refused) <= 8
+
+
 def test_nothing_is_held_back_while_nothing_is_refused():
     run = simulate(Pacer('Basic'), Unthrottled(), 10, threads=32, latency=0.02)
     assert run.rate > 500
@@ -108,7 +113,7 @@ def refuse_together(pacer, calls, sent_at, now, number, retry_after=None):
 def test_many_refusals_at_once_are_one():
     once, often = Pacer('Basic'), Pacer('Basic')
     for pacer, number in ((once, 1), (often, 20)):
-        accept(pacer, Calls.READS, 0.0, 100)
+        accept(pacer, Calls.READS, 0.0, 400)
         refuse_together(pacer, Calls.READS, 1.0, 1.1, number)
     assert once.rate(Calls.READS) == often.rate(Calls.READS) == pytest.approx(1000 / 60)
     assert once.wait(Calls.READS, 1.1) == often.wait(Calls.READS, 1.1) == 0.5
