@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from typing import Any, Callable, Dict, Optional
+from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
@@ -54,9 +55,9 @@ class Retry(RetryPolicy):
 
 
 class PacingPolicy(HTTPPolicy):
-    """Lets requests through when the pacer says so, each try of each thread, in the order in which they came.
+    """Lets requests through when the pacer says so, each try of each thread.
 
-    Of each kind of call one thread at a time stands at the gate and sleeps; the others queue behind it, so that what
+    Of each kind of call one thread at a time stands at the gate and sleeps; the others wait behind it, so that what
     is learned meanwhile holds for all of them. `throttled` hears the calls a second that are left after a refusal.
     """
 
@@ -120,7 +121,7 @@ def _too_late(context: Any) -> RegistryError:
 
 
 def _calls(request: PipelineRequest) -> Calls:
-    if '/oauth2/' in request.http_request.url:
+    if urlsplit(request.http_request.url).path.startswith('/oauth2/'):
         return Calls.TOKENS
     return Calls.READS if request.http_request.method in ('GET', 'HEAD') else Calls.WRITES
 

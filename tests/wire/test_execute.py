@@ -514,6 +514,17 @@ def test_a_delete_whose_turn_does_not_come_within_a_minute_is_looked_at_again(re
     assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {taken: 'childOf'}, set())
 
 
+def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry, connect, waits):
+    leaves = [image_in(registry.storage, REPOSITORY, f'leaf {place}') for place in range(4)]
+    index = index_in(registry.storage, REPOSITORY, leaves)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'DELETE .*{index}', 429, times=1, retry_after=60))
+    outcome = run(client, decision)
+    assert deleted(outcome) == {index, *leaves}
+    assert deletes(registry)[:2] == [index, index]
+
+
 def test_a_delete_of_unknown_outcome_is_given_up_after_a_minute(registry, connect, waits):
     stale = stale_images(registry, 1)
     client = connect()

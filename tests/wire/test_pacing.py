@@ -130,3 +130,12 @@ def test_every_call_of_a_registry_that_refuses_half_of_them_is_made_in_the_end(r
     registry.faults.rules.append(Fault('/manifests/', 429, 0.5))
     read(client, digests, 60)
     assert registry.counters['manifest_get'] == 60
+
+
+def test_a_cap_holds_for_a_repository_named_like_the_token_endpoint(registry, connect, clock, waits):
+    digest = image_in(registry.storage, 'team/oauth2/app', 'image')
+    client = connect(pacing=paced(clock, max_rate=60))
+    started = clock()
+    for _ in range(3):
+        client.manifest('team/oauth2/app', digest)
+    assert clock() - started >= 2
