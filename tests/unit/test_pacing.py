@@ -172,6 +172,15 @@ def test_a_refusal_of_one_kind_slows_down_that_kind_alone():
         assert all(pacer.wait(other, 0.2) == 0 and pacer.rate(other) is None for other in Calls if other is not refused)
 
 
+@pytest.mark.parametrize('left, expected', [(32, 32), (7, 500 / 60), (1e300, 2000 / 60)])
+def test_what_is_left_in_a_second_tells_the_rate_to_begin_with(left, expected):
+    pacer = Pacer()
+    assert pacer.wait(Calls.WRITES, 0.0) == 0
+    pacer.answered(Calls.WRITES, Answer(202, None, left), 0.0, 0.1)
+    refuse_together(pacer, Calls.WRITES, 0.2, 0.3, 1)
+    assert pacer.rate(Calls.WRITES) == pytest.approx(expected)
+
+
 # --max-rate
 
 @pytest.mark.parametrize('max_rate', [1, 30, 600, 5000])

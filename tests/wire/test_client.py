@@ -238,6 +238,12 @@ def test_a_busy_server_is_asked_again_after_the_right_time(registry, connect, wa
     assert len(waits) == 1 and wanted(waits[0])
 
 
+def test_refusals_use_up_none_of_the_tries_that_a_broken_server_gets(registry, connect, waits):
+    registry.faults.rules += [Fault('_catalog', 429, times=12), Fault('_catalog', 503, times=8)]
+    assert everything(connect().repositories()) == []
+    assert [status for _, path, status in registry.requests if '_catalog' in path] == [429] * 12 + [503] * 8 + [200]
+
+
 def test_no_server_makes_a_call_wait_for_more_than_a_minute(registry, connect, waits):
     registry.faults.rules.append(Fault('GET /acr/v1/_catalog', 429, times=1, retry_after=3600))
     assert everything(connect().repositories()) == []

@@ -514,6 +514,19 @@ def test_a_delete_whose_turn_does_not_come_within_a_minute_is_looked_at_again(re
     assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {taken: 'childOf'}, set())
 
 
+def test_deletes_that_waited_a_minute_for_a_thread_are_looked_at_again(registry, connect):
+    stale = stale_images(registry, 5)
+    client = connect()
+    decision = planned(client)
+    hour = [0.0]
+    registry.forget()
+    before(registry, 'DELETE', lambda: hour.append(3600.0))
+    outcome = execute(client, decision, 1, Reporter(), lambda: sum(hour))
+    assert deleted(outcome) == stale
+    requests = [method for method, path, _ in registry.requests if method == 'DELETE' or '_manifests' in path]
+    assert requests[:3] == ['GET', 'DELETE', 'GET']
+
+
 def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry, connect, waits):
     leaves = [image_in(registry.storage, REPOSITORY, f'leaf {place}') for place in range(4)]
     index = index_in(registry.storage, REPOSITORY, leaves)
