@@ -5,11 +5,11 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_concurrency, validate_exclude, validate_filter, validate_images, validate_keep,
-    validate_keep_per, validate_limits, validate_match, validate_max_age, validate_out,
+    validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
     validate_plan_selection, validate_registry, validate_tag_selection)
 
 _TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
-           'no_cache')
+           'max_rate', 'no_cache')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
@@ -61,6 +61,10 @@ def _how(context):
         'impact', arg_type=get_enum_type(['exact', 'bound']), default='exact',
         help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
              'only what safety needs and gives an upper bound.')
+    context.argument(
+        'max_rate', validator=validate_max_rate,
+        help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. '
+             'Without it calls slow down only when the registry refuses them.')
     context.argument('no_cache', action='store_true',
                      help='Read every manifest from the registry, and keep none for the next run.')
 

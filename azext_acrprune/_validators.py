@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Callable, Iterable
 
 from azure.cli.core.azclierror import (
@@ -56,6 +57,17 @@ def validate_concurrency(namespace) -> None:
     if not 1 <= namespace.concurrency <= 32:
         raise InvalidArgumentValueError('--concurrency: must be from 1 to 32.',
                                         recommendation='Leave it out for 32 requests at a time.')
+
+
+def validate_max_rate(namespace) -> None:
+    """`600/min` or `10/s` -> calls a minute."""
+    if namespace.max_rate is None:
+        return
+    match = re.fullmatch(r'([0-9]{1,9})/(min|s)', namespace.max_rate)
+    if not match or not int(match[1]):
+        raise InvalidArgumentValueError(f"--max-rate: '{namespace.max_rate}' is not a number of calls in a time.",
+                                        recommendation='Give it by minute or second, such as 600/min or 10/s.')
+    namespace.max_rate = int(match[1]) * (60 if match[2] == 's' else 1)
 
 
 def validate_filter(namespace) -> None:

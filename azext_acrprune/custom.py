@@ -186,7 +186,9 @@ def _open(cmd, options: Options) -> Iterator[_Session]:
 
     from .registry.client import Registry
     from .registry.credentials import registry_facts, sign_in
+    from .registry.pacing import Pacer
     from .registry.pipeline import open_client
+    from .registry.retries import PacingPolicy
     from .registry.tokens import TokenBook
     from .show.progress import progress
     name, group = options['registry_name'], options['resource_group_name']
@@ -194,11 +196,12 @@ def _open(cmd, options: Options) -> Iterator[_Session]:
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
         endpoint = f'https://{signed_in.host}'
         book = TokenBook(signed_in.host, signed_in.credential, time.time())
-        client = open_client(endpoint, book, signed_in.renew, options['concurrency'],
-                             prepare_client_kwargs_track2(cmd.cli_ctx))
-        with client, progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
-            yield _Session(Registry(client, book, endpoint), signed_in.host, options, reporter,
-                           registry_facts(cmd, name, group), cache)
+        facts = registry_facts(cmd, name, group)
+        with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
+            pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
+            with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
+                             prepare_client_kwargs_track2(cmd.cli_ctx)) as client:
+                yield _Session(Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
 
 
 @contextmanager

@@ -25,3 +25,6 @@ class Reporter:
 
     def deleted(self) -> None:
         """One of the planned manifests was deleted, skipped, or could not be deleted."""
+
+    def throttled(self, per_second: float) -> None:
+        """The registry refused a call; from now on at most so many are sent."""

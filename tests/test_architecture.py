@@ -33,7 +33,8 @@ MAY_IMPORT = {
 }
 MAY_USE_AZURE_CLI = {'custom.py', '_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
                      'registry/credentials.py'}
-PURE = {'model.py', 'registry/challenge.py', 'registry/errors.py', 'registry/tokens.py', 'registry/wire.py'}
+PURE = {'model.py', 'registry/challenge.py', 'registry/errors.py', 'registry/pacing.py',
+        'registry/tokens.py', 'registry/wire.py'}
 IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))

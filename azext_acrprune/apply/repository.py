@@ -68,6 +68,7 @@ class RepositoryRun:
         self._reporter = reporter
         self._clock = clock
         self._refused: Optional[str] = None
+        self._late: Set[str] = set()
 
     def prune(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
@@ -119,30 +120,45 @@ class RepositoryRun:
         for wave in deletion_waves(drift.graph, drift.valid):
             if self._halted(deadline):
                 break
-            sent = self._send([digest for digest in wave if digest in todo],
-                              lambda digest: self._delete(digest, fresh), deadline)
+            due = [digest for digest in wave if digest in todo]
+            sent = self._send(due, lambda digest: self._delete(digest, fresh), deadline)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
             todo -= set(spared)
+            if len(sent) < len(due):
+                break  # what was not sent is still there, and needs what the next wave would delete
         return todo
 
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
     def _send(self, keys: Iterable[str], call: Callable[[str], None], deadline: float) -> Set[str]:
-        """Make the calls, a few at a time; gives those that were made."""
+        """Make the calls, a few at a time; gives those that were made, whatever came of them.
+
+        A throttled registry makes calls queue, for a thread and then for their turn. The queues are short, for there
+        are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
+        minute in either is not sent, nor has it failed: it is looked at again.
+        """
         sent: Set[str] = set()
         flying: Set[Future] = set()
+        self._late.clear()
         for key in keys:
+            latest = self._clock() + RECHECK_SECONDS
             if self._halted(deadline):
                 break
             if len(flying) >= DELETES_PER_REPOSITORY:
                 flying = wait(flying, return_when=FIRST_COMPLETED).not_done
-            flying.add(self._requests.submit(call, key))
+            flying.add(self._requests.submit(self._in_time, call, key, latest))
             sent.add(key)
         wait(flying)
-        return sent
+        return sent - self._late
+
+    def _in_time(self, call: Callable[[str], None], key: str, latest: float) -> None:
+        if self._clock() >= latest:
+            self._late.add(key)
+        else:
+            call(key)
 
     def _delete(self, digest: str, fresh: Repository) -> None:
         self._record(digest, self.deleted, self._unlocked(
@@ -172,7 +188,7 @@ class RepositoryRun:
             for lock in opened:
                 left_open = self._try(partial(self._set, lock, lock.locks))
                 if left_open and left_open.kind is not Kind.NOT_FOUND:
-                    error = RegistryError(error.kind, f'{error}; and its lock could not be set again: {left_open}')
+                    error = RegistryError(Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {left_open}')
         return error
 
     def _take_off(self, lock: _Lock) -> Optional[RegistryError]:
@@ -191,6 +207,8 @@ class RepositoryRun:
     def _record(self, key: str, done: Set[str], error: Optional[RegistryError]) -> None:
         if error is None or error.kind is Kind.NOT_FOUND:
             self._count(done.update, [key])
+        elif error.kind is Kind.LATE:
+            self._late.add(key)
         elif error.kind is Kind.LOCKED:
             self._skip({key: Verdict(True, LOCKED, str(error))})
         else:

@@ -12,10 +12,12 @@ from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
 from .pipeline import REPOSITORY_OPTION, send
+from .retries import PATIENCE_OPTION
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
 DELETE_SECONDS = 60
+_IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
@@ -65,19 +67,22 @@ class Registry:
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
-        Given up when the registry keeps it waiting for a minute: by then the reasons to delete are too old.
+        It is not sent after a minute, for by then the reasons to delete are too old. One whose turn did not come until
+        then has not failed: its error is of the kind LATE, and new reasons may be looked for.
         """
-        self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), timeout=DELETE_SECONDS)
+        self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
 
     def delete_tag(self, repository: str, tag: str) -> None:
-        """Remove a tag, and nothing but the tag. Given up as `delete_manifest` is."""
+        """Remove a tag, and nothing but the tag; in time, as `delete_manifest`."""
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
-        self._answer(repository, HttpRequest('DELETE', url), timeout=DELETE_SECONDS)
+        self._answer(repository, HttpRequest('DELETE', url), **_IN_TIME)
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it."""
         self._set_locks(repository, f'_manifests/{quote(digest, safe=":")}', locks)
 
     def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        """The same for a tag."""
         self._set_locks(repository, f'_tags/{quote(tag)}', locks)
 
     def config(self, repository: str, digest: str) -> bytes:
@@ -97,7 +102,7 @@ class Registry:
     def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
         flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
         request = HttpRequest('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
-        self._answer(repository, request, timeout=DELETE_SECONDS)
+        self._answer(repository, request, **({} if locks.locked else _IN_TIME))
 
     def _manifest_url(self, repository: str, digest: str) -> str:
         return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'

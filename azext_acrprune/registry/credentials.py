@@ -30,6 +30,7 @@ class RegistryFacts:
     """What the resource manager says of a registry, where this identity may ask it."""
 
     soft_delete_days: Optional[int] = None
+    sku: Optional[str] = None
 
 
 def sign_in(cmd: Any, name: str, resource_group: Optional[str], suffix: Optional[str],
@@ -66,7 +67,8 @@ def registry_facts(cmd: Any, name: str, resource_group: Optional[str]) -> Regist
         return RegistryFacts()
     soft_delete = getattr(getattr(registry, 'policies', None), 'soft_delete_policy', None)
     enabled = getattr(soft_delete, 'status', None) == 'enabled'
-    return RegistryFacts(soft_delete.retention_days if enabled else None)
+    sku = getattr(getattr(registry, 'sku', None), 'name', None)
+    return RegistryFacts(soft_delete.retention_days if enabled else None, sku if isinstance(sku, str) else None)
 
 
 @contextmanager

@@ -14,13 +14,14 @@ from .wire import text_or_none
 
 
 class Kind(Enum):
-    """What a failure means for the caller."""
+    """What a failure means for the caller. LATE: the call was not made, or only refused, until it was too late."""
 
     NOT_FOUND = 'not found'
     FORBIDDEN = 'forbidden'
     UNAUTHENTICATED = 'unauthenticated'
     LOCKED = 'locked'
     BUSY = 'busy'
+    LATE = 'late'
     UNAVAILABLE = 'unavailable'
     UNREACHABLE = 'unreachable'
     NOT_A_REGISTRY = 'not a registry'

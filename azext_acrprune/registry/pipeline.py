@@ -4,7 +4,6 @@ Imported inside a command only: azure-core and the registry SDK are heavy.
 """
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import Any, Callable, Dict, Optional
@@ -13,18 +12,18 @@ import requests
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.pipeline.policies import HTTPPolicy
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 
 from .challenge import parse_challenge
 from .errors import Kind, RegistryError, from_answer
+from .retries import PacingPolicy, Retry
 from .tokens import Credential, TokenBook
 
 REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog."""
 
-_LONGEST_WAIT_SECONDS = 60
 _TOKEN_ROUNDS = 3
 
 
@@ -87,24 +86,9 @@ class TokenPolicy(HTTPPolicy):
         self._book.accept(scope, self._fetch(self._book.form(scope)), self._clock())
 
 
-class Retry(RetryPolicy):
-    """azure-core's retries, with the first wait not zero, spread over the threads, and never longer than a minute."""
-
-    def get_backoff_time(self, settings: Dict[str, Any]) -> float:
-        longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
-        return min(_LONGEST_WAIT_SECONDS, longest) * random.uniform(0.5, 1)
-
-    def get_retry_after(self, response: PipelineResponse) -> Optional[float]:
-        try:
-            seconds = super().get_retry_after(response)
-        except (ValueError, TypeError, OverflowError):  # neither seconds nor a date
-            return None
-        return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
-
-
 def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential], concurrency: int,
-                pipeline_options: Dict[str, Any]) -> ContainerRegistryClient:
-    """The SDK's client for `https://HOST` with our token policy and retries in its pipeline.
+                pacing: PacingPolicy, pipeline_options: Dict[str, Any]) -> ContainerRegistryClient:
+    """The SDK's client for `https://HOST` with our tokens, retries and pacing in its pipeline.
 
     `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
     """
@@ -116,7 +100,7 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
         endpoint,
         credential=None,
         retry_policy=Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4),
-        per_retry_policies=[TokenPolicy(book, sign_in, fetch)],
+        per_retry_policies=[TokenPolicy(book, sign_in, fetch), pacing],
         transport=_transport(endpoint, concurrency, options.pop('connection_verify', True)),
         **options)
     return client

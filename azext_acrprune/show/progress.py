@@ -37,6 +37,7 @@ class ProgressReporter(Reporter):
         self._shown = 0.0
         self._repositories = self._listed = self._found = self._read = 0
         self._doomed = self._deleted = 0
+        self._throttled = ''
 
     def repositories_found(self, count: int) -> None:
         self._repositories = count
@@ -57,19 +58,23 @@ class ProgressReporter(Reporter):
     def deletes_planned(self, count: int) -> None:
         self._started = time.monotonic()
         self._doomed = count
+        self._throttled = ''
 
     def deleted(self) -> None:
         with self._lock:
             self._deleted += 1
             self._show()
 
+    def throttled(self, per_second: float) -> None:
+        self._throttled = f', throttled to {max(1, per_second):.0f}/s'
+
     def message(self) -> str:
         """What is shown: how far, how fast, how long still."""
         elapsed = time.monotonic() - self._started
         if self._doomed:
-            return f'Deleting: {_pace(self._deleted, self._doomed, elapsed)}'
+            return f'Deleting: {_pace(self._deleted, self._doomed, elapsed)}{self._throttled}'
         return (f"Reading {self._listed} of {count(self._repositories, 'repository')}: "
-                f'{_pace(self._read, self._found, elapsed)}')
+                f'{_pace(self._read, self._found, elapsed)}{self._throttled}')
 
     def _show(self) -> None:
         if time.monotonic() - self._shown >= _SECONDS_BETWEEN:

@@ -31,6 +31,8 @@ CASES = {
     'negative keep': ((*TARGET, '--keep', '-1'), 'keep'),
     'no concurrency': ((*TARGET, '--concurrency', '0'), '1 to 32'),
     'too much concurrency': ((*TARGET, '--concurrency', '33'), '1 to 32'),
+    'rate without a time': ((*TARGET, '--max-rate', '600'), '600/min'),
+    'rate of nothing': ((*TARGET, '--max-rate', '0/s'), '600/min'),
     'folder that is not there': ((*TARGET, '--out', 'nosuch/folder/plan.json'), 'nosuch/folder/plan.json'),
     'not signed in': (('-r', 'localhost'), 'username and password'),
 }

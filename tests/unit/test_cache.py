@@ -92,7 +92,8 @@ def test_the_version_is_raised_whenever_something_else_is_kept():
                           annotations={'key': 'value'})
     kept = module.zlib.decompress(module._packed(read_manifest(worlds.sha256(data), data)))
     assert (SCHEMA_VERSION, kept) == (1, (
-        f'[{len(data)},[],"{digest(1)}","sha256:{"c" * 64}",[["key","value"]],["sha256:{"d" * 64}","sha256:{"c" * 64}"],[8,7]]').encode())
+        f'[{len(data)},[],"{digest(1)}","sha256:{"c" * 64}",'
+        f'[["key","value"]],["sha256:{"d" * 64}","sha256:{"c" * 64}"],[8,7]]').encode())
 
 
 def test_only_what_is_listed_comes_back_and_the_rest_is_forgotten(path):

@@ -13,7 +13,8 @@ from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineRespon
 from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.errors import Kind, RegistryError
-from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, Retry, TokenPolicy
+from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, TokenPolicy
+from azext_acrprune.registry.retries import Retry
 from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
 
 HOST = 'r.azurecr.io'

@@ -141,3 +141,12 @@ def test_progress_counts_repositories_and_manifests_then_deletes():
     reporter.deletes_planned(3)
     reporter.deleted()
     assert reporter.message().startswith('Deleting: 1 of 3 manifests, ')
+
+
+def test_progress_says_that_the_registry_throttles_and_forgets_it_before_deleting():
+    reporter = ProgressReporter(_Controller())
+    reporter.manifests_found(10)
+    reporter.throttled(49.7)
+    assert reporter.message().endswith(', throttled to 50/s')
+    reporter.deletes_planned(3)
+    assert 'throttled' not in reporter.message()

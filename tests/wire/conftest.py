@@ -6,43 +6,69 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
 
 from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.pipeline import open_client
+from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.registry.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.reporter import Reporter
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
 
 CONCURRENCY = 32
+SHORT_SECONDS = 0.05
+
+
+class Clock:
+    """The clock that the client is paced by; what was not really waited is added to it."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.skipped
 
 
 @pytest.fixture
-def waits(monkeypatch) -> List[float]:
-    """How long the client wanted to wait between tries; it really waits for a hundredth of it at most."""
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def waits(monkeypatch, clock) -> List[float]:
+    """How long the client wanted to wait between tries; it really waits for a hundredth of it at most.
+
+    The moments for which it looks at its own answers are left out.
+    """
     seconds: List[float] = []
 
     def wait(_, duration: float) -> None:
-        seconds.append(duration)
-        time.sleep(min(duration, 1) / 100)
+        if duration > SHORT_SECONDS:
+            seconds.append(duration)
+        real = min(duration, 1) / 100
+        time.sleep(real)
+        clock.skipped += duration - real
 
     monkeypatch.setattr(RequestsTransport, 'sleep', wait)
     return seconds
 
 
 @pytest.fixture
-def connect(registry, monkeypatch) -> Callable[..., Registry]:
+def connect(registry, monkeypatch, clock) -> Callable[..., Registry]:
     """Opens our client on the local registry, put together as the commands do it; closed at the end of the test."""
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
     endpoint = f'https://{registry.login_server}'
     with ExitStack() as opened:
         def open_registry(credential: Credential = Password(*ADMIN), sign_in: Callable[[], Credential] = not_again,
-                          seconds_ago: float = 0) -> Registry:
+                          seconds_ago: float = 0, pacing: Optional[PacingPolicy] = None) -> Registry:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
-            client = opened.enter_context(open_client(endpoint, book, sign_in, CONCURRENCY, {}))
+            client = opened.enter_context(
+                open_client(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock), {}))
             return Registry(client, book, endpoint)
 
         yield open_registry
@@ -91,6 +117,11 @@ def flights(monkeypatch) -> Flights:
 
     monkeypatch.setattr(RequestsTransport, 'send', send_counted)
     return counted
+
+
+def unhurried(clock: Callable[[], float] = time.monotonic) -> PacingPolicy:
+    """Pacing as it is before anything is known of a registry."""
+    return PacingPolicy(Pacer(), Reporter().throttled, clock)
 
 
 def not_again() -> Credential:

@@ -220,10 +220,10 @@ def test_a_password_in_a_netrc_file_does_not_take_the_place_of_our_token(registr
 # Trying again
 
 @pytest.mark.parametrize('status, retry_after, wanted', [
-    (429, 1, lambda seconds: seconds == 1),
-    (429, 3600, lambda seconds: seconds == 60),
-    (429, 0, lambda seconds: 0.2 <= seconds <= 0.4),
-    (429, None, lambda seconds: 0.2 <= seconds <= 0.4),
+    (429, 1, lambda seconds: 0.9 < seconds <= 1),
+    (429, 50, lambda seconds: 49.9 < seconds <= 50),
+    (429, 0, lambda seconds: 0.4 < seconds <= 0.5),
+    (429, None, lambda seconds: 0.4 < seconds <= 0.5),
     (503, 2, lambda seconds: seconds == 2),
     (503, None, lambda seconds: 0.2 <= seconds <= 0.4),
     (500, None, lambda seconds: 0.2 <= seconds <= 0.4),
@@ -238,6 +238,28 @@ def test_a_busy_server_is_asked_again_after_the_right_time(registry, connect, wa
     assert everything(client.repositories()) == ['team/app']
     client.delete_manifest('team/app', digest)
     assert len(waits) == 1 and wanted(waits[0])
+
+
+def test_refusals_use_up_none_of_the_tries_that_a_broken_server_gets(registry, connect, waits):
+    registry.faults.rules += [Fault('_catalog', 429, times=12), Fault('_catalog', 503, times=8)]
+    assert everything(connect().repositories()) == []
+    assert [status for _, path, status in registry.requests if '_catalog' in path] == [429] * 12 + [503] * 8 + [200]
+
+
+def test_no_server_makes_a_call_wait_for_more_than_a_minute(registry, connect, waits):
+    registry.faults.rules.append(Fault('GET /acr/v1/_catalog', 429, times=1, retry_after=3600))
+    assert everything(connect().repositories()) == []
+    assert len(waits) == 1 and 59.9 < waits[0] <= 60
+
+
+def test_a_delete_that_would_have_to_wait_for_a_minute_is_late_and_others_are_not(registry, connect, waits):
+    first, second = fill(registry.storage, 2)
+    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=60))
+    client = connect()
+    assert kind_of(lambda: client.delete_manifest('team/app', first)) is Kind.LATE
+    assert waits == []
+    client.delete_manifest('team/app', second)
+    assert len(waits) == 1 and list(registry.storage.manifests('team/app')) == [first]
 
 
 @pytest.mark.parametrize('status, kind', [

@@ -505,14 +505,55 @@ def test_a_404_that_is_not_the_registry_s_own_counts_as_failed_and_not_as_done(r
     assert (deleted(outcome), failed(outcome)) == (set(), stale)
 
 
-def test_a_delete_that_is_kept_waiting_for_a_minute_is_given_up(registry, connect, monkeypatch):
-    stale = stale_images(registry, 1)
-    monkeypatch.setattr('azext_acrprune.registry.client.DELETE_SECONDS', 0.5)
+def test_a_delete_whose_turn_does_not_come_within_a_minute_is_looked_at_again(registry, connect, waits):
+    taken, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
-    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=1))
+    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=60))
+    before(registry, 'DELETE', lambda: index_in(registry.storage, REPOSITORY, [taken], tag='v2'))
+    outcome = run(client, decision)
+    assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {taken: 'childOf'}, set())
+
+
+def test_deletes_that_waited_a_minute_for_a_thread_are_looked_at_again(registry, connect):
+    stale = stale_images(registry, 5)
+    client = connect()
+    decision = planned(client)
+    hour = [0.0]
+    registry.forget()
+    before(registry, 'DELETE', lambda: hour.append(3600.0))
+    outcome = execute(client, decision, 1, Reporter(), lambda: sum(hour))
+    assert deleted(outcome) == stale
+    requests = [method for method, path, _ in registry.requests if method == 'DELETE' or '_manifests' in path]
+    assert requests[:3] == ['GET', 'DELETE', 'GET']
+
+
+def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry, connect, waits):
+    leaves = [image_in(registry.storage, REPOSITORY, f'leaf {place}') for place in range(4)]
+    index = index_in(registry.storage, REPOSITORY, leaves)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'DELETE .*{index}', 429, times=1, retry_after=60))
+    outcome = run(client, decision)
+    assert deleted(outcome) == {index, *leaves}
+    assert deletes(registry)[:2] == [index, index]
+
+
+def test_a_delete_of_unknown_outcome_is_given_up_after_a_minute(registry, connect, waits):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault('DELETE', 503, retry_after=40))
     assert failed(run(client, decision)) == stale
-    assert len(deletes(registry)) == 1 and len(left(registry)) == 2
+    assert len(deletes(registry)) == 2 and len(left(registry)) == 2
+
+
+def test_deletes_that_are_all_refused_for_minutes_fail(registry, connect, waits):
+    stale = stale_images(registry, 8)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault('DELETE', 429))
+    assert failed(run(client, decision)) == stale
 
 
 def test_an_unreadable_retry_after_is_no_traceback(registry, connect, waits):

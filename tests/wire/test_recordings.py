@@ -26,7 +26,7 @@ from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.errors import Kind, RegistryError, from_answer
 from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
-from tests.wire.conftest import not_again
+from tests.wire.conftest import not_again, unhurried
 
 BESIDE = Path(__file__).resolve().parents[3] / 'shared' / 'recordings'
 FOLDER = Path(os.environ.get('ACRPRUNE_RECORDINGS', BESIDE))
@@ -203,7 +203,7 @@ def replayed(name: str, refresh: bool = False) -> Iterator[Registry]:
     player.register_matcher('by_page', by_page)
     book = TokenBook(host, RefreshToken('REDACTED') if refresh else Password('', ''), time.time())
     with player.use_cassette(str(file), match_on=['by_page']), \
-            open_client(f'https://{host}', book, not_again, 1, {}) as client:
+            open_client(f'https://{host}', book, not_again, 1, unhurried(), {}) as client:
         yield Registry(client, book, f'https://{host}')
 
 

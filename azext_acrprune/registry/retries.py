@@ -1,0 +1,130 @@
+"""When a request is sent, and when again: behind one pacer for all threads, and within limits.
+
+Imported inside a command only: azure-core is heavy.
+"""
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from typing import Any, Callable, Dict, Optional
+from urllib.parse import urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+
+from .errors import Kind, RegistryError
+from .pacing import Answer, Calls, Pacer, finite_number
+
+PATIENCE_OPTION = 'acr_patience'
+"""Option of a request: after this many seconds it must not be sent any more."""
+
+_SEND_BEFORE = 'acr_send_before'
+_ONLY_REFUSED = 'acr_only_refused'
+_LONGEST_WAIT_SECONDS = 60
+_REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
+
+
+class Retry(RetryPolicy):
+    """azure-core's retries, with the first wait not zero, spread over the threads, and never longer than a minute.
+
+    After 429 the pacer makes all threads wait: nothing is added to that, and it costs nothing of the few tries that
+    a call has while the server is broken.
+    """
+
+    def get_backoff_time(self, settings: Dict[str, Any]) -> float:
+        longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
+        return min(_LONGEST_WAIT_SECONDS, longest) * random.uniform(0.5, 1)
+
+    def get_retry_after(self, response: PipelineResponse) -> Optional[float]:
+        try:
+            seconds = super().get_retry_after(response)
+        except (ValueError, TypeError, OverflowError):  # neither seconds nor a date
+            return None
+        return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
+
+    def increment(self, settings: Dict[str, Any], response: Any = None, error: Optional[Exception] = None) -> bool:
+        if _is_refusal(response):
+            settings['status'] += 1
+        return super().increment(settings, response, error)
+
+    def sleep(self, settings: Dict[str, Any], transport: Any, response: Optional[PipelineResponse] = None) -> None:
+        if not _is_refusal(response):
+            super().sleep(settings, transport, response)
+
+
+class PacingPolicy(HTTPPolicy):
+    """Lets requests through when the pacer says so, each try of each thread.
+
+    Of each kind of call one thread at a time stands at the gate and sleeps; the others wait behind it, so that what
+    is learned meanwhile holds for all of them. `throttled` hears the calls a second that are left after a refusal.
+    """
+
+    def __init__(self, pacer: Pacer, throttled: Callable[[float], None],
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._pacer = pacer
+        self._throttled = throttled
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._gates = {calls: threading.Lock() for calls in Calls}
+        self._retry_after = Retry().get_retry_after
+
+    def send(self, request: PipelineRequest) -> PipelineResponse:
+        calls, context = _calls(request), request.context
+        if PATIENCE_OPTION in context.options:
+            context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
+        sent_at = self._wait_for_turn(calls, context)
+        refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
+        try:
+            response = self.next.send(request)
+        except BaseException:
+            with self._lock:
+                self._pacer.lost(calls)
+            raise
+        context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
+        self._learn(calls, response, sent_at)
+        return response
+
+    def _wait_for_turn(self, calls: Calls, context: Any) -> float:
+        with self._gates[calls]:
+            while True:
+                now = self._clock()
+                if now > context.get(_SEND_BEFORE, math.inf):
+                    raise _too_late(context)
+                with self._lock:
+                    hopeless = self._pacer.hopeless(calls, now)
+                    seconds = self._pacer.wait(calls, now)
+                if seconds <= 0:
+                    return now
+                if hopeless:
+                    raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
+                if now + seconds > context.get(_SEND_BEFORE, math.inf):
+                    raise _too_late(context)
+                context.transport.sleep(seconds)
+
+    def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
+        answer = Answer(response.http_response.status_code, self._retry_after(response),
+                        finite_number(response.http_response.headers.get(_REMAINING)))
+        with self._lock:
+            self._pacer.answered(calls, answer, sent_at, self._clock())
+            rate = self._pacer.rate(calls)
+        if answer.status == 429 and rate and calls is not Calls.TOKENS:
+            self._throttled(rate)
+
+
+def _too_late(context: Any) -> RegistryError:
+    if context.get(_ONLY_REFUSED, True):
+        return RegistryError(Kind.LATE, 'its turn did not come in time')
+    return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
+
+
+def _calls(request: PipelineRequest) -> Calls:
+    if urlsplit(request.http_request.url).path.startswith('/oauth2/'):
+        return Calls.TOKENS
+    return Calls.READS if request.http_request.method in ('GET', 'HEAD') else Calls.WRITES
+
+
+def _is_refusal(response: Any) -> bool:
+    return isinstance(response, PipelineResponse) and response.http_response.status_code == 429

@@ -1,0 +1,23 @@
+"""Arguments become values, or errors that say what to write instead."""
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from azure.cli.core.azclierror import InvalidArgumentValueError
+
+from azext_acrprune._validators import validate_max_rate
+
+
+@pytest.mark.parametrize('given, a_minute', [(None, None), ('600/min', 600), ('1/min', 1), ('10/s', 600)])
+def test_a_rate_is_calls_a_minute(given, a_minute):
+    namespace = SimpleNamespace(max_rate=given)
+    validate_max_rate(namespace)
+    assert namespace.max_rate == a_minute
+
+
+@pytest.mark.parametrize('given', ['', '600', '0/s', '-1/s', '1.5/s', '600/h', 'fast', '10 /s', '١/s', '9' * 10 + '/s'])
+def test_what_is_no_rate_is_refused_with_an_example(given):
+    with pytest.raises(InvalidArgumentValueError) as raised:
+        validate_max_rate(SimpleNamespace(max_rate=given))
+    assert '600/min' in str(raised.value.recommendations)
