@@ -1,6 +1,5 @@
 """The Azure CLI extension `acrprune`. Nothing heavy is imported here: every `az` pays for it."""
 from azure.cli.core import AzCommandsLoader
-from azure.cli.core.commands import CliCommandType
 from azure.cli.core.profiles import ResourceType
 
 import azext_acrprune._help  # noqa: F401  pylint: disable=unused-import
@@ -12,7 +11,6 @@ class AcrPruneCommandsLoader(AzCommandsLoader):
     def __init__(self, cli_ctx=None):
         super().__init__(
             cli_ctx=cli_ctx,
-            custom_command_type=CliCommandType(operations_tmpl='azext_acrprune.custom#{}'),
             resource_type=ResourceType.MGMT_CONTAINERREGISTRY,
             operation_group='webhooks')
 

@@ -2,21 +2,28 @@
 
 
 def load_command_table(loader, _):
-    with loader.command_group('acr prune', is_preview=True) as group:
-        group.custom_command('plan', 'plan', table_transformer=_table('plan_rows'))
-        group.custom_command('untagged', 'untagged', table_transformer=_table('result_rows'))
-        group.custom_command('tags', 'tags', table_transformer=_table('result_rows'))
-        group.custom_command('image', 'image', table_transformer=_table('result_rows'))
-        group.custom_command('repository', 'repository', table_transformer=_table('result_rows'))
-        group.custom_command('apply', 'apply', table_transformer=_table('result_rows'))
-        group.custom_command('explain', 'explain', table_transformer=_table('explain_rows'))
-    with loader.command_group('acr prune cache') as group:
-        group.custom_show_command('show', 'cache_show', table_transformer=_table('cache_rows'))
-        group.custom_command('clear', 'cache_clear', table_transformer=_table('cache_rows'))
-    with loader.command_group('acr prune policy') as group:
-        group.custom_command('validate', 'policy_validate')
-        group.custom_command('show-schema', 'policy_show_schema')
-        group.custom_command('show-example', 'policy_show_example')
+    with loader.command_group('acr prune', _of('planning'), is_preview=True) as group:
+        group.command('plan', 'plan', table_transformer=_table('plan_rows'))
+        group.command('explain', 'explain', table_transformer=_table('explain_rows'))
+    with loader.command_group('acr prune', _of('deleting'), is_preview=True) as group:
+        group.command('untagged', 'untagged', table_transformer=_table('result_rows'))
+        group.command('tags', 'tags', table_transformer=_table('result_rows'))
+        group.command('image', 'image', table_transformer=_table('result_rows'))
+        group.command('repository', 'repository', table_transformer=_table('result_rows'))
+        group.command('apply', 'apply', table_transformer=_table('result_rows'))
+    with loader.command_group('acr prune cache', _of('caching')) as group:
+        group.show_command('show', 'show', table_transformer=_table('cache_rows'))
+        group.command('clear', 'clear', table_transformer=_table('cache_rows'))
+    with loader.command_group('acr prune policy', _of('policies')) as group:
+        group.command('validate', 'validate')
+        group.command('show-schema', 'show_schema')
+        group.command('show-example', 'show_example')
+
+
+def _of(module):
+    """The commands in one module, which is imported when one of them runs."""
+    from azure.cli.core.commands import CliCommandType
+    return CliCommandType(operations_tmpl=f'azext_acrprune.custom.{module}#{{}}')
 
 
 def _table(rows):

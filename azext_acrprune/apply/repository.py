@@ -186,9 +186,10 @@ class RepositoryRun:
         error = error or self._try(call)
         if error and error.kind is not Kind.NOT_FOUND:
             for lock in opened:
-                left_open = self._try(partial(self._set, lock, lock.locks))
-                if left_open and left_open.kind is not Kind.NOT_FOUND:
-                    error = RegistryError(Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {left_open}')
+                still_open = self._try(partial(self._set, lock, lock.locks))
+                if still_open and still_open.kind is not Kind.NOT_FOUND:
+                    error = RegistryError(Kind.UNAVAILABLE,
+                                          f'{error}; and its lock could not be set again: {still_open}')
         return error
 
     def _take_off(self, lock: _Lock) -> Optional[RegistryError]:

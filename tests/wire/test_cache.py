@@ -12,7 +12,8 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.inventory.cache import ManifestCache, cache_path, describe
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND, Ghost, NotRead
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.patterns import glob
+from azext_acrprune.policy.rules import Age, Selection, untagged_policy
 from azext_acrprune.registry.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
@@ -45,7 +46,7 @@ def read(registry, connect, path):
 
 
 def plan_of(inventory) -> str:
-    policy = UntaggedPolicy('1d', 86_400, 0, ())
+    policy = untagged_policy(Age('1d', 86_400))
     return json.dumps(plan_document(decide(inventory, policy, int(NOW * TICKS_PER_SECOND)), 'now', show_kept=True))
 
 
@@ -185,7 +186,7 @@ def test_repositories_given_by_name_without_the_catalog_push_out_no_others(regis
     names = built(registry, shares=Shares(ghosts=0))
     read()
     registry.auth.add_user('reader', 'pw', catalog=False)
-    read(connect(Password('reader', 'pw')), patterns=(names[0],))
+    read(connect(Password('reader', 'pw')), selection=Selection((glob(names[0]),)))
     assert describe(path).manifests == 150
 
 
@@ -193,7 +194,7 @@ def test_repositories_given_by_name_without_the_catalog_push_out_no_others(regis
 def test_repositories_that_were_not_selected_stay_known(registry, read, path, bound):
     names = built(registry, shares=Shares(ghosts=0))
     read()
-    read(patterns=(names[0],), bound=bound)
+    read(selection=Selection((glob(names[0]),)), bound=bound)
     assert describe(path).manifests == 150
 
 

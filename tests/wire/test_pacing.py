@@ -9,7 +9,7 @@ from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
-from azext_acrprune.policy.rules import UntaggedPolicy
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.errors import RegistryError
 from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.retries import PacingPolicy
@@ -58,7 +58,7 @@ def refused(registry):
 
 def plan(client):
     inventory = scan(client, 'localhost', Extent(), Reporter())
-    return decide(inventory, UntaggedPolicy('given', 86_400), int(time.time() * TICKS_PER_SECOND))
+    return decide(inventory, untagged_policy(Age('given', 86_400)), int(time.time() * TICKS_PER_SECOND))
 
 
 @pytest.mark.parametrize('retry_after', [None, 1])

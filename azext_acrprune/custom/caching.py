@@ -1,0 +1,40 @@
+"""`az acr prune cache`."""
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple
+
+from .._errors import file_error
+
+
+def show(cmd, registry_name, suffix=None):
+    """What the cache holds for a registry; asks nobody."""
+    from ..inventory.cache import describe
+    host, path = _cache_of(cmd, registry_name, suffix)
+    return _cache_document(host, describe(path))
+
+
+def clear(cmd, registry_name, suffix=None):
+    """Delete the cache of a registry, in whatever state it is, and say what it held."""
+    from ..inventory.cache import describe, remove
+    host, path = _cache_of(cmd, registry_name, suffix)
+    held = describe(path)
+    try:
+        remove(path)
+    except OSError as error:
+        raise file_error(str(path), error) from error
+    return _cache_document(host, held)
+
+
+def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
+    """The login server as az puts it together without asking, and where its cache is."""
+    from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
+
+    from ..inventory.cache import cache_path
+    label = f'-{suffix}' if suffix else ''
+    host = f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
+    return host, cache_path(cmd.cli_ctx.config.config_dir, host)
+
+
+def _cache_document(host: str, facts: Any) -> Dict[str, Any]:
+    return {'registry': host, 'path': facts.path, 'manifests': facts.manifests, 'bytes': facts.size,
+            'readable': facts.readable, 'schemaVersion': facts.schema_version}

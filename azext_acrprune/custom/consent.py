@@ -1,0 +1,64 @@
+"""Nothing goes unless somebody looked at it, or said that nobody needs to."""
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, Mapping
+
+from azure.cli.core.azclierror import NoTTYError, ValidationError
+from knack.log import get_logger
+
+from .._errors import excess_error
+
+logger = get_logger(__name__)
+
+PERCENT_WITHOUT_A_QUESTION = 50
+"""Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
+
+_ASK = 'Delete them? Deleted image data cannot be recovered. (? lists them all)'
+_ASK_UNTAG = 'Remove these tags? (? lists them all)'
+_CONFIRMATION_WORD = 'unlock'
+
+Options = Mapping[str, Any]
+
+
+def refuse_without_consent(cmd, yes: bool) -> None:
+    if not is_confirmed(cmd, yes) and not sys.stdin.isatty():
+        raise NoTTYError('Nobody can be asked before deleting: there is no terminal.',
+                         recommendation='Use --yes to delete without a question, or --dry-run to see the plan.')
+
+
+def is_confirmed(cmd, yes: bool) -> bool:
+    return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
+
+
+def has_consent(cmd, document: Dict[str, Any], yes: bool) -> bool:
+    from knack.prompting import prompt, prompt_y_n
+
+    from ..show.preview import full_list, has_locked, is_empty, preview_lines
+    preview = '\n'.join(preview_lines(document))
+    if is_confirmed(cmd, yes) or is_empty(document):
+        logger.warning(preview)
+        return True
+    print(preview, file=sys.stderr)
+    if not prompt_y_n(_ASK if document['delete'] else _ASK_UNTAG, default='n', help_string=full_list(document)):
+        return False
+    if has_locked(document) and prompt(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
+        raise ValidationError('What is locked was not confirmed, and nothing was deleted.',
+                              recommendation=f"Type '{_CONFIRMATION_WORD}' when asked, or leave out --include-locked.")
+    return True
+
+
+def hold_to_limits(decision: Any, options: Options, confirmed: bool) -> None:
+    """Raise when more would go than is allowed, by the options, by the policy, or without anybody looking at it."""
+    from ..decide.guard import first_excess
+    from ..policy.file import limits_of
+    from ..policy.rules import Limits
+    if 'max_percent' not in options:
+        return
+    of_policy = limits_of(decision.given.get('file', {}))
+    percent = options['max_percent'] if options['max_percent'] is not None else of_policy.percent
+    if percent is None and confirmed:
+        percent = PERCENT_WITHOUT_A_QUESTION
+    excess = first_excess(decision, Limits(options['max_deletions'], of_policy.manifests, percent))
+    if excess:
+        raise excess_error(excess)

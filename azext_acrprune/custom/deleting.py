@@ -1,0 +1,76 @@
+"""The commands that delete: `untagged`, `tags`, `image`, `repository` and `apply`."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
+from .failures import exit_with_failure, says_unread
+from .files import read_text
+from .selecting import exactly, policy_of_options
+from .session import Session, open_session
+
+Options = Mapping[str, Any]
+
+
+def untagged(cmd, **kwargs):
+    """Delete what is untagged and needed by nothing."""
+    return _prune(cmd, kwargs)
+
+
+def tags(cmd, **kwargs):
+    """Remove tags by pattern, age and number, and delete what is left without a tag."""
+    return _prune(cmd, kwargs)
+
+
+def image(cmd, images, untag=False, **kwargs):
+    """Delete images by name, with their platform images and attachments; or remove tags alone."""
+    from ..decide.named import decide_images, decide_untag
+    decide = decide_untag if untag else decide_images
+    selection = exactly(name.repository for name in images)
+    return delete(cmd, kwargs, lambda session: decide(
+        session.scan(selection, tags=True), images, kwargs['include_locked']))
+
+
+def repository(cmd, name, **kwargs):
+    """Delete a whole repository."""
+    from ..decide.named import decide_repository
+    return delete(cmd, kwargs, lambda session: decide_repository(session.scan(exactly([name]), tags=True), name))
+
+
+def apply(cmd, plan_file, max_age='24h', **kwargs):
+    """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
+    from ..documents.applied import applied_bytes, decide_as_planned, read_plan
+    from ..policy.ages import parse_ago
+    text = read_text(plan_file)
+
+    def decide(session):
+        planned = read_plan(text, session.host, session.now, parse_ago(max_age))
+        inventory = session.scan(exactly(planned.repositories, required=False), tags=True)
+        session.planned, session.earlier = planned.document, applied_bytes(planned, inventory)
+        return decide_as_planned(planned, inventory)
+    return delete(cmd, kwargs, decide)
+
+
+def _prune(cmd, options: Options) -> Optional[Dict[str, Any]]:
+    return delete(cmd, options, lambda session: session.decide(policy_of_options(options)))
+
+
+def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[Dict[str, Any]]:
+    """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
+    yes, dry_run = options['yes'], options['dry_run']
+    if not dry_run:
+        refuse_without_consent(cmd, yes)
+    with open_session(cmd, options) as session:
+        decision = decide(session)
+        document = session.planned or session.document(decision)
+        unread = session.planned is None and says_unread(document)
+        if dry_run:
+            exit_with_failure(cmd, unread)
+            return document
+        hold_to_limits(decision, options, is_confirmed(cmd, yes))
+        if not has_consent(cmd, document, yes):
+            return None
+        result = session.execute(decision)
+    summary = result['summary']
+    exit_with_failure(cmd, unread or summary['failed'] or summary['interrupted'])
+    return result

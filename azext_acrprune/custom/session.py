@@ -1,0 +1,104 @@
+"""A signed-in registry, for as long as one command takes."""
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, Mapping, Optional
+
+from knack.log import get_logger
+
+from .._errors import typed_errors
+from ..model import TICKS_PER_SECOND
+
+logger = get_logger(__name__)
+
+_CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
+                  "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
+
+Options = Mapping[str, Any]
+
+
+class Session:
+    """One signed-in registry during one command.
+
+    `planned` is the document of the plan that is carried out, if any, and `earlier` the bytes that it freed before.
+    """
+
+    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
+                 cache: Any) -> None:
+        self.host = host
+        self.planned: Optional[Dict[str, Any]] = None
+        self.earlier: Any = None
+        self._registry = registry
+        self._options = options
+        self._reporter = reporter
+        self._facts = facts
+        self._cache = cache
+        self._moment = datetime.now(timezone.utc)
+
+    @property
+    def now(self) -> int:
+        """The instant at which the command began, in ticks."""
+        return int(self._moment.timestamp() * TICKS_PER_SECOND)
+
+    def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
+        from ..inventory.scan import Extent, scan
+        extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'])
+        return scan(self._registry, self.host, extent, self._reporter, self._cache)
+
+    def decide(self, policy: Any) -> Any:
+        """Scan the registry and judge every manifest of it."""
+        from ..decide.decision import decide
+        inventory = self.scan(policy.selection, policy.takes_tags, policy.asks_for_labels)
+        return decide(inventory, policy, self.now)
+
+    def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
+        from ..documents.plan import plan_document
+        return plan_document(decision, self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), show_kept,
+                             self._facts.soft_delete_days)
+
+    def execute(self, decision: Any) -> Dict[str, Any]:
+        from ..apply.execute import execute
+        from ..documents.result import result_document
+        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic)
+        return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)
+
+
+@contextmanager
+def open_session(cmd, options: Options) -> Iterator[Session]:
+    """Sign in and open the registry; every error inside becomes one of azure-cli's."""
+    from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
+
+    from ..registry.client import Registry
+    from ..registry.credentials import registry_facts, sign_in
+    from ..registry.pacing import Pacer
+    from ..registry.pipeline import open_client
+    from ..registry.retries import PacingPolicy
+    from ..registry.tokens import TokenBook
+    from ..show.progress import progress
+    name, group = options['registry_name'], options['resource_group_name']
+    with typed_errors(name):
+        signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
+        endpoint = f'https://{signed_in.host}'
+        book = TokenBook(signed_in.host, signed_in.credential, time.time())
+        facts = registry_facts(cmd, name, group)
+        with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
+            pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
+            with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
+                             prepare_client_kwargs_track2(cmd.cli_ctx)) as client:
+                yield Session(Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+
+
+@contextmanager
+def _cache(cmd, host: str, no_cache: bool) -> Iterator[Any]:
+    """The cache of the registry; whatever is wrong with it is a warning, never an error."""
+    from ..inventory.cache import ManifestCache, NoCache, cache_path
+    today = datetime.now(timezone.utc).toordinal()
+    cache = NoCache() if no_cache else ManifestCache(cache_path(cmd.cli_ctx.config.config_dir, host), today)
+    try:
+        yield cache
+    finally:
+        cache.close()
+        if cache.trouble:
+            logger.warning(_CACHE_TROUBLE, cache.trouble)
