@@ -37,7 +37,8 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
     stakes = list(view.stakes())
     names = _Names(view.repositories)
     repositories = _repositories(view, stakes)
-    warnings = [*_plan_warnings(view), *warnings_of(view.bare, view.ledger)]
+    warnings = sorted([*_plan_warnings(view), *warnings_of(view.bare, view.ledger)],
+                      key=lambda warning: warning['digest'] is not None)
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
