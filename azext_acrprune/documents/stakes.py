@@ -44,7 +44,8 @@ class View:
     """A registry with what a plan makes of it, or without a plan as it is.
 
     `bare` is the decision that every untagged manifest which nothing needs may go, whatever its age: it tells why
-    manifests are needed. `doomed` are the manifests of the plan that are still there, `gone` counts the others.
+    manifests are needed, and `unneeded` are those that it takes. `doomed` are the manifests of the plan that are still
+    there, `gone` counts the others.
     """
 
     def __init__(self, inventory: Inventory, plan: Optional[Plan], now: int) -> None:
@@ -57,15 +58,8 @@ class View:
         self._kept = _verdicts(plan, 'kept', True)
         self._doomed = {node: verdict for node, verdict in named.items() if self._is_there(node)}
         self.gone = len(named) - len(self._doomed)
-
-    @property
-    def doomed(self) -> FrozenSet[Node]:
-        return frozenset(self._doomed)
-
-    @property
-    def unneeded(self) -> FrozenSet[Node]:
-        """Untagged, unlocked, and needed by nothing that is."""
-        return self.bare.doomed
+        self.doomed: FrozenSet[Node] = frozenset(self._doomed)
+        self.unneeded: FrozenSet[Node] = self.bare.doomed
 
     def stakes(self) -> Iterator[Stake]:
         """All bytes of the registry, in order of repository and digest; those of state FREED are what the plan frees."""

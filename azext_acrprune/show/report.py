@@ -69,8 +69,8 @@ def _shown(value: Any) -> Any:
     what follows or break lines make a name look like another."""
     if not isinstance(value, str) or hasattr(value, '__html__'):
         return value
-    text = value if len(value) <= _LONGEST else f'{value[:_LONGEST // 2]}…{value[-_LONGEST // 2 + 1:]}'
-    return ''.join(each if each.isprintable() else f'\\u{{{ord(each):x}}}' for each in text)
+    text = ''.join(each if each.isprintable() else f'\\u{{{ord(each):x}}}' for each in value)
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST // 2]}…{text[1 - _LONGEST // 2:]}'
 
 
 def _day(time: Optional[str]) -> str:
@@ -89,7 +89,7 @@ def _label(cell: Dict[str, Any]) -> str:
     if cell['digest'] is None:
         return f"{cell['images']:,} more image{'' if cell['images'] == 1 else 's'}"
     name = short_digest(cell['digest'] if cell['name'] is None else cell['name'])
-    return f"{name} {cell['platform'] or ''}".rstrip()
+    return f"{name} {cell['platform'] or ('(part)' if cell['partOf'] else '')}".rstrip()
 
 
 def _fits(text: str, box: Box, size: float) -> str:
