@@ -152,7 +152,7 @@ def _treemap(stakes: List[Stake], names: _Names) -> List[Dict[str, Any]]:
     for stake in stakes:
         groups.setdefault(stake.repository if stake.repository in drawn else None, []).append(stake)
     rows = [{'repository': name, 'repositories': 1 if name is not None else len(of_repository) - len(drawn),
-             'bytes': sum(stake.size for stake in group), 'cells': _cells(group, single, names)}
+             'bytes': sum(stake.size for stake in group), 'cells': _cells(name, group, single, names)}
             for name, group in groups.items()]
     return sorted(rows, key=lambda row: (row['repository'] is None, -row['bytes'], row['repository'] or ''))
 
@@ -161,14 +161,14 @@ def _largest(sizes: Mapping[str, int], number: int) -> List[str]:
     return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 
 
-def _cells(group: List[Stake], single: Set[int], names: _Names) -> List[Dict[str, Any]]:
+def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: _Names) -> List[Dict[str, Any]]:
     cells = [{**names.fields(stake.repository, stake.digest), 'state': stake.state, 'reason': stake.reason,
               'because': stake.because, 'bytes': stake.size, 'images': 1} for stake in group if id(stake) in single]
     rest: Dict[str, List[int]] = {}
     for stake in group:
         if id(stake) not in single:
             rest.setdefault(stake.state, []).append(stake.size)
-    cells += [{'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}
+    cells += [{'repository': repository, 'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}
               for state, sizes in rest.items()]
     return sorted(cells, key=lambda cell: (STATES.index(cell['state']), cell['digest'] is None, -cell['bytes'],
                                            cell['digest'] or ''))

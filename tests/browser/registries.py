@@ -45,15 +45,15 @@ def _images(name: str, number: int, base: List[Blob], chance: random.Random) -> 
         own = [Blob(sha(name, build, layer), chance.randrange(1, 90) * 1_000_003) for layer in range(2)]
         tags = (f'1.{build // 10}.{build % 10}',) if chance.random() < 0.4 else ()
         locks = Locks(delete_enabled=chance.random() > 0.04)
-        parts = [_manifest((name, build, platform), [*base, *own[:1 + place]], age, platform=platform)
+        parts = [manifest_of((name, build, platform), [*base, *own[:1 + place]], age, platform=platform)
                  for place, platform in enumerate(('linux/amd64', 'linux/arm64') if build % 3 == 0 else ())]
         yield from parts
-        yield (_manifest((name, build), [], age, tags=tags, locks=locks, media_type=OCI_INDEX,
+        yield (manifest_of((name, build), [], age, tags=tags, locks=locks, media_type=OCI_INDEX,
                          children=tuple(part.digest for part in parts))
-               if parts else _manifest((name, build), [*base, *own], age, tags=tags, locks=locks))
+               if parts else manifest_of((name, build), [*base, *own], age, tags=tags, locks=locks))
 
 
-def _manifest(key: Tuple, blobs: List[Blob], age: float, children: tuple = (), media_type: str = OCI_IMAGE,
+def manifest_of(key: Tuple, blobs: List[Blob], age: float, children: tuple = (), media_type: str = OCI_IMAGE,
               **more) -> Manifest:
     at = NOW - int(age * DAY) * TICKS
     return Manifest(sha(*key), Content(1_500, children=children, blobs=tuple(blobs)), media_type=media_type,
@@ -73,7 +73,7 @@ def hostile() -> Inventory:
     """Every text that a registry controls is an attack."""
     image, index = (replace(each, tags=(HOSTILE, 'v1'), media_type=HOSTILE, artifact_type=HOSTILE, platform=HOSTILE,
                             created_time=HOSTILE, last_update_time=HOSTILE) for each in (
-        _manifest(('image',), [Blob(HOSTILE, 5_000_000)], 40), _manifest(('other',), [Blob(sha('x'), 9_000_000)], 40)))
+        manifest_of(('image',), [Blob(HOSTILE, 5_000_000)], 40), manifest_of(('other',), [Blob(sha('x'), 9_000_000)], 40)))
     bare = replace(image, tags=(), digest=f'sha256:{HOSTILE}')
     return inventory_of([Repository(HOSTILE, {each.digest: each for each in (image, index, bare)}),
                          Repository(f'{HOSTILE}2', {image.digest: image})])
