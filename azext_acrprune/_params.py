@@ -6,22 +6,23 @@ from azure.cli.core.commands.parameters import (
 from ._validators import (
     validate_ago, validate_concurrency, validate_exclude, validate_filter, validate_images, validate_keep,
     validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
-    validate_plan_selection, validate_registry, validate_tag_selection)
+    validate_plan_selection, validate_registry, validate_tag_selection, validate_time_limit)
 
 _TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
            'max_rate', 'no_cache')
+_TIMED = ('time_limit', 'order')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
-    'plan': (*_TARGET, *_UNTAGGED, *_TAGS),
-    'untagged': (*_TARGET, *_UNTAGGED, *_DELETING, *_GUARDED),
-    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_DELETING, *_GUARDED),
+    'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS),
+    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_DELETING, *_GUARDED),
+    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_DELETING, *_GUARDED),
     'image': (*_TARGET, 'include_locked', *_DELETING),
     'repository': (*_TARGET, *_DELETING),
-    'apply': (*_TARGET, *_DELETING, *_GUARDED),
+    'apply': (*_TARGET, *_TIMED, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS),
 }
 
@@ -65,6 +66,14 @@ def _how(context):
         'max_rate', validator=validate_max_rate,
         help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. '
              'Without it calls slow down only when the registry refuses them.')
+    context.argument(
+        'time_limit', validator=validate_time_limit,
+        help='Stop after this time, such as `45m`, having done what could be done: repositories that were not read in '
+             'time are left alone, and the next run goes on from there.')
+    context.argument(
+        'order', arg_type=get_enum_type(['oldest', 'largest', 'name']), default='oldest',
+        help='Which repositories come first: those that were not looked at for longest, those with most manifests, '
+             'both by what earlier runs kept on this machine, or by name.')
     context.argument('no_cache', action='store_true',
                      help='Read every manifest from the registry, and keep none for the next run.')
 

@@ -41,6 +41,17 @@ def validate_max_age(namespace) -> None:
     _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
 
 
+def validate_time_limit(namespace) -> None:
+    """`45m` -> seconds."""
+    if namespace.time_limit is None:
+        return
+    seconds, = _all('--time-limit', [namespace.time_limit], parse_ago, 'Give a duration such as 45m.')
+    if not seconds:
+        raise InvalidArgumentValueError('--time-limit: no time is left for anything.',
+                                        recommendation='Give a duration such as 45m.')
+    namespace.time_limit = seconds
+
+
 def validate_keep(namespace) -> None:
     if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
         raise InvalidArgumentValueError('--keep: a number of images cannot be negative.',

@@ -150,7 +150,8 @@ class Inventory:
 
     `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
     `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
-    digest of the config, where a policy asked for them; what could not be read is not there.
+    digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
+    repositories that were not read in time, of which nothing is known.
     """
 
     registry: str
@@ -159,6 +160,7 @@ class Inventory:
     complete: bool = True
     warnings: Tuple[Notice, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    late: frozenset = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +196,4 @@ class Outcome:
     skipped: Tuple[Skipped, ...]
     failed: Tuple[Failed, ...]
     interrupted: bool = False
+    out_of_time: bool = False

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 from knack.log import get_logger
 
@@ -17,6 +18,10 @@ logger = get_logger(__name__)
 
 _CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
                   "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
+
+_READING, _WORKING = 0.75, 0.95
+"""The shares of a time limit after which nothing more is read, and nothing more sent at all: the rest is for what is
+in flight then, and for the answer."""
 
 Options = Mapping[str, Any]
 
@@ -38,6 +43,7 @@ class Session:
         self._facts = facts
         self._cache = cache
         self._moment = datetime.now(timezone.utc)
+        self._started = time.monotonic()
 
     @property
     def now(self) -> int:
@@ -45,9 +51,21 @@ class Session:
         return int(self._moment.timestamp() * TICKS_PER_SECOND)
 
     def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
-        from ..inventory.scan import Extent, scan
-        extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'])
-        return scan(self._registry, self.host, extent, self._reporter, self._cache)
+        from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
+        extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'],
+                        self._options.get('order') or BY_NAME)
+        share = _READING if 'dry_run' in self._options else _WORKING
+        inventory = scan(self._registry, self.host, extent, self._reporter, self._cache, self._is_over(share))
+        for warning in inventory.warnings:
+            if warning.code == OUT_OF_TIME:
+                logger.warning(warning.message)
+        return inventory
+
+    def _is_over(self, share: float) -> Callable[[], bool]:
+        """Whether this share of the time limit is over."""
+        limit = self._options.get('time_limit')
+        end = self._started + share * limit if limit else math.inf
+        return lambda: time.monotonic() >= end
 
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
@@ -63,7 +81,10 @@ class Session:
     def execute(self, decision: Any) -> Dict[str, Any]:
         from ..apply.execute import execute
         from ..documents.result import result_document
-        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic)
+        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
+                          self._is_over(_WORKING))
+        if outcome.out_of_time:
+            logger.warning('The time was over before all was done. The same command goes on from there.')
         return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)
 
 
