@@ -1,7 +1,7 @@
 """Who pins what: references with the place that they were found in."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..model import Repository
@@ -102,7 +102,9 @@ def found_in(findings: Iterable[Finding], source: str, line: int = 0) -> Found:
 
 
 def merged(found: Iterable[Found]) -> Found:
-    """Everything that several sources say."""
+    """Everything that several sources say, each thing once; who is certain need not be asked again."""
     every = list(found)
-    return Found(tuple(dict.fromkeys(pin for each in every for pin in each.pins)),
+    pins = dict.fromkeys(pin for each in every for pin in each.pins)
+    certain = {replace(pin, reference=replace(pin.reference, certain=False)) for pin in pins if pin.reference.certain}
+    return Found(tuple(pin for pin in pins if pin not in certain),
                  tuple(dict.fromkeys(problem for each in every for problem in each.problems)))
