@@ -81,9 +81,9 @@ def _decoded(data: bytes) -> Optional[str]:
 def _without_mark(sample: bytes) -> Optional[str]:
     """UTF-16 without a mark: every other byte of plain text is zero there."""
     half = len(sample) // 2
-    if half and sample[1::2].count(0) > 0.7 * half and not sample[::2].count(0):
+    if half >= 4 and sample[1::2].count(0) > 0.7 * half and not sample[::2].count(0):
         return 'utf-16-le'
-    if half and sample[::2].count(0) > 0.7 * half and not sample[1::2].count(0):
+    if half >= 4 and sample[::2].count(0) > 0.7 * half and not sample[1::2].count(0):
         return 'utf-16-be'
     return None
 
