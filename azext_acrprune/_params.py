@@ -92,7 +92,8 @@ def _selection(context):
                      help='Select tags by a glob on `repository:tag`, as in `team-a/**:pr-*`. Can be given several '
                           'times.')
     context.argument('exclude', action='append', validator=validate_exclude,
-                     help='Never take tags that match this glob on `repository:tag`. Can be given several times.')
+                     help='Never take tags that match this glob on `repository:tag`; where the tag is `*`, nothing of '
+                          'the repository. Can be given several times.')
     context.argument('keep_semver', type=int, default=0, validator=validate_keep,
                      help='Keep this many of the newest releases by semantic version in each repository, and as many '
                           'pre-releases.')

