@@ -81,7 +81,8 @@ def decide_images(inventory: Inventory, images: Sequence[ImageName], include_loc
         raise Pinned(*refused)
     return Decision(
         inventory, {'images': [image.text for image in images]},
-        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked, pinned[repository.name])
+        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked,
+                                 pinned[repository.name])
          for repository in _sorted(inventory)},
         include_locked=include_locked, pins=pins)
 

@@ -6,7 +6,7 @@ documents are all read by the same few rules, for nobody knows all kinds that wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .parts import hostless_image, image_in_parts
 from .pinned import Found, found_in, merged

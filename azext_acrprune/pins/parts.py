@@ -25,7 +25,7 @@ Entries = Mapping[str, _Part]
 
 
 def image_in_parts(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Finding, _Part]]:
-    """(finding, the entry that names the repository) of each image of this registry that the texts of one mapping make together."""
+    """(finding, the entry that names the repository) of each image that the texts of one mapping make together."""
     for parts in _groups(entries):
         for key in _REPOSITORY_PARTS:
             if key in parts:

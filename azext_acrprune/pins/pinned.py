@@ -52,6 +52,14 @@ class Found:
     problems: Tuple[Problem, ...] = ()
 
 
+class Incomplete(Exception):
+    """Problems, where a user asked for none; `problems` is a tuple of them."""
+
+    def __init__(self, problems: Tuple[Problem, ...]) -> None:
+        super().__init__(str(problems[0]))
+        self.problems = problems
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where a user has pins: files and folders (`-` is standard input), and custom domains of the registry.

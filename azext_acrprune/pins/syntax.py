@@ -30,7 +30,7 @@ class BadSyntax(Exception):
 
 
 class Event(NamedTuple):
-    """One event. `value` is that of a scalar, or the name of an alias; `block` is a scalar whose lines are as written."""
+    """One event. `value` is that of a scalar, or the name of an alias; the lines of a `block` are as written."""
 
     kind: str
     line: int
