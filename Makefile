@@ -13,7 +13,7 @@ demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
 
 test: $(VENV)/ready lint test-lowest
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # The main job in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready

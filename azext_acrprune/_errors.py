@@ -12,11 +12,13 @@ from azure.cli.core.azclierror import (
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
     """Raise azure-cli's errors in place of ours."""
-    from .decide.named import Locked, NotAnImage
+    from .decide.named import Locked, NotAnImage, Pinned
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
+    from .pins.pinned import Incomplete
     from .policy.patterns import PatternTimeout
     from .registry.errors import RegistryError
+    from .sources.files import SourceError
     try:
         yield
     except NotAnImage as error:
@@ -27,6 +29,18 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise ValidationError(f"Nothing was deleted, because this is locked: {', '.join(error.args)}.",
                               recommendation="Unlock it with 'az acr repository update --delete-enabled true "
                                              "--write-enabled true', or leave it.") from error
+    except Pinned as error:
+        raise ValidationError(f"Nothing was deleted, because this is pinned: {', '.join(error.args)}.",
+                              recommendation='Take it out of the files that name it, or leave it.') from error
+    except Incomplete as error:
+        more = f' and {len(error.problems) - 1} more' if len(error.problems) > 1 else ''
+        raise ValidationError(
+            f'Nothing was deleted, because the pins are not all known: {error}{more}.',
+            recommendation='Correct what is wrong, or leave out --strict-pins to be warned instead.') from error
+    except SourceError as error:
+        raise FileOperationError(
+            f"Nothing was deleted, because the pins in '{error.source}' could not be read: {error}.",
+            recommendation='Give files and folders that exist, or - for what another command wrote.') from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
     except PatternTimeout as error:

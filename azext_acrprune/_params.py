@@ -4,25 +4,26 @@ from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
 from ._validators import (
-    validate_ago, validate_concurrency, validate_exclude, validate_filter, validate_images, validate_keep,
-    validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
+    validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
+    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
     validate_plan_selection, validate_registry, validate_tag_selection)
 
 _TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
            'max_rate', 'no_cache')
+_PINS = ('pins', 'strict_pins', 'alias')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
-    'plan': (*_TARGET, *_UNTAGGED, *_TAGS),
-    'untagged': (*_TARGET, *_UNTAGGED, *_DELETING, *_GUARDED),
-    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_DELETING, *_GUARDED),
-    'image': (*_TARGET, 'include_locked', *_DELETING),
-    'repository': (*_TARGET, *_DELETING),
-    'apply': (*_TARGET, *_DELETING, *_GUARDED),
-    'explain': (*_TARGET, *_UNTAGGED, *_TAGS),
+    'plan': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS),
+    'untagged': (*_TARGET, *_UNTAGGED, *_PINS, *_DELETING, *_GUARDED),
+    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_DELETING, *_GUARDED),
+    'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING),
+    'repository': (*_TARGET, *_PINS, *_DELETING),
+    'apply': (*_TARGET, *_PINS, *_DELETING, *_GUARDED),
+    'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS),
 }
 
 
@@ -35,6 +36,7 @@ def load_arguments(loader, _):
         _registry(context)
         _how(context)
         _selection(context)
+        _pins(context)
         _consent(context)
     _own(loader)
 
@@ -92,7 +94,8 @@ def _selection(context):
                      help='Select tags by a glob on `repository:tag`, as in `team-a/**:pr-*`. Can be given several '
                           'times.')
     context.argument('exclude', action='append', validator=validate_exclude,
-                     help='Never take tags that match this glob on `repository:tag`. Can be given several times.')
+                     help='Never take tags that match this glob on `repository:tag`; where the tag is `*`, nothing of '
+                          'the repository. Can be given several times.')
     context.argument('keep_semver', type=int, default=0, validator=validate_keep,
                      help='Keep this many of the newest releases by semantic version in each repository, and as many '
                           'pre-releases.')
@@ -108,6 +111,17 @@ def _selection(context):
     context.argument('include_locked', action='store_true',
                      help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
                           'it could not be deleted. Locked repositories stay.')
+
+
+def _pins(context):
+    context.argument(
+        'pins', nargs='+', completer=FilesCompleter(),
+        help='Files and folders that name images in use, such as Kubernetes manifests: what they name by digest or by '
+             'tag stays. `-` is standard input.')
+    context.argument('strict_pins', action='store_true',
+                     help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.')
+    context.argument('alias', nargs='+', validator=validate_alias,
+                     help='Custom domains under which the pins name the registry. Its own names are known.')
 
 
 def _consent(context):

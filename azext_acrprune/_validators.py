@@ -10,6 +10,8 @@ from azure.cli.core.azclierror import (
 
 from .policy.ages import parse_ago
 
+_HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
+
 _SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
               'include_locked')
 
@@ -121,6 +123,13 @@ def validate_images(namespace) -> None:
         raise InvalidArgumentValueError('--untag: a digest names no tag that could be removed.',
                                         recommendation='Give repository:tag.')
     namespace.images = names
+
+
+def validate_alias(namespace) -> None:
+    for host in namespace.alias or ():
+        if not _HOST.match(host):
+            raise InvalidArgumentValueError(f"--alias: '{host}' is not the name of a host.",
+                                            recommendation="Give a domain such as 'images.contoso.com'.")
 
 
 def validate_out(namespace) -> None:

@@ -118,10 +118,11 @@ def candidates(repository, flags, now):
 
 
 def tags_to_remove(repository, flags, now):
-    """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare."""
+    """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare; a ghost is no image."""
     found = candidates(repository, flags, now)
+    ghosts = {tag for manifest in repository['manifests'] if not oracle.exists(manifest) for tag in manifest['tags']}
     newest_first = sorted(sorted(found), key=lambda pair: pair[1], reverse=True)
-    names = [tag for tag, _ in newest_first]
+    names = [tag for tag, _ in newest_first if tag not in ghosts]
     spared = set(names[:flags['keep']])
     for prerelease in (False, True):
         versions = [tag for tag in sorted(names) if version(tag) and bool(version(tag)[3]) == prerelease]
@@ -135,7 +136,7 @@ def tags_to_remove(repository, flags, now):
                 groups.setdefault(str(sorted(match.groupdict().items())), []).append(tag)
         for members in groups.values():
             spared.update(members[:number])
-    return set(names) - spared
+    return {tag for tag, _ in found} - spared
 
 
 def version(tag):
@@ -182,6 +183,7 @@ def newest_untagged(repository, flags):
 def stays_by_itself(repository, manifest, flags, now):
     return (manifest not in untagged_after(repository, flags, now)
             or not selects_repository(flags, repository['name'])
+            or any(glob_matches(name, repository['name']) and tag in ('*', '**') for name, tag in flags['exclude'])
             or protects_manifest(flags, repository, manifest)
             or not is_old(flags, manifest_time(flags, manifest), now)
             or manifest['digest'] in newest_untagged(repository, flags)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, Mapping, Optional
 
@@ -47,9 +48,16 @@ class Session:
         extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'])
         return scan(self._registry, self.host, extent, self._reporter, self._cache)
 
+    def pins(self, of_policy: Any = None) -> Any:
+        """What is pinned by the files that options, and a policy, name."""
+        from ..pins.pinned import Sources
+        from .pinning import load_pins
+        return load_pins(self._options, self.host, of_policy or Sources())
+
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
         from ..decide.decision import decide
+        policy = replace(policy, pins=self.pins(policy.sources))
         inventory = self.scan(policy.selection, policy.takes_tags, policy.asks_for_labels)
         return decide(inventory, policy, self.now)
 

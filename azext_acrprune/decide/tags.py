@@ -6,12 +6,12 @@ from typing import Container, Dict, Iterable, Iterator, List, Optional, Sequence
 
 import semver
 
-from ..model import Manifest, Repository, Tag
+from ..model import Ghost, Manifest, Repository, Tag
 from ..policy.rules import KEEP, Keep, Policy, Rule
 from .claims import Place, age_is_over, claim_on_tag, instant_of
 from .graph import user_tags
 from .verdicts import (
-    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
+    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class _Candidate:
     @property
     def instant(self) -> int:
         return instant_of(self.tag, self.rule.age) or 0
+
+    @property
+    def is_there(self) -> bool:
+        """A ghost is no image: it must not take the place of one."""
+        return not isinstance(self.manifest.content, Ghost)
 
 
 def judge_tags(policy: Policy, place: Place) -> Dict[str, Verdict]:
@@ -52,6 +57,9 @@ def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str)
     protected = policy.protects_tag(place.repository.name, name)
     if protected:
         return Verdict(True, EXCLUDED, f'tag {name}: {protected}')
+    who = policy.pins.by_tag(place.repository.name).get(name)
+    if who:
+        return Verdict(True, PINNED, f'tag {name}: {who}')
     claim = claim_on_tag(policy, place, manifest, name)
     if claim.rule is None:
         return Verdict(True, TAGGED, name)
@@ -95,6 +103,7 @@ def _spared_by_keep(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[Tu
 
 
 def _spared(candidates: Sequence[_Candidate], keep: Keep) -> Iterator[Tuple[str, Sequence[_Candidate]]]:
+    candidates = [candidate for candidate in candidates if candidate.is_there]
     newest = _newest_first(candidates)
     yield f'among the newest {keep.newest}', newest[:keep.newest]
     for kind, versions in zip(('releases', 'pre-releases'), _by_version(candidates)):
@@ -132,12 +141,12 @@ def _spared_by_floor(policy: Policy, staying_tags: Container[str], going: Sequen
                      repository: Repository) -> Dict[str, Verdict]:
     """The newest tag of each image that has to stay so that the repository keeps as many images as it must."""
     staying = {digest for digest, manifest in repository.manifests.items()
-               if any(tag in staying_tags for tag in user_tags(manifest))}
+               if any(tag in staying_tags for tag in user_tags(manifest)) and not isinstance(manifest.content, Ghost)}
     spared: Dict[str, Verdict] = {}
     for candidate in _newest_first(going):
         if len(staying) >= policy.min_keep:
             break
-        if candidate.manifest.digest not in staying:
+        if candidate.is_there and candidate.manifest.digest not in staying:
             staying.add(candidate.manifest.digest)
             spared[candidate.tag.name] = _kept(candidate.rule, KEEP_NEWEST, candidate.tag.name,
                                                f'limits.minKeepPerRepository {policy.min_keep}')

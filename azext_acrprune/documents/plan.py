@@ -30,7 +30,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
-        'policy': dict(decision.given),
+        'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
@@ -150,6 +150,7 @@ def _warning(warning: Notice) -> Dict[str, Any]:
 
 def _warnings(decision: Decision, ledger: Ledger) -> List[Notice]:
     found = list(decision.inventory.warnings)
+    found.extend(Notice(problem.code, str(problem)) for problem in decision.pins.problems)
     for repository in decision.inventory.repositories:
         found.extend(_findings(repository, decision.verdicts[repository.name]))
     if not ledger.consistent:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import fastjsonschema
 import yaml
 
+from ..pins.pinned import Sources
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -89,6 +90,10 @@ class _Reader:
         if isnan(percent):  # nothing is more than that
             raise _error(self._root, ('limits', 'maxPercent'), 'expected number, not NaN')
         protect = document.get('protect', {})
+        pins = document.get('pins', {})
+        if '-' in pins.get('paths', ()):
+            raise _error(self._root, ('pins', 'paths', str(pins['paths'].index('-'))),
+                         'standard input is only named by --pins')
         given: Dict[str, Any] = {'file': document}
         if repositories:
             given['repositories'] = list(repositories)
@@ -98,7 +103,8 @@ class _Reader:
             protections=tuple(_protections(protect)),
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
-            min_keep=document.get('limits', {}).get('minKeepPerRepository', 0))
+            min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
+            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False)))
 
     def _rule(self, path: Path, rule: Mapping[str, Any]) -> Rule:
         match = rule.get('match', {})

@@ -1,7 +1,7 @@
 """The options of `tags` and `plan` -> a policy. They are those of `acr purge`, and more."""
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Dict, List, Tuple
 
 from .ages import parse_ago
@@ -52,7 +52,7 @@ def policy_of(flags: Flags) -> Policy:
         rules=tuple(rules),
         given={'tags' if flags.selects_tags else 'untagged': _given(flags), 'repositories': list(flags.repository)},
         repositories=tuple(glob(text) for text in flags.repository),
-        protections=tuple(Protection(f'--exclude {text}', glob_scope(text)) for text in flags.exclude),
+        protections=tuple(Protection(f'--exclude {text}', excluded_scope(text)) for text in flags.exclude),
         include_locked=flags.include_locked)
 
 
@@ -71,6 +71,12 @@ def glob_scope(text: str) -> Scope:
     """A `repository:tag` glob. Raises BadPattern."""
     repository, tag = split_glob(text)
     return Scope((glob(repository),), (glob(tag),))
+
+
+def excluded_scope(text: str) -> Scope:
+    """The same where it excludes: whoever excludes all tags of a repository means all that is in it."""
+    scope = glob_scope(text)
+    return replace(scope, tags=()) if scope.tags[0].text in ('*', '**') else scope
 
 
 def parse_keep_per(text: str) -> Tuple[int, GroupPattern]:

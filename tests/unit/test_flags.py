@@ -9,7 +9,7 @@ from azext_acrprune.policy import patterns
 from azext_acrprune.policy.ages import parse_ago
 from azext_acrprune.policy.flags import Flags, filter_scope, glob_scope, parse_keep_per, policy_of
 from azext_acrprune.policy.patterns import BadPattern, PatternTimeout, searching_regex, split_filter
-from tests.worlds import (DAY, NOW, TICKS, attachment_tag, image, index, repository_of, to_inventory, unreadable)
+from tests.worlds import (DAY, NOW, TICKS, attachment_tag, ghost, image, index, repository_of, to_inventory, unreadable)
 
 PUSHED = {'hello-world': 1, 'hello-test': 2, 'the-world': 4, 'latest': 6, 'mytest2': 8, 'v1': 10}
 """Tags and their ages in days."""
@@ -327,3 +327,17 @@ def test_expression_that_runs_away_ends_the_run_and_is_named(little_time, flags)
     with pytest.raises(PatternTimeout) as raised:
         gone([tagged(name, v1=2), tagged('app', **{name: 2})], **flags)
     assert RUNAWAY in raised.value.args[0]
+
+
+@pytest.mark.parametrize('flags', [{'keep': 1}, {'keep_semver': 1}, {'keep_per': ('1:(?P<kind>v)',)}])
+def test_ghosts_take_the_place_of_no_image(flags):
+    world = [repository_of(ghost(image('newest', tags=['v2.0.0'], age=2 * DAY)),
+                           image('image', tags=['v1.0.0'], age=3 * DAY), name='app')]
+    assert gone(world, match=('app:*',), untagged=True, **flags) == (['app:v2.0.0'], [])
+
+
+def test_who_excludes_all_tags_of_a_repository_means_all_in_it():
+    world = [repository_of(image(name), image(f'{name} v1', tags=['v1']), name=name) for name in ('prod/app', 'app')]
+    assert gone(world, match=('**:*',), exclude=('prod/**:*',), untagged=True) == (['app:v1'], ['app', 'app v1'])
+    assert gone(world, match=('**:*',), exclude=('prod/**:v1',), untagged=True) == (
+        ['app:v1'], ['app', 'app v1', 'prod/app'])

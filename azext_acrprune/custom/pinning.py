@@ -1,0 +1,56 @@
+"""From options to what is pinned. A source of pins that fails stops the command: nothing is deleted then."""
+from __future__ import annotations
+
+import sys
+from typing import Any, BinaryIO, Dict, Mapping, Optional
+
+from knack.log import get_logger
+
+logger = get_logger(__name__)
+
+_MOST_WARNINGS = 20
+
+Options = Mapping[str, Any]
+
+
+def load_pins(options: Options, host: str, of_policy: Any) -> Any:
+    """The pins of a command, by its options and by its policy file.
+
+    Raises SourceError for a source that cannot be read at all, Incomplete for any problem where that was asked for.
+    """
+    from ..pins.pinned import Incomplete, Pins
+    from ..pins.references import RegistryNames
+    from ..sources.files import read_files
+    aliases = (*_texts(options, 'alias'), *of_policy.aliases)
+    paths = (*_texts(options, 'pins'), *of_policy.paths)
+    strict = bool(options['strict_pins'] or of_policy.strict)
+    if not paths:
+        return Pins()
+    found, files = read_files(paths, RegistryNames(host, aliases), _standard_input())
+    if strict and found.problems:
+        raise Incomplete(found.problems)
+    _warn(found, host)
+    return Pins(found.pins, found.problems, _given(paths, aliases, strict, files))
+
+
+def _texts(options: Options, name: str) -> tuple:
+    return tuple(str(text) for text in options[name] or ())
+
+
+def _standard_input() -> Optional[BinaryIO]:
+    """None when it was closed before az started."""
+    return getattr(sys.stdin, 'buffer', None)
+
+
+def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int]) -> Dict[str, Any]:
+    return {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
+
+
+def _warn(found: Any, host: str) -> None:
+    for problem in found.problems[:_MOST_WARNINGS]:
+        logger.warning('Pins: %s.', problem)
+    if len(found.problems) > _MOST_WARNINGS:
+        logger.warning('Pins: there are %d more problems like these.', len(found.problems) - _MOST_WARNINGS)
+    if not found.pins:
+        logger.warning("Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
+                       'names of the registry with --alias.', host)
