@@ -16,8 +16,10 @@ def typed_errors(registry: str) -> Iterator[None]:
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
     from .pins.pinned import Incomplete
+    from .pins.pulls import BadLog, LogTooShort
     from .policy.patterns import PatternTimeout
     from .registry.errors import RegistryError
+    from .sources.failure import AskError
     from .sources.files import SourceError
     try:
         yield
@@ -41,6 +43,15 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise FileOperationError(
             f"Nothing was deleted, because the pins in '{error.source}' could not be read: {error}.",
             recommendation='Give files and folders that exist, or - for what another command wrote.') from error
+    except LogTooShort as error:
+        raise _from_log(error) from error
+    except BadLog as error:
+        raise AzureResponseError(f'Nothing was deleted, because the log of pulls cannot be read: {error}.',
+                                 recommendation='Leave out --pulled-within, or try again later.') from error
+    except AskError as error:
+        raise AzureResponseError(
+            f'Nothing was deleted, because {error.source} could not be asked: {error}.',
+            recommendation=error.advice or 'Try again later, or leave this source out.') from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
     except PatternTimeout as error:
@@ -81,6 +92,21 @@ def file_error(path: str, error: Exception) -> FileOperationError:
     reason = error.strerror if isinstance(error, OSError) else 'it is not text in UTF-8'
     return FileOperationError(f"The file '{path}' cannot be used: {reason}.",
                               recommendation='Give a path that exists and that you may use.')
+
+
+def _from_log(error) -> ValidationError:
+    """The error of a log that does not reach back as far as it is asked."""
+    from .pins.pulls import LONGEST_SILENCE, day_of
+    days = LONGEST_SILENCE // 86_400
+    if error.since is None:
+        return ValidationError(
+            'Nothing was deleted, because the workspace has no event of this registry in the last '
+            f'{days} days.', recommendation='Send the logs of the registry there: '
+            "'az monitor diagnostic-settings create' with the category ContainerRegistryRepositoryEvents.")
+    return ValidationError(
+        f'Nothing was deleted, because the logs have no hole of {days} days only since {day_of(error.since)}: they '
+        'cannot tell what was pulled before.', recommendation='This --pulled-within works from '
+        f'{error.works_from} on. Until then, give a shorter one.')
 
 
 def _from_registry(error, registry: str):

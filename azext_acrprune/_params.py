@@ -5,25 +5,26 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
-    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
-    validate_plan_selection, validate_registry, validate_tag_selection)
+    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
+    validate_out, validate_plan_selection, validate_pulled_within, validate_registry, validate_tag_selection)
 
 _TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
            'max_rate', 'no_cache')
 _PINS = ('pins', 'strict_pins', 'alias')
+_PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
-    'plan': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS),
-    'untagged': (*_TARGET, *_UNTAGGED, *_PINS, *_DELETING, *_GUARDED),
-    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_DELETING, *_GUARDED),
+    'plan': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
+    'untagged': (*_TARGET, *_UNTAGGED, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
+    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
     'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING),
     'repository': (*_TARGET, *_PINS, *_DELETING),
     'apply': (*_TARGET, *_PINS, *_DELETING, *_GUARDED),
-    'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS),
+    'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
 }
 
 
@@ -37,6 +38,7 @@ def load_arguments(loader, _):
         _how(context)
         _selection(context)
         _pins(context)
+        _pulls(context)
         _consent(context)
     _own(loader)
 
@@ -122,6 +124,17 @@ def _pins(context):
                      help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.')
     context.argument('alias', nargs='+', validator=validate_alias,
                      help='Custom domains under which the pins name the registry. Its own names are known.')
+
+
+def _pulls(context):
+    context.argument(
+        'pulled_within', validator=validate_pulled_within,
+        help='Keep what was pulled so short a time ago, such as `90d`, as the Log Analytics workspace of the registry '
+             'tells. Fails unless its logs cover that whole time.')
+    context.argument(
+        'workspace',
+        help='The Log Analytics workspace that the registry sends its ContainerRegistryRepositoryEvents to: its name, '
+             'its workspace id, or its resource id.')
 
 
 def _consent(context):

@@ -43,6 +43,13 @@ def validate_max_age(namespace) -> None:
     _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
 
 
+def validate_pulled_within(namespace) -> None:
+    from .pins.pulls import check_period
+    if namespace.pulled_within is not None:
+        _all('--pulled-within', [namespace.pulled_within], lambda text: check_period(parse_ago(text)),
+             'Give a duration such as 90d.')
+
+
 def validate_keep(namespace) -> None:
     if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
         raise InvalidArgumentValueError('--keep: a number of images cannot be negative.',
@@ -103,7 +110,8 @@ def validate_tag_selection(namespace) -> None:
         raise RequiredArgumentMissingError(
             'Nothing says which tags may go.',
             recommendation="Select them with --filter 'REPOSITORY_REGEX:TAG_REGEX' or --match 'repository:tag'.")
-    if namespace.ago is None and not (namespace.keep or namespace.keep_semver or namespace.keep_per):
+    if (namespace.ago is None and namespace.pulled_within is None
+            and not (namespace.keep or namespace.keep_semver or namespace.keep_per)):
         raise RequiredArgumentMissingError('Nothing says how old or how many.', recommendation='Give --ago, or the '
                                            'number of tags that stay with --keep, --keep-semver or --keep-per.')
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     'show': {'show', 'model', 'reporter'},
     '_help': set(),
     '_errors': {'decide', 'documents', 'inventory', 'pins', 'policy', 'registry', 'sources'},
-    '_validators': {'decide', 'policy', '_errors'},
+    '_validators': {'decide', 'pins', 'policy', '_errors'},
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
     'custom': {'custom', '_errors', 'apply', 'decide', 'documents', 'inventory', 'model', 'pins', 'policy',

@@ -1,8 +1,9 @@
 """From options to the last pulls. A log that cannot be asked, or does not reach back far enough, stops the command."""
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from azure.cli.core.azclierror import RequiredArgumentMissingError
 
@@ -40,6 +41,17 @@ def load_pulls(cmd, wish: Any, host: str, now: int) -> Any:
         pulls = log.pulls(start, end)
         by_tag_alone = any(not pull.digest for pull in pulls)
         return last_pulls(since, pulls, log.pushes(start, end) if by_tag_alone else ())
+
+
+def with_pulls(pulls: Any, policy: Any, inventory: Any, now: int) -> Tuple[Any, Any]:
+    """The policy with a pin for all that was pulled, and the inventory with the last pulls."""
+    from ..pins.pulls import day_of, pins_of
+    wish = policy.pulled
+    pins = pins_of(pulls, inventory, now - wish.seconds * TICKS_PER_SECOND)
+    given = {'within': wish.text, 'workspace': wish.workspace, 'logsSince': day_of(pulls.since)}
+    return (replace(policy, pins=replace(policy.pins, pins=(*policy.pins.pins, *pins)),
+                    given={**policy.given, 'lastPulled': given}),
+            replace(inventory, pulled=pulls.digests))
 
 
 def _moment(ticks: int) -> datetime:

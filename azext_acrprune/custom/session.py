@@ -26,11 +26,12 @@ class Session:
     `planned` is the document of the plan that is carried out, if any, and `earlier` the bytes that it freed before.
     """
 
-    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
+    def __init__(self, cmd: Any, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
                  cache: Any) -> None:
         self.host = host
         self.planned: Optional[Dict[str, Any]] = None
         self.earlier: Any = None
+        self._cmd = cmd
         self._registry = registry
         self._options = options
         self._reporter = reporter
@@ -57,8 +58,12 @@ class Session:
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
         from ..decide.decision import decide
-        policy = replace(policy, pins=self.pins(policy.sources))
+        from .pulling import load_pulls, wish_of, with_pulls
+        policy = replace(policy, pins=self.pins(policy.sources), pulled=wish_of(self._options, policy.pulled))
+        pulls = load_pulls(self._cmd, policy.pulled, self.host, self.now) if policy.pulled else None
         inventory = self.scan(policy.selection, policy.takes_tags, policy.asks_for_labels)
+        if pulls:
+            policy, inventory = with_pulls(pulls, policy, inventory, self.now)
         return decide(inventory, policy, self.now)
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
@@ -76,8 +81,6 @@ class Session:
 @contextmanager
 def open_session(cmd, options: Options) -> Iterator[Session]:
     """Sign in and open the registry; every error inside becomes one of azure-cli's."""
-    from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
-
     from ..registry.client import Registry
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.pacing import Pacer
@@ -85,6 +88,7 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
     from ..registry.retries import PacingPolicy
     from ..registry.tokens import TokenBook
     from ..show.progress import progress
+    from .azure import pipeline_options
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
@@ -94,8 +98,8 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
             pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
-                             prepare_client_kwargs_track2(cmd.cli_ctx)) as client:
-                yield Session(Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+                             pipeline_options(cmd)) as client:
+                yield Session(cmd, Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
 
 
 @contextmanager

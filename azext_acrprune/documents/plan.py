@@ -9,7 +9,7 @@ from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, missing_children
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable
+from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
 
 SCHEMA_VERSION = 1
@@ -85,6 +85,7 @@ class _Writer:
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
                 **_why(verdict),
                 **_locks(repository, manifest),
+                **self._pulled(repository, digest),
             }
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
@@ -97,7 +98,12 @@ class _Writer:
     def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
             if verdict.kept:
-                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict)}
+                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict),
+                       **self._pulled(repository, digest)}
+
+    def _pulled(self, repository: Repository, digest: str) -> Dict[str, Any]:
+        at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)
+        return {} if at is None else {'lastPulledTime': time_text(at)}
 
     def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
         return self._ledger.bytes_freed_by(

@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..model import TICKS_PER_SECOND, Content, Inventory, Repository, parse_ticks
+from ..model import TICKS_PER_SECOND, Content, Inventory, Repository, parse_ticks, time_text
 from .pinned import Pin
 from .references import Reference
 
@@ -16,10 +15,14 @@ LONGEST_SILENCE = 7 * _SECONDS_PER_DAY
 """Seconds without any event after which the registry is taken for not having been logged: nobody can tell a registry
 that nobody used from one whose diagnostic setting was taken away for a while."""
 
+OUR_USER_AGENT = 'acrprune'
+"""Our own reads of manifests are events too, and no sign of use: this part of the user agent tells them."""
+
+LONGEST_PERIOD = 4_383 * _SECONDS_PER_DAY
+"""Seconds: no workspace keeps its logs for more than twelve years."""
+
 _SLACK = 300 * TICKS_PER_SECOND
 """Clocks of the service differ: of a push and a pull so close together nobody knows which came first."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class BadLog(Exception):
@@ -89,6 +92,13 @@ class Pulls:
     digests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     tags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unresolved: Mapping[str, Sequence[Unresolved]] = field(default_factory=dict)
+
+
+def check_period(seconds: int) -> int:
+    """The same seconds, when a log may reach back so far. Raises ValueError."""
+    if not 0 < seconds <= LONGEST_PERIOD:
+        raise ValueError('a log tells of the last twelve years at most, and of more than nothing')
+    return seconds
 
 
 def pulled_of(row: Sequence[Any]) -> Pulled:
@@ -230,7 +240,7 @@ def _said(at: int) -> str:
 
 
 def day_of(at: int) -> str:
-    return (_EPOCH + timedelta(seconds=at // TICKS_PER_SECOND)).strftime('%Y-%m-%d')
+    return time_text(at)[:10]
 
 
 def _day_after(at: int) -> str:

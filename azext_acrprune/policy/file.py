@@ -13,6 +13,7 @@ import fastjsonschema
 import yaml
 
 from ..pins.pinned import Sources
+from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -104,7 +105,15 @@ class _Reader:
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
             min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
-            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False)))
+            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False)),
+            pulled=self._pulled(protect.get('lastPulled')))
+
+    def _pulled(self, wish: Optional[Mapping[str, Any]]) -> Optional[Wish]:
+        if wish is None:
+            return None
+        text = str(wish['within'])
+        seconds = self._read(('protect', 'lastPulled', 'within'), lambda _: check_period(parse_ago(text)), text)
+        return Wish(text, seconds, wish.get('workspace'))
 
     def _rule(self, path: Path, rule: Mapping[str, Any]) -> Rule:
         match = rule.get('match', {})

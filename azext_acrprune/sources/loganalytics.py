@@ -12,16 +12,14 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 from azure.core.pipeline.policies import RetryPolicy
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
 
-from ..pins.pulls import Pulled, Pushed, instant, pulled_of, pushed_of
+from ..pins.pulls import OUR_USER_AGENT, Pulled, Pushed, instant, pulled_of, pushed_of
 from .failure import AskError
 
 MOST_ROWS = 500_000
 """The service gives no more rows than these, and leaves out the rest."""
 
-OUR_USER_AGENT = 'CliExtension/acrprune'
-"""Our own reads of manifests are events too, and no sign of use."""
-
-_SHORTEST = timedelta(minutes=1)
+_SHORTEST = timedelta(hours=1)
+_SHORTEST_FOR_TIME = timedelta(days=7)  # each answer that never comes takes minutes
 _TIMED_OUT = 504
 _SECONDS_FOR_ALL = 900
 _SECONDS_FOR_AN_ANSWER = 200  # the service gives up after 180
@@ -63,7 +61,10 @@ class RegistryLog:
 
     def spans(self) -> List[Tuple[int, int]]:
         """The first and last event of each day on which there was one, as far back as the workspace remembers."""
-        rows = self._ask(f'{_SPANS}\n| project {_text("First", "Last")}', 2, None)
+        try:
+            rows = self._ask(f'{_SPANS}\n| project {_text("First", "Last")}', 2, None)
+        except _TooMuch as error:
+            raise self._error(str(error)) from error
         return [(instant(first), instant(last)) for first, last in rows]
 
     def pulls(self, start: datetime, end: datetime) -> List[Pulled]:
@@ -80,8 +81,8 @@ class RegistryLog:
         try:
             yield from self._ask(query, width, (start, end))
         except _TooMuch as error:
-            if end - start <= _SHORTEST:
-                raise self._error(f'{error}, even for a minute') from error
+            if end - start <= error.shortest:
+                raise self._error(f'{error}, even for {end - start}') from error
             middle = start + (end - start) / 2
             yield from self._rows(query, width, start, middle)
             yield from self._rows(query, width, middle, end)
@@ -103,7 +104,7 @@ class RegistryLog:
             return ask()
         except HttpResponseError as error:
             if error.status_code == _TIMED_OUT:
-                raise _TooMuch('it takes too long to answer') from error
+                raise _TooMuch('it takes too long to answer', _SHORTEST_FOR_TIME) from error
             raise self._error(_message(error), _ADVICE.get(error.status_code or 0)) from error
         except ServiceRequestError as error:
             raise self._error(str(error.message), 'Check the network, a proxy, and the certificate of the server.'
@@ -118,7 +119,11 @@ class RegistryLog:
 
 
 class _TooMuch(Exception):
-    """The answer is not whole, because there is too much in it."""
+    """The answer is not whole, because there is too much in it; it is no use to ask for less than `shortest`."""
+
+    def __init__(self, why: str, shortest: timedelta = _SHORTEST) -> None:
+        super().__init__(why)
+        self.shortest = shortest
 
 
 def _text(*names: str) -> str:
@@ -133,22 +138,25 @@ def _quoted(text: str) -> str:
 
 
 def _reason(error: Any) -> str:
-    """What a partial error says; the innermost text is the one that tells the limit."""
-    for detail in error.details or () if error else ():
-        inner = detail
-        while isinstance(inner, dict) and isinstance(inner.get('innererror'), dict):
-            inner = inner['innererror']
-        if isinstance(inner, dict) and inner.get('message'):
-            return str(inner['message']).rstrip('.')
-    return str(getattr(error, 'message', None) or 'it does not say why')
+    """What a partial error says."""
+    texts = [_innermost(detail) for detail in getattr(error, 'details', None) or ()]
+    return next(filter(None, texts), '') or str(getattr(error, 'message', None) or 'it does not say why')
 
 
 def _message(error: HttpResponseError) -> str:
-    """The innermost text of an error, in one line; the client's own text has the whole answer in it."""
+    """What an error says, in one line; the client's own text has the whole answer in it."""
     if error.status_code == 200:
         return 'its answer is cut off, or is not JSON'
-    inner = getattr(error.error, 'innererror', None)
-    while isinstance(inner, dict) and isinstance(inner.get('innererror'), dict):
-        inner = inner['innererror']
-    text = inner.get('message') if isinstance(inner, dict) else getattr(error.error, 'message', None)
-    return f"{' '.join(str(text or error.reason).split()).rstrip('.')} ({error.status_code})"
+    try:
+        text = _innermost(error.response.json()['error'])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        text = ''
+    return f'{text or error.reason} ({error.status_code})'
+
+
+def _innermost(error: Any) -> str:
+    """The text that tells the reason is the innermost one."""
+    while isinstance(error, dict) and isinstance(error.get('innererror'), dict):
+        error = error['innererror']
+    text = error.get('message') if isinstance(error, dict) else None
+    return ' '.join(str(text or '').split()).rstrip('.')
