@@ -5,11 +5,11 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
-    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
-    validate_plan_selection, validate_registry, validate_tag_selection)
+    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
+    validate_out, validate_plan_selection, validate_registry, validate_tag_selection)
 
-_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
-           'max_rate', 'no_cache')
+_CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
+_TARGET = (*_CALLS, 'impact', 'no_cache')
 _PINS = ('pins', 'strict_pins', 'alias')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
@@ -24,6 +24,8 @@ _SHARED = {
     'repository': (*_TARGET, *_PINS, *_DELETING),
     'apply': (*_TARGET, *_PINS, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS),
+    'pins list': (*_CALLS, *_PINS),
+    'pins lock': (*_CALLS, *_PINS, *_DELETING),
 }
 
 
@@ -137,6 +139,9 @@ def _consent(context):
 
 
 def _own(loader):
+    with loader.argument_context('acr prune pins lock') as context:
+        context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
+        context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
