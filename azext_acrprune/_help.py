@@ -124,6 +124,38 @@ examples:
         team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 """
 
+helps['acr prune pins'] = """
+type: group
+short-summary: What is in use, by what files say of it.
+"""
+
+helps['acr prune pins list'] = """
+type: command
+short-summary: List what is pinned, by whom, and what of it is no longer in the registry.
+long-summary: >
+    A deployment whose image is missing fails when it starts again. Needs one call for each image, and the permission
+    to read metadata. The exit code is not 0 when something could not be read.
+examples:
+  - name: What do the manifests in a folder use?
+    text: az acr prune pins list -r myregistry --pins deploy -o table
+  - name: Which running pods could not be started again? Their list comes from `kubectl get pods -A -o json |`.
+    text: az acr prune pins list -r myregistry --pins - --query "pins[?status!='found']"
+"""
+
+helps['acr prune pins lock'] = """
+type: command
+short-summary: Lock pinned manifests against deletion by anybody, and unlock those that are no longer pinned.
+long-summary: >
+    Sets `deleteEnabled` to false on what is pinned. Unlocks only what it once locked itself, on this machine, and
+    never what somebody else locked. Give all pins each time. Nothing is unlocked while some part of the pins cannot
+    be read. Needs the permission to write metadata (AcrPush).
+examples:
+  - name: Look first.
+    text: az acr prune pins lock -r myregistry --pins deploy --dry-run -o table
+  - name: In a pipeline, after each deployment.
+    text: az acr prune pins lock -r myregistry --pins deploy --strict-pins --yes
+"""
+
 helps['acr prune policy'] = """
 type: group
 short-summary: Policy files, which say in rules what may be deleted.

@@ -6,11 +6,12 @@ from azure.cli.core.commands.parameters import (
 from ._validators import (
     validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
     validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
-    validate_out, validate_plan_selection, validate_pulled_within, validate_registry, validate_tag_selection)
+    validate_out, validate_pins_from, validate_plan_selection, validate_pulled_within, validate_registry,
+    validate_tag_selection)
 
-_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
-           'max_rate', 'no_cache')
-_PINS = ('pins', 'strict_pins', 'alias')
+_CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
+_TARGET = (*_CALLS, 'impact', 'no_cache')
+_PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
 _PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
@@ -25,6 +26,8 @@ _SHARED = {
     'repository': (*_TARGET, *_PINS, *_DELETING),
     'apply': (*_TARGET, *_PINS, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
+    'pins list': (*_CALLS, *_PINS),
+    'pins lock': (*_CALLS, *_PINS, *_DELETING),
 }
 
 
@@ -120,6 +123,11 @@ def _pins(context):
         'pins', nargs='+', completer=FilesCompleter(),
         help='Files and folders that name images in use, such as Kubernetes manifests: what they name by digest or by '
              'tag stays. `-` is standard input.')
+    context.argument(
+        'pins_from', nargs='+', validator=validate_pins_from,
+        help='Live systems that use images, asked now: `aks:NAME[/RESOURCE_GROUP]`, `kubectl[:CONTEXT]`, '
+             '`containerapps[:ENVIRONMENT]`, `webapps`, `functionapps`, `acr-tasks`, or `subscription` for all of '
+             'these but kubectl, and for container instances. One that cannot be asked is an error.')
     context.argument('strict_pins', action='store_true',
                      help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.')
     context.argument('alias', nargs='+', validator=validate_alias,
@@ -150,6 +158,9 @@ def _consent(context):
 
 
 def _own(loader):
+    with loader.argument_context('acr prune pins lock') as context:
+        context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
+        context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),

@@ -140,6 +140,11 @@ def validate_alias(namespace) -> None:
                                             recommendation="Give a domain such as 'images.contoso.com'.")
 
 
+def validate_pins_from(namespace) -> None:
+    from .pins.systems import parse_system
+    _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
+
+
 def validate_out(namespace) -> None:
     """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
     if namespace.out:

@@ -13,24 +13,27 @@ _MOST_WARNINGS = 20
 Options = Mapping[str, Any]
 
 
-def load_pins(options: Options, host: str, of_policy: Any) -> Any:
+def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     """The pins of a command, by its options and by its policy file.
 
-    Raises SourceError for a source that cannot be read at all, Incomplete for any problem where that was asked for.
+    Raises SourceError or AskError for a source that cannot be read or asked at all, Incomplete for any problem where that was asked for.
     """
-    from ..pins.pinned import Incomplete, Pins
+    from ..pins.pinned import Incomplete, Pins, merged
     from ..pins.references import RegistryNames
     from ..sources.files import read_files
     aliases = (*_texts(options, 'alias'), *of_policy.aliases)
     paths = (*_texts(options, 'pins'), *of_policy.paths)
     strict = bool(options['strict_pins'] or of_policy.strict)
-    if not paths:
+    systems = (*_texts(options, 'pins_from'), *of_policy.systems)
+    if not paths and not systems:
         return Pins()
-    found, files = read_files(paths, RegistryNames(host, aliases), _standard_input())
+    names = RegistryNames(host, aliases)
+    found, files = read_files(paths, names, _standard_input())
+    found = merged((found, *(_asked(cmd, system, names) for system in dict.fromkeys(systems))))
     if strict and found.problems:
         raise Incomplete(found.problems)
     _warn(found, host)
-    return Pins(found.pins, found.problems, _given(paths, aliases, strict, files))
+    return Pins(found.pins, found.problems, _given(paths, aliases, strict, files, systems))
 
 
 def _texts(options: Options, name: str) -> tuple:
@@ -42,8 +45,22 @@ def _standard_input() -> Optional[BinaryIO]:
     return getattr(sys.stdin, 'buffer', None)
 
 
-def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int]) -> Dict[str, Any]:
-    return {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
+def _asked(cmd, text: str, names: Any) -> Any:
+    """What a live system uses."""
+    from ..pins.systems import KUBECTL, found_in_things, parse_system
+    from ..sources.kubernetes import ask_kubectl
+    from ..sources.systems import ask_azure
+    from .azure import resource_manager
+    system = parse_system(text)
+    if system.kind == KUBECTL:
+        return found_in_things(ask_kubectl(system.name), names)
+    with resource_manager(cmd) as manager:
+        return found_in_things(ask_azure(system, manager), names)
+
+
+def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int], systems: tuple) -> Dict[str, Any]:
+    given = {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
+    return {**given, 'from': list(systems)} if systems else given
 
 
 def _warn(found: Any, host: str) -> None:

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from knack.log import get_logger
 
@@ -53,7 +53,16 @@ class Session:
         """What is pinned by the files that options, and a policy, name."""
         from ..pins.pinned import Sources
         from .pinning import load_pins
-        return load_pins(self._options, self.host, of_policy or Sources())
+        return load_pins(self._cmd, self._options, self.host, of_policy or Sources())
+
+    def look_up(self, keys: Iterable[Any]) -> Any:
+        """How single tags and manifests stand."""
+        from ..inventory.standing import look_up
+        return look_up(self._registry, keys, self._options['concurrency'])
+
+    def with_registry(self, work: Callable[[Any], Any]) -> Any:
+        """Let something else than deleting be done in the registry."""
+        return work(self._registry)
 
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""

@@ -37,8 +37,8 @@ def hostless_image(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Fin
     for parts in _groups(entries):
         repository, line = parts.get('repository', ('', 0))
         tag, digest = _first(parts, _TAG_PARTS), _digest(parts)
-        if repository and (tag or digest) and 'registry' not in parts and _PLAIN_NAME.match(repository) \
-                and not find_references(repository, names):
+        hostless = 'registry' not in parts and _PLAIN_NAME.match(repository) and not find_references(repository, names)
+        if hostless and (tag or digest):
             finding = reference_to(repository, tag, digest, certain=False)
             if isinstance(finding, Reference):
                 yield finding, line

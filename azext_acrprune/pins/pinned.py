@@ -62,7 +62,8 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a user has pins: files and folders (`-` is standard input), and custom domains of the registry.
+    """Where a user has pins: files and folders (`-` is standard input), live systems, and custom domains of the
+    registry.
 
     With `strict`, a problem is an error.
     """
@@ -70,6 +71,7 @@ class Sources:
     paths: Tuple[str, ...] = ()
     aliases: Tuple[str, ...] = ()
     strict: bool = False
+    systems: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import yaml
 
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
+from ..pins.systems import parse_system
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -105,8 +106,15 @@ class _Reader:
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
             min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
-            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False)),
+            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False),
+                            self._systems(pins)),
             pulled=self._pulled(protect.get('lastPulled')))
+
+    def _systems(self, pins: Mapping[str, Any]) -> Tuple[str, ...]:
+        systems = tuple(pins.get('from', ()))
+        for number, text in enumerate(systems):
+            self._read(('pins', 'from', str(number)), parse_system, text)
+        return systems
 
     def _pulled(self, wish: Optional[Mapping[str, Any]]) -> Optional[Wish]:
         if wish is None:

@@ -33,7 +33,8 @@ def wrong(text):
 # --- What is wrong -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('text, line, key, said', [
-    (RULE + 'rulez: []\n', 5, '', "unknown key 'rulez'; expected one of description, limits, pins, protect, rules, version"),
+    (RULE + 'rulez: []\n', 5, '',
+     "unknown key 'rulez'; expected one of description, limits, pins, protect, rules, version"),
     (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
     (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
     (RULE + '1: x\ntrue: y\n', 5, '', "unknown key '1'"),
