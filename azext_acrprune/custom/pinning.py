@@ -9,6 +9,7 @@ from knack.log import get_logger
 logger = get_logger(__name__)
 
 _MOST_WARNINGS = 20
+KUBECTL_SECONDS = 300
 
 Options = Mapping[str, Any]
 
@@ -16,7 +17,8 @@ Options = Mapping[str, Any]
 def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     """The pins of a command, by its options and by its policy file.
 
-    Raises SourceError or AskError for a source that cannot be read or asked at all, Incomplete for any problem where that was asked for.
+    Raises SourceError or AskError for a source that cannot be read or asked at all, Incomplete for any problem where
+    that was asked for.
     """
     from ..pins.pinned import Incomplete, Pins, merged
     from ..pins.references import RegistryNames
@@ -52,10 +54,11 @@ def _asked(cmd, text: str, names: Any) -> Any:
     from ..sources.systems import ask_azure
     from .azure import resource_manager
     system = parse_system(text)
+    seconds = cmd.cli_ctx.config.getfloat('acrprune', 'kubectl_timeout', fallback=KUBECTL_SECONDS)
     if system.kind == KUBECTL:
-        return found_in_things(ask_kubectl(system.name), names)
+        return found_in_things(ask_kubectl(seconds, system.name), names)
     with resource_manager(cmd) as manager:
-        return found_in_things(ask_azure(system, manager), names)
+        return found_in_things(ask_azure(system, manager, seconds), names)
 
 
 def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int], systems: tuple) -> Dict[str, Any]:

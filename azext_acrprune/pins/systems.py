@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 from .documents import found_in_document
 from .pinned import Found, Pin, Problem, merged, printable
 from .references import RegistryNames
-from .syntax import BadSyntax, json_events, yaml_events
+from .syntax import json_events, yaml_events
 
 KUBECTL = 'kubectl'
 AKS = 'aks'
@@ -113,13 +113,9 @@ def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
     streams += [yaml_events(text) for text in thing.texts]
     for events in streams:
         found, wrong = found_in_document(events, origin, names)
-        yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins),
-                    (*(Problem(each.message, origin, code=each.code) for each in found.problems), *_wrong(wrong, origin)))
-
-
-def _wrong(error: Optional[BadSyntax], origin: str) -> Iterator[Problem]:
-    if error:
-        yield Problem(str(error), origin)
+        problems = [Problem(each.message, origin, code=each.code) for each in found.problems]
+        problems += [Problem(str(wrong), origin)] if wrong else []
+        yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), tuple(problems))
 
 
 def _name_of(item: Dict[str, Any]) -> str:
@@ -134,7 +130,7 @@ def _part(document: Dict[str, Any], key: str) -> Dict[str, Any]:
 
 
 def _decoded(value: Any) -> str:
-    """The text in Base64; what is none is no text."""
+    """What a text in Base64 says; one that is not in Base64 says what it says."""
     if not isinstance(value, str):
         return ''
     try:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Iterator, List, Optional
 
 import yaml
 
@@ -18,23 +18,21 @@ from ..pins.systems import Thing, things_of_cluster
 from .failure import AskError
 
 _KINDS = 'pods,deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,jobs,cronjobs'
-_SECONDS = 300
-"""For the whole answer of a large cluster; ACRPRUNE_KUBECTL_TIMEOUT has another number of seconds."""
 
 
-def ask_kubectl(context: Optional[str] = None, kubeconfig: Optional[str] = None,
+def ask_kubectl(seconds: float, context: Optional[str] = None, kubeconfig: Optional[str] = None,
                 origin: Optional[str] = None) -> List[Thing]:
-    """Everything in the cluster of a context, of the current one when None. Raises AskError."""
+    """Everything in the cluster of a context, of the current one when None, within some seconds. Raises AskError."""
     source = origin or (f'kubectl {context}' if context else 'kubectl')
     command = [_kubectl(source)]
     command += [f'--context={context}'] if context else []
     command += [f'--kubeconfig={kubeconfig}'] if kubeconfig else []
-    output = _run(source, [*command, 'get', _KINDS, '--all-namespaces', '--output=json'])
+    output = _run(source, seconds, [*command, 'get', _KINDS, '--all-namespaces', '--output=json'])
     try:
         return things_of_cluster(source, json.loads(output))
     except RecursionError as error:
         raise AskError(source, 'its answer is nested too deeply') from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise AskError(source, 'its answer is cut off, or is not JSON') from error
     except ValueError as error:
         raise AskError(source, str(error)) from error
@@ -61,13 +59,13 @@ def _kubectl(source: str) -> str:
     return found
 
 
-def _run(source: str, command: List[str]) -> bytes:
-    seconds = _timeout()
+def _run(source: str, seconds: float, command: List[str]) -> bytes:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
         raise AskError(source, f'kubectl gave no answer in {seconds:g} seconds',
-                       'Check the network to the cluster, and that its sign-in asks no question.') from error
+                       'Check the network to the cluster, and that its sign-in asks no question; give it more time '
+                       "with 'az config set acrprune.kubectl_timeout=SECONDS'.") from error
     except (OSError, ValueError) as error:
         raise AskError(source, f'kubectl cannot be run: {error}') from error
     if done.returncode:
@@ -76,13 +74,6 @@ def _run(source: str, command: List[str]) -> bytes:
         raise AskError(source, f'kubectl failed with {done.returncode}: {why}',
                        f"See what 'kubectl get {_KINDS} -A' says: all of these have to be readable.")
     return done.stdout
-
-
-def _timeout() -> float:
-    try:
-        return float(os.environ.get('ACRPRUNE_KUBECTL_TIMEOUT', _SECONDS))
-    except ValueError:
-        return _SECONDS
 
 
 def _with_sign_in_of_az(source: str, encoded: Any) -> str:
@@ -103,5 +94,5 @@ def _with_sign_in_of_az(source: str, encoded: Any) -> str:
 def _kubelogin_arguments(user: Any) -> List[str]:
     part: Any = user
     for key in ('user', 'exec', 'args'):
-        part = part.get(key) if isinstance(part, Dict) else None
+        part = part.get(key) if isinstance(part, dict) else None
     return part if isinstance(part, list) else []

@@ -16,13 +16,15 @@ _TASKS_VERSION = '2019-06-01-preview'
 _REGISTRIES_VERSION = '2023-07-01'
 _INSTANCES_VERSION = '2023-05-01'
 
-
-def ask_azure(system: System, manager: ResourceManager) -> List[Thing]:
-    """Everything in a system that may use images. Raises AskError."""
-    return list(_ASK[system.kind](system, manager))
+Ask = Callable[[System, ResourceManager, float], Iterator[Thing]]
 
 
-def _clusters(system: System, manager: ResourceManager) -> Iterator[Thing]:
+def ask_azure(system: System, manager: ResourceManager, seconds: float) -> List[Thing]:
+    """Everything in a system that may use images; each cluster has some seconds to answer. Raises AskError."""
+    return list(_ASK[system.kind](system, manager, seconds))
+
+
+def _clusters(system: System, manager: ResourceManager, seconds: float) -> Iterator[Thing]:
     """Every cluster, or the one that is named, by the credential of a user of it: nothing has to run in it for that."""
     source = f'the AKS cluster {system.name}' if system.name else 'AKS'
     clusters = _all(manager, source, 'Microsoft.ContainerService/managedClusters', _AKS_VERSION)
@@ -33,19 +35,19 @@ def _clusters(system: System, manager: ResourceManager) -> Iterator[Thing]:
             raise AskError(source, 'several have this name' if clusters else 'there is none of this name in the '
                            'subscription', "See 'az aks list', and give aks:NAME/RESOURCE_GROUP.")
     for cluster in clusters:
-        yield from _of_cluster(f'aks {cluster.get("name")}', _id(source, cluster), manager)
+        yield from _of_cluster(f'aks {cluster.get("name")}', _id(source, cluster), manager, seconds)
 
 
-def _of_cluster(origin: str, path: str, manager: ResourceManager) -> List[Thing]:
+def _of_cluster(origin: str, path: str, manager: ResourceManager, seconds: float) -> List[Thing]:
     answer = manager.one(origin, f'{path}/listClusterUserCredential', _AKS_VERSION, 'POST')
     kubeconfigs = answer.get('kubeconfigs')
     if not isinstance(kubeconfigs, list) or not kubeconfigs or not isinstance(kubeconfigs[0], dict):
         raise AskError(origin, 'it gives no kubeconfig')
     with kubeconfig_file(origin, kubeconfigs[0].get('value')) as kubeconfig:
-        return ask_kubectl(kubeconfig=kubeconfig, origin=origin)
+        return ask_kubectl(seconds, kubeconfig=kubeconfig, origin=origin)
 
 
-def _container_apps(system: System, manager: ResourceManager) -> Iterator[Thing]:
+def _container_apps(system: System, manager: ResourceManager, _: float) -> Iterator[Thing]:
     """Apps with all their active revisions, and jobs."""
     source = CONTAINER_APPS
     if system.name:
@@ -63,8 +65,8 @@ def _container_apps(system: System, manager: ResourceManager) -> Iterator[Thing]
             yield Thing(f'container app job {job.get("name")}', (_properties(job),))
 
 
-def _sites(of_functions: bool) -> Callable[[System, ResourceManager], Iterator[Thing]]:
-    def ask(_: System, manager: ResourceManager) -> Iterator[Thing]:
+def _sites(of_functions: bool) -> Ask:
+    def ask(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
         source, what = (FUNCTION_APPS, 'function app') if of_functions else (WEB_APPS, 'web app')
         for site in _all(manager, source, 'Microsoft.Web/sites', _SITES_VERSION):
             if ('functionapp' in str(site.get('kind', '')).lower()) is of_functions:
@@ -83,7 +85,7 @@ def _site(origin: str, site: Resource, path: str, manager: ResourceManager) -> T
     return thing_of_site(origin, documents)
 
 
-def _tasks(_: System, manager: ResourceManager) -> Iterator[Thing]:
+def _tasks(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
     """Those of all registries: a task of another one may use our images."""
     for registry in _all(manager, ACR_TASKS, 'Microsoft.ContainerRegistry/registries', _REGISTRIES_VERSION):
         login_server = _properties(registry).get('loginServer')
@@ -93,17 +95,17 @@ def _tasks(_: System, manager: ResourceManager) -> Iterator[Thing]:
             yield things_of_task(f'task {task.get("name")} of {registry.get("name")}', task, login_server)
 
 
-def _instances(_: System, manager: ResourceManager) -> Iterator[Thing]:
+def _instances(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
     groups = _all(manager, 'container instances', 'Microsoft.ContainerInstance/containerGroups', _INSTANCES_VERSION)
     return (Thing(f'container group {group.get("name")}', (_properties(group),)) for group in groups)
 
 
-def _everything(system: System, manager: ResourceManager) -> Iterator[Thing]:
+def _everything(system: System, manager: ResourceManager, seconds: float) -> Iterator[Thing]:
     for ask in (_clusters, _container_apps, _sites(False), _sites(True), _tasks, _instances):
-        yield from ask(system, manager)
+        yield from ask(system, manager, seconds)
 
 
-_ASK: Mapping[str, Callable[[System, ResourceManager], Iterator[Thing]]] = {
+_ASK: Mapping[str, Ask] = {
     AKS: _clusters, CONTAINER_APPS: _container_apps, WEB_APPS: _sites(False), FUNCTION_APPS: _sites(True),
     ACR_TASKS: _tasks, SUBSCRIPTION: _everything}
 

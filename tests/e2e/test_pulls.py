@@ -151,7 +151,7 @@ def test_logs_that_ended_or_never_began_are_refused(az, registry, shelf, log, no
 
 
 @pytest.mark.parametrize('status,body,words', [
-    (403, {'error': {'code': 'InsufficientAccessError', 'message': 'The provided credentials have insufficient access'}},
+    (403, {'error': {'code': 'InsufficientAccessError', 'message': 'The credentials have insufficient access'}},
      ('insufficient access', 'Log Analytics Reader')),
     (500, {}, ('500',)),
     (429, {'error': {'code': 'ThrottledError', 'message': 'Rate limit is exceeded'}}, ('429', 'try again later')),

@@ -74,8 +74,8 @@ class Logs:
             names, rows = ('Repository', 'Tag', 'Digest', 'At'), _pushes(events)
         else:
             names, rows = ('First', 'Last'), _days(events)
-        document = {'tables': [{'name': 'PrimaryResult', 'columns': [{'name': name, 'type': 'string'} for name in names],
-                                'rows': rows[:self.most_rows]}]}
+        columns = [{'name': name, 'type': 'string'} for name in names]
+        document = {'tables': [{'name': 'PrimaryResult', 'columns': columns, 'rows': rows[:self.most_rows]}]}
         if len(rows) > self.most_rows and self.tells:
             document['error'] = _PARTIAL
         return json_answer(document)
