@@ -43,15 +43,8 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise FileOperationError(
             f"Nothing was deleted, because the pins in '{error.source}' could not be read: {error}.",
             recommendation='Give files and folders that exist, or - for what another command wrote.') from error
-    except LogTooShort as error:
-        raise _from_log(error) from error
-    except BadLog as error:
-        raise AzureResponseError(f'Nothing was deleted, because the log of pulls cannot be read: {error}.',
-                                 recommendation='Leave out --pulled-within, or try again later.') from error
-    except AskError as error:
-        raise AzureResponseError(
-            f'Nothing was deleted, because {error.source} could not be asked: {error}.',
-            recommendation=error.advice or 'Try again later, or leave this source out.') from error
+    except (AskError, BadLog, LogTooShort) as error:
+        raise _from_asking(error) from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
     except PatternTimeout as error:
@@ -94,19 +87,25 @@ def file_error(path: str, error: Exception) -> FileOperationError:
                               recommendation='Give a path that exists and that you may use.')
 
 
-def _from_log(error) -> ValidationError:
-    """The error of a log that does not reach back as far as it is asked."""
-    from .pins.pulls import LONGEST_SILENCE, day_of
+def _from_asking(error) -> Exception:
+    """The error of a live system, or of a log, that does not tell what is in use."""
+    from .pins.pulls import LONGEST_SILENCE, BadLog, LogTooShort, day_of
     days = LONGEST_SILENCE // 86_400
+    if isinstance(error, BadLog):
+        return AzureResponseError(f'Nothing was deleted, because the log of pulls cannot be read: {error}.',
+                                  recommendation='Leave out --pulled-within, or try again later.')
+    if not isinstance(error, LogTooShort):
+        return AzureResponseError(f'Nothing was deleted, because {error.source} could not be asked: {error}.',
+                                  recommendation=error.advice or 'Try again later, or leave this source out.')
     if error.since is None:
         return ValidationError(
-            'Nothing was deleted, because the workspace has no event of this registry in the last '
-            f'{days} days.', recommendation='Send the logs of the registry there: '
-            "'az monitor diagnostic-settings create' with the category ContainerRegistryRepositoryEvents.")
+            f'Nothing was deleted, because the workspace has no event of this registry in the last {days} days.',
+            recommendation="Send the logs of the registry there: 'az monitor diagnostic-settings create' with the "
+                           'category ContainerRegistryRepositoryEvents.')
     return ValidationError(
         f'Nothing was deleted, because the logs have no hole of {days} days only since {day_of(error.since)}: they '
-        'cannot tell what was pulled before.', recommendation='This --pulled-within works from '
-        f'{error.works_from} on. Until then, give a shorter one.')
+        'cannot tell what was pulled before.',
+        recommendation=f'This --pulled-within works from {error.works_from} on. Until then, give a shorter one.')
 
 
 def _from_registry(error, registry: str):
