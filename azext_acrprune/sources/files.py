@@ -26,8 +26,8 @@ def read_files(paths: Iterable[str], names: RegistryNames,
     """What files pin, and {file: number of its pins} of those that pin something.
 
     Raises SourceError for what was named and is not there, or cannot be read; for an empty folder; and for a standard
-    input that is closed, empty or ends in the middle, since the command before it may have failed. What is found in a
-    folder and cannot be read is a problem.
+    input that is closed, ends in the middle or names no image of the registry, since the command before it may have
+    failed, or asked the wrong cluster. What is found in a folder and cannot be read is a problem.
     """
     found: Dict[str, Found] = {}
     for path in dict.fromkeys(paths):
@@ -51,6 +51,8 @@ def _standard_input(stdin: Optional[BinaryIO], names: RegistryNames) -> Iterator
     broken = next((problem for problem in found.problems if problem.code == NOT_READ), None)
     if broken:
         raise SourceError(STANDARD_INPUT, broken.message)
+    if not found.pins and not found.problems:
+        raise SourceError(STANDARD_INPUT, 'it names no image of this registry')
     yield STANDARD_INPUT, found
 
 

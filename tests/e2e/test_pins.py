@@ -1,9 +1,14 @@
 """Pins, in the real az."""
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.azcli import ADMIN_LOGIN, az_executable
+from tests.registry.faults import Fault
 
 from .images import Shelf
 
@@ -40,13 +45,17 @@ def test_what_is_pinned_by_digest_or_by_tag_stays_and_the_plan_says_by_which_lin
     assert set(registry.storage.tags('team/app')) == {'v1'}
 
 
+def home_of(az):
+    return Path(az.environment['AZURE_CONFIG_DIR'])
+
+
 def run(az, registry, *arguments, **files):
     """Run a command with pins in files; `HOST` in them is the registry."""
-    folder = az.home / 'pins'
+    folder = home_of(az) / 'pins'
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
         (folder / f'{name}.yaml').write_text(text.replace('HOST', registry.login_server))
-    return az(*PRUNE, *arguments[:1], *TARGET, *arguments[1:], '--pins', str(folder))
+    return az(*PRUNE, *arguments[0].split(), *TARGET, *arguments[1:], '--pins', str(folder))
 
 
 def piped(az, data, *arguments):
@@ -73,7 +82,8 @@ def test_nothing_is_deleted_when_standard_input_is_not_whole(az, registry, shelf
 def test_standard_input_of_kubectl_pins(az, registry, shelf):
     digest = shelf.image('untagged')
     shelf.image('other')
-    pods = json.dumps({'items': [{'imageID': f'docker-pullable://{registry.login_server}/team/app@{digest}'}]}, indent=4)
+    image = f'docker-pullable://{registry.login_server}/team/app@{digest}'
+    pods = json.dumps({'items': [{'imageID': image}]}, indent=4)
     code, out, err = piped(az, pods.encode(), 'untagged', '--yes')
     assert code == 0, err
     assert present(registry) == {digest}
@@ -86,7 +96,7 @@ def test_nothing_is_deleted_when_a_source_cannot_be_read(az, registry, shelf, tm
     for name, text in (('broken', 'a: [\n'), ('unknown', 'image: HOST/team/app:${TAG}\n')):
         strict = run(az, registry, 'untagged', '--yes', '--strict-pins', **{name: text})
         assert strict.code != 0 and f'{name}.yaml' in strict.err and 'Nothing was deleted' in strict.err
-        (az.home / 'pins' / f'{name}.yaml').unlink()
+        (home_of(az) / 'pins' / f'{name}.yaml').unlink()
     assert present(registry) == {digest}
     warned = run(az, registry, 'plan', broken='a: [\n')
     assert warned.code == 0 and 'broken.yaml' in warned.err
@@ -103,10 +113,12 @@ def test_named_images_and_repositories_that_are_pinned_are_refused_with_the_line
     for arguments in (('image', '--image', 'team/app:v1'), ('repository', '--repository', 'team/app')):
         refused = run(az, registry, *arguments, '--yes', deploy=pins)
         assert refused.code != 0 and 'deploy.yaml:2' in refused.err and 'Nothing was deleted' in refused.err
-    refused = run(az, registry, 'image', '--image', 'team/app:v1', '--untag', '--yes', deploy='image: HOST/team/app:v1\n')
+    pins = 'image: HOST/team/app:v1\n'
+    refused = run(az, registry, 'image', '--image', 'team/app:v1', '--untag', '--yes', deploy=pins)
     assert refused.code != 0 and 'deploy.yaml:1' in refused.err
     assert present(registry) == before and set(registry.storage.tags('team/app')) == {'v1'}
-    part = run(az, registry, 'image', '--image', 'team/app:v1', '--yes', deploy=f'image: HOST/team/app@{children[0]}\n')
+    pins = f'image: HOST/team/app@{children[0]}\n'
+    part = run(az, registry, 'image', '--image', 'team/app:v1', '--yes', deploy=pins)
     assert part.code == 0, part.err
     assert present(registry) == {children[0]}
 
@@ -120,7 +132,7 @@ def test_a_plan_is_applied_without_what_is_pinned_since(az, registry, shelf, tmp
                   deploy=f'image: HOST/team/app@{index}\n')
     assert applied.code == 0, applied.err
     skipped = {entry['digest']: (entry['reason'], entry['because']) for entry in applied.json['skipped']}
-    assert skipped == {index: ('pinned', f'{az.home}/pins/deploy.yaml:1'), child: ('childOf', index)}
+    assert skipped == {index: ('pinned', f'{home_of(az)}/pins/deploy.yaml:1'), child: ('childOf', index)}
     assert present(registry) == {index, child}
 
 
@@ -144,11 +156,11 @@ def test_list_says_who_pins_what_and_what_is_gone_with_a_call_for_each(az, regis
     digest = shelf.image('tagged', tag='v1')
     shelf.image('more')
     gone = 'sha256:' + '0' * 64
-    registry.counts.clear()
+    registry.forget()
     listed = run(az, registry, 'pins list', a=f'- HOST/team/app:v1\n- HOST/team/app@{gone}\n- HOST/none:v1\n',
                  b='- HOST/team/app:v1\n- HOST/team/app:v2\n- see HOST/team/app\n')
     assert listed.code == 0, listed.err
-    folder = f'{az.home}/pins'
+    folder = f'{home_of(az)}/pins'
     assert listed.json['summary'] == {'images': 4, 'found': 1, 'missing': 3, 'notRead': 0, 'problems': 0}
     assert [(entry['repository'], entry['tag'], entry['digest'], entry['status'], entry['pinnedBy'])
             for entry in listed.json['pins']] == [
@@ -157,8 +169,8 @@ def test_list_says_who_pins_what_and_what_is_gone_with_a_call_for_each(az, regis
         ('team/app', 'v1', digest, 'found', [f'{folder}/a.yaml:1', f'{folder}/b.yaml:1']),
         ('team/app', 'v2', None, 'missing', [f'{folder}/b.yaml:2'])]
     assert '3 of 4 pinned images are not in the registry' in listed.err
-    assert registry.counts['tag_properties'] == 4 and registry.counts['manifest_properties'] == 1
-    assert not registry.counts['manifest_get'] and not registry.counts['manifests_page']
+    assert registry.counters['tag_properties'] == 4 and registry.counters['manifest_properties'] == 1
+    assert not registry.counters['manifest_get'] and not registry.counters['manifests_page']
     table = run(az, registry, 'pins list', '-o', 'table')
     assert 'STATUS' in table.out.upper() and 'repositoryMissing' in table.out
 
@@ -181,7 +193,7 @@ def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry,
     assert {entry['digest'] for entry in done['locked']} == {ours, tagged}
     assert [entry['digest'] for entry in done['alreadyLocked']] == [theirs]
     assert locks(registry, ours, tagged, theirs, free) == [False, False, False, True]
-    marks = next((az.home / 'acrprune').glob('*.locks'))
+    marks = next((home_of(az) / 'acrprune').glob('*.locks'))
     assert marks.stat().st_mode & 0o777 == 0o600
 
     nothing = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v1\n- HOST/team/app:${TAG}\n').json
@@ -198,10 +210,10 @@ def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry,
 
 def test_what_cannot_be_locked_fails_and_is_not_marked(az, registry, shelf):
     digest = shelf.image('ours')
-    registry.inject(Fault(kind='patch', status=403))
+    registry.faults.rules.append(Fault('PATCH', 501))
     failed = run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{digest}\n')
     assert failed.code != 0 and [entry['digest'] for entry in failed.json['failed']] == [digest]
-    marks = next((az.home / 'acrprune').glob('*.locks'))
+    marks = next((home_of(az) / 'acrprune').glob('*.locks'))
     marks.write_bytes(b'no database at all, but long enough to look like one' * 10)
     broken = run(az, registry, 'pins lock', '--yes')
     assert broken.code != 0 and 'Traceback' not in broken.err and marks.name in broken.err

@@ -79,8 +79,9 @@ def test_standard_input():
     assert pins == [('x', f'{STANDARD_INPUT}:1')] and problems == []
 
 
-@pytest.mark.parametrize('data', [b'', b' \n', b'{"items": [{"image": "myreg.azurecr.io/x:1"},', b'[{"a": 1}, ',
-                                  b'{"items": [{"image": "myreg.azur', b'\0\1\2', b'apiVersion: v1\nkind: [List\n'])
+@pytest.mark.parametrize('data', [
+    b'', b' \n', b'{"items": [{"image": "myreg.azurecr.io/x:1"},', b'[{"a": 1}, ', b'{"items": [{"image": "myreg.azur',
+    b'\0\1\2', b'apiVersion: v1\nkind: [List\n', b'error: not signed in\n{', b'{"items": []}'])
 def test_a_standard_input_that_is_not_whole_is_an_error(data):
     with pytest.raises(SourceError):
         pinned('-', stdin=io.BytesIO(data))
