@@ -1,6 +1,7 @@
 """A signed-in registry, for as long as one command takes."""
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,7 +98,6 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
     from ..registry.retries import PacingPolicy
     from ..registry.tokens import TokenBook
     from ..show.progress import progress
-    from .azure import pipeline_options
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
@@ -107,8 +107,26 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
             pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
-                             pipeline_options(cmd)) as client:
+                             _pipeline_options(cmd)) as client:
                 yield Session(cmd, Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+
+
+def _pipeline_options(cmd) -> Dict[str, Any]:
+    """az's options for the registry, without its trace of each call where nobody reads that: it takes a third of it."""
+    from .azure import pipeline_options
+    options = pipeline_options(cmd)
+    if not _is_read(logging.getLogger('cli.azure'), logging.DEBUG):
+        options.pop('logging_policy', None)
+    return options
+
+
+def _is_read(source: Optional[logging.Logger], level: int) -> bool:
+    """Whether any handler writes what a logger is told; az's loggers themselves take everything."""
+    while source:
+        if any(handler.level <= level for handler in source.handlers):
+            return True
+        source = source.parent if source.propagate else None
+    return False
 
 
 @contextmanager
