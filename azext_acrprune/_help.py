@@ -29,6 +29,8 @@ examples:
     text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
+  - name: What nobody has pulled for 90 days, as the logs of the registry tell.
+    text: az acr prune plan -r myregistry --match "**:*" --untagged --pulled-within 90d --workspace mylogs
 """
 
 helps['acr prune untagged'] = """
@@ -45,6 +47,8 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Only answer with the plan.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
+  - name: Keep what runs now in a cluster and in the web apps of the subscription.
+    text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
 """
 
 helps['acr prune tags'] = """
@@ -140,6 +144,8 @@ examples:
     text: az acr prune pins list -r myregistry --pins deploy -o table
   - name: Which running pods could not be started again? Their list comes from `kubectl get pods -A -o json |`.
     text: az acr prune pins list -r myregistry --pins - --query "pins[?status!='found']"
+  - name: The same of the whole subscription.
+    text: az acr prune pins list -r myregistry --pins-from subscription -o table
 """
 
 helps['acr prune pins lock'] = """

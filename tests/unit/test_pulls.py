@@ -69,7 +69,7 @@ def test_names_and_digests_are_read_in_lower_case_and_tags_as_they_are():
         'team/app', 'sha256:ab', 'Latest', NOW + 1234567, NOW + 1234567)
 
 
-# --- a world in which every pull is known --------------------------------------------------------------------------------
+# --- a world in which every pull is known ----------------------------------------------------------------------------
 
 @dataclass
 class World:
