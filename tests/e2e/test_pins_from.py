@@ -161,7 +161,7 @@ def test_an_aks_cluster_is_asked_by_a_kubeconfig_that_nobody_else_can_read_and_t
     assert (folder / 'mode').read_text() == '600\n' and '- azurecli' in (folder / 'seen').read_text()
     used_path = (folder / 'arguments').read_text().split()[0].partition('=')[2]
     assert not os.path.exists(used_path) and not os.path.exists(os.path.dirname(used_path))
-    assert 'devicecode' not in run.err and base64.b64encode(KUBECONFIG.encode()).decode()[:40] not in run.err
+    assert 'kubelogin' not in run.err and base64.b64encode(KUBECONFIG.encode()).decode()[:40] not in run.err
     az(*PRUNE, 'untagged', *TARGET, '--pins-from', 'aks:prod/rg', check=True)
     assert present(registry) == {used}
 

@@ -33,6 +33,10 @@ def test_the_log_covers_what_has_no_hole_of_a_week(days, since):
     assert covered_since(spans(*days), NOW) == (None if since is None else min(NOW, NOW - int(since * DAY) - HOUR))
 
 
+def test_a_day_counts_from_its_last_event():
+    assert covered_since([(NOW - 8 * DAY, NOW - 6 * DAY)], NOW) == NOW - 8 * DAY
+
+
 def test_a_log_that_is_too_short_says_from_which_day_it_is_long_enough():
     since = parse_ticks('2026-11-01T10:00:00Z')
     assert check_coverage(since, 10 * 86_400, NOW) == since
@@ -157,6 +161,19 @@ def test_pulls_and_pushes_so_close_that_their_order_is_unknown_count_for_both():
         at = NOW - HOUR + shift * TICKS_PER_SECOND
         pulls = last_pulls(0, [Pulled('r', None, 'v', at, at)], pushes)
         assert set(pulls.digests['r']) == {a, b} and not pulls.unresolved
+
+
+@pytest.mark.parametrize('moved_at,pinned', [(2, {1}), (0.5, {1, 2})])
+def test_a_tag_that_moved_without_a_push_may_have_pointed_to_anything_that_was_there(moved_at, pinned):
+    names = {number: f'sha256:{number:064}' for number in (1, 2, 3)}
+    made = {1: 3, 2: 3, 3: 0.1}  # days ago
+    repository = Repository('r', {
+        names[number]: Manifest(names[number], Content(1), ('v',) if number == 1 else (),
+                                created_at=NOW - int(days * DAY))
+        for number, days in made.items()}, tags={'v': Tag('v', names[1], updated_at=NOW - int(moved_at * DAY))})
+    pulls = last_pulls(0, [Pulled('r', None, 'v', NOW - DAY, NOW - DAY)], ())
+    pins = Pins(pins_of(pulls, Inventory('x', (repository,), frozenset()), NOW - 2 * DAY))
+    assert set(pins.on(repository)) == {names[number] for number in pinned}
 
 
 def test_hostile_cycles_of_indexes_hang_nothing():
