@@ -13,7 +13,7 @@ from .pinned import Found, found_in, merged
 from .references import Finding, Reference, RegistryNames, find_references, split_repository
 from .syntax import (
     ALIAS, CLOSE, END_OF_DOCUMENT, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, BadSyntax, Event)
-from .templates import arm_text, filled_in
+from .templates import arm_text, arm_values, filled_in
 
 _MOST_ENTRIES = 1_000
 """Of one mapping; those of merged ones are taken with it, and may be merged again."""
@@ -82,9 +82,9 @@ class _Reader:
 
     def end(self) -> None:
         """Look at what had to wait for the values, and forget the document."""
+        values = arm_values(self._values)
         for text, line, certain in self._waiting:
-            self._look(arm_text(text, self._values) if text.startswith('[') else filled_in(text, self._values),
-                       line, certain)
+            self._look(arm_text(text, values) if text.startswith('[') else filled_in(text, values), line, certain)
         if self._names_registry:
             for finding, line in self._hostless:
                 self._add([finding], line)
@@ -191,6 +191,6 @@ class _Reader:
 
 
 def _promote(parent: _Frame, key: str, entries: Entries) -> None:
-    for name in ('tag', 'digest', 'sha256'):
+    for name in ('tag', 'semver', 'digest', 'sha256'):
         if name in entries and (key == 'ref' or name == 'sha256'):
             parent.entries.setdefault(name, entries[name])

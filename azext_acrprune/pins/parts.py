@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .references import (
-    Finding, Reference, RegistryNames, Unresolved, find_references, reference_to, split_repository)
+    TEMPLATE, Finding, Reference, RegistryNames, Unresolved, find_references, reference_to, split_repository)
 
 _KEY = re.compile(
     r'(?P<group>.*?)(?P<part>registry|loginserver|repository|repourl|repo|newname|image|name|url|newtag|tag'
-    r'|targetrevision|versioninfo|version|chart|digest|sha256|sha)\Z')
+    r'|targetrevision|semver|versioninfo|version|chart|digest|sha256|sha)\Z')
 _REPOSITORY_PARTS = ('newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url')
-_TAG_PARTS = ('newtag', 'tag', 'targetrevision')
+_TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
 _VERSION_PARTS = ('version', 'versioninfo')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
@@ -67,19 +67,29 @@ def _image(parts: Mapping[str, _Part], key: str, names: RegistryNames) -> Iterat
     base = _with_registry(parts[key][0], parts, names)
     if base is None:
         return
-    tag, digest = _tag(parts, key), _digest(parts)
+    tag, digest = _tag(parts), _digest(parts)
     chart = _chart(parts, key)
     if chart:
         base = f'{base.rstrip("/")}/{chart}'
-    if tag and tag.startswith('sha256:'):
-        tag, digest = None, tag
-    if tag or digest:
-        written = f'{base}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
-        yield from ((finding, parts[key]) for finding in find_references(written, names))
-    elif any(part in parts for part in _TAG_PARTS):
-        yield Unresolved(base, 'its tag is left empty, and is filled in by another tool'), parts[key]
-    elif 'registry' in parts:
+    if tag and not digest:
+        tag, digest = _without_digest(tag)
+    yield from ((finding, parts[key]) for finding in _findings(base, tag, digest, parts, names))
+    if key == 'image' and _first(parts, (*_TAG_PARTS, *_DIGEST_PARTS)) is None:  # the version may be of something else
         yield from ((finding, parts[key]) for finding in find_references(base, names))
+
+
+def _findings(base: str, tag: Optional[str], digest: Optional[str], parts: Mapping[str, _Part],
+              names: RegistryNames) -> Iterator[Finding]:
+    repository = split_repository(base, names)
+    if repository is None:  # its host, or a part of its name, is filled in
+        written = f'{base}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
+        yield from find_references(written, names) if tag or digest else ()
+    elif tag or digest:
+        yield reference_to(repository, tag, digest)
+    elif any(part in parts for part in _TAG_PARTS):
+        yield Unresolved(base, 'its tag is left empty, and is filled in by another tool')
+    elif 'registry' in parts:
+        yield reference_to(repository, None, None, certain=False)
 
 
 def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) -> Optional[str]:
@@ -87,6 +97,8 @@ def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) 
     if split_repository(text, names):
         return text
     registry = _first(parts, ('registry', 'loginserver'))
+    if not registry and re.search(TEMPLATE, text):
+        return text
     if not registry or not text or find_references(text, names):
         return None
     if registry.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
@@ -94,10 +106,16 @@ def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) 
     return f'{registry.rstrip("/")}/{text.lstrip("/")}'
 
 
-def _tag(parts: Mapping[str, _Part], key: str) -> Optional[str]:
-    tag = _first(parts, _TAG_PARTS)
-    if tag is None and (key in ('name', 'url', 'image') or 'name' in parts or 'chart' in parts):
-        tag = _first(parts, _VERSION_PARTS)
+def _without_digest(tag: str) -> Tuple[Optional[str], Optional[str]]:
+    """A tag and a digest, of what stands in the place of a tag: `v1`, `v1@sha256:...` or `sha256:...`."""
+    name, _, digest = tag.partition('@')
+    if not digest and name.startswith('sha256:'):
+        name, digest = '', name
+    return name or None, digest or None
+
+
+def _tag(parts: Mapping[str, _Part]) -> Optional[str]:
+    tag = _first(parts, (*_TAG_PARTS, *_VERSION_PARTS))
     return tag.strip().replace('+', '_') if tag else None
 
 
@@ -105,7 +123,7 @@ def _chart(parts: Mapping[str, _Part], key: str) -> Optional[str]:
     """The name of a chart, where the repository is only the place of charts."""
     if key == 'repourl':
         return _first(parts, ('chart',))
-    if key == 'repository' and 'version' in parts and not any(part in parts for part in _TAG_PARTS):
+    if key == 'repository' and 'version' in parts and parts[key][0].lower().startswith('oci://'):
         return _first(parts, ('name',))
     return None
 

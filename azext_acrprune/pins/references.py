@@ -96,8 +96,9 @@ def find_references(text: str, names: RegistryNames) -> List[Finding]:
     if '/' in text:
         whole = _without_scheme(text.strip())
         for match in _finder(names).finditer(text):
-            if match['host'] or names.may_be(match['variable']):
-                found.extend(_read(match, match.group() == whole))
+            known = bool(match['host']) or names.has(_TEMPLATE.split(match['variable'])[-1])
+            if known or names.may_be(match['variable']):
+                found.extend(_read(match, known, match.group() == whole))
     return list(dict.fromkeys(found))
 
 
@@ -125,18 +126,18 @@ def reference_to(repository: str, tag: Optional[str], digest: Optional[str], cer
     return Reference(name, tag, None, certain) if _is_tag(tag) else Unresolved(text, _why(tag, 'tag'))
 
 
-def _read(match: Any, alone: bool) -> Iterator[Finding]:
-    """What a match means. Without the name of a host, only what names an image exactly is taken for one of ours."""
+def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
+    """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
-    certain = bool(match['host']) and bool(tag or digest or alone)
+    certain = known and bool(tag or digest or alone)
     finding = reference_to(path, tag, digest, certain)
     if isinstance(finding, Reference):
-        if match['host'] or tag or digest:
+        if known or tag or digest:
             yield finding
         if finding.digest is None and tag and not alone and tag[-1] in '.-':  # the end of a sentence, most likely
             yield from _references(reference_to(path, tag.rstrip('.-'), None, certain=False))
         return
-    if match['host']:
+    if known:
         yield replace(finding, text=match.group())
     if tag and digest is not None:  # it was the digest that could not be read
         yield from _references(reference_to(path, tag, None, certain))
@@ -160,7 +161,7 @@ def _parts(match: Any) -> Tuple[str, Optional[str], Optional[str]]:
 def _purls(text: str, names: RegistryNames) -> Iterator[Finding]:
     """Package URLs of images, as SBOM and VEX documents have them."""
     for match in _PURL.finditer(text):
-        package, _, query = match.group(1).partition('?')
+        package, _, query = match.group(1).replace('&amp;', '&').partition('?')
         name, _, version = unquote(package.partition('#')[0]).partition('@')
         told = parse_qs(query.partition('#')[0])
         host, _, path = _without_scheme(told.get('repository_url', [''])[0]).partition('/')

@@ -15,6 +15,7 @@ _VALUE = re.compile(
     r'|\$\((?P<round>[\w.-]{1,100})\)'
     r'|\$(?P<bare>[A-Za-z_]\w{0,100})')
 _TOKEN = re.compile(r"\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<name>[\w.]+)|(?P<mark>.))", re.DOTALL)
+_USED = re.compile(r"(?:parameters|variables)\('([^']{1,100})'\)", re.IGNORECASE)
 _FORMAT = re.compile(r'\{(\d{1,3})\}')
 _ARG = re.compile(r'^[ \t]*(?:ARG|ENV)[ \t]+(\w+)[= \t][ \t]*["\']?([^\s"\']+)', re.MULTILINE | re.IGNORECASE)
 _TERRAFORM_VARIABLE = re.compile(
@@ -45,14 +46,19 @@ def _value(match: Any, values: Mapping[str, str]) -> str:
 def arm_text(expression: str, values: Mapping[str, str]) -> str:
     """What an expression of a resource manager template says, such as `[concat(parameters('host'), '/app:v1')]`.
 
-    `concat` and `format` are followed, and parameters and variables with a known value; all else becomes `${...}`.
+    `concat` and `format` are followed, and parameters and variables with a known value; all else becomes `${value}`.
     """
-    text = expression
-    for _ in range(_ROUNDS):
-        if not _is_expression(text):
-            break
-        text = _Expression(text[1:-1], values).text()
-    return text
+    return _Expression(expression[1:-1], values).text() if _is_expression(expression) else expression
+
+
+def arm_values(values: Mapping[str, str]) -> Dict[str, str]:
+    """The values with those that are expressions worked out, from the inside to the outside."""
+    known = {name: value for name, value in values.items() if not _is_expression(value)}
+    waiting = {name: value for name, value in values.items() if name not in known}
+    for _ in range(_ROUNDS if waiting else 0):
+        ready = [name for name, value in waiting.items() if waiting.keys().isdisjoint(_USED.findall(value))]
+        known.update({name: arm_text(waiting.pop(name), known)[:_LONGEST_VALUE] for name in ready})
+    return known
 
 
 def _is_expression(text: str) -> bool:
