@@ -14,6 +14,10 @@ SCALAR = 'scalar'
 ALIAS = 'alias'
 END_OF_DOCUMENT = 'end'
 
+_DEEPEST = 500
+"""Each opening bracket makes libyaml look at all that are open: a file of nothing else would take hours."""
+
+_DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _JSON_TOKEN = re.compile(
     r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
@@ -41,11 +45,16 @@ class Event(NamedTuple):
 
 def yaml_events(text: str) -> Iterator[Event]:
     """The events of all documents. Raises BadSyntax, at the place where it is wrong."""
+    depth = 0
     try:
         for event in yaml.parse(_CONTROL.sub(' ', text), Loader=_LOADER):
             read = _YAML.get(type(event))
             if read:
-                yield read(event, event.start_mark.line + 1)
+                known = read(event, event.start_mark.line + 1)
+                depth += _DEPTH.get(known.kind, 0)
+                if depth > _DEEPEST:
+                    raise BadSyntax(known.line, 'it is nested too deeply')
+                yield known
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         raise BadSyntax(mark.line + 1 if mark else 1, f'it is not YAML: {getattr(error, "problem", None) or error}'
