@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .documents import found_in_document
-from .pinned import Found, Problem, found_in, merged
+from .pinned import Found, Problem, found_in, merged, printable
 from .references import RegistryNames, find_references
 from .syntax import Event, json_events, yaml_events
 from .templates import bicep_values, dockerfile_values, filled_in, terraform_values
@@ -52,14 +52,14 @@ def read_pins(data: bytes, source: str, names: RegistryNames) -> Found:
         return Found(tuple(replace(pin, line=0) for pin in found.pins),
                      (Problem('it is not text; only what looks like an image was found in it', source),))
     text = text.replace('\r\n', '\n').replace('\r', '\n')
-    events = _events(text, source)
-    if events is None:
-        return _text(text, source, names)
-    found, wrong = found_in_document(events, source, names)
-    if wrong is None:
-        return found
-    return merged((found, _text(text, source, names),
-                   Found(problems=(Problem(f'{wrong}; it was searched as text', source, wrong.line),))))
+    everything = []
+    for events in _syntaxes(text, source):
+        found, wrong = found_in_document(events(text), source, names)
+        if wrong is None:
+            return found
+        problem = Problem(f'{printable(str(wrong))}; it was searched as text', source, wrong.line)
+        everything = [found, Found(problems=(problem,))]
+    return merged((*everything, _text(text, source, names)))
 
 
 def _decoded(data: bytes) -> Optional[str]:
@@ -88,18 +88,19 @@ def _without_mark(sample: bytes) -> Optional[str]:
     return None
 
 
-def _events(text: str, source: str) -> Optional[Iterator[Event]]:
-    """The events of a file that is YAML or JSON, None for any other."""
+def _syntaxes(text: str, source: str) -> List[Callable[[str], Iterator[Event]]]:
+    """What to read a file as, one after the other until one fits; nothing for what is neither YAML nor JSON."""
     suffix = PurePath(source).suffix.lower()
     start = text[:_SAMPLE].lstrip()
-    if start.startswith('{') and not start.startswith('{{') and suffix not in _TEXTS or suffix in _JSON_SUFFIXES:
-        return json_events(text)
     if suffix in _YAML_SUFFIXES:
-        return yaml_events(text)
-    if source == STANDARD_INPUT and start.startswith('['):
-        return json_events(text)
-    unknown = suffix not in _TEXTS and not _DOCKERFILE.match(PurePath(source).name)
-    return yaml_events(text) if unknown and _YAML_START.search(text, 0, _SAMPLE) else None
+        return [json_events, yaml_events] if start.startswith(('{', '[')) else [yaml_events]
+    if suffix in _JSON_SUFFIXES or source == STANDARD_INPUT and start.startswith('['):
+        return [json_events]
+    if suffix in _TEXTS or _DOCKERFILE.match(PurePath(source).name):
+        return []
+    if start.startswith('{') and not start.startswith('{{'):
+        return [json_events]
+    return [yaml_events] if _YAML_START.search(text, 0, _SAMPLE) else []
 
 
 def _text(text: str, source: str, names: RegistryNames) -> Found:

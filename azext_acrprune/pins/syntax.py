@@ -14,11 +14,15 @@ SCALAR = 'scalar'
 ALIAS = 'alias'
 END_OF_DOCUMENT = 'end'
 
+_DEEPEST = 500
+"""Each opening bracket makes libyaml look at all that are open: a file of nothing else would take hours."""
+
+_DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _JSON_TOKEN = re.compile(
     r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
 _JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
-_CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
+_CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]')
 
 
 class BadSyntax(Exception):
@@ -41,11 +45,16 @@ class Event(NamedTuple):
 
 def yaml_events(text: str) -> Iterator[Event]:
     """The events of all documents. Raises BadSyntax, at the place where it is wrong."""
+    depth = 0
     try:
         for event in yaml.parse(_CONTROL.sub(' ', text), Loader=_LOADER):
             read = _YAML.get(type(event))
             if read:
-                yield read(event, event.start_mark.line + 1)
+                known = read(event, event.start_mark.line + 1)
+                depth += _DEPTH.get(known.kind, 0)
+                if depth > _DEEPEST:
+                    raise BadSyntax(known.line, 'it is nested too deeply')
+                yield known
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         raise BadSyntax(mark.line + 1 if mark else 1, f'it is not YAML: {getattr(error, "problem", None) or error}'
