@@ -91,7 +91,8 @@ def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> List
     return chain
 
 
-def _layers(decision: Decision, repository: Repository, digest: str, freed: AbstractSet[str]) -> Iterator[Dict[str, Any]]:
+def _layers(decision: Decision, repository: Repository, digest: str,
+            freed: AbstractSet[str]) -> Iterator[Dict[str, Any]]:
     """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
     parts = _parts(repository, digest)
     sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}

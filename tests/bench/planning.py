@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 MANIFESTS_PER_REPOSITORY = 1_000
 NOW = 1_800_000_000
@@ -41,28 +40,42 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
     from azext_acrprune.decide.decision import decide
     from azext_acrprune.documents.plan import plan_document
     from azext_acrprune.inventory.cache import ManifestCache
-    from azext_acrprune.model import TICKS_PER_SECOND, Inventory, Repository
+    from azext_acrprune.inventory.scan import Extent, scan
+    from azext_acrprune.model import TICKS_PER_SECOND
     from azext_acrprune.policy.rules import untagged_policy
-    from azext_acrprune.registry.wire import parse_manifests
+    from azext_acrprune.reporter import Reporter
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
-    repositories: List[Repository] = []
-    reading = 0.0
-    for name, images in _repositories(manifests):
-        listed = {manifest.digest: manifest for manifest in parse_manifests({'manifests': list(map(_entry, images))})}
-        started = time.perf_counter()
-        known = cache.recall(name, listed)
-        repositories.append(Repository(name, {
-            digest: replace(manifest, content=known[digest]) for digest, manifest in listed.items()}))
-        reading += time.perf_counter() - started
-    cache.close()
     started = time.perf_counter()
-    inventory = Inventory('registry', tuple(repositories), frozenset(item.name for item in repositories))
+    inventory = scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache)
+    cache.close()
+    scanned = time.perf_counter()
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
-    planning = time.perf_counter() - started
+    planned = time.perf_counter()
     assert document['summary']['manifests'] == manifests and document['impact'] == 'exact'
-    return {'manifests': manifests, 'cacheSeconds': reading, 'planSeconds': planning,
+    return {'manifests': manifests, 'scanSeconds': scanned - started, 'planSeconds': planned - scanned,
             'peakMiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+class _Listings:
+    """What a registry would answer, without the way there."""
+
+    def __init__(self, manifests: int) -> None:
+        self._images = dict(_repositories(manifests))
+
+    def announce(self, names: Iterable[str]) -> None:
+        pass
+
+    def repositories(self) -> Iterator[List[str]]:
+        yield list(self._images)
+
+    def manifests(self, repository: str) -> Iterator[List[Any]]:
+        from azext_acrprune.registry.wire import parse_manifests
+        yield parse_manifests({'manifests': list(map(_entry, self._images[repository]))})
+
+    def repository_locks(self, _: str) -> Any:
+        from azext_acrprune.model import UNLOCKED
+        return UNLOCKED
 
 
 def fill(path: str, manifests: int) -> None:
