@@ -27,14 +27,21 @@ def image(cmd, images, untag=False, **kwargs):
     from ..decide.named import decide_images, decide_untag
     decide = decide_untag if untag else decide_images
     selection = exactly(name.repository for name in images)
-    return delete(cmd, kwargs, lambda session: decide(
-        session.scan(selection, tags=True), images, kwargs['include_locked']))
+
+    def decide_with_pins(session):
+        pins = session.pins()
+        return decide(session.scan(selection, tags=True), images, kwargs['include_locked'], pins)
+    return delete(cmd, kwargs, decide_with_pins)
 
 
 def repository(cmd, name, **kwargs):
     """Delete a whole repository."""
     from ..decide.named import decide_repository
-    return delete(cmd, kwargs, lambda session: decide_repository(session.scan(exactly([name]), tags=True), name))
+
+    def decide(session):
+        pins = session.pins()
+        return decide_repository(session.scan(exactly([name]), tags=True), name, pins)
+    return delete(cmd, kwargs, decide)
 
 
 def apply(cmd, plan_file, max_age='24h', **kwargs):
@@ -45,9 +52,10 @@ def apply(cmd, plan_file, max_age='24h', **kwargs):
 
     def decide(session):
         planned = read_plan(text, session.host, session.now, parse_ago(max_age))
+        pins = session.pins()
         inventory = session.scan(exactly(planned.repositories, required=False), tags=True)
         session.planned, session.earlier = planned.document, applied_bytes(planned, inventory)
-        return decide_as_planned(planned, inventory)
+        return decide_as_planned(planned, inventory, pins)
     return delete(cmd, kwargs, decide)
 
 

@@ -6,8 +6,9 @@ import logging
 import math
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from knack.log import get_logger
 
@@ -32,11 +33,12 @@ class Session:
     `planned` is the document of the plan that is carried out, if any, and `earlier` the bytes that it freed before.
     """
 
-    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
+    def __init__(self, cmd: Any, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
                  cache: Any) -> None:
         self.host = host
         self.planned: Optional[Dict[str, Any]] = None
         self.earlier: Any = None
+        self._cmd = cmd
         self._registry = registry
         self._options = options
         self._reporter = reporter
@@ -67,10 +69,30 @@ class Session:
         end = self._started + share * limit if limit else math.inf
         return lambda: time.monotonic() >= end
 
+    def pins(self, of_policy: Any = None) -> Any:
+        """What is pinned by the files that options, and a policy, name."""
+        from ..pins.pinned import Sources
+        from .pinning import load_pins
+        return load_pins(self._cmd, self._options, self.host, of_policy or Sources())
+
+    def look_up(self, keys: Iterable[Any]) -> Any:
+        """How single tags and manifests stand."""
+        from ..inventory.standing import look_up
+        return look_up(self._registry, keys, self._options['concurrency'])
+
+    def with_registry(self, work: Callable[[Any], Any]) -> Any:
+        """Let something else than deleting be done in the registry."""
+        return work(self._registry)
+
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
         from ..decide.decision import decide
+        from .pulling import load_pulls, wish_of, with_pulls
+        policy = replace(policy, pins=self.pins(policy.sources), pulled=wish_of(self._options, policy.pulled))
+        pulls = load_pulls(self._cmd, policy.pulled, self.host, self.now) if policy.pulled else None
         inventory = self.scan(policy.selection, policy.takes_tags, policy.asks_for_labels)
+        if pulls:
+            policy, inventory = with_pulls(pulls, policy, inventory, self.now)
         return decide(inventory, policy, self.now)
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
@@ -109,7 +131,7 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
             pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
                              _pipeline_options(cmd)) as client:
-                yield Session(Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+                yield Session(cmd, Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
 
 
 def collect_garbage_seldom() -> None:
@@ -119,9 +141,9 @@ def collect_garbage_seldom() -> None:
 
 
 def _pipeline_options(cmd) -> Dict[str, Any]:
-    """az's own options for a client, without its trace of each call where nobody reads that: it takes a third of it."""
-    from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
-    options = prepare_client_kwargs_track2(cmd.cli_ctx)
+    """az's options for the registry, without its trace of each call where nobody reads that: it takes a third of it."""
+    from .azure import pipeline_options
+    options = pipeline_options(cmd)
     if not _is_read(logging.getLogger('cli.azure'), logging.DEBUG):
         options.pop('logging_policy', None)
     return options

@@ -9,6 +9,7 @@ from ..decide.decision import Decision
 from ..decide.impact import open_ledger
 from ..decide.verdicts import EXCLUDED, Verdict
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from ..pins.pinned import Pins
 from .checksum import is_sealed
 from .plan import GHOST, SCHEMA_VERSION, kind_of_impact
 
@@ -77,12 +78,12 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int) -> Plan:
     return Plan(document)
 
 
-def decide_as_planned(plan: Plan, inventory: Inventory) -> Decision:
+def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> Decision:
     """The decision that a plan says, over the registry as it is now.
 
     What the plan names is taken as the plan saw it, so that the drift check right before deleting finds what changed
     since. What is there no more is a ghost in it, which counts as done. What is in repositories that were not read in
-    time is left for the next time.
+    time is left for the next time. What `pins` name now is found by the drift check too.
     """
     present = {repository.name: repository for repository in inventory.repositories}
     names = sorted({*present, *plan.repositories} - inventory.late)
@@ -92,7 +93,8 @@ def decide_as_planned(plan: Plan, inventory: Inventory) -> Decision:
         {repository.name: dict(_verdicts(plan, repository)) for repository in repositories},
         {name: {entry['tag']: Verdict(False, entry['reason'], entry['because'])
                 for entry in plan.entries('untag', name)} for name in names},
-        include_locked=plan.includes_locked)
+        include_locked=plan.includes_locked,
+        pins=pins)
 
 
 def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
