@@ -1,7 +1,7 @@
 """The nouns of a container registry, as frozen data.
 
 Everything that crosses a module border is one of these. Sizes are bytes. Instants are integers that
-count 100 ns ticks since 1970, which is the precision that the service writes.
+count 100 ns ticks since 1970, which is the precision that the service writes. They have slots: there are millions.
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parse_ticks(text: Any) -> Optional[int]:
     return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Locks:
     """`changeableAttributes`: a write lock blocks deletes too (405)."""
 
@@ -50,7 +50,7 @@ class Locks:
 UNLOCKED = Locks()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Blob:
     """A config or layer that the registry stores once, whatever the repositories."""
 
@@ -58,7 +58,7 @@ class Blob:
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a manifest says, verified against its digest.
 
@@ -74,24 +74,24 @@ class Content:
     annotations: Tuple[Tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A manifest that is there and could not be read: it may need anything (fail closed)."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ghost:
     """Listed, but 404 on GET for ever: it can serve nobody and protects nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotRead:
     """Left unread on purpose: its media type can have neither children nor a subject."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest in a repository, as the listing shows it, and what reading it gave.
 
@@ -112,7 +112,7 @@ class Manifest:
     locks: Locks = UNLOCKED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tag:
     """A tag, as the tag listing shows it: it has times and locks of its own."""
 
@@ -124,7 +124,7 @@ class Tag:
     locks: Locks = UNLOCKED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Repository:
     """One repository with all its manifests. `tags` is empty where the tag listing was not asked for."""
 
@@ -134,7 +134,7 @@ class Repository:
     tags: Mapping[str, Tag] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the reader of a plan must know. `code` is stable, `message` is for people."""
 
@@ -144,7 +144,7 @@ class Notice:
     digest: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """A registry as one scan saw it.
 
@@ -161,7 +161,7 @@ class Inventory:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A planned manifest, or with `tag` a tag, that was left alone: it is no longer as the plan saw it."""
 
@@ -172,7 +172,7 @@ class Skipped:
     tag: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A planned manifest that could not be deleted, or with `tag` a tag that could not be removed."""
 
@@ -182,7 +182,7 @@ class Failed:
     tag: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
 

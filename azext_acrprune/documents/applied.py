@@ -109,7 +109,7 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
     promised, held = plan.document['summary']['freedBytes'], plan.document['summary']['registryBytes']
     freed = max(0, promised - ledger.bytes_freed_by(planned & there))
     exact = plan.document['impact'] == kind_of_impact(inventory, ledger) == 'exact'
-    return AppliedBytes(freed, exact and held - sum(ledger.sizes.values()) == freed)
+    return AppliedBytes(freed, exact and held - ledger.registry_bytes == freed)
 
 
 def _as_planned(plan: Plan, repository: Repository) -> Repository:

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
 from ..model import (
-    UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
+    UNLOCKED, Blob, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
 from ..policy.rules import Selection
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
@@ -138,6 +138,7 @@ class _Walk:
         self._reporter = reporter
         self._cache = cache
         self._unreachable = 0
+        self._blobs: Dict[str, Blob] = {}
         self.labels: Dict[str, Mapping[str, str]] = {}
 
     def list(self, draft: _Draft) -> Iterable[Task]:
@@ -177,8 +178,15 @@ class _Walk:
         known = self._cache.recall(draft.name, draft.manifests)
         for digest in wanted:
             if digest in known:
-                draft.manifests[digest] = replace(draft.manifests[digest], content=known[digest])
+                draft.manifests[digest] = replace(draft.manifests[digest], content=self._shared(known[digest]))
         return [digest for digest in wanted if digest not in known]
+
+    def _shared(self, content: Content) -> Content:
+        """The same with one blob for all that use it: images share most of their layers."""
+        blobs = tuple(blob if known.size != blob.size else known for blob in content.blobs
+                      for known in [self._blobs.setdefault(blob.digest, blob)])
+        config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
+        return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
     def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:
@@ -218,6 +226,7 @@ class _Walk:
             content = Unreadable(str(error))
         if isinstance(content, Content):
             self._cache.remember(draft.name, digest, content)
+            content = self._shared(content)
         draft.manifests[digest] = replace(draft.manifests[digest], content=content)
 
     def _read_locks(self, draft: _Draft) -> Iterable[Task]:
