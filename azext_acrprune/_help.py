@@ -27,6 +27,8 @@ examples:
     text: az acr prune plan -r myregistry -u mytoken -p mypassword --out plan.json
   - name: What the rules of a policy file would delete, and which rule claims what.
     text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
+  - name: What the manifests in a folder use stays, by digest or by tag, and the reason says which line.
+    text: az acr prune plan -r myregistry --pins deploy --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
 """
@@ -45,6 +47,8 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Only answer with the plan.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
+  - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
+    text: az acr prune untagged -r myregistry --pins - --yes
 """
 
 helps['acr prune tags'] = """

@@ -503,7 +503,7 @@ def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
 # --- The examples ------------------------------------------------------------------------------------------------
 
 def test_schema_is_the_one_that_the_examples_have():
-    assert sorted(schema()['properties']) == ['description', 'limits', 'protect', 'rules', 'version']
+    assert sorted(schema()['properties']) == ['description', 'limits', 'pins', 'protect', 'rules', 'version']
     for name in EXAMPLES:
         assert parse_policy(json.dumps(example(name))).given['file'] == example(name)
 
