@@ -152,7 +152,7 @@ short-summary: Lock pinned manifests against deletion by anybody, and unlock tho
 long-summary: >
     Sets `deleteEnabled` to false on what is pinned. Unlocks only what it once locked itself, on this machine, and
     never what somebody else locked. Give all pins each time. Nothing is unlocked while some part of the pins cannot
-    be read. Needs the permission to write metadata (AcrPush).
+    be read. Needs the permission to write metadata, as `az acr repository update` does.
 examples:
   - name: Look first.
     text: az acr prune pins lock -r myregistry --pins deploy --dry-run -o table
