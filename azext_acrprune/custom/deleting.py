@@ -13,8 +13,8 @@ from .session import Session, open_session
 
 logger = get_logger(__name__)
 
-_NO_PINS = ('The plan was made with pins. What they named then stays; what they name since is only known when --pins is '
-            'given again.')
+_NO_PINS = ('The plan was made with pins. What they named then stays; what they name since is only known when --pins '
+            'is given again.')
 
 Options = Mapping[str, Any]
 
