@@ -27,6 +27,8 @@ examples:
     text: az acr prune plan -r myregistry -u mytoken -p mypassword --out plan.json
   - name: What the rules of a policy file would delete, and which rule claims what.
     text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
+  - name: What the manifests in a folder use stays, by digest or by tag, and the reason says which line.
+    text: az acr prune plan -r myregistry --pins deploy --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
   - name: What nobody has pulled for 90 days, as the logs of the registry tell.
@@ -49,6 +51,8 @@ examples:
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
   - name: Keep what runs now in a cluster and in the web apps of the subscription.
     text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
+  - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
+    text: az acr prune untagged -r myregistry --pins - --yes
 """
 
 helps['acr prune tags'] = """
@@ -154,7 +158,7 @@ short-summary: Lock pinned manifests against deletion by anybody, and unlock tho
 long-summary: >
     Sets `deleteEnabled` to false on what is pinned. Unlocks only what it once locked itself, on this machine, and
     never what somebody else locked. Give all pins each time. Nothing is unlocked while some part of the pins cannot
-    be read. Needs the permission to write metadata (AcrPush).
+    be read. Needs the permission to write metadata, as `az acr repository update` does.
 examples:
   - name: Look first.
     text: az acr prune pins lock -r myregistry --pins deploy --dry-run -o table

@@ -3,11 +3,18 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from knack.log import get_logger
+
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
 from .failures import exit_with_failure, says_unread
 from .files import read_text
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
+
+logger = get_logger(__name__)
+
+_NO_PINS = ('The plan was made with pins. What they named then stays; what they name since is only known when --pins '
+            'is given again.')
 
 Options = Mapping[str, Any]
 
@@ -53,6 +60,8 @@ def apply(cmd, plan_file, max_age='24h', **kwargs):
     def decide(session):
         planned = read_plan(text, session.host, session.now, parse_ago(max_age))
         pins = session.pins()
+        if 'pins' in planned.document['policy'] and not pins.given:
+            logger.warning(_NO_PINS)
         inventory = session.scan(exactly(planned.repositories, required=False), tags=True)
         session.planned, session.earlier = planned.document, applied_bytes(planned, inventory)
         return decide_as_planned(planned, inventory, pins)

@@ -127,7 +127,9 @@ def test_a_plan_is_applied_without_what_is_pinned_since(az, registry, shelf, tmp
     index = shelf.index([shelf.image('child')])
     other = shelf.image('other')
     child, = present(registry) - {index, other}
-    az(*PRUNE, 'plan', *TARGET, '--out', str(tmp_path / 'plan.json'), check=True)
+    run(az, registry, 'plan', '--out', str(tmp_path / 'plan.json'), deploy='image: HOST/team/other:v1\n')
+    dry = az(*PRUNE, 'apply', *TARGET, '--plan', str(tmp_path / 'plan.json'), '--dry-run')
+    assert dry.code == 0 and 'The plan was made with pins' in dry.err
     applied = run(az, registry, 'apply', '--plan', str(tmp_path / 'plan.json'), '--yes',
                   deploy=f'image: HOST/team/app@{index}\n')
     assert applied.code == 0, applied.err
