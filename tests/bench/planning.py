@@ -22,7 +22,7 @@ _TYPE = 'application/vnd.oci.image.manifest.v1+json'
 
 
 def measure(manifests: int) -> Dict[str, Any]:
-    """Seconds and MiB of a process that does nothing but plan."""
+    """Seconds of CPU and MiB of a process that does nothing but plan."""
     done = subprocess.run([sys.executable, '-m', __spec__.name, str(manifests)], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
