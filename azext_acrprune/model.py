@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Mapping, Optional, Tuple, Union
 
 TICKS_PER_SECOND = 10_000_000
@@ -27,6 +27,12 @@ def parse_ticks(text: Any) -> Optional[int]:
         return None
     whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
+
+
+def time_text(ticks: int) -> str:
+    """The instant as text, to the second."""
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=ticks // TICKS_PER_SECOND)
+    return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,9 @@ class Inventory:
 
     `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
     `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
-    digest of the config, where a policy asked for them; what could not be read is not there.
+    digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
+    repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
+    {repository: {digest: ticks}}, as far as a log of them was asked and knows.
     """
 
     registry: str
@@ -159,6 +167,8 @@ class Inventory:
     complete: bool = True
     warnings: Tuple[Notice, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    late: frozenset = frozenset()
+    pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +204,4 @@ class Outcome:
     skipped: Tuple[Skipped, ...]
     failed: Tuple[Failed, ...]
     interrupted: bool = False
+    out_of_time: bool = False

@@ -17,7 +17,7 @@ _USERS_SHOWN = 10
 _WHY = {
     TAGGED: 'it has the tag {}, which nothing takes',
     LOCKED: 'it is locked ({})',
-    PINNED: 'its digest is protected ({})',
+    PINNED: 'it is pinned ({})',
     YOUNG: 'it was changed too recently ({})',
     KEEP_NEWEST: 'it is among the newest, which stay ({})',
     EXCLUDED: 'it was left out ({})',

@@ -9,7 +9,7 @@ from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, missing_children
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable
+from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
 
 SCHEMA_VERSION = 1
@@ -30,7 +30,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
-        'policy': dict(decision.given),
+        'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
@@ -96,6 +96,7 @@ class _Writer:
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
                 **_why(verdict),
                 **_locks(repository, manifest),
+                **self._pulled(repository, digest),
             }
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
@@ -108,10 +109,16 @@ class _Writer:
     def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
             if verdict.kept:
-                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict)}
+                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict),
+                       **self._pulled(repository, digest)}
+
+    def _pulled(self, repository: Repository, digest: str) -> Dict[str, Any]:
+        at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)
+        return {} if at is None else {'lastPulledTime': time_text(at)}
 
     def warnings(self) -> List[Notice]:
         found = list(self._decision.inventory.warnings)
+        found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
         for repository in self.repositories:
             orphans = self.graph(repository).orphans
             found.extend(_findings(repository, orphans, self._decision.verdicts[repository.name]))

@@ -162,6 +162,8 @@ def _azure_errors() -> Iterator[None]:
     """urllib3's errors become azure-core's, which its retries understand."""
     try:
         yield
+    except (exceptions.NewConnectionError, exceptions.ProxyError, exceptions.SSLError) as error:
+        raise ServiceRequestError(error, error=error) from error
     except exceptions.ConnectTimeoutError as error:
         raise ServiceRequestTimeoutError(error, error=error) from error
     except exceptions.ReadTimeoutError as error:
@@ -170,7 +172,5 @@ def _azure_errors() -> Iterator[None]:
         raise IncompleteReadError(error, error=error) from error
     except exceptions.ProtocolError as error:
         raise ServiceResponseError(error, error=error) from error
-    except (exceptions.NewConnectionError, exceptions.ProxyError, exceptions.SSLError) as error:
-        raise ServiceRequestError(error, error=error) from error
     except (exceptions.HTTPError, OSError) as error:
         raise ServiceResponseError(error, error=error) from error

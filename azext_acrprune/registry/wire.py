@@ -46,6 +46,16 @@ def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
     return [_tag(entry) for entry in page['tags'] or []]
 
 
+def parse_manifest(document: Mapping[str, Any]) -> Manifest:
+    """One manifest, as a listing has it. Raises as `parse_manifests` does."""
+    return _manifest(document['manifest'])
+
+
+def parse_tag(document: Mapping[str, Any]) -> Tag:
+    """One tag, as a listing has it. Raises as `parse_tags` does."""
+    return _tag(document['tag'])
+
+
 def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     """The URL of the next page, None after the last one.
 

@@ -172,7 +172,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     assert result['summary'] == {
         'registry': plan['registry'], 'manifestsDeleted': 40, 'tagsDeleted': 10, 'skipped': 0, 'failed': 0,
         'freedBytes': plan['summary']['freedBytes'], 'impact': 'exact', 'softDeleteRetentionDays': None,
-        'interrupted': False}
+        'interrupted': False, 'timeLimitReached': False}
     assert {entry['digest'] for entry in result['deleted']} == {entry['digest'] for entry in plan['delete']}
     assert set(registry.storage.manifests('team/app')) == survivors
     assert before - registry.storage.stored_bytes() == plan['summary']['freedBytes']
@@ -247,7 +247,7 @@ def test_every_example_is_a_valid_policy(az, tmp_path, name):
 
 def test_the_schema_is_shown(az):
     schema = az(*PRUNE, 'policy', 'show-schema', check=True).json
-    assert set(schema['properties']) == {'version', 'description', 'rules', 'protect', 'limits'}
+    assert set(schema['properties']) == {'version', 'description', 'rules', 'pins', 'protect', 'limits'}
 
 
 def test_every_manifest_of_the_demo_registry_is_explained_in_a_sentence(az_of, tmp_path):

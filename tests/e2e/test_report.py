@@ -9,6 +9,7 @@ import pytest
 
 from tests.demo.images import Clock, push_everything
 from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import Storage
 
@@ -33,7 +34,7 @@ def planned(az, tmp_path) -> Path:
 def drawn(html: str) -> int:
     """The bytes of the cells of both treemaps, which have to be the same."""
     wide, narrow = (sum(map(int, re.findall(r'data-bytes="(\d+)"', part)))
-                    for part in html.split('id="treemap-')[1::1][:2])
+                    for part in html.split('<svg class="treemap ')[1:])
     assert wide == narrow
     return wide
 
@@ -81,8 +82,8 @@ def test_a_plan_of_any_age_will_do_but_not_one_that_was_edited(az, registry, now
 
 
 @pytest.mark.parametrize('options, what', [
-    (('--out', '/nowhere/report.html'), '/nowhere/report.html'), (('--out', 'r.html', '--plan', '/nowhere.json'), '/nowhere.json'),
-    ((), '--out')])
+    (('--out', '/nowhere/report.html'), '/nowhere/report.html'),
+    (('--out', 'r.html', '--plan', '/nowhere.json'), '/nowhere.json'), ((), '--out')])
 def test_bad_files_are_told_before_any_scan(az, registry, options, what, tmp_path):
     options = tuple(str(tmp_path / 'r.html') if option == 'r.html' else option for option in options)
     refused = az(*PRUNE, 'report', *TARGET, *options)
@@ -93,7 +94,7 @@ def test_bad_files_are_told_before_any_scan(az, registry, options, what, tmp_pat
 def test_what_could_not_be_read_is_a_warning_in_the_report_and_the_exit_code(az, registry, now, tmp_path):
     telling(registry.storage, now)
     Shelf(registry.storage, now, 'team/secret').image('secret', tag='v1')
-    registry.faults.add('403', path='/acr/v1/team/secret/_manifests')
+    registry.faults.rules.append(Fault('GET .*team/secret/_manifests', 403))
     file = tmp_path / 'report.html'
     run = az(*PRUNE, 'report', *TARGET, '--out', str(file))
     assert run.code == 1 and run.json['impact'] == 'upperBound'
