@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from heapq import nlargest
 from itertools import groupby
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set
 
 from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.impact import Node
@@ -132,7 +132,8 @@ def _states(stakes: List[Stake]) -> Iterator[Dict[str, Any]]:
             images[key] += 1
     for state in STATES:
         if (state, None) in sizes:
-            reasons = sorted((key for key in sizes if key[0] == state and key[1]), key=lambda key: (-sizes[key], key[1]))
+            reasons = sorted((key for key in sizes if key[0] == state and key[1]),
+                             key=lambda key: (-sizes[key], key[1]))
             yield {'state': state, 'bytes': sizes[state, None], 'images': images[state, None],
                    'reasons': [{'reason': key[1], 'bytes': sizes[key], 'images': images[key]} for key in reasons]}
 

@@ -62,7 +62,7 @@ class View:
         self.unneeded: FrozenSet[Node] = self.bare.doomed
 
     def stakes(self) -> Iterator[Stake]:
-        """All bytes of the registry, in order of repository and digest; those of state FREED are what the plan frees."""
+        """All bytes of the registry, by repository and digest; those that are FREED are what the plan frees."""
         for portion in portions(self.inventory, self.ledger, self.doomed):
             for state, reason, because, size in self._fates(portion):
                 if size:
@@ -75,8 +75,8 @@ class View:
             yield SHARED, doomed.reason, doomed.because, portion.staying
             return
         verdict = self._kept.get(portion.node) or self._bare_verdict(portion.node)
-        yield (_STATE_OF_REASON.get(verdict.reason, 'excluded') if verdict.kept else UNNEEDED, verdict.reason, verdict.because,
-               portion.size)
+        state = _STATE_OF_REASON.get(verdict.reason, 'excluded') if verdict.kept else UNNEEDED
+        yield state, verdict.reason, verdict.because, portion.size
 
     def _bare_verdict(self, node: Node) -> Verdict:
         repository, digest = node

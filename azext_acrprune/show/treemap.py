@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple, TypeVar
 
 _SMALLEST = 1e-6
-"""Of the whole: a cell below it is drawn as large as this, since a layout in floats has no room for one byte in 10^13."""
+"""A share of the whole. What is below it is drawn as large: a layout in floats has no room for one byte in 10^13."""
 
 Item = TypeVar('Item')
 

@@ -59,8 +59,9 @@ class Browser:
     def requests(self) -> List[str]:
         """Every address that the page asked for since it was opened, itself included."""
         events = [json.loads(entry['message'])['message'] for entry in self.driver.get_log('performance')]
-        return [event['params']['request']['url'] for event in events
-                if event['method'] == 'Network.requestWillBeSent' and event['params']['request']['url'] != 'about:blank']
+        asked = [event['params']['request']['url'] for event in events
+                 if event['method'] == 'Network.requestWillBeSent']
+        return [address for address in asked if address != 'about:blank']
 
     def picture(self, file: Path, whole: bool = True) -> None:
         shot = self.command('Page.captureScreenshot', format='png', captureBeyondViewport=whole)

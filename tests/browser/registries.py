@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import replace
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.applied import Plan
@@ -48,13 +48,14 @@ def _images(name: str, number: int, base: List[Blob], chance: random.Random) -> 
         parts = [manifest_of((name, build, platform), [*base, *own[:1 + place]], age, platform=platform)
                  for place, platform in enumerate(('linux/amd64', 'linux/arm64') if build % 3 == 0 else ())]
         yield from parts
-        yield (manifest_of((name, build), [], age, tags=tags, locks=locks, media_type=OCI_INDEX,
-                         children=tuple(part.digest for part in parts))
-               if parts else manifest_of((name, build), [*base, *own], age, tags=tags, locks=locks))
+        children = tuple(part.digest for part in parts)
+        yield manifest_of((name, build), () if parts else (*base, *own), age, tags=tags, locks=locks,
+                          children=children, media_type=OCI_INDEX if parts else OCI_IMAGE)
 
 
-def manifest_of(key: Tuple, blobs: List[Blob], age: float, children: tuple = (), media_type: str = OCI_IMAGE,
-              **more) -> Manifest:
+def manifest_of(key: Tuple, blobs: Sequence[Blob], age: float, children: tuple = (), media_type: str = OCI_IMAGE,
+                **more) -> Manifest:
+    """A manifest that was pushed so many days ago; `key` makes its digest."""
     at = NOW - int(age * DAY) * TICKS
     return Manifest(sha(*key), Content(1_500, children=children, blobs=tuple(blobs)), media_type=media_type,
                     created_time=time_text(at), last_update_time=time_text(at), created_at=at, updated_at=at, **more)
@@ -66,14 +67,17 @@ def plan_of(inventory: Inventory, days: int = 30, show_kept: bool = True) -> Pla
     return Plan(plan_document(decide(inventory, policy, NOW), CREATED_AT, show_kept))
 
 
-HOSTILE = '"><script>document.title=\'owned\'</script><img src=x onerror=alert(1)>&amp;</title></style>]]>--> \u202egnp.exe\n\u2028\ud800\x00 {{7*7}} {% raw %} \u05d0\u05d1 ' + 'long' * 3_000
+HOSTILE = (
+    '"><script>document.title=\'owned\'</script><img src=x onerror=alert(1)>&amp;</title></style>]]>--> \u202egnp.exe'
+    '\n\u2028\ud800\x00 {{7*7}} {% raw %} \u05d0\u05d1 ' + 'long' * 3_000)
 
 
 def hostile() -> Inventory:
     """Every text that a registry controls is an attack."""
-    image, index = (replace(each, tags=(HOSTILE, 'v1'), media_type=HOSTILE, artifact_type=HOSTILE, platform=HOSTILE,
-                            created_time=HOSTILE, last_update_time=HOSTILE) for each in (
-        manifest_of(('image',), [Blob(HOSTILE, 5_000_000)], 40), manifest_of(('other',), [Blob(sha('x'), 9_000_000)], 40)))
+    first = manifest_of(('first',), [Blob(HOSTILE, 5_000_000)], 40)
+    second = manifest_of(('second',), [Blob(sha('x'), 9_000_000)], 40)
+    image, other = (replace(each, tags=(HOSTILE, 'v1'), media_type=HOSTILE, artifact_type=HOSTILE, platform=HOSTILE,
+                            created_time=HOSTILE, last_update_time=HOSTILE) for each in (first, second))
     bare = replace(image, tags=(), digest=f'sha256:{HOSTILE}')
-    return inventory_of([Repository(HOSTILE, {each.digest: each for each in (image, index, bare)}),
+    return inventory_of([Repository(HOSTILE, {each.digest: each for each in (image, other, bare)}),
                          Repository(f'{HOSTILE}2', {image.digest: image})])

@@ -161,7 +161,8 @@ def test_a_whole_digest_is_found(browser, page, document):
 
 def test_pointing_at_a_field_tells_what_it_is(browser, page, document):
     browser.open(page)
-    browser.run('document.querySelector("#treemap-wide .cell").dispatchEvent(new PointerEvent("click", {bubbles: true}))')
+    browser.run('document.querySelector("#treemap-wide .cell").dispatchEvent('
+                'new PointerEvent("click", {bubbles: true}))')
     text = browser.run('return document.getElementById("readout").textContent')
     assert text == browser.run('return document.querySelector("#treemap-wide .chosen title").textContent')
     assert document['treemap'][0]['repository'] in text

@@ -12,7 +12,7 @@ from azext_acrprune.decide.portions import portions
 from azext_acrprune.documents.applied import Plan
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.report import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
-from azext_acrprune.model import parse_ticks
+from azext_acrprune.model import Notice, parse_ticks
 from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
 from tests.browser.registries import CREATED_AT, busy, inventory_of, plan_of
@@ -224,15 +224,10 @@ def test_what_could_not_be_read_makes_the_numbers_upper_bounds():
 def test_what_concerns_the_whole_registry_is_the_first_warning(monkeypatch):
     monkeypatch.setattr('azext_acrprune.documents.report.WARNINGS_LISTED', 1)
     inventory = to_inventory([repository_of(*(ghost(image(str(number))) for number in range(3)))])
-    noticed = replace(inventory, warnings=(worlds_notice(),))
+    noticed = replace(inventory, warnings=(Notice('unreadRepository', 'forbidden', 'team/secret'),))
     document = report_document(noticed, None, CREATED_AT, NOW)
     assert [warning['code'] for warning in document['warnings']] == ['unreadRepository']
     assert document['otherWarnings'] == 3
-
-
-def worlds_notice():
-    from azext_acrprune.model import Notice
-    return Notice('unreadRepository', 'forbidden', 'team/secret')
 
 
 def test_the_same_registry_gives_the_same_report():
