@@ -26,6 +26,15 @@ STATES = {
     'excluded': 'Stays: not selected by the plan',
     'unreadable': 'Stays: something could not be read',
 }
+STATES_WITHOUT_PLAN = {
+    'unneeded': 'Untagged and needed by nothing',
+    'tagged': 'Tagged',
+    'needed': 'Part of something that is needed',
+    'protected': 'Locked',
+    'recent': 'Without a time, or with one in the future',
+    'excluded': 'Attached to nothing that is there',
+    'unreadable': 'Something could not be read',
+}
 REASONS = {
     'untagged': 'untagged', 'matched': 'tags selected', 'named': 'named', 'tagged': 'has a tag', 'locked': 'locked',
     'pinned': 'pinned', 'young': 'too young', 'keepNewest': 'among the newest', 'excluded': 'excluded',
@@ -44,7 +53,8 @@ def report_html(document: Dict[str, Any]) -> str:
                                label=_label)
     style, script = _inline('report.css'), _inline('report.js')
     return environment.get_template('report.html').render(
-        report=document, states=STATES, reasons=REASONS, style=style, script=script,
+        report=document, states=STATES if document['plan'] else STATES_WITHOUT_PLAN, reasons=REASONS,
+        style=style, script=script,
         style_hash=_csp_hash(style), script_hash=_csp_hash(script),
         maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)])
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from azext_acrprune.documents.report import report_document
 from azext_acrprune.model import Blob, Notice, Repository
-from azext_acrprune.show.report import STATES, report_html
+from azext_acrprune.show.report import STATES, STATES_WITHOUT_PLAN, report_html
 from azext_acrprune.show.treemap import layout
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest
@@ -124,6 +124,7 @@ def test_every_state_has_a_text_a_fill_and_is_told_apart_without_colour():
     from azext_acrprune.documents.stakes import STATES as known
     from azext_acrprune.show.report import _TEMPLATES
     assert tuple(STATES) == known
+    assert set(STATES_WITHOUT_PLAN) == set(STATES) - {'freed', 'shared'}
     style = (_TEMPLATES / 'report.css').read_text()
     fills = {state: re.search(rf'\.{state} {{ fill: (.+?);', style)[1] for state in STATES}
     assert len(set(fills.values())) == len(fills)
