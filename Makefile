@@ -7,10 +7,14 @@ BIN = $(VENV)/bin
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
 
-.PHONY: demo test test-lowest lint bench wheel clean
+.PHONY: demo report test test-lowest lint bench wheel clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
+
+# What the demo's registry looks like in `az acr prune report`.
+report: $(VENV)/ready
+	$(BIN)/python -m tests.demo.report report.html
 
 test: $(VENV)/ready lint test-lowest
 	$(BIN)/python -m pytest -n auto

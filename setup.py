@@ -27,10 +27,13 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['azext_acrprune', 'azext_acrprune.*']),
-    package_data={'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml']},
+    package_data={'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml',
+                                     'show/templates/*']},
     install_requires=[
         'azure-containerregistry~=1.2',
         'fastjsonschema~=2.20',
+        'jinja2~=3.1',
         'regex>=2024.5.15',
+        'squarify~=0.4.4',
     ],
 )

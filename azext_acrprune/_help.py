@@ -132,6 +132,23 @@ examples:
         team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 """
 
+helps['acr prune report'] = """
+type: command
+short-summary: Write a report that people look at, one HTML file on where the space goes and what a plan does.
+long-summary: >
+    A map of the registry, its growth, the age of what nothing needs, the largest repositories, images and layers with
+    those who share them, and the warnings. The file needs no network and no other file. The answer of the command has
+    the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is not 0 when a
+    repository could not be read.
+examples:
+  - name: The registry as it is.
+    text: az acr prune report -r myregistry --out report.html -o none
+  - name: What a plan frees, and what keeps the rest.
+    text: az acr prune report -r myregistry --plan plan.json --out report.html -o table
+  - name: Just one number of it.
+    text: az acr prune report -r myregistry --out report.html --query summary.unneededBytes -o tsv
+"""
+
 helps['acr prune pins'] = """
 type: group
 short-summary: What is in use, by what files say of it.

@@ -29,6 +29,7 @@ _SHARED = {
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
     'pins lock': (*_CALLS, *_PINS, *_DELETING),
+    'report': tuple(name for name in _TARGET if name != 'impact'),
 }
 
 
@@ -175,6 +176,11 @@ def _own(loader):
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')
         context.argument('policy_file', validator=validate_plan_selection)
+    with loader.argument_context('acr prune report') as context:
+        context.argument('out', validator=validate_out, completer=FilesCompleter(),
+                         help='Write the report to this HTML file.')
+        context.argument('plan_file', options_list=['--plan'], completer=FilesCompleter(),
+                         help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.')
     with loader.argument_context('acr prune explain') as context:
         context.argument('images', options_list=['--image'], nargs=1, validator=validate_images,
                          help='The image: `repository:tag` or `repository@digest`.')

@@ -11,6 +11,8 @@ def load_command_table(loader, _):
         group.command('image', 'image', table_transformer=_table('result_rows'))
         group.command('repository', 'repository', table_transformer=_table('result_rows'))
         group.command('apply', 'apply', table_transformer=_table('result_rows'))
+    with loader.command_group('acr prune', _of('reporting'), is_preview=True) as group:
+        group.command('report', 'report', table_transformer=_table('report_rows'))
     with loader.command_group('acr prune cache', _of('caching')) as group:
         group.show_command('show', 'show', table_transformer=_table('cache_rows'))
         group.command('clear', 'clear', table_transformer=_table('cache_rows'))

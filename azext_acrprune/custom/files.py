@@ -22,3 +22,11 @@ def write_json(document: Dict[str, Any], path: str) -> None:
             file.write('\n')
     except OSError as error:
         raise file_error(path, error) from error
+
+
+def write_text(text: str, path: str) -> None:
+    try:
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+    except OSError as error:
+        raise file_error(path, error) from error

@@ -52,6 +52,10 @@ class Session:
         """The instant at which the command began, in ticks."""
         return int(self._moment.timestamp() * TICKS_PER_SECOND)
 
+    @property
+    def _began(self) -> str:
+        return self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+
     def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
         from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
         extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'],
@@ -97,8 +101,13 @@ class Session:
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
         from ..documents.plan import plan_document
-        return plan_document(decision, self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), show_kept,
-                             self._facts.soft_delete_days)
+        return plan_document(decision, self._began, show_kept, self._facts.soft_delete_days)
+
+    def report(self, plan: Any) -> Dict[str, Any]:
+        """Scan the registry and count what a report shows; `plan` is one that was read back, or None."""
+        from ..documents.report import report_document
+        from ..policy.rules import Selection
+        return report_document(self.scan(Selection()), plan, self._began, self.now)
 
     def execute(self, decision: Any) -> Dict[str, Any]:
         from ..apply.execute import execute

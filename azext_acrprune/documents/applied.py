@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.impact import open_ledger
@@ -53,10 +53,11 @@ class Plan:
         return [entry for entry in self.document[kind] if entry['repository'] == repository]
 
 
-def read_plan(text: str, registry: str, now: int, max_age_seconds: int) -> Plan:
+def read_plan(text: str, registry: str, now: int, max_age_seconds: Optional[int] = None) -> Plan:
     """The plan in a file. Raises PlanRefused; `now` is in ticks.
 
-    It is refused when it is not whole, was edited, is of another schema version or another registry, or too old.
+    It is refused when it is not whole, was edited, is of another schema version or another registry, or too old;
+    without `max_age_seconds` any age will do.
     """
     again = "Make a new plan with 'az acr prune plan --out'."
     try:
@@ -73,7 +74,7 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int) -> Plan:
     created = parse_ticks(document.get('createdAt'))
     if created is None or created > now:
         raise PlanRefused('The plan does not say when it was made, or says a time that has not come yet.', again)
-    if now - created > max_age_seconds * TICKS_PER_SECOND:
+    if max_age_seconds is not None and now - created > max_age_seconds * TICKS_PER_SECOND:
         raise PlanRefused('The plan is too old.', f'{again} Or allow its age with --max-age.')
     return Plan(document)
 

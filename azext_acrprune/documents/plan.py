@@ -43,6 +43,11 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     return sealed(document)
 
 
+def warnings_of(decision: Decision, ledger: Ledger) -> List[Dict[str, Any]]:
+    """The `warnings` of a plan: what the scan met, and what is wrong in the registry; in stable order."""
+    return [_warning(warning) for warning in _Writer(decision, ledger).warnings()]
+
+
 def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
     """`exact` when every manifest that may use a layer was read and all agree about sizes, else `upperBound`."""
     exact = inventory.complete and ledger.consistent and not any(

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..model import parse_ticks
-from .sizes import freed_size, human_age, human_size, short_digest
+from .sizes import count, freed_size, human_age, human_size, short_digest
 
 Row = Dict[str, Any]
 
@@ -105,3 +105,22 @@ def explain_rows(explanation: Dict[str, Any]) -> List[Row]:
         ITEM='blob', DIGEST=short_digest(layer['digest']), SIZE=human_size(layer['size']),
         FREED='yes' if layer['freed'] else 'no', USERS=str(layer['sharedWith'] + 1),
         WITH=short_digest(', '.join(layer['users'][:2]))) for layer in explanation['layers']]
+
+
+def report_rows(report: Dict[str, Any]) -> List[Row]:
+    """A row for each repository, and the total; a repository's share is what adds up."""
+    if 'treemap' not in report:
+        return [report]
+    summary = report['summary']
+    rows = [_report_row(row['repository'], row, row['attributedBytes'], row.get('attributedFreedBytes'),
+                        report['impact']) for row in report['repositories']]
+    others = report['otherRepositories']
+    if others:
+        rows.append(_report_row(f"{count(others['repositories'], 'smaller repository')}", others,
+                                others['attributedBytes'], others.get('attributedFreedBytes'), report['impact']))
+    return [*rows, _report_row('total', summary, summary['registryBytes'], summary['freedBytes'], report['impact'])]
+
+
+def _report_row(name: str, row: Dict[str, Any], share: int, freed: Optional[int], impact: str) -> Row:
+    return OrderedDict(REPOSITORY=name, MANIFESTS=row['manifests'], UNTAGGED=row['untagged'], SHARE=human_size(share),
+                       FREED='' if freed is None else freed_size(freed, impact))

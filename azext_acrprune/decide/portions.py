@@ -1,0 +1,58 @@
+"""Each image's own portion of the registry, in whole bytes that add up exactly to all of it."""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import AbstractSet, Dict, Iterator, Tuple
+
+from ..model import Content, Inventory
+from .impact import Ledger, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Bytes of the registry that are attributed to one image: those that a deletion frees, and those that stay."""
+
+    node: Node
+    freed: int
+    staying: int
+
+    @property
+    def size(self) -> int:
+        return self.freed + self.staying
+
+
+def portions(inventory: Inventory, ledger: Ledger, doomed: AbstractSet[Node]) -> Iterator[Portion]:
+    """The portion of every manifest that was read, in order of repository and digest.
+
+    Each blob is split evenly over the manifests that hold it, and the bytes of a manifest over the repositories that
+    hold it; the bytes that cannot be split go to the first ones. So all portions add up to `ledger.registry_bytes`,
+    and their freed parts to what `ledger` says that `doomed` frees.
+    """
+    freed = ledger.freed_by(doomed)
+    gone = Counter(digest for name, digest, _ in _contents(inventory) if (name, digest) in doomed)
+    blobs_taken: Dict[str, int] = {}
+    copies_taken: Dict[str, int] = {}
+    for name, digest, content in _contents(inventory):
+        parts = {True: 0, False: 0}
+        copies = ledger.copies[digest]
+        parts[gone[digest] == copies] += _next_part(content.size, copies, digest, copies_taken)
+        for blob in content.blobs:
+            parts[blob.digest in freed] += _next_part(
+                ledger.sizes[blob.digest], ledger.holders[blob.digest], blob.digest, blobs_taken)
+        yield Portion((name, digest), parts[True], parts[False])
+
+
+def _contents(inventory: Inventory) -> Iterator[Tuple[str, str, Content]]:
+    """(repository, digest, content) of every manifest that was read, in order."""
+    for repository in sorted(inventory.repositories, key=lambda each: each.name):
+        for digest, manifest in sorted(repository.manifests.items()):
+            if isinstance(manifest.content, Content):
+                yield repository.name, digest, manifest.content
+
+
+def _next_part(size: int, holders: int, digest: str, taken: Dict[str, int]) -> int:
+    """The part of the next one of `holders`; `taken` counts those that had theirs."""
+    position = taken.get(digest, 0)
+    taken[digest] = position + 1
+    return size // holders + (position < size % holders)

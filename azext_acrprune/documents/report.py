@@ -1,0 +1,295 @@
+"""The numbers of a report on a whole registry, schema version 1; all that the HTML file shows, it takes from here."""
+from __future__ import annotations
+
+from collections import Counter
+from heapq import nlargest
+from itertools import groupby
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set
+
+from ..decide.graph import Graph, build_graph, user_tags
+from ..decide.impact import Node
+from ..model import Content, Inventory, Manifest, Repository
+from .applied import Plan
+from .plan import kind_of_impact, warnings_of
+from .stakes import FREED, STATES, Stake, View
+from .timeline import growth, unneeded_ages
+
+SCHEMA_VERSION = 1
+
+# The file stays under 5 MB however large the registry is: what is beyond these numbers is drawn and listed as a sum.
+REPOSITORIES_DRAWN = 40
+IMAGES_DRAWN = 600
+REPOSITORIES_LISTED = 1_000
+IMAGES_LISTED = 300
+LAYERS_LISTED = 100
+USERS_LISTED = 5
+TAGS_LISTED = 10
+WARNINGS_LISTED = 300
+
+
+def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int) -> Dict[str, Any]:
+    """The report as JSON-ready data; sizes are bytes, `now` is in ticks.
+
+    The bytes of `states`, of the cells of `treemap`, of `growth` and of all repositories add up to `registryBytes`,
+    each by itself. What the plan frees is counted on the registry as it is now.
+    """
+    view = View(inventory, plan, now)
+    stakes = list(view.stakes())
+    names = _Names(view.repositories)
+    repositories = _repositories(view, stakes)
+    warnings = sorted([*_plan_warnings(view), *warnings_of(view.bare, view.ledger)],
+                      key=lambda warning: warning['digest'] is not None)
+    return {
+        'schemaVersion': SCHEMA_VERSION,
+        'registry': inventory.registry,
+        'createdAt': created_at,
+        'impact': kind_of_impact(inventory, view.ledger),
+        'plan': _plan(plan),
+        'summary': _summary(view, stakes),
+        'states': list(_states(stakes)),
+        'treemap': _treemap(stakes, names),
+        'growth': growth(inventory, view.ledger, now),
+        'unneededAges': unneeded_ages(stakes, view.unneeded, view.ledger, now),
+        'repositories': repositories[:REPOSITORIES_LISTED],
+        'otherRepositories': _sums(repositories[REPOSITORIES_LISTED:]),
+        'images': _images(view, stakes, names),
+        'layers': _layers(view, names),
+        'warnings': warnings[:WARNINGS_LISTED],
+        'otherWarnings': len(warnings[WARNINGS_LISTED:]),
+    }
+
+
+class _Names:
+    """What people call a manifest: a tag of its own, or of the index or subject that it belongs to."""
+
+    def __init__(self, repositories: Iterable[Repository]) -> None:
+        self._repositories = {repository.name: repository for repository in repositories}
+        self._graphs: Dict[str, Graph] = {}
+
+    def fields(self, repository: str, digest: str) -> Dict[str, Any]:
+        """`name` is the tag or None, `partOf` whether it is that of another manifest."""
+        manifest = self._repositories[repository].manifests[digest]
+        own = user_tags(manifest)
+        owner = None if own else self._owner(repository, digest)
+        return {'repository': repository, 'digest': digest, 'name': own[0] if own else owner,
+                'partOf': owner is not None, 'platform': manifest.platform, 'artifactType': manifest.artifact_type}
+
+    def text(self, repository: str, digest: str) -> str:
+        fields = self.fields(repository, digest)
+        return f"{repository}:{fields['name']}" if fields['name'] else f'{repository}@{digest}'
+
+    def _owner(self, name: str, digest: str) -> Optional[str]:
+        """The tag of the nearest index or subject that has one."""
+        repository = self._repositories[name]
+        if name not in self._graphs:
+            self._graphs[name] = build_graph(repository)
+        seen, queue = {digest}, [digest]
+        for each in queue:
+            tags = user_tags(repository.manifests[each])
+            if tags:
+                return tags[0]
+            above = [other for other in self._graphs[name].holders(each) if other not in seen]
+            seen.update(above)
+            queue.extend(above)
+        return None
+
+
+def _plan(plan: Optional[Plan]) -> Optional[Dict[str, Any]]:
+    if plan is None:
+        return None
+    document = plan.document
+    kept = ('manifestsToDelete', 'tagsToDelete', 'freedBytes', 'softDeleteRetentionDays')
+    return {'createdAt': document['createdAt'], 'policy': document['policy'],
+            **{key: document['summary'].get(key) for key in kept}}
+
+
+def _summary(view: View, stakes: List[Stake]) -> Dict[str, Any]:
+    impact = view.ledger.impact(view.doomed)
+    manifests = [manifest for repository in view.repositories for manifest in repository.manifests.values()]
+    tagged = sum(1 for manifest in manifests if user_tags(manifest))
+    return {
+        'repositories': len(view.repositories),
+        'manifests': len(manifests),
+        'tagged': tagged,
+        'untagged': len(manifests) - tagged,
+        'layers': len(view.ledger.sizes),
+        'registryBytes': impact.registry,
+        'unneeded': len(view.unneeded),
+        'unneededBytes': sum(stake.size for stake in stakes if (stake.repository, stake.digest) in view.unneeded),
+        'manifestsToDelete': len(view.doomed) if view.plan else None,
+        'freedBytes': impact.freed if view.plan else None,
+        'sharedBytes': impact.shared if view.plan else None,
+    }
+
+
+def _states(stakes: List[Stake]) -> Iterator[Dict[str, Any]]:
+    """Each state that some bytes are in, with the reasons behind it."""
+    sizes: Counter = Counter()
+    images: Counter = Counter()
+    for stake in stakes:
+        for key in ((stake.state, None), (stake.state, stake.reason)):
+            sizes[key] += stake.size
+            images[key] += 1
+    for state in STATES:
+        if (state, None) in sizes:
+            reasons = sorted((key for key in sizes if key[0] == state and key[1]),
+                             key=lambda key: (-sizes[key], key[1]))
+            yield {'state': state, 'bytes': sizes[state, None], 'images': images[state, None],
+                   'reasons': [{'reason': key[1], 'bytes': sizes[key], 'images': images[key]} for key in reasons]}
+
+
+def _treemap(stakes: List[Stake], names: _Names) -> List[Dict[str, Any]]:
+    """The largest repositories with their largest images, and sums of all others, which have `digest` None.
+
+    The group of the repositories that are not drawn one by one has `repository` None.
+    """
+    of_repository: Counter = Counter()
+    for stake in stakes:
+        of_repository[stake.repository] += stake.size
+    drawn = set(_largest(of_repository, REPOSITORIES_DRAWN))
+    single = {id(stake) for stake in nlargest(
+        IMAGES_DRAWN, (stake for stake in stakes if stake.repository in drawn), key=lambda stake: stake.size)}
+    groups: Dict[Optional[str], List[Stake]] = {}
+    for stake in stakes:
+        groups.setdefault(stake.repository if stake.repository in drawn else None, []).append(stake)
+    rows = [{'repository': name, 'repositories': 1 if name is not None else len(of_repository) - len(drawn),
+             'bytes': sum(stake.size for stake in group), 'cells': _cells(name, group, single, names)}
+            for name, group in groups.items()]
+    return sorted(rows, key=lambda row: (row['repository'] is None, -row['bytes'], row['repository'] or ''))
+
+
+def _largest(sizes: Mapping[str, int], number: int) -> List[str]:
+    return nlargest(number, sorted(sizes), key=sizes.__getitem__)
+
+
+def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: _Names) -> List[Dict[str, Any]]:
+    cells = [{**names.fields(stake.repository, stake.digest), 'state': stake.state, 'reason': stake.reason,
+              'because': stake.because, 'bytes': stake.size, 'images': 1} for stake in group if id(stake) in single]
+    rest: Dict[str, List[int]] = {}
+    for stake in group:
+        if id(stake) not in single:
+            rest.setdefault(stake.state, []).append(stake.size)
+    cells += [{'repository': repository, 'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}
+              for state, sizes in rest.items()]
+    return sorted(cells, key=lambda cell: (STATES.index(cell['state']), cell['digest'] is None, -cell['bytes'],
+                                           cell['digest'] or ''))
+
+
+def _repositories(view: View, stakes: List[Stake]) -> List[Dict[str, Any]]:
+    """A row for each repository, those with the most bytes first.
+
+    `attributedBytes` and `attributedFreedBytes` add up over the registry. `uniqueBytes` would be freed if the whole
+    repository went, `freedBytes` if only its part of the plan were carried out.
+    """
+    attributed: Counter = Counter()
+    freed: Counter = Counter()
+    for stake in stakes:
+        attributed[stake.repository] += stake.size
+        freed[stake.repository] += stake.size if stake.state == FREED else 0
+    doomed: Dict[str, List[Node]] = {}
+    for node in view.doomed:
+        doomed.setdefault(node[0], []).append(node)
+    rows = [_repository(view, repository, attributed[repository.name], freed[repository.name],
+                        doomed.get(repository.name, [])) for repository in view.repositories]
+    return sorted(rows, key=lambda row: (-row['attributedBytes'], row['repository']))
+
+
+def _repository(view: View, repository: Repository, attributed: int, freed: int, doomed: List[Node]) -> Dict[str, Any]:
+    manifests = repository.manifests.values()
+    tagged = sum(1 for manifest in manifests if user_tags(manifest))
+    created = sorted(((manifest.created_at, manifest.created_time) for manifest in manifests
+                      if manifest.created_at is not None), key=lambda pair: pair[0])
+    row = {
+        'repository': repository.name,
+        'manifests': len(manifests),
+        'tagged': tagged,
+        'untagged': len(manifests) - tagged,
+        'storedBytes': _stored_bytes(view, manifests),
+        'uniqueBytes': view.ledger.bytes_freed_by((repository.name, digest) for digest in repository.manifests),
+        'attributedBytes': attributed,
+        'oldest': created[0][1] if created else None,
+        'newest': created[-1][1] if created else None,
+    }
+    if view.plan:
+        row.update(manifestsToDelete=len(doomed), attributedFreedBytes=freed,
+                   freedBytes=view.ledger.bytes_freed_by(doomed))
+    return row
+
+
+def _stored_bytes(view: View, manifests: Iterable[Manifest]) -> int:
+    """All that the manifests of a repository hold, each blob once."""
+    contents = [manifest.content for manifest in manifests if isinstance(manifest.content, Content)]
+    blobs = {blob.digest for content in contents for blob in content.blobs}
+    return sum(view.ledger.sizes[digest] for digest in blobs) + sum(content.size for content in contents)
+
+
+def _sums(rows: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """The repositories that have no row: only what adds up."""
+    if not rows:
+        return None
+    adding = ('manifests', 'tagged', 'untagged', 'attributedBytes', 'manifestsToDelete', 'attributedFreedBytes')
+    return {'repositories': len(rows), **{key: sum(row[key] for row in rows) for key in adding if key in rows[0]}}
+
+
+def _images(view: View, stakes: List[Stake], names: _Names) -> List[Dict[str, Any]]:
+    """The images with the most bytes, those that go and those that stay."""
+    of_image: Counter = Counter()
+    fates: Dict[Node, List[Stake]] = {}
+    for node, group in groupby(stakes, key=lambda stake: (stake.repository, stake.digest)):
+        fates[node] = list(group)
+        of_image[node] = sum(stake.size for stake in fates[node])
+    rows = []
+    for node in _largest(of_image, IMAGES_LISTED):
+        first = fates[node][0]
+        manifest = view.ledger.repositories[node[0]].manifests[node[1]]
+        rows.append({
+            **names.fields(*node), 'tags': list(manifest.tags[:TAGS_LISTED]), 'tagCount': len(manifest.tags),
+            'lastUpdateTime': manifest.last_update_time, 'state': first.state, 'reason': first.reason,
+            'because': first.because, 'attributedBytes': of_image[node],
+            'attributedFreedBytes': sum(stake.size for stake in fates[node] if stake.state == FREED)})
+    return rows
+
+
+def _layers(view: View, names: _Names) -> List[Dict[str, Any]]:
+    """The largest blobs, and who shares them: `users` are some images, those that stay first.
+
+    `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
+    """
+    wanted = _largest(view.ledger.sizes, LAYERS_LISTED)
+    users: Dict[str, List[Node]] = {digest: [] for digest in wanted}
+    for repository in view.repositories:
+        for digest, manifest in sorted(repository.manifests.items()):
+            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
+                if blob.digest in users:
+                    users[blob.digest].append((repository.name, digest))
+    doomed = view.doomed
+    return [_layer(view.ledger.sizes[digest], digest, users[digest],
+                   [node for node in users[digest] if node in doomed] if view.plan else None, names)
+            for digest in wanted]
+
+
+def _layer(size: int, digest: str, users: List[Node], doomed: Optional[List[Node]], names: _Names) -> Dict[str, Any]:
+    going = set(doomed or ())
+    shown = [*(node for node in users if node not in going), *(node for node in users if node in going)]
+    row = {'digest': digest, 'size': size, 'images': len(users),
+           'repositories': len({repository for repository, _ in users}),
+           'users': [names.text(*node) for node in shown[:USERS_LISTED]]}
+    if doomed is not None:
+        row.update(imagesToDelete=len(doomed), freed=len(doomed) == len(users))
+    return row
+
+
+def _plan_warnings(view: View) -> Iterator[Dict[str, Any]]:
+    """What is no longer as the plan says."""
+    if view.plan is None:
+        return
+    freed, promised = view.ledger.bytes_freed_by(view.doomed), view.plan.document['summary']['freedBytes']
+    if view.gone:
+        yield _warning('planOutdated', f'{view.gone} of the manifests in the plan are no longer there.')
+    if freed != promised:
+        yield _warning('planOutdated', f'The plan was made to free {promised} bytes; as the registry is now, it frees '
+                                       f'{freed} bytes.')
+
+
+def _warning(code: str, message: str) -> Dict[str, Any]:
+    return {'code': code, 'repository': None, 'digest': None, 'message': message}

@@ -1,0 +1,98 @@
+"""What becomes of every byte of a registry: which image it is attributed to, whether it goes, and why it stays."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+
+from ..decide.decision import Decision, decide
+from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF
+from ..decide.impact import Ledger, Node, open_ledger
+from ..decide.portions import Portion, portions
+from ..decide.verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict
+from ..model import Inventory, Repository
+from ..policy.rules import Age, untagged_policy
+from .applied import Plan
+
+FREED = 'freed'
+SHARED = 'shared'
+UNNEEDED = 'unneeded'
+NOT_IN_PLAN = 'notInPlan'
+
+_STATE_OF_REASON = {
+    TAGGED: 'tagged', CHILD_OF: 'needed', REFERRER_OF: 'needed', SUBJECT_OF: 'needed', LOCKED: 'protected',
+    PINNED: 'protected', YOUNG: 'recent', KEEP_NEWEST: 'recent', EXCLUDED: 'excluded', NOT_IN_PLAN: 'excluded',
+    UNREADABLE: 'unreadable'}
+
+STATES = (FREED, SHARED, UNNEEDED, 'tagged', 'needed', 'protected', 'recent', 'excluded', 'unreadable')
+"""The plan frees it; the plan deletes its image but others share it; untagged and needed by nothing, without a plan;
+or it stays for a reason of one of these groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """Bytes that are attributed to one image and share one fate; those of a doomed image may be freed and shared."""
+
+    repository: str
+    digest: str
+    state: str
+    reason: str
+    because: str
+    size: int
+
+
+class View:
+    """A registry with what a plan makes of it, or without a plan as it is.
+
+    `bare` is the decision that every untagged manifest which nothing needs may go, whatever its age: it tells why
+    manifests are needed, and `unneeded` are those that it takes. `doomed` are the manifests of the plan that are still
+    there, `gone` counts the others.
+    """
+
+    def __init__(self, inventory: Inventory, plan: Optional[Plan], now: int) -> None:
+        self.inventory = inventory
+        self.plan = plan
+        self.ledger: Ledger = open_ledger(inventory)
+        self.bare: Decision = decide(inventory, untagged_policy(Age('0', 0)), now)
+        self.repositories: List[Repository] = sorted(inventory.repositories, key=lambda each: each.name)
+        named = _verdicts(plan, 'delete', False)
+        self._kept = _verdicts(plan, 'kept', True)
+        self._doomed = {node: verdict for node, verdict in named.items() if self._is_there(node)}
+        self.gone = len(named) - len(self._doomed)
+        self.doomed: FrozenSet[Node] = frozenset(self._doomed)
+        self.unneeded: FrozenSet[Node] = self.bare.doomed
+
+    def stakes(self) -> Iterator[Stake]:
+        """All bytes of the registry, by repository and digest; those that are FREED are what the plan frees."""
+        for portion in portions(self.inventory, self.ledger, self.doomed):
+            for state, reason, because, size in self._fates(portion):
+                if size:
+                    yield Stake(*portion.node, state, reason, because, size)
+
+    def _fates(self, portion: Portion) -> Iterator[Tuple[str, str, str, int]]:
+        doomed = self._doomed.get(portion.node)
+        if doomed:
+            yield FREED, doomed.reason, doomed.because, portion.freed
+            yield SHARED, doomed.reason, doomed.because, portion.staying
+            return
+        verdict = self._kept.get(portion.node) or self._bare_verdict(portion.node)
+        state = _STATE_OF_REASON.get(verdict.reason, 'excluded') if verdict.kept else UNNEEDED
+        yield state, verdict.reason, verdict.because, portion.size
+
+    def _bare_verdict(self, node: Node) -> Verdict:
+        repository, digest = node
+        verdict = self.bare.verdicts[repository][digest]
+        if verdict.kept:
+            return verdict
+        if self.plan:
+            return Verdict(True, NOT_IN_PLAN, 'its age, its number or the selection keeps it')
+        return Verdict(False, verdict.reason, '' if verdict.reason == UNTAGGED else verdict.because)
+
+    def _is_there(self, node: Node) -> bool:
+        repository = self.ledger.repositories.get(node[0])
+        return bool(repository) and node[1] in repository.manifests
+
+
+def _verdicts(plan: Optional[Plan], kind: str, kept: bool) -> Dict[Node, Verdict]:
+    entries: List[Mapping[str, Any]] = plan.document.get(kind, []) if plan else []
+    return {(entry['repository'], entry['digest']): Verdict(kept, entry['reason'], entry['because'])
+            for entry in entries}

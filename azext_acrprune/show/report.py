@@ -1,0 +1,109 @@
+"""The report document -> one HTML file that needs nothing else: no network, and no script to be read."""
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from .sizes import human_size, short_digest
+from .treemap import Box, layout
+
+_TEMPLATES = Path(__file__).parent / 'templates'
+_LONGEST = 120
+
+WIDE, NARROW = (1200, 640), (400, 640)
+"""Two treemaps, of which the width of the window shows one: text would not be readable in a scaled one."""
+
+STATES = {
+    'freed': 'Freed by the plan',
+    'shared': 'Stays: image goes, others share the layers',
+    'unneeded': 'Untagged and needed by nothing',
+    'tagged': 'Stays: tagged',
+    'needed': 'Stays: part of something that stays',
+    'protected': 'Stays: locked or pinned',
+    'recent': 'Stays: young, or among the newest',
+    'excluded': 'Stays: not selected by the plan',
+    'unreadable': 'Stays: something could not be read',
+}
+STATES_WITHOUT_PLAN = {
+    'unneeded': 'Untagged and needed by nothing',
+    'tagged': 'Tagged',
+    'needed': 'Part of something that is needed',
+    'protected': 'Locked',
+    'recent': 'Without a time, or with one in the future',
+    'excluded': 'Attached to nothing that is there',
+    'unreadable': 'Something could not be read',
+}
+REASONS = {
+    'untagged': 'untagged', 'matched': 'tags selected', 'named': 'named', 'tagged': 'has a tag', 'locked': 'locked',
+    'pinned': 'pinned', 'young': 'too young', 'keepNewest': 'among the newest', 'excluded': 'excluded',
+    'unreadable': 'could not be read', 'childOf': 'part of an index', 'referrerOf': 'refers to a subject',
+    'subjectOf': 'subject of a referrer', 'notInPlan': 'not in the plan',
+}
+
+
+def report_html(document: Dict[str, Any]) -> str:
+    """The file. Every text of the registry is escaped, and shown without what could change its neighbours."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=_share, fits=_fits,
+                               label=_label)
+    style, script = _inline('report.css'), _inline('report.js')
+    return environment.get_template('report.html').render(
+        report=document, states=STATES if document['plan'] else STATES_WITHOUT_PLAN, reasons=REASONS,
+        style=style, script=script,
+        style_hash=_csp_hash(style), script_hash=_csp_hash(script),
+        maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)])
+
+
+def _map(name: str, size: tuple, document: Dict[str, Any]) -> Dict[str, Any]:
+    groups, cells = layout(document['treemap'], *size)
+    return {'name': name, 'width': size[0], 'height': size[1], 'groups': groups, 'cells': cells}
+
+
+def _inline(name: str) -> Any:
+    from markupsafe import Markup
+    return Markup((_TEMPLATES / name).read_text(encoding='utf-8'))
+
+
+def _csp_hash(text: str) -> str:
+    """How a content security policy names the one style and the one script that it allows."""
+    return 'sha256-' + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _shown(value: Any) -> Any:
+    """Any text that goes into the file: not too long, and each character visible, for those that turn the direction of
+    what follows or break lines make a name look like another."""
+    if not isinstance(value, str) or hasattr(value, '__html__'):
+        return value
+    text = ''.join(each if each.isprintable() else f'\\u{{{ord(each):x}}}' for each in value)
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST // 2]}…{text[1 - _LONGEST // 2:]}'
+
+
+def _day(time: Optional[str]) -> str:
+    """The day of a time of the registry."""
+    return time[:10] if time else 'unknown'
+
+
+def _share(part: int, whole: int) -> str:
+    """`12.3 %`; what is there is never 0."""
+    percent = 100 * part / whole if whole else 0
+    return f'{percent:.1f} %' if percent >= 0.1 or not part else 'under 0.1 %'
+
+
+def _label(cell: Dict[str, Any]) -> str:
+    """What a cell of the treemap is called: a tag or a digest, with its platform; or how many images it stands for."""
+    if cell['digest'] is None:
+        return f"{cell['images']:,} more image{'' if cell['images'] == 1 else 's'}"
+    name = short_digest(cell['digest'] if cell['name'] is None else cell['name'])
+    return f"{name} {cell['platform'] or ('(part)' if cell['partOf'] else '')}".rstrip()
+
+
+def _fits(text: str, box: Box, size: float) -> str:
+    """As much of a text as a box is wide for, in a font of that size; empty where that is hardly anything."""
+    room = int((box.width - size) / (size * 0.56))
+    shown: List[str] = [text] if len(text) <= room else [text[:max(0, room - 1)], '…']
+    return ''.join(shown) if room >= 4 and box.height >= size * 1.6 else ''
