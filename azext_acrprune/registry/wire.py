@@ -93,6 +93,16 @@ def _tag(entry: Dict[str, Any]) -> Tag:
         locks=parse_locks(entry.get('changeableAttributes')))
 
 
+def is_repository(text: Any) -> bool:
+    """Whether this is spelled as the name of a repository."""
+    return isinstance(text, str) and bool(_NAME.match(text))
+
+
+def is_tag(text: Any) -> bool:
+    """Whether this is spelled as a tag."""
+    return isinstance(text, str) and bool(_TAG.match(text))
+
+
 def text_or_none(value: Any) -> Optional[str]:
     """The value if it is text; a hostile answer may have anything in its place."""
     return value if isinstance(value, str) else None
