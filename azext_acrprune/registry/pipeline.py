@@ -25,6 +25,7 @@ REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog."""
 
 _TOKEN_ROUNDS = 3
+_BLOCK = 256 * 1024
 
 
 class TokenPolicy(HTTPPolicy):
@@ -147,7 +148,8 @@ def _transport(endpoint: str, concurrency: int, verify: Optional[bool]) -> Reque
     session.mount('https://', requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=concurrency,
                                                             max_retries=0))
     return RequestsTransport(session=session, session_owner=True, use_env_settings=False,
-                             connection_verify=environment['verify'], connection_timeout=30, read_timeout=120)
+                             connection_verify=environment['verify'], connection_timeout=30, read_timeout=120,
+                             connection_data_block_size=_BLOCK)
 
 
 def _challenge_error(response: PipelineResponse) -> Optional[str]:

@@ -46,6 +46,15 @@ def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
     return [_tag(entry) for entry in page['tags'] or []]
 
 
+def parse_deleted(page: Mapping[str, Any]) -> Dict[str, str]:
+    """The soft-deleted manifests of a page: when they were deleted, by digest.
+
+    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
+    """
+    return {_spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
+            for entry in page['manifests'] or []}
+
+
 def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     """The URL of the next page, None after the last one.
 

@@ -1,0 +1,48 @@
+"""The manifests that are in an archive. Pure, but for the target that they are read from."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Mapping, Set
+
+from ..decide.manifests import read_manifest
+from ..model import Content
+from .errors import ArchiveError
+
+_OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+_OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A manifest in an archive, verified against its digest."""
+
+    content: Content
+    media_type: str
+
+
+def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
+    """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
+    found: Dict[str, Kept] = {}
+    waiting, seen = sorted(digests), set()  # type: list, Set[str]
+    while waiting:
+        digest = waiting.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        try:
+            data = target.read(digest)
+        except ArchiveError:
+            continue
+        content = read_manifest(digest, data)
+        if isinstance(content, Content):
+            found[digest] = Kept(content, type_of(data))
+            waiting.extend(content.children)
+    return found
+
+
+def type_of(data: bytes) -> str:
+    """The media type that a manifest gives itself; an older one may give none."""
+    document: Any = json.loads(data)
+    named = document.get('mediaType')
+    return named if isinstance(named, str) else _OCI_INDEX if 'manifests' in document else _OCI_IMAGE
