@@ -12,11 +12,15 @@ from azure.cli.core.azclierror import (
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
     """Raise azure-cli's errors in place of ours."""
-    from .decide.named import Locked, NotAnImage
+    from .decide.named import Locked, NotAnImage, Pinned
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
+    from .pins.pinned import Incomplete
+    from .pins.pulls import BadLog, LogTooShort
     from .policy.patterns import PatternTimeout
     from .registry.errors import RegistryError
+    from .sources.failure import AskError
+    from .sources.files import SourceError
     try:
         yield
     except NotAnImage as error:
@@ -27,6 +31,20 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise ValidationError(f"Nothing was deleted, because this is locked: {', '.join(error.args)}.",
                               recommendation="Unlock it with 'az acr repository update --delete-enabled true "
                                              "--write-enabled true', or leave it.") from error
+    except Pinned as error:
+        raise ValidationError(f"Nothing was deleted, because this is pinned: {', '.join(error.args)}.",
+                              recommendation='Take it out of the files that name it, or leave it.') from error
+    except Incomplete as error:
+        more = f' and {len(error.problems) - 1} more' if len(error.problems) > 1 else ''
+        raise ValidationError(
+            f'Nothing was deleted, because the pins are not all known: {error}{more}.',
+            recommendation='Correct what is wrong, or leave out --strict-pins to be warned instead.') from error
+    except SourceError as error:
+        raise FileOperationError(
+            f"Nothing was deleted, because the pins in '{error.source}' could not be read: {error}.",
+            recommendation='Give files and folders that exist, or - for what another command wrote.') from error
+    except (AskError, BadLog, LogTooShort) as error:
+        raise _from_asking(error) from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
     except PatternTimeout as error:
@@ -67,6 +85,27 @@ def file_error(path: str, error: Exception) -> FileOperationError:
     reason = error.strerror if isinstance(error, OSError) else 'it is not text in UTF-8'
     return FileOperationError(f"The file '{path}' cannot be used: {reason}.",
                               recommendation='Give a path that exists and that you may use.')
+
+
+def _from_asking(error) -> Exception:
+    """The error of a live system, or of a log, that does not tell what is in use."""
+    from .pins.pulls import LONGEST_SILENCE, BadLog, LogTooShort, day_of
+    days = LONGEST_SILENCE // 86_400
+    if isinstance(error, BadLog):
+        return AzureResponseError(f'Nothing was deleted, because the log of pulls cannot be read: {error}.',
+                                  recommendation='Leave out --pulled-within, or try again later.')
+    if not isinstance(error, LogTooShort):
+        return AzureResponseError(f'Nothing was deleted, because {error.source} could not be asked: {error}.',
+                                  recommendation=error.advice or 'Try again later, or leave this source out.')
+    if error.since is None:
+        return ValidationError(
+            f'Nothing was deleted, because the workspace has no event of this registry in the last {days} days.',
+            recommendation="Send the logs of the registry there: 'az monitor diagnostic-settings create' with the "
+                           'category ContainerRegistryRepositoryEvents.')
+    return ValidationError(
+        f'Nothing was deleted, because the logs have no hole of {days} days only since {day_of(error.since)}: they '
+        'cannot tell what was pulled before.',
+        recommendation=f'This --pulled-within works from {error.works_from} on. Until then, give a shorter one.')
 
 
 def _from_registry(error, registry: str):

@@ -27,8 +27,12 @@ examples:
     text: az acr prune plan -r myregistry -u mytoken -p mypassword --out plan.json
   - name: What the rules of a policy file would delete, and which rule claims what.
     text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
+  - name: What the manifests in a folder use stays, by digest or by tag, and the reason says which line.
+    text: az acr prune plan -r myregistry --pins deploy --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
+  - name: What nobody has pulled for 90 days, as the logs of the registry tell.
+    text: az acr prune plan -r myregistry --match "**:*" --untagged --pulled-within 90d --workspace mylogs
 """
 
 helps['acr prune untagged'] = """
@@ -45,6 +49,10 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Only answer with the plan.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
+  - name: Keep what runs now in a cluster and in the web apps of the subscription.
+    text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
+  - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
+    text: az acr prune untagged -r myregistry --pins - --yes
 """
 
 helps['acr prune tags'] = """
@@ -122,6 +130,40 @@ examples:
     text: >
         az acr prune explain -r myregistry --policy policy.yaml --image
         team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+"""
+
+helps['acr prune pins'] = """
+type: group
+short-summary: What is in use, by what files say of it.
+"""
+
+helps['acr prune pins list'] = """
+type: command
+short-summary: List what is pinned, by whom, and what of it is no longer in the registry.
+long-summary: >
+    A deployment whose image is missing fails when it starts again. Needs one call for each image, and the permission
+    to read metadata. The exit code is not 0 when something could not be read.
+examples:
+  - name: What do the manifests in a folder use?
+    text: az acr prune pins list -r myregistry --pins deploy -o table
+  - name: Which running pods could not be started again? Their list comes from `kubectl get pods -A -o json |`.
+    text: az acr prune pins list -r myregistry --pins - --query "pins[?status!='found']"
+  - name: The same of the whole subscription.
+    text: az acr prune pins list -r myregistry --pins-from subscription -o table
+"""
+
+helps['acr prune pins lock'] = """
+type: command
+short-summary: Lock pinned manifests against deletion by anybody, and unlock those that are no longer pinned.
+long-summary: >
+    Sets `deleteEnabled` to false on what is pinned. Unlocks only what it once locked itself, on this machine, and
+    never what somebody else locked. Give all pins each time. Nothing is unlocked while some part of the pins cannot
+    be read. Needs the permission to write metadata, as `az acr repository update` does.
+examples:
+  - name: Look first.
+    text: az acr prune pins lock -r myregistry --pins deploy --dry-run -o table
+  - name: In a pipeline, after each deployment.
+    text: az acr prune pins lock -r myregistry --pins deploy --strict-pins --yes
 """
 
 helps['acr prune policy'] = """

@@ -4,25 +4,31 @@ from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
 from ._validators import (
-    validate_ago, validate_concurrency, validate_exclude, validate_filter, validate_images, validate_keep,
-    validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate, validate_out,
-    validate_plan_selection, validate_registry, validate_tag_selection)
+    validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
+    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
+    validate_out, validate_pins_from, validate_plan_selection, validate_pulled_within, validate_registry,
+    validate_tag_selection, validate_time_limit)
 
-_TARGET = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'impact',
-           'max_rate', 'no_cache')
+_CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
+_TARGET = (*_CALLS, 'impact', 'no_cache')
+_TIMED = ('time_limit', 'order')
+_PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
+_PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
-    'plan': (*_TARGET, *_UNTAGGED, *_TAGS),
-    'untagged': (*_TARGET, *_UNTAGGED, *_DELETING, *_GUARDED),
-    'tags': (*_TARGET, *_UNTAGGED, *_TAGS, *_DELETING, *_GUARDED),
-    'image': (*_TARGET, 'include_locked', *_DELETING),
-    'repository': (*_TARGET, *_DELETING),
-    'apply': (*_TARGET, *_DELETING, *_GUARDED),
-    'explain': (*_TARGET, *_UNTAGGED, *_TAGS),
+    'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
+    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
+    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
+    'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING),
+    'repository': (*_TARGET, *_PINS, *_DELETING),
+    'apply': (*_TARGET, *_TIMED, *_PINS, *_DELETING, *_GUARDED),
+    'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
+    'pins list': (*_CALLS, *_PINS),
+    'pins lock': (*_CALLS, *_PINS, *_DELETING),
 }
 
 
@@ -35,6 +41,8 @@ def load_arguments(loader, _):
         _registry(context)
         _how(context)
         _selection(context)
+        _pins(context)
+        _pulls(context)
         _consent(context)
     _own(loader)
 
@@ -65,6 +73,14 @@ def _how(context):
         'max_rate', validator=validate_max_rate,
         help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. '
              'Without it calls slow down only when the registry refuses them.')
+    context.argument(
+        'time_limit', validator=validate_time_limit,
+        help='Stop after this time, such as `45m`, having done what could be done: repositories that were not read in '
+             'time are left alone, and the next run goes on from there.')
+    context.argument(
+        'order', arg_type=get_enum_type(['oldest', 'largest', 'name']), default='oldest',
+        help='Which repositories come first: those that were not looked at for longest, those with most manifests, '
+             'both by what earlier runs kept on this machine, or by name.')
     context.argument('no_cache', action='store_true',
                      help='Read every manifest from the registry, and keep none for the next run.')
 
@@ -111,6 +127,33 @@ def _selection(context):
                           'it could not be deleted. Locked repositories stay.')
 
 
+def _pins(context):
+    context.argument(
+        'pins', nargs='+', completer=FilesCompleter(),
+        help='Files and folders that name images in use, such as Kubernetes manifests: what they name by digest or by '
+             'tag stays. `-` is standard input.')
+    context.argument(
+        'pins_from', nargs='+', validator=validate_pins_from,
+        help='Live systems that use images, asked now: `aks:NAME[/RESOURCE_GROUP]`, `kubectl[:CONTEXT]`, '
+             '`containerapps[:ENVIRONMENT]`, `webapps`, `functionapps`, `acr-tasks`, or `subscription` for all of '
+             'these but kubectl, and for container instances. One that cannot be asked is an error.')
+    context.argument('strict_pins', action='store_true',
+                     help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.')
+    context.argument('alias', nargs='+', validator=validate_alias,
+                     help='Custom domains under which the pins name the registry. Its own names are known.')
+
+
+def _pulls(context):
+    context.argument(
+        'pulled_within', validator=validate_pulled_within,
+        help='Keep what was pulled so short a time ago, such as `90d`, as the Log Analytics workspace of the registry '
+             'tells. Fails unless its logs cover that whole time.')
+    context.argument(
+        'workspace',
+        help='The Log Analytics workspace that the registry sends its ContainerRegistryRepositoryEvents to: its name, '
+             'its workspace id, or its resource id.')
+
+
 def _consent(context):
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
     context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
@@ -124,6 +167,9 @@ def _consent(context):
 
 
 def _own(loader):
+    with loader.argument_context('acr prune pins lock') as context:
+        context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
+        context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),

@@ -10,6 +10,8 @@ from azure.cli.core.azclierror import (
 
 from .policy.ages import parse_ago
 
+_HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
+
 _SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
               'include_locked')
 
@@ -39,6 +41,24 @@ def validate_ago(namespace) -> None:
 
 def validate_max_age(namespace) -> None:
     _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
+
+
+def validate_time_limit(namespace) -> None:
+    """`45m` -> seconds."""
+    if namespace.time_limit is None:
+        return
+    seconds, = _all('--time-limit', [namespace.time_limit], parse_ago, 'Give a duration such as 45m.')
+    if not seconds:
+        raise InvalidArgumentValueError('--time-limit: no time is left for anything.',
+                                        recommendation='Give a duration such as 45m.')
+    namespace.time_limit = seconds
+
+
+def validate_pulled_within(namespace) -> None:
+    from .pins.pulls import check_period
+    if namespace.pulled_within is not None:
+        _all('--pulled-within', [namespace.pulled_within], lambda text: check_period(parse_ago(text)),
+             'Give a duration such as 90d.')
 
 
 def validate_keep(namespace) -> None:
@@ -101,7 +121,8 @@ def validate_tag_selection(namespace) -> None:
         raise RequiredArgumentMissingError(
             'Nothing says which tags may go.',
             recommendation="Select them with --filter 'REPOSITORY_REGEX:TAG_REGEX' or --match 'repository:tag'.")
-    if namespace.ago is None and not (namespace.keep or namespace.keep_semver or namespace.keep_per):
+    if (namespace.ago is None and namespace.pulled_within is None
+            and not (namespace.keep or namespace.keep_semver or namespace.keep_per)):
         raise RequiredArgumentMissingError('Nothing says how old or how many.', recommendation='Give --ago, or the '
                                            'number of tags that stay with --keep, --keep-semver or --keep-per.')
 
@@ -121,6 +142,18 @@ def validate_images(namespace) -> None:
         raise InvalidArgumentValueError('--untag: a digest names no tag that could be removed.',
                                         recommendation='Give repository:tag.')
     namespace.images = names
+
+
+def validate_alias(namespace) -> None:
+    for host in namespace.alias or ():
+        if not _HOST.match(host):
+            raise InvalidArgumentValueError(f"--alias: '{host}' is not the name of a host.",
+                                            recommendation="Give a domain such as 'images.contoso.com'.")
+
+
+def validate_pins_from(namespace) -> None:
+    from .pins.systems import parse_system
+    _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
 
 
 def validate_out(namespace) -> None:

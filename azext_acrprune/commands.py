@@ -14,6 +14,9 @@ def load_command_table(loader, _):
     with loader.command_group('acr prune cache', _of('caching')) as group:
         group.show_command('show', 'show', table_transformer=_table('cache_rows'))
         group.command('clear', 'clear', table_transformer=_table('cache_rows'))
+    with loader.command_group('acr prune pins', _of('pins')) as group:
+        group.command('list', 'list_pins', table_transformer=_table('pin_rows'))
+        group.command('lock', 'lock', table_transformer=_table('lock_rows'))
     with loader.command_group('acr prune policy', _of('policies')) as group:
         group.command('validate', 'validate')
         group.command('show-schema', 'show_schema')

@@ -1,13 +1,13 @@
 """The nouns of a container registry, as frozen data.
 
 Everything that crosses a module border is one of these. Sizes are bytes. Instants are integers that
-count 100 ns ticks since 1970, which is the precision that the service writes.
+count 100 ns ticks since 1970, which is the precision that the service writes. They have slots: there are millions.
 """
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Mapping, Optional, Tuple, Union
 
 TICKS_PER_SECOND = 10_000_000
@@ -29,7 +29,13 @@ def parse_ticks(text: Any) -> Optional[int]:
     return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
 
 
-@dataclass(frozen=True)
+def time_text(ticks: int) -> str:
+    """The instant as text, to the second."""
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=ticks // TICKS_PER_SECOND)
+    return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
+@dataclass(frozen=True, slots=True)
 class Locks:
     """`changeableAttributes`: a write lock blocks deletes too (405)."""
 
@@ -50,7 +56,7 @@ class Locks:
 UNLOCKED = Locks()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Blob:
     """A config or layer that the registry stores once, whatever the repositories."""
 
@@ -58,7 +64,7 @@ class Blob:
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a manifest says, verified against its digest.
 
@@ -74,24 +80,24 @@ class Content:
     annotations: Tuple[Tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A manifest that is there and could not be read: it may need anything (fail closed)."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ghost:
     """Listed, but 404 on GET for ever: it can serve nobody and protects nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NotRead:
     """Left unread on purpose: its media type can have neither children nor a subject."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest in a repository, as the listing shows it, and what reading it gave.
 
@@ -112,7 +118,7 @@ class Manifest:
     locks: Locks = UNLOCKED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tag:
     """A tag, as the tag listing shows it: it has times and locks of its own."""
 
@@ -124,7 +130,7 @@ class Tag:
     locks: Locks = UNLOCKED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Repository:
     """One repository with all its manifests. `tags` is empty where the tag listing was not asked for."""
 
@@ -134,7 +140,7 @@ class Repository:
     tags: Mapping[str, Tag] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the reader of a plan must know. `code` is stable, `message` is for people."""
 
@@ -144,13 +150,15 @@ class Notice:
     digest: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """A registry as one scan saw it.
 
     `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
     `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
-    digest of the config, where a policy asked for them; what could not be read is not there.
+    digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
+    repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
+    {repository: {digest: ticks}}, as far as a log of them was asked and knows.
     """
 
     registry: str
@@ -159,9 +167,11 @@ class Inventory:
     complete: bool = True
     warnings: Tuple[Notice, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    late: frozenset = frozenset()
+    pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A planned manifest, or with `tag` a tag, that was left alone: it is no longer as the plan saw it."""
 
@@ -172,7 +182,7 @@ class Skipped:
     tag: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A planned manifest that could not be deleted, or with `tag` a tag that could not be removed."""
 
@@ -182,7 +192,7 @@ class Failed:
     tag: Optional[str] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
 
@@ -194,3 +204,4 @@ class Outcome:
     skipped: Tuple[Skipped, ...]
     failed: Tuple[Failed, ...]
     interrupted: bool = False
+    out_of_time: bool = False

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from queue import SimpleQueue
 from typing import Callable, Iterable, List
 
@@ -11,6 +12,7 @@ Task = Callable[[], 'Iterable[Task]']
 def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
     """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
 
+    A task is begun when few are waiting, so that what the first ones gave back is done before the last ones begin.
     The first exception of a task, or Ctrl-C, ends it all: what waits is dropped, what runs is waited for.
     """
     finished: 'SimpleQueue[Future]' = SimpleQueue()
@@ -21,9 +23,12 @@ def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
                 future.add_done_callback(finished.put)
             return len(futures)
 
-        waiting = submit(tasks)
+        rest, waiting = iter(tasks), 0
         try:
-            while waiting:
+            while True:
+                waiting += submit(islice(rest, max(0, 2 * concurrency - waiting)))
+                if not waiting:
+                    return
                 waiting += submit(finished.get().result()) - 1
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -11,15 +11,15 @@ from ..registry.client import Registry
 from ..reporter import Reporter
 from .repository import RepositoryRun, Work
 
-_SECONDS_BETWEEN_SIGNALS = 1
+_SECONDS_BETWEEN_LOOKS = 1
 
 
 def execute(registry: Registry, decision: Decision, concurrency: int, reporter: Reporter,
-            clock: Callable[[], float]) -> Outcome:
+            clock: Callable[[], float], is_over: Callable[[], bool] = lambda: False) -> Outcome:
     """Delete every doomed manifest of the decision, and remove every tag, that is still as the plan saw it.
 
-    A failure does not stop the others. Ctrl-C stops cleanly: requests in flight finish, and the outcome says what
-    was deleted.
+    A failure does not stop the others. Ctrl-C stops cleanly, and so does the time when it `is_over`: requests in
+    flight finish, and the outcome says what was deleted.
     """
     work = [Work.of(decision, repository) for repository in decision.inventory.repositories]
     work = [each for each in work if each.doomed or each.untag]
@@ -27,25 +27,32 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
     stop = threading.Event()
     with ThreadPoolExecutor(concurrency) as requests, ThreadPoolExecutor(concurrency) as side_by_side:
         runs = [RepositoryRun(registry, each, requests, stop, reporter, clock) for each in work]
-        _wait_for([side_by_side.submit(run.prune) for run in runs], stop)
+        interrupted = _wait_for([side_by_side.submit(run.prune) for run in runs], stop, is_over)
     return Outcome(
         deleted=tuple(sorted((run.name, digest) for run in runs for digest in run.deleted)),
         untagged=tuple(sorted((run.name, tag) for run in runs for tag in run.untagged)),
         skipped=tuple(skipped for run in runs for skipped in run.all_skipped()),
         failed=tuple(failed for run in runs for failed in run.all_failed()),
-        interrupted=stop.is_set())
+        interrupted=interrupted,
+        out_of_time=stop.is_set() and not interrupted)
 
 
-def _wait_for(futures: List[Future], stop: threading.Event) -> None:
-    """Wait until every repository is done. The first Ctrl-C asks them to stop, the second one gives up on them."""
+def _wait_for(futures: List[Future], stop: threading.Event, is_over: Callable[[], bool]) -> bool:
+    """Wait until every repository is done; gives whether Ctrl-C came.
+
+    The first Ctrl-C asks them to stop, as the end of the time does; the second one gives up on them.
+    """
+    interrupted = False
     while True:
         try:
-            while wait(futures, timeout=_SECONDS_BETWEEN_SIGNALS).not_done:
-                pass  # on Windows, Ctrl-C is only seen between two waits
+            while wait(futures, timeout=_SECONDS_BETWEEN_LOOKS).not_done:  # on Windows, Ctrl-C is only seen in between
+                if is_over():
+                    stop.set()
             for future in futures:
                 future.result()
-            return
+            return interrupted
         except KeyboardInterrupt:
-            if stop.is_set():
+            if interrupted:
                 raise
+            interrupted = True
             stop.set()

@@ -17,6 +17,7 @@ from ..decide.graph import deletion_waves
 from ..decide.verdicts import LOCKED, Verdict, locks_of
 from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
+from ..pins.pinned import Pins
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
@@ -35,11 +36,13 @@ class Work:
     doomed: FrozenSet[str]
     untag: Mapping[str, str]
     include_locked: bool
+    pins: Pins
 
     @classmethod
     def of(cls, decision: Decision, repository: Repository) -> 'Work':
         return cls(repository, frozenset(decision.doomed_in(repository.name)),
-                   {tag: digest for tag, digest, _ in decision.untagged_in(repository)}, decision.include_locked)
+                   {tag: digest for tag, digest, _ in decision.untagged_in(repository)}, decision.include_locked,
+                   decision.pins)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ class RepositoryRun:
     def _settle(self, doomed: Set[str], untag: Set[str], fresh: Optional[Repository]) -> Tuple[TagDrift, Drift]:
         """Take what changed since the plan, or is gone, off the work."""
         planned = {tag: self._work.untag[tag] for tag in untag}
-        tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked)
-        drift = check_drift(doomed, self._work.seen, fresh, self._work.include_locked)
+        tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked, self._work.pins)
+        drift = check_drift(doomed, self._work.seen, fresh, self._work.include_locked, self._work.pins)
         self._skip(tags.skipped)
         self._skip(drift.skipped)
         self._count(self.untagged.update, tags.gone)

@@ -22,7 +22,7 @@ Options = Mapping[str, Any]
 
 
 def refuse_without_consent(cmd, yes: bool) -> None:
-    if not is_confirmed(cmd, yes) and not sys.stdin.isatty():
+    if not is_confirmed(cmd, yes) and not (sys.stdin and sys.stdin.isatty()):
         raise NoTTYError('Nobody can be asked before deleting: there is no terminal.',
                          recommendation='Use --yes to delete without a question, or --dry-run to see the plan.')
 

@@ -3,11 +3,18 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, Optional
 
+from knack.log import get_logger
+
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
 from .failures import exit_with_failure, says_unread
 from .files import read_text
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
+
+logger = get_logger(__name__)
+
+_NO_PINS = ('The plan was made with pins. What they named then stays; what they name since is only known when --pins '
+            'is given again.')
 
 Options = Mapping[str, Any]
 
@@ -27,14 +34,21 @@ def image(cmd, images, untag=False, **kwargs):
     from ..decide.named import decide_images, decide_untag
     decide = decide_untag if untag else decide_images
     selection = exactly(name.repository for name in images)
-    return delete(cmd, kwargs, lambda session: decide(
-        session.scan(selection, tags=True), images, kwargs['include_locked']))
+
+    def decide_with_pins(session):
+        pins = session.pins()
+        return decide(session.scan(selection, tags=True), images, kwargs['include_locked'], pins)
+    return delete(cmd, kwargs, decide_with_pins)
 
 
 def repository(cmd, name, **kwargs):
     """Delete a whole repository."""
     from ..decide.named import decide_repository
-    return delete(cmd, kwargs, lambda session: decide_repository(session.scan(exactly([name]), tags=True), name))
+
+    def decide(session):
+        pins = session.pins()
+        return decide_repository(session.scan(exactly([name]), tags=True), name, pins)
+    return delete(cmd, kwargs, decide)
 
 
 def apply(cmd, plan_file, max_age='24h', **kwargs):
@@ -45,9 +59,12 @@ def apply(cmd, plan_file, max_age='24h', **kwargs):
 
     def decide(session):
         planned = read_plan(text, session.host, session.now, parse_ago(max_age))
+        pins = session.pins()
+        if 'pins' in planned.document['policy'] and not pins.given:
+            logger.warning(_NO_PINS)
         inventory = session.scan(exactly(planned.repositories, required=False), tags=True)
         session.planned, session.earlier = planned.document, applied_bytes(planned, inventory)
-        return decide_as_planned(planned, inventory)
+        return decide_as_planned(planned, inventory, pins)
     return delete(cmd, kwargs, decide)
 
 

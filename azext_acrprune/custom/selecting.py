@@ -1,7 +1,8 @@
 """From options to what may be deleted."""
 from __future__ import annotations
 
-from dataclasses import fields
+import os
+from dataclasses import fields, replace
 from typing import Any, Mapping, Optional, Type, TypeVar
 
 from knack.log import get_logger
@@ -33,7 +34,9 @@ def policy_of_options(options: Options, policy_file: Optional[str] = None) -> An
 def read_policy(path: str, repositories: Any) -> Any:
     from ..policy.file import parse_policy
     with policy_errors(path):
-        return parse_policy(read_text(path), tuple(repositories))
+        policy = parse_policy(read_text(path), tuple(repositories))
+    return replace(policy, sources=replace(policy.sources, paths=tuple(
+        os.path.join(os.path.dirname(path), pins) for pins in policy.sources.paths)))
 
 
 def exactly(names: Any, required: bool = True) -> Any:

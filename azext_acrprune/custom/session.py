@@ -1,10 +1,14 @@
 """A signed-in registry, for as long as one command takes."""
 from __future__ import annotations
 
+import gc
+import logging
+import math
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from knack.log import get_logger
 
@@ -16,6 +20,10 @@ logger = get_logger(__name__)
 _CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
                   "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
 
+_READING, _WORKING = 0.75, 0.95
+"""The shares of a time limit after which nothing more is read, and nothing more sent at all: the rest is for what is
+in flight then, and for the answer."""
+
 Options = Mapping[str, Any]
 
 
@@ -25,17 +33,19 @@ class Session:
     `planned` is the document of the plan that is carried out, if any, and `earlier` the bytes that it freed before.
     """
 
-    def __init__(self, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
+    def __init__(self, cmd: Any, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
                  cache: Any) -> None:
         self.host = host
         self.planned: Optional[Dict[str, Any]] = None
         self.earlier: Any = None
+        self._cmd = cmd
         self._registry = registry
         self._options = options
         self._reporter = reporter
         self._facts = facts
         self._cache = cache
         self._moment = datetime.now(timezone.utc)
+        self._started = time.monotonic()
 
     @property
     def now(self) -> int:
@@ -43,14 +53,46 @@ class Session:
         return int(self._moment.timestamp() * TICKS_PER_SECOND)
 
     def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
-        from ..inventory.scan import Extent, scan
-        extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'])
-        return scan(self._registry, self.host, extent, self._reporter, self._cache)
+        from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
+        extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'],
+                        self._options.get('order') or BY_NAME)
+        share = _READING if 'dry_run' in self._options else _WORKING
+        inventory = scan(self._registry, self.host, extent, self._reporter, self._cache, self._is_over(share))
+        for warning in inventory.warnings:
+            if warning.code == OUT_OF_TIME:
+                logger.warning(warning.message)
+        return inventory
+
+    def _is_over(self, share: float) -> Callable[[], bool]:
+        """Whether this share of the time limit is over."""
+        limit = self._options.get('time_limit')
+        end = self._started + share * limit if limit else math.inf
+        return lambda: time.monotonic() >= end
+
+    def pins(self, of_policy: Any = None) -> Any:
+        """What is pinned by the files that options, and a policy, name."""
+        from ..pins.pinned import Sources
+        from .pinning import load_pins
+        return load_pins(self._cmd, self._options, self.host, of_policy or Sources())
+
+    def look_up(self, keys: Iterable[Any]) -> Any:
+        """How single tags and manifests stand."""
+        from ..inventory.standing import look_up
+        return look_up(self._registry, keys, self._options['concurrency'])
+
+    def with_registry(self, work: Callable[[Any], Any]) -> Any:
+        """Let something else than deleting be done in the registry."""
+        return work(self._registry)
 
     def decide(self, policy: Any) -> Any:
         """Scan the registry and judge every manifest of it."""
         from ..decide.decision import decide
+        from .pulling import load_pulls, wish_of, with_pulls
+        policy = replace(policy, pins=self.pins(policy.sources), pulled=wish_of(self._options, policy.pulled))
+        pulls = load_pulls(self._cmd, policy.pulled, self.host, self.now) if policy.pulled else None
         inventory = self.scan(policy.selection, policy.takes_tags, policy.asks_for_labels)
+        if pulls:
+            policy, inventory = with_pulls(pulls, policy, inventory, self.now)
         return decide(inventory, policy, self.now)
 
     def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
@@ -61,15 +103,16 @@ class Session:
     def execute(self, decision: Any) -> Dict[str, Any]:
         from ..apply.execute import execute
         from ..documents.result import result_document
-        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic)
+        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
+                          self._is_over(_WORKING))
+        if outcome.out_of_time:
+            logger.warning('The time was over before all was done. The same command goes on from there.')
         return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)
 
 
 @contextmanager
 def open_session(cmd, options: Options) -> Iterator[Session]:
     """Sign in and open the registry; every error inside becomes one of azure-cli's."""
-    from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
-
     from ..registry.client import Registry
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.pacing import Pacer
@@ -77,6 +120,7 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
     from ..registry.retries import PacingPolicy
     from ..registry.tokens import TokenBook
     from ..show.progress import progress
+    collect_garbage_seldom()
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
@@ -86,8 +130,32 @@ def open_session(cmd, options: Options) -> Iterator[Session]:
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
             pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
-                             prepare_client_kwargs_track2(cmd.cli_ctx)) as client:
-                yield Session(Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+                             _pipeline_options(cmd)) as client:
+                yield Session(cmd, Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+
+
+def collect_garbage_seldom() -> None:
+    """An inventory is many small objects that all stay: to look through them again and again took a third of a plan."""
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
+
+
+def _pipeline_options(cmd) -> Dict[str, Any]:
+    """az's options for the registry, without its trace of each call where nobody reads that: it takes a third of it."""
+    from .azure import pipeline_options
+    options = pipeline_options(cmd)
+    if not _is_read(logging.getLogger('cli.azure'), logging.DEBUG):
+        options.pop('logging_policy', None)
+    return options
+
+
+def _is_read(source: Optional[logging.Logger], level: int) -> bool:
+    """Whether any handler writes what a logger is told; az's loggers themselves take everything."""
+    while source:
+        if any(handler.level <= level for handler in source.handlers):
+            return True
+        source = source.parent if source.propagate else None
+    return False
 
 
 @contextmanager

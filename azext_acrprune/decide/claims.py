@@ -22,7 +22,7 @@ class Place:
     now: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The rule that claims something, if any; it is not `certain` when that depends on what could not be read."""
 

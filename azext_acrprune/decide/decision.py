@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Iterator, Mapping, Set, Tuple
 
 from ..model import Inventory, Repository
+from ..pins.pinned import Pins
 from ..policy.rules import Policy
 from .impact import Node
 from .safety import judge
@@ -18,7 +19,7 @@ Verdicts = Mapping[str, Mapping[str, Verdict]]
 class Decision:
     """What goes and what stays: every manifest, and each user tag that some rule might take.
 
-    `given` is what the user asked for, as the plan document shows it.
+    `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
     """
 
     inventory: Inventory
@@ -26,6 +27,7 @@ class Decision:
     verdicts: Verdicts
     tags: Verdicts = field(default_factory=dict)
     include_locked: bool = False
+    pins: Pins = Pins()
 
     @property
     def doomed(self) -> FrozenSet[Node]:
@@ -52,4 +54,5 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         inventory, policy.given,
         verdicts={name: judgement.manifests for name, judgement in judgements.items()},
         tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
-        include_locked=policy.include_locked)
+        include_locked=policy.include_locked,
+        pins=policy.pins)

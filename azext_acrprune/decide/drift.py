@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ..model import Ghost, Locks, Repository, Tag, Unreadable
+from ..pins.pinned import Pins
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
-from .verdicts import LOCKED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
+from .verdicts import LOCKED, PINNED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
 
 TAGS_CHANGED = 'tagsChanged'
 UPDATED = 'updated'
@@ -36,8 +37,10 @@ class TagDrift:
 
 
 def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Repository],
-                include_locked: bool = False) -> Drift:
+                include_locked: bool = False, pins: Pins = Pins()) -> Drift:
     """Compare the repository as the plan saw it with how it is now; `fresh` is None when it is gone.
+
+    What is pinned now stays: a tag that is pinned may have moved since, and a plan may be older than its pins.
 
     Whatever the plan did not name survives, and with it all that it needs: a new index keeps its children, a new
     referrer its subject (which would otherwise take the referrer with it).
@@ -46,8 +49,10 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
         return Drift(frozenset(), {}, frozenset(planned), build_graph(Repository(seen.name, {})))
     graph = build_graph(fresh)
     present = sorted(digest for digest in planned if digest in fresh.manifests)
-    skipped = {digest: change for digest in present
-               for change in [_change(digest, seen, fresh, include_locked)] if change}
+    pinned = pins.on(fresh)
+    skipped = {digest: Verdict(True, PINNED, pinned[digest]) for digest in present if digest in pinned}
+    skipped.update({digest: change for digest in present if digest not in pinned
+                    for change in [_change(digest, seen, fresh, include_locked)] if change})
     valid = set(present) - set(skipped)
     skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
     opaque = _opaque(planned, seen, fresh)
@@ -64,11 +69,13 @@ def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) 
 
 
 def check_tags(planned: Mapping[str, str], seen: Repository, fresh: Optional[Repository],
-               include_locked: bool = False) -> TagDrift:
-    """Compare tags, given with the digests that they are on, with how they are now."""
+               include_locked: bool = False, pins: Pins = Pins()) -> TagDrift:
+    """Compare tags, given with the digests that they are on, with how they are now; a tag that is pinned stays."""
     now = fresh.tags if fresh else {}
     present = sorted(tag for tag in planned if tag in now)
-    changes = {tag: _tag_change(planned[tag], seen, now[tag], fresh, include_locked) for tag in present}
+    pinned = pins.by_tag(seen.name)
+    changes = {tag: Verdict(True, PINNED, pinned[tag]) if tag in pinned
+               else _tag_change(planned[tag], seen, now[tag], fresh, include_locked) for tag in present}
     skipped = {tag: change for tag, change in changes.items() if change}
     return TagDrift(frozenset(present) - frozenset(skipped), skipped, frozenset(planned) - frozenset(present))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository
 from .manifests import attachment_subject
@@ -74,12 +74,11 @@ def build_graph(repository: Repository) -> Graph:
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
-        claimed = _subjects(manifest)
-        for subject in claimed:
+        attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
+        for subject in _subjects(manifest, attached):
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)
                 referrers.setdefault(subject, []).append(digest)
-        attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
         if attached and not user_tags(manifest) and digest not in subjects:
             orphans[digest] = attached[0]
     return Graph(_frozen(children), _frozen(parents), _frozen(referrers), _frozen(subjects), orphans)
@@ -130,11 +129,9 @@ def _children(manifest: Manifest) -> Tuple[str, ...]:
     return manifest.content.children if isinstance(manifest.content, Content) else ()
 
 
-def _subjects(manifest: Manifest) -> List[str]:
-    named = [attachment_subject(tag) for tag in manifest.tags]
-    if isinstance(manifest.content, Content):
-        named.append(manifest.content.subject)
-    return sorted({subject for subject in named if subject})
+def _subjects(manifest: Manifest, attached: Sequence[str]) -> Sequence[str]:
+    subject = manifest.content.subject if isinstance(manifest.content, Content) else None
+    return sorted({*attached, subject}) if subject else sorted({*attached})
 
 
 def _frozen(edges: Dict[str, List[str]]) -> Dict[str, Tuple[str, ...]]:

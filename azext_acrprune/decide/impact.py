@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, Mapping, Tuple
 
-from ..model import Content, Inventory, Manifest
+from ..model import Content, Inventory, Repository
 from .graph import REFERRER_OF, Graph
 
 Node = Tuple[str, str]
@@ -26,60 +26,82 @@ class Impact:
 class Ledger:
     """Who holds which bytes, over the whole registry.
 
-    `holdings` gives for each read manifest its stored things: its blobs and its own bytes, by digest.
-    `holders` counts the manifests that hold a thing, `sizes` are bytes. Where manifests disagree about the size of
-    a blob, the larger one counts and `consistent` is false.
+    `holders` counts the read manifests that hold a blob, `sizes` are bytes; where manifests disagree about a size, the
+    larger one counts and `consistent` is false. `copies` counts the repositories that hold a manifest itself. No list
+    is kept of what a manifest holds: it says so itself, and a million lists are a gigabyte.
     """
 
-    holdings: Mapping[Node, Tuple[str, ...]]
+    repositories: Mapping[str, Repository]
     holders: Mapping[str, int]
     sizes: Mapping[str, int]
+    copies: Mapping[str, int]
+    registry_bytes: int
     consistent: bool
 
-    def freed_by(self, doomed: Iterable[Node]) -> Iterator[str]:
-        """The things that nobody holds once `doomed` are gone."""
-        for thing, count in self._held_by(doomed).items():
-            if count == self.holders[thing]:
-                yield thing
+    def freed_by(self, doomed: Iterable[Node]) -> FrozenSet[str]:
+        """The blobs that nobody holds once `doomed` are gone."""
+        return self._freed(self._held_by(self._contents(doomed)))
 
     def bytes_freed_by(self, doomed: Iterable[Node]) -> int:
-        return sum(self.sizes[thing] for thing in self.freed_by(doomed))
+        """The same in bytes, with those of the manifests that no other repository holds."""
+        contents = list(self._contents(doomed))
+        return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
 
     def impact(self, doomed: FrozenSet[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""
-        freed = set(self.freed_by(doomed))
-        own = {_own_bytes(digest) for _, digest in doomed}
-        blobs = set(self._held_by(doomed)) - own
+        contents = list(self._contents(doomed))
+        held = self._held_by(contents)
+        freed, manifests = self._freed(held), self._manifest_bytes(contents)
         return Impact(
-            freed=self._sum(freed),
-            freed_manifests=self._sum(freed & own),
-            shared=self._sum(blobs - freed),
-            registry=sum(self.sizes.values()))
+            freed=self._sum(freed) + manifests,
+            freed_manifests=manifests,
+            shared=self._sum(held) - self._sum(freed),
+            registry=self.registry_bytes)
 
-    def _held_by(self, nodes: Iterable[Node]) -> Dict[str, int]:
-        return Counter(thing for node in nodes for thing in self.holdings.get(node, ()))
+    def _contents(self, nodes: Iterable[Node]) -> Iterator[Tuple[str, Content]]:
+        """(digest, content) of each of the nodes that was read."""
+        for name, digest in nodes:
+            manifest = self.repositories[name].manifests.get(digest) if name in self.repositories else None
+            if manifest and isinstance(manifest.content, Content):
+                yield digest, manifest.content
 
-    def _sum(self, things: Iterable[str]) -> int:
-        return sum(self.sizes[thing] for thing in things)
+    @staticmethod
+    def _held_by(contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
+        return Counter(blob.digest for _, content in contents for blob in content.blobs)
+
+    def _freed(self, held: Mapping[str, int]) -> FrozenSet[str]:
+        return frozenset(blob for blob, count in held.items() if count == self.holders[blob])
+
+    def _manifest_bytes(self, contents: Iterable[Tuple[str, Content]]) -> int:
+        sizes = {digest: content.size for digest, content in contents}
+        gone = Counter(digest for digest, _ in contents)
+        return sum(size for digest, size in sizes.items() if gone[digest] == self.copies[digest])
+
+    def _sum(self, blobs: Iterable[str]) -> int:
+        return sum(map(self.sizes.__getitem__, blobs))
 
 
 def open_ledger(inventory: Inventory) -> Ledger:
     """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing."""
-    holdings: Dict[Node, Tuple[str, ...]] = {}
-    holders: Dict[str, int] = Counter()
+    holders: Dict[str, int] = {}
     sizes: Dict[str, int] = {}
-    consistent = True
+    copies: Dict[str, int] = {}
+    manifest_bytes, consistent = 0, True
     for repository in inventory.repositories:
         for digest, manifest in repository.manifests.items():
-            things = _things(manifest)
-            holdings[repository.name, digest] = tuple(things)
-            holders.update(things.keys())
-            for thing, size in things.items():
-                known = sizes.setdefault(thing, size)
-                if known != size:
+            content = manifest.content
+            if not isinstance(content, Content):
+                continue
+            manifest_bytes += 0 if digest in copies else content.size
+            copies[digest] = copies.get(digest, 0) + 1
+            for blob in content.blobs:
+                holders[blob.digest] = holders.get(blob.digest, 0) + 1
+                known = sizes.setdefault(blob.digest, blob.size)
+                if known != blob.size:
                     consistent = False
-                    sizes[thing] = max(known, size)
-    return Ledger(holdings, holders, sizes, consistent)
+                    sizes[blob.digest] = max(known, blob.size)
+    return Ledger({repository.name: repository for repository in inventory.repositories}, holders, sizes, copies,
+                  manifest_bytes + sum(sizes.values()), consistent)
 
 
 def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> FrozenSet[str]:
@@ -98,16 +120,3 @@ def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> FrozenS
                 fallen.add(other)
                 queue.append(other)
     return frozenset(fallen)
-
-
-def _things(manifest: Manifest) -> Dict[str, int]:
-    if not isinstance(manifest.content, Content):
-        return {}
-    things = {blob.digest: blob.size for blob in manifest.content.blobs}
-    things[_own_bytes(manifest.digest)] = manifest.content.size
-    return things
-
-
-def _own_bytes(digest: str) -> str:
-    """Names the bytes of a manifest, apart from a blob that might have the same digest."""
-    return f'manifest {digest}'

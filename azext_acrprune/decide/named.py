@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model import Content, Inventory, Repository
+from ..pins.pinned import Pins
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags
 from .manifests import is_digest
 from .safety import falling, kept_by, opaque
-from .verdicts import EXCLUDED, LOCKED, NAMED, TAGGED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
+from .verdicts import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class NotAnImage(Exception):
 
 class Locked(Exception):
     """What was named holds something locked; `args` are the texts that name it."""
+
+
+class Pinned(Exception):
+    """What was named is pinned; `args` are the texts that name it, each with who pins it."""
 
 
 def parse_image(text: str) -> ImageName:
@@ -56,25 +61,40 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
     raise NotAnImage(_what_it_is(image, repository))
 
 
-def decide_images(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False) -> Decision:
-    """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage.
+def decide_images(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False,
+                  pins: Pins = Pins()) -> Decision:
+    """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage, and Pinned.
 
     Platform images of a named index fall when no other index and no tag needs them; referrers and attachments fall
-    with their subject, as the service would have it. A named manifest that something else needs stays.
+    with their subject, as the service would have it. A named manifest that something else needs stays, and so does
+    what is pinned of the things that would fall.
     """
     targets: Dict[str, Set[str]] = {}
+    pinned = {repository.name: pins.on(repository) for repository in inventory.repositories}
+    refused = []
     for image in images:
-        targets.setdefault(image.repository, set()).add(digest_of(image, inventory))
+        digest = digest_of(image, inventory)
+        targets.setdefault(image.repository, set()).add(digest)
+        if digest in pinned[image.repository]:
+            refused.append(f'{image.text} ({pinned[image.repository][digest]})')
+    if refused:
+        raise Pinned(*refused)
     return Decision(
         inventory, {'images': [image.text for image in images]},
-        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked)
+        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked,
+                                 pinned[repository.name])
          for repository in _sorted(inventory)},
-        include_locked=include_locked)
+        include_locked=include_locked, pins=pins)
 
 
-def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False) -> Decision:
-    """Remove the named tags, and nothing but them. Raises NotAnImage, and Locked when a lock protects one."""
+def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False,
+                 pins: Pins = Pins()) -> Decision:
+    """Remove the named tags, and nothing but them. Raises NotAnImage, and Pinned or Locked when one is."""
     tags: Dict[str, Dict[str, Verdict]] = {}
+    refused = [f'{image.text} ({pins.by_tag(image.repository)[str(image.tag)]})' for image in images
+               if str(image.tag) in pins.by_tag(image.repository)]
+    if refused:
+        raise Pinned(*refused)
     for image in images:
         repository = _repository(inventory, image.repository)
         manifest = repository.manifests[digest_of(image, inventory)]
@@ -88,33 +108,39 @@ def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_lock
     return Decision(
         inventory, {'untag': [image.text for image in images]},
         {repository.name: dict.fromkeys(sorted(repository.manifests), kept) for repository in _sorted(inventory)},
-        tags, include_locked)
+        tags, include_locked, pins)
 
 
-def decide_repository(inventory: Inventory, name: str) -> Decision:
-    """Delete everything in a repository. Raises Locked when anything in it is locked, NotAnImage when it is empty."""
+def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> Decision:
+    """Delete everything in a repository. Raises Locked or Pinned when anything in it is, NotAnImage when it is empty.
+    """
     repository = _repository(inventory, name)
     locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
     locks += [f'{name}@{digest} ({what} {lock.flags[0]})' for digest, manifest in sorted(repository.manifests.items())
               for what, lock in locks_of(repository, manifest)]
     if locks:
         raise Locked(*locks)
+    pinned = [f'{name}@{digest} ({who})' for digest, who in sorted(pins.on(repository).items())
+              if digest in repository.manifests]
+    if pinned:
+        raise Pinned(*pinned)
     return Decision(inventory, {'repository': name}, {
         each.name: dict.fromkeys(sorted(each.manifests), Verdict(each.name != name, *_about(each.name == name, name)))
-        for each in _sorted(inventory)})
+        for each in _sorted(inventory)}, pins=pins)
 
 
 def _about(named: bool, name: str) -> Tuple[str, str]:
     return (NAMED, f'repository {name}') if named else (EXCLUDED, 'repository not selected')
 
 
-def _judge(repository: Repository, targets: AbstractSet[str], include_locked: bool) -> Mapping[str, Verdict]:
+def _judge(repository: Repository, targets: AbstractSet[str], include_locked: bool,
+           pinned: Mapping[str, str]) -> Mapping[str, Verdict]:
     if not targets:
         return dict.fromkeys(sorted(repository.manifests), Verdict(True, EXCLUDED, 'repository not selected'))
     graph = build_graph(repository)
     candidates = _candidates(repository, graph, targets)
     roots = {digest: verdict for digest in sorted(repository.manifests)
-             for verdict in [_root(repository, digest, candidates, include_locked)] if verdict}
+             for verdict in [_root(repository, digest, candidates, include_locked, pinned)] if verdict}
     verdicts = {**roots, **kept_by(roots, graph)}
     doomed = frozenset(repository.manifests) - frozenset(verdicts)
     for digest in doomed:
@@ -134,11 +160,14 @@ def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str])
     return frozenset(found)
 
 
-def _root(repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool) -> Optional[Verdict]:
+def _root(repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool,
+          pinned: Mapping[str, str]) -> Optional[Verdict]:
     manifest = repository.manifests[digest]
     lock = lock_on(repository, manifest, include_locked)
     if lock:
         return Verdict(True, LOCKED, lock)
+    if digest in pinned:
+        return Verdict(True, PINNED, pinned[digest])
     if digest not in candidates:
         tags = user_tags(manifest)
         return Verdict(True, TAGGED, tags[0]) if tags else Verdict(True, EXCLUDED, 'not named')

@@ -40,6 +40,7 @@ class _Case:
     claims: Mapping[str, Claim]
     newest: FrozenSet[str]
     opaque: Optional[str]
+    pinned: Mapping[str, str]
 
     def rule(self, manifest: Manifest) -> Optional[Rule]:
         """The rule that claims a manifest of which no user tag stays."""
@@ -58,7 +59,8 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
               if not _staying_tags(manifest, tags)}
     claims.update(_inherited(claims, place.graph))
     case = _Case(place, policy, selected, tags, claims,
-                 newest=_newest_images(policy, place, claims), opaque=opaque(repository))
+                 newest=_newest_images(policy, place, claims), opaque=opaque(repository),
+                 pinned=policy.pins.on(repository))
     roots = dict(_roots(case))
     verdicts = {**roots, **kept_by(roots, place.graph)}
     doomed = sorted(set(repository.manifests) - set(verdicts))
@@ -152,7 +154,10 @@ def _locked(case: _Case, manifest: Manifest) -> Optional[Verdict]:
 
 
 def _pinned(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    return Verdict(True, PINNED, 'protect.digests') if manifest.digest in case.policy.digests else None
+    if manifest.digest in case.policy.digests:
+        return Verdict(True, PINNED, 'protect.digests')
+    who = case.pinned.get(manifest.digest)
+    return Verdict(True, PINNED, who) if who else None
 
 
 def _young(case: _Case, manifest: Manifest) -> Optional[Verdict]:

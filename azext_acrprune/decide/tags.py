@@ -11,7 +11,7 @@ from ..policy.rules import KEEP, Keep, Policy, Rule
 from .claims import Place, age_is_over, claim_on_tag, instant_of
 from .graph import user_tags
 from .verdicts import (
-    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
+    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str)
     protected = policy.protects_tag(place.repository.name, name)
     if protected:
         return Verdict(True, EXCLUDED, f'tag {name}: {protected}')
+    who = policy.pins.by_tag(place.repository.name).get(name)
+    if who:
+        return Verdict(True, PINNED, f'tag {name}: {who}')
     claim = claim_on_tag(policy, place, manifest, name)
     if claim.rule is None:
         return Verdict(True, TAGGED, name)

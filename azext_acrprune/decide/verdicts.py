@@ -19,7 +19,7 @@ MATCHED = 'matched'
 NAMED = 'named'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether something stays; `because` is the digest, tag or rule behind `reason`.
 

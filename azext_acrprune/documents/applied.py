@@ -9,6 +9,7 @@ from ..decide.decision import Decision
 from ..decide.impact import open_ledger
 from ..decide.verdicts import EXCLUDED, Verdict
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from ..pins.pinned import Pins
 from .checksum import is_sealed
 from .plan import GHOST, SCHEMA_VERSION, kind_of_impact
 
@@ -77,21 +78,23 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int) -> Plan:
     return Plan(document)
 
 
-def decide_as_planned(plan: Plan, inventory: Inventory) -> Decision:
+def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> Decision:
     """The decision that a plan says, over the registry as it is now.
 
     What the plan names is taken as the plan saw it, so that the drift check right before deleting finds what changed
-    since. What is there no more is a ghost in it, which counts as done.
+    since. What is there no more is a ghost in it, which counts as done. What is in repositories that were not read in
+    time is left for the next time. What `pins` name now is found by the drift check too.
     """
     present = {repository.name: repository for repository in inventory.repositories}
-    names = sorted({*present, *plan.repositories})
+    names = sorted({*present, *plan.repositories} - inventory.late)
     repositories = tuple(_as_planned(plan, present.get(name) or Repository(name, {})) for name in names)
     return Decision(
         replace(inventory, repositories=repositories), plan.document['policy'],
         {repository.name: dict(_verdicts(plan, repository)) for repository in repositories},
         {name: {entry['tag']: Verdict(False, entry['reason'], entry['because'])
-                for entry in plan.entries('untag', name)} for name in plan.repositories},
-        include_locked=plan.includes_locked)
+                for entry in plan.entries('untag', name)} for name in names},
+        include_locked=plan.includes_locked,
+        pins=pins)
 
 
 def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
@@ -99,6 +102,8 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
 
     If that is not what the registry lost since, others changed it too, and the number is an upper bound.
     """
+    if inventory.late:
+        return AppliedBytes(exact=False)
     ledger = open_ledger(inventory)
     there = {(repository.name, digest) for repository in inventory.repositories for digest in repository.manifests}
     planned = {(entry['repository'], entry['digest']) for entry in plan.document['delete']}
@@ -107,7 +112,7 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
     promised, held = plan.document['summary']['freedBytes'], plan.document['summary']['registryBytes']
     freed = max(0, promised - ledger.bytes_freed_by(planned & there))
     exact = plan.document['impact'] == kind_of_impact(inventory, ledger) == 'exact'
-    return AppliedBytes(freed, exact and held - sum(ledger.sizes.values()) == freed)
+    return AppliedBytes(freed, exact and held - ledger.registry_bytes == freed)
 
 
 def _as_planned(plan: Plan, repository: Repository) -> Repository:

@@ -21,6 +21,15 @@ def is_sealed(document: Dict[str, Any]) -> bool:
 
 
 def _checksum(document: Dict[str, Any]) -> str:
-    content = {key: value for key, value in document.items() if key not in _UNSEALED}
-    text = json.dumps(content, sort_keys=True, separators=(',', ':'))
-    return f'sha256:{hashlib.sha256(text.encode()).hexdigest()}'
+    seal = hashlib.sha256()
+    for key in sorted(key for key in document if key not in _UNSEALED):
+        seal.update(_canonical(key))
+        value = document[key]
+        for part in value if isinstance(value, list) else [value]:  # a list may be larger than all of it ought to be
+            seal.update(_canonical(part))
+    return f'sha256:{seal.hexdigest()}'
+
+
+def _canonical(value: Any) -> bytes:
+    """One line: a JSON text has no line breaks of its own."""
+    return json.dumps(value, sort_keys=True, separators=(',', ':')).encode() + b'\n'

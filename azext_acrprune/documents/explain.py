@@ -1,7 +1,7 @@
 """The whole decision for one image: what claims it, what keeps it, what goes with it, and who shares its layers."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple
+from typing import AbstractSet, Any, Dict, Iterator, List, Mapping, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF, build_graph
@@ -17,7 +17,7 @@ _USERS_SHOWN = 10
 _WHY = {
     TAGGED: 'it has the tag {}, which nothing takes',
     LOCKED: 'it is locked ({})',
-    PINNED: 'its digest is protected ({})',
+    PINNED: 'it is pinned ({})',
     YOUNG: 'it was changed too recently ({})',
     KEEP_NEWEST: 'it is among the newest, which stay ({})',
     EXCLUDED: 'it was left out ({})',
@@ -48,9 +48,9 @@ def explain(decision: Decision, image: ImageName) -> Dict[str, Any]:
     ledger = open_ledger(decision.inventory)
     alone = decide_images(decision.inventory, [ImageName('', repository.name, digest=digest)], include_locked=True)
     fallen = sorted(alone.doomed_in(repository.name) | {digest})
-    freed = set(ledger.freed_by((repository.name, each) for each in fallen))
-    layers = list(_layers(decision, repository, digest, freed))
-    unique = sum(ledger.sizes[thing] for thing in freed)
+    nodes = [(repository.name, each) for each in fallen]
+    layers = list(_layers(decision, repository, digest, ledger.freed_by(nodes)))
+    unique = ledger.bytes_freed_by(nodes)
     document = {
         'image': image.text,
         'repository': repository.name,
@@ -91,7 +91,8 @@ def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> List
     return chain
 
 
-def _layers(decision: Decision, repository: Repository, digest: str, freed: Set[str]) -> Iterator[Dict[str, Any]]:
+def _layers(decision: Decision, repository: Repository, digest: str,
+            freed: AbstractSet[str]) -> Iterator[Dict[str, Any]]:
     """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
     parts = _parts(repository, digest)
     sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}

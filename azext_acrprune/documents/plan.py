@@ -9,7 +9,7 @@ from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, missing_children
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable
+from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
 
 SCHEMA_VERSION = 1
@@ -30,13 +30,13 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
-        'policy': dict(decision.given),
+        'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
-        'warnings': [_warning(warning) for warning in _warnings(decision, ledger)],
+        'warnings': [_warning(warning) for warning in writer.warnings()],
     }
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
@@ -58,6 +58,12 @@ class _Writer:
         self.repositories: List[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
         self._decision = decision
         self._ledger = ledger
+        self._graphs: Dict[str, Graph] = {}
+
+    def graph(self, repository: Repository) -> Graph:
+        if repository.name not in self._graphs:
+            self._graphs[repository.name] = build_graph(repository)
+        return self._graphs[repository.name]
 
     def repository(self, repository: Repository) -> Dict[str, Any]:
         doomed = self._decision.doomed_in(repository.name)
@@ -71,7 +77,7 @@ class _Writer:
 
     def deletes(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         doomed = self._decision.doomed_in(repository.name)
-        graph = build_graph(repository) if doomed else None
+        graph = self.graph(repository) if doomed else None
         for digest in sorted(doomed):
             manifest = repository.manifests[digest]
             verdict = self._decision.verdicts[repository.name][digest]
@@ -85,6 +91,7 @@ class _Writer:
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
                 **_why(verdict),
                 **_locks(repository, manifest),
+                **self._pulled(repository, digest),
             }
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
@@ -97,7 +104,23 @@ class _Writer:
     def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
             if verdict.kept:
-                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict)}
+                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict),
+                       **self._pulled(repository, digest)}
+
+    def _pulled(self, repository: Repository, digest: str) -> Dict[str, Any]:
+        at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)
+        return {} if at is None else {'lastPulledTime': time_text(at)}
+
+    def warnings(self) -> List[Notice]:
+        found = list(self._decision.inventory.warnings)
+        found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
+        for repository in self.repositories:
+            orphans = self.graph(repository).orphans
+            found.extend(_findings(repository, orphans, self._decision.verdicts[repository.name]))
+        if not self._ledger.consistent:
+            found.append(Notice('sizeMismatch',
+                                'Manifests disagree about the size of a layer; the larger size counts.'))
+        return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
 
     def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
         return self._ledger.bytes_freed_by(
@@ -148,17 +171,8 @@ def _warning(warning: Notice) -> Dict[str, Any]:
     return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}
 
 
-def _warnings(decision: Decision, ledger: Ledger) -> List[Notice]:
-    found = list(decision.inventory.warnings)
-    for repository in decision.inventory.repositories:
-        found.extend(_findings(repository, decision.verdicts[repository.name]))
-    if not ledger.consistent:
-        found.append(Notice('sizeMismatch', 'Manifests disagree about the size of a layer; the larger size counts.'))
-    return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
-
-
-def _findings(repository: Repository, verdicts: Mapping[str, Verdict]) -> Iterator[Notice]:
-    orphans = build_graph(repository).orphans
+def _findings(repository: Repository, orphans: Mapping[str, str],
+              verdicts: Mapping[str, Verdict]) -> Iterator[Notice]:
     for digest, manifest in repository.manifests.items():
         for code, message in _faults(repository, manifest, orphans, verdicts[digest].kept):
             yield Notice(code, message, repository.name, digest)

@@ -35,6 +35,7 @@ def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Opti
             'skipped': len(outcome.skipped),
             'failed': len(outcome.failed),
             'interrupted': outcome.interrupted,
+            'timeLimitReached': outcome.out_of_time or bool(decision.inventory.late),
         },
         'deleted': [{'repository': name, 'digest': digest, 'tags': tags[name, digest],
                      **_why(decision.verdicts[name][digest])} for name, digest in outcome.deleted],

@@ -48,10 +48,22 @@ Row = Tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """The day on which a repository was last looked at, and how many of its manifests are known."""
+
+    used: int
+    manifests: int
+
+
 class NoCache:
     """Knows nothing and keeps nothing. `trouble` says what was wrong with a cache, if anything was."""
 
     trouble: Optional[str] = None
+
+    def known(self) -> Dict[str, 'Known']:
+        """What is known of each repository, by name."""
+        return {}
 
     def keep_only(self, repositories: Collection[str]) -> None:
         """Forget every repository but these: the registry has no others."""
@@ -96,6 +108,12 @@ class ManifestCache(NoCache):
             self._connection = self._open()
         except _TROUBLE as error:
             self.trouble = str(error)
+
+    def known(self) -> Dict[str, Known]:
+        rows = self._attempt(lambda connection: connection.execute(
+            'SELECT name, used, count(manifest.id) FROM repository LEFT JOIN manifest '
+            'ON manifest.repository = repository.id GROUP BY repository.id').fetchall(), [])
+        return {name: Known(used, manifests) for name, used, manifests in rows if isinstance(used, int)}
 
     def keep_only(self, repositories: Collection[str]) -> None:
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)

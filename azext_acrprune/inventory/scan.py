@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
 from ..model import (
-    UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
+    UNLOCKED, Blob, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
 from ..policy.rules import Selection
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
@@ -18,6 +18,11 @@ from .cache import NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
+OUT_OF_TIME = 'timeLimit'
+"""Code of the warning that some repositories were not read in time."""
+
+OLDEST, LARGEST, BY_NAME = 'oldest', 'largest', 'name'
+"""Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
 
 
 class UnknownRepository(Exception):
@@ -30,7 +35,7 @@ class Extent:
 
     With `bound`, only what the safety of the selected repositories needs is read. With `tags`, any manifest may go and
     not only untagged ones, so that the selected repositories are read whole, their tag listings too. With `labels`,
-    the configs of their images are read for them.
+    the configs of their images are read for them. `order` says which repositories come first.
     """
 
     selection: Selection = Selection()
@@ -38,6 +43,7 @@ class Extent:
     tags: bool = False
     labels: bool = False
     concurrency: int = 32
+    order: str = BY_NAME
 
 
 @dataclass
@@ -50,35 +56,41 @@ class _Draft:
     tags: Dict[str, Tag] = field(default_factory=dict)
     failure: Optional[RegistryError] = None
     gone: bool = False
+    late: bool = False
 
     def finished(self) -> Repository:
         return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
 
 
-def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cache: NoCache = NoCache()) -> Inventory:
+def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cache: NoCache = NoCache(),
+         is_over: Callable[[], bool] = lambda: False) -> Inventory:
     """Read the registry into an inventory; what the cache knows of listed manifests is not read again.
 
-    Repositories that cannot be read are left out and named in its warnings. Raises RegistryError when the registry
-    itself cannot be read, UnknownRepository when a repository asked for by name is not there.
+    Once the time `is_over` nothing more is asked for, and only repositories that are wholly known are in the
+    inventory, in the order of the extent; the others are `late`. Repositories that cannot be read are left out and
+    named in its warnings. Raises RegistryError when the registry itself cannot be read, UnknownRepository when a
+    repository asked for by name is not there.
     """
     names, warnings = _catalog(registry, extent.selection)
     selected = select(names, extent.selection)
     if not warnings:
         cache.keep_only(names)
-    walk = _Walk(registry, extent, selected, reporter, cache)
-    drafts = [_Draft(name) for name in (selected if extent.bound else names)]
+    walk = _Walk(registry, extent, selected, reporter, cache, is_over)
+    drafts = [_Draft(name) for name in _ordered(selected if extent.bound else names, extent.order, cache)]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
     run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
+    warnings += _out_of_time(drafts)
     return Inventory(
         registry=host,
         repositories=tuple(draft.finished() for draft in drafts
-                           if draft.manifests and not draft.failure and not draft.gone),
+                           if draft.manifests and not (draft.failure or draft.gone or draft.late)),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
         warnings=tuple(warnings),
-        labels=walk.labels)
+        labels=walk.labels,
+        late=frozenset(draft.name for draft in drafts if draft.late))
 
 
 def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: bool = False) -> Optional[Repository]:
@@ -131,13 +143,15 @@ class _Walk:
     """The tasks of one scan. Each writes to one draft, under keys that no other task writes."""
 
     def __init__(self, registry: Registry, extent: Extent, selected: Iterable[str], reporter: Reporter,
-                 cache: NoCache) -> None:
+                 cache: NoCache, is_over: Callable[[], bool]) -> None:
         self._registry = registry
         self._extent = extent
         self._selected = set(selected)
         self._reporter = reporter
         self._cache = cache
+        self._is_over = is_over
         self._unreachable = 0
+        self._blobs: Dict[str, Blob] = {}
         self.labels: Dict[str, Mapping[str, str]] = {}
 
     def list(self, draft: _Draft) -> Iterable[Task]:
@@ -177,8 +191,15 @@ class _Walk:
         known = self._cache.recall(draft.name, draft.manifests)
         for digest in wanted:
             if digest in known:
-                draft.manifests[digest] = replace(draft.manifests[digest], content=known[digest])
+                draft.manifests[digest] = replace(draft.manifests[digest], content=self._shared(known[digest]))
         return [digest for digest in wanted if digest not in known]
+
+    def _shared(self, content: Content) -> Content:
+        """The same with one blob for all that use it: images share most of their layers."""
+        blobs = tuple(blob if known.size != blob.size else known for blob in content.blobs
+                      for known in [self._blobs.setdefault(blob.digest, blob)])
+        config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
+        return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
     def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:
@@ -196,6 +217,8 @@ class _Walk:
     def _read_labels(self, repository: str, content: Content) -> Iterable[Task]:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
         config = str(content.config)
+        if self._is_over():
+            return []
         if config not in self.labels and any(
                 blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
             try:
@@ -218,6 +241,7 @@ class _Walk:
             content = Unreadable(str(error))
         if isinstance(content, Content):
             self._cache.remember(draft.name, digest, content)
+            content = self._shared(content)
         draft.manifests[digest] = replace(draft.manifests[digest], content=content)
 
     def _read_locks(self, draft: _Draft) -> Iterable[Task]:
@@ -232,9 +256,11 @@ class _Walk:
         self._attempt(draft, ask)
         return []
 
-    @staticmethod
-    def _attempt(draft: _Draft, work: Callable[[], None]) -> bool:
+    def _attempt(self, draft: _Draft, work: Callable[[], None]) -> bool:
         """Do work for one repository; a failure that is its own leaves the others alone."""
+        if draft.late or self._is_over():
+            draft.late = True
+            return False
         try:
             work()
             return True
@@ -258,6 +284,21 @@ def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[
             raise
         message = 'This identity may not list the repositories: others may use the same layers.'
         return names, [Notice('catalogForbidden', message)]
+
+
+def _ordered(names: Sequence[str], order: str, cache: NoCache) -> List[str]:
+    known = {} if order == BY_NAME else cache.known()
+    if order == OLDEST:
+        return sorted(names, key=lambda name: (known[name].used if name in known else -1, name))
+    return sorted(names, key=lambda name: (-known[name].manifests if name in known else 0, name))
+
+
+def _out_of_time(drafts: Sequence[_Draft]) -> List[Notice]:
+    late = sum(draft.late for draft in drafts)
+    if not late:
+        return []
+    return [Notice(OUT_OF_TIME, f'The time was over before {late} of {len(drafts)} repositories were read. The next '
+                                'run goes on from there; until then the freed bytes are an upper bound.')]
 
 
 def _listing(registry: Registry, repository: str) -> Dict[str, Manifest]:

@@ -12,6 +12,9 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import fastjsonschema
 import yaml
 
+from ..pins.pinned import Sources
+from ..pins.pulls import Wish, check_period
+from ..pins.systems import parse_system
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -89,6 +92,10 @@ class _Reader:
         if isnan(percent):  # nothing is more than that
             raise _error(self._root, ('limits', 'maxPercent'), 'expected number, not NaN')
         protect = document.get('protect', {})
+        pins = document.get('pins', {})
+        if '-' in pins.get('paths', ()):
+            raise _error(self._root, ('pins', 'paths', str(pins['paths'].index('-'))),
+                         'standard input is only named by --pins')
         given: Dict[str, Any] = {'file': document}
         if repositories:
             given['repositories'] = list(repositories)
@@ -98,7 +105,23 @@ class _Reader:
             protections=tuple(_protections(protect)),
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
-            min_keep=document.get('limits', {}).get('minKeepPerRepository', 0))
+            min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
+            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False),
+                            self._systems(pins)),
+            pulled=self._pulled(protect.get('lastPulled')))
+
+    def _systems(self, pins: Mapping[str, Any]) -> Tuple[str, ...]:
+        systems = tuple(pins.get('from', ()))
+        for number, text in enumerate(systems):
+            self._read(('pins', 'from', str(number)), parse_system, text)
+        return systems
+
+    def _pulled(self, wish: Optional[Mapping[str, Any]]) -> Optional[Wish]:
+        if wish is None:
+            return None
+        text = str(wish['within'])
+        seconds = self._read(('protect', 'lastPulled', 'within'), lambda _: check_period(parse_ago(text)), text)
+        return Wish(text, seconds, wish.get('workspace'))
 
     def _rule(self, path: Path, rule: Mapping[str, Any]) -> Rule:
         match = rule.get('match', {})

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
+from ..pins.pinned import Pins, Sources
+from ..pins.pulls import Wish
 from .ages import DEFAULT_AGO
 from .patterns import GroupPattern, Pattern, glob
 
@@ -143,6 +145,7 @@ class Policy:
 
     `given` is what the plan document shows as `policy`. `min_keep` tagged images stay in each repository, the newest
     ones, whatever the rules say. `include_locked` takes what is locked by itself or by a tag, not locked repositories.
+    `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
     """
 
     rules: Tuple[Rule, ...]
@@ -153,6 +156,9 @@ class Policy:
     limits: Limits = Limits()
     min_keep: int = 0
     include_locked: bool = False
+    sources: Sources = Sources()
+    pulled: Optional[Wish] = None
+    pins: Pins = Pins()
 
     @property
     def selection(self) -> Selection:

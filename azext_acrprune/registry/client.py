@@ -61,6 +61,21 @@ class Registry:
         answer = self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}')
         return wire.parse_locks(_parsed(answer, lambda document: document['changeableAttributes']))
 
+    def manifest_properties(self, repository: str, digest: str) -> Manifest:
+        """One entry of the manifest listing; its content is not read."""
+        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_manifests/{quote(digest, safe=":")}'
+        return _parsed(self._get(repository, url), wire.parse_manifest)
+
+    def tag_properties(self, repository: str, tag: str) -> Tag:
+        """One entry of the tag listing."""
+        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
+        return _parsed(self._get(repository, url), wire.parse_tag)
+
+    def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
+        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_manifests/{quote(digest, safe=":")}'
+        self._answer(repository, HttpRequest('PATCH', url, json={'deleteEnabled': enabled}))
+
     def manifest(self, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
         return self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES).content

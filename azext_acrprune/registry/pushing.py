@@ -49,14 +49,11 @@ class PushingRegistry(Registry):
     def tag_digest(self, repository: str, tag: str) -> Optional[str]:
         """What a tag is on now, None when there is no such tag."""
         try:
-            answer = self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}')
-            return str(answer.json()['tag']['digest'])
+            return self.tag_properties(repository, tag).digest
         except RegistryError as error:
             if error.kind is Kind.NOT_FOUND:
                 return None
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a tag') from error
 
     def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Set locks on a digest or a tag, and take none off."""

@@ -105,7 +105,8 @@ class PacingPolicy(HTTPPolicy):
                 context.transport.sleep(seconds)
 
     def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
-        answer = Answer(response.http_response.status_code, self._retry_after(response),
+        status = response.http_response.status_code
+        answer = Answer(status, self._retry_after(response) if status >= 400 else None,
                         finite_number(response.http_response.headers.get(_REMAINING)))
         with self._lock:
             self._pacer.answered(calls, answer, sent_at, self._clock())

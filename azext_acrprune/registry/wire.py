@@ -55,6 +55,16 @@ def parse_deleted(page: Mapping[str, Any]) -> Dict[str, str]:
             for entry in page['manifests'] or []}
 
 
+def parse_manifest(document: Mapping[str, Any]) -> Manifest:
+    """One manifest, as a listing has it. Raises as `parse_manifests` does."""
+    return _manifest(document['manifest'])
+
+
+def parse_tag(document: Mapping[str, Any]) -> Tag:
+    """One tag, as a listing has it. Raises as `parse_tags` does."""
+    return _tag(document['tag'])
+
+
 def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     """The URL of the next page, None after the last one.
 

@@ -55,6 +55,26 @@ def cache_rows(cache: Dict[str, Any]) -> List[Row]:
                         READABLE='yes' if cache['readable'] else 'no', PATH=cache['path'])]
 
 
+def pin_rows(document: Dict[str, Any]) -> List[Row]:
+    """A row for each pinned image, with those who pin it."""
+    if 'pins' not in document:
+        return [document]
+    return [OrderedDict(REPOSITORY=entry['repository'], TAG=entry['tag'] or '',
+                        DIGEST=short_digest(entry['digest']) if entry['digest'] else '', STATUS=entry['status'],
+                        PINNED_BY=', '.join(entry['pinnedBy'])) for entry in document['pins']]
+
+
+def lock_rows(document: Dict[str, Any]) -> List[Row]:
+    """A row for each manifest that is, or would be, locked or unlocked, and for what could not be done."""
+    rows = []
+    for action in ('lock', 'unlock', 'locked', 'unlocked', 'alreadyLocked', 'missing', 'failed'):
+        for entry in document.get(action, ()) if 'summary' in document else ():
+            because = entry.get('because') or entry.get('error') or ', '.join(entry.get('pinnedBy', ()))
+            rows.append(OrderedDict(RESULT=action, REPOSITORY=entry['repository'], TAG=entry.get('tag') or '',
+                                    DIGEST=short_digest(entry['digest']) if entry['digest'] else '', BECAUSE=because))
+    return rows
+
+
 def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
     return OrderedDict(
         ACTION=action, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),

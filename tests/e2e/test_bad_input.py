@@ -29,6 +29,8 @@ CASES = {
     'empty age': ((*TARGET, '--ago', ''), '30d'),
     'negative age': ((*TARGET, '--ago', '-1d'), 'ago'),
     'negative keep': ((*TARGET, '--keep', '-1'), 'keep'),
+    'no time': ((*TARGET, '--time-limit', '0'), '45m'),
+    'bad time': ((*TARGET, '--time-limit', 'soon'), '45m'),
     'no concurrency': ((*TARGET, '--concurrency', '0'), '1 to 32'),
     'too much concurrency': ((*TARGET, '--concurrency', '33'), '1 to 32'),
     'rate without a time': ((*TARGET, '--max-rate', '600'), '600/min'),

@@ -54,6 +54,7 @@ class Az:
             '[local]\n'
             f'endpoint_resource_manager = {base}\n'
             f'endpoint_active_directory = {base}/adfs\n'
+            f'endpoint_log_analytics_resource_id = {base}\n'
             f'endpoint_active_directory_resource_id = {base}/arm\n'
             f'suffix_acr_login_server_endpoint = :{registry.port}\n')
         (home / 'config').write_text(

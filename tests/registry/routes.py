@@ -9,7 +9,9 @@ from . import deleted
 from .arm import ResourceManager
 from .auth import Auth
 from .distribution import Distribution
+from .loganalytics import Logs
 from .metadata import Metadata
+from .resources import Resources
 
 _NAME = r'(?P<repository>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)'
 _DIGEST = r'(?P<{}>[a-z0-9]+:[0-9a-f]{{32,}})'
@@ -32,10 +34,11 @@ class Routes:
     """Finds the route of a request; the first match counts."""
 
     def __init__(self, host: str, auth: Auth, manager: ResourceManager, metadata: Metadata,
-                 distribution: Distribution) -> None:
+                 distribution: Distribution, logs: Logs, resources: Resources) -> None:
         self._routes: Dict[str, List[Route]] = {}
         for method, path, kind, actions, handler in (
-                *_plumbing(host, auth, manager), *_metadata(metadata), *_distribution(distribution)):
+                *_plumbing(host, auth, manager), *_metadata(metadata), *_distribution(distribution),
+                *_live(logs, resources)):
             route = Route(method, re.compile(path + r'\Z'), kind, actions, handler)
             self._routes.setdefault(method, []).append(route)
 
@@ -70,6 +73,12 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', registry + ')', 'arm', None, manager.registry
     yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
     yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
+
+
+def _live(logs: Logs, resources: Resources) -> Iterator[Entry]:
+    yield 'POST', '/v1/workspaces/(?P<workspace>[^/]+)/query', 'logs', None, logs.query
+    yield 'GET', '/subscriptions/[0-9a-f-]+/.*', 'arm', None, resources.answer
+    yield 'POST', '/subscriptions/[0-9a-f-]+/.*', 'arm', None, resources.answer
 
 
 def _metadata(metadata: Metadata) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -19,7 +19,9 @@ from .ca import make_context
 from .distribution import Distribution
 from .failures import RegistryFailure, too_many
 from .faults import Fault, Faults
+from .loganalytics import Logs
 from .metadata import Metadata
+from .resources import Resources
 from .routes import Route, Routes
 from .storage import Storage
 
@@ -30,8 +32,8 @@ _RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
 class LocalRegistry:
     """`with LocalRegistry() as registry:` serves `registry.storage`, which may be swapped at any time.
 
-    `counters` counts answers by kind of call, `requests` logs (method, path, status); `on_request` is called with
-    (method, path) before a request is handled, on the server's thread.
+    `counters` counts answers by kind of call, `requests` logs (method, path, status), `user_agents` are those that read
+    manifests; `on_request` is called with (method, path) before a request is handled, on the server's thread.
     """
 
     def __init__(self, storage: Optional[Storage] = None, port: int = 0, directory: Optional[Path] = None,
@@ -42,6 +44,7 @@ class LocalRegistry:
         self.faults = Faults()
         self.counters: Counter = Counter()
         self.requests: List[Tuple[str, str, int]] = []
+        self.user_agents: Set[str] = set()
         self.on_request: Optional[Callable[[str, str], None]] = None
         self._home = tempfile.TemporaryDirectory() if directory is None else None
         self._directory = directory or Path(self._home.name)
@@ -60,6 +63,7 @@ class LocalRegistry:
         """Start counting anew."""
         self.counters.clear()
         self.requests.clear()
+        self.user_agents.clear()
 
     def reset(self) -> None:
         """Empty, without faults, with the first users again, and nothing counted."""
@@ -68,6 +72,8 @@ class LocalRegistry:
         self.auth.__init__()  # the routes hold this very object
         self.metadata.cap = 1000
         self.manager.sku = 'Standard'
+        self.logs.__init__(self.login_server)  # the routes hold these very objects
+        self.resources.__init__(self.login_server)
         self.on_request = None
         self.forget()
 
@@ -98,7 +104,10 @@ class LocalRegistry:
         self.port = site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
         self.metadata = Metadata(self.login_server)
         self.manager = ResourceManager(self.auth, self.login_server)
-        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, Distribution())
+        self.logs = Logs(self.login_server)
+        self.resources = Resources(self.login_server)
+        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, Distribution(),
+                              self.logs, self.resources)
         started.set()
         await self._stopped.wait()
         await runner.cleanup()
@@ -114,6 +123,8 @@ class LocalRegistry:
         return await self._serve_call(request, call, found)
 
     async def _serve_call(self, request: web.BaseRequest, call: Call, found: Found) -> web.StreamResponse:
+        if found and found[0].kind == 'manifest_get':
+            self.user_agents.add(call.headers.get('User-Agent', ''))
         await asyncio.sleep(self.faults.latency)
         fault = self.faults.fault_for(call.method, call.path)
         kind = fault.kind if fault else None

@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
-from azure.core.pipeline.transport import RequestsTransport
 
 from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.registry.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.registry.transport import Urllib3Transport
 from azext_acrprune.reporter import Reporter
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
@@ -54,7 +54,7 @@ def waits(monkeypatch, clock) -> List[float]:
         time.sleep(real)
         clock.skipped += duration - real
 
-    monkeypatch.setattr(RequestsTransport, 'sleep', wait)
+    monkeypatch.setattr(Urllib3Transport, 'sleep', wait)
     return seconds
 
 
@@ -109,13 +109,13 @@ class Flights:
 @pytest.fixture
 def flights(monkeypatch) -> Flights:
     """What is in flight on the wire; the transport itself stays as it is."""
-    counted, send = Flights(), RequestsTransport.send
+    counted, send = Flights(), Urllib3Transport.send
 
     def send_counted(transport: Any, request: Any, **options: Any) -> Any:
         with counted.during(request):
             return send(transport, request, **options)
 
-    monkeypatch.setattr(RequestsTransport, 'send', send_counted)
+    monkeypatch.setattr(Urllib3Transport, 'send', send_counted)
     return counted
 
 

@@ -1,0 +1,115 @@
+"""Lock what is pinned, and unlock what we once locked. Which locks are ours is kept on this machine.
+
+A lock is marked after it was set: after a crash in between it counts as somebody else's, and stays.
+"""
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
+
+from ..pins.standing import LockPlan, Mark
+from ..registry.client import Registry
+from ..registry.errors import Kind, RegistryError
+from ..workers import Task, run_tasks
+
+_BUSY_SECONDS = 10
+_TABLE = ('CREATE TABLE IF NOT EXISTS lock (repository TEXT NOT NULL, digest TEXT NOT NULL, '
+          'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))')
+
+
+class MarksUnreadable(Exception):
+    """The file that says which locks are ours cannot be used; the text says why."""
+
+
+class Marks:
+    """Which locks of one registry we set. Every change is on disk when a method returns. Safe with many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def all(self) -> Mapping[Tuple[str, str], Mark]:
+        rows = self._run('SELECT repository, digest, write_enabled FROM lock')
+        return {(repository, digest): Mark(repository, digest, bool(enabled)) for repository, digest, enabled in rows}
+
+    def add(self, mark: Mark) -> None:
+        self._run('INSERT OR REPLACE INTO lock VALUES (?, ?, ?)', mark.repository, mark.digest, mark.write_enabled)
+
+    def remove(self, mark: Mark) -> None:
+        self._run('DELETE FROM lock WHERE repository = ? AND digest = ?', mark.repository, mark.digest)
+
+    def _run(self, statement: str, *values: Any) -> List[Tuple]:
+        try:
+            with self._lock, closing(self._opened()) as connection:
+                with connection:
+                    return connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, OSError, UnicodeError) as error:
+            raise MarksUnreadable(f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
+                                  ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
+        connection.execute(_TABLE)
+        return connection
+
+
+def marks_path(folder: str, host: str) -> Path:
+    """Where the marks of the registry with this login server are, below az's configuration folder."""
+    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.locks')
+
+
+@dataclass
+class LockOutcome:
+    """What became of a plan: (repository, digest, who pins it) and marks, and {(repository, digest): error}."""
+
+    locked: List[Tuple[str, str, str]] = field(default_factory=list)
+    unlocked: List[Mark] = field(default_factory=list)
+    failed: Dict[Tuple[str, str], str] = field(default_factory=dict)
+
+
+def carry_out(registry: Registry, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
+    """Lock and unlock. Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more."""
+    outcome = LockOutcome()
+    for mark in plan.forget:
+        marks.remove(mark)
+    tasks = [partial(_attempt, outcome, target[:2], partial(_lock, registry, target, marks, outcome))
+             for target in plan.lock]
+    tasks += [partial(_attempt, outcome, (mark.repository, mark.digest), partial(
+        _unlock, registry, mark, marks, outcome)) for mark in plan.unlock]
+    run_tasks(tasks, concurrency)
+    return outcome
+
+
+def _attempt(outcome: LockOutcome, key: Tuple[str, str], work: Callable[[], None]) -> Iterable[Task]:
+    try:
+        work()
+    except RegistryError as error:
+        if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
+            raise
+        outcome.failed[key] = str(error)
+    return []
+
+
+def _lock(registry: Registry, target: Tuple[str, str, str], marks: Marks, outcome: LockOutcome) -> None:
+    """Look again first: what somebody else locked meanwhile is not ours."""
+    repository, digest, _ = target
+    now = registry.manifest_properties(repository, digest).locks
+    if now.delete_enabled:
+        registry.set_delete_enabled(repository, digest, False)
+        marks.add(Mark(repository, digest, now.write_enabled))
+        outcome.locked.append(target)
+
+
+def _unlock(registry: Registry, mark: Mark, marks: Marks, outcome: LockOutcome) -> None:
+    registry.set_delete_enabled(mark.repository, mark.digest, True)
+    marks.remove(mark)
+    outcome.unlocked.append(mark)

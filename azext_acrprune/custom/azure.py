@@ -1,0 +1,64 @@
+"""The signed-in identity of az, and what it can ask Azure."""
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Tuple
+
+from azure.cli.core.azclierror import UnauthorizedError, UserFault, ValidationError
+from knack.util import CLIError
+
+
+def pipeline_options(cmd) -> Dict[str, Any]:
+    """az's own options for any client: user agent, headers, logging.
+
+    The user agent names us: by it our own reads of manifests are told from pulls. az means to do that and does not.
+    """
+    from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
+
+    from ..pins.pulls import OUR_USER_AGENT
+    options = prepare_client_kwargs_track2(cmd.cli_ctx)
+    options['user_agent_policy'].add_user_agent(OUR_USER_AGENT)
+    return options
+
+
+@contextmanager
+def resource_manager(cmd) -> Iterator[Any]:
+    """The resource manager, for the default subscription. Raises UnauthorizedError without `az login`."""
+    from ..sources.arm import ResourceManager, open_arm
+    credential, subscription = _signed_in(cmd)
+    endpoints = cmd.cli_ctx.cloud.endpoints
+    with open_arm(endpoints.resource_manager, credential, endpoints.active_directory_resource_id,
+                  pipeline_options(cmd)) as client:
+        yield ResourceManager(client, endpoints.resource_manager, subscription)
+
+
+@contextmanager
+def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
+    """The events of a registry in a workspace, given by its GUID, its name, or its resource id."""
+    from azure.cli.core.cloud import CloudEndpointNotSetException
+
+    from ..sources.loganalytics import RegistryLog, open_logs
+    from ..sources.workspaces import workspace_guid
+    try:
+        endpoint = cmd.cli_ctx.cloud.endpoints.log_analytics_resource_id
+    except CloudEndpointNotSetException as error:
+        raise ValidationError(f"The cloud '{cmd.cli_ctx.cloud.name}' has no Log Analytics.", recommendation="Set it "
+                              "with 'az cloud update --endpoint-log-analytics-resource-id'.") from error
+    credential, _ = _signed_in(cmd)
+    with resource_manager(cmd) as manager:
+        guid = workspace_guid(manager, workspace)
+    with open_logs(endpoint, credential, pipeline_options(cmd)) as client:
+        yield RegistryLog(client, guid, login_server)
+
+
+def _signed_in(cmd) -> Tuple[Any, str]:
+    """(credential, subscription)"""
+    from azure.cli.core._profile import Profile
+    try:
+        credential, subscription, _ = Profile(cli_ctx=cmd.cli_ctx).get_login_credentials()
+    except UserFault:
+        raise
+    except CLIError as error:
+        raise UnauthorizedError(str(error), recommendation="Sign in with 'az login': the password of a registry opens "
+                                "nothing else.") from error
+    return credential, subscription

@@ -1,0 +1,161 @@
+"""Who pins what: references with the place that they were found in."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
+
+from ..model import Repository
+from .references import Finding, Reference
+
+_LONGEST_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Pin:
+    """An image that somebody uses. `source` is a file or a thing in a live system; lines count from 1, 0 is no line."""
+
+    reference: Reference
+    source: str
+    line: int = 0
+
+    @property
+    def where(self) -> str:
+        return f'{self.source}:{self.line}' if self.line else self.source
+
+
+NOT_READ = 'pinsNotRead'
+"""Code of a problem: a source, or a part of it, could not be read or understood."""
+
+NOT_RESOLVED = 'pinNotResolved'
+"""Code of a problem: a reference to this registry could not be followed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why there may be pins that nobody knows of."""
+
+    message: str
+    source: str
+    line: int = 0
+    code: str = NOT_READ
+
+    def __str__(self) -> str:
+        return f'{self.source}:{self.line}: {self.message}' if self.line else f'{self.source}: {self.message}'
+
+
+@dataclass(frozen=True)
+class Found:
+    """What sources say."""
+
+    pins: Tuple[Pin, ...] = ()
+    problems: Tuple[Problem, ...] = ()
+
+
+class Incomplete(Exception):
+    """Problems, where a user asked for none; `problems` is a tuple of them."""
+
+    def __init__(self, problems: Tuple[Problem, ...]) -> None:
+        super().__init__(str(problems[0]))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a user has pins: files and folders (`-` is standard input), live systems, and custom domains of the
+    registry.
+
+    With `strict`, a problem is an error.
+    """
+
+    paths: Tuple[str, ...] = ()
+    aliases: Tuple[str, ...] = ()
+    strict: bool = False
+    systems: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pins:
+    """All pins of one command. `given` is what the plan document shows of them."""
+
+    pins: Tuple[Pin, ...] = ()
+    problems: Tuple[Problem, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What was asked for, for the `policy` of a plan; nothing where no pins were."""
+        return {'pins': dict(self.given)} if self.given else {}
+
+    def by_tag(self, repository: str) -> Mapping[str, str]:
+        """{tag: who pins it} in one repository."""
+        return self._tags.get(repository, {})
+
+    def by_digest(self, repository: str) -> Mapping[str, str]:
+        """{digest: who pins it} in one repository."""
+        return self._digests.get(repository, {})
+
+    def on(self, repository: Repository) -> Mapping[str, str]:
+        """{digest: who pins it} of the manifests that are pinned by what a repository is now.
+
+        A tag pins what it points to. Manifests and tags are two listings: where they disagree, both count.
+        """
+        tags, digests = self.by_tag(repository.name), self.by_digest(repository.name)
+        found = dict(digests)
+        if tags:
+            for digest, manifest in repository.manifests.items():
+                for who in (tags[tag] for tag in manifest.tags if tag in tags):
+                    found.setdefault(digest, who)
+            for tag, who in tags.items():
+                if tag in repository.tags:
+                    found.setdefault(repository.tags[tag].digest, who)
+        return found
+
+    @cached_property
+    def _tags(self) -> Mapping[str, Mapping[str, str]]:
+        return _by_repository((pin.reference.repository, pin.reference.tag, pin.where) for pin in self.pins)
+
+    @cached_property
+    def _digests(self) -> Mapping[str, Mapping[str, str]]:
+        return _by_repository((pin.reference.repository, pin.reference.digest, pin.where) for pin in self.pins)
+
+
+def _by_repository(found: Iterable[Tuple[str, Any, str]]) -> Mapping[str, Mapping[str, str]]:
+    places: Dict[str, Dict[str, List[str]]] = {}
+    for repository, value, where in found:
+        if value is not None:
+            places.setdefault(repository, {}).setdefault(value, []).append(where)
+    return {repository: {value: named(who) for value, who in values.items()} for repository, values in places.items()}
+
+
+def named(places: Iterable[str]) -> str:
+    """The first of several places, and how many more there are."""
+    first, *others = sorted(set(places))
+    return f'{first} and {len(others)} more' if others else first
+
+
+def found_in(findings: Iterable[Finding], source: str, line: int = 0) -> Found:
+    """Findings at one place: references are pins, and what could not be followed is a problem."""
+    pins, problems = [], []
+    for finding in findings:
+        if isinstance(finding, Reference):
+            pins.append(Pin(finding, source, line))
+        else:
+            message = f"'{printable(finding.text)}' cannot be followed: {finding.why}"
+            problems.append(Problem(message, source, line, NOT_RESOLVED))
+    return Found(tuple(pins), tuple(problems))
+
+
+def printable(text: str) -> str:
+    """A text that comes from anywhere, fit for a terminal and for a document in UTF-8."""
+    shown = ''.join(char if char.isprintable() else '?' for char in text[:_LONGEST_SHOWN])
+    return f'{shown}...' if len(text) > _LONGEST_SHOWN else shown
+
+
+def merged(found: Iterable[Found]) -> Found:
+    """Everything that several sources say, each thing once; who is certain need not be asked again."""
+    every = list(found)
+    pins = dict.fromkeys(pin for each in every for pin in each.pins)
+    certain = {replace(pin, reference=replace(pin.reference, certain=False)) for pin in pins if pin.reference.certain}
+    return Found(tuple(pin for pin in pins if pin not in certain),
+                 tuple(dict.fromkeys(problem for each in every for problem in each.problems)))

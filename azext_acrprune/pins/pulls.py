@@ -1,0 +1,261 @@
+"""When images were last pulled, as the registry's event log tells. What the log cannot tell is taken for pulled."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..model import TICKS_PER_SECOND, Content, Inventory, Repository, parse_ticks, time_text
+from .pinned import Pin
+from .references import Reference
+
+SOURCE = 'Log Analytics'
+_SECONDS_PER_DAY = 86_400
+
+LONGEST_SILENCE = 7 * _SECONDS_PER_DAY
+"""Seconds without any event after which the registry is taken for not having been logged: nobody can tell a registry
+that nobody used from one whose diagnostic setting was taken away for a while."""
+
+OUR_USER_AGENT = 'acrprune'
+"""Our own reads of manifests are events too, and no sign of use: this part of the user agent tells them."""
+
+LONGEST_PERIOD = 4_383 * _SECONDS_PER_DAY
+"""Seconds: no workspace keeps its logs for more than twelve years."""
+
+_SLACK = 300 * TICKS_PER_SECOND
+"""Clocks of the service differ: of a push and a pull so close together nobody knows which came first."""
+
+
+class BadLog(Exception):
+    """The log answered with something that has not the form of its events."""
+
+
+class LogTooShort(Exception):
+    """The log does not cover the whole time that it is asked about.
+
+    `since` is the instant from which on it has no hole, in ticks, None when it says nothing of late.
+    """
+
+    def __init__(self, since: Optional[int], seconds: int) -> None:
+        super().__init__('the log does not cover the time')
+        self.since = since
+        self.works_from = None if since is None else _day_after(since + seconds * TICKS_PER_SECOND)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """Pulls of one name in a repository, from the `first` to the `last` one, in ticks.
+
+    The log tells the digest, or the tag that was asked for, or both.
+    """
+
+    repository: str
+    digest: Optional[str]
+    tag: Optional[str]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A push that made a tag point to a digest."""
+
+    repository: str
+    tag: str
+    digest: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """Pulls of a tag that pointed to what the log does not know; `moved` when it was pushed to since."""
+
+    tag: Optional[str]
+    first: int
+    last: int
+    moved: bool
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was pulled `seconds` ago or later stays; `text` and `workspace` as the user said them."""
+
+    text: str
+    seconds: int
+    workspace: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """The last pull of each digest and of each tag, by repository, in ticks; `since` is where the log begins."""
+
+    since: int = 0
+    digests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unresolved: Mapping[str, Sequence[Unresolved]] = field(default_factory=dict)
+
+
+def check_period(seconds: int) -> int:
+    """The same seconds, when a log may reach back so far. Raises ValueError."""
+    if not 0 < seconds <= LONGEST_PERIOD:
+        raise ValueError('a log tells of the last twelve years at most, and of more than nothing')
+    return seconds
+
+
+def pulled_of(row: Sequence[Any]) -> Pulled:
+    """A row of repository, digest, tag, first and last time. Raises BadLog."""
+    repository, digest, tag, first, last = row
+    return Pulled(_name(repository), _name(digest) if digest else None, _optional(tag), instant(first), instant(last))
+
+
+def pushed_of(row: Sequence[Any]) -> Pushed:
+    """A row of repository, tag, digest and time. Raises BadLog."""
+    repository, tag, digest, at = row
+    return Pushed(_name(repository), str(tag), _name(digest), instant(at))
+
+
+def instant(value: Any) -> int:
+    """A time of the log, in ticks. Raises BadLog."""
+    ticks = parse_ticks(value)
+    if ticks is None:
+        raise BadLog(f"'{value}' is no time")
+    return ticks
+
+
+def covered_since(spans: Iterable[Tuple[int, int]], now: int) -> Optional[int]:
+    """The instant from which the log has no hole up to `now`; None when it has said nothing of late.
+
+    `spans` are the first and last event of each day that has any. All instants are in ticks.
+    """
+    since, begun = now, False
+    for first, last in sorted(spans, key=lambda span: -span[1]):
+        if since - last > LONGEST_SILENCE * TICKS_PER_SECOND:
+            break
+        since, begun = min(since, first), True
+    return since if begun else None
+
+
+def check_coverage(since: Optional[int], seconds: int, now: int) -> int:
+    """The same instant, when the log covers the last `seconds`. Raises LogTooShort."""
+    if since is None or since > now - seconds * TICKS_PER_SECOND:
+        raise LogTooShort(since, seconds)
+    return since
+
+
+def last_pulls(since: int, pulled: Iterable[Pulled], pushed: Iterable[Pushed]) -> Pulls:
+    """The last pulls; pulls by a tag alone count for what the pushes before them made of the tag."""
+    history: Dict[Tuple[str, str], List[Pushed]] = {}
+    for push in sorted(pushed, key=lambda each: each.at):
+        history.setdefault((push.repository, push.tag), []).append(push)
+    digests: Dict[str, Dict[str, int]] = {}
+    tags: Dict[str, Dict[str, int]] = {}
+    unresolved: Dict[str, List[Unresolved]] = {}
+    for pull in pulled:
+        if pull.tag:
+            _latest(tags.setdefault(pull.repository, {}), pull.tag, pull.last)
+        pushes = history.get((pull.repository, pull.tag or ''), ())
+        for digest in [pull.digest] if pull.digest else _digests_at(pull, pushes):
+            _latest(digests.setdefault(pull.repository, {}), digest, pull.last)
+        if not pull.digest and not _before(pull, pushes):
+            moved = any(push.at > pull.first - _SLACK for push in pushes)
+            unresolved.setdefault(pull.repository, []).append(Unresolved(pull.tag, pull.first, pull.last, moved))
+    return Pulls(since, digests, tags, unresolved)
+
+
+def pins_of(pulls: Pulls, inventory: Inventory, after: int) -> Tuple[Pin, ...]:
+    """A pin for everything that was pulled at or after an instant, in ticks, or may have been."""
+    return tuple(pin for repository in inventory.repositories for pin in _pins_in(pulls, repository, after))
+
+
+def _pins_in(pulls: Pulls, repository: Repository, after: int) -> Iterator[Pin]:
+    name = repository.name
+    digests = {digest: at for digest, at in pulls.digests.get(name, {}).items() if at >= after}
+    tags = {tag: at for tag, at in pulls.tags.get(name, {}).items() if at >= after}
+    for digest, at in digests.items():
+        yield Pin(Reference(name, digest=digest), _said(at))
+    for tag, at in {**_tags_of_images(repository, digests), **tags}.items():
+        yield Pin(Reference(name, tag=tag), _said(at))
+    for pull in pulls.unresolved.get(name, ()):
+        if pull.last >= after and not _is_still(pull, repository):
+            yield from _anything_pulled(pull, repository)
+
+
+def _tags_of_images(repository: Repository, digests: Mapping[str, int]) -> Mapping[str, int]:
+    """Tags of images of which anything was pulled: a client that has the index asks for its platform image alone."""
+    tags: Dict[str, int] = {}
+    if digests:
+        for manifest in repository.manifests.values():
+            pulls = [digests[part] for part in _parts(repository, manifest.digest) if part in digests]
+            for tag in manifest.tags if pulls else ():
+                _latest(tags, tag, max(pulls))
+    return tags
+
+
+def _parts(repository: Repository, digest: str) -> Set[str]:
+    """An image and everything below it."""
+    found, waiting = {digest}, [digest]
+    while waiting:
+        manifest = repository.manifests.get(waiting.pop())
+        content = manifest.content if manifest else None
+        for child in content.children if isinstance(content, Content) else ():
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
+
+
+def _is_still(pull: Unresolved, repository: Repository) -> bool:
+    """Whether the tag points now to what it pointed to then, so that the pin on the tag pins it."""
+    if pull.moved or not pull.tag:
+        return False
+    listed = repository.tags.get(pull.tag)
+    if listed:  # a tag can move without a push, as by an import
+        return listed.updated_at is not None and listed.updated_at <= pull.first
+    return any(pull.tag in manifest.tags for manifest in repository.manifests.values())
+
+
+def _anything_pulled(pull: Unresolved, repository: Repository) -> Iterator[Pin]:
+    """Whatever was there at the time of a pull may be what was pulled."""
+    what = f"as '{pull.tag}' " if pull.tag else ''
+    for digest, manifest in repository.manifests.items():
+        if manifest.created_at is None or manifest.created_at <= pull.last:
+            yield Pin(Reference(repository.name, digest=digest), f'perhaps {what}{_said(pull.last)}')
+
+
+def _before(pull: Pulled, pushes: Sequence[Pushed]) -> Sequence[Pushed]:
+    return [push for push in pushes if push.at <= pull.first - _SLACK][-1:]
+
+
+def _digests_at(pull: Pulled, pushes: Sequence[Pushed]) -> Sequence[str]:
+    """Everything that a tag pointed to from the first pull to the last one."""
+    during = [push for push in pushes if pull.first - _SLACK < push.at <= pull.last + _SLACK]
+    return [push.digest for push in (*_before(pull, pushes), *during)]
+
+
+def _latest(instants: Dict[str, int], key: str, at: int) -> None:
+    instants[key] = max(at, instants.get(key, at))
+
+
+def _said(at: int) -> str:
+    return f'pulled {day_of(at)} ({SOURCE})'
+
+
+def day_of(at: int) -> str:
+    return time_text(at)[:10]
+
+
+def _day_after(at: int) -> str:
+    """The first day on which a whole period is over, however early in the day it is."""
+    return day_of(at + _SECONDS_PER_DAY * TICKS_PER_SECOND)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadLog(f"'{value}' names nothing")
+    return value.lower()
+
+
+def _optional(value: Any) -> Optional[str]:
+    """A tag or digest; the table has empty text where there is none."""
+    if value is not None and not isinstance(value, str):
+        raise BadLog(f"'{value}' is no text")
+    return value or None

@@ -1,0 +1,213 @@
+"""Image references to one registry, in any text.
+
+Only references to this registry count, however it is spelled. Whatever may be meant is taken for meant: a pin too many
+keeps an image, one too few deletes it.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Iterator, List, Optional, Pattern, Tuple, Union
+from urllib.parse import parse_qs, unquote
+
+LATEST = 'latest'
+"""What every runtime pulls when neither a tag nor a digest is said."""
+
+# Places where another tool puts a value in: Helm, GitHub, Bicep, Terraform, Compose, Azure Pipelines, shells,
+# format strings, documentation. None of these can take more than one pass over a text.
+TEMPLATE = (r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
+            r'|\$\[[^\[\]\n]{0,300}\]|\$[A-Za-z_]\w{0,100}|#\{[^{}\n]{0,300}\}#?|\{\w[\w.-]{0,100}\}'
+            r'|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%)')
+_BEFORE = r'(?:(?<![A-Za-z0-9.-])|(?<=\\[nrt]))'
+_PORT = r'\.?(?::\d{1,5})?'
+# Bounded, and a character at a time: nothing to go back over, however long and hostile a line is.
+_PATH = rf'(?P<path>(?:[A-Za-z0-9._/-]|{TEMPLATE}){{1,600}})'
+_TAG = rf'(?::(?P<tag>(?:[A-Za-z0-9._-]|{TEMPLATE}){{1,300}}))?'
+_DIGEST = rf'(?:@(?P<digest>(?:[A-Za-z0-9:_-]|{TEMPLATE}){{0,300}}))?'
+_VARIABLE_HOST = rf'[A-Za-z0-9.-]{{0,100}}(?:{TEMPLATE}[A-Za-z0-9.-]{{0,100}}){{1,2}}'
+_PURL = re.compile(r'pkg:(?:oci|docker)/([^\s"\'<>,\\]{1,1000})', re.IGNORECASE)
+
+_REPOSITORY = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*\Z')
+_GOOD_TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z')
+_GOOD_DIGEST = re.compile(r'(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
+_PLACEHOLDER = re.compile(r'__\w+__\Z')
+_API = re.compile(r'v2/(.+)/manifests/([^/]+)\Z')
+_TEMPLATE = re.compile(TEMPLATE)
+
+
+@dataclass(frozen=True)
+class RegistryNames:
+    """The host names under which references mean this registry: its login server, and custom domains."""
+
+    login_server: str
+    aliases: Tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> Tuple[str, ...]:
+        """Each in lower case, without a scheme and a port."""
+        return tuple(dict.fromkeys(_bare_host(name) for name in (self.login_server, *self.aliases)))
+
+    def has(self, host: str) -> bool:
+        """Whether a host, with or without a port, is this registry; its data endpoints and regional ones are."""
+        return re.fullmatch(_hosts_pattern(self), _bare_host(host), re.IGNORECASE) is not None
+
+    def may_be(self, host: str) -> bool:
+        """Whether a host with values still to be filled in may turn out to be this registry."""
+        pattern = '.*'.join(re.escape(part) for part in _TEMPLATE.split(_bare_host(host)))
+        return any(re.fullmatch(pattern, known) for known in self.hosts)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image of this registry by tag, by digest, or by both.
+
+    It is not `certain` when the text may not mean an image, or may mean another registry: it is kept all the same,
+    but nobody needs to be told when it is not there.
+    """
+
+    repository: str
+    tag: Optional[str] = None
+    digest: Optional[str] = None
+    certain: bool = True
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A reference to this registry that cannot be followed: a part of it is filled in by another tool, or is wrong."""
+
+    text: str
+    why: str
+
+
+Finding = Union[Reference, Unresolved]
+
+
+def find_references(text: str, names: RegistryNames) -> List[Finding]:
+    """Every reference to this registry in a text, each once, in order.
+
+    A reference that is the whole text and says neither a tag nor a digest means `latest` for certain; inside
+    other text it may be the address of anything.
+    """
+    found: List[Finding] = []
+    if 'pkg:' in text:
+        found.extend(_purls(text, names))
+        text = _PURL.sub(' ', text)
+    if '/' in text:
+        whole = _without_scheme(text.strip())
+        for match in _finder(names).finditer(text):
+            known = bool(match['host']) or names.has(_TEMPLATE.split(match['variable'])[-1])
+            if known or names.may_be(match['variable']):
+                found.extend(_read(match, known, match.group() == whole))
+    return list(dict.fromkeys(found))
+
+
+def split_repository(text: str, names: RegistryNames) -> Optional[str]:
+    """The repository, where the text is a reference to this registry that says neither a tag nor a digest."""
+    match = _finder(names).fullmatch(_without_scheme(text.strip()))
+    if not match or not match['host'] or match['tag'] or match['digest'] is not None:
+        return None
+    return _repository(match['path'])
+
+
+def reference_to(repository: str, tag: Optional[str], digest: Optional[str], certain: bool = True) -> Finding:
+    """The reference that these parts make, as they were written; None and empty mean that one is missing."""
+    text = f'{repository}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
+    name = _repository(repository)
+    if name is None:
+        return Unresolved(text, _why(repository, 'repository'))
+    if digest:
+        spelled = digest.lower()
+        if not _GOOD_DIGEST.match(spelled):
+            return Unresolved(text, _why(digest, 'digest'))
+        return Reference(name, tag if tag and _is_tag(tag) else None, spelled, certain)
+    if not tag:
+        return Reference(name, LATEST, None, certain)
+    return Reference(name, tag, None, certain) if _is_tag(tag) else Unresolved(text, _why(tag, 'tag'))
+
+
+def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
+    """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
+    path, tag, digest = _parts(match)
+    certain = known and bool(tag or digest or alone)
+    finding = reference_to(path, tag, digest, certain)
+    if isinstance(finding, Reference):
+        if known or tag or digest:
+            yield finding
+        if finding.digest is None and tag and not alone and tag[-1] in '.-':  # the end of a sentence, most likely
+            yield from _references(reference_to(path, tag.rstrip('.-'), None, certain=False))
+        return
+    if known:
+        yield replace(finding, text=match.group())
+    if tag and digest is not None:  # it was the digest that could not be read
+        yield from _references(reference_to(path, tag, None, certain))
+
+
+def _references(finding: Finding) -> Iterator[Finding]:
+    if isinstance(finding, Reference):
+        yield finding
+
+
+def _parts(match: Any) -> Tuple[str, Optional[str], Optional[str]]:
+    """Repository, tag and digest as written; the address of a manifest in the registry's API has them too."""
+    path, tag, digest = match['path'], match['tag'], match['digest']
+    address = _API.match(path)
+    if not address:
+        return path, tag, '?' if digest == '' else digest
+    repository, reference = address.groups()
+    return (repository, None, f'{reference}:{tag}') if tag else (repository, reference, None)
+
+
+def _purls(text: str, names: RegistryNames) -> Iterator[Finding]:
+    """Package URLs of images, as SBOM and VEX documents have them."""
+    for match in _PURL.finditer(text):
+        package, _, query = match.group(1).replace('&amp;', '&').partition('?')
+        name, _, version = unquote(package.partition('#')[0]).partition('@')
+        told = parse_qs(query.partition('#')[0])
+        host, _, path = _without_scheme(told.get('repository_url', [''])[0]).partition('/')
+        if host and names.has(host):
+            repository = path if path == name or path.endswith(f'/{name}') else f'{path}/{name}'.lstrip('/')
+            tag = told.get('tag', [None])[0]
+            is_digest = ':' in version
+            yield reference_to(repository, tag or (None if is_digest else version), version if is_digest else None,
+                               certain=bool(tag or version))
+
+
+@lru_cache(maxsize=None)
+def _finder(names: RegistryNames) -> Pattern[str]:
+    host = f'(?:{_BEFORE}(?:(?P<host>{_hosts_pattern(names)})|(?P<variable>{_VARIABLE_HOST})){_PORT}/)'
+    return re.compile(host + _PATH + _TAG + _DIGEST, re.IGNORECASE)
+
+
+@lru_cache(maxsize=None)
+def _hosts_pattern(names: RegistryNames) -> str:
+    """The names, and below the login server those of its data endpoints and regions: `name.region.data.azurecr.io`."""
+    login, *others = names.hosts
+    head, dot, rest = login.partition('.')
+    own = re.escape(head) + (r'(?:\.[a-z0-9-]{1,63}){0,3}\.' + re.escape(rest) if dot else '')
+    return '|'.join([own, *map(re.escape, others)])
+
+
+def _bare_host(name: str) -> str:
+    return re.sub(r':\d{1,5}\Z', '', _without_scheme(name.strip()).lower().rstrip('/')).rstrip('.')
+
+
+def _without_scheme(text: str) -> str:
+    head, scheme, rest = text.partition('://')
+    return rest if scheme and head.replace('-', '').isalpha() else text
+
+
+def _repository(path: str) -> Optional[str]:
+    """The name of a repository, None when it is not one; runtimes read names in lower case only."""
+    name = re.sub('/{2,}', '/', path.lower()).strip('/').rstrip('.-_')
+    return name if _REPOSITORY.match(name) else None
+
+
+def _is_tag(tag: str) -> bool:
+    return bool(_GOOD_TAG.match(tag)) and not _PLACEHOLDER.match(tag)
+
+
+def _why(text: str, part: str) -> str:
+    if _TEMPLATE.search(text) or _PLACEHOLDER.match(text):
+        return f'its {part} is filled in by another tool'
+    return f'its {part} is not spelled like one'

@@ -1,0 +1,113 @@
+"""YAML and JSON as a stream of events with lines: nothing is built, so that neither depth nor aliases cost anything."""
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Iterator, NamedTuple, Optional
+
+import yaml
+
+OPEN_MAPPING = 'mapping'
+OPEN_SEQUENCE = 'sequence'
+CLOSE = 'close'
+SCALAR = 'scalar'
+ALIAS = 'alias'
+END_OF_DOCUMENT = 'end'
+
+_DEEPEST = 500
+"""Each opening bracket makes libyaml look at all that are open: a file of nothing else would take hours."""
+
+_DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
+_LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+_JSON_TOKEN = re.compile(
+    r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
+_JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
+_CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]')
+
+
+class BadSyntax(Exception):
+    """The text is not what it should be; `line` counts from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+class Event(NamedTuple):
+    """One event. `value` is that of a scalar, or the name of an alias; the lines of a `block` are as written."""
+
+    kind: str
+    line: int
+    value: str = ''
+    anchor: Optional[str] = None
+    block: bool = False
+
+
+def yaml_events(text: str) -> Iterator[Event]:
+    """The events of all documents. Raises BadSyntax, at the place where it is wrong."""
+    depth = 0
+    try:
+        for event in yaml.parse(_CONTROL.sub(' ', text), Loader=_LOADER):
+            read = _YAML.get(type(event))
+            if read:
+                known = read(event, event.start_mark.line + 1)
+                depth += _DEPTH.get(known.kind, 0)
+                if depth > _DEEPEST:
+                    raise BadSyntax(known.line, 'it is nested too deeply')
+                yield known
+    except yaml.YAMLError as error:
+        mark = getattr(error, 'problem_mark', None)
+        raise BadSyntax(mark.line + 1 if mark else 1, f'it is not YAML: {getattr(error, "problem", None) or error}'
+                        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise BadSyntax(1, 'it is not YAML') from error
+
+
+def json_events(text: str) -> Iterator[Event]:
+    """The same of JSON, of JSON with comments, and of several JSON documents one after the other."""
+    line, last, depth = 1, 0, []
+    for match in _JSON_TOKEN.finditer(text):
+        line += text.count('\n', last, match.start())
+        last, token = match.start(), match.group()
+        first = token[0]
+        if first in '{[':
+            depth.append('}' if first == '{' else ']')
+            yield Event(OPEN_MAPPING if first == '{' else OPEN_SEQUENCE, line)
+        elif first in '}]':
+            if not depth or depth.pop() != first:
+                raise BadSyntax(line, f"it is not JSON: '{first}' closes nothing")
+            yield Event(CLOSE, line)
+            if not depth:
+                yield Event(END_OF_DOCUMENT, line)
+        elif first not in ':,' and token[:2] not in ('//', '/*'):
+            yield Event(SCALAR, line, _json_value(token, line))
+    if depth:
+        raise BadSyntax(line, 'it is not JSON: it ends in the middle')
+
+
+def _json_value(token: str, line: int) -> str:
+    if token[0] == '"' and len(token) > 1:
+        if '\\' not in token:
+            return token[1:-1]
+        try:
+            return json.loads(token, strict=False)
+        except ValueError as error:
+            raise BadSyntax(line, 'it is not JSON: a text has a wrong escape') from error
+    if not _JSON_WORD.match(token):
+        raise BadSyntax(line, 'it is not JSON')
+    return token
+
+
+def _scalar(event: Any, line: int) -> Event:
+    return Event(SCALAR, line, event.value, event.anchor, event.style == '|')
+
+
+_YAML = {
+    yaml.MappingStartEvent: lambda event, line: Event(OPEN_MAPPING, line, anchor=event.anchor),
+    yaml.SequenceStartEvent: lambda event, line: Event(OPEN_SEQUENCE, line, anchor=event.anchor),
+    yaml.MappingEndEvent: lambda event, line: Event(CLOSE, line),
+    yaml.SequenceEndEvent: lambda event, line: Event(CLOSE, line),
+    yaml.ScalarEvent: _scalar,
+    yaml.AliasEvent: lambda event, line: Event(ALIAS, line, event.anchor),
+    yaml.DocumentEndEvent: lambda event, line: Event(END_OF_DOCUMENT, line),
+}

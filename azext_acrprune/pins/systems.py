@@ -1,0 +1,139 @@
+"""Live systems: how a user names them, and which images the things in them use."""
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from .documents import found_in_document
+from .pinned import Found, Pin, Problem, merged, printable
+from .references import RegistryNames
+from .syntax import json_events, yaml_events
+
+KUBECTL = 'kubectl'
+AKS = 'aks'
+CONTAINER_APPS = 'containerapps'
+WEB_APPS = 'webapps'
+FUNCTION_APPS = 'functionapps'
+ACR_TASKS = 'acr-tasks'
+SUBSCRIPTION = 'subscription'
+
+_MAY_HAVE_NAME = (KUBECTL, AKS, CONTAINER_APPS)
+_KINDS = (AKS, KUBECTL, CONTAINER_APPS, WEB_APPS, FUNCTION_APPS, ACR_TASKS, SUBSCRIPTION)
+_OWN_REGISTRY = re.compile(r'\{\{\s*\.Run\.Registry\s*\}\}|\$Registry\b')
+_COMPOSE = re.compile(r'(?:COMPOSE|KUBE)\|', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class System:
+    """A live system: what `kind` it is, and the name of the one that is meant, of all where it is None."""
+
+    kind: str
+    name: Optional[str] = None
+    resource_group: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something in a live system that may use images: where it is, and the documents (JSON-ready) that describe it.
+
+    `texts` are documents of YAML inside of it.
+    """
+
+    origin: str
+    documents: Tuple[Any, ...]
+    texts: Tuple[str, ...] = ()
+
+
+def parse_system(text: str) -> System:
+    """`kind`, `kind:NAME`, or `aks:NAME/RESOURCE_GROUP`. Raises ValueError."""
+    kind, colon, name = text.partition(':')
+    if kind not in _KINDS:
+        raise ValueError(f"'{text}' is none of {', '.join(_KINDS)}")
+    if colon and (kind not in _MAY_HAVE_NAME or not name):
+        raise ValueError(f"'{text}' names nothing" if not name else f"'{kind}' takes no name")
+    if kind != AKS:
+        return System(kind, name or None)
+    cluster, slash, group = name.partition('/')
+    if not cluster or slash and not group or '/' in group:
+        raise ValueError(f"'{text}' is not aks:NAME or aks:NAME/RESOURCE_GROUP")
+    return System(kind, cluster, group or None)
+
+
+def things_of_cluster(origin: str, answer: Any) -> List[Thing]:
+    """The objects that kubectl lists. Raises ValueError when this is no list, or one of nothing.
+
+    Every cluster runs something of its own: one that has nothing at all was not seen.
+    """
+    items = answer.get('items') if isinstance(answer, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError('its answer is not a list of objects')
+    if not items:
+        raise ValueError('its answer has no objects at all, and every cluster runs something')
+    return [Thing(f'{origin}: {_name_of(item)}', (item,)) for item in items]
+
+
+def things_of_task(origin: str, task: Dict[str, Any], login_server: str) -> Thing:
+    """A task of a registry: its step, and the base images that it was seen to use."""
+    step = _part(_part(task, 'properties'), 'step')
+    bases = step.get('baseImageDependencies')
+    images = [f'{each.get("registry")}/{each.get("repository")}{mark}{each.get(part)}'
+              for each in bases if isinstance(each, dict)
+              for part, mark in (('digest', '@'), ('tag', ':')) if each.get(part)] if isinstance(bases, list) else []
+    text = _decoded(step.get('encodedTaskContent'))
+    values = _decoded(step.get('encodedValuesContent'))
+    step = json.loads(_OWN_REGISTRY.sub(login_server, json.dumps(step)))
+    return Thing(origin, (step, {'images': images}),
+                 tuple(_OWN_REGISTRY.sub(login_server, each) for each in (text, values) if each))
+
+
+def thing_of_site(origin: str, configurations: Iterable[Dict[str, Any]]) -> Thing:
+    """A web app or function app: its configurations; `linuxFxVersion` may hold a whole Compose file in Base64."""
+    documents, texts = tuple(configurations), []
+    for document in documents:
+        for key in ('linuxFxVersion', 'windowsFxVersion'):
+            value = _part(document, 'properties').get(key)
+            match = _COMPOSE.match(value) if isinstance(value, str) else None
+            if match:
+                texts.append(_decoded(value[match.end():]))
+    return Thing(origin, documents, tuple(filter(None, texts)))
+
+
+def found_in_things(things: Iterable[Thing], names: RegistryNames) -> Found:
+    """What they use. A pin says where its thing is; a text that is not what it should be is a problem."""
+    return merged(found for thing in things for found in _found_in(thing, names))
+
+
+def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
+    origin = printable(thing.origin)
+    streams = [json_events(json.dumps(document)) for document in thing.documents]
+    streams += [yaml_events(text) for text in thing.texts]
+    for events in streams:
+        found, wrong = found_in_document(events, origin, names)
+        problems = [Problem(each.message, origin, code=each.code) for each in found.problems]
+        problems += [Problem(str(wrong), origin)] if wrong else []
+        yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), tuple(problems))
+
+
+def _name_of(item: Dict[str, Any]) -> str:
+    metadata = _part(item, 'metadata')
+    namespace = f'{metadata["namespace"]}/' if metadata.get('namespace') else ''
+    return f'{item.get("kind", "object")} {namespace}{metadata.get("name", "without a name")}'
+
+
+def _part(document: Dict[str, Any], key: str) -> Dict[str, Any]:
+    part = document.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _decoded(value: Any) -> str:
+    """What a text in Base64 says; one that is not in Base64 says what it says."""
+    if not isinstance(value, str):
+        return ''
+    try:
+        return base64.b64decode(value, validate=True).decode('utf-8')
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return value

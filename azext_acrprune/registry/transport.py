@@ -1,0 +1,176 @@
+"""Requests on the wire, by urllib3 itself: thousands of small ones, in which requests and its session take most time.
+
+Imported inside a command only: azure-core and requests are heavy.
+"""
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, MutableMapping, Optional
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from azure.core.exceptions import (
+    HttpResponseError, IncompleteReadError, ServiceRequestError, ServiceRequestTimeoutError, ServiceResponseError,
+    ServiceResponseTimeoutError)
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest, HttpResponse
+from urllib3 import exceptions
+
+_TIMEOUT = urllib3.Timeout(connect=30, read=120)
+_CHUNK_BYTES = 1 << 20
+
+
+class Urllib3Transport(HttpTransport):
+    """azure-core's transport over connections that are kept, `concurrency` of them to each host.
+
+    Proxies and certificates are those of the environment, as requests finds them, looked up once: otherwise the whole
+    environment is read anew for each call, and a password from ~/.netrc put in place of our token.
+    """
+
+    def __init__(self, endpoint: str, concurrency: int, verify: Optional[bool] = None) -> None:
+        with requests.Session() as session:
+            environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
+        self._proxies, self._verify = environment['proxies'], environment['verify']
+        self._adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=concurrency, max_retries=0)
+        self._pools: Dict[str, urllib3.HTTPConnectionPool] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> 'Urllib3Transport':
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Connections are opened as they are needed."""
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def send(self, request: HttpRequest, **kwargs: Any) -> 'Answer':
+        """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
+        url, stream = urlsplit(request.url), kwargs.get('stream', False)
+        target = url._replace(scheme='', netloc='', fragment='').geturl() or '/'
+        with _azure_errors():
+            raw = self._pool(request.url, url.netloc).urlopen(
+                request.method, target, body=request.content, headers=request.headers, retries=False, redirect=False,
+                assert_same_host=False, timeout=_TIMEOUT, preload_content=not stream)
+        return Answer(request, raw)
+
+    def _pool(self, url: str, host: str) -> urllib3.HTTPConnectionPool:
+        with self._lock:
+            if host not in self._pools:
+                prepared = requests.Request('GET', url).prepare()
+                self._pools[host] = self._adapter.get_connection_with_tls_context(
+                    prepared, self._verify, proxies=self._proxies)
+            return self._pools[host]
+
+
+class Answer(HttpResponse):
+    """An answer of urllib3, as azure-core wants to see it."""
+
+    def __init__(self, request: HttpRequest, raw: urllib3.HTTPResponse) -> None:
+        self._request = request
+        self._raw = raw
+        self._encoding: Optional[str] = None
+
+    def __enter__(self) -> 'Answer':
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    @property
+    def request(self) -> HttpRequest:
+        return self._request
+
+    @property
+    def status_code(self) -> int:
+        return self._raw.status
+
+    @property
+    def headers(self) -> MutableMapping[str, str]:
+        return self._raw.headers
+
+    @property
+    def reason(self) -> str:
+        return self._raw.reason or ''
+
+    @property
+    def content_type(self) -> Optional[str]:
+        return self._raw.headers.get('Content-Type')
+
+    @property
+    def is_closed(self) -> bool:
+        return self._raw.closed
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        return self._raw.closed
+
+    @property
+    def encoding(self) -> Optional[str]:
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, value: Optional[str]) -> None:
+        self._encoding = value
+
+    @property
+    def url(self) -> str:
+        return self._request.url
+
+    @property
+    def content(self) -> bytes:
+        return self.read()
+
+    def text(self, encoding: Optional[str] = None) -> str:
+        return self.content.decode(encoding or self._encoding or 'utf-8-sig', 'replace')
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise HttpResponseError(response=self)
+
+    def close(self) -> None:
+        self._raw.close()
+        self._raw.release_conn()
+
+    def read(self) -> bytes:
+        with _azure_errors():
+            return self._raw.data
+
+    def iter_raw(self, **_: Any) -> Iterator[bytes]:
+        return self._chunks(decode=False)
+
+    def iter_bytes(self, **_: Any) -> Iterator[bytes]:
+        return self._chunks(decode=True)
+
+    def _chunks(self, decode: bool) -> Iterator[bytes]:
+        with _azure_errors():
+            yield from self._raw.stream(_CHUNK_BYTES, decode_content=decode)
+        self._raw.release_conn()
+
+
+@contextmanager
+def _azure_errors() -> Iterator[None]:
+    """urllib3's errors become azure-core's, which its retries understand."""
+    try:
+        yield
+    except (exceptions.NewConnectionError, exceptions.ProxyError, exceptions.SSLError) as error:
+        raise ServiceRequestError(error, error=error) from error
+    except exceptions.ConnectTimeoutError as error:
+        raise ServiceRequestTimeoutError(error, error=error) from error
+    except exceptions.ReadTimeoutError as error:
+        raise ServiceResponseTimeoutError(error, error=error) from error
+    except exceptions.IncompleteRead as error:
+        raise IncompleteReadError(error, error=error) from error
+    except exceptions.ProtocolError as error:
+        raise ServiceResponseError(error, error=error) from error
+    except (exceptions.HTTPError, OSError) as error:
+        raise ServiceResponseError(error, error=error) from error

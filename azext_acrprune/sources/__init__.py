@@ -1,0 +1,1 @@
+"""Where pins come from: I/O, and nothing but it."""

@@ -1,0 +1,97 @@
+"""Reads of the resource manager: whole collections, page by page, or an error."""
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional
+from urllib.parse import urlsplit
+
+from azure.core import PipelineClient
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.policies import (
+    BearerTokenCredentialPolicy, HeadersPolicy, NetworkTraceLoggingPolicy, RetryPolicy, UserAgentPolicy)
+from azure.core.rest import HttpRequest
+
+from .failure import AskError
+
+_SECONDS_FOR_AN_ANSWER = 60
+_SECONDS_FOR_ALL = 300
+_MOST_PAGES = 10_000
+
+_ADVICE = {
+    401: "Sign in again with 'az login'.",
+    403: 'Reading needs the role Reader on it.',
+    404: 'Check the name, the resource group, and the subscription.',
+    429: 'Too much is asked of the resource manager; try again later.',
+}
+
+Resource = Dict[str, Any]
+
+
+class ResourceManager:
+    """What the resource manager of a cloud says, as one identity sees it. Every method raises AskError."""
+
+    def __init__(self, client: PipelineClient, endpoint: str, subscription: str) -> None:
+        self.subscription = subscription
+        self._client = client
+        self._endpoint = endpoint.rstrip('/')
+
+    def every(self, what: str, path: str, version: str) -> List[Resource]:
+        """All items of a collection; `what` names it in errors, `path` begins with `/subscriptions/...`."""
+        return list(self._pages(what, f'{self._endpoint}{path}?api-version={version}'))
+
+    def one(self, what: str, path: str, version: str, method: str = 'GET') -> Resource:
+        """One resource, or with POST the answer to a question about it."""
+        answer = self._send(what, method, f'{self._endpoint}{path}?api-version={version}')
+        if not isinstance(answer, dict):
+            raise AskError(what, 'the resource manager answers with something else')
+        return answer
+
+    def _pages(self, what: str, url: Optional[str]) -> Iterator[Resource]:
+        seen = set()
+        while url:
+            if url in seen or len(seen) >= _MOST_PAGES:
+                raise AskError(what, 'the pages of the resource manager have no end')
+            if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:  # our token goes to nobody else
+                raise AskError(what, 'the next page is not one of the resource manager')
+            seen.add(url)
+            answer = self._send(what, 'GET', url)
+            items = answer.get('value') if isinstance(answer, dict) else None
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise AskError(what, 'the resource manager answers with something else than a list')
+            yield from items
+            url = answer.get('nextLink')
+
+    def _send(self, what: str, method: str, url: str) -> Any:
+        unlogged = {'logging_enable': False} if method == 'POST' else {}  # such answers are credentials
+        try:
+            response = self._client.send_request(HttpRequest(method, url, headers={'Accept': 'application/json'}),
+                                                 **unlogged)
+        except AzureError as error:
+            raise AskError(what, str(error.message), 'Check the network, a proxy, and the certificate of the server.'
+                           ) from error
+        if response.status_code != 200:
+            raise AskError(what, _message(response), _ADVICE.get(response.status_code))
+        try:
+            return response.json()
+        except ValueError as error:
+            raise AskError(what, 'the answer of the resource manager is cut off, or is not JSON') from error
+
+
+def open_arm(endpoint: str, credential: Any, audience: str, options: Dict[str, Any]) -> PipelineClient:
+    """A client of the resource manager; `options` are az's own (user agent, logging)."""
+    given = dict(options)
+    policies: List[Any] = [
+        HeadersPolicy(given.pop('headers', None)),
+        given.pop('user_agent_policy', None) or UserAgentPolicy(given.pop('user_agent', None)),
+        RetryPolicy(retry_total=3, retry_backoff_factor=0.4, timeout=_SECONDS_FOR_ALL),
+        BearerTokenCredentialPolicy(credential, f'{audience.rstrip("/")}/.default'),
+        given.pop('logging_policy', None) or NetworkTraceLoggingPolicy(),
+    ]
+    return PipelineClient(endpoint, policies=policies, read_timeout=_SECONDS_FOR_AN_ANSWER, **given)
+
+
+def _message(response: Any) -> str:
+    try:
+        text = response.json()['error']['message']
+    except (ValueError, KeyError, TypeError):
+        text = response.reason
+    return f"{' '.join(str(text).split()).rstrip('.')} ({response.status_code})"

@@ -1,0 +1,115 @@
+"""Pins in files, in folders with all that is in them, and in standard input."""
+from __future__ import annotations
+
+import os
+import stat
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+
+from ..pins.pinned import NOT_READ, Found, Problem, merged, printable
+from ..pins.read import MAX_BYTES, STANDARD_INPUT, read_pins
+from ..pins.references import RegistryNames
+
+DASH = '-'
+_NEVER_ENTERED = '.git'
+
+
+class SourceError(Exception):
+    """A source that was named could not be read at all; `source` is its name."""
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(why)
+        self.source = source
+
+
+def read_files(paths: Iterable[str], names: RegistryNames,
+               stdin: Optional[BinaryIO] = None) -> Tuple[Found, Mapping[str, int]]:
+    """What files pin, and {file: number of its pins} of those that pin something.
+
+    Raises SourceError for what was named and is not there, or cannot be read; for an empty folder; and for a standard
+    input that is closed, ends in the middle or names no image of the registry, since the command before it may have
+    failed, or asked the wrong cluster. What is found in a folder and cannot be read is a problem.
+    """
+    found: Dict[str, Found] = {}
+    for path in dict.fromkeys(paths):
+        for source, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
+            found[source] = result
+    return merged(found.values()), {source: len(each.pins) for source, each in sorted(found.items()) if each.pins}
+
+
+def _standard_input(stdin: Optional[BinaryIO], names: RegistryNames) -> Iterator[Tuple[str, Found]]:
+    try:
+        if stdin is None or stdin.closed:
+            raise SourceError(STANDARD_INPUT, 'it is closed')
+        if stdin.isatty():
+            raise SourceError(STANDARD_INPUT, 'it is a terminal, and no file or other command')
+        data = stdin.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise SourceError(STANDARD_INPUT, _reason(error)) from error
+    if not data.strip():
+        raise SourceError(STANDARD_INPUT, 'it is empty')
+    found = read_pins(data, STANDARD_INPUT, names)
+    broken = next((problem for problem in found.problems if problem.code == NOT_READ), None)
+    if broken:
+        raise SourceError(STANDARD_INPUT, broken.message)
+    if not found.pins and not found.problems:
+        raise SourceError(STANDARD_INPUT, 'it names no image of this registry')
+    yield STANDARD_INPUT, found
+
+
+def _path(path: str, names: RegistryNames) -> Iterator[Tuple[str, Found]]:
+    try:
+        if not os.path.isdir(path):
+            yield _shown(path), read_pins(_data(path), _shown(path), names)
+            return
+    except (OSError, ValueError) as error:
+        raise SourceError(_shown(path), _reason(error)) from error
+    empty = True
+    for file, problem in _walk(path):
+        empty = False
+        source = _shown(file)
+        yield source, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names)
+    if empty:
+        raise SourceError(_shown(path), 'there is no file in the folder')
+
+
+def _read(file: str, source: str, names: RegistryNames) -> Found:
+    try:
+        return read_pins(_data(file), source, names)
+    except (OSError, ValueError) as error:
+        return Found(problems=(Problem(f'it could not be read: {_reason(error)}', source),))
+
+
+def _data(path: str) -> bytes:
+    """A byte more than the limit tells that it is exceeded; a device may have no end."""
+    with open(path, 'rb') as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _walk(top: str) -> Iterator[Tuple[str, Optional[str]]]:
+    """(path, what is wrong with it) of each file below a folder, in order. Each folder is entered once.
+
+    Links are followed, as the volumes of Kubernetes are made of them; pipes and devices would never end.
+    """
+    entered: Set[Tuple[int, int]] = set()
+    waiting: List[str] = [top]
+    while waiting:
+        path = waiting.pop()
+        try:
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode):
+                if (status.st_dev, status.st_ino) not in entered:
+                    entered.add((status.st_dev, status.st_ino))
+                    inside = sorted(name for name in os.listdir(path) if name != _NEVER_ENTERED)
+                    waiting.extend(os.path.join(path, name) for name in reversed(inside))
+            elif stat.S_ISREG(status.st_mode):
+                yield path, None
+        except OSError as error:
+            yield path, f'it could not be read: {_reason(error)}'
+
+
+def _shown(path: str) -> str:
+    return printable(path)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or 'it cannot be read'

@@ -1,0 +1,141 @@
+"""Asks the resource manager which images run in Azure."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterator, List, Mapping
+
+from ..pins.systems import (
+    ACR_TASKS, AKS, CONTAINER_APPS, FUNCTION_APPS, SUBSCRIPTION, WEB_APPS, System, Thing, thing_of_site, things_of_task)
+from .arm import Resource, ResourceManager
+from .failure import AskError
+from .kubernetes import ask_kubectl, kubeconfig_file
+
+_AKS_VERSION = '2024-02-01'
+_APPS_VERSION = '2024-03-01'
+_SITES_VERSION = '2023-12-01'
+_TASKS_VERSION = '2019-06-01-preview'
+_REGISTRIES_VERSION = '2023-07-01'
+_INSTANCES_VERSION = '2023-05-01'
+
+Ask = Callable[[System, ResourceManager, float], Iterator[Thing]]
+
+
+def ask_azure(system: System, manager: ResourceManager, seconds: float) -> List[Thing]:
+    """Everything in a system that may use images; each cluster has some seconds to answer. Raises AskError."""
+    return list(_ASK[system.kind](system, manager, seconds))
+
+
+def _clusters(system: System, manager: ResourceManager, seconds: float) -> Iterator[Thing]:
+    """Every cluster, or the one that is named, by the credential of a user of it: nothing has to run in it for that."""
+    source = f'the AKS cluster {system.name}' if system.name else 'AKS'
+    clusters = _all(manager, source, 'Microsoft.ContainerService/managedClusters', _AKS_VERSION)
+    if system.name:
+        clusters = [each for each in clusters if _is(each, 'name', system.name)
+                    and (not system.resource_group or _group_of(each).lower() == system.resource_group.lower())]
+        if len(clusters) != 1:
+            raise AskError(source, 'several have this name' if clusters else 'there is none of this name in the '
+                           'subscription', "See 'az aks list', and give aks:NAME/RESOURCE_GROUP.")
+    for cluster in clusters:
+        yield from _of_cluster(f'aks {cluster.get("name")}', _id(source, cluster), manager, seconds)
+
+
+def _of_cluster(origin: str, path: str, manager: ResourceManager, seconds: float) -> List[Thing]:
+    answer = manager.one(origin, f'{path}/listClusterUserCredential', _AKS_VERSION, 'POST')
+    kubeconfigs = answer.get('kubeconfigs')
+    if not isinstance(kubeconfigs, list) or not kubeconfigs or not isinstance(kubeconfigs[0], dict):
+        raise AskError(origin, 'it gives no kubeconfig')
+    with kubeconfig_file(origin, kubeconfigs[0].get('value')) as kubeconfig:
+        return ask_kubectl(seconds, kubeconfig=kubeconfig, origin=origin)
+
+
+def _container_apps(system: System, manager: ResourceManager, _: float) -> Iterator[Thing]:
+    """Apps with all their active revisions, and jobs."""
+    source = CONTAINER_APPS
+    if system.name:
+        environments = _all(manager, source, 'Microsoft.App/managedEnvironments', _APPS_VERSION)
+        if not any(_is(each, 'name', system.name) for each in environments):
+            raise AskError(source, f"there is no environment '{system.name}' in the subscription",
+                           "See 'az containerapp env list'.")
+    for app in _all(manager, source, 'Microsoft.App/containerApps', _APPS_VERSION):
+        if _in_environment(app, system.name):
+            revisions = manager.every(f'{source} {app.get("name")}', f'{_id(source, app)}/revisions', _APPS_VERSION)
+            active = [each for each in revisions if _properties(each).get('active') is not False]
+            yield Thing(f'container app {app.get("name")}', (_properties(app), *map(_properties, active)))
+    for job in _all(manager, source, 'Microsoft.App/jobs', _APPS_VERSION):
+        if _in_environment(job, system.name):
+            yield Thing(f'container app job {job.get("name")}', (_properties(job),))
+
+
+def _sites(of_functions: bool) -> Ask:
+    def ask(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+        source, what = (FUNCTION_APPS, 'function app') if of_functions else (WEB_APPS, 'web app')
+        for site in _all(manager, source, 'Microsoft.Web/sites', _SITES_VERSION):
+            if ('functionapp' in str(site.get('kind', '')).lower()) is of_functions:
+                path = _id(source, site)
+                for each in (site, *manager.every(source, f'{path}/slots', _SITES_VERSION)):
+                    yield _site(f'{what} {each.get("name")}', each, _id(source, each), manager)
+    return ask
+
+
+def _site(origin: str, site: Resource, path: str, manager: ResourceManager) -> Thing:
+    """A list of sites has no whole configuration; that of sidecars stands elsewhere."""
+    configuration = manager.one(origin, f'{path}/config/web', _SITES_VERSION)
+    documents = [{'properties': _properties(site).get('siteConfig')}, configuration]
+    if str(_properties(configuration).get('linuxFxVersion', '')).lower().startswith('sitecontainers'):
+        documents += manager.every(origin, f'{path}/sitecontainers', _SITES_VERSION)
+    return thing_of_site(origin, documents)
+
+
+def _tasks(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+    """Those of all registries: a task of another one may use our images."""
+    for registry in _all(manager, ACR_TASKS, 'Microsoft.ContainerRegistry/registries', _REGISTRIES_VERSION):
+        login_server = _properties(registry).get('loginServer')
+        if not isinstance(login_server, str):
+            raise AskError(ACR_TASKS, f'the registry {registry.get("name")} has no login server')
+        for task in manager.every(ACR_TASKS, f'{_id(ACR_TASKS, registry)}/tasks', _TASKS_VERSION):
+            yield things_of_task(f'task {task.get("name")} of {registry.get("name")}', task, login_server)
+
+
+def _instances(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+    groups = _all(manager, 'container instances', 'Microsoft.ContainerInstance/containerGroups', _INSTANCES_VERSION)
+    return (Thing(f'container group {group.get("name")}', (_properties(group),)) for group in groups)
+
+
+def _everything(system: System, manager: ResourceManager, seconds: float) -> Iterator[Thing]:
+    for ask in (_clusters, _container_apps, _sites(False), _sites(True), _tasks, _instances):
+        yield from ask(system, manager, seconds)
+
+
+_ASK: Mapping[str, Ask] = {
+    AKS: _clusters, CONTAINER_APPS: _container_apps, WEB_APPS: _sites(False), FUNCTION_APPS: _sites(True),
+    ACR_TASKS: _tasks, SUBSCRIPTION: _everything}
+
+
+def _all(manager: ResourceManager, source: str, kind: str, version: str) -> List[Resource]:
+    return manager.every(source, f'/subscriptions/{manager.subscription}/providers/{kind}', version)
+
+
+def _in_environment(app: Resource, name: Any) -> bool:
+    properties = _properties(app)
+    environment = str(properties.get('environmentId') or properties.get('managedEnvironmentId') or '')
+    return not name or not environment or environment.lower().endswith(f'/{name.lower()}')
+
+
+def _id(source: str, resource: Resource) -> str:
+    path = resource.get('id')
+    if not isinstance(path, str) or not path.startswith('/subscriptions/'):
+        raise AskError(source, 'the resource manager lists something without an id')
+    return path
+
+
+def _is(resource: Resource, key: str, value: str) -> bool:
+    return str(resource.get(key, '')).lower() == value.lower()
+
+
+def _group_of(resource: Resource) -> str:
+    parts = str(resource.get('id', '')).split('/')
+    return parts[4] if len(parts) > 4 else ''
+
+
+def _properties(resource: Resource) -> Dict[str, Any]:
+    properties = resource.get('properties')
+    return properties if isinstance(properties, dict) else {}

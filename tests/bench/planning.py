@@ -1,0 +1,114 @@
+"""Planning alone, on a registry that is only in the cache and in memory: no request is made.
+
+Run as `python -m tests.bench.planning MANIFESTS`, it answers with one line of JSON. An image has ten layers: five of
+a base image that 500 images share, four that ten builds in a row share, and one of its own; half of the images have
+a tag. So a registry of a million manifests has two and a half million blobs.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
+
+MANIFESTS_PER_REPOSITORY = 1_000
+NOW = 1_800_000_000
+_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+
+
+def measure(manifests: int) -> Dict[str, Any]:
+    """Seconds of CPU and MiB of a process that does nothing but plan."""
+    done = subprocess.run([sys.executable, '-m', __spec__.name, str(manifests)], check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def main(manifests: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'cache.sqlite'
+        subprocess.run([sys.executable, '-c', f'from {__spec__.name} import fill; fill({str(path)!r}, {manifests})'],
+                       check=True)
+        print(json.dumps(plan(path, manifests)))
+
+
+def plan(path: Path, manifests: int) -> Dict[str, Any]:
+    from azext_acrprune.custom.session import collect_garbage_seldom
+    from azext_acrprune.decide.decision import decide
+    from azext_acrprune.documents.plan import plan_document
+    from azext_acrprune.inventory.cache import ManifestCache
+    from azext_acrprune.inventory.scan import Extent, scan
+    from azext_acrprune.model import TICKS_PER_SECOND
+    from azext_acrprune.policy.rules import untagged_policy
+    from azext_acrprune.reporter import Reporter
+    collect_garbage_seldom()
+    cache = ManifestCache(path, 1)
+    started = time.process_time()
+    inventory = scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache)
+    cache.close()
+    scanned = time.process_time()
+    document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
+    planned = time.process_time()
+    assert document['summary']['manifests'] == manifests and document['impact'] == 'exact'
+    return {'manifests': manifests, 'scanSeconds': scanned - started, 'planSeconds': planned - scanned,
+            'peakMiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+class _Listings:
+    """What a registry would answer, without the way there."""
+
+    def __init__(self, manifests: int) -> None:
+        self._images = dict(_repositories(manifests))
+
+    def announce(self, names: Iterable[str]) -> None:
+        pass
+
+    def repositories(self) -> Iterator[List[str]]:
+        yield list(self._images)
+
+    def manifests(self, repository: str) -> Iterator[List[Any]]:
+        from azext_acrprune.registry.wire import parse_manifests
+        yield parse_manifests({'manifests': list(map(_entry, self._images[repository]))})
+
+    def repository_locks(self, _: str) -> Any:
+        from azext_acrprune.model import UNLOCKED
+        return UNLOCKED
+
+
+def fill(path: str, manifests: int) -> None:
+    """Write what a cold run would have kept."""
+    from azext_acrprune.inventory.cache import ManifestCache
+    from azext_acrprune.model import Blob, Content
+    cache = ManifestCache(Path(path), 1, max_bytes=1 << 40)
+    for name, images in _repositories(manifests):
+        for number in images:
+            layers = [Blob(_digest('base', number // 500, layer), 30_000_000) for layer in range(5)]
+            layers += [Blob(_digest('build', number // 10, layer), 2_000_000) for layer in range(4)]
+            layers += [Blob(_digest('own', number), 100_000), Blob(_digest('config', number), 2_000)]
+            cache.remember(name, _digest('manifest', number),
+                           Content(2_000, blobs=tuple(layers), config=_digest('config', number)))
+    cache.close()
+
+
+def _repositories(manifests: int) -> Iterator[Tuple[str, range]]:
+    for start in range(0, manifests, MANIFESTS_PER_REPOSITORY):
+        yield f'team/app-{start}', range(start, min(manifests, start + MANIFESTS_PER_REPOSITORY))
+
+
+def _entry(number: int) -> Dict[str, Any]:
+    """A manifest as a listing shows it."""
+    pushed = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(NOW - 86_400 * 90 + number))
+    return {'digest': _digest('manifest', number), 'imageSize': 1, 'createdTime': f'{pushed}.1234567Z',
+            'lastUpdateTime': f'{pushed}.1234567Z', 'mediaType': _TYPE, 'architecture': 'amd64', 'os': 'linux',
+            'tags': [f'build-{number}'] if number % 2 else None, 'changeableAttributes': {}}
+
+
+def _digest(*what: Any) -> str:
+    return 'sha256:' + hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+if __name__ == '__main__':
+    main(int(sys.argv[1]))

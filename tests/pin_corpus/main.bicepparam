@@ -1,0 +1,2 @@
+using './main.bicep'
+param image = 'myreg.azurecr.io/team/params:3'

@@ -1,0 +1,173 @@
+"""Files of every kind that pins are read from, each with what it pins; and hostile ones.
+
+In `expected.json` a pin is `LINE REPOSITORY[:TAG][@first digits of the digest]`, with ` ?` where it is not certain to
+be an image of this registry.
+"""
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from azext_acrprune.pins import syntax
+from azext_acrprune.pins.pinned import Pin, merged
+from azext_acrprune.pins.read import STANDARD_INPUT, read_pins
+from azext_acrprune.pins.references import RegistryNames
+
+CORPUS = Path(__file__).with_name('pin_corpus')
+EXPECTED = json.loads((CORPUS / 'expected.json').read_text())
+NAMES = RegistryNames('myreg.azurecr.io', ('images.contoso.com',))
+TEXTS = sorted(set(EXPECTED) - {'junk.bin'})
+KINDS = ('x.yaml', 'x.json', 'Dockerfile', 'x.tf', 'x.bicep', 'x.txt', STANDARD_INPUT)
+
+
+def read(data, name):
+    found = read_pins(data, name, NAMES)
+    return {'pins': [shown(pin) for pin in sorted(found.pins, key=lambda pin: (pin.line, str(pin.reference)))],
+            'problems': [f'{problem.line} {problem.message}' for problem in found.problems]}
+
+
+def shown(pin: Pin) -> str:
+    reference = pin.reference
+    tag = f':{reference.tag}' if reference.tag else ''
+    digest = f'@{reference.digest[7:11]}' if reference.digest else ''
+    return f'{pin.line} {reference.repository}{tag}{digest}{"" if reference.certain else " ?"}'
+
+
+def test_every_file_has_an_expectation():
+    assert {path.name for path in CORPUS.iterdir()} - {'expected.json'} == set(EXPECTED)
+
+
+@pytest.mark.parametrize('name', sorted(EXPECTED))
+def test_what_is_pinned(name):
+    assert read((CORPUS / name).read_bytes(), f'deploy/{name}') == EXPECTED[name]
+
+
+@pytest.mark.parametrize('name', TEXTS)
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'])
+def test_in_every_encoding_and_with_every_line_end_the_same_is_pinned(name, encoding):
+    text = (CORPUS / name).read_text(encoding='utf-8')
+    for line_end in ('\n', '\r\n', '\r'):
+        assert read(text.replace('\n', line_end).encode(encoding), name) == EXPECTED[name]
+
+
+@pytest.mark.parametrize('name', ['list.json', 'deployment.yaml', 'images.txt'])
+def test_standard_input_is_known_by_its_beginning(name):
+    assert read((CORPUS / name).read_bytes(), STANDARD_INPUT) == EXPECTED[name]
+
+
+def test_a_text_in_an_old_encoding_is_read():
+    assert read('# für alle\nmyreg.azurecr.io/a:1\n'.encode('latin-1'), 'x.txt')['pins'] == ['2 a:1']
+
+
+def test_without_the_c_library_yaml_is_read_the_same_way(monkeypatch):
+    monkeypatch.setattr(syntax, '_LOADER', yaml.SafeLoader)
+    for name in TEXTS:
+        if name.endswith(('.yaml', '.yml')) and name != 'template.yaml':  # the words of its error differ
+            assert read((CORPUS / name).read_bytes(), name) == EXPECTED[name]
+
+
+@pytest.mark.parametrize('name', [name for name in TEXTS if name.endswith('.json')])
+def test_half_a_json_is_always_a_problem(name):
+    data = (CORPUS / name).read_bytes().rstrip()
+    for cut in range(1, len(data), 37):
+        found = read_pins(data[:cut], name, NAMES)
+        assert found.problems or not data[:cut].strip(b' \n\r\t/*abcdefghijklmnopqrstuvwxyzFVSC'), cut
+
+
+def large(kind: str) -> str:
+    pods = [f'image: myreg.azurecr.io/team/app{number}:v{number}' for number in range(20_000)]
+    if kind == 'x.json':
+        return json.dumps({'items': [{'spec': {'image': pod[7:], 'padding': 'x' * 900}} for pod in pods]}, indent=2)
+    if kind == 'x.yaml':
+        return '\n'.join(f'- spec:\n    {pod}\n    padding: {"x" * 900}' for pod in pods)
+    return '\n'.join(f'{pod} {"x" * 900}' for pod in pods)
+
+
+@pytest.mark.parametrize('kind', KINDS[:6])
+def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
+    data = large(kind).encode()
+    assert len(data) > 18_000_000
+    start = time.perf_counter()
+    found = read_pins(data, kind, NAMES)
+    assert time.perf_counter() - start < 60
+    assert len(found.pins) == 20_000 and not found.problems
+
+
+@pytest.mark.parametrize('unit', [
+    '[', '{', '{"a":', '- ', '? ', '&a ', '*a ', '"', "'", '/*', '//', '\\', '|\n', '!!', '%', '${A', '$A', '[[',
+    "['", 'a: ', 'a:\n', '{{', '\n', '\r', '\t', 'FROM ', 'ARG A=$A\n', 'ARG A=$A$A', 'variable "a" { default',
+    'param a = \'',
+    'concat(', '[concat(', "[concat('a',",
+    'myreg.azurecr.io/', 'a: &a [*a]\n', '<<: *a\n', '- &a\n', '\0', '\ufeff', 'é'])
+def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
+    text = unit * (200_000 // len(unit))
+    for kind in KINDS:
+        start = time.perf_counter()
+        read_pins(text.encode(), kind, NAMES)
+        read_pins(f'"{text}": "{text}"'.encode(), kind, NAMES)
+        assert time.perf_counter() - start < 20, kind
+
+
+PIECES = st.sampled_from([
+    'myreg.azurecr.io/', 'myreg.azurecr.io/team/app:v1', '@sha256:' + 'a' * 64, ':', '@', '/', '${', '}', '{{', '}}',
+    '$(', ')', '$A', 'image: ', 'repository: ', 'tag: ', 'digest: ', '"', "'", '[', ']', '{', '}', ',', '\n',
+    '\n- ', '\n  ',
+    '---\n', '&a ', '*a', '<<: ', '|\n ', '>\n ', '!!binary ', 'FROM ', 'ARG A=', 'variable "A" {',
+    'default = "', "param A = '", "[concat('", "parameters('A')", 'pkg:oci/a@', '?repository_url=', '%3A', '\\u',
+    '\\', '//', '/*', '#',
+    '\0', '\x1b', '\ud800', 'é', '\u2028', '\ufeff', '1', 'a'])
+
+
+@settings(max_examples=400, deadline=5_000, suppress_health_check=list(HealthCheck))
+@given(st.lists(PIECES | st.text(max_size=5), max_size=30).map(''.join), st.sampled_from(KINDS))
+def test_no_text_makes_a_traceback(text, kind):
+    found = read_pins(text.encode('utf-8', 'surrogatepass'), kind, NAMES)
+    for pin in found.pins:
+        assert 0 <= pin.line <= text.count('\n') + text.count('\r') + 1
+    for problem in found.problems:
+        assert str(problem).isprintable()
+    assert merged([found, found]) == merged([found])
+
+
+@settings(max_examples=300, deadline=5_000)
+@given(st.binary(max_size=300), st.sampled_from(KINDS))
+def test_no_bytes_make_a_traceback(data, kind):
+    read_pins(data, kind, NAMES)
+
+
+@settings(max_examples=200, deadline=5_000)
+@given(st.sampled_from(sorted(EXPECTED)), st.data())
+def test_no_damage_to_a_real_file_makes_a_traceback(name, data):
+    text = bytearray((CORPUS / name).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        text[start:start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=4))
+    read_pins(bytes(text), name, NAMES)
+
+
+NAME = st.from_regex(r'[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,2}', fullmatch=True)
+TAG = st.from_regex(r'[A-Za-z0-9_][A-Za-z0-9._]{0,10}[A-Za-z0-9]', fullmatch=True).filter(
+    lambda tag: not tag.startswith('__'))
+ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+                        lambda inner: (st.lists(inner, max_size=3)
+                                       | st.dictionaries(st.text(max_size=5), inner, max_size=3)), max_leaves=10)
+
+
+@settings(max_examples=200, deadline=5_000)
+@given(ANYTHING, NAME, TAG, st.booleans(), st.sampled_from(['json', 'indented', 'yaml', 'flow']))
+def test_an_image_is_found_wherever_it_stands_in_a_document(around, name, tag, split, form):
+    image = {'registry': 'myreg.azurecr.io', 'repository': name, 'tag': tag} if split else {
+        'image': f'myreg.azurecr.io/{name}:{tag}'}
+    document = {'before': around, 'items': [around, {'deep': image}], 'after': around}
+    text = {'json': json.dumps, 'indented': lambda given: json.dumps(given, indent='\t', ensure_ascii=False),
+            'yaml': yaml.safe_dump,
+            'flow': lambda given: yaml.safe_dump(given, default_flow_style=True)}[form](document)
+    kind = 'x.yaml' if form in ('yaml', 'flow') else 'x.json'
+    found = read_pins(text.encode('utf-8', 'surrogatepass'), kind, NAMES)
+    assert (name, tag) in {(pin.reference.repository, pin.reference.tag) for pin in found.pins}

@@ -1,0 +1,112 @@
+"""Files, folders and standard input as sources of pins."""
+from __future__ import annotations
+
+import io
+import os
+import threading
+
+import pytest
+
+from azext_acrprune.pins.read import MAX_BYTES, STANDARD_INPUT
+from azext_acrprune.pins.references import Reference, RegistryNames
+from azext_acrprune.sources.files import SourceError, read_files
+
+NAMES = RegistryNames('myreg.azurecr.io')
+
+
+def pinned(*paths, stdin=None):
+    found, _ = read_files(map(str, paths), NAMES, stdin)
+    return [(pin.reference.repository, pin.where) for pin in found.pins], [str(problem) for problem in found.problems]
+
+
+def test_a_folder_is_read_with_all_that_is_in_it_in_order(tmp_path):
+    for name in ('b/deep/x.yaml', 'a.txt', '.git/config', 'b/.git/x.yaml'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'image: myreg.azurecr.io/{path.stem}:1\n')
+    pins, problems = pinned(tmp_path)
+    assert pins == [('a', f'{tmp_path}/a.txt:1'), ('x', f'{tmp_path}/b/deep/x.yaml:1')] and problems == []
+    _, files = read_files([str(tmp_path)], NAMES)
+    assert files == {f'{tmp_path}/a.txt': 1, f'{tmp_path}/b/deep/x.yaml': 1}
+
+
+def test_links_are_followed_and_their_loops_end(tmp_path):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a' / 'x.yaml').write_text('image: myreg.azurecr.io/x:1\n')
+    (tmp_path / 'a' / 'loop').symlink_to(tmp_path)
+    (tmp_path / 'b').symlink_to(tmp_path / 'a')
+    (tmp_path / 'self').symlink_to(tmp_path / 'self')
+    pins, problems = pinned(tmp_path)
+    assert [name for name, _ in pins] == ['x']
+    assert len(problems) == 1 and 'self' in problems[0]
+
+
+def test_a_pipe_in_a_folder_does_not_hang_and_one_that_is_named_is_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'x').write_text('myreg.azurecr.io/x:1')
+    assert len(pinned(tmp_path)[0]) == 1
+    writer = threading.Thread(target=(tmp_path / 'pipe').write_text, args=('myreg.azurecr.io/y:1',))
+    writer.start()
+    assert [name for name, _ in pinned(tmp_path / 'pipe')[0]] == ['y']
+    writer.join()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
+def test_what_may_not_be_read_is_a_problem_in_a_folder_and_an_error_by_name(tmp_path):
+    (tmp_path / 'x').write_text('myreg.azurecr.io/x:1')
+    (tmp_path / 'x').chmod(0)
+    assert 'Permission denied' in pinned(tmp_path)[1][0]
+    with pytest.raises(SourceError, match='Permission denied'):
+        pinned(tmp_path / 'x')
+
+
+def test_what_is_not_there_is_an_error(tmp_path):
+    for path in (tmp_path / 'missing', tmp_path, 'nul\0byte'):
+        with pytest.raises(SourceError):
+            pinned(path)
+
+
+def test_a_file_that_is_too_large_is_a_problem(tmp_path):
+    with open(tmp_path / 'huge', 'wb') as file:
+        file.truncate(MAX_BYTES + 1)
+    pins, problems = pinned(tmp_path)
+    assert pins == [] and 'larger than 100 MiB' in problems[0]
+    assert 'larger than 100 MiB' in pinned('/dev/zero')[1][0]
+
+
+def test_standard_input():
+    pins, problems = pinned('-', stdin=io.BytesIO(b'{"items": [{"image": "myreg.azurecr.io/x:1"}]}'))
+    assert pins == [('x', f'{STANDARD_INPUT}:1')] and problems == []
+
+
+@pytest.mark.parametrize('data', [
+    b'', b' \n', b'{"items": [{"image": "myreg.azurecr.io/x:1"},', b'[{"a": 1}, ', b'{"items": [{"image": "myreg.azur',
+    b'\0\1\2', b'apiVersion: v1\nkind: [List\n', b'error: not signed in\n{', b'{"items": []}'])
+def test_a_standard_input_that_is_not_whole_is_an_error(data):
+    with pytest.raises(SourceError):
+        pinned('-', stdin=io.BytesIO(data))
+
+
+def test_a_standard_input_that_is_closed_is_an_error():
+    closed = io.BytesIO()
+    closed.close()
+    for stdin in (closed, None):
+        with pytest.raises(SourceError, match='closed'):
+            pinned('-', stdin=stdin)
+
+
+def test_a_reference_that_cannot_be_followed_is_no_broken_standard_input():
+    pins, problems = pinned('-', stdin=io.BytesIO(b'myreg.azurecr.io/x:$TAG'))
+    assert pins == [] and len(problems) == 1
+
+
+def test_names_of_files_that_are_no_text_can_be_shown(tmp_path):
+    (tmp_path / os.fsdecode(b'a\xff\x1b.txt')).write_text('myreg.azurecr.io/x:1')
+    (_, where), = pinned(tmp_path)[0]
+    where.encode('utf-8')
+    assert where.isprintable()
+
+
+def test_references_are_those_of_the_registry():
+    found, _ = read_files(['-'], NAMES, io.BytesIO(b'other.azurecr.io/x:1\nmyreg.azurecr.io/y:1\n'))
+    assert [pin.reference for pin in found.pins] == [Reference('y', '1')]
