@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, Optional
 from uuid import uuid4
 
-from .errors import ArchiveError, WrongContent
+from .errors import ArchiveError, NotKept
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path
 
 CHUNK = 1024 * 1024
@@ -97,7 +97,7 @@ class DirectoryArchive:
                 return False
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
-        """Keep these bytes under their digest, on the disk when this returns. Raises WrongContent.
+        """Keep these bytes under their digest, on the disk when this returns. Raises NotKept.
 
         `heard` is told of each number of bytes that was written.
         """
@@ -149,7 +149,7 @@ class DirectoryArchive:
                 file.flush()
                 os.fsync(file.fileno())
             if digest and content.hexdigest() != expected:
-                raise WrongContent(f'what came is not {digest}')
+                raise NotKept(f'what came is not {digest}')
             made = not target.parent.exists()
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(aside, target)

@@ -10,5 +10,5 @@ class ArchiveError(Exception):
         self.advice = advice
 
 
-class WrongContent(Exception):
-    """Bytes that are not those of their digest; they were not kept."""
+class NotKept(Exception):
+    """Something was not archived: bytes that are not those of their digest, or no time was left."""

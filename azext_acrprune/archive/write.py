@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.impact import Node
@@ -15,7 +15,7 @@ from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
-from .errors import ArchiveError, WrongContent
+from .errors import ArchiveError, NotKept
 from .layout import Index, index_bytes, parse_index
 from .manifests import type_of
 
@@ -52,15 +52,16 @@ def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
 
 
 def archive(registry: Registry, target: Any, decision: Decision, layers: bool, archived_at: str, concurrency: int,
-            reporter: Reporter) -> Tuple[Decision, List[Skipped]]:
+            reporter: Reporter, is_over: Callable[[], bool] = lambda: False) -> Tuple[Decision, List[Skipped]]:
     """Put into the archive what goes, and give the decision to delete what is safe in it, and what is skipped.
 
-    With `layers` the blobs too, else only manifests. What could not be archived stays, with all that it needs.
+    With `layers` the blobs too, else only manifests. What could not be archived, or not before the time `is_over`,
+    stays with all that it needs.
     Raises ArchiveError or RegistryError when the archive or the registry cannot be used: nothing may be deleted then.
     """
     with target.writing():
         index = index_of(target)
-        run = _Run(registry, target, decision, layers, reporter)
+        run = _Run(registry, target, decision, layers, reporter, is_over)
         reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
         run_tasks(run.tasks(), min(concurrency, TRANSFERS))
         safe, skipped = narrowed(decision, run.failures)
@@ -93,6 +94,7 @@ class _Run:
     decision: Decision
     layers: bool
     reporter: Reporter
+    is_over: Callable[[], bool]
     saved: Dict[Node, Tuple[str, int]] = field(default_factory=dict)
     failures: Dict[Node, str] = field(default_factory=dict)
     _users: Dict[str, Set[Node]] = field(default_factory=dict)
@@ -112,16 +114,17 @@ class _Run:
         """Save one manifest; gives the tasks that save those of its blobs that no other task saves."""
         seen = self._seen[node]
         try:
+            self._hurry()
             if isinstance(seen.content, Unreadable):  # what it needs is not known, so it cannot be saved whole
-                raise WrongContent(f'it could not be read: {seen.content.reason}')
+                raise NotKept(f'it could not be read: {seen.content.reason}')
             data = self._manifest(*node)
-        except (RegistryError, WrongContent) as error:
+        except (RegistryError, NotKept) as error:
             if not (isinstance(error, RegistryError) and error.kind is Kind.NOT_FOUND):  # gone: nothing to save
                 self._failed(node, error)
             return []
         content = read_manifest(node[1], data)
         if isinstance(content, Unreadable):
-            self._failed(node, WrongContent(content.reason))
+            self._failed(node, NotKept(content.reason))
             return []
         self.reporter.transferred(content.size)
         self.saved[node] = (seen.media_type or type_of(data), content.size)
@@ -150,8 +153,9 @@ class _Run:
             self.reporter.transferred(size)
             return []
         try:
+            self._hurry()
             self._fetch(repository, digest)
-        except (RegistryError, WrongContent) as error:
+        except (RegistryError, NotKept) as error:
             _raise_if_fatal(error)
             with self._lock:
                 self._failed_blobs[digest] = f'its blob {digest}: {error}'
@@ -171,11 +175,15 @@ class _Run:
             try:
                 self.target.put(digest, self.registry.blob(repository, digest), hear)
                 return
-            except (RegistryError, WrongContent) as error:
+            except (RegistryError, NotKept) as error:
                 self.reporter.transferred(-heard)
                 answered = isinstance(error, RegistryError) and error.status is not None
                 if answered or not tries_left:
                     raise
+
+    def _hurry(self) -> None:
+        if self.is_over():
+            raise NotKept('the time was over')
 
     def _failed(self, node: Node, error: Exception) -> None:
         _raise_if_fatal(error)

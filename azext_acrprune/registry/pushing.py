@@ -73,7 +73,7 @@ class PushingRegistry(Registry):
     def restore_deleted(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
-        self._answer(repository, HttpRequest('POST', url, json={'tag': tag} if tag else {}))
+        self._answer(repository, HttpRequest('POST', url, json={'tag': tag}))
 
     def _upload(self, repository: str, request: HttpRequest) -> Any:
         return self._answer(repository, request, logging_enable=False)
