@@ -31,6 +31,7 @@ setup(
     install_requires=[
         'azure-containerregistry~=1.2',
         'fastjsonschema~=2.20',
+        'portalocker>=2.0',
         'regex>=2024.5.15',
     ],
 )

@@ -12,6 +12,9 @@ from azure.cli.core.azclierror import (
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
     """Raise azure-cli's errors in place of ours."""
+    from .archive.choose import NotInArchive
+    from .archive.errors import ArchiveError
+    from .archive.layout import NotAnArchive
     from .decide.named import Locked, NotAnImage, Pinned
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
@@ -47,6 +50,14 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise _from_asking(error) from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
+    except ArchiveError as error:
+        raise FileOperationError(str(error), recommendation=error.advice) from error
+    except NotAnArchive as error:
+        raise FileOperationError(f'The archive cannot be read: {error}.',
+                                 recommendation='Give an archive that a deleting command wrote.') from error
+    except NotInArchive as error:
+        raise ResourceNotFoundError(f"The archive does not hold '{error}'.", recommendation='See what it holds with '
+                                    f"'az acr prune restore --registry {registry} --all --dry-run'.") from error
     except PatternTimeout as error:
         raise InvalidArgumentValueError(
             f"The pattern '{error}' takes too long to evaluate.",
@@ -72,6 +83,18 @@ def policy_errors(path: str) -> Iterator[None]:
         raise InvalidArgumentValueError(
             f"The policy '{path}' is not valid: {error}.",
             recommendation="See what is expected with 'az acr prune policy show-schema'.") from error
+
+
+@contextmanager
+def journal_errors() -> Iterator[None]:
+    """Raise azure-cli's error for a journal that cannot be written or read."""
+    from .journal import JournalError
+    try:
+        yield
+    except JournalError as error:
+        raise FileOperationError(f'{error}.', recommendation='A run that deletes has to write its journal, below the '
+                                 "configuration folder of az. 'az acr prune history list' shows which there are."
+                                 ) from error
 
 
 def excess_error(excess: object) -> ValidationError:

@@ -205,7 +205,8 @@ def _settle_tags(tags: List[Record], now: Mapping[Tuple[str, str], str], present
     for record in tags:
         on = now.get((record.repository, str(record.tag)), record.digest)
         if (record.repository, record.digest) not in present:
-            skipped.append(Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there', record.tag))
+            skipped.append(Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there',
+                                   record.tag))
         elif on != record.digest and not overwrite:
             skipped.append(Skipped(record.repository, record.digest, TAG_EXISTS, f'it is on {on} now', record.tag))
         else:
@@ -227,4 +228,3 @@ def _holders(inventory: Inventory) -> Dict[str, Tuple[str, ...]]:
                 if repository.name not in found.setdefault(blob.digest, []):
                     found[blob.digest].append(repository.name)
     return {blob: tuple(names) for blob, names in found.items()}
-

@@ -130,4 +130,3 @@ def _text(annotations: Dict[str, Any], key: str) -> str:
 
 def _both(one: Locks, other: Locks) -> Locks:
     return Locks(one.delete_enabled and other.delete_enabled, one.write_enabled and other.write_enabled)
-

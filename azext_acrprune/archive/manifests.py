@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Mapping, Set
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Tuple
 
 from ..decide.manifests import read_manifest
 from ..model import Content
 from .errors import ArchiveError
+from .layout import Record, parse_index
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 _OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -21,10 +22,34 @@ class Kept:
     media_type: str
 
 
+@dataclass(frozen=True)
+class Archived:
+    """What an archive holds of one registry: records, manifests by digest, and the digests of all its blobs."""
+
+    records: Tuple[Record, ...]
+    kept: Mapping[str, Kept]
+    blobs: FrozenSet[str]
+
+
+def read_archive(target: Any, registry: str) -> Archived:
+    """What can be restored to a registry. Raises ArchiveError or NotAnArchive."""
+    data = target.index()
+    if data is None:
+        raise ArchiveError(f"There is no archive '{target.name}'.", 'Give the archive that a deleting command wrote.')
+    index = parse_index(data)
+    records = tuple(record for record in index.records if record.registry == registry)
+    if not records:
+        others = sorted({record.registry for record in index.records})
+        raise ArchiveError(f"The archive '{target.name}' holds nothing of '{registry}'"
+                           f"{', only of ' + ', '.join(others) if others else ''}.",
+                           'Give the registry that was archived; skopeo copies from an archive to any other.')
+    return Archived(records, read_kept(target, (record.digest for record in records)), frozenset(target.sizes()))
+
+
 def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
     """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
     found: Dict[str, Kept] = {}
-    waiting, seen = sorted(digests), set()  # type: list, Set[str]
+    waiting, seen = sorted(digests), set()
     while waiting:
         digest = waiting.pop()
         if digest in seen:

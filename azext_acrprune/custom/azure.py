@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from azure.cli.core.azclierror import UnauthorizedError, UserFault, ValidationError
 from knack.util import CLIError
@@ -19,6 +19,15 @@ def pipeline_options(cmd) -> Dict[str, Any]:
     options = prepare_client_kwargs_track2(cmd.cli_ctx)
     options['user_agent_policy'].add_user_agent(OUR_USER_AGENT)
     return options
+
+
+def who(cmd, username: Optional[str]) -> str:
+    """Who does this, as az knows them: the name of a token, or of the signed-in account."""
+    from azure.cli.core._profile import Profile
+    try:
+        return username or str(Profile(cli_ctx=cmd.cli_ctx).get_current_account_user())
+    except CLIError:
+        return 'unknown'
 
 
 @contextmanager
