@@ -5,10 +5,10 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
-    validate_images,
-    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
-    validate_out, validate_pins_from, validate_plan_selection, validate_pulled_within, validate_registry,
-    validate_restore, validate_restored_images, validate_tag_selection, validate_time_limit)
+    validate_images, validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age,
+    validate_max_rate, validate_optional_registry, validate_out, validate_pins_from, validate_plan_selection,
+    validate_pulled_within, validate_registry, validate_restore, validate_restored_images, validate_tag_selection,
+    validate_time_limit)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -194,7 +194,8 @@ def _own(loader):
                          help='Also take tags back that are on other manifests now. Without it these stay.')
         context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
     with loader.argument_context('acr prune history') as context:
-        context.argument('registry_name', required=False, help='Only runs on this registry.')
+        context.argument('registry_name', required=False, validator=validate_optional_registry,
+                         help='Only runs on this registry.')
     with loader.argument_context('acr prune history show') as context:
         context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
     with loader.argument_context('acr prune plan') as context:

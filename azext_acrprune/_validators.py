@@ -34,6 +34,11 @@ def validate_registry(cmd, namespace) -> None:
     namespace.suffix = namespace.suffix or label or None
 
 
+def validate_optional_registry(cmd, namespace) -> None:
+    if namespace.registry_name:
+        validate_registry(cmd, namespace)
+
+
 def validate_ago(namespace) -> None:
     if namespace.ago is not None:
         _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')

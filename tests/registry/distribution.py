@@ -7,7 +7,7 @@ from typing import Any, Dict
 from .answers import Answer, Call, after_last, json_answer, page
 from .builder import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
 from .failures import RegistryFailure, blob_unknown
-from .records import Record, digest_of, parse_document
+from .records import Record, blobs_of, digest_of, parse_document
 from .storage import Storage
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -37,6 +37,9 @@ class Distribution:
         tag = None if reference.startswith('sha256:') else reference
         if tag is None and digest_of(call.body) != reference:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
+        for blob in blobs_of(document):
+            if storage.has_blob(blob) and not storage.has_blob_in(repository, blob):
+                raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
         media_type = call.headers.get('Content-Type') or document.get('mediaType') or OCI_IMAGE
         digest = storage.put_manifest(repository, call.body, media_type, tag)
         headers = {'Docker-Content-Digest': digest, 'Location': f'/v2/{repository}/manifests/{digest}'}
@@ -67,7 +70,7 @@ class Distribution:
         return json_answer({'name': repository, 'tags': shown}, **headers)
 
     def head_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
-        if not storage.has_blob(digest):
+        if not storage.has_blob_in(repository, digest):
             raise blob_unknown(digest)
         return Answer(200, b'', {'Content-Length': str(storage.blob_size(digest)), 'Docker-Content-Digest': digest,
                                  'Content-Type': 'application/octet-stream'})
@@ -79,7 +82,8 @@ class Distribution:
     def start_upload(self, storage: Storage, call: Call, repository: str) -> Answer:
         """Begin an upload; done at once with `?digest=` and a body, or by mounting a blob of another repository."""
         mounted = call.query.get('mount')
-        if mounted and storage.has_blob(mounted):
+        if mounted and storage.has_blob_in(call.query.get('from', ''), mounted):
+            storage.link_blob(repository, mounted)
             return _created(repository, mounted)
         if call.query.get('digest'):
             return self._finish(storage, repository, call.body, call.query['digest'])
@@ -116,7 +120,7 @@ class Distribution:
     def _finish(storage: Storage, repository: str, data: bytes, digest: str) -> Answer:
         if digest_of(data) != digest:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
-        storage.put_blob(data)
+        storage.link_blob(repository, storage.put_blob(data))
         return _created(repository, digest)
 
 

@@ -152,6 +152,7 @@ class LocalRegistry:
         answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
         if fault and fault.kind in ('garbage', 'truncated'):
             answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[:len(answer.body) // 2]
+            answer.headers.pop('Content-Length', None)
         self._log('challenge' if answer.status == 401 else route.kind, call.method, call.path, answer.status)
         self._rate_headers(route, answer)
         return answer
