@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
 from uuid import uuid4
 
-from .model import Locks, Repository
+from .model import Content, Locks, Repository
 from .registry.errors import Kind, RegistryError
 
 _SUFFIX = '.jsonl'
@@ -65,15 +65,17 @@ class JournaledRegistry:
         self._registry = registry
         self._journal = journal
         self._repositories = repositories
+        self._referrers: Dict[str, Mapping[str, List[str]]] = {}
+        self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._registry, name)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        manifest = self._repositories[repository].manifests[digest]
-        tags = [_tag(self._repositories[repository], tag) for tag in manifest.tags]
-        self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest), repository=repository,
-                   digest=digest, mediaType=manifest.media_type, tags=tags, locks=list(manifest.locks.flags))
+        for referrer in self._falling(repository, digest):  # the service deletes them itself, and maybe before us
+            self._write('falls', subject=digest, **self._manifest(repository, referrer))
+        self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
+                   **self._manifest(repository, digest))
 
     def delete_tag(self, repository: str, tag: str) -> None:
         seen = self._repositories[repository].tags.get(tag)
@@ -88,10 +90,28 @@ class JournaledRegistry:
         self._send('setLocks', lambda: self._registry.set_tag_locks(repository, tag, locks), repository=repository,
                    tag=tag, locks=list(locks.flags))
 
+    def _manifest(self, repository: str, digest: str) -> Dict[str, Any]:
+        manifest = self._repositories[repository].manifests[digest]
+        tags = [_tag(self._repositories[repository], tag) for tag in manifest.tags]
+        return {'repository': repository, 'digest': digest, 'mediaType': manifest.media_type, 'tags': tags,
+                'locks': list(manifest.locks.flags)}
+
+    def _falling(self, repository: str, digest: str) -> List[str]:
+        """What refers to a manifest, and what refers to that."""
+        with self._lock:
+            if repository not in self._referrers:
+                self._referrers[repository] = _referrers(self._repositories[repository])
+        found: Dict[str, None] = {}
+        waiting = [digest]
+        while waiting:
+            new = [each for each in self._referrers[repository].get(waiting.pop(), ()) if each not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return list(found)
+
     def _send(self, request: str, call: Callable[[], None], **what: Any) -> None:
-        what = {key: value for key, value in what.items() if value not in (None, [])}
         self._write('request', request=request, **what)
-        key = {name: what[name] for name in ('repository', 'digest', 'tag') if name in what}
+        key = {name: what[name] for name in ('repository', 'digest', 'tag') if what.get(name)}
         try:
             call()
         except RegistryError as error:
@@ -102,9 +122,9 @@ class JournaledRegistry:
     def _write(self, event: str, **fields: Any) -> None:
         """What cannot be written down is not sent, and nothing after it either."""
         try:
-            self._journal.write(event, **fields)
+            self._journal.write(event, **{key: value for key, value in fields.items() if value not in (None, [])})
         except JournalError as error:
-            if event == 'request':
+            if event != 'outcome':
                 raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
 
 
@@ -138,6 +158,15 @@ def read_run(folder: Path, run: str) -> List[Dict[str, Any]]:
         if isinstance(entry, dict) and isinstance(entry.get('event'), str):
             lines.append(entry)
     return lines
+
+
+def _referrers(repository: Repository) -> Mapping[str, List[str]]:
+    """The manifests that name another one as their subject, by that subject."""
+    found: Dict[str, List[str]] = {}
+    for digest, manifest in repository.manifests.items():
+        if isinstance(manifest.content, Content) and manifest.content.subject:
+            found.setdefault(manifest.content.subject, []).append(digest)
+    return found
 
 
 def _tag(repository: Repository, tag: str) -> Dict[str, Any]:

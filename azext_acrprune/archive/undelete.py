@@ -33,16 +33,19 @@ class Lost:
 def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
     """What a run deleted, by its journal, the last first: what was deleted after something else is needed by it.
 
-    A request without an outcome may have been done.
+    A request without an outcome may have been done, and what the service deletes together with a subject too.
     """
     lines = list(lines)
     refused = {_key(line) for line in lines if line['event'] == 'outcome' and line.get('outcome') in _NOT_DONE}
-    requests = {_key(line): line for line in lines if line['event'] == 'request' and line.get('request') != 'setLocks'}
+    requests: Dict[Any, Mapping[str, Any]] = {}
+    for line in lines:
+        if line['event'] == 'falls' or line['event'] == 'request' and line.get('request') != 'setLocks':
+            requests.setdefault(_key(line), line)
     found = []
     for key, line in reversed(list(requests.items())):
         if key in refused or not line.get('digest'):
             continue
-        if line['request'] == 'deleteManifest':
+        if line.get('request') != 'deleteTag':
             tags = tuple((entry['tag'], _locks(entry)) for entry in line.get('tags', ()))
             found.append(Lost(line['repository'], line['digest'], line.get('mediaType'), tags, _locks(line)))
         else:
@@ -171,7 +174,7 @@ class _Run:
 
 def _key(line: Mapping[str, Any]) -> Tuple[Any, ...]:
     """A tag is told by its name, a manifest by its digest."""
-    return line.get('request'), line.get('repository'), line.get('tag') or line.get('digest')
+    return line.get('request', 'deleteManifest'), line.get('repository'), line.get('tag') or line.get('digest')
 
 
 def _locks(entry: Mapping[str, Any]) -> Locks:
