@@ -94,7 +94,7 @@ def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, 
     assert all(kept_whole(tmp_path / 'archive', digest) for _, digest in manifests)
     if seed % 4 == 0 or left != before:
         again = az(*COMMAND, str(tmp_path / 'archive'))
-        assert again.code == 0 and registry.storage.repositories() == ['team/other'], again.err
+        assert again.code == 0, again.err
         assert restore(az, tmp_path / 'archive', '--all').code == 0
         assert state(registry) == before
         assert registry.storage.whole('team/app', 'v1') == []
