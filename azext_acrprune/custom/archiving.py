@@ -1,8 +1,9 @@
 """The archive that a deleting command writes first, if it was asked for."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from knack.log import get_logger
 
@@ -53,12 +54,8 @@ def open_target(cmd, name: str) -> Any:
     """The archive that a name means: a directory, or a container of a storage account."""
     if not name.startswith(BLOB_TARGET):
         from ..archive.directory import DirectoryArchive
-        return DirectoryArchive(name)
+        return DirectoryArchive(os.path.expanduser(name))
     from ..archive.azure_blob import BlobArchive
     from .azure import storage_container
     account, _, container = name[len(BLOB_TARGET):].partition('/')
-    return BlobArchive(name, storage_container(cmd, account, container))
-
-
-def archived_summary(archiving: Optional[Archiving]) -> Dict[str, Any]:
-    return {'archive': archiving.target.name} if archiving else {}
+    return BlobArchive(name, *storage_container(cmd, account, container))

@@ -60,6 +60,16 @@ def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
         yield RegistryLog(client, guid, login_server)
 
 
+def storage_container(cmd, account: str, container: str) -> Tuple[Any, Any]:
+    """(a container of a storage account, the class of a block in it), by the storage client that az itself uses."""
+    from azure.cli.command_modules.storage._client_factory import cf_blob_service
+    from azure.cli.core.profiles import ResourceType, get_sdk
+    credential, _ = _signed_in(cmd)
+    service = cf_blob_service(cmd.cli_ctx, {'account_name': account, 'token_credential': credential})
+    block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
+    return service.get_container_client(container), block
+
+
 def _signed_in(cmd) -> Tuple[Any, str]:
     """(credential, subscription)"""
     from azure.cli.core._profile import Profile

@@ -1,4 +1,4 @@
-"""Archive, delete and restore over the wire on random registries, compared with a naive reading of what can come back."""
+"""Archive, delete and restore over the wire on random registries; what can come back is read naively too."""
 from __future__ import annotations
 
 import os
@@ -59,7 +59,7 @@ def seen(storage):
 
 
 def hopeless(storage):
-    """What a registry does not take back, read naively: an index without a child, and what needs one that is hopeless."""
+    """What a registry does not take back, read naively: an index without a child, and what needs such a one."""
     found = set()
     for name in storage.repositories():
         records = {digest: record for digest, record in storage.manifests(name).items() if not record.ghost}
