@@ -271,6 +271,9 @@ def _problem(error: fastjsonschema.JsonSchemaValueException) -> str:
     if error.rule == 'required':
         missing = [key for key in error.rule_definition if key not in error.value]
         return f"the key '{missing[0]}' is missing"
+    if error.rule == 'anyOf':  # each of the alternatives asks for one key
+        keys = ' or '.join(f"'{key}'" for each in error.rule_definition for key in each['required'])
+        return f'the key {keys} is missing'
     expected = {
         'type': lambda wanted: ' or '.join([wanted] if isinstance(wanted, str) else wanted),
         'enum': ' or '.join,

@@ -172,7 +172,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     assert result['summary'] == {
         'registry': plan['registry'], 'manifestsDeleted': 40, 'tagsDeleted': 10, 'skipped': 0, 'failed': 0,
         'freedBytes': plan['summary']['freedBytes'], 'impact': 'exact', 'softDeleteRetentionDays': None,
-        'interrupted': False}
+        'interrupted': False, 'timeLimitReached': False}
     assert {entry['digest'] for entry in result['deleted']} == {entry['digest'] for entry in plan['delete']}
     assert set(registry.storage.manifests('team/app')) == survivors
     assert before - registry.storage.stored_bytes() == plan['summary']['freedBytes']

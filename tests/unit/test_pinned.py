@@ -84,7 +84,7 @@ def test_a_policy_says_where_its_pins_are():
 
 @pytest.mark.parametrize('text, line, key, said', [
     ('pins: deploy\n', 4, 'pins', 'expected object'),
-    ('pins: {}\n', 4, 'pins', "the key 'paths' is missing"),
+    ('pins: {}\n', 4, 'pins', "the key 'paths' or 'from' is missing"),
     ('pins:\n  paths: deploy\n', 5, 'pins.paths', 'expected array'),
     ('pins:\n  paths:\n  - deploy\n  - "-"\n', 7, 'pins.paths[1]', 'standard input'),
     ('pins:\n  paths: [deploy]\n  strickt: true\n', 6, 'pins', "unknown key 'strickt'"),
