@@ -12,9 +12,6 @@ from azure.cli.core.azclierror import (
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
     """Raise azure-cli's errors in place of ours."""
-    from .archive.choose import NotInArchive
-    from .archive.errors import ArchiveError
-    from .archive.layout import NotAnArchive
     from .decide.named import Locked, NotAnImage, Pinned
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository
@@ -25,7 +22,8 @@ def typed_errors(registry: str) -> Iterator[None]:
     from .sources.failure import AskError
     from .sources.files import SourceError
     try:
-        yield
+        with _archive_errors(registry):
+            yield
     except NotAnImage as error:
         raise ResourceNotFoundError(
             str(error), recommendation='List the manifests of a repository with '
@@ -50,14 +48,6 @@ def typed_errors(registry: str) -> Iterator[None]:
         raise _from_asking(error) from error
     except PlanRefused as error:
         raise ValidationError(str(error), recommendation=error.advice) from error
-    except ArchiveError as error:
-        raise FileOperationError(str(error), recommendation=error.advice) from error
-    except NotAnArchive as error:
-        raise FileOperationError(f'The archive cannot be read: {error}.',
-                                 recommendation='Give an archive that a deleting command wrote.') from error
-    except NotInArchive as error:
-        raise ResourceNotFoundError(f"The archive does not hold '{error}'.", recommendation='See what it holds with '
-                                    f"'az acr prune restore --registry {registry} --all --dry-run'.") from error
     except PatternTimeout as error:
         raise InvalidArgumentValueError(
             f"The pattern '{error}' takes too long to evaluate.",
@@ -71,6 +61,23 @@ def typed_errors(registry: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise ManualInterrupt('Interrupted before the work was done.', recommendation='See what is left with '
                               f"'az acr prune plan --registry {registry}'.") from error
+
+
+@contextmanager
+def _archive_errors(registry: str) -> Iterator[None]:
+    from .archive.choose import NotInArchive
+    from .archive.errors import ArchiveError
+    from .archive.layout import NotAnArchive
+    try:
+        yield
+    except ArchiveError as error:
+        raise FileOperationError(str(error), recommendation=error.advice) from error
+    except NotAnArchive as error:
+        raise FileOperationError(f'The archive cannot be read: {error}.',
+                                 recommendation='Give an archive that a deleting command wrote.') from error
+    except NotInArchive as error:
+        raise ResourceNotFoundError(f"The archive does not hold '{error}'.", recommendation='See what it holds with '
+                                    f"'az acr prune restore --registry {registry} --all --dry-run'.") from error
 
 
 @contextmanager
