@@ -13,6 +13,7 @@ import pytest
 from tests.registry.auth import ADMIN
 from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import OCI_INDEX, cosign_tag
+from tests.registry.distribution import SIGNATURE
 from tests.registry.faults import Fault
 
 from .images import Shelf, telling
@@ -246,6 +247,15 @@ def test_options_that_do_not_go_together_are_errors(az, tmp_path):
                   ('restore', '--archive', 'x', '--all', '--journal', 'y')):
         run = az(*PRUNE, wrong[0], *TARGET, *wrong[1:])
         assert run.code in (1, 2) and 'Traceback' not in run.err, wrong
+
+
+def test_layers_come_from_where_they_are_stored_and_neither_token_nor_signature_is_told(az, registry, now, tmp_path):
+    images = telling(registry.storage, now)
+    registry.distribution.blobs_at = f'127.0.0.1:{registry.port}'
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--debug')
+    assert run.code == 0 and registry.counters['stored_blob'] > 0
+    assert set(registry.storage.manifests('team/app')).isdisjoint({images.stale, *images.stale_children})
+    assert SIGNATURE not in run.err and all(token not in run.err for token in registry.auth.issued)
 
 
 # --- The journal -------------------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class LocalRegistry:
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
         self.metadata.cap = 1000
+        self.distribution.blobs_at = None
         self.manager.sku = 'Standard'
         self.logs.__init__(self.login_server)  # the routes hold these very objects
         self.resources.__init__(self.login_server)
@@ -106,7 +107,8 @@ class LocalRegistry:
         self.manager = ResourceManager(self.auth, self.login_server)
         self.logs = Logs(self.login_server)
         self.resources = Resources(self.login_server)
-        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, Distribution(),
+        self.distribution = Distribution()
+        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, self.distribution,
                               self.logs, self.resources)
         started.set()
         await self._stopped.wait()
