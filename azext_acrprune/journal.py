@@ -5,6 +5,7 @@ that the journal does not name; and where nothing can be written, nothing is del
 """
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -49,7 +50,7 @@ class Journal:
                     if os.write(self._file, line) == len(line):
                         os.fsync(self._file)
                         return
-                    self._broken = 'no space left'
+                    self._broken = os.strerror(errno.ENOSPC)  # only a part of the line was taken
                 except OSError as error:
                     self._broken = error.strerror or str(error)
         raise JournalError(f"The journal '{self._path}' cannot be written: {self._broken}")

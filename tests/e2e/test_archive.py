@@ -287,6 +287,28 @@ def test_without_a_journal_nothing_is_deleted(az, registry, now, tmp_path):
     assert state(registry) == before and registry.counters['manifest_delete'] == 0
 
 
+def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    images = {shelf.image(f'image {number}') for number in range(40)}
+    (tmp_path / 'azure' / 'acrprune').mkdir(parents=True)
+    with small_disk(tmp_path / 'azure' / 'acrprune' / 'journal', 64 * 1024) as disk:
+        def fill(method, path):
+            if method == 'DELETE' and not (disk / 'other').exists():
+                with open(disk / 'other', 'wb', buffering=0) as file:
+                    for _ in range(20):
+                        try:
+                            file.write(bytes(4096))
+                        except OSError:
+                            pass
+        registry.on_request = fill
+        run = az(*PRUNE, 'untagged', *TARGET, '--yes')
+        text = ''.join(path.read_text() for path in disk.glob('*.jsonl'))
+    gone = images - set(registry.storage.manifests('team/app'))
+    assert 0 < len(gone) < len(images) and all(digest in text for digest in gone)
+    assert run.code == 1 and len(run.json['failed']) == len(images) - len(gone)
+    assert all('No space left' in entry['error'] for entry in run.json['failed'])
+
+
 # --- Soft delete -------------------------------------------------------------------------------------------------
 
 def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
