@@ -56,11 +56,9 @@ class BlobArchive:
     def sizes(self) -> Dict[str, int]:
         """What is there, by digest."""
         with self._usable():
-            found = {}
-            for blob in self._container.list_blobs(name_starts_with='blobs/', **_UNLOGGED):
-                _, algorithm, encoded = blob.name.split('/', 2)
-                found[f'{algorithm}:{encoded}'] = blob.size
-            return found
+            listed = [(blob.name.split('/'), blob.size)
+                      for blob in self._container.list_blobs(name_starts_with='blobs/', **_UNLOGGED)]
+            return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -67,7 +67,9 @@ class DirectoryArchive:
         """
         import portalocker
         with self._usable():
+            place = self._place()
             (self._root / _PARTIAL).mkdir(parents=True, exist_ok=True)
+            self._sync_down_from(place)
             try:
                 lock = portalocker.Lock(str(self._root / _LOCK), 'a', timeout=0, fail_when_locked=True)
                 lock.acquire()
@@ -160,6 +162,14 @@ class DirectoryArchive:
         finally:
             with suppress(OSError):
                 aside.unlink()
+
+    def _sync_down_from(self, place: Path) -> None:
+        """Make new directories last: those between `place`, which was there, and this one."""
+        path = self._root.absolute()
+        for each in (path, *path.parents):
+            _sync_directory(each)
+            if each == place:
+                return
 
     def _place(self) -> Path:
         """The directory itself, or what is there of its path."""

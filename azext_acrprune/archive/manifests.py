@@ -7,7 +7,7 @@ from typing import Any, Dict, FrozenSet, Iterable, Mapping, Tuple
 
 from ..decide.manifests import read_manifest
 from ..model import Content
-from .errors import ArchiveError
+from .errors import ArchiveError, NotKept
 from .layout import Record, parse_index
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
@@ -64,6 +64,13 @@ def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
             found[digest] = Kept(content, type_of(data))
             waiting.extend(content.children)
     return found
+
+
+def verified(digest: str, data: bytes) -> bytes:
+    """The bytes of a manifest. Raises NotKept when they are not those of its digest."""
+    if not isinstance(read_manifest(digest, data), Content):
+        raise NotKept(f'the bytes of {digest} are damaged')
+    return data
 
 
 def type_of(data: bytes) -> str:

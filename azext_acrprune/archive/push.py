@@ -13,8 +13,9 @@ from ..registry.pushing import PushingRegistry
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .choose import TAG_EXISTS, Image, Restoration
-from .errors import ArchiveError
+from .errors import ArchiveError, NotKept
 from .layout import Record
+from .manifests import verified
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
@@ -79,7 +80,7 @@ class _Push:
             for digest, size in image.blobs:
                 with self._once(image.repository, digest):
                     self._blob(image.repository, digest, size)
-            self._registry.put_manifest(*node, self._target.read(image.digest), image.media_type)
+            self._registry.put_manifest(*node, self._manifest(image.digest), image.media_type)
             self.pushed.manifests.append(node)
         if not self._attempt(node, None, work):
             self._missing.add(node)
@@ -98,8 +99,7 @@ class _Push:
                 self.pushed.skipped.append(
                     Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))
             elif now != record.digest:
-                data = self._target.read(record.digest)
-                self._registry.put_manifest(repository, tag, data, record.media_type)
+                self._registry.put_manifest(repository, tag, self._manifest(record.digest), record.media_type)
                 self.pushed.tags.append((repository, tag, record.digest))
         if not self._attempt((repository, record.digest), tag, work):
             self._unset.add((repository, tag))
@@ -116,6 +116,10 @@ class _Push:
             self.pushed.locked.append(record.name)
         self._attempt(node, record.tag, work)
         return []
+
+    def _manifest(self, digest: str) -> bytes:
+        """Verified: under a tag the registry would take any bytes."""
+        return verified(digest, self._target.read(digest))
 
     def _once(self, repository: str, digest: str) -> threading.Lock:
         """Images of one wave share layers: the second one finds it there."""
@@ -147,7 +151,7 @@ class _Push:
         try:
             work()
             return True
-        except ArchiveError as error:
+        except (ArchiveError, NotKept) as error:
             self.pushed.failed.append(Failed(*node, str(error), tag))
         except RegistryError as error:
             if error.kind in _FATAL:

@@ -11,6 +11,8 @@ from ..model import Failed, Locks, Skipped
 from ..registry.errors import Kind, RegistryError
 from ..registry.pushing import PushingRegistry
 from .choose import EXISTS, NOT_THERE, TAG_EXISTS
+from .errors import NotKept
+from .manifests import type_of, verified
 from .push import Pushed
 
 NOT_KEPT = 'notSoftDeleted'
@@ -134,13 +136,12 @@ class _Run:
                 self.pushed.tags.append((lost.repository, tag, lost.digest))
                 tags[tag] = lost.digest
             self._lock(lost, tag, locks)
-        except RegistryError as error:
+        except (RegistryError, NotKept) as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
 
     def _put_tag(self, lost: Lost, tag: str) -> None:
-        from .manifests import type_of
         media_type = lost.media_type or self._registry.manifest_properties(lost.repository, lost.digest).media_type
-        data = self._registry.manifest(lost.repository, lost.digest)
+        data = verified(lost.digest, self._registry.manifest(lost.repository, lost.digest))
         self._registry.put_manifest(lost.repository, tag, data, media_type or type_of(data))
 
     def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.impact import Node
-from ..decide.manifests import read_manifest
+from ..decide.manifests import is_digest, read_manifest
 from ..model import Content, Skipped, Unreadable
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
@@ -125,6 +125,10 @@ class _Run:
         content = read_manifest(node[1], data)
         if isinstance(content, Unreadable):
             self._failed(node, NotKept(content.reason))
+            return []
+        strange = [blob.digest for blob in content.blobs if not is_digest(blob.digest)]
+        if strange:  # it would become the name of a file
+            self._failed(node, NotKept('it refers to a layer by something that is no digest'))
             return []
         self.reporter.transferred(content.size)
         self.saved[node] = (seen.media_type or type_of(data), content.size)

@@ -258,6 +258,75 @@ def test_layers_come_from_where_they_are_stored_and_neither_token_nor_signature_
     assert SIGNATURE not in run.err and all(token not in run.err for token in registry.auth.issued)
 
 
+def test_a_registry_with_repository_permissions_mounts_and_uploads_too(az, registry, now, tmp_path):
+    tangled(registry, now)
+    registry.auth.abac = True
+    assert az.login().code == 0
+    before = state(registry)
+    flags = ('-r', 'localhost', '--archive', str(tmp_path / 'archive'))
+    az(*PRUNE, 'tags', *flags, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
+       '--max-percent', '100', '--yes', check=True)
+    back = az(*PRUNE, 'restore', *flags, '--all')
+    assert back.code == 0 and back.json['summary']['mountedBytes'] == 50_000, back.err
+    assert state(registry) == before
+
+
+@pytest.mark.parametrize('command', ['image', 'repository', 'apply'])
+def test_every_command_that_deletes_archives_what_it_deletes(az, registry, now, tmp_path, command):
+    index = Shelf(registry.storage, now)
+    index = index.index([index.image('amd64'), index.image('arm64')], tag='v1')
+    before = state(registry)
+    own = {'image': ('--image', 'team/app:v1'), 'repository': ('--repository', 'team/app'),
+           'apply': ('--plan', str(tmp_path / 'plan.json'), '--max-percent', '100')}[command]
+    if command == 'apply':
+        az(*PRUNE, 'plan', *TARGET, '--match', '**:*', '--ago', '10d', '--untagged', '--out', own[1], check=True)
+    run = az(*PRUNE, command, *TARGET, *own, '--yes', '--archive', str(tmp_path / 'archive'), check=True)
+    assert run.json['summary']['manifestsDeleted'] == 3 and registry.storage.repositories() == []
+    assert restore(az, tmp_path / 'archive', '--all').code == 0
+    assert state(registry) == before and index in before['team/app'][0]
+
+
+def test_a_dry_run_writes_nothing_and_says_what_could_not_be_restored(az, registry, now, tmp_path):
+    images = telling(registry.storage, now)
+    plan = az(*PRUNE, 'untagged', *TARGET, '--dry-run', '--archive', str(tmp_path / 'archive'), '--archive-content',
+              'manifests', check=True).json
+    assert {entry['digest'] for entry in plan['warnings'] if entry['code'] == 'notRestorable'} == {
+        images.stale, *images.stale_children}
+    assert not (tmp_path / 'archive').exists() and not (tmp_path / 'azure' / 'acrprune' / 'journal').exists()
+
+
+@pytest.mark.parametrize('layer', ['sha256:../../../../outside', '../outside', 'md5:0123', 'sha256:' + 'G' * 64])
+def test_a_hostile_manifest_writes_nothing_elsewhere_and_stays(az, registry, now, tmp_path, layer):
+    shelf = Shelf(registry.storage, now)
+    data = json.dumps({'schemaVersion': 2, 'config': {'digest': layer, 'size': 7}, 'layers': []}).encode()
+    hostile, other = shelf.put(data, 'application/vnd.oci.image.manifest.v1+json'), shelf.image('other')
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'a' / 'b' / 'archive'))
+    assert [entry['digest'] for entry in run.json['deleted']] == [other]
+    assert [(entry['digest'], entry['reason']) for entry in run.json['skipped']] == [(hostile, 'notArchived')]
+    assert 'Traceback' not in run.err and not list(tmp_path.rglob('outside*'))
+
+
+def test_a_damaged_archive_restores_what_is_whole_and_names_the_rest(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    damaged, cut, whole = (shelf.image(name, tag=name) for name in ('damaged', 'cut', 'whole'))
+    stays = shelf.image('stays', tag='gone')
+    shelf.put(registry.storage.manifest('team/app', stays).data, 'application/vnd.oci.image.manifest.v1+json', 'kept',
+              days=0)
+    az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--max-percent', '100', '--yes',
+       '--archive', str(tmp_path / 'archive'), check=True)
+    blobs = tmp_path / 'archive' / 'blobs' / 'sha256'
+    (blobs / damaged[7:]).write_bytes(b'{"schemaVersion": 2}')
+    (blobs / stays[7:]).write_bytes(b'{"schemaVersion": 2}')
+    layer = json.loads((blobs / cut[7:]).read_bytes())['layers'][0]['digest']
+    (blobs / layer[7:]).write_bytes(b'other bytes')
+    back = restore(az, tmp_path / 'archive', '--all')
+    assert back.code == 1 and 'Traceback' not in back.err
+    assert [entry['digest'] for entry in back.json['restored']] == [whole]
+    assert {damaged, cut} <= {entry['digest'] for entry in back.json['failed']}
+    assert set(registry.storage.manifests('team/app')) == {whole, stays}
+    assert set(registry.storage.tags('team/app')) == {'whole', 'kept'}
+
+
 # --- The journal -------------------------------------------------------------------------------------------------
 
 def test_a_run_is_written_down_for_its_owner_alone_without_secrets(az, registry, now, tmp_path):
