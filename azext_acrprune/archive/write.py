@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.impact import Node
@@ -16,7 +16,7 @@ from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
 from .errors import ArchiveError, NotKept
-from .layout import Index, index_bytes, parse_index
+from .layout import Index, Record, index_bytes, parse_index
 from .manifests import type_of
 
 TRANSFERS = 8
@@ -36,6 +36,15 @@ class Estimate:
     blobs: int
 
 
+@dataclass(frozen=True)
+class Safe:
+    """The decision without what could not be archived, what is skipped for it, and the records of what was."""
+
+    decision: Decision
+    skipped: Tuple[Skipped, ...]
+    records: Tuple[Record, ...]
+
+
 def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
     """What archiving a decision takes. Raises ArchiveError when the target cannot be used or has no room for it."""
     target.check()
@@ -52,8 +61,8 @@ def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
 
 
 def archive(registry: Registry, target: Any, decision: Decision, layers: bool, archived_at: str, concurrency: int,
-            reporter: Reporter, is_over: Callable[[], bool] = lambda: False) -> Tuple[Decision, List[Skipped]]:
-    """Put into the archive what goes, and give the decision to delete what is safe in it, and what is skipped.
+            reporter: Reporter, is_over: Callable[[], bool] = lambda: False) -> Safe:
+    """Put into the archive what goes, and give what may be deleted then.
 
     With `layers` the blobs too, else only manifests. What could not be archived, or not before the time `is_over`,
     stays with all that it needs.
@@ -67,7 +76,7 @@ def archive(registry: Registry, target: Any, decision: Decision, layers: bool, a
         safe, skipped = narrowed(decision, run.failures)
         records = records_of(safe, run.saved, decision.inventory.registry, archived_at)
         target.replace_index(index_bytes(index.with_records(records)))
-    return safe, skipped
+    return Safe(safe, tuple(skipped), tuple(records))
 
 
 def index_of(target: Any) -> Index:

@@ -106,11 +106,11 @@ def _carry_out(cmd, options: Options, session: Session, decision: Any, document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     where = archiving.target.name if archiving else None
     with journal_of(cmd, options, document, where) as journal:
-        kept: Any = ()
-        if archiving:
-            decision, kept = session.archive(decision, archiving)
-            journal.write('archived', archive=where, notArchived=len(kept))
-        result = session.execute(decision, journal, kept)
+        safe = session.archive(decision, archiving) if archiving else None
+        if safe:
+            decision = safe.decision
+            journal.write('archived', archive=where, notArchived=len(safe.skipped))
+        result = session.execute(decision, journal, safe)
         result['summary'].update(run=journal.run, archive=where)
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])

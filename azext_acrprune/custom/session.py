@@ -105,22 +105,26 @@ class Session:
         return self._reporter
 
     def archive(self, decision: Any, archiving: Any) -> Any:
-        """(the decision without what could not be archived, what is skipped for it)"""
+        """Archive what goes; gives what may be deleted then."""
         from ..archive.write import archive
         moment = self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
         return archive(self._registry, archiving.target, decision, archiving.layers, moment,
                        self._options['concurrency'], self._reporter, self._is_over(_ARCHIVING))
 
-    def execute(self, decision: Any, journal: Any, kept: Any = ()) -> Dict[str, Any]:
-        """Delete, and write down each request; `kept` was skipped before."""
+    def execute(self, decision: Any, journal: Any, safe: Any = None) -> Dict[str, Any]:
+        """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
         from ..apply.execute import execute
+        from ..archive.guard import ArchivedRegistry
         from ..documents.result import result_document
         from ..journal import JournaledRegistry
-        registry = JournaledRegistry(self._registry, journal, {
+        registry: Any = JournaledRegistry(self._registry, journal, {
             repository.name: repository for repository in decision.inventory.repositories})
+        if safe:
+            registry = ArchivedRegistry(registry, safe.records)
         outcome = execute(registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
                           self._is_over(_WORKING))
-        outcome = replace(outcome, skipped=(*kept, *outcome.skipped))
+        if safe:
+            outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
         if outcome.out_of_time:
             logger.warning('The time was over before all was done. The same command goes on from there.')
         return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)

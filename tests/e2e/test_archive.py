@@ -327,6 +327,24 @@ def test_a_damaged_archive_restores_what_is_whole_and_names_the_rest(az, registr
     assert set(registry.storage.tags('team/app')) == {'whole', 'kept'}
 
 
+def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    hidden, other = shelf.image('hidden'), shelf.image('other')
+    asked = []
+
+    def hide(method, path):
+        record = registry.storage.manifests('team/app').get(hidden)
+        if method == 'GET' and path.endswith(f'/manifests/{hidden}') and record:
+            asked.append(path)
+            record.ghost = len(asked) == 2  # the scan reads it, and the archive does not find it
+    registry.on_request = hide
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'))
+    assert [entry['digest'] for entry in run.json['deleted']] == [other]
+    assert [(entry['digest'], entry['because']) for entry in run.json['skipped']] == [
+        (hidden, 'it is not in the archive')]
+    assert hidden in registry.storage.manifests('team/app')
+
+
 # --- The journal -------------------------------------------------------------------------------------------------
 
 def test_a_run_is_written_down_for_its_owner_alone_without_secrets(az, registry, now, tmp_path):

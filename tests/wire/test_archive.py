@@ -107,10 +107,10 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
     with tempfile.TemporaryDirectory() as name:
         target = DirectoryArchive(str(Path(name) / 'archive'))
         promised = estimate(target, decision, True)
-        safe, kept = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
-        assert estimate(target, decision, True).missing == 0 or kept
+        safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
+        assert estimate(target, decision, True).missing == 0 or safe.skipped
         assert promised.missing == promised.size
-        outcome = execute(client, safe, 8, Reporter(), time.monotonic)
+        outcome = execute(client, safe.decision, 8, Reporter(), time.monotonic)
         assert not outcome.failed
         gone, _ = seen(storage)
         deleted = set(manifests) - set(gone)
@@ -150,15 +150,15 @@ def test_nothing_goes_that_could_not_be_archived_and_what_it_needs_stays(registr
     registry.faults.rules.append(Fault(f'GET .*/blobs/{broken}', fault))
     with tempfile.TemporaryDirectory() as name:
         target = DirectoryArchive(name)
-        safe, kept = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
+        safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
         registry.faults.clear()
-        execute(client, safe, 8, Reporter(), time.monotonic)
+        execute(client, safe.decision, 8, Reporter(), time.monotonic)
         after = seen(storage)[0]
         deleted = set(before) - set(after)
         assert deleted <= archived(target)
         assert all(broken not in storage_blobs(data) for node, (data, _, _) in before.items() if node in deleted)
         assert all(storage.whole(*node) == [] for node in whole & set(after)), 'what stays is whole'
-        assert {each.reason for each in kept} <= {NOT_ARCHIVED, 'childOf', 'referrerOf', 'subjectOf'}
+        assert {each.reason for each in safe.skipped} <= {NOT_ARCHIVED, 'childOf', 'referrerOf', 'subjectOf'}
         for digest in target.sizes():
             assert target.holds(digest)
 
