@@ -111,7 +111,7 @@ def _carry_out(cmd, options: Options, session: Session, decision: Any, document:
             decision = safe.decision
             journal.write('archived', archive=where, notArchived=len(safe.skipped))
         result = session.execute(decision, journal, safe)
-        result['summary'].update(run=journal.run, archive=where)
+        result.update(run=journal.run, archive=where)
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
         return result

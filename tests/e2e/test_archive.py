@@ -71,7 +71,7 @@ def test_what_was_archived_comes_back_to_the_byte_with_its_tags_and_locks(az, re
     result = purge(az, tmp_path / 'archive', '--archive-content', content)
     assert result.code == 0, result.err
     assert registry.storage.repositories() == ['team/other']
-    assert result.json['summary']['archive'] == str(tmp_path / 'archive')
+    assert result.json['archive'] == str(tmp_path / 'archive')
     assert {entry['annotations']['org.opencontainers.image.ref.name'] for entry in layout(tmp_path / 'archive')} >= {
         'team/app:v1', 'team/app:v2'}
     if content == 'manifests':
@@ -349,7 +349,7 @@ def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az,
 
 def test_a_run_is_written_down_for_its_owner_alone_without_secrets(az, registry, now, tmp_path):
     images = telling(registry.storage, now)
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', check=True).json['summary']['run']
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', check=True).json['run']
     path = tmp_path / 'azure' / 'acrprune' / 'journal' / f'{run}.jsonl'
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
