@@ -33,6 +33,7 @@ setup(
         'azure-containerregistry~=1.2',
         'fastjsonschema~=2.20',
         'jinja2~=3.1',
+        'portalocker>=2.0',
         'regex>=2024.5.15',
         'squarify~=0.4.4',
     ],

@@ -22,7 +22,8 @@ def typed_errors(registry: str) -> Iterator[None]:
     from .sources.failure import AskError
     from .sources.files import SourceError
     try:
-        yield
+        with _archive_errors(registry):
+            yield
     except NotAnImage as error:
         raise ResourceNotFoundError(
             str(error), recommendation='List the manifests of a repository with '
@@ -63,6 +64,23 @@ def typed_errors(registry: str) -> Iterator[None]:
 
 
 @contextmanager
+def _archive_errors(registry: str) -> Iterator[None]:
+    from .archive.choose import NotInArchive
+    from .archive.errors import ArchiveError
+    from .archive.layout import NotAnArchive
+    try:
+        yield
+    except ArchiveError as error:
+        raise FileOperationError(str(error), recommendation=error.advice) from error
+    except NotAnArchive as error:
+        raise FileOperationError(f'The archive cannot be read: {error}.',
+                                 recommendation='Give an archive that a deleting command wrote.') from error
+    except NotInArchive as error:
+        raise ResourceNotFoundError(f"The archive does not hold '{error}'.", recommendation='See what it holds with '
+                                    f"'az acr prune restore --registry {registry} --all --dry-run'.") from error
+
+
+@contextmanager
 def policy_errors(path: str) -> Iterator[None]:
     """Raise azure-cli's error for what is wrong with a policy file."""
     from .policy.file import PolicyError
@@ -72,6 +90,18 @@ def policy_errors(path: str) -> Iterator[None]:
         raise InvalidArgumentValueError(
             f"The policy '{path}' is not valid: {error}.",
             recommendation="See what is expected with 'az acr prune policy show-schema'.") from error
+
+
+@contextmanager
+def journal_errors() -> Iterator[None]:
+    """Raise azure-cli's error for a journal that cannot be written or read."""
+    from .journal import JournalError
+    try:
+        yield
+    except JournalError as error:
+        raise FileOperationError(f'{error}.', recommendation='A run that deletes has to write its journal, below the '
+                                 "configuration folder of az. 'az acr prune history list' shows which there are."
+                                 ) from error
 
 
 def excess_error(excess: object) -> ValidationError:

@@ -49,6 +49,8 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Only answer with the plan.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
+  - name: Keep a copy of all that goes, which `az acr prune restore` brings back.
+    text: az acr prune untagged -r myregistry --archive /mnt/archive --yes
   - name: Keep what runs now in a cluster and in the web apps of the subscription.
     text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
   - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
@@ -237,4 +239,46 @@ long-summary: Deletes nothing in the registry.
 examples:
   - name: Start anew, also after the file was damaged.
     text: az acr prune cache clear -r myregistry
+"""
+
+helps['acr prune restore'] = """
+type: command
+short-summary: Bring back what was deleted, from an archive or from a registry that has soft delete on.
+long-summary: >
+    Layers that the registry still has somewhere are mounted, the others uploaded. Children come before indexes,
+    subjects before what refers to them, then tags, then locks. Every manifest is the same to the byte. A tag that
+    exists now is never moved without --overwrite, and what is there already is left alone, so that an interrupted run
+    can be run again. Needs the permission to push (AcrPush); with --soft-deleted to restore (AcrDelete) too.
+examples:
+  - name: See what an archive can bring back.
+    text: az acr prune restore -r myregistry --archive /mnt/archive --all --dry-run -o table
+  - name: One image, with its platform images, signatures, tags and locks.
+    text: az acr prune restore -r myregistry --archive /mnt/archive --image team-a/api:v1
+  - name: All of it, from a container of a storage account.
+    text: az acr prune restore -r myregistry --archive azure-blob:myaccount/images --all
+  - name: What the last run deleted, where soft delete is on.
+    text: az acr prune restore -r myregistry --soft-deleted
+"""
+
+helps['acr prune history'] = """
+type: group
+short-summary: What earlier runs deleted, by the journals that they wrote on this machine.
+"""
+
+helps['acr prune history list'] = """
+type: command
+short-summary: List the runs that deleted something, newest first. Needs no sign-in.
+examples:
+  - name: Who deleted what, and when.
+    text: az acr prune history list -o table
+  - name: Of one registry.
+    text: az acr prune history list -r myregistry
+"""
+
+helps['acr prune history show'] = """
+type: command
+short-summary: Show each request of a run, and what came of it. Needs no sign-in.
+examples:
+  - name: One run, as `az acr prune history list` names it.
+    text: az acr prune history show --run 20260101T000000Z-0a1b2c3d -o table
 """

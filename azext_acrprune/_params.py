@@ -4,17 +4,18 @@ from azure.cli.core.commands.parameters import (
     get_enum_type, get_resource_name_completion_list, resource_group_name_type)
 
 from ._validators import (
-    validate_ago, validate_alias, validate_concurrency, validate_exclude, validate_filter, validate_images,
-    validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age, validate_max_rate,
-    validate_out, validate_pins_from, validate_plan_selection, validate_pulled_within, validate_registry,
-    validate_tag_selection, validate_time_limit)
+    validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
+    validate_images, validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age,
+    validate_max_rate, validate_optional_registry, validate_out, validate_pins_from, validate_plan_selection,
+    validate_pulled_within, validate_registry, validate_restore, validate_restored_images, validate_tag_selection,
+    validate_time_limit)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
 _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
 _PULLS = ('pulled_within', 'workspace')
-_DELETING = ('yes', 'dry_run')
+_DELETING = ('yes', 'dry_run', 'archive', 'archive_content')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
@@ -28,8 +29,9 @@ _SHARED = {
     'apply': (*_TARGET, *_TIMED, *_PINS, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
-    'pins lock': (*_CALLS, *_PINS, *_DELETING),
+    'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
     'report': tuple(name for name in _TARGET if name != 'impact'),
+    'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
 }
 
 
@@ -158,6 +160,14 @@ def _pulls(context):
 def _consent(context):
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
     context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
+    context.argument(
+        'archive', completer=FilesCompleter(), validator=validate_archive,
+        help='Before anything goes, write it to this archive, an OCI image layout: a directory, or '
+             '`azure-blob:ACCOUNT/CONTAINER`. What cannot be archived stays.')
+    context.argument(
+        'archive_content', arg_type=get_enum_type(['all', 'manifests']), default='all',
+        help='What goes into the archive: `all`, or only `manifests`, which can be restored for as long as their '
+             'layers are still in the registry.')
     context.argument('max_deletions', type=int, validator=validate_limits,
                      help='Delete nothing at all when more manifests and tags than this would go.')
     context.argument('max_percent', type=float, validator=validate_limits,
@@ -171,6 +181,24 @@ def _own(loader):
     with loader.argument_context('acr prune pins lock') as context:
         context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
         context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
+    with loader.argument_context('acr prune restore') as context:
+        context.argument('archive', help='The archive to restore from: a directory, or `azure-blob:ACCOUNT/CONTAINER`.')
+        context.argument('images', options_list=['--image'], action='append', validator=validate_restored_images,
+                         help='Only this image, with what belongs to it: `repository:tag` or `repository@digest`. Can '
+                              'be given several times.')
+        context.argument('everything', options_list=['--all'], action='store_true',
+                         help='Restore all that the archive holds of this registry.')
+        context.argument('soft_deleted', action='store_true', validator=validate_restore,
+                         help='Restore what a run deleted, from a registry that has soft delete on.')
+        context.argument('journal', help='Which run: see `az acr prune history list`. The last one when left out.')
+        context.argument('overwrite', action='store_true',
+                         help='Also take tags back that are on other manifests now. Without it these stay.')
+        context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
+    with loader.argument_context('acr prune history') as context:
+        context.argument('registry_name', required=False, validator=validate_optional_registry,
+                         help='Only runs on this registry.')
+    with loader.argument_context('acr prune history show') as context:
+        context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),

@@ -34,6 +34,11 @@ def validate_registry(cmd, namespace) -> None:
     namespace.suffix = namespace.suffix or label or None
 
 
+def validate_optional_registry(cmd, namespace) -> None:
+    if namespace.registry_name:
+        validate_registry(cmd, namespace)
+
+
 def validate_ago(namespace) -> None:
     if namespace.ago is not None:
         _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')
@@ -154,6 +159,41 @@ def validate_alias(namespace) -> None:
 def validate_pins_from(namespace) -> None:
     from .pins.systems import parse_system
     _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
+
+
+def validate_archive(namespace) -> None:
+    """Also that --archive-content is not given alone: it would archive nothing."""
+    archive = namespace.archive
+    if archive is not None and archive.startswith('azure-blob:'):
+        if not re.fullmatch(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]', archive):
+            raise InvalidArgumentValueError(
+                f"--archive: '{archive}' is not a container of a storage account.",
+                recommendation='Give azure-blob:ACCOUNT/CONTAINER, or a directory.')
+    elif archive == '':
+        raise InvalidArgumentValueError('--archive: no directory is named.',
+                                        recommendation='Give a directory, or azure-blob:ACCOUNT/CONTAINER.')
+    elif archive is None and getattr(namespace, 'archive_content', 'all') != 'all':
+        raise RequiredArgumentMissingError('--archive-content says what to archive, and nothing says where.',
+                                           recommendation='Give --archive.')
+
+
+def validate_restore(namespace) -> None:
+    """One source, and from an archive either all of it or what is named."""
+    if bool(namespace.archive) == namespace.soft_deleted:
+        raise RequiredArgumentMissingError('Restore from where?', recommendation='Give --archive, or --soft-deleted '
+                                           'for a registry that has soft delete on; not both.')
+    if namespace.archive and bool(namespace.images) == namespace.everything:
+        raise RequiredArgumentMissingError('Restore what?', recommendation='Give --image, or --all; not both.')
+    if namespace.soft_deleted and (namespace.images or namespace.everything):
+        raise MutuallyExclusiveArgumentError('--soft-deleted restores all that one run deleted.',
+                                             recommendation='Leave out --image and --all.')
+    if namespace.journal and not namespace.soft_deleted:
+        raise RequiredArgumentMissingError('--journal belongs to --soft-deleted.', recommendation='Give both.')
+
+
+def validate_restored_images(namespace) -> None:
+    if namespace.images:
+        validate_images(namespace)
 
 
 def validate_out(namespace) -> None:

@@ -13,6 +13,11 @@ def load_command_table(loader, _):
         group.command('apply', 'apply', table_transformer=_table('result_rows'))
     with loader.command_group('acr prune', _of('reporting'), is_preview=True) as group:
         group.command('report', 'report', table_transformer=_table('report_rows'))
+    with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
+        group.command('restore', 'restore', table_transformer=_table('restore_rows'))
+    with loader.command_group('acr prune history', _of('journaling')) as group:
+        group.command('list', 'list_runs', table_transformer=_table('history_rows'))
+        group.show_command('show', 'show_run', table_transformer=_table('history_rows'))
     with loader.command_group('acr prune cache', _of('caching')) as group:
         group.show_command('show', 'show', table_transformer=_table('cache_rows'))
         group.command('clear', 'clear', table_transformer=_table('cache_rows'))

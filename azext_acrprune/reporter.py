@@ -20,6 +20,12 @@ class Reporter:
     def repository_done(self) -> None:
         """A repository was listed."""
 
+    def transfer_planned(self, size: int) -> None:
+        """`size` bytes of manifests and layers are about to be archived, or restored."""
+
+    def transferred(self, size: int) -> None:
+        """`size` more of these bytes are where they belong, or were there already."""
+
     def deletes_planned(self, count: int) -> None:
         """`count` manifests are about to be deleted."""
 

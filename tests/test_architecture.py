@@ -23,21 +23,24 @@ MAY_IMPORT = {
     'documents': {'documents', 'decide', 'pins', 'policy', 'model'},
     'registry': {'registry', 'model'},
     'inventory': {'inventory', 'registry', 'decide', 'pins', 'policy', 'model', 'reporter', 'workers'},
+    'archive': {'archive', 'decide', 'registry', 'model', 'reporter', 'workers'},
+    'journal': {'registry', 'model'},
     'apply': {'apply', 'inventory', 'registry', 'decide', 'pins', 'model', 'reporter', 'workers'},
     'show': {'show', 'model', 'reporter'},
     '_help': set(),
-    '_errors': {'decide', 'documents', 'inventory', 'pins', 'policy', 'registry', 'sources'},
+    '_errors': {'archive', 'decide', 'documents', 'inventory', 'journal', 'pins', 'policy', 'registry',
+                'sources'},
     '_validators': {'decide', 'pins', 'policy', '_errors'},
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
-    'custom': {'custom', '_errors', 'apply', 'decide', 'documents', 'inventory', 'model', 'pins', 'policy',
-               'registry', 'show', 'sources'},
+    'custom': {'custom', '_errors', 'apply', 'archive', 'decide', 'documents', 'inventory', 'journal', 'model', 'pins',
+               'policy', 'registry', 'show', 'sources'},
     '__init__': {'_help', '_params', 'commands'},
 }
 MAY_USE_AZURE_CLI = {'_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
                      'registry/credentials.py'}
-PURE = {'model.py', 'registry/challenge.py', 'registry/errors.py', 'registry/pacing.py',
-        'registry/tokens.py', 'registry/wire.py'}
+PURE = {'archive/choose.py', 'archive/contents.py', 'archive/layout.py', 'model.py', 'registry/challenge.py',
+        'registry/errors.py', 'registry/pacing.py', 'registry/tokens.py', 'registry/wire.py'}
 IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))

@@ -34,8 +34,14 @@ def sha256(data):
     return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 
+BLOBS = {}
+"""The bytes of every blob of the worlds, by digest."""
+
+
 def descriptor(text, media_type, size, **more):
-    return {'mediaType': media_type, 'digest': sha256(text.encode()), 'size': size, **more}
+    data = (text.encode() * (size // len(text) + 1))[:size]
+    BLOBS[sha256(data)] = data
+    return {'mediaType': media_type, 'digest': sha256(data), 'size': size, **more}
 
 
 # Powers of two, so that any two sets of blobs have different sums.
@@ -382,11 +388,17 @@ def time_text(ticks):
 
 # --- In the local registry ---------------------------------------------------------------------------------------
 
-def to_storage(world):
-    """The local registry holding this world; what an inventory cannot read is whole there where it can be."""
+def to_storage(world, with_bytes=False):
+    """The local registry holding this world; what an inventory cannot read is whole there where it can be.
+
+    `with_bytes` its blobs can be pulled too.
+    """
     storage = Storage()
     for digest, size in oracle.blob_table(_all_read(world)).items():
-        storage.put_virtual_blob(digest, size)
+        if with_bytes:
+            storage.put_blob(BLOBS[digest])
+        else:
+            storage.put_virtual_blob(digest, size)
     for repository in world:
         for manifest in repository['manifests']:
             _store(storage, repository['name'], manifest)
@@ -413,7 +425,8 @@ def _store_locks(storage, repository):
     name = repository['name']
     if repository['locks']:
         storage.set_locks(name, **_flags(repository['locks']))
-    for tag, flags in repository['tag_locks'].items():
+    for tag in sorted(set(repository['tag_locks']) & set(storage.tags(name))):
+        flags = repository['tag_locks'][tag]
         storage.set_locks(name, tag=tag, **_flags(flags))
     for manifest in repository['manifests']:
         if manifest['locks']:

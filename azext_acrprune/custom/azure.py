@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from azure.cli.core.azclierror import UnauthorizedError, UserFault, ValidationError
 from knack.util import CLIError
@@ -19,6 +19,15 @@ def pipeline_options(cmd) -> Dict[str, Any]:
     options = prepare_client_kwargs_track2(cmd.cli_ctx)
     options['user_agent_policy'].add_user_agent(OUR_USER_AGENT)
     return options
+
+
+def who(cmd, username: Optional[str]) -> str:
+    """Who does this, as az knows them: the name of a token, or of the signed-in account."""
+    from azure.cli.core._profile import Profile
+    try:
+        return username or str(Profile(cli_ctx=cmd.cli_ctx).get_current_account_user())
+    except CLIError:
+        return 'unknown'
 
 
 @contextmanager
@@ -49,6 +58,16 @@ def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
         guid = workspace_guid(manager, workspace)
     with open_logs(endpoint, credential, pipeline_options(cmd)) as client:
         yield RegistryLog(client, guid, login_server)
+
+
+def storage_container(cmd, account: str, container: str) -> Tuple[Any, Any]:
+    """(a container of a storage account, the class of a block in it), by the storage client that az itself uses."""
+    from azure.cli.command_modules.storage._client_factory import cf_blob_service
+    from azure.cli.core.profiles import ResourceType, get_sdk
+    credential, _ = _signed_in(cmd)
+    service = cf_blob_service(cmd.cli_ctx, {'account_name': account, 'token_credential': credential})
+    block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
+    return service.get_container_client(container), block
 
 
 def _signed_in(cmd) -> Tuple[Any, str]:

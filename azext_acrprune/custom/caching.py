@@ -25,13 +25,17 @@ def clear(cmd, registry_name, suffix=None):
     return _cache_document(host, held)
 
 
-def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
-    """The login server as az puts it together without asking, and where its cache is."""
+def login_server(cmd, name: str, suffix: Optional[str]) -> str:
+    """The login server as az puts it together without asking."""
     from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
-
-    from ..inventory.cache import cache_path
     label = f'-{suffix}' if suffix else ''
-    host = f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
+    return f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
+
+
+def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
+    """The login server, and where its cache is."""
+    from ..inventory.cache import cache_path
+    host = login_server(cmd, name, suffix)
     return host, cache_path(cmd.cli_ctx.config.config_dir, host)
 
 

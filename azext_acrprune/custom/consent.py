@@ -14,7 +14,10 @@ logger = get_logger(__name__)
 PERCENT_WITHOUT_A_QUESTION = 50
 """Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
 
-_ASK = 'Delete them? Deleted image data cannot be recovered. (? lists them all)'
+_ASK = 'Delete them? {} (? lists them all)'
+_FOR_EVER = 'Deleted image data cannot be recovered.'
+_ARCHIVED = 'They are archived first, and can be restored from there.'
+_SOFT_DELETED = 'They can be restored for {} days.'
 _ASK_UNTAG = 'Remove these tags? (? lists them all)'
 _CONFIRMATION_WORD = 'unlock'
 
@@ -31,7 +34,7 @@ def is_confirmed(cmd, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
-def has_consent(cmd, document: Dict[str, Any], yes: bool) -> bool:
+def has_consent(cmd, document: Dict[str, Any], yes: bool, archived: bool = False) -> bool:
     from knack.prompting import prompt, prompt_y_n
 
     from ..show.preview import full_list, has_locked, is_empty, preview_lines
@@ -40,12 +43,19 @@ def has_consent(cmd, document: Dict[str, Any], yes: bool) -> bool:
         logger.warning(preview)
         return True
     print(preview, file=sys.stderr)
-    if not prompt_y_n(_ASK if document['delete'] else _ASK_UNTAG, default='n', help_string=full_list(document)):
+    if not prompt_y_n(_question(document, archived), default='n', help_string=full_list(document)):
         return False
     if has_locked(document) and prompt(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
         raise ValidationError('What is locked was not confirmed, and nothing was deleted.',
                               recommendation=f"Type '{_CONFIRMATION_WORD}' when asked, or leave out --include-locked.")
     return True
+
+
+def _question(document: Dict[str, Any], archived: bool) -> str:
+    if not document['delete']:
+        return _ASK_UNTAG
+    days = document['summary']['softDeleteRetentionDays']
+    return _ASK.format(_ARCHIVED if archived else _SOFT_DELETED.format(days) if days else _FOR_EVER)
 
 
 def hold_to_limits(decision: Any, options: Options, confirmed: bool) -> None:

@@ -1,13 +1,17 @@
 """The commands that delete: `untagged`, `tags`, `image`, `repository` and `apply`."""
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from knack.log import get_logger
 
+from ..journal import JournalError
+from .archiving import Archiving, archiving_of
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
 from .failures import exit_with_failure, says_unread
 from .files import read_text
+from .journaling import journal_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 
@@ -79,15 +83,35 @@ def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[
         refuse_without_consent(cmd, yes)
     with open_session(cmd, options) as session:
         decision = decide(session)
+        archiving = archiving_of(cmd, options)
+        decision = archiving.with_notices(decision) if archiving else decision
         document = session.planned or session.document(decision)
         unread = session.planned is None and says_unread(document)
+        if archiving:
+            archiving.announce(decision)
         if dry_run:
             exit_with_failure(cmd, unread)
             return document
         hold_to_limits(decision, options, is_confirmed(cmd, yes))
-        if not has_consent(cmd, document, yes):
+        if not has_consent(cmd, document, yes, archiving is not None):
             return None
-        result = session.execute(decision)
+        result = _carry_out(cmd, options, session, decision, document, archiving)
     summary = result['summary']
     exit_with_failure(cmd, unread or summary['failed'] or summary['interrupted'])
     return result
+
+
+def _carry_out(cmd, options: Options, session: Session, decision: Any, document: Dict[str, Any],
+               archiving: Optional[Archiving]) -> Dict[str, Any]:
+    """Archive if that was asked for, then delete what is safe; the journal says all of it."""
+    where = archiving.target.name if archiving else None
+    with journal_of(cmd, options, document, where) as journal:
+        safe = session.archive(decision, archiving) if archiving else None
+        if safe:
+            decision = safe.decision
+            journal.write('archived', archive=where, notArchived=len(safe.skipped))
+        result = session.execute(decision, journal, safe)
+        result.update(run=journal.run, archive=where)
+        with suppress(JournalError):  # what was deleted is told in any case
+            journal.write('end', summary=result['summary'])
+        return result

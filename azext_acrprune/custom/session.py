@@ -20,9 +20,9 @@ logger = get_logger(__name__)
 _CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
                   "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
 
-_READING, _WORKING = 0.75, 0.95
-"""The shares of a time limit after which nothing more is read, and nothing more sent at all: the rest is for what is
-in flight then, and for the answer."""
+_READING, _ARCHIVING, _WORKING = 0.75, 0.85, 0.95
+"""The shares of a time limit after which nothing more is read, archived, and sent at all: the rest is for what is in
+flight then, and for the answer."""
 
 Options = Mapping[str, Any]
 
@@ -109,38 +109,59 @@ class Session:
         from ..policy.rules import Selection
         return report_document(self.scan(Selection()), plan, self._began, self.now)
 
-    def execute(self, decision: Any) -> Dict[str, Any]:
+    @property
+    def reporter(self) -> Any:
+        return self._reporter
+
+    def archive(self, decision: Any, archiving: Any) -> Any:
+        """Archive what goes; gives what may be deleted then."""
+        from ..archive.write import archive
+        moment = self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+        return archive(self._registry, archiving.target, decision, archiving.layers, moment,
+                       self._options['concurrency'], self._reporter, self._is_over(_ARCHIVING))
+
+    def execute(self, decision: Any, journal: Any, safe: Any = None) -> Dict[str, Any]:
+        """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
         from ..apply.execute import execute
+        from ..archive.guard import ArchivedRegistry
         from ..documents.result import result_document
-        outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
+        from ..journal import JournaledRegistry
+        registry: Any = JournaledRegistry(self._registry, journal, {
+            repository.name: repository for repository in decision.inventory.repositories})
+        if safe:
+            registry = ArchivedRegistry(registry, safe.records)
+        outcome = execute(registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
                           self._is_over(_WORKING))
+        if safe:
+            outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
         if outcome.out_of_time:
             logger.warning('The time was over before all was done. The same command goes on from there.')
         return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)
 
 
 @contextmanager
-def open_session(cmd, options: Options) -> Iterator[Session]:
-    """Sign in and open the registry; every error inside becomes one of azure-cli's."""
-    from ..registry.client import Registry
+def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Session]:
+    """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.pacing import Pacer
     from ..registry.pipeline import open_client
+    from ..registry.pushing import PushingRegistry
     from ..registry.retries import PacingPolicy
-    from ..registry.tokens import TokenBook
+    from ..registry.tokens import PRUNING, RESTORING, TokenBook
     from ..show.progress import progress
     collect_garbage_seldom()
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
         endpoint = f'https://{signed_in.host}'
-        book = TokenBook(signed_in.host, signed_in.credential, time.time())
+        book = TokenBook(signed_in.host, signed_in.credential, time.time(), RESTORING if restoring else PRUNING)
         facts = registry_facts(cmd, name, group)
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
             pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
                              _pipeline_options(cmd)) as client:
-                yield Session(cmd, Registry(client, book, endpoint), signed_in.host, options, reporter, facts, cache)
+                yield Session(cmd, PushingRegistry(client, book, endpoint), signed_in.host, options, reporter, facts,
+                              cache)
 
 
 def collect_garbage_seldom() -> None:

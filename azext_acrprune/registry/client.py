@@ -1,7 +1,7 @@
 """The verbs of the registry, nothing else."""
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
@@ -18,6 +18,7 @@ from .tokens import TokenBook
 PAGE_SIZE = 1000
 DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
+_UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
@@ -101,18 +102,31 @@ class Registry:
         self._set_locks(repository, f'_tags/{quote(tag)}', locks)
 
     def config(self, repository: str, digest: str) -> bytes:
-        """The bytes of a config blob, from wherever the registry keeps its blobs.
+        """The bytes of a config blob, from wherever the registry keeps its blobs."""
+        return b''.join(self.blob(repository, digest))
 
-        The request to another place goes without our token: its address carries a permission of its own.
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """The bytes of a blob as they arrive, unverified, from wherever the registry keeps its blobs.
+
+        The request to another place goes without our token: its address carries a permission of its own, and is
+        not logged for it.
         """
-        url = f'{self._endpoint}/v2/{quote(repository)}/blobs/{quote(digest, safe=":")}'
-        answer = self._send(HttpRequest('GET', url), **{REPOSITORY_OPTION: repository})
+        url = self._blob_url(repository, digest)
+        answer = self._send(_download(url), **{REPOSITORY_OPTION: repository}, **_UNLOGGED_STREAM)
         if answer.status_code in _REDIRECTS:
             place = urljoin(url, answer.headers.get('Location', ''))
+            answer.close()
             if urlsplit(place).scheme != 'https':
                 raise RegistryError(Kind.NOT_A_REGISTRY, 'A blob is said to be at an address that is not https')
-            answer = self._send(HttpRequest('GET', place))
-        return _good(answer).content
+            answer = self._send(_download(place), **_UNLOGGED_STREAM)
+        with answer:
+            if answer.status_code != 200:
+                _good(_read(answer))
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a blob', answer.status_code)
+            yield from _body(answer)
+
+    def _blob_url(self, repository: str, digest: str) -> str:
+        return f'{self._endpoint}/v2/{quote(repository)}/blobs/{quote(digest, safe=":")}'
 
     def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
         flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
@@ -139,7 +153,7 @@ class Registry:
     def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
         return self._answer(repository, HttpRequest('GET', url, headers=headers or {'Accept': 'application/json'}))
 
-    def _answer(self, repository: Optional[str], request: HttpRequest, **options: Any) -> Any:
+    def _answer(self, repository: Union[str, Tuple[str, str], None], request: HttpRequest, **options: Any) -> Any:
         return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
     def _send(self, request: HttpRequest, **options: Any) -> Any:
@@ -151,6 +165,26 @@ class Registry:
             return error.response
         except AzureError as error:
             raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+
+
+def _download(url: str) -> HttpRequest:
+    """A request for bytes as they are: a digest is over what is stored, not over what is compressed on the way."""
+    return HttpRequest('GET', url, headers={'Accept-Encoding': 'identity'})
+
+
+def _body(answer: Any) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_raw()
+    except (AzureError, OSError) as error:
+        raise RegistryError(Kind.UNAVAILABLE, f'the connection ended in the middle of a blob ({error})') from error
+
+
+def _read(answer: Any) -> Any:
+    try:
+        answer.read()
+    except (AzureError, OSError) as error:
+        raise RegistryError(Kind.UNAVAILABLE, str(error), answer.status_code) from error
+    return answer
 
 
 def _good(response: Any) -> Any:

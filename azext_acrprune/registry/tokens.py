@@ -16,7 +16,10 @@ _SHORTEST_LIFETIME_SECONDS = 20
 _LONGEST_LIFETIME_SECONDS = 86_400
 _CATALOG = 'registry:catalog:*'
 _EVERYTHING = f'{_CATALOG} repository:*:*'
-_REPOSITORY_ACTIONS = 'metadata_read,metadata_write,pull,delete'
+
+PRUNING = 'metadata_read,metadata_write,pull,delete'
+RESTORING = 'metadata_read,metadata_write,pull,push,deleted_read,deleted_restore'
+"""Permissions that are asked for on each repository."""
 
 Scope = str
 
@@ -50,8 +53,9 @@ class AccessToken:
 class TokenBook:
     """Keeps the access tokens of one sign-in. Tokens never leave it but through `bearer` and `form`."""
 
-    def __init__(self, service: str, credential: Credential, now: float) -> None:
+    def __init__(self, service: str, credential: Credential, now: float, actions: str = PRUNING) -> None:
         self._service = service
+        self._actions = actions
         self._tokens: Dict[Scope, AccessToken] = {}
         self._batches: Dict[str, Scope] = {}
         self.sign_in(credential, now)
@@ -68,13 +72,18 @@ class TokenBook:
         names = sorted(set(repositories) - set(self._batches))
         for start in range(0, len(names), BATCH):
             batch = names[start:start + BATCH]
-            scope = ' '.join(f'repository:{name}:{_REPOSITORY_ACTIONS}' for name in batch)
+            scope = ' '.join(f'repository:{name}:{self._actions}' for name in batch)
             self._batches.update(dict.fromkeys(batch, scope))
 
-    def scope(self, repository: Optional[str]) -> Scope:
-        """The scope whose token serves this repository, or the catalog when None."""
+    def scope(self, repository: Union[str, Tuple[str, str], None]) -> Scope:
+        """The scope whose token serves this repository, or the catalog when None.
+
+        A mount needs the permissions on two: (the one that gets the blob, the one that has it).
+        """
         if self._wildcards:
             return _EVERYTHING
+        if isinstance(repository, tuple):
+            return f'repository:{repository[0]}:pull,push repository:{repository[1]}:pull'
         if repository is None:
             return _CATALOG
         if repository not in self._batches:

@@ -5,6 +5,7 @@ Imported inside a command only: azure-core and requests are heavy.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, MutableMapping, Optional
@@ -31,6 +32,7 @@ class Urllib3Transport(HttpTransport):
     """
 
     def __init__(self, endpoint: str, concurrency: int, verify: Optional[bool] = None) -> None:
+        logging.getLogger('urllib3.connectionpool').addFilter(_without_query)
         with requests.Session() as session:
             environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
         self._proxies, self._verify = environment['proxies'], environment['verify']
@@ -155,6 +157,13 @@ class Answer(HttpResponse):
         with _azure_errors():
             yield from self._raw.stream(_CHUNK_BYTES, decode_content=decode)
         self._raw.release_conn()
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Let urllib3 log its requests, but not their queries: the address of a blob carries a permission in it."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition('?')[0] if isinstance(each, str) else each for each in record.args)
+    return True
 
 
 @contextmanager

@@ -46,6 +46,15 @@ def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
     return [_tag(entry) for entry in page['tags'] or []]
 
 
+def parse_deleted(page: Mapping[str, Any]) -> Dict[str, str]:
+    """The soft-deleted manifests of a page: when they were deleted, by digest.
+
+    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
+    """
+    return {_spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
+            for entry in page['manifests'] or []}
+
+
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
     """One manifest, as a listing has it. Raises as `parse_manifests` does."""
     return _manifest(document['manifest'])
@@ -101,6 +110,16 @@ def _tag(entry: Dict[str, Any]) -> Tag:
         created_at=parse_ticks(entry.get('createdTime')),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
         locks=parse_locks(entry.get('changeableAttributes')))
+
+
+def is_repository(text: Any) -> bool:
+    """Whether this is spelled as the name of a repository."""
+    return isinstance(text, str) and bool(_NAME.match(text))
+
+
+def is_tag(text: Any) -> bool:
+    """Whether this is spelled as a tag."""
+    return isinstance(text, str) and bool(_TAG.match(text))
 
 
 def text_or_none(value: Any) -> Optional[str]:

@@ -94,6 +94,7 @@ def _bytes_line(plan: Dict[str, Any]) -> str:
     if days:
         freed = datetime.fromisoformat(plan['createdAt'].rstrip('Z')) + timedelta(days=days)
         line += f' Soft delete is on: nothing is freed before {freed:%Y-%m-%d}.'
+        line += " Until then 'az acr prune restore --soft-deleted' brings all of it back, without an archive."
     return line
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 from ..reporter import Reporter
-from .sizes import count
+from .sizes import count, human_size
 
 _SECONDS_BETWEEN = 0.2
 
@@ -37,6 +37,7 @@ class ProgressReporter(Reporter):
         self._shown = 0.0
         self._repositories = self._listed = self._found = self._read = 0
         self._doomed = self._deleted = 0
+        self._planned_bytes = self._bytes = 0
         self._throttled = ''
 
     def repositories_found(self, count: int) -> None:
@@ -53,6 +54,15 @@ class ProgressReporter(Reporter):
     def manifest_read(self) -> None:
         with self._lock:
             self._read += 1
+            self._show()
+
+    def transfer_planned(self, size: int) -> None:
+        self._started = time.monotonic()
+        self._planned_bytes = size
+
+    def transferred(self, size: int) -> None:
+        with self._lock:
+            self._bytes += size
             self._show()
 
     def deletes_planned(self, count: int) -> None:
@@ -73,6 +83,8 @@ class ProgressReporter(Reporter):
         elapsed = time.monotonic() - self._started
         if self._doomed:
             return f'Deleting: {_pace(self._deleted, self._doomed, elapsed)}{self._throttled}'
+        if self._planned_bytes:
+            return f'Transferring: {_byte_pace(self._bytes, self._planned_bytes, elapsed)}{self._throttled}'
         return (f"Reading {self._listed} of {count(self._repositories, 'repository')}: "
                 f'{_pace(self._read, self._found, elapsed)}{self._throttled}')
 
@@ -80,6 +92,12 @@ class ProgressReporter(Reporter):
         if time.monotonic() - self._shown >= _SECONDS_BETWEEN:
             self._shown = time.monotonic()
             self._controller.add(message=self.message())
+
+
+def _byte_pace(done: int, total: int, elapsed: float) -> str:
+    rate = done / elapsed if elapsed > 0 else 0
+    left = f', {max(0, total - done) / rate:.0f} s left' if rate else ''
+    return f'{human_size(done)} of {human_size(total)}, {human_size(int(rate))}/s{left}'
 
 
 def _pace(done: int, total: int, elapsed: float) -> str:

@@ -46,6 +46,38 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     return rows
 
 
+def restore_rows(result: Dict[str, Any]) -> List[Row]:
+    """A row for each manifest and tag that was, or would be, restored, and the total."""
+    if 'tags' not in result:
+        return [result]
+    word = 'restore' if 'restore' in result else 'restored'
+    rows = [OrderedDict(RESULT=word, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
+                        TAGS=', '.join(map(short_digest, entry['tags'])), REASON='') for entry in result[word]]
+    rows += [OrderedDict(RESULT='tag', REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
+                         TAGS=short_digest(entry['tag']), REASON='') for entry in result['tags']]
+    rows += [OrderedDict(RESULT=kind, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
+                         TAGS=short_digest(entry.get('tag', '')),
+                         REASON=short_digest(entry.get('error') or f"{entry['reason']}: {entry['because']}"))
+             for kind in ('skipped', 'failed') for entry in result[kind]]
+    summary = result['summary']
+    rows.append(OrderedDict(RESULT='total', REPOSITORY=f"{len(result[word])} {word}", DIGEST='', TAGS='',
+                            REASON=f"{summary['skipped']} skipped, {summary['failed']} failed"))
+    return rows
+
+
+def history_rows(result: Any) -> List[Row]:
+    """A row for each run; of one run a row for each request."""
+    if isinstance(result, dict) and isinstance(result.get('requests'), list):
+        return [OrderedDict(AT=entry['at'], REQUEST=entry['request'], REPOSITORY=entry['repository'],
+                            WHAT=short_digest(entry.get('tag') or entry.get('digest', '')),
+                            OUTCOME=entry['outcome']) for entry in result['requests']]
+    runs = result if isinstance(result, list) else [result]
+    return [OrderedDict(RUN=run['run'], WHO=run['who'], COMMAND=run['command'], REGISTRY=run['registry'],
+                        DONE=run['done'], NOT_DONE=run['notDone'],
+                        ENDED=run['error'] or run['endedAt'] or 'was killed, or is not over')
+            for run in runs]
+
+
 def cache_rows(cache: Dict[str, Any]) -> List[Row]:
     """One row for the cache of one registry."""
     if 'readable' not in cache:

@@ -2,22 +2,28 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from .answers import Answer, Call, after_last, json_answer, page
 from .builder import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
 from .failures import RegistryFailure, blob_unknown
-from .records import Record, digest_of, parse_document
+from .records import Record, blobs_of, digest_of, parse_document
 from .storage import Storage
 
+SIGNATURE = 'a-signature-that-opens-one-blob'
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _NEGOTIATED = (OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST)
 
 
 class Distribution:
-    """Handlers over one storage; uploads in progress live here."""
+    """Handlers over one storage; uploads in progress live here.
+
+    With `blobs_at`, another host with its port, blobs are pulled from there, by an address with a secret in it, as
+    the service does it; and as there, a request that brings a token along is refused.
+    """
 
     def __init__(self) -> None:
+        self.blobs_at: Optional[str] = None
         self._uploads: Dict[str, bytearray] = {}
 
     def get_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
@@ -37,6 +43,9 @@ class Distribution:
         tag = None if reference.startswith('sha256:') else reference
         if tag is None and digest_of(call.body) != reference:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
+        for blob in blobs_of(document):
+            if storage.has_blob(blob) and not storage.has_blob_in(repository, blob):
+                raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
         media_type = call.headers.get('Content-Type') or document.get('mediaType') or OCI_IMAGE
         digest = storage.put_manifest(repository, call.body, media_type, tag)
         headers = {'Docker-Content-Digest': digest, 'Location': f'/v2/{repository}/manifests/{digest}'}
@@ -67,19 +76,27 @@ class Distribution:
         return json_answer({'name': repository, 'tags': shown}, **headers)
 
     def head_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
-        if not storage.has_blob(digest):
+        if not storage.has_blob_in(repository, digest):
             raise blob_unknown(digest)
         return Answer(200, b'', {'Content-Length': str(storage.blob_size(digest)), 'Docker-Content-Digest': digest,
                                  'Content-Type': 'application/octet-stream'})
 
     def get_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
         headers = self.head_blob(storage, call, repository, digest).headers
+        if self.blobs_at:
+            return Answer(307, b'', {'Location': f'https://{self.blobs_at}/storage/{digest}?sig={SIGNATURE}'})
         return Answer(200, storage.get_blob(digest), headers)
+
+    def stored_blob(self, storage: Storage, call: Call, digest: str) -> Answer:
+        if 'Authorization' in call.headers or call.query.get('sig') != SIGNATURE:
+            return Answer(403 if 'sig' not in call.query else 400, b'')
+        return Answer(200, storage.get_blob(digest))
 
     def start_upload(self, storage: Storage, call: Call, repository: str) -> Answer:
         """Begin an upload; done at once with `?digest=` and a body, or by mounting a blob of another repository."""
         mounted = call.query.get('mount')
-        if mounted and storage.has_blob(mounted):
+        if mounted and storage.has_blob_in(call.query.get('from', ''), mounted):
+            storage.link_blob(repository, mounted)
             return _created(repository, mounted)
         if call.query.get('digest'):
             return self._finish(storage, repository, call.body, call.query['digest'])
@@ -116,7 +133,7 @@ class Distribution:
     def _finish(storage: Storage, repository: str, data: bytes, digest: str) -> Answer:
         if digest_of(data) != digest:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
-        storage.put_blob(data)
+        storage.link_blob(repository, storage.put_blob(data))
         return _created(repository, digest)
 
 

@@ -118,6 +118,7 @@ def _distribution(distribution: Distribution) -> Iterator[Entry]:
     yield 'GET', '/v2/' + _NAME + '/tags/list', 'tags_list', pull, distribution.tags_list
     yield 'HEAD', blob, 'blob', pull, distribution.head_blob
     yield 'GET', blob, 'blob', pull, distribution.get_blob
+    yield 'GET', '/storage/' + _DIGEST.format('digest'), 'stored_blob', None, distribution.stored_blob
     yield 'POST', '/v2/' + _NAME + '/blobs/uploads/?', 'blob', push, distribution.start_upload
     yield 'PATCH', upload, 'blob', push, distribution.patch_upload
     yield 'GET', upload, 'blob', push, distribution.upload_status

@@ -71,6 +71,7 @@ class LocalRegistry:
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
         self.metadata.cap = 1000
+        self.distribution.blobs_at = None
         self.manager.sku = 'Standard'
         self.logs.__init__(self.login_server)  # the routes hold these very objects
         self.resources.__init__(self.login_server)
@@ -106,7 +107,8 @@ class LocalRegistry:
         self.manager = ResourceManager(self.auth, self.login_server)
         self.logs = Logs(self.login_server)
         self.resources = Resources(self.login_server)
-        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, Distribution(),
+        self.distribution = Distribution()
+        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, self.distribution,
                               self.logs, self.resources)
         started.set()
         await self._stopped.wait()
@@ -152,6 +154,7 @@ class LocalRegistry:
         answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
         if fault and fault.kind in ('garbage', 'truncated'):
             answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[:len(answer.body) // 2]
+            answer.headers.pop('Content-Length', None)
         self._log('challenge' if answer.status == 401 else route.kind, call.method, call.path, answer.status)
         self._rate_headers(route, answer)
         return answer

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from .failures import (
     RegistryFailure, blob_unknown, disallowed, manifest_unknown, name_unknown, revision_unknown, tag_unknown)
@@ -34,6 +34,7 @@ class Storage:
         self._manifest_users: Counter = Counter()
         self._manifest_sizes: Dict[str, int] = {}
         self._used_bytes = 0
+        self._links: Set[Tuple[str, str]] = set()
         if directory:
             directory.mkdir(parents=True, exist_ok=True)
 
@@ -59,6 +60,15 @@ class Storage:
 
     def has_blob(self, digest: str) -> bool:
         return digest in self._sizes
+
+    def link_blob(self, repository: str, digest: str) -> None:
+        """Let a repository have a blob: it was uploaded or mounted there."""
+        self._links.add((repository, digest))
+
+    def has_blob_in(self, repository: str, digest: str) -> bool:
+        """Whether a repository has a blob: blobs are stored once, and served where they belong."""
+        return digest in self._sizes and ((repository, digest) in self._links or any(
+            digest in record.blobs for record in self.manifests(repository).values()))
 
     def blob_size(self, digest: str) -> int:
         return self._sizes[digest]
@@ -333,6 +343,7 @@ class Storage:
             self._used_bytes -= self._manifest_sizes.pop(record.digest)
 
     def _forget(self, digest: str) -> None:
+        self._links = {link for link in self._links if link[1] != digest}
         self._data.pop(digest, None)
         if self._directory:
             (self._directory / digest.replace(':', '-')).unlink(missing_ok=True)

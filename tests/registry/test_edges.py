@@ -116,6 +116,7 @@ def test_the_platform_comes_from_the_config_and_a_virtual_blob_has_no_bytes(http
     image(registry.storage, 'one')
     assert http.admin('GET', f'/acr/v1/{APP}/_manifests').json()['manifests'][0]['architecture'] == 'arm64'
     virtual = registry.storage.put_virtual_blob(digest_of(b'large'), 10 ** 9)
+    registry.storage.link_blob(APP, virtual)
     assert http.admin('HEAD', f'/v2/{APP}/blobs/{virtual}').headers['Content-Length'] == '1000000000'
     assert http.admin('GET', f'/v2/{APP}/blobs/{virtual}').status_code == 404
 

@@ -1,0 +1,230 @@
+"""What of an archive comes back, in which order, over a registry as it is now. Pure."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+
+from ..decide.graph import CHILD_OF, SUBJECT_OF, Graph, build_graph, spread
+from ..decide.impact import Node
+from ..decide.named import ImageName
+from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
+from .layout import Record
+from .manifests import Kept
+
+EXISTS = 'exists'
+TAG_EXISTS = 'tagExists'
+NEWER_TAG = 'newerTag'
+NOT_THERE = 'manifestNotThere'
+
+
+class NotInArchive(Exception):
+    """An image was asked for that the archive does not hold."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A manifest to push; `needs` are digests that have to be there before, of those that are pushed too."""
+
+    repository: str
+    digest: str
+    media_type: str
+    blobs: Tuple[Tuple[str, int], ...]
+    needs: FrozenSet[str]
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What is pushed back.
+
+    `waves` may go side by side inside, one after the other. `tags` and `locks` are set where their manifest is there
+    then. `moves` are the (repository, tag) that are on another manifest now and that were asked to be moved.
+    `holders` gives for each blob the repositories that have it.
+    """
+
+    waves: Tuple[Tuple[Image, ...], ...]
+    tags: Tuple[Record, ...]
+    locks: Tuple[Record, ...]
+    moves: FrozenSet[Tuple[str, str]]
+    holders: Mapping[str, Tuple[str, ...]]
+    skipped: Tuple[Skipped, ...]
+    failed: Tuple[Failed, ...]
+
+
+def choose(records: Iterable[Record], kept: Mapping[str, Kept], blobs: AbstractSet[str], inventory: Inventory,
+           images: Optional[Iterable[ImageName]], overwrite: bool = False) -> Restoration:
+    """What to push of the records of one registry; `images` None means all of them.
+
+    `kept` are the manifests in the archive and `blobs` all digests in it. What is there already is left alone, and so
+    is a tag that is on another manifest now, unless it is to be overwritten. Raises NotInArchive.
+    """
+    records = list(records)
+    newest, outdated = _newest_tags(records)
+    shelf = _Shelf(records, newest, kept)
+    asked = {(record.repository, record.digest) for record in records} if images is None else shelf.find(images)
+    nodes = shelf.around(asked)
+    there = {(repository.name, digest): manifest for repository in inventory.repositories
+             for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost)}
+    holders = _holders(inventory)
+    missing = sorted(node for node in nodes if node not in there)
+    failed = shelf.failures(missing, set(blobs) | set(holders))
+    pushed = set(missing) - set(failed)
+    now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
+    settled, skipped = _settle_tags([tag for tag in newest if (tag.repository, tag.digest) in nodes | asked],
+                                    now, set(there) | pushed, overwrite)
+    skipped += [Skipped(repository, digest, EXISTS, 'it is there') for repository, digest in shelf.images(nodes)
+                if (repository, digest) in there]
+    skipped += [Skipped(old.repository, old.digest, NEWER_TAG, f'{new.digest} was archived later with it', old.tag)
+                for old, new in outdated if (old.repository, old.digest) in nodes | asked]
+    locked = [record for record in (*shelf.images(nodes).values(), *settled)
+              if record.locks.locked and (record.repository, record.digest) not in failed]
+    tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
+    return Restoration(
+        waves=tuple(shelf.waves(pushed)), tags=tuple(tags), locks=tuple(locked),
+        moves=frozenset((tag.repository, str(tag.tag)) for tag in tags if (tag.repository, tag.tag) in now),
+        holders=holders, skipped=tuple(skipped),
+        failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())))
+
+
+class _Shelf:
+    """The manifests of an archive by repository, as a graph each."""
+
+    def __init__(self, records: List[Record], tags: List[Record], kept: Mapping[str, Kept]) -> None:
+        self._kept = kept
+        self._tags = tags
+        self._images = {(record.repository, record.digest): record for record in records if record.tag is None}
+        self._graphs = {name: self._graph(name) for name in sorted({name for name, _ in self._images})}
+
+    def find(self, images: Iterable[ImageName]) -> Set[Node]:
+        """The manifests that are named. Raises NotInArchive."""
+        return {self._find(image) for image in images}
+
+    def around(self, asked: Iterable[Node]) -> Set[Node]:
+        """What was asked for, and all that belongs to it: what refers to it, its subject, and its children.
+
+        Those children too that stayed when they were archived, wherever they are by now.
+        """
+        nodes: Set[Node] = set()
+        for name, digest in sorted(asked):
+            if (name, digest) in self._images:
+                near = spread([digest], self._graphs[name].neighbours)
+                nodes.update((name, each) for each in (digest, *near) if (name, each) in self._images)
+        return self._with_parts(nodes)
+
+    def images(self, nodes: AbstractSet[Node]) -> Dict[Node, Record]:
+        """The records of those of these that were doomed when they were archived."""
+        return {node: record for node, record in sorted(self._images.items()) if node in nodes}
+
+    def failures(self, missing: List[Node], blobs: AbstractSet[str]) -> Dict[Node, str]:
+        """Why some of these cannot be pushed: by themselves, or because of what they need."""
+        own = {node: why for node in missing for why in [self._obstacle(node[1], blobs)] if why}
+        failed = dict(own)
+        for name in sorted({name for name, _ in own}):
+            graph = self._graphs[name]
+            above = spread([digest for repository, digest in own if repository == name],
+                           lambda digest, edges=graph: _above(edges, digest))
+            failed.update({(name, digest): f'what it needs cannot be restored: {below}'
+                           for digest, (_, below) in above.items()
+                           if (name, digest) in missing and (name, digest) not in own})
+        return failed
+
+    def waves(self, nodes: AbstractSet[Node]) -> Iterator[Tuple[Image, ...]]:
+        """Children before indexes, subjects before what refers to them; where these contradict, children first."""
+        waiting = set(nodes)
+        while waiting:
+            free = [node for node in waiting if not waiting.intersection(self._needs(node))]
+            free = free or [node for node in waiting if not waiting.intersection(self._needs(node, CHILD_OF))]
+            wave = sorted(free or waiting)
+            yield tuple(self._image(node) for node in wave)
+            waiting.difference_update(wave)
+
+    def _image(self, node: Node) -> Image:
+        record, kept = self._images.get(node), self._kept[node[1]]
+        return Image(*node, record.media_type if record else kept.media_type,
+                     tuple((blob.digest, blob.size) for blob in kept.content.blobs),
+                     frozenset(digest for _, digest in self._needs(node)))
+
+    def _needs(self, node: Node, *relations: str) -> Set[Node]:
+        name, digest = node
+        return {(name, other) for other, relation in self._graphs[name].neighbours(digest)
+                if relation in (relations or (CHILD_OF, SUBJECT_OF)) and other != digest}
+
+    def _obstacle(self, digest: str, blobs: AbstractSet[str]) -> Optional[str]:
+        if digest not in self._kept:
+            return 'the archive does not hold its bytes, or they are damaged'
+        lost = [blob.digest for blob in self._kept[digest].content.blobs if blob.digest not in blobs]
+        return f'its blob {lost[0]} is neither in the archive nor in the registry' if lost else None
+
+    def _find(self, image: ImageName) -> Node:
+        found = [(record.repository, record.digest) for record in (self._tags if image.tag else self._images.values())
+                 if record.repository == image.repository
+                 and (record.tag == image.tag if image.tag else record.digest == image.digest)]
+        if not found:
+            raise NotInArchive(f'{image.repository}:{image.tag}' if image.tag
+                               else f'{image.repository}@{image.digest}')
+        return found[0]
+
+    def _with_parts(self, nodes: Iterable[Node]) -> Set[Node]:
+        """Nodes and those of their children that stayed when they were archived, wherever these are by now."""
+        whole = set(nodes)
+        for name, digest in sorted(nodes):
+            children = self._graphs[name].children
+            whole.update((name, child) for child in spread(
+                [digest], lambda each, edges=children: ((child, '') for child in edges.get(each, ()))))
+        return whole
+
+    def _graph(self, name: str) -> Graph:
+        digests = {digest for repository, digest in self._images if repository == name}
+        inside = spread(sorted(digests), lambda digest: (
+            (child, '') for child in (self._kept[digest].content.children if digest in self._kept else ())))
+        tags: Dict[str, List[str]] = {}
+        for record in self._tags:
+            if record.repository == name:
+                tags.setdefault(record.digest, []).append(str(record.tag))
+        return build_graph(Repository(name, {
+            digest: Manifest(digest, self._kept[digest].content if digest in self._kept else Content(0),
+                             tuple(tags.get(digest, ())))
+            for digest in {*digests, *(child for child in inside if child in self._kept)}}))
+
+
+def _newest_tags(records: Iterable[Record]) -> Tuple[List[Record], List[Tuple[Record, Record]]]:
+    """Of each tag the record that was archived last; and (older, newest) for the others."""
+    newest: Dict[Tuple[str, str], Record] = {}
+    tags = sorted((record for record in records if record.tag), key=lambda record: (record.archived_at, record.digest))
+    for record in tags:
+        newest[record.repository, str(record.tag)] = record
+    outdated = [(record, newest[record.repository, str(record.tag)]) for record in tags]
+    return ([newest[key] for key in sorted(newest)],
+            [(old, new) for old, new in outdated if old is not new])
+
+
+def _settle_tags(tags: List[Record], now: Mapping[Tuple[str, str], str], present: AbstractSet[Node],
+                 overwrite: bool) -> Tuple[List[Record], List[Skipped]]:
+    """The tags that will be as they were, and those that will not; `now` are the digests that tags are on."""
+    settled: List[Record] = []
+    skipped: List[Skipped] = []
+    for record in tags:
+        on = now.get((record.repository, str(record.tag)), record.digest)
+        if (record.repository, record.digest) not in present:
+            skipped.append(Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there',
+                                   record.tag))
+        elif on != record.digest and not overwrite:
+            skipped.append(Skipped(record.repository, record.digest, TAG_EXISTS, f'it is on {on} now', record.tag))
+        else:
+            settled.append(record)
+    return settled, skipped
+
+
+def _above(graph: Graph, digest: str) -> Iterator[Tuple[str, str]]:
+    """Those that need this one to be there first."""
+    for other in (*graph.parents.get(digest, ()), *graph.referrers.get(digest, ())):
+        yield other, ''
+
+
+def _holders(inventory: Inventory) -> Dict[str, Tuple[str, ...]]:
+    found: Dict[str, List[str]] = {}
+    for repository in sorted(inventory.repositories, key=lambda each: each.name):
+        for manifest in repository.manifests.values():
+            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
+                if repository.name not in found.setdefault(blob.digest, []):
+                    found[blob.digest].append(repository.name)
+    return {blob: tuple(names) for blob, names in found.items()}

@@ -1,0 +1,166 @@
+"""What an archive of a decision has to hold, and what may go once it holds it. Pure."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
+
+from ..decide.decision import Decision
+from ..decide.drift import needed
+from ..decide.graph import Graph, build_graph, missing_children, spread
+from ..decide.impact import Node, open_ledger
+from ..decide.verdicts import Verdict
+from ..model import UNLOCKED, Content, Ghost, Manifest, Notice, Repository, Skipped, Tag
+from .layout import Record
+
+NOT_ARCHIVED = 'notArchived'
+"""The reason of what was not deleted because it could not be archived."""
+
+NOT_RESTORABLE = 'notRestorable'
+"""Code of the notice about a manifest that an archive of manifests alone cannot bring back."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is archived. Each is (repository, digest).
+
+    `doomed` are the manifests that go, ghosts apart, of which there is nothing to keep; `parts` those that stay and
+    that a doomed index needs; `tagged` those that stay and only lose a tag, whose blobs nobody is about to lose.
+    """
+
+    doomed: FrozenSet[Node]
+    parts: FrozenSet[Node]
+    tagged: FrozenSet[Node]
+
+    @property
+    def whole(self) -> FrozenSet[Node]:
+        """Those whose blobs are needed to have them again."""
+        return self.doomed | self.parts
+
+    @property
+    def manifests(self) -> FrozenSet[Node]:
+        return self.whole | self.tagged
+
+
+def wanted(decision: Decision) -> Wanted:
+    """What the archive of a decision has to hold."""
+    doomed: Set[Node] = set()
+    parts: Set[Node] = set()
+    tagged: Set[Node] = set()
+    for repository, graph in _touched(decision):
+        going = {digest for digest in decision.doomed_in(repository.name)
+                 if not isinstance(repository.manifests[digest].content, Ghost)}
+        inside = spread(sorted(going), lambda digest, edges=graph.children: (
+            (child, '') for child in edges.get(digest, ())))
+        doomed.update((repository.name, digest) for digest in going)
+        parts.update((repository.name, digest) for digest in set(inside) - going)
+        tagged.update((repository.name, digest) for _, digest, _ in decision.untagged_in(repository))
+    return Wanted(frozenset(doomed), frozenset(parts), frozenset(tagged - doomed - parts))
+
+
+def blobs_of(decision: Decision, nodes: Iterable[Node]) -> Dict[str, int]:
+    """The sizes of the blobs that manifests use, by digest, as far as the scan read them."""
+    manifests = _manifests(decision)
+    return {blob.digest: blob.size for node in sorted(nodes) for content in [manifests[node].content]
+            if isinstance(content, Content) for blob in content.blobs}
+
+
+def records_of(decision: Decision, saved: Mapping[Node, Tuple[str, int]], registry: str,
+               archived_at: str) -> List[Record]:
+    """The records of what was saved: doomed manifests with their tags, and tags that are removed alone.
+
+    `saved` gives the media type and size of each manifest that is safely in the archive.
+    """
+    records: List[Record] = []
+    for repository, _ in _touched(decision):
+        going = [repository.manifests[digest] for digest in sorted(decision.doomed_in(repository.name))]
+        tags = [(tag, manifest.digest) for manifest in going for tag in manifest.tags]
+        tags += [(tag, digest) for tag, digest, _ in decision.untagged_in(repository)]
+        wanted_records = [(manifest.digest, None, manifest.locks) for manifest in going]
+        wanted_records += [(digest, tag, _tag_of(repository, tag, digest).locks) for tag, digest in tags]
+        for digest, tag, locks in wanted_records:
+            if (repository.name, digest) in saved:
+                media_type, size = saved[repository.name, digest]
+                records.append(Record(registry, repository.name, digest, media_type, size, archived_at, tag, locks))
+    return records
+
+
+def narrowed(decision: Decision, failures: Mapping[Node, str]) -> Tuple[Decision, List[Skipped]]:
+    """The decision without what could not be archived, and what is skipped for it.
+
+    `failures` say why. An index is not archived when a child of it is not. What is not archived stays, with all that
+    it needs: its children, what refers to it, and its subject. A tag on what stays is not removed.
+    """
+    verdicts = {name: dict(each) for name, each in decision.verdicts.items()}
+    tags = {name: dict(each) for name, each in decision.tags.items()}
+    skipped: List[Skipped] = []
+    for repository, graph in _touched(decision):
+        failed = _failed_in(repository.name, graph, failures)
+        going = decision.doomed_in(repository.name)
+        staying = {**needed(graph, going - set(failed), set(failed)),
+                   **{digest: verdict for digest, verdict in failed.items() if digest in going}}
+        losing = [(tag, digest) for tag, digest, _ in decision.untagged_in(repository) if digest in failed]
+        skipped += [Skipped(repository.name, digest, verdict.reason, verdict.because)
+                    for digest, verdict in sorted(staying.items())]
+        skipped += [Skipped(repository.name, digest, NOT_ARCHIVED, failed[digest].because, tag)
+                    for tag, digest in losing]
+        verdicts[repository.name].update(staying)
+        kept_tags = [(tag, digest) for digest in staying for tag in repository.manifests[digest].tags] + losing
+        for tag, digest in kept_tags:
+            if tag in tags.get(repository.name, {}):
+                tags[repository.name][tag] = Verdict(True, NOT_ARCHIVED, digest)
+    return replace(decision, verdicts=verdicts, tags=tags), skipped
+
+
+def not_restorable(decision: Decision) -> List[Notice]:
+    """The doomed manifests of which an archive of manifests alone is not enough: their layers go with them."""
+    ledger = open_ledger(decision.inventory)
+    freed = set(ledger.freed_by(decision.doomed))
+    graphs = {repository.name: graph for repository, graph in _touched(decision)}
+    manifests = _manifests(decision)
+    notices = []
+    for name, digest in sorted(wanted(decision).doomed):
+        inside = [digest, *spread([digest], lambda each, edges=graphs[name].children: (
+            (child, '') for child in edges.get(each, ())))]
+        lost = [blob for each in inside for blob in _blobs(manifests[name, each]) if blob in freed]
+        if lost:
+            notices.append(Notice(
+                NOT_RESTORABLE, 'The archive will hold its manifest alone, and its layers go with it '
+                f'({len(set(lost))} blobs): it cannot be restored. --archive-content all keeps them.', name, digest))
+    return notices
+
+
+def incomplete(decision: Decision) -> List[Notice]:
+    """The doomed indexes whose children are not all there: a registry may not take them back."""
+    return [Notice(NOT_RESTORABLE, f'The index names {len(missing)} manifests that are not there: the registry may '
+                   'not take it back from an archive.', repository.name, digest)
+            for repository, _ in _touched(decision)
+            for digest in sorted(decision.doomed_in(repository.name))
+            for missing in [missing_children(repository, digest)] if missing]
+
+
+def _touched(decision: Decision) -> Iterator[Tuple[Repository, Graph]]:
+    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
+        if decision.doomed_in(repository.name) or any(decision.untagged_in(repository)):
+            yield repository, build_graph(repository)
+
+
+def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> Dict[str, Verdict]:
+    """What of a repository is not in the archive: the failures, and the indexes above them."""
+    own = {digest: Verdict(True, NOT_ARCHIVED, why) for (repository, digest), why in failures.items()
+           if repository == name}
+    above = spread(sorted(own), lambda digest: ((parent, '') for parent in graph.parents.get(digest, ())))
+    return {**{digest: Verdict(True, NOT_ARCHIVED, f'its child {child} could not be archived')
+               for digest, (_, child) in above.items()}, **own}
+
+
+def _tag_of(repository: Repository, tag: str, digest: str) -> Tag:
+    return repository.tags.get(tag) or Tag(tag, digest, locks=UNLOCKED)
+
+
+def _blobs(manifest: Manifest) -> AbstractSet[str]:
+    return {blob.digest for blob in manifest.content.blobs} if isinstance(manifest.content, Content) else set()
+
+
+def _manifests(decision: Decision) -> Dict[Node, Manifest]:
+    return {(repository.name, digest): manifest for repository in decision.inventory.repositories
+            for digest, manifest in repository.manifests.items()}

@@ -1,0 +1,34 @@
+"""The last word before a request: what is not in the archive is not deleted, whatever led to it."""
+from __future__ import annotations
+
+from typing import Any, Iterable, Set, Tuple
+
+from ..registry.errors import Kind, RegistryError
+from .layout import Record
+
+
+class ArchivedRegistry:
+    """A registry in which only what these records name can be deleted.
+
+    A manifest can be missing when it is archived and be there again when it is deleted: a registry with replicas
+    answers late.
+    """
+
+    def __init__(self, registry: Any, records: Iterable[Record]) -> None:
+        self._registry = registry
+        self._archived: Set[Tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def delete_manifest(self, repository: str, digest: str) -> None:
+        """A ghost is in no archive; that it is gone is what deleting it would find."""
+        if (repository, digest) not in self._archived:
+            self._registry.manifest(repository, digest)
+            raise RegistryError(Kind.LOCKED, 'it is not in the archive')
+        self._registry.delete_manifest(repository, digest)
+
+    def delete_tag(self, repository: str, tag: str) -> None:
+        if (repository, tag) not in self._archived:
+            raise RegistryError(Kind.LOCKED, 'it is not in the archive')
+        self._registry.delete_tag(repository, tag)

@@ -1,0 +1,132 @@
+"""The index of an archive: an OCI image layout (image-spec 1.0 and 1.1) with a descriptor for each manifest and tag.
+
+A descriptor names its manifest for other tools (`org.opencontainers.image.ref.name`), and for the way back it says in
+annotations which registry, repository and tag that was, and which locks were on it.
+"""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+from ..decide.manifests import is_digest
+from ..model import UNLOCKED, Locks
+from ..registry.wire import is_repository, is_tag
+
+LAYOUT_FILE = 'oci-layout'
+INDEX_FILE = 'index.json'
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
+_REF_NAME = 'org.opencontainers.image.ref.name'
+_OURS = 'io.acrprune.'
+
+
+class NotAnArchive(Exception):
+    """Something that is no OCI image layout, or whose index cannot be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A manifest that was in a repository, or with `tag` a tag that was on it. `archived_at` is a time in UTC."""
+
+    registry: str
+    repository: str
+    digest: str
+    media_type: str
+    size: int
+    archived_at: str
+    tag: Optional[str] = None
+    locks: Locks = UNLOCKED
+
+    @property
+    def key(self) -> Tuple[str, str, str, str]:
+        return self.registry, self.repository, self.digest, self.tag or ''
+
+    @property
+    def name(self) -> str:
+        """As a person names it: `repository:tag` or `repository@digest`."""
+        return f'{self.repository}:{self.tag}' if self.tag else f'{self.repository}@{self.digest}'
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is in an archive; `others` are descriptors that other tools wrote, kept as they are."""
+
+    records: Tuple[Record, ...] = ()
+    others: Tuple[Any, ...] = ()
+
+    def with_records(self, records: Iterable[Record]) -> 'Index':
+        """The index with more records. One that was there already takes the later time and keeps its locks too.
+
+        A run that was killed after it had taken off a lock archives the manifest a second time, without the lock.
+        """
+        merged = {record.key: record for record in self.records}
+        for record in records:
+            known = merged.get(record.key)
+            merged[record.key] = replace(record, locks=_both(known.locks, record.locks)) if known else record
+        return Index(tuple(merged[key] for key in sorted(merged)), self.others)
+
+
+def index_bytes(index: Index) -> bytes:
+    """`index.json` of an archive; the same index gives the same bytes."""
+    document = {'schemaVersion': 2, 'mediaType': _INDEX_TYPE,
+                'manifests': [*map(_descriptor, index.records), *index.others]}
+    return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def parse_index(data: bytes) -> Index:
+    """The index in these bytes. Raises NotAnArchive."""
+    try:
+        descriptors = json.loads(data)['manifests']
+        if not isinstance(descriptors, list):
+            raise TypeError('its manifests are no list')
+        ours = [descriptor for descriptor in descriptors if f'{_OURS}repository' in _annotations(descriptor)]
+        others = [descriptor for descriptor in descriptors if descriptor not in ours]
+        return Index(tuple(map(_record, ours)), tuple(others))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NotAnArchive(f'{INDEX_FILE} cannot be read: {error}') from error
+
+
+def blob_path(digest: str) -> str:
+    """Where a blob or manifest is inside the layout, with forward slashes."""
+    algorithm, _, encoded = digest.partition(':')
+    return f'blobs/{algorithm}/{encoded}'
+
+
+def _descriptor(record: Record) -> Dict[str, Any]:
+    annotations = {_REF_NAME: record.name, f'{_OURS}registry': record.registry,
+                   f'{_OURS}repository': record.repository, f'{_OURS}archivedAt': record.archived_at}
+    if record.tag:
+        annotations[f'{_OURS}tag'] = record.tag
+    if record.locks.locked:
+        annotations[f'{_OURS}locks'] = ','.join(record.locks.flags)
+    return {'mediaType': record.media_type, 'digest': record.digest, 'size': record.size, 'annotations': annotations}
+
+
+def _record(descriptor: Dict[str, Any]) -> Record:
+    annotations = _annotations(descriptor)
+    repository, tag = _text(annotations, 'repository'), annotations.get(f'{_OURS}tag')
+    if not (is_digest(descriptor['digest']) and is_repository(repository) and (tag is None or is_tag(tag))):
+        raise ValueError('a descriptor names nothing that can be in a registry')
+    locks = str(annotations.get(f'{_OURS}locks', '')).split(',')
+    return Record(
+        registry=_text(annotations, 'registry'), repository=repository, digest=descriptor['digest'],
+        media_type=str(descriptor['mediaType']), size=int(descriptor['size']),
+        archived_at=_text(annotations, 'archivedAt'), tag=tag,
+        locks=Locks('deleteEnabled=false' not in locks, 'writeEnabled=false' not in locks))
+
+
+def _annotations(descriptor: Any) -> Dict[str, Any]:
+    found = descriptor.get('annotations') if isinstance(descriptor, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(annotations: Dict[str, Any], key: str) -> str:
+    value = annotations[f'{_OURS}{key}']
+    if not isinstance(value, str):
+        raise TypeError(f'{key} is no text')
+    return value
+
+
+def _both(one: Locks, other: Locks) -> Locks:
+    return Locks(one.delete_enabled and other.delete_enabled, one.write_enabled and other.write_enabled)

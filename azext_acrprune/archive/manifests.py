@@ -1,0 +1,80 @@
+"""The manifests that are in an archive. Pure, but for the target that they are read from."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Tuple
+
+from ..decide.manifests import read_manifest
+from ..model import Content
+from .errors import ArchiveError, NotKept
+from .layout import Record, parse_index
+
+_OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+_OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A manifest in an archive, verified against its digest."""
+
+    content: Content
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What an archive holds of one registry: records, manifests by digest, and the digests of all its blobs."""
+
+    records: Tuple[Record, ...]
+    kept: Mapping[str, Kept]
+    blobs: FrozenSet[str]
+
+
+def read_archive(target: Any, registry: str) -> Archived:
+    """What can be restored to a registry. Raises ArchiveError or NotAnArchive."""
+    data = target.index()
+    if data is None:
+        raise ArchiveError(f"There is no archive '{target.name}'.", 'Give the archive that a deleting command wrote.')
+    index = parse_index(data)
+    records = tuple(record for record in index.records if record.registry == registry)
+    if not records:
+        others = sorted({record.registry for record in index.records})
+        raise ArchiveError(f"The archive '{target.name}' holds nothing of '{registry}'"
+                           f"{', only of ' + ', '.join(others) if others else ''}.",
+                           'Give the registry that was archived; skopeo copies from an archive to any other.')
+    return Archived(records, read_kept(target, (record.digest for record in records)), frozenset(target.sizes()))
+
+
+def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
+    """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
+    found: Dict[str, Kept] = {}
+    waiting, seen = sorted(digests), set()
+    while waiting:
+        digest = waiting.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        try:
+            data = target.read(digest)
+        except ArchiveError:
+            continue
+        content = read_manifest(digest, data)
+        if isinstance(content, Content):
+            found[digest] = Kept(content, type_of(data))
+            waiting.extend(content.children)
+    return found
+
+
+def verified(digest: str, data: bytes) -> bytes:
+    """The bytes of a manifest. Raises NotKept when they are not those of its digest."""
+    if not isinstance(read_manifest(digest, data), Content):
+        raise NotKept(f'the bytes of {digest} are damaged')
+    return data
+
+
+def type_of(data: bytes) -> str:
+    """The media type that a manifest gives itself; an older one may give none."""
+    document: Any = json.loads(data)
+    named = document.get('mediaType')
+    return named if isinstance(named, str) else _OCI_INDEX if 'manifests' in document else _OCI_IMAGE

@@ -1,0 +1,183 @@
+"""Bring back what one run deleted from a registry that keeps deleted content for some days (soft delete).
+
+The calls are those of `az acr manifest list-deleted` and `az acr manifest restore`.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+
+from ..model import Failed, Locks, Skipped
+from ..registry.errors import Kind, RegistryError
+from ..registry.pushing import PushingRegistry
+from .choose import EXISTS, NOT_THERE, TAG_EXISTS
+from .errors import NotKept
+from .manifests import type_of, verified
+from .push import Pushed
+
+NOT_KEPT = 'notSoftDeleted'
+
+_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy')
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A manifest that a run deleted, with the tags and locks that it had, or with `untagged` tags that it lost."""
+
+    repository: str
+    digest: str
+    media_type: Optional[str]
+    tags: Tuple[Tuple[str, Locks], ...]
+    locks: Locks
+    untagged: bool = False
+
+
+def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
+    """What a run deleted, by its journal, the last first: what was deleted after something else is needed by it.
+
+    A request without an outcome may have been done, and what the service deletes together with a subject too.
+    """
+    lines = list(lines)
+    refused = {_key(line) for line in lines if line['event'] == 'outcome' and line.get('outcome') in _NOT_DONE}
+    requests: Dict[Any, Mapping[str, Any]] = {}
+    for line in lines:
+        if line['event'] == 'falls' or line['event'] == 'request' and line.get('request') != 'setLocks':
+            requests.setdefault(_key(line), line)
+    found = []
+    for key, line in reversed(list(requests.items())):
+        if key in refused or not line.get('digest'):
+            continue
+        if line.get('request') != 'deleteTag':
+            tags = tuple((entry['tag'], _locks(entry)) for entry in line.get('tags', ()))
+            found.append(Lost(line['repository'], line['digest'], line.get('mediaType'), tags, _locks(line)))
+        else:
+            found.append(Lost(line['repository'], line['digest'], None, ((line['tag'], _locks(line)),), Locks(), True))
+    return found
+
+
+def undelete(registry: PushingRegistry, lost: List[Lost], dry_run: bool, overwrite: bool) -> Pushed:
+    """Restore manifests, their tags and their locks; with `dry_run` only say which.
+
+    A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
+    move them. Raises RegistryError when the registry cannot be asked.
+    """
+    run = _Run(registry, dry_run, overwrite)
+    for repository in sorted({each.repository for each in lost}):
+        here = [each for each in lost if each.repository == repository]
+        run.repository(repository, here)
+    return run.pushed
+
+
+class _Run:
+    """One restoration. `pushed` is what became of it so far."""
+
+    def __init__(self, registry: PushingRegistry, dry_run: bool, overwrite: bool) -> None:
+        self.pushed = Pushed()
+        self._registry = registry
+        self._dry_run = dry_run
+        self._overwrite = overwrite
+
+    def repository(self, name: str, lost: List[Lost]) -> None:
+        """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for."""
+        deleted, present, tags = self._deleted(name), *self._present(name)
+        for each in lost:
+            if not each.untagged:
+                self._manifest(each, deleted, present, tags)
+        for each in sorted(lost, key=lambda one: one.digest):
+            if each.untagged or each.digest in present or (name, each.digest) in self.pushed.manifests:
+                self._tags(each, present | {digest for _, digest in self.pushed.manifests}, tags)
+
+    def _manifest(self, lost: Lost, deleted: FrozenSet[str], present: FrozenSet[str], tags: Dict[str, str]) -> None:
+        if lost.digest in present:
+            self._skip(lost, EXISTS, 'it is there')
+            return
+        if lost.digest not in deleted:
+            self._skip(lost, NOT_KEPT, 'the registry does not keep it, or not any more')
+            return
+        free = [tag for tag, _ in lost.tags if tags.get(tag, lost.digest) == lost.digest]
+        if lost.tags and not free and not self._overwrite:
+            self._skip(lost, TAG_EXISTS, f'its tags are on others now: {", ".join(tag for tag, _ in lost.tags)}')
+            return
+        first = next(iter(free or [tag for tag, _ in lost.tags]), None)
+        try:
+            if not self._dry_run:
+                self._restore(lost, first)
+            self.pushed.manifests.append((lost.repository, lost.digest))
+            if first:
+                tags[first] = lost.digest
+                self.pushed.tags.append((lost.repository, first, lost.digest))
+            self._lock(lost, lost.digest, lost.locks)
+        except RegistryError as error:
+            self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error)))
+
+    def _restore(self, lost: Lost, tag: Optional[str]) -> None:
+        """The service restores an index with its children: what is not deleted any more may be there again."""
+        try:
+            self._registry.restore_deleted(lost.repository, lost.digest, tag)
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            self._registry.manifest_properties(lost.repository, lost.digest)
+
+    def _tags(self, lost: Lost, present: FrozenSet[str], tags: Dict[str, str]) -> None:
+        for tag, locks in lost.tags:
+            if lost.digest not in present:
+                self._skip(lost, NOT_THERE, 'its manifest is not there', tag)
+            elif tags.get(tag, lost.digest) != lost.digest and not self._overwrite:
+                self._skip(lost, TAG_EXISTS, f'it is on {tags[tag]} now', tag)
+            else:
+                self._tag(lost, tag, locks, tags)
+
+    def _tag(self, lost: Lost, tag: str, locks: Locks, tags: Dict[str, str]) -> None:
+        try:
+            if tags.get(tag) != lost.digest:
+                if not self._dry_run:
+                    self._put_tag(lost, tag)
+                self.pushed.tags.append((lost.repository, tag, lost.digest))
+                tags[tag] = lost.digest
+            self._lock(lost, tag, locks)
+        except (RegistryError, NotKept) as error:
+            self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
+
+    def _put_tag(self, lost: Lost, tag: str) -> None:
+        media_type = lost.media_type or self._registry.manifest_properties(lost.repository, lost.digest).media_type
+        data = verified(lost.digest, self._registry.manifest(lost.repository, lost.digest))
+        self._registry.put_manifest(lost.repository, tag, data, media_type or type_of(data))
+
+    def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
+        if locks.locked:
+            if not self._dry_run:
+                self._registry.lock(lost.repository, reference, locks)
+            self.pushed.locked.append(f'{lost.repository} {reference}')
+
+    def _deleted(self, repository: str) -> FrozenSet[str]:
+        try:
+            return frozenset(self._registry.deleted_manifests(repository))
+        except RegistryError as error:
+            if error.kind is Kind.NOT_FOUND:
+                return frozenset()
+            raise
+
+    def _present(self, repository: str) -> Tuple[FrozenSet[str], Dict[str, str]]:
+        """The manifests that are there, and what each tag is on."""
+        try:
+            listed = [manifest for page in self._registry.manifests(repository) for manifest in page]
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            listed = []
+        return (frozenset(manifest.digest for manifest in listed),
+                {tag: manifest.digest for manifest in listed for tag in manifest.tags})
+
+    def _skip(self, lost: Lost, reason: str, because: str, tag: Optional[str] = None) -> None:
+        self.pushed.skipped.append(Skipped(lost.repository, lost.digest, reason, because, tag))
+
+
+def _key(line: Mapping[str, Any]) -> Tuple[Any, ...]:
+    """A tag is told by its name, a manifest by its digest."""
+    return line.get('request', 'deleteManifest'), line.get('repository'), line.get('tag') or line.get('digest')
+
+
+def _locks(entry: Mapping[str, Any]) -> Locks:
+    flags = entry.get('locks', ())
+    return Locks('deleteEnabled=false' not in flags, 'writeEnabled=false' not in flags)

@@ -1,0 +1,210 @@
+"""Archive what a decision dooms, before anything of it is deleted."""
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
+
+from ..decide.decision import Decision
+from ..decide.impact import Node
+from ..decide.manifests import is_digest, read_manifest
+from ..model import Content, Skipped, Unreadable
+from ..registry.client import Registry
+from ..registry.errors import Kind, RegistryError
+from ..reporter import Reporter
+from ..workers import Task, run_tasks
+from .contents import Wanted, blobs_of, narrowed, records_of, wanted
+from .errors import ArchiveError, NotKept
+from .layout import Index, Record, index_bytes, parse_index
+from .manifests import type_of
+
+TRANSFERS = 8
+"""At a time: layers are large, and more connections are not faster."""
+
+_TRIES = 3
+_MARGIN_BYTES = 1024 ** 2
+_FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of the blobs that an archive has to hold, and of those that it does not hold yet."""
+
+    size: int
+    missing: int
+    blobs: int
+
+
+@dataclass(frozen=True)
+class Safe:
+    """The decision without what could not be archived, what is skipped for it, and the records of what was."""
+
+    decision: Decision
+    skipped: Tuple[Skipped, ...]
+    records: Tuple[Record, ...]
+
+
+def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
+    """What archiving a decision takes. Raises ArchiveError when the target cannot be used or has no room for it."""
+    target.check()
+    index_of(target)
+    there = target.sizes()
+    sizes = _sizes(decision, wanted(decision), layers)
+    missing = {digest: size for digest, size in sizes.items() if there.get(digest) != size}
+    needed = sum(target.taken_by(size) for size in missing.values()) + _MARGIN_BYTES
+    free = target.free_bytes()
+    if missing and free is not None and free < needed:
+        raise ArchiveError(f"The archive '{target.name}' has not enough room: it needs {needed:,} bytes, and "
+                           f'{free:,} are free.', 'Make room, give another directory, or archive less at a time.')
+    return Estimate(sum(sizes.values()), sum(missing.values()), len(sizes))
+
+
+def archive(registry: Registry, target: Any, decision: Decision, layers: bool, archived_at: str, concurrency: int,
+            reporter: Reporter, is_over: Callable[[], bool] = lambda: False) -> Safe:
+    """Put into the archive what goes, and give what may be deleted then.
+
+    With `layers` the blobs too, else only manifests. What could not be archived, or not before the time `is_over`,
+    stays with all that it needs.
+    Raises ArchiveError or RegistryError when the archive or the registry cannot be used: nothing may be deleted then.
+    """
+    with target.writing():
+        index = index_of(target)
+        run = _Run(registry, target, decision, layers, reporter, is_over)
+        reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
+        run_tasks(run.tasks(), min(concurrency, TRANSFERS))
+        safe, skipped = narrowed(decision, run.failures)
+        records = records_of(safe, run.saved, decision.inventory.registry, archived_at)
+        target.replace_index(index_bytes(index.with_records(records)))
+    return Safe(safe, tuple(skipped), tuple(records))
+
+
+def index_of(target: Any) -> Index:
+    """The index of an archive, empty where there is none yet. Raises NotAnArchive."""
+    data = target.index()
+    return parse_index(data) if data is not None else Index()
+
+
+def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> Dict[str, int]:
+    """What goes into the archive, by digest, as far as the scan read it."""
+    contents = {(repository.name, digest): manifest.content for repository in decision.inventory.repositories
+                for digest, manifest in repository.manifests.items()}
+    sizes = {digest: content.size for name, digest in goes_in.manifests
+             for content in [contents[name, digest]] if isinstance(content, Content)}
+    return {**sizes, **(blobs_of(decision, goes_in.whole) if layers else {})}
+
+
+@dataclass
+class _Run:
+    """One run of archiving. `saved` gives media type and size of what is in the archive, `failures` say why not."""
+
+    registry: Registry
+    target: Any
+    decision: Decision
+    layers: bool
+    reporter: Reporter
+    is_over: Callable[[], bool]
+    saved: Dict[Node, Tuple[str, int]] = field(default_factory=dict)
+    failures: Dict[Node, str] = field(default_factory=dict)
+    _users: Dict[str, Set[Node]] = field(default_factory=dict)
+    _failed_blobs: Dict[str, str] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.wanted = wanted(self.decision)
+        self._seen: Mapping[Node, Any] = {
+            (repository.name, digest): manifest for repository in self.decision.inventory.repositories
+            for digest, manifest in repository.manifests.items()}
+
+    def tasks(self) -> Iterable[Task]:
+        return [partial(self._save, node) for node in sorted(self.wanted.manifests)]
+
+    def _save(self, node: Node) -> Iterable[Task]:
+        """Save one manifest; gives the tasks that save those of its blobs that no other task saves."""
+        seen = self._seen[node]
+        try:
+            self._hurry()
+            if isinstance(seen.content, Unreadable):  # what it needs is not known, so it cannot be saved whole
+                raise NotKept(f'it could not be read: {seen.content.reason}')
+            data = self._manifest(*node)
+        except (RegistryError, NotKept) as error:
+            if not (isinstance(error, RegistryError) and error.kind is Kind.NOT_FOUND):  # gone: nothing to save
+                self._failed(node, error)
+            return []
+        content = read_manifest(node[1], data)
+        if isinstance(content, Unreadable):
+            self._failed(node, NotKept(content.reason))
+            return []
+        strange = [blob.digest for blob in content.blobs if not is_digest(blob.digest)]
+        if strange:  # it would become the name of a file
+            self._failed(node, NotKept('it refers to a layer by something that is no digest'))
+            return []
+        self.reporter.transferred(content.size)
+        self.saved[node] = (seen.media_type or type_of(data), content.size)
+        if not self.layers or node not in self.wanted.whole:
+            return []
+        return [partial(self._save_blob, node[0], blob.digest, blob.size) for blob in content.blobs
+                if self._is_first_user(blob.digest, node)]
+
+    def _manifest(self, repository: str, digest: str) -> bytes:
+        if self.target.holds(digest):
+            return self.target.read(digest)
+        data = self.registry.manifest(repository, digest)
+        self.target.put(digest, [data], lambda _: None)
+        return data
+
+    def _is_first_user(self, blob: str, node: Node) -> bool:
+        with self._lock:
+            users = self._users.setdefault(blob, set())
+            users.add(node)
+            if blob in self._failed_blobs:
+                self.failures[node] = self._failed_blobs[blob]
+            return len(users) == 1
+
+    def _save_blob(self, repository: str, digest: str, size: int) -> Iterable[Task]:
+        if self.target.holds(digest):
+            self.reporter.transferred(size)
+            return []
+        try:
+            self._hurry()
+            self._fetch(repository, digest)
+        except (RegistryError, NotKept) as error:
+            _raise_if_fatal(error)
+            with self._lock:
+                self._failed_blobs[digest] = f'its blob {digest}: {error}'
+                for node in self._users[digest]:
+                    self.failures[node] = self._failed_blobs[digest]
+        return []
+
+    def _fetch(self, repository: str, digest: str) -> None:
+        """The pipeline tries a request again, but not an answer that ends in the middle."""
+        for tries_left in reversed(range(_TRIES)):
+            heard = 0
+
+            def hear(size: int) -> None:
+                nonlocal heard
+                heard += size
+                self.reporter.transferred(size)
+            try:
+                self.target.put(digest, self.registry.blob(repository, digest), hear)
+                return
+            except (RegistryError, NotKept) as error:
+                self.reporter.transferred(-heard)
+                answered = isinstance(error, RegistryError) and error.status is not None
+                if answered or not tries_left:
+                    raise
+
+    def _hurry(self) -> None:
+        if self.is_over():
+            raise NotKept('the time was over')
+
+    def _failed(self, node: Node, error: Exception) -> None:
+        _raise_if_fatal(error)
+        with self._lock:
+            self.failures[node] = str(error)
+
+
+def _raise_if_fatal(error: Exception) -> None:
+    """Without the registry nothing more can be archived: that ends the run, and keeps no single manifest."""
+    if isinstance(error, RegistryError) and error.kind in _FATAL:
+        raise error

@@ -1,0 +1,96 @@
+"""The journal of a deleting run, and what earlier ones say."""
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+from .._errors import journal_errors
+
+Options = Mapping[str, Any]
+
+
+@contextmanager
+def journal_of(cmd, options: Options, document: Mapping[str, Any], archive: Optional[str]) -> Iterator[Any]:
+    """The journal of this run, which says how it ended. It can be written, or nothing is deleted."""
+    from ..journal import Journal, JournalError, journal_folder
+    from .azure import who
+    header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': document['registry'],
+              'planChecksum': document['checksum'], 'policy': document['policy'], 'archive': archive}
+    with journal_errors():
+        journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
+    try:
+        yield journal
+    except BaseException as error:
+        try:
+            journal.write('end', error=str(error) or type(error).__name__)
+        except JournalError:
+            pass  # the error itself is what has to be told
+        raise
+    finally:
+        journal.close()
+
+
+def list_runs(cmd, registry_name=None, suffix=None):
+    """The runs that deleted something, newest first. Asks nobody."""
+    from ..journal import read_run, runs
+    from .caching import login_server
+    host = login_server(cmd, registry_name, suffix) if registry_name else None
+    with journal_errors():
+        folder = _folder(cmd)
+        found = [_run(run, read_run(folder, run)) for run in reversed(runs(folder))]
+    return [run for run in found if host in (None, run['registry'])]
+
+
+def show_run(cmd, run):
+    """All that one run sent, and what came of it. Asks nobody."""
+    from ..journal import read_run
+    with journal_errors():
+        lines = read_run(_folder(cmd), run)
+    return {**_run(run, lines), 'requests': _requests(lines)}
+
+
+def lines_of(cmd, host: str, run: Optional[str]) -> Any:
+    """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
+    from ..journal import JournalError, read_run, runs
+    folder = _folder(cmd)
+    with journal_errors():
+        for name in [run] if run else reversed(runs(folder)):
+            lines = read_run(folder, name)
+            here = _run(name, lines)['registry'] == host
+            if run and not here:
+                raise JournalError(f"The run '{run}' was not on the registry '{host}'")
+            if here and (run or any(line['event'] == 'request' for line in lines)):
+                return name, lines
+        raise JournalError(f"No journal tells of anything deleted from '{host}'")
+
+
+def _folder(cmd) -> Any:
+    from ..journal import journal_folder
+    return journal_folder(cmd.cli_ctx.config.config_dir)
+
+
+def _run(run: str, lines: List[Mapping[str, Any]]) -> Dict[str, Any]:
+    """One run: how it began and ended. A run without an end was killed, or is not over."""
+    start: Mapping[str, Any] = next((line for line in lines if line['event'] == 'start'), {})
+    end: Mapping[str, Any] = next((line for line in lines if line['event'] == 'end'), {})
+    outcomes = [line for line in lines if line['event'] == 'outcome' and line.get('request') != 'setLocks']
+    return {'run': run, **{key: start.get(key) for key in ('at', 'who', 'command', 'registry', 'planChecksum',
+                                                           'archive')},
+            'endedAt': end.get('at'), 'error': end.get('error'), 'requests': sum(
+                1 for line in lines if line['event'] == 'request'),
+            'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
+            'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done')}
+
+
+def _requests(lines: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Each request with its outcome; one without was sent, and nothing is known of it."""
+    requests: List[Dict[str, Any]] = []
+    open_ones: Dict[Any, Dict[str, Any]] = {}
+    for line in lines:
+        key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
+        if line['event'] == 'request':
+            open_ones[key] = {**{name: value for name, value in line.items() if name != 'event'}, 'outcome': 'unknown'}
+            requests.append(open_ones[key])
+        elif line['event'] == 'outcome' and key in open_ones:
+            open_ones.pop(key).update({name: line[name] for name in ('outcome', 'error') if name in line})
+    return requests

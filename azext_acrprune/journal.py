@@ -1,0 +1,190 @@
+"""What each deleting run sent and what came of it: an append-only file of JSON lines for each run.
+
+A request is written down, on the disk, before it is sent. So whatever happens to the process, nothing was deleted
+that the journal does not name; and where nothing can be written, nothing is deleted.
+"""
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional
+from uuid import uuid4
+
+from .model import Content, Locks, Repository
+from .registry.errors import Kind, RegistryError
+
+_SUFFIX = '.jsonl'
+
+
+class JournalError(Exception):
+    """A journal that cannot be written or read; the text says why."""
+
+
+class Journal:
+    """The journal of one run. Safe to call from many threads."""
+
+    def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
+        """Begin it; only its owner may read it. Raises JournalError."""
+        self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}'
+        self._path = folder / f'{self.run}{_SUFFIX}'
+        self._lock = threading.Lock()
+        self._broken: Optional[str] = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            _sync_directory(folder)
+        except OSError as error:
+            raise JournalError(f"The journal '{self._path}' cannot be written: {error.strerror}") from error
+        self.write('start', run=self.run, **header)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append a line, on the disk when this returns. Raises JournalError, from the first time on always."""
+        line = json.dumps({'event': event, 'at': _now(), **fields}, separators=(',', ':')).encode() + b'\n'
+        with self._lock:
+            if self._broken is None:
+                try:
+                    if os.write(self._file, line) == len(line):
+                        os.fsync(self._file)
+                        return
+                    self._broken = os.strerror(errno.ENOSPC)  # only a part of the line was taken
+                except OSError as error:
+                    self._broken = error.strerror or str(error)
+        raise JournalError(f"The journal '{self._path}' cannot be written: {self._broken}")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class JournaledRegistry:
+    """A registry whose deletions and unlocks are written down, each before and after it is sent."""
+
+    def __init__(self, registry: Any, journal: Journal, repositories: Mapping[str, Repository]) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._repositories = repositories
+        self._referrers: Dict[str, Mapping[str, List[str]]] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def delete_manifest(self, repository: str, digest: str) -> None:
+        for referrer in self._falling(repository, digest):  # the service deletes them itself, and maybe before us
+            self._write('falls', subject=digest, **self._manifest(repository, referrer))
+        self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
+                   **self._manifest(repository, digest))
+
+    def delete_tag(self, repository: str, tag: str) -> None:
+        seen = self._repositories[repository].tags.get(tag)
+        self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag), repository=repository,
+                   digest=seen.digest if seen else None, **_tag(self._repositories[repository], tag))
+
+    def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        self._send('setLocks', lambda: self._registry.set_manifest_locks(repository, digest, locks),
+                   repository=repository, digest=digest, locks=list(locks.flags))
+
+    def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        self._send('setLocks', lambda: self._registry.set_tag_locks(repository, tag, locks), repository=repository,
+                   tag=tag, locks=list(locks.flags))
+
+    def _manifest(self, repository: str, digest: str) -> Dict[str, Any]:
+        manifest = self._repositories[repository].manifests[digest]
+        tags = [_tag(self._repositories[repository], tag) for tag in manifest.tags]
+        return {'repository': repository, 'digest': digest, 'mediaType': manifest.media_type, 'tags': tags,
+                'locks': list(manifest.locks.flags)}
+
+    def _falling(self, repository: str, digest: str) -> List[str]:
+        """What refers to a manifest, and what refers to that."""
+        with self._lock:
+            if repository not in self._referrers:
+                self._referrers[repository] = _referrers(self._repositories[repository])
+        found: Dict[str, None] = {}
+        waiting = [digest]
+        while waiting:
+            new = [each for each in self._referrers[repository].get(waiting.pop(), ()) if each not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return list(found)
+
+    def _send(self, request: str, call: Callable[[], None], **what: Any) -> None:
+        self._write('request', request=request, **what)
+        key = {name: what[name] for name in ('repository', 'digest', 'tag') if what.get(name)}
+        try:
+            call()
+        except RegistryError as error:
+            self._write('outcome', request=request, **key, outcome=error.kind.name.lower(), error=str(error))
+            raise
+        self._write('outcome', request=request, **key, outcome='done')
+
+    def _write(self, event: str, **fields: Any) -> None:
+        """What cannot be written down is not sent, and nothing after it either."""
+        try:
+            self._journal.write(event, **{key: value for key, value in fields.items() if value not in (None, [])})
+        except JournalError as error:
+            if event != 'outcome':
+                raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
+
+
+def journal_folder(config_dir: str) -> Path:
+    """Where the journals are, below az's configuration folder."""
+    return Path(config_dir) / 'acrprune' / 'journal'
+
+
+def runs(folder: Path) -> List[str]:
+    """The runs that have a journal, oldest first. Raises JournalError."""
+    try:
+        return sorted(path.stem for path in folder.glob(f'*{_SUFFIX}'))
+    except OSError as error:
+        raise JournalError(f"The journals in '{folder}' cannot be read: {error.strerror}") from error
+
+
+def read_run(folder: Path, run: str) -> List[Dict[str, Any]]:
+    """The lines of one journal; the last one is left out when it was cut off. Raises JournalError."""
+    if run not in runs(folder):
+        raise JournalError(f"There is no journal of a run '{run}'")
+    try:
+        text = (folder / f'{run}{_SUFFIX}').read_bytes().decode('utf-8', 'replace')
+    except OSError as error:
+        raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
+    lines: List[Dict[str, Any]] = []
+    for line in text.split('\n')[:-1]:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get('event'), str):
+            lines.append(entry)
+    return lines
+
+
+def _referrers(repository: Repository) -> Mapping[str, List[str]]:
+    """The manifests that name another one as their subject, by that subject."""
+    found: Dict[str, List[str]] = {}
+    for digest, manifest in repository.manifests.items():
+        if isinstance(manifest.content, Content) and manifest.content.subject:
+            found.setdefault(manifest.content.subject, []).append(digest)
+    return found
+
+
+def _tag(repository: Repository, tag: str) -> Dict[str, Any]:
+    seen = repository.tags.get(tag)
+    locks = list(seen.locks.flags) if seen else []
+    return {'tag': tag, **({'locks': locks} if locks else {})}
+
+
+def _now() -> str:
+    return f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z'
+
+
+def _sync_directory(folder: Path) -> None:
+    """Make a new file last through a loss of power, on systems that can."""
+    if os.name == 'posix':
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

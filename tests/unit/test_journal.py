@@ -1,0 +1,105 @@
+"""The journal of a run, and what it says was lost."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from azext_acrprune.archive.undelete import lost_in
+from azext_acrprune.journal import Journal, JournaledRegistry, JournalError, read_run, runs
+from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
+from azext_acrprune.registry.errors import Kind, RegistryError
+
+IMAGE, SBOM, SIGNATURE = (f'sha256:{number:064x}' for number in range(3))
+SEEN = {'team/app': Repository('team/app', {
+    IMAGE: Manifest(IMAGE, Content(1), ('v1',), 'application/x', locks=Locks(write_enabled=False)),
+    SBOM: Manifest(SBOM, Content(1, subject=IMAGE)),
+    SIGNATURE: Manifest(SIGNATURE, Content(1, subject=SBOM))},
+    tags={'v1': Tag('v1', IMAGE, locks=Locks(delete_enabled=False))})}
+
+
+class Answering:
+    """Stands where the client stands: every deletion is answered alike."""
+
+    def __init__(self, error=None) -> None:
+        self.error = error
+        self.sent = []
+
+    def delete_manifest(self, repository, digest):
+        self.sent.append((repository, digest))
+        if self.error:
+            raise self.error
+
+    def delete_tag(self, repository, tag):
+        self.delete_manifest(repository, tag)
+
+    def set_manifest_locks(self, repository, digest, locks):
+        self.delete_manifest(repository, (digest, locks))
+
+
+def lines(folder):
+    run, = runs(folder)
+    return read_run(folder, run)
+
+
+def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(tmp_path):
+    registry = Answering()
+    journal = Journal(tmp_path, {'who': 'me'})
+    written = []
+    registry.delete_manifest = lambda *_: written.append([line['event'] for line in lines(tmp_path)])
+    JournaledRegistry(registry, journal, SEEN).delete_manifest('team/app', SIGNATURE)
+    assert written == [['start', 'request']]
+    assert [line['event'] for line in lines(tmp_path)] == ['start', 'request', 'outcome']
+
+
+def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_path):
+    journal = Journal(tmp_path, {})
+    JournaledRegistry(Answering(), journal, SEEN).delete_manifest('team/app', IMAGE)
+    lost = lost_in(lines(tmp_path))
+    assert [each.digest for each in lost] == [IMAGE, SIGNATURE, SBOM]
+    assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
+
+
+@pytest.mark.parametrize('kind, is_lost', [
+    (None, True), (Kind.NOT_FOUND, True), (Kind.UNAVAILABLE, True), (Kind.UNREACHABLE, True), (Kind.LOCKED, False),
+    (Kind.LATE, False), (Kind.FORBIDDEN, False)])
+def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, kind, is_lost):
+    registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
+    for call in (lambda: registry.delete_manifest('team/app', SIGNATURE),
+                 lambda: registry.delete_tag('team/app', 'v1')):
+        if kind:
+            with pytest.raises(RegistryError):
+                call()
+        else:
+            call()
+    assert [(each.digest, each.untagged) for each in lost_in(lines(tmp_path))] == [
+        (IMAGE, True), (SIGNATURE, False)] * is_lost
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
+    journal = Journal(tmp_path, {})
+    JournaledRegistry(Answering(), journal, SEEN).set_manifest_locks('team/app', IMAGE, UNLOCKED)
+    path = tmp_path / f'{journal.run}.jsonl'
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert len(lines(tmp_path)) == whole[:cut].count(b'\n')
+    assert all(json.loads(line) for line in whole.splitlines())
+
+
+def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_path):
+    journal, registry = Journal(tmp_path, {}), Answering()
+    journaled = JournaledRegistry(registry, journal, SEEN)
+    journal.close()  # from now on nothing can be written
+    for _ in range(2):
+        with pytest.raises(RegistryError) as refused:
+            journaled.delete_manifest('team/app', IMAGE)
+        assert refused.value.kind is Kind.FORBIDDEN
+    assert registry.sent == []
+
+
+@pytest.mark.parametrize('run', ['x', '../x', '', '.'])
+def test_only_runs_that_are_there_can_be_read(tmp_path, run):
+    (tmp_path.parent / 'x.jsonl').write_text('{"event": "start"}\n')
+    with pytest.raises(JournalError):
+        read_run(tmp_path, run)
