@@ -16,12 +16,13 @@ MAY_IMPORT = {
     'model': set(),
     'reporter': set(),
     'workers': set(),
+    'timelimit': set(),
     'pins': {'pins', 'model'},
     'sources': {'sources', 'pins', 'model'},
     'policy': {'policy', 'pins', 'model'},
     'decide': {'decide', 'pins', 'policy', 'model'},
     'documents': {'documents', 'decide', 'pins', 'policy', 'model'},
-    'registry': {'registry', 'model'},
+    'registry': {'registry', 'model', 'timelimit'},
     'inventory': {'inventory', 'registry', 'decide', 'pins', 'policy', 'model', 'reporter', 'workers'},
     'apply': {'apply', 'inventory', 'registry', 'decide', 'pins', 'model', 'reporter', 'workers'},
     'show': {'show', 'model', 'reporter'},
@@ -31,12 +32,12 @@ MAY_IMPORT = {
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
     'custom': {'custom', '_errors', 'apply', 'decide', 'documents', 'inventory', 'model', 'pins', 'policy',
-               'registry', 'show', 'sources'},
+               'registry', 'show', 'sources', 'timelimit'},
     '__init__': {'_help', '_params', 'commands'},
 }
 MAY_USE_AZURE_CLI = {'_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
                      'registry/credentials.py'}
-PURE = {'model.py', 'registry/challenge.py', 'registry/errors.py', 'registry/pacing.py',
+PURE = {'model.py', 'timelimit.py', 'registry/challenge.py', 'registry/errors.py', 'registry/pacing.py',
         'registry/tokens.py', 'registry/wire.py'}
 IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
 

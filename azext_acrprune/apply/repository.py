@@ -55,7 +55,7 @@ class _Lock:
 
 
 class RepositoryRun:
-    """Each digest and each tag of the work ends up done, skipped or failed, or untouched after an interruption."""
+    """Each digest and each tag of the work ends up done, skipped or failed, or untouched when it was stopped."""
 
     def __init__(self, registry: Registry, work: Work, requests: ThreadPoolExecutor, stop: threading.Event,
                  reporter: Reporter, clock: Callable[[], float]) -> None:
@@ -80,7 +80,8 @@ class RepositoryRun:
             try:
                 fresh = self._requests.submit(rescan, self._registry, self._work.seen, doomed, bool(untag)).result()
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
-                self._fail(doomed | untag, str(error))
+                if not self._ran_out_of_time(error):
+                    self._fail(doomed | untag, str(error))
                 return
             tags, drift = self._settle(doomed, untag, fresh)
             deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
@@ -89,6 +90,12 @@ class RepositoryRun:
             if self._refused:
                 self._fail(doomed | untag, self._refused)
                 return
+
+    @property
+    def left(self) -> int:
+        """How many digests and tags are untouched."""
+        touched = {*self.deleted, *self.untagged, *self._skipped, *self._failed}
+        return len({*self._work.doomed, *self._work.untag} - touched)
 
     def all_skipped(self) -> Iterator[Skipped]:
         for key, verdict in sorted(self._skipped.items()):
@@ -185,7 +192,8 @@ class RepositoryRun:
         opened: List[_Lock] = []
         for lock in locks:
             error = error or self._take_off(lock)
-            opened.append(lock)
+            if error is None or error.kind not in (Kind.LATE, Kind.OUT_OF_TIME):  # else it was not sent
+                opened.append(lock)
         error = error or self._try(call)
         if error and error.kind is not Kind.NOT_FOUND:
             for lock in opened:
@@ -211,7 +219,7 @@ class RepositoryRun:
     def _record(self, key: str, done: Set[str], error: Optional[RegistryError]) -> None:
         if error is None or error.kind is Kind.NOT_FOUND:
             self._count(done.update, [key])
-        elif error.kind is Kind.LATE:
+        elif error.kind is Kind.LATE or self._ran_out_of_time(error):
             self._late.add(key)
         elif error.kind is Kind.LOCKED:
             self._skip({key: Verdict(True, LOCKED, str(error))})
@@ -219,6 +227,13 @@ class RepositoryRun:
             self._fail([key], str(error))
             if error.kind in (Kind.FORBIDDEN, Kind.UNAUTHENTICATED):
                 self._refused = str(error)
+
+    def _ran_out_of_time(self, error: Exception) -> bool:
+        """Whether it is the time limit that ended a call: then nothing more is begun, in no repository."""
+        over = isinstance(error, RegistryError) and error.kind is Kind.OUT_OF_TIME
+        if over:
+            self._stop.set()
+        return over
 
     @staticmethod
     def _try(call: Callable[[], None]) -> Optional[RegistryError]:

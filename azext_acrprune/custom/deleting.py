@@ -85,7 +85,9 @@ def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[
             exit_with_failure(cmd, unread)
             return document
         hold_to_limits(decision, options, is_confirmed(cmd, yes))
-        if not has_consent(cmd, document, yes):
+        with session.limit.standing_still():
+            agreed = has_consent(cmd, document, yes)
+        if not agreed:
             return None
         result = session.execute(decision)
     summary = result['summary']

@@ -103,7 +103,7 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
             RequestIdPolicy(**options),
             HeadersPolicy(**options),
             options.get('user_agent_policy') or UserAgentPolicy(**options),
-            Retry(retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4),
+            Retry(pacing.limit, retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4),
             TokenPolicy(book, sign_in, fetch),
             pacing,
             options.get('custom_hook_policy'),
