@@ -55,7 +55,7 @@ class NoCache:
     trouble: Optional[str] = None
 
     def looks(self) -> Dict[str, int]:
-        """When each repository was last looked at, by name: the later, the larger."""
+        """When each repository was last listed or read from, by name: the later, the larger."""
         return {}
 
     def sizes(self) -> Dict[str, int]:
@@ -91,8 +91,9 @@ class CacheFacts:
 class ManifestCache(NoCache):
     """The cache of one registry. Safe with many threads and with other processes on the same file.
 
-    What was not used for longest goes first when the file is full. The repositories that a run looks at are numbered
-    from `moment` on: it has to grow from run to run, and faster than that, as microseconds do.
+    What was not used for longest goes first when the file is full. A repository was last used when it was listed, or
+    when the last manifest of it was read. These moments are numbered from `moment` on, which has to grow from run to
+    run, and faster than that, as microseconds do.
     """
 
     def __init__(self, path: Path, moment: int, max_bytes: int = MAX_BYTES) -> None:
@@ -134,6 +135,7 @@ class ManifestCache(NoCache):
         row = (key, _checksum(repository, key, packed), packed, repository)
         with self._lock:
             self._pending.append(row)
+            self._looks[repository] = next(self._moments)
             full = len(self._pending) >= _BATCH
         if full:
             self._attempt(self._write, None)
@@ -200,13 +202,11 @@ class ManifestCache(NoCache):
         looks, self._looks = self._looks, {}
         if not rows and not looks:
             return
-        new = {row[-1] for row in rows} - set(looks)
         with connection:
             connection.execute('BEGIN IMMEDIATE')
             connection.executemany('UPDATE repository SET used = ? WHERE name = ?',
                                    [(moment, name) for name, moment in looks.items()])
-            connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)',
-                                   [*looks.items(), *((name, next(self._moments)) for name in sorted(new))])
+            connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)', looks.items())
             connection.executemany(
                 'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '
                 'SELECT id, ?, ?, ? FROM repository WHERE name = ?', rows)
