@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import Callable, Iterator, Optional
 
 SHARE_OF_DELETING = 0.25
-"""Of the time, when something will be deleted: what is read in the rest has to be deleted in this part."""
+"""Of the time, when something will be deleted: what was read in the rest of it has to be deleted in this part."""
 
-SHARE_OF_ANSWERING = 0.05
-LONGEST_ANSWERING_SECONDS = 120
-"""For what is in flight when nothing new is sent any more, and for the answer to the user."""
+SHARE_OF_ENDING = 0.05
+LONGEST_ENDING_SECONDS = 120
+"""At the end, for what is in flight when nothing is sent any more, and for the answer to the user. And before it as
+much again, in which nothing new is begun, for finishing what was begun."""
 
 
 class TimeLimit:
@@ -21,15 +22,20 @@ class TimeLimit:
         self._seconds = seconds or math.inf
         self._end = clock() + self._seconds
         self._kept = 0.0
-        self.answering = min(SHARE_OF_ANSWERING * self._seconds, LONGEST_ANSWERING_SECONDS)
+        self.answering = min(SHARE_OF_ENDING * self._seconds, LONGEST_ENDING_SECONDS)
 
     @property
     def left(self) -> float:
-        """For how many seconds new requests may still be sent; 0 or less when the time is over."""
-        return self._end - self.answering - self._kept - self._clock()
+        """For how many seconds requests may still be sent; 0 or less when the time is over."""
+        return self._end - max(self.answering, self._kept) - self._clock()
 
     def is_over(self) -> bool:
+        """Whether nothing may be sent any more."""
         return self.left <= 0
+
+    def is_ending(self) -> bool:
+        """Whether nothing should be begun any more that takes more than one request."""
+        return self.left <= self.answering
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -18,8 +18,8 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
             clock: Callable[[], float], is_over: Callable[[], bool] = lambda: False) -> Outcome:
     """Delete every doomed manifest of the decision, and remove every tag, that is still as the plan saw it.
 
-    A failure does not stop the others. Ctrl-C stops cleanly, and so does the time when it `is_over`: requests in
-    flight finish, and the outcome says what was deleted and how much is left.
+    A failure does not stop the others. Ctrl-C stops cleanly, and so does the time when it `is_over`: what falls with
+    something that was deleted is deleted too, and the outcome says what became of all and how much is left.
     """
     work = [Work.of(decision, repository) for repository in decision.inventory.repositories]
     work = [each for each in work if each.doomed or each.untag]

@@ -13,7 +13,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping,
 
 from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
-from ..decide.graph import deletion_waves
+from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.verdicts import LOCKED, Verdict, locks_of
 from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
@@ -23,6 +23,8 @@ from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
+DELETES_BEGUN_TOGETHER = 10
+"""Of images that are tied to each other. Few, since what was begun is finished when a run is stopped."""
 RECHECK_SECONDS = 60
 PROGRESS_SECONDS = 10
 """However long a listing took, this long may be deleted on the strength of it."""
@@ -122,29 +124,49 @@ class RepositoryRun:
     def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
         """Remove tags until it is time to look again; gives what is left to do."""
         tags = sorted(drift.valid)
-        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), deadline)
+        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
 
     def _delete_until(self, deadline: float, drift: Drift, fresh: Optional[Repository]) -> Set[str]:
-        """Delete wave by wave until it is time to look again; gives what is left to do."""
+        """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
         todo = set(drift.valid)
-        for wave in deletion_waves(drift.graph, drift.valid):
+        for batch in deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER):
             if self._halted(deadline):
                 break
+            self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
+        if self._stop.is_set():
+            latest = max(deadline, self._clock() + PROGRESS_SECONDS)
+            self._delete_in_waves(self._begun(todo, drift, fresh), todo, drift, fresh,
+                                  lambda: bool(self._refused) or self._clock() >= latest)
+        return todo
+
+    def _delete_in_waves(self, digests: Set[str], todo: Set[str], drift: Drift, fresh: Optional[Repository],
+                         halted: Callable[[], bool]) -> None:
+        """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
+        for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = self._send(due, lambda digest: self._delete(digest, fresh), deadline)
+            sent = self._send(due, lambda digest: self._delete(digest, fresh), halted)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
             todo -= set(spared)
             if len(sent) < len(due):
                 break  # what was not sent is still there, and needs what the next wave would delete
-        return todo
+
+    def _begun(self, todo: Set[str], drift: Drift, fresh: Optional[Repository]) -> Set[str]:
+        """What hangs on something that was deleted, and on nothing else.
+
+        It is finished although the run is stopped. The next run would not know these attachments by their subject any
+        more, and would take the platform images for images of their own.
+        """
+        begun = todo.intersection(spread(sorted(self.deleted), build_graph(self._work.seen).consequences))
+        there = set(fresh.manifests) - self.deleted if fresh else set()
+        return begun - set(needed(drift.graph, begun, there - begun))
 
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
-    def _send(self, keys: Iterable[str], call: Callable[[str], None], deadline: float) -> Set[str]:
-        """Make the calls, a few at a time; gives those that were made, whatever came of them.
+    def _send(self, keys: Iterable[str], call: Callable[[str], None], halted: Callable[[], bool]) -> Set[str]:
+        """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
         A throttled registry makes calls queue, for a thread and then for their turn. The queues are short, for there
         are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
@@ -155,7 +177,7 @@ class RepositoryRun:
         self._late.clear()
         for key in keys:
             latest = self._clock() + RECHECK_SECONDS
-            if self._halted(deadline):
+            if halted():
                 break
             if len(flying) >= DELETES_PER_REPOSITORY:
                 flying = wait(flying, return_when=FIRST_COMPLETED).not_done

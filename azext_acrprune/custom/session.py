@@ -95,7 +95,7 @@ class Session:
         from ..apply.execute import execute
         from ..documents.result import result_document
         outcome = execute(self._registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
-                          self.limit.is_over)
+                          self.limit.is_ending)
         if outcome.out_of_time:
             logger.warning('The time was over before all was done: %s of the manifests and tags in the preview are '
                            'left. The same command goes on from there.', f'{outcome.left:,}')

@@ -19,8 +19,9 @@ from .errors import Kind, RegistryError
 from .pacing import Answer, Calls, Pacer, finite_number
 
 PATIENCE_OPTION = 'acr_patience'
-"""Option of a request: after this many seconds it must not be sent any more. WHENEVER: not even a time limit ends it."""
+"""Option of a request: after this many seconds it must not be sent any more."""
 WHENEVER = math.inf
+"""Patience that not even a time limit ends."""
 ANSWER_OPTION = 'acr_answer_seconds'
 """Option of a request for the transport: how long an answer is waited for."""
 

@@ -58,10 +58,11 @@ class Urllib3Transport(HttpTransport):
         """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
         url, stream = urlsplit(request.url), kwargs.get('stream', False)
         target = url._replace(scheme='', netloc='', fragment='').geturl() or '/'
+        timeout = _timeout(kwargs.get(ANSWER_OPTION, math.inf))
         with _azure_errors():
             raw = self._pool(request.url, url.netloc).urlopen(
                 request.method, target, body=request.content, headers=request.headers, retries=False, redirect=False,
-                assert_same_host=False, timeout=_timeout(kwargs.get(ANSWER_OPTION, math.inf)), preload_content=not stream)
+                assert_same_host=False, timeout=timeout, preload_content=not stream)
         return Answer(request, raw)
 
     def _pool(self, url: str, host: str) -> urllib3.HTTPConnectionPool:

@@ -12,7 +12,7 @@ from azure.core.rest import HttpRequest
 from azext_acrprune.registry.errors import Kind, RegistryError
 from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
-from azext_acrprune.timelimit import LONGEST_ANSWERING_SECONDS, NO_LIMIT, TimeLimit
+from azext_acrprune.timelimit import LONGEST_ENDING_SECONDS, NO_LIMIT, TimeLimit
 
 HOST = 'https://r.azurecr.io'
 READ, WRITE = ('GET', f'{HOST}/v2/a/manifests/x'), ('DELETE', f'{HOST}/v2/a/manifests/x')
@@ -43,16 +43,16 @@ def test_without_a_limit_there_is_no_end(clock):
         assert limit.left == math.inf == NO_LIMIT.left and not limit.is_over()
 
 
-def test_a_quarter_is_kept_for_deleting_and_a_twentieth_for_answering(clock):
+def test_a_quarter_is_kept_for_deleting_of_it_a_twentieth_for_finishing_and_one_for_answering(clock):
     limit = TimeLimit(1000, clock)
     with limit.reading():
-        assert limit.left == 700
-        clock.now += 700
+        assert limit.left == 750
+        clock.now += 750
         assert limit.is_over()
-    assert limit.left == 250 and not limit.is_over()
-    clock.now += 249
-    assert not limit.is_over()
-    clock.now += 1
+    assert limit.left == 200 and not limit.is_over() and not limit.is_ending()
+    clock.now += 150
+    assert limit.is_ending() and not limit.is_over()
+    clock.now += 50
     assert limit.is_over() and limit.answering == 50
 
 
@@ -65,7 +65,7 @@ def test_a_failed_scan_gives_the_kept_time_back(clock):
 
 def test_answering_takes_two_minutes_at_most(clock):
     limit = TimeLimit(10 ** 9, clock)
-    assert limit.answering == LONGEST_ANSWERING_SECONDS and limit.left == 10 ** 9 - LONGEST_ANSWERING_SECONDS
+    assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10 ** 9 - LONGEST_ENDING_SECONDS
 
 
 def test_the_time_in_which_somebody_is_asked_does_not_count(clock):

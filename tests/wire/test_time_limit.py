@@ -140,7 +140,7 @@ def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_
         path.unlink(missing_ok=True)
         inventory = limited(registry, client, path, cut, **extent)
         assert {name: known(whole)[name] for name in known(inventory)} == known(inventory)
-        assert set(known(inventory)) | inventory.late == set(known(whole)) and not set(known(inventory)) & inventory.late
+        assert set(known(inventory)) == set(known(whole)) - inventory.late
         for repository in inventory.repositories if extent.get('labels') else ():
             for manifest in repository.manifests.values():
                 config = getattr(manifest.content, 'config', None)
@@ -233,7 +233,7 @@ class Timed:
         return scan(self.client, 'localhost', Extent(**extent), Reporter(), is_over=self.limit.is_over)
 
     def execute(self, decision, concurrency=8):
-        return execute(self.client, decision, concurrency, Reporter(), time.monotonic, self.limit.is_over)
+        return execute(self.client, decision, concurrency, Reporter(), time.monotonic, self.limit.is_ending)
 
     def kept(self, but=0.0):
         """Whether all came to an end in time, the last request being this much late at most."""
@@ -317,7 +317,8 @@ def test_all_done_with_the_last_call_is_no_end_before_the_end(registry, connect)
     client = connect()
     decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
     registry.forget()
-    outcome = execute(client, decision, 8, Reporter(), time.monotonic, lambda: registry.counters['delete'] >= 3)
+    outcome = execute(client, decision, 8, Reporter(), time.monotonic,
+                      lambda: registry.counters['manifest_delete'] >= 3)
     assert len(outcome.deleted) == 3 and not outcome.out_of_time
 
 
@@ -355,3 +356,50 @@ def test_what_is_unreadable_is_so_and_what_was_not_read_in_time_is_not(registry,
     registry.faults.rules.append(Fault(broken, 500))
     inventory = limited(registry, connect(), path, 10_000)
     assert isinstance(known(inventory)[names[0]].manifests[broken].content, Unreadable) and not inventory.late
+
+
+# What was begun is finished
+
+TIED = Shares(ghosts=0, locked=0, tagged=0.3, multi_arch=0.5, nested=0.2, referrers=0.5, cosign=0.5)
+
+
+@pytest.mark.parametrize('keep', [0, 2])
+@pytest.mark.parametrize('calls', [1, 2, 3, 5, 8, 13])
+def test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_after_one_run(
+        registry, connect, calls, keep):
+    names = build(registry.storage, calls, 3, 120, NOW, TIED)
+    policy, client = untagged_policy(Age('0', 0), keep), connect()
+    whole = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+    kept = {(name, digest) for name in names for digest in registry.storage.manifests(name)} - whole.doomed
+    runs, finished = 0, 0
+    while True:
+        decision = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+        registry.forget()
+        outcome = execute(client, decision, 2, Reporter(), time.monotonic,
+                          lambda: registry.counters['manifest_delete'] >= calls)
+        runs += 1
+        finished = max(finished, registry.counters['manifest_delete'])
+        if not outcome.left:
+            break
+        assert outcome.out_of_time and outcome.deleted
+    assert {(name, digest) for name in registry.storage.repositories()
+            for digest in registry.storage.manifests(name)} == kept
+    assert runs > 2 and finished <= calls + 40
+
+
+def test_what_something_else_needs_is_not_finished(registry, connect):
+    """A signature of many images, some of which are gone when the run is stopped."""
+    images = [image_in(registry.storage, 'team/app', f'image {number}') for number in range(12)]
+    signature = ''
+    for digest in images:
+        signature = image_in(registry.storage, 'team/app', 'signature', tag=digest.replace(':', '-') + '.sig')
+    client = connect()
+    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    assert len(decision.doomed) == 13
+    registry.forget()
+    outcome = execute(client, decision, 1, Reporter(), time.monotonic,
+                      lambda: bool(registry.counters['manifest_delete']))
+    gone = {digest for _, digest in outcome.deleted}
+    assert gone and gone < set(images) and outcome.left == 13 - len(gone)
+    assert signature in registry.storage.manifests('team/app')
+    assert len(execute(client, decision, 1, Reporter(), time.monotonic).deleted) == 13
