@@ -148,6 +148,8 @@ def _from_registry(error, registry: str):
         Kind.NOT_FOUND: (ResourceNotFoundError, 'Check that the name is that of a container registry.'),
         Kind.BUSY: (AzureResponseError, 'Try again later, or with a smaller --concurrency.'),
         Kind.UNAVAILABLE: (AzureResponseError, 'Try again later.'),
+        Kind.OUT_OF_TIME: (AzureResponseError, 'The time was over before the repositories were listed: give a longer '
+                           '--time-limit.'),
         Kind.UNREACHABLE: (AzureConnectionError, 'Check the network, a proxy, and the certificate of the server.'),
         Kind.NOT_A_REGISTRY: (AzureResponseError, 'Check that the name is that of a container registry.'),
     }

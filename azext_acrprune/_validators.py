@@ -12,6 +12,8 @@ from .policy.ages import parse_ago
 
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
+_LONGEST_TIME_LIMIT_SECONDS = 10 ** 9
+
 _SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
               'include_locked')
 
@@ -56,7 +58,7 @@ def validate_time_limit(namespace) -> None:
     if not seconds:
         raise InvalidArgumentValueError('--time-limit: no time is left for anything.',
                                         recommendation='Give a duration such as 45m.')
-    namespace.time_limit = seconds
+    namespace.time_limit = min(seconds, _LONGEST_TIME_LIMIT_SECONDS)
 
 
 def validate_pulled_within(namespace) -> None:

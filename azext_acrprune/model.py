@@ -196,7 +196,8 @@ class Failed:
 class Outcome:
     """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
 
-    `untagged` are the (repository, tag) that were removed from manifests that stay.
+    `untagged` are the (repository, tag) that were removed from manifests that stay. `left` counts the manifests and
+    tags that were not touched because somebody interrupted the run or it was `out_of_time`.
     """
 
     deleted: Tuple[Tuple[str, str], ...]
@@ -205,3 +206,4 @@ class Outcome:
     failed: Tuple[Failed, ...]
     interrupted: bool = False
     out_of_time: bool = False
+    left: int = 0

@@ -16,12 +16,13 @@ MAY_IMPORT = {
     'model': set(),
     'reporter': set(),
     'workers': set(),
+    'timelimit': set(),
     'pins': {'pins', 'model'},
     'sources': {'sources', 'pins', 'model'},
     'policy': {'policy', 'pins', 'model'},
     'decide': {'decide', 'pins', 'policy', 'model'},
     'documents': {'documents', 'decide', 'pins', 'policy', 'model'},
-    'registry': {'registry', 'model'},
+    'registry': {'registry', 'model', 'timelimit'},
     'inventory': {'inventory', 'registry', 'decide', 'pins', 'policy', 'model', 'reporter', 'workers'},
     'archive': {'archive', 'decide', 'registry', 'model', 'reporter', 'workers'},
     'journal': {'registry', 'model'},
@@ -34,13 +35,13 @@ MAY_IMPORT = {
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
     'custom': {'custom', '_errors', 'apply', 'archive', 'decide', 'documents', 'inventory', 'journal', 'model', 'pins',
-               'policy', 'registry', 'show', 'sources'},
+               'policy', 'registry', 'show', 'sources', 'timelimit'},
     '__init__': {'_help', '_params', 'commands'},
 }
 MAY_USE_AZURE_CLI = {'_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
                      'registry/credentials.py'}
-PURE = {'archive/choose.py', 'archive/contents.py', 'archive/layout.py', 'model.py', 'registry/challenge.py',
-        'registry/errors.py', 'registry/pacing.py', 'registry/tokens.py', 'registry/wire.py'}
+PURE = {'archive/choose.py', 'archive/contents.py', 'archive/layout.py', 'model.py', 'timelimit.py',
+        'registry/challenge.py', 'registry/errors.py', 'registry/pacing.py', 'registry/tokens.py', 'registry/wire.py'}
 IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.drift import check_drift
-from azext_acrprune.decide.graph import build_graph, deletion_waves
+from azext_acrprune.decide.graph import build_graph, deletion_batches, deletion_waves
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.rules import Age, untagged_policy
@@ -194,6 +194,34 @@ def test_waves_name_each_manifest_once_and_an_index_before_its_children(world, e
         waves = list(deletion_waves(build_graph(worlds.to_repository(repository)), doomed))
         assert sorted(digest for wave in waves for digest in wave) == sorted(doomed)
         assert_ordered(repository, doomed, {digest: number for number, wave in enumerate(waves) for digest in wave})
+
+
+@examples(400)
+@given(worlds.worlds(), st.integers(1, 6))
+def test_no_edge_leads_from_one_batch_to_another_and_none_is_larger_than_it_has_to_be(world, at_least):
+    for repository in world:
+        doomed = {digest for name, digest in oracle.all_nodes([repository])}
+        batches = list(deletion_batches(build_graph(worlds.to_repository(repository)), doomed, at_least))
+        assert sorted(digest for batch in batches for digest in batch) == sorted(doomed)
+        batch_of = {digest: number for number, batch in enumerate(batches) for digest in batch}
+        edges = [*before_pairs(repository['manifests'], oracle.children),
+                 *before_pairs(repository['manifests'], oracle.subjects)]
+        assert all(batch_of[one] == batch_of[other] for one, other in edges)
+        parts = components(doomed, edges)
+        for batch in batches:
+            inside = [len(part) for part in parts if part <= set(batch)]
+            assert sum(inside) == len(batch)
+            assert set(inside) == {1} or len(batch) - inside[-1] < at_least or sum(sorted(inside)[:-1]) < at_least
+        assert len([batch for batch in batches if any(len(part) == 1 and part <= set(batch) for part in parts)]) <= 1
+
+
+def components(nodes, edges):
+    """What edges tie together, by merging until nothing changes."""
+    parts = [{node} for node in sorted(nodes)]
+    for one, other in edges:
+        touched = [part for part in parts if one in part or other in part]
+        parts = [part for part in parts if part not in touched] + [set().union(*touched)]
+    return parts
 
 
 def assert_ordered(repository, doomed, wave_of):

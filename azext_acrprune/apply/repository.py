@@ -13,7 +13,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping,
 
 from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
-from ..decide.graph import deletion_waves
+from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.verdicts import LOCKED, Verdict, locks_of
 from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
@@ -23,6 +23,8 @@ from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
+DELETES_BEGUN_TOGETHER = 10
+"""Of images that are tied to each other. Few, since what was begun is finished when a run is stopped."""
 RECHECK_SECONDS = 60
 PROGRESS_SECONDS = 10
 """However long a listing took, this long may be deleted on the strength of it."""
@@ -55,7 +57,7 @@ class _Lock:
 
 
 class RepositoryRun:
-    """Each digest and each tag of the work ends up done, skipped or failed, or untouched after an interruption."""
+    """Each digest and each tag of the work ends up done, skipped or failed, or untouched when it was stopped."""
 
     def __init__(self, registry: Registry, work: Work, requests: ThreadPoolExecutor, stop: threading.Event,
                  reporter: Reporter, clock: Callable[[], float]) -> None:
@@ -80,7 +82,8 @@ class RepositoryRun:
             try:
                 fresh = self._requests.submit(rescan, self._registry, self._work.seen, doomed, bool(untag)).result()
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
-                self._fail(doomed | untag, str(error))
+                if not self._ran_out_of_time(error):
+                    self._fail(doomed | untag, str(error))
                 return
             tags, drift = self._settle(doomed, untag, fresh)
             deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
@@ -89,6 +92,12 @@ class RepositoryRun:
             if self._refused:
                 self._fail(doomed | untag, self._refused)
                 return
+
+    @property
+    def left(self) -> int:
+        """How many digests and tags are untouched."""
+        touched = {*self.deleted, *self.untagged, *self._skipped, *self._failed}
+        return len({*self._work.doomed, *self._work.untag} - touched)
 
     def all_skipped(self) -> Iterator[Skipped]:
         for key, verdict in sorted(self._skipped.items()):
@@ -115,29 +124,49 @@ class RepositoryRun:
     def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
         """Remove tags until it is time to look again; gives what is left to do."""
         tags = sorted(drift.valid)
-        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), deadline)
+        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
 
     def _delete_until(self, deadline: float, drift: Drift, fresh: Optional[Repository]) -> Set[str]:
-        """Delete wave by wave until it is time to look again; gives what is left to do."""
+        """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
         todo = set(drift.valid)
-        for wave in deletion_waves(drift.graph, drift.valid):
+        for batch in deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER):
             if self._halted(deadline):
                 break
+            self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
+        if self._stop.is_set():
+            latest = max(deadline, self._clock() + PROGRESS_SECONDS)
+            self._delete_in_waves(self._begun(todo, drift, fresh), todo, drift, fresh,
+                                  lambda: bool(self._refused) or self._clock() >= latest)
+        return todo
+
+    def _delete_in_waves(self, digests: Set[str], todo: Set[str], drift: Drift, fresh: Optional[Repository],
+                         halted: Callable[[], bool]) -> None:
+        """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
+        for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = self._send(due, lambda digest: self._delete(digest, fresh), deadline)
+            sent = self._send(due, lambda digest: self._delete(digest, fresh), halted)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
             todo -= set(spared)
             if len(sent) < len(due):
                 break  # what was not sent is still there, and needs what the next wave would delete
-        return todo
+
+    def _begun(self, todo: Set[str], drift: Drift, fresh: Optional[Repository]) -> Set[str]:
+        """What hangs on something that was deleted, and on nothing else.
+
+        It is finished although the run is stopped. The next run would not know these attachments by their subject any
+        more, and would take the platform images for images of their own.
+        """
+        begun = todo.intersection(spread(sorted(self.deleted), build_graph(self._work.seen).consequences))
+        there = set(fresh.manifests) - self.deleted if fresh else set()
+        return begun - set(needed(drift.graph, begun, there - begun))
 
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
-    def _send(self, keys: Iterable[str], call: Callable[[str], None], deadline: float) -> Set[str]:
-        """Make the calls, a few at a time; gives those that were made, whatever came of them.
+    def _send(self, keys: Iterable[str], call: Callable[[str], None], halted: Callable[[], bool]) -> Set[str]:
+        """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
         A throttled registry makes calls queue, for a thread and then for their turn. The queues are short, for there
         are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
@@ -148,7 +177,7 @@ class RepositoryRun:
         self._late.clear()
         for key in keys:
             latest = self._clock() + RECHECK_SECONDS
-            if self._halted(deadline):
+            if halted():
                 break
             if len(flying) >= DELETES_PER_REPOSITORY:
                 flying = wait(flying, return_when=FIRST_COMPLETED).not_done
@@ -185,7 +214,8 @@ class RepositoryRun:
         opened: List[_Lock] = []
         for lock in locks:
             error = error or self._take_off(lock)
-            opened.append(lock)
+            if error is None or error.kind not in (Kind.LATE, Kind.OUT_OF_TIME):  # else it was not sent
+                opened.append(lock)
         error = error or self._try(call)
         if error and error.kind is not Kind.NOT_FOUND:
             for lock in opened:
@@ -211,7 +241,7 @@ class RepositoryRun:
     def _record(self, key: str, done: Set[str], error: Optional[RegistryError]) -> None:
         if error is None or error.kind is Kind.NOT_FOUND:
             self._count(done.update, [key])
-        elif error.kind is Kind.LATE:
+        elif error.kind is Kind.LATE or self._ran_out_of_time(error):
             self._late.add(key)
         elif error.kind is Kind.LOCKED:
             self._skip({key: Verdict(True, LOCKED, str(error))})
@@ -219,6 +249,13 @@ class RepositoryRun:
             self._fail([key], str(error))
             if error.kind in (Kind.FORBIDDEN, Kind.UNAUTHENTICATED):
                 self._refused = str(error)
+
+    def _ran_out_of_time(self, error: Exception) -> bool:
+        """Whether it is the time limit that ended a call: then nothing more is begun, in no repository."""
+        over = isinstance(error, RegistryError) and error.kind is Kind.OUT_OF_TIME
+        if over:
+            self._stop.set()
+        return over
 
     @staticmethod
     def _try(call: Callable[[], None]) -> Optional[RegistryError]:

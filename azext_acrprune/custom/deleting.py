@@ -93,7 +93,9 @@ def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[
             exit_with_failure(cmd, unread)
             return document
         hold_to_limits(decision, options, is_confirmed(cmd, yes))
-        if not has_consent(cmd, document, yes, archiving is not None):
+        with session.limit.standing_still():
+            agreed = has_consent(cmd, document, yes, archiving is not None)
+        if not agreed:
             return None
         result = _carry_out(cmd, options, session, decision, document, archiving)
     summary = result['summary']

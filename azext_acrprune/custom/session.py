@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
@@ -14,15 +13,12 @@ from knack.log import get_logger
 
 from .._errors import typed_errors
 from ..model import TICKS_PER_SECOND
+from ..timelimit import SHARE_AFTER_ARCHIVING, SHARE_AFTER_READING, TimeLimit
 
 logger = get_logger(__name__)
 
 _CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
                   "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
-
-_READING, _ARCHIVING, _WORKING = 0.75, 0.85, 0.95
-"""The shares of a time limit after which nothing more is read, archived, and sent at all: the rest is for what is in
-flight then, and for the answer."""
 
 Options = Mapping[str, Any]
 
@@ -34,7 +30,7 @@ class Session:
     """
 
     def __init__(self, cmd: Any, registry: Any, host: str, options: Options, reporter: Any, facts: Any,
-                 cache: Any) -> None:
+                 cache: Any, limit: TimeLimit) -> None:
         self.host = host
         self.planned: Optional[Dict[str, Any]] = None
         self.earlier: Any = None
@@ -45,7 +41,7 @@ class Session:
         self._facts = facts
         self._cache = cache
         self._moment = datetime.now(timezone.utc)
-        self._started = time.monotonic()
+        self.limit = limit
 
     @property
     def now(self) -> int:
@@ -60,18 +56,13 @@ class Session:
         from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
         extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'],
                         self._options.get('order') or BY_NAME)
-        share = _READING if 'dry_run' in self._options else _WORKING
-        inventory = scan(self._registry, self.host, extent, self._reporter, self._cache, self._is_over(share))
+        deletes = not self._options.get('dry_run', True)
+        with self.limit.keeping(SHARE_AFTER_READING) if deletes else nullcontext():
+            inventory = scan(self._registry, self.host, extent, self._reporter, self._cache, self.limit.is_over)
         for warning in inventory.warnings:
             if warning.code == OUT_OF_TIME:
                 logger.warning(warning.message)
         return inventory
-
-    def _is_over(self, share: float) -> Callable[[], bool]:
-        """Whether this share of the time limit is over."""
-        limit = self._options.get('time_limit')
-        end = self._started + share * limit if limit else math.inf
-        return lambda: time.monotonic() >= end
 
     def pins(self, of_policy: Any = None) -> Any:
         """What is pinned by the files that options, and a policy, name."""
@@ -116,9 +107,9 @@ class Session:
     def archive(self, decision: Any, archiving: Any) -> Any:
         """Archive what goes; gives what may be deleted then."""
         from ..archive.write import archive
-        moment = self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
-        return archive(self._registry, archiving.target, decision, archiving.layers, moment,
-                       self._options['concurrency'], self._reporter, self._is_over(_ARCHIVING))
+        with self.limit.keeping(SHARE_AFTER_ARCHIVING):
+            return archive(self._registry, archiving.target, decision, archiving.layers, self._began,
+                           self._options['concurrency'], self._reporter, self.limit.is_over)
 
     def execute(self, decision: Any, journal: Any, safe: Any = None) -> Dict[str, Any]:
         """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
@@ -131,11 +122,12 @@ class Session:
         if safe:
             registry = ArchivedRegistry(registry, safe.records)
         outcome = execute(registry, decision, self._options['concurrency'], self._reporter, time.monotonic,
-                          self._is_over(_WORKING))
+                          self.limit.is_ending)
         if safe:
             outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
         if outcome.out_of_time:
-            logger.warning('The time was over before all was done. The same command goes on from there.')
+            logger.warning('The time was over before all was done: %s of the manifests and tags in the preview are '
+                           'left. The same command goes on from there.', f'{outcome.left:,}')
         return result_document(decision, outcome, self._facts.soft_delete_days, self.earlier)
 
 
@@ -150,6 +142,7 @@ def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Ses
     from ..registry.tokens import PRUNING, RESTORING, TokenBook
     from ..show.progress import progress
     collect_garbage_seldom()
+    limit = TimeLimit(options.get('time_limit'), time.monotonic)
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):
         signed_in = sign_in(cmd, name, group, options['suffix'], options['username'], options['password'])
@@ -157,11 +150,11 @@ def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Ses
         book = TokenBook(signed_in.host, signed_in.credential, time.time(), RESTORING if restoring else PRUNING)
         facts = registry_facts(cmd, name, group)
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options['no_cache']) as cache:
-            pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled)
+            pacing = PacingPolicy(Pacer(facts.sku, options['max_rate']), reporter.throttled, limit=limit)
             with open_client(endpoint, book, signed_in.renew, options['concurrency'], pacing,
                              _pipeline_options(cmd)) as client:
                 yield Session(cmd, PushingRegistry(client, book, endpoint), signed_in.host, options, reporter, facts,
-                              cache)
+                              cache, limit)
 
 
 def collect_garbage_seldom() -> None:
@@ -192,8 +185,8 @@ def _is_read(source: Optional[logging.Logger], level: int) -> bool:
 def _cache(cmd, host: str, no_cache: bool) -> Iterator[Any]:
     """The cache of the registry; whatever is wrong with it is a warning, never an error."""
     from ..inventory.cache import ManifestCache, NoCache, cache_path
-    today = datetime.now(timezone.utc).toordinal()
-    cache = NoCache() if no_cache else ManifestCache(cache_path(cmd.cli_ctx.config.config_dir, host), today)
+    path = cache_path(cmd.cli_ctx.config.config_dir, host)
+    cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)
     try:
         yield cache
     finally:

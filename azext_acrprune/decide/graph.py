@@ -118,6 +118,29 @@ def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[List[str]
         waiting.difference_update(wave)
 
 
+def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> Iterator[List[str]]:
+    """`doomed` in parts that no edge ties together, so that each may be deleted wholly before the next is begun.
+
+    What is tied to nothing is one part; of what is tied together, each part has so many digests or a few more.
+    """
+    def tied(digest: str) -> Iterator[Tuple[str, str]]:
+        others = (*(other for other, _ in graph.consequences(digest)), *graph.holders(digest))
+        return ((other, '') for other in others if other in waiting)
+
+    waiting = set(doomed)
+    alone: List[str] = []
+    batch: List[str] = []
+    for digest in sorted(doomed):
+        if digest in waiting:
+            group = [digest, *spread([digest], tied)]
+            waiting.difference_update(group)
+            (alone if len(group) == 1 else batch).extend(group)
+        if len(batch) >= at_least:
+            yield batch
+            batch = []
+    yield from (part for part in (batch, alone) if part)
+
+
 def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
     """The children that an index names and that are not there, or are ghosts."""
     return tuple(child for child in _children(repository.manifests[digest])

@@ -17,6 +17,7 @@ import threading
 import zlib
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Callable, Collection, Dict, Iterable, List, Optional, Tuple, TypeVar
 
@@ -48,21 +49,17 @@ Row = Tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """The day on which a repository was last looked at, and how many of its manifests are known."""
-
-    used: int
-    manifests: int
-
-
 class NoCache:
     """Knows nothing and keeps nothing. `trouble` says what was wrong with a cache, if anything was."""
 
     trouble: Optional[str] = None
 
-    def known(self) -> Dict[str, 'Known']:
-        """What is known of each repository, by name."""
+    def looks(self) -> Dict[str, int]:
+        """When each repository was last listed or read from, by name: the later, the larger."""
+        return {}
+
+    def sizes(self) -> Dict[str, int]:
+        """How many manifests of each repository are known, by name."""
         return {}
 
     def keep_only(self, repositories: Collection[str]) -> None:
@@ -94,32 +91,41 @@ class CacheFacts:
 class ManifestCache(NoCache):
     """The cache of one registry. Safe with many threads and with other processes on the same file.
 
-    `today` is any number that grows by the day: what was not used for longest goes first when the file is full.
+    What was not used for longest goes first when the file is full. A repository was last used when it was listed, or
+    when the last manifest of it was read. These moments are numbered from `moment` on, which has to grow from run to
+    run, and faster than that, as microseconds do.
     """
 
-    def __init__(self, path: Path, today: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, moment: int, max_bytes: int = MAX_BYTES) -> None:
         self._path = path
-        self._today = today
+        self._moments = count(moment)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._pending: List[Row] = []
+        self._looks: Dict[str, int] = {}
         self._connection: Optional[sqlite3.Connection] = None
         try:
             self._connection = self._open()
         except _TROUBLE as error:
             self.trouble = str(error)
 
-    def known(self) -> Dict[str, Known]:
-        rows = self._attempt(lambda connection: connection.execute(
-            'SELECT name, used, count(manifest.id) FROM repository LEFT JOIN manifest '
-            'ON manifest.repository = repository.id GROUP BY repository.id').fetchall(), [])
-        return {name: Known(used, manifests) for name, used, manifests in rows if isinstance(used, int)}
+    def looks(self) -> Dict[str, int]:
+        return self._numbers('SELECT name, used FROM repository')
+
+    def sizes(self) -> Dict[str, int]:
+        return self._numbers('SELECT name, count(*) FROM manifest JOIN repository '
+                             'ON repository.id = manifest.repository GROUP BY repository.id')
 
     def keep_only(self, repositories: Collection[str]) -> None:
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
 
     def recall(self, repository: str, listed: Collection[str]) -> Dict[str, Content]:
         digests = {_key(digest): digest for digest in listed if is_digest(digest)}
+        with self._lock:
+            self._looks[repository] = next(self._moments)
+            full = len(self._looks) >= _BATCH
+        if full:
+            self._attempt(self._write, None)
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
         return {digests[key]: _unpacked(packed) for key, checksum, packed in rows
                 if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
@@ -129,6 +135,7 @@ class ManifestCache(NoCache):
         row = (key, _checksum(repository, key, packed), packed, repository)
         with self._lock:
             self._pending.append(row)
+            self._looks[repository] = next(self._moments)
             full = len(self._pending) >= _BATCH
         if full:
             self._attempt(self._write, None)
@@ -143,12 +150,17 @@ class ManifestCache(NoCache):
         with self._lock:
             if not self._connection:
                 self._pending.clear()
+                self._looks.clear()
                 return otherwise
             try:
                 return work(self._connection)
             except _TROUBLE as error:
                 self._give_up(error)
                 return otherwise
+
+    def _numbers(self, query: str) -> Dict[str, int]:
+        rows = self._attempt(lambda connection: connection.execute(query).fetchall(), [])
+        return {name: number for name, number in rows if isinstance(name, str) and isinstance(number, int)}
 
     def _give_up(self, error: Exception) -> None:
         self.trouble = str(error)
@@ -179,26 +191,22 @@ class ManifestCache(NoCache):
                 rows.append((key, checksum, packed))
             else:
                 stale.append((number,))
-        self._tidy(connection, repository, stale)
-        return rows
-
-    def _tidy(self, connection: sqlite3.Connection, repository: str, stale: List[Tuple]) -> None:
-        """Note the day of use, once a day, and drop what the registry no longer has."""
-        used = connection.execute('SELECT used FROM repository WHERE name = ?', (repository,)).fetchone()
-        if used and (stale or used != (self._today,)):
+        if stale:
             with connection:
                 connection.execute('BEGIN IMMEDIATE')
-                connection.execute('UPDATE repository SET used = ? WHERE name = ?', (self._today, repository))
                 connection.executemany('DELETE FROM manifest WHERE id = ?', stale)
+        return rows
 
     def _write(self, connection: sqlite3.Connection) -> None:
         rows, self._pending = self._pending, []
-        if not rows:
+        looks, self._looks = self._looks, {}
+        if not rows and not looks:
             return
         with connection:
             connection.execute('BEGIN IMMEDIATE')
-            connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)',
-                                   [(name, self._today) for name in sorted({row[-1] for row in rows})])
+            connection.executemany('UPDATE repository SET used = ? WHERE name = ?',
+                                   [(moment, name) for name, moment in looks.items()])
+            connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)', looks.items())
             connection.executemany(
                 'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '
                 'SELECT id, ?, ?, ? FROM repository WHERE name = ?', rows)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
@@ -76,7 +76,8 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cach
     if not warnings:
         cache.keep_only(names)
     walk = _Walk(registry, extent, selected, reporter, cache, is_over)
-    drafts = [_Draft(name) for name in _ordered(selected if extent.bound else names, extent.order, cache)]
+    wanted = selected if extent.bound else names
+    drafts = [_Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
     run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
@@ -127,14 +128,15 @@ def select(names: Sequence[str], selection: Selection) -> List[str]:
 def read(registry: Registry, repository: str, digest: str):
     """The content of one manifest: Content, Ghost or Unreadable.
 
-    Raises RegistryError when the identity may not read the repository, or the registry cannot be reached.
+    Raises RegistryError when the identity may not read the repository, the registry cannot be reached, or the time
+    is over.
     """
     try:
         return read_manifest(digest, registry.manifest(repository, digest))
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return Ghost()
-        if error.status == 401 or error.kind is Kind.UNREACHABLE:
+        if error.status == 401 or error.kind in (Kind.UNREACHABLE, Kind.OUT_OF_TIME):
             raise
         return Unreadable(str(error))
 
@@ -211,23 +213,26 @@ class _Walk:
         content = draft.manifests[digest].content
         wants_labels = self._extent.labels and draft.name in self._selected and isinstance(content, Content)
         if wants_labels and content.config and content.config not in self.labels:
-            return [partial(self._read_labels, draft.name, content)]
+            return [partial(self._read_labels, draft, content)]
         return []
 
-    def _read_labels(self, repository: str, content: Content) -> Iterable[Task]:
-        """What cannot be read is left out: a rule that asks for labels then keeps the image."""
+    def _read_labels(self, draft: _Draft, content: Content) -> Iterable[Task]:
         config = str(content.config)
-        if self._is_over():
-            return []
         if config not in self.labels and any(
                 blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
-            try:
-                labels = read_labels(config, self._registry.config(repository, config))
-            except RegistryError:
-                return []
-            if labels is not None:
-                self.labels[config] = labels
+            self._attempt(draft, lambda: self._read_labels_of(draft, config))
         return []
+
+    def _read_labels_of(self, draft: _Draft, config: str) -> None:
+        """What cannot be read is left out: a rule that asks for labels then keeps the image."""
+        try:
+            labels = read_labels(config, self._registry.config(draft.name, config))
+        except RegistryError as error:
+            if error.kind is Kind.OUT_OF_TIME:
+                raise
+            return
+        if labels is not None:
+            self.labels[config] = labels
 
     def _read_one(self, draft: _Draft, digest: str) -> None:
         try:
@@ -257,9 +262,12 @@ class _Walk:
         return []
 
     def _attempt(self, draft: _Draft, work: Callable[[], None]) -> bool:
-        """Do work for one repository; a failure that is its own leaves the others alone."""
-        if draft.late or self._is_over():
-            draft.late = True
+        """Do work for one repository; a failure that is its own leaves the others alone.
+
+        What was not done because the time is over makes the repository late: it is known wholly or not at all.
+        """
+        draft.late = draft.late or self._is_over()
+        if draft.late:
             return False
         try:
             work()
@@ -267,6 +275,9 @@ class _Walk:
         except RegistryError as error:
             if error.kind is Kind.NOT_FOUND:  # deleted since the catalog was read
                 draft.gone = True
+                return False
+            if error.kind is Kind.OUT_OF_TIME:
+                draft.late = True
                 return False
             if error.kind not in (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY):
                 raise
@@ -286,11 +297,11 @@ def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[
         return names, [Notice('catalogForbidden', message)]
 
 
-def _ordered(names: Sequence[str], order: str, cache: NoCache) -> List[str]:
-    known = {} if order == BY_NAME else cache.known()
-    if order == OLDEST:
-        return sorted(names, key=lambda name: (known[name].used if name in known else -1, name))
-    return sorted(names, key=lambda name: (-known[name].manifests if name in known else 0, name))
+def _ordered(names: Sequence[str], order: str, cache: NoCache, selected: AbstractSet[str]) -> List[str]:
+    """First those in which something may go: the others only make the bytes exact."""
+    looks = cache.looks() if order == OLDEST else {}
+    sizes = cache.sizes() if order == LARGEST else {}
+    return sorted(names, key=lambda name: (name not in selected, looks.get(name, -1), -sizes.get(name, 0), name))
 
 
 def _out_of_time(drafts: Sequence[_Draft]) -> List[Notice]:

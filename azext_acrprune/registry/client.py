@@ -12,13 +12,14 @@ from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
 from .pipeline import REPOSITORY_OPTION, send
-from .retries import PATIENCE_OPTION
+from .retries import PATIENCE_OPTION, WHENEVER
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
 DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
+_IN_ANY_CASE = {PATIENCE_OPTION: WHENEVER}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
@@ -94,7 +95,10 @@ class Registry:
         self._answer(repository, HttpRequest('DELETE', url), **_IN_TIME)
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it."""
+        """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.
+
+        Setting them makes good what was begun, and no time limit ends it.
+        """
         self._set_locks(repository, f'_manifests/{quote(digest, safe=":")}', locks)
 
     def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
@@ -131,7 +135,7 @@ class Registry:
     def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
         flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
         request = HttpRequest('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
-        self._answer(repository, request, **({} if locks.locked else _IN_TIME))
+        self._answer(repository, request, **(_IN_ANY_CASE if locks.locked else _IN_TIME))
 
     def _manifest_url(self, repository: str, digest: str) -> str:
         return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'

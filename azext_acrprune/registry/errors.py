@@ -14,7 +14,11 @@ from .wire import text_or_none
 
 
 class Kind(Enum):
-    """What a failure means for the caller. LATE: the call was not made, or only refused, until it was too late."""
+    """What a failure means for the caller.
+
+    LATE: the call was not made, or only refused, until it was too late. OUT_OF_TIME: the same because of the time
+    limit, and of a call that only reads, whatever came of it before.
+    """
 
     NOT_FOUND = 'not found'
     FORBIDDEN = 'forbidden'
@@ -22,6 +26,7 @@ class Kind(Enum):
     LOCKED = 'locked'
     BUSY = 'busy'
     LATE = 'late'
+    OUT_OF_TIME = 'out of time'
     UNAVAILABLE = 'unavailable'
     UNREACHABLE = 'unreachable'
     NOT_A_REGISTRY = 'not a registry'

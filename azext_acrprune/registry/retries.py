@@ -14,14 +14,20 @@ from urllib.parse import urlsplit
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 
+from ..timelimit import NO_LIMIT, TimeLimit
 from .errors import Kind, RegistryError
 from .pacing import Answer, Calls, Pacer, finite_number
 
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""
+WHENEVER = math.inf
+"""Patience that not even a time limit ends."""
+ANSWER_OPTION = 'acr_answer_seconds'
+"""Option of a request for the transport: how long an answer is waited for."""
 
 _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
+_ENDS = 'acr_ends'
 _LONGEST_WAIT_SECONDS = 60
 _REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
 
@@ -30,8 +36,15 @@ class Retry(RetryPolicy):
     """azure-core's retries, with the first wait not zero, spread over the threads, and never longer than a minute.
 
     After 429 the pacer makes all threads wait: nothing is added to that, and it costs nothing of the few tries that
-    a call has while the server is broken.
+    a call has while the server is broken. Nothing is waited for longer than the time limit: the pacer then ends it.
     """
+
+    def __init__(self, limit: TimeLimit = NO_LIMIT, **options: Any) -> None:
+        super().__init__(**options)
+        self._limit = limit
+
+    def configure_retries(self, options: Dict[str, Any]) -> Dict[str, Any]:
+        return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER}
 
     def get_backoff_time(self, settings: Dict[str, Any]) -> float:
         longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
@@ -51,7 +64,18 @@ class Retry(RetryPolicy):
 
     def sleep(self, settings: Dict[str, Any], transport: Any, response: Optional[PipelineResponse] = None) -> None:
         if not _is_refusal(response):
-            super().sleep(settings, transport, response)
+            super().sleep(settings, _Sleeper(transport, self._limit) if settings[_ENDS] else transport, response)
+
+
+class _Sleeper:
+    """Sleeps as the transport does, and not beyond a time limit."""
+
+    def __init__(self, transport: Any, limit: TimeLimit) -> None:
+        self._transport = transport
+        self._limit = limit
+
+    def sleep(self, seconds: float) -> None:
+        self._transport.sleep(max(0.0, min(seconds, self._limit.left)))
 
 
 class PacingPolicy(HTTPPolicy):
@@ -62,8 +86,9 @@ class PacingPolicy(HTTPPolicy):
     """
 
     def __init__(self, pacer: Pacer, throttled: Callable[[float], None],
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 clock: Callable[[], float] = time.monotonic, limit: TimeLimit = NO_LIMIT) -> None:
         super().__init__()
+        self.limit = limit
         self._pacer = pacer
         self._throttled = throttled
         self._clock = clock
@@ -76,6 +101,8 @@ class PacingPolicy(HTTPPolicy):
         if PATIENCE_OPTION in context.options:
             context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
         sent_at = self._wait_for_turn(calls, context)
+        if calls is Calls.READS:  # what was sent to change something is waited for
+            context.options[ANSWER_OPTION] = self.limit.left + self.limit.answering
         refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
         try:
             response = self.next.send(request)
@@ -91,8 +118,7 @@ class PacingPolicy(HTTPPolicy):
         with self._gates[calls]:
             while True:
                 now = self._clock()
-                if now > context.get(_SEND_BEFORE, math.inf):
-                    raise _too_late(context)
+                self._hold_to_time(calls, context, now)
                 with self._lock:
                     hopeless = self._pacer.hopeless(calls, now)
                     seconds = self._pacer.wait(calls, now)
@@ -100,9 +126,21 @@ class PacingPolicy(HTTPPolicy):
                     return now
                 if hopeless:
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
-                if now + seconds > context.get(_SEND_BEFORE, math.inf):
-                    raise _too_late(context)
+                self._hold_to_time(calls, context, now, seconds)
                 context.transport.sleep(seconds)
+
+    def _hold_to_time(self, calls: Calls, context: Any, now: float, seconds: float = 0.0) -> None:
+        """Raise when a call could only be sent too late, so many seconds from now.
+
+        The time limit does not end what was promised to be made good, nor the tokens for that.
+        """
+        before = context.get(_SEND_BEFORE)
+        if before is not None and now + seconds > before:
+            raise _too_late(context, Kind.LATE)
+        if before != WHENEVER and calls is not Calls.TOKENS and seconds >= self.limit.left:
+            if calls is Calls.READS:
+                context[_ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
+            raise _too_late(context, Kind.OUT_OF_TIME)
 
     def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
         status = response.http_response.status_code
@@ -115,9 +153,9 @@ class PacingPolicy(HTTPPolicy):
             self._throttled(rate)
 
 
-def _too_late(context: Any) -> RegistryError:
+def _too_late(context: Any, kind: Kind) -> RegistryError:
     if context.get(_ONLY_REFUSED, True):
-        return RegistryError(Kind.LATE, 'its turn did not come in time')
+        return RegistryError(kind, 'its turn did not come in time')
     return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, MutableMapping, Optional
@@ -20,7 +21,10 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 from urllib3 import exceptions
 
-_TIMEOUT = urllib3.Timeout(connect=30, read=120)
+from .retries import ANSWER_OPTION
+
+_CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
+_TIMEOUT = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -56,10 +60,11 @@ class Urllib3Transport(HttpTransport):
         """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
         url, stream = urlsplit(request.url), kwargs.get('stream', False)
         target = url._replace(scheme='', netloc='', fragment='').geturl() or '/'
+        timeout = _timeout(kwargs.get(ANSWER_OPTION, math.inf))
         with _azure_errors():
             raw = self._pool(request.url, url.netloc).urlopen(
                 request.method, target, body=request.content, headers=request.headers, retries=False, redirect=False,
-                assert_same_host=False, timeout=_TIMEOUT, preload_content=not stream)
+                assert_same_host=False, timeout=timeout, preload_content=not stream)
         return Answer(request, raw)
 
     def _pool(self, url: str, host: str) -> urllib3.HTTPConnectionPool:
@@ -69,6 +74,14 @@ class Urllib3Transport(HttpTransport):
                 self._pools[host] = self._adapter.get_connection_with_tls_context(
                     prepared, self._verify, proxies=self._proxies)
             return self._pools[host]
+
+
+def _timeout(seconds: float) -> urllib3.Timeout:
+    """For an answer within so many seconds, where they are few."""
+    if seconds >= _ANSWER_SECONDS:
+        return _TIMEOUT
+    seconds = max(_SHORTEST_SECONDS, seconds)
+    return urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
 
 
 class Answer(HttpResponse):

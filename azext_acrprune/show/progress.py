@@ -1,43 +1,59 @@
-"""Progress on stderr, through az's own progress controller."""
+"""Progress on stderr: through az's own progress controller at a terminal, as lines of its log elsewhere."""
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Callable, Deque, Iterator, Optional, Tuple
+
+from knack.log import get_logger
 
 from ..reporter import Reporter
 from .sizes import count, human_size
 
+logger = get_logger(__name__)
+
 _SECONDS_BETWEEN = 0.2
+_SECONDS_BETWEEN_LINES = 30
+_WINDOW_SECONDS = 30
+"""Rates are those of this time: a registry that throttles is not as fast as it was before."""
 
 
 @contextmanager
 def progress(cli_ctx: Any) -> Iterator[Reporter]:
-    """A reporter that shows progress; a silent one with --only-show-errors and where stderr is no terminal."""
-    if cli_ctx.only_show_errors or not sys.stderr.isatty():
+    """A reporter that shows progress, at a terminal in one line, elsewhere in a line of log every half minute.
+
+    It is silent with --only-show-errors, and where `core.disable_progress_bar` is set.
+    """
+    if cli_ctx.only_show_errors or cli_ctx.config.getboolean('core', 'disable_progress_bar', fallback=False):
         yield Reporter()
-        return
-    controller = cli_ctx.get_progress_controller()
-    controller.begin(message='Signing in')
-    try:
-        yield ProgressReporter(controller)
-    finally:
-        controller.end()
+    elif not sys.stderr.isatty():
+        yield ProgressReporter(logger.warning, _SECONDS_BETWEEN_LINES)
+    else:
+        controller = cli_ctx.get_progress_controller()
+        controller.begin(message='Signing in')
+        try:
+            yield ProgressReporter(lambda message: controller.add(message=message), _SECONDS_BETWEEN)
+        finally:
+            controller.end()
 
 
 class ProgressReporter(Reporter):
-    """Counts what it hears and shows repositories, manifests, rate and time left, a few times a second."""
+    """Counts what it hears, and shows how far, how fast and how long still whenever so many seconds have gone by."""
 
-    def __init__(self, controller: Any) -> None:
-        self._controller = controller
+    def __init__(self, show: Callable[[str], None], seconds_between: float,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._seconds_between = seconds_between
+        self._clock = clock
         self._lock = threading.Lock()
-        self._started = time.monotonic()
-        self._shown = 0.0
+        self._shown = clock()
+        self._pace = _Pace(clock())
         self._repositories = self._listed = self._found = self._read = 0
-        self._doomed = self._deleted = 0
-        self._planned_bytes = self._bytes = 0
+        self._total_bytes: Optional[int] = None
+        self._total = self._done = 0
         self._throttled = ''
 
     def repositories_found(self, count: int) -> None:
@@ -46,6 +62,7 @@ class ProgressReporter(Reporter):
     def repository_done(self) -> None:
         with self._lock:
             self._listed += 1
+            self._show_in_time(self._read)
 
     def manifests_found(self, count: int) -> None:
         with self._lock:
@@ -54,53 +71,85 @@ class ProgressReporter(Reporter):
     def manifest_read(self) -> None:
         with self._lock:
             self._read += 1
-            self._show()
+            self._show_in_time(self._read)
 
     def transfer_planned(self, size: int) -> None:
-        self._started = time.monotonic()
-        self._planned_bytes = size
+        with self._lock:
+            self._pace = _Pace(self._clock())
+            self._total_bytes, self._done = size, 0
 
     def transferred(self, size: int) -> None:
         with self._lock:
-            self._bytes += size
-            self._show()
+            self._done += size
+            self._show_in_time(self._done)
 
     def deletes_planned(self, count: int) -> None:
-        self._started = time.monotonic()
-        self._doomed = count
-        self._throttled = ''
+        with self._lock:
+            self._pace = _Pace(self._clock())
+            self._total_bytes, self._total, self._done = None, count, 0
+            self._throttled = ''
 
     def deleted(self) -> None:
         with self._lock:
-            self._deleted += 1
-            self._show()
+            self._done += 1
+            self._show_in_time(self._done)
 
     def throttled(self, per_second: float) -> None:
-        self._throttled = f', throttled to {max(1, per_second):.0f}/s'
+        self._throttled = f', throttled to {_rate(per_second)}'
 
     def message(self) -> str:
-        """What is shown: how far, how fast, how long still."""
-        elapsed = time.monotonic() - self._started
-        if self._doomed:
-            return f'Deleting: {_pace(self._deleted, self._doomed, elapsed)}{self._throttled}'
-        if self._planned_bytes:
-            return f'Transferring: {_byte_pace(self._bytes, self._planned_bytes, elapsed)}{self._throttled}'
-        return (f"Reading {self._listed} of {count(self._repositories, 'repository')}: "
-                f'{_pace(self._read, self._found, elapsed)}{self._throttled}')
+        """What is shown: how far, how fast, how long still, and whether the registry throttles."""
+        if self._total_bytes is not None:
+            return f'Transferring: {self._byte_progress(self._total_bytes)}{self._throttled}'
+        if self._total:
+            return f'Deleting: {self._progress(self._done, self._total, self._total)}{self._throttled}'
+        where = f"Reading {self._listed} of {count(self._repositories, 'repository')}"
+        if not self._found:
+            return f'{where}{self._throttled}'
+        expected = self._found * max(1.0, self._repositories / max(1, self._listed))
+        return f'{where}: {self._progress(self._read, self._found, expected)}{self._throttled}'
 
-    def _show(self) -> None:
-        if time.monotonic() - self._shown >= _SECONDS_BETWEEN:
-            self._shown = time.monotonic()
-            self._controller.add(message=self.message())
+    def _progress(self, done: int, total: int, expected: float) -> str:
+        rate = self._pace.rate(self._clock(), done)
+        left = f', about {_time(max(0.0, expected - done) / rate)} left' if rate else ''
+        return f"{done} of {count(total, 'manifest')}, {_rate(rate)}{left}"
+
+    def _byte_progress(self, total: int) -> str:
+        rate = self._pace.rate(self._clock(), self._done)
+        left = f', about {_time(max(0, total - self._done) / rate)} left' if rate > 0 else ''
+        return f'{human_size(self._done)} of {human_size(total)}, {human_size(max(0, int(rate)))}/s{left}'
+
+    def _show_in_time(self, done: int) -> None:
+        now = self._clock()
+        if now - self._shown >= self._seconds_between:
+            self._shown = now
+            self._pace.mark(now, done)
+            self._show(self.message())
 
 
-def _byte_pace(done: int, total: int, elapsed: float) -> str:
-    rate = done / elapsed if elapsed > 0 else 0
-    left = f', {max(0, total - done) / rate:.0f} s left' if rate else ''
-    return f'{human_size(done)} of {human_size(total)}, {human_size(int(rate))}/s{left}'
+class _Pace:
+    """How fast something goes of late."""
+
+    def __init__(self, now: float) -> None:
+        self._marks: Deque[Tuple[float, int]] = deque([(now, 0)])
+
+    def mark(self, now: float, done: int) -> None:
+        self._marks.append((now, done))
+        while now - self._marks[1][0] >= _WINDOW_SECONDS:
+            self._marks.popleft()
+
+    def rate(self, now: float, done: int) -> float:
+        """So many a second."""
+        since, before = self._marks[0]
+        return (done - before) / (now - since) if now > since else 0.0
 
 
-def _pace(done: int, total: int, elapsed: float) -> str:
-    rate = done / elapsed if elapsed > 0 else 0
-    left = f', {(total - done) / rate:.0f} s left' if rate else ''
-    return f"{done} of {count(total, 'manifest')}, {rate:.0f}/s{left}"
+def _rate(per_second: float) -> str:
+    return f'{per_second:.0f}/s' if per_second >= 10 else f'{per_second:.1f}/s'
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f'{seconds:.0f} s'
+    minutes = round(seconds / 60)
+    return f'{minutes} min' if minutes < 60 else f'{minutes // 60} h {minutes % 60} min'

@@ -173,9 +173,9 @@ def test_a_full_cache_makes_room_and_drops_the_longest_unused_first(path):
         for name in ('team/old', 'team/used'):
             for number in range(250):
                 cache.remember(name, digest(number), content(number))
-    with opened(path, TODAY + 1, max_bytes=limit) as cache:
+    with opened(path, TODAY + 1_000, max_bytes=limit) as cache:
         cache.recall('team/used', [digest(number) for number in range(250)])
-    with opened(path, TODAY + 1, max_bytes=limit) as cache:
+    with opened(path, TODAY + 2_000, max_bytes=limit) as cache:
         for number in range(250):
             cache.remember('team/new', digest(number), content(number))
     known = {name: len(recalled(path, [digest(number) for number in range(250)], name)[0])

@@ -1,11 +1,13 @@
 """What people read: sizes, ages, short digests, tables, the preview, progress."""
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.show.preview import full_list, preview_lines
-from azext_acrprune.show.progress import ProgressReporter
+from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
 from azext_acrprune.show.tables import plan_rows, result_rows
 
@@ -119,34 +121,99 @@ def test_locked_content_that_goes_is_counted():
     assert '1 of them locked, and will be unlocked to go.' in preview_lines(a_plan(delete=[entry]))
 
 
-class _Controller:
-    """Stands in for the terminal."""
+class _Terminal:
+    """What is shown, and a clock that is moved by hand."""
 
     def __init__(self) -> None:
-        self.messages = []
+        self.lines = []
+        self.now = 100.0
 
-    def add(self, message: str) -> None:
-        self.messages.append(message)
+    def reporter(self, seconds_between=1.0) -> ProgressReporter:
+        return ProgressReporter(self.lines.append, seconds_between, lambda: self.now)
+
+    def hear(self, event, times, seconds) -> None:
+        """The event so many times, at an even pace."""
+        for _ in range(times):
+            self.now += seconds / times
+            event()
 
 
-def test_progress_counts_repositories_and_manifests_then_deletes():
-    controller = _Controller()
-    reporter = ProgressReporter(controller)
+@pytest.fixture
+def terminal():
+    return _Terminal()
+
+
+def test_progress_counts_repositories_and_manifests_then_deletes(terminal):
+    reporter = terminal.reporter()
     reporter.repositories_found(2)
-    reporter.repository_done()
-    reporter.manifests_found(10)
-    reporter.manifest_read()
-    assert reporter.message().startswith('Reading 1 of 2 repositories: 1 of 10 manifests, ')
-    assert 's left' in reporter.message() and len(controller.messages) == 1
+    terminal.hear(reporter.repository_done, 2, 0)
+    reporter.manifests_found(100)
+    terminal.hear(reporter.manifest_read, 64, 4)
+    assert terminal.lines[-1] == 'Reading 2 of 2 repositories: 64 of 100 manifests, 16/s, about 2 s left'
     reporter.deletes_planned(3)
-    reporter.deleted()
-    assert reporter.message().startswith('Deleting: 1 of 3 manifests, ')
+    terminal.hear(reporter.deleted, 1, 2)
+    assert terminal.lines[-1] == 'Deleting: 1 of 3 manifests, 0.5/s, about 4 s left'
 
 
-def test_progress_says_that_the_registry_throttles_and_forgets_it_before_deleting():
-    reporter = ProgressReporter(_Controller())
+def test_progress_is_shown_no_more_often_than_asked_for(terminal):
+    reporter = terminal.reporter(30)
+    reporter.manifests_found(1_000)
+    terminal.hear(reporter.manifest_read, 58, 29)
+    assert terminal.lines == []
+    terminal.hear(reporter.manifest_read, 122, 61)
+    assert len(terminal.lines) == 3
+
+
+def test_the_time_left_counts_repositories_that_are_not_listed_yet(terminal):
+    reporter = terminal.reporter()
+    reporter.repositories_found(10)
+    reporter.repository_done()
+    reporter.manifests_found(50)
+    terminal.hear(reporter.manifest_read, 32, 2)
+    assert terminal.lines[-1].endswith('32 of 50 manifests, 16/s, about 29 s left')
+
+
+def test_the_rate_is_that_of_late_and_long_times_are_told_in_minutes_and_hours(terminal):
+    reporter = terminal.reporter()
+    reporter.manifests_found(40_000)
+    terminal.hear(reporter.manifest_read, 10_000, 100)
+    assert terminal.lines[-1].endswith('100/s, about 5 min left')
+    terminal.hear(reporter.manifest_read, 120, 60)
+    assert terminal.lines[-1].endswith('2.0/s, about 4 h 9 min left')
+
+
+def test_a_warm_run_shows_the_repositories_alone(terminal):
+    reporter = terminal.reporter()
+    reporter.repositories_found(3)
+    terminal.hear(reporter.repository_done, 2, 2)
+    assert terminal.lines == ['Reading 1 of 3 repositories', 'Reading 2 of 3 repositories']
+
+
+def test_progress_says_that_the_registry_throttles_and_forgets_it_before_deleting(terminal):
+    reporter = terminal.reporter()
     reporter.manifests_found(10)
     reporter.throttled(49.7)
     assert reporter.message().endswith(', throttled to 50/s')
     reporter.deletes_planned(3)
     assert 'throttled' not in reporter.message()
+
+
+@pytest.mark.parametrize('options, terminal_there, shown', [
+    ({}, True, 'terminal'), ({}, False, 'log'), ({'only_show_errors': True}, True, None),
+    ({'only_show_errors': True}, False, None), ({'disabled': True}, True, None), ({'disabled': True}, False, None)])
+def test_where_progress_is_shown_is_azs_own_choice(monkeypatch, options, terminal_there, shown):
+    messages = []
+    controller = SimpleNamespace(begin=lambda message: None, end=lambda: None, add=lambda message: messages.append(
+        message))
+    config = SimpleNamespace(getboolean=lambda section, name, fallback: (
+        options.get('disabled', fallback) if (section, name) == ('core', 'disable_progress_bar') else fallback))
+    cli_ctx = SimpleNamespace(only_show_errors=options.get('only_show_errors', False), config=config,
+                              get_progress_controller=lambda: controller)
+    monkeypatch.setattr('sys.stderr', SimpleNamespace(isatty=lambda: terminal_there))
+    logged = []
+    monkeypatch.setattr('azext_acrprune.show.progress._SECONDS_BETWEEN', 0)
+    monkeypatch.setattr('azext_acrprune.show.progress._SECONDS_BETWEEN_LINES', 0)
+    monkeypatch.setattr('azext_acrprune.show.progress.logger', SimpleNamespace(warning=logged.append))
+    with progress(cli_ctx) as reporter:
+        reporter.repository_done()
+    assert (bool(messages), bool(logged)) == (shown == 'terminal', shown == 'log')

@@ -1,7 +1,11 @@
 """A registry that is too large for one run: what is known is pruned, and the next run goes on."""
 from __future__ import annotations
 
+import json
+import signal
+import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -10,13 +14,22 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.cache import ManifestCache, cache_path
-from azext_acrprune.inventory.scan import LARGEST, OLDEST, OUT_OF_TIME, Extent, scan
-from azext_acrprune.model import TICKS_PER_SECOND
-from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.inventory.scan import BY_NAME, LARGEST, OLDEST, OUT_OF_TIME, Extent, scan
+from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
+from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.patterns import glob
+from azext_acrprune.policy.rules import Age, Selection, untagged_policy
+from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
-from tests.registry.builder import Shares, build
+from azext_acrprune.timelimit import TimeLimit
+from tests.registry.builder import Shares, build, image_manifest
+from tests.registry.faults import Fault, Throttle
+from tests.wire.images import image_in, put
 
 NOW = time.time()
+TICKS = int(NOW * TICKS_PER_SECOND)
 POLICY = untagged_policy(Age('0', 0))
 
 
@@ -30,12 +43,24 @@ def after(registry, calls):
     return lambda: len(registry.requests) >= calls
 
 
-def limited(registry, client, path, calls, order=OLDEST, day=1):
+def limited(registry, client, path, calls, **extent):
+    """A scan that ends after so many calls, as if on another night each time."""
     registry.forget()
-    cache = ManifestCache(path, day)
-    inventory = scan(client, 'localhost', Extent(order=order, concurrency=2), Reporter(), cache, after(registry, calls))
+    cache = ManifestCache(path, time.time_ns() // 1000)
+    inventory = scan(client, 'localhost', Extent(**{'order': OLDEST, 'concurrency': 2, **extent}), Reporter(), cache,
+                     after(registry, calls))
     cache.close()
     return inventory
+
+
+def known(inventory):
+    return {repository.name: repository for repository in inventory.repositories}
+
+
+def listed(registry):
+    """The repositories that were listed, in order."""
+    return list(dict.fromkeys(path.split('/acr/v1/')[1].rpartition('/_manifests')[0]
+                              for _, path, _ in registry.requests if '/_manifests' in path))
 
 
 def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry, connect, path):
@@ -45,7 +70,7 @@ def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry,
     known = {repository.name for repository in inventory.repositories}
     assert known and inventory.late and known | inventory.late == set(names) and not known & inventory.late
     assert [warning.code for warning in inventory.warnings] == [OUT_OF_TIME]
-    document = plan_document(decide(inventory, POLICY, int(NOW * TICKS_PER_SECOND)), 'now')
+    document = plan_document(decide(inventory, POLICY, TICKS), 'now')
     assert document['impact'] == 'upperBound'
     assert {entry['repository'] for entry in document['delete']} <= known
     whole = scan(client, 'localhost', Extent(), Reporter())
@@ -56,12 +81,12 @@ def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry,
 def test_each_run_goes_on_where_the_last_one_stopped_until_nothing_is_left(registry, connect, path):
     build(registry.storage, 3, 6, 240, NOW, Shares(ghosts=0, locked=0))
     client = connect()
-    whole = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, int(NOW * TICKS_PER_SECOND))
+    whole = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
     kept = {(repository.name, digest) for repository in whole.inventory.repositories
             for digest in repository.manifests} - whole.doomed
     left = []
     for _ in range(12):
-        decision = decide(limited(registry, client, path, 80), POLICY, int(NOW * TICKS_PER_SECOND))
+        decision = decide(limited(registry, client, path, 80), POLICY, TICKS)
         execute(client, decision, 2, Reporter(), time.monotonic)
         left.append(sum(len(registry.storage.manifests(name)) for name in registry.storage.repositories()))
         if not decision.inventory.late:
@@ -77,31 +102,10 @@ def test_nothing_is_asked_for_once_the_time_is_over(registry, connect, path):
     assert not any('/_manifests' in path or '/manifests/' in path for _, path, _ in registry.requests)
 
 
-def test_the_order_is_that_of_what_is_known(registry, connect, path):
-    names = build(registry.storage, 3, 3, 60, NOW)
-    client, seen = connect(), {}
-    for day, name in ((5, names[1]), (6, names[0]), (7, names[2])):
-        cache = ManifestCache(path, day)
-        cache.recall(name, [])
-        for digest, manifest in scan(client, 'localhost', Extent(), Reporter()).repositories[0].manifests.items():
-            if len(seen.setdefault(name, [])) < day:
-                seen[name].append(digest)
-                cache.remember(name, digest, manifest.content)
-        cache.close()
-    cache = ManifestCache(path, 8)
-    order = [repository.name for repository in
-             scan(client, 'localhost', Extent(order=OLDEST), Reporter(), cache).repositories]
-    cache.close()
-    assert order == [names[1], names[0], names[2]]
-    by_size = sorted(names, key=lambda name: (-len(registry.storage.manifests(name)), name))
-    assert [repository.name for repository in limited(
-        registry, client, path, 10_000, order=LARGEST).repositories] == by_size
-
-
 def test_deleting_stops_and_says_so(registry, connect):
     build(registry.storage, 3, 2, 120, NOW, Shares(ghosts=0, locked=0))
     client = connect()
-    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, int(NOW * TICKS_PER_SECOND))
+    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
     registry.faults.latency = 0.2
     started = time.monotonic()
     outcome = execute(client, decision, 2, Reporter(), time.monotonic, lambda: time.monotonic() > started + 1)
@@ -109,3 +113,293 @@ def test_deleting_stops_and_says_so(registry, connect):
     assert 0 < len(outcome.deleted) < len(decision.doomed)
     summary = result_document(decision, outcome)['summary']
     assert summary['timeLimitReached'] and not summary['interrupted']
+
+
+# Known wholly or not at all
+
+def labelled(registry, name, number):
+    """An image whose config says a label, for the rules that ask for one."""
+    config = json.dumps({'config': {'Labels': {'stage': 'old' if number % 2 else 'new'}}, 'n': f'{name} {number}'})
+    return put(registry.storage, name, image_manifest((registry.storage.put_blob(config.encode()), len(config)), []))
+
+
+@pytest.mark.parametrize('extent', [
+    {}, {'tags': True}, {'tags': True, 'labels': True}, {'bound': True}, {'bound': True, 'labels': True}])
+def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_at_all(
+        registry, connect, path, extent):
+    for place, name in enumerate(build(registry.storage, 5, 4, 28, NOW)):
+        for number in range(3):
+            labelled(registry, name, 10 * place + number)
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, age_by='created')) if extent.get(
+        'tags') else POLICY
+    client = connect()
+    whole = scan(client, 'localhost', Extent(**extent), Reporter())
+    right = decide(whole, policy, TICKS)
+    calls, cuts = len(registry.requests), set()
+    for cut in range(1, calls + 2, 3):
+        path.unlink(missing_ok=True)
+        inventory = limited(registry, client, path, cut, **extent)
+        assert {name: known(whole)[name] for name in known(inventory)} == known(inventory)
+        assert set(known(inventory)) == set(known(whole)) - inventory.late
+        for repository in inventory.repositories if extent.get('labels') else ():
+            for manifest in repository.manifests.values():
+                config = getattr(manifest.content, 'config', None)
+                assert inventory.labels.get(config) == whole.labels.get(config)
+        decision = decide(inventory, policy, TICKS)
+        assert decision.doomed == {node for node in right.doomed if node[0] in known(inventory)}
+        cuts.add(len(inventory.late))
+    assert len(cuts) >= 4 and 0 in cuts
+
+
+# What comes first
+
+def test_what_was_not_looked_at_for_longest_comes_first_even_on_the_same_day(registry, connect, path):
+    names = build(registry.storage, 3, 6, 60, NOW)
+    client, turns = connect(), []
+    for _ in range(4):
+        limited(registry, client, path, 1 + 2, concurrency=1, bound=True)
+        turns.append(listed(registry))
+    assert turns[0] != turns[1] and set().union(*turns) == set(names)
+
+
+def test_a_repository_that_is_too_large_for_many_runs_holds_up_no_other_one(registry, connect, path):
+    for number in range(300):
+        image_in(registry.storage, 'a/huge', f'huge {number}')
+    for name in ('b/small', 'c/small', 'd/small'):
+        for number in range(4):
+            image_in(registry.storage, name, f'{name} {number}', tag=f'v{number}')
+    client = connect()
+    limited(registry, client, path, 60)
+    for night in range(5):
+        image_in(registry.storage, 'c/small', f'of night {night}')
+        inventory = limited(registry, client, path, 60)
+        assert 'c/small' in known(inventory)
+        execute(client, decide(inventory, POLICY, TICKS), 2, Reporter(), time.monotonic)
+        if 'a/huge' in known(inventory):
+            break
+    assert set(registry.storage.repositories()) == {'b/small', 'c/small', 'd/small'} and night >= 3
+    assert len(registry.storage.manifests('c/small')) == 4
+
+
+def test_what_may_be_pruned_comes_before_what_only_makes_the_bytes_exact(registry, connect, path):
+    names = build(registry.storage, 3, 6, 60, NOW)
+    chosen = Selection((glob(names[4]),))
+    inventory = limited(registry, connect(), path, 30, selection=chosen, concurrency=1)
+    assert listed(registry)[0] == names[4] and names[4] in known(inventory) and inventory.late
+
+
+def test_the_largest_known_come_first_or_all_by_name(registry, connect, path):
+    sizes = {'a/one': 1, 'b/four': 4, 'c/two': 2}
+    for name, size in sizes.items():
+        for number in range(size):
+            image_in(registry.storage, name, f'{name} {number}')
+    client = connect()
+    limited(registry, client, path, 10_000)
+    image_in(registry.storage, 'd/new', 'new')
+    for order, expected in ((LARGEST, ['b/four', 'c/two', 'a/one', 'd/new']), (BY_NAME, [*sizes, 'd/new'])):
+        inventory = limited(registry, client, path, 10_000, order=order, concurrency=1)
+        assert listed(registry) == list(known(inventory)) == expected
+
+
+def test_repositories_are_pruned_in_the_same_order(registry, connect, path):
+    for name, size in (('a/small', 2), ('b/large', 6)):
+        for number in range(size):
+            image_in(registry.storage, name, f'{name} {number}')
+    client = connect()
+    limited(registry, client, path, 10_000)
+    decision = decide(limited(registry, client, path, 10_000, order=LARGEST), POLICY, TICKS)
+    registry.forget()
+    execute(client, decision, 1, Reporter(), time.monotonic)
+    deletes = [path for method, path, _ in registry.requests if method == 'DELETE']
+    assert [path.split('/')[2] for path in deletes] == ['b'] * 6 + ['a'] * 2
+
+
+# In real time: nothing is sent after the end, whatever the registry does
+
+class Timed:
+    """A limit that begins now, a client that is held to it, and when the last request came."""
+
+    def __init__(self, registry, connect, seconds):
+        self.last = self.started = time.monotonic()
+        self.limit = TimeLimit(seconds, time.monotonic)
+        self.client = connect(pacing=PacingPolicy(Pacer(), lambda _: None, time.monotonic, self.limit))
+        self.seconds = seconds
+        registry.on_request = self._note
+
+    def _note(self, *_):
+        self.last = time.monotonic()
+
+    def scan(self, **extent):
+        return scan(self.client, 'localhost', Extent(**extent), Reporter(), is_over=self.limit.is_over)
+
+    def execute(self, decision, concurrency=8):
+        return execute(self.client, decision, concurrency, Reporter(), time.monotonic, self.limit.is_ending)
+
+    def kept(self, but=0.0):
+        """Whether all came to an end in time, the last request being this much late at most."""
+        over = time.monotonic() - self.started
+        return over <= self.seconds + 0.5 and self.last - self.started <= 0.95 * self.seconds + 0.3 + but
+
+
+TROUBLE = {
+    'throttled': lambda registry: registry.faults.throttles.update(reads=Throttle(20, 20)),
+    'told to wait': lambda registry: registry.faults.rules.append(Fault('/manifests/', 429, 0.5, retry_after=30)),
+    'broken': lambda registry: registry.faults.rules.append(Fault('/manifests/', 503, 0.5)),
+    'broken for long': lambda registry: registry.faults.rules.append(Fault('/manifests/', 503, 0.5, retry_after=30)),
+    'hanging': lambda registry: registry.faults.rules.append(Fault('/manifests/', 'slow', 0.2, seconds=20)),
+    'resetting': lambda registry: registry.faults.rules.append(Fault('/manifests/', 'reset', 0.5)),
+}
+
+
+@pytest.mark.parametrize('trouble', TROUBLE)
+def test_a_scan_ends_in_time(registry, connect, trouble):
+    build(registry.storage, 3, 6, 240, NOW)
+    whole = scan(connect(), 'localhost', Extent(), Reporter())
+    TROUBLE[trouble](registry)
+    registry.faults.latency = 0.02
+    timed = Timed(registry, connect, 2)
+    inventory = timed.scan()
+    assert timed.kept() and inventory.late
+    assert {name: known(whole)[name] for name in known(inventory)} == known(inventory)
+
+
+def test_a_catalog_that_is_not_read_in_time_is_an_error_that_says_so(registry, connect):
+    build(registry.storage, 3, 6, 60, NOW)
+    registry.faults.rules.append(Fault('_catalog', 'slow', seconds=20))
+    timed = Timed(registry, connect, 1)
+    with pytest.raises(RegistryError) as raised:
+        timed.scan()
+    assert raised.value.kind is Kind.OUT_OF_TIME and timed.kept()
+
+
+def stale(registry, number=60):
+    return {image_in(registry.storage, 'team/app', f'stale {place}') for place in range(number)}
+
+
+@pytest.mark.parametrize('rule', [
+    Fault('DELETE', 429, 0.7), Fault('DELETE', 429, retry_after=30),
+    Fault('/_manifests', 'slow', seconds=20), Fault('/_manifests', 503), Fault('/_manifests', 429)], ids=str)
+def test_deleting_ends_in_time_and_what_was_not_begun_is_left_and_has_not_failed(registry, connect, rule):
+    before = stale(registry)
+    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    registry.faults.rules.append(rule)
+    registry.faults.latency = 0.1
+    timed = Timed(registry, connect, 2)
+    outcome = timed.execute(decision)
+    assert timed.kept()
+    gone = {digest for _, digest in outcome.deleted}
+    assert set(registry.storage.manifests('team/app')) == before - gone if gone != before else False
+    assert (outcome.failed, outcome.skipped) == ((), ())
+    assert outcome.out_of_time and not outcome.interrupted and outcome.left == len(before - gone) > 0
+    summary = result_document(decision, outcome)['summary']
+    assert summary['timeLimitReached'] and summary['failed'] == 0
+
+
+def test_a_delete_that_was_sent_and_not_done_has_failed(registry, connect):
+    before = stale(registry, 3)
+    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    registry.faults.rules.append(Fault('DELETE', 503))
+    timed = Timed(registry, connect, 2)
+    outcome = timed.execute(decision)
+    assert {failed.digest for failed in outcome.failed} == before and outcome.left == 0
+    assert timed.kept() and not outcome.out_of_time
+
+
+def test_when_all_was_done_before_the_end_nothing_is_said_of_the_time(registry, connect):
+    stale(registry, 8)
+    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    outcome = Timed(registry, connect, 20).execute(decision)
+    assert len(outcome.deleted) == 8 and not outcome.out_of_time and outcome.left == 0
+
+
+def test_all_done_with_the_last_call_is_no_end_before_the_end(registry, connect):
+    stale(registry, 3)
+    client = connect()
+    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    registry.forget()
+    outcome = execute(client, decision, 8, Reporter(), time.monotonic,
+                      lambda: registry.counters['manifest_delete'] >= 3)
+    assert len(outcome.deleted) == 3 and not outcome.out_of_time
+
+
+def test_locks_that_were_taken_off_are_set_again_after_the_end(registry, connect):
+    digest = image_in(registry.storage, 'team/app', 'locked', tag='v1')
+    registry.storage.set_locks('team/app', digest=digest, deleteEnabled=False)
+    registry.storage.set_locks('team/app', tag='v1', writeEnabled=False)
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    decision = decide(scan(connect(), 'localhost', Extent(tags=True), Reporter()), policy, TICKS)
+    registry.faults.rules.append(Fault('DELETE', 429))
+    timed = Timed(registry, connect, 1.5)
+    outcome = timed.execute(decision)
+    assert outcome.left == 1 and outcome.failed == () and timed.kept(but=1)
+    assert registry.storage.manifest('team/app', digest).flags['deleteEnabled'] is False
+    assert registry.storage.tag('team/app', 'v1').flags['writeEnabled'] is False
+
+
+def test_ctrl_c_near_the_end_is_told_beside_it(registry, connect):
+    stale(registry, 60)
+    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    interrupt = partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT)
+    for seconds, latency, out_of_time in ((0.5, 0.1, False), (1.95, 1, True)):
+        timed = Timed(registry, connect, 2)
+        registry.faults.latency = latency
+        timer = threading.Timer(seconds, interrupt)
+        timer.start()
+        outcome = timed.execute(decision, concurrency=2)
+        timer.join()
+        assert outcome.interrupted and outcome.left > 0 and outcome.out_of_time is out_of_time and timed.kept(but=1)
+
+
+def test_what_is_unreadable_is_so_and_what_was_not_read_in_time_is_not(registry, connect, path, waits):
+    names = build(registry.storage, 3, 3, 30, NOW, Shares(ghosts=0))
+    broken = sorted(registry.storage.manifests(names[0]))[0]
+    registry.faults.rules.append(Fault(broken, 500))
+    inventory = limited(registry, connect(), path, 10_000)
+    assert isinstance(known(inventory)[names[0]].manifests[broken].content, Unreadable) and not inventory.late
+
+
+# What was begun is finished
+
+TIED = Shares(ghosts=0, locked=0, tagged=0.3, multi_arch=0.5, nested=0.2, referrers=0.5, cosign=0.5)
+
+
+@pytest.mark.parametrize('keep', [0, 2])
+@pytest.mark.parametrize('calls', [1, 2, 3, 5, 8, 13])
+def test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_after_one_run(
+        registry, connect, calls, keep):
+    names = build(registry.storage, calls, 3, 120, NOW, TIED)
+    policy, client = untagged_policy(Age('0', 0), keep), connect()
+    whole = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+    kept = {(name, digest) for name in names for digest in registry.storage.manifests(name)} - whole.doomed
+    runs, finished = 0, 0
+    while True:
+        decision = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+        registry.forget()
+        outcome = execute(client, decision, 2, Reporter(), time.monotonic,
+                          lambda: registry.counters['manifest_delete'] >= calls)
+        runs += 1
+        finished = max(finished, registry.counters['manifest_delete'])
+        if not outcome.left:
+            break
+        assert outcome.out_of_time and outcome.deleted
+    assert {(name, digest) for name in registry.storage.repositories()
+            for digest in registry.storage.manifests(name)} == kept
+    assert runs > 2 and finished <= calls + 40
+
+
+def test_what_something_else_needs_is_not_finished(registry, connect):
+    """A signature of many images, some of which are gone when the run is stopped."""
+    images = [image_in(registry.storage, 'team/app', f'image {number}') for number in range(12)]
+    signature = ''
+    for digest in images:
+        signature = image_in(registry.storage, 'team/app', 'signature', tag=digest.replace(':', '-') + '.sig')
+    client = connect()
+    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    assert len(decision.doomed) == 13
+    registry.forget()
+    outcome = execute(client, decision, 1, Reporter(), time.monotonic,
+                      lambda: bool(registry.counters['manifest_delete']))
+    gone = {digest for _, digest in outcome.deleted}
+    assert gone and gone < set(images) and outcome.left == 13 - len(gone)
+    assert signature in registry.storage.manifests('team/app')
+    assert len(execute(client, decision, 1, Reporter(), time.monotonic).deleted) == 13

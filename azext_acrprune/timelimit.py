@@ -1,0 +1,62 @@
+"""A time limit: until when requests are sent, and how long their answers are waited for."""
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import Callable, Iterator, Optional
+
+SHARE_AFTER_READING = 0.25
+"""Of the time, when something will be deleted: what was read in the rest of it has to be archived and deleted in it."""
+
+SHARE_AFTER_ARCHIVING = 0.15
+"""Of the time, when what will be deleted is archived first."""
+
+SHARE_OF_ENDING = 0.05
+LONGEST_ENDING_SECONDS = 120
+"""At the end, for what is in flight when nothing is sent any more, and for the answer to the user. And before it as
+much again, in which nothing new is begun, for finishing what was begun."""
+
+
+class TimeLimit:
+    """So many `seconds` from now on, in the time of `clock`; without them there is no end."""
+
+    def __init__(self, seconds: Optional[float], clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds = seconds or math.inf
+        self._end = clock() + self._seconds
+        self._kept = 0.0
+        self.answering = min(SHARE_OF_ENDING * self._seconds, LONGEST_ENDING_SECONDS)
+
+    @property
+    def left(self) -> float:
+        """For how many seconds requests may still be sent; 0 or less when the time is over."""
+        return self._end - max(self.answering, self._kept) - self._clock()
+
+    def is_over(self) -> bool:
+        """Whether nothing may be sent any more."""
+        return self.left <= 0
+
+    def is_ending(self) -> bool:
+        """Whether nothing should be begun any more that takes more than one request."""
+        return self.left <= self.answering
+
+    @contextmanager
+    def keeping(self, share: float) -> Iterator[None]:
+        """Within it this share of the time is kept back for what comes after."""
+        self._kept = share * self._seconds if self._seconds < math.inf else 0.0
+        try:
+            yield
+        finally:
+            self._kept = 0.0
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The time within it does not count: somebody was asked."""
+        since = self._clock()
+        try:
+            yield
+        finally:
+            self._end += self._clock() - since
+
+
+NO_LIMIT = TimeLimit(None, lambda: 0.0)

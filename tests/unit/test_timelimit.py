@@ -1,0 +1,198 @@
+"""A time limit, and that no request is sent after it; the clock is moved by hand."""
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from azure.core.pipeline import Pipeline, PipelineContext, PipelineRequest
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest
+
+from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
+from azext_acrprune.timelimit import LONGEST_ENDING_SECONDS, NO_LIMIT, SHARE_AFTER_READING, TimeLimit
+
+HOST = 'https://r.azurecr.io'
+READ, WRITE = ('GET', f'{HOST}/v2/a/manifests/x'), ('DELETE', f'{HOST}/v2/a/manifests/x')
+TOKEN = ('POST', f'{HOST}/oauth2/token')
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+# The limit
+
+def test_without_a_limit_there_is_no_end(clock):
+    limit = TimeLimit(None, clock)
+    clock.now += 1e9
+    with limit.keeping(SHARE_AFTER_READING):
+        assert limit.left == math.inf == NO_LIMIT.left and not limit.is_over()
+
+
+def test_a_quarter_is_kept_for_deleting_of_it_a_twentieth_for_finishing_and_one_for_answering(clock):
+    limit = TimeLimit(1000, clock)
+    with limit.keeping(SHARE_AFTER_READING):
+        assert limit.left == 750
+        clock.now += 750
+        assert limit.is_over()
+    assert limit.left == 200 and not limit.is_over() and not limit.is_ending()
+    clock.now += 150
+    assert limit.is_ending() and not limit.is_over()
+    clock.now += 50
+    assert limit.is_over() and limit.answering == 50
+
+
+def test_a_failed_scan_gives_the_kept_time_back(clock):
+    limit = TimeLimit(1000, clock)
+    with pytest.raises(ValueError), limit.keeping(SHARE_AFTER_READING):
+        raise ValueError
+    assert limit.left == 950
+
+
+def test_answering_takes_two_minutes_at_most(clock):
+    limit = TimeLimit(10 ** 9, clock)
+    assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10 ** 9 - LONGEST_ENDING_SECONDS
+
+
+def test_the_time_in_which_somebody_is_asked_does_not_count(clock):
+    limit = TimeLimit(100, clock)
+    with limit.standing_still():
+        clock.now += 5_000
+    assert limit.left == 95
+
+
+# Requests
+
+class Transport(HttpTransport):
+    """Answers in turn, then 200. To sleep moves the clock, and so does an answer, by `seconds`."""
+
+    def __init__(self, clock, answers=(), seconds=0.0, headers=None):
+        self.clock, self.answers, self.seconds, self.headers = clock, list(answers), seconds, headers or {}
+        self.sent, self.slept, self.waits = [], 0.0, []
+
+    def send(self, request, **options):
+        self.sent.append(self.clock())
+        self.waits.append(options.get(ANSWER_OPTION))
+        self.clock.now += self.seconds
+        status = self.answers.pop(0) if self.answers else 200
+        return SimpleNamespace(status_code=status, headers=self.headers if status >= 400 else {}, request=request,
+                               reason='', body=lambda: b'', content_type='', text=lambda **_: '')
+
+    def sleep(self, seconds):
+        self.slept += seconds
+        self.clock.now += seconds
+
+    def open(self):
+        pass
+
+    def close(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
+def outcome(transport, limit, call, **options):
+    """The status of a call, or the kind of its error."""
+    pacing = PacingPolicy(Pacer(), lambda _: None, transport.clock, limit)
+    policies = [Retry(limit, retry_total=20, retry_status=9, retry_backoff_factor=0.4), pacing]
+    try:
+        return Pipeline(transport, policies).run(
+            HttpRequest(*call), retry_on_methods=frozenset({'GET', 'DELETE', 'POST', 'PATCH'}),
+            **options).http_response.status_code
+    except RegistryError as error:
+        return error.kind
+
+
+def over(clock, seconds_left=0.0):
+    """A limit of which so many seconds are left for sending."""
+    limit = TimeLimit(100, clock)
+    clock.now += limit.left - seconds_left
+    return limit
+
+
+def test_while_there_is_time_calls_are_made(clock):
+    assert outcome(Transport(clock), over(clock, 1), READ) == 200
+
+
+@pytest.mark.parametrize('call', [READ, WRITE])
+def test_no_call_is_sent_when_the_time_is_over(clock, call):
+    transport = Transport(clock)
+    assert outcome(transport, over(clock), call) is Kind.OUT_OF_TIME
+    assert transport.sent == [] and transport.slept == 0
+
+
+@pytest.mark.parametrize('call', [READ, WRITE])
+@pytest.mark.parametrize('headers', [{}, {'Retry-After': '50'}])
+def test_a_call_that_is_refused_until_the_time_is_over_was_not_made(clock, call, headers):
+    limit = over(clock, 20)
+    end = clock.now + limit.left
+    transport = Transport(clock, [429] * 100, headers=headers)
+    assert outcome(transport, limit, call) is Kind.OUT_OF_TIME
+    assert max(transport.sent) < end and clock.now <= end
+
+
+@pytest.mark.parametrize('status', [500, 503])
+@pytest.mark.parametrize('headers', [{}, {'Retry-After': '50'}])
+@pytest.mark.parametrize('call, kind', [(READ, Kind.OUT_OF_TIME), (WRITE, Kind.UNAVAILABLE)])
+def test_a_broken_registry_is_not_waited_for_beyond_the_time_and_what_it_was_asked_to_delete_failed(
+        clock, call, kind, headers, status):
+    limit = over(clock, 3)
+    end = clock.now + limit.left
+    transport = Transport(clock, [status] * 100, headers=headers)
+    assert outcome(transport, limit, call) is kind
+    assert transport.sent and max(transport.sent) < end and clock.now <= end
+
+
+def test_patience_ends_before_the_time_does(clock):
+    transport = Transport(clock, [429], headers={'Retry-After': '50'})
+    assert outcome(transport, over(clock, 90), WRITE, **{PATIENCE_OPTION: 10}) is Kind.LATE
+
+
+@pytest.mark.parametrize('answers', [[], [429, 429], [503, 503, 503]])
+def test_what_makes_good_what_was_begun_is_sent_whatever_the_time(clock, answers):
+    transport = Transport(clock, answers)
+    assert outcome(transport, over(clock), ('PATCH', f'{HOST}/acr/v1/a'), **{PATIENCE_OPTION: WHENEVER}) == 200
+    assert len(transport.sent) == len(answers) + 1 and (transport.slept > 0) is bool(answers)
+
+
+def test_it_gets_its_token_too(clock):
+    assert outcome(Transport(clock), over(clock), TOKEN) == 200
+
+
+def test_an_answer_to_a_read_is_waited_for_until_the_very_end_and_to_a_delete_as_ever(clock):
+    limit = over(clock, 20)
+    transport = Transport(clock)
+    outcome(transport, limit, READ)
+    outcome(transport, limit, WRITE)
+    assert transport.waits == [20 + limit.answering, None]
+
+
+def test_a_read_is_waited_for_anew_after_each_try(clock):
+    transport = Transport(clock, [503], seconds=4)
+    limit = over(clock, 20)
+    outcome(transport, limit, READ)
+    first, second = transport.waits
+    assert first == 25 and second == pytest.approx(first - 4 - transport.slept)
+
+
+def test_a_policy_without_a_limit_sends_as_ever(clock):
+    policy = PacingPolicy(Pacer(), lambda _: None, clock)
+    policy.next = SimpleNamespace(send=lambda request: SimpleNamespace(
+        http_response=SimpleNamespace(status_code=200, headers={})))
+    clock.now += 1e12
+    assert policy.send(PipelineRequest(HttpRequest(*READ), PipelineContext(None))).http_response.status_code == 200
