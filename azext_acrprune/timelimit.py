@@ -13,8 +13,11 @@ SHARE_AFTER_ARCHIVING = 0.15
 
 SHARE_OF_ENDING = 0.05
 LONGEST_ENDING_SECONDS = 120
-"""At the end, for what is in flight when nothing is sent any more, and for the answer to the user. And before it as
-much again, in which nothing new is begun, for finishing what was begun."""
+"""At the end, for what is in flight when nothing is sent any more, and for the answer to the user."""
+
+FINISHING_PER_ENDING = 2
+"""Before the end, as a multiple of it: nothing new is begun, so that attachments go with the subject that went. An
+orphan that is left by a time limit would stay until somebody asks for orphans."""
 
 
 class TimeLimit:
@@ -38,7 +41,7 @@ class TimeLimit:
 
     def is_ending(self) -> bool:
         """Whether nothing should be begun any more that takes more than one request."""
-        return self.left <= self.answering
+        return self.left <= FINISHING_PER_ENDING * self.answering
 
     @contextmanager
     def keeping(self, share: float) -> Iterator[None]:

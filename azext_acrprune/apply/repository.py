@@ -23,7 +23,7 @@ from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
-DELETES_BEGUN_TOGETHER = 10
+DELETES_BEGUN_TOGETHER = 5
 """Of images that are tied to each other. Few, since what was begun is finished when a run is stopped."""
 RECHECK_SECONDS = 60
 PROGRESS_SECONDS = 10

@@ -45,14 +45,14 @@ def last_request(registry):
 
 def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(
         az, registry, now):
-    build(registry.storage, 3, 8, 240, now, SHRINKING)
+    build(registry.storage, 3, 8, 600, now, SHRINKING)
     doomed = {(entry['repository'], entry['digest']) for entry in az(
         *PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']}
     kept = stored(registry) - doomed
-    registry.faults.latency = 0.1
+    registry.faults.latency = 0.05
 
     def run():
-        done = az(*UNTAGGED, '--time-limit', '5s', '--concurrency', '4', check=True)
+        done = az(*UNTAGGED, '--time-limit', '10s', '--concurrency', '4', check=True)
         summary = done.json['summary']
         assert (summary['impact'] == 'upperBound') is ('repositories were read' in done.err)
         assert summary['timeLimitReached'] is ('The time was over before' in done.err)

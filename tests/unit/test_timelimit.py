@@ -43,16 +43,16 @@ def test_without_a_limit_there_is_no_end(clock):
         assert limit.left == math.inf == NO_LIMIT.left and not limit.is_over()
 
 
-def test_a_quarter_is_kept_for_deleting_of_it_a_twentieth_for_finishing_and_one_for_answering(clock):
+def test_a_quarter_is_kept_for_deleting_of_it_a_tenth_for_finishing_and_a_twentieth_for_answering(clock):
     limit = TimeLimit(1000, clock)
     with limit.keeping(SHARE_AFTER_READING):
         assert limit.left == 750
         clock.now += 750
         assert limit.is_over()
     assert limit.left == 200 and not limit.is_over() and not limit.is_ending()
-    clock.now += 150
+    clock.now += 100
     assert limit.is_ending() and not limit.is_over()
-    clock.now += 50
+    clock.now += 100
     assert limit.is_over() and limit.answering == 50
 
 
