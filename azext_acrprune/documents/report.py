@@ -6,10 +6,11 @@ from heapq import nlargest
 from itertools import groupby
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set
 
-from ..decide.graph import Graph, build_graph, user_tags
+from ..decide.graph import user_tags
 from ..decide.impact import Node
 from ..model import Content, Inventory, Manifest, Repository
 from .applied import Plan
+from .names import Names
 from .plan import kind_of_impact, warnings_of
 from .stakes import FREED, STATES, Stake, View
 from .timeline import growth, unneeded_ages
@@ -35,7 +36,7 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
     """
     view = View(inventory, plan, now)
     stakes = list(view.stakes())
-    names = _Names(view.repositories)
+    names = Names(view.repositories)
     repositories = _repositories(view, stakes)
     warnings = sorted([*_plan_warnings(view), *warnings_of(view.bare, view.ledger)],
                       key=lambda warning: warning['digest'] is not None)
@@ -57,41 +58,6 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
         'warnings': warnings[:WARNINGS_LISTED],
         'otherWarnings': len(warnings[WARNINGS_LISTED:]),
     }
-
-
-class _Names:
-    """What people call a manifest: a tag of its own, or of the index or subject that it belongs to."""
-
-    def __init__(self, repositories: Iterable[Repository]) -> None:
-        self._repositories = {repository.name: repository for repository in repositories}
-        self._graphs: Dict[str, Graph] = {}
-
-    def fields(self, repository: str, digest: str) -> Dict[str, Any]:
-        """`name` is the tag or None, `partOf` whether it is that of another manifest."""
-        manifest = self._repositories[repository].manifests[digest]
-        own = user_tags(manifest)
-        owner = None if own else self._owner(repository, digest)
-        return {'repository': repository, 'digest': digest, 'name': own[0] if own else owner,
-                'partOf': owner is not None, 'platform': manifest.platform, 'artifactType': manifest.artifact_type}
-
-    def text(self, repository: str, digest: str) -> str:
-        fields = self.fields(repository, digest)
-        return f"{repository}:{fields['name']}" if fields['name'] else f'{repository}@{digest}'
-
-    def _owner(self, name: str, digest: str) -> Optional[str]:
-        """The tag of the nearest index or subject that has one."""
-        repository = self._repositories[name]
-        if name not in self._graphs:
-            self._graphs[name] = build_graph(repository)
-        seen, queue = {digest}, [digest]
-        for each in queue:
-            tags = user_tags(repository.manifests[each])
-            if tags:
-                return tags[0]
-            above = [other for other in self._graphs[name].holders(each) if other not in seen]
-            seen.update(above)
-            queue.extend(above)
-        return None
 
 
 def _plan(plan: Optional[Plan]) -> Optional[Dict[str, Any]]:
@@ -138,7 +104,7 @@ def _states(stakes: List[Stake]) -> Iterator[Dict[str, Any]]:
                    'reasons': [{'reason': key[1], 'bytes': sizes[key], 'images': images[key]} for key in reasons]}
 
 
-def _treemap(stakes: List[Stake], names: _Names) -> List[Dict[str, Any]]:
+def _treemap(stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
     """The largest repositories with their largest images, and sums of all others, which have `digest` None.
 
     The group of the repositories that are not drawn one by one has `repository` None.
@@ -162,7 +128,7 @@ def _largest(sizes: Mapping[str, int], number: int) -> List[str]:
     return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 
 
-def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: _Names) -> List[Dict[str, Any]]:
+def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: Names) -> List[Dict[str, Any]]:
     cells = [{**names.fields(stake.repository, stake.digest), 'state': stake.state, 'reason': stake.reason,
               'because': stake.because, 'bytes': stake.size, 'images': 1} for stake in group if id(stake) in single]
     rest: Dict[str, List[int]] = {}
@@ -231,7 +197,7 @@ def _sums(rows: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
     return {'repositories': len(rows), **{key: sum(row[key] for row in rows) for key in adding if key in rows[0]}}
 
 
-def _images(view: View, stakes: List[Stake], names: _Names) -> List[Dict[str, Any]]:
+def _images(view: View, stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
     """The images with the most bytes, those that go and those that stay."""
     of_image: Counter = Counter()
     fates: Dict[Node, List[Stake]] = {}
@@ -250,7 +216,7 @@ def _images(view: View, stakes: List[Stake], names: _Names) -> List[Dict[str, An
     return rows
 
 
-def _layers(view: View, names: _Names) -> List[Dict[str, Any]]:
+def _layers(view: View, names: Names) -> List[Dict[str, Any]]:
     """The largest blobs, and who shares them: `users` are some images, those that stay first.
 
     `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
@@ -268,7 +234,7 @@ def _layers(view: View, names: _Names) -> List[Dict[str, Any]]:
             for digest in wanted]
 
 
-def _layer(size: int, digest: str, users: List[Node], doomed: Optional[List[Node]], names: _Names) -> Dict[str, Any]:
+def _layer(size: int, digest: str, users: List[Node], doomed: Optional[List[Node]], names: Names) -> Dict[str, Any]:
     going = set(doomed or ())
     shown = [*(node for node in users if node not in going), *(node for node in users if node in going)]
     row = {'digest': digest, 'size': size, 'images': len(users),
