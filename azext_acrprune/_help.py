@@ -21,6 +21,8 @@ examples:
     text: az acr prune plan -r myregistry -o table
   - name: Keep the five newest untagged images of each repository of a team, and show the reason for all that is kept.
     text: az acr prune plan -r myregistry --repository "team-a/**" --ago 30d --keep 5 --show-kept -o table
+  - name: The plan in sums, by the reason for which manifests go or stay.
+    text: az acr prune plan -r myregistry --group-by reason -o table
   - name: Just the bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.

@@ -201,6 +201,9 @@ def _own(loader):
         context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
+        context.argument('group_by', arg_type=get_enum_type(['repository', 'reason', 'rule']),
+                         help='Also add the plan up by repository, by reason, or by rule; the table then has these '
+                              'sums in place of the manifests.')
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')
         context.argument('policy_file', validator=validate_plan_selection)

@@ -11,13 +11,13 @@ from .session import open_session
 logger = get_logger(__name__)
 
 
-def plan(cmd, show_kept=False, out=None, policy_file=None, **kwargs):
+def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwargs):
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.guard import first_excess
     policy = policy_of_options(kwargs, policy_file)
     with open_session(cmd, kwargs) as session:
         decision = session.decide(policy)
-    document = session.document(decision, show_kept)
+    document = session.document(decision, show_kept, group_by)
     excess = first_excess(decision, policy.limits)
     if excess:
         logger.warning('The plan is over a limit of its policy and will not be carried out: %s.', excess)

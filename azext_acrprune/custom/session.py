@@ -90,9 +90,9 @@ class Session:
             policy, inventory = with_pulls(pulls, policy, inventory, self.now)
         return decide(inventory, policy, self.now)
 
-    def document(self, decision: Any, show_kept: bool = False) -> Dict[str, Any]:
+    def document(self, decision: Any, show_kept: bool = False, group_by: Optional[str] = None) -> Dict[str, Any]:
         from ..documents.plan import plan_document
-        return plan_document(decision, self._began, show_kept, self._facts.soft_delete_days)
+        return plan_document(decision, self._began, show_kept, self._facts.soft_delete_days, group_by)
 
     def report(self, plan: Any) -> Dict[str, Any]:
         """Scan the registry and count what a report shows; `plan` is one that was read back, or None."""

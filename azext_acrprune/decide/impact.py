@@ -47,6 +47,11 @@ class Ledger:
         contents = list(self._contents(doomed))
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
 
+    def staying_of(self, doomed: Iterable[Node]) -> FrozenSet[str]:
+        """The blobs of `doomed` that others hold too."""
+        held = self._held_by(self._contents(doomed))
+        return frozenset(held) - self._freed(held)
+
     def impact(self, doomed: FrozenSet[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""
         contents = list(self._contents(doomed))

@@ -11,17 +11,20 @@ from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
 from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
+from .groups import grouped
+from .shared import shared_layers
 
 SCHEMA_VERSION = 1
 GHOST = 'ghost'
 
 
 def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
-                  soft_delete_days: Optional[int] = None) -> Dict[str, Any]:
+                  soft_delete_days: Optional[int] = None, group_by: Optional[str] = None) -> Dict[str, Any]:
     """The plan as JSON-ready data, schema version 1.
 
     The same decision gives the same document, `createdAt` apart. `freedBytes` of one repository is what its part
-    of the plan frees by itself; layers that only several repositories together free are in the total alone.
+    of the plan frees by itself; layers that only several repositories together free are in the total alone. With
+    `group_by` it has `groups` too.
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
@@ -36,8 +39,11 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
+        'sharedLayers': shared_layers(decision, ledger),
         'warnings': [_warning(warning) for warning in writer.warnings()],
     }
+    if group_by:
+        document.update(groupBy=group_by, groups=grouped(decision, ledger, group_by))
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
     return sealed(document)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from ..model import TICKS_PER_SECOND
 
@@ -40,6 +40,13 @@ def human_age(updated_at: Optional[int], now: int) -> str:
 def short_digest(text: str) -> str:
     """Every digest in a text, or in a tag made of one, cut to its first 12 hex digits, as docker shows it."""
     return _DIGEST.sub(r'\1', text)
+
+
+def used_by(layer: Dict[str, Any]) -> str:
+    """`used by team-a/api:v3 and 41 others`: who keeps a layer that doomed images share."""
+    others = layer['images'] - 1
+    more = f" and {others:,} {'other' if others == 1 else 'others'}" if others else ''
+    return f"used by {short_digest(layer['users'][0])}{more}"
 
 
 def count(number: int, noun: str) -> str:

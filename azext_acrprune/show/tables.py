@@ -5,20 +5,23 @@ from collections import OrderedDict
 from typing import Any, Dict, List, Optional
 
 from ..model import parse_ticks
-from .sizes import count, freed_size, human_age, human_size, short_digest
+from .sizes import count, freed_size, human_age, human_size, short_digest, used_by
 
 Row = Dict[str, Any]
 
 
 def plan_rows(plan: Dict[str, Any]) -> List[Row]:
-    """A row for each manifest that goes (and stays, with --show-kept), and the total."""
+    """A row for each manifest that goes (and stays, with --show-kept), for what others share, and the total."""
     if 'summary' not in plan or 'delete' not in plan:
         return [plan]
+    if 'groups' in plan:
+        return group_rows(plan)
     now = parse_ticks(plan['createdAt']) or 0
     rows = [_plan_row('delete', entry, human_age(parse_ticks(entry['lastUpdateTime']), now),
                       freed_size(entry['uniqueBytes'], plan['impact'])) for entry in plan['delete']]
     rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
+    rows += [_shared_row(layer) for layer in plan.get('sharedLayers', ())]
     summary = plan['summary']
     rows.append(OrderedDict(
         ACTION='total', REPOSITORY=f"{summary['manifestsToDelete']} of {summary['manifests']} manifests",
@@ -26,6 +29,21 @@ def plan_rows(plan: Dict[str, Any]) -> List[Row]:
         FREES=freed_size(summary['freedBytes'], plan['impact']),
         REASON=f"{human_size(summary['sharedBytes'])} shared and staying", BECAUSE=''))
     return rows
+
+
+def group_rows(plan: Dict[str, Any]) -> List[Row]:
+    """A row for each group of a plan, and the total. What groups free alone does not add up; their shares do."""
+    title, impact, summary = plan['groupBy'].upper(), plan['impact'], plan['summary']
+    rows = [_group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], impact)
+            for row in plan['groups']]
+    return [*rows, _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], impact)]
+
+
+def _group_row(title: str, name: str, row: Dict[str, Any], alone: int, share: int, impact: str) -> Row:
+    return OrderedDict([(title, short_digest(name)), ('MANIFESTS', row['manifests']),
+                        ('DELETE', row['manifestsToDelete']), ('TAGS', row['tagsToDelete']),
+                        ('KEEP', row['manifestsKept']), ('FREES_ALONE', freed_size(alone, impact)),
+                        ('SHARE', freed_size(share, impact))])
 
 
 def result_rows(result: Dict[str, Any]) -> List[Row]:
@@ -112,6 +130,12 @@ def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
         ACTION=action, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
         TAGS=', '.join(map(short_digest, entry['tags'])), AGE=age, FREES=frees, REASON=entry['reason'],
         BECAUSE=short_digest(entry['because']))
+
+
+def _shared_row(layer: Dict[str, Any]) -> Row:
+    return OrderedDict(
+        ACTION='shared', REPOSITORY='', DIGEST=short_digest(layer['digest']), TAGS='', AGE='',
+        FREES=human_size(0), REASON=f"{human_size(layer['size'])} stay", BECAUSE=used_by(layer))
 
 
 def _untag_row(entry: Dict[str, Any], age: str) -> Row:

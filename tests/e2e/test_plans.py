@@ -55,6 +55,17 @@ def test_apply_does_exactly_what_the_plan_says(az, registry, now, tmp_path):
     assert set(registry.storage.tags('team/app')) == {'stays'}
 
 
+@pytest.mark.parametrize('group_by', ['repository', 'reason', 'rule'])
+def test_a_plan_in_sums_can_be_carried_out_like_any_other(az, registry, now, tmp_path, group_by):
+    many(registry.storage, now)
+    path = planned(az, tmp_path, *FLAGS, '--group-by', group_by)
+    table = az(*PRUNE, 'plan', *TARGET, *FLAGS, '--group-by', group_by, '-o', 'table', check=True).out
+    assert table.split()[0] == group_by.upper()
+    plan = json.loads(path.read_text())
+    assert plan['sharedLayers'][0]['users'] == ['team/app:stays']
+    assert apply(az, path).json['summary']['freedBytes'] == plan['summary']['freedBytes']
+
+
 def test_the_answer_of_plan_is_a_plan_too(az, registry, now, tmp_path):
     many(registry.storage, now)
     path = tmp_path / 'redirected.json'

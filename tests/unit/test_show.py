@@ -87,6 +87,15 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
         'Kept: 2 manifests.', '  1 with a tag (tagged)', '  1 younger than the age asked for (young)']
 
 
+def test_the_preview_says_who_keeps_the_largest_layers_that_stay():
+    layer = {'digest': DIGEST, 'size': 1024 ** 3, 'users': ['team-a/api:v3'], 'images': 42}
+    only = {**layer, 'size': 1024, 'images': 1}
+    lines = preview_lines(a_plan(sharedLayers=[layer, only, only, only]))
+    assert [line for line in lines if 'stay because of' in line] == [
+        '  1.0 GiB stay because of sha256:abababababab, used by team-a/api:v3 and 41 others',
+        *['  1.0 KiB stay because of sha256:abababababab, used by team-a/api:v3'] * 2]
+
+
 def test_the_preview_names_the_day_on_which_soft_delete_frees():
     plan = a_plan()
     plan['summary']['softDeleteRetentionDays'] = 7

@@ -1,0 +1,61 @@
+"""Which layers of doomed images stay, and who keeps them: why a deletion frees less than the images are large."""
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import Any, Dict, FrozenSet, Iterator, List
+
+from ..decide.decision import Decision
+from ..decide.graph import user_tags
+from ..decide.impact import Ledger, Node
+from ..model import Content, Manifest
+from .names import Names
+
+LAYERS_LISTED = 10
+USERS_LISTED = 5
+_MOST = 0.9
+"""Of the bytes that stay: the layers beyond that are not worth a line."""
+
+
+def shared_layers(decision: Decision, ledger: Ledger) -> List[Dict[str, Any]]:
+    """The largest blobs of doomed images that others keep, until they are nine tenths of all those; ten at most.
+
+    `images` are the manifests that stay and use it, in so many `repositories`; `users` are the names of some of them,
+    those with a tag of their own first.
+    """
+    doomed = decision.doomed
+    layers = list(_largest(ledger, ledger.staying_of(doomed)))
+    users = _users(decision, frozenset(layers), doomed)
+    names = Names(decision.inventory.repositories)
+    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders[layer] - len(users[layer]),
+             'images': len(users[layer]), 'repositories': len({name for name, _ in users[layer]}),
+             'users': _named(users[layer], names, ledger)} for layer in layers]
+
+
+def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
+    most, listed = _MOST * sum(map(ledger.sizes.__getitem__, staying)), 0
+    for layer in nsmallest(LAYERS_LISTED, staying, key=lambda layer: (-ledger.sizes[layer], layer)):
+        if listed < most:
+            yield layer
+        listed += ledger.sizes[layer]
+
+
+def _users(decision: Decision, layers: FrozenSet[str], doomed: FrozenSet[Node]) -> Dict[str, List[Node]]:
+    """{layer: the manifests that stay and use it}, in order of repository and digest."""
+    users: Dict[str, List[Node]] = {layer: [] for layer in layers}
+    if not layers:
+        return users
+    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
+        for digest, manifest in sorted(repository.manifests.items()):
+            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
+                if blob.digest in layers and (repository.name, digest) not in doomed:
+                    users[blob.digest].append((repository.name, digest))
+    return users
+
+
+def _named(users: List[Node], names: Names, ledger: Ledger) -> List[str]:
+    shown = nsmallest(USERS_LISTED, users, key=lambda node: (not user_tags(_manifest(ledger, node)), node))
+    return list(dict.fromkeys(names.text(*node) for node in shown))
+
+
+def _manifest(ledger: Ledger, node: Node) -> Manifest:
+    return ledger.repositories[node[0]].manifests[node[1]]
