@@ -14,12 +14,13 @@ Node = Tuple[str, str]
 
 @dataclass(frozen=True)
 class Impact:
-    """Bytes. `freed` includes `freed_manifests`; `shared` are bytes of doomed images that survive."""
+    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that survive."""
 
     freed: int
     freed_manifests: int
     shared: int
     registry: int
+    staying: FrozenSet[str]
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,18 @@ class Ledger:
         contents = list(self._contents(doomed))
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
 
-    def staying_of(self, doomed: Iterable[Node]) -> FrozenSet[str]:
-        """The blobs of `doomed` that others hold too."""
-        held = self._held_by(self._contents(doomed))
-        return frozenset(held) - self._freed(held)
-
     def impact(self, doomed: FrozenSet[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""
         contents = list(self._contents(doomed))
         held = self._held_by(contents)
         freed, manifests = self._freed(held), self._manifest_bytes(contents)
+        staying = frozenset(held) - freed
         return Impact(
             freed=self._sum(freed) + manifests,
             freed_manifests=manifests,
-            shared=self._sum(held) - self._sum(freed),
-            registry=self.registry_bytes)
+            shared=self._sum(staying),
+            registry=self.registry_bytes,
+            staying=staying)
 
     def _contents(self, nodes: Iterable[Node]) -> Iterator[Tuple[str, Content]]:
         """(digest, content) of each of the nodes that was read."""

@@ -39,7 +39,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
-        'sharedLayers': shared_layers(decision, ledger),
+        'sharedLayers': shared_layers(decision, ledger, impact.staying),
         'warnings': [_warning(warning) for warning in writer.warnings()],
     }
     if group_by:

@@ -16,15 +16,14 @@ _MOST = 0.9
 """Of the bytes that stay: the layers beyond that are not worth a line."""
 
 
-def shared_layers(decision: Decision, ledger: Ledger) -> List[Dict[str, Any]]:
-    """The largest blobs of doomed images that others keep, until they are nine tenths of all those; ten at most.
+def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -> List[Dict[str, Any]]:
+    """The largest of `staying`, the blobs of doomed images that others keep, up to nine tenths of it; ten at most.
 
     `images` are the manifests that stay and use it, in so many `repositories`; `users` are the names of some of them,
     those with a tag of their own first.
     """
-    doomed = decision.doomed
-    layers = list(_largest(ledger, ledger.staying_of(doomed)))
-    users = _users(decision, frozenset(layers), doomed)
+    layers = list(_largest(ledger, staying))
+    users = _users(decision, frozenset(layers))
     names = Names(decision.inventory.repositories)
     return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders[layer] - len(users[layer]),
              'images': len(users[layer]), 'repositories': len({name for name, _ in users[layer]}),
@@ -39,16 +38,16 @@ def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
         listed += ledger.sizes[layer]
 
 
-def _users(decision: Decision, layers: FrozenSet[str], doomed: FrozenSet[Node]) -> Dict[str, List[Node]]:
-    """{layer: the manifests that stay and use it}, in order of repository and digest."""
+def _users(decision: Decision, layers: FrozenSet[str]) -> Dict[str, List[Node]]:
+    """{layer: the manifests that stay and use it}, in whatever order."""
     users: Dict[str, List[Node]] = {layer: [] for layer in layers}
-    if not layers:
-        return users
-    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
-        for digest, manifest in sorted(repository.manifests.items()):
-            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
-                if blob.digest in layers and (repository.name, digest) not in doomed:
-                    users[blob.digest].append((repository.name, digest))
+    for repository in decision.inventory.repositories if layers else ():
+        verdicts = decision.verdicts[repository.name]
+        for digest, manifest in repository.manifests.items():
+            if verdicts[digest].kept and isinstance(manifest.content, Content):
+                for blob in manifest.content.blobs:
+                    if blob.digest in layers:
+                        users[blob.digest].append((repository.name, digest))
     return users
 
 
