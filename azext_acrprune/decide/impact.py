@@ -14,7 +14,7 @@ Node = Tuple[str, str]
 
 @dataclass(frozen=True)
 class Impact:
-    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that survive."""
+    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that stay."""
 
     freed: int
     freed_manifests: int
