@@ -78,10 +78,9 @@ class JournaledRegistry:
         self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
                    **self._manifest(repository, digest))
 
-    def delete_tag(self, repository: str, tag: str) -> None:
-        seen = self._repositories[repository].tags.get(tag)
-        self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag), repository=repository,
-                   digest=seen.digest if seen else None, **_tag(self._repositories[repository], tag))
+    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+        self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag, digest), repository=repository,
+                   digest=digest, **_tag(self._repositories[repository], tag))
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
         self._send('setLocks', lambda: self._registry.set_manifest_locks(repository, digest, locks),

@@ -43,19 +43,23 @@ def oci_subjects(manifest):
     return [document(manifest)['subject']['digest']] if 'subject' in document(manifest) else []
 
 
-def attached_to(tag):
-    """The digest that a tag attaches to, None for a user tag (The graph, attachment by tag)."""
+def attached_to(tag, digest):
+    """The digest that a tag attaches the manifest `digest` to, None for a user tag (The graph, attachment by tag).
+
+    A manifest is no attachment of itself.
+    """
     match = ATTACHMENT.fullmatch(tag)
-    return 'sha256:' + match.group(1) if match else None
+    return 'sha256:' + match.group(1) if match and 'sha256:' + match.group(1) != digest else None
 
 
 def subjects(manifest):
     """Whatever a manifest refers to: its OCI subject, and the digests in its attachment tags."""
-    return oci_subjects(manifest) + [attached_to(tag) for tag in manifest['tags'] if attached_to(tag)]
+    attached = [attached_to(tag, manifest['digest']) for tag in manifest['tags']]
+    return oci_subjects(manifest) + [digest for digest in attached if digest]
 
 
 def has_user_tag(manifest):
-    return any(attached_to(tag) is None for tag in manifest['tags'])
+    return any(attached_to(tag, manifest['digest']) is None for tag in manifest['tags'])
 
 
 def needs(one, other):

@@ -108,7 +108,7 @@ def candidates(repository, flags, now):
         for tag in manifest['tags']:
             time = tag_time(flags, repository, manifest, tag)
             if (selects_tags(flags) and selects_repository(flags, repository['name'])
-                    and oracle.attached_to(tag) is None
+                    and oracle.attached_to(tag, manifest['digest']) is None
                     and selects_tag(flags, repository['name'], tag)
                     and not is_excluded(flags, repository['name'], tag)
                     and not protects_tag(flags, repository, manifest, tag)
@@ -167,7 +167,8 @@ def untagged_after(repository, flags, now):
     """The manifests that no user tag is left on, once the tags are removed."""
     removed = tags_to_remove(repository, flags, now)
     return [manifest for manifest in repository['manifests']
-            if all(tag in removed or oracle.attached_to(tag) is not None for tag in manifest['tags'])]
+            if all(tag in removed or oracle.attached_to(tag, manifest['digest']) is not None
+                   for tag in manifest['tags'])]
 
 
 def newest_untagged(repository, flags):
@@ -195,7 +196,7 @@ def stays_by_itself(repository, manifest, flags, now):
 def is_orphan_after(repository, manifest):
     """An attachment whose subject does not exist is deleted only when asked: its attachment tag is not taken."""
     there = [other['digest'] for other in repository['manifests'] if oracle.exists(other)]
-    attached = [tag for tag in manifest['tags'] if oracle.attached_to(tag)]
+    attached = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])]
     return bool(attached) and not any(subject in there for subject in oracle.subjects(manifest))
 
 

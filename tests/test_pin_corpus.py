@@ -93,9 +93,9 @@ def large(kind: str) -> str:
 def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
     data = large(kind).encode()
     assert len(data) > 18_000_000
-    start = time.perf_counter()
+    start = time.process_time()
     found = read_pins(data, kind, NAMES)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
     assert len(found.pins) == 20_000 and not found.problems
 
 
@@ -108,10 +108,10 @@ def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
 def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
     text = unit * (200_000 // len(unit))
     for kind in KINDS:
-        start = time.perf_counter()
+        start = time.process_time()
         read_pins(text.encode(), kind, NAMES)
         read_pins(f'"{text}": "{text}"'.encode(), kind, NAMES)
-        assert time.perf_counter() - start < 20, kind
+        assert time.process_time() - start < 20, kind
 
 
 PIECES = st.sampled_from([

@@ -174,7 +174,7 @@ def tagged_worlds(draw, repositories=3):
         repository['tag_created'] = {}
         for manifest in repository['manifests']:
             manifest['created'] = draw(_TIMES)
-            manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag)]
+            manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])]
         _give_user_tags(repository, draw(st.dictionaries(st.sampled_from(TAG_NAMES), _USER_TAG, max_size=12)))
     return world
 

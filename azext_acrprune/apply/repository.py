@@ -199,7 +199,7 @@ class RepositoryRun:
     def _untag(self, tag: str, fresh: Repository) -> None:
         locks = [lock for lock in self._locks(self._work.untag[tag], fresh) if lock.tag == tag]
         self._record(tag, self.untagged, self._unlocked(
-            locks, partial(self._registry.delete_tag, self.name, tag)))
+            locks, partial(self._registry.delete_tag, self.name, tag, self._work.untag[tag])))
 
     def _locks(self, digest: str, fresh: Repository) -> List[_Lock]:
         """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""

@@ -28,7 +28,7 @@ class ArchivedRegistry:
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
         self._registry.delete_manifest(repository, digest)
 
-    def delete_tag(self, repository: str, tag: str) -> None:
+    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         if (repository, tag) not in self._archived:
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
-        self._registry.delete_tag(repository, tag)
+        self._registry.delete_tag(repository, tag, digest)

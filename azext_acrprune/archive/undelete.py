@@ -17,7 +17,8 @@ from .push import Pushed
 
 NOT_KEPT = 'notSoftDeleted'
 
-_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy')
+_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved')
+"""Outcomes of requests that took nothing from the manifest that they name."""
 
 
 @dataclass(frozen=True)

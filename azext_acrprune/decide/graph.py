@@ -45,18 +45,27 @@ class Graph:
 
     def holders(self, digest: str) -> Tuple[str, ...]:
         """The manifests that keep this one for as long as they stay: its indexes, and what it refers to."""
-        holders = (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
-        return tuple(holder for holder in holders if holder != digest)  # an attachment tag may name its own manifest
+        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
 
 
 def user_tags(manifest: Manifest) -> Tuple[str, ...]:
-    """The tags that people gave; attachment tags keep nothing alive by themselves."""
-    return tuple(tag for tag in manifest.tags if attachment_subject(tag) is None)
+    """The tags that people gave; attachment tags keep nothing alive by themselves.
+
+    A tag that names its own manifest attaches it to nothing. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the
+    images of a bundle, so that they are not taken for garbage.
+    """
+    return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
+
+
+def _attached_to(manifest: Manifest) -> List[str]:
+    """The digests that the attachment tags of a manifest name."""
+    named = map(attachment_subject, manifest.tags)
+    return [subject for subject in named if subject not in (None, manifest.digest)]
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
     """What the attachment tags of a manifest name, when no subject of it exists."""
-    attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
+    attached = _attached_to(manifest)
     return attached[0] if attached and manifest.digest not in graph.subjects else None
 
 
@@ -74,7 +83,7 @@ def build_graph(repository: Repository) -> Graph:
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
-        attached = [subject for subject in map(attachment_subject, manifest.tags) if subject]
+        attached = _attached_to(manifest)
         for subject in _subjects(manifest, attached):
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)

@@ -88,7 +88,7 @@ def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict
     going = frozenset(going)
     for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents)):
         for other in others.get(digest, ()):
-            if other in going and other != digest:
+            if other in going:
                 return Verdict(False, relation, other)
     return None
 

@@ -1,6 +1,7 @@
 """The verbs of the registry, nothing else."""
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -20,6 +21,7 @@ DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 _IN_ANY_CASE = {PATIENCE_OPTION: WHENEVER}
+_TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json',
@@ -89,10 +91,20 @@ class Registry:
         """
         self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
 
-    def delete_tag(self, repository: str, tag: str) -> None:
-        """Remove a tag, and nothing but the tag; in time, as `delete_manifest`."""
+    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+        """Remove a tag from the manifest `digest`, and nothing but the tag; in time, as `delete_manifest`.
+
+        The service removes it from whatever it is on, and says from what: an error of the kind MOVED tells how to put
+        it back there.
+        """
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
-        self._answer(repository, HttpRequest('DELETE', url), **_IN_TIME)
+        lost = self._answer(repository, HttpRequest('DELETE', url), **_IN_TIME).headers.get(_TAG_WAS_ON)
+        if wire.is_digest(lost) and lost != digest:
+            host = urlsplit(self._endpoint)
+            name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
+            raise RegistryError(Kind.MOVED, f"The tag had moved to {lost} a moment before, and was removed from there. "
+                                f"Put it back with 'az acr import --name {name} --source "
+                                f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'")
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
         """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.

@@ -17,7 +17,7 @@ class Kind(Enum):
     """What a failure means for the caller.
 
     LATE: the call was not made, or only refused, until it was too late. OUT_OF_TIME: the same because of the time
-    limit, and of a call that only reads, whatever came of it before.
+    limit, and of a call that only reads, whatever came of it before. MOVED: a tag was removed that had just moved.
     """
 
     NOT_FOUND = 'not found'
@@ -26,6 +26,7 @@ class Kind(Enum):
     LOCKED = 'locked'
     BUSY = 'busy'
     LATE = 'late'
+    MOVED = 'moved'
     OUT_OF_TIME = 'out of time'
     UNAVAILABLE = 'unavailable'
     UNREACHABLE = 'unreachable'

@@ -117,6 +117,11 @@ def is_repository(text: Any) -> bool:
     return isinstance(text, str) and bool(_NAME.match(text))
 
 
+def is_digest(text: Any) -> bool:
+    """Whether this is spelled as a digest."""
+    return isinstance(text, str) and bool(_DIGEST.match(text))
+
+
 def is_tag(text: Any) -> bool:
     """Whether this is spelled as a tag."""
     return isinstance(text, str) and bool(_TAG.match(text))

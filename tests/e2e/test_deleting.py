@@ -51,6 +51,23 @@ def test_tags_takes_the_flags_of_acr_purge_and_only_untags(az, registry, now):
     assert registry.storage.stored_bytes() == before
 
 
+def test_a_tag_that_moves_in_the_moment_before_it_is_removed_is_told_with_the_way_back(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    tagged(shelf, old=40, stays=0.1)
+    newer = []
+
+    def push(method, path):
+        if method == 'DELETE' and not newer:
+            newer.append(shelf.image('newer', tag='old', days=0))
+    registry.on_request = push
+    run = az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:old', '--ago', '10d', '--yes')
+    failed, = run.json['failed']
+    assert run.code == 1 and failed['tag'] == 'old' and run.json['summary']['tagsDeleted'] == 0
+    assert f"az acr import --name localhost --source {registry.login_server}/team/app@{newer[0]} " in failed['error']
+    run_of = az(*PRUNE, 'history', 'list', check=True).json[0]
+    assert (run_of['done'], run_of['notDone']) == (0, 1)
+
+
 def test_tags_with_untagged_frees_to_the_byte_what_the_dry_run_promised(az, registry, now):
     telling(registry.storage, now)
     tagged(Shelf(registry.storage, now), old1=40, old2=30)

@@ -172,13 +172,6 @@ def test_child_whose_subject_stays_does_not_fall():
     assert falling(parent, subject, child, parent) == digests(parent)
 
 
-def test_child_that_is_attached_to_itself_falls_with_its_index():
-    child = image('child')
-    child['tags'] = [attachment_tag(child['digest'])]
-    parent = index('index', [child['digest']])
-    assert falling(parent, child, parent) == digests(child, parent)
-
-
 def test_what_the_plan_keeps_does_not_fall():
     child = image('child')
     parent = index('index', [child['digest']])

@@ -30,7 +30,7 @@ class Answering:
         if self.error:
             raise self.error
 
-    def delete_tag(self, repository, tag):
+    def delete_tag(self, repository, tag, digest):
         self.delete_manifest(repository, tag)
 
     def set_manifest_locks(self, repository, digest, locks):
@@ -62,11 +62,11 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_p
 
 @pytest.mark.parametrize('kind, is_lost', [
     (None, True), (Kind.NOT_FOUND, True), (Kind.UNAVAILABLE, True), (Kind.UNREACHABLE, True), (Kind.LOCKED, False),
-    (Kind.LATE, False), (Kind.FORBIDDEN, False)])
+    (Kind.LATE, False), (Kind.FORBIDDEN, False), (Kind.MOVED, False)])
 def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, kind, is_lost):
     registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
     for call in (lambda: registry.delete_manifest('team/app', SIGNATURE),
-                 lambda: registry.delete_tag('team/app', 'v1')):
+                 lambda: registry.delete_tag('team/app', 'v1', IMAGE)):
         if kind:
             with pytest.raises(RegistryError):
                 call()

@@ -115,7 +115,7 @@ def test_the_parts_of_a_reference_alone():
     '%a', '#{', '${a}', '${a}.', 'pkg:oci/', '/a:', '@', 'a-', 'myreg.azurecr.io/${a}', '$(a', '{a', '\\n'])
 def test_no_long_line_takes_long(unit):
     text = unit * (2_000_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     found(text)
     found(text + '/')
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

@@ -119,10 +119,10 @@ def alias_bomb(first, last, separator):
     RULE + ''.join(f'key{number}: 1\n' for number in range(400_000)),
     RULE + 'x:\n' + '- y\n' * 200_000], ids=lambda text: text[54:74])
 def test_a_file_that_would_be_endless_or_too_large_is_refused_at_once(text):
-    began = time.monotonic()
+    began = time.process_time()
     found = wrong(text)
     assert 'too large' in found[2] or 'nested too deeply' in found[2]
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize('number', ['9' * 400 + 'TiB', '9' * 400])
@@ -448,7 +448,7 @@ def claiming(document, repository, tag=None):
 
 
 def claims_on(document, repository, manifest):
-    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag) is None]
+    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest']) is None]
     return [claiming(document, repository, tag) for tag in user_tags] or [claiming(document, repository)]
 
 
@@ -474,7 +474,7 @@ def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(w
     for repository in world:
         name = repository['name']
         for manifest in repository['manifests']:
-            user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag) is None]
+            user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest']) is None]
             claims = claims_on(document, name, manifest)
             verdict = decision.verdicts[name][manifest['digest']]
             if claims == [''] and verdict.rule:

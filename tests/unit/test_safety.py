@@ -166,10 +166,11 @@ def test_untagged_referrer_whose_subject_is_missing_goes():
     assert reasons(image('signature', subject=image('missing')['digest'])) == [None]
 
 
-def test_image_attached_to_itself_goes():
-    alone = image()
-    alone['tags'] = [attachment_tag(alone['digest'])]
-    assert reasons(alone) == [None]
+def test_image_whose_tag_names_itself_is_tagged_as_imgpkg_tags_what_must_stay():
+    alone, other = image('alone'), image('other')
+    alone['tags'] = [attachment_tag(alone['digest'], '.imgpkg')]
+    other['tags'] = [attachment_tag(alone['digest'])]
+    assert reasons(alone, other) == ['tagged', 'referrerOf']
 
 
 def test_untagged_index_that_goes_takes_the_children_that_nothing_else_keeps():

@@ -68,7 +68,7 @@ def hopeless(storage):
         while True:
             more = {digest for digest, record in records.items() if digest not in lost and (
                 any(child['digest'] in lost for child in record.children) or record.subject in lost
-                or any(oracle.attached_to(tag) in lost for tag in storage.tags_on(name, digest)))}
+                or any(oracle.attached_to(tag, digest) in lost for tag in storage.tags_on(name, digest)))}
             if not more:
                 break
             lost |= more
