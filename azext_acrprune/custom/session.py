@@ -6,7 +6,7 @@ import logging
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
 
 from knack.log import get_logger
@@ -19,6 +19,8 @@ logger = get_logger(__name__)
 
 _CACHE_TROUBLE = ("The cache of manifests could not be used as it was: %s. What it did not give was read from the "
                   "registry. 'az acr prune cache clear' removes it, --no-cache does without it.")
+
+_CLOCK_AHEAD = 'The clock of this machine is %.0f seconds ahead of that of the registry, whose time is taken for ages.'
 
 Options = Mapping[str, Any]
 
@@ -46,11 +48,16 @@ class Session:
     @property
     def now(self) -> int:
         """The instant at which the command began, in ticks."""
-        return int(self._moment.timestamp() * TICKS_PER_SECOND)
+        return int(self._true_moment.timestamp() * TICKS_PER_SECOND)
+
+    @property
+    def _true_moment(self) -> datetime:
+        """By the registry's clock where ours is ahead of it: a push under way must not look old."""
+        return self._moment - timedelta(seconds=self._registry.clock_ahead)
 
     @property
     def _began(self) -> str:
-        return self._moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+        return self._true_moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
 
     def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
         from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
@@ -62,6 +69,8 @@ class Session:
         for warning in inventory.warnings:
             if warning.code == OUT_OF_TIME:
                 logger.warning(warning.message)
+        if self._registry.clock_ahead:
+            logger.warning(_CLOCK_AHEAD, self._registry.clock_ahead)
         return inventory
 
     def pins(self, of_policy: Any = None) -> Any:

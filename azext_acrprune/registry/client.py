@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -39,6 +40,8 @@ class Registry:
         self._client = client
         self._book = book
         self._endpoint = endpoint
+        self.clock_ahead = 0.0
+        """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
 
     def close(self) -> None:
         self._client.close()
@@ -160,6 +163,7 @@ class Registry:
                 raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
             visited.add(url)
             answer = self._get(repository, url)
+            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
             yield _parsed(answer, parse)
             try:
                 url = wire.next_page(answer.headers.get('Link'), url)

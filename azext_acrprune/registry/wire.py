@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -78,6 +79,18 @@ def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     if urlsplit(url)[:2] != urlsplit(page_url)[:2]:
         raise ValueError(f"the next page is on another host: '{urlsplit(url).netloc}'")
     return url
+
+
+def seconds_ahead(date: Optional[str], now: float) -> float:
+    """By how many seconds a clock that says `now` is ahead of the one that wrote a `Date` header.
+
+    0 within a minute, which the network may take, and where there is no readable date.
+    """
+    try:
+        ahead = now - parsedate_to_datetime(date or '').timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return ahead if ahead > 60 else 0.0
 
 
 def _manifest(entry: Dict[str, Any]) -> Manifest:

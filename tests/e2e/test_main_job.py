@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.registry.azcli import ADMIN_LOGIN, az_executable
+from tests.registry.builder import DAY
 
 from .images import Shelf, telling
 
@@ -258,6 +259,24 @@ def test_future_and_missing_times_are_young(az, registry, now):
     old = shelf.image('old')
     plan = az(*PRUNE, 'plan', *TARGET, check=True).json
     assert [entry['digest'] for entry in plan['delete']] == [old]
+
+
+def test_a_push_in_flight_stays_where_the_clock_of_this_machine_is_days_ahead(az, registry, now):
+    days = 3
+    registry.faults.clock = -days * DAY
+    shelf = Shelf(registry.storage, now - days * DAY)
+    shelf.image('in flight', days=0.1)
+    old = shelf.image('old', days=2)
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', check=True)
+    assert [entry['digest'] for entry in run.json['deleted']] == [old]
+    assert 'ahead of that of the registry' in run.err
+
+
+def test_a_clock_that_is_behind_makes_nothing_older(az, registry, now):
+    registry.faults.clock = 3 * DAY
+    Shelf(registry.storage, now).image('in flight', days=0.1)
+    run = az(*PRUNE, 'plan', *TARGET, check=True)
+    assert run.json['delete'] == [] and 'ahead' not in run.err
 
 
 @pytest.mark.parametrize('options, shown', [((), True), (('--only-show-errors',), False)])

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Dict, Iterator, List, Optional
 
 _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'writes', 'PUT': 'writes', 'POST': 'writes'}
@@ -60,10 +61,14 @@ class Throttle:
 
 
 class Faults:
-    """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered."""
+    """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered.
+
+    `clock` is by how many seconds the `Date` of answers is ahead.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self.latency = 0.0
+        self.clock = 0.0
         self.throttles: Dict[str, Throttle] = {}
         self.rules: List[Fault] = []
         self.deletes_in_flight: Counter = Counter()
@@ -75,6 +80,10 @@ class Faults:
         self.latency = 0.0
         self.throttles.clear()
         self.rules.clear()
+
+    def date(self) -> Dict[str, str]:
+        """The header of answers, where the clock is not right."""
+        return {'Date': formatdate(time.time() + self.clock, usegmt=True)} if self.clock else {}
 
     def fault_for(self, method: str, path: str) -> Optional[Fault]:
         return next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)

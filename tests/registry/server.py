@@ -140,8 +140,8 @@ class LocalRegistry:
         answer = self._answer(call, found, fault)
         if kind == 'lost':
             return _hang_up(request)
-        headers = {**common_headers(call.path, answer), 'X-Ms-Correlation-Request-Id': str(uuid.uuid4()),
-                   **answer.headers}
+        headers = {**common_headers(call.path, answer), **self.faults.date(),
+                   'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers}
         if kind == 'cut':
             return await _cut(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)

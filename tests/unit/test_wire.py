@@ -3,7 +3,7 @@ import pytest
 
 from azext_acrprune.model import Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.wire import (
-    next_page, parse_locks, parse_manifests, parse_repositories, parse_tags)
+    next_page, parse_locks, parse_manifests, parse_repositories, parse_tags, seconds_ahead)
 
 DIGEST = 'sha256:' + 'a' * 64
 PAGE = 'https://r.azurecr.io/acr/v1/a/b/_manifests?n=2'
@@ -143,3 +143,11 @@ def test_a_link_to_another_host_is_refused(target):
 def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
     with pytest.raises(ValueError, match='is not spelled'):
         parse(page)
+
+
+@pytest.mark.parametrize('date, seconds', [
+    ('Wed, 19 May 2021 21:19:10 GMT', 0), ('Wed, 19 May 2021 21:18:20 GMT', 0), ('Wed, 19 May 2021 21:17:10 GMT', 120),
+    ('Wed, 19 May 2021 22:19:10 GMT', 0), (None, 0), ('yesterday', 0), ('Wed, 99 May 2021 21:19:10 GMT', 0),
+    ('Wed, 19 May 99999999999 21:19:10 GMT', 0)])
+def test_how_far_a_clock_is_ahead_of_the_registry(date, seconds):
+    assert seconds_ahead(date, 1_621_459_150.0) == seconds
