@@ -117,6 +117,12 @@ class Manifest:
     platform: Optional[str] = None
     locks: Locks = UNLOCKED
 
+    def having(self, content: Union[Content, Unreadable, Ghost, NotRead]) -> 'Manifest':
+        """The same with this content, for millions of them: `dataclasses.replace` takes three times as long."""
+        return Manifest(self.digest, content, self.tags, self.media_type, self.artifact_type, self.created_time,
+                        self.last_update_time, self.created_at, self.updated_at, self.image_size, self.platform,
+                        self.locks)
+
 
 @dataclass(frozen=True, slots=True)
 class Tag:

@@ -1,35 +1,78 @@
 """Tasks on threads: each task may give more tasks back."""
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from queue import SimpleQueue
-from typing import Callable, Iterable, List
+import threading
+from collections import deque
+from typing import Callable, Deque, Iterable, List, Optional
 
 Task = Callable[[], 'Iterable[Task]']
+
+_SECONDS_BETWEEN_SIGNALS = 1
 
 
 def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
     """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
 
-    A task is begun when few are waiting, so that what the first ones gave back is done before the last ones begin.
-    The first exception of a task, or Ctrl-C, ends it all: what waits is dropped, what runs is waited for.
+    What tasks gave back is done before another one of `tasks` begins. The first exception of a task, or Ctrl-C, ends
+    it all: what waits is dropped, what runs is waited for.
     """
-    finished: 'SimpleQueue[Future]' = SimpleQueue()
-    with ThreadPoolExecutor(concurrency) as pool:
-        def submit(more: Iterable[Task]) -> int:
-            futures: List[Future] = [pool.submit(task) for task in more]
-            for future in futures:
-                future.add_done_callback(finished.put)
-            return len(futures)
+    crew = _Crew(tasks)
+    threads = [threading.Thread(target=crew.work) for _ in range(concurrency)]
+    try:
+        for thread in threads:
+            thread.start()
+        _wait_for(threads)
+    except BaseException as error:  # pylint: disable=broad-exception-caught
+        crew.stop(error)
+        _wait_for(threads)
+    if crew.error:
+        raise crew.error
 
-        rest, waiting = iter(tasks), 0
+
+class _Crew:
+    """What the threads share. They fetch their tasks themselves: to hand out each one costs as much as a small one."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.error: Optional[BaseException] = None
+        self._rest = iter(tasks)
+        self._given: Deque[Task] = deque()
+        self._at_work = 0
+        self._changed = threading.Condition()
+
+    def work(self) -> None:
+        """Do tasks until none is left. What they raise, is raised where they are waited for."""
         try:
-            while True:
-                waiting += submit(islice(rest, max(0, 2 * concurrency - waiting)))
-                if not waiting:
-                    return
-                waiting += submit(finished.get().result()) - 1
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            task = self._next([])
+            while task:
+                task = self._next(list(task()), 1)
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> None:
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+
+    def _next(self, given: List[Task], done: int = 0) -> Optional[Task]:
+        """Take what a task gave back; gives the next one, waiting for it while others may still give some."""
+        with self._changed:
+            self._at_work -= done
+            self._given.extend(given)
+            self._changed.notify(len(given))
+            while not self.error:
+                task = self._given.popleft() if self._given else next(self._rest, None)
+                if task:
+                    self._at_work += 1
+                    return task
+                if not self._at_work:
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait()
+            return None
+
+
+def _wait_for(threads: Iterable[threading.Thread]) -> None:
+    """On Windows, Ctrl-C is only seen between two waits."""
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_SECONDS_BETWEEN_SIGNALS)

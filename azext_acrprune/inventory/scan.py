@@ -1,7 +1,7 @@
 """Walk a registry: catalog, listings, and each manifest once, many requests in flight across repositories."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
@@ -112,7 +112,7 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: b
         known = seen.manifests.get(digest)
         immutable = known and isinstance(known.content, (Content, NotRead))
         content = known.content if immutable else read(registry, seen.name, digest)
-        draft.manifests[digest] = replace(manifest, content=content)
+        draft.manifests[digest] = manifest.having(content)
     return draft.finished()
 
 
@@ -193,7 +193,7 @@ class _Walk:
         known = self._cache.recall(draft.name, draft.manifests)
         for digest in wanted:
             if digest in known:
-                draft.manifests[digest] = replace(draft.manifests[digest], content=self._shared(known[digest]))
+                draft.manifests[digest] = draft.manifests[digest].having(self._shared(known[digest]))
         return [digest for digest in wanted if digest not in known]
 
     def _shared(self, content: Content) -> Content:
@@ -247,7 +247,7 @@ class _Walk:
         if isinstance(content, Content):
             self._cache.remember(draft.name, digest, content)
             content = self._shared(content)
-        draft.manifests[digest] = replace(draft.manifests[digest], content=content)
+        draft.manifests[digest] = draft.manifests[digest].having(content)
 
     def _read_locks(self, draft: _Draft) -> Iterable[Task]:
         def ask() -> None:

@@ -8,12 +8,11 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.core.rest import HttpRequest
 
 from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
-from .pipeline import REPOSITORY_OPTION, send
+from .pipeline import REPOSITORY_OPTION, Request, send
 from .retries import PATIENCE_OPTION, WHENEVER
 from .tokens import TokenBook
 
@@ -80,7 +79,7 @@ class Registry:
     def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/_manifests/{quote(digest, safe=":")}'
-        self._answer(repository, HttpRequest('PATCH', url, json={'deleteEnabled': enabled}))
+        self._answer(repository, Request('PATCH', url, json={'deleteEnabled': enabled}))
 
     def manifest(self, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
@@ -92,7 +91,7 @@ class Registry:
         It is not sent after a minute, for by then the reasons to delete are too old. One whose turn did not come until
         then has not failed: its error is of the kind LATE, and new reasons may be looked for.
         """
-        self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
+        self._answer(repository, Request('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
 
     def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         """Remove a tag from the manifest `digest`, and nothing but the tag; in time, as `delete_manifest`.
@@ -101,7 +100,7 @@ class Registry:
         it back there.
         """
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
-        lost = self._answer(repository, HttpRequest('DELETE', url), **_IN_TIME).headers.get(_TAG_WAS_ON)
+        lost = self._answer(repository, Request('DELETE', url), **_IN_TIME).headers.get(_TAG_WAS_ON)
         if wire.is_digest(lost) and lost != digest:
             host = urlsplit(self._endpoint)
             name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
@@ -149,7 +148,7 @@ class Registry:
 
     def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
         flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
-        request = HttpRequest('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
+        request = Request('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
         self._answer(repository, request, **(_IN_ANY_CASE if locks.locked else _IN_TIME))
 
     def _manifest_url(self, repository: str, digest: str) -> str:
@@ -171,12 +170,12 @@ class Registry:
                 raise RegistryError(Kind.NOT_A_REGISTRY, f'A listing cannot be followed: {error}') from error
 
     def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
-        return self._answer(repository, HttpRequest('GET', url, headers=headers or {'Accept': 'application/json'}))
+        return self._answer(repository, Request('GET', url, headers=headers or {'Accept': 'application/json'}))
 
-    def _answer(self, repository: Union[str, Tuple[str, str], None], request: HttpRequest, **options: Any) -> Any:
+    def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
         return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
-    def _send(self, request: HttpRequest, **options: Any) -> Any:
+    def _send(self, request: Request, **options: Any) -> Any:
         try:
             return send(self._client, request, **options)
         except HttpResponseError as error:
@@ -187,9 +186,9 @@ class Registry:
             raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
 
 
-def _download(url: str) -> HttpRequest:
+def _download(url: str) -> Request:
     """A request for bytes as they are: a digest is over what is stored, not over what is compressed on the way."""
-    return HttpRequest('GET', url, headers={'Accept-Encoding': 'identity'})
+    return Request('GET', url, headers={'Accept-Encoding': 'identity'})
 
 
 def _body(answer: Any) -> Iterator[bytes]:

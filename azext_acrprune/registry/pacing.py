@@ -57,8 +57,10 @@ _LOOK_AGAIN_SECONDS = 0.005
 
 def finite_number(text: Optional[str]) -> Optional[float]:
     """The number in a header; None for what is none, is negative, or has no end."""
+    if not text:
+        return None
     try:
-        number = float(text or '')
+        number = float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) and number >= 0 else None

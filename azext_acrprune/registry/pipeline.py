@@ -6,25 +6,55 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Iterable, Optional
 from urllib.parse import urlencode
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HeadersPolicy, HTTPPolicy, RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import (
+    HeadersPolicy, HTTPPolicy, RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy)
 from azure.core.rest import HttpRequest
 
 from .challenge import parse_challenge
 from .errors import Kind, RegistryError, from_answer
 from .retries import PacingPolicy, Retry
 from .tokens import Credential, TokenBook
-from .transport import Urllib3Transport
+from .transport import Transport
 
 REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog."""
 
 _TOKEN_ROUNDS = 3
+
+
+class Request(HttpRequest):
+    """A request without parts; where azure-core asks for them by their old names, it does not have to search long."""
+
+    multipart_mixed_info = None
+    files = None
+
+    @property
+    def body(self) -> Any:
+        return self.content
+
+    def prepare_multipart_body(self, content_index: int = 0) -> int:
+        return content_index
+
+
+class SameHeaders(HTTPPolicy):
+    """Sets the headers that az's policies would set, asked once: they are the same for each request of a command."""
+
+    def __init__(self, policies: Iterable[SansIOHTTPPolicy]) -> None:
+        super().__init__()
+        request = PipelineRequest(HttpRequest('GET', ''), PipelineContext(None))
+        for policy in policies:
+            policy.on_request(request)
+        self._headers = dict(request.http_request.headers)
+
+    def send(self, request: PipelineRequest) -> PipelineResponse:
+        request.http_request.headers.update(self._headers)
+        return self.next.send(request)
 
 
 class TokenPolicy(HTTPPolicy):
@@ -97,12 +127,11 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
         return fetch_token(client, endpoint, form)
 
     options = dict(pipeline_options)
-    transport = Urllib3Transport(endpoint, concurrency, options.pop('connection_verify', None))
+    transport = Transport(endpoint, concurrency, options.pop('connection_verify', None))
     policies = [
         policy for policy in (
-            RequestIdPolicy(**options),
-            HeadersPolicy(**options),
-            options.get('user_agent_policy') or UserAgentPolicy(**options),
+            SameHeaders((RequestIdPolicy(**options), HeadersPolicy(**options),
+                         options.get('user_agent_policy') or UserAgentPolicy(**options))),
             Retry(pacing.limit, retry_total=20, retry_connect=4, retry_read=6, retry_status=9,
                   retry_backoff_factor=0.4),
             TokenPolicy(book, sign_in, fetch),
@@ -128,8 +157,8 @@ def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, 
     Raises RegistryError.
     """
     try:
-        request = HttpRequest('POST', f'{endpoint}/oauth2/token', content=urlencode(form),
-                              headers={'Content-Type': 'application/x-www-form-urlencoded'})
+        request = Request('POST', f'{endpoint}/oauth2/token', content=urlencode(form),
+                          headers={'Content-Type': 'application/x-www-form-urlencoded'})
         response = send(client, request, logging_enable=False, retry_on_methods=frozenset({'POST'}))
     except ClientAuthenticationError as error:
         response = error.response

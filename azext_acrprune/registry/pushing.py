@@ -4,12 +4,10 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Optional
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from azure.core.rest import HttpRequest
-
 from ..model import Locks
 from .client import Registry
 from .errors import Kind, RegistryError
-from .pipeline import REPOSITORY_OPTION
+from .pipeline import REPOSITORY_OPTION, Request
 from .wire import parse_deleted
 
 _BYTES = {'Content-Type': 'application/octet-stream'}
@@ -20,31 +18,31 @@ class PushingRegistry(Registry):
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""
-        answer = self._send(HttpRequest('HEAD', self._blob_url(repository, digest)), **{REPOSITORY_OPTION: repository})
+        answer = self._send(Request('HEAD', self._blob_url(repository, digest)), **{REPOSITORY_OPTION: repository})
         return answer.status_code in (200, 301, 302, 303, 307, 308)
 
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
         query = urlencode({'mount': digest, 'from': source})
-        request = HttpRequest('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
+        request = Request('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
         return self._answer((repository, source), request).status_code == 201
 
     def upload_blob(self, repository: str, digest: str, chunks: Iterable[bytes]) -> None:
         """Upload a blob chunk by chunk; the registry verifies its digest. Contents are never logged."""
         place = f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/'
-        place = self._next(place, self._upload(repository, HttpRequest('POST', place)))
+        place = self._next(place, self._upload(repository, Request('POST', place)))
         start = 0
         for chunk in chunks:
             headers = {**_BYTES, 'Content-Range': f'{start}-{start + len(chunk) - 1}'}
-            answer = self._upload(repository, HttpRequest('PATCH', place, headers=headers, content=chunk))
+            answer = self._upload(repository, Request('PATCH', place, headers=headers, content=chunk))
             place, start = self._next(place, answer), start + len(chunk)
         joint = '&' if urlsplit(place).query else '?'
-        self._upload(repository, HttpRequest('PUT', f'{place}{joint}digest={quote(digest, safe="")}'))
+        self._upload(repository, Request('PUT', f'{place}{joint}digest={quote(digest, safe="")}'))
 
     def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         """Push the bytes of a manifest under its digest or a tag."""
         url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(reference, safe=":")}'
-        self._answer(repository, HttpRequest('PUT', url, headers={'Content-Type': media_type}, content=data))
+        self._answer(repository, Request('PUT', url, headers={'Content-Type': media_type}, content=data))
 
     def tag_digest(self, repository: str, tag: str) -> Optional[str]:
         """What a tag is on now, None when there is no such tag."""
@@ -61,7 +59,7 @@ class PushingRegistry(Registry):
         flags = {name: False for name, enabled in (('deleteEnabled', locks.delete_enabled),
                                                    ('writeEnabled', locks.write_enabled)) if not enabled}
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/{what}/{quote(reference, safe=":")}'
-        self._answer(repository, HttpRequest('PATCH', url, json=flags))
+        self._answer(repository, Request('PATCH', url, json=flags))
 
     def deleted_manifests(self, repository: str) -> Dict[str, str]:
         """What is soft-deleted in a repository: when, by digest."""
@@ -73,9 +71,9 @@ class PushingRegistry(Registry):
     def restore_deleted(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
-        self._answer(repository, HttpRequest('POST', url, json={'tag': tag}))
+        self._answer(repository, Request('POST', url, json={'tag': tag}))
 
-    def _upload(self, repository: str, request: HttpRequest) -> Any:
+    def _upload(self, repository: str, request: Request) -> Any:
         return self._answer(repository, request, logging_enable=False)
 
     def _next(self, url: str, answer: Any) -> str:

@@ -160,9 +160,9 @@ def _too_late(context: Any, kind: Kind) -> RegistryError:
 
 
 def _calls(request: PipelineRequest) -> Calls:
-    if urlsplit(request.http_request.url).path.startswith('/oauth2/'):
-        return Calls.TOKENS
-    return Calls.READS if request.http_request.method in ('GET', 'HEAD') else Calls.WRITES
+    if request.http_request.method in ('GET', 'HEAD'):
+        return Calls.READS
+    return Calls.TOKENS if urlsplit(request.http_request.url).path.startswith('/oauth2/') else Calls.WRITES
 
 
 def _is_refusal(response: Any) -> bool:

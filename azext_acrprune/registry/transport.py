@@ -1,50 +1,65 @@
-"""Requests on the wire, by urllib3 itself: thousands of small ones, in which requests and its session take most time.
+"""Requests on the wire: thousands of small ones, on connections of urllib3 that are kept.
+
+urllib3 makes the connections, with its proxies and certificates. Of its way of sending a request only that is used:
+the rest of it, and the mail parser that http.client has for headers, take four fifths of the time of a small answer.
 
 Imported inside a command only: azure-core and requests are heavy.
 """
 from __future__ import annotations
 
+import http.client
+import io
 import json
-import logging
 import math
+import re
 import threading
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, MutableMapping, Optional
-from urllib.parse import urlsplit
+import time
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Iterator, List, MutableMapping, Optional, Tuple
 
 import requests
 import urllib3
 from azure.core.exceptions import (
-    HttpResponseError, IncompleteReadError, ServiceRequestError, ServiceRequestTimeoutError, ServiceResponseError,
-    ServiceResponseTimeoutError)
+    AzureError, HttpResponseError, IncompleteReadError, ServiceRequestError, ServiceRequestTimeoutError,
+    ServiceResponseError, ServiceResponseTimeoutError)
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
+from requests.structures import CaseInsensitiveDict
 from urllib3 import exceptions
+from urllib3.util.connection import is_connection_dropped
 
 from .retries import ANSWER_OPTION
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
-_TIMEOUT = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
+_IDLE_SECONDS = 1
+"""A connection that was used within this time is not looked at before it is used again."""
 _CHUNK_BYTES = 1 << 20
+_LONGEST_LINE, _MOST_HEADERS = 1 << 16, 100
+_NO_CONTENT, _NOT_MODIFIED = 204, 304
+
+_URL = re.compile(r'https://([^/?#]+)([^#]*)')
+_UNUSUAL = re.compile(r'[^!-~]')
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 
 
-class Urllib3Transport(HttpTransport):
-    """azure-core's transport over connections that are kept, `concurrency` of them to each host.
+class Transport(HttpTransport):
+    """azure-core's transport over connections that are kept; a thread has one for as long as its request takes.
 
     Proxies and certificates are those of the environment, as requests finds them, looked up once: otherwise the whole
     environment is read anew for each call, and a password from ~/.netrc put in place of our token.
     """
 
     def __init__(self, endpoint: str, concurrency: int, verify: Optional[bool] = None) -> None:
-        logging.getLogger('urllib3.connectionpool').addFilter(_without_query)
         with requests.Session() as session:
             environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
         self._proxies, self._verify = environment['proxies'], environment['verify']
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=concurrency, max_retries=0)
-        self._pools: Dict[str, urllib3.HTTPConnectionPool] = {}
+        self._hosts: Dict[str, _Host] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> 'Urllib3Transport':
+    def __enter__(self) -> 'Transport':
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -54,42 +69,193 @@ class Urllib3Transport(HttpTransport):
         """Connections are opened as they are needed."""
 
     def close(self) -> None:
+        for host in self._hosts.values():
+            host.close()
         self._adapter.close()
 
     def send(self, request: HttpRequest, **kwargs: Any) -> 'Answer':
         """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
-        url, stream = urlsplit(request.url), kwargs.get('stream', False)
-        target = url._replace(scheme='', netloc='', fragment='').geturl() or '/'
-        timeout = _timeout(kwargs.get(ANSWER_OPTION, math.inf))
-        with _azure_errors():
-            raw = self._pool(request.url, url.netloc).urlopen(
-                request.method, target, body=request.content, headers=request.headers, retries=False, redirect=False,
-                assert_same_host=False, timeout=timeout, preload_content=not stream)
-        return Answer(request, raw)
+        host, target = _address(request.url)
+        seconds = max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, kwargs.get(ANSWER_OPTION, math.inf)))
+        connections = self._hosts.get(host) or self._host(request.url, host)
+        try:
+            connection = connections.take(min(_CONNECT_SECONDS, seconds))
+        except _FAILURES as error:
+            raise _not_sent(error) from error
+        try:
+            answer = Answer(request, _exchange(connection, request, target, seconds), connection, connections.keep)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, _FAILURES):
+                raise _not_answered(error) from error
+            raise
+        if not kwargs.get('stream', False):
+            answer.read()
+        return answer
 
-    def _pool(self, url: str, host: str) -> urllib3.HTTPConnectionPool:
+    def _host(self, url: str, host: str) -> '_Host':
         with self._lock:
-            if host not in self._pools:
+            if host not in self._hosts:
                 prepared = requests.Request('GET', url).prepare()
-                self._pools[host] = self._adapter.get_connection_with_tls_context(
-                    prepared, self._verify, proxies=self._proxies)
-            return self._pools[host]
+                self._hosts[host] = _Host(self._adapter.get_connection_with_tls_context(
+                    prepared, self._verify, proxies=self._proxies))
+            return self._hosts[host]
 
 
-def _timeout(seconds: float) -> urllib3.Timeout:
-    """For an answer within so many seconds, where they are few."""
-    if seconds >= _ANSWER_SECONDS:
-        return _TIMEOUT
-    seconds = max(_SHORTEST_SECONDS, seconds)
-    return urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
+class _Host:
+    """The connections to one host: take one, and `keep` it when its answer was read."""
+
+    def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
+        self._pool = pool
+        self._idle: Deque[Tuple[Any, float]] = deque()
+        pool.ConnectionCls = type('Connection', (_Answering, pool.ConnectionCls), {})
+
+    def take(self, seconds: float) -> Any:
+        """A connection that is open. Raises _FAILURES."""
+        try:
+            connection, since = self._idle.pop()
+            if time.monotonic() - since > _IDLE_SECONDS and is_connection_dropped(connection):
+                connection.close()
+        except IndexError:
+            connection = self._pool._new_conn()  # pylint: disable=protected-access
+        if connection.sock is None:
+            self._open(connection, seconds)
+        return connection
+
+    def keep(self, connection: Any) -> None:
+        self._idle.append((connection, time.monotonic()))
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _open(self, connection: Any, seconds: float) -> None:
+        connection.timeout = seconds
+        try:
+            if self._pool.proxy is not None:
+                self._pool._prepare_proxy(connection)  # pylint: disable=protected-access
+            self._pool._validate_conn(connection)  # pylint: disable=protected-access
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _Response(http.client.HTTPResponse):
+    """http.client's, with its headers in a mapping and not in a mail."""
+
+    def begin(self) -> None:
+        version, self.status, reason = self._read_status()
+        while self.status == http.client.CONTINUE:
+            _header_lines(self.fp)
+            version, self.status, reason = self._read_status()
+        if not version.startswith('HTTP/1.'):
+            raise http.client.UnknownProtocol(version)
+        self.reason = reason.strip()
+        self.version = 10 if version == 'HTTP/1.0' else 11
+        self.headers = self.msg = _headers(_header_lines(self.fp))
+        self.chunked = self.headers.get('transfer-encoding', '').lower() == 'chunked'
+        self.chunk_left = None
+        self.length = self._body_bytes()
+        self.will_close = self._check_close() or (self.length is None and not self.chunked)
+
+    def _body_bytes(self) -> Optional[int]:
+        if self.status in (_NO_CONTENT, _NOT_MODIFIED) or self._method == 'HEAD':
+            return 0
+        length = self.headers.get('content-length', '')
+        return int(length) if length.isdecimal() and not self.chunked else None
+
+
+class _Answering:
+    """What is mixed into urllib3's connections: their answers are those of http.client, read in less time."""
+
+    response_class = _Response
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        return http.client.HTTPConnection.getresponse(self)  # type: ignore[arg-type]
+
+
+def _header_lines(stream: Any) -> List[bytes]:
+    lines: List[bytes] = []
+    while True:
+        line = stream.readline(_LONGEST_LINE + 1)
+        if line in (b'\r\n', b'\n'):
+            return lines
+        if len(line) > _LONGEST_LINE or len(lines) >= _MOST_HEADERS:
+            raise http.client.HTTPException('the headers of the answer have no end')
+        if not line:
+            raise http.client.IncompleteRead(b''.join(lines))
+        lines.append(line)
+
+
+def _headers(lines: List[bytes]) -> MutableMapping[str, str]:
+    """Header lines as a mapping."""
+    headers: MutableMapping[str, str] = CaseInsensitiveDict()
+    for line in lines:
+        name, _, value = line.partition(b':')
+        if not _NAME.fullmatch(name):
+            return _unusual_headers(lines)
+        headers[name.decode()] = value.strip().decode('iso-8859-1')
+    return headers if len(headers) == len(lines) else _unusual_headers(lines)
+
+
+def _unusual_headers(lines: List[bytes]) -> MutableMapping[str, str]:
+    """The same where some header is folded, is no header or comes twice, read as http.client reads them."""
+    message = http.client.parse_headers(io.BytesIO(b''.join(lines) + b'\r\n'))
+    return CaseInsensitiveDict({name: ', '.join(message.get_all(name, ())) for name in message})
+
+
+def _exchange(connection: Any, request: HttpRequest, target: str, seconds: float) -> http.client.HTTPResponse:
+    """Send a request and read the head of its answer. Raises _FAILURES."""
+    if connection.sock.gettimeout() != seconds:
+        connection.sock.settimeout(seconds)
+    body = request.content
+    body = body.encode() if isinstance(body, str) else body
+    connection.putrequest(request.method, target, skip_accept_encoding='Accept-Encoding' in request.headers)
+    for name, value in request.headers.items():
+        connection.putheader(name, value)
+    if body is None and request.method in ('POST', 'PUT', 'PATCH') and 'Content-Length' not in request.headers:
+        connection.putheader('Content-Length', '0')
+    try:
+        connection.endheaders(body)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it may have answered before it had heard all
+    return connection.getresponse()
+
+
+def _address(url: str) -> Tuple[str, str]:
+    """(host, path and query) of a URL. Raises ServiceRequestError for one that cannot be asked."""
+    match = _URL.match(url)
+    if not match:
+        raise ServiceRequestError('The address is not one of https')
+    host, target = match.groups()
+    if _UNUSUAL.search(target):
+        target = requests.utils.requote_uri(target)
+    return host, target if target.startswith('/') else f'/{target}'
+
+
+def _not_sent(error: Exception) -> AzureError:
+    late = isinstance(error, (exceptions.ConnectTimeoutError, TimeoutError))
+    refused = isinstance(error, exceptions.NewConnectionError)
+    kind = ServiceRequestTimeoutError if late and not refused else ServiceRequestError
+    return kind(error, error=error)
+
+
+def _not_answered(error: Exception) -> AzureError:
+    """Whatever broke after a request was begun: it may have been carried out."""
+    kind = ServiceResponseTimeoutError if isinstance(error, TimeoutError) else ServiceResponseError
+    return (IncompleteReadError if isinstance(error, http.client.IncompleteRead) else kind)(error, error=error)
 
 
 class Answer(HttpResponse):
-    """An answer of urllib3, as azure-core wants to see it."""
+    """An answer of http.client, as azure-core wants to see it. Its connection is kept once it was read to its end."""
 
-    def __init__(self, request: HttpRequest, raw: urllib3.HTTPResponse) -> None:
+    def __init__(self, request: HttpRequest, raw: http.client.HTTPResponse, connection: Any,
+                 keep: Callable[[Any], None]) -> None:
         self._request = request
         self._raw = raw
+        self._connection = connection
+        self._keep = keep
+        self._content: Optional[bytes] = None
         self._encoding: Optional[str] = None
 
     def __enter__(self) -> 'Answer':
@@ -108,23 +274,23 @@ class Answer(HttpResponse):
 
     @property
     def headers(self) -> MutableMapping[str, str]:
-        return self._raw.headers
+        return self._raw.headers  # type: ignore[return-value]
 
     @property
     def reason(self) -> str:
-        return self._raw.reason or ''
+        return self._raw.reason
 
     @property
     def content_type(self) -> Optional[str]:
-        return self._raw.headers.get('Content-Type')
+        return self.headers.get('Content-Type')
 
     @property
     def is_closed(self) -> bool:
-        return self._raw.closed
+        return self._connection is None
 
     @property
     def is_stream_consumed(self) -> bool:
-        return self._raw.closed
+        return self._connection is None
 
     @property
     def encoding(self) -> Optional[str]:
@@ -153,46 +319,50 @@ class Answer(HttpResponse):
             raise HttpResponseError(response=self)
 
     def close(self) -> None:
-        self._raw.close()
-        self._raw.release_conn()
+        """Give up what was not read, and with it the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def read(self) -> bytes:
-        with _azure_errors():
-            return self._raw.data
-
-    def iter_raw(self, **_: Any) -> Iterator[bytes]:
-        return self._chunks(decode=False)
+        if self._content is None:
+            self._content = _decoded(self.headers.get('Content-Encoding'), b''.join(self.iter_raw()))
+        return self._content
 
     def iter_bytes(self, **_: Any) -> Iterator[bytes]:
-        return self._chunks(decode=True)
+        yield self.read()
 
-    def _chunks(self, decode: bool) -> Iterator[bytes]:
-        with _azure_errors():
-            yield from self._raw.stream(_CHUNK_BYTES, decode_content=decode)
-        self._raw.release_conn()
+    def iter_raw(self, **_: Any) -> Iterator[bytes]:
+        """The bytes as they come; it is an error when they end too early."""
+        try:
+            yield from _body(self._raw)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, _FAILURES):
+                raise _not_answered(error) from error
+            raise
+        self._keep(self._connection)
+        self._connection = None
 
 
-def _without_query(record: logging.LogRecord) -> bool:
-    """Let urllib3 log its requests, but not their queries: the address of a blob carries a permission in it."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(each.partition('?')[0] if isinstance(each, str) else each for each in record.args)
-    return True
+def _body(raw: http.client.HTTPResponse) -> Iterator[bytes]:
+    if raw.length is not None and raw.length <= _CHUNK_BYTES:
+        yield raw.read()  # http.client counts these bytes
+        return
+    while True:
+        chunk = raw.read(_CHUNK_BYTES)
+        if not chunk:
+            break
+        yield chunk
+    if raw.length:
+        raise http.client.IncompleteRead(b'', raw.length)
 
 
-@contextmanager
-def _azure_errors() -> Iterator[None]:
-    """urllib3's errors become azure-core's, which its retries understand."""
+def _decoded(encoding: Optional[str], data: bytes) -> bytes:
+    """What was compressed although nobody had asked for it."""
+    if encoding in (None, '', 'identity'):
+        return data
     try:
-        yield
-    except (exceptions.NewConnectionError, exceptions.ProxyError, exceptions.SSLError) as error:
-        raise ServiceRequestError(error, error=error) from error
-    except exceptions.ConnectTimeoutError as error:
-        raise ServiceRequestTimeoutError(error, error=error) from error
-    except exceptions.ReadTimeoutError as error:
-        raise ServiceResponseTimeoutError(error, error=error) from error
-    except exceptions.IncompleteRead as error:
-        raise IncompleteReadError(error, error=error) from error
-    except exceptions.ProtocolError as error:
-        raise ServiceResponseError(error, error=error) from error
-    except (exceptions.HTTPError, OSError) as error:
-        raise ServiceResponseError(error, error=error) from error
+        return urllib3.HTTPResponse(io.BytesIO(data), {'Content-Encoding': encoding}).data
+    except exceptions.HTTPError as error:
+        raise _not_answered(error) from error

@@ -24,7 +24,7 @@ from tests.registry.builder import OCI_IMAGE
 from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import digest_of
-from tests.wire.conftest import not_again, refresh_token, unhurried
+from tests.wire.conftest import ON_TAPE, not_again, refresh_token, unhurried
 from tests.wire.images import image
 
 CASSETTES = Path(__file__).with_name('cassettes')
@@ -88,7 +88,7 @@ def recorded(path: Path, arrange: Callable, credential: Callable, clock: Callabl
         monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
         recorder = vcr.VCR(record_mode='all', before_record_request=scrubbed_request,
                            before_record_response=scrubbing_response(registry.login_server))
-        with recorder.use_cassette(str(path)) as cassette, \
+        with recorder.use_cassette(str(path), custom_patches=ON_TAPE) as cassette, \
                 opened(f'https://{registry.login_server}', credential(registry), clock) as client:
             yield client, cassette
 
@@ -96,7 +96,7 @@ def recorded(path: Path, arrange: Callable, credential: Callable, clock: Callabl
 @contextmanager
 def replayed(path: Path, clock: Callable[[], float]) -> Iterator[Opened]:
     player = vcr.VCR(record_mode='none', before_record_request=scrubbed_request, match_on=('method', 'uri', 'body'))
-    with player.use_cassette(str(path)) as cassette:
+    with player.use_cassette(str(path), custom_patches=ON_TAPE) as cassette:
         credential = RefreshToken('REDACTED') if 'refresh_token' in path.stem else Password('REDACTED', 'REDACTED')
         with opened(f'https://{HOST}', credential, clock) as client:
             yield client, cassette

@@ -26,7 +26,7 @@ from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.errors import Kind, RegistryError, from_answer
 from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
-from tests.wire.conftest import not_again, unhurried
+from tests.wire.conftest import ON_TAPE, not_again, unhurried
 
 BESIDE = Path(__file__).resolve().parents[3] / 'shared' / 'recordings'
 FOLDER = Path(os.environ.get('ACRPRUNE_RECORDINGS', BESIDE))
@@ -202,7 +202,7 @@ def replayed(name: str, refresh: bool = False) -> Iterator[Registry]:
     player = vcr.VCR(record_mode='none', before_record_response=without_challenges)
     player.register_matcher('by_page', by_page)
     book = TokenBook(host, RefreshToken('REDACTED') if refresh else Password('', ''), time.time())
-    with player.use_cassette(str(file), match_on=['by_page']), \
+    with player.use_cassette(str(file), match_on=['by_page'], custom_patches=ON_TAPE), \
             open_client(f'https://{host}', book, not_again, 1, unhurried(), {}) as client:
         yield Registry(client, book, f'https://{host}')
 

@@ -156,7 +156,7 @@ def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_
 def test_what_was_not_looked_at_for_longest_comes_first_even_on_the_same_day(registry, connect, path):
     names = build(registry.storage, 3, 6, 60, NOW)
     client, turns = connect(), []
-    for _ in range(4):
+    for _ in range(6):
         limited(registry, client, path, 1 + 2, concurrency=1, bound=True)
         turns.append(listed(registry))
     assert turns[0] != turns[1] and set().union(*turns) == set(names)
