@@ -1,7 +1,8 @@
 """What each deleting run sent and what came of it: an append-only file of JSON lines for each run.
 
 A request is written down, on the disk, before it is sent. So whatever happens to the process, nothing was deleted
-that the journal does not name; and where nothing can be written, nothing is deleted.
+that the journal does not name; and where nothing can be written, nothing is deleted. Requests that go side by side
+share one wait for the disk, and their outcomes are there no later than the next request.
 """
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import errno
 import json
 import os
 import threading
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -32,6 +34,8 @@ class Journal:
         self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}'
         self._path = folder / f'{self.run}{_SUFFIX}'
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+        self._written = self._on_disk = 0
         self._broken: Optional[str] = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,17 +47,43 @@ class Journal:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append a line, on the disk when this returns. Raises JournalError, from the first time on always."""
+        self._sync(self._append(event, fields))
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Append a line that is on the disk no later than the next one that is written. Raises JournalError."""
+        self._append(event, fields)
+
+    def _append(self, event: str, fields: Mapping[str, Any]) -> int:
+        """Append a line; gives how many there are now."""
         line = json.dumps({'event': event, 'at': _now(), **fields}, separators=(',', ':')).encode() + b'\n'
         with self._lock:
-            if self._broken is None:
-                try:
-                    if os.write(self._file, line) == len(line):
-                        os.fsync(self._file)
-                        return
-                    self._broken = os.strerror(errno.ENOSPC)  # only a part of the line was taken
-                except OSError as error:
-                    self._broken = error.strerror or str(error)
-        raise JournalError(f"The journal '{self._path}' cannot be written: {self._broken}")
+            self._check()
+            try:
+                if os.write(self._file, line) < len(line):
+                    self._broken = os.strerror(errno.ENOSPC)
+            except OSError as error:
+                self._broken = error.strerror or str(error)
+            self._check()
+            self._written += 1
+            return self._written
+
+    def _sync(self, line: int) -> None:
+        """Have so many lines on the disk. Who waited for somebody else's turn finds his line there already, mostly."""
+        with self._syncing:
+            self._check()
+            if self._on_disk >= line:
+                return
+            written = self._written
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                self._broken = error.strerror or str(error)
+            self._check()
+            self._on_disk = written
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise JournalError(f"The journal '{self._path}' cannot be written: {self._broken}")
 
     def close(self) -> None:
         os.close(self._file)
@@ -74,7 +104,7 @@ class JournaledRegistry:
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         for referrer in self._falling(repository, digest):  # the service deletes them itself, and maybe before us
-            self._write('falls', subject=digest, **self._manifest(repository, referrer))
+            self._write(self._journal.note, 'falls', subject=digest, **self._manifest(repository, referrer))
         self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
                    **self._manifest(repository, digest))
 
@@ -110,22 +140,27 @@ class JournaledRegistry:
         return list(found)
 
     def _send(self, request: str, call: Callable[[], None], **what: Any) -> None:
-        self._write('request', request=request, **what)
+        self._write(self._journal.write, 'request', request=request, **what)
         key = {name: what[name] for name in ('repository', 'digest', 'tag') if what.get(name)}
         try:
             call()
         except RegistryError as error:
-            self._write('outcome', request=request, **key, outcome=error.kind.name.lower(), error=str(error))
+            self._note_outcome(request=request, **key, outcome=error.kind.name.lower(), error=str(error))
             raise
-        self._write('outcome', request=request, **key, outcome='done')
+        self._note_outcome(request=request, **key, outcome='done')
 
-    def _write(self, event: str, **fields: Any) -> None:
+    def _note_outcome(self, **fields: Any) -> None:
+        """What happened has happened, whether it can be written down or not."""
+        with suppress(RegistryError):
+            self._write(self._journal.note, 'outcome', **fields)
+
+    @staticmethod
+    def _write(how: Callable[..., None], event: str, **fields: Any) -> None:
         """What cannot be written down is not sent, and nothing after it either."""
         try:
-            self._journal.write(event, **{key: value for key, value in fields.items() if value not in (None, [])})
+            how(event, **{key: value for key, value in fields.items() if value not in (None, [])})
         except JournalError as error:
-            if event != 'outcome':
-                raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
+            raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
 
 
 def journal_folder(config_dir: str) -> Path:

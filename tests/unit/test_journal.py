@@ -2,6 +2,10 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,6 +100,62 @@ def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_pa
             journaled.delete_manifest('team/app', IMAGE)
         assert refused.value.kind is Kind.FORBIDDEN
     assert registry.sent == []
+
+
+def on_a_slow_disk(monkeypatch, seconds=0.02):
+    """The sizes of a file that were on the disk, one after the other."""
+    sizes, sync = [], os.fsync
+
+    def slow(descriptor):
+        size = os.fstat(descriptor).st_size  # what is written while it works need not be there after it
+        time.sleep(seconds)
+        sync(descriptor)
+        sizes.append(size)
+
+    monkeypatch.setattr(os, 'fsync', slow)
+    return sizes
+
+
+def test_many_threads_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, {})
+    path, sizes, sent, lock = tmp_path / f'{journal.run}.jsonl', on_a_slow_disk(monkeypatch), [], threading.Lock()
+
+    class Looking(Answering):
+        def delete_manifest(self, repository, digest):
+            with lock:
+                on_disk = path.read_bytes()[:max(sizes, default=0)]
+                sent.append((digest, digest.encode() in on_disk))
+
+    names = [f'sha256:{number:064x}' for number in range(100, 300)]
+    seen = {'team/app': Repository('team/app', {name: Manifest(name, Content(1)) for name in names})}
+    journaled = JournaledRegistry(Looking(), journal, seen)
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(lambda name: journaled.delete_manifest('team/app', name), names))
+    journal.write('end')
+    assert sorted(sent) == [(name, True) for name in names]
+    assert len(sizes) < len(names) / 4
+    assert sizes[-1] == path.stat().st_size
+    assert [line['event'] for line in lines(tmp_path)].count('outcome') == len(names)
+
+
+def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
+    journal, registry, sync = Journal(tmp_path, {}), Answering(), os.fsync
+    journaled = JournaledRegistry(registry, journal, SEEN)
+
+    def fail(_):
+        raise OSError(5, 'Input/output error')
+
+    for way in (fail, sync):
+        monkeypatch.setattr(os, 'fsync', way)
+        with pytest.raises(RegistryError, match='Input/output error'):
+            journaled.delete_manifest('team/app', SIGNATURE)
+    assert registry.sent == []
+
+
+def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(tmp_path):
+    journal, registry = Journal(tmp_path, {}), Answering()
+    registry.delete_manifest = lambda *_: journal.close()
+    JournaledRegistry(registry, journal, SEEN).delete_manifest('team/app', SIGNATURE)
 
 
 @pytest.mark.parametrize('run', ['x', '../x', '', '.'])
