@@ -16,9 +16,24 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
+from .rows import Row
+
 MANIFESTS_PER_REPOSITORY = 1_000
 NOW = 1_800_000_000
 _TYPE = 'application/vnd.oci.image.manifest.v1+json'
+_LIMITS = {100_000: ('', 'at most 4', 'at most 400'), 1_000_000: ('at most 60 with the next', '', 'at most 2,500')}
+
+
+def planning_rows(largest: int) -> Iterator[Row]:
+    """For a thousand manifests, and ten times as many each time."""
+    size = 1_000
+    while size <= largest:
+        found = measure(size)
+        scan, plan, memory = _LIMITS.get(size, ('', '', ''))
+        yield f'{size:,} manifests from the cache, CPU s', f"{found['scanSeconds']:.1f}", scan
+        yield f'{size:,} manifests planned, CPU s', f"{found['planSeconds']:.1f}", plan
+        yield f'{size:,} manifests, peak memory, MiB', f"{found['peakMiB']:,.0f}", memory
+        size *= 10
 
 
 def measure(manifests: int) -> Dict[str, Any]:
