@@ -57,15 +57,15 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
-def _attached_to(manifest: Manifest) -> List[str]:
-    """The digests that the attachment tags of a manifest name."""
+def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
+    """The digests that the attachment tags of a manifest name, in order of tag."""
     named = map(attachment_subject, manifest.tags)
-    return [subject for subject in named if subject not in (None, manifest.digest)]
+    return tuple(subject for subject in named if subject and subject != manifest.digest)
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
     """What the attachment tags of a manifest name, when no subject of it exists."""
-    attached = _attached_to(manifest)
+    attached = attached_subjects(manifest)
     return attached[0] if attached and manifest.digest not in graph.subjects else None
 
 
@@ -83,7 +83,7 @@ def build_graph(repository: Repository) -> Graph:
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
-        attached = _attached_to(manifest)
+        attached = attached_subjects(manifest)
         for subject in _subjects(manifest, attached):
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..decide.decision import Decision
+from ..decide.health import GHOST
 from ..decide.impact import open_ledger
 from ..decide.verdicts import EXCLUDED, Verdict
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from .checksum import is_sealed
-from .plan import GHOST, SCHEMA_VERSION, kind_of_impact
+from .plan import SCHEMA_VERSION, kind_of_impact
 
 
 class PlanRefused(Exception):
