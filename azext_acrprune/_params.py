@@ -5,10 +5,10 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
-    validate_images, validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age,
-    validate_max_rate, validate_optional_registry, validate_out, validate_pins_from, validate_plan_selection,
-    validate_pulled_within, validate_registry, validate_restore, validate_restored_images, validate_tag_selection,
-    validate_time_limit)
+    validate_images, validate_include, validate_keep, validate_keep_per, validate_limits, validate_match,
+    validate_max_age, validate_max_rate, validate_optional_registry, validate_out, validate_pins_from,
+    validate_plan_selection, validate_pulled_within, validate_registry, validate_restore, validate_restored_images,
+    validate_tag_selection, validate_time_limit)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -17,7 +17,7 @@ _PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
 _PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run', 'archive', 'archive_content')
 _GUARDED = ('max_deletions', 'max_percent')
-_UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
+_UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
@@ -128,6 +128,12 @@ def _selection(context):
     context.argument('include_locked', action='store_true',
                      help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
                           'it could not be deleted. Locked repositories stay.')
+    context.argument(
+        'include', arg_type=get_enum_type(['ghosts', 'orphans', 'partial']), nargs='+', validator=validate_include,
+        help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed and cannot be '
+             'had. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
+             '`partial` are indexes that lack children: they go as any other, and with it --keep and its kin neither '
+             'count nor spare them.')
 
 
 def _pins(context):

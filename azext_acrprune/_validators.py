@@ -15,7 +15,7 @@ _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z'
 _LONGEST_TIME_LIMIT_SECONDS = 10 ** 9
 
 _SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
-              'include_locked')
+              'include_locked', 'include')
 
 
 def validate_registry(cmd, namespace) -> None:
@@ -115,6 +115,17 @@ def validate_exclude(namespace) -> None:
 def validate_keep_per(namespace) -> None:
     from .policy.flags import parse_keep_per
     _all('--keep-per', namespace.keep_per, parse_keep_per, "Give N:REGEX, such as '3:^(?P<branch>.+)-[0-9]+$'.")
+
+
+def validate_include(namespace) -> None:
+    """What is included are manifests, which go only where manifests may."""
+    if not namespace.include:
+        return
+    namespace.include = sorted(set(map(str, namespace.include)))
+    takes_tags = getattr(namespace, 'filter', None) or getattr(namespace, 'match', None)
+    if takes_tags and not (namespace.untagged or namespace.untagged_only):
+        raise RequiredArgumentMissingError('--include takes manifests, and only tags would be removed.',
+                                           recommendation='Give --untagged, or --untagged-only.')
 
 
 def validate_tag_selection(namespace) -> None:
