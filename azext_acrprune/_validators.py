@@ -153,6 +153,12 @@ def validate_plan_selection(namespace) -> None:
             recommendation='Give a policy file or options.')
 
 
+def validate_validate(namespace) -> None:
+    if namespace.validate and namespace.dry_run:
+        raise MutuallyExclusiveArgumentError('--validate looks at what a run left, and --dry-run leaves all as it is.',
+                                             recommendation="Leave out one of them, or use 'az acr prune check'.")
+
+
 def validate_images(namespace) -> None:
     from .decide.named import parse_image
     names = list(_all('--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:digest.'))

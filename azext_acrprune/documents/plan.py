@@ -126,7 +126,8 @@ class _Writer:
         found = list(self._decision.inventory.warnings)
         found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
         found.extend(Notice(finding.code, finding.message, finding.repository, finding.digest)
-                     for finding in content_findings(self._decision.inventory, self.graph, self._stays, self._ledger)
+                     for finding in content_findings(self.repositories, self.graph, self._stays, self.repositories,
+                                                     self._ledger.consistent)
                      if finding.code != MISSING_CHILDREN or finding.severity == BROKEN)
         return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
 
