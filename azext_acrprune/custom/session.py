@@ -114,7 +114,7 @@ class Session:
     def check(self, selection: Any) -> Dict[str, Any]:
         """Scan the selected repositories, all that is in them, and say what is wrong."""
         from ..documents.check import check_document
-        return check_document(self.scan(selection, tags=True, anew=True), self._began, self.now, self._target)
+        return check_document(self.scan(selection, tags=True, anew=True), self._began, self._target)
 
     def validate(self, decision: Any, deleted: AbstractSet[Tuple[str, str]]) -> Dict[str, Any]:
         """Look again at the repositories that a decision touches. Raises RegistryError.
@@ -130,7 +130,7 @@ class Session:
             if (repository.name, digest) not in deleted})
             for repository in self._scanned.repositories if repository.name in touched]
         after = look_again(self._registry, seen, self._options['concurrency'])
-        return validation_document(self._scanned, after, sorted(touched), self.now, self._target)
+        return validation_document(self._scanned, after, sorted(touched), self._target)
 
     @property
     def _target(self) -> List[str]:

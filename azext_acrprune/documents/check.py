@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
 
-from ..decide.decision import decide
-from ..decide.graph import Graph, build_graph
+from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.health import BROKEN, LOCK_CODES, Finding, content_findings, other_findings
 from ..decide.impact import open_ledger
+from ..decide.safety import kept_by
+from ..decide.verdicts import lock_on
 from ..model import Inventory, Repository
-from ..policy.rules import Age, untagged_policy
 from .mends import Mends
 
 SCHEMA_VERSION = 1
@@ -20,14 +20,13 @@ Key = Tuple[str, str, str, str]
 class _View:
     """Some repositories of a registry, and what is wrong in them; `everywhere` are all that are known."""
 
-    def __init__(self, inventory: Inventory, everywhere: Sequence[Repository], now: int) -> None:
+    def __init__(self, inventory: Inventory, everywhere: Sequence[Repository]) -> None:
         self.repositories = sorted(inventory.repositories, key=lambda each: each.name)
-        self._everywhere = everywhere
         self._graphs: Dict[str, Graph] = {}
-        bare = decide(inventory, untagged_policy(Age('0', 0)), now)
+        needed = {repository.name: _needed(repository, self.graph(repository)) for repository in self.repositories}
         self.findings: List[Finding] = sorted(
-            (*content_findings(self.repositories, self.graph, lambda name, digest: bare.verdicts[name][digest].kept,
-                               everywhere, open_ledger(inventory).consistent),
+            (*content_findings(self.repositories, self.graph, lambda name, digest: digest in needed[name], everywhere,
+                               open_ledger(inventory).consistent),
              *other_findings(self.repositories, self.graph, everywhere)), key=_key)
 
     def graph(self, repository: Repository) -> Graph:
@@ -42,13 +41,13 @@ class _View:
                  'mend': mends.of(finding), 'data': dict(finding.data)} for finding in findings]
 
 
-def check_document(inventory: Inventory, created_at: str, now: int, target: Sequence[str]) -> Dict[str, Any]:
+def check_document(inventory: Inventory, created_at: str, target: Sequence[str]) -> Dict[str, Any]:
     """Everything that is wrong in the repositories of the inventory, as JSON-ready data.
 
     The same registry gives the same document, `createdAt` apart: findings are in order of repository, digest, code and
-    tag. `target` is how the commands that mend name the registry; `now` is in ticks.
+    tag. `target` is how the commands that mend name the registry.
     """
-    view = _View(inventory, inventory.repositories, now)
+    view = _View(inventory, inventory.repositories)
     entries = view.entries(view.findings, target)
     return {
         'schemaVersion': SCHEMA_VERSION,
@@ -67,7 +66,7 @@ def check_document(inventory: Inventory, created_at: str, now: int, target: Sequ
     }
 
 
-def validation_document(before: Inventory, after: Sequence[Repository], touched: Sequence[str], now: int,
+def validation_document(before: Inventory, after: Sequence[Repository], touched: Sequence[str],
                         target: Sequence[str]) -> Dict[str, Any]:
     """What is wrong in the `touched` repositories after a run, and what of it is `new`: it was not before.
 
@@ -76,8 +75,8 @@ def validation_document(before: Inventory, after: Sequence[Repository], touched:
     """
     others = [repository for repository in before.repositories if repository.name not in touched]
     seen = [repository for repository in before.repositories if repository.name in touched]
-    old = _View(_only(before, seen), before.repositories, now)
-    new = _View(_only(before, after), [*others, *after], now)
+    old = _View(_only(before, seen), before.repositories)
+    new = _View(_only(before, after), [*others, *after])
     with_tags = {repository.name for repository in seen if repository.tags}
     known = {(_key(finding), finding.severity) for finding in old.findings}
     news = [finding for finding in new.findings if (_key(finding), finding.severity) not in known
@@ -89,6 +88,13 @@ def validation_document(before: Inventory, after: Sequence[Repository], touched:
         'findings': new.entries(new.findings, target),
         'new': new.entries(news, target),
     }
+
+
+def _needed(repository: Repository, graph: Graph) -> Set[str]:
+    """What somebody needs: what has a tag or a lock, and all that those need."""
+    roots = [digest for digest, manifest in sorted(repository.manifests.items())
+             if user_tags(manifest) or lock_on(repository, manifest)]
+    return {*roots, *kept_by(roots, graph)}
 
 
 def _only(inventory: Inventory, repositories: Sequence[Repository]) -> Inventory:
