@@ -140,7 +140,7 @@ def is_orphan(repository, manifest):
 def is_nowhere_an_attachment(world, manifest):
     """Whether no repository has anything that its tags attach to: cosign may keep signatures in another one."""
     there = [other['digest'] for repository in world for other in repository['manifests'] if exists(other)]
-    return not any(attached_to(tag) in there for tag in manifest['tags'])
+    return not any(attached_to(tag, manifest['digest']) in there for tag in manifest['tags'])
 
 
 def is_asked_for(world, repository, manifest, policy):

@@ -122,7 +122,7 @@ def _without_subject(repository: Repository, manifest: Manifest, content: Conten
 
 
 def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Sequence[Repository]) -> Iterator[Finding]:
-    for tag in manifest.tags:
+    for tag in set(manifest.tags).difference(user_tags(manifest)):
         subject = attachment_subject(tag)
         if subject and not _any_exists(everywhere, (subject,)):
             yield Finding(ORPHAN_TAG, HINT, repository.name, manifest.digest,
@@ -167,7 +167,7 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
                      ] if isinstance(manifest.content, Content) else []
             if blobs:
                 first = blobs[0]
-                other = next(size for size in sorted(said[first.digest]) if size != first.size)
+                other = min(size for size in said[first.digest] if size != first.size)
                 yield Finding(
                     SIZE_MISMATCH, BROKEN, repository.name, digest,
                     f'It says that the layer {printable(first.digest)} has {first.size:,} bytes, and other manifests '
