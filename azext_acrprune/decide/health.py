@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence
 
-from ..model import Content, Ghost, Locks, Manifest, Repository, Unreadable
+from ..model import Blob, Content, Ghost, Locks, Manifest, Repository, Unreadable
 from ..pins.pinned import printable
 from .graph import Graph, attached_subjects, missing_children, user_tags
 from .manifests import attachment_subject
@@ -26,6 +26,9 @@ ORPHAN_TAG = 'attachmentTagWithoutSubject'
 TAG_LOCKED_ALONE = 'tagLockedAlone'
 MANIFEST_LOCKED_ALONE = 'manifestLockedAlone'
 LOCK_CODES = (TAG_LOCKED_ALONE, MANIFEST_LOCKED_ALONE)
+
+MOST_LISTED = 100
+"""Of the children that an index lacks, and of the layers of one image: a manifest may name tens of thousands."""
 
 _INDEX_TYPES = ('application/vnd.oci.image.index.v1+json',
                 'application/vnd.docker.distribution.manifest.list.v2+json')
@@ -104,7 +107,8 @@ def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Find
         total = len(content.children) if isinstance(content, Content) else 0
         yield Finding(MISSING_CHILDREN, BROKEN if stays(repository.name, digest) else HINT, repository.name, digest,
                       f'The index lacks {len(missing)} of its {total} manifests: {missing[0]}.',
-                      data={'missing': list(missing), 'children': total, 'empty': len(missing) == total})
+                      data={'missing': list(missing[:MOST_LISTED]), 'lacking': len(missing), 'children': total,
+                            'empty': len(missing) == total})
 
 
 def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
@@ -172,17 +176,27 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
                     SIZE_MISMATCH, BROKEN, repository.name, digest,
                     f'It says that the layer {printable(first.digest)} has {first.size:,} bytes, and other manifests '
                     f'say {other:,}; the larger size counts.',
-                    data={'blobs': [{'digest': printable(blob.digest), 'size': blob.size} for blob in blobs]})
+                    data={'blobs': [{'digest': printable(blob.digest), 'size': blob.size}
+                                    for blob in blobs[:MOST_LISTED]]})
 
 
 def _sizes_said(repositories: Sequence[Repository]) -> Mapping[str, Counter]:
     """{blob: how many manifests say which size} of the blobs whose sizes manifests do not agree about."""
-    said: Dict[str, Counter] = {}
+    first: Dict[str, int] = {}
+    said = {blob.digest: Counter() for blob in _blobs(repositories)
+            if first.setdefault(blob.digest, blob.size) != blob.size}
+    for blob in _blobs(repositories):
+        if blob.digest in said:
+            said[blob.digest][blob.size] += 1
+    return said
+
+
+def _blobs(repositories: Sequence[Repository]) -> Iterator[Blob]:
+    """Each blob of each manifest that was read."""
     for repository in repositories:
         for manifest in repository.manifests.values():
-            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
-                said.setdefault(blob.digest, Counter())[blob.size] += 1
-    return {blob: sizes for blob, sizes in said.items() if len(sizes) > 1}
+            if isinstance(manifest.content, Content):
+                yield from manifest.content.blobs
 
 
 def _usual(sizes: Counter) -> AbstractSet[int]:

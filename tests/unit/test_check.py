@@ -72,7 +72,13 @@ def test_an_index_that_lacks_children_is_broken_where_somebody_needs_it(tags, ch
     partial = index('partial', children, tags=tags)
     entry, = checked(CHILD, partial)['findings']
     assert (entry['code'], entry['severity'], entry['digest']) == ('missingChildren', severity, partial['digest'])
-    assert entry['data'] == {'missing': [GONE], 'children': len(children), 'empty': empty}
+    assert entry['data'] == {'missing': [GONE], 'lacking': 1, 'children': len(children), 'empty': empty}
+
+
+def test_of_many_missing_children_some_are_listed_and_all_are_counted():
+    partial = index('partial', [image(str(number))['digest'] for number in range(300)], tags=['v1'])
+    entry, = checked(partial)['findings']
+    assert (len(entry['data']['missing']), entry['data']['lacking'], entry['data']['children']) == (100, 300, 300)
 
 
 def test_a_ghost_is_a_missing_child_too():
