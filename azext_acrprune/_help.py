@@ -55,6 +55,8 @@ examples:
     text: az acr prune untagged -r myregistry --archive /mnt/archive --yes
   - name: Keep what runs now in a cluster and in the web apps of the subscription.
     text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
+  - name: Also ghosts, and signatures whose image is gone; then see that nothing is broken that was not before.
+    text: az acr prune untagged -r myregistry --include ghosts orphans --validate --yes
   - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
     text: az acr prune untagged -r myregistry --pins - --yes
 """
@@ -134,6 +136,28 @@ examples:
     text: >
         az acr prune explain -r myregistry --policy policy.yaml --image
         team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+"""
+
+helps['acr prune check'] = """
+type: command
+short-summary: Check the health of a registry, with the command that mends each finding. Changes nothing.
+long-summary: >
+    Reads every manifest anew, for nothing else shows that one is a ghost. Broken, and then the exit code is 1, is what
+    fails when it is pulled or stands in the way of cleaning up: ghosts (listed, and not to be had), manifests that
+    cannot be read, indexes that are in use and lack children or name none, and images that say another size of a
+    layer than others do. Only hints are attachments, referrers and cosign tags whose subject is gone, indexes that
+    lack children and that nothing needs, and locks on a tag or on its manifest alone. `mend.command` is null where no
+    command mends it, such as an image that has to be pushed again; `mend.advice` says what to do. Needs the
+    permission to list and pull (AcrPull).
+examples:
+  - name: What is wrong, and what mends it.
+    text: az acr prune check -r myregistry -o table
+  - name: In a pipeline, only the repositories of a team.
+    text: az acr prune check -r myregistry --repository "team-a/**" --query summary
+  - name: All commands that mend something, to look through before they are run.
+    text: az acr prune check -r myregistry --query "findings[].mend.command" -o tsv
+  - name: Delete all ghosts and orphans that are older than a day, with what else is untagged.
+    text: az acr prune untagged -r myregistry --include ghosts orphans
 """
 
 helps['acr prune report'] = """

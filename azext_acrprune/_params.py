@@ -5,19 +5,19 @@ from azure.cli.core.commands.parameters import (
 
 from ._validators import (
     validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
-    validate_images, validate_keep, validate_keep_per, validate_limits, validate_match, validate_max_age,
-    validate_max_rate, validate_optional_registry, validate_out, validate_pins_from, validate_plan_selection,
-    validate_pulled_within, validate_registry, validate_restore, validate_restored_images, validate_tag_selection,
-    validate_time_limit)
+    validate_images, validate_include, validate_keep, validate_keep_per, validate_limits, validate_match,
+    validate_max_age, validate_max_rate, validate_optional_registry, validate_out, validate_pins_from,
+    validate_plan_selection, validate_pulled_within, validate_registry, validate_restore, validate_restored_images,
+    validate_tag_selection, validate_time_limit, validate_validate)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
 _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
 _PULLS = ('pulled_within', 'workspace')
-_DELETING = ('yes', 'dry_run', 'archive', 'archive_content')
+_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'validate')
 _GUARDED = ('max_deletions', 'max_percent')
-_UNTAGGED = ('repository', 'ago', 'age_by', 'keep')
+_UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
@@ -30,6 +30,7 @@ _SHARED = {
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
     'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
+    'check': (*_CALLS, 'no_cache', *_TIMED, 'repository'),
     'report': tuple(name for name in _TARGET if name != 'impact'),
     'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
 }
@@ -128,6 +129,12 @@ def _selection(context):
     context.argument('include_locked', action='store_true',
                      help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
                           'it could not be deleted. Locked repositories stay.')
+    context.argument(
+        'include', arg_type=get_enum_type(['ghosts', 'orphans', 'partial']), nargs='+', validator=validate_include,
+        help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed and cannot be '
+             'had. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
+             '`partial` are indexes that lack children: they go as any other, and with it --keep and its kin neither '
+             'count nor spare them.')
 
 
 def _pins(context):
@@ -160,6 +167,10 @@ def _pulls(context):
 def _consent(context):
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
     context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
+    context.argument(
+        'validate', action='store_true', validator=validate_validate,
+        help='Afterwards look at the repositories that it was to delete from, as `az acr prune check` does. The exit '
+             'code is 1 when something is broken that was not before.')
     context.argument(
         'archive', completer=FilesCompleter(), validator=validate_archive,
         help='Before anything goes, write it to this archive, an OCI image layout: a directory, or '
@@ -207,6 +218,9 @@ def _own(loader):
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Also write the plan to this file, as JSON.')
         context.argument('policy_file', validator=validate_plan_selection)
+    with loader.argument_context('acr prune check') as context:
+        context.argument('repository', nargs='+',
+                         help='Only these repositories: names or patterns, as in `team-a/**`. Nothing else is read.')
     with loader.argument_context('acr prune report') as context:
         context.argument('out', validator=validate_out, completer=FilesCompleter(),
                          help='Write the report to this HTML file.')

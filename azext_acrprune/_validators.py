@@ -15,7 +15,7 @@ _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z'
 _LONGEST_TIME_LIMIT_SECONDS = 10 ** 9
 
 _SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
-              'include_locked')
+              'include_locked', 'include')
 
 
 def validate_registry(cmd, namespace) -> None:
@@ -117,6 +117,17 @@ def validate_keep_per(namespace) -> None:
     _all('--keep-per', namespace.keep_per, parse_keep_per, "Give N:REGEX, such as '3:^(?P<branch>.+)-[0-9]+$'.")
 
 
+def validate_include(namespace) -> None:
+    """What is included are manifests, which go only where manifests may."""
+    if not namespace.include:
+        return
+    namespace.include = sorted(set(map(str, namespace.include)))
+    takes_tags = getattr(namespace, 'filter', None) or getattr(namespace, 'match', None)
+    if takes_tags and not (namespace.untagged or namespace.untagged_only):
+        raise RequiredArgumentMissingError('--include takes manifests, and only tags would be removed.',
+                                           recommendation='Give --untagged, or --untagged-only.')
+
+
 def validate_tag_selection(namespace) -> None:
     """`tags` needs to be told which tags, and how old or how many: all tags of a day ago are nobody's wish."""
     if namespace.untag_only and (namespace.untagged or namespace.untagged_only):
@@ -140,6 +151,12 @@ def validate_plan_selection(namespace) -> None:
         raise MutuallyExclusiveArgumentError(
             f"--policy says what may go, and so does --{given[0].replace('_', '-')}.",
             recommendation='Give a policy file or options.')
+
+
+def validate_validate(namespace) -> None:
+    if namespace.validate and namespace.dry_run:
+        raise MutuallyExclusiveArgumentError('--validate looks at what a run left, and --dry-run leaves all as it is.',
+                                             recommendation="Leave out one of them, or use 'az acr prune check'.")
 
 
 def validate_images(namespace) -> None:

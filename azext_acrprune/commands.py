@@ -13,6 +13,8 @@ def load_command_table(loader, _):
         group.command('apply', 'apply', table_transformer=_table('result_rows'))
     with loader.command_group('acr prune', _of('reporting'), is_preview=True) as group:
         group.command('report', 'report', table_transformer=_table('report_rows'))
+    with loader.command_group('acr prune', _of('checking'), is_preview=True) as group:
+        group.command('check', 'check', table_transformer=_table('check_rows'))
     with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
         group.command('restore', 'restore', table_transformer=_table('restore_rows'))
     with loader.command_group('acr prune history', _of('journaling')) as group:

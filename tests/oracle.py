@@ -7,8 +7,8 @@ It shares no code with the package on purpose: the property tests compare the tw
     manifest   = {'digest', 'state', 'document', 'data', 'media_type', 'tags': [tag], 'updated', 'locks': [flag]}
 
 `locks` names the flags that are false. `state` is 'read', 'ghost' or 'unreadable'; only of a 'read' manifest is the
-`document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number}. Sets of
-manifests are sets of (repository name, digest).
+`document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number, 'include':
+[what is asked for by name]}, where 'include' may be left out. Sets of manifests are sets of (repository name, digest).
 """
 import re
 
@@ -63,9 +63,14 @@ def has_user_tag(manifest):
 
 
 def needs(one, other):
-    """Whether `other` must stay because `one` stays (Kept, and why): a child, a referrer, the subject it has."""
-    if not exists(one) or not exists(other):
+    """Whether `other` must stay because `one` stays (Kept, and why): a child, a referrer, the subject it has.
+
+    A ghost needs nothing. It is needed by what names it: with a subject the service deletes its referrers.
+    """
+    if not exists(one):
         return False
+    if not exists(other):
+        return other['digest'] in children(one) or other['digest'] in subjects(one)
     return (other['digest'] in children(one)
             or one['digest'] in subjects(other)
             or other['digest'] in subjects(one))
@@ -99,12 +104,16 @@ def is_young(manifest, policy, now):
     return updated is None or updated > now or now - updated < policy['ago'] * TICKS
 
 
-def newest_images(repository, keep):
-    """The `keep` newest of the images: no tag, no part of an index, no referrer, no ghost (Keeping the newest)."""
+def newest_images(repository, keep, include=()):
+    """The `keep` newest of the images: no tag, no part of an index, no referrer, no ghost (Keeping the newest).
+
+    Nor an index that lacks a child, where those are to go.
+    """
     parts = [digest for manifest in repository['manifests'] if exists(manifest) for digest in children(manifest)]
     images = [manifest for manifest in repository['manifests']
               if manifest['state'] == 'read' and not manifest['tags']
-              and manifest['digest'] not in parts and not oci_subjects(manifest)]
+              and manifest['digest'] not in parts and not oci_subjects(manifest)
+              and not ('partial' in include and is_partial(repository, manifest))]
     images.sort(key=lambda manifest: manifest['digest'])
     images.sort(key=age_rank, reverse=True)
     return [manifest['digest'] for manifest in images[:keep]]
@@ -115,6 +124,12 @@ def age_rank(manifest):
     return manifest['updated'] or 0
 
 
+def is_partial(repository, manifest):
+    """An index that names a child which does not exist."""
+    there = [other['digest'] for other in repository['manifests'] if exists(other)]
+    return any(child not in there for child in children(manifest))
+
+
 def is_orphan(repository, manifest):
     """An attachment whose subject does not exist: deleted only when asked (The graph)."""
     there = [other['digest'] for other in repository['manifests'] if exists(other)]
@@ -122,19 +137,34 @@ def is_orphan(repository, manifest):
             and not any(subject in there for subject in subjects(manifest)))
 
 
+def is_nowhere_an_attachment(world, manifest):
+    """Whether no repository has anything that its tags attach to: cosign may keep signatures in another one."""
+    there = [other['digest'] for repository in world for other in repository['manifests'] if exists(other)]
+    return not any(attached_to(tag, manifest['digest']) in there for tag in manifest['tags'])
+
+
+def is_asked_for(world, repository, manifest, policy):
+    """Ghosts and orphans are deleted only when asked (Fail closed; The graph)."""
+    include = policy.get('include', ())
+    if not exists(manifest):
+        return 'ghosts' in include
+    return (not is_orphan(repository, manifest)
+            or 'orphans' in include and is_nowhere_an_attachment(world, manifest))
+
+
 def is_opaque(manifest):
     """Unreadable, and of a type that may have children or a subject (Fail closed)."""
     return manifest['state'] == 'unreadable' and manifest['media_type'] not in DOCKER_IMAGES
 
 
-def root_reason(repository, manifest, policy, now):
+def root_reason(world, repository, manifest, policy, now):
     """The first rule that keeps a manifest by itself, None if there is none (Kept, and why)."""
     rules = {
         'tagged': has_user_tag(manifest),
         'locked': is_locked(repository, manifest),
         'young': is_young(manifest, policy, now),
-        'keepNewest': manifest['digest'] in newest_images(repository, policy['keep']),
-        'excluded': (not repository['selected'] or not exists(manifest) or is_orphan(repository, manifest)),
+        'keepNewest': manifest['digest'] in newest_images(repository, policy['keep'], policy.get('include', ())),
+        'excluded': not repository['selected'] or not is_asked_for(world, repository, manifest, policy),
         'unreadable': manifest['state'] == 'unreadable' or any(map(is_opaque, repository['manifests'])),
     }
     return next((reason for reason, holds in rules.items() if holds), None)
@@ -144,7 +174,7 @@ def root_reasons(world, policy, now):
     """{(repository, digest): reason} of every root."""
     return {(repository['name'], manifest['digest']): reason
             for repository in world for manifest in repository['manifests']
-            for reason in [root_reason(repository, manifest, policy, now)] if reason}
+            for reason in [root_reason(world, repository, manifest, policy, now)] if reason}
 
 
 def safe_set(world, policy, now):
@@ -237,21 +267,23 @@ def all_nodes(world):
     return [(repository['name'], manifest['digest']) for repository in world for manifest in repository['manifests']]
 
 
-def broken_after(world, doomed):
+def broken_after(world, doomed, include=()):
     """Every harm that a deletion does, in words; empty when it is safe."""
     return [harm for repository in world
-            for harm in _harm(repository, {digest for name, digest in doomed if name == repository['name']})]
+            for harm in _harm(repository, {digest for name, digest in doomed if name == repository['name']}, include)]
 
 
-def _harm(repository, doomed):
+def _harm(repository, doomed, include):
     for manifest in repository['manifests']:
         digest = manifest['digest']
         if digest in doomed and has_user_tag(manifest):
             yield f'{digest} is tagged and goes'
         if digest in doomed and is_locked(repository, manifest):
             yield f'{digest} is locked and goes'
-        if digest in doomed and manifest['state'] != 'read':
+        if digest in doomed and manifest['state'] == 'unreadable':
             yield f'{digest} could not be read and goes'
+        if digest in doomed and not exists(manifest) and 'ghosts' not in include:
+            yield f'{digest} is a ghost and goes'
         for other in repository['manifests']:
             if other['digest'] in doomed and digest not in doomed and needs(manifest, other):
                 yield f"{digest} stays and loses {other['digest']}"
@@ -269,7 +301,8 @@ def needed_now(seen, fresh, planned):
     """What must stay in a repository that is no longer as the plan saw it (Drift).
 
     Whatever nobody planned to delete stays, with all that it needs; so does what was tagged, updated or locked
-    meanwhile, and everything once there is a new manifest that may need anything (Fail closed).
+    meanwhile, or was a ghost and is there now, and everything once there is a new manifest that may need anything
+    (Fail closed).
     """
     before = {manifest['digest']: manifest for manifest in seen['manifests']}
     if any(is_opaque(manifest) or _is_half_there(manifest, before) for manifest in fresh['manifests']):
@@ -281,4 +314,4 @@ def needed_now(seen, fresh, planned):
 
 def _changed(before, now, fresh):
     return (sorted(before['tags']) != sorted(now['tags']) or before['updated'] != now['updated']
-            or is_locked(fresh, now))
+            or is_locked(fresh, now) or exists(now) and not exists(before))

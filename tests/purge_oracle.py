@@ -9,7 +9,7 @@ Flags are plain data, with the names of the options:
     flags = {'filter': [(repository regex, tag regex)], 'match': [(glob, glob)], 'exclude': [(glob, glob)],
              'repository': [glob], 'ago': text, 'age_by': 'updated' | 'created', 'keep': number,
              'keep_semver': number, 'keep_per': [(number, regex)], 'untagged': bool, 'untagged_only': bool,
-             'include_locked': bool}
+             'include_locked': bool, 'include': [what is asked for by name]}
 
 Sets of tags are sets of (repository name, tag). What is meant to differ from `acr purge`: attachment tags are no user
 tags, tags of a locked manifest stay, nothing goes that something kept needs, `--ago` is one day when left out, and the
@@ -120,9 +120,10 @@ def candidates(repository, flags, now):
 def tags_to_remove(repository, flags, now):
     """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare; a ghost is no image."""
     found = candidates(repository, flags, now)
-    ghosts = {tag for manifest in repository['manifests'] if not oracle.exists(manifest) for tag in manifest['tags']}
+    uncounted = {tag for manifest in repository['manifests'] if not counts(flags, repository, manifest)
+                 for tag in manifest['tags']}
     newest_first = sorted(sorted(found), key=lambda pair: pair[1], reverse=True)
-    names = [tag for tag, _ in newest_first if tag not in ghosts]
+    names = [tag for tag, _ in newest_first if tag not in uncounted]
     spared = set(names[:flags['keep']])
     for prerelease in (False, True):
         versions = [tag for tag in sorted(names) if version(tag) and bool(version(tag)[3]) == prerelease]
@@ -137,6 +138,11 @@ def tags_to_remove(repository, flags, now):
         for members in groups.values():
             spared.update(members[:number])
     return {tag for tag, _ in found} - spared
+
+
+def counts(flags, repository, manifest):
+    """Whether `--keep` counts a manifest: no ghost, and no index that lacks a child where those are to go."""
+    return oracle.exists(manifest) and not ('partial' in flags['include'] and oracle.is_partial(repository, manifest))
 
 
 def version(tag):
@@ -178,18 +184,18 @@ def newest_untagged(repository, flags):
     rank = {manifest['digest']: manifest_time(flags, manifest) for manifest in repository['manifests']}
     same_times = dict(repository, manifests=[dict(manifest, updated=rank[manifest['digest']])
                                              for manifest in repository['manifests']])
-    return oracle.newest_images(same_times, flags['keep'])
+    return oracle.newest_images(same_times, flags['keep'], flags['include'])
 
 
-def stays_by_itself(repository, manifest, flags, now):
+def stays_by_itself(world, repository, manifest, flags, now):
     return (manifest not in untagged_after(repository, flags, now)
             or not selects_repository(flags, repository['name'])
             or any(glob_matches(name, repository['name']) and tag in ('*', '**') for name, tag in flags['exclude'])
             or protects_manifest(flags, repository, manifest)
             or not is_old(flags, manifest_time(flags, manifest), now)
             or manifest['digest'] in newest_untagged(repository, flags)
-            or manifest['state'] != 'read'
-            or is_orphan_after(repository, manifest)
+            or manifest['state'] == 'unreadable'
+            or not is_asked_for(world, repository, manifest, flags)
             or any(map(oracle.is_opaque, repository['manifests'])))
 
 
@@ -200,6 +206,13 @@ def is_orphan_after(repository, manifest):
     return bool(attached) and not any(subject in there for subject in oracle.subjects(manifest))
 
 
+def is_asked_for(world, repository, manifest, flags):
+    if not oracle.exists(manifest):
+        return 'ghosts' in flags['include']
+    return (not is_orphan_after(repository, manifest)
+            or 'orphans' in flags['include'] and oracle.is_nowhere_an_attachment(world, manifest))
+
+
 def manifests_to_delete(world, flags, now):
     """Those without a tag that are old themselves and that nothing kept needs, where they were asked for."""
     if selects_tags(flags) and not flags['untagged']:
@@ -207,7 +220,7 @@ def manifests_to_delete(world, flags, now):
     doomed = set()
     for repository in world:
         stay = oracle.closure(repository, [manifest['digest'] for manifest in repository['manifests']
-                                           if stays_by_itself(repository, manifest, flags, now)])
+                                           if stays_by_itself(world, repository, manifest, flags, now)])
         doomed |= {(repository['name'], manifest['digest'])
                    for manifest in repository['manifests'] if manifest['digest'] not in stay}
     return doomed

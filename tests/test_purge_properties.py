@@ -38,13 +38,14 @@ FLAGS = st.fixed_dictionaries({
     'keep_per': st.sampled_from(((), (), ())) | some((1, 2), KEEP_PER),
     'untagged': st.sampled_from((True, True, False)),
     'untagged_only': st.sampled_from((False, False, False, True)),
-    'include_locked': st.sampled_from((False, False, True))})
+    'include_locked': st.sampled_from((False, False, True)),
+    'include': worlds.includes})
 
 
 def policy_for(flags):
     pairs = {name: tuple(f'{first}:{second}' for first, second in flags[name])
              for name in ('filter', 'match', 'exclude', 'keep_per')}
-    return policy_of(Flags(**{**flags, **pairs, 'repository': tuple(flags['repository'])}))
+    return policy_of(Flags(**{**flags, **pairs, **{name: tuple(flags[name]) for name in ('repository', 'include')}}))
 
 
 def decision_on(world, flags):
@@ -96,7 +97,7 @@ def test_nothing_that_stays_is_broken(world, flags):
     unlocked = [dict(repository, tag_locks={}, manifests=[
         dict(manifest, locks=[]) for manifest in repository['manifests']]) for repository in world]
     after = purge_oracle.without_tags(unlocked if flags['include_locked'] else world, removed_by(decision))
-    assert oracle.broken_after(after, decision.doomed) == []
+    assert oracle.broken_after(after, decision.doomed, flags['include']) == []
 
 
 @examples(600)
@@ -104,7 +105,8 @@ def test_nothing_that_stays_is_broken(world, flags):
 def test_keep_leaves_that_many_of_the_candidates(world, flags):
     removed = removed_by(decision_on(world, flags))
     for repository in world:
-        there = {tag for manifest in repository['manifests'] if oracle.exists(manifest) for tag in manifest['tags']}
+        there = {tag for manifest in repository['manifests'] if purge_oracle.counts(flags, repository, manifest)
+                 for tag in manifest['tags']}
         found = {tag for tag, _ in purge_oracle.candidates(repository, flags, NOW)} & there
         stay = {tag for tag in found if (repository['name'], tag) not in removed}
         assert len(stay) >= min(flags['keep'], len(found))
@@ -235,7 +237,10 @@ def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_not
     removed = {(name, tag) for manifest in world[0]['manifests'] if manifest['digest'] in drift.valid
                for tag in manifest['tags']}
     after = purge_oracle.without_tags([unlocked if include_locked else at_delete], removed)
-    assert oracle.broken_after(after, {(name, digest) for digest in drift.valid}) == []
+    assert oracle.broken_after(after, {(name, digest) for digest in drift.valid}, flags['include']) == []
+    ghosts = {manifest['digest'] for manifest in world[0]['manifests'] if not oracle.exists(manifest)}
+    assert not any(oracle.exists(manifest) for manifest in at_delete['manifests']
+                   if manifest['digest'] in drift.valid & ghosts)
 
 
 @examples(1500)

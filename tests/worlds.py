@@ -139,7 +139,7 @@ _SKETCHES = st.tuples(
     _PICKS,
     _often(None, 5, 0, 1, 2, 8),
     _TIMES, _TAGS, st.integers(0, 9), _LOCKS,
-    _often('read', 110, 'ghost', 'ghost', 'ghost', *FAULTS))
+    _often('read', 110, *('ghost',) * 8, *FAULTS))
 _REPOSITORY = st.tuples(
     st.lists(_SKETCHES, min_size=1, max_size=10),
     _often(True, 7, False),
@@ -148,6 +148,9 @@ _REPOSITORY = st.tuples(
 
 policies = st.fixed_dictionaries({
     'ago': st.sampled_from((DAY, DAY, DAY, 0, 0, 3_600, 3_600, 35 * DAY, 10 ** 18)), 'keep': _often(0, 3, 1, 2)})
+
+includes = st.sets(st.sampled_from(('ghosts', 'orphans', 'partial'))).map(sorted)
+including_policies = st.builds(lambda policy, include: {**policy, 'include': include}, policies, includes)
 
 
 @st.composite
@@ -197,7 +200,7 @@ def _repository(name, sketch, elsewhere):
         manifest = ghost(manifest) if state == 'ghost' else manifest
         manifest = unreadable(manifest, state) if state in FAULTS and not manifest['fault'] else manifest
         made.setdefault(manifest['digest'], manifest)
-    _give_tags(list(made.values()), sketches)
+    _give_tags(list(made.values()), sketches, [manifest['digest'] for manifest in elsewhere[:2]])
     return repository_of(*made.values(), name=name, selected=selected, locks=locks,
                          tag_locks=_tag_locks(made.values(), tag_lock))
 
@@ -222,11 +225,12 @@ def _pick(made, number):
     return made[-1 - number % len(made)] if made and number < 8 else MISSING[number % len(MISSING)]
 
 
-def _give_tags(manifests, sketches):
+def _give_tags(manifests, sketches, elsewhere):
+    """Attachment tags are of what is there, in another repository, or nowhere."""
     used = set()
     for number, manifest in enumerate(manifests):
         wanted, target = sketches[number][4:6]
-        digests = [other['digest'] for other in manifests] + MISSING[:1]
+        digests = [other['digest'] for other in manifests] + MISSING[:1] + elsewhere
         for position, suffix in enumerate(wanted):
             tag = (f'v{number}.{position}' if suffix == 'user'
                    else attachment_tag(digests[(target + position) % len(digests)], suffix))
@@ -301,6 +305,13 @@ def _push_ghosts_again(fresh, *_):
             manifest.update(state='read', updated=NOW)
 
 
+def _bring_ghosts_back(fresh, *_):
+    """They were only not to be had for a moment, as where a registry has replicas."""
+    for manifest in fresh['manifests']:
+        if manifest['state'] == 'ghost' and not manifest['fault']:
+            manifest.update(state='read')
+
+
 def _remove(fresh, number):
     del fresh['manifests'][number % len(fresh['manifests'])]
 
@@ -319,6 +330,7 @@ MUTATIONS = {
     'new attachment': _push_attachment,
     'new unreadable': lambda fresh, _, number, name: _push_unreadable(fresh, number, name),
     'ghosts pushed again': _push_ghosts_again,
+    'ghosts are back': _bring_ghosts_back,
     'new ghost': lambda fresh, target, _, name: _push(fresh, ghost(index(name, [target['digest']]))),
 }
 
@@ -418,7 +430,7 @@ def _store(storage, name, manifest):
         storage.put_manifest(name, manifest['data'], manifest['media_type'], tag=tag, checked=False,
                              digest=manifest['digest'], created=when, updated=when)
     if manifest['state'] == 'ghost':
-        storage.make_ghost(name, manifest['digest'])
+        storage.make_ghost(name, manifest['digest'], deletable=True)
 
 
 def _store_locks(storage, repository):

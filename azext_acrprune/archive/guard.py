@@ -22,9 +22,9 @@ class ArchivedRegistry:
         return getattr(self._registry, name)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        """A ghost is in no archive; that it is gone is what deleting it would find."""
+        """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""
         if (repository, digest) not in self._archived:
-            self._registry.manifest(repository, digest)
+            self._registry.manifest_properties(repository, digest)
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
         self._registry.delete_manifest(repository, digest)
 

@@ -8,6 +8,7 @@ from knack.log import get_logger
 
 from ..journal import JournalError
 from .archiving import Archiving, archiving_of
+from .checking import validate
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
 from .failures import exit_with_failure, says_unread
 from .files import read_text
@@ -78,7 +79,7 @@ def _prune(cmd, options: Options) -> Optional[Dict[str, Any]]:
 
 def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[Dict[str, Any]]:
     """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
-    yes, dry_run = options['yes'], options['dry_run']
+    yes, dry_run, validates = options['yes'], options['dry_run'], options['validate']
     if not dry_run:
         refuse_without_consent(cmd, yes)
     with open_session(cmd, options) as session:
@@ -98,6 +99,8 @@ def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> Optional[
         if not agreed:
             return None
         result = _carry_out(cmd, options, session, decision, document, archiving)
+        if validates:
+            validate(cmd, session, decision, result)
     summary = result['summary']
     exit_with_failure(cmd, unread or summary['failed'] or summary['interrupted'])
     return result

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional
+from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from knack.log import get_logger
 
@@ -43,6 +43,7 @@ class Session:
         self._facts = facts
         self._cache = cache
         self._moment = datetime.now(timezone.utc)
+        self._scanned: Any = None
         self.limit = limit
 
     @property
@@ -59,10 +60,10 @@ class Session:
     def _began(self) -> str:
         return self._true_moment.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
 
-    def scan(self, selection: Any, tags: bool = False, labels: bool = False) -> Any:
+    def scan(self, selection: Any, tags: bool = False, labels: bool = False, anew: bool = False) -> Any:
         from ..inventory.scan import BY_NAME, OUT_OF_TIME, Extent, scan
         extent = Extent(selection, self._options['impact'] == 'bound', tags, labels, self._options['concurrency'],
-                        self._options.get('order') or BY_NAME)
+                        self._options.get('order') or BY_NAME, anew)
         deletes = not self._options.get('dry_run', True)
         with self.limit.keeping(SHARE_AFTER_READING) if deletes else nullcontext():
             inventory = scan(self._registry, self.host, extent, self._reporter, self._cache, self.limit.is_over)
@@ -71,6 +72,7 @@ class Session:
                 logger.warning(warning.message)
         if self._registry.clock_ahead:
             logger.warning(_CLOCK_AHEAD, self._registry.clock_ahead)
+        self._scanned = inventory
         return inventory
 
     def pins(self, of_policy: Any = None) -> Any:
@@ -108,6 +110,33 @@ class Session:
         from ..documents.report import report_document
         from ..policy.rules import Selection
         return report_document(self.scan(Selection()), plan, self._began, self.now)
+
+    def check(self, selection: Any) -> Dict[str, Any]:
+        """Scan the selected repositories, all that is in them, and say what is wrong."""
+        from ..documents.check import check_document
+        return check_document(self.scan(selection, tags=True, anew=True), self._began, self._target)
+
+    def validate(self, decision: Any, deleted: AbstractSet[Tuple[str, str]]) -> Dict[str, Any]:
+        """Look again at the repositories that a decision touches. Raises RegistryError.
+
+        `deleted` (repository, digest) are read if they are listed all the same; what stays is known.
+        """
+        from ..documents.check import validation_document
+        from ..inventory.scan import look_again
+        touched = {repository.name for repository in decision.inventory.repositories
+                   if decision.doomed_in(repository.name) or any(decision.untagged_in(repository))}
+        seen = [replace(repository, manifests={
+            digest: manifest for digest, manifest in repository.manifests.items()
+            if (repository.name, digest) not in deleted})
+            for repository in self._scanned.repositories if repository.name in touched]
+        after = look_again(self._registry, seen, self._options['concurrency'])
+        return validation_document(self._scanned, after, sorted(touched), self._target)
+
+    @property
+    def _target(self) -> List[str]:
+        """How a command names this registry, after its own option for that."""
+        suffix = self._options['suffix']
+        return [str(self._options['registry_name']), *(['--suffix', str(suffix)] if suffix else [])]
 
     @property
     def reporter(self) -> Any:

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, Mapping, Optional, Union
+from typing import AbstractSet, Callable, Iterator, List, Mapping, Optional, Union
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
-from ..policy.rules import CREATED, Age, Match, Policy, Rule
-from .graph import Graph
+from ..policy.rules import CREATED, PARTIAL, Age, Match, Policy, Rule
+from .graph import Graph, missing_children
 
 Labels = Mapping[str, Mapping[str, str]]
 """Labels of image configs, by digest of the config."""
@@ -14,12 +14,16 @@ Labels = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Place:
-    """One repository, with all that a rule may ask about it. `now` is in ticks."""
+    """One repository, with all that a rule may ask about it. `now` is in ticks.
+
+    `present` are the digests of all manifests that exist in the registry; None where that is not known.
+    """
 
     repository: Repository
     graph: Graph
     labels: Labels
     now: int
+    present: Optional[AbstractSet[str]] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,16 @@ def image_bytes(place: Place, digest: str) -> Optional[int]:
 def instant_of(thing: Union[Tag, Manifest], age: Age) -> Optional[int]:
     """The instant that an age is counted from, of a tag or a manifest, in ticks."""
     return thing.created_at if age.by == CREATED else thing.updated_at
+
+
+def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
+    """Whether a manifest may take a place among a number that is kept: a ghost is no image.
+
+    An index that lacks children takes it from a whole one, unless somebody asked for such indexes to go.
+    """
+    if isinstance(manifest.content, Ghost):
+        return False
+    return PARTIAL not in policy.include or not missing_children(place.repository, manifest.digest)
 
 
 def age_is_over(instant: Optional[int], seconds: int, now: int) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Iterator, Mapping, Set, Tuple
 
-from ..model import Inventory, Repository
+from ..model import Ghost, Inventory, Repository
 from ..pins.pinned import Pins
-from ..policy.rules import Policy
+from ..policy.rules import ORPHANS, Policy
 from .impact import Node
 from .safety import judge
 from .verdicts import Verdict
@@ -47,8 +47,10 @@ class Decision:
 
 def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
+    present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
     judgements = {
-        repository.name: judge(repository, policy, now, repository.name in inventory.selected, inventory.labels)
+        repository.name: judge(repository, policy, now, repository.name in inventory.selected, inventory.labels,
+                               present)
         for repository in sorted(inventory.repositories, key=lambda repository: repository.name)}
     return Decision(
         inventory, policy.given,
@@ -56,3 +58,9 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
         include_locked=policy.include_locked,
         pins=policy.pins)
+
+
+def _present(inventory: Inventory) -> FrozenSet[str]:
+    """The digests of all manifests that exist, in whatever repository."""
+    return frozenset(digest for repository in inventory.repositories
+                     for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost))

@@ -54,8 +54,8 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
     skipped.update({digest: change for digest in present if digest not in pinned
                     for change in [_change(digest, seen, fresh, include_locked)] if change})
     valid = set(present) - set(skipped)
+    opaque = _opaque(valid, seen, fresh)
     skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
-    opaque = _opaque(planned, seen, fresh)
     if opaque:
         skipped.update({digest: Verdict(True, UNREADABLE, opaque) for digest in valid})
     return Drift(frozenset(present) - set(skipped), skipped, frozenset(planned) - set(present), graph)
@@ -105,6 +105,8 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
         return Verdict(True, LOCKED, lock)
     if now.last_update_time != before.last_update_time:
         return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
+    if isinstance(before.content, Ghost) and not isinstance(now.content, Ghost):
+        return Verdict(True, UPDATED, 'it was a ghost, and is there now')
     return None
 
 
@@ -114,13 +116,13 @@ def _new_locks(digest: str, seen: Repository, fresh: Repository,
     return set(locks_of(fresh, fresh.manifests[digest], tag)) - set(locks_of(seen, seen.manifests[digest], tag))
 
 
-def _opaque(planned: AbstractSet[str], seen: Repository, fresh: Repository) -> Optional[str]:
+def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> Optional[str]:
     """A manifest of unknown content that stays and may need any other one.
 
     A plan dooms nothing beside an unreadable manifest that stays, so that any one of them is news. A ghost that is
     new, or no longer as it was, may be an index whose push is under way.
     """
     return next((digest for digest, manifest in sorted(fresh.manifests.items())
-                 if digest not in planned and not has_no_edges(manifest.media_type)
+                 if digest not in going and not has_no_edges(manifest.media_type)
                  and (isinstance(manifest.content, Unreadable)
                       or isinstance(manifest.content, Ghost) and seen.manifests.get(digest) != manifest)), None)

@@ -19,6 +19,8 @@ class Graph:
 
     Each mapping goes from a digest to digests. `subjects` and `referrers` include attachments by tag.
     `orphans` are attachments whose tags name no subject that exists, with the digest that is missing.
+    `ghosts` has (ghost, relation) of the ghosts that a manifest names as a child or a subject, `named_by` the reverse:
+    while it stays they do, for the service would delete its referrers with a subject, even one that is a ghost.
     """
 
     children: Mapping[str, Tuple[str, ...]]
@@ -26,6 +28,8 @@ class Graph:
     referrers: Mapping[str, Tuple[str, ...]]
     subjects: Mapping[str, Tuple[str, ...]]
     orphans: Mapping[str, str]
+    ghosts: Mapping[str, Tuple[Tuple[str, str], ...]]
+    named_by: Mapping[str, Tuple[str, ...]]
 
     def neighbours(self, digest: str) -> Iterator[Tuple[str, str]]:
         """(digest, relation) of each manifest that must stay when this one stays."""
@@ -35,6 +39,7 @@ class Graph:
             yield referrer, REFERRER_OF
         for subject in self.subjects.get(digest, ()):
             yield subject, SUBJECT_OF
+        yield from self.ghosts.get(digest, ())
 
     def consequences(self, digest: str) -> Iterator[Tuple[str, str]]:
         """(digest, relation) of each manifest that may fall when this one goes."""
@@ -44,8 +49,11 @@ class Graph:
             yield child, CHILD_OF
 
     def holders(self, digest: str) -> Tuple[str, ...]:
-        """The manifests that keep this one for as long as they stay: its indexes, and what it refers to."""
-        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()))
+        """The manifests that keep this one for as long as they stay: its indexes, and what it refers to.
+
+        A ghost is held by all that name it, its referrers too.
+        """
+        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()), *self.named_by.get(digest, ()))
 
 
 def user_tags(manifest: Manifest) -> Tuple[str, ...]:
@@ -57,15 +65,15 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
-def _attached_to(manifest: Manifest) -> List[str]:
-    """The digests that the attachment tags of a manifest name."""
+def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
+    """The digests that the attachment tags of a manifest name, in order of tag."""
     named = map(attachment_subject, manifest.tags)
-    return [subject for subject in named if subject not in (None, manifest.digest)]
+    return tuple(subject for subject in named if subject and subject != manifest.digest)
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
     """What the attachment tags of a manifest name, when no subject of it exists."""
-    attached = _attached_to(manifest)
+    attached = attached_subjects(manifest)
     return attached[0] if attached and manifest.digest not in graph.subjects else None
 
 
@@ -78,19 +86,28 @@ def build_graph(repository: Repository) -> Graph:
     referrers: Dict[str, List[str]] = {}
     subjects: Dict[str, List[str]] = {}
     orphans: Dict[str, str] = {}
+    ghosts: Dict[str, List[Tuple[str, str]]] = {}
+    named_by: Dict[str, List[str]] = {}
     for digest, manifest in nodes.items():
         for child in _children(manifest):
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
-        attached = _attached_to(manifest)
+            elif child in repository.manifests:
+                ghosts.setdefault(digest, []).append((child, CHILD_OF))
+        attached = attached_subjects(manifest)
         for subject in _subjects(manifest, attached):
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)
                 referrers.setdefault(subject, []).append(digest)
+            elif subject in repository.manifests:
+                ghosts.setdefault(digest, []).append((subject, SUBJECT_OF))
+        for ghost, _ in ghosts.get(digest, ()):
+            named_by.setdefault(ghost, []).append(digest)
         if attached and not user_tags(manifest) and digest not in subjects:
             orphans[digest] = attached[0]
-    return Graph(_frozen(children), _frozen(parents), _frozen(referrers), _frozen(subjects), orphans)
+    return Graph(_frozen(children), _frozen(parents), _frozen(referrers), _frozen(subjects), orphans,
+                 {digest: tuple(named) for digest, named in ghosts.items()}, _frozen(named_by))
 
 
 def spread(start: Iterable[str],
@@ -133,7 +150,8 @@ def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> I
     What is tied to nothing is one part; of what is tied together, each part has so many digests or a few more.
     """
     def tied(digest: str) -> Iterator[Tuple[str, str]]:
-        others = (*(other for other, _ in graph.consequences(digest)), *graph.holders(digest))
+        others = (*(other for other, _ in graph.consequences(digest)), *graph.holders(digest),
+                  *(ghost for ghost, _ in graph.ghosts.get(digest, ())))
         return ((other, '') for other in others if other in waiting)
 
     waiting = set(doomed)

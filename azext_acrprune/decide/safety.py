@@ -6,12 +6,13 @@ children, referrers, attachments and subjects. Unknown means kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
-from ..policy.rules import CREATED, DELETE, KEEP, UNTAG, Age, Policy, Rule
-from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, instant_of
-from .graph import CHILD_OF, REFERRER_OF, Graph, build_graph, missing_subject, spread, user_tags
+from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
+from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, counts, instant_of
+from .graph import (
+    CHILD_OF, REFERRER_OF, Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags)
 from .manifests import has_no_edges
 from .tags import judge_tags
 from .verdicts import (
@@ -48,12 +49,13 @@ class _Case:
 
 
 def judge(repository: Repository, policy: Policy, now: int, selected: bool = True,
-          labels: Optional[Labels] = None) -> Judgement:
+          labels: Optional[Labels] = None, present: Optional[AbstractSet[str]] = None) -> Judgement:
     """Judge every tag and every manifest of a repository.
 
-    `now` is in ticks. `selected` is false for a repository in which nothing may be deleted.
+    `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
+    of all manifests that exist in the registry; without them no attachment is known to be an orphan.
     """
-    place = Place(repository, build_graph(repository), labels or {}, now)
+    place = Place(repository, build_graph(repository), labels or {}, now, present)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     claims = {digest: _claim(policy, place, manifest) for digest, manifest in repository.manifests.items()
               if not _staying_tags(manifest, tags)}
@@ -186,16 +188,33 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
     if not case.selected:
         return 'repository not selected'
     if isinstance(manifest.content, Ghost):
-        return 'ghost'
-    missing = missing_subject(case.place.graph, manifest)
-    if missing:
-        return f'orphan attachment of {missing}'
+        if GHOSTS not in case.policy.include:
+            return 'ghost'
+    else:
+        orphan = _why_orphan_stays(case, manifest)
+        if orphan:
+            return orphan
     protected = case.policy.protects_repository(case.place.repository.name)
     if protected:
         return protected
     if rule is None:
         return 'no rule matches'
     return {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}.get(rule.action)
+
+
+def _why_orphan_stays(case: _Case, manifest: Manifest) -> Optional[str]:
+    """Cosign can be told to keep signatures in another repository than their images, so all of them count."""
+    missing = missing_subject(case.place.graph, manifest)
+    if not missing:
+        return None
+    text = f'orphan attachment of {missing}'
+    if ORPHANS not in case.policy.include:
+        return text
+    if case.place.present is None:
+        return f'{text}, which may be in a repository that was not read'
+    if not case.place.present.isdisjoint(attached_subjects(manifest)):
+        return f'{text}, which is in another repository'
+    return None
 
 
 def _unreadable(case: _Case, manifest: Manifest) -> Optional[Verdict]:
@@ -224,7 +243,7 @@ def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) ->
     images: Dict[int, List[Manifest]] = {}
     for digest, claim in claims.items():
         manifest = place.repository.manifests[digest]
-        if claim.rule and claim.rule.keep.newest and _is_image(place.graph, manifest):
+        if claim.rule and claim.rule.keep.newest and _is_image(policy, place, manifest):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
     return frozenset(manifest.digest for number, found in images.items()
                      for manifest in _newest(found, policy.rules[number]))
@@ -235,10 +254,10 @@ def _newest(images: List[Manifest], rule: Rule) -> List[Manifest]:
     return images[:rule.keep.newest]
 
 
-def _is_image(graph: Graph, manifest: Manifest) -> bool:
+def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
     """Untagged, and neither a part of an index nor a referrer: those stay with their image."""
-    return (not manifest.tags and not isinstance(manifest.content, (Ghost, Unreadable))
-            and manifest.digest not in graph.parents
+    return (not manifest.tags and not isinstance(manifest.content, Unreadable) and counts(policy, place, manifest)
+            and manifest.digest not in place.graph.parents
             and not (isinstance(manifest.content, Content) and manifest.content.subject is not None))
 
 
@@ -249,8 +268,21 @@ def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
         if user_tags(manifest):
             yield digest, case.tags[user_tags(manifest)[0]]
         else:
-            yield digest, falling(digest, going, case.place.graph) or _untagged(case.rule(manifest))
+            yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest)
 
 
-def _untagged(rule: Rule) -> Verdict:
-    return Verdict(False, UNTAGGED, rule.says(f'untagged for {rule.age.text} or longer'), rule.name)
+def _untagged(case: _Case, manifest: Manifest) -> Verdict:
+    rule = case.rule(manifest)
+    included = _included(case, manifest)
+    asked = f'include {included}, ' if included else ''
+    return Verdict(False, UNTAGGED, rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name)
+
+
+def _included(case: _Case, manifest: Manifest) -> Optional[str]:
+    """What had to be asked for so that a manifest may go."""
+    if isinstance(manifest.content, Ghost):
+        return GHOSTS
+    if missing_subject(case.place.graph, manifest):
+        return ORPHANS
+    is_partial = PARTIAL in case.policy.include and missing_children(case.place.repository, manifest.digest)
+    return PARTIAL if is_partial else None

@@ -6,9 +6,9 @@ from typing import Container, Dict, Iterable, Iterator, List, Optional, Sequence
 
 import semver
 
-from ..model import Ghost, Manifest, Repository, Tag
+from ..model import Manifest, Repository, Tag
 from ..policy.rules import KEEP, Keep, Policy, Rule
-from .claims import Place, age_is_over, claim_on_tag, instant_of
+from .claims import Place, age_is_over, claim_on_tag, counts, instant_of
 from .graph import user_tags
 from .verdicts import (
     EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
@@ -16,20 +16,16 @@ from .verdicts import (
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A tag that may go unless its rule spares it."""
+    """A tag that may go unless its rule spares it; `counts` says whether that may be for a number that is kept."""
 
     tag: Tag
     manifest: Manifest
     rule: Rule
+    counts: bool
 
     @property
     def instant(self) -> int:
         return instant_of(self.tag, self.rule.age) or 0
-
-    @property
-    def is_there(self) -> bool:
-        """A ghost is no image: it must not take the place of one."""
-        return not isinstance(self.manifest.content, Ghost)
 
 
 def judge_tags(policy: Policy, place: Place) -> Dict[str, Verdict]:
@@ -46,7 +42,7 @@ def judge_tags(policy: Policy, place: Place) -> Dict[str, Verdict]:
     for rule in {id(candidate.rule): candidate.rule for candidate in candidates}.values():
         verdicts.update(_spared_by_keep([each for each in candidates if each.rule is rule], rule))
     going = [candidate for candidate in candidates if candidate.tag.name not in verdicts]
-    verdicts.update(_spared_by_floor(policy, verdicts, going, place.repository))
+    verdicts.update(_spared_by_floor(policy, verdicts, going, place))
     for candidate in going:
         verdicts.setdefault(candidate.tag.name, _going(candidate.rule))
     return dict(sorted(verdicts.items()))
@@ -79,7 +75,7 @@ def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: st
         return _kept(rule, LOCKED, name, lock)
     if tag is None or not age_is_over(instant_of(tag, rule.age), rule.age.seconds, place.now):
         return _kept(rule, YOUNG, name, tag.last_update_time if tag and tag.last_update_time else 'no readable time')
-    return _Candidate(tag, manifest, rule)
+    return _Candidate(tag, manifest, rule, counts(policy, place, manifest))
 
 
 def _listed(repository: Repository, name: str, digest: str) -> Optional[Tag]:
@@ -103,7 +99,7 @@ def _spared_by_keep(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[Tu
 
 
 def _spared(candidates: Sequence[_Candidate], keep: Keep) -> Iterator[Tuple[str, Sequence[_Candidate]]]:
-    candidates = [candidate for candidate in candidates if candidate.is_there]
+    candidates = [candidate for candidate in candidates if candidate.counts]
     newest = _newest_first(candidates)
     yield f'among the newest {keep.newest}', newest[:keep.newest]
     for kind, versions in zip(('releases', 'pre-releases'), _by_version(candidates)):
@@ -138,15 +134,15 @@ def _version(tag: str) -> Optional[semver.VersionInfo]:
 
 
 def _spared_by_floor(policy: Policy, staying_tags: Container[str], going: Sequence[_Candidate],
-                     repository: Repository) -> Dict[str, Verdict]:
+                     place: Place) -> Dict[str, Verdict]:
     """The newest tag of each image that has to stay so that the repository keeps as many images as it must."""
-    staying = {digest for digest, manifest in repository.manifests.items()
-               if any(tag in staying_tags for tag in user_tags(manifest)) and not isinstance(manifest.content, Ghost)}
+    staying = {digest for digest, manifest in place.repository.manifests.items()
+               if any(tag in staying_tags for tag in user_tags(manifest)) and counts(policy, place, manifest)}
     spared: Dict[str, Verdict] = {}
     for candidate in _newest_first(going):
         if len(staying) >= policy.min_keep:
             break
-        if candidate.is_there and candidate.manifest.digest not in staying:
+        if candidate.counts and candidate.manifest.digest not in staying:
             staying.add(candidate.manifest.digest)
             spared[candidate.tag.name] = _kept(candidate.rule, KEEP_NEWEST, candidate.tag.name,
                                                f'limits.minKeepPerRepository {policy.min_keep}')

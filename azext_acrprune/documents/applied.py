@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..decide.decision import Decision
+from ..decide.health import GHOST
 from ..decide.impact import open_ledger
 from ..decide.verdicts import EXCLUDED, Verdict
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from .checksum import is_sealed
-from .plan import GHOST, SCHEMA_VERSION, kind_of_impact
+from .plan import SCHEMA_VERSION, kind_of_impact
 
 
 class PlanRefused(Exception):
@@ -40,14 +42,15 @@ class Plan:
     def repositories(self) -> FrozenSet[str]:
         return frozenset(entry['repository'] for entry in (*self.document['delete'], *self.document['untag']))
 
+    @cached_property
+    def ghosts(self) -> FrozenSet[Tuple[str, str]]:
+        """(repository, digest) of what was listed and not there when the plan was made; any other ghost is news."""
+        return frozenset((warning['repository'], warning['digest']) for warning in self.document['warnings']
+                         if warning['code'] == GHOST)
+
     @property
     def includes_locked(self) -> bool:
         return any('locks' in entry for entry in (*self.document['delete'], *self.document['untag']))
-
-    def saw_ghost(self, repository: str, digest: str) -> bool:
-        """Whether a manifest that is listed and not there was so when the plan was made; else it is news."""
-        return any(warning['code'] == GHOST and (warning['repository'], warning['digest']) == (repository, digest)
-                   for warning in self.document['warnings'])
 
     def entries(self, kind: str, repository: str) -> List[Mapping[str, Any]]:
         return [entry for entry in self.document[kind] if entry['repository'] == repository]
@@ -118,12 +121,13 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
 
 def _as_planned(plan: Plan, repository: Repository) -> Repository:
     manifests = {digest: manifest for digest, manifest in repository.manifests.items()
-                 if not isinstance(manifest.content, Ghost) or plan.saw_ghost(repository.name, digest)}
+                 if not isinstance(manifest.content, Ghost) or (repository.name, digest) in plan.ghosts}
     tags: Dict[str, Tag] = dict(repository.tags)
     for entry in plan.entries('delete', repository.name):
         known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
-        manifests[known.digest] = replace(known, tags=tuple(entry['tags']), last_update_time=entry['lastUpdateTime'],
-                                          locks=_locks(entry, 'manifest'))
+        content = Ghost() if (repository.name, known.digest) in plan.ghosts else known.content
+        manifests[known.digest] = replace(known, content=content, tags=tuple(entry['tags']),
+                                          last_update_time=entry['lastUpdateTime'], locks=_locks(entry, 'manifest'))
         for tag in entry['tags']:
             tags[tag] = _tag(tags, tag, entry)
     for entry in plan.entries('untag', repository.name):

@@ -3,19 +3,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 from ..decide.decision import Decision
-from ..decide.graph import Graph, build_graph, missing_children
+from ..decide.graph import Graph, build_graph
+from ..decide.health import BROKEN, MISSING_CHILDREN, content_findings
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Content, Ghost, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
+from ..model import Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
 from .groups import grouped
 from .shared import shared_layers
 
 SCHEMA_VERSION = 1
-GHOST = 'ghost'
 
 
 def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
@@ -125,13 +125,14 @@ class _Writer:
     def warnings(self) -> List[Notice]:
         found = list(self._decision.inventory.warnings)
         found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
-        for repository in self.repositories:
-            orphans = self.graph(repository).orphans
-            found.extend(_findings(repository, orphans, self._decision.verdicts[repository.name]))
-        if not self._ledger.consistent:
-            found.append(Notice('sizeMismatch',
-                                'Manifests disagree about the size of a layer; the larger size counts.'))
+        found.extend(Notice(finding.code, finding.message, finding.repository, finding.digest)
+                     for finding in content_findings(self.repositories, self.graph, self._stays, self.repositories,
+                                                     self._ledger.consistent)
+                     if finding.code != MISSING_CHILDREN or finding.severity == BROKEN)
         return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
+
+    def _stays(self, repository: str, digest: str) -> bool:
+        return self._decision.verdicts[repository][digest].kept
 
     def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
         return self._ledger.bytes_freed_by(
@@ -180,24 +181,3 @@ def _summary(decision: Decision, impact: Impact) -> Dict[str, Any]:
 def _warning(warning: Notice) -> Dict[str, Any]:
     fields = asdict(warning)
     return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}
-
-
-def _findings(repository: Repository, orphans: Mapping[str, str],
-              verdicts: Mapping[str, Verdict]) -> Iterator[Notice]:
-    for digest, manifest in repository.manifests.items():
-        for code, message in _faults(repository, manifest, orphans, verdicts[digest].kept):
-            yield Notice(code, message, repository.name, digest)
-
-
-def _faults(repository: Repository, manifest: Manifest, orphans: Mapping[str, str],
-            kept: bool) -> Iterator[Tuple[str, str]]:
-    if isinstance(manifest.content, Ghost):
-        yield GHOST, 'The registry lists this manifest but does not have it; it frees nothing and protects nothing.'
-    if isinstance(manifest.content, Unreadable):
-        yield 'unreadable', f'The manifest could not be read: {manifest.content.reason}.'
-    if manifest.digest in orphans:
-        yield 'orphanAttachment', f'The subject {orphans[manifest.digest]} of this attachment does not exist.'
-    if kept and isinstance(manifest.content, Content):
-        missing = missing_children(repository, manifest.digest)
-        if missing:
-            yield 'missingChildren', f'The index names {len(missing)} manifests that are not there: {missing[0]}.'

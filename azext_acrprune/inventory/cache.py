@@ -73,6 +73,9 @@ class NoCache:
     def remember(self, repository: str, digest: str, content: Content) -> None:
         """Keep what was just read in this repository, and verified."""
 
+    def forget(self, repository: str, digest: str) -> None:
+        """Know nothing of a manifest any more: it turned out to be a ghost."""
+
     def close(self) -> None:
         """Write what is still to be written."""
 
@@ -139,6 +142,10 @@ class ManifestCache(NoCache):
             full = len(self._pending) >= _BATCH
         if full:
             self._attempt(self._write, None)
+
+    def forget(self, repository: str, digest: str) -> None:
+        if is_digest(digest):
+            self._attempt(lambda connection: _forget_manifest(connection, repository, _key(digest)), None)
 
     def close(self) -> None:
         self._attempt(self._write, None)
@@ -278,6 +285,13 @@ def _forget_repositories(connection: sqlite3.Connection, present: Collection[str
             connection.execute('BEGIN IMMEDIATE')
             connection.executemany('DELETE FROM manifest WHERE repository = ?', gone)
             connection.executemany('DELETE FROM repository WHERE id = ?', gone)
+
+
+def _forget_manifest(connection: sqlite3.Connection, repository: str, key: bytes) -> None:
+    with connection:
+        connection.execute('BEGIN IMMEDIATE')
+        connection.execute('DELETE FROM manifest WHERE digest = ? AND repository IN '
+                           '(SELECT id FROM repository WHERE name = ?)', (key, repository))
 
 
 def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:

@@ -35,7 +35,8 @@ class Extent:
 
     With `bound`, only what the safety of the selected repositories needs is read. With `tags`, any manifest may go and
     not only untagged ones, so that the selected repositories are read whole, their tag listings too. With `labels`,
-    the configs of their images are read for them. `order` says which repositories come first.
+    the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
+    cache knows is read all the same: nothing else shows that it has become a ghost.
     """
 
     selection: Selection = Selection()
@@ -44,6 +45,7 @@ class Extent:
     labels: bool = False
     concurrency: int = 32
     order: str = BY_NAME
+    anew: bool = False
 
 
 @dataclass
@@ -114,6 +116,23 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: b
         content = known.content if immutable else read(registry, seen.name, digest)
         draft.manifests[digest] = manifest.having(content)
     return draft.finished()
+
+
+def look_again(registry: Registry, seen: Sequence[Repository], concurrency: int) -> Tuple[Repository, ...]:
+    """The repositories as they are now, with their tags, without those that are gone. Raises RegistryError.
+
+    What was read in `seen` is not read again.
+    """
+    found: Dict[str, Repository] = {}
+
+    def look(repository: Repository) -> Iterable[Task]:
+        now = rescan(registry, repository, set(), with_tags=True)
+        if now and now.manifests:
+            found[now.name] = now
+        return []
+
+    run_tasks([partial(look, repository) for repository in seen], concurrency)
+    return tuple(repository for _, repository in sorted(found.items()))
 
 
 def select(names: Sequence[str], selection: Selection) -> List[str]:
@@ -191,6 +210,8 @@ class _Walk:
     def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
         known = self._cache.recall(draft.name, draft.manifests)
+        if self._extent.anew:
+            return wanted
         for digest in wanted:
             if digest in known:
                 draft.manifests[digest] = draft.manifests[digest].having(self._shared(known[digest]))
@@ -247,6 +268,8 @@ class _Walk:
         if isinstance(content, Content):
             self._cache.remember(draft.name, digest, content)
             content = self._shared(content)
+        elif isinstance(content, Ghost) and self._extent.anew:
+            self._cache.forget(draft.name, digest)
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
     def _read_locks(self, draft: _Draft) -> Iterable[Task]:

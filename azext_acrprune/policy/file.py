@@ -106,6 +106,7 @@ class _Reader:
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
             min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
+            include=frozenset(document.get('include', ())),
             sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False),
                             self._systems(pins)),
             pulled=self._pulled(protect.get('lastPulled')))

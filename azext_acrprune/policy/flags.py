@@ -26,6 +26,7 @@ class Flags:
     untagged: bool = False
     untagged_only: bool = False
     include_locked: bool = False
+    include: Tuple[str, ...] = ()
 
     @property
     def selects_tags(self) -> bool:
@@ -40,7 +41,7 @@ def policy_of(flags: Flags) -> Policy:
     """
     age = Age(flags.ago, parse_ago(flags.ago), flags.age_by)
     scopes = tag_scopes(flags)
-    if not flags.selects_tags and not scopes and not flags.include_locked and not flags.exclude:
+    if not (flags.selects_tags or scopes or flags.include_locked or flags.exclude or flags.include):
         return untagged_policy(age, flags.keep, flags.repository)
     rules: List[Rule] = []
     if flags.selects_tags:
@@ -53,7 +54,8 @@ def policy_of(flags: Flags) -> Policy:
         given={'tags' if flags.selects_tags else 'untagged': _given(flags), 'repositories': list(flags.repository)},
         repositories=tuple(glob(text) for text in flags.repository),
         protections=tuple(Protection(f'--exclude {text}', excluded_scope(text)) for text in flags.exclude),
-        include_locked=flags.include_locked)
+        include_locked=flags.include_locked,
+        include=frozenset(flags.include))
 
 
 def tag_scopes(flags: Flags) -> Tuple[Scope, ...]:

@@ -20,6 +20,12 @@ KEEP = 'keep'
 UPDATED = 'updated'
 CREATED = 'created'
 
+GHOSTS = 'ghosts'
+PARTIAL = 'partial'
+ORPHANS = 'orphans'
+INCLUDED = (GHOSTS, PARTIAL, ORPHANS)
+"""What rules take only when that is asked for by name."""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -145,6 +151,8 @@ class Policy:
 
     `given` is what the plan document shows as `policy`. `min_keep` tagged images stay in each repository, the newest
     ones, whatever the rules say. `include_locked` takes what is locked by itself or by a tag, not locked repositories.
+    `include` names what else the rules take: GHOSTS; ORPHANS, which are attachments by tag whose subject is nowhere;
+    and PARTIAL, indexes that lack children, which no number kept spares then.
     `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
     """
 
@@ -156,6 +164,7 @@ class Policy:
     limits: Limits = Limits()
     min_keep: int = 0
     include_locked: bool = False
+    include: FrozenSet[str] = frozenset()
     sources: Sources = Sources()
     pulled: Optional[Wish] = None
     pins: Pins = Pins()

@@ -75,4 +75,5 @@ def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, 
 
 def _actions(detail: Any) -> Tuple[str, ...]:
     entries: List[Dict[str, Any]] = detail if isinstance(detail, list) else []
-    return tuple(str(entry.get('Action')) for entry in entries if isinstance(entry, dict) and entry.get('Action'))
+    actions = (text_or_none(entry.get('Action')) for entry in entries if isinstance(entry, dict))
+    return tuple(action for action in actions if action)

@@ -101,13 +101,17 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         tags=tags,
         media_type=text_or_none(entry.get('mediaType')),
         artifact_type=text_or_none(entry.get('artifactType')),
-        created_time=entry.get('createdTime'),
-        last_update_time=entry.get('lastUpdateTime'),
+        created_time=text_or_none(entry.get('createdTime')),
+        last_update_time=text_or_none(entry.get('lastUpdateTime')),
         created_at=parse_ticks(entry.get('createdTime')),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
-        image_size=entry.get('imageSize') or 0,
+        image_size=_size(entry.get('imageSize')),
         platform=_platform(entry),
         locks=parse_locks(entry.get('changeableAttributes')))
+
+
+def _size(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _platform(entry: Dict[str, Any]) -> Optional[str]:
@@ -141,8 +145,13 @@ def is_tag(text: Any) -> bool:
 
 
 def text_or_none(value: Any) -> Optional[str]:
-    """The value if it is text; a hostile answer may have anything in its place."""
-    return value if isinstance(value, str) else None
+    """The value if it is text; a hostile answer may have anything in its place.
+
+    It will reach a terminal: what is not printable is shown as a question mark.
+    """
+    if not isinstance(value, str):
+        return None
+    return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)
 
 
 def _spelled(pattern: Pattern[str], text: Any) -> str:

@@ -54,6 +54,9 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
+    validation = result.get('validation') or {'new': []}
+    rows += [_result_row('broken', entry, entry['code'], entry['message'])
+             for entry in validation['new'] if entry['severity'] == 'broken']
     summary = result['summary']
     total = (f"{summary['manifestsDeleted']} deleted, {len(result['untagged'])} untagged, "
              f"{summary['skipped']} skipped, {summary['failed']} failed")
@@ -61,6 +64,22 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     later = f' in {days} days, by soft delete' if days else ''
     rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='', TAG='',
                             REASON=f"{freed_size(summary['freedBytes'], summary['impact'])} freed{later}", BECAUSE=''))
+    return rows
+
+
+def check_rows(check: Dict[str, Any]) -> List[Row]:
+    """A row for each finding, with what mends it, and the total."""
+    if 'findings' not in check:
+        return [check]
+    rows = [OrderedDict(
+        SEVERITY=entry['severity'], CODE=entry['code'], REPOSITORY=entry['repository'],
+        DIGEST=short_digest(entry['digest']), TAG=short_digest(entry['tag'] or ''),
+        MESSAGE=short_digest(entry['message']), MEND=entry['mend']['command'] or entry['mend']['advice'])
+        for entry in check['findings']]
+    summary = check['summary']
+    rows.append(OrderedDict(
+        SEVERITY='total', CODE=f"{summary['broken']} broken", REPOSITORY=count(summary['repositories'], 'repository'),
+        DIGEST=count(summary['manifests'], 'manifest'), TAG='', MESSAGE=count(summary['findings'], 'finding'), MEND=''))
     return rows
 
 

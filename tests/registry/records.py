@@ -47,7 +47,10 @@ class Tag:
 
 @dataclass
 class Record:
-    """A manifest in a repository. `blobs` are sizes by digest, `ghost` means listed but not to be had."""
+    """A manifest in a repository. `blobs` are sizes by digest, `ghost` means listed but not to be had.
+
+    Deleting a ghost gives 404 for ever too, or with `deletable` it takes it off the listing.
+    """
 
     digest: str
     data: bytes
@@ -57,6 +60,7 @@ class Record:
     created: str
     updated: str
     ghost: bool = False
+    deletable: bool = False
     flags: Dict[str, bool] = field(default_factory=unlocked)
 
     @property

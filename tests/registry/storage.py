@@ -117,12 +117,12 @@ class Storage:
                 self._move_tag(state, tag, digest, updated or now)
         return digest
 
-    def make_ghost(self, repository: str, digest: str) -> None:
-        """Leave the manifest listed and take its content away."""
+    def make_ghost(self, repository: str, digest: str, deletable: bool = False) -> None:
+        """Leave the manifest listed and take its content away; whether it can be deleted then, nobody has recorded."""
         with self.lock:
             record = self._repositories[repository].manifests[digest]
             if not record.ghost:
-                record.ghost = True
+                record.ghost, record.deletable = True, deletable
                 self._release(record)
 
     def set_locks(self, repository: str, *, digest: Optional[str] = None, tag: Optional[str] = None,
@@ -143,7 +143,7 @@ class Storage:
                 raise revision_unknown(repository, digest, detail=False)
             if self._locked(state, digest):
                 raise disallowed()
-            if state.manifests[digest].ghost:
+            if state.manifests[digest].ghost and not state.manifests[digest].deletable:
                 raise revision_unknown(repository, digest, detail=False)
             doomed = [digest]
             while doomed:

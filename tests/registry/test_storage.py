@@ -146,6 +146,17 @@ def test_a_ghost_stays_listed_gives_its_bytes_back_and_cannot_be_had_or_deleted(
     assert storage.whole(APP, 'v1') == [digest]
 
 
+def test_a_ghost_that_can_be_deleted_takes_its_tags_and_its_referrers_along_and_frees_nothing_twice(storage):
+    digest = image(storage, 'ghost', 'layer', tag='v1')
+    signature = referrer(storage, 'signature', digest)
+    image(storage, 'stays', 'other layer', tag='v2')
+    storage.make_ghost(APP, digest, deletable=True)
+    storage.delete_manifest(APP, digest)
+    assert not {digest, signature} & set(storage.manifests(APP)) and set(storage.tags(APP)) == {'v2'}
+    left, = storage.manifests(APP).values()
+    assert storage.stored_bytes() == len(left.data) + sum(left.blobs.values())
+
+
 def test_a_ghost_pushed_again_is_whole_and_counted_once(storage):
     digest = image(storage, 'ghost', 'layer')
     before = storage.stored_bytes()

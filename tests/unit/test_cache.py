@@ -70,6 +70,21 @@ def recalled(path: Path, listed=tuple(CONTENTS), repository: str = 'team/app'):
     return known, cache.trouble
 
 
+# What is forgotten
+
+def test_one_manifest_is_forgotten_in_one_repository_alone(path):
+    fill(path)
+    fill(path, repository='team/other')
+    with opened(path) as cache:
+        cache.forget('team/app', digest(7))
+        cache.forget('team/app', digest(1000))
+        cache.forget('team/nowhere', digest(7))
+        cache.forget('team/app', 'no digest')
+    assert cache.trouble is None
+    assert recalled(path)[0] == {each: value for each, value in CONTENTS.items() if each != digest(7)}
+    assert recalled(path, repository='team/other')[0] == CONTENTS
+
+
 # What is kept
 
 DIGESTS = st.integers(0, 2 ** 256 - 1).map(digest) | st.binary(min_size=64, max_size=64).map(

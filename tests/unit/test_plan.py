@@ -124,13 +124,13 @@ def test_manifest_left_unread_makes_the_impact_an_upper_bound_by_itself():
 
 
 def test_disagreement_about_sizes_makes_the_impact_an_upper_bound():
-    inventory = to_inventory([repository_of(image('one', [0]), image('other', [0]))])
+    inventory = to_inventory([repository_of(image('one', [0]), image('other', [0]), image('third', [0]))])
     manifests = inventory.repositories[0].manifests
     digest, manifest = next(iter(manifests.items()))
     blobs = tuple(Blob(blob.digest, blob.size + 1) for blob in manifest.content.blobs)
     manifests[digest] = replace(manifest, content=replace(manifest.content, blobs=blobs))
     document = plan_document(decide(inventory, untagged_policy(), NOW), 'now')
-    assert (document['impact'], codes(document)) == ('upperBound', [('sizeMismatch', None)])
+    assert (document['impact'], codes(document)) == ('upperBound', [('sizeMismatch', digest)])
 
 
 def test_ghosts_unreadable_orphans_and_missing_children_are_reported():
@@ -140,6 +140,13 @@ def test_ghosts_unreadable_orphans_and_missing_children_are_reported():
     found = codes(plan([repository_of(gone, bad, orphan, partial)]))
     assert sorted(found) == sorted([('ghost', gone['digest']), ('unreadable', bad['digest']),
                                     ('orphanAttachment', orphan['digest']), ('missingChildren', partial['digest'])])
+
+
+def test_attachment_whose_subject_is_in_another_repository_is_not_reported():
+    """Cosign can be told to keep signatures in a repository of their own."""
+    subject = image('subject', tags=['v1'])
+    signature = image('signature', tags=[attachment_tag(subject['digest'])])
+    assert codes(plan([repository_of(subject), repository_of(signature, name='signatures')])) == []
 
 
 def test_missing_children_of_an_index_that_goes_are_not_worth_a_warning():

@@ -34,7 +34,7 @@ def wrong(text):
 
 @pytest.mark.parametrize('text, line, key, said', [
     (RULE + 'rulez: []\n', 5, '',
-     "unknown key 'rulez'; expected one of description, limits, pins, protect, rules, version"),
+     "unknown key 'rulez'; expected one of description, include, limits, pins, protect, rules, version"),
     (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
     (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
     (RULE + '1: x\ntrue: y\n', 5, '', "unknown key '1'"),
@@ -503,7 +503,7 @@ def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
 # --- The examples ------------------------------------------------------------------------------------------------
 
 def test_schema_is_the_one_that_the_examples_have():
-    assert sorted(schema()['properties']) == ['description', 'limits', 'pins', 'protect', 'rules', 'version']
+    assert sorted(schema()['properties']) == ['description', 'include', 'limits', 'pins', 'protect', 'rules', 'version']
     for name in EXAMPLES:
         assert parse_policy(json.dumps(example(name))).given['file'] == example(name)
 

@@ -133,6 +133,25 @@ def test_a_link_to_another_host_is_refused(target):
         next_page(f'<{target}>; rel="next"', PAGE)
 
 
+HOSTILE = '\x1b[2J\x9b31m\u202e\r\n\ud800text'
+
+
+def test_text_that_would_change_a_terminal_is_shown_without_what_does():
+    entry = {key: HOSTILE for key in ('mediaType', 'artifactType', 'createdTime', 'lastUpdateTime', 'os',
+                                      'architecture', 'imageSize')}
+    manifest, = parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})
+    tag, = parse_tags({'tags': [{'name': 'v1', 'digest': 'sha256:a', **entry}]})
+    texts = [manifest.media_type, manifest.artifact_type, manifest.created_time, manifest.last_update_time,
+             manifest.platform, tag.last_update_time]
+    assert all(text.isprintable() and text.endswith('text') for text in texts)
+    assert (manifest.created_at, manifest.updated_at, manifest.image_size) == (None, None, 0)
+
+
+def test_a_time_that_is_no_text_is_none():
+    manifest, = parse_manifests({'manifests': [{'digest': 'sha256:a', 'lastUpdateTime': {'$date': 5}}]})
+    assert manifest.last_update_time is None
+
+
 @pytest.mark.parametrize('page, parse', [
     ({'repositories': ['team/\x1b[2Japp']}, parse_repositories),
     ({'repositories': ['../../etc']}, parse_repositories),

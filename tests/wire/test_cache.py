@@ -224,3 +224,19 @@ def test_images_that_share_bytes_are_each_read_in_their_own_repository(registry,
     put(registry.storage, 'team/c', data)
     read()
     assert registry.counters['manifest_get'] == 1
+
+
+# Reading anew
+
+def test_a_scan_anew_reads_what_is_known_too_and_makes_it_forget_what_is_a_ghost(registry, read):
+    names = built(registry, shares=Shares(ghosts=0))
+    read()
+    name = names[0]
+    gone = sorted(registry.storage.manifests(name))[0]
+    registry.storage.make_ghost(name, gone)
+    warm = {each.name: each for each in read().repositories}
+    assert warm[name].manifests[gone].content != Ghost() and reads(registry) == {}
+    anew = {each.name: each for each in read(anew=True).repositories}
+    assert anew[name].manifests[gone].content == Ghost() and sum(reads(registry).values()) == 150
+    after = {each.name: each for each in read().repositories}
+    assert after[name].manifests[gone].content == Ghost() and sum(reads(registry).values()) == 1

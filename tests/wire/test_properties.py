@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,11 +34,12 @@ def as_served(world: list) -> list:
 
 
 @_SETTINGS
-@given(worlds.worlds(), worlds.policies)
+@given(worlds.worlds(), worlds.including_policies)
 def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_whole(registry, client, world, policy):
     registry.storage = storage = worlds.to_storage(world)
     selected = tuple(repository['name'] for repository in world if repository['selected'])
     asked = untagged_policy(Age('as drawn', policy['ago']), policy['keep'], tuple(selected) or ('no-such-repository*',))
+    asked = replace(asked, include=frozenset(policy['include']))
     inventory = scan(client, 'host', Extent(asked.selection), Reporter())
     decision = decide(inventory, asked, worlds.NOW)
     assert decision.doomed == oracle.safe_set(as_served(world), policy, worlds.NOW)
