@@ -7,8 +7,10 @@ from itertools import groupby
 from typing import Any, Dict, Iterator, List, Optional, Set
 
 from ..decide.impact import Node
-from ..model import Inventory
+from ..model import Account, Inventory
+from .account import account_fields
 from .applied import Plan
+from .cost import Price, cost_fields
 from .layers import layer_row, layer_uses
 from .names import Names
 from .plan import kind_of_impact
@@ -26,7 +28,8 @@ IMAGES_LISTED = 300
 LAYERS_LISTED = 100
 
 
-def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int) -> Dict[str, Any]:
+def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int,
+                    account: Account = Account(), price: Optional[Price] = None) -> Dict[str, Any]:
     """The report as JSON-ready data; sizes are bytes, `now` is in ticks.
 
     The bytes of `states`, of the cells of `treemap`, of `growth` and of all repositories add up to `registryBytes`,
@@ -36,13 +39,17 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
     stakes = list(view.stakes())
     names = Names(view.repositories)
     repositories = _repositories(view, stakes)
+    summary, impact = _summary(view, stakes), kind_of_impact(inventory, view.ledger)
+    registry_bytes = summary['registryBytes']
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
         'createdAt': created_at,
-        'impact': kind_of_impact(inventory, view.ledger),
+        'impact': impact,
         'plan': _plan(plan),
-        'summary': _summary(view, stakes),
+        'summary': summary,
+        'account': account_fields(account, registry_bytes, impact),
+        'cost': cost_fields(account, registry_bytes if impact == 'exact' else None, price, summary['freedBytes']),
         'states': list(_states(stakes)),
         'treemap': _treemap(stakes, names),
         'growth': growth(inventory, view.ledger, appearances(inventory, now)),
