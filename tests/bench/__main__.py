@@ -46,6 +46,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         extensions = install_extension(Path(folder))
         yield from _plans(options, Path(folder), extensions)
         yield from _deletes(options, Path(folder), extensions)
+    yield from _usage(50_000)
     size = 1_000
     while size <= options.largest:
         yield from _planning(size)
@@ -98,6 +99,14 @@ def _planning(size: int) -> Iterator[Row]:
     yield f'{size:,} manifests from the cache, CPU s', f"{found['scanSeconds']:.1f}", scan
     yield f'{size:,} manifests planned, CPU s', f"{found['planSeconds']:.1f}", plan
     yield f'{size:,} manifests, peak memory, MiB', f"{found['peakMiB']:,.0f}", memory
+
+
+def _usage(images: int) -> Iterator[Row]:
+    found = measure(images, 'usage')
+    yield f'{images:,} images, usage, CPU s', f"{found['usageSeconds']:.1f}", ''
+    yield f'{images:,} images, usage, peak memory, MiB', f"{found['peakMiB']:,.0f}", 'at most 300'
+    beyond = found['peakMiB'] - found['inventoryMiB']
+    yield f'{images:,} images, usage, of that beyond the inventory', f'{beyond:,.0f}', ''
 
 
 def _best(options: argparse.Namespace, work: Callable[[], Any]) -> float:
