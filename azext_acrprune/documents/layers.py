@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Collection, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Optional, Tuple
 
+from ..decide.graph import user_tags
 from ..decide.impact import Node
 from ..model import Content
 from .names import Names
@@ -19,23 +20,22 @@ class LayerUse:
     images: int = 0
     repositories: int = 0
     to_delete: int = 0
-    _staying: List[Node] = field(default_factory=list)
-    _going: List[Node] = field(default_factory=list)
+    _listed: Dict[Tuple[bool, bool], List[Node]] = field(default_factory=dict)
     _repository: Optional[str] = None
 
-    def add(self, node: Node, doomed: bool) -> None:
+    def add(self, node: Node, doomed: bool, tagged: bool) -> None:
         self.images += 1
         self.to_delete += doomed
         self.repositories += node[0] != self._repository
         self._repository = node[0]
-        listed = self._going if doomed else self._staying
+        listed = self._listed.setdefault((doomed, not tagged), [])
         if len(listed) < USERS_LISTED:
             listed.append(node)
 
     @property
     def users(self) -> List[Node]:
-        """Some of the images, those that stay first."""
-        return [*self._staying, *self._going][:USERS_LISTED]
+        """Some of the images, those that stay first, and of these those with a tag of their own."""
+        return [node for _, listed in sorted(self._listed.items()) for node in listed][:USERS_LISTED]
 
 
 def layer_uses(view: View, wanted: Collection[str]) -> Dict[str, LayerUse]:
@@ -46,7 +46,7 @@ def layer_uses(view: View, wanted: Collection[str]) -> Dict[str, LayerUse]:
             for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
                 if blob.digest in uses:
                     node = repository.name, digest
-                    uses[blob.digest].add(node, node in view.doomed)
+                    uses[blob.digest].add(node, node in view.doomed, bool(user_tags(manifest)))
     return uses
 
 

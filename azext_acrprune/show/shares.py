@@ -13,7 +13,7 @@ def percent(part: int, whole: int) -> str:
     return f'{value:.1f} %' if value >= 0.1 or not part else 'under 0.1 %'
 
 
-def bar(part: int, whole: int, encoding: Any) -> str:
+def share_bar(part: int, whole: int, encoding: Any) -> str:
     """A bar of 20 columns for the whole, in eighths of a column where an encoding has these, else in whole ones.
 
     What is there is never without a bar.

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List
 
 from ..model import parse_ticks
 from .money import cost_line
-from .shares import bar, percent
+from .shares import percent, share_bar
 from .sizes import freed_size, human_age, human_size, short_digest
 from .texts import visible
 
@@ -118,7 +118,7 @@ class _Table:
     def _share(self, row: Row) -> Row:
         size = row['attributedBytes']
         cells = {'ATTRIBUTED': human_size(size), 'SHARE': percent(size, self._whole)}
-        return {**cells, 'BAR': bar(size, self._whole, sys.stdout.encoding)} if sys.stdout.isatty() else cells
+        return {**cells, 'BAR': share_bar(size, self._whole, sys.stdout.encoding)} if sys.stdout.isatty() else cells
 
     def _times(self, row: Row) -> Row:
         return {'NEWEST': human_age(parse_ticks(row['newest']), self._now), '12_MONTHS': self._growth(row),

@@ -9,7 +9,7 @@ from tabulate import tabulate
 from azext_acrprune.documents.usage import KINDS, usage_document
 from azext_acrprune.documents.usage_rows import Log
 from azext_acrprune.pins.pulls import Pulls
-from azext_acrprune.show.shares import bar, percent
+from azext_acrprune.show.shares import percent, share_bar
 from azext_acrprune.show.texts import visible
 from azext_acrprune.show.usage import usage_lines, usage_rows
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of
@@ -40,21 +40,21 @@ def rows_of(by, top=3, inventory=None, **more):
     (0, 100, ''), (100, 100, '█' * 20), (50, 100, '█' * 10), (1, 160, '▏'), (8, 160, '█'), (12, 160, '█▌'),
     (1, 10 ** 15, '▏'), (5, 0, '')])
 def test_a_bar_is_in_eighths_of_a_column_and_never_nothing(part, whole, text):
-    assert bar(part, whole, 'utf-8') == text
+    assert share_bar(part, whole, 'utf-8') == text
 
 
 @pytest.mark.parametrize('encoding', ['ascii', 'latin-1', 'cp437', None, 'no such encoding'])
 def test_a_bar_is_plain_where_the_encoding_has_no_eighths(encoding):
-    assert [bar(part, 100, encoding) for part in (0, 1, 50, 100)] == ['', '#', '#' * 10, '#' * 20]
+    assert [share_bar(part, 100, encoding) for part in (0, 1, 50, 100)] == ['', '#', '#' * 10, '#' * 20]
 
 
 @given(st.integers(0, 2 ** 90), st.integers(1, 2 ** 90), st.sampled_from(('utf-8', 'ascii')))
 def test_a_bar_is_at_most_twenty_columns_and_longer_for_more(part, whole, encoding):
     part = min(part, whole)
-    assert len(bar(part, whole, encoding)) <= 20
-    assert (bar(part, whole, encoding) == '') == (part == 0)
-    assert len(bar(part // 2, whole, encoding)) <= len(bar(part, whole, encoding))
-    assert abs(len(bar(part, whole, encoding)) - 20 * part / whole) <= 1
+    assert len(share_bar(part, whole, encoding)) <= 20
+    assert (share_bar(part, whole, encoding) == '') == (part == 0)
+    assert len(share_bar(part // 2, whole, encoding)) <= len(share_bar(part, whole, encoding))
+    assert abs(len(share_bar(part, whole, encoding)) - 20 * part / whole) <= 1
 
 
 def test_what_is_there_is_never_0_percent():
