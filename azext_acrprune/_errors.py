@@ -123,7 +123,7 @@ def _from_asking(error) -> Exception:
     days = LONGEST_SILENCE // 86_400
     if isinstance(error, BadLog):
         return AzureResponseError(f'Nothing was deleted, because the log of pulls cannot be read: {error}.',
-                                  recommendation='Leave out --pulled-within, or try again later.')
+                                  recommendation='Leave out --pulled-within or --workspace, or try again later.')
     if not isinstance(error, LogTooShort):
         return AzureResponseError(f'Nothing was deleted, because {error.source} could not be asked: {error}.',
                                   recommendation=error.advice or 'Try again later, or leave this source out.')

@@ -177,6 +177,38 @@ examples:
     text: az acr prune report -r myregistry --out report.html --query summary.unneededBytes -o tsv
 """
 
+helps['acr prune usage'] = """
+type: command
+short-summary: Show who uses how much of a registry, and what it costs. Deletes nothing.
+long-summary: >
+    Rows are repositories, images, layers or patterns of tags, those with the most bytes first. `attributedBytes` split
+    each layer evenly over the images that use it, so that all rows and the sum of the others add up exactly to what the
+    registry stores; of layers, with the bytes of the manifests. `totalBytes` is what would be stored if nothing were
+    shared, `storedBytes` has each layer once, `uniqueBytes` would be freed if the row went, and `sharedBytes` would
+    stay. An image is counted with what falls with it when it alone is deleted, but its `attributedBytes` are its own:
+    the parts of an index have rows of their own.
+
+
+    A pattern is a tag with `*` for each UUID, commit (seven or more hex digits by themselves) and number: `pr-123` and
+    `pr-7` are `pr-*`, and `v1.2.3` is `v*.*.*`. A manifest without a tag belongs to the patterns of all tags that keep
+    it, such as that of its index; one with several patterns is attributed to them evenly. What no tag keeps has a row
+    without a pattern. The growth of a row is what is attributed to it today, by the month in which each layer first
+    appeared anywhere in the registry.
+
+
+    What Azure says that the registry uses is shown beside it, where the signed-in identity may ask. Needs the
+    permission to list and pull (AcrPull). The exit code is not 0 when a repository could not be read.
+examples:
+  - name: Which repositories take the space.
+    text: az acr prune usage -r myregistry -o table
+  - name: The twenty largest layers, who uses them, and the base image that they belong to.
+    text: az acr prune usage -r myregistry --by layer --top 20 -o table
+  - name: What pull requests and nightly builds take, by the shape of their tags.
+    text: az acr prune usage -r myregistry --by tag-pattern --top 30 -o table
+  - name: With the costs, and with the last pulls that the logs of the registry know of.
+    text: az acr prune usage -r myregistry --price "0.003 USD" --workspace mylogs
+"""
+
 helps['acr prune pins'] = """
 type: group
 short-summary: What is in use, by what files say of it.

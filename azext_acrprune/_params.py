@@ -7,8 +7,8 @@ from ._validators import (
     validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
     validate_images, validate_include, validate_keep, validate_keep_per, validate_limits, validate_match,
     validate_max_age, validate_max_rate, validate_optional_registry, validate_out, validate_pins_from,
-    validate_plan_selection, validate_pulled_within, validate_registry, validate_restore, validate_restored_images,
-    validate_tag_selection, validate_time_limit, validate_validate)
+    validate_plan_selection, validate_price, validate_pulled_within, validate_registry, validate_restore,
+    validate_restored_images, validate_tag_selection, validate_time_limit, validate_top, validate_validate)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -21,17 +21,18 @@ _UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
 _TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
 
 _SHARED = {
-    'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
-    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
-    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_DELETING, *_GUARDED),
-    'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING),
-    'repository': (*_TARGET, *_PINS, *_DELETING),
+    'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
+    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING, 'price'),
+    'repository': (*_TARGET, *_PINS, *_DELETING, 'price'),
     'apply': (*_TARGET, *_TIMED, *_PINS, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
     'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
     'check': (*_CALLS, 'no_cache', *_TIMED, 'repository'),
-    'report': tuple(name for name in _TARGET if name != 'impact'),
+    'report': (*_CALLS, 'no_cache', 'price'),
+    'usage': (*_CALLS, 'no_cache', 'price', 'workspace'),
     'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
 }
 
@@ -85,6 +86,10 @@ def _how(context):
         'order', arg_type=get_enum_type(['oldest', 'largest', 'name']), default='oldest',
         help='Which repositories come first: those that were not looked at for longest, those with most manifests, '
              'both by what earlier runs kept on this machine, or by name.')
+    context.argument(
+        'price', validator=validate_price,
+        help='What the registry costs for each GiB and day beyond the storage that its SKU includes, such as '
+             '`0.003 USD`: a number, and any text as the currency. A month has 30 days.')
     context.argument('no_cache', action='store_true',
                      help='Read every manifest from the registry, and keep none for the next run.')
 
@@ -226,6 +231,14 @@ def _own(loader):
                          help='Write the report to this HTML file.')
         context.argument('plan_file', options_list=['--plan'], completer=FilesCompleter(),
                          help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.')
+    with loader.argument_context('acr prune usage') as context:
+        context.argument('by', arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
+                         default='repository', help='What has a row.')
+        context.argument('top', type=int, validator=validate_top,
+                         help='So many rows, those with the most bytes; the others are one sum. When left out, all '
+                              'repositories, and 100 of anything else.')
+        context.argument('workspace', help='Also show when something was last pulled, as this Log Analytics workspace '
+                         'tells: its name, its workspace id, or its resource id.')
     with loader.argument_context('acr prune explain') as context:
         context.argument('images', options_list=['--image'], nargs=1, validator=validate_images,
                          help='The image: `repository:tag` or `repository@digest`.')

@@ -97,6 +97,19 @@ def validate_max_rate(namespace) -> None:
     namespace.max_rate = int(match[1]) * (60 if match[2] == 's' else 1)
 
 
+def validate_price(namespace) -> None:
+    """`0.003 USD` -> a price."""
+    from .documents.cost import parse_price
+    if namespace.price is not None:
+        namespace.price, = _all('--price', [namespace.price], parse_price, "Give the price of a GiB and day, such as "
+                                "'0.003 USD'.")
+
+
+def validate_top(namespace) -> None:
+    if namespace.top is not None and namespace.top < 1:
+        raise InvalidArgumentValueError('--top: no rows are left.', recommendation='Give a number of 1 or more.')
+
+
 def validate_filter(namespace) -> None:
     from .policy.flags import filter_scope
     _all('--filter', namespace.filter, filter_scope, "Give REPOSITORY_REGEX:TAG_REGEX, such as '.*:.*' for all tags.")

@@ -15,6 +15,8 @@ def load_command_table(loader, _):
         group.command('report', 'report', table_transformer=_table('report_rows'))
     with loader.command_group('acr prune', _of('checking'), is_preview=True) as group:
         group.command('check', 'check', table_transformer=_table('check_rows'))
+    with loader.command_group('acr prune', _of('using'), is_preview=True) as group:
+        group.command('usage', 'usage', table_transformer=_table('usage_rows', 'usage'))
     with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
         group.command('restore', 'restore', table_transformer=_table('restore_rows'))
     with loader.command_group('acr prune history', _of('journaling')) as group:
@@ -38,9 +40,9 @@ def _of(module):
     return CliCommandType(operations_tmpl=f'azext_acrprune.custom.{module}#{{}}')
 
 
-def _table(rows):
+def _table(rows, module='tables'):
     """The table view of a command, imported when it is needed."""
     def transform(result):
-        from azext_acrprune.show import tables
-        return getattr(tables, rows)(result)
+        from importlib import import_module
+        return getattr(import_module(f'azext_acrprune.show.{module}'), rows)(result)
     return transform

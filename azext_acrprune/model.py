@@ -178,6 +178,22 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What the resource manager says of a registry; what it does not say is None.
+
+    `used_bytes` are the real ones, replicas and all, `limit_bytes` its limit for them; `regions` counts the places
+    where the registry is, its own included. `why` is a sentence on why `used_bytes` is not known.
+    """
+
+    sku: Optional[str] = None
+    soft_delete_days: Optional[int] = None
+    used_bytes: Optional[int] = None
+    limit_bytes: Optional[int] = None
+    regions: Optional[int] = None
+    why: Optional[str] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A planned manifest, or with `tag` a tag, that was left alone: it is no longer as the plan saw it."""
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     '_help': set(),
     '_errors': {'archive', 'decide', 'documents', 'inventory', 'journal', 'pins', 'policy', 'registry',
                 'sources'},
-    '_validators': {'decide', 'pins', 'policy', '_errors'},
+    '_validators': {'decide', 'documents', 'pins', 'policy', '_errors'},
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
     'custom': {'custom', '_errors', 'apply', 'archive', 'decide', 'documents', 'inventory', 'journal', 'model', 'pins',

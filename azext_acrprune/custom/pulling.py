@@ -43,6 +43,19 @@ def load_pulls(cmd, wish: Any, host: str, now: int) -> Any:
         return last_pulls(since, pulls, log.pushes(start, end) if by_tag_alone else ())
 
 
+def log_of(cmd, workspace: str, host: str, now: int) -> Any:
+    """All that a workspace knows of pulls, however little that is. Raises AskError and BadLog."""
+    from ..documents.usage_rows import Log
+    from ..pins.pulls import covered_since, last_pulls
+    from .azure import registry_log
+    with registry_log(cmd, str(workspace), host) as log:
+        spans = log.spans()
+        start, end = _moment(min((first for first, _ in spans), default=now)), _moment(now)
+        pulls = log.pulls(start, end)
+        pushes = log.pushes(start, end) if any(not pull.digest for pull in pulls) else ()
+    return Log(str(workspace), last_pulls(now, pulls, pushes), covered_since(spans, now))
+
+
 def with_pulls(pulls: Any, policy: Any, inventory: Any, now: int) -> Tuple[Any, Any]:
     """The policy with a pin for all that was pulled, and the inventory with the last pulls."""
     from ..pins.pulls import day_of, pins_of

@@ -103,13 +103,31 @@ class Session:
 
     def document(self, decision: Any, show_kept: bool = False, group_by: Optional[str] = None) -> Dict[str, Any]:
         from ..documents.plan import plan_document
-        return plan_document(decision, self._began, show_kept, self._facts.soft_delete_days, group_by)
+        price = self._options.get('price')
+        return plan_document(decision, self._began, show_kept, self._facts.soft_delete_days, group_by, price,
+                             self._account() if price else None)
 
     def report(self, plan: Any) -> Dict[str, Any]:
         """Scan the registry and count what a report shows; `plan` is one that was read back, or None."""
         from ..documents.report import report_document
         from ..policy.rules import Selection
-        return report_document(self.scan(Selection()), plan, self._began, self.now)
+        return report_document(self.scan(Selection()), plan, self._began, self.now, self._account(),
+                               self._options['price'])
+
+    def usage(self, by: str, top: Optional[int]) -> Dict[str, Any]:
+        """Scan the registry and count who uses how much of it."""
+        from ..documents.usage import usage_document
+        from ..policy.rules import Selection
+        from .pulling import log_of
+        workspace = self._options['workspace']
+        log = log_of(self._cmd, workspace, self.host, self.now) if workspace else None
+        return usage_document(self.scan(Selection()), by, top, self._began, self.now, self._account(),
+                              self._options['price'], log)
+
+    def _account(self) -> Any:
+        from ..registry.credentials import registry_account
+        return registry_account(self._cmd, self._options['registry_name'], self._options['resource_group_name'],
+                                self._facts)
 
     def check(self, selection: Any) -> Dict[str, Any]:
         """Scan the selected repositories, all that is in them, and say what is wrong."""

@@ -24,6 +24,22 @@ class Impact:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """Bytes of some manifests of one repository, and of their blobs.
+
+    `total` as if nothing were shared, `stored` with each blob once, `unique` those that nobody else holds.
+    """
+
+    total: int
+    stored: int
+    unique: int
+
+    @property
+    def shared(self) -> int:
+        return self.stored - self.unique
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Who holds which bytes, over the whole registry.
 
@@ -47,6 +63,16 @@ class Ledger:
         """The same in bytes, with those of the manifests that no other repository holds."""
         contents = list(self._contents(doomed))
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
+
+    def holding(self, nodes: Iterable[Node]) -> Holding:
+        """What some manifests of one repository hold."""
+        contents = list(self._contents(nodes))
+        held = self._held_by(contents)
+        manifests = sum(content.size for _, content in contents)
+        return Holding(
+            total=sum(self.sizes[blob] * times for blob, times in held.items()) + manifests,
+            stored=self._sum(held) + manifests,
+            unique=self._sum(self._freed(held)) + self._manifest_bytes(contents))
 
     def impact(self, doomed: FrozenSet[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""

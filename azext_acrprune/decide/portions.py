@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, Iterator, Tuple
+from typing import AbstractSet, Dict, Iterator, List, Tuple
 
 from ..model import Content, Inventory
 from .impact import Ledger, Node
@@ -25,22 +25,31 @@ class Portion:
 def portions(inventory: Inventory, ledger: Ledger, doomed: AbstractSet[Node]) -> Iterator[Portion]:
     """The portion of every manifest that was read, in order of repository and digest.
 
-    Each blob is split evenly over the manifests that hold it, and the bytes of a manifest over the repositories that
-    hold it; the bytes that cannot be split go to the first ones. So all portions add up to `ledger.registry_bytes`,
-    and their freed parts to what `ledger` says that `doomed` frees.
+    All portions add up to `ledger.registry_bytes`, and their freed parts to what `ledger` says that `doomed` frees.
     """
     freed = ledger.freed_by(doomed)
     gone = Counter(digest for name, digest, _ in _contents(inventory) if (name, digest) in doomed)
+    for node, content, own, parts in split(inventory, ledger):
+        sizes = {True: 0, False: 0}
+        sizes[gone[node[1]] == ledger.copies[node[1]]] += own
+        for blob, part in zip(content.blobs, parts):
+            sizes[blob.digest in freed] += part
+        yield Portion(node, sizes[True], sizes[False])
+
+
+def split(inventory: Inventory, ledger: Ledger) -> Iterator[Tuple[Node, Content, int, List[int]]]:
+    """(image, its content, its part of its manifest, its part of each of its blobs), by repository and digest.
+
+    Each blob is split evenly over the manifests that hold it, and the bytes of a manifest over the repositories that
+    hold it; the bytes that cannot be split go to the first ones. So all parts add up to `ledger.registry_bytes`.
+    """
     blobs_taken: Dict[str, int] = {}
     copies_taken: Dict[str, int] = {}
     for name, digest, content in _contents(inventory):
-        parts = {True: 0, False: 0}
-        copies = ledger.copies[digest]
-        parts[gone[digest] == copies] += _next_part(content.size, copies, digest, copies_taken)
-        for blob in content.blobs:
-            parts[blob.digest in freed] += _next_part(
-                ledger.sizes[blob.digest], ledger.holders[blob.digest], blob.digest, blobs_taken)
-        yield Portion((name, digest), parts[True], parts[False])
+        own = _next_part(content.size, ledger.copies[digest], digest, copies_taken)
+        yield (name, digest), content, own, [
+            _next_part(ledger.sizes[blob.digest], ledger.holders[blob.digest], blob.digest, blobs_taken)
+            for blob in content.blobs]
 
 
 def _contents(inventory: Inventory) -> Iterator[Tuple[str, str, Content]]:

@@ -10,8 +10,9 @@ from ..decide.graph import Graph, build_graph
 from ..decide.health import BROKEN, MISSING_CHILDREN, content_findings
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
+from ..model import Account, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
 from .checksum import sealed
+from .cost import Price, cost_fields
 from .groups import grouped
 from .shared import shared_layers
 
@@ -19,12 +20,13 @@ SCHEMA_VERSION = 1
 
 
 def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
-                  soft_delete_days: Optional[int] = None, group_by: Optional[str] = None) -> Dict[str, Any]:
+                  soft_delete_days: Optional[int] = None, group_by: Optional[str] = None,
+                  price: Optional[Price] = None, account: Optional[Account] = None) -> Dict[str, Any]:
     """The plan as JSON-ready data, schema version 1.
 
     The same decision gives the same document, `createdAt` apart. `freedBytes` of one repository is what its part
     of the plan frees by itself; layers that only several repositories together free are in the total alone. With
-    `group_by` it has `groups` too.
+    `group_by` it has `groups` too, and with a `price` its `cost`.
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
@@ -44,6 +46,9 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     }
     if group_by:
         document.update(groupBy=group_by, groups=grouped(decision, ledger, group_by))
+    if price:
+        registry_bytes = impact.registry if document['impact'] == 'exact' else None
+        document['cost'] = cost_fields(account or Account(), registry_bytes, price, impact.freed)
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
     return sealed(document)

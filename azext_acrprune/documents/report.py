@@ -4,16 +4,19 @@ from __future__ import annotations
 from collections import Counter
 from heapq import nlargest
 from itertools import groupby
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set
+from typing import Any, Dict, Iterator, List, Optional, Set
 
-from ..decide.graph import user_tags
 from ..decide.impact import Node
-from ..model import Content, Inventory, Manifest, Repository
+from ..model import Account, Inventory
+from .account import account_fields
 from .applied import Plan
+from .cost import Price, cost_fields
+from .layers import layer_row, layer_uses
 from .names import Names
-from .plan import kind_of_impact, warnings_of
+from .plan import kind_of_impact
+from .rows import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
 from .stakes import FREED, STATES, Stake, View
-from .timeline import growth, unneeded_ages
+from .timeline import appearances, growth, unneeded_ages
 
 SCHEMA_VERSION = 1
 
@@ -23,12 +26,10 @@ IMAGES_DRAWN = 600
 REPOSITORIES_LISTED = 1_000
 IMAGES_LISTED = 300
 LAYERS_LISTED = 100
-USERS_LISTED = 5
-TAGS_LISTED = 10
-WARNINGS_LISTED = 300
 
 
-def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int) -> Dict[str, Any]:
+def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int,
+                    account: Account = Account(), price: Optional[Price] = None) -> Dict[str, Any]:
     """The report as JSON-ready data; sizes are bytes, `now` is in ticks.
 
     The bytes of `states`, of the cells of `treemap`, of `growth` and of all repositories add up to `registryBytes`,
@@ -38,25 +39,26 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
     stakes = list(view.stakes())
     names = Names(view.repositories)
     repositories = _repositories(view, stakes)
-    warnings = sorted([*_plan_warnings(view), *warnings_of(view.bare, view.ledger)],
-                      key=lambda warning: warning['digest'] is not None)
+    summary, impact = _summary(view, stakes), kind_of_impact(inventory, view.ledger)
+    registry_bytes = summary['registryBytes']
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
         'createdAt': created_at,
-        'impact': kind_of_impact(inventory, view.ledger),
+        'impact': impact,
         'plan': _plan(plan),
-        'summary': _summary(view, stakes),
+        'summary': summary,
+        'account': account_fields(account, registry_bytes, impact),
+        'cost': cost_fields(account, registry_bytes if impact == 'exact' else None, price, summary['freedBytes']),
         'states': list(_states(stakes)),
         'treemap': _treemap(stakes, names),
-        'growth': growth(inventory, view.ledger, now),
+        'growth': growth(inventory, view.ledger, appearances(inventory, now)),
         'unneededAges': unneeded_ages(stakes, view.unneeded, view.ledger, now),
         'repositories': repositories[:REPOSITORIES_LISTED],
         'otherRepositories': _sums(repositories[REPOSITORIES_LISTED:]),
         'images': _images(view, stakes, names),
         'layers': _layers(view, names),
-        'warnings': warnings[:WARNINGS_LISTED],
-        'otherWarnings': len(warnings[WARNINGS_LISTED:]),
+        **shown_warnings(view, list(_plan_warnings(view))),
     }
 
 
@@ -71,16 +73,8 @@ def _plan(plan: Optional[Plan]) -> Optional[Dict[str, Any]]:
 
 def _summary(view: View, stakes: List[Stake]) -> Dict[str, Any]:
     impact = view.ledger.impact(view.doomed)
-    manifests = [manifest for repository in view.repositories for manifest in repository.manifests.values()]
-    tagged = sum(1 for manifest in manifests if user_tags(manifest))
     return {
-        'repositories': len(view.repositories),
-        'manifests': len(manifests),
-        'tagged': tagged,
-        'untagged': len(manifests) - tagged,
-        'layers': len(view.ledger.sizes),
-        'registryBytes': impact.registry,
-        'unneeded': len(view.unneeded),
+        **registry_counts(view),
         'unneededBytes': sum(stake.size for stake in stakes if (stake.repository, stake.digest) in view.unneeded),
         'manifestsToDelete': len(view.doomed) if view.plan else None,
         'freedBytes': impact.freed if view.plan else None,
@@ -112,7 +106,7 @@ def _treemap(stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
     of_repository: Counter = Counter()
     for stake in stakes:
         of_repository[stake.repository] += stake.size
-    drawn = set(_largest(of_repository, REPOSITORIES_DRAWN))
+    drawn = set(largest(of_repository, REPOSITORIES_DRAWN))
     single = {id(stake) for stake in nlargest(
         IMAGES_DRAWN, (stake for stake in stakes if stake.repository in drawn), key=lambda stake: stake.size)}
     groups: Dict[Optional[str], List[Stake]] = {}
@@ -122,10 +116,6 @@ def _treemap(stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
              'bytes': sum(stake.size for stake in group), 'cells': _cells(name, group, single, names)}
             for name, group in groups.items()]
     return sorted(rows, key=lambda row: (row['repository'] is None, -row['bytes'], row['repository'] or ''))
-
-
-def _largest(sizes: Mapping[str, int], number: int) -> List[str]:
-    return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 
 
 def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: Names) -> List[Dict[str, Any]]:
@@ -155,46 +145,18 @@ def _repositories(view: View, stakes: List[Stake]) -> List[Dict[str, Any]]:
     doomed: Dict[str, List[Node]] = {}
     for node in view.doomed:
         doomed.setdefault(node[0], []).append(node)
-    rows = [_repository(view, repository, attributed[repository.name], freed[repository.name],
-                        doomed.get(repository.name, [])) for repository in view.repositories]
+    rows = [repository_row(view, repository, attributed[repository.name]) for repository in view.repositories]
+    for row in rows if view.plan else ():
+        nodes = doomed.get(row['repository'], [])
+        row.update(manifestsToDelete=len(nodes), attributedFreedBytes=freed[row['repository']],
+                   freedBytes=view.ledger.bytes_freed_by(nodes))
     return sorted(rows, key=lambda row: (-row['attributedBytes'], row['repository']))
-
-
-def _repository(view: View, repository: Repository, attributed: int, freed: int, doomed: List[Node]) -> Dict[str, Any]:
-    manifests = repository.manifests.values()
-    tagged = sum(1 for manifest in manifests if user_tags(manifest))
-    created = sorted(((manifest.created_at, manifest.created_time) for manifest in manifests
-                      if manifest.created_at is not None), key=lambda pair: pair[0])
-    row = {
-        'repository': repository.name,
-        'manifests': len(manifests),
-        'tagged': tagged,
-        'untagged': len(manifests) - tagged,
-        'storedBytes': _stored_bytes(view, manifests),
-        'uniqueBytes': view.ledger.bytes_freed_by((repository.name, digest) for digest in repository.manifests),
-        'attributedBytes': attributed,
-        'oldest': created[0][1] if created else None,
-        'newest': created[-1][1] if created else None,
-    }
-    if view.plan:
-        row.update(manifestsToDelete=len(doomed), attributedFreedBytes=freed,
-                   freedBytes=view.ledger.bytes_freed_by(doomed))
-    return row
-
-
-def _stored_bytes(view: View, manifests: Iterable[Manifest]) -> int:
-    """All that the manifests of a repository hold, each blob once."""
-    contents = [manifest.content for manifest in manifests if isinstance(manifest.content, Content)]
-    blobs = {blob.digest for content in contents for blob in content.blobs}
-    return sum(view.ledger.sizes[digest] for digest in blobs) + sum(content.size for content in contents)
 
 
 def _sums(rows: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
     """The repositories that have no row: only what adds up."""
-    if not rows:
-        return None
     adding = ('manifests', 'tagged', 'untagged', 'attributedBytes', 'manifestsToDelete', 'attributedFreedBytes')
-    return {'repositories': len(rows), **{key: sum(row[key] for row in rows) for key in adding if key in rows[0]}}
+    return {'repositories': len(rows), **sums(rows, adding)} if rows else None
 
 
 def _images(view: View, stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
@@ -205,44 +167,27 @@ def _images(view: View, stakes: List[Stake], names: Names) -> List[Dict[str, Any
         fates[node] = list(group)
         of_image[node] = sum(stake.size for stake in fates[node])
     rows = []
-    for node in _largest(of_image, IMAGES_LISTED):
+    for node in largest(of_image, IMAGES_LISTED):
         first = fates[node][0]
-        manifest = view.ledger.repositories[node[0]].manifests[node[1]]
         rows.append({
-            **names.fields(*node), 'tags': list(manifest.tags[:TAGS_LISTED]), 'tagCount': len(manifest.tags),
-            'lastUpdateTime': manifest.last_update_time, 'state': first.state, 'reason': first.reason,
+            **image_fields(view, names, node), 'state': first.state, 'reason': first.reason,
             'because': first.because, 'attributedBytes': of_image[node],
             'attributedFreedBytes': sum(stake.size for stake in fates[node] if stake.state == FREED)})
     return rows
 
 
 def _layers(view: View, names: Names) -> List[Dict[str, Any]]:
-    """The largest blobs, and who shares them: `users` are some images, those that stay first.
+    """The largest blobs, and who shares them.
 
     `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
     """
-    wanted = _largest(view.ledger.sizes, LAYERS_LISTED)
-    users: Dict[str, List[Node]] = {digest: [] for digest in wanted}
-    for repository in view.repositories:
-        for digest, manifest in sorted(repository.manifests.items()):
-            for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
-                if blob.digest in users:
-                    users[blob.digest].append((repository.name, digest))
-    doomed = view.doomed
-    return [_layer(view.ledger.sizes[digest], digest, users[digest],
-                   [node for node in users[digest] if node in doomed] if view.plan else None, names)
-            for digest in wanted]
-
-
-def _layer(size: int, digest: str, users: List[Node], doomed: Optional[List[Node]], names: Names) -> Dict[str, Any]:
-    going = set(doomed or ())
-    shown = [*(node for node in users if node not in going), *(node for node in users if node in going)]
-    row = {'digest': digest, 'size': size, 'images': len(users),
-           'repositories': len({repository for repository, _ in users}),
-           'users': [names.text(*node) for node in shown[:USERS_LISTED]]}
-    if doomed is not None:
-        row.update(imagesToDelete=len(doomed), freed=len(doomed) == len(users))
-    return row
+    rows = []
+    for digest, use in layer_uses(view, largest(view.ledger.sizes, LAYERS_LISTED)).items():
+        row = layer_row(view, digest, use, names)
+        if view.plan:
+            row.update(imagesToDelete=use.to_delete, freed=use.to_delete == use.images)
+        rows.append(row)
+    return rows
 
 
 def _plan_warnings(view: View) -> Iterator[Dict[str, Any]]:

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import AbstractSet, Any, Dict, Iterator, List, Optional, Tuple
+from itertools import accumulate
+from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..decide.impact import Ledger, Node
 from ..model import TICKS_PER_SECOND, Content, Inventory
@@ -17,22 +19,54 @@ _AGES = ((0, '0 to 1 day'), (1, '1 to 7 days'), (7, '7 to 30 days'), (30, '30 to
 _NO_TIME = 'no readable time'
 
 
-def growth(inventory: Inventory, ledger: Ledger, now: int) -> List[Dict[str, Any]]:
-    """What is there today, by the month in which it first appeared: `bytes` new in it, `totalBytes` until its end.
+@dataclass(frozen=True)
+class Appearances:
+    """In which month each blob and each manifest first appeared, by the earliest creation of what holds it.
 
-    Twelve calendar months (UTC) up to `now`; `month` is None for all before them and for what has no readable time.
-    What came and went meanwhile cannot be known. A time in the future counts as now.
+    `months` are names of calendar months (UTC), None first, which stands for all before them and for what has no
+    readable time. Blobs and manifests have the number of their month. A time in the future counts as the last one.
     """
+
+    months: Tuple[Optional[str], ...]
+    blobs: Mapping[str, int]
+    manifests: Mapping[str, int]
+
+
+def appearances(inventory: Inventory, now: int) -> Appearances:
+    """When the bytes of today came: in one of the twelve months up to `now`, or before. Times are ticks."""
     months = _months(now)
     starts = [start for start, _ in months]
-    new = [0] * (len(months) + 1)
-    for size, first in _first_seen(inventory, ledger):
-        new[0 if first is None else bisect_right(starts, first)] += size
-    rows, total = [], 0
-    for month, size in zip([None, *(name for _, name in months)], new):
-        total += size
-        rows.append({'month': month, 'bytes': size, 'totalBytes': total})
-    return rows
+    unknown = len(months) + 1
+    blobs: Dict[str, int] = {}
+    manifests: Dict[str, int] = {}
+    for repository in inventory.repositories:
+        for digest, manifest in repository.manifests.items():
+            if isinstance(manifest.content, Content):
+                month = unknown if manifest.created_at is None else bisect_right(starts, manifest.created_at)
+                manifests[digest] = min(month, manifests.get(digest, unknown))
+                for blob in manifest.content.blobs:
+                    blobs[blob.digest] = min(month, blobs.get(blob.digest, unknown))
+    for found in (blobs, manifests):
+        found.update({digest: 0 for digest, month in found.items() if month == unknown})
+    return Appearances((None, *(name for _, name in months)), blobs, manifests)
+
+
+def growth(inventory: Inventory, ledger: Ledger, appeared: Appearances) -> List[Dict[str, Any]]:
+    """What is there today, by the month in which it first appeared. What came and went meanwhile cannot be known."""
+    new = [0] * len(appeared.months)
+    for digest, month in appeared.blobs.items():
+        new[month] += ledger.sizes[digest]
+    sizes = {digest: manifest.content.size for repository in inventory.repositories
+             for digest, manifest in repository.manifests.items() if isinstance(manifest.content, Content)}
+    for digest, size in sizes.items():
+        new[appeared.manifests[digest]] += size
+    return growth_rows(appeared, new)
+
+
+def growth_rows(appeared: Appearances, new: Sequence[int]) -> List[Dict[str, Any]]:
+    """A row for each month: `bytes` that are new in it, `cumulativeBytes` until its end."""
+    return [{'month': month, 'bytes': size, 'cumulativeBytes': total}
+            for month, size, total in zip(appeared.months, new, accumulate(new))]
 
 
 def unneeded_ages(stakes: List[Stake], unneeded: AbstractSet[Node], ledger: Ledger, now: int) -> List[Dict[str, Any]]:
@@ -61,22 +95,3 @@ def _months(now: int) -> List[Tuple[int, str]]:
     firsts = [datetime(each // 12, each % 12 + 1, 1, tzinfo=timezone.utc)
               for each in range(number - MONTHS + 1, number + 1)]
     return [(int(first.timestamp()) * TICKS_PER_SECOND, f'{first:%Y-%m}') for first in firsts]
-
-
-def _first_seen(inventory: Inventory, ledger: Ledger) -> Iterator[Tuple[int, Optional[int]]]:
-    """(bytes, instant) of every blob and manifest: the earliest creation of what holds it."""
-    blobs: Dict[str, Optional[int]] = {}
-    manifests: Dict[str, Tuple[int, Optional[int]]] = {}
-    for repository in inventory.repositories:
-        for digest, manifest in repository.manifests.items():
-            if isinstance(manifest.content, Content):
-                created = manifest.created_at
-                manifests[digest] = (manifest.content.size, _earlier(manifests.get(digest, (0, None))[1], created))
-                for blob in manifest.content.blobs:
-                    blobs[blob.digest] = _earlier(blobs.get(blob.digest), created)
-    yield from manifests.values()
-    yield from ((ledger.sizes[digest], first) for digest, first in blobs.items())
-
-
-def _earlier(one: Optional[int], other: Optional[int]) -> Optional[int]:
-    return min((each for each in (one, other) if each is not None), default=None)

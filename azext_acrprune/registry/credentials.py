@@ -5,15 +5,20 @@ AAD is refused. This module only gives its result a shape, and its untyped error
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Iterator, Optional, Tuple
 from contextlib import contextmanager
 
 from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, UserFault
 from knack.util import CLIError
 
+from ..model import Account
 from .errors import Kind, RegistryError
 from .tokens import Credential, Password, RefreshToken
+
+_LONGEST_REASON = 200
+_TOO_LARGE = 2 ** 63
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,76 @@ def registry_facts(cmd: Any, name: str, resource_group: Optional[str]) -> Regist
     soft_delete = getattr(getattr(registry, 'policies', None), 'soft_delete_policy', None)
     enabled = getattr(soft_delete, 'status', None) == 'enabled'
     sku = getattr(getattr(registry, 'sku', None), 'name', None)
+    sku = getattr(sku, 'value', sku)  # newer clients make a member of an enumeration of what they know
     return RegistryFacts(soft_delete.retention_days if enabled else None, sku if isinstance(sku, str) else None)
+
+
+def registry_account(cmd: Any, name: str, resource_group: Optional[str], facts: RegistryFacts) -> Account:
+    """Ask how much a registry uses, as `az acr show-usage` does, and in how many regions it is.
+
+    What this identity may not ask, or is answered with something else, is not known.
+    """
+    from azure.cli.command_modules.acr._client_factory import get_acr_service_client
+    from azure.cli.command_modules.acr._utils import get_resource_group_name_by_registry_name
+    from azure.core.exceptions import AzureError
+    known = Account(facts.sku, facts.soft_delete_days)
+    with _quiet_client():
+        try:
+            group = get_resource_group_name_by_registry_name(cmd.cli_ctx, name, resource_group)
+            client = get_acr_service_client(cmd.cli_ctx)
+            size = _size_of(client.registries.list_usages(group, name))
+        except (CLIError, AzureError, ValueError) as error:
+            return replace(known, why=f'The real usage is not known: {_reason(error)}.')
+        if size is None:
+            return replace(known, why='The real usage is not known: the answer about it does not say.')
+        return replace(known, used_bytes=size[0], limit_bytes=size[1],
+                       regions=_regions(client, group, name, facts.sku))
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """The client logs the traceback of an error whose body is no JSON, as a proxy sends it, and raises it too."""
+    logger = logging.getLogger('azure.mgmt')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _size_of(usages: Any) -> Optional[Tuple[int, Optional[int]]]:
+    """(used bytes, their limit) in an answer about usages."""
+    listed = getattr(usages, 'value', None)
+    for usage in listed if isinstance(listed, list) else ():
+        used, limit = getattr(usage, 'current_value', None), getattr(usage, 'limit', None)
+        if getattr(usage, 'name', None) == 'Size' and _is_size(used):
+            return used, limit if _is_size(limit) else None
+    return None
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _TOO_LARGE
+
+
+def _regions(client: Any, group: str, name: str, sku: Optional[str]) -> Optional[int]:
+    """Where the registry is: its replications, of which its own region is one. Only Premium has others."""
+    from azure.core.exceptions import AzureError
+    if sku != 'Premium':
+        return 1 if sku else None
+    try:
+        return max(1, len({str(replication.location) for replication in client.replications.list(group, name)}))
+    except (AzureError, AttributeError, ValueError):
+        return None
+
+
+def _reason(error: Exception) -> str:
+    """An error in a few words: the client's own text has the whole answer in it."""
+    status = getattr(error, 'status_code', None)
+    if status:
+        return 'the answer about it cannot be read' if status == 200 else f'the resource manager answers {status}'
+    words = ' '.join(''.join(each if each.isprintable() else ' ' for each in str(error)).split())
+    return words[:_LONGEST_REASON].rstrip('.')
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Dict, Iterator, List
 
+from .money import saving_line
 from .sizes import count, freed_size, human_size, short_digest, used_by
 
 _LISTED_REPOSITORIES = 10
@@ -59,6 +60,7 @@ def _going(plan: Dict[str, Any]) -> Iterator[str]:
         yield _bytes_line(plan)
         for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]:
             yield f"  {human_size(layer['size'])} stay because of {short_digest(layer['digest'])}, {used_by(layer)}"
+        yield from [saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ()
     if plan['untag']:
         yield (f"{count(len(plan['untag']), 'tag')} will be removed from manifests that stay in {plan['registry']}; "
                'that frees 0 bytes.')

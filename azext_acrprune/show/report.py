@@ -4,13 +4,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
+from .money import cost_line, saving_line
+from .shares import percent
 from .sizes import human_size, short_digest
+from .texts import visible
 from .treemap import Box, layout
+from .usage import account_line
 
 _TEMPLATES = Path(__file__).parent / 'templates'
-_LONGEST = 120
 
 WIDE, NARROW = (1200, 640), (400, 640)
 """Two treemaps, of which the width of the window shows one: text would not be readable in a scaled one."""
@@ -46,17 +49,27 @@ REASONS = {
 def report_html(document: Dict[str, Any]) -> str:
     """The file. Every text of the registry is escaped, and shown without what could change its neighbours."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import escape
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown,
         trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=_share, fits=_fits,
+    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits,
                                label=_label)
     style, script = _inline('report.css'), _inline('report.js')
     return environment.get_template('report.html').render(
         report=document, states=STATES if document['plan'] else STATES_WITHOUT_PLAN, reasons=REASONS,
+        lines=list(map(escape, _lines(document))),
         style=style, script=script,
         style_hash=_csp_hash(style), script_hash=_csp_hash(script),
         maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)])
+
+
+def _lines(document: Dict[str, Any]) -> Iterator[str]:
+    """What Azure says, what it costs, and what the plan saves where there is a price to tell it by."""
+    yield account_line(document['account'])
+    yield cost_line(document['cost'])
+    if document['plan'] and document['cost']['pricePerGiBDay'] is not None:
+        yield saving_line(document['cost'], document['impact'])
 
 
 def _map(name: str, size: tuple, document: Dict[str, Any]) -> Dict[str, Any]:
@@ -75,23 +88,13 @@ def _csp_hash(text: str) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Any text that goes into the file: not too long, and each character visible, for those that turn the direction of
-    what follows or break lines make a name look like another."""
-    if not isinstance(value, str) or hasattr(value, '__html__'):
-        return value
-    text = ''.join(each if each.isprintable() else f'\\u{{{ord(each):x}}}' for each in value)
-    return text if len(text) <= _LONGEST else f'{text[:_LONGEST // 2]}…{text[1 - _LONGEST // 2:]}'
+    """Any text that goes into the file, but what is HTML itself."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, '__html__') else value
 
 
 def _day(time: Optional[str]) -> str:
     """The day of a time of the registry."""
     return time[:10] if time else 'unknown'
-
-
-def _share(part: int, whole: int) -> str:
-    """`12.3 %`; what is there is never 0."""
-    percent = 100 * part / whole if whole else 0
-    return f'{percent:.1f} %' if percent >= 0.1 or not part else 'under 0.1 %'
 
 
 def _label(cell: Dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from typing import Any, Dict, List, Optional
 
 from ..model import parse_ticks
+from .money import saving_line
 from .sizes import count, freed_size, human_age, human_size, short_digest, used_by
 
 Row = Dict[str, Any]
@@ -27,7 +28,8 @@ def plan_rows(plan: Dict[str, Any]) -> List[Row]:
         ACTION='total', REPOSITORY=f"{summary['manifestsToDelete']} of {summary['manifests']} manifests",
         DIGEST='', TAGS=str(summary['tagsToDelete'] or ''), AGE='',
         FREES=freed_size(summary['freedBytes'], plan['impact']),
-        REASON=f"{human_size(summary['sharedBytes'])} shared and staying", BECAUSE=''))
+        REASON=f"{human_size(summary['sharedBytes'])} shared and staying",
+        BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else ''))
     return rows
 
 

@@ -14,7 +14,7 @@ from typing import Iterator
 from tests.wheel import install_extension
 
 from .faults import fault_rows
-from .planning import planning_rows
+from .planning import planning_rows, usage_rows
 from .rows import Row
 from .speed import delete_rows, plan_rows
 from .throttling import throttled_rows
@@ -37,6 +37,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         for measured in (plan_rows, delete_rows, fault_rows, throttled_rows):
             yield from measured(options, Path(folder), extensions)
     yield from planning_rows(options.largest)
+    yield from usage_rows(50_000)
 
 
 if __name__ == '__main__':

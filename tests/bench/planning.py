@@ -1,8 +1,8 @@
-"""Planning alone, on a registry that is only in the cache and in memory: no request is made.
+"""Planning or counting usage alone, on a registry that is only in the cache and in memory: no request is made.
 
-Run as `python -m tests.bench.planning MANIFESTS`, it answers with one line of JSON. An image has ten layers: five of
-a base image that 500 images share, four that ten builds in a row share, and one of its own; half of the images have
-a tag. So a registry of a million manifests has two and a half million blobs.
+Run as `python -m tests.bench.planning MANIFESTS [usage]`, it answers with one line of JSON. An image has ten layers:
+five of a base image that 500 images share, four that ten builds in a row share, and one of its own; half of the images
+have a tag. So a registry of a million manifests has two and a half million blobs.
 """
 from __future__ import annotations
 
@@ -36,18 +36,27 @@ def planning_rows(largest: int) -> Iterator[Row]:
         size *= 10
 
 
-def measure(manifests: int) -> Dict[str, Any]:
-    """Seconds of CPU and MiB of a process that does nothing but plan."""
-    done = subprocess.run([sys.executable, '-m', __spec__.name, str(manifests)], check=True, stdout=subprocess.PIPE)
+def usage_rows(images: int) -> Iterator[Row]:
+    found = measure(images, 'usage')
+    yield f'{images:,} images, usage, CPU s', f"{found['usageSeconds']:.1f}", ''
+    yield f'{images:,} images, usage, peak memory, MiB', f"{found['peakMiB']:,.0f}", 'at most 300'
+    beyond = found['peakMiB'] - found['inventoryMiB']
+    yield f'{images:,} images, usage, of that beyond the inventory', f'{beyond:,.0f}', ''
+
+
+def measure(manifests: int, what: str = 'plan') -> Dict[str, Any]:
+    """Seconds of CPU and MiB of a process that does nothing but plan, or nothing but count the usage."""
+    done = subprocess.run([sys.executable, '-m', __spec__.name, str(manifests), what], check=True,
+                          stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
 
-def main(manifests: int) -> None:
+def main(manifests: int, what: str = 'plan') -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'cache.sqlite'
         subprocess.run([sys.executable, '-c', f'from {__spec__.name} import fill; fill({str(path)!r}, {manifests})'],
                        check=True)
-        print(json.dumps(plan(path, manifests)))
+        print(json.dumps({'plan': plan, 'usage': usage}[what](path, manifests)))
 
 
 def plan(path: Path, manifests: int) -> Dict[str, Any]:
@@ -69,7 +78,28 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
     planned = time.process_time()
     assert document['summary']['manifests'] == manifests and document['impact'] == 'exact'
     return {'manifests': manifests, 'scanSeconds': scanned - started, 'planSeconds': planned - scanned,
-            'peakMiB': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            'peakMiB': _peak()}
+
+
+def usage(path: Path, manifests: int) -> Dict[str, Any]:
+    from azext_acrprune.custom.session import collect_garbage_seldom
+    from azext_acrprune.documents.usage import usage_document
+    from azext_acrprune.inventory.cache import ManifestCache
+    from azext_acrprune.inventory.scan import Extent, scan
+    from azext_acrprune.model import TICKS_PER_SECOND
+    from azext_acrprune.reporter import Reporter
+    collect_garbage_seldom()
+    cache = ManifestCache(path, 1)
+    inventory = scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache)
+    cache.close()
+    scanned, before = time.process_time(), _peak()
+    document = usage_document(inventory, 'image', 1_000, 'now', NOW * TICKS_PER_SECOND)
+    assert document['otherRows']['rows'] == manifests - 1_000
+    return {'usageSeconds': time.process_time() - scanned, 'peakMiB': _peak(), 'inventoryMiB': before}
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class _Listings:
@@ -126,4 +156,4 @@ def _digest(*what: Any) -> str:
 
 
 if __name__ == '__main__':
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -14,7 +14,7 @@ from knack.help_files import helps
 import azext_acrprune._help  # noqa: F401
 
 README = Path(__file__).resolve().parents[2] / 'README.md'
-COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain', 'check']
+COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain', 'report', 'usage', 'check']
 POLICY_COMMANDS = ['policy validate', 'policy show-schema', 'policy show-example']
 CACHE_COMMANDS = ['cache show', 'cache clear']
 

@@ -1,7 +1,7 @@
 """Just enough of sign-in and of the resource manager for `az login --service-principal` and `az acr show`."""
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 from urllib.parse import parse_qs
 
 from .answers import Answer, Call, json_answer
@@ -20,6 +20,7 @@ class ResourceManager:
         self.host = host
         self.names = [name]
         self.sku = 'Standard'
+        self.replicas: List[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
         base = f'https://{self.host}/adfs'
@@ -57,8 +58,17 @@ class ResourceManager:
 
     def usages(self, storage: Any, call: Call, name: str) -> Answer:
         limit = _INCLUDED_GIB[self.sku] * 1024 ** 3
-        size = {'name': 'Size', 'limit': limit, 'currentValue': storage.stored_bytes(), 'unit': 'Bytes'}
-        return json_answer({'value': [size]}) if name in self.names else _not_found(name)
+        used = (storage.stored_bytes() + storage.pending_bytes()) * (1 + len(self.replicas))
+        size = {'name': 'Size', 'limit': limit, 'currentValue': used, 'unit': 'Bytes'}
+        webhooks = {'name': 'Webhooks', 'limit': 2, 'currentValue': 0, 'unit': 'Count'}
+        return json_answer({'value': [webhooks, size]}) if name in self.names else _not_found(name)
+
+    def replications(self, storage: Any, call: Call, name: str) -> Answer:
+        """The registry's own region is one of them."""
+        return json_answer({'value': [
+            {**_resource(name), 'id': f'{_BASE}/{name}/replications/{region}', 'name': region, 'location': region,
+             'type': 'Microsoft.ContainerRegistry/registries/replications',
+             'properties': {'provisioningState': 'Succeeded'}} for region in ('local', *self.replicas)]})
 
     def credentials(self, storage: Any, call: Call, name: str) -> Answer:
         return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})

@@ -72,6 +72,7 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', subscription + registries + ')', 'arm', None, manager.registries
     yield 'GET', registry + ')', 'arm', None, manager.registry
     yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
+    yield 'GET', registry + '/replications)', 'arm', None, manager.replications
     yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
 
 

@@ -1,13 +1,15 @@
 """The plan document (semantics.md, Plan document)."""
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.rules import Age, untagged_policy
-from azext_acrprune.model import Blob, Notice
+from azext_acrprune.model import Account, Blob, Notice
 from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_IMAGE, attachment_tag, ghost, image, index,
                           repository_of, time_text, to_inventory, unreadable)
 
@@ -23,6 +25,7 @@ def codes(document):
 SUBJECT = image('subject', [0])
 SIGNATURE = image('signature', [1], tags=[attachment_tag(SUBJECT['digest'])])
 STAYS = image('stays', [0], tags=['v1'])
+PRICE = Price(Decimal('0.003'), 'USD')
 WORLD = [repository_of(SUBJECT, SIGNATURE, STAYS, name='b'), repository_of(image('alone', [2]), name='a')]
 
 
@@ -163,6 +166,19 @@ def test_warnings_of_the_scan_are_in_the_document():
 def test_retention_days_of_soft_delete_are_told():
     assert plan(WORLD, soft_delete_days=7)['summary']['softDeleteRetentionDays'] == 7
     assert plan(WORLD)['summary']['softDeleteRetentionDays'] is None
+
+
+def test_a_plan_has_a_cost_only_when_it_is_given_a_price():
+    bare, priced = plan(WORLD), plan(WORLD, price=PRICE, account=Account('Basic', used_bytes=20 * GIB, regions=1))
+    cost = priced.pop('cost')
+    assert cost['savedBilledBytes'] == priced['summary']['freedBytes'] > 0
+    assert 'cost' not in bare and {**priced, 'checksum': None} == {**bare, 'checksum': None}
+    assert priced['checksum'] != bare['checksum']
+
+
+def test_an_upper_bound_of_what_is_stored_is_no_ground_for_a_cost():
+    cost = plan(WORLD, bound=True, price=PRICE, account=Account('Basic'))['cost']
+    assert (cost['usedBytes'], cost['perMonth'], cost['savedPerMonth']) == (None, None, None)
 
 
 def test_document_is_json_with_whole_bytes():

@@ -65,7 +65,7 @@ def test_every_list_adds_up_to_what_the_registry_stores(world, policy, show_kept
     stored = sum(oracle.blob_table(world).values()) + sum(oracle.manifest_table(world).values())
     assert document['summary']['registryBytes'] == stored
     assert total(document['states']) == total(cells(document)) == total(document['treemap']) == stored
-    assert total(document['growth']) == document['growth'][-1]['totalBytes'] == stored
+    assert total(document['growth']) == document['growth'][-1]['cumulativeBytes'] == stored
     assert total(document['repositories'], 'attributedBytes') == stored
     assert total(document['images'], 'attributedBytes') == stored
     assert total(document['unneededAges']) == document['summary']['unneededBytes']
@@ -222,7 +222,7 @@ def test_what_could_not_be_read_makes_the_numbers_upper_bounds():
 
 
 def test_what_concerns_the_whole_registry_is_the_first_warning(monkeypatch):
-    monkeypatch.setattr('azext_acrprune.documents.report.WARNINGS_LISTED', 1)
+    monkeypatch.setattr('azext_acrprune.documents.rows.WARNINGS_LISTED', 1)
     inventory = to_inventory([repository_of(*(ghost(image(str(number))) for number in range(3)))])
     noticed = replace(inventory, warnings=(Notice('unreadRepository', 'forbidden', 'team/secret'),))
     document = report_document(noticed, None, CREATED_AT, NOW)

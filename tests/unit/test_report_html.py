@@ -3,13 +3,15 @@ import base64
 import hashlib
 import re
 from collections import Counter
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.documents.report import report_document
-from azext_acrprune.model import Blob, Notice, Repository
+from azext_acrprune.model import Account, Blob, Notice, Repository
 from azext_acrprune.show.report import STATES, STATES_WITHOUT_PLAN, report_html
 from azext_acrprune.show.treemap import layout
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
@@ -91,6 +93,25 @@ def test_warnings_and_plans_are_escaped_too():
     page = page_of(inventory)
     assert {'b', 'i', 'u', 's'}.isdisjoint(name for name, _ in page.elements)
     assert '<i>"x"</i>' in page.text
+
+
+def test_what_azure_says_and_what_it_costs_are_told_whole_and_escaped():
+    account = Account('Basic', 7, used_bytes=40 * GIB, limit_bytes=10 * GIB, regions=1)
+    price = Price(Decimal('0.003'), '<img>&')
+    for plan, saves in ((plan_of(busy(60)), True), (None, False)):
+        page = Page(report_html(report_document(busy(60), plan, CREATED_AT, NOW, account, price)))
+        assert 'Azure says that 40.0 GiB of 10.0 GiB are used: ' in page.text
+        assert 'soft-deleted images, uploads that no manifest uses, what Azure counts with a delay).' in page.text
+        assert 'Cost of storage: 2.70 <img>& in 30 days, at 0.003 <img>& for a GiB and day: ' in page.text
+        assert ('That saves ' in page.text) == saves
+        assert 'img' not in {name for name, _ in page.elements}
+
+
+def test_without_azure_and_price_the_report_says_so():
+    text = page_of(busy(60), plan_of(busy(60))).text
+    assert 'The real usage is not known.' in text
+    assert 'The cost is not known, because the SKU of the registry is not known and no price was given.' in text
+    assert 'saves' not in text
 
 
 def test_only_the_one_style_and_the_one_script_are_allowed_and_no_network():

@@ -1,11 +1,13 @@
 """What people read: sizes, ages, short digests, tables, the preview, progress."""
 from __future__ import annotations
 
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
-from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.documents.cost import GIB, Price, cost_fields
+from azext_acrprune.model import TICKS_PER_SECOND, Account
 from azext_acrprune.show.preview import full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
@@ -100,6 +102,14 @@ def test_the_preview_names_the_day_on_which_soft_delete_frees():
     plan = a_plan()
     plan['summary']['softDeleteRetentionDays'] = 7
     assert any('nothing is freed before 2001-09-16' in line for line in preview_lines(plan))
+
+
+def test_the_preview_and_the_table_say_what_a_plan_saves_where_there_is_a_price():
+    cost = cost_fields(Account('Basic', used_bytes=30 * GIB, regions=1), 0, Price(Decimal('0.01'), '€'), 2 * GIB)
+    saves = 'That saves 0.60 € in 30 days, at 0.01 € for a GiB and day.'
+    assert saves in preview_lines(a_plan(cost=cost))
+    assert plan_rows(a_plan(cost=cost))[-1]['BECAUSE'] == saves
+    assert plan_rows(a_plan())[-1]['BECAUSE'] == ''
 
 
 def test_nothing_to_delete_is_said():

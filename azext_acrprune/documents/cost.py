@@ -1,0 +1,108 @@
+"""What the storage of a registry costs, and what a plan saves: by the price that the user gives, or not at all.
+
+Azure bills the GiB beyond those that the SKU includes, by the day.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from typing import Any, Dict, List, Optional
+
+from ..model import Account
+
+GIB = 1024 ** 3
+DAYS_PER_MONTH = 30
+INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
+
+_SMALLEST = Decimal('0.0001')
+_EXACT = Context(prec=200)
+"""More digits than any sum here can have: the only rounding is that of `money`."""
+
+_PRICE = re.compile(r'([^0-9.,+-]*?)\s*([0-9]{1,9}(?:\.[0-9]{1,12})?)\s*([^0-9.,+-]*)')
+_LONGEST_CURRENCY = 16
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a GiB beyond the included ones costs a day; `currency` is any text, or empty."""
+
+    amount: Decimal
+    currency: str = ''
+
+
+def parse_price(text: str) -> Price:
+    """`0.003 USD`, `€0.003` or `0.003`. Raises ValueError."""
+    match = _PRICE.fullmatch(text.strip())
+    if not match or match[1] and match[3]:
+        raise ValueError(f"'{text}' is not a number with a currency")
+    currency = match[1] or match[3]
+    if len(currency) > _LONGEST_CURRENCY or not currency.isprintable():
+        raise ValueError('a currency is a short text')
+    return Price(Decimal(match[2]), currency)
+
+
+def billed_bytes(used: int, sku: str) -> int:
+    """What is used beyond the storage that the SKU includes."""
+    return max(0, used - INCLUDED_GIB[sku] * GIB)
+
+
+def per_month(price: Price, size: int) -> Decimal:
+    """What so many billed bytes cost in 30 days, exactly."""
+    with localcontext(_EXACT):
+        return price.amount * DAYS_PER_MONTH * size / GIB
+
+
+def money(amount: Decimal) -> str:
+    """An amount as text, rounded half up to four decimals."""
+    with localcontext(_EXACT):
+        return str(amount.quantize(_SMALLEST, ROUND_HALF_UP))
+
+
+def cost_fields(account: Account, registry_bytes: Optional[int], price: Optional[Price],
+                freed: Optional[int] = None) -> Dict[str, Any]:
+    """What the storage costs in a month, and what is saved when `freed` bytes go.
+
+    The used bytes are those that Azure says, replicas and all, or else those of the manifests and blobs, once; None
+    where these are not all known. What goes, goes in every region. What lies within the included storage costs nothing
+    and saves nothing. What is not known is None, and `why` says what is missing.
+    """
+    told = account.used_bytes is not None
+    used = account.used_bytes if told else registry_bytes
+    sku = account.sku if account.sku in INCLUDED_GIB else None
+    billed = billed_bytes(used, sku) if sku and used is not None else None
+    fields = {
+        'pricePerGiBDay': format(price.amount, 'f') if price else None,
+        'currency': price.currency if price else None,
+        'daysPerMonth': DAYS_PER_MONTH,
+        'sku': account.sku,
+        'includedBytes': INCLUDED_GIB[sku] * GIB if sku else None,
+        'usedBytes': used,
+        'usedBytesBy': 'showUsage' if told else 'registryBytes',
+        'billedBytes': billed,
+        'perMonth': _money_per_month(price, billed),
+    }
+    if freed is not None:
+        saved = None
+        if sku and used is not None and billed is not None:
+            saved = billed - billed_bytes(used - freed * ((account.regions or 1) if told else 1), sku)
+        fields.update(savedBilledBytes=saved, savedPerMonth=_money_per_month(price, saved))
+    return {**fields, 'why': _why(account, sku, used, price)}
+
+
+def _money_per_month(price: Optional[Price], size: Optional[int]) -> Optional[str]:
+    return money(per_month(price, size)) if price and size is not None else None
+
+
+def _why(account: Account, sku: Optional[str], used: Optional[int], price: Optional[Price]) -> Optional[str]:
+    """What is missing for a cost, in a sentence."""
+    missing: List[str] = []
+    if not account.sku:
+        missing.append('the SKU of the registry is not known')
+    elif not sku:
+        missing.append('it is not known how much storage the SKU of the registry includes')
+    if used is None:
+        missing.append('neither Azure nor a complete scan says how much is stored')
+    if not price:
+        missing.append('no price was given')
+    return f"The cost is not known, because {' and '.join(missing)}." if missing else None

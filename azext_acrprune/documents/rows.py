@@ -1,0 +1,86 @@
+"""Rows that several documents have. A field means the same in all of them."""
+from __future__ import annotations
+
+from heapq import nlargest
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
+
+from ..decide.graph import user_tags
+from ..decide.impact import Holding, Node
+from ..model import Repository
+from .names import Names
+from .plan import warnings_of
+from .stakes import View
+
+TAGS_LISTED = 10
+WARNINGS_LISTED = 300
+
+
+def registry_counts(view: View) -> Dict[str, int]:
+    """How much of everything there is, over the whole registry."""
+    manifests = sum(len(repository.manifests) for repository in view.repositories)
+    tagged = sum(map(_tagged, view.repositories))
+    return {
+        'repositories': len(view.repositories),
+        'manifests': manifests,
+        'tagged': tagged,
+        'untagged': manifests - tagged,
+        'layers': len(view.ledger.sizes),
+        'registryBytes': view.ledger.registry_bytes,
+        'unneeded': len(view.unneeded),
+    }
+
+
+def repository_row(view: View, repository: Repository, attributed: int) -> Dict[str, Any]:
+    """What there is in a repository, what it holds, and when its first and its last manifest were pushed."""
+    tagged = _tagged(repository)
+    holding = view.ledger.holding((repository.name, digest) for digest in repository.manifests)
+    return {
+        'repository': repository.name,
+        'manifests': len(repository.manifests),
+        'tagged': tagged,
+        'untagged': len(repository.manifests) - tagged,
+        **holding_fields(holding),
+        'attributedBytes': attributed,
+        **push_times(repository, repository.manifests),
+    }
+
+
+def holding_fields(holding: Holding) -> Dict[str, int]:
+    """`storedBytes` are `uniqueBytes`, which would be freed if all of it went, and `sharedBytes`, which would stay."""
+    return {'totalBytes': holding.total, 'storedBytes': holding.stored, 'uniqueBytes': holding.unique,
+            'sharedBytes': holding.shared}
+
+
+def push_times(repository: Repository, digests: Collection[str]) -> Dict[str, Optional[str]]:
+    """When the oldest and the newest of some manifests came, as far as they have readable times."""
+    manifests = map(repository.manifests.__getitem__, digests)
+    created = sorted(((manifest.created_at, manifest.created_time) for manifest in manifests
+                      if manifest.created_at is not None), key=lambda pair: pair[0])
+    return {'oldest': created[0][1] if created else None, 'newest': created[-1][1] if created else None}
+
+
+def image_fields(view: View, names: Names, node: Node) -> Dict[str, Any]:
+    """What an image is called, and its times."""
+    manifest = view.ledger.repositories[node[0]].manifests[node[1]]
+    return {**names.fields(*node), 'tags': list(manifest.tags[:TAGS_LISTED]), 'tagCount': len(manifest.tags),
+            'lastUpdateTime': manifest.last_update_time}
+
+
+def sums(rows: Sequence[Mapping[str, Any]], adding: Sequence[str]) -> Dict[str, int]:
+    """The sum of each of those fields that the rows have."""
+    return {key: sum(row[key] for row in rows) for key in adding if rows and key in rows[0]}
+
+
+def largest(sizes: Mapping[str, int], number: int) -> List[str]:
+    """The keys with the largest sizes; of equal ones those that come first."""
+    return nlargest(number, sorted(sizes), key=sizes.__getitem__)
+
+
+def shown_warnings(view: View, own: Collection[Dict[str, Any]] = ()) -> Dict[str, Any]:
+    """As many warnings as can be read, those that concern the whole registry first; and the number of all others."""
+    warnings = sorted([*own, *warnings_of(view.bare, view.ledger)], key=lambda warning: warning['digest'] is not None)
+    return {'warnings': warnings[:WARNINGS_LISTED], 'otherWarnings': len(warnings[WARNINGS_LISTED:])}
+
+
+def _tagged(repository: Repository) -> int:
+    return sum(1 for manifest in repository.manifests.values() if user_tags(manifest))

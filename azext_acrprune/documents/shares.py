@@ -1,0 +1,75 @@
+"""The bytes of a registry by groups of its images: exact sums, whatever the groups."""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Sequence, TypeVar
+
+from ..decide.graph import user_tags
+from ..decide.portions import split
+from ..model import Repository
+from .stakes import View
+from .timeline import Appearances
+
+Group = TypeVar('Group', bound=Hashable)
+
+
+@dataclass
+class Share:
+    """What is attributed to a group, in bytes: `new` by the month in which it appeared, and of all of it what has no
+    tag and what nothing needs. `total` is what its images would take if nothing were shared."""
+
+    new: List[int]
+    untagged: int = 0
+    unneeded: int = 0
+    total: int = 0
+
+    @property
+    def size(self) -> int:
+        return sum(self.new)
+
+
+def shares(view: View, appeared: Appearances,
+           groups_in: Callable[[Repository], Mapping[str, Sequence[Group]]]) -> Dict[Group, Share]:
+    """The share of each group; `groups_in` tells the groups of each manifest in a repository, by digest.
+
+    What is attributed to one image, of each month, is split evenly over its groups; the bytes that cannot be split go
+    to the first ones. So all shares add up to the registry, and so do those of each month.
+    """
+    found: Dict[Group, Share] = {}
+    parts = groupby(split(view.inventory, view.ledger), key=lambda part: part[0][0])
+    name, images = next(parts, (None, iter(())))
+    for repository in view.repositories:
+        groups = groups_in(repository)
+        for of_image in groups.values():
+            for group in of_image:
+                found.setdefault(group, Share([0] * len(appeared.months)))
+        if name == repository.name:
+            _give(view, appeared, images, {digest: [found[group] for group in of_image]
+                                           for digest, of_image in groups.items()})
+            name, images = next(parts, (None, iter(())))
+    return found
+
+
+def _give(view: View, appeared: Appearances, images: Iterable[Any], takers: Mapping[str, Sequence[Share]]) -> None:
+    """Give what is attributed to each image to those that take it."""
+    for node, content, own, parts in images:
+        new = Counter({appeared.manifests[node[1]]: own})
+        for blob, part in zip(content.blobs, parts):
+            new[appeared.blobs[blob.digest]] += part
+        untagged = not user_tags(view.ledger.repositories[node[0]].manifests[node[1]])
+        total = content.size + sum(view.ledger.sizes[blob.digest] for blob in content.blobs)
+        number = len(takers[node[1]])
+        for place, share in enumerate(takers[node[1]]):
+            mine = {month: size // number + (place < size % number) for month, size in new.items()}
+            _add(share, mine, untagged, node in view.unneeded)
+            share.total += total
+
+
+def _add(share: Share, new: Mapping[int, int], untagged: bool, unneeded: bool) -> None:
+    for month, size in new.items():
+        share.new[month] += size
+    size = sum(new.values())
+    share.untagged += size if untagged else 0
+    share.unneeded += size if unneeded else 0

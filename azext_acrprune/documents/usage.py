@@ -1,0 +1,67 @@
+"""Who uses how much of a registry, schema version 1: by repository, image, layer, or pattern of tags."""
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from ..model import Account, Inventory
+from ..pins.pulls import day_of
+from .account import account_fields
+from .cost import Price, cost_fields
+from .pattern_rows import pattern_rows
+from .plan import kind_of_impact
+from .rows import registry_counts, shown_warnings
+from .timeline import growth
+from .usage_rows import Known, Log, image_rows, layer_rows, repository_rows
+
+SCHEMA_VERSION = 1
+
+KINDS = {'repository': repository_rows, 'image': image_rows, 'layer': layer_rows, 'tag-pattern': pattern_rows}
+LISTED = 100
+"""So many rows, except of repositories, where nobody says how many: there may be millions of images."""
+
+
+def usage_document(inventory: Inventory, by: str, top: Optional[int], created_at: str, now: int,
+                   account: Account = Account(), price: Optional[Price] = None,
+                   log: Optional[Log] = None) -> Dict[str, Any]:
+    """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
+
+    Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
+    `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer.
+    """
+    known = Known(inventory, now, log)
+    registry_bytes = known.ledger.registry_bytes
+    impact = kind_of_impact(inventory, known.ledger)
+    number = top or (len(inventory.repositories) if by == 'repository' else LISTED)
+    rows, others = KINDS[by](known, number)
+    return {
+        'schemaVersion': SCHEMA_VERSION,
+        'registry': inventory.registry,
+        'createdAt': created_at,
+        'impact': impact,
+        'by': by,
+        'summary': _summary(known),
+        'growth': growth(inventory, known.ledger, known.appeared),
+        'account': account_fields(account, registry_bytes, impact),
+        'cost': cost_fields(account, registry_bytes if impact == 'exact' else None, price),
+        'pulls': _pulls(log),
+        'rows': rows,
+        'otherRows': others,
+        **shown_warnings(known.view),
+    }
+
+
+def _summary(known: Known) -> Dict[str, int]:
+    shares = known.of_repository.values()
+    return {
+        **registry_counts(known.view),
+        'totalBytes': sum(share.total for share in shares),
+        'manifestBytes': known.ledger.registry_bytes - sum(known.ledger.sizes.values()),
+        'untaggedBytes': sum(share.untagged for share in shares),
+        'unneededBytes': sum(share.unneeded for share in shares),
+    }
+
+
+def _pulls(log: Optional[Log]) -> Optional[Dict[str, Any]]:
+    if log is None:
+        return None
+    return {'workspace': log.workspace, 'logsSince': None if log.since is None else day_of(log.since)}
