@@ -148,7 +148,7 @@ class _Run:
     def _put_tag(self, lost: Lost, tag: str) -> None:
         media_type = lost.media_type or self._registry.manifest_properties(lost.repository, lost.digest).media_type
         data = verified(lost.digest, self._registry.manifest(lost.repository, lost.digest))
-        self._registry.put_manifest(lost.repository, tag, data, media_type or type_of(data))
+        self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
 
     def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
         if locks.locked:

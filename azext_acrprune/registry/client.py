@@ -18,6 +18,7 @@ from .retries import PATIENCE_OPTION, WHENEVER
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
+LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
 DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
@@ -121,8 +122,13 @@ class Registry:
         self._set_locks(repository, f'_tags/{quote(tag)}', locks)
 
     def config(self, repository: str, digest: str) -> bytes:
-        """The bytes of a config blob, from wherever the registry keeps its blobs."""
-        return b''.join(self.blob(repository, digest))
+        """The bytes of a config blob, from wherever the registry keeps its blobs; not more than a manifest may have."""
+        data = bytearray()
+        for chunk in self.blob(repository, digest):
+            data += chunk
+            if len(data) > LARGEST_CONFIG_BYTES:
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'A config is larger than its manifest says')
+        return bytes(data)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """The bytes of a blob as they arrive, unverified, from wherever the registry keeps its blobs.

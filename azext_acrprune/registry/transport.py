@@ -21,11 +21,14 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 from urllib3 import exceptions
 
+from .errors import Kind, RegistryError
 from .retries import ANSWER_OPTION
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
 _TIMEOUT = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_ANSWER_SECONDS)
 _CHUNK_BYTES = 1 << 20
+_LARGEST_ANSWER = 1 << 28
+"""In bytes, of what is not a blob: a page of a listing has about one MiB."""
 
 
 class Urllib3Transport(HttpTransport):
@@ -64,8 +67,11 @@ class Urllib3Transport(HttpTransport):
         with _azure_errors():
             raw = self._pool(request.url, url.netloc).urlopen(
                 request.method, target, body=request.content, headers=request.headers, retries=False, redirect=False,
-                assert_same_host=False, timeout=timeout, preload_content=not stream)
-        return Answer(request, raw)
+                assert_same_host=False, timeout=timeout, preload_content=False)
+        answer = Answer(request, raw)
+        if not stream:
+            answer.read()
+        return answer
 
     def _pool(self, url: str, host: str) -> urllib3.HTTPConnectionPool:
         with self._lock:
@@ -91,6 +97,7 @@ class Answer(HttpResponse):
         self._request = request
         self._raw = raw
         self._encoding: Optional[str] = None
+        self._body: Optional[bytes] = None
 
     def __enter__(self) -> 'Answer':
         return self
@@ -157,8 +164,16 @@ class Answer(HttpResponse):
         self._raw.release_conn()
 
     def read(self) -> bytes:
-        with _azure_errors():
-            return self._raw.data
+        """All of it, kept. Raises RegistryError when it has no end."""
+        if self._body is None:
+            body = bytearray()
+            for chunk in self._chunks(decode=True):
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    self._raw.close()
+                    raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is endless', self.status_code)
+            self._body = bytes(body)
+        return self._body
 
     def iter_raw(self, **_: Any) -> Iterator[bytes]:
         return self._chunks(decode=False)
