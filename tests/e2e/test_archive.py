@@ -410,7 +410,7 @@ def test_on_a_disk_that_is_full_from_the_beginning_nothing_is_deleted(az, regist
 def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, now, tmp_path, pages):
     """The disk fills up when the first manifest goes, but for some pages; all of the journal would need about eight."""
     shelf = Shelf(registry.storage, now)
-    images = {shelf.image(f'image {number}') for number in range(40)}
+    images = {shelf.image(f'image {number}') for number in range(80)}
     (tmp_path / 'azure' / 'acrprune').mkdir(parents=True)
     with small_disk(tmp_path / 'azure' / 'acrprune' / 'journal', 256 * 1024) as disk:
         def fill_once(method, path):
