@@ -320,14 +320,14 @@ examples:
 
 helps['acr prune history'] = """
 type: group
-short-summary: What earlier runs deleted, by the journals that they wrote on this machine.
+short-summary: What earlier runs deleted or locked, by the journals that they wrote on this machine.
 """
 
 helps['acr prune history list'] = """
 type: command
-short-summary: List the runs that deleted something, newest first. Needs no sign-in.
+short-summary: List the runs that deleted or locked something, newest first. Needs no sign-in.
 examples:
-  - name: Who deleted what, and when.
+  - name: Who deleted or locked what, and when.
     text: az acr prune history list -o table
   - name: Of one registry.
     text: az acr prune history list -r myregistry

@@ -1,4 +1,4 @@
-"""What each deleting run sent and what came of it: an append-only file of JSON lines for each run.
+"""What each run that deletes or locks sent and what came of it: an append-only file of JSON lines for each run.
 
 A request is written down, on the disk, before it is sent. So whatever happens to the process, nothing was deleted
 that the journal does not name; and where nothing can be written, nothing is deleted. Requests that go side by side
@@ -90,7 +90,7 @@ class Journal:
 
 
 class JournaledRegistry:
-    """A registry whose deletions and unlocks are written down, each before and after it is sent."""
+    """A registry whose deletions and locks are written down, each before and after it is sent."""
 
     def __init__(self, registry: Any, journal: Journal, repositories: Mapping[str, Repository]) -> None:
         self._registry = registry
@@ -119,6 +119,11 @@ class JournaledRegistry:
     def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
         self._send('setLocks', lambda: self._registry.set_tag_locks(repository, tag, locks), repository=repository,
                    tag=tag, locks=list(locks.flags))
+
+    def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        self._send('unlock' if enabled else 'lock',
+                   lambda: self._registry.set_delete_enabled(repository, digest, enabled),
+                   repository=repository, digest=digest)
 
     def _manifest(self, repository: str, digest: str) -> Dict[str, Any]:
         manifest = self._repositories[repository].manifests[digest]

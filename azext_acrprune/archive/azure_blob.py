@@ -15,7 +15,7 @@ from azure.core.exceptions import (
     AzureError, HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError)
 
 from .errors import ArchiveError, NotKept
-from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path
+from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 
 BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
@@ -94,10 +94,6 @@ class BlobArchive:
                 raise NotKept(f'what came is not {digest}')
             blob.commit_block_list(blocks, metadata={_DIGEST: digest})
 
-    def read(self, digest: str) -> bytes:
-        """All bytes of a blob, unverified; for manifests."""
-        return b''.join(self.chunks(digest))
-
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
         with self._usable():
@@ -113,6 +109,7 @@ class BlobArchive:
                 self._etag = None
                 return None
             self._etag = download.properties.etag
+            check_index_size(download.size)
             return download.readall()
 
     def replace_index(self, data: bytes) -> None:
@@ -132,7 +129,7 @@ class BlobArchive:
             yield
         except AzureError as error:
             status = error.status_code if isinstance(error, HttpResponseError) else None
-            reason = str(error.message).split('\n', maxsplit=1)[0]
+            reason = ''.join(filter(str.isprintable, str(error.message).split('\n', maxsplit=1)[0]))
             raise ArchiveError(f"The archive '{self.name}' cannot be used: {reason}", {
                 403: 'It needs the role Storage Blob Data Contributor on the container.',
                 404: "Create the container with 'az storage container create', or give another one.",

@@ -6,6 +6,7 @@ from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mappi
 
 from ..decide.graph import CHILD_OF, SUBJECT_OF, Graph, build_graph, spread
 from ..decide.impact import Node
+from ..decide.manifests import is_digest
 from ..decide.named import ImageName
 from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
 from .layout import Record
@@ -151,7 +152,10 @@ class _Shelf:
     def _obstacle(self, digest: str, blobs: AbstractSet[str]) -> Optional[str]:
         if digest not in self._kept:
             return 'the archive does not hold its bytes, or they are damaged'
-        lost = [blob.digest for blob in self._kept[digest].content.blobs if blob.digest not in blobs]
+        needed = [blob.digest for blob in self._kept[digest].content.blobs]
+        if not all(map(is_digest, needed)):
+            return 'it refers to a layer by something that is no digest'
+        lost = [blob for blob in needed if blob not in blobs]
         return f'its blob {lost[0]} is neither in the archive nor in the registry' if lost else None
 
     def _find(self, image: ImageName) -> Node:

@@ -58,10 +58,16 @@ def wanted(decision: Decision) -> Wanted:
 
 
 def blobs_of(decision: Decision, nodes: Iterable[Node]) -> Dict[str, int]:
-    """The sizes of the blobs that manifests use, by digest, as far as the scan read them."""
+    """The sizes of the blobs that manifests use, by digest, as far as the scan read them.
+
+    Where manifests contradict, the largest: one that lies must not keep others out of the archive.
+    """
     manifests = _manifests(decision)
-    return {blob.digest: blob.size for node in sorted(nodes) for content in [manifests[node].content]
-            if isinstance(content, Content) for blob in content.blobs}
+    sizes: Dict[str, int] = {}
+    for content in (manifests[node].content for node in nodes):
+        for blob in content.blobs if isinstance(content, Content) else ():
+            sizes[blob.digest] = max(blob.size, sizes.get(blob.digest, 0))
+    return sizes
 
 
 def records_of(decision: Decision, saved: Mapping[Node, Tuple[str, int]], registry: str,

@@ -1,21 +1,30 @@
-"""An archive in a directory. What is in it under its final name is whole, verified and on the disk."""
+"""An archive in a directory. What is in it under its final name is whole, verified and on the disk.
+
+Others may write there too. Only plain files count, and no link is followed inside: it may lead to what is no archive,
+or to something that never ends.
+"""
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, Optional
+from typing import BinaryIO, Callable, Dict, Iterable, Iterator, Optional
 from uuid import uuid4
 
 from .errors import ArchiveError, NotKept
-from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path
+from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 
 CHUNK = 1024 * 1024
 _PARTIAL = '.partial'
 _LOCK = '.lock'
+_BLOBS = 'blobs'
+_ASIDE = re.compile(r'[0-9a-f]{32}\Z')
+_NO_LINK_NO_WAIT = getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)
 _BLOB = re.compile(r'[0-9a-f]{64,128}\Z')
 _BLOCK = 4096
 
@@ -26,6 +35,7 @@ class DirectoryArchive:
     def __init__(self, path: str) -> None:
         self.name = path
         self._root = Path(path)
+        self._seen: Optional[bytes] = None
 
     def check(self) -> None:
         """Find out, without a trace, whether this is an archive or can become one."""
@@ -35,6 +45,7 @@ class DirectoryArchive:
                 if found and LAYOUT_FILE not in found:
                     raise ArchiveError(f"The directory '{self.name}' is neither empty nor an OCI image layout.",
                                        'Give a new directory, or one that an earlier run archived to.')
+                self._refuse_links()
             place = self._place()
             if not os.access(place, os.W_OK | os.X_OK):
                 raise ArchiveError(f"The archive '{self.name}' cannot be written: no permission on '{place}'.",
@@ -49,9 +60,11 @@ class DirectoryArchive:
         """What is there, by digest, unverified."""
         with self._usable():
             found: Dict[str, int] = {}
-            for folder in sorted(self._root.glob('blobs/*')):
-                found.update({f'{folder.name}:{file.name}': file.stat().st_size for file in folder.iterdir()
-                              if _BLOB.match(file.name)})
+            for folder in self._blob_folders():
+                with os.scandir(folder) as files:
+                    found.update({f'{folder.name}:{file.name}': file.stat(follow_symlinks=False).st_size
+                                  for file in files if _BLOB.match(file.name)
+                                  and file.is_file(follow_symlinks=False)})
             return found
 
     @staticmethod
@@ -68,6 +81,7 @@ class DirectoryArchive:
         import portalocker
         with self._usable():
             place = self._place()
+            self._refuse_links()
             (self._root / _PARTIAL).mkdir(parents=True, exist_ok=True)
             self._sync_down_from(place)
             try:
@@ -79,7 +93,8 @@ class DirectoryArchive:
         try:
             with self._usable():
                 for left in (self._root / _PARTIAL).iterdir():  # of a run that was killed
-                    left.unlink()
+                    if _ASIDE.match(left.name):
+                        left.unlink()
                 if not (self._root / LAYOUT_FILE).exists():
                     self._replace(self._root / LAYOUT_FILE, [LAYOUT])
             yield
@@ -95,7 +110,7 @@ class DirectoryArchive:
                 for chunk in self._chunks(digest):
                     content.update(chunk)
                 return content.hexdigest() == expected
-            except FileNotFoundError:
+            except (FileNotFoundError, _NoFile):
                 return False
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
@@ -106,10 +121,6 @@ class DirectoryArchive:
         with self._usable():
             self._replace(self._root / blob_path(digest), chunks, digest, heard)
 
-    def read(self, digest: str) -> bytes:
-        """All bytes of a blob, unverified; for manifests."""
-        return b''.join(self.chunks(digest))
-
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
         with self._usable():
@@ -118,23 +129,67 @@ class DirectoryArchive:
     def index(self) -> Optional[bytes]:
         """`index.json`, None where there is none yet."""
         with self._usable():
-            try:
-                return (self._root / INDEX_FILE).read_bytes()
-            except FileNotFoundError:
-                return None
+            self._seen = self._index()
+            return self._seen
 
     def replace_index(self, data: bytes) -> None:
-        """Put another `index.json` in place of the old one; whoever reads sees one or the other, whole."""
+        """Put another `index.json` in place of the one that was read; whoever reads sees one or the other, whole.
+
+        The lock of `writing` does not reach everywhere: on some shares each machine has its own.
+        """
         with self._usable():
+            if self._index() != self._seen:
+                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.",
+                                   'Run the command again: what was archived is not fetched again.')
             self._replace(self._root / INDEX_FILE, [data])
+            self._seen = data
+
+    def _index(self) -> Optional[bytes]:
+        try:
+            with self._opened(self._root / INDEX_FILE) as file:
+                check_index_size(os.fstat(file.fileno()).st_size)
+                return file.read()
+        except FileNotFoundError:
+            return None
 
     def _chunks(self, digest: str) -> Iterator[bytes]:
-        with open(self._root / blob_path(digest), 'rb') as file:
+        with self._opened(self._root / blob_path(digest)) as file:
             while True:
                 chunk = file.read(CHUNK)
                 if not chunk:
                     return
                 yield chunk
+
+    @staticmethod
+    def _opened(path: Path) -> BinaryIO:
+        """A plain file, to be read. Raises OSError: neither what follows a link, nor what waits or never ends."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
+        except OSError as error:
+            raise _NoFile(error.errno, 'a link is in the place of a file') if error.errno == errno.ELOOP else error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _NoFile(errno.EINVAL, 'something is in the place of a file')
+        return os.fdopen(descriptor, 'rb')
+
+    def _blob_folders(self) -> Iterator[Path]:
+        try:
+            with os.scandir(self._root / _BLOBS) as folders:
+                yield from sorted(Path(each.path) for each in folders if each.is_dir())
+        except FileNotFoundError:
+            return
+
+    def _refuse_links(self) -> None:
+        """What is written or removed inside must not be somewhere else."""
+        blobs = self._root / _BLOBS
+        inside = [self._root / _PARTIAL, self._root / _LOCK, blobs]
+        if blobs.is_dir() and not blobs.is_symlink():
+            inside += blobs.iterdir()
+        for path in inside:
+            if path.is_symlink():
+                name = ''.join(filter(str.isprintable, path.name))
+                raise ArchiveError(f"The archive '{self.name}' cannot be used: '{name}' in it is a link.",
+                                   'Give a directory in which there are no links; it may be behind one itself.')
 
     def _replace(self, target: Path, chunks: Iterable[bytes], digest: Optional[str] = None,
                  heard: Callable[[int], None] = lambda _: None) -> None:
@@ -143,7 +198,7 @@ class DirectoryArchive:
         algorithm, _, expected = (digest or 'sha256:').partition(':')
         content = hashlib.new(algorithm)
         try:
-            with open(aside, 'wb') as file:
+            with open(aside, 'xb') as file:
                 for chunk in chunks:
                     file.write(chunk)
                     content.update(chunk)
@@ -184,6 +239,10 @@ class DirectoryArchive:
             raise ArchiveError(f"The archive '{self.name}' cannot be used: {error.strerror or error}.",
                                'Make room there, or give another directory; what was archived so far is not '
                                'fetched again.') from error
+
+
+class _NoFile(OSError):
+    """Something that is there is no plain file."""
 
 
 def _sync_directory(path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from ..decide.manifests import is_digest
 from ..model import UNLOCKED, Locks
-from ..registry.wire import is_repository, is_tag
+from ..registry.wire import is_host, is_media_type, is_repository, is_tag
 
 LAYOUT_FILE = 'oci-layout'
 INDEX_FILE = 'index.json'
+MAX_INDEX_BYTES = 2 ** 30
+"""Enough for a million manifests and tags; what is larger would take all memory."""
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 _REF_NAME = 'org.opencontainers.image.ref.name'
@@ -68,23 +70,34 @@ class Index:
 
 
 def index_bytes(index: Index) -> bytes:
-    """`index.json` of an archive; the same index gives the same bytes."""
+    """`index.json` of an archive; the same index gives the same bytes. Raises NotAnArchive when it is too large."""
     document = {'schemaVersion': 2, 'mediaType': _INDEX_TYPE,
                 'manifests': [*map(_descriptor, index.records), *index.others]}
-    return json.dumps(document, indent=1, sort_keys=True).encode()
+    try:
+        data = json.dumps(document, indent=1, sort_keys=True).encode()
+    except RecursionError as error:
+        raise NotAnArchive(f'{INDEX_FILE} is nested too deeply') from error
+    check_index_size(len(data))
+    return data
 
 
 def parse_index(data: bytes) -> Index:
     """The index in these bytes. Raises NotAnArchive."""
+    check_index_size(len(data))
     try:
         descriptors = json.loads(data)['manifests']
         if not isinstance(descriptors, list):
             raise TypeError('its manifests are no list')
-        ours = [descriptor for descriptor in descriptors if f'{_OURS}repository' in _annotations(descriptor)]
-        others = [descriptor for descriptor in descriptors if descriptor not in ours]
-        return Index(tuple(map(_record, ours)), tuple(others))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return Index(tuple(_record(each) for each in descriptors if _is_ours(each)),
+                     tuple(each for each in descriptors if not _is_ours(each)))
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise NotAnArchive(f'{INDEX_FILE} cannot be read: {error}') from error
+
+
+def check_index_size(size: int) -> None:
+    """Raises NotAnArchive for an index that is too large to be read."""
+    if size > MAX_INDEX_BYTES:
+        raise NotAnArchive(f'{INDEX_FILE} is larger than {MAX_INDEX_BYTES // 2 ** 20} MiB')
 
 
 def blob_path(digest: str) -> str:
@@ -103,15 +116,22 @@ def _descriptor(record: Record) -> Dict[str, Any]:
     return {'mediaType': record.media_type, 'digest': record.digest, 'size': record.size, 'annotations': annotations}
 
 
+def _is_ours(descriptor: Any) -> bool:
+    return f'{_OURS}repository' in _annotations(descriptor)
+
+
 def _record(descriptor: Dict[str, Any]) -> Record:
     annotations = _annotations(descriptor)
-    repository, tag = _text(annotations, 'repository'), annotations.get(f'{_OURS}tag')
-    if not (is_digest(descriptor['digest']) and is_repository(repository) and (tag is None or is_tag(tag))):
+    registry, repository = _text(annotations, 'registry'), _text(annotations, 'repository')
+    tag, media_type, size = annotations.get(f'{_OURS}tag'), descriptor['mediaType'], descriptor['size']
+    if not (is_digest(descriptor['digest']) and is_host(registry) and is_repository(repository)
+            and (tag is None or is_tag(tag)) and is_media_type(media_type)):
         raise ValueError('a descriptor names nothing that can be in a registry')
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ValueError('a descriptor has no size')
     locks = str(annotations.get(f'{_OURS}locks', '')).split(',')
     return Record(
-        registry=_text(annotations, 'registry'), repository=repository, digest=descriptor['digest'],
-        media_type=str(descriptor['mediaType']), size=int(descriptor['size']),
+        registry=registry, repository=repository, digest=descriptor['digest'], media_type=media_type, size=size,
         archived_at=_text(annotations, 'archivedAt'), tag=tag,
         locks=Locks('deleteEnabled=false' not in locks, 'writeEnabled=false' not in locks))
 

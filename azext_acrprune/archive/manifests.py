@@ -1,12 +1,16 @@
-"""The manifests that are in an archive. Pure, but for the target that they are read from."""
+"""The manifests that are in an archive. Pure, but for the target that they are read from.
+
+Whoever may write to an archive says what is in it: nothing of it is believed that its digest does not prove.
+"""
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
-from ..decide.manifests import read_manifest
+from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content
+from ..registry.wire import is_media_type
 from .errors import ArchiveError, NotKept
 from .layout import Record, parse_index
 
@@ -56,7 +60,7 @@ def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
             continue
         seen.add(digest)
         try:
-            data = target.read(digest)
+            data = manifest_bytes(target, digest)
         except ArchiveError:
             continue
         content = read_manifest(digest, data)
@@ -66,6 +70,19 @@ def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
     return found
 
 
+def manifest_bytes(target: Any, digest: str) -> bytes:
+    """What a target has under the digest of a manifest, unverified; not much more than a manifest may have.
+
+    Raises ArchiveError.
+    """
+    data = bytearray()
+    for chunk in target.chunks(digest):
+        data += chunk
+        if len(data) > MAX_MANIFEST_BYTES:
+            break
+    return bytes(data)
+
+
 def verified(digest: str, data: bytes) -> bytes:
     """The bytes of a manifest. Raises NotKept when they are not those of its digest."""
     if not isinstance(read_manifest(digest, data), Content):
@@ -73,8 +90,8 @@ def verified(digest: str, data: bytes) -> bytes:
     return data
 
 
-def type_of(data: bytes) -> str:
-    """The media type that a manifest gives itself; an older one may give none."""
+def type_of(data: bytes, listed: Optional[str] = None) -> str:
+    """The media type that a registry lists, or that a manifest gives itself; an older one may give none."""
     document: Any = json.loads(data)
-    named = document.get('mediaType')
-    return named if isinstance(named, str) else _OCI_INDEX if 'manifests' in document else _OCI_IMAGE
+    named = [each for each in (listed, document.get('mediaType')) if is_media_type(each)]
+    return named[0] if named else _OCI_INDEX if 'manifests' in document else _OCI_IMAGE

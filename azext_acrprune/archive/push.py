@@ -15,7 +15,7 @@ from ..workers import Task, run_tasks
 from .choose import TAG_EXISTS, Image, Restoration
 from .errors import ArchiveError, NotKept
 from .layout import Record
-from .manifests import verified
+from .manifests import manifest_bytes, verified
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
@@ -119,7 +119,7 @@ class _Push:
 
     def _manifest(self, digest: str) -> bytes:
         """Verified: under a tag the registry would take any bytes."""
-        return verified(digest, self._target.read(digest))
+        return verified(digest, manifest_bytes(self._target, digest))
 
     def _once(self, repository: str, digest: str) -> threading.Lock:
         """Images of one wave share layers: the second one finds it there."""

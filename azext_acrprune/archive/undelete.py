@@ -33,6 +33,11 @@ class Lost:
     untagged: bool = False
 
 
+def is_deletion(line: Mapping[str, Any]) -> bool:
+    """Whether a line of a journal is a request to delete something: runs lock and unlock, too."""
+    return line['event'] == 'request' and line.get('request') in ('deleteManifest', 'deleteTag')
+
+
 def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
     """What a run deleted, by its journal, the last first: what was deleted after something else is needed by it.
 
@@ -42,7 +47,7 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
     refused = {_key(line) for line in lines if line['event'] == 'outcome' and line.get('outcome') in _NOT_DONE}
     requests: Dict[Any, Mapping[str, Any]] = {}
     for line in lines:
-        if line['event'] == 'falls' or line['event'] == 'request' and line.get('request') != 'setLocks':
+        if line['event'] == 'falls' or is_deletion(line):
             requests.setdefault(_key(line), line)
     found = []
     for key, line in reversed(list(requests.items())):
@@ -143,7 +148,7 @@ class _Run:
     def _put_tag(self, lost: Lost, tag: str) -> None:
         media_type = lost.media_type or self._registry.manifest_properties(lost.repository, lost.digest).media_type
         data = verified(lost.digest, self._registry.manifest(lost.repository, lost.digest))
-        self._registry.put_manifest(lost.repository, tag, data, media_type or type_of(data))
+        self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
 
     def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
         if locks.locked:

@@ -17,7 +17,7 @@ from ..workers import Task, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
 from .errors import ArchiveError, NotKept
 from .layout import Index, Record, index_bytes, parse_index
-from .manifests import type_of
+from .manifests import manifest_bytes, type_of
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""
@@ -107,11 +107,13 @@ class _Run:
     saved: Dict[Node, Tuple[str, int]] = field(default_factory=dict)
     failures: Dict[Node, str] = field(default_factory=dict)
     _users: Dict[str, Set[Node]] = field(default_factory=dict)
+    _sizes: Dict[str, int] = field(default_factory=dict)
     _failed_blobs: Dict[str, str] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.wanted = wanted(self.decision)
+        self._sizes = blobs_of(self.decision, self.wanted.whole)
         self._seen: Mapping[Node, Any] = {
             (repository.name, digest): manifest for repository in self.decision.inventory.repositories
             for digest, manifest in repository.manifests.items()}
@@ -140,15 +142,17 @@ class _Run:
             self._failed(node, NotKept('it refers to a layer by something that is no digest'))
             return []
         self.reporter.transferred(content.size)
-        self.saved[node] = (seen.media_type or type_of(data), content.size)
+        self.saved[node] = (type_of(data, seen.media_type), content.size)
         if not self.layers or node not in self.wanted.whole:
             return []
-        return [partial(self._save_blob, node[0], blob.digest, blob.size) for blob in content.blobs
-                if self._is_first_user(blob.digest, node)]
+        return [partial(self._save_blob, node[0], blob.digest, self._sizes.get(blob.digest, blob.size))
+                for blob in content.blobs if self._is_first_user(blob.digest, node)]
 
     def _manifest(self, repository: str, digest: str) -> bytes:
         if self.target.holds(digest):
-            return self.target.read(digest)
+            data = manifest_bytes(self.target, digest)
+            if isinstance(read_manifest(digest, data), Content):  # else somebody else put other bytes there
+                return data
         data = self.registry.manifest(repository, digest)
         self.target.put(digest, [data], lambda _: None)
         return data
@@ -167,7 +171,7 @@ class _Run:
             return []
         try:
             self._hurry()
-            self._fetch(repository, digest)
+            self._fetch(repository, digest, size)
         except (RegistryError, NotKept) as error:
             _raise_if_fatal(error)
             with self._lock:
@@ -176,7 +180,7 @@ class _Run:
                     self.failures[node] = self._failed_blobs[digest]
         return []
 
-    def _fetch(self, repository: str, digest: str) -> None:
+    def _fetch(self, repository: str, digest: str, size: int) -> None:
         """The pipeline tries a request again, but not an answer that ends in the middle."""
         for tries_left in reversed(range(_TRIES)):
             heard = 0
@@ -186,13 +190,22 @@ class _Run:
                 heard += size
                 self.reporter.transferred(size)
             try:
-                self.target.put(digest, self.registry.blob(repository, digest), hear)
+                self.target.put(digest, self._in_bounds(self.registry.blob(repository, digest), size), hear)
                 return
             except (RegistryError, NotKept) as error:
                 self.reporter.transferred(-heard)
                 answered = isinstance(error, RegistryError) and error.status is not None
-                if answered or not tries_left:
+                if answered or not tries_left or self.is_over():
                     raise
+
+    def _in_bounds(self, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:
+        """A blob as it comes: neither more of it than its manifests say, nor after the time is over."""
+        for chunk in chunks:
+            size -= len(chunk)
+            if size < 0:
+                raise NotKept('it is longer than its manifest says')
+            self._hurry()
+            yield chunk
 
     def _hurry(self) -> None:
         if self.is_over():

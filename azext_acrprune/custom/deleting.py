@@ -110,7 +110,8 @@ def _carry_out(cmd, options: Options, session: Session, decision: Any, document:
                archiving: Optional[Archiving]) -> Dict[str, Any]:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     where = archiving.target.name if archiving else None
-    with journal_of(cmd, options, document, where) as journal:
+    with journal_of(cmd, options, document['registry'], planChecksum=document['checksum'], policy=document['policy'],
+                    archive=where) as journal:
         safe = session.archive(decision, archiving) if archiving else None
         if safe:
             decision = safe.decision

@@ -1,4 +1,4 @@
-"""The journal of a deleting run, and what earlier ones say."""
+"""The journal of a run that deletes or locks, and what earlier ones say."""
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -10,12 +10,14 @@ Options = Mapping[str, Any]
 
 
 @contextmanager
-def journal_of(cmd, options: Options, document: Mapping[str, Any], archive: Optional[str]) -> Iterator[Any]:
-    """The journal of this run, which says how it ended. It can be written, or nothing is deleted."""
+def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[Any]:
+    """The journal of this run, which says how it ended. It can be written, or nothing is changed.
+
+    `said` is what its first line says beside who does what in which registry.
+    """
     from ..journal import Journal, JournalError, journal_folder
     from .azure import who
-    header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': document['registry'],
-              'planChecksum': document['checksum'], 'policy': document['policy'], 'archive': archive}
+    header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': registry, **said}
     with journal_errors():
         journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
     try:
@@ -31,7 +33,7 @@ def journal_of(cmd, options: Options, document: Mapping[str, Any], archive: Opti
 
 
 def list_runs(cmd, registry_name=None, suffix=None):
-    """The runs that deleted something, newest first. Asks nobody."""
+    """The runs that deleted or locked something, newest first. Asks nobody."""
     from ..journal import read_run, runs
     from .caching import login_server
     host = login_server(cmd, registry_name, suffix) if registry_name else None
@@ -51,6 +53,7 @@ def show_run(cmd, run):
 
 def lines_of(cmd, host: str, run: Optional[str]) -> Any:
     """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
+    from ..archive.undelete import is_deletion
     from ..journal import JournalError, read_run, runs
     folder = _folder(cmd)
     with journal_errors():
@@ -59,8 +62,10 @@ def lines_of(cmd, host: str, run: Optional[str]) -> Any:
             here = _run(name, lines)['registry'] == host
             if run and not here:
                 raise JournalError(f"The run '{run}' was not on the registry '{host}'")
-            if here and (run or any(line['event'] == 'request' for line in lines)):
+            if here and any(map(is_deletion, lines)):
                 return name, lines
+            if run:
+                raise JournalError(f"The run '{run}' deleted nothing")
         raise JournalError(f"No journal tells of anything deleted from '{host}'")
 
 

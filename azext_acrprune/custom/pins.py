@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any, Dict, Mapping, Tuple
 
 from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError
 from knack.log import get_logger
 
+from ..journal import JournalError
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
+from .journaling import journal_of
 from .session import Session, open_session
 
 logger = get_logger(__name__)
@@ -31,7 +34,7 @@ def list_pins(cmd, **kwargs):
 
 def lock(cmd, yes=False, dry_run=False, **kwargs):
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
-    from ..apply.locks import Marks, MarksUnreadable, carry_out, marks_path
+    from ..apply.locks import Marks, MarksUnreadable, marks_path
     if not dry_run:
         refuse_without_consent(cmd, yes)
     with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
@@ -45,18 +48,30 @@ def lock(cmd, yes=False, dry_run=False, **kwargs):
                 return _answer(document, plan, 'lock', 'unlock')
             if not _consent(cmd, plan, pins, yes):
                 return None
-            outcome = session.with_registry(
-                lambda registry: carry_out(registry, plan, marks, kwargs['concurrency']))
+            run, outcome = _carry_out(cmd, kwargs, session, plan, marks)
         except MarksUnreadable as error:
             raise FileOperationError(f'Not all could be locked or unlocked: {error}.',
                                      recommendation='Make the file usable, or delete it: locks set until now then '
                                                     "count as somebody else's.") from error
-    answer = _answer(document, outcome, 'locked', 'unlocked')
+    answer = {**_answer(document, outcome, 'locked', 'unlocked'), 'run': run}
     answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
     answer['failed'] = [{'repository': name, 'digest': digest, 'error': error}
                         for (name, digest), error in sorted(outcome.failed.items())]
     exit_with_failure(cmd, outcome.failed or document['summary']['notRead'])
     return answer
+
+
+def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, marks: Any) -> Tuple[str, Any]:
+    """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
+    from ..apply.locks import carry_out
+    from ..journal import JournaledRegistry
+    with journal_of(cmd, options, session.host) as journal:
+        outcome = session.with_registry(lambda registry: carry_out(
+            JournaledRegistry(registry, journal, {}), plan, marks, options['concurrency']))
+        with suppress(JournalError):  # what was locked is told in any case
+            journal.write('end', summary={'locked': len(outcome.locked), 'unlocked': len(outcome.unlocked),
+                                          'failed': len(outcome.failed)})
+        return journal.run, outcome
 
 
 def _pins(session: Session) -> Any:

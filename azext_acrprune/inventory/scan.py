@@ -83,6 +83,8 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cach
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
     run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
+    if warnings:  # without a catalog, only its own listing tells that a repository is not there
+        select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
     warnings += _out_of_time(drafts)
     return Inventory(
@@ -316,6 +318,7 @@ def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[
         names = selection.by_name()
         if error.kind is not Kind.FORBIDDEN or names is None:
             raise
+        names = sorted({*names, *(pattern.text for pattern in selection.asked_for if pattern.literal)})
         message = 'This identity may not list the repositories: others may use the same layers.'
         return names, [Notice('catalogForbidden', message)]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
@@ -17,6 +17,10 @@ from .retries import PATIENCE_OPTION, WHENEVER
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
+LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
+_FRUITLESS_PAGES = 10
+"""In a row: a page may be empty, since what was on it is gone."""
+_MOST_PAGES = 100_000
 DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
@@ -120,8 +124,13 @@ class Registry:
         self._set_locks(repository, f'_tags/{quote(tag)}', locks)
 
     def config(self, repository: str, digest: str) -> bytes:
-        """The bytes of a config blob, from wherever the registry keeps its blobs."""
-        return b''.join(self.blob(repository, digest))
+        """The bytes of a config blob, from wherever the registry keeps its blobs; not more than a manifest may have."""
+        data = bytearray()
+        for chunk in self.blob(repository, digest):
+            data += chunk
+            if len(data) > LARGEST_CONFIG_BYTES:
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'A config is larger than its manifest says')
+        return bytes(data)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """The bytes of a blob as they arrive, unverified, from wherever the registry keeps its blobs.
@@ -155,15 +164,22 @@ class Registry:
         return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
+        """Page by page. A registry that leads from page to page for ever is none."""
         url: Optional[str] = self._endpoint + path
-        visited = set()
+        visited: Set[str] = set()
+        seen: Set[str] = set()
+        fruitless = 0
         while url:
-            if url in visited:
+            if url in visited or fruitless > _FRUITLESS_PAGES or len(visited) > _MOST_PAGES:
                 raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
             visited.add(url)
             answer = self._get(repository, url)
             self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
-            yield _parsed(answer, parse)
+            found = _parsed(answer, parse)
+            yield found
+            known = len(seen)
+            seen.update(map(_name, found))
+            fruitless = 0 if len(seen) > known else fruitless + 1
             try:
                 url = wire.next_page(answer.headers.get('Link'), url)
             except ValueError as error:
@@ -184,6 +200,11 @@ class Registry:
             return error.response
         except AzureError as error:
             raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+
+
+def _name(entry: Union[str, Manifest, Tag]) -> str:
+    """What tells an entry of a listing from the others."""
+    return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.digest
 
 
 def _download(url: str) -> Request:

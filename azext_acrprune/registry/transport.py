@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterator, List, MutableMapping, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, MutableMapping, Optional, Tuple
 
 import requests
 import urllib3
@@ -28,6 +28,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import exceptions
 from urllib3.util.connection import is_connection_dropped
 
+from .errors import Kind, RegistryError
 from .retries import ANSWER_OPTION
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
@@ -35,6 +36,8 @@ _IDLE_SECONDS = 1
 """A connection that was used within this time is not looked at before it is used again."""
 _CHUNK_BYTES = 1 << 20
 _LONGEST_LINE, _MOST_HEADERS = 1 << 16, 100
+_LARGEST_ANSWER = 1 << 28
+"""In bytes, of what is not a blob: a page of a listing has about one MiB."""
 _NO_CONTENT, _NOT_MODIFIED = 204, 304
 
 _URL = re.compile(r'https://([^/?#]+)([^#]*)')
@@ -325,9 +328,19 @@ class Answer(HttpResponse):
             connection.close()
 
     def read(self) -> bytes:
+        """All of it, kept. Raises RegistryError when it has no end."""
         if self._content is None:
-            self._content = _decoded(self.headers.get('Content-Encoding'), b''.join(self.iter_raw()))
+            self._content = self._whole(_decoded(self.headers.get('Content-Encoding'), self._whole(self.iter_raw())))
         return self._content
+
+    def _whole(self, chunks: Iterable[bytes]) -> bytes:
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            if len(body) > _LARGEST_ANSWER:
+                self.close()
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is endless', self.status_code)
+        return bytes(body)
 
     def iter_bytes(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
@@ -358,11 +371,13 @@ def _body(raw: http.client.HTTPResponse) -> Iterator[bytes]:
         raise http.client.IncompleteRead(b'', raw.length)
 
 
-def _decoded(encoding: Optional[str], data: bytes) -> bytes:
-    """What was compressed although nobody had asked for it."""
+def _decoded(encoding: Optional[str], data: bytes) -> Iterator[bytes]:
+    """What was compressed although nobody had asked for it, chunk by chunk."""
     if encoding in (None, '', 'identity'):
-        return data
+        yield data
+        return
+    raw = urllib3.HTTPResponse(io.BytesIO(data), {'Content-Encoding': encoding}, preload_content=False)
     try:
-        return urllib3.HTTPResponse(io.BytesIO(data), {'Content-Encoding': encoding}).data
+        yield from raw.stream(_CHUNK_BYTES, decode_content=True)
     except exceptions.HTTPError as error:
         raise _not_answered(error) from error

@@ -13,6 +13,8 @@ from ..model import Locks, Manifest, NotRead, Tag, parse_ticks
 _NAME = re.compile(r'[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z')
 _TAG = re.compile(r'\w[\w.-]{0,127}\Z', re.ASCII)
 _DIGEST = re.compile(r'[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]+\Z')
+_HOST = re.compile(r'[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?\Z')
+_MEDIA_TYPE = re.compile(r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z')  # RFC 6838
 _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -142,6 +144,16 @@ def is_digest(text: Any) -> bool:
 def is_tag(text: Any) -> bool:
     """Whether this is spelled as a tag."""
     return isinstance(text, str) and bool(_TAG.match(text))
+
+
+def is_host(text: Any) -> bool:
+    """Whether this is spelled as the name of a host, perhaps with a port."""
+    return isinstance(text, str) and bool(_HOST.match(text))
+
+
+def is_media_type(text: Any) -> bool:
+    """Whether this is spelled as a media type: it will be the value of a header."""
+    return isinstance(text, str) and bool(_MEDIA_TYPE.match(text))
 
 
 def text_or_none(value: Any) -> Optional[str]:

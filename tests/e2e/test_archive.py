@@ -374,25 +374,59 @@ def test_without_a_journal_nothing_is_deleted(az, registry, now, tmp_path):
     assert state(registry) == before and registry.counters['manifest_delete'] == 0
 
 
-def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, now, tmp_path):
-    shelf = Shelf(registry.storage, now)
-    images = {shelf.image(f'image {number}') for number in range(40)}
+def fill(disk, pages):
+    """Leave so many pages of a disk free."""
+    with open(disk / 'other', 'wb', buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+        file.truncate(max(0, file.tell() - 4096 * pages))
+
+
+def requested(folder):
+    """The digests that the journals say were, or are about to be, deleted; a line that was cut off says nothing."""
+    return {line['digest'] for path in folder.rglob('*.jsonl') for text in path.read_text().split('\n')[:-1]
+            for line in [json.loads(text)] if line['event'] == 'request'}
+
+
+@pytest.mark.parametrize('place', ['journal', ''], ids=['the journal alone', 'the cache too'])
+def test_on_a_disk_that_is_full_from_the_beginning_nothing_is_deleted(az, registry, now, tmp_path, place):
+    telling(registry.storage, now)
+    before = state(registry)
     (tmp_path / 'azure' / 'acrprune').mkdir(parents=True)
-    with small_disk(tmp_path / 'azure' / 'acrprune' / 'journal', 64 * 1024) as disk:
-        def fill(method, path):
-            if method == 'DELETE' and not (disk / 'other').exists():
-                with open(disk / 'other', 'wb', buffering=0) as file:
-                    for _ in range(20):
-                        try:
-                            file.write(bytes(4096))
-                        except OSError:
-                            pass
-        registry.on_request = fill
+    if not place:
+        (tmp_path / 'azure' / 'acrprune').rmdir()
+    with small_disk(tmp_path / 'azure' / 'acrprune' / place, 64 * 1024) as disk:
+        fill(disk, 0)
         run = az(*PRUNE, 'untagged', *TARGET, '--yes')
-        text = ''.join(path.read_text() for path in disk.glob('*.jsonl'))
+    assert run.code == 1 and 'No space left on device' in run.err and 'journal' in run.err
+    assert 'Traceback' not in run.err
+    assert state(registry) == before and registry.counters['manifest_delete'] == 0
+
+
+@pytest.mark.parametrize('pages', [0, 1, 2, 4, 6, 30])
+def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, now, tmp_path, pages):
+    """The disk fills up when the first manifest goes, but for some pages; all of the journal would need about eight."""
+    shelf = Shelf(registry.storage, now)
+    images = {shelf.image(f'image {number}') for number in range(80)}
+    (tmp_path / 'azure' / 'acrprune').mkdir(parents=True)
+    with small_disk(tmp_path / 'azure' / 'acrprune' / 'journal', 256 * 1024) as disk:
+        def fill_once(method, path):
+            if method == 'DELETE' and not (disk / 'other').exists():
+                fill(disk, pages)
+        registry.on_request = fill_once
+        run = az(*PRUNE, 'untagged', *TARGET, '--yes')
+        named = requested(disk)
+        listed, = az(*PRUNE, 'history', 'list', check=True).json
     gone = images - set(registry.storage.manifests('team/app'))
-    assert 0 < len(gone) < len(images) and all(digest in text for digest in gone)
-    assert run.code == 1 and len(run.json['failed']) == len(images) - len(gone)
+    assert gone and gone <= named, 'nothing is deleted that is not written down'
+    assert 'Traceback' not in run.err and listed['requests'] == len(named)
+    if pages == 30:
+        assert run.code == 0 and gone == images
+        return
+    assert run.code == 1 and len(gone) < len(images) and len(run.json['failed']) == len(images) - len(gone)
     assert all('No space left' in entry['error'] for entry in run.json['failed'])
 
 

@@ -1,10 +1,16 @@
-"""Killed at any moment: nothing was deleted that is not in the archive and in the journal, and all of it comes back."""
+"""Killed at any moment: nothing was deleted that is not in the archive and in the journal, and all of it comes back.
+
+The moments are requests that the registry gets, and steps that a process takes on its disk: half a line written,
+a file that is not yet synced or has not its name yet.
+"""
 from __future__ import annotations
 
 import hashlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,24 +18,63 @@ import time
 
 import pytest
 
+from tests.registry.azcli import Az
 
+from .images import Shelf
 from .test_archive import PRUNE, TARGET, layout, restore, state, tangled
 
 COMMAND = (*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
            '--max-percent', '100', '--yes', '--archive')
 KILLS = 20
+REQUESTS = {'reads': ('GET', 42), 'layers': ('GET /v2/[^ ]*/blobs/', 36), 'deletes': ('(DELETE|PATCH)', 21)}
+"""Kinds of requests, and how many of each a run makes that nobody kills."""
+RESTORING = {'layers': ('(PUT|POST|PATCH|HEAD) /v2/[^ ]*/blobs/', 140), 'manifests': ('PUT /v2/[^ ]*/manifests/', 30),
+             'locks': ('PATCH /acr/', 2)}
+STEPS = 275
+"""On the disk, of such a run: writes to the journal, syncs and renames."""
+
+# Python runs this file in every process that finds it on its path, az too.
+SITECUSTOMIZE = '''
+import os, signal, threading
+left, lock = [int(os.environ['ACRPRUNE_TEST_DIE_AT'])], threading.Lock()
+
+def counted(name):
+    real = getattr(os, name)
+
+    def step(*arguments, **options):
+        with lock:
+            left[0] -= 1
+            if left[0] == 0:
+                if name == 'write':
+                    real(arguments[0], arguments[1][:len(arguments[1]) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+    setattr(os, name, step)
+
+for name in ('write', 'fsync', 'replace'):
+    counted(name)
+'''
 
 
-def start_and_kill(az, registry, archive, requests, seconds):
-    """Kill az, with all its processes, so many seconds after it has sent so many requests."""
-    process = az.start(*COMMAND, str(archive), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       stdin=subprocess.DEVNULL, start_new_session=True)
+def crowded(registry, now):
+    """What `tangled` has, and more images, so that a run takes some time."""
+    tangled(registry, now)
+    shelf = Shelf(registry.storage, now)
+    for number in range(12):
+        shelf.image(f'image {number}', tag=f'tag{number}' if number % 3 else None)
+
+
+def ended(az, registry, arguments, pattern, requests, seconds):
+    """The exit code of az, killed with all its processes so many seconds after it has sent so many requests."""
+    process = az.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                       start_new_session=True)
     sent = []
 
-    def count(*request):
-        sent.append(request)
-        if len(sent) == requests:
-            threading.Thread(target=kill).start()
+    def count(method, path):
+        if re.match(pattern, f'{method} {path}'):
+            sent.append(path)
+            if len(sent) == requests:
+                threading.Thread(target=kill).start()
 
     def kill():
         time.sleep(seconds)
@@ -38,9 +83,31 @@ def start_and_kill(az, registry, archive, requests, seconds):
         except ProcessLookupError:
             pass
     registry.on_request = count
-    code = process.wait(60)
+    code = process.wait(120)
     registry.on_request = None
-    return code, len(sent)
+    return code
+
+
+def killed_at_a_request(az, registry, arguments, kinds, seed):
+    """Every kind of request in turn, at any of its requests or shortly after it."""
+    chance = random.Random(seed)
+    pattern, number = list(kinds.values())[seed % len(kinds)]
+    registry.faults.latency = 0.01
+    code = ended(az, registry, arguments, pattern, 1 + chance.randrange(number), chance.random() * 0.03)
+    registry.faults.clear()
+    return code
+
+
+def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
+    """A tenth of all steps on the disk for each seed, and any step in it."""
+    folder.mkdir()
+    (folder / 'sitecustomize.py').write_text(SITECUSTOMIZE)
+    step = STEPS * (seed % 10) // 10 + random.Random(seed).randrange(STEPS // 10) + 1
+    with monkeypatch.context() as patched:
+        patched.setenv('PYTHONPATH', str(folder))
+        patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
+        return az.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                        stdin=subprocess.DEVNULL).wait(120)
 
 
 def kept_whole(archive, digest):
@@ -58,9 +125,14 @@ def kept_whole(archive, digest):
 
 
 def written_down(az_home):
+    """{(repository, digest)} and {(repository, tag)} that the journals say were, or are about to be, deleted."""
     lines = [json.loads(line) for path in sorted((az_home / 'acrprune' / 'journal').glob('*.jsonl'))
              for line in path.read_text().split('\n')[:-1]]
-    return {line['digest'] for line in lines if line.get('request') == 'deleteManifest' or line['event'] == 'falls'}
+    lines = [line for line in lines if line.get('request') in ('deleteManifest', 'deleteTag')
+             and line['event'] == 'request' or line['event'] == 'falls']
+    return ({(line['repository'], line['digest']) for line in lines if line.get('request') != 'deleteTag'},
+            {(line['repository'], tag) for line in lines
+             for tag in [line.get('tag'), *(each['tag'] for each in line.get('tags', ()))] if tag})
 
 
 def names(archive):
@@ -73,45 +145,85 @@ def names(archive):
              if 'io.acrprune.tag' in notes})
 
 
-@pytest.mark.parametrize('seed', range(KILLS))
-def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, now, tmp_path, seed):
-    chance = random.Random(seed)
-    tangled(registry, now)
-    before = state(registry)
-    registry.faults.latency = 0.01
-    code, sent = start_and_kill(az, registry, tmp_path / 'archive', 1 + seed * 3 + chance.randrange(3),
-                                chance.random() * 0.03)
-    registry.faults.clear()
-    left = state(registry)
-    manifests, tags = names(tmp_path / 'archive')
-    for repository, (digests, tagged) in before.items():
-        now_digests, now_tags = left.get(repository, ({}, {}))
-        for digest in set(digests) - set(now_digests):
-            assert (repository, digest) in manifests, (code, sent)
-            assert kept_whole(tmp_path / 'archive', digest)
-            assert digest in written_down(tmp_path / 'azure')
-        assert {(repository, tag) for tag in set(tagged) - set(now_tags)} <= tags
-    assert all(kept_whole(tmp_path / 'archive', digest) for _, digest in manifests)
-    if seed % 4 == 0 or left != before:
-        again = az(*COMMAND, str(tmp_path / 'archive'))
-        assert again.code == 0, again.err
-        assert restore(az, tmp_path / 'archive', '--all').code == 0
-        assert state(registry) == before
-        assert registry.storage.whole('team/app', 'v1') == []
+def gone(before, now):
+    """{(repository, digest)} and {(repository, tag)} that were there and are not any more."""
+    digests, tags = ({(name, key) for name, parts in seen.items() for key in parts[number]}
+                     - {(name, key) for name, parts in now.items() for key in parts[number]}
+                     for seen in [before] for number in (0, 1))
+    return digests, tags
 
 
-def test_a_killed_restore_goes_on_where_it_was(az, registry, now, tmp_path):
-    tangled(registry, now)
-    before = state(registry)
-    assert az(*COMMAND, str(tmp_path / 'archive')).code == 0
-    process = az.start(*PRUNE, 'restore', *TARGET, '--archive', str(tmp_path / 'archive'), '--all',
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+def readable_by_others(archive, place):
+    """Whether skopeo can copy an image out of the archive."""
+    done = subprocess.run(['skopeo', '--insecure-policy', 'copy', '--all', f'oci:{archive}:team/app:v1',
+                           f'dir:{place}'], capture_output=True, text=True, check=False)
+    return done.returncode == 0
 
-    def kill_at_the_third_manifest(method, path):
-        if method == 'PUT' and '/manifests/' in path and registry.counters['manifest_put'] == 3:
-            os.killpg(process.pid, signal.SIGKILL)
-    registry.on_request = kill_at_the_third_manifest
-    assert process.wait(60) == -signal.SIGKILL
-    registry.on_request = None
-    assert restore(az, tmp_path / 'archive', '--all').code == 0
+
+@pytest.mark.parametrize('at', ['request', 'step'])
+@pytest.mark.parametrize('seed', range(KILLS // 2))
+def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, now, tmp_path, monkeypatch, at, seed):
+    crowded(registry, now)
+    before, archive = state(registry), tmp_path / 'archive'
+    code = (killed_at_a_request(az, registry, (*COMMAND, str(archive)), REQUESTS, seed) if at == 'request' else
+            killed_at_a_step(az, (*COMMAND, str(archive)), tmp_path / 'site', monkeypatch, seed))
+    assert code == -signal.SIGKILL, 'it was killed, and not done before'
+    manifests, tags = gone(before, state(registry))
+    archived, archived_tags = names(archive)
+    assert manifests <= archived and tags <= archived_tags
+    assert all(kept_whole(archive, digest) for _, digest in archived)
+    journaled, journaled_tags = written_down(tmp_path / 'azure')
+    assert manifests <= journaled and tags <= journaled_tags
+    if archived and shutil.which('skopeo'):
+        assert readable_by_others(archive, tmp_path / 'copied')
+    again = az(*COMMAND, str(archive))
+    assert again.code == 0, again.err
+    assert restore(az, archive, '--all').code == 0
     assert state(registry) == before
+    assert registry.storage.whole('team/app', 'v1') == []
+
+
+def test_killed_runs_are_in_the_history_with_what_they_deleted(az, registry, now, tmp_path):
+    crowded(registry, now)
+    before = state(registry)
+    assert ended(az, registry, (*COMMAND, str(tmp_path / 'archive')), 'DELETE', 9, 0) == -signal.SIGKILL
+    manifests, _ = gone(before, state(registry))
+    run, = az(*PRUNE, 'history', 'list', check=True).json
+    assert run['endedAt'] is None and run['error'] is None
+    shown = az(*PRUNE, 'history', 'show', '--run', run['run'], check=True).json['requests']
+    assert manifests and {digest for _, digest in manifests} <= {
+        entry['digest'] for entry in shown if entry['request'] == 'deleteManifest'}
+    assert 'was killed' in az(*PRUNE, 'history', 'list', '-o', 'table', check=True).out
+
+
+@pytest.fixture(scope='module')
+def emptied(server, extensions, tmp_path_factory):
+    """What a registry held, all of which is in an archive; and that archive."""
+    server.reset()
+    crowded(server, time.time())
+    before, archive = state(server), tmp_path_factory.mktemp('archived') / 'archive'
+    az = Az(tmp_path_factory.mktemp('home') / 'azure', server, extensions)
+    assert az(*COMMAND, str(archive)).code == 0
+    return before, archive
+
+
+def keep_others_only(registry, now):
+    """The registry as it was after all of the archive had gone from it."""
+    Shelf(registry.storage, now, 'team/other').image('other', tag='v1', base=Shelf(registry.storage, now).layer(
+        'base ', 50_000))
+
+
+@pytest.mark.parametrize('seed', range(KILLS))
+def test_a_killed_restore_goes_on_where_it_was(az, registry, now, emptied, seed):
+    before, archive = emptied
+    index = (archive / 'index.json').read_bytes()
+    keep_others_only(registry, now)
+    arguments = (*PRUNE, 'restore', *TARGET, '--archive', str(archive), '--all')
+    assert killed_at_a_request(az, registry, arguments, RESTORING, seed) == -signal.SIGKILL
+    for repository, digests in state(registry).items():
+        assert set(digests[0]) <= set(before[repository][0]) and set(digests[1]) <= set(before[repository][1])
+    again = restore(az, archive, '--all')
+    assert again.code == 0, again.err
+    assert state(registry) == before
+    assert registry.storage.whole('team/app', 'v1') == []
+    assert (archive / 'index.json').read_bytes() == index

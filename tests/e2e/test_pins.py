@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.registry.auth import ADMIN
 from tests.registry.azcli import ADMIN_LOGIN, az_executable
 from tests.registry.faults import Fault
 
@@ -208,6 +209,40 @@ def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry,
     registry.storage.set_locks('team/app', digest=tagged, writeEnabled=False)
     done = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v9\n').json
     assert done['unlocked'] == [] and locks(registry, ours, tagged, theirs) == [False, False, False]
+
+
+def test_which_locks_were_set_and_taken_off_is_in_the_journal(az, registry, shelf):
+    ours, old = shelf.image('ours'), shelf.image('old', tag='old')
+    registry.storage.soft_delete_days = 7
+    deleted = run(az, registry, 'image', '--image', 'team/app:old', '--yes', a='- HOST/team/app:none\n').json['run']
+    locked = run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{ours}\n').json['run']
+    unlocked = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:none\n').json['run']
+    assert [(each['run'], each['command'], each['who'], each['registry'], each['done'], each['notDone'], each['error'])
+            for each in az(*PRUNE, 'history', 'list', check=True).json] == [
+        (unlocked, 'az acr prune pins lock', ADMIN[0], registry.login_server, 1, 0, None),
+        (locked, 'az acr prune pins lock', ADMIN[0], registry.login_server, 1, 0, None),
+        (deleted, 'az acr prune image', ADMIN[0], registry.login_server, 1, 0, None)]
+    for name, request in ((locked, 'lock'), (unlocked, 'unlock')):
+        shown = az(*PRUNE, 'history', 'show', '--run', name, check=True).json['requests']
+        assert [(each['request'], each['repository'], each['digest'], each['outcome']) for each in shown] == [
+            (request, 'team/app', ours, 'done')]
+    assert request in az(*PRUNE, 'history', 'show', '--run', unlocked, '-o', 'table', check=True).out
+
+    wrong = az(*PRUNE, 'restore', *TARGET, '--soft-deleted', '--journal', locked)
+    assert wrong.code != 0 and f"The run '{locked}' deleted nothing" in wrong.err and 'Traceback' not in wrong.err
+    back = az(*PRUNE, 'restore', *TARGET, '--soft-deleted', check=True).json
+    assert [each['digest'] for each in back['restored']] == [old], 'the last run that deleted, and not the last one'
+
+
+def test_without_a_journal_nothing_is_locked_or_unlocked(az, registry, shelf):
+    ours, others = shelf.image('ours'), shelf.image('others')
+    assert run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{ours}\n').code == 0
+    journal = home_of(az) / 'acrprune' / 'journal'
+    journal.rename(journal.with_name('old'))
+    journal.write_text('in the way')
+    failed = run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{others}\n')
+    assert failed.code != 0 and 'journal' in failed.err and 'Traceback' not in failed.err
+    assert locks(registry, ours, others) == [False, True]
 
 
 def test_what_cannot_be_locked_fails_and_is_not_marked(az, registry, shelf):

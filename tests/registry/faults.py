@@ -18,7 +18,8 @@ class Fault:
     """Breaks requests whose `METHOD path` matches `pattern`, with a probability, or the next `times` of them.
 
     `kind` is a status (429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
-    (the connection ends in the middle of the body), `reset` (nothing is done), or `lost` (done, but not answered).
+    (the connection ends in the middle of the body), `endless` (the body has no end), `reset` (nothing is done), or
+    `lost` (done, but not answered).
     """
 
     pattern: str

@@ -144,6 +144,8 @@ class LocalRegistry:
                    'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers}
         if kind == 'cut':
             return await _cut(request, answer, headers)
+        if kind == 'endless':
+            return await _endless(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     def _answer(self, call: Call, found: Found, fault: Optional[Fault]) -> Answer:
@@ -224,3 +226,18 @@ async def _cut(request: web.BaseRequest, answer: Answer, headers: Dict[str, str]
     await response.write(answer.body[:len(answer.body) // 2])
     request.transport.close()
     return response
+
+
+async def _endless(request: web.BaseRequest, answer: Answer, headers: Dict[str, str]) -> web.StreamResponse:
+    """Send the whole body, and more and more of it until nobody listens any more."""
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.headers.pop('Content-Length', None)
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(answer.body)
+    try:
+        while True:
+            await response.write(bytes(1 << 16))
+            await asyncio.sleep(0.001)  # a connection that is lost is only noticed in between
+    except OSError:
+        return response

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.archive.layout import Index, NotAnArchive, Record, index_bytes, parse_index
+from azext_acrprune.archive.manifests import type_of
 from azext_acrprune.model import Locks
 
 DIGESTS = [f'sha256:{number:064x}' for number in range(3)]
@@ -62,7 +64,27 @@ def entry(**changes):
     *(json.dumps({'manifests': [wrong]}).encode() for wrong in (
         entry(digest='sha256:../../etc/passwd'), entry(digest=7), entry(size='x'), entry(size=None),
         entry(annotations={'io.acrprune.repository': '../a'}), entry(annotations={'io.acrprune.tag': 'a b'}),
-        entry(annotations={'io.acrprune.repository': None}), entry(annotations={'io.acrprune.registry': 7})))])
+        entry(annotations={'io.acrprune.repository': None}), entry(annotations={'io.acrprune.registry': 7}),
+        entry(annotations={'io.acrprune.registry': 'r\x1b[31m'}), entry(mediaType='a/b\r\nX-Evil: 1'),
+        entry(mediaType=7), entry(mediaType='application/\xe9'), entry(size=-1), entry(size=True), entry(size=1e999),
+        entry(size=0.5)))])
 def test_what_is_no_index_is_told(data):
     with pytest.raises(NotAnArchive):
         parse_index(data)
+
+
+def test_a_large_index_is_read_in_time_whatever_others_wrote_into_it():
+    entries = [entry(digest=f'sha256:{number:064x}') for number in range(20_000)]
+    entries += [{'digest': f'sha256:{number:064x}', 'size': 1} for number in range(20_000)]
+    data, start = json.dumps({'manifests': entries}).encode(), time.perf_counter()
+    index = parse_index(data)
+    assert (len(index.records), len(index.others)) == (20_000, 20_000)
+    assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize('wrong', ['type\r\nX-Evil: 1', '\xe9/\xe9', '', 7, None, 'no type', 'x' * 300 + '/y', ['a/b']])
+def test_what_a_manifest_calls_itself_is_only_believed_when_it_can_be_a_header(wrong):
+    image, index = json.dumps({'mediaType': wrong}).encode(), json.dumps({'mediaType': wrong, 'manifests': []}).encode()
+    assert type_of(image) == type_of(image, wrong) == 'application/vnd.oci.image.manifest.v1+json'
+    assert type_of(index) == type_of(index, wrong) == 'application/vnd.oci.image.index.v1+json'
+    assert type_of(image, 'a/b') == type_of(b'{"mediaType": "a/b"}', wrong) == 'a/b'

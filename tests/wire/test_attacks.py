@@ -1,6 +1,7 @@
 """What others may do in the moments of a run, and what must not go because of it."""
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
+from azext_acrprune.registry.errors import Kind, RegistryError
 from azext_acrprune.reporter import Reporter
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in
@@ -38,6 +40,33 @@ def locked_image(registry):
 def remove_tag(registry, tag):
     registry.storage.set_locks(REPOSITORY, tag=tag, writeEnabled=True)
     registry.storage.untag(REPOSITORY, tag)
+
+
+# --- Listings without an end -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def leads_on(monkeypatch):
+    """Every page of a listing links to another one, under an address of its own, that holds the same once more."""
+    from tests.registry import metadata
+    page, numbers = metadata.page, itertools.count()
+
+    def with_link(call, *arguments):
+        shown, headers = page(call, *arguments)
+        return shown, {**headers, 'Link': f'<{call.path}?n=1000&again={next(numbers)}>; rel="next"'}
+    monkeypatch.setattr(metadata, 'page', with_link)
+
+
+@pytest.mark.parametrize('listing', ['repositories', 'manifests', 'tags'])
+@pytest.mark.parametrize('is_empty', [False, True])
+def test_a_listing_that_brings_nothing_new_is_not_followed_for_ever(registry, connect, leads_on, listing, is_empty):
+    if not (is_empty and listing == 'repositories'):
+        image_in(registry.storage, REPOSITORY, 'image', tag=None if is_empty else 'v1')
+    if is_empty and listing == 'manifests':
+        registry.storage.state(REPOSITORY).manifests.clear()
+    client = connect()
+    with pytest.raises(RegistryError, match='circle') as raised:
+        list(getattr(client, listing)(*(() if listing == 'repositories' else (REPOSITORY,))))
+    assert raised.value.kind is Kind.NOT_A_REGISTRY and len(registry.requests) < 20
 
 
 # --- Locks -------------------------------------------------------------------------------------------------------

@@ -229,6 +229,18 @@ def test_repositories_given_by_name_need_no_catalog(registry, connect):
     assert registry.counters['token'] == 1
 
 
+def test_a_repository_given_by_name_that_is_not_there_is_an_error_without_the_catalog_too(registry, connect):
+    image_in(registry.storage, 'team/app', 'image')
+    registry.auth.add_user('reader', 'pw', catalog=False)
+    client = connect(Password('reader', 'pw'))
+    asked = Selection((glob('team/app'), glob('team/ap')))
+    with pytest.raises(UnknownRepository, match='team/ap$'):
+        scan(client, 'localhost', Extent(asked), Reporter())
+    not_required = Selection((), ((glob('team/app'), glob('team/ap')),))
+    inventory = scan(client, 'localhost', Extent(not_required), Reporter())
+    assert [repository.name for repository in inventory.repositories] == ['team/app']
+
+
 @pytest.mark.parametrize('patterns', [(), ('team-*/**',), ('team-0/app-0000', 'team-*')])
 def test_without_the_catalog_patterns_are_forbidden(registry, connect, patterns):
     built(registry)
