@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Mapping, Optional, Tuple, Union
 
 TICKS_PER_SECOND = 10_000_000
 
-_TIME = re.compile(r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z')
+_TIME = re.compile(
+    r'(\d{4}-\d\d-\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z', re.ASCII)
 
 
 def parse_ticks(text: Any) -> Optional[int]:
@@ -20,13 +22,23 @@ def parse_ticks(text: Any) -> Optional[int]:
     match = _TIME.match(text) if isinstance(text, str) else None
     if not match:
         return None
-    seconds, fraction, zone = match.groups()
+    day, hours, minutes, seconds, fraction, zone = match.groups()
+    midnight = _midnight(day, zone)
+    if midnight is None or hours > '23' or minutes > '59' or seconds > '59':
+        return None
+    whole = midnight + 3600 * int(hours) + 60 * int(minutes) + int(seconds)
+    return whole * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
+
+
+@lru_cache(4096)
+def _midnight(day: str, zone: str) -> Optional[int]:
+    """When a day begins, in seconds since 1970: a registry has many manifests of each day."""
     try:
-        moment = datetime.fromisoformat(seconds + ('+00:00' if zone == 'Z' else zone))
+        moment = datetime.fromisoformat(f"{day}T00:00:00{'+00:00' if zone == 'Z' else zone}")
     except ValueError:
         return None
     whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return (whole.days * 86_400 + whole.seconds) * TICKS_PER_SECOND + int((fraction or '').ljust(7, '0'))
+    return whole.days * 86_400 + whole.seconds
 
 
 def time_text(ticks: int) -> str:

@@ -62,11 +62,15 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     A tag that names its own manifest attaches it to nothing. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the
     images of a bundle, so that they are not taken for garbage.
     """
+    if not manifest.tags:
+        return ()
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
 def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
     """The digests that the attachment tags of a manifest name, in order of tag."""
+    if not manifest.tags:
+        return ()
     named = map(attachment_subject, manifest.tags)
     return tuple(subject for subject in named if subject and subject != manifest.digest)
 

@@ -36,7 +36,7 @@ def is_digest(text: Any) -> bool:
 
 def attachment_subject(tag: str) -> Optional[str]:
     """The digest that a tag of cosign or of the OCI referrers fallback is attached to, None for a user's tag."""
-    match = _ATTACHMENT_TAG.match(tag)
+    match = _ATTACHMENT_TAG.match(tag) if tag.startswith('sha256-') else None
     return f'sha256:{match.group(1)}' if match else None
 
 

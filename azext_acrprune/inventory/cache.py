@@ -1,7 +1,8 @@
 """What manifests say, kept on disk from one run to the next: a manifest never changes under its digest.
 
-One SQLite file for each registry. It holds only contents, verified against their digests when they were read; tags,
-locks, times and the listing itself are asked for every time. A content is known for the repository that it was read
+One SQLite file for each registry. It holds only contents, and the labels in their configs where a policy asked for
+them, verified against their digests when they were read; tags, locks, times and the listing itself are asked for every
+time. A content is known for the repository that it was read
 in, never for another one: the same digest may be a ghost there. Each row carries a checksum over its repository,
 digest and value, so that whatever happened to the file, a row is right or it is missing. Any trouble with the file
 switches the cache off for the rest of the run; nothing but time is lost.
@@ -13,18 +14,19 @@ import json
 import os
 import re
 import sqlite3
+import struct
 import threading
 import zlib
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Callable, Collection, Dict, Iterable, List, Optional, Tuple, TypeVar
+from typing import Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
 
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """To be raised whenever `read_manifest` understands a manifest in another way, or the tables change."""
 
 MAX_BYTES = 1024 ** 3
@@ -33,12 +35,17 @@ MAX_BYTES = 1024 ** 3
 _BATCH = 500
 _BUSY_SECONDS = 10
 _ROOM_AFTER_EVICTION = 0.9
+_CHECKSUM_BYTES = 16
+_LENGTH_BYTES = 4
+_WORTH_COMPRESSING = 256
+_PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
+_PLAIN_SIZES = range(2 ** 64)
 _FILES_OF_ONE = ('', '-wal', '-shm')
 
 _TABLES = (
     'CREATE TABLE repository (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)',
     'CREATE TABLE manifest (id INTEGER PRIMARY KEY, repository INTEGER NOT NULL, digest BLOB NOT NULL, '
-    'checksum BLOB NOT NULL, content BLOB NOT NULL, UNIQUE (repository, digest))',
+    'checksum BLOB NOT NULL, content BLOB NOT NULL, labels BLOB, UNIQUE (repository, digest))',
     f'PRAGMA user_version = {SCHEMA_VERSION}')
 
 # sqlite3 decodes its own messages strictly, and those quote whatever a damaged file calls its tables.
@@ -47,6 +54,10 @@ _TROUBLE = (sqlite3.Error, OSError, UnicodeError)
 Result = TypeVar('Result')
 Row = Tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
+LabelRow = Tuple[bytes, bytes, str]
+"""Labels with their checksum, key, and the repository that they were read in."""
+Share = Callable[[str, int], Blob]
+"""Gives the blob of this digest and size: one for all that use it."""
 
 
 class NoCache:
@@ -66,8 +77,13 @@ class NoCache:
         """Forget every repository but these: the registry has no others."""
 
     # pylint: disable-next=unused-argument
-    def recall(self, repository: str, listed: Collection[str]) -> Dict[str, Content]:
+    def recall(self, repository: str, listed: Collection[str], share: Share = Blob) -> Dict[str, Content]:
         """What is known of the manifests that a complete listing of the repository names; forgets all others."""
+        return {}
+
+    # pylint: disable-next=unused-argument
+    def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
+        """The labels in the configs of these manifests, where they are known; after `recall`."""
         return {}
 
     def remember(self, repository: str, digest: str, content: Content) -> None:
@@ -75,6 +91,9 @@ class NoCache:
 
     def forget(self, repository: str, digest: str) -> None:
         """Know nothing of a manifest any more: it turned out to be a ghost."""
+
+    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> None:
+        """Keep the labels in the config of this manifest, read in this repository and verified."""
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -105,6 +124,7 @@ class ManifestCache(NoCache):
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._pending: List[Row] = []
+        self._pending_labels: List[LabelRow] = []
         self._looks: Dict[str, int] = {}
         self._connection: Optional[sqlite3.Connection] = None
         try:
@@ -122,7 +142,7 @@ class ManifestCache(NoCache):
     def keep_only(self, repositories: Collection[str]) -> None:
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
 
-    def recall(self, repository: str, listed: Collection[str]) -> Dict[str, Content]:
+    def recall(self, repository: str, listed: Collection[str], share: Share = Blob) -> Dict[str, Content]:
         digests = {_key(digest): digest for digest in listed if is_digest(digest)}
         with self._lock:
             self._looks[repository] = next(self._moments)
@@ -130,8 +150,18 @@ class ManifestCache(NoCache):
         if full:
             self._attempt(self._write, None)
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
-        return {digests[key]: _unpacked(packed) for key, checksum, packed in rows
+        return {digests[key]: _unpacked(packed, share) for key, checksum, packed in rows
                 if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
+
+    def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
+        keys = {_key(digest): digest for digest in digests}
+        rows: List[Tuple] = self._attempt(lambda connection: connection.execute(
+            'SELECT digest, labels FROM manifest JOIN repository ON repository.id = manifest.repository '
+            'WHERE name = ? AND labels IS NOT NULL', (repository,)).fetchall(), [])
+        whole = ((key, kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]) for key, kept in rows
+                 if key in keys and isinstance(kept, bytes))
+        return {keys[key]: json.loads(packed) for key, checksum, packed in whole
+                if checksum == _checksum(repository, _of_labels(key), packed)}
 
     def remember(self, repository: str, digest: str, content: Content) -> None:
         key, packed = _key(digest), _packed(content)
@@ -147,6 +177,15 @@ class ManifestCache(NoCache):
         if is_digest(digest):
             self._attempt(lambda connection: _forget_manifest(connection, repository, _key(digest)), None)
 
+    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> None:
+        key, packed = _key(digest), json.dumps(labels, separators=(',', ':')).encode()
+        row = (_checksum(repository, _of_labels(key), packed) + packed, key, repository)
+        with self._lock:
+            self._pending_labels.append(row)
+            full = len(self._pending_labels) >= _BATCH
+        if full:
+            self._attempt(self._write, None)
+
     def close(self) -> None:
         self._attempt(self._write, None)
         _close(self._connection)
@@ -157,6 +196,7 @@ class ManifestCache(NoCache):
         with self._lock:
             if not self._connection:
                 self._pending.clear()
+                self._pending_labels.clear()
                 self._looks.clear()
                 return otherwise
             try:
@@ -206,8 +246,9 @@ class ManifestCache(NoCache):
 
     def _write(self, connection: sqlite3.Connection) -> None:
         rows, self._pending = self._pending, []
+        labels, self._pending_labels = self._pending_labels, []
         looks, self._looks = self._looks, {}
-        if not rows and not looks:
+        if not rows and not labels and not looks:
             return
         with connection:
             connection.execute('BEGIN IMMEDIATE')
@@ -217,6 +258,8 @@ class ManifestCache(NoCache):
             connection.executemany(
                 'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '
                 'SELECT id, ?, ?, ? FROM repository WHERE name = ?', rows)
+            connection.executemany('UPDATE manifest SET labels = ? WHERE digest = ? AND repository = '
+                                   '(SELECT id FROM repository WHERE name = ?)', labels)
         _evict(connection, self._max_bytes)
 
 
@@ -333,19 +376,47 @@ def _key(digest: str) -> bytes:
     return bytes.fromhex(digest.partition(':')[2])
 
 
+def _of_labels(key: bytes) -> bytes:
+    """What stands for a key in the checksum of labels, so that they never pass for a content."""
+    return b'labels ' + key
+
+
 def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
     """Binds a value to its repository and digest."""
-    return hashlib.blake2b(b'%b\n%b%b' % (repository.encode(), key, packed), digest_size=16).digest()
+    return hashlib.blake2b(b'%b\n%b%b' % (repository.encode(), key, packed), digest_size=_CHECKSUM_BYTES).digest()
 
 
 def _packed(content: Content) -> bytes:
-    """All fields; flat lists, because a million manifests are read with a list for each blob in twice the time."""
-    document = (content.size, content.children, content.subject, content.config, content.annotations,
-                [blob.digest for blob in content.blobs], [blob.size for blob in content.blobs])
-    return zlib.compress(json.dumps(document, separators=(',', ':')).encode(), 1)
+    """All fields: the length of a head, the head in JSON, the digests of blobs in 32 bytes each, their sizes in 8 each.
+
+    A million manifests are read like this in a third of the time that JSON takes. What is not as most blobs are is in
+    the head; the config is there as the place of its blob.
+    """
+    plain = all(_PLAIN_DIGEST.fullmatch(blob.digest) and blob.size in _PLAIN_SIZES for blob in content.blobs)
+    place = next((place for place, blob in enumerate(content.blobs) if blob.digest == content.config), None)
+    head = json.dumps((content.size, content.children, content.subject, content.config if place is None else place,
+                       content.annotations, [] if plain else [(blob.digest, blob.size) for blob in content.blobs]),
+                      separators=(',', ':')).encode()
+    if len(head) > _WORTH_COMPRESSING:
+        head = zlib.compress(head, 1)
+    parts = [len(head).to_bytes(_LENGTH_BYTES, 'big'), head]
+    if plain:
+        parts += [bytes.fromhex(blob.digest[7:]) for blob in content.blobs]
+        parts.append(struct.pack(f'>{len(content.blobs)}Q', *(blob.size for blob in content.blobs)))
+    return b''.join(parts)
 
 
-def _unpacked(packed: bytes) -> Content:
-    size, children, subject, config, annotations, digests, sizes = json.loads(zlib.decompress(packed))
-    return Content(size, tuple(children), subject, tuple(map(Blob, digests, sizes)), config,
+def _unpacked(packed: bytes, share: Share) -> Content:
+    start = _LENGTH_BYTES + int.from_bytes(packed[:_LENGTH_BYTES], 'big')
+    head = packed[_LENGTH_BYTES:start]
+    size, children, subject, config, annotations, unusual = json.loads(
+        (head if head.startswith(b'[') else zlib.decompress(head)).decode())
+    if unusual:
+        blobs = tuple(share(*blob) for blob in unusual)
+    else:
+        count = (len(packed) - start) // 40
+        digests = packed[start:start + 32 * count].hex()
+        blobs = tuple(map(share, ['sha256:' + digests[place:place + 64] for place in range(0, 64 * count, 64)],
+                          struct.unpack_from(f'>{count}Q', packed, start + 32 * count)))
+    return Content(size, tuple(children), subject, blobs, blobs[config].digest if isinstance(config, int) else config,
                    tuple(map(tuple, annotations)))

@@ -211,18 +211,29 @@ class _Walk:
 
     def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
-        known = self._cache.recall(draft.name, draft.manifests)
+        known = self._cache.recall(draft.name, draft.manifests, self._blob)
         if self._extent.anew:
             return wanted
         for digest in wanted:
             if digest in known:
-                draft.manifests[digest] = draft.manifests[digest].having(self._shared(known[digest]))
+                draft.manifests[digest] = draft.manifests[digest].having(known[digest])
+        if self._wants_labels(draft):
+            self._recall_labels(draft.name, known)
         return [digest for digest in wanted if digest not in known]
 
+    def _recall_labels(self, repository: str, known: Mapping[str, Content]) -> None:
+        for digest, labels in self._cache.recall_labels(repository, known).items():
+            self.labels[str(known[digest].config)] = labels
+
+    def _blob(self, digest: str, size: int) -> Blob:
+        """One blob for all that use it: images share most of their layers."""
+        known = self._blobs.get(digest)
+        if known is None:
+            known = self._blobs[digest] = Blob(digest, size)
+        return known if known.size == size else Blob(digest, size)
+
     def _shared(self, content: Content) -> Content:
-        """The same with one blob for all that use it: images share most of their layers."""
-        blobs = tuple(blob if known.size != blob.size else known for blob in content.blobs
-                      for known in [self._blobs.setdefault(blob.digest, blob)])
+        blobs = tuple(self._blob(blob.digest, blob.size) for blob in content.blobs)
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
@@ -234,19 +245,22 @@ class _Walk:
 
     def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Task]:
         content = draft.manifests[digest].content
-        wants_labels = self._extent.labels and draft.name in self._selected and isinstance(content, Content)
-        if wants_labels and content.config and content.config not in self.labels:
-            return [partial(self._read_labels, draft, content)]
+        if (self._wants_labels(draft) and isinstance(content, Content) and content.config
+                and content.config not in self.labels):
+            return [partial(self._read_labels, draft, digest, content)]
         return []
 
-    def _read_labels(self, draft: _Draft, content: Content) -> Iterable[Task]:
+    def _wants_labels(self, draft: _Draft) -> bool:
+        return self._extent.labels and draft.name in self._selected
+
+    def _read_labels(self, draft: _Draft, digest: str, content: Content) -> Iterable[Task]:
         config = str(content.config)
         if config not in self.labels and any(
                 blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
-            self._attempt(draft, lambda: self._read_labels_of(draft, config))
+            self._attempt(draft, lambda: self._read_labels_of(draft, digest, config))
         return []
 
-    def _read_labels_of(self, draft: _Draft, config: str) -> None:
+    def _read_labels_of(self, draft: _Draft, digest: str, config: str) -> None:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
         try:
             labels = read_labels(config, self._registry.config(draft.name, config))
@@ -256,6 +270,7 @@ class _Walk:
             return
         if labels is not None:
             self.labels[config] = labels
+            self._cache.remember_labels(draft.name, digest, labels)
 
     def _read_one(self, draft: _Draft, digest: str) -> None:
         try:

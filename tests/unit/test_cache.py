@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -105,10 +106,45 @@ def test_the_version_is_raised_whenever_something_else_is_kept():
     """Rows of earlier releases are trusted: change this row only together with SCHEMA_VERSION."""
     data = image_manifest(('sha256:' + 'c' * 64, 7), [('sha256:' + 'd' * 64, 8)], subject=digest(1),
                           annotations={'key': 'value'})
-    kept = module.zlib.decompress(module._packed(read_manifest(worlds.sha256(data), data)))
-    assert (SCHEMA_VERSION, kept) == (1, (
-        f'[{len(data)},[],"{digest(1)}","sha256:{"c" * 64}",'
-        f'[["key","value"]],["sha256:{"d" * 64}","sha256:{"c" * 64}"],[8,7]]').encode())
+    head = f'[{len(data)},[],"{digest(1)}",1,[["key","value"]],[]]'.encode()
+    assert (SCHEMA_VERSION, module._packed(read_manifest(worlds.sha256(data), data))) == (
+        2, struct.pack('>I', len(head)) + head + b'\xdd' * 32 + b'\xcc' * 32 + struct.pack('>2Q', 8, 7))
+
+
+def test_labels_come_back_with_their_manifest_in_its_repository_and_go_with_it(path):
+    labels = {digest(1): {'stage': 'old', 'ü': '"'}, digest(2): {}}
+    fill(path)
+    fill(path, repository='team/other')
+    with opened(path) as cache:
+        for each, value in labels.items():
+            cache.remember_labels('team/app', each, value)
+        cache.remember_labels('team/app', digest(999), {'of': 'nothing that is known'})
+    with opened(path) as cache:
+        assert cache.recall_labels('team/app', [*CONTENTS, digest(999)]) == labels
+        assert cache.recall_labels('team/app', [digest(2)]) == {digest(2): {}}
+        assert cache.recall_labels('team/other', CONTENTS) == {}
+        cache.recall('team/app', [digest(2)])
+        assert cache.recall_labels('team/app', CONTENTS) == {digest(2): {}}
+    assert recalled(path, repository='team/other') == (CONTENTS, None)
+
+
+@pytest.mark.parametrize('statement', [
+    "UPDATE manifest SET labels = CAST(substr(labels, 1, 20) || x'7b7d' AS BLOB)",
+    'UPDATE manifest SET labels = CAST(checksum || content AS BLOB)',
+    'UPDATE manifest SET labels = (SELECT labels FROM manifest AS other WHERE other.digest < manifest.digest)',
+    "UPDATE manifest SET labels = ''", 'UPDATE manifest SET labels = 7'])
+def test_labels_that_were_changed_are_missing(path, statement):
+    fill(path)
+    with opened(path) as cache:
+        cache.remember_labels('team/app', digest(1), {'stage': 'old'})
+        cache.remember_labels('team/app', digest(3), {'stage': 'new'})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+    with opened(path) as cache:
+        right = {digest(1): {'stage': 'old'}, digest(3): {'stage': 'new'}}
+        found = cache.recall_labels('team/app', CONTENTS)
+        assert found.items() < right.items()
+        assert cache.recall('team/app', CONTENTS) == CONTENTS
 
 
 def test_only_what_is_listed_comes_back_and_the_rest_is_forgotten(path):

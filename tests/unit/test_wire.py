@@ -1,7 +1,11 @@
 """JSON of the metadata API: null lists, absent keys, 7-digit times, links."""
-import pytest
+from datetime import datetime, timedelta, timezone
 
-from azext_acrprune.model import Locks, NotRead, Tag, parse_ticks
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azext_acrprune.model import TICKS_PER_SECOND, Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.wire import (
     next_page, parse_locks, parse_manifests, parse_repositories, parse_tags, seconds_ahead)
 
@@ -62,6 +66,22 @@ def test_every_field_of_a_manifest():
 ])
 def test_times_have_up_to_seven_digits(text, ticks):
     assert parse_ticks(text) == ticks
+
+
+@given(moment=st.datetimes(), zone=st.integers(-1439, 1439))
+def test_times_are_read_as_the_standard_library_reads_them(moment, zone):
+    moment = moment.replace(tzinfo=timezone(timedelta(minutes=zone)))
+    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    assert parse_ticks(moment.isoformat()) == since // timedelta(microseconds=1) * 10
+
+
+@given(text=st.from_regex(r'\A20\d\d-[01]\d-[0-3]\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\Z'))
+def test_what_is_no_time_for_the_standard_library_is_none_here(text):
+    try:
+        right = datetime.fromisoformat(text.replace('Z', '+00:00')).timestamp() * TICKS_PER_SECOND
+    except ValueError:
+        right = None
+    assert parse_ticks(text) == right
 
 
 @pytest.mark.parametrize('attributes, locks', [

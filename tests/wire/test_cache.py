@@ -17,7 +17,7 @@ from azext_acrprune.policy.rules import Age, Selection, untagged_policy
 from azext_acrprune.registry.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
-from tests.registry.builder import Shares, build
+from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault
 from tests.wire.images import image, image_in, index_in, put
 
@@ -89,6 +89,34 @@ def test_a_new_manifest_is_one_more_read(registry, read):
     read()
     assert reads(registry) == {f'/v2/team-0/app-0000/manifests/{new}': 1}
     assert read() and registry.counters['manifest_get'] == 0
+
+
+def labelled(registry, name, number):
+    config = json.dumps({'config': {'Labels': {'number': str(number)}}} if number else {}).encode()
+    return put(registry.storage, name, image_manifest((registry.storage.put_blob(config), len(config)), []))
+
+
+def test_labels_that_a_policy_asked_for_are_read_once_in_each_repository(registry, read):
+    for name in ('team/app', 'team/other'):
+        for number in range(5):
+            labelled(registry, name, number)
+    cold = read(labels=True)
+    assert registry.counters['blob'] >= 5 and len(cold.labels) == 5
+    read(labels=True)  # those of the other repository, if two of them had the same one
+    warm = read(labels=True)
+    assert (warm.labels, warm.repositories) == (cold.labels, cold.repositories)
+    assert registry.counters['blob'] == registry.counters['manifest_get'] == 0
+    labelled(registry, 'team/app', 6)
+    assert len(read(labels=True).labels) == 6 and registry.counters['blob'] == 1
+    assert read().labels == {}
+
+
+def test_labels_that_could_not_be_read_are_asked_for_again(registry, read):
+    labelled(registry, 'team/app', 1)
+    registry.faults.rules.append(Fault('GET /v2/team/app/blobs/', 'garbage'))
+    assert read(labels=True).labels == {}
+    registry.faults.clear()
+    assert list(read(labels=True).labels.values()) == [{'number': '1'}]
 
 
 def test_what_is_mutable_is_never_taken_from_the_cache(registry, read):
