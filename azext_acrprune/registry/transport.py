@@ -186,7 +186,7 @@ def _header_lines(stream: Any) -> List[bytes]:
         if len(line) > _LONGEST_LINE or len(lines) >= _MOST_HEADERS:
             raise http.client.HTTPException('the headers of the answer have no end')
         if not line:
-            raise http.client.IncompleteRead(b''.join(lines))
+            raise http.client.RemoteDisconnected('the connection ended in the middle of the headers')
         lines.append(line)
 
 
