@@ -56,9 +56,8 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
-    validation = result.get('validation') or {'new': []}
-    rows += [_result_row('broken', entry, entry['code'], entry['message'])
-             for entry in validation['new'] if entry['severity'] == 'broken']
+    if result.get('validation'):
+        rows += _validation_rows(result['validation'])
     summary = result['summary']
     total = (f"{summary['manifestsDeleted']} deleted, {len(result['untagged'])} untagged, "
              f"{summary['skipped']} skipped, {summary['failed']} failed")
@@ -67,6 +66,15 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='', TAG='',
                             REASON=f"{freed_size(summary['freedBytes'], summary['impact'])} freed{later}", BECAUSE=''))
     return rows
+
+
+def _validation_rows(validation: Dict[str, Any]) -> List[Row]:
+    """A row for each thing that is broken since the run, and their number."""
+    rows = [_result_row('broken', entry, entry['code'], entry['message'])
+            for entry in validation['new'] if entry['severity'] == 'broken']
+    return [*rows, OrderedDict(
+        RESULT='validated', REPOSITORY=count(len(validation['repositories']), 'repository'), DIGEST='', TAG='',
+        REASON=f"{validation['newBroken']} of {validation['broken']} broken are new", BECAUSE='')]
 
 
 def check_rows(check: Dict[str, Any]) -> List[Row]:

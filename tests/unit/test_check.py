@@ -381,4 +381,6 @@ def test_the_table_of_a_run_has_a_row_for_what_is_broken_now():
     result = {'deleted': [], 'untagged': [], 'skipped': [], 'failed': [], 'validation': validation, 'summary': {
         'manifestsDeleted': 0, 'skipped': 0, 'failed': 0, 'softDeleteRetentionDays': None, 'freedBytes': 0,
         'impact': 'exact'}}
-    assert [row['RESULT'] for row in result_rows(result)] == ['broken', 'total']
+    rows = result_rows(result)
+    assert [row['RESULT'] for row in rows] == ['broken', 'validated', 'total']
+    assert rows[1]['REASON'] == '1 of 1 broken are new'
