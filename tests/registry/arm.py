@@ -61,7 +61,7 @@ class ResourceManager:
         used = (storage.stored_bytes() + storage.pending_bytes()) * (1 + len(self.replicas))
         size = {'name': 'Size', 'limit': limit, 'currentValue': used, 'unit': 'Bytes'}
         webhooks = {'name': 'Webhooks', 'limit': 2, 'currentValue': 0, 'unit': 'Count'}
-        return json_answer({'value': [webhooks, size]}) if name in self.names else _not_found(name)
+        return json_answer({'value': [size, webhooks]}) if name in self.names else _not_found(name)
 
     def replications(self, storage: Any, call: Call, name: str) -> Answer:
         """The registry's own region is one of them."""

@@ -61,6 +61,9 @@ def test_az_signs_in_and_asks_the_resource_manager(az, registry, pushed):
     assert az('acr', 'show', '-n', 'localhost', check=True).json['loginServer'] == registry.login_server
     usage = az('acr', 'show-usage', '-n', 'localhost', check=True).json
     assert usage['value'][0]['currentValue'] == registry.storage.stored_bytes()
+    registry.manager.sku, registry.manager.replicas = 'Premium', ['eastus']
+    found = az('acr', 'replication', 'list', '-r', 'localhost', check=True).json
+    assert [replication['location'] for replication in found] == ['local', 'eastus']
     exposed = az('acr', 'login', '-n', 'localhost', '--expose-token', check=True).json
     assert exposed['loginServer'] == registry.login_server and exposed['accessToken'] in registry.auth.issued
 
