@@ -111,6 +111,9 @@ class _Listings:
     def announce(self, names: Iterable[str]) -> None:
         pass
 
+    def give_up(self) -> None:
+        pass
+
     def repositories(self) -> Iterator[List[str]]:
         yield list(self._images)
 
