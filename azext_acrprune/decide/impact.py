@@ -62,7 +62,13 @@ class Ledger:
     def bytes_freed_by(self, doomed: Iterable[Node]) -> int:
         """The same in bytes, with those of the manifests that no other repository holds."""
         contents = list(self._contents(doomed))
+        if len(contents) == 1:  # as nearly always: no blob is counted twice, and nothing has to be counted
+            return self._bytes_freed_by_one(*contents[0])
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
+
+    def _bytes_freed_by_one(self, digest: str, content: Content) -> int:
+        blobs = sum(self.sizes[blob.digest] for blob in content.blobs if self.holders[blob.digest] == 1)
+        return blobs + (content.size if self.copies[digest] == 1 else 0)
 
     def holding(self, nodes: Iterable[Node]) -> Holding:
         """What some manifests of one repository hold."""
@@ -124,11 +130,12 @@ def open_ledger(inventory: Inventory) -> Ledger:
             manifest_bytes += 0 if digest in copies else content.size
             copies[digest] = copies.get(digest, 0) + 1
             for blob in content.blobs:
-                holders[blob.digest] = holders.get(blob.digest, 0) + 1
-                known = sizes.setdefault(blob.digest, blob.size)
-                if known != blob.size:
-                    consistent = False
-                    sizes[blob.digest] = max(known, blob.size)
+                layer, size = blob.digest, blob.size
+                known = sizes.get(layer)
+                holders[layer] = 1 if known is None else holders[layer] + 1
+                if known != size:
+                    consistent = consistent and known is None
+                    sizes[layer] = max(known or 0, size)
     return Ledger({repository.name: repository for repository in inventory.repositories}, holders, sizes, copies,
                   manifest_bytes + sum(sizes.values()), consistent)
 

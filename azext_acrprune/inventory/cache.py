@@ -18,10 +18,10 @@ import struct
 import threading
 import zlib
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
 
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
@@ -36,7 +36,10 @@ _BATCH = 500
 _BUSY_SECONDS = 10
 _ROOM_AFTER_EVICTION = 0.9
 _CHECKSUM_BYTES = 16
-_LENGTH_BYTES = 4
+_HEAD = struct.Struct('>QHI')
+"""Size of the manifest, place of its config among the blobs, bytes of what else there is to say."""
+_BLOB = struct.Struct('>32sQ')
+_NO_PLACE = 0xFFFF
 _WORTH_COMPRESSING = 256
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
 _PLAIN_SIZES = range(2 ** 64)
@@ -56,8 +59,8 @@ Row = Tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
 LabelRow = Tuple[bytes, bytes, str]
 """Labels with their checksum, key, and the repository that they were read in."""
-Share = Callable[[str, int], Blob]
-"""Gives the blob of this digest and size: one for all that use it."""
+Blobs = Dict[bytes, Blob]
+"""Blobs by the bytes that say their digest and size: one for all contents that hold it."""
 
 
 class NoCache:
@@ -77,8 +80,11 @@ class NoCache:
         """Forget every repository but these: the registry has no others."""
 
     # pylint: disable-next=unused-argument
-    def recall(self, repository: str, listed: Collection[str], share: Share = Blob) -> Dict[str, Content]:
-        """What is known of the manifests that a complete listing of the repository names; forgets all others."""
+    def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
+        """What is known of the manifests that a complete listing of the repository names; forgets all others.
+
+        Contents hold the same `blobs`, which grow.
+        """
         return {}
 
     # pylint: disable-next=unused-argument
@@ -142,7 +148,7 @@ class ManifestCache(NoCache):
     def keep_only(self, repositories: Collection[str]) -> None:
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
 
-    def recall(self, repository: str, listed: Collection[str], share: Share = Blob) -> Dict[str, Content]:
+    def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
         digests = {_key(digest): digest for digest in listed if is_digest(digest)}
         with self._lock:
             self._looks[repository] = next(self._moments)
@@ -150,7 +156,8 @@ class ManifestCache(NoCache):
         if full:
             self._attempt(self._write, None)
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
-        return {digests[key]: _unpacked(packed, share) for key, checksum, packed in rows
+        blobs = {} if blobs is None else blobs
+        return {digests[key]: _unpacked(packed, blobs) for key, checksum, packed in rows
                 if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
 
     def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
@@ -387,36 +394,51 @@ def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
 
 
 def _packed(content: Content) -> bytes:
-    """All fields: the length of a head, the head in JSON, the digests of blobs in 32 bytes each, their sizes in 8 each.
+    """All fields: a head, what few manifests have in JSON, and 40 bytes for each blob, its digest and its size.
 
-    A million manifests are read like this in a third of the time that JSON takes. What is not as most blobs are is in
-    the head; the config is there as the place of its blob.
+    A million manifests are read like this in a third of the time that JSON takes. What is not as most blobs are, is in
+    the JSON.
     """
-    plain = all(_PLAIN_DIGEST.fullmatch(blob.digest) and blob.size in _PLAIN_SIZES for blob in content.blobs)
-    place = next((place for place, blob in enumerate(content.blobs) if blob.digest == content.config), None)
-    head = json.dumps((content.size, content.children, content.subject, content.config if place is None else place,
-                       content.annotations, [] if plain else [(blob.digest, blob.size) for blob in content.blobs]),
-                      separators=(',', ':')).encode()
-    if len(head) > _WORTH_COMPRESSING:
-        head = zlib.compress(head, 1)
-    parts = [len(head).to_bytes(_LENGTH_BYTES, 'big'), head]
+    places = (place for place, blob in enumerate(content.blobs) if blob.digest == content.config)
+    place = next(places, _NO_PLACE)
+    plain = len(content.blobs) < _NO_PLACE and content.size in _PLAIN_SIZES and all(
+        _PLAIN_DIGEST.fullmatch(blob.digest) and blob.size in _PLAIN_SIZES for blob in content.blobs)
+    said = {'config': content.config} if place == _NO_PLACE and content.config is not None else {}
+    rest = b''
+    if not plain:
+        rest = _json(asdict(content))
+    elif content.children or content.subject is not None or content.annotations or said:
+        rest = _json({'children': content.children, 'subject': content.subject, 'annotations': content.annotations,
+                      **said})
+    parts = [_HEAD.pack(content.size if plain else 0, place if plain else _NO_PLACE, len(rest)), rest]
     if plain:
-        parts += [bytes.fromhex(blob.digest[7:]) for blob in content.blobs]
-        parts.append(struct.pack(f'>{len(content.blobs)}Q', *(blob.size for blob in content.blobs)))
+        parts += [_BLOB.pack(bytes.fromhex(blob.digest[7:]), blob.size) for blob in content.blobs]
     return b''.join(parts)
 
 
-def _unpacked(packed: bytes, share: Share) -> Content:
-    start = _LENGTH_BYTES + int.from_bytes(packed[:_LENGTH_BYTES], 'big')
-    head = packed[_LENGTH_BYTES:start]
-    size, children, subject, config, annotations, unusual = json.loads(
-        (head if head.startswith(b'[') else zlib.decompress(head)).decode())
-    if unusual:
-        blobs = tuple(share(*blob) for blob in unusual)
-    else:
-        count = (len(packed) - start) // 40
-        digests = packed[start:start + 32 * count].hex()
-        blobs = tuple(map(share, ['sha256:' + digests[place:place + 64] for place in range(0, 64 * count, 64)],
-                          struct.unpack_from(f'>{count}Q', packed, start + 32 * count)))
-    return Content(size, tuple(children), subject, blobs, blobs[config].digest if isinstance(config, int) else config,
-                   tuple(map(tuple, annotations)))
+def _unpacked(packed: bytes, known: Blobs) -> Content:
+    size, config, length = _HEAD.unpack_from(packed)
+    start = _HEAD.size + length
+    rest = _from_json(packed[_HEAD.size:start]) if length else {}
+    keys = [packed[place:place + _BLOB.size] for place in range(start, len(packed), _BLOB.size)]
+    blobs = [known.get(key) or _new_blob(key, known) for key in keys]
+    if 'blobs' in rest:
+        size, blobs = rest['size'], [Blob(blob['digest'], blob['size']) for blob in rest['blobs']]
+    return Content(size, tuple(rest.get('children', ())), rest.get('subject'), tuple(blobs),
+                   blobs[config].digest if config != _NO_PLACE else rest.get('config'),
+                   tuple(map(tuple, rest.get('annotations', ()))))
+
+
+def _new_blob(key: bytes, known: Blobs) -> Blob:
+    digest, size = _BLOB.unpack(key)
+    blob = known[key] = Blob(f'sha256:{digest.hex()}', size)
+    return blob
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    text = json.dumps(document, separators=(',', ':')).encode()
+    return zlib.compress(text, 1) if len(text) > _WORTH_COMPRESSING else text
+
+
+def _from_json(text: bytes) -> Dict[str, Any]:
+    return json.loads((text if text.startswith(b'{') else zlib.decompress(text)).decode())

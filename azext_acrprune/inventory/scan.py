@@ -14,7 +14,7 @@ from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
-from .cache import NoCache
+from .cache import Blobs, NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
@@ -175,6 +175,7 @@ class _Walk:
         self._is_over = is_over
         self._unreachable = 0
         self._blobs: Dict[str, Blob] = {}
+        self._kept_blobs: Blobs = {}
         self.labels: Dict[str, Mapping[str, str]] = {}
 
     def list(self, draft: _Draft) -> Iterable[Task]:
@@ -211,7 +212,7 @@ class _Walk:
 
     def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
-        known = self._cache.recall(draft.name, draft.manifests, self._blob)
+        known = self._cache.recall(draft.name, draft.manifests, self._kept_blobs)
         if self._extent.anew:
             return wanted
         for digest in wanted:
@@ -225,15 +226,10 @@ class _Walk:
         for digest, labels in self._cache.recall_labels(repository, known).items():
             self.labels[str(known[digest].config)] = labels
 
-    def _blob(self, digest: str, size: int) -> Blob:
-        """One blob for all that use it: images share most of their layers."""
-        known = self._blobs.get(digest)
-        if known is None:
-            known = self._blobs[digest] = Blob(digest, size)
-        return known if known.size == size else Blob(digest, size)
-
     def _shared(self, content: Content) -> Content:
-        blobs = tuple(self._blob(blob.digest, blob.size) for blob in content.blobs)
+        """The same with one blob for all that use it: images share most of their layers."""
+        blobs = tuple(blob if known.size != blob.size else known for blob in content.blobs
+                      for known in [self._blobs.setdefault(blob.digest, blob)])
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ..model import Locks, Manifest, NotRead, Tag, parse_ticks
+from ..model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
 
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.
@@ -21,8 +21,8 @@ _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 def parse_locks(attributes: Any) -> Locks:
     """`changeableAttributes`; what is not said is not locked, and the registry still refuses what it locks."""
     flags = attributes if isinstance(attributes, dict) else {}
-    return Locks(delete_enabled=flags.get('deleteEnabled') is not False,
-                 write_enabled=flags.get('writeEnabled') is not False)
+    locks = flags.get('deleteEnabled') is not False, flags.get('writeEnabled') is not False
+    return UNLOCKED if all(locks) else Locks(*locks)
 
 
 def parse_repositories(page: Mapping[str, Any]) -> List[str]:
@@ -97,16 +97,19 @@ def seconds_ahead(date: Optional[str], now: float) -> float:
 
 def _manifest(entry: Dict[str, Any]) -> Manifest:
     tags: Tuple[str, ...] = tuple(sorted(_spelled(_TAG, tag) for tag in entry.get('tags') or ()))
+    created, updated = text_or_none(entry.get('createdTime')), text_or_none(entry.get('lastUpdateTime'))
+    created_at = parse_ticks(created)
+    as_created = updated == created  # as most are: then one text and one number do for both
     return Manifest(
         digest=_spelled(_DIGEST, entry['digest']),
         content=NotRead(),
         tags=tags,
         media_type=text_or_none(entry.get('mediaType')),
         artifact_type=text_or_none(entry.get('artifactType')),
-        created_time=text_or_none(entry.get('createdTime')),
-        last_update_time=text_or_none(entry.get('lastUpdateTime')),
-        created_at=parse_ticks(entry.get('createdTime')),
-        updated_at=parse_ticks(entry.get('lastUpdateTime')),
+        created_time=created,
+        last_update_time=created if as_created else updated,
+        created_at=created_at,
+        updated_at=created_at if as_created else parse_ticks(updated),
         image_size=_size(entry.get('imageSize')),
         platform=_platform(entry),
         locks=parse_locks(entry.get('changeableAttributes')))

