@@ -27,6 +27,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from requests.structures import CaseInsensitiveDict
 from urllib3 import exceptions
 from urllib3.util.connection import is_connection_dropped
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from .errors import Kind, RegistryError
 from .retries import ANSWER_OPTION
@@ -110,8 +111,9 @@ class Transport(HttpTransport):
         with self._lock:
             if host not in self._hosts:
                 prepared = requests.Request('GET', url).prepare()
-                self._hosts[host] = _Host(self._adapter.get_connection_with_tls_context(
-                    prepared, self._verify, proxies=self._proxies))
+                pool = self._adapter.get_connection_with_tls_context(prepared, self._verify, proxies=self._proxies)
+                self._adapter.cert_verify(pool, url, self._verify, None)
+                self._hosts[host] = _Host(pool)
             return self._hosts[host]
 
 
@@ -122,6 +124,12 @@ class _Host:
         self._pool = pool
         self._idle: Deque[Tuple[Any, float]] = deque()
         pool.ConnectionCls = type('Connection', (_Answering, pool.ConnectionCls), {})
+        # One for all of them: to read all authorities takes as long as ten calls.
+        context = create_urllib3_context(cert_reqs=resolve_cert_reqs(pool.cert_reqs))
+        if pool.ca_certs or pool.ca_cert_dir:
+            context.load_verify_locations(pool.ca_certs, pool.ca_cert_dir)
+        pool.ca_certs = pool.ca_cert_dir = None
+        pool.conn_kw['ssl_context'] = context
 
     def take(self, seconds: float) -> Any:
         """A connection that is open. Raises _FAILURES."""

@@ -18,9 +18,12 @@ _PAGES = ('catalog', 'manifests_page', 'tags_page')
 
 
 def plan_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Row]:
-    """Cold and warm, with the calls that they made; a cold plan fills the cache."""
+    """Cold and warm, with the calls that they made; a cold plan fills the cache.
+
+    Without ghosts, which are asked for each time.
+    """
     storage = Storage()
-    build(storage, 1, options.repositories, options.manifests, time.time())
+    build(storage, 1, options.repositories, options.manifests, time.time(), Shares(ghosts=0))
     with LocalRegistry(storage) as registry:
         az = Az(folder / 'plans', registry, extensions)
         theirs = best(options.tries, lambda: az('acr', 'manifest', 'list-metadata', '-h', check=True))

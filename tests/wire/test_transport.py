@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, Callable, List
 
 import pytest
+import urllib3
 from azure.core.exceptions import (
     IncompleteReadError, ServiceRequestError, ServiceResponseError, ServiceResponseTimeoutError)
 from azure.core.rest import HttpRequest
@@ -170,6 +171,25 @@ def test_nobody_there_and_a_stranger_there_are_known_from_a_request_that_was_sen
     with pytest.raises(ServiceRequestError):
         ask()
     assert server.requests == []
+
+
+def test_without_a_bundle_of_the_environment_the_authorities_are_those_of_requests(ask, server, monkeypatch, tmp_path):
+    for name in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ServiceRequestError, match='CERTIFICATE_VERIFY_FAILED'):
+        ask(OK)
+    monkeypatch.setattr('requests.adapters.DEFAULT_CA_BUNDLE_PATH', str(tmp_path / 'ca.pem'))
+    with Transport(f'https://localhost:{server.port}', 4) as other:
+        server.answers[:] = [OK]
+        assert other.send(HttpRequest('GET', f'https://localhost:{server.port}/')).content == b'hello'
+
+
+def test_a_verification_that_az_was_told_to_leave_out_is_left_out(server, monkeypatch):
+    monkeypatch.delenv('REQUESTS_CA_BUNDLE')
+    with Transport(f'https://localhost:{server.port}', 4, verify=False) as unverified:
+        server.answers += [OK]
+        with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
+            assert unverified.send(HttpRequest('GET', f'https://localhost:{server.port}/')).content == b'hello'
 
 
 def test_what_was_compressed_without_being_asked_for_is_read(ask):
