@@ -133,14 +133,16 @@ def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[
 
 
 def _staying_tags(manifest: Manifest, tags: Mapping[str, Verdict]) -> List[str]:
-    return [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
+    return [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept] if manifest.tags else []
 
 
 def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
     for digest, manifest in sorted(case.place.repository.manifests.items()):
-        verdict = next(filter(None, (rule(case, manifest) for rule in _ROOTS)), None)
-        if verdict:
-            yield digest, verdict
+        for rule in _ROOTS:
+            verdict = rule(case, manifest)
+            if verdict:
+                yield digest, verdict
+                break
 
 
 def _tagged(case: _Case, manifest: Manifest) -> Optional[Verdict]:
