@@ -15,13 +15,16 @@ from ..model import Repository
 
 _FLAGS = {'deleteEnabled=false': ('--delete-enabled', 'false'), 'writeEnabled=false': ('--write-enabled', 'false')}
 
+_BY_HAND = (UNREADABLE, SIZE_MISMATCH)
+"""Nobody can tell from here which of them is at fault, and whether it works all the same."""
+
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
     UNREADABLE: 'Check it again later. If its bytes are damaged, push the image again under another digest, and delete '
                 "this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
     MISSING_CHILDREN: 'Push the image again with all its platforms. If nobody needs the others, delete it.',
     EMPTY_INDEX: 'Delete it, or push the image again.',
-    SIZE_MISMATCH: 'Build the image again, push it, and delete this one.',
+    SIZE_MISMATCH: 'See whether it can be pulled. If not, build the image again, push it, and delete this one.',
     ORPHAN_ATTACHMENT: 'Delete it, or push its image again.',
     ORPHAN_REFERRER: 'Delete it, or push its subject again.',
     ORPHAN_TAG: 'Remove the tag, or push its image again.',
@@ -45,7 +48,7 @@ class Mends:
     def of(self, finding: Finding) -> Dict[str, Optional[str]]:
         """`command` is a whole az command, None where none would mend it; `advice` is for people."""
         repository = self._repositories[finding.repository]
-        obstacle = None if finding.code in (UNREADABLE, *LOCK_CODES) else self._obstacle(repository, finding)
+        obstacle = None if finding.code in (*_BY_HAND, *LOCK_CODES) else self._obstacle(repository, finding)
         command = None if obstacle else self._command(repository, finding)
         return {'command': shlex.join(['az', 'acr', *command]) if command else None,
                 'advice': f'{_ADVICE[finding.code]} {obstacle}'.rstrip() if obstacle else _ADVICE[finding.code]}
@@ -61,7 +64,7 @@ class Mends:
             name = f'{repository.name}:{finding.tag}'
             return ['prune', 'image', '--registry', *self._target, '--image', name, '--untag']
         works = user_tags(manifest) and finding.code not in (GHOST, EMPTY_INDEX) and not finding.data.get('empty')
-        if works or finding.code == UNREADABLE:
+        if works or finding.code in _BY_HAND:
             return None
         return ['prune', 'image', '--registry', *self._target, '--image', name]
 
