@@ -14,6 +14,7 @@ logger = get_logger(__name__)
 def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwargs):
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.guard import first_excess
+    from ..show.money import saving_line
     policy = policy_of_options(kwargs, policy_file)
     with open_session(cmd, kwargs) as session:
         decision = session.decide(policy)
@@ -21,6 +22,8 @@ def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwar
     excess = first_excess(decision, policy.limits)
     if excess:
         logger.warning('The plan is over a limit of its policy and will not be carried out: %s.', excess)
+    if group_by and 'cost' in document:  # a table of groups has no room for it
+        logger.warning(saving_line(document['cost'], document['impact']))
     if out:
         write_json(document, out)
     exit_with_failure(cmd, says_unread(document))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Dict, Iterator, List
 
 from .money import saving_line
-from .sizes import count, freed_size, human_size, short_digest, used_by
+from .sizes import blob_digest, count, freed_size, human_size, short_digest, used_by
 
 _LISTED_REPOSITORIES = 10
 _LISTED_LAYERS = 3
@@ -58,9 +58,9 @@ def _going(plan: Dict[str, Any]) -> Iterator[str]:
     if plan['delete']:
         yield from _deleting(plan)
         yield _bytes_line(plan)
-        for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]:
-            yield f"  {human_size(layer['size'])} stay because of {short_digest(layer['digest'])}, {used_by(layer)}"
         yield from [saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ()
+        for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]:
+            yield f"  {human_size(layer['size'])} stay because of {blob_digest(layer)}, {used_by(layer)}"
     if plan['untag']:
         yield (f"{count(len(plan['untag']), 'tag')} will be removed from manifests that stay in {plan['registry']}; "
                'that frees 0 bytes.')

@@ -5,6 +5,7 @@ import re
 from typing import Any, Dict, Optional
 
 from ..model import TICKS_PER_SECOND
+from .texts import visible
 
 _DIGEST = re.compile(r'(sha256[:-][0-9a-f]{12})[0-9a-f]{52}')
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
@@ -40,6 +41,11 @@ def human_age(updated_at: Optional[int], now: int) -> str:
 def short_digest(text: str) -> str:
     """Every digest in a text, or in a tag made of one, cut to its first 12 hex digits, as docker shows it."""
     return _DIGEST.sub(r'\1', text)
+
+
+def blob_digest(layer: Dict[str, Any]) -> str:
+    """The digest of a config or layer, which is whatever text the manifest has in its place."""
+    return visible(short_digest(layer['digest']))
 
 
 def used_by(layer: Dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 from ..model import parse_ticks
 from .money import saving_line
-from .sizes import count, freed_size, human_age, human_size, short_digest, used_by
+from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
 Row = Dict[str, Any]
 
@@ -163,7 +163,7 @@ def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
 
 def _shared_row(layer: Dict[str, Any]) -> Row:
     return OrderedDict(
-        ACTION='shared', REPOSITORY='', DIGEST=short_digest(layer['digest']), TAGS='', AGE='',
+        ACTION='shared', REPOSITORY='', DIGEST=blob_digest(layer), TAGS='', AGE='',
         FREES=human_size(0), REASON=f"{human_size(layer['size'])} stay", BECAUSE=used_by(layer))
 
 
@@ -187,7 +187,7 @@ def explain_rows(explanation: Dict[str, Any]) -> List[Row]:
         SIZE=freed_size(explanation['uniqueBytes'], explanation['impact']), FREED='', USERS='',
         WITH=short_digest(f"{explanation['reason']}: {explanation['because']}"))]
     return rows + [OrderedDict(
-        ITEM='blob', DIGEST=short_digest(layer['digest']), SIZE=human_size(layer['size']),
+        ITEM='blob', DIGEST=blob_digest(layer), SIZE=human_size(layer['size']),
         FREED='yes' if layer['freed'] else 'no', USERS=str(layer['sharedWith'] + 1),
         WITH=short_digest(', '.join(layer['users'][:2]))) for layer in explanation['layers']]
 

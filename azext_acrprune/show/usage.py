@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List
 from ..model import parse_ticks
 from .money import cost_line
 from .shares import percent, share_bar
-from .sizes import freed_size, human_age, human_size, short_digest
+from .sizes import blob_digest, freed_size, human_age, human_size, short_digest
 from .texts import visible
 
 Row = Dict[str, Any]
@@ -86,7 +86,7 @@ class _Table:
 
     def _layer(self, row: Row) -> Row:
         return OrderedDict(
-            LAYER=visible(short_digest(row['digest'])), **self._share(row), IMAGES=row['images'],
+            LAYER=blob_digest(row), **self._share(row), IMAGES=row['images'],
             REPOSITORIES=row['repositories'],
             LAYERS_BELOW='?' if row['layersBelow'] is None else row['layersBelow'],
             BASE_IMAGE=visible(short_digest(row['baseImage'] or '')),

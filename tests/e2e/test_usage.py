@@ -188,6 +188,7 @@ def test_a_plan_a_preview_and_a_report_say_what_is_saved_in_a_month(az, registry
     assert (cost['usedBytesBy'], cost['includedBytes']) == ('showUsage', 10 * 1024 ** 3)
     saves = 'That saves 0.36 USD in 30 days, at 0.003 USD for a GiB and day.'
     assert saves in az(*PRUNE, 'plan', *MINE, *priced, '-o', 'table', check=True).out
+    assert saves in az(*PRUNE, 'plan', *MINE, *priced, '--group-by', 'repository', '-o', 'table', check=True).err
     page = tmp_path / 'report.html'
     report = az(*PRUNE, 'report', *MINE, *priced, '--plan', out, '--out', str(page), check=True).json
     assert report['cost'] == cost and report['account']['usedBytes'] == registry.storage.stored_bytes()

@@ -11,7 +11,7 @@ from azext_acrprune.model import TICKS_PER_SECOND, Account
 from azext_acrprune.show.preview import full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
-from azext_acrprune.show.tables import plan_rows, result_rows
+from azext_acrprune.show.tables import explain_rows, plan_rows, result_rows
 
 DIGEST = 'sha256:' + 'ab' * 32
 NOW = 1_000_000_000 * TICKS_PER_SECOND
@@ -110,6 +110,18 @@ def test_the_preview_and_the_table_say_what_a_plan_saves_where_there_is_a_price(
     assert saves in preview_lines(a_plan(cost=cost))
     assert plan_rows(a_plan(cost=cost))[-1]['BECAUSE'] == saves
     assert plan_rows(a_plan())[-1]['BECAUSE'] == ''
+
+
+def test_a_layer_whose_digest_is_an_attack_is_visible_text_in_preview_and_tables():
+    layer = {'digest': 'sha256:\x1b[2J\n\u202e' + 'x' * 500, 'size': 5, 'images': 1, 'repositories': 1,
+             'imagesToDelete': 1, 'users': ['team/app:v1'], 'freed': False, 'sharedWith': 1}
+    plan = a_plan(sharedLayers=[layer])
+    explained = {'explanation': '', 'decision': 'keep', 'digest': DIGEST, 'uniqueBytes': 0, 'impact': 'exact',
+                 'reason': 'tagged', 'because': 'v1', 'layers': [layer]}
+    cells = [str(cell) for row in (*plan_rows(plan), *explain_rows(explained)) for cell in row.values()]
+    shown = [*preview_lines(plan), *cells]
+    assert all(text.isprintable() and len(text) < 200 for text in shown)
+    assert sum('sha256:\\u{1b}[2J' in text for text in shown) == 3
 
 
 def test_nothing_to_delete_is_said():
