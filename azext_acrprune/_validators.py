@@ -54,7 +54,12 @@ def validate_time_limit(namespace) -> None:
     """`45m` -> seconds."""
     if namespace.time_limit is None:
         return
-    seconds, = _all('--time-limit', [namespace.time_limit], parse_ago, 'Give a duration such as 45m.')
+    try:
+        seconds = parse_ago(namespace.time_limit)
+    except ValueError as error:
+        raise InvalidArgumentValueError(
+            f"--time-limit: '{namespace.time_limit}' is not a duration like 2h, 1h15m or 45m.",
+            recommendation='Give a duration such as 45m.') from error
     if not seconds:
         raise InvalidArgumentValueError('--time-limit: no time is left for anything.',
                                         recommendation='Give a duration such as 45m.')

@@ -16,8 +16,9 @@ LONGEST_ENDING_SECONDS = 120
 """At the end, for what is in flight when nothing is sent any more, and for the answer to the user."""
 
 FINISHING_PER_ENDING = 2
-"""Before the end, as a multiple of it: nothing new is begun, so that attachments go with the subject that went. An
-orphan that is left by a time limit would stay until somebody asks for orphans."""
+LONGEST_FINISHING_SECONDS = 120
+"""Before the end, as a multiple of it, and never more: nothing new is begun, so that attachments go with the subject
+that went. An orphan that is left by a time limit would stay until somebody asks for orphans."""
 
 
 class TimeLimit:
@@ -41,7 +42,7 @@ class TimeLimit:
 
     def is_ending(self) -> bool:
         """Whether nothing should be begun any more that takes more than one request."""
-        return self.left <= FINISHING_PER_ENDING * self.answering
+        return self.left <= min(FINISHING_PER_ENDING * self.answering, LONGEST_FINISHING_SECONDS)
 
     @contextmanager
     def keeping(self, share: float) -> Iterator[None]:

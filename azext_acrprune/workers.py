@@ -10,11 +10,11 @@ Task = Callable[[], 'Iterable[Task]']
 _SECONDS_BETWEEN_SIGNALS = 1
 
 
-def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
+def run_tasks(tasks: Iterable[Task], concurrency: int, give_up: Callable[[], None] = lambda: None) -> None:
     """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
 
     What tasks gave back is done before another one of `tasks` begins. The first exception of a task, or Ctrl-C, ends
-    it all: what waits is dropped, what runs is waited for.
+    it all: what waits is dropped, what runs is waited for. After Ctrl-C it is told to `give_up`.
     """
     crew = _Crew(tasks)
     threads = [threading.Thread(target=crew.work) for _ in range(concurrency)]
@@ -24,6 +24,8 @@ def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
         _wait_for(threads)
     except BaseException as error:  # pylint: disable=broad-exception-caught
         crew.stop(error)
+        if isinstance(error, KeyboardInterrupt):
+            give_up()
         _wait_for(threads)
     if crew.error:
         raise crew.error

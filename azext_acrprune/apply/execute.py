@@ -27,7 +27,7 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
     stop = _Stop(is_over)
     with ThreadPoolExecutor(concurrency) as requests, ThreadPoolExecutor(concurrency) as side_by_side:
         runs = [RepositoryRun(registry, each, requests, stop, reporter, clock) for each in work]
-        interrupted = _wait_for([side_by_side.submit(run.prune) for run in runs], stop)
+        interrupted = _wait_for([side_by_side.submit(run.prune) for run in runs], stop, registry.give_up)
     left = sum(run.left for run in runs)
     return Outcome(
         deleted=tuple(sorted((run.name, digest) for run in runs for digest in run.deleted)),
@@ -50,7 +50,7 @@ class _Stop(threading.Event):
         return super().is_set() or self._is_over()
 
 
-def _wait_for(futures: List[Future], stop: threading.Event) -> bool:
+def _wait_for(futures: List[Future], stop: threading.Event, give_up: Callable[[], None]) -> bool:
     """Wait until every repository is done; gives whether Ctrl-C came.
 
     The first Ctrl-C asks them to stop, the second one gives up on them.
@@ -65,6 +65,7 @@ def _wait_for(futures: List[Future], stop: threading.Event) -> bool:
             return interrupted
         except KeyboardInterrupt:
             if interrupted:
+                give_up()
                 raise
             interrupted = True
             stop.set()

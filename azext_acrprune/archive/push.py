@@ -42,9 +42,9 @@ def push(registry: PushingRegistry, target: Any, chosen: Restoration, concurrenc
     run = _Push(registry, target, chosen, reporter)
     reporter.transfer_planned(sum(size for wave in chosen.waves for image in wave for _, size in image.blobs))
     for wave in chosen.waves:
-        run_tasks([partial(run.image, image) for image in wave], min(concurrency, TRANSFERS))
-    run_tasks([partial(run.tag, record) for record in chosen.tags], concurrency)
-    run_tasks([partial(run.lock, record) for record in chosen.locks], concurrency)
+        run_tasks([partial(run.image, image) for image in wave], min(concurrency, TRANSFERS), registry.give_up)
+    run_tasks([partial(run.tag, record) for record in chosen.tags], concurrency, registry.give_up)
+    run_tasks([partial(run.lock, record) for record in chosen.locks], concurrency, registry.give_up)
     done = run.pushed
     done.manifests.sort()
     done.tags.sort()

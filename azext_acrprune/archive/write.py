@@ -72,7 +72,7 @@ def archive(registry: Registry, target: Any, decision: Decision, layers: bool, a
         index = index_of(target)
         run = _Run(registry, target, decision, layers, reporter, is_over)
         reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
-        run_tasks(run.tasks(), min(concurrency, TRANSFERS))
+        run_tasks(run.tasks(), min(concurrency, TRANSFERS), registry.give_up)
         safe, skipped = narrowed(decision, run.failures)
         records = records_of(safe, run.saved, decision.inventory.registry, archived_at)
         target.replace_index(index_bytes(index.with_records(records)))

@@ -82,7 +82,7 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cach
     drafts = [_Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
-    run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
+    run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency, registry.give_up)
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]

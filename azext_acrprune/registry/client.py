@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
-from .pipeline import REPOSITORY_OPTION, Request, send
+from .pipeline import REPOSITORY_OPTION, Request, give_up, send
 from .retries import PATIENCE_OPTION, WHENEVER
 from .tokens import TokenBook
 
@@ -48,6 +48,10 @@ class Registry:
 
     def close(self) -> None:
         self._client.close()
+
+    def give_up(self) -> None:
+        """What waits for its turn, or to be sent again, ends with an error at once."""
+        give_up(self._client)
 
     def announce(self, repositories: Iterable[str]) -> None:
         """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""

@@ -151,6 +151,11 @@ def send(client: ContainerRegistryClient, request: HttpRequest, **options: Any) 
     return client._client._client.send_request(request, **options)  # pylint: disable=protected-access
 
 
+def give_up(client: ContainerRegistryClient) -> None:
+    """Wait no more before anything is sent."""
+    client._client._client._pipeline._transport.give_up()  # pylint: disable=protected-access
+
+
 def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, str]) -> str:
     """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call.
 

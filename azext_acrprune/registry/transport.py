@@ -61,6 +61,7 @@ class Transport(HttpTransport):
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=concurrency, max_retries=0)
         self._hosts: Dict[str, _Host] = {}
         self._lock = threading.Lock()
+        self._given_up = threading.Event()
 
     def __enter__(self) -> 'Transport':
         return self
@@ -75,6 +76,15 @@ class Transport(HttpTransport):
         for host in self._hosts.values():
             host.close()
         self._adapter.close()
+
+    def sleep(self, duration: float) -> None:
+        """Raises RegistryError once nothing is waited for any more; what was sent before may have been done."""
+        if self._given_up.wait(duration):
+            raise RegistryError(Kind.UNAVAILABLE, 'somebody interrupted it')
+
+    def give_up(self) -> None:
+        """Wake all that sleep before they send something, for somebody is tired of waiting."""
+        self._given_up.set()
 
     def send(self, request: HttpRequest, **kwargs: Any) -> 'Answer':
         """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""

@@ -12,7 +12,8 @@ from azure.core.rest import HttpRequest
 from azext_acrprune.registry.errors import Kind, RegistryError
 from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
-from azext_acrprune.timelimit import LONGEST_ENDING_SECONDS, NO_LIMIT, SHARE_AFTER_READING, TimeLimit
+from azext_acrprune.timelimit import (
+    LONGEST_ENDING_SECONDS, LONGEST_FINISHING_SECONDS, NO_LIMIT, SHARE_AFTER_READING, TimeLimit)
 
 HOST = 'https://r.azurecr.io'
 READ, WRITE = ('GET', f'{HOST}/v2/a/manifests/x'), ('DELETE', f'{HOST}/v2/a/manifests/x')
@@ -66,6 +67,14 @@ def test_a_failed_scan_gives_the_kept_time_back(clock):
 def test_answering_takes_two_minutes_at_most(clock):
     limit = TimeLimit(10 ** 9, clock)
     assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10 ** 9 - LONGEST_ENDING_SECONDS
+
+
+def test_finishing_takes_two_minutes_at_most_before_that(clock):
+    limit = TimeLimit(10 ** 9, clock)
+    clock.now += 10 ** 9 - LONGEST_ENDING_SECONDS - LONGEST_FINISHING_SECONDS - 1
+    assert not limit.is_ending()
+    clock.now += 1
+    assert limit.is_ending() and not limit.is_over()
 
 
 def test_the_time_in_which_somebody_is_asked_does_not_count(clock):

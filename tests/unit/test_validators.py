@@ -1,12 +1,13 @@
 """Arguments become values, or errors that say what to write instead."""
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
-from azext_acrprune._validators import validate_max_rate
+from azext_acrprune._validators import validate_max_rate, validate_time_limit
 
 
 @pytest.mark.parametrize('given, a_minute', [(None, None), ('600/min', 600), ('1/min', 1), ('10/s', 600)])
@@ -21,3 +22,13 @@ def test_what_is_no_rate_is_refused_with_an_example(given):
     with pytest.raises(InvalidArgumentValueError) as raised:
         validate_max_rate(SimpleNamespace(max_rate=given))
     assert '600/min' in str(raised.value.recommendations)
+
+
+@pytest.mark.parametrize('given', ['soon', '', '0', '-1m', '1w'])
+def test_an_error_about_a_time_limit_offers_nothing_that_is_refused(given):
+    with pytest.raises(InvalidArgumentValueError) as raised:
+        validate_time_limit(SimpleNamespace(time_limit=given))
+    offered = re.findall(r'[0-9][0-9dhms]*', f'{raised.value} {raised.value.recommendations}'.replace(f"'{given}'", ''))
+    assert '45m' in offered
+    for text in offered:
+        validate_time_limit(SimpleNamespace(time_limit=text))

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 import time
 
 import pytest
@@ -67,6 +69,52 @@ def test_a_listing_that_brings_nothing_new_is_not_followed_for_ever(registry, co
     with pytest.raises(RegistryError, match='circle') as raised:
         list(getattr(client, listing)(*(() if listing == 'repositories' else (REPOSITORY,))))
     assert raised.value.kind is Kind.NOT_A_REGISTRY and len(registry.requests) < 20
+
+
+# --- A registry that lets us wait --------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(not hasattr(signal, 'pthread_kill'), reason='signals of one thread are those of POSIX')
+
+
+@pytest.fixture
+def impatient():
+    """Ctrl-C after so many seconds each."""
+    timers = []
+
+    def press(*seconds):
+        for each in seconds:
+            timers.append(threading.Timer(each, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)))
+            timers[-1].start()
+    yield press
+    for timer in timers:
+        timer.join()
+
+
+@posix
+@pytest.mark.parametrize('fault', [Fault('^DELETE', 429, retry_after=50), Fault('^DELETE', 503, retry_after=50)],
+                         ids=['throttled', 'broken'])
+def test_a_second_ctrl_c_does_not_wait_for_what_the_registry_asks_for(registry, connect, impatient, fault):
+    digests = {image_in(registry.storage, REPOSITORY, f'image {number}') for number in range(20)}
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(fault)
+    start = time.monotonic()
+    impatient(1, 2)
+    with pytest.raises(KeyboardInterrupt):
+        execute(client, decision, 8, Reporter(), time.monotonic)
+    assert time.monotonic() - start < 15 and left(registry) == digests
+
+
+@posix
+def test_ctrl_c_ends_a_scan_that_waits(registry, connect, impatient):
+    image_in(registry.storage, REPOSITORY, 'image')
+    client = connect()
+    registry.faults.rules.append(Fault('GET .*/_manifests', 429, retry_after=50))
+    start = time.monotonic()
+    impatient(1)
+    with pytest.raises(KeyboardInterrupt):
+        planned(client)
+    assert time.monotonic() - start < 15
 
 
 # --- Locks -------------------------------------------------------------------------------------------------------
