@@ -14,7 +14,7 @@ def run_tasks(tasks: Iterable[Task], concurrency: int, give_up: Callable[[], Non
     """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
 
     What tasks gave back is done before another one of `tasks` begins. The first exception of a task, or Ctrl-C, ends
-    it all: what waits is dropped, what runs is waited for. After Ctrl-C they are told to `give_up`.
+    it all: what waits is dropped, what runs is waited for. After Ctrl-C it is told to `give_up`.
     """
     crew = _Crew(tasks)
     threads = [threading.Thread(target=crew.work) for _ in range(concurrency)]
