@@ -230,6 +230,14 @@ def test_the_base_image_is_the_oldest_with_a_tag_of_its_own_or_of_its_index():
     assert layer_rows(repository_of(bare, name='team/base'), built)[5]['baseImage'] is None
 
 
+@pytest.mark.parametrize('oldest', ['a', 'b', 'c'])
+def test_the_oldest_base_image_counts_in_whatever_order_they_come(oldest):
+    bases = [dict(image(name, [5], tags=[name]), created=NOW - (90 if name == oldest else 5) * DAY * TICKS)
+             for name in 'abc']
+    built = repository_of(image('app', [5, 0]), name='team/app')
+    assert layer_rows(repository_of(*bases, name='team/base'), built)[5]['baseImage'] == f'team/base:{oldest}'
+
+
 def test_images_that_nothing_builds_on_are_no_base_images():
     twins = repository_of(image('one', [5], tags=['one']), image('two', [5], tags=['two']))
     assert layer_rows(twins)[5]['baseImage'] is None
