@@ -177,7 +177,7 @@ class DirectoryArchive:
             with os.scandir(self._root / _BLOBS) as folders:
                 yield from sorted(Path(each.path) for each in folders if each.is_dir())
         except FileNotFoundError:
-            return
+            pass
 
     def _refuse_links(self) -> None:
         """What is written or removed inside must not be somewhere else."""

@@ -30,6 +30,7 @@ _YAML_START = re.compile(r'(?:^|\n)(?:---|%YAML|apiVersion:|kind:|services:|imag
 _JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.sarif', '.webmanifest')
 _YAML_SUFFIXES = ('.yaml', '.yml')
 _DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile)(?:\..*)?\Z', re.IGNORECASE)
+_FRONTEND = re.compile(r'\s*#\s*syntax\s*=', re.IGNORECASE)  # no comment: a build pulls this image first
 _FROM = re.compile(r'\s*FROM\s+(?:--\S+\s+)*(\S+)', re.IGNORECASE)
 
 _TEXTS: Mapping[str, Tuple[Callable[[str], Dict[str, str]], Tuple[str, ...]]] = {
@@ -108,7 +109,8 @@ def _text(text: str, source: str, names: RegistryNames) -> Found:
     lines = text.split('\n')
     if _DOCKERFILE.match(PurePath(source).name):
         values = dockerfile_values(text)
-        lines = ['' if line.lstrip().startswith('#') else filled_in(line, values) for line in lines]
+        lines = ['' if line.lstrip().startswith('#') and not _FRONTEND.match(line) else filled_in(line, values)
+                 for line in lines]
         return merged((_lines(lines, source, names), _bases(lines, source, names)))
     find_values, comments = _TEXTS.get(PurePath(source).suffix.lower(), (lambda _: {}, ('#',)))
     values = find_values(text)
