@@ -105,11 +105,14 @@ class _Shelf:
         Those children too that stayed when they were archived, wherever they are by now.
         """
         nodes: Set[Node] = set()
-        for name, digest in sorted(asked):
-            if (name, digest) in self._images:
-                near = spread([digest], self._graphs[name].neighbours)
-                nodes.update((name, each) for each in (digest, *near) if (name, each) in self._images)
-        return self._with_parts(nodes)
+        for name, digests in _by_repository(node for node in asked if node in self._images).items():
+            graph = self._graphs[name]
+            near = {*digests, *spread(digests, graph.neighbours)}
+            archived = sorted(digest for digest in near if (name, digest) in self._images)
+            parts = spread(archived, lambda digest, edges=graph.children: (
+                (child, '') for child in edges.get(digest, ())))
+            nodes.update((name, digest) for digest in (*archived, *parts))
+        return nodes
 
     def images(self, nodes: AbstractSet[Node]) -> Dict[Node, Record]:
         """The records of those of these that were doomed when they were archived."""
@@ -118,22 +121,22 @@ class _Shelf:
     def failures(self, missing: List[Node], blobs: AbstractSet[str]) -> Dict[Node, str]:
         """Why some of these cannot be pushed: by themselves, or because of what they need."""
         own = {node: why for node in missing for why in [self._obstacle(node[1], blobs)] if why}
-        failed = dict(own)
-        for name in sorted({name for name, _ in own}):
-            graph = self._graphs[name]
-            above = spread([digest for repository, digest in own if repository == name],
-                           lambda digest, edges=graph: _above(edges, digest))
+        failed, waiting = dict(own), set(missing)
+        for name, digests in _by_repository(own).items():
+            above = spread(digests, lambda digest, edges=self._graphs[name]: _above(edges, digest))
             failed.update({(name, digest): f'what it needs cannot be restored: {below}'
                            for digest, (_, below) in above.items()
-                           if (name, digest) in missing and (name, digest) not in own})
+                           if (name, digest) in waiting and (name, digest) not in own})
         return failed
 
     def waves(self, nodes: AbstractSet[Node]) -> Iterator[Tuple[Image, ...]]:
         """Children before indexes, subjects before what refers to them; where these contradict, children first."""
         waiting = set(nodes)
+        needs = {node: self._needs(node) for node in nodes}
+        children = {node: self._needs(node, CHILD_OF) for node in nodes}
         while waiting:
-            free = [node for node in waiting if not waiting.intersection(self._needs(node))]
-            free = free or [node for node in waiting if not waiting.intersection(self._needs(node, CHILD_OF))]
+            free = [node for node in waiting if waiting.isdisjoint(needs[node])]
+            free = free or [node for node in waiting if waiting.isdisjoint(children[node])]
             wave = sorted(free or waiting)
             yield tuple(self._image(node) for node in wave)
             waiting.difference_update(wave)
@@ -167,15 +170,6 @@ class _Shelf:
                                else f'{image.repository}@{image.digest}')
         return found[0]
 
-    def _with_parts(self, nodes: Iterable[Node]) -> Set[Node]:
-        """Nodes and those of their children that stayed when they were archived, wherever these are by now."""
-        whole = set(nodes)
-        for name, digest in sorted(nodes):
-            children = self._graphs[name].children
-            whole.update((name, child) for child in spread(
-                [digest], lambda each, edges=children: ((child, '') for child in edges.get(each, ()))))
-        return whole
-
     def _graph(self, name: str) -> Graph:
         digests = {digest for repository, digest in self._images if repository == name}
         inside = spread(sorted(digests), lambda digest: (
@@ -188,6 +182,14 @@ class _Shelf:
             digest: Manifest(digest, self._kept[digest].content if digest in self._kept else Content(0),
                              tuple(tags.get(digest, ())))
             for digest in {*digests, *(child for child in inside if child in self._kept)}}))
+
+
+def _by_repository(nodes: Iterable[Node]) -> Dict[str, List[str]]:
+    """The digests of each repository, all in order."""
+    found: Dict[str, List[str]] = {}
+    for name, digest in sorted(nodes):
+        found.setdefault(name, []).append(digest)
+    return found
 
 
 def _newest_tags(records: Iterable[Record]) -> Tuple[List[Record], List[Tuple[Record, Record]]]:
