@@ -46,9 +46,10 @@ class Known:
 
     @cached_property
     def of_repository(self) -> Mapping[str, Share]:
-        """The share of each repository."""
-        return shares(self.view, self.appeared,
-                      lambda repository: dict.fromkeys(repository.manifests, (repository.name,)))
+        """The share of each repository, of an empty one too."""
+        nothing = {repository.name: Share([0] * len(self.appeared.months)) for repository in self.view.repositories}
+        return {**nothing, **shares(self.view, self.appeared,
+                                    lambda repository: dict.fromkeys(repository.manifests, (repository.name,)))}
 
     def share_fields(self, parts: Iterable[Share]) -> Row:
         """The sums of some shares."""

@@ -142,6 +142,13 @@ def test_all_repositories_have_a_row_unless_told_otherwise():
     assert (len(document['rows']), document['otherRows']) == (200, None)
 
 
+def test_an_empty_repository_has_a_row_of_nothing():
+    row = document_of([repository_of(name='team/empty')])['rows'][0]
+    assert (row['repository'], row['manifests'], row['storedBytes'], row['attributedBytes'], row['oldest']) == (
+        'team/empty', 0, 0, 0, None)
+    assert row['growth'][-1]['cumulativeBytes'] == 0
+
+
 def test_equal_repositories_come_by_name():
     world = [repository_of(image(name), name=f'team/{name}') for name in 'cab']
     assert [row['repository'] for row in document_of(world)['rows']] == ['team/a', 'team/b', 'team/c']
