@@ -54,7 +54,7 @@ def naive(repository):
     """{digest: patterns}: look at every pair until nothing new comes."""
     found = {}
     tagged = [(pattern_of(tag), manifest['digest']) for manifest in repository['manifests']
-              for tag in manifest['tags'] if not oracle.attached_to(tag)]
+              for tag in manifest['tags'] if not oracle.attached_to(tag, manifest['digest'])]
     for pattern in {pattern for pattern, _ in tagged}:
         members = {digest for each, digest in tagged if each == pattern}
         grew = True
