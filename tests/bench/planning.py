@@ -79,8 +79,8 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
     planned = time.process_time()
     assert document['summary']['manifests'] == manifests and document['impact'] == 'exact'
-    return {'manifests': manifests, 'scanSeconds': scanned - started - listings.seconds, 'planSeconds': planned - scanned,
-            'peakMiB': _peak()}
+    return {'manifests': manifests, 'scanSeconds': scanned - started - listings.seconds,
+            'planSeconds': planned - scanned, 'peakMiB': _peak()}
 
 
 def usage(path: Path, manifests: int) -> Dict[str, Any]:
