@@ -70,7 +70,7 @@ class Az:
         return env
 
     def __call__(self, *arguments: str, check: bool = False, stdin: Any = subprocess.DEVNULL) -> Run:
-        done = subprocess.run([az_executable(), *arguments], env=self.environment, stdin=stdin,
+        done = subprocess.run([az_executable(), *arguments], env=self.environment, cwd=self._home, stdin=stdin,
                               capture_output=True, text=True, timeout=300, check=False)
         if check and done.returncode:
             raise AssertionError(f'az {" ".join(arguments)} answered {done.returncode}:\n{done.stderr}')
@@ -78,7 +78,8 @@ class Az:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Start az and leave it running."""
-        return subprocess.Popen([az_executable(), *arguments], env=self.environment, text=True, **options)
+        return subprocess.Popen([az_executable(), *arguments], env=self.environment, cwd=self._home, text=True,
+                                **options)
 
     def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)
