@@ -21,7 +21,7 @@ test: $(VENV)/ready lint test-lowest
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
-	ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest tests/e2e/test_main_job.py tests/e2e/test_every_command.py
+	ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py
 
 lint: $(VENV)/ready
 	$(BIN)/flake8 azext_acrprune tests setup.py

@@ -15,7 +15,7 @@ from tests.wheel import install_extension
 
 from .faults import fault_rows
 from .planning import planning_rows, usage_rows
-from .rows import Row
+from .rows import Row, machine_rows
 from .speed import delete_rows, plan_rows
 from .throttling import throttled_rows
 
@@ -33,6 +33,7 @@ def main() -> None:
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
+        yield from machine_rows()
         extensions = install_extension(Path(folder))
         for measured in (plan_rows, delete_rows, fault_rows, throttled_rows):
             yield from measured(options, Path(folder), extensions)
