@@ -16,4 +16,4 @@ def main(file: str) -> None:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    main(str(Path(sys.argv[1]).absolute()))
