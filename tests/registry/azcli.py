@@ -64,7 +64,8 @@ class Az:
     @property
     def environment(self) -> Dict[str, str]:
         env = {**os.environ, 'AZURE_CONFIG_DIR': str(self._home), 'REQUESTS_CA_BUNDLE': self._registry.ca_file,
-               'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1'}
+               'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1',
+               'PYTHONSAFEPATH': '1'}  # the installed wheel's package, in the source tree too
         if self._extensions:
             env['AZURE_EXTENSION_DIR'] = str(self._extensions)
         return env
