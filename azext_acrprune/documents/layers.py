@@ -1,41 +1,13 @@
 """Who uses a layer."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Collection, Dict, List, Optional, Tuple
+from typing import Any, Collection, Dict
 
 from ..decide.graph import user_tags
-from ..decide.impact import Node
 from ..model import Content
+from .layer_use import LayerUse
 from .names import Names
 from .stakes import View
-
-USERS_LISTED = 5
-
-
-@dataclass
-class LayerUse:
-    """The images that use one layer, counted while they are walked through, repository by repository."""
-
-    images: int = 0
-    repositories: int = 0
-    to_delete: int = 0
-    _listed: Dict[Tuple[bool, bool], List[Node]] = field(default_factory=dict)
-    _repository: Optional[str] = None
-
-    def add(self, node: Node, doomed: bool, tagged: bool) -> None:
-        self.images += 1
-        self.to_delete += doomed
-        self.repositories += node[0] != self._repository
-        self._repository = node[0]
-        listed = self._listed.setdefault((doomed, not tagged), [])
-        if len(listed) < USERS_LISTED:
-            listed.append(node)
-
-    @property
-    def users(self) -> List[Node]:
-        """Some of the images, those that stay first, and of these those with a tag of their own."""
-        return [node for _, listed in sorted(self._listed.items()) for node in listed][:USERS_LISTED]
 
 
 def layer_uses(view: View, wanted: Collection[str]) -> Dict[str, LayerUse]:

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from heapq import nsmallest
-from typing import Any, Dict, FrozenSet, Iterator, List
+from typing import Any, Dict, FrozenSet, Iterator, List, Sequence
 
 from ..decide.decision import Decision
 from ..decide.graph import user_tags
-from ..decide.impact import Ledger, Node
-from ..model import Content, Manifest
+from ..decide.impact import Ledger
+from ..model import Content
+from .layer_use import LayerUse
 from .names import Names
 
 LAYERS_LISTED = 10
-USERS_LISTED = 5
 _MOST = 0.9
 """Of the bytes that stay: the layers beyond that are not worth a line."""
 
@@ -23,11 +23,11 @@ def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -
     those with a tag of their own first.
     """
     layers = list(_largest(ledger, staying))
-    users = _users(decision, frozenset(layers))
+    uses = _uses(decision, layers)
     names = Names(decision.inventory.repositories)
-    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders[layer] - len(users[layer]),
-             'images': len(users[layer]), 'repositories': len({name for name, _ in users[layer]}),
-             'users': _named(users[layer], names, ledger)} for layer in layers]
+    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders[layer] - uses[layer].images,
+             'images': uses[layer].images, 'repositories': uses[layer].repositories,
+             'users': list(dict.fromkeys(names.text(*node) for node in uses[layer].users))} for layer in layers]
 
 
 def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
@@ -38,23 +38,14 @@ def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
         listed += ledger.sizes[layer]
 
 
-def _users(decision: Decision, layers: FrozenSet[str]) -> Dict[str, List[Node]]:
-    """{layer: the manifests that stay and use it}, in whatever order."""
-    users: Dict[str, List[Node]] = {layer: [] for layer in layers}
-    for repository in decision.inventory.repositories if layers else ():
+def _uses(decision: Decision, layers: Sequence[str]) -> Dict[str, LayerUse]:
+    """The manifests that stay and use each of the layers."""
+    uses = {layer: LayerUse() for layer in layers}
+    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name) if layers else ():
         verdicts = decision.verdicts[repository.name]
-        for digest, manifest in repository.manifests.items():
+        for digest, manifest in sorted(repository.manifests.items()):
             if verdicts[digest].kept and isinstance(manifest.content, Content):
                 for blob in manifest.content.blobs:
-                    if blob.digest in layers:
-                        users[blob.digest].append((repository.name, digest))
-    return users
-
-
-def _named(users: List[Node], names: Names, ledger: Ledger) -> List[str]:
-    shown = nsmallest(USERS_LISTED, users, key=lambda node: (not user_tags(_manifest(ledger, node)), node))
-    return list(dict.fromkeys(names.text(*node) for node in shown))
-
-
-def _manifest(ledger: Ledger, node: Node) -> Manifest:
-    return ledger.repositories[node[0]].manifests[node[1]]
+                    if blob.digest in uses:
+                        uses[blob.digest].add((repository.name, digest), False, bool(user_tags(manifest)))
+    return uses
