@@ -19,12 +19,12 @@ _VERSIONS = {
 
 
 def az_executable() -> str:
-    """ACRPRUNE_AZ, else the `az` beside this Python, else the one on the path."""
+    """ACRPRUNE_AZ, else the `az` beside this Python, else the one on the path; absolute, for az runs elsewhere."""
     beside = Path(sys.executable).with_name('az')
     found = os.environ.get('ACRPRUNE_AZ') or (str(beside) if beside.exists() else shutil.which('az'))
     if not found:
         raise RuntimeError('no az found: install azure-cli or set ACRPRUNE_AZ')
-    return found
+    return str(Path(found).absolute())
 
 
 @dataclass(frozen=True)
