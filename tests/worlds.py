@@ -209,7 +209,7 @@ def _manifest(kind, name, picks, subject, made, elsewhere):
     subject = None if subject is None else _pick(made, subject)
     if kind == 'copy' and elsewhere:
         copied = elsewhere[sum(picks) % len(elsewhere)]
-        return dict(copied, state='read' if copied['state'] == 'ghost' else copied['state'])
+        return dict(copied, state='unreadable' if copied['fault'] else 'read')
     if kind in ('index', 'list'):
         docker = kind == 'list'
         return index(name, [_pick(made, pick) for pick in picks], None if docker else subject, docker=docker)
