@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Iterator, List, Mapping, Optional, Union
+from typing import AbstractSet, Callable, Iterator, List, Mapping, NamedTuple, Optional, Union
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import CREATED, PARTIAL, Age, Match, Policy, Rule
@@ -26,8 +26,7 @@ class Place:
     present: Optional[AbstractSet[str]] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The rule that claims something, if any; it is not `certain` when that depends on what could not be read."""
 
     rule: Optional[Rule] = None

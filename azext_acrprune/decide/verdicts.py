@@ -1,8 +1,7 @@
 """Why a manifest or a tag stays or goes, and the locks that keep it."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from ..model import Locks, Manifest, Repository
 
@@ -19,8 +18,7 @@ MATCHED = 'matched'
 NAMED = 'named'
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether something stays; `because` is the digest, tag or rule behind `reason`.
 
     `rule` is the name of the rule of a policy that claims it, empty where there is none.

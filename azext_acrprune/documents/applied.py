@@ -126,26 +126,27 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
     for entry in plan.entries('delete', repository.name):
         known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
         content = Ghost() if (repository.name, known.digest) in plan.ghosts else known.content
-        manifests[known.digest] = replace(known, content=content, tags=tuple(entry['tags']),
-                                          last_update_time=entry['lastUpdateTime'], locks=_locks(entry, 'manifest'))
+        manifests[known.digest] = known._replace(
+            content=content, tags=tuple(entry['tags']), last_update_time=entry['lastUpdateTime'],
+            locks=_locks(entry, 'manifest'))
         for tag in entry['tags']:
             tags[tag] = _tag(tags, tag, entry)
     for entry in plan.entries('untag', repository.name):
-        tags[entry['tag']] = replace(_tag(tags, entry['tag'], entry), last_update_time=entry['lastUpdateTime'])
+        tags[entry['tag']] = _tag(tags, entry['tag'], entry)._replace(last_update_time=entry['lastUpdateTime'])
         if entry['digest'] in manifests:
-            manifests[entry['digest']] = replace(manifests[entry['digest']], locks=_locks(entry, 'manifest'))
+            manifests[entry['digest']] = manifests[entry['digest']]._replace(locks=_locks(entry, 'manifest'))
     holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in {*manifests, *holders.values()}:
         known = manifests.get(digest) or Manifest(digest, Ghost())
         here = {*(tag for tag in known.tags if tag not in holders),
                 *(tag for tag, holder in holders.items() if holder == digest)}
-        manifests[digest] = replace(known, tags=tuple(sorted(here)))
+        manifests[digest] = known._replace(tags=tuple(sorted(here)))
     return replace(repository, manifests=manifests, tags=tags)
 
 
 def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
     known = tags.get(name) or Tag(name, entry['digest'])
-    return replace(known, digest=entry['digest'], locks=_locks(entry, f'tag {name}'))
+    return known._replace(digest=entry['digest'], locks=_locks(entry, f'tag {name}'))
 
 
 def _locks(entry: Mapping[str, Any], what: str) -> Locks:

@@ -18,7 +18,7 @@ import struct
 import threading
 import zlib
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
@@ -406,7 +406,7 @@ def _packed(content: Content) -> bytes:
     said = {'config': content.config} if place == _NO_PLACE and content.config is not None else {}
     rest = b''
     if not plain:
-        rest = _json(asdict(content))
+        rest = _json({**content._asdict(), 'blobs': [blob._asdict() for blob in content.blobs]})
     elif content.children or content.subject is not None or content.annotations or said:
         rest = _json({'children': content.children, 'subject': content.subject, 'annotations': content.annotations,
                       **said})

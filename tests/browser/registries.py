@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import replace
 from typing import Iterator, List, Sequence, Tuple
 
 from azext_acrprune.decide.decision import decide
@@ -76,8 +75,8 @@ def hostile() -> Inventory:
     """Every text that a registry controls is an attack."""
     first = manifest_of(('first',), [Blob(HOSTILE, 5_000_000)], 40)
     second = manifest_of(('second',), [Blob(sha('x'), 9_000_000)], 40)
-    image, other = (replace(each, tags=(HOSTILE, 'v1'), media_type=HOSTILE, artifact_type=HOSTILE, platform=HOSTILE,
-                            created_time=HOSTILE, last_update_time=HOSTILE) for each in (first, second))
-    bare = replace(image, tags=(), digest=f'sha256:{HOSTILE}')
+    image, other = (each._replace(tags=(HOSTILE, 'v1'), media_type=HOSTILE, artifact_type=HOSTILE, platform=HOSTILE,
+                                  created_time=HOSTILE, last_update_time=HOSTILE) for each in (first, second))
+    bare = image._replace(tags=(), digest=f'sha256:{HOSTILE}')
     return inventory_of([Repository(HOSTILE, {each.digest: each for each in (image, other, bare)}),
                          Repository(f'{HOSTILE}2', {image.digest: image})])

@@ -120,7 +120,7 @@ def test_an_index_that_is_an_artifact_by_itself_may_name_nothing():
     inventory = to_inventory([repository_of(index('empty', tags=['v1']))])
     manifests = inventory.repositories[0].manifests
     for digest, manifest in manifests.items():
-        manifests[digest] = replace(manifest, artifact_type='application/x', media_type=OCI_INDEX)
+        manifests[digest] = manifest._replace(artifact_type='application/x', media_type=OCI_INDEX)
     assert check_document(inventory, 'now', ('myregistry',))['findings'] == []
 
 
@@ -179,7 +179,7 @@ def with_size(inventory, digest, size):
     manifests = inventory.repositories[0].manifests
     content = manifests[digest].content
     blobs = tuple(Blob(blob.digest, size) for blob in content.blobs)
-    manifests[digest] = replace(manifests[digest], content=replace(content, blobs=blobs))
+    manifests[digest] = manifests[digest]._replace(content=content._replace(blobs=blobs))
     return inventory
 
 
@@ -306,10 +306,10 @@ def test_hostile_text_of_a_registry_reaches_no_terminal_and_no_command():
     inventory = to_inventory([repository_of(image('one', [0], tags=['v1']), image('two', [0]), image('closed'))])
     manifests = inventory.repositories[0].manifests
     for number, (digest, manifest) in enumerate(sorted(manifests.items())):
-        content = Unreadable(HOSTILE) if number == 0 else replace(
-            manifest.content, blobs=(Blob(HOSTILE, number),), config=HOSTILE, annotations=((HOSTILE, HOSTILE),))
-        manifests[digest] = replace(manifest, content=content, media_type=HOSTILE, artifact_type=HOSTILE,
-                                    last_update_time=HOSTILE, created_time=HOSTILE, platform=HOSTILE)
+        content = Unreadable(HOSTILE) if number == 0 else manifest.content._replace(
+            blobs=(Blob(HOSTILE, number),), config=HOSTILE, annotations=((HOSTILE, HOSTILE),))
+        manifests[digest] = manifest._replace(content=content, media_type=HOSTILE, artifact_type=HOSTILE,
+                                              last_update_time=HOSTILE, created_time=HOSTILE, platform=HOSTILE)
     document = check_document(inventory, 'now', ('myregistry',))
     assert {entry['code'] for entry in document['findings']} == {'unreadable', 'sizeMismatch'}
     texts = [str(value) for entry in document['findings'] for value in (entry['message'], entry['mend'])]
@@ -324,7 +324,7 @@ def test_what_is_listed_under_something_that_is_no_digest_is_no_name_for_a_comma
     manifests = inventory.repositories[0].manifests
     (_, manifest), = list(manifests.items())
     manifests.clear()
-    manifests['strange:digest'] = replace(manifest, digest='strange:digest')
+    manifests['strange:digest'] = manifest._replace(digest='strange:digest')
     entry, = check_document(inventory, 'now', ('myregistry',))['findings']
     assert entry['mend']['command'] is None
 

@@ -131,7 +131,7 @@ def test_disagreement_about_sizes_makes_the_impact_an_upper_bound():
     manifests = inventory.repositories[0].manifests
     digest, manifest = next(iter(manifests.items()))
     blobs = tuple(Blob(blob.digest, blob.size + 1) for blob in manifest.content.blobs)
-    manifests[digest] = replace(manifest, content=replace(manifest.content, blobs=blobs))
+    manifests[digest] = manifest._replace(content=manifest.content._replace(blobs=blobs))
     document = plan_document(decide(inventory, untagged_policy(), NOW), 'now')
     assert (document['impact'], codes(document)) == ('upperBound', [('sizeMismatch', digest)])
 

@@ -148,7 +148,7 @@ def decision_on(text, world, labels=None, **fields):
     """The decision of a policy; `fields` change what the manifests in the listings say."""
     inventory = to_inventory(world)
     repositories = tuple(
-        replace(repository, manifests={digest: replace(manifest, **fields)
+        replace(repository, manifests={digest: manifest._replace(**fields)
                                        for digest, manifest in repository.manifests.items()})
         for repository in inventory.repositories)
     policy = parse_policy(text)

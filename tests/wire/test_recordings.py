@@ -8,7 +8,6 @@ import json
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -296,7 +295,7 @@ def golden_inventory() -> Inventory:
     contents[index['digest']] = Content(5325, tuple(children))
     contents[stale] = Content(5325, (*shared, windows))
     assert (len(children), len(shared)) == (9, 8)
-    repository = Repository(HELLO, {digest: replace(manifest, content=contents[digest])
+    repository = Repository(HELLO, {digest: manifest._replace(content=contents[digest])
                                     for digest, manifest in manifests.items()})
     return Inventory('fake_url.azurecr.io', (repository,), frozenset([HELLO]))
 
