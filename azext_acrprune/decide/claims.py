@@ -64,6 +64,8 @@ def _covers_untagged(match: Match, repository: str) -> bool:
 
 def _has_properties(match: Match, place: Place, manifest: Manifest) -> Optional[bool]:
     """Whether a manifest has every property that is asked for; None when that cannot be known."""
+    if not match.asks_for_properties:
+        return True
     if any(wanted and value not in wanted for wanted, value in (
             (match.media_types, manifest.media_type), (match.artifact_types, manifest.artifact_type),
             (match.platforms, manifest.platform))):

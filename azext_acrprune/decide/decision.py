@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, FrozenSet, Iterator, Mapping, Set, Tuple
+from typing import Any, FrozenSet, Iterator, List, Mapping, Set, Tuple
 
 from ..model import Ghost, Inventory, Repository
 from ..pins.pinned import Pins
@@ -31,8 +31,12 @@ class Decision:
 
     @property
     def doomed(self) -> FrozenSet[Node]:
-        return frozenset((name, digest) for name, verdicts in self.verdicts.items()
-                         for digest, verdict in verdicts.items() if not verdict.kept)
+        return frozenset(self.doomed_in_order())
+
+    def doomed_in_order(self) -> List[Node]:
+        """The same by repository and digest."""
+        return [(name, digest) for name, verdicts in self.verdicts.items()
+                for digest, verdict in verdicts.items() if not verdict.kept]
 
     def doomed_in(self, repository: str) -> Set[str]:
         return {digest for digest, verdict in self.verdicts[repository].items() if not verdict.kept}

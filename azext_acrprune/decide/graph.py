@@ -64,7 +64,7 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     """
     if not manifest.tags:
         return ()
-    return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
+    return tuple([tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest)])
 
 
 def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
@@ -93,13 +93,15 @@ def build_graph(repository: Repository) -> Graph:
     ghosts: Dict[str, List[Tuple[str, str]]] = {}
     named_by: Dict[str, List[str]] = {}
     for digest, manifest in nodes.items():
+        attached = attached_subjects(manifest)
+        if not attached and _names_nothing(manifest):
+            continue
         for child in _children(manifest):
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
             elif child in repository.manifests:
                 ghosts.setdefault(digest, []).append((child, CHILD_OF))
-        attached = attached_subjects(manifest)
         for subject in _subjects(manifest, attached):
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)
@@ -179,13 +181,19 @@ def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
                  or isinstance(repository.manifests[child].content, Ghost))
 
 
+def _names_nothing(manifest: Manifest) -> bool:
+    """As most do."""
+    content = manifest.content
+    return not isinstance(content, Content) or not content.children and content.subject is None
+
+
 def _children(manifest: Manifest) -> Tuple[str, ...]:
     return manifest.content.children if isinstance(manifest.content, Content) else ()
 
 
 def _subjects(manifest: Manifest, attached: Sequence[str]) -> Sequence[str]:
     subject = manifest.content.subject if isinstance(manifest.content, Content) else None
-    return sorted({*attached, subject}) if subject else sorted({*attached})
+    return sorted({*attached, subject} if subject else {*attached})
 
 
 def _frozen(edges: Dict[str, List[str]]) -> Dict[str, Tuple[str, ...]]:

@@ -66,7 +66,8 @@ def content_findings(repositories: Sequence[Repository], graph_of: GraphOf, stay
         orphans = graph_of(repository).orphans
         for digest, manifest in repository.manifests.items():
             if isinstance(manifest.content, Content):
-                yield from _partial(repository, digest, stays)
+                if manifest.content.children:
+                    yield from _partial(repository, digest, stays)
             else:
                 yield from _without_content(repository, manifest)
             if digest in orphans and not _any_exists(everywhere, attached_subjects(manifest)):

@@ -6,7 +6,7 @@ children, referrers, attachments and subjects. Unknown means kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
@@ -32,12 +32,17 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Case:
-    """All that a root rule may look at."""
+    """All that a root rule may look at.
+
+    `staying` are the user tags that stay, of the manifests that have some; `protected` is what protects all of them.
+    """
 
     place: Place
     policy: Policy
     selected: bool
     tags: Mapping[str, Verdict]
+    staying: Mapping[str, Sequence[str]]
+    protected: Optional[str]
     claims: Mapping[str, Claim]
     newest: FrozenSet[str]
     opaque: Optional[str]
@@ -57,10 +62,11 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     """
     place = Place(repository, build_graph(repository), labels or {}, now, present)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
+    staying = dict(_staying_tags(repository, tags))
     claims = {digest: _claim(policy, place, manifest) for digest, manifest in repository.manifests.items()
-              if not _staying_tags(manifest, tags)}
+              if digest not in staying}
     claims.update(_inherited(claims, place.graph))
-    case = _Case(place, policy, selected, tags, claims,
+    case = _Case(place, policy, selected, tags, staying, policy.protects_repository(repository.name), claims,
                  newest=_newest_images(policy, place, claims), opaque=opaque(repository),
                  pinned=policy.pins.on(repository))
     roots = dict(_roots(case))
@@ -132,8 +138,12 @@ def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[
                     yield claims[owner]
 
 
-def _staying_tags(manifest: Manifest, tags: Mapping[str, Verdict]) -> List[str]:
-    return [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept] if manifest.tags else []
+def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[Tuple[str, List[str]]]:
+    """(digest, its user tags that stay) of each manifest that has such tags."""
+    for digest, manifest in repository.manifests.items():
+        staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
+        if staying:
+            yield digest, staying
 
 
 def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
@@ -147,9 +157,8 @@ def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
 
 def _tagged(case: _Case, manifest: Manifest) -> Optional[Verdict]:
     """A tag that stays keeps its manifest, for the reason that keeps the tag."""
-    for tag in _staying_tags(manifest, case.tags):
-        return case.tags.get(tag) or Verdict(True, TAGGED, tag)
-    return None
+    tag = next(iter(case.staying.get(manifest.digest, ())), None)
+    return (case.tags.get(tag) or Verdict(True, TAGGED, tag)) if tag else None
 
 
 def _locked(case: _Case, manifest: Manifest) -> Optional[Verdict]:
@@ -196,9 +205,8 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
         orphan = _why_orphan_stays(case, manifest)
         if orphan:
             return orphan
-    protected = case.policy.protects_repository(case.place.repository.name)
-    if protected:
-        return protected
+    if case.protected:
+        return case.protected
     if rule is None:
         return 'no rule matches'
     return {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}.get(rule.action)
@@ -265,19 +273,24 @@ def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
 
 def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
     going = frozenset(doomed)
+    untagged: Dict[Tuple[int, Optional[str]], Verdict] = {}
     for digest in doomed:
         manifest = case.place.repository.manifests[digest]
-        if user_tags(manifest):
-            yield digest, case.tags[user_tags(manifest)[0]]
+        tags = user_tags(manifest)
+        if tags:
+            yield digest, case.tags[tags[0]]
         else:
-            yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest)
+            yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest, untagged)
 
 
-def _untagged(case: _Case, manifest: Manifest) -> Verdict:
-    rule = case.rule(manifest)
-    included = _included(case, manifest)
-    asked = f'include {included}, ' if included else ''
-    return Verdict(False, UNTAGGED, rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name)
+def _untagged(case: _Case, manifest: Manifest, known: Dict[Tuple[int, Optional[str]], Verdict]) -> Verdict:
+    """One verdict for all that a rule takes, out of those that are known: there may be a million of them."""
+    rule, included = case.rule(manifest), _included(case, manifest)
+    key = id(rule), included
+    if key not in known:
+        asked = f'include {included}, ' if included else ''
+        known[key] = Verdict(False, UNTAGGED, rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name)
+    return known[key]
 
 
 def _included(case: _Case, manifest: Manifest) -> Optional[str]:

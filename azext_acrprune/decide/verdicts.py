@@ -35,8 +35,7 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
-    own = () if include_locked else locks_of(repository, manifest)
-    return next((f'{what} {locks.flags[0]}' for what, locks in (*own, *_of_repository(repository))), None)
+    return _first((() if include_locked else locks_of(repository, manifest)) + _of_repository(repository))
 
 
 def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
@@ -44,14 +43,17 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
 
     The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
     """
-    own = () if include_locked else locks_of(repository, manifest, tag)
-    return next((f'{what} {locks.flags[0]}' for what, locks in (*own, *_of_repository(repository))), None)
+    return _first((() if include_locked else locks_of(repository, manifest, tag)) + _of_repository(repository))
 
 
 def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:
     """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
-    return tuple((what, locks) for what, locks in _own_locks(repository, manifest)
-                 if tag is None or what in ('manifest', f'tag {tag}'))
+    own = tuple(_own_locks(repository, manifest))
+    return own if tag is None else tuple(lock for lock in own if lock[0] in ('manifest', f'tag {tag}'))
+
+
+def _first(found: Tuple[Tuple[str, Locks], ...]) -> Optional[str]:
+    return f'{found[0][0]} {found[0][1].flags[0]}' if found else None
 
 
 def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[Tuple[str, Locks]]:

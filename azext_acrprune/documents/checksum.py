@@ -8,6 +8,7 @@ from typing import Any, Dict
 _KEY = 'checksum'
 _UNSEALED = (_KEY, 'createdAt')
 """The same registry gives the same document, `createdAt` apart; so the checksum has to be the same too."""
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'))
 
 
 def sealed(document: Dict[str, Any]) -> Dict[str, Any]:
@@ -32,4 +33,4 @@ def _checksum(document: Dict[str, Any]) -> str:
 
 def _canonical(value: Any) -> bytes:
     """One line: a JSON text has no line breaks of its own."""
-    return json.dumps(value, sort_keys=True, separators=(',', ':')).encode() + b'\n'
+    return _ENCODER.encode(value).encode() + b'\n'

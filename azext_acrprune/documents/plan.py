@@ -30,14 +30,15 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
-    impact = ledger.impact(decision.doomed)
+    doomed = decision.doomed_in_order()
+    impact = ledger.impact(doomed)
     document = {
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
         'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
-        'summary': {**_summary(decision, impact), 'softDeleteRetentionDays': soft_delete_days},
+        'summary': {**_summary(decision, impact, len(doomed)), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': [writer.repository(repository) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
@@ -165,14 +166,14 @@ def _tags_to_delete(decision: Decision, repository: Repository) -> int:
             + sum(1 for _ in decision.untagged_in(repository)))
 
 
-def _summary(decision: Decision, impact: Impact) -> Dict[str, Any]:
+def _summary(decision: Decision, impact: Impact, doomed: int) -> Dict[str, Any]:
     verdicts = [verdict for verdicts in decision.verdicts.values() for verdict in verdicts.values()]
     kept = Counter(verdict.reason for verdict in verdicts if verdict.kept)
     repositories = decision.inventory.repositories
     return {
         'repositories': len(repositories),
         'manifests': len(verdicts),
-        'manifestsToDelete': len(decision.doomed),
+        'manifestsToDelete': doomed,
         'tagsToDelete': sum(_tags_to_delete(decision, repository) for repository in repositories),
         'manifestsKept': sum(kept.values()),
         'keptByReason': dict(sorted(kept.items())),

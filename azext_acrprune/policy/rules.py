@@ -58,6 +58,11 @@ class Match:
     at_least: Optional[int] = None
     at_most: Optional[int] = None
 
+    @property
+    def asks_for_properties(self) -> bool:
+        return bool(self.media_types or self.artifact_types or self.platforms or self.annotations or self.labels
+                    or self.at_least is not None or self.at_most is not None)
+
 
 @dataclass(frozen=True)
 class Age:
