@@ -8,9 +8,8 @@ measured one: a little below it, slowly back to it, and then beyond it, to find 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
-from typing import Dict, Optional
+from typing import Dict, NamedTuple, Optional
 
 
 class Calls(Enum):
@@ -21,8 +20,7 @@ class Calls(Enum):
     TOKENS = 'tokens'
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What an answer says about rates: its status, `Retry-After` in seconds, and how many calls are left."""
 
     status: int

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import pytest
 
@@ -125,11 +125,12 @@ class _OnTape:
 
     sock = property(lambda _: SimpleNamespace(gettimeout=lambda: None, settimeout=lambda _: None), lambda *_: None)
 
-    def putrequest(self, method: str, url: str, **_: Any) -> None:
-        self.request(method, url)  # type: ignore[attr-defined]  # VCR's other way takes no body for an empty one
+    def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
+        self.request(method, target, body or None, headers)  # type: ignore[attr-defined]
+        return self.getresponse()  # type: ignore[attr-defined]
 
 
-ON_TAPE = ((transport, '_Answering', _OnTape),)
+ON_TAPE = ((transport, '_Exchanging', _OnTape),)
 """VCR's `custom_patches` for our client."""
 
 

@@ -96,11 +96,12 @@ def ask(server) -> Callable:
     with ExitStack() as opened:
         ours: List[Transport] = []
 
-        def send(*answers: Any, method: str = 'GET', path: str = '/x', content: Any = None, **options: Any) -> Any:
+        def send(*answers: Any, method: str = 'GET', path: str = '/x', content: Any = None, headers: Any = None,
+                 **options: Any) -> Any:
             if not ours:
                 ours.append(opened.enter_context(Transport(f'https://localhost:{server.port}', 4)))
             server.answers += answers
-            request = HttpRequest(method, f'https://localhost:{server.port}{path}', content=content)
+            request = HttpRequest(method, f'https://localhost:{server.port}{path}', content=content, headers=headers)
             return ours[0].send(request, **options)
 
         yield send
@@ -230,6 +231,21 @@ def test_unusual_characters_of_an_address_are_quoted_and_a_request_cannot_be_spl
     ask(OK, path='/a b?x=\u00fc\r\nEvil: 1#fragment')
     line, _, rest = server.requests[0].partition(b'\r\n')
     assert line == b'GET /a%20b?x=%C3%BC%0D%0AEvil:%201 HTTP/1.1' and b'Evil' not in rest
+
+
+@pytest.mark.parametrize('value', ['a\r\nEvil: 1', 'a\nEvil: 1', 'a\rEvil: 1', 'a\r\n\r\n'])
+def test_a_header_cannot_split_a_request(server, ask, value):
+    with pytest.raises(ServiceResponseError):
+        ask(headers={'X-One': value})
+    assert server.requests == []
+
+
+def test_a_request_has_the_headers_that_it_needs_and_those_that_it_was_given(server, ask):
+    ask(OK, headers={'Accept': 'a/b'})
+    ask(OK, headers={'Accept-Encoding': 'gzip'})
+    host = f'Host: localhost:{server.port}'.encode()
+    assert [set(request.split(b'\r\n')[1:-2]) for request in server.requests] == [
+        {host, b'Accept: a/b', b'Accept-Encoding: identity'}, {host, b'Accept-Encoding: gzip'}]
 
 
 def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypatch):
