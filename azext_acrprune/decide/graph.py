@@ -64,7 +64,7 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     """
     if not manifest.tags:
         return ()
-    return tuple([tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest)])
+    return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
 def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:

@@ -43,6 +43,7 @@ _AS_IT_IS = (None, '', 'identity')
 
 _URL = re.compile(r'https://([^/?#]+)([^#]*)')
 _UNUSUAL = re.compile(r'[^!-~]')
+_END_OF_LINES = re.compile(rb'\n\r?\n')
 _HEADERS = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)\r?$", re.MULTILINE)
 
 _FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -205,25 +206,38 @@ class _Headers(Dict[str, str]):
 class _Exchanging:
     """What is mixed into urllib3's connections."""
 
+    sock: Any
+    close: Callable[[], None]
+
     def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> http.client.HTTPResponse:
         """Send a request and read the head of its answer. Raises _FAILURES."""
-        connection: Any = self
         lines = [f'{method} {target} HTTP/1.1', *map(': '.join, headers.items())]
         head = '\r\n'.join(lines)
         if not head.count('\r') == head.count('\n') == len(lines) - 1:
             raise ValueError('a header has a line break in it')
         try:
-            connection.sock.sendall(f'{head}\r\n\r\n'.encode('iso-8859-1') + body)
+            self.sock.sendall(f'{head}\r\n\r\n'.encode('iso-8859-1') + body)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it may have answered before it had heard all
-        answer = _Response(connection.sock, method=method)
+        answer = _Response(self.sock, method=method)
         answer.begin()
         if answer.will_close:
-            connection.close()
+            self.close()
         return answer
 
 
-def _header_lines(stream: Any) -> List[bytes]:
+def _header_lines(stream: Any) -> bytes:
+    """All of them, without the empty line after them."""
+    at_hand = stream.peek(1)
+    end = _END_OF_LINES.search(at_hand)
+    if end and not at_hand.startswith((b'\r\n', b'\n')):  # as most answers are: it is there as a whole
+        lines = stream.read(end.start() + 1)
+        stream.readline()
+        return lines
+    return b''.join(_lines_until_an_empty_one(stream))
+
+
+def _lines_until_an_empty_one(stream: Any) -> List[bytes]:
     lines: List[bytes] = []
     while True:
         line = stream.readline(_LONGEST_LINE + 1)
@@ -236,16 +250,15 @@ def _header_lines(stream: Any) -> List[bytes]:
         lines.append(line)
 
 
-def _headers(lines: List[bytes]) -> _Headers:
+def _headers(lines: bytes) -> _Headers:
     """Header lines as a mapping."""
-    found = _HEADERS.findall(b''.join(lines).decode('iso-8859-1'))
-    headers = _Headers([(name.lower(), value.strip()) for name, value in found])
-    return headers if len(headers) == len(lines) else _unusual_headers(lines)
+    headers = _Headers([(name.lower(), value.strip()) for name, value in _HEADERS.findall(lines.decode('iso-8859-1'))])
+    return headers if len(headers) == lines.count(b'\n') else _unusual_headers(lines)
 
 
-def _unusual_headers(lines: List[bytes]) -> _Headers:
+def _unusual_headers(lines: bytes) -> _Headers:
     """The same where some header is folded, is no header or comes twice, read as http.client reads them."""
-    message = http.client.parse_headers(io.BytesIO(b''.join(lines) + b'\r\n'))
+    message = http.client.parse_headers(io.BytesIO(lines + b'\r\n'))
     return _Headers({name.lower(): ', '.join(map(str.strip, message.get_all(name, ()))) for name in message})
 
 
