@@ -37,7 +37,7 @@ class Routes:
                  distribution: Distribution, logs: Logs, resources: Resources) -> None:
         self._routes: Dict[str, List[Route]] = {}
         for method, path, kind, actions, handler in (
-                *_plumbing(host, auth, manager), *_metadata(metadata), *_distribution(distribution),
+                *_distribution(distribution), *_metadata(metadata), *_plumbing(host, auth, manager),
                 *_live(logs, resources)):
             route = Route(method, re.compile(path + r'\Z'), kind, actions, handler)
             self._routes.setdefault(method, []).append(route)
