@@ -11,6 +11,7 @@ from ..model import Blob, Content, Unreadable
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _TOO_LARGE = 2 ** 63
 
+_ALGORITHMS = {'sha256': hashlib.sha256, 'sha384': hashlib.sha384, 'sha512': hashlib.sha512}
 _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
 _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
 
@@ -85,7 +86,7 @@ def _is_content_of(digest: str, data: bytes) -> bool:
     if not is_digest(digest):
         return False
     algorithm, _, expected = digest.partition(':')
-    return hashlib.new(algorithm, data).hexdigest() == expected
+    return _ALGORITHMS[algorithm](data).hexdigest() == expected
 
 
 def _list(document: Dict[str, Any], key: str) -> List[Any]:
