@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -15,7 +17,7 @@ from .server import LocalRegistry
 
 _VERSIONS = {
     'versions': {'azure-cli': {'local': '2.91.0'}, 'core': {'local': '2.91.0'}, 'telemetry': {'local': '1.1.0'}},
-    'update_time': '2099-01-01 00:00:00.000000'}
+    'update_time': '2099-01-01 00:00:00.000000', 'check_time': '2099-01-01 00:00:00.000000'}
 
 
 def az_executable() -> str:
@@ -25,6 +27,20 @@ def az_executable() -> str:
     if not found:
         raise RuntimeError('no az found: install azure-cli or set ACRPRUNE_AZ')
     return str(Path(found).absolute())
+
+
+@lru_cache(maxsize=None)
+def _first_notes(az: str, extensions: Optional[Path]) -> Dict[str, bytes]:
+    """The files that az writes on its first run in a new folder, which is three times as long as the others."""
+    with tempfile.TemporaryDirectory() as home:
+        subprocess.run([az, 'acr', 'prune' if extensions else 'manifest', '-h'], check=True, capture_output=True,
+                       env={**os.environ, **_folders(Path(home), extensions)}, cwd=home)
+        return {file.name: file.read_bytes() for file in Path(home).iterdir() if file.is_file()}
+
+
+def _folders(home: Path, extensions: Optional[Path]) -> Dict[str, str]:
+    own = {'AZURE_CONFIG_DIR': str(home), 'PYTHONSAFEPATH': '1'}  # the installed package, in the source tree too
+    return {**own, 'AZURE_EXTENSION_DIR': str(extensions)} if extensions else own
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,8 @@ class Az:
         self._registry = registry
         self._extensions = extensions
         home.mkdir(parents=True, exist_ok=True)
+        for name, data in _first_notes(az_executable(), extensions).items():
+            (home / name).write_bytes(data)
         (home / 'versionCheck.json').write_text(json.dumps(_VERSIONS))
         base = f'https://{registry.login_server}'
         (home / 'clouds.config').write_text(
@@ -63,12 +81,8 @@ class Az:
 
     @property
     def environment(self) -> Dict[str, str]:
-        env = {**os.environ, 'AZURE_CONFIG_DIR': str(self._home), 'REQUESTS_CA_BUNDLE': self._registry.ca_file,
-               'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1',
-               'PYTHONSAFEPATH': '1'}  # the installed wheel's package, in the source tree too
-        if self._extensions:
-            env['AZURE_EXTENSION_DIR'] = str(self._extensions)
-        return env
+        return {**os.environ, **_folders(self._home, self._extensions), 'REQUESTS_CA_BUNDLE': self._registry.ca_file,
+                'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1'}
 
     def __call__(self, *arguments: str, check: bool = False, stdin: Any = subprocess.DEVNULL) -> Run:
         done = subprocess.run([az_executable(), *arguments], env=self.environment, cwd=self._home, stdin=stdin,
