@@ -16,8 +16,9 @@ demo: $(VENV)/ready
 report: $(VENV)/ready
 	$(BIN)/python -m tests.demo.report report.html
 
+# One more at a time than there are cores, for many tests wait for something.
 test: $(VENV)/ready lint test-lowest
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 ))
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready

@@ -168,6 +168,8 @@ TAG_NAMES = ('latest', 'stable', 'main-1', 'main-2', 'main-12', 'dev-3', 'dev-10
 _TAG_TIMES = st.one_of(_TIMES, st.integers(1, 40).map(lambda days: NOW - days * DAY * TICKS))
 _USER_TAG = st.tuples(st.integers(0, 9), _TAG_TIMES, _TAG_TIMES, _often((), 12, ('deleteEnabled',), ('writeEnabled',)))
 
+_USER_TAGS = st.dictionaries(st.sampled_from(TAG_NAMES), _USER_TAG, max_size=12)
+
 
 @st.composite
 def tagged_worlds(draw, repositories=3):
@@ -178,7 +180,7 @@ def tagged_worlds(draw, repositories=3):
         for manifest in repository['manifests']:
             manifest['created'] = draw(_TIMES)
             manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])]
-        _give_user_tags(repository, draw(st.dictionaries(st.sampled_from(TAG_NAMES), _USER_TAG, max_size=12)))
+        _give_user_tags(repository, draw(_USER_TAGS))
     return world
 
 

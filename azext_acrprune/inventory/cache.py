@@ -129,6 +129,7 @@ class ManifestCache(NoCache):
         self._moments = count(moment)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+        self._pending_lock = threading.Lock()  # nobody who has something to keep waits until other things are written
         self._pending: List[Row] = []
         self._pending_labels: List[LabelRow] = []
         self._looks: Dict[str, int] = {}
@@ -150,7 +151,7 @@ class ManifestCache(NoCache):
 
     def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
         digests = {_key(digest): digest for digest in listed if is_digest(digest)}
-        with self._lock:
+        with self._pending_lock:
             self._looks[repository] = next(self._moments)
             full = len(self._looks) >= _BATCH
         if full:
@@ -173,7 +174,7 @@ class ManifestCache(NoCache):
     def remember(self, repository: str, digest: str, content: Content) -> None:
         key, packed = _key(digest), _packed(content)
         row = (key, _checksum(repository, key, packed), packed, repository)
-        with self._lock:
+        with self._pending_lock:
             self._pending.append(row)
             self._looks[repository] = next(self._moments)
             full = len(self._pending) >= _BATCH
@@ -187,7 +188,7 @@ class ManifestCache(NoCache):
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> None:
         key, packed = _key(digest), json.dumps(labels, separators=(',', ':')).encode()
         row = (_checksum(repository, _of_labels(key), packed) + packed, key, repository)
-        with self._lock:
+        with self._pending_lock:
             self._pending_labels.append(row)
             full = len(self._pending_labels) >= _BATCH
         if full:
@@ -202,9 +203,7 @@ class ManifestCache(NoCache):
         """Do work on the file, one thread at a time; the first failure switches the cache off."""
         with self._lock:
             if not self._connection:
-                self._pending.clear()
-                self._pending_labels.clear()
-                self._looks.clear()
+                self._take_pending()
                 return otherwise
             try:
                 return work(self._connection)
@@ -251,10 +250,14 @@ class ManifestCache(NoCache):
                 connection.executemany('DELETE FROM manifest WHERE id = ?', stale)
         return rows
 
+    def _take_pending(self) -> Tuple[List[Row], List[LabelRow], Dict[str, int]]:
+        with self._pending_lock:
+            taken = self._pending, self._pending_labels, self._looks
+            self._pending, self._pending_labels, self._looks = [], [], {}
+            return taken
+
     def _write(self, connection: sqlite3.Connection) -> None:
-        rows, self._pending = self._pending, []
-        labels, self._pending_labels = self._pending_labels, []
-        looks, self._looks = self._looks, {}
+        rows, labels, looks = self._take_pending()
         if not rows and not labels and not looks:
             return
         with connection:

@@ -184,7 +184,8 @@ class _Walk:
             return []
         self._reporter.repository_done()
         wanted = self._wanted(draft)
-        unknown = self._unknown(draft, wanted)
+        with self._registry.computing:
+            unknown = self._unknown(draft, wanted)
         self._reporter.manifests_found(len(unknown))
         return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in unknown),
                 *(task for digest in sorted(set(wanted) - set(unknown)) for task in self._label_tasks(draft, digest))]

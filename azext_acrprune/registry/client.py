@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
@@ -43,6 +44,8 @@ class Registry:
         self._client = client
         self._book = book
         self._endpoint = endpoint
+        self.computing = threading.Lock()
+        """Held while much is parsed: threads that compute side by side only fight for the interpreter."""
         self.clock_ahead = 0.0
         """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
 
@@ -179,7 +182,8 @@ class Registry:
             visited.add(url)
             answer = self._get(repository, url)
             self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
-            found = _parsed(answer, parse)
+            with self.computing:
+                found = _parsed(answer, parse)
             yield found
             known = len(seen)
             seen.update(map(_name, found))

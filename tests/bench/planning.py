@@ -116,7 +116,7 @@ class _Listings:
     def __init__(self, manifests: int) -> None:
         self.seconds = 0.0
         self._images = dict(_repositories(manifests))
-        self._lock = threading.Lock()
+        self.computing = threading.Lock()
 
     def announce(self, names: Iterable[str]) -> None:
         pass
@@ -129,11 +129,12 @@ class _Listings:
 
     def manifests(self, repository: str) -> Iterator[List[Any]]:
         from azext_acrprune.registry.wire import parse_manifests
-        began = time.thread_time()
-        entries = list(map(_entry, self._images[repository]))
-        with self._lock:
+        with self.computing:  # as in our client
+            began = time.thread_time()
+            entries = list(map(_entry, self._images[repository]))
             self.seconds += time.thread_time() - began
-        yield parse_manifests({'manifests': entries})
+            found = parse_manifests({'manifests': entries})
+        yield found
 
     def repository_locks(self, _: str) -> Any:
         from azext_acrprune.model import UNLOCKED

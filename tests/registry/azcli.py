@@ -33,7 +33,7 @@ def az_executable() -> str:
 def _first_notes(az: str, extensions: Optional[Path]) -> Dict[str, bytes]:
     """The files that az writes on its first run in a new folder, which is three times as long as the others."""
     with tempfile.TemporaryDirectory() as home:
-        subprocess.run([az, 'acr', 'prune' if extensions else 'manifest', '-h'], check=True, capture_output=True,
+        subprocess.run([az, 'acr', 'manifest', '-h'], check=True, capture_output=True,
                        env={**os.environ, **_folders(Path(home), extensions)}, cwd=home)
         return {file.name: file.read_bytes() for file in Path(home).iterdir() if file.is_file()}
 

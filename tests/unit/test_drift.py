@@ -56,8 +56,9 @@ def test_moved_tag_skips_where_it_came_from():
 def test_order_of_tags_is_no_change():
     signature = image('signature', tags=[attachment_tag(OTHER['digest'], suffix) for suffix in ('.att', '.sig')])
     seen, fresh = (to_repository(repository_of(OTHER, each)) for each in (signature, signature))
-    manifest = fresh.manifests[signature['digest']]
-    object.__setattr__(manifest, 'tags', tuple(reversed(manifest.tags)))
+    manifests = fresh.manifests
+    manifest = manifests[signature['digest']]
+    manifests[manifest.digest] = manifest._replace(tags=tuple(reversed(manifest.tags)))
     assert check_drift(digests(OTHER, signature), seen, fresh).valid == digests(OTHER, signature)
 
 
