@@ -7,6 +7,9 @@ BIN = $(VENV)/bin
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
 
+# The two environments, and lint beside the first tests.
+MAKEFLAGS += --jobs=2
+
 .PHONY: demo report test test-lowest lint bench wheel clean
 
 demo: $(VENV)/ready
