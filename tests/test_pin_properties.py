@@ -3,11 +3,10 @@
 The oracle's closure tells what a pinned manifest needs, by looking at every pair.
 """
 import copy
-import os
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
@@ -21,15 +20,11 @@ from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
+from tests.test_safety_properties import examples
 from tests.worlds import NOW
 
 NOWHERE = 'sha256:' + '0' * 64
 ALL_TAGS = policy_of(Flags(match=('**:*',), ago='0', untagged=True, include_locked=True))
-
-
-def examples(number):
-    return settings(max_examples=number, deadline=None, derandomize=bool(os.environ.get('CI')),
-                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @st.composite
