@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
@@ -54,7 +54,7 @@ def protected(world, pins):
             for digest in oracle.closure(repository, pinned_in(repository, pins))}
 
 
-@examples(1000)
+@examples(1000, HealthCheck.filter_too_much)
 @given(pinned_worlds(), worlds.policies)
 def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world, given_policy):
     world, pins = given_world
@@ -67,7 +67,7 @@ def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world
                 assert verdict.because.startswith('deploy.yaml:') and (name, digest) in protected(world, pins)
 
 
-@examples(500)
+@examples(500, HealthCheck.filter_too_much)
 @given(pinned_worlds(worlds.tagged_worlds))
 def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(given_world):
     world, pins = given_world
@@ -78,7 +78,7 @@ def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(giv
         assert all(tags[tag].kept for tag in wanted & set(tags))
 
 
-@examples(500)
+@examples(500, HealthCheck.filter_too_much)
 @given(pinned_worlds())
 def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_with_it(given_world):
     world, pins = given_world
@@ -100,7 +100,7 @@ def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_wit
                 decide_repository(inventory, name, pins)
 
 
-@examples(500)
+@examples(500, HealthCheck.filter_too_much)
 @given(pinned_worlds(), st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9),
                                            st.integers(0, 9)), max_size=3))
 def test_right_before_deleting_what_is_pinned_then_is_spared(given_world, mutations):
@@ -117,7 +117,7 @@ def test_right_before_deleting_what_is_pinned_then_is_spared(given_world, mutati
         assert drift.skipped[digest].reason == PINNED
 
 
-@examples(300)
+@examples(300, HealthCheck.filter_too_much)
 @given(pinned_worlds(worlds.tagged_worlds))
 def test_an_older_plan_is_applied_without_what_is_pinned_now(given_world):
     world, pins = given_world

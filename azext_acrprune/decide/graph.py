@@ -94,15 +94,16 @@ def build_graph(repository: Repository) -> Graph:
     named_by: Dict[str, List[str]] = {}
     for digest, manifest in nodes.items():
         attached = attached_subjects(manifest)
-        if not attached and _names_nothing(manifest):
+        named, named_subjects = _children(manifest), _subjects(manifest, attached)
+        if not named and not named_subjects:  # as with most
             continue
-        for child in _children(manifest):
+        for child in named:
             if child in nodes:
                 children.setdefault(digest, []).append(child)
                 parents.setdefault(child, []).append(digest)
             elif child in repository.manifests:
                 ghosts.setdefault(digest, []).append((child, CHILD_OF))
-        for subject in _subjects(manifest, attached):
+        for subject in named_subjects:
             if subject in nodes:
                 subjects.setdefault(digest, []).append(subject)
                 referrers.setdefault(subject, []).append(digest)
@@ -181,19 +182,13 @@ def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
                  or isinstance(repository.manifests[child].content, Ghost))
 
 
-def _names_nothing(manifest: Manifest) -> bool:
-    """As most do."""
-    content = manifest.content
-    return not isinstance(content, Content) or not content.children and content.subject is None
-
-
 def _children(manifest: Manifest) -> Tuple[str, ...]:
     return manifest.content.children if isinstance(manifest.content, Content) else ()
 
 
 def _subjects(manifest: Manifest, attached: Sequence[str]) -> Sequence[str]:
     subject = manifest.content.subject if isinstance(manifest.content, Content) else None
-    return sorted({*attached, subject} if subject else {*attached})
+    return sorted({*attached, subject}) if subject else sorted({*attached})
 
 
 def _frozen(edges: Dict[str, List[str]]) -> Dict[str, Tuple[str, ...]]:

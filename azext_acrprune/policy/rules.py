@@ -6,6 +6,7 @@ first rule that matches claims, as in the lifecycle policies of other registries
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from ..pins.pinned import Pins, Sources
@@ -58,10 +59,10 @@ class Match:
     at_least: Optional[int] = None
     at_most: Optional[int] = None
 
-    @property
+    @cached_property
     def asks_for_properties(self) -> bool:
-        return bool(self.media_types or self.artifact_types or self.platforms or self.annotations or self.labels
-                    or self.at_least is not None or self.at_most is not None)
+        """Whether anything but place and tags is asked for, whatever else this class may be given."""
+        return self != Match(self.scopes, self.tagged)
 
 
 @dataclass(frozen=True)

@@ -231,9 +231,10 @@ def _header_lines(stream: Any) -> bytes:
     at_hand = stream.peek(1)
     end = _END_OF_LINES.search(at_hand)
     if end and not at_hand.startswith((b'\r\n', b'\n')):  # as most answers are: it is there as a whole
-        lines = stream.read(end.start() + 1)
-        stream.readline()
-        return lines
+        if at_hand.count(b'\n', 0, end.start() + 1) <= _MOST_HEADERS:
+            lines = stream.read(end.start() + 1)
+            stream.readline()
+            return lines
     return b''.join(_lines_until_an_empty_one(stream))
 
 

@@ -1,9 +1,11 @@
 """The small languages of a policy (semantics.md, Pushes in flight and `acr purge` compatibility)."""
+from dataclasses import fields
+
 import pytest
 
 from azext_acrprune.policy.ages import parse_ago
 from azext_acrprune.policy.patterns import glob as compiled_glob
-from azext_acrprune.policy.rules import Age
+from azext_acrprune.policy.rules import Age, Match, Scope
 
 
 @pytest.mark.parametrize('text, seconds', [
@@ -47,3 +49,9 @@ def test_glob_knows_namespaces(glob, matching, others):
 @pytest.mark.parametrize('glob, literal', [('team/web', True), ('team/*', False), ('we?', False), ('**', False)])
 def test_name_without_wildcards_is_literal(glob, literal):
     assert compiled_glob(glob).literal is literal
+
+
+@pytest.mark.parametrize('name', [field.name for field in fields(Match) if field.name not in ('scopes', 'tagged')])
+def test_whatever_a_match_asks_for_beside_place_and_tags_is_looked_at(name):
+    assert Match(**{name: 1}).asks_for_properties
+    assert not Match((Scope(), Scope()), tagged=False).asks_for_properties
