@@ -6,18 +6,20 @@ share one wait for the disk, and their outcomes are there no later than the next
 """
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 from uuid import uuid4
 
 from .model import Content, Locks, Repository
 from .registry.errors import Kind, RegistryError
+from .registry.flight import Flight
 
 _SUFFIX = '.jsonl'
 
@@ -48,6 +50,12 @@ class Journal:
     def write(self, event: str, **fields: Any) -> None:
         """Append a line, on the disk when this returns. Raises JournalError, from the first time on always."""
         self._sync(self._append(event, fields))
+
+    async def write_soon(self, event: str, **fields: Any) -> None:
+        """The same, for others in one flight that are about to write something too: one wait for the disk for all."""
+        line = self._append(event, fields)
+        await asyncio.sleep(0)  # the others' turn
+        self._sync(line)
 
     def note(self, event: str, **fields: Any) -> None:
         """Append a line that is on the disk no later than the next one that is written. Raises JournalError."""
@@ -103,10 +111,17 @@ class JournaledRegistry:
         return getattr(self._registry, name)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        for referrer in self._falling(repository, digest):  # the service deletes them itself, and maybe before us
-            self._write(self._journal.note, 'falls', subject=digest, **self._manifest(repository, referrer))
+        self._note_falling(repository, digest)
         self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
                    **self._manifest(repository, digest))
+
+    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+        self._note_falling(repository, digest)
+        what = {'request': 'deleteManifest', **self._manifest(repository, digest)}
+        with _not_sent_unwritten():
+            await self._journal.write_soon('request', **_said(what))
+        with self._outcome(what):
+            await self._registry.delete_manifest_soon(flight, repository, digest)
 
     def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag, digest), repository=repository,
@@ -144,28 +159,44 @@ class JournaledRegistry:
             waiting += new
         return list(found)
 
+    def _note_falling(self, repository: str, digest: str) -> None:
+        """The service deletes them itself, and maybe before us."""
+        for referrer in self._falling(repository, digest):
+            with _not_sent_unwritten():
+                self._journal.note('falls', subject=digest, **_said(self._manifest(repository, referrer)))
+
     def _send(self, request: str, call: Callable[[], None], **what: Any) -> None:
-        self._write(self._journal.write, 'request', request=request, **what)
-        key = {name: what[name] for name in ('repository', 'digest', 'tag') if what.get(name)}
-        try:
+        what = {'request': request, **what}
+        with _not_sent_unwritten():
+            self._journal.write('request', **_said(what))
+        with self._outcome(what):
             call()
-        except RegistryError as error:
-            self._note_outcome(request=request, **key, outcome=error.kind.name.lower(), error=str(error))
-            raise
-        self._note_outcome(request=request, **key, outcome='done')
 
-    def _note_outcome(self, **fields: Any) -> None:
-        """What happened has happened, whether it can be written down or not."""
-        with suppress(RegistryError):
-            self._write(self._journal.note, 'outcome', **fields)
-
-    @staticmethod
-    def _write(how: Callable[..., None], event: str, **fields: Any) -> None:
-        """What cannot be written down is not sent, and nothing after it either."""
+    @contextmanager
+    def _outcome(self, what: Mapping[str, Any]) -> Iterator[None]:
+        """Note what comes of a request; what happened has happened, whether it can be written down or not."""
+        fields = {name: what[name] for name in ('request', 'repository', 'digest', 'tag') if what.get(name)}
         try:
-            how(event, **{key: value for key, value in fields.items() if value not in (None, [])})
-        except JournalError as error:
-            raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
+            yield
+        except RegistryError as error:
+            with suppress(JournalError):
+                self._journal.note('outcome', **fields, outcome=error.kind.name.lower(), error=str(error))
+            raise
+        with suppress(JournalError):
+            self._journal.note('outcome', **fields, outcome='done')
+
+
+@contextmanager
+def _not_sent_unwritten() -> Iterator[None]:
+    """What cannot be written down is not sent, and nothing after it either."""
+    try:
+        yield
+    except JournalError as error:
+        raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
+
+
+def _said(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
 def journal_folder(config_dir: str) -> Path:
@@ -216,7 +247,7 @@ def _tag(repository: Repository, tag: str) -> Dict[str, Any]:
 
 
 def _now() -> str:
-    return f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z'
+    return datetime.now(timezone.utc).isoformat(timespec='microseconds').replace('+00:00', 'Z')
 
 
 def _sync_directory(folder: Path) -> None:

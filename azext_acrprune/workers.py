@@ -1,11 +1,14 @@
-"""Tasks on threads: each task may give more tasks back."""
+"""Tasks on threads, or in flight: each task may give more tasks back."""
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
-from typing import Callable, Deque, Iterable, List, Optional
+from concurrent.futures import wait
+from typing import Any, Awaitable, Callable, Deque, Iterable, List, Optional
 
 Task = Callable[[], 'Iterable[Task]']
+Flying = Callable[[], 'Awaitable[Iterable[Flying]]']
 
 _SECONDS_BETWEEN_SIGNALS = 1
 
@@ -71,6 +74,61 @@ class _Crew:
                     return None
                 self._changed.wait()
             return None
+
+
+def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
+    """The same as `run_tasks` with tasks that fly, as many at a time as the flight takes."""
+    crew = _FlyingCrew(tasks, flight.concurrency)
+    done = flight.start(crew.work())
+    try:
+        while wait([done], timeout=_SECONDS_BETWEEN_SIGNALS).not_done:
+            pass  # on Windows, Ctrl-C is only seen between two waits
+    except BaseException as error:  # pylint: disable=broad-exception-caught
+        flight.call_soon(crew.stop, error)
+        if isinstance(error, KeyboardInterrupt):
+            give_up()
+        wait([done])
+    if crew.error:
+        raise crew.error
+
+
+class _FlyingCrew:
+    """What those share that do tasks in one flight. All of it is done by the thread of the flight."""
+
+    def __init__(self, tasks: Iterable[Flying], number: int) -> None:
+        self.error: Optional[BaseException] = None
+        self._rest = iter(tasks)
+        self._given: Deque[Flying] = deque()
+        self._number = number
+        self._at_work = 0
+        self._changed = asyncio.Event()
+
+    async def work(self) -> None:
+        await asyncio.gather(*(self._work() for _ in range(self._number)))
+
+    def stop(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self._changed.set()
+
+    async def _work(self) -> None:
+        """Do tasks until none is left. What they raise, is raised where they are waited for."""
+        try:
+            while not self.error:
+                task = self._given.popleft() if self._given else next(self._rest, None)
+                if task:
+                    self._at_work += 1
+                    given = await task()
+                    self._at_work -= 1
+                    if given or not self._at_work:
+                        self._given.extend(given)
+                        self._changed.set()
+                elif self._at_work:
+                    self._changed.clear()
+                    await self._changed.wait()
+                else:
+                    return
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            self.stop(error)
 
 
 def _wait_for(threads: Iterable[threading.Thread]) -> None:

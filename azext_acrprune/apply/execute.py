@@ -8,6 +8,7 @@ from typing import Callable, List
 from ..decide.decision import Decision
 from ..model import Outcome
 from ..registry.client import Registry
+from ..registry.flight import Flight
 from ..reporter import Reporter
 from .repository import RepositoryRun, Work
 
@@ -25,8 +26,8 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
     work = [each for each in work if each.doomed or each.untag]
     reporter.deletes_planned(sum(len(each.doomed) + len(each.untag) for each in work))
     stop = _Stop(is_over)
-    with ThreadPoolExecutor(concurrency) as requests, ThreadPoolExecutor(concurrency) as side_by_side:
-        runs = [RepositoryRun(registry, each, requests, stop, reporter, clock) for each in work]
+    with Flight(concurrency) as flight, ThreadPoolExecutor(concurrency) as side_by_side:
+        runs = [RepositoryRun(registry, each, flight, stop, reporter, clock) for each in work]
         interrupted = _wait_for([side_by_side.submit(run.prune) for run in runs], stop, registry.give_up)
     left = sum(run.left for run in runs)
     return Outcome(

@@ -5,11 +5,12 @@ left alone. At most five deletes run at a time in it: more leave ghosts (dotnet/
 """
 from __future__ import annotations
 
+import asyncio
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import (
+    Awaitable, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple)
 
 from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
@@ -20,6 +21,7 @@ from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
+from ..registry.flight import Flight
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
@@ -59,8 +61,8 @@ class _Lock:
 class RepositoryRun:
     """Each digest and each tag of the work ends up done, skipped or failed, or untouched when it was stopped."""
 
-    def __init__(self, registry: Registry, work: Work, requests: ThreadPoolExecutor, stop: threading.Event,
-                 reporter: Reporter, clock: Callable[[], float]) -> None:
+    def __init__(self, registry: Registry, work: Work, flight: Flight, stop: threading.Event, reporter: Reporter,
+                 clock: Callable[[], float]) -> None:
         self.name = work.seen.name
         self.deleted: Set[str] = set()
         self.untagged: Set[str] = set()
@@ -68,7 +70,7 @@ class RepositoryRun:
         self._failed: Dict[str, str] = {}
         self._registry = registry
         self._work = work
-        self._requests = requests
+        self._flight = flight
         self._stop = stop
         self._reporter = reporter
         self._clock = clock
@@ -80,15 +82,16 @@ class RepositoryRun:
         while (doomed or untag) and not self._stop.is_set():
             listed_at = self._clock()
             try:
-                fresh = self._requests.submit(rescan, self._registry, self._work.seen, doomed, bool(untag)).result()
+                look = partial(rescan, self._registry, self._work.seen, doomed, bool(untag))
+                fresh = self._flight.start(self._flight.in_turn(look)).result()
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._ran_out_of_time(error):
                     self._fail(doomed | untag, str(error))
                 return
             tags, drift = self._settle(doomed, untag, fresh)
+            batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
             deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
-            untag = self._untag_until(deadline, tags, fresh)
-            doomed = self._delete_until(deadline, drift, fresh)
+            untag, doomed = self._flight.start(self._work_until(deadline, tags, drift, batches, fresh)).result()
             if self._refused:
                 self._fail(doomed | untag, self._refused)
                 return
@@ -121,30 +124,37 @@ class RepositoryRun:
         self._count(self.deleted.update, drift.gone)
         return tags, drift
 
-    def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
-        """Remove tags until it is time to look again; gives what is left to do."""
-        tags = sorted(drift.valid)
-        return set(tags) - self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
+    async def _work_until(self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]],
+                          fresh: Optional[Repository]) -> Tuple[Set[str], Set[str]]:
+        """Remove tags, then delete, until it is time to look again; gives the tags and digests that are left to do."""
+        untag = await self._untag_until(deadline, tags, fresh)
+        return untag, await self._delete_until(deadline, drift, batches, fresh)
 
-    def _delete_until(self, deadline: float, drift: Drift, fresh: Optional[Repository]) -> Set[str]:
+    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
+        tags = sorted(drift.valid)
+        return set(tags) - await self._send(tags, lambda tag: self._flight.in_thread(partial(self._untag, tag, fresh)),
+                                            lambda: self._halted(deadline))
+
+    async def _delete_until(self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]],
+                            fresh: Optional[Repository]) -> Set[str]:
         """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
         todo = set(drift.valid)
-        for batch in deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER):
+        for batch in batches:
             if self._halted(deadline):
                 break
-            self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
+            await self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
         if self._stop.is_set():
             latest = max(deadline, self._clock() + PROGRESS_SECONDS)
-            self._delete_in_waves(self._begun(todo, drift, fresh), todo, drift, fresh,
-                                  lambda: bool(self._refused) or self._clock() >= latest)
+            await self._delete_in_waves(self._begun(todo, drift, fresh), todo, drift, fresh,
+                                        lambda: bool(self._refused) or self._clock() >= latest)
         return todo
 
-    def _delete_in_waves(self, digests: Set[str], todo: Set[str], drift: Drift, fresh: Optional[Repository],
-                         halted: Callable[[], bool]) -> None:
+    async def _delete_in_waves(self, digests: Set[str], todo: Set[str], drift: Drift, fresh: Optional[Repository],
+                               halted: Callable[[], bool]) -> None:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = self._send(due, lambda digest: self._delete(digest, fresh), halted)
+            sent = await self._send(due, lambda digest: self._delete(digest, fresh), halted)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
@@ -165,36 +175,48 @@ class RepositoryRun:
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
-    def _send(self, keys: Iterable[str], call: Callable[[str], None], halted: Callable[[], bool]) -> Set[str]:
+    async def _send(self, keys: Sequence[str], call: Callable[[str], Awaitable[None]],
+                    halted: Callable[[], bool]) -> Set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
-        A throttled registry makes calls queue, for a thread and then for their turn. The queues are short, for there
-        are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
+        A throttled registry makes calls queue, for a place in flight and then for their turn. The queues are short, for
+        there are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
         minute in either is not sent, nor has it failed: it is looked at again.
         """
         sent: Set[str] = set()
-        flying: Set[Future] = set()
+        left = iter(keys)
         self._late.clear()
-        for key in keys:
-            latest = self._clock() + RECHECK_SECONDS
-            if halted():
-                break
-            if len(flying) >= DELETES_PER_REPOSITORY:
-                flying = wait(flying, return_when=FIRST_COMPLETED).not_done
-            flying.add(self._requests.submit(self._in_time, call, key, latest))
-            sent.add(key)
-        wait(flying)
+
+        async def send() -> None:
+            for key in left:
+                latest = self._clock() + RECHECK_SECONDS
+                if halted():
+                    break
+                sent.add(key)
+                async with self._flight.slots:
+                    if self._clock() >= latest:
+                        self._late.add(key)
+                    else:
+                        await call(key)
+
+        await asyncio.gather(*(send() for _ in range(min(DELETES_PER_REPOSITORY, len(keys)))))
         return sent - self._late
 
-    def _in_time(self, call: Callable[[str], None], key: str, latest: float) -> None:
-        if self._clock() >= latest:
-            self._late.add(key)
-        else:
-            call(key)
+    async def _delete(self, digest: str, fresh: Repository) -> None:
+        locks = self._locks(digest, fresh)
+        if locks:
+            await self._flight.in_thread(partial(self._delete_locked, digest, locks))
+            return
+        error: Optional[RegistryError] = None
+        try:
+            await self._registry.delete_manifest_soon(self._flight, self.name, digest)
+        except Exception as failure:  # pylint: disable=broad-except  # the outcome has to name every manifest
+            error = _error_of(failure)
+        self._record(digest, self.deleted, error)
 
-    def _delete(self, digest: str, fresh: Repository) -> None:
+    def _delete_locked(self, digest: str, locks: List[_Lock]) -> None:
         self._record(digest, self.deleted, self._unlocked(
-            self._locks(digest, fresh), partial(self._registry.delete_manifest, self.name, digest)))
+            locks, partial(self._registry.delete_manifest, self.name, digest)))
 
     def _untag(self, tag: str, fresh: Repository) -> None:
         locks = [lock for lock in self._locks(self._work.untag[tag], fresh) if lock.tag == tag]
@@ -262,10 +284,8 @@ class RepositoryRun:
         try:
             call()
             return None
-        except RegistryError as error:
-            return error
         except Exception as error:  # pylint: disable=broad-except  # the outcome has to name every manifest
-            return RegistryError(Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
+            return _error_of(error)
 
     def _skip(self, verdicts: Mapping[str, Verdict]) -> None:
         self._count(self._skipped.update, verdicts)
@@ -278,3 +298,8 @@ class RepositoryRun:
         record(keys)
         for _ in keys:
             self._reporter.deleted()
+
+
+def _error_of(error: Exception) -> RegistryError:
+    return error if isinstance(error, RegistryError) else RegistryError(
+        Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')

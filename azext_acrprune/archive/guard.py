@@ -1,9 +1,11 @@
 """The last word before a request: what is not in the archive is not deleted, whatever led to it."""
 from __future__ import annotations
 
-from typing import Any, Iterable, Set, Tuple
+from functools import partial
+from typing import Any, Iterable, NoReturn, Set, Tuple
 
 from ..registry.errors import Kind, RegistryError
+from ..registry.flight import Flight
 from .layout import Record
 
 
@@ -22,11 +24,19 @@ class ArchivedRegistry:
         return getattr(self._registry, name)
 
     def delete_manifest(self, repository: str, digest: str) -> None:
-        """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""
         if (repository, digest) not in self._archived:
-            self._registry.manifest_properties(repository, digest)
-            raise RegistryError(Kind.LOCKED, 'it is not in the archive')
+            self._refuse(repository, digest)
         self._registry.delete_manifest(repository, digest)
+
+    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+        if (repository, digest) not in self._archived:
+            await flight.in_thread(partial(self._refuse, repository, digest))
+        await self._registry.delete_manifest_soon(flight, repository, digest)
+
+    def _refuse(self, repository: str, digest: str) -> NoReturn:
+        """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""
+        self._registry.manifest_properties(repository, digest)
+        raise RegistryError(Kind.LOCKED, 'it is not in the archive')
 
     def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         if (repository, tag) not in self._archived:

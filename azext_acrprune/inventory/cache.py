@@ -92,8 +92,13 @@ class NoCache:
         """The labels in the configs of these manifests, where they are known; after `recall`."""
         return {}
 
-    def remember(self, repository: str, digest: str, content: Content) -> None:
-        """Keep what was just read in this repository, and verified."""
+    # pylint: disable-next=unused-argument
+    def remember(self, repository: str, digest: str, content: Content) -> bool:
+        """Keep what was just read in this repository, and verified; gives whether it is time to `write`."""
+        return False
+
+    def write(self) -> None:
+        """Write what is to be kept; it may take a moment."""
 
     def forget(self, repository: str, digest: str) -> None:
         """Know nothing of a manifest any more: it turned out to be a ghost."""
@@ -155,7 +160,7 @@ class ManifestCache(NoCache):
             self._looks[repository] = next(self._moments)
             full = len(self._looks) >= _BATCH
         if full:
-            self._attempt(self._write, None)
+            self.write()
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
         blobs = {} if blobs is None else blobs
         return {digests[key]: _unpacked(packed, blobs) for key, checksum, packed in rows
@@ -171,15 +176,16 @@ class ManifestCache(NoCache):
         return {keys[key]: json.loads(packed) for key, checksum, packed in whole
                 if checksum == _checksum(repository, _of_labels(key), packed)}
 
-    def remember(self, repository: str, digest: str, content: Content) -> None:
+    def remember(self, repository: str, digest: str, content: Content) -> bool:
         key, packed = _key(digest), _packed(content)
         row = (key, _checksum(repository, key, packed), packed, repository)
         with self._pending_lock:
             self._pending.append(row)
             self._looks[repository] = next(self._moments)
-            full = len(self._pending) >= _BATCH
-        if full:
-            self._attempt(self._write, None)
+            return len(self._pending) % _BATCH == 0
+
+    def write(self) -> None:
+        self._attempt(self._write, None)
 
     def forget(self, repository: str, digest: str) -> None:
         if is_digest(digest):
@@ -192,10 +198,10 @@ class ManifestCache(NoCache):
             self._pending_labels.append(row)
             full = len(self._pending_labels) >= _BATCH
         if full:
-            self._attempt(self._write, None)
+            self.write()
 
     def close(self) -> None:
-        self._attempt(self._write, None)
+        self.write()
         _close(self._connection)
         self._connection = None
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
@@ -12,8 +12,9 @@ from ..model import (
 from ..policy.rules import Selection
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
+from ..registry.flight import Flight
 from ..reporter import Reporter
-from ..workers import Task, run_tasks
+from ..workers import Flying, Task, fly_tasks, run_tasks
 from .cache import Blobs, NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
@@ -77,12 +78,13 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cach
     selected = select(names, extent.selection)
     if not warnings:
         cache.keep_only(names)
-    walk = _Walk(registry, extent, selected, reporter, cache, is_over)
     wanted = selected if extent.bound else names
     drafts = [_Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
-    run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency, registry.give_up)
+    with Flight(extent.concurrency) as flight:
+        walk = _Walk(registry, flight, extent, selected, reporter, cache, is_over)
+        fly_tasks([partial(walk.list, draft) for draft in drafts], flight, registry.give_up)
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
@@ -155,19 +157,33 @@ def read(registry: Registry, repository: str, digest: str):
     try:
         return read_manifest(digest, registry.manifest(repository, digest))
     except RegistryError as error:
-        if error.kind is Kind.NOT_FOUND:
-            return Ghost()
-        if error.status == 401 or error.kind in (Kind.UNREACHABLE, Kind.OUT_OF_TIME):
-            raise
-        return Unreadable(str(error))
+        return _without_content(error)
+
+
+async def _read_soon(registry: Registry, flight: Flight, repository: str, digest: str):
+    """The same, with many others in flight."""
+    try:
+        return read_manifest(digest, await registry.manifest_soon(flight, repository, digest))
+    except RegistryError as error:
+        return _without_content(error)
+
+
+def _without_content(error: RegistryError) -> Union[Ghost, Unreadable]:
+    """What a manifest is that could not be read."""
+    if error.kind is Kind.NOT_FOUND:
+        return Ghost()
+    if error.status == 401 or error.kind in (Kind.UNREACHABLE, Kind.OUT_OF_TIME):
+        raise error
+    return Unreadable(str(error))
 
 
 class _Walk:
     """The tasks of one scan. Each writes to one draft, under keys that no other task writes."""
 
-    def __init__(self, registry: Registry, extent: Extent, selected: Iterable[str], reporter: Reporter,
-                 cache: NoCache, is_over: Callable[[], bool]) -> None:
+    def __init__(self, registry: Registry, flight: Flight, extent: Extent, selected: Iterable[str],
+                 reporter: Reporter, cache: NoCache, is_over: Callable[[], bool]) -> None:
         self._registry = registry
+        self._flight = flight
         self._extent = extent
         self._selected = set(selected)
         self._reporter = reporter
@@ -178,8 +194,11 @@ class _Walk:
         self._kept_blobs: Blobs = {}
         self.labels: Dict[str, Mapping[str, str]] = {}
 
-    def list(self, draft: _Draft) -> Iterable[Task]:
+    async def list(self, draft: _Draft) -> Iterable[Flying]:
         """List one repository; gives the tasks that read the rest of it."""
+        return await self._flight.in_thread(partial(self._list, draft))
+
+    def _list(self, draft: _Draft) -> Iterable[Flying]:
         if not self._attempt(draft, lambda: draft.manifests.update(_listing(self._registry, draft.name))):
             return []
         self._reporter.repository_done()
@@ -190,14 +209,14 @@ class _Walk:
         return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in unknown),
                 *(task for digest in sorted(set(wanted) - set(unknown)) for task in self._label_tasks(draft, digest))]
 
-    def _lock_tasks(self, draft: _Draft) -> List[Task]:
+    def _lock_tasks(self, draft: _Draft) -> List[Flying]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
         candidates = self._candidates(draft) if draft.name in self._selected else []
-        tasks: List[Task] = []
+        tasks: List[Flying] = []
         if candidates:
-            tasks.append(partial(self._read_locks, draft))
+            tasks.append(partial(self._attempt_soon, draft, partial(self._read_locks, draft)))
         if any(manifest.tags for manifest in candidates):
-            tasks.append(partial(self._read_tags, draft))
+            tasks.append(partial(self._attempt_soon, draft, partial(self._read_tags, draft)))
         return tasks
 
     def _candidates(self, draft: _Draft) -> List[Manifest]:
@@ -234,31 +253,31 @@ class _Walk:
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
-    def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
-        if not draft.failure and not draft.gone:
-            self._attempt(draft, lambda: self._read_one(draft, digest))
+    async def _read(self, draft: _Draft, digest: str) -> Iterable[Flying]:
+        if not draft.failure and not draft.gone and self._is_in_time(draft):
+            try:
+                await self._read_one(draft, digest)
+            except RegistryError as error:
+                self._fail(draft, error)
         self._reporter.manifest_read()
         return self._label_tasks(draft, digest)
 
-    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Task]:
+    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Flying]:
         content = draft.manifests[digest].content
         if (self._wants_labels(draft) and isinstance(content, Content) and content.config
                 and content.config not in self.labels):
-            return [partial(self._read_labels, draft, digest, content)]
+            return [partial(self._attempt_soon, draft, partial(self._read_labels, draft, digest, content))]
         return []
 
     def _wants_labels(self, draft: _Draft) -> bool:
         return self._extent.labels and draft.name in self._selected
 
-    def _read_labels(self, draft: _Draft, digest: str, content: Content) -> Iterable[Task]:
-        config = str(content.config)
-        if config not in self.labels and any(
-                blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
-            self._attempt(draft, lambda: self._read_labels_of(draft, digest, config))
-        return []
-
-    def _read_labels_of(self, draft: _Draft, digest: str, config: str) -> None:
+    def _read_labels(self, draft: _Draft, digest: str, content: Content) -> None:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
+        config = str(content.config)
+        if config in self.labels or not any(
+                blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
+            return
         try:
             labels = read_labels(config, self._registry.config(draft.name, config))
         except RegistryError as error:
@@ -269,9 +288,9 @@ class _Walk:
             self.labels[config] = labels
             self._cache.remember_labels(draft.name, digest, labels)
 
-    def _read_one(self, draft: _Draft, digest: str) -> None:
+    async def _read_one(self, draft: _Draft, digest: str) -> None:
         try:
-            content = read(self._registry, draft.name, digest)
+            content = await _read_soon(self._registry, self._flight, draft.name, digest)
             self._unreachable = 0
         except RegistryError as error:
             # One manifest may break every connection; a whole row of them is a network that is down.
@@ -280,46 +299,50 @@ class _Walk:
                 raise
             content = Unreadable(str(error))
         if isinstance(content, Content):
-            self._cache.remember(draft.name, digest, content)
+            if self._cache.remember(draft.name, digest, content):
+                await self._flight.in_thread(self._cache.write)
             content = self._shared(content)
         elif isinstance(content, Ghost) and self._extent.anew:
-            self._cache.forget(draft.name, digest)
+            await self._flight.in_thread(partial(self._cache.forget, draft.name, digest))
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
-    def _read_locks(self, draft: _Draft) -> Iterable[Task]:
-        def ask() -> None:
-            draft.locks = self._registry.repository_locks(draft.name)
-        self._attempt(draft, ask)
-        return []
+    def _read_locks(self, draft: _Draft) -> None:
+        draft.locks = self._registry.repository_locks(draft.name)
 
-    def _read_tags(self, draft: _Draft) -> Iterable[Task]:
-        def ask() -> None:
-            draft.tags = _tags(self._registry, draft.name)
-        self._attempt(draft, ask)
+    def _read_tags(self, draft: _Draft) -> None:
+        draft.tags = _tags(self._registry, draft.name)
+
+    async def _attempt_soon(self, draft: _Draft, work: Callable[[], None]) -> Iterable[Flying]:
+        await self._flight.in_thread(partial(self._attempt, draft, work))
         return []
 
     def _attempt(self, draft: _Draft, work: Callable[[], None]) -> bool:
-        """Do work for one repository; a failure that is its own leaves the others alone.
-
-        What was not done because the time is over makes the repository late: it is known wholly or not at all.
-        """
-        draft.late = draft.late or self._is_over()
-        if draft.late:
+        """Do work for one repository; a failure that is its own leaves the others alone."""
+        if not self._is_in_time(draft):
             return False
         try:
             work()
             return True
         except RegistryError as error:
-            if error.kind is Kind.NOT_FOUND:  # deleted since the catalog was read
-                draft.gone = True
-                return False
-            if error.kind is Kind.OUT_OF_TIME:
-                draft.late = True
-                return False
-            if error.kind not in (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY):
-                raise
-            draft.failure = error
+            self._fail(draft, error)
             return False
+
+    def _is_in_time(self, draft: _Draft) -> bool:
+        """What was not done because the time is over makes the repository late: it is known wholly or not at all."""
+        draft.late = draft.late or self._is_over()
+        return not draft.late
+
+    @staticmethod
+    def _fail(draft: _Draft, error: RegistryError) -> None:
+        """Take down what became of a repository, or raise the error if it is not the repository's own."""
+        if error.kind is Kind.NOT_FOUND:  # deleted since the catalog was read
+            draft.gone = True
+        elif error.kind is Kind.OUT_OF_TIME:
+            draft.late = True
+        elif error.kind in (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY):
+            draft.failure = error
+        else:
+            raise error
 
 
 def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[Notice]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 import re
 import threading
 import time
+from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar, Union
 from urllib.parse import quote, urljoin, urlsplit
 
-from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
-from .pipeline import REPOSITORY_OPTION, Request, give_up, send
+from .flight import Flight
+from .pipeline import REPOSITORY_OPTION, Client, Request, give_up, send
 from .retries import PATIENCE_OPTION, WHENEVER
+from .shortcut import Small
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
@@ -33,6 +35,7 @@ _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.cncf.oras.artifact.manifest.v1+json',
     'application/vnd.docker.distribution.manifest.list.v2+json',
     'application/vnd.docker.distribution.manifest.v2+json', '*/*'))
+_READING = {'Accept': _MANIFEST_TYPES}
 
 Parsed = TypeVar('Parsed')
 
@@ -40,7 +43,7 @@ Parsed = TypeVar('Parsed')
 class Registry:
     """One registry. Every method raises RegistryError and is safe to call from many threads."""
 
-    def __init__(self, client: ContainerRegistryClient, book: TokenBook, endpoint: str) -> None:
+    def __init__(self, client: Client, book: TokenBook, endpoint: str) -> None:
         self._client = client
         self._book = book
         self._endpoint = endpoint
@@ -95,6 +98,16 @@ class Registry:
     def manifest(self, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
         return self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES).content
+
+    async def manifest_soon(self, flight: Flight, repository: str, digest: str) -> bytes:
+        """The same, with many others in flight."""
+        request = Small('GET', self._manifest_url(repository, digest), _READING)
+        return _good(await self._send_soon(flight, repository, request)).content
+
+    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+        """As `delete_manifest`, with many others in flight."""
+        request = Small('DELETE', self._manifest_url(repository, digest), {})
+        _good(await self._send_soon(flight, repository, request, **_IN_TIME))
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
@@ -198,6 +211,17 @@ class Registry:
 
     def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
         return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
+
+    async def _send_soon(self, flight: Flight, repository: str, request: Small, **options: Any) -> Any:
+        shortcut = self._client.shortcut
+        begun = shortcut.begin(request, repository) if shortcut else None
+        if begun:
+            await flight.land(begun)
+            if begun.is_settled():
+                return begun.outcome
+        headers, more = begun.for_the_pipeline() if begun else (request.headers, {})
+        whole = Request(request.method, request.url, headers=dict(headers))
+        return await flight.in_thread(partial(self._send, whole, **{REPOSITORY_OPTION: repository}, **options, **more))
 
     def _send(self, request: Request, **options: Any) -> Any:
         try:

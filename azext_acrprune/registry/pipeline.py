@@ -18,7 +18,8 @@ from azure.core.rest import HttpRequest
 
 from .challenge import parse_challenge
 from .errors import Kind, RegistryError, from_answer
-from .retries import PacingPolicy, Retry
+from .retries import BEGUN_OPTION, PacingPolicy, Retry
+from .shortcut import Shortcut
 from .tokens import Credential, TokenBook
 from .transport import Transport
 
@@ -50,10 +51,10 @@ class SameHeaders(HTTPPolicy):
         request = PipelineRequest(HttpRequest('GET', ''), PipelineContext(None))
         for policy in policies:
             policy.on_request(request)
-        self._headers = dict(request.http_request.headers)
+        self.headers = dict(request.http_request.headers)
 
     def send(self, request: PipelineRequest) -> PipelineResponse:
-        request.http_request.headers.update(self._headers)
+        request.http_request.headers.update(self.headers)
         return self.next.send(request)
 
 
@@ -79,7 +80,10 @@ class TokenPolicy(HTTPPolicy):
         if REPOSITORY_OPTION not in request.context:
             return _final(self.next.send(request))
         repository: Optional[str] = request.context[REPOSITORY_OPTION]
-        token = self._authorize(request, repository)
+        if BEGUN_OPTION in request.context.options:
+            token = request.http_request.headers['Authorization'].rpartition(' ')[2]
+        else:
+            token = self._authorize(request, repository)
         response = self.next.send(request)
         if _challenge_error(response) == 'invalid_token':
             self._book.reject(self._book.scope(repository), token)
@@ -93,19 +97,20 @@ class TokenPolicy(HTTPPolicy):
         return token
 
     def _token(self, repository: Optional[str]) -> str:
-        return self._held(repository) or self._renew(repository)
+        return self.held(repository) or self._renew(repository)
 
-    def _held(self, repository: Optional[str]) -> Optional[str]:
+    def held(self, repository: Optional[str]) -> Optional[str]:
+        """The token for a repository, if there is one already."""
         return self._book.bearer(self._book.scope(repository), self._clock())
 
     def _renew(self, repository: Optional[str]) -> str:
         with self._renewal:
-            token = self._held(repository)
+            token = self.held(repository)
             for _ in range(_TOKEN_ROUNDS):
                 if token:
                     return token
                 self._fetch_token(self._book.scope(repository))
-                token = self._held(repository)  # the scope is another one when a wildcard was dropped
+                token = self.held(repository)  # the scope is another one when a wildcard was dropped
         if not token:
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The registry gives no token that can be used')
         return token
@@ -116,8 +121,14 @@ class TokenPolicy(HTTPPolicy):
         self._book.accept(scope, self._fetch(self._book.form(scope)), self._clock())
 
 
+class Client(ContainerRegistryClient):
+    """The SDK's client. It has a `shortcut` past its pipeline where that has nothing to do but what we know of."""
+
+    shortcut: Optional[Shortcut] = None
+
+
 def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential], concurrency: int,
-                pacing: PacingPolicy, pipeline_options: Dict[str, Any]) -> ContainerRegistryClient:
+                pacing: PacingPolicy, pipeline_options: Dict[str, Any]) -> Client:
     """The SDK's client for `https://HOST` with our tokens, retries and pacing in its pipeline.
 
     `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
@@ -128,17 +139,15 @@ def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential
 
     options = dict(pipeline_options)
     transport = Transport(endpoint, concurrency, options.pop('connection_verify', None))
-    policies = [
-        policy for policy in (
-            SameHeaders((RequestIdPolicy(**options), HeadersPolicy(**options),
-                         options.get('user_agent_policy') or UserAgentPolicy(**options))),
-            Retry(pacing.limit, retry_total=20, retry_connect=4, retry_read=6, retry_status=9,
-                  retry_backoff_factor=0.4),
-            TokenPolicy(book, sign_in, fetch),
-            pacing,
-            options.get('custom_hook_policy'),
-            options.get('logging_policy')) if policy]
-    client = ContainerRegistryClient(endpoint, credential=None, transport=transport, policies=policies, **options)
+    headers = SameHeaders((RequestIdPolicy(**options), HeadersPolicy(**options),
+                           options.get('user_agent_policy') or UserAgentPolicy(**options)))
+    retry = Retry(pacing.limit, retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4)
+    tokens = TokenPolicy(book, sign_in, fetch)
+    watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
+    client = Client(endpoint, credential=None, transport=transport,
+                    policies=[headers, retry, tokens, pacing, *watching], **options)
+    if not watching:
+        client.shortcut = Shortcut(transport, headers.headers, tokens.held, pacing)
     return client
 
 

@@ -8,11 +8,12 @@ import math
 import random
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
 from .errors import Kind, RegistryError
@@ -25,11 +26,21 @@ WHENEVER = math.inf
 ANSWER_OPTION = 'acr_answer_seconds'
 """Option of a request for the transport: how long an answer is waited for."""
 
+BEGUN_OPTION = 'acr_begun'
+"""Option of a request that was sent already: what is `Begun`."""
+
 _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
 _ENDS = 'acr_ends'
 _LONGEST_WAIT_SECONDS = 60
 _REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
+
+
+class Begun(NamedTuple):
+    """A first try: when it was sent, and the answer to it, or the error in its place."""
+
+    sent_at: float
+    outcome: Any
 
 
 class Retry(RetryPolicy):
@@ -97,22 +108,43 @@ class PacingPolicy(HTTPPolicy):
         self._retry_after = Retry().get_retry_after
 
     def send(self, request: PipelineRequest) -> PipelineResponse:
-        calls, context = _calls(request), request.context
+        calls, context = _calls(request.http_request), request.context
+        begun = context.options.pop(BEGUN_OPTION, None)
         if PATIENCE_OPTION in context.options:
-            context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
-        sent_at = self._wait_for_turn(calls, context)
-        if calls is Calls.READS:  # what was sent to change something is waited for
-            context.options[ANSWER_OPTION] = self.limit.left + self.limit.answering
+            began = begun.sent_at if begun else self._clock()
+            context[_SEND_BEFORE] = began + context.options.pop(PATIENCE_OPTION)
+        sent_at = begun.sent_at if begun else self._wait_for_turn(calls, context)
+        context.options.update(self.answer_options(request.http_request))
         refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
         try:
-            response = self.next.send(request)
+            response = _response(request, begun.outcome) if begun else self.next.send(request)
         except BaseException:
-            with self._lock:
-                self._pacer.lost(calls)
+            self._lost(calls)
             raise
         context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
-        self._learn(calls, response, sent_at)
+        self._learn(calls, response.http_response, sent_at)
         return response
+
+    def take_turn(self, request: HttpRequest) -> Optional[float]:
+        """When this request is sent, that is now, if nothing forbids it; whoever takes the turn sends it."""
+        calls, now = _calls(request), self._clock()
+        with self._lock:
+            free = self._pacer.rate(calls) is None and not self.limit.is_over() and self._pacer.wait(calls, now) <= 0
+        return now if free else None
+
+    def answer_options(self, request: HttpRequest) -> Dict[str, float]:
+        """How long the answer to a request is waited for, as the transport wants to know it."""
+        if _calls(request) is Calls.READS:
+            return {ANSWER_OPTION: self.limit.left + self.limit.answering}
+        return {}  # what was sent to change something is waited for
+
+    def accepted(self, request: HttpRequest, answer: Any, sent_at: float) -> None:
+        """Learn from the answer to a request that took its turn, and needs nothing more."""
+        self._learn(_calls(request), answer, sent_at)
+
+    def _lost(self, calls: Calls) -> None:
+        with self._lock:
+            self._pacer.lost(calls)
 
     def _wait_for_turn(self, calls: Calls, context: Any) -> float:
         with self._gates[calls]:
@@ -142,10 +174,10 @@ class PacingPolicy(HTTPPolicy):
                 context[_ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
             raise _too_late(context, Kind.OUT_OF_TIME)
 
-    def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
-        status = response.http_response.status_code
-        answer = Answer(status, self._retry_after(response) if status >= 400 else None,
-                        finite_number(response.http_response.headers.get(_REMAINING)))
+    def _learn(self, calls: Calls, response: Any, sent_at: float) -> None:
+        status = response.status_code
+        answer = Answer(status, self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
+                        finite_number(response.headers.get(_REMAINING)))
         with self._lock:
             self._pacer.answered(calls, answer, sent_at, self._clock())
             rate = self._pacer.rate(calls)
@@ -159,10 +191,18 @@ def _too_late(context: Any, kind: Kind) -> RegistryError:
     return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
 
 
-def _calls(request: PipelineRequest) -> Calls:
-    if request.http_request.method in ('GET', 'HEAD'):
+def _response(request: PipelineRequest, outcome: Any) -> PipelineResponse:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return PipelineResponse(request.http_request, outcome, request.context)
+
+
+def _calls(request: HttpRequest) -> Calls:
+    if request.method in ('GET', 'HEAD'):
         return Calls.READS
-    return Calls.TOKENS if urlsplit(request.http_request.url).path.startswith('/oauth2/') else Calls.WRITES
+    if request.method == 'POST' and urlsplit(request.url).path.startswith('/oauth2/'):
+        return Calls.TOKENS
+    return Calls.WRITES
 
 
 def _is_refusal(response: Any) -> bool:

@@ -151,8 +151,9 @@ def fill(path: str, manifests: int) -> None:
             layers = [Blob(_digest('base', number // 500, layer), 30_000_000) for layer in range(5)]
             layers += [Blob(_digest('build', number // 10, layer), 2_000_000) for layer in range(4)]
             layers += [Blob(_digest('own', number), 100_000), Blob(_digest('config', number), 2_000)]
-            cache.remember(name, _digest('manifest', number),
-                           Content(2_000, blobs=tuple(layers), config=_digest('config', number)))
+            content = Content(2_000, blobs=tuple(layers), config=_digest('config', number))
+            if cache.remember(name, _digest('manifest', number), content):
+                cache.write()
     cache.close()
 
 

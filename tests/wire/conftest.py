@@ -13,6 +13,7 @@ import pytest
 
 from azext_acrprune.registry import transport
 from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.flight import Flight
 from azext_acrprune.registry.pacing import Pacer
 from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.retries import PacingPolicy
@@ -110,13 +111,18 @@ class Flights:
 @pytest.fixture
 def flights(monkeypatch) -> Flights:
     """What is in flight on the wire; the transport itself stays as it is."""
-    counted, send = Flights(), transport.Transport.send
+    counted, send, land = Flights(), transport.Transport.send, Flight.land
 
     def send_counted(self: Any, request: Any, **options: Any) -> Any:
         with counted.during(request):
             return send(self, request, **options)
 
+    async def land_counted(self: Flight, begun: Any) -> None:
+        with counted.during(begun.request):
+            await land(self, begun)
+
     monkeypatch.setattr(transport.Transport, 'send', send_counted)
+    monkeypatch.setattr(Flight, 'land', land_counted)
     return counted
 
 

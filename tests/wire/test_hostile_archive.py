@@ -321,8 +321,8 @@ def test_a_layer_without_an_end_is_not_archived_and_its_image_stays(registry, cl
 
 
 def test_a_manifest_without_an_end_is_unreadable_and_all_that_it_may_need_stays(registry, client, monkeypatch):
-    from azext_acrprune.registry import transport
-    monkeypatch.setattr(transport, '_LARGEST_ANSWER', 1 << 22)
+    from azext_acrprune.registry import answers
+    monkeypatch.setattr(answers, '_LARGEST_ANSWER', 1 << 22)
     digests = {image_in(registry, name) for name in ('endless', 'other')}
     registry.faults.rules.append(Fault(f'GET .*/manifests/{min(digests)}', 'endless'))
     decision = decide(scan(client, HOST, Extent(Selection()), Reporter()), policy_of(Flags(ago='0')), NOW)

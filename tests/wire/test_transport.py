@@ -19,7 +19,7 @@ from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azext_acrprune.registry import transport
+from azext_acrprune.registry import answers, heads, transport
 from azext_acrprune.registry.retries import ANSWER_OPTION
 from azext_acrprune.registry.transport import Transport
 from tests.registry.ca import make_context
@@ -204,7 +204,7 @@ def test_what_was_compressed_without_being_asked_for_is_read(ask):
 
 
 def test_a_stream_comes_in_pieces_and_breaks_where_it_is_cut(server, ask):
-    size = transport._CHUNK_BYTES * 2 + 5
+    size = answers.CHUNK_BYTES * 2 + 5
     head = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % size
     assert b''.join(ask(head + b'x' * size, stream=True).iter_raw()) == b'x' * size
     assert ask(OK).content == b'hello' and server.connections == 1
@@ -213,7 +213,7 @@ def test_a_stream_comes_in_pieces_and_breaks_where_it_is_cut(server, ask):
 
 
 def test_a_stream_that_nobody_reads_to_its_end_is_not_taken_for_the_next_answer(server, ask):
-    size = transport._CHUNK_BYTES * 2
+    size = answers.CHUNK_BYTES * 2
     with ask(b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % size + b'x' * size, stream=True) as answer:
         assert next(answer.iter_raw()).startswith(b'x')
     assert ask(OK).content == b'hello' and server.connections == 2
@@ -282,6 +282,6 @@ VALUES = st.from_regex(r'\A[ -~]{0,30}\Z')
 def test_usual_headers_are_those_that_the_standard_library_reads(headers):
     lines = b''.join(f'{name}: {value}\r\n'.encode() for name, value in headers.items())
     message = http.client.parse_headers(io.BytesIO(lines + b'\r\n'))
-    found = transport._headers(lines)
+    found = heads.headers_in(lines)
     assert {name: found[name.upper()] for name in headers} == {
         name: ', '.join(value.strip() for value in message.get_all(name)) for name in headers}
