@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from .model import Content, Locks, Repository
 from .registry.errors import Kind, RegistryError
-from .registry.flight import Flight
+from .registry.flight import Slot
 
 _SUFFIX = '.jsonl'
 
@@ -115,13 +115,13 @@ class JournaledRegistry:
         self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
                    **self._manifest(repository, digest))
 
-    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+    async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         self._note_falling(repository, digest)
         what = {'request': 'deleteManifest', **self._manifest(repository, digest)}
         with _not_sent_unwritten():
             await self._journal.write_soon('request', **_said(what))
         with self._outcome(what):
-            await self._registry.delete_manifest_soon(flight, repository, digest)
+            await self._registry.delete_manifest_soon(slot, repository, digest)
 
     def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag, digest), repository=repository,

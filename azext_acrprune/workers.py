@@ -11,6 +11,7 @@ Task = Callable[[], 'Iterable[Task]']
 Flying = Callable[[], 'Awaitable[Iterable[Flying]]']
 
 _SECONDS_BETWEEN_SIGNALS = 1
+_WAITING = 8
 
 
 def run_tasks(tasks: Iterable[Task], concurrency: int, give_up: Callable[[], None] = lambda: None) -> None:
@@ -77,8 +78,8 @@ class _Crew:
 
 
 def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
-    """The same as `run_tasks` with tasks that fly, as many at a time as the flight takes."""
-    crew = _FlyingCrew(tasks, flight.concurrency)
+    """The same as `run_tasks` with tasks that fly: some more than the flight has slots, so that one waits for each."""
+    crew = _FlyingCrew(tasks, flight.concurrency + _WAITING)
     done = flight.start(crew.work())
     try:
         while wait([done], timeout=_SECONDS_BETWEEN_SIGNALS).not_done:

@@ -21,7 +21,7 @@ from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
-from ..registry.flight import Flight
+from ..registry.flight import Flight, Slot
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
@@ -132,7 +132,7 @@ class RepositoryRun:
 
     async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
         tags = sorted(drift.valid)
-        return set(tags) - await self._send(tags, lambda tag: self._flight.in_thread(partial(self._untag, tag, fresh)),
+        return set(tags) - await self._send(tags, lambda tag, _: self._flight.in_thread(partial(self._untag, tag, fresh)),
                                             lambda: self._halted(deadline))
 
     async def _delete_until(self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]],
@@ -154,7 +154,7 @@ class RepositoryRun:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = await self._send(due, lambda digest: self._delete(digest, fresh), halted)
+            sent = await self._send(due, lambda digest, slot: self._delete(digest, slot, fresh), halted)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
@@ -175,7 +175,7 @@ class RepositoryRun:
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
-    async def _send(self, keys: Sequence[str], call: Callable[[str], Awaitable[None]],
+    async def _send(self, keys: Sequence[str], call: Callable[[str, Slot], Awaitable[None]],
                     halted: Callable[[], bool]) -> Set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
@@ -193,23 +193,23 @@ class RepositoryRun:
                 if halted():
                     break
                 sent.add(key)
-                async with self._flight.slots:
+                async with self._flight.slot() as slot:
                     if self._clock() >= latest:
                         self._late.add(key)
                     else:
-                        await call(key)
+                        await call(key, slot)
 
         await asyncio.gather(*(send() for _ in range(min(DELETES_PER_REPOSITORY, len(keys)))))
         return sent - self._late
 
-    async def _delete(self, digest: str, fresh: Repository) -> None:
+    async def _delete(self, digest: str, slot: Slot, fresh: Repository) -> None:
         locks = self._locks(digest, fresh)
         if locks:
             await self._flight.in_thread(partial(self._delete_locked, digest, locks))
             return
         error: Optional[RegistryError] = None
         try:
-            await self._registry.delete_manifest_soon(self._flight, self.name, digest)
+            await self._registry.delete_manifest_soon(slot, self.name, digest)
         except Exception as failure:  # pylint: disable=broad-except  # the outcome has to name every manifest
             error = _error_of(failure)
         self._record(digest, self.deleted, error)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Iterable, NoReturn, Set, Tuple
 
 from ..registry.errors import Kind, RegistryError
-from ..registry.flight import Flight
+from ..registry.flight import Slot
 from .layout import Record
 
 
@@ -28,10 +28,10 @@ class ArchivedRegistry:
             self._refuse(repository, digest)
         self._registry.delete_manifest(repository, digest)
 
-    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+    async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         if (repository, digest) not in self._archived:
-            await flight.in_thread(partial(self._refuse, repository, digest))
-        await self._registry.delete_manifest_soon(flight, repository, digest)
+            await slot.flight.in_thread(partial(self._refuse, repository, digest))
+        await self._registry.delete_manifest_soon(slot, repository, digest)
 
     def _refuse(self, repository: str, digest: str) -> NoReturn:
         """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""

@@ -129,7 +129,8 @@ def _blobs(document: Dict[str, Any]) -> tuple:
         if descriptor.get('urls'):
             continue
         size = descriptor.get('size')
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < _TOO_LARGE:
+        if type(size) is not int or not 0 <= size < _TOO_LARGE:  # True would be an int too
             raise ValueError('a descriptor has no size')
-        sizes[digest] = max(size, sizes.get(digest, 0))
+        if size >= sizes.get(digest, 0):
+            sizes[digest] = size
     return tuple(Blob(digest, size) for digest, size in sizes.items())

@@ -19,6 +19,7 @@ import threading
 import zlib
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
@@ -410,8 +411,8 @@ def _packed(content: Content) -> bytes:
     """
     places = (place for place, blob in enumerate(content.blobs) if blob.digest == content.config)
     place = next(places, _NO_PLACE)
-    plain = len(content.blobs) < _NO_PLACE and content.size in _PLAIN_SIZES and all(
-        _PLAIN_DIGEST.fullmatch(blob.digest) and blob.size in _PLAIN_SIZES for blob in content.blobs)
+    blobs = list(map(_packed_blob, content.blobs))
+    plain = len(blobs) < _NO_PLACE and content.size in _PLAIN_SIZES and all(blobs)
     said = {'config': content.config} if place == _NO_PLACE and content.config is not None else {}
     rest = b''
     if not plain:
@@ -420,9 +421,15 @@ def _packed(content: Content) -> bytes:
         rest = _json({'children': content.children, 'subject': content.subject, 'annotations': content.annotations,
                       **said})
     parts = [_HEAD.pack(content.size if plain else 0, place if plain else _NO_PLACE, len(rest)), rest]
-    if plain:
-        parts += [_BLOB.pack(bytes.fromhex(blob.digest[7:]), blob.size) for blob in content.blobs]
-    return b''.join(parts)
+    return b''.join(parts + blobs if plain else parts)
+
+
+@lru_cache(4096)
+def _packed_blob(blob: Blob) -> bytes:
+    """Nothing of one that is not as most blobs are."""
+    if not _PLAIN_DIGEST.fullmatch(blob.digest) or blob.size not in _PLAIN_SIZES:
+        return b''
+    return _BLOB.pack(bytes.fromhex(blob.digest[7:]), blob.size)
 
 
 def _unpacked(packed: bytes, known: Blobs) -> Content:

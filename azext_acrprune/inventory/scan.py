@@ -162,10 +162,14 @@ def read(registry: Registry, repository: str, digest: str):
 
 async def _read_soon(registry: Registry, flight: Flight, repository: str, digest: str):
     """The same, with many others in flight."""
+    slot = flight.slot()
     try:
-        return read_manifest(digest, await registry.manifest_soon(flight, repository, digest))
+        data = await registry.manifest_soon(slot, repository, digest)
     except RegistryError as error:
         return _without_content(error)
+    finally:
+        slot.leave()
+    return read_manifest(digest, data)
 
 
 def _without_content(error: RegistryError) -> Union[Ghost, Unreadable]:
@@ -196,7 +200,7 @@ class _Walk:
 
     async def list(self, draft: _Draft) -> Iterable[Flying]:
         """List one repository; gives the tasks that read the rest of it."""
-        return await self._flight.in_thread(partial(self._list, draft))
+        return await self._flight.in_turn(partial(self._list, draft))
 
     def _list(self, draft: _Draft) -> Iterable[Flying]:
         if not self._attempt(draft, lambda: draft.manifests.update(_listing(self._registry, draft.name))):
@@ -299,9 +303,9 @@ class _Walk:
                 raise
             content = Unreadable(str(error))
         if isinstance(content, Content):
+            content = self._shared(content)
             if self._cache.remember(draft.name, digest, content):
                 await self._flight.in_thread(self._cache.write)
-            content = self._shared(content)
         elif isinstance(content, Ghost) and self._extent.anew:
             await self._flight.in_thread(partial(self._cache.forget, draft.name, digest))
         draft.manifests[digest] = draft.manifests[digest].having(content)
@@ -313,7 +317,7 @@ class _Walk:
         draft.tags = _tags(self._registry, draft.name)
 
     async def _attempt_soon(self, draft: _Draft, work: Callable[[], None]) -> Iterable[Flying]:
-        await self._flight.in_thread(partial(self._attempt, draft, work))
+        await self._flight.in_turn(partial(self._attempt, draft, work))
         return []
 
     def _attempt(self, draft: _Draft, work: Callable[[], None]) -> bool:

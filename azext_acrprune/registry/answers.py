@@ -26,15 +26,18 @@ _AS_IT_IS = (None, '', 'identity')
 
 
 class Answer(HttpResponse):
-    """An answer of http.client, as azure-core wants to see it. Its connection is kept once it was read to its end."""
+    """An answer of http.client, as azure-core wants to see it. Its connection is kept once it was read to its end.
 
-    def __init__(self, request: HttpRequest, raw: http.client.HTTPResponse, connection: Any,
-                 keep: Callable[[Any], None]) -> None:
+    One whose `content` is known has no connection any more.
+    """
+
+    def __init__(self, request: HttpRequest, raw: Any, connection: Any = None,
+                 keep: Callable[[Any], None] = lambda _: None, content: Optional[bytes] = None) -> None:
         self._request = request
         self._raw = raw
         self._connection = connection
         self._keep = keep
-        self._content: Optional[bytes] = None
+        self._content = content
         self._encoding: Optional[str] = None
 
     def __enter__(self) -> 'Answer':

@@ -13,10 +13,10 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from ..model import Locks, Manifest, Tag
 from . import wire
 from .errors import Kind, RegistryError, from_answer
-from .flight import Flight
+from .flight import Flight, Slot
 from .pipeline import REPOSITORY_OPTION, Client, Request, give_up, send
 from .retries import PATIENCE_OPTION, WHENEVER
-from .shortcut import Small
+from .shortcut import OnItsWay, Small
 from .tokens import TokenBook
 
 PAGE_SIZE = 1000
@@ -99,15 +99,15 @@ class Registry:
         """The bytes of a manifest, as they came."""
         return self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES).content
 
-    async def manifest_soon(self, flight: Flight, repository: str, digest: str) -> bytes:
+    async def manifest_soon(self, slot: Slot, repository: str, digest: str) -> bytes:
         """The same, with many others in flight."""
         request = Small('GET', self._manifest_url(repository, digest), _READING)
-        return _good(await self._send_soon(flight, repository, request)).content
+        return _good(await self._send_soon(slot, repository, request)).content
 
-    async def delete_manifest_soon(self, flight: Flight, repository: str, digest: str) -> None:
+    async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         """As `delete_manifest`, with many others in flight."""
         request = Small('DELETE', self._manifest_url(repository, digest), {})
-        _good(await self._send_soon(flight, repository, request, **_IN_TIME))
+        _good(await self._send_soon(slot, repository, request, **_IN_TIME))
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
@@ -212,16 +212,18 @@ class Registry:
     def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
         return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
-    async def _send_soon(self, flight: Flight, repository: str, request: Small, **options: Any) -> Any:
-        shortcut = self._client.shortcut
-        begun = shortcut.begin(request, repository) if shortcut else None
-        if begun:
-            await flight.land(begun)
-            if begun.is_settled():
-                return begun.outcome
+    async def _send_soon(self, slot: Slot, repository: str, request: Small, **options: Any) -> Any:
+        begun = await slot.fly(lambda: self._begin(slot.flight, repository, request))
+        if begun and begun.settled:
+            return begun.outcome
         headers, more = begun.for_the_pipeline() if begun else (request.headers, {})
         whole = Request(request.method, request.url, headers=dict(headers))
-        return await flight.in_thread(partial(self._send, whole, **{REPOSITORY_OPTION: repository}, **options, **more))
+        options.update(more, **{REPOSITORY_OPTION: repository})
+        return await slot.flight.in_thread(partial(self._send, whole, **options))
+
+    def _begin(self, flight: Flight, repository: str, request: Small) -> Optional[OnItsWay]:
+        shortcut = self._client.shortcut
+        return flight.begin(shortcut, request, repository) if shortcut else None
 
     def _send(self, request: Request, **options: Any) -> Any:
         try:

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Coroutine, TypeVar
+from functools import partial
+from typing import Any, Callable, Coroutine, Deque, List, Optional, TypeVar
 
-from .shortcut import OnItsWay
+from .answers import Answer
+from .lane import Lane
+from .shortcut import OnItsWay, Shortcut, Small
 
 Result = TypeVar('Result')
 
-_SECONDS_BETWEEN_SIGNALS = 1
-
 
 class Flight:
-    """`with Flight(concurrency) as flight:` runs coroutines; `slots` are for whoever might start more calls than that."""
+    """`with Flight(concurrency) as flight:` runs coroutines, with so many calls at a time."""
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
-        self.slots = asyncio.Semaphore(concurrency)
+        self._free = concurrency
+        self._waiting: Deque[Callable[[], None]] = deque()
+        self._idle: List[Lane] = []
         self._threads = ThreadPoolExecutor(concurrency)
         self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -33,9 +37,15 @@ class Flight:
 
     def __exit__(self, *_: Any) -> None:
         self._threads.shutdown()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
         self._loop.close()
+
+    def _end(self) -> None:
+        for lane in self._idle:
+            self._loop.remove_reader(lane.number)
+            lane.give_back()
+        self._loop.stop()
 
     def start(self, work: Coroutine[Any, Any, Result]) -> 'Future[Result]':
         """Begin something, from another thread."""
@@ -45,39 +55,133 @@ class Flight:
         """Have something done between two steps of what flies, from another thread."""
         self._loop.call_soon_threadsafe(work, *args)
 
-    async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Do what may have to wait."""
-        return await self._loop.run_in_executor(self._threads, work)
+    def slot(self) -> 'Slot':
+        """A place for one call; `async with flight.slot() as slot:` waits for it, and leaves it at the end."""
+        return Slot(self)
+
+    def enter(self, start: Callable[[], None]) -> None:
+        """Have something started as soon as there is a place for it."""
+        if self._free:
+            self._free -= 1
+            start()
+        else:
+            self._waiting.append(start)
+
+    def leave(self) -> None:
+        """Give a place to who waits for it."""
+        if self._waiting:
+            self._waiting.popleft()()
+        else:
+            self._free += 1
 
     async def in_turn(self, work: Callable[[], Result]) -> Result:
-        """The same, in a slot."""
-        async with self.slots:
+        """Do what makes calls that wait for their answers."""
+        async with self.slot():
             return await self.in_thread(work)
 
-    async def land(self, request: OnItsWay) -> None:
-        """Wait for the outcome of a request."""
-        if request.outcome is None:
-            await self._watch(request)
-        if request.outcome is None:
-            await self.in_thread(request.wait)
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """Do what may have to wait for something else than calls."""
+        return await self._loop.run_in_executor(self._threads, work)
 
-    async def _watch(self, request: OnItsWay) -> None:
-        waiting, number = self._loop.create_future(), request.fileno()
+    def begin(self, shortcut: Shortcut, request: Small, repository: str) -> Optional[OnItsWay]:
+        """Send a request, if that can be at once."""
+        return shortcut.begin(request, repository, self._idle)
+
+    def watch(self, request: OnItsWay, done: Callable[[], None]) -> None:
+        """Call `done` once the outcome of a request is there, or it turned out to need a thread."""
+        lane = request.lane
 
         def look() -> None:
-            request.look()
-            if request.outcome is not None or request.needs_a_thread:
-                done()
+            if not request.look():
+                end()
 
         def give_up() -> None:
             request.give_up()
+            end()
+
+        def end() -> None:
+            patience.cancel()
+            if isinstance(request.outcome, Answer):
+                lane.ready = partial(self._look_at_idle, lane)
+                self._idle.append(lane)
+            else:
+                self._forget(lane)
             done()
 
-        def done() -> None:
-            self._loop.remove_reader(number)
-            patience.cancel()
-            waiting.set_result(None)
-
         patience = self._loop.call_later(request.seconds, give_up)
-        self._loop.add_reader(number, look)
-        await waiting
+        lane.ready = look
+        if not lane.watched:
+            lane.watched = True
+            self._loop.add_reader(lane.number, lambda: lane.ready())  # pylint: disable=unnecessary-lambda
+
+    def _look_at_idle(self, lane: Lane) -> None:
+        if not lane.is_of_use():
+            self._idle.remove(lane)
+            self._forget(lane)
+
+    def _forget(self, lane: Lane) -> None:
+        if lane.watched:
+            lane.watched = False
+            self._loop.remove_reader(lane.number)
+
+
+class Slot:
+    """A place in flight, for one call.
+
+    It is left as soon as the answer is there, and the next call is sent then: it does not wait until somebody has made
+    something of the answer.
+    """
+
+    def __init__(self, flight: Flight) -> None:
+        self.flight = flight
+        self._taken = False
+
+    async def __aenter__(self) -> 'Slot':
+        taken = asyncio.get_running_loop().create_future()
+        self._take(lambda: taken.set_result(None))
+        await taken
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        if self._taken:
+            self._taken = False
+            self.flight.leave()
+
+    async def fly(self, send: Callable[[], Optional[OnItsWay]]) -> Optional[OnItsWay]:
+        """Send a request, in its turn, and wait for its outcome; None if it could not be sent.
+
+        When the outcome settles it the slot is left.
+        """
+        def take_off() -> None:
+            nonlocal request
+            request = send()
+            if request and request.outcome is None:
+                self.flight.watch(request, land)
+            else:
+                landed.set_result(None)
+
+        def land() -> None:
+            if request and request.settled:
+                self.leave()
+            landed.set_result(None)
+
+        request: Optional[OnItsWay] = None
+        landed = asyncio.get_running_loop().create_future()
+        self._take(take_off)
+        await landed
+        if request and request.outcome is None:
+            await self.flight.in_thread(request.wait)
+        return request
+
+    def _take(self, start: Callable[[], None]) -> None:
+        def enter() -> None:
+            self._taken = True
+            start()
+
+        if self._taken:
+            start()
+        else:
+            self.flight.enter(enter)

@@ -1,4 +1,7 @@
-"""One request and its answer on an open connection, without waiting: for a loop that watches many of them.
+"""An open connection that a loop watches, for one request after the other, none of which waits.
+
+Small answers, as nearly all are, are there as a whole when the first of their bytes is. What is not, is read by a
+thread that may wait.
 
 Imported inside a command only: azure-core is heavy.
 """
@@ -8,121 +11,155 @@ import http.client
 import io
 import re
 import ssl
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .answers import FAILURES, Answer, not_answered
-from .heads import Headers, first_line, headers_in
+from .heads import Headers, headers_in
 
 _BYTES, _MOST_LOOKS = 1 << 16, 4
 _EMPTY_LINE = b'\r\n\r\n'
 _STATUS = re.compile(rb'HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n')
-_LENGTH = re.compile(rb'\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n', re.IGNORECASE)
-_SPECIAL = frozenset(('transfer-encoding', 'content-encoding', 'connection'))
+_LENGTH = re.compile(rb'\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n')
+_SPECIAL = (b'\r\ntransfer-encoding:', b'\r\ncontent-encoding:', b'\r\nconnection:')
 
 
 class Lane:
-    """A connection that is open and was idle, for one request to it.
+    """The connection. `ready` is what its loop calls when there is something to read."""
 
-    Small answers, as nearly all are, are there as a whole when the first of their bytes is. What is not, is read by a
-    thread that may wait.
-    """
-
-    def __init__(self, host: str, target: str, connection: Any, keep: Callable[[Any], None]) -> None:
+    def __init__(self, host: str, connection: Any, keep: Callable[[Any], None]) -> None:
         self.host = host
-        self._target = target
+        self.number = connection.sock.fileno()
+        self.ready: Callable[[], None] = lambda: None
+        self.watched = False
         self._connection = connection
+        self._connection.sock.settimeout(0)
         self._keep = keep
         self._data = b''
         self._looks = 0
 
-    def fileno(self) -> int:
-        return self._connection.sock.fileno()
-
     def give_back(self) -> None:
-        """Nothing was sent on it."""
+        """It is nobody's any more, and nothing is to come on it."""
         self._keep(self._connection)
 
     def close(self) -> None:
         self._connection.close()
 
-    def send(self, method: str, headers: bytes) -> None:
-        """Send a request without a body. Raises azure-core's errors."""
+    def send(self, request: bytes) -> None:
+        """Raises azure-core's errors; then it is closed."""
+        self._data, self._looks = b'', 0
         try:
-            self._connection.sock.settimeout(0)
-            self._connection.ask(first_line(method, self._target) + headers)
+            if self._connection.sock.send(request) < len(request):
+                raise http.client.CannotSendRequest('the connection takes nothing')
         except FAILURES as error:
             self.close()
             raise not_answered(error) from error
 
     def receive(self, request: Any) -> Optional[Answer]:
-        """The answer if all of it is there; None when one has to wait for more. Raises azure-core's errors."""
+        """The answer if all of it is there; None when one has to wait for more.
+
+        Raises azure-core's errors; then it is closed.
+        """
         try:
-            while True:
+            while not self.needs_a_thread:
                 chunk = self._connection.sock.recv(_BYTES)
                 if not chunk:
                     raise http.client.RemoteDisconnected('the connection ended before the answer did')
                 self._data += chunk
+                self._looks += 1
                 answer = self._small(request)
                 if answer:
                     return answer
-                self._looks += 1
-                if self.needs_a_thread:
-                    return None
         except (ssl.SSLWantReadError, BlockingIOError):
-            return None
+            pass
         except FAILURES as error:
             self.close()
             raise not_answered(error) from error
+        return None
 
     @property
     def needs_a_thread(self) -> bool:
-        """Whether the answer is not a small one that comes in one piece or two."""
+        """Whether the answer is not a small and plain one, in one piece or two."""
         return self._looks >= _MOST_LOOKS
 
+    def is_of_use(self) -> bool:
+        """Whether it is still open, although it has something to say that nobody had asked for."""
+        try:
+            self._connection.sock.recv(1)
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return True
+        except FAILURES:
+            pass
+        self.close()
+        return False
+
     def wait(self, request: Any, seconds: float) -> Answer:
-        """The answer, waited for. Raises azure-core's errors."""
+        """The answer, waited for; the connection is nobody's then. Raises azure-core's errors."""
         try:
             self._connection.sock.settimeout(seconds)
             raw = self._connection.answer(_AndMore(self._data, self._connection.sock), request.method)
-            answer = Answer(request, raw, self._connection, self._keep)
         except FAILURES as error:
             self.close()
             raise not_answered(error) from error
+        answer = Answer(request, raw, self._connection, self._keep)
         answer.read()
         return answer
 
     def _small(self, request: Any) -> Optional[Answer]:
         """The answer, if it is a whole and a plain one: of a length that it says, as it is, and not the last one."""
-        data = self._data
-        end = data.find(_EMPTY_LINE) + 2
-        length = _LENGTH.search(data, 0, end) if end > 1 else None
-        if not length or len(data) != end + 2 + int(length[1]):
+        end = self._data.find(_EMPTY_LINE) + 2
+        head = self._data[:end].lower()
+        length = _LENGTH.search(head)
+        if not length:
             return None
-        status = _STATUS.match(data)
-        headers = headers_in(data[status.end():end]) if status else Headers()
-        if not status or not _SPECIAL.isdisjoint(headers) or headers['content-length'] != length[1].decode():
+        status = _STATUS.match(self._data)
+        if not status or any(special in head for special in _SPECIAL) or head.count(b'\r\ncontent-length:') > 1:
             self._looks = _MOST_LOOKS
             return None
-        answer = Answer(request, _Small(int(status[1]), status[2].decode('iso-8859-1'), headers, data[end + 2:]),
-                        self._connection, self._keep)
-        answer.read()
-        return answer
+        missing = end + 2 + int(length[1]) - len(self._data)
+        if missing:
+            self._looks = self._looks if missing > 0 else _MOST_LOOKS
+            return None
+        raw = _Small(int(status[1]), status[2], _Headers(self._data[status.end():end], head))
+        return Answer(request, raw, content=self._data[end + 2:])
 
 
-class _Small(NamedTuple):
+class _Small:
     """What is asked of http.client's answers."""
 
-    status: int
-    reason: str
-    headers: Headers
-    body: bytes
+    def __init__(self, status: int, reason: bytes, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.reason = reason.decode('iso-8859-1')
+        self.headers = headers
+
+
+class _Headers(Mapping[str, str]):
+    """Headers that are only read when they are asked for, and there; mostly they are not."""
+
+    def __init__(self, lines: bytes, head: bytes) -> None:
+        self._lines = lines
+        self._head = head
+        self._read: Optional[Headers] = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def __contains__(self, name: Any) -> bool:
+        return b'\n%b:' % name.lower().encode() in self._head and name in self._whole
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._whole.get(name, default) if name in self else default
 
     @property
-    def length(self) -> int:
-        return len(self.body)
-
-    def read(self) -> bytes:
-        return self.body
+    def _whole(self) -> Headers:
+        if self._read is None:
+            self._read = headers_in(self._lines)
+        return self._read
 
 
 class _AndMore(io.RawIOBase):

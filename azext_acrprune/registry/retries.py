@@ -33,7 +33,7 @@ _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
 _ENDS = 'acr_ends'
 _LONGEST_WAIT_SECONDS = 60
-_REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
+REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
 
 
 class Begun(NamedTuple):
@@ -114,7 +114,7 @@ class PacingPolicy(HTTPPolicy):
             began = begun.sent_at if begun else self._clock()
             context[_SEND_BEFORE] = began + context.options.pop(PATIENCE_OPTION)
         sent_at = begun.sent_at if begun else self._wait_for_turn(calls, context)
-        context.options.update(self.answer_options(request.http_request))
+        context.options[ANSWER_OPTION] = self.answer_seconds(calls)
         refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
         try:
             response = _response(request, begun.outcome) if begun else self.next.send(request)
@@ -125,22 +125,21 @@ class PacingPolicy(HTTPPolicy):
         self._learn(calls, response.http_response, sent_at)
         return response
 
-    def take_turn(self, request: HttpRequest) -> Optional[float]:
-        """When this request is sent, that is now, if nothing forbids it; whoever takes the turn sends it."""
-        calls, now = _calls(request), self._clock()
+    def take_turn(self, calls: Calls) -> Optional[float]:
+        """When a call is sent, that is now, if nothing forbids it; whoever takes the turn sends it."""
+        now = self._clock()
         with self._lock:
             free = self._pacer.rate(calls) is None and not self.limit.is_over() and self._pacer.wait(calls, now) <= 0
         return now if free else None
 
-    def answer_options(self, request: HttpRequest) -> Dict[str, float]:
-        """How long the answer to a request is waited for, as the transport wants to know it."""
-        if _calls(request) is Calls.READS:
-            return {ANSWER_OPTION: self.limit.left + self.limit.answering}
-        return {}  # what was sent to change something is waited for
+    def answer_seconds(self, calls: Calls) -> float:
+        """How long an answer is waited for; that to what was sent to change something has no limit here."""
+        return self.limit.left + self.limit.answering if calls is Calls.READS else math.inf
 
-    def accepted(self, request: HttpRequest, answer: Any, sent_at: float) -> None:
-        """Learn from the answer to a request that took its turn, and needs nothing more."""
-        self._learn(_calls(request), answer, sent_at)
+    def accepted(self, calls: Calls, status: int, remaining: Optional[str], sent_at: float) -> None:
+        """Learn from the answer to a call that took its turn, and needs nothing more; `remaining` is a header of it."""
+        with self._lock:
+            self._pacer.answered(calls, Answer(status, None, finite_number(remaining)), sent_at, self._clock())
 
     def _lost(self, calls: Calls) -> None:
         with self._lock:
@@ -177,7 +176,7 @@ class PacingPolicy(HTTPPolicy):
     def _learn(self, calls: Calls, response: Any, sent_at: float) -> None:
         status = response.status_code
         answer = Answer(status, self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
-                        finite_number(response.headers.get(_REMAINING)))
+                        finite_number(response.headers.get(REMAINING)))
         with self._lock:
             self._pacer.answered(calls, answer, sent_at, self._clock())
             rate = self._pacer.rate(calls)

@@ -6,15 +6,16 @@ first try.
 """
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from azure.core.exceptions import ServiceResponseTimeoutError
 
 from .answers import Answer
-from .heads import header_bytes
+from .heads import first_line, header_bytes
 from .lane import Lane
-from .retries import BEGUN_OPTION, Begun, PacingPolicy
-from .transport import Transport, all_headers, seconds_to_answer
+from .pacing import Calls
+from .retries import BEGUN_OPTION, REMAINING, Begun, PacingPolicy
+from .transport import Transport, address_of, all_headers, seconds_to_answer
 
 Outcome = Union[Answer, Exception]
 
@@ -38,18 +39,22 @@ class Shortcut:
         self._pacing = pacing
         self._last: Tuple[Any, bytes] = (None, b'')
 
-    def begin(self, request: Small, repository: str) -> Optional['OnItsWay']:
-        """Send it; None, and nothing is sent, if that cannot be at once."""
+    def begin(self, request: Small, repository: str, lanes: List[Lane]) -> Optional['OnItsWay']:
+        """Send it on one of these lanes, or on a new one; None, and nothing is sent, if that cannot be at once."""
         token = self._held(repository)
-        lane = self._transport.lane(request.url) if token else None
-        if token is None or lane is None:
+        if token is None:
             return None
-        sent_at = self._pacing.take_turn(request)
+        host, target = address_of(request.url)
+        lane = lanes.pop() if lanes else self._transport.lane(host)
+        if lane is None:
+            return None
+        calls = Calls.READS if request.method == 'GET' else Calls.WRITES
+        sent_at = self._pacing.take_turn(calls) if lane.host == host else None
         if sent_at is None:
-            lane.give_back()
+            lanes.append(lane)
             return None
-        begun = OnItsWay(request, lane, sent_at, token, self._pacing)
-        begun.send(self._header_bytes(lane.host, token, request.headers))
+        begun = OnItsWay(request, lane, calls, sent_at, token, self._pacing)
+        begun.send(first_line(request.method, target) + self._header_bytes(host, token, request.headers))
         return begun
 
     def _header_bytes(self, host: str, token: str, headers: Mapping[str, str]) -> bytes:
@@ -62,56 +67,44 @@ class Shortcut:
 
 
 class OnItsWay:
-    """A request that was sent, and what comes of it: an answer, or the error in its place."""
+    """A request that was sent, and what comes of it: an answer, or the error in its place.
 
-    def __init__(self, request: Small, lane: Lane, sent_at: float, token: str, pacing: PacingPolicy) -> None:
+    It is `settled` when the outcome is the end of the matter. So is that something is not there: a delete takes others
+    with it. Whatever else it is, the pipeline goes on from there.
+    """
+
+    def __init__(self, request: Small, lane: Lane, calls: Calls, sent_at: float, token: str,
+                 pacing: PacingPolicy) -> None:
         self.request = request
+        self.lane = lane
         self.outcome: Optional[Outcome] = None
-        self._lane = lane
+        self.settled = False
+        self._calls = calls
         self._sent_at = sent_at
         self._token = token
         self._pacing = pacing
 
-    def send(self, headers: bytes) -> None:
-        self._take(lambda: self._lane.send(self.request.method, headers))
+    def send(self, data: bytes) -> None:
+        self._take(lambda: self.lane.send(data))
 
     @property
     def seconds(self) -> float:
         """How long the answer is waited for."""
-        return seconds_to_answer(self._pacing.answer_options(self.request))
+        return seconds_to_answer(self._pacing.answer_seconds(self._calls))
 
-    @property
-    def needs_a_thread(self) -> bool:
-        return self._lane.needs_a_thread
-
-    def fileno(self) -> int:
-        return self._lane.fileno()
-
-    def look(self) -> None:
-        """Take the outcome, if it is there."""
-        self._take(lambda: self._lane.receive(self.request))
+    def look(self) -> bool:
+        """Take the outcome, if it is there; gives whether there is more to see by looking again."""
+        self._take(lambda: self.lane.receive(self.request))
+        return self.outcome is None and not self.lane.needs_a_thread
 
     def wait(self) -> None:
         """Wait for the outcome."""
-        self._take(lambda: self._lane.wait(self.request, self.seconds))
+        self._take(lambda: self.lane.wait(self.request, self.seconds))
 
     def give_up(self) -> None:
         """It took too long."""
-        self._lane.close()
+        self.lane.close()
         self.outcome = ServiceResponseTimeoutError('The answer did not come in time')
-
-    def is_settled(self) -> bool:
-        """Whether the outcome is the end of the matter; then the pacer has learned from it.
-
-        So is that something is not there: a delete takes others with it.
-        """
-        if not isinstance(self.outcome, Answer):
-            return False
-        gone = self.outcome.status_code == 404 and 'Retry-After' not in self.outcome.headers
-        if self.outcome.status_code < 300 or gone:
-            self._pacing.accepted(self.request, self.outcome, self._sent_at)
-            return True
-        return False
 
     def for_the_pipeline(self) -> Tuple[Mapping[str, str], Dict[str, Any]]:
         """Headers and options that tell the pipeline what was sent, and what came of it."""
@@ -120,6 +113,11 @@ class OnItsWay:
 
     def _take(self, work: Callable[[], Optional[Answer]]) -> None:
         try:
-            self.outcome = work()
+            answer = self.outcome = work()
+            if answer is not None:
+                status, headers = answer.status_code, answer.headers
+                self.settled = status < 300 or status == 404 and 'Retry-After' not in headers
+                if self.settled:  # else the pipeline learns from it
+                    self._pacing.accepted(self._calls, status, headers.get(REMAINING), self._sent_at)
         except Exception as error:  # pylint: disable=broad-exception-caught  # the pipeline raises it again
             self.outcome = error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import math
 import re
+import ssl
 import threading
 import time
 from collections import deque
@@ -78,8 +79,8 @@ class Transport(HttpTransport):
 
     def send(self, request: HttpRequest, **kwargs: Any) -> Answer:
         """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
-        host, target = _address(request.url)
-        seconds = seconds_to_answer(kwargs)
+        host, target = address_of(request.url)
+        seconds = seconds_to_answer(kwargs.get(ANSWER_OPTION, math.inf))
         connections = self._hosts.get(host) or self._host(request.url, host)
         try:
             connection = connections.take(min(_CONNECT_SECONDS, seconds))
@@ -98,12 +99,16 @@ class Transport(HttpTransport):
             answer.read()
         return answer
 
-    def lane(self, url: str) -> Optional[Lane]:
-        """A connection that is open and has nothing to do, for a request to this URL. Raises ServiceRequestError."""
-        host, target = _address(url)
+    def lane(self, host: str) -> Optional[Lane]:
+        """A connection that is open and has nothing to do, for a loop to watch."""
         connections = self._hosts.get(host)
         connection = connections.take_idle() if connections else None
-        return Lane(host, target, connection, connections.keep) if connections and connection else None
+        if not connections or not connection:
+            return None
+        if not isinstance(connection.sock, ssl.SSLSocket):  # TLS within TLS, through a proxy, cannot be watched
+            connections.keep(connection)
+            return None
+        return Lane(host, connection, connections.keep)
 
     def _host(self, url: str, host: str) -> '_Host':
         with self._lock:
@@ -212,7 +217,7 @@ def _body_of(request: HttpRequest) -> bytes:
     return body.encode() if isinstance(body, str) else body or b''
 
 
-def _address(url: str) -> Tuple[str, str]:
+def address_of(url: str) -> Tuple[str, str]:
     """(host, path and query) of a URL. Raises ServiceRequestError for one that cannot be asked."""
     match = _URL.match(url)
     if not match:
@@ -230,6 +235,6 @@ def _not_sent(error: Exception) -> AzureError:
     return kind(error, error=error)
 
 
-def seconds_to_answer(options: Mapping[str, Any]) -> float:
+def seconds_to_answer(wanted: float) -> float:
     """How long an answer is waited for."""
-    return max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, options.get(ANSWER_OPTION, math.inf)))
+    return max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, wanted))

@@ -32,7 +32,7 @@ def az_executable() -> str:
 @lru_cache(maxsize=None)
 def _first_notes(az: str, extensions: Optional[Path]) -> Dict[str, bytes]:
     """The files that az writes on its first run in a new folder, which is three times as long as the others."""
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         subprocess.run([az, 'acr', 'manifest', '-h'], check=True, capture_output=True,
                        env={**os.environ, **_folders(Path(home), extensions)}, cwd=home)
         return {file.name: file.read_bytes() for file in Path(home).iterdir() if file.is_file()}

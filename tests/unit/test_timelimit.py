@@ -188,7 +188,7 @@ def test_an_answer_to_a_read_is_waited_for_until_the_very_end_and_to_a_delete_as
     transport = Transport(clock)
     outcome(transport, limit, READ)
     outcome(transport, limit, WRITE)
-    assert transport.waits == [20 + limit.answering, None]
+    assert transport.waits == [20 + limit.answering, math.inf]
 
 
 def test_a_read_is_waited_for_anew_after_each_try(clock):

@@ -111,18 +111,20 @@ class Flights:
 @pytest.fixture
 def flights(monkeypatch) -> Flights:
     """What is in flight on the wire; the transport itself stays as it is."""
-    counted, send, land = Flights(), transport.Transport.send, Flight.land
+    counted, send, watch = Flights(), transport.Transport.send, Flight.watch
 
     def send_counted(self: Any, request: Any, **options: Any) -> Any:
         with counted.during(request):
             return send(self, request, **options)
 
-    async def land_counted(self: Flight, begun: Any) -> None:
-        with counted.during(begun.request):
-            await land(self, begun)
+    def watch_counted(self: Flight, begun: Any, done: Callable[[], None]) -> None:
+        with ExitStack() as flying:
+            flying.enter_context(counted.during(begun.request))
+            land = flying.pop_all().close
+        watch(self, begun, lambda: (land(), done()))
 
     monkeypatch.setattr(transport.Transport, 'send', send_counted)
-    monkeypatch.setattr(Flight, 'land', land_counted)
+    monkeypatch.setattr(Flight, 'watch', watch_counted)
     return counted
 
 
