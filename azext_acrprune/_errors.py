@@ -11,7 +11,16 @@ from azure.cli.core.azclierror import (
 
 @contextmanager
 def typed_errors(registry: str) -> Iterator[None]:
-    """Raise azure-cli's errors in place of ours."""
+    """Raise azure-cli's errors in place of ours. What can go wrong is only loaded when something did."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):  # pylint: disable=broad-exception-caught  # which it is, is seen there
+        with _typed_errors(registry):
+            raise
+
+
+@contextmanager
+def _typed_errors(registry: str) -> Iterator[None]:
     from .decide.named import Locked, NotAnImage, Pinned
     from .documents.applied import PlanRefused
     from .inventory.scan import UnknownRepository

@@ -131,9 +131,11 @@ class RepositoryRun:
         return untag, await self._delete_until(deadline, drift, batches, fresh)
 
     async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
+        async def remove(tag: str, _: Slot) -> None:
+            await self._flight.in_thread(partial(self._untag, tag, fresh))
+
         tags = sorted(drift.valid)
-        return set(tags) - await self._send(tags, lambda tag, _: self._flight.in_thread(partial(self._untag, tag, fresh)),
-                                            lambda: self._halted(deadline))
+        return set(tags) - await self._send(tags, remove, lambda: self._halted(deadline))
 
     async def _delete_until(self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]],
                             fresh: Optional[Repository]) -> Set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,25 @@ from .storage import Storage
 
 Found = Optional[Tuple[Route, Dict[str, str]]]
 _RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
+
+
+class _Handler(web.RequestHandler):
+    """aiohttp's, that knows when a request came in: the latency begins then, not when others have been dealt with."""
+
+    arrived = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.arrived = time.monotonic()
+        super().data_received(data)
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
+async def _sleep_until(due: float) -> None:
+    await asyncio.sleep(due - time.monotonic())
 
 
 class LocalRegistry:
@@ -99,7 +119,7 @@ class LocalRegistry:
     async def _run(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        runner = web.ServerRunner(_Server(self._handle, access_log=None))
         await runner.setup()
         site = web.TCPSite(runner, '127.0.0.1', self.port, ssl_context=self._context, shutdown_timeout=1)
         await site.start()
@@ -126,23 +146,26 @@ class LocalRegistry:
         return await self._serve_call(request, call, found)
 
     async def _serve_call(self, request: web.BaseRequest, call: Call, found: Found) -> web.StreamResponse:
+        """The answer leaves when the latency is over since the request came in, whatever else is to be done then."""
         if found and found[0].kind == 'manifest_get':
             self.user_agents.add(call.headers.get('User-Agent', ''))
-        await asyncio.sleep(self.faults.latency)
+        due = request.protocol.arrived + self.faults.latency
         fault = self.faults.fault_for(call.method, call.path)
         kind = fault.kind if fault else None
         if kind == 'slow':
             await asyncio.sleep(fault.seconds)
         elif kind == 'reset':
+            await _sleep_until(due)
             self._log('reset', call.method, call.path, 0)
             return _hang_up(request)
         if self.on_request:
             self.on_request(call.method, call.path)
         answer = self._answer(call, found, fault)
-        if kind == 'lost':
-            return _hang_up(request)
         headers = {**common_headers(call.path, answer), **self.faults.date(),
                    'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers}
+        await _sleep_until(due)
+        if kind == 'lost':
+            return _hang_up(request)
         if kind == 'cut':
             return await _cut(request, answer, headers)
         if kind == 'endless':
