@@ -11,7 +11,6 @@ Task = Callable[[], 'Iterable[Task]']
 Flying = Callable[[], 'Awaitable[Iterable[Flying]]']
 
 _SECONDS_BETWEEN_SIGNALS = 1
-_WAITING = 8
 
 
 def run_tasks(tasks: Iterable[Task], concurrency: int, give_up: Callable[[], None] = lambda: None) -> None:
@@ -78,8 +77,9 @@ class _Crew:
 
 
 def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
-    """The same as `run_tasks` with tasks that fly: some more than the flight has slots, so that one waits for each."""
-    crew = _FlyingCrew(tasks, flight.concurrency + _WAITING)
+    """The same as `run_tasks` with tasks that fly: a few more than it has slots, so that one waits when a slot is left.
+    """
+    crew = _FlyingCrew(tasks, flight.concurrency * 5 // 4)
     done = flight.start(crew.work())
     try:
         while wait([done], timeout=_SECONDS_BETWEEN_SIGNALS).not_done:

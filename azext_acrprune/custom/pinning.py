@@ -21,14 +21,14 @@ def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     that was asked for.
     """
     from ..pins.pinned import Incomplete, Pins, merged
-    from ..pins.references import RegistryNames
-    from ..sources.files import read_files
     aliases = (*_texts(options, 'alias'), *of_policy.aliases)
     paths = (*_texts(options, 'pins'), *of_policy.paths)
     strict = bool(options['strict_pins'] or of_policy.strict)
     systems = (*_texts(options, 'pins_from'), *of_policy.systems)
     if not paths and not systems:
         return Pins()
+    from ..pins.references import RegistryNames
+    from ..sources.files import read_files
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
     found = merged((found, *(_asked(cmd, system, names) for system in dict.fromkeys(systems))))

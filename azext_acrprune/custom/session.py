@@ -190,6 +190,7 @@ class Session:
 @contextmanager
 def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Session]:
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
+    collect_garbage_seldom()
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.pacing import Pacer
     from ..registry.pipeline import open_client
@@ -197,7 +198,6 @@ def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Ses
     from ..registry.retries import PacingPolicy
     from ..registry.tokens import PRUNING, RESTORING, TokenBook
     from ..show.progress import progress
-    collect_garbage_seldom()
     limit = TimeLimit(options.get('time_limit'), time.monotonic)
     name, group = options['registry_name'], options['resource_group_name']
     with typed_errors(name):

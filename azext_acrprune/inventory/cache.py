@@ -104,8 +104,10 @@ class NoCache:
     def forget(self, repository: str, digest: str) -> None:
         """Know nothing of a manifest any more: it turned out to be a ghost."""
 
-    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> None:
-        """Keep the labels in the config of this manifest, read in this repository and verified."""
+    # pylint: disable-next=unused-argument
+    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
+        """Keep the labels in the config of this manifest, read in this repository and verified; as `remember`."""
+        return False
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -192,14 +194,12 @@ class ManifestCache(NoCache):
         if is_digest(digest):
             self._attempt(lambda connection: _forget_manifest(connection, repository, _key(digest)), None)
 
-    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> None:
+    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         key, packed = _key(digest), json.dumps(labels, separators=(',', ':')).encode()
         row = (_checksum(repository, _of_labels(key), packed) + packed, key, repository)
         with self._pending_lock:
             self._pending_labels.append(row)
-            full = len(self._pending_labels) >= _BATCH
-        if full:
-            self.write()
+            return len(self._pending_labels) % _BATCH == 0
 
     def close(self) -> None:
         self.write()

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    AbstractSet, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union)
 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
@@ -200,12 +201,12 @@ class _Walk:
 
     async def list(self, draft: _Draft) -> Iterable[Flying]:
         """List one repository; gives the tasks that read the rest of it."""
-        return await self._flight.in_turn(partial(self._list, draft))
-
-    def _list(self, draft: _Draft) -> Iterable[Flying]:
-        if not self._attempt(draft, lambda: draft.manifests.update(_listing(self._registry, draft.name))):
+        if not await self._attempt(draft, self._read_listing):
             return []
         self._reporter.repository_done()
+        return await self._flight.in_thread(partial(self._rest, draft))
+
+    def _rest(self, draft: _Draft) -> Iterable[Flying]:
         wanted = self._wanted(draft)
         with self._registry.computing:
             unknown = self._unknown(draft, wanted)
@@ -218,9 +219,9 @@ class _Walk:
         candidates = self._candidates(draft) if draft.name in self._selected else []
         tasks: List[Flying] = []
         if candidates:
-            tasks.append(partial(self._attempt_soon, draft, partial(self._read_locks, draft)))
+            tasks.append(partial(self._do, draft, self._read_locks))
         if any(manifest.tags for manifest in candidates):
-            tasks.append(partial(self._attempt_soon, draft, partial(self._read_tags, draft)))
+            tasks.append(partial(self._do, draft, self._read_tags))
         return tasks
 
     def _candidates(self, draft: _Draft) -> List[Manifest]:
@@ -258,11 +259,8 @@ class _Walk:
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
     async def _read(self, draft: _Draft, digest: str) -> Iterable[Flying]:
-        if not draft.failure and not draft.gone and self._is_in_time(draft):
-            try:
-                await self._read_one(draft, digest)
-            except RegistryError as error:
-                self._fail(draft, error)
+        if not draft.failure and not draft.gone:
+            await self._attempt(draft, partial(self._read_one, digest=digest))
         self._reporter.manifest_read()
         return self._label_tasks(draft, digest)
 
@@ -270,27 +268,29 @@ class _Walk:
         content = draft.manifests[digest].content
         if (self._wants_labels(draft) and isinstance(content, Content) and content.config
                 and content.config not in self.labels):
-            return [partial(self._attempt_soon, draft, partial(self._read_labels, draft, digest, content))]
+            return [partial(self._do, draft, partial(self._read_labels, digest=digest, content=content))]
         return []
 
     def _wants_labels(self, draft: _Draft) -> bool:
         return self._extent.labels and draft.name in self._selected
 
-    def _read_labels(self, draft: _Draft, digest: str, content: Content) -> None:
+    async def _read_labels(self, draft: _Draft, digest: str, content: Content) -> None:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
         config = str(content.config)
         if config in self.labels or not any(
                 blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
             return
         try:
-            labels = read_labels(config, self._registry.config(draft.name, config))
+            data = await self._flight.in_turn(partial(self._registry.config, draft.name, config))
+            labels = read_labels(config, data)
         except RegistryError as error:
             if error.kind is Kind.OUT_OF_TIME:
                 raise
             return
         if labels is not None:
             self.labels[config] = labels
-            self._cache.remember_labels(draft.name, digest, labels)
+            if self._cache.remember_labels(draft.name, digest, labels):
+                await self._flight.in_thread(self._cache.write)
 
     async def _read_one(self, draft: _Draft, digest: str) -> None:
         try:
@@ -310,22 +310,26 @@ class _Walk:
             await self._flight.in_thread(partial(self._cache.forget, draft.name, digest))
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
-    def _read_locks(self, draft: _Draft) -> None:
-        draft.locks = self._registry.repository_locks(draft.name)
+    async def _read_listing(self, draft: _Draft) -> None:
+        found = await self._registry.manifests_soon(self._flight, draft.name)
+        draft.manifests.update((manifest.digest, manifest) for manifest in found)
 
-    def _read_tags(self, draft: _Draft) -> None:
-        draft.tags = _tags(self._registry, draft.name)
+    async def _read_locks(self, draft: _Draft) -> None:
+        draft.locks = await self._registry.repository_locks_soon(self._flight, draft.name)
 
-    async def _attempt_soon(self, draft: _Draft, work: Callable[[], None]) -> Iterable[Flying]:
-        await self._flight.in_turn(partial(self._attempt, draft, work))
+    async def _read_tags(self, draft: _Draft) -> None:
+        draft.tags = {tag.name: tag for tag in await self._registry.tags_soon(self._flight, draft.name)}
+
+    async def _do(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> Iterable[Flying]:
+        await self._attempt(draft, work)
         return []
 
-    def _attempt(self, draft: _Draft, work: Callable[[], None]) -> bool:
+    async def _attempt(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> bool:
         """Do work for one repository; a failure that is its own leaves the others alone."""
         if not self._is_in_time(draft):
             return False
         try:
-            work()
+            await work(draft)
             return True
         except RegistryError as error:
             self._fail(draft, error)

@@ -35,9 +35,10 @@ _MANIFEST_TYPES = ', '.join((
     'application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.cncf.oras.artifact.manifest.v1+json',
     'application/vnd.docker.distribution.manifest.list.v2+json',
     'application/vnd.docker.distribution.manifest.v2+json', '*/*'))
-_READING = {'Accept': _MANIFEST_TYPES}
+_READING, _JSON = {'Accept': _MANIFEST_TYPES}, {'Accept': 'application/json'}
 
 Parsed = TypeVar('Parsed')
+Entry = TypeVar('Entry')
 
 
 class Registry:
@@ -69,16 +70,27 @@ class Registry:
 
     def manifests(self, repository: str) -> Iterator[List[Manifest]]:
         """The manifest listing of a repository, page by page; contents are not read."""
-        return self._pages(repository, f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}', wire.parse_manifests)
+        return self._pages(repository, _manifests_path(repository), wire.parse_manifests)
 
     def tags(self, repository: str) -> Iterator[List[Tag]]:
         """The tag listing of a repository, page by page."""
-        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_tags)
+        return self._pages(repository, _tags_path(repository), wire.parse_tags)
+
+    async def manifests_soon(self, flight: Flight, repository: str) -> List[Manifest]:
+        """The whole manifest listing, with other calls in flight."""
+        return await self._pages_soon(flight, repository, _manifests_path(repository), wire.parse_manifests)
+
+    async def tags_soon(self, flight: Flight, repository: str) -> List[Tag]:
+        """The whole tag listing, with other calls in flight."""
+        return await self._pages_soon(flight, repository, _tags_path(repository), wire.parse_tags)
 
     def repository_locks(self, repository: str) -> Locks:
         """The locks of the repository itself."""
-        answer = self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}')
-        return wire.parse_locks(_parsed(answer, lambda document: document['changeableAttributes']))
+        return _locks_in(self._get(repository, self._repository_url(repository)))
+
+    async def repository_locks_soon(self, flight: Flight, repository: str) -> Locks:
+        """The same, with other calls in flight."""
+        return _locks_in(await self._get_soon(flight, repository, self._repository_url(repository)))
 
     def manifest_properties(self, repository: str, digest: str) -> Manifest:
         """One entry of the manifest listing; its content is not read."""
@@ -180,37 +192,50 @@ class Registry:
         request = Request('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
         self._answer(repository, request, **(_IN_ANY_CASE if locks.locked else _IN_TIME))
 
+    def _repository_url(self, repository: str) -> str:
+        return f'{self._endpoint}/acr/v1/{quote(repository)}'
+
     def _manifest_url(self, repository: str, digest: str) -> str:
         return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(digest, safe=":")}'
 
     def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
-        """Page by page. A registry that leads from page to page for ever is none."""
-        url: Optional[str] = self._endpoint + path
-        visited: Set[str] = set()
-        seen: Set[str] = set()
-        fruitless = 0
-        while url:
-            if url in visited or fruitless > _FRUITLESS_PAGES or len(visited) > _MOST_PAGES:
-                raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
-            visited.add(url)
-            answer = self._get(repository, url)
-            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
+        """Page by page."""
+        pages = _Pages(self._endpoint + path)
+        while pages.url:
+            answer = self._get(repository, pages.url)
             with self.computing:
-                found = _parsed(answer, parse)
+                found = self._page(answer, parse)
             yield found
-            known = len(seen)
-            seen.update(map(_name, found))
-            fruitless = 0 if len(seen) > known else fruitless + 1
-            try:
-                url = wire.next_page(answer.headers.get('Link'), url)
-            except ValueError as error:
-                raise RegistryError(Kind.NOT_A_REGISTRY, f'A listing cannot be followed: {error}') from error
+            pages.turn(found, answer.headers.get('Link'))
+
+    async def _pages_soon(self, flight: Flight, repository: str, path: str,
+                          parse: Callable[[Any], List[Entry]]) -> List[Entry]:
+        """All of them, with other calls in flight."""
+        pages = _Pages(self._endpoint + path)
+        found: List[Entry] = []
+        while pages.url:
+            answer = await self._get_soon(flight, repository, pages.url)
+            page = self._page(answer, parse)
+            pages.turn(page, answer.headers.get('Link'))
+            found += page
+        return found
+
+    def _page(self, answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+        self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
+        return _parsed(answer, parse)
 
     def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
-        return self._answer(repository, Request('GET', url, headers=headers or {'Accept': 'application/json'}))
+        return self._answer(repository, Request('GET', url, headers=headers or _JSON))
 
     def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
         return _good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
+
+    async def _get_soon(self, flight: Flight, repository: str, url: str) -> Any:
+        slot = flight.slot()
+        try:
+            return _good(await self._send_soon(slot, repository, Small('GET', url, _JSON)))
+        finally:
+            slot.leave()
 
     async def _send_soon(self, slot: Slot, repository: str, request: Small, **options: Any) -> Any:
         begun = await slot.fly(lambda: self._begin(slot.flight, repository, request))
@@ -234,6 +259,43 @@ class Registry:
             return error.response
         except AzureError as error:
             raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+
+
+class _Pages:
+    """Where the pages of a listing lead. A registry that leads from page to page for ever is none."""
+
+    def __init__(self, url: str) -> None:
+        self.url: Optional[str] = url
+        self._visited: Set[str] = set()
+        self._seen: Set[str] = set()
+        self._fruitless = 0
+
+    def turn(self, found: Iterable[Any], link: Optional[str]) -> None:
+        """Go on to the next page, by what was found on this one. Raises RegistryError."""
+        page = str(self.url)
+        self._visited.add(page)
+        known = len(self._seen)
+        self._seen.update(map(_name, found))
+        self._fruitless = 0 if len(self._seen) > known else self._fruitless + 1
+        try:
+            self.url = wire.next_page(link, page)
+        except ValueError as error:
+            raise RegistryError(Kind.NOT_A_REGISTRY, f'A listing cannot be followed: {error}') from error
+        endless = self._fruitless > _FRUITLESS_PAGES or len(self._visited) > _MOST_PAGES
+        if self.url in self._visited or self.url and endless:
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
+
+
+def _manifests_path(repository: str) -> str:
+    return f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}'
+
+
+def _tags_path(repository: str) -> str:
+    return f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}'
+
+
+def _locks_in(answer: Any) -> Locks:
+    return wire.parse_locks(_parsed(answer, lambda document: document['changeableAttributes']))
 
 
 def _name(entry: Union[str, Manifest, Tag]) -> str:

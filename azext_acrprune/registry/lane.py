@@ -1,6 +1,6 @@
 """An open connection that a loop watches, for one request after the other, none of which waits.
 
-Small answers, as nearly all are, are there as a whole when the first of their bytes is. What is not, is read by a
+Small answers, as nearly all are, are there as a whole soon after the first of their bytes is. What is not, is read by a
 thread that may wait.
 
 Imported inside a command only: azure-core is heavy.
@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional
 from .answers import FAILURES, Answer, not_answered
 from .heads import Headers, headers_in
 
-_BYTES, _MOST_LOOKS = 1 << 16, 4
+_BYTES, _MOST_LOOKS = 1 << 16, 32
 _EMPTY_LINE = b'\r\n\r\n'
 _STATUS = re.compile(rb'HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n')
 _LENGTH = re.compile(rb'\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n')
@@ -78,7 +78,7 @@ class Lane:
 
     @property
     def needs_a_thread(self) -> bool:
-        """Whether the answer is not a small and plain one, in one piece or two."""
+        """Whether the answer is not a small and plain one, in a few pieces."""
         return self._looks >= _MOST_LOOKS
 
     def is_of_use(self) -> bool:

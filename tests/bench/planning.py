@@ -127,16 +127,14 @@ class _Listings:
     def repositories(self) -> Iterator[List[str]]:
         yield list(self._images)
 
-    def manifests(self, repository: str) -> Iterator[List[Any]]:
+    async def manifests_soon(self, _: Any, repository: str) -> List[Any]:
         from azext_acrprune.registry.wire import parse_manifests
-        with self.computing:  # as in our client
-            began = time.thread_time()
-            entries = list(map(_entry, self._images[repository]))
-            self.seconds += time.thread_time() - began
-            found = parse_manifests({'manifests': entries})
-        yield found
+        began = time.thread_time()
+        entries = list(map(_entry, self._images[repository]))
+        self.seconds += time.thread_time() - began
+        return parse_manifests({'manifests': entries})
 
-    def repository_locks(self, _: str) -> Any:
+    async def repository_locks_soon(self, *_: Any) -> Any:
         from azext_acrprune.model import UNLOCKED
         return UNLOCKED
 
