@@ -128,10 +128,8 @@ class Manifest(NamedTuple):
     locks: Locks = UNLOCKED
 
     def having(self, content: Union[Content, Unreadable, Ghost, NotRead]) -> 'Manifest':
-        """The same with this content, for millions of them: `_replace` takes three times as long."""
-        return Manifest(self.digest, content, self.tags, self.media_type, self.artifact_type, self.created_time,
-                        self.last_update_time, self.created_at, self.updated_at, self.image_size, self.platform,
-                        self.locks)
+        """The same with this content, for millions of them: `_replace` takes many times as long."""
+        return self._make((self[0], content, *self[2:]))
 
 
 class Tag(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository
-from .manifests import attachment_subject
+from .manifests import ATTACHMENT_PREFIX, attachment_subject
 
 CHILD_OF = 'childOf'
 REFERRER_OF = 'referrerOf'
@@ -62,17 +62,22 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     A tag that names its own manifest attaches it to nothing. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the
     images of a bundle, so that they are not taken for garbage.
     """
-    if not manifest.tags:
-        return ()
+    if not _has_attachment_tags(manifest):
+        return manifest.tags
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
 def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
     """The digests that the attachment tags of a manifest name, in order of tag."""
-    if not manifest.tags:
+    if not _has_attachment_tags(manifest):
         return ()
     named = map(attachment_subject, manifest.tags)
     return tuple(subject for subject in named if subject and subject != manifest.digest)
+
+
+def _has_attachment_tags(manifest: Manifest) -> bool:
+    """Whether any tag might be one; hardly a manifest has such tags."""
+    return bool([tag for tag in manifest.tags if tag.startswith(ATTACHMENT_PREFIX)])
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
@@ -93,10 +98,10 @@ def build_graph(repository: Repository) -> Graph:
     ghosts: Dict[str, List[Tuple[str, str]]] = {}
     named_by: Dict[str, List[str]] = {}
     for digest, manifest in nodes.items():
+        if not _names_others(manifest):  # as with most
+            continue
         attached = attached_subjects(manifest)
         named, named_subjects = _children(manifest), _subjects(manifest, attached)
-        if not named and not named_subjects:  # as with most
-            continue
         for child in named:
             if child in nodes:
                 children.setdefault(digest, []).append(child)
@@ -184,6 +189,11 @@ def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
 
 def _children(manifest: Manifest) -> Tuple[str, ...]:
     return manifest.content.children if isinstance(manifest.content, Content) else ()
+
+
+def _names_others(manifest: Manifest) -> bool:
+    content = manifest.content
+    return _has_attachment_tags(manifest) or isinstance(content, Content) and bool(content.children or content.subject)
 
 
 def _subjects(manifest: Manifest, attached: Sequence[str]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import attrgetter
-from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, Mapping, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Tuple
 
 from ..model import Blob, Content, Inventory, Repository
 from .graph import REFERRER_OF, Graph
@@ -19,13 +19,17 @@ _digest_of = attrgetter('digest')
 
 @dataclass(frozen=True)
 class Impact:
-    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that stay."""
+    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that stay.
+
+    `alone` has, by repository, what the doomed in it would free if only they went.
+    """
 
     freed: int
     freed_manifests: int
     shared: int
     registry: int
     staying: FrozenSet[str]
+    alone: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,13 @@ class Ledger:
     def bytes_freed_by(self, doomed: Iterable[Node]) -> int:
         """The same in bytes, with those of the manifests that no other repository holds."""
         contents = list(self._contents(doomed))
-        if len(contents) == 1:  # as nearly always: no blob is counted twice, and nothing has to be counted
-            return self._bytes_freed_by_one(*contents[0])
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
 
-    def _bytes_freed_by_one(self, digest: str, content: Content) -> int:
+    def bytes_freed_by_one(self, repository: str, digest: str) -> int:
+        """The same for one manifest that is in the registry: no blob is there twice, and nothing has to be counted."""
+        content = self.repositories[repository].manifests[digest].content
+        if not isinstance(content, Content):
+            return 0
         blobs = sum(map(self.sole.get, map(_digest_of, content.blobs), repeat(0)))
         return blobs + (content.size if self.copies[digest] == 1 else 0)
 
@@ -88,17 +94,31 @@ class Ledger:
             unique=self._sum(self._freed(held)) + self._manifest_bytes(contents))
 
     def impact(self, doomed: Iterable[Node]) -> Impact:
-        """What `doomed`, all gone at once, free and what of theirs survives; counted fastest in order of repository."""
-        contents = list(self._contents(doomed))
-        held = self._held_by(contents)
-        freed, manifests = self._freed(held), self._manifest_bytes(contents)
-        staying = frozenset(held) - freed
+        """What `doomed`, all gone at once, free and what of theirs survives."""
+        freed: Counter = Counter()  # bytes, by repository
+        manifests = 0
+        held: Dict[str, int] = {}
+        copies: List[Tuple[str, Content]] = []
+        for name, digests in _by_repository(doomed).items():
+            contents = list(self._contents((name, digest) for digest in digests))
+            for blob, count in self._held_by(contents).items():
+                if count == self.holders[blob]:
+                    freed[name] += self.sizes[blob]
+                else:
+                    held[blob] = held.get(blob, 0) + count
+            own = sum(content.size for digest, content in contents if self.copies[digest] == 1)
+            copies += [(digest, content) for digest, content in contents if self.copies[digest] > 1]
+            freed[name] += own
+            manifests += own
+        together = self._freed(held)  # what is in several repositories
+        staying, last = frozenset(held) - together, self._manifest_bytes(copies)
         return Impact(
-            freed=self._sum(freed) + manifests,
-            freed_manifests=manifests,
+            freed=sum(freed.values()) + self._sum(together) + last,
+            freed_manifests=manifests + last,
             shared=self._sum(staying),
             registry=self.registry_bytes,
-            staying=staying)
+            staying=staying,
+            alone=freed)
 
     def _contents(self, nodes: Iterable[Node]) -> Iterator[Tuple[str, Content]]:
         """(digest, content) of each of the nodes that was read."""
@@ -142,6 +162,13 @@ def open_ledger(inventory: Inventory) -> Ledger:
     return Ledger({repository.name: repository for repository in inventory.repositories}, holders, sizes,
                   {blob: sizes[blob] for blob, count in holders.items() if count == 1}, copies,
                   manifest_bytes + sum(sizes.values()), consistent)
+
+
+def _by_repository(nodes: Iterable[Node]) -> Mapping[str, List[str]]:
+    found: Dict[str, List[str]] = {}
+    for name, digest in nodes:
+        found.setdefault(name, []).append(digest)
+    return found
 
 
 def _blobs_in(contents: Iterable[Content]) -> Iterator[Blob]:

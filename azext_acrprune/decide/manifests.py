@@ -13,6 +13,8 @@ _TOO_LARGE = 2 ** 63
 
 _ALGORITHMS = {'sha256': hashlib.sha256, 'sha384': hashlib.sha384, 'sha512': hashlib.sha512}
 _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
+ATTACHMENT_PREFIX = 'sha256-'
+"""What tags begin with that attach something to a digest."""
 _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
 
 # Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image
@@ -37,7 +39,7 @@ def is_digest(text: Any) -> bool:
 
 def attachment_subject(tag: str) -> Optional[str]:
     """The digest that a tag of cosign or of the OCI referrers fallback is attached to, None for a user's tag."""
-    match = _ATTACHMENT_TAG.match(tag) if tag.startswith('sha256-') else None
+    match = _ATTACHMENT_TAG.match(tag) if tag.startswith(ATTACHMENT_PREFIX) else None
     return f'sha256:{match.group(1)}' if match else None
 
 

@@ -35,6 +35,8 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
+    if not (manifest.tags or manifest.locks.locked or repository.locks.locked):  # as with most that may go
+        return None
     return _first((() if include_locked else locks_of(repository, manifest)) + _of_repository(repository))
 
 

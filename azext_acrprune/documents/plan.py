@@ -39,7 +39,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
         'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact, len(doomed)), 'softDeleteRetentionDays': soft_delete_days},
-        'repositories': [writer.repository(repository) for repository in writer.repositories],
+        'repositories': [writer.repository(repository, impact) for repository in writer.repositories],
         'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
         'sharedLayers': shared_layers(decision, ledger, impact.staying),
@@ -82,34 +82,42 @@ class _Writer:
             self._graphs[repository.name] = build_graph(repository)
         return self._graphs[repository.name]
 
-    def repository(self, repository: Repository) -> Dict[str, Any]:
-        doomed = self._decision.doomed_in(repository.name)
+    def repository(self, repository: Repository, impact: Impact) -> Dict[str, Any]:
         return {
             'name': repository.name,
             'manifests': len(repository.manifests),
-            'manifestsToDelete': len(doomed),
+            'manifestsToDelete': len(self._decision.doomed_in(repository.name)),
             'tagsToDelete': _tags_to_delete(self._decision, repository),
-            'freedBytes': self._ledger.bytes_freed_by((repository.name, digest) for digest in doomed),
+            'freedBytes': impact.alone.get(repository.name, 0),
         }
 
     def deletes(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         doomed = self._decision.doomed_in(repository.name)
         graph = self.graph(repository) if doomed else None
+        verdicts, pulled = self._decision.verdicts[repository.name], self._decision.inventory.pulled
         for digest in sorted(doomed):
             manifest = repository.manifests[digest]
-            verdict = self._decision.verdicts[repository.name][digest]
-            yield {
-                **_identity(repository, manifest),
+            verdict = verdicts[digest]
+            entry = {
+                'repository': repository.name,
+                'digest': digest,
+                'tags': list(manifest.tags),
                 'mediaType': manifest.media_type,
                 'artifactType': manifest.artifact_type,
                 'createdTime': manifest.created_time,
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
-                **_why(verdict),
-                **_locks(repository, manifest),
-                **self._pulled(repository, digest),
+                'reason': verdict.reason,
+                'because': verdict.because,
             }
+            if verdict.rule:
+                entry['rule'] = verdict.rule
+            if manifest.tags or manifest.locks.locked:
+                entry.update(_locks(repository, manifest))
+            if pulled:
+                entry.update(self._pulled(repository, digest))
+            yield entry
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for tag, digest, verdict in self._decision.untagged_in(repository):
@@ -141,8 +149,9 @@ class _Writer:
         return self._decision.verdicts[repository][digest].kept
 
     def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
-        return self._ledger.bytes_freed_by(
-            (repository, fallen) for fallen in falls_with(digest, graph, doomed))
+        if digest not in graph.children and digest not in graph.referrers:  # as with most: nothing falls with it
+            return self._ledger.bytes_freed_by_one(repository, digest)
+        return self._ledger.bytes_freed_by((repository, fallen) for fallen in falls_with(digest, graph, doomed))
 
 
 def _identity(repository: Repository, manifest: Manifest) -> Dict[str, Any]:

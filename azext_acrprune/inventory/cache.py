@@ -40,6 +40,7 @@ _CHECKSUM_BYTES = 16
 _HEAD = struct.Struct('>QHI')
 """Size of the manifest, place of its config among the blobs, bytes of what else there is to say."""
 _BLOB = struct.Struct('>32sQ')
+_RUN_BYTES = 4 * _BLOB.size
 _NO_PLACE = 0xFFFF
 _WORTH_COMPRESSING = 256
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
@@ -60,8 +61,6 @@ Row = Tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
 LabelRow = Tuple[bytes, bytes, str]
 """Labels with their checksum, key, and the repository that they were read in."""
-Blobs = Dict[bytes, Blob]
-"""Blobs by the bytes that say their digest and size: one for all contents that hold it."""
 
 
 class NoCache:
@@ -165,9 +164,9 @@ class ManifestCache(NoCache):
         if full:
             self.write()
         rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
-        blobs = {} if blobs is None else blobs
+        blobs, name = blobs or Blobs(), repository.encode()
         return {digests[key]: _unpacked(packed, blobs) for key, checksum, packed in rows
-                if isinstance(packed, bytes) and checksum == _checksum(repository, key, packed)}
+                if isinstance(packed, bytes) and checksum == _checksum(name, key, packed)}
 
     def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
         keys = {_key(digest): digest for digest in digests}
@@ -177,11 +176,11 @@ class ManifestCache(NoCache):
         whole = ((key, kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]) for key, kept in rows
                  if key in keys and isinstance(kept, bytes))
         return {keys[key]: json.loads(packed) for key, checksum, packed in whole
-                if checksum == _checksum(repository, _of_labels(key), packed)}
+                if checksum == _checksum(repository.encode(), _of_labels(key), packed)}
 
     def remember(self, repository: str, digest: str, content: Content) -> bool:
         key, packed = _key(digest), _packed(content)
-        row = (key, _checksum(repository, key, packed), packed, repository)
+        row = (key, _checksum(repository.encode(), key, packed), packed, repository)
         with self._pending_lock:
             self._pending.append(row)
             self._looks[repository] = next(self._moments)
@@ -196,7 +195,7 @@ class ManifestCache(NoCache):
 
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         key, packed = _key(digest), json.dumps(labels, separators=(',', ':')).encode()
-        row = (_checksum(repository, _of_labels(key), packed) + packed, key, repository)
+        row = (_checksum(repository.encode(), _of_labels(key), packed) + packed, key, repository)
         with self._pending_lock:
             self._pending_labels.append(row)
             return len(self._pending_labels) % _BATCH == 0
@@ -398,9 +397,9 @@ def _of_labels(key: bytes) -> bytes:
     return b'labels ' + key
 
 
-def _checksum(repository: str, key: bytes, packed: bytes) -> bytes:
+def _checksum(repository: bytes, key: bytes, packed: bytes) -> bytes:
     """Binds a value to its repository and digest."""
-    return hashlib.blake2b(b'%b\n%b%b' % (repository.encode(), key, packed), digest_size=_CHECKSUM_BYTES).digest()
+    return hashlib.blake2b(b'%b\n%b%b' % (repository, key, packed), digest_size=_CHECKSUM_BYTES).digest()
 
 
 def _packed(content: Content) -> bytes:
@@ -435,20 +434,55 @@ def _packed_blob(blob: Blob) -> bytes:
 def _unpacked(packed: bytes, known: Blobs) -> Content:
     size, config, length = _HEAD.unpack_from(packed)
     start = _HEAD.size + length
-    rest = _from_json(packed[_HEAD.size:start]) if length else {}
-    keys = [packed[place:place + _BLOB.size] for place in range(start, len(packed), _BLOB.size)]
-    blobs = [known.get(key) or _new_blob(key, known) for key in keys]
+    blobs = _unpacked_blobs(packed, start, start + config * _BLOB.size, known)
+    config_digest = blobs[config].digest if config != _NO_PLACE else None
+    if not length:  # as most are
+        return Content._make((size, (), None, blobs, config_digest, ()))
+    rest = _from_json(packed[_HEAD.size:start])
     if 'blobs' in rest:
-        size, blobs = rest['size'], [Blob(blob['digest'], blob['size']) for blob in rest['blobs']]
-    return Content(size, tuple(rest.get('children', ())), rest.get('subject'), tuple(blobs),
-                   blobs[config].digest if config != _NO_PLACE else rest.get('config'),
+        size, blobs = rest['size'], tuple(Blob(blob['digest'], blob['size']) for blob in rest['blobs'])
+    return Content(size, tuple(rest.get('children', ())), rest.get('subject'), blobs,
+                   rest.get('config') if config_digest is None else config_digest,
                    tuple(map(tuple, rest.get('annotations', ()))))
 
 
-def _new_blob(key: bytes, known: Blobs) -> Blob:
+def _unpacked_blobs(packed: bytes, start: int, config: int, known: Blobs) -> Tuple[Blob, ...]:
+    """Run by run, and the last few one by one: images share their first layers, and nearly never their configs."""
+    blobs: List[Blob] = []
+    rest = len(packed) - (len(packed) - start) % _RUN_BYTES
+    for place in range(start, rest, _RUN_BYTES):
+        run = packed[place:place + _RUN_BYTES]
+        blobs += known.runs.get(run) or known.run(run)
+    for place in range(rest, len(packed), _BLOB.size):
+        key = packed[place:place + _BLOB.size]
+        blobs.append(known.single.get(key) or (_blob(key) if place == config else known.new(key)))
+    return tuple(blobs)
+
+
+def _blob(key: bytes) -> Blob:
     digest, size = _BLOB.unpack(key)
-    blob = known[key] = Blob(f'sha256:{digest.hex()}', size)
-    return blob
+    return Blob._make((f'sha256:{digest.hex()}', size))
+
+
+class Blobs:
+    """Blobs by the bytes that say their digests and sizes, one by one and in runs: one for all that hold it."""
+
+    def __init__(self) -> None:
+        self.single: Dict[bytes, Blob] = {}
+        self.runs: Dict[bytes, Tuple[Blob, ...]] = {}
+
+    def new(self, key: bytes) -> Blob:
+        blob = self.single[key] = _blob(key)
+        return blob
+
+    def run(self, key: bytes) -> Tuple[Blob, ...]:
+        """A run is kept from the second time on: what is new in one is mostly in no other."""
+        keys = [key[place:place + _BLOB.size] for place in range(0, len(key), _BLOB.size)]
+        known = list(map(self.single.get, keys))
+        run = tuple(blob or self.new(key) for blob, key in zip(known, keys))
+        if all(known):
+            self.runs[key] = run
+        return run
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

@@ -196,7 +196,7 @@ class _Walk:
         self._is_over = is_over
         self._unreachable = 0
         self._blobs: Dict[str, Blob] = {}
-        self._kept_blobs: Blobs = {}
+        self._kept_blobs = Blobs()
         self.labels: Dict[str, Mapping[str, str]] = {}
 
     async def list(self, draft: _Draft) -> Iterable[Flying]:
@@ -204,15 +204,16 @@ class _Walk:
         if not await self._attempt(draft, self._read_listing):
             return []
         self._reporter.repository_done()
-        return await self._flight.in_thread(partial(self._rest, draft))
+        return self._rest(draft)
 
     def _rest(self, draft: _Draft) -> Iterable[Flying]:
+        """By the thread of the flight, however long it takes: to compute in two threads takes a quarter longer."""
         wanted = self._wanted(draft)
-        with self._registry.computing:
-            unknown = self._unknown(draft, wanted)
+        unknown = self._unknown(draft, wanted)
         self._reporter.manifests_found(len(unknown))
+        known = sorted(set(wanted) - set(unknown)) if self._wants_labels(draft) else []
         return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in unknown),
-                *(task for digest in sorted(set(wanted) - set(unknown)) for task in self._label_tasks(draft, digest))]
+                *(task for digest in known for task in self._label_tasks(draft, digest))]
 
     def _lock_tasks(self, draft: _Draft) -> List[Flying]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""

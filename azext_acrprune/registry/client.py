@@ -48,7 +48,7 @@ class Registry:
         self._client = client
         self._book = book
         self._endpoint = endpoint
-        self.computing = threading.Lock()
+        self._computing = threading.Lock()
         """Held while much is parsed: threads that compute side by side only fight for the interpreter."""
         self.clock_ahead = 0.0
         """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
@@ -203,7 +203,7 @@ class Registry:
         pages = _Pages(self._endpoint + path)
         while pages.url:
             answer = self._get(repository, pages.url)
-            with self.computing:
+            with self._computing:
                 found = self._page(answer, parse)
             yield found
             pages.turn(found, answer.headers.get('Link'))

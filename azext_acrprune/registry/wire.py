@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -15,6 +16,7 @@ _TAG = re.compile(r'\w[\w.-]{0,127}\Z', re.ASCII)
 _DIGEST = re.compile(r'[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]+\Z')
 _HOST = re.compile(r'[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?\Z')
 _MEDIA_TYPE = re.compile(r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z')  # RFC 6838
+_NOT_READ = NotRead()
 _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -96,31 +98,37 @@ def seconds_ahead(date: Optional[str], now: float) -> float:
 
 
 def _manifest(entry: Dict[str, Any]) -> Manifest:
-    tags: Tuple[str, ...] = tuple(sorted(_spelled(_TAG, tag) for tag in entry.get('tags') or ()))
-    created, updated = text_or_none(entry.get('createdTime')), text_or_none(entry.get('lastUpdateTime'))
-    created_at = parse_ticks(created)
-    as_created = updated == created  # as most are: then one text and one number do for both
-    return Manifest(
-        digest=_spelled(_DIGEST, entry['digest']),
-        content=NotRead(),
-        tags=tags,
-        media_type=text_or_none(entry.get('mediaType')),
-        artifact_type=text_or_none(entry.get('artifactType')),
-        created_time=created,
-        last_update_time=created if as_created else updated,
-        created_at=created_at,
-        updated_at=created_at if as_created else parse_ticks(updated),
-        image_size=_size(entry.get('imageSize')),
-        platform=_platform(entry),
-        locks=parse_locks(entry.get('changeableAttributes')))
+    """By place and not by name: there are millions of them."""
+    get = entry.get
+    tags, created_time, last_update_time = get('tags'), get('createdTime'), get('lastUpdateTime')
+    created = _instant(created_time)
+    updated = created if last_update_time == created_time else _instant(last_update_time)  # as most are
+    return Manifest._make((
+        _spelled(_DIGEST, entry['digest']), _NOT_READ,
+        tuple(sorted([_spelled(_TAG, tag) for tag in tags])) if tags else (),
+        _shared(get('mediaType')), _shared(get('artifactType')),
+        created[0], updated[0], created[1], updated[1],
+        _size(get('imageSize')), _platform(_shared(get('os')), _shared(get('architecture'))),
+        parse_locks(get('changeableAttributes'))))
+
+
+def _instant(value: Any) -> Tuple[Optional[str], Optional[int]]:
+    """A time as it is written, and in ticks; one that can be read can be shown."""
+    ticks = parse_ticks(value)
+    return value if ticks is not None else text_or_none(value), ticks
+
+
+def _shared(value: Any) -> Optional[str]:
+    """The text, the same object for the same text: there are few media types and platforms."""
+    return _known_text(value) if isinstance(value, str) else None
 
 
 def _size(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _platform(entry: Dict[str, Any]) -> Optional[str]:
-    system, architecture = text_or_none(entry.get('os')), text_or_none(entry.get('architecture'))
+@lru_cache(1024)
+def _platform(system: Optional[str], architecture: Optional[str]) -> Optional[str]:
     return f'{system}/{architecture}' if system and architecture else None
 
 
@@ -167,6 +175,9 @@ def text_or_none(value: Any) -> Optional[str]:
     if not isinstance(value, str):
         return None
     return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)
+
+
+_known_text = lru_cache(1024)(text_or_none)
 
 
 def _spelled(pattern: Pattern[str], text: Any) -> str:

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
@@ -116,7 +115,6 @@ class _Listings:
     def __init__(self, manifests: int) -> None:
         self.seconds = 0.0
         self._images = dict(_repositories(manifests))
-        self.computing = threading.Lock()
 
     def announce(self, names: Iterable[str]) -> None:
         pass
