@@ -129,7 +129,7 @@ class Manifest(NamedTuple):
 
     def having(self, content: Union[Content, Unreadable, Ghost, NotRead]) -> 'Manifest':
         """The same with this content, for millions of them: `_replace` takes many times as long."""
-        return self._make((self[0], content, *self[2:]))
+        return Manifest._make((self.digest, content, *tuple(self)[2:]))
 
 
 class Tag(NamedTuple):

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from typing import Any, Awaitable, Callable, Deque, Iterable, List, Optional
 
 Task = Callable[[], 'Iterable[Task]']
-Flying = Callable[[], 'Awaitable[Iterable[Flying]]']
+Flying = Callable[[], Awaitable[Iterable[Any]]]
 
 _SECONDS_BETWEEN_SIGNALS = 1
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import AbstractSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Union
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import CREATED, PARTIAL, Age, Match, Policy, Rule
@@ -33,23 +33,24 @@ class Claim(NamedTuple):
     certain: bool = True
 
 
-def claim_on_manifest(policy: Policy, place: Place, manifest: Manifest) -> Claim:
-    """The first rule that matches a manifest without user tags."""
-    return _first(policy, place, manifest, _covers_untagged)
+def rules_for_untagged(policy: Policy, repository: str) -> List[Rule]:
+    """The rules that may claim manifests without user tags in a repository."""
+    return [rule for rule in policy.rules if _covers_untagged(rule.match, repository)]
+
+
+def claim_on_manifest(rules: Iterable[Rule], place: Place, manifest: Manifest) -> Claim:
+    """The first of these rules that matches a manifest."""
+    for rule in rules:
+        holds = _has_properties(rule.match, place, manifest)
+        if holds is not False:
+            return Claim(rule, holds is True)
+    return Claim()
 
 
 def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> Claim:
     """The first rule that matches a tag of a manifest."""
-    return _first(policy, place, manifest, lambda match, name: _covers_tag(match, name, tag))
-
-
-def _first(policy: Policy, place: Place, manifest: Manifest, covers: Callable[[Match, str], bool]) -> Claim:
-    for rule in policy.rules:
-        if covers(rule.match, place.repository.name):
-            holds = _has_properties(rule.match, place, manifest)
-            if holds is not False:
-                return Claim(rule, holds is True)
-    return Claim()
+    covering = (rule for rule in policy.rules if _covers_tag(rule.match, place.repository.name, tag))
+    return claim_on_manifest(covering, place, manifest)
 
 
 def _covers_tag(match: Match, repository: str, tag: str) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter
 from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Tuple
 
@@ -53,15 +53,13 @@ class Ledger:
     """Who holds which bytes, over the whole registry.
 
     `holders` counts the read manifests that hold a blob, `sizes` are bytes; where manifests disagree about a size, the
-    larger one counts and `consistent` is false. `sole` has the bytes of the blobs that one manifest alone holds.
-    `copies` counts the repositories that hold a manifest itself. No list is kept of what a manifest holds: it says so
-    itself, and a million lists are a gigabyte.
+    larger one counts and `consistent` is false. `copies` counts the repositories that hold a manifest itself. No list
+    is kept of what a manifest holds: it says so itself, and a million lists are a gigabyte.
     """
 
     repositories: Mapping[str, Repository]
     holders: Mapping[str, int]
     sizes: Mapping[str, int]
-    sole: Mapping[str, int]
     copies: Mapping[str, int]
     registry_bytes: int
     consistent: bool
@@ -80,7 +78,8 @@ class Ledger:
         content = self.repositories[repository].manifests[digest].content
         if not isinstance(content, Content):
             return 0
-        blobs = sum(map(self.sole.get, map(_digest_of, content.blobs), repeat(0)))
+        holders = self.holders
+        blobs = sum(size for blob, size in content.blobs if holders[blob] == 1)
         return blobs + (content.size if self.copies[digest] == 1 else 0)
 
     def holding(self, nodes: Iterable[Node]) -> Holding:
@@ -155,13 +154,14 @@ def open_ledger(inventory: Inventory) -> Ledger:
         manifest_bytes += sum(content.size for digest, content in contents.items() if digest not in copies)
         copies.update(list(contents))
         for (layer, size), count in Counter(_blobs_in(contents.values())).items():
-            holders[layer] = holders.get(layer, 0) + count
-            known = sizes.setdefault(layer, size)
-            if known != size:
-                consistent, sizes[layer] = False, max(known, size)
+            if layer not in holders:
+                holders[layer], sizes[layer] = count, size
+                continue
+            holders[layer] += count
+            if sizes[layer] != size:
+                consistent, sizes[layer] = False, max(sizes[layer], size)
     return Ledger({repository.name: repository for repository in inventory.repositories}, holders, sizes,
-                  {blob: sizes[blob] for blob, count in holders.items() if count == 1}, copies,
-                  manifest_bytes + sum(sizes.values()), consistent)
+                  copies, manifest_bytes + sum(sizes.values()), consistent)
 
 
 def _by_repository(nodes: Iterable[Node]) -> Mapping[str, List[str]]:

@@ -131,7 +131,8 @@ def _blobs(document: Dict[str, Any]) -> tuple:
         if descriptor.get('urls'):
             continue
         size = descriptor.get('size')
-        if type(size) is not int or not 0 <= size < _TOO_LARGE:  # True would be an int too
+        # pylint: disable-next=unidiomatic-typecheck  # True would be an int too
+        if type(size) is not int or not 0 <= size < _TOO_LARGE:
             raise ValueError('a descriptor has no size')
         if size >= sizes.get(digest, 0):
             sizes[digest] = size

@@ -10,7 +10,8 @@ from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, L
 
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
-from .claims import Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, counts, instant_of
+from .claims import (
+    Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, counts, instant_of, rules_for_untagged)
 from .graph import (
     CHILD_OF, REFERRER_OF, Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags)
 from .manifests import has_no_edges
@@ -63,8 +64,9 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     place = Place(repository, build_graph(repository), labels or {}, now, present)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     staying = dict(_staying_tags(repository, tags))
-    claims = {digest: _claim(policy, place, manifest) for digest, manifest in repository.manifests.items()
-              if digest not in staying}
+    for_untagged = rules_for_untagged(policy, repository.name)
+    claims = {digest: _claim(policy, for_untagged, place, manifest)
+              for digest, manifest in repository.manifests.items() if digest not in staying}
     claims.update(_inherited(claims, place.graph))
     case = _Case(place, policy, selected, tags, staying, policy.protects_repository(repository.name), claims,
                  newest=_newest_images(policy, place, claims), opaque=opaque(repository),
@@ -101,11 +103,11 @@ def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict
     return None
 
 
-def _claim(policy: Policy, place: Place, manifest: Manifest) -> Claim:
+def _claim(policy: Policy, for_untagged: Sequence[Rule], place: Place, manifest: Manifest) -> Claim:
     """The claim on a manifest that loses its tags is that of the first rule which takes one of them."""
     tags = user_tags(manifest)
     if not tags:
-        return claim_on_manifest(policy, place, manifest)
+        return claim_on_manifest(for_untagged, place, manifest)
     claims = [claim_on_tag(policy, place, manifest, tag) for tag in tags]
     only_untag = [claim for claim in claims if claim.rule and claim.rule.action == UNTAG]
     return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))

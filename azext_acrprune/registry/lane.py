@@ -18,6 +18,7 @@ from .heads import Headers, headers_in
 
 _BYTES, _MOST_LOOKS = 1 << 16, 32
 _EMPTY_LINE = b'\r\n\r\n'
+_END_OF_LINES = re.compile(rb'\n\r?\n')
 _STATUS = re.compile(rb'HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n')
 _LENGTH = re.compile(rb'\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n')
 _SPECIAL = (b'\r\ntransfer-encoding:', b'\r\ncontent-encoding:', b'\r\nconnection:')
@@ -107,20 +108,23 @@ class Lane:
     def _small(self, request: Any) -> Optional[Answer]:
         """The answer, if it is a whole and a plain one: of a length that it says, as it is, and not the last one."""
         end = self._data.find(_EMPTY_LINE) + 2
+        if end < 2:
+            return self._for_a_thread(_END_OF_LINES.search(self._data) is not None)
         head = self._data[:end].lower()
-        length = _LENGTH.search(head)
-        if not length:
-            return None
-        status = _STATUS.match(self._data)
-        if not status or any(special in head for special in _SPECIAL) or head.count(b'\r\ncontent-length:') > 1:
-            self._looks = _MOST_LOOKS
-            return None
+        status, length = _STATUS.match(self._data), _LENGTH.search(head)
+        if (not status or not length or head.count(b'\r\ncontent-length:') > 1
+                or any(special in head for special in _SPECIAL)):
+            return self._for_a_thread(True)
         missing = end + 2 + int(length[1]) - len(self._data)
         if missing:
-            self._looks = self._looks if missing > 0 else _MOST_LOOKS
-            return None
+            return self._for_a_thread(missing < 0)
         raw = _Small(int(status[1]), status[2], _Headers(self._data[status.end():end], head))
         return Answer(request, raw, content=self._data[end + 2:])
+
+    def _for_a_thread(self, is_one: bool) -> None:
+        """Leave an answer to a thread, which waits for what no loop can know, if it is one for that."""
+        if is_one:
+            self._looks = _MOST_LOOKS
 
 
 class _Small:
@@ -152,8 +156,8 @@ class _Headers(Mapping[str, str]):
     def __contains__(self, name: Any) -> bool:
         return b'\n%b:' % name.lower().encode() in self._head and name in self._whole
 
-    def get(self, name: str, default: Any = None) -> Any:
-        return self._whole.get(name, default) if name in self else default
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._whole.get(key, default) if key in self else default
 
     @property
     def _whole(self) -> Headers:
