@@ -84,8 +84,11 @@ class Flight:
         return await self._loop.run_in_executor(self._threads, work)
 
     def begin(self, shortcut: Shortcut, request: Small, repository: str) -> Optional[OnItsWay]:
-        """Send a request, if that can be at once."""
-        return shortcut.begin(request, repository, self._idle)
+        """Send a request, if that can be at once. Whatever forbids it, the pipeline meets it too, and says so."""
+        try:
+            return shortcut.begin(request, repository, self._idle)
+        except Exception:  # pylint: disable=broad-exception-caught
+            return None
 
     def watch(self, request: OnItsWay, done: Callable[[], None]) -> None:
         """Call `done` once the outcome of a request is there, or it turned out to need a thread."""
@@ -105,7 +108,7 @@ class Flight:
                 lane.ready = partial(self._look_at_idle, lane)
                 self._idle.append(lane)
             else:
-                self._forget(lane)
+                self.forget(lane)
             done()
 
         patience = self._loop.call_later(request.seconds, give_up)
@@ -117,9 +120,10 @@ class Flight:
     def _look_at_idle(self, lane: Lane) -> None:
         if not lane.is_of_use():
             self._idle.remove(lane)
-            self._forget(lane)
+            self.forget(lane)
 
-    def _forget(self, lane: Lane) -> None:
+    def forget(self, lane: Lane) -> None:
+        """Watch a connection no more: it is closed, or a thread reads from it."""
         if lane.watched:
             lane.watched = False
             self._loop.remove_reader(lane.number)
@@ -160,8 +164,10 @@ class Slot:
             request = send()
             if request and request.outcome is None:
                 self.flight.watch(request, land)
-            else:
-                landed.set_result(None)
+                return
+            if request:  # it could not even be sent
+                self.flight.forget(request.lane)
+            landed.set_result(None)
 
         def land() -> None:
             if request and request.settled:

@@ -1,6 +1,7 @@
 """Many calls at a time from one thread, on the local registry: what the short way begins, the pipeline ends."""
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -60,3 +61,21 @@ def test_a_token_that_all_hear_is_invalid_is_renewed_once(registry, connect):
     registry.faults.latency = 0.02
     assert soon(client, digests) == read
     assert registry.counters['token'] == 1 and registry.counters['challenge'] > 10
+
+
+def test_a_connection_that_turns_out_to_be_closed_is_watched_no_more(registry, connect):
+    """Its number will be that of another one soon."""
+    digest = image_in(registry.storage, 'a/one', 'one')
+    client = connect()
+    expected = client.manifest('a/one', digest)
+    with Flight(1) as flight:
+        async def read(is_closed: bool) -> Any:
+            for lane in flight._idle if is_closed else ():
+                lane._connection.sock.shutdown(socket.SHUT_RDWR)
+            async with flight.slot() as slot:
+                return await client.manifest_soon(slot, 'a/one', digest)
+
+        for is_closed in (False, True, False, True):
+            assert flight.start(read(is_closed)).result() == expected
+            watched = [lane.number for lane in flight._idle if lane.watched]
+            assert set(watched) >= set(flight._loop._selector.get_map()) - {flight._loop._ssock.fileno()}
