@@ -37,7 +37,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         extensions = install_extension(Path(folder))
         for measured in (plan_rows, delete_rows, fault_rows, throttled_rows):
             yield from measured(options, Path(folder), extensions)
-    yield from planning_rows(options.largest)
+    yield from planning_rows(options.largest, options.tries)
     yield from usage_rows(50_000)
 
 

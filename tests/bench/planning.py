@@ -24,11 +24,11 @@ _TYPE = 'application/vnd.oci.image.manifest.v1+json'
 _LIMITS = {100_000: ('', 'at most 4', 'at most 400'), 1_000_000: ('at most 60 with the next', '', 'at most 2,500')}
 
 
-def planning_rows(largest: int) -> Iterator[Row]:
-    """For a thousand manifests, and ten times as many each time."""
+def planning_rows(largest: int, tries: int) -> Iterator[Row]:
+    """For a thousand manifests, and ten times as many each time; the best of the tries."""
     size = 1_000
     while size <= largest:
-        found = measure(size)
+        found = min((measure(size) for _ in range(tries)), key=lambda each: each['scanSeconds'] + each['planSeconds'])
         scan, plan, memory = _LIMITS.get(size, ('', '', ''))
         yield f'{size:,} manifests from the cache, CPU s', f"{found['scanSeconds']:.1f}", scan
         yield f'{size:,} manifests planned, CPU s', f"{found['planSeconds']:.1f}", plan
