@@ -1,6 +1,7 @@
 """The journal of a run, and what it says was lost."""
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -34,6 +35,9 @@ class Answering:
         if self.error:
             raise self.error
 
+    async def delete_manifest_soon(self, _, repository, digest):
+        self.delete_manifest(repository, digest)
+
     def delete_tag(self, repository, tag, digest):
         self.delete_manifest(repository, tag)
 
@@ -41,24 +45,44 @@ class Answering:
         self.delete_manifest(repository, (digest, locks))
 
 
+def together(journaled, names):
+    """Delete manifests in one flight."""
+    async def all_of_them():
+        await asyncio.gather(*(journaled.delete_manifest_soon(None, 'team/app', name) for name in names))
+
+    asyncio.run(all_of_them())
+
+
+def by_threads(journaled, names):
+    """Delete manifests, each on a thread of its own."""
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda name: journaled.delete_manifest('team/app', name), names))
+
+
+@pytest.fixture(params=[together, by_threads])
+def delete(request):
+    """The ways in which manifests are deleted: nothing but time may be between them."""
+    return request.param
+
+
 def lines(folder):
     run, = runs(folder)
     return read_run(folder, run)
 
 
-def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(tmp_path):
+def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(delete, tmp_path):
     registry = Answering()
     journal = Journal(tmp_path, {'who': 'me'})
     written = []
     registry.delete_manifest = lambda *_: written.append([line['event'] for line in lines(tmp_path)])
-    JournaledRegistry(registry, journal, SEEN).delete_manifest('team/app', SIGNATURE)
+    delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
     assert written == [['start', 'request']]
     assert [line['event'] for line in lines(tmp_path)] == ['start', 'request', 'outcome']
 
 
-def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_path):
+def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(delete, tmp_path):
     journal = Journal(tmp_path, {})
-    JournaledRegistry(Answering(), journal, SEEN).delete_manifest('team/app', IMAGE)
+    delete(JournaledRegistry(Answering(), journal, SEEN), [IMAGE])
     lost = lost_in(lines(tmp_path))
     assert [each.digest for each in lost] == [IMAGE, SIGNATURE, SBOM]
     assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
@@ -67,9 +91,9 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_p
 @pytest.mark.parametrize('kind, is_lost', [
     (None, True), (Kind.NOT_FOUND, True), (Kind.UNAVAILABLE, True), (Kind.UNREACHABLE, True), (Kind.LOCKED, False),
     (Kind.LATE, False), (Kind.FORBIDDEN, False), (Kind.MOVED, False)])
-def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, kind, is_lost):
+def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(delete, tmp_path, kind, is_lost):
     registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
-    for call in (lambda: registry.delete_manifest('team/app', SIGNATURE),
+    for call in (lambda: delete(registry, [SIGNATURE]),
                  lambda: registry.delete_tag('team/app', 'v1', IMAGE)):
         if kind:
             with pytest.raises(RegistryError):
@@ -91,13 +115,13 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
     assert all(json.loads(line) for line in whole.splitlines())
 
 
-def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_path):
+def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(delete, tmp_path):
     journal, registry = Journal(tmp_path, {}), Answering()
     journaled = JournaledRegistry(registry, journal, SEEN)
     journal.close()  # from now on nothing can be written
     for _ in range(2):
         with pytest.raises(RegistryError) as refused:
-            journaled.delete_manifest('team/app', IMAGE)
+            delete(journaled, [IMAGE])
         assert refused.value.kind is Kind.FORBIDDEN
     assert registry.sent == []
 
@@ -118,7 +142,7 @@ def on_a_slow_disk(monkeypatch, path, lines):
     return sizes
 
 
-def test_many_threads_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(tmp_path, monkeypatch):
+def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(delete, tmp_path, monkeypatch):
     journal, sent, lock = Journal(tmp_path, {}), [], threading.Lock()
     names = [f'sha256:{number:064x}' for number in range(100, 132)]
     path = tmp_path / f'{journal.run}.jsonl'
@@ -132,8 +156,7 @@ def test_many_threads_share_one_wait_for_the_disk_and_each_sends_only_what_is_on
 
     seen = {'team/app': Repository('team/app', {name: Manifest(name, Content(1)) for name in names})}
     journaled = JournaledRegistry(Looking(), journal, seen)
-    with ThreadPoolExecutor(len(names)) as threads:
-        list(threads.map(lambda name: journaled.delete_manifest('team/app', name), names))
+    delete(journaled, names)
     journal.write('end')
     assert sorted(sent) == [(name, True) for name in names]
     assert len(sizes) <= 3  # what was there when the first one began, all the others, and the end
@@ -141,7 +164,7 @@ def test_many_threads_share_one_wait_for_the_disk_and_each_sends_only_what_is_on
     assert [line['event'] for line in lines(tmp_path)].count('outcome') == len(names)
 
 
-def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
+def test_after_a_disk_that_failed_once_nothing_is_sent(delete, tmp_path, monkeypatch):
     journal, registry, sync = Journal(tmp_path, {}), Answering(), os.fsync
     journaled = JournaledRegistry(registry, journal, SEEN)
 
@@ -151,14 +174,14 @@ def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
     for way in (fail, sync):
         monkeypatch.setattr(os, 'fsync', way)
         with pytest.raises(RegistryError, match='Input/output error'):
-            journaled.delete_manifest('team/app', SIGNATURE)
+            delete(journaled, [SIGNATURE])
     assert registry.sent == []
 
 
-def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(tmp_path):
+def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(delete, tmp_path):
     journal, registry = Journal(tmp_path, {}), Answering()
     registry.delete_manifest = lambda *_: journal.close()
-    JournaledRegistry(registry, journal, SEEN).delete_manifest('team/app', SIGNATURE)
+    delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
 
 
 @pytest.mark.parametrize('run', ['x', '../x', '', '.'])
