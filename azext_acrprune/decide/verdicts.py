@@ -35,8 +35,6 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
-    if not (manifest.tags or manifest.locks.locked or repository.locks.locked):  # as with most that may go
-        return None
     return _first((() if include_locked else locks_of(repository, manifest)) + _of_repository(repository))
 
 
@@ -50,6 +48,8 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
 
 def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:
     """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
+    if not (manifest.tags or manifest.locks.locked):  # as with most that may go
+        return ()
     own = tuple(_own_locks(repository, manifest))
     return own if tag is None else tuple(lock for lock in own if lock[0] in ('manifest', f'tag {tag}'))
 

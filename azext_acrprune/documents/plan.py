@@ -94,30 +94,21 @@ class _Writer:
     def deletes(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         doomed = self._decision.doomed_in(repository.name)
         graph = self.graph(repository) if doomed else None
-        verdicts, pulled = self._decision.verdicts[repository.name], self._decision.inventory.pulled
+        verdicts = self._decision.verdicts[repository.name]
         for digest in sorted(doomed):
             manifest = repository.manifests[digest]
-            verdict = verdicts[digest]
-            entry = {
-                'repository': repository.name,
-                'digest': digest,
-                'tags': list(manifest.tags),
+            yield {
+                **_identity(repository, manifest),
                 'mediaType': manifest.media_type,
                 'artifactType': manifest.artifact_type,
                 'createdTime': manifest.created_time,
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,
                 'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
-                'reason': verdict.reason,
-                'because': verdict.because,
+                **_why(verdicts[digest]),
+                **_locks(repository, manifest),
+                **self._pulled(repository, digest),
             }
-            if verdict.rule:
-                entry['rule'] = verdict.rule
-            if manifest.tags or manifest.locks.locked:
-                entry.update(_locks(repository, manifest))
-            if pulled:
-                entry.update(self._pulled(repository, digest))
-            yield entry
 
     def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
         for tag, digest, verdict in self._decision.untagged_in(repository):

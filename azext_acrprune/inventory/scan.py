@@ -163,14 +163,10 @@ def read(registry: Registry, repository: str, digest: str):
 
 async def _read_soon(registry: Registry, flight: Flight, repository: str, digest: str):
     """The same, with many others in flight."""
-    slot = flight.slot()
     try:
-        data = await registry.manifest_soon(slot, repository, digest)
+        return read_manifest(digest, await registry.manifest_soon(flight, repository, digest))
     except RegistryError as error:
         return _without_content(error)
-    finally:
-        slot.leave()
-    return read_manifest(digest, data)
 
 
 def _without_content(error: RegistryError) -> Union[Ghost, Unreadable]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 _LONGEST_LINE, _MOST_HEADERS = 1 << 16, 100
 _NO_CONTENT, _NOT_MODIFIED = 204, 304
-_END_OF_LINES = re.compile(rb'\n\r?\n')
+END_OF_LINES = re.compile(rb'\n\r?\n')
 _HEADERS = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)\r?$", re.MULTILINE)
 
 
@@ -32,7 +32,7 @@ def header_bytes(headers: Mapping[str, str]) -> bytes:
 def _header_lines(stream: Any) -> bytes:
     """All of them, without the empty line after them."""
     at_hand = stream.peek(1)
-    end = _END_OF_LINES.search(at_hand)
+    end = END_OF_LINES.search(at_hand)
     if end and not at_hand.startswith((b'\r\n', b'\n')):  # as most answers are: it is there as a whole
         if at_hand.count(b'\n', 0, end.start() + 1) <= _MOST_HEADERS:
             lines = stream.read(end.start() + 1)

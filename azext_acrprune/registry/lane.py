@@ -14,11 +14,10 @@ import ssl
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .answers import FAILURES, Answer, not_answered
-from .heads import Headers, headers_in
+from .heads import END_OF_LINES, Headers, headers_in
 
 _BYTES, _MOST_LOOKS = 1 << 16, 32
 _EMPTY_LINE = b'\r\n\r\n'
-_END_OF_LINES = re.compile(rb'\n\r?\n')
 _STATUS = re.compile(rb'HTTP/1\.1 ([2-5][0-9][0-9]) ([^\r\n]*)\r\n')
 _LENGTH = re.compile(rb'\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n')
 _SPECIAL = (b'\r\ntransfer-encoding:', b'\r\ncontent-encoding:', b'\r\nconnection:')
@@ -109,7 +108,7 @@ class Lane:
         """The answer, if it is a whole and a plain one: of a length that it says, as it is, and not the last one."""
         end = self._data.find(_EMPTY_LINE) + 2
         if end < 2:
-            return self._for_a_thread(_END_OF_LINES.search(self._data) is not None)
+            return self._for_a_thread(END_OF_LINES.search(self._data) is not None)
         head = self._data[:end].lower()
         status, length = _STATUS.match(self._data), _LENGTH.search(head)
         if (not status or not length or head.count(b'\r\ncontent-length:') > 1

@@ -36,10 +36,9 @@ class Soon(Calls):
         """The locks of the repository itself."""
         return locks_in(await self._get_soon(flight, repository, self._repository_url(repository)))
 
-    async def manifest_soon(self, slot: Slot, repository: str, digest: str) -> bytes:
+    async def manifest_soon(self, flight: Flight, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
-        request = Small('GET', self._manifest_url(repository, digest), _READING)
-        return good(await self._send_soon(slot, repository, request)).content
+        return (await self._get_soon(flight, repository, self._manifest_url(repository, digest), _READING)).content
 
     async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it, within a minute."""

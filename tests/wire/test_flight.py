@@ -20,11 +20,10 @@ def soon(client: Any, digests: Any) -> Any:
     """What comes of reading manifests, many at a time."""
     with Flight(CONCURRENCY) as flight:
         async def read(digest: str) -> Any:
-            async with flight.slot() as slot:
-                try:
-                    return await client.manifest_soon(slot, 'a/one', digest)
-                except RegistryError as error:
-                    return error.kind
+            try:
+                return await client.manifest_soon(flight, 'a/one', digest)
+            except RegistryError as error:
+                return error.kind
 
         return [one.result() for one in [flight.start(read(digest)) for digest in digests]]
 
@@ -72,8 +71,7 @@ def test_a_connection_that_turns_out_to_be_closed_is_watched_no_more(registry, c
         async def read(is_closed: bool) -> Any:
             for lane in flight._idle if is_closed else ():
                 lane._connection.sock.shutdown(socket.SHUT_RDWR)
-            async with flight.slot() as slot:
-                return await client.manifest_soon(slot, 'a/one', digest)
+            return await client.manifest_soon(flight, 'a/one', digest)
 
         for is_closed in (False, True, False, True):
             assert flight.start(read(is_closed)).result() == expected
