@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Iterator, List, Optional, Tuple, TypeVar, Union
 from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -66,11 +66,11 @@ class Calls:
     def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
         return good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
-    async def _get_soon(self, flight: Flight, repository: str, url: str, headers: Mapping[str, str] = _JSON) -> Any:
+    async def _get_soon(self, flight: Flight, repository: str, url: str, **headers: str) -> Any:
         """The slot is waited for where the request is sent: it goes as soon as another one is left."""
         slot = flight.slot()
         try:
-            return good(await self._send_soon(slot, repository, Small('GET', url, headers)))
+            return good(await self._send_soon(slot, repository, Small('GET', url, headers or _JSON)))
         finally:
             slot.leave()
 

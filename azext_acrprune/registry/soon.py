@@ -38,7 +38,7 @@ class Soon(Calls):
 
     async def manifest_soon(self, flight: Flight, repository: str, digest: str) -> bytes:
         """The bytes of a manifest, as they came."""
-        return (await self._get_soon(flight, repository, self._manifest_url(repository, digest), _READING)).content
+        return (await self._get_soon(flight, repository, self._manifest_url(repository, digest), **_READING)).content
 
     async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it, within a minute."""
