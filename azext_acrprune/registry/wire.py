@@ -12,8 +12,8 @@ from ..model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.
 _NAME = re.compile(r'[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z')
-_TAG = re.compile(r'\w[\w.-]{0,127}\Z', re.ASCII)
-_DIGEST = re.compile(r'[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]+\Z')
+_TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z')
+_DIGEST = re.compile(r'(?:sha256|[a-z0-9]+(?:[+._-][a-z0-9]+)*):[0-9a-zA-Z=_-]+\Z')  # sha256 first, as most are
 _HOST = re.compile(r'[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?\Z')
 _MEDIA_TYPE = re.compile(r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z')  # RFC 6838
 _NOT_READ = NotRead()
@@ -23,8 +23,8 @@ _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 def parse_locks(attributes: Any) -> Locks:
     """`changeableAttributes`; what is not said is not locked, and the registry still refuses what it locks."""
     flags = attributes if isinstance(attributes, dict) else {}
-    locks = flags.get('deleteEnabled') is not False, flags.get('writeEnabled') is not False
-    return UNLOCKED if all(locks) else Locks(*locks)
+    delete_enabled, write_enabled = flags.get('deleteEnabled') is not False, flags.get('writeEnabled') is not False
+    return UNLOCKED if delete_enabled and write_enabled else Locks(delete_enabled, write_enabled)
 
 
 def parse_repositories(page: Mapping[str, Any]) -> List[str]:
@@ -103,13 +103,16 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
     tags, created_time, last_update_time = get('tags'), get('createdTime'), get('lastUpdateTime')
     created = _instant(created_time)
     updated = created if last_update_time == created_time else _instant(last_update_time)  # as most are
+    kind = get('mediaType'), get('artifactType'), get('os'), get('architecture')
+    try:
+        media_type, artifact_type, platform = _known_kind(*kind)
+    except TypeError:  # a list or an object, which a hostile answer may have in place of a text, is no key
+        media_type, artifact_type, platform = _kind(*kind)
     return Manifest._make((
         _spelled(_DIGEST, entry['digest']), _NOT_READ,
         tuple(sorted([_spelled(_TAG, tag) for tag in tags])) if tags else (),
-        _shared(get('mediaType')), _shared(get('artifactType')),
-        created[0], updated[0], created[1], updated[1],
-        _size(get('imageSize')), _platform(_shared(get('os')), _shared(get('architecture'))),
-        parse_locks(get('changeableAttributes'))))
+        media_type, artifact_type, created[0], updated[0], created[1], updated[1],
+        _size(get('imageSize')), platform, parse_locks(get('changeableAttributes'))))
 
 
 def _instant(value: Any) -> Tuple[Optional[str], Optional[int]]:
@@ -118,18 +121,19 @@ def _instant(value: Any) -> Tuple[Optional[str], Optional[int]]:
     return value if ticks is not None else text_or_none(value), ticks
 
 
-def _shared(value: Any) -> Optional[str]:
-    """The text, the same object for the same text: there are few media types and platforms."""
-    return _known_text(value) if isinstance(value, str) else None
+def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -> Tuple[Optional[str], ...]:
+    """Media type, artifact type and platform."""
+    system, architecture = text_or_none(system), text_or_none(architecture)
+    platform = f'{system}/{architecture}' if system and architecture else None
+    return text_or_none(media_type), text_or_none(artifact_type), platform
+
+
+_known_kind = lru_cache(1024)(_kind)
+"""The same objects for the same kind: there are few of them."""
 
 
 def _size(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-@lru_cache(1024)
-def _platform(system: Optional[str], architecture: Optional[str]) -> Optional[str]:
-    return f'{system}/{architecture}' if system and architecture else None
 
 
 def _tag(entry: Dict[str, Any]) -> Tag:
@@ -175,9 +179,6 @@ def text_or_none(value: Any) -> Optional[str]:
     if not isinstance(value, str):
         return None
     return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)
-
-
-_known_text = lru_cache(1024)(text_or_none)
 
 
 def _spelled(pattern: Pattern[str], text: Any) -> str:
