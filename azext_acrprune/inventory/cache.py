@@ -40,9 +40,10 @@ _CHECKSUM_BYTES = 16
 _HEAD = struct.Struct('>QHI')
 """Size of the manifest, place of its config among the blobs, bytes of what else there is to say."""
 _BLOB = struct.Struct('>32sQ')
-_RUN_BYTES = 4 * _BLOB.size
+_RUN = 4
 _NO_PLACE = 0xFFFF
 _WORTH_COMPRESSING = 256
+_ALGORITHMS = {32: 'sha256:', 48: 'sha384:', 64: 'sha512:'}
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
 _PLAIN_SIZES = range(2 ** 64)
 _FILES_OF_ONE = ('', '-wal', '-shm')
@@ -157,16 +158,26 @@ class ManifestCache(NoCache):
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
 
     def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
-        digests = {_key(digest): digest for digest in listed if is_digest(digest)}
         with self._pending_lock:
             self._looks[repository] = next(self._moments)
             full = len(self._looks) >= _BATCH
         if full:
             self.write()
-        rows = self._attempt(lambda connection: self._rows(connection, repository, digests), [])
-        blobs, name = blobs or Blobs(), repository.encode()
-        return {digests[key]: _unpacked(packed, blobs) for key, checksum, packed in rows
-                if isinstance(packed, bytes) and checksum == _checksum(name, key, packed)}
+        rows: List[Tuple] = self._attempt(lambda connection: connection.execute(
+            'SELECT manifest.id, digest, checksum, content FROM manifest JOIN repository '
+            'ON repository.id = manifest.repository WHERE name = ?', (repository,)).fetchall(), [])
+        blobs, seal = blobs or Blobs(), _seal(repository)
+        known: Dict[str, Content] = {}
+        stale = []
+        for number, key, checksum, packed in rows:
+            digest = _digest(key)
+            if digest not in listed:
+                stale.append((number,))
+            elif isinstance(packed, bytes) and checksum == _checksum(seal, key, packed):
+                known[digest] = _unpacked(packed, blobs)
+        if stale:
+            self._attempt(lambda connection: _forget_manifests(connection, stale), None)
+        return known
 
     def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
         keys = {_key(digest): digest for digest in digests}
@@ -176,11 +187,11 @@ class ManifestCache(NoCache):
         whole = ((key, kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]) for key, kept in rows
                  if key in keys and isinstance(kept, bytes))
         return {keys[key]: json.loads(packed) for key, checksum, packed in whole
-                if checksum == _checksum(repository.encode(), _of_labels(key), packed)}
+                if checksum == _checksum(_seal(repository), _of_labels(key), packed)}
 
     def remember(self, repository: str, digest: str, content: Content) -> bool:
         key, packed = _key(digest), _packed(content)
-        row = (key, _checksum(repository.encode(), key, packed), packed, repository)
+        row = (key, _checksum(_seal(repository), key, packed), packed, repository)
         with self._pending_lock:
             self._pending.append(row)
             self._looks[repository] = next(self._moments)
@@ -195,7 +206,7 @@ class ManifestCache(NoCache):
 
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         key, packed = _key(digest), json.dumps(labels, separators=(',', ':')).encode()
-        row = (_checksum(repository.encode(), _of_labels(key), packed) + packed, key, repository)
+        row = (_checksum(_seal(repository), _of_labels(key), packed) + packed, key, repository)
         with self._pending_lock:
             self._pending_labels.append(row)
             return len(self._pending_labels) % _BATCH == 0
@@ -240,21 +251,6 @@ class ManifestCache(NoCache):
                 self.trouble = f'{error}; it was made anew'
             remove(self._path)
         return _opened(self._path)
-
-    def _rows(self, connection: sqlite3.Connection, repository: str, keys: Collection[bytes]) -> List[Tuple]:
-        rows, stale = [], []
-        for number, key, checksum, packed in connection.execute(
-                'SELECT manifest.id, digest, checksum, content FROM manifest JOIN repository '
-                'ON repository.id = manifest.repository WHERE name = ?', (repository,)):
-            if key in keys:
-                rows.append((key, checksum, packed))
-            else:
-                stale.append((number,))
-        if stale:
-            with connection:
-                connection.execute('BEGIN IMMEDIATE')
-                connection.executemany('DELETE FROM manifest WHERE id = ?', stale)
-        return rows
 
     def _take_pending(self) -> Tuple[List[Row], List[LabelRow], Dict[str, int]]:
         with self._pending_lock:
@@ -353,6 +349,12 @@ def _forget_manifest(connection: sqlite3.Connection, repository: str, key: bytes
                            '(SELECT id FROM repository WHERE name = ?)', (key, repository))
 
 
+def _forget_manifests(connection: sqlite3.Connection, numbers: Iterable[Tuple[int]]) -> None:
+    with connection:
+        connection.execute('BEGIN IMMEDIATE')
+        connection.executemany('DELETE FROM manifest WHERE id = ?', numbers)
+
+
 def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Make room once the file is too large. It does not shrink; what is free in it is used again."""
     pages, free, size = (connection.execute(f'PRAGMA {name}').fetchone()[0]
@@ -392,14 +394,27 @@ def _key(digest: str) -> bytes:
     return bytes.fromhex(digest.partition(':')[2])
 
 
+def _digest(key: Any) -> Optional[str]:
+    """The digest of such a hash; None of what is none."""
+    algorithm = _ALGORITHMS.get(len(key)) if isinstance(key, bytes) else None
+    return algorithm and algorithm + key.hex()
+
+
 def _of_labels(key: bytes) -> bytes:
     """What stands for a key in the checksum of labels, so that they never pass for a content."""
     return b'labels ' + key
 
 
-def _checksum(repository: bytes, key: bytes, packed: bytes) -> bytes:
+def _seal(repository: str) -> Any:
+    """What the checksums of all values of a repository begin with."""
+    return hashlib.blake2b(repository.encode() + b'\n', digest_size=_CHECKSUM_BYTES)
+
+
+def _checksum(seal: Any, key: bytes, packed: bytes) -> bytes:
     """Binds a value to its repository and digest."""
-    return hashlib.blake2b(b'%b\n%b%b' % (repository, key, packed), digest_size=_CHECKSUM_BYTES).digest()
+    checksum = seal.copy()
+    checksum.update(key + packed)
+    return checksum.digest()
 
 
 def _packed(content: Content) -> bytes:
@@ -433,12 +448,11 @@ def _packed_blob(blob: Blob) -> bytes:
 
 def _unpacked(packed: bytes, known: Blobs) -> Content:
     size, config, length = _HEAD.unpack_from(packed)
-    start = _HEAD.size + length
-    blobs = _unpacked_blobs(packed, start, start + config * _BLOB.size, known)
+    blobs = _unpacked_blobs(packed, _HEAD.size + length, config, known)
     config_digest = blobs[config].digest if config != _NO_PLACE else None
     if not length:  # as most are
         return Content._make((size, (), None, blobs, config_digest, ()))
-    rest = _from_json(packed[_HEAD.size:start])
+    rest = _from_json(packed[_HEAD.size:_HEAD.size + length])
     if 'blobs' in rest:
         size, blobs = rest['size'], tuple(Blob(blob['digest'], blob['size']) for blob in rest['blobs'])
     return Content(size, tuple(rest.get('children', ())), rest.get('subject'), blobs,
@@ -448,39 +462,42 @@ def _unpacked(packed: bytes, known: Blobs) -> Content:
 
 def _unpacked_blobs(packed: bytes, start: int, config: int, known: Blobs) -> Tuple[Blob, ...]:
     """Run by run, and the last few one by one: images share their first layers, and nearly never their configs."""
+    layout, runs = _layout((len(packed) - start) // _BLOB.size)
+    parts = layout.unpack_from(packed, start)
     blobs: List[Blob] = []
-    rest = len(packed) - (len(packed) - start) % _RUN_BYTES
-    for place in range(start, rest, _RUN_BYTES):
-        run = packed[place:place + _RUN_BYTES]
+    for run in parts[:runs]:
         blobs += known.runs.get(run) or known.run(run)
-    for place in range(rest, len(packed), _BLOB.size):
-        key = packed[place:place + _BLOB.size]
-        blobs.append(known.single.get(key) or (_blob(key) if place == config else known.new(key)))
+    for key, size in zip(parts[runs::2], parts[runs + 1::2]):
+        digest = 'sha256:' + key.hex()
+        blobs.append(Blob._make((digest, size)) if len(blobs) == config else known.one(digest, size))
     return tuple(blobs)
 
 
-def _blob(key: bytes) -> Blob:
-    digest, size = _BLOB.unpack(key)
-    return Blob._make((f'sha256:{digest.hex()}', size))
+@lru_cache(1024)
+def _layout(blobs: int) -> Tuple[struct.Struct, int]:
+    """What divides so many blobs into runs, and the digests and sizes of the rest; and the number of runs."""
+    runs, rest = divmod(blobs, _RUN)
+    return struct.Struct('>' + f'{_RUN * _BLOB.size}s' * runs + '32sQ' * rest), runs
 
 
 class Blobs:
-    """Blobs by the bytes that say their digests and sizes, one by one and in runs: one for all that hold it."""
+    """One blob for all that hold it: images share most of their layers. `runs` are by the bytes that pack them."""
 
     def __init__(self) -> None:
-        self.single: Dict[bytes, Blob] = {}
+        self._known: Dict[str, Blob] = {}
         self.runs: Dict[bytes, Tuple[Blob, ...]] = {}
 
-    def new(self, key: bytes) -> Blob:
-        blob = self.single[key] = _blob(key)
-        return blob
+    def one(self, digest: str, size: int) -> Blob:
+        blob = self._known.get(digest)
+        if blob is None:
+            blob = self._known[digest] = Blob._make((digest, size))
+        return blob if blob.size == size else Blob(digest, size)
 
     def run(self, key: bytes) -> Tuple[Blob, ...]:
         """A run is kept from the second time on: what is new in one is mostly in no other."""
-        keys = [key[place:place + _BLOB.size] for place in range(0, len(key), _BLOB.size)]
-        known = list(map(self.single.get, keys))
-        run = tuple(blob or self.new(key) for blob, key in zip(known, keys))
-        if all(known):
+        known = len(self._known)
+        run = tuple(self.one('sha256:' + digest.hex(), size) for digest, size in _BLOB.iter_unpack(key))
+        if len(self._known) == known:
             self.runs[key] = run
         return run
 

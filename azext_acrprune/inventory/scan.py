@@ -1,6 +1,7 @@
 """Walk a registry: catalog, listings, and each manifest once, many requests in flight across repositories."""
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from functools import partial
 from typing import (
@@ -9,7 +10,7 @@ from typing import (
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
 from ..model import (
-    UNLOCKED, Blob, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
+    UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
 from ..policy.rules import Selection
 from ..registry.client import Registry
 from ..registry.errors import Kind, RegistryError
@@ -22,6 +23,8 @@ UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
+
+_MANY = 10_000
 
 OLDEST, LARGEST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
@@ -191,8 +194,8 @@ class _Walk:
         self._cache = cache
         self._is_over = is_over
         self._unreachable = 0
-        self._blobs: Dict[str, Blob] = {}
-        self._kept_blobs = Blobs()
+        self._blobs = Blobs()
+        self._recalled = 0
         self.labels: Dict[str, Mapping[str, str]] = {}
 
     async def list(self, draft: _Draft) -> Iterable[Flying]:
@@ -234,24 +237,31 @@ class _Walk:
 
     def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
-        known = self._cache.recall(draft.name, draft.manifests, self._kept_blobs)
+        known = self._cache.recall(draft.name, draft.manifests, self._blobs)
         if self._extent.anew:
             return wanted
+        unknown = []
         for digest in wanted:
-            if digest in known:
-                draft.manifests[digest] = draft.manifests[digest].having(known[digest])
+            content = known.get(digest)
+            if content is None:
+                unknown.append(digest)
+            else:
+                draft.manifests[digest] = draft.manifests[digest].having(content)
         if self._wants_labels(draft):
             self._recall_labels(draft.name, known)
-        return [digest for digest in wanted if digest not in known]
+        self._recalled += len(known)
+        if self._recalled >= _MANY:
+            gc.freeze()  # what is known stays to the end: to look for garbage in a million contents takes two seconds
+            self._recalled = 0
+        return unknown
 
     def _recall_labels(self, repository: str, known: Mapping[str, Content]) -> None:
         for digest, labels in self._cache.recall_labels(repository, known).items():
             self.labels[str(known[digest].config)] = labels
 
     def _shared(self, content: Content) -> Content:
-        """The same with one blob for all that use it: images share most of their layers."""
-        blobs = tuple(blob if known.size != blob.size else known for blob in content.blobs
-                      for known in [self._blobs.setdefault(blob.digest, blob)])
+        """The same with one blob for all that hold it."""
+        blobs = tuple(self._blobs.one(*blob) for blob in content.blobs)
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
