@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 _KEY = 'checksum'
 _UNSEALED = (_KEY, 'createdAt')
 """The same registry gives the same document, `createdAt` apart; so the checksum has to be the same too."""
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'))
+_BATCH = 1_000
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'), check_circular=False)
 
 
 def sealed(document: Dict[str, Any]) -> Dict[str, Any]:
@@ -25,10 +26,18 @@ def _checksum(document: Dict[str, Any]) -> str:
     seal = hashlib.sha256()
     for key in sorted(key for key in document if key not in _UNSEALED):
         seal.update(_canonical(key))
-        value = document[key]
-        for part in value if isinstance(value, list) else [value]:  # a list may be larger than all of it ought to be
+        for part in _parts(document[key]):
             seal.update(_canonical(part))
     return f'sha256:{seal.hexdigest()}'
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A list in batches: the text of all of it may be larger than it ought to be, and each text takes long to begin."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for start in range(0, len(value), _BATCH):
+        yield value[start:start + _BATCH]
 
 
 def _canonical(value: Any) -> bytes:
