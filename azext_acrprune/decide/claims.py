@@ -33,23 +33,23 @@ class Claim(NamedTuple):
     certain: bool = True
 
 
-def rules_for_untagged(policy: Policy, repository: str) -> List[Rule]:
-    """The rules that may claim manifests without user tags in a repository."""
-    return [rule for rule in policy.rules if _covers_untagged(rule.match, repository)]
+def claims_on_untagged(policy: Policy, repository: str) -> List[Claim]:
+    """The claims that rules may have on manifests without user tags in a repository."""
+    return [Claim(rule) for rule in policy.rules if _covers_untagged(rule.match, repository)]
 
 
-def claim_on_manifest(rules: Iterable[Rule], place: Place, manifest: Manifest) -> Claim:
-    """The first of these rules that matches a manifest."""
-    for rule in rules:
-        holds = _has_properties(rule.match, place, manifest)
+def claim_on_manifest(claims: Iterable[Claim], place: Place, manifest: Manifest) -> Claim:
+    """The first of these claims by a rule that matches a manifest."""
+    for claim in claims:
+        holds = _has_properties(claim.rule.match, place, manifest)
         if holds is not False:
-            return Claim(rule, holds is True)
+            return claim if holds else Claim(claim.rule, certain=False)
     return Claim()
 
 
 def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> Claim:
     """The first rule that matches a tag of a manifest."""
-    covering = (rule for rule in policy.rules if _covers_tag(rule.match, place.repository.name, tag))
+    covering = (Claim(rule) for rule in policy.rules if _covers_tag(rule.match, place.repository.name, tag))
     return claim_on_manifest(covering, place, manifest)
 
 

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, FrozenSet, Iterator, List, Mapping, Set, Tuple
+from functools import cached_property
+from typing import Any, FrozenSet, Iterator, List, Mapping, Tuple
 
 from ..model import Ghost, Inventory, Repository
 from ..pins.pinned import Pins
 from ..policy.rules import ORPHANS, Policy
+from .graph import Graph
 from .impact import Node
 from .safety import judge
 from .verdicts import Verdict
@@ -20,6 +22,7 @@ class Decision:
     """What goes and what stays: every manifest, and each user tag that some rule might take.
 
     `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
+    `graphs` are those of repositories by name, as far as they were built.
     """
 
     inventory: Inventory
@@ -28,6 +31,7 @@ class Decision:
     tags: Verdicts = field(default_factory=dict)
     include_locked: bool = False
     pins: Pins = Pins()
+    graphs: Mapping[str, Graph] = field(default_factory=dict)
 
     @property
     def doomed(self) -> FrozenSet[Node]:
@@ -38,8 +42,13 @@ class Decision:
         return [(name, digest) for name, verdicts in self.verdicts.items()
                 for digest, verdict in verdicts.items() if not verdict.kept]
 
-    def doomed_in(self, repository: str) -> Set[str]:
-        return {digest for digest, verdict in self.verdicts[repository].items() if not verdict.kept}
+    def doomed_in(self, repository: str) -> FrozenSet[str]:
+        return self._doomed[repository]
+
+    @cached_property
+    def _doomed(self) -> Mapping[str, FrozenSet[str]]:
+        return {name: frozenset([digest for digest, verdict in verdicts.items() if not verdict.kept])
+                for name, verdicts in self.verdicts.items()}
 
     def untagged_in(self, repository: Repository) -> Iterator[Tuple[str, str, Verdict]]:
         """(tag, digest, verdict) of each tag that is removed from a manifest that stays, in order of digest."""
@@ -61,7 +70,8 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         verdicts={name: judgement.manifests for name, judgement in judgements.items()},
         tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
         include_locked=policy.include_locked,
-        pins=policy.pins)
+        pins=policy.pins,
+        graphs={name: judgement.graph for name, judgement in judgements.items()})
 
 
 def _present(inventory: Inventory) -> FrozenSet[str]:

@@ -31,6 +31,11 @@ class Graph:
     ghosts: Mapping[str, Tuple[Tuple[str, str], ...]]
     named_by: Mapping[str, Tuple[str, ...]]
 
+    @property
+    def has_edges(self) -> bool:
+        """Whether any manifest stays or goes because of another one."""
+        return bool(self.children or self.referrers or self.subjects or self.ghosts)
+
     def neighbours(self, digest: str) -> Iterator[Tuple[str, str]]:
         """(digest, relation) of each manifest that must stay when this one stays."""
         for child in self.children.get(digest, ()):
@@ -77,7 +82,7 @@ def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
 
 def _has_attachment_tags(manifest: Manifest) -> bool:
     """Whether any tag might be one; hardly a manifest has such tags."""
-    return bool([tag for tag in manifest.tags if tag.startswith(ATTACHMENT_PREFIX)])
+    return ATTACHMENT_PREFIX in ' '.join(manifest.tags) if manifest.tags else False
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
@@ -86,10 +91,15 @@ def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
     return attached[0] if attached and manifest.digest not in graph.subjects else None
 
 
+_NO_EDGES = Graph({}, {}, {}, {}, {}, {}, {})
+
+
 def build_graph(repository: Repository) -> Graph:
     """The graph of one repository, edges in order of digest."""
-    nodes = {digest: manifest for digest, manifest in sorted(repository.manifests.items())
-             if not isinstance(manifest.content, Ghost)}
+    naming = sorted((digest, manifest) for digest, manifest in repository.manifests.items() if _names_others(manifest))
+    if not naming:  # as with most repositories
+        return _NO_EDGES
+    nodes = {digest for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost)}
     children: Dict[str, List[str]] = {}
     parents: Dict[str, List[str]] = {}
     referrers: Dict[str, List[str]] = {}
@@ -97,8 +107,8 @@ def build_graph(repository: Repository) -> Graph:
     orphans: Dict[str, str] = {}
     ghosts: Dict[str, List[Tuple[str, str]]] = {}
     named_by: Dict[str, List[str]] = {}
-    for digest, manifest in nodes.items():
-        if not _names_others(manifest):  # as with most
+    for digest, manifest in naming:
+        if digest not in nodes:
             continue
         attached = attached_subjects(manifest)
         named, named_subjects = _children(manifest), _subjects(manifest, attached)

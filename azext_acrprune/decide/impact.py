@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
 
-from ..model import Blob, Content, Inventory, Repository
+from ..model import Blob, Content, Inventory, Manifest, NotRead, Repository, Unreadable
 from .graph import REFERRER_OF, Graph
 
 Node = Tuple[str, str]
@@ -15,13 +15,15 @@ Node = Tuple[str, str]
 
 _blobs_of = attrgetter('blobs')
 _digest_of = attrgetter('digest')
+_size_of = attrgetter('size')
 
 
 @dataclass(frozen=True)
 class Impact:
     """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that stay.
 
-    `alone` has, by repository, what the doomed in it would free if only they went.
+    `alone` has, by repository, what the doomed in it would free if only they went, and `unique` what nobody but one of
+    them holds, by repository and digest of the one.
     """
 
     freed: int
@@ -30,6 +32,7 @@ class Impact:
     registry: int
     staying: FrozenSet[str]
     alone: Mapping[str, int]
+    unique: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,29 @@ class Holding:
 class Ledger:
     """Who holds which bytes, over the whole registry.
 
-    `holders` counts the read manifests that hold a blob, `sizes` are bytes; where manifests disagree about a size, the
-    larger one counts and `consistent` is false. `copies` counts the repositories that hold a manifest itself. No list
-    is kept of what a manifest holds: it says so itself, and a million lists are a gigabyte.
+    `manifests` counts those that were read; `whole` is false where one was not that is no ghost. `sizes` are the bytes
+    of every blob; where manifests disagree about one, the larger one counts and `consistent` is false. `shared_by`
+    counts the read manifests that hold a blob, of the blobs that several hold: most have one holder. `copied` counts
+    the repositories that hold a manifest itself, where it is more than one. No list is kept of what a manifest holds:
+    it says so itself, and a million lists are a gigabyte.
     """
 
     repositories: Mapping[str, Repository]
-    holders: Mapping[str, int]
+    manifests: int
     sizes: Mapping[str, int]
-    copies: Mapping[str, int]
+    shared_by: Mapping[str, int]
+    copied: Mapping[str, int]
     registry_bytes: int
     consistent: bool
+    whole: bool
+
+    def holders(self, blob: str) -> int:
+        """How many read manifests hold a blob."""
+        return self.shared_by.get(blob, 1)
+
+    def copies(self, digest: str) -> int:
+        """How many repositories hold a manifest that was read."""
+        return self.copied.get(digest, 1)
 
     def freed_by(self, doomed: Iterable[Node]) -> FrozenSet[str]:
         """The blobs that nobody holds once `doomed` are gone."""
@@ -72,15 +87,6 @@ class Ledger:
         """The same in bytes, with those of the manifests that no other repository holds."""
         contents = list(self._contents(doomed))
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
-
-    def bytes_freed_by_one(self, repository: str, digest: str) -> int:
-        """The same for one manifest that is in the registry: no blob is there twice, and nothing has to be counted."""
-        content = self.repositories[repository].manifests[digest].content
-        if not isinstance(content, Content):
-            return 0
-        holders = self.holders
-        blobs = sum(size for blob, size in content.blobs if holders[blob] == 1)
-        return blobs + (content.size if self.copies[digest] == 1 else 0)
 
     def holding(self, nodes: Iterable[Node]) -> Holding:
         """What some manifests of one repository hold."""
@@ -94,21 +100,22 @@ class Ledger:
 
     def impact(self, doomed: Iterable[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""
-        freed: Counter = Counter()  # bytes, by repository
+        unique: Dict[str, Dict[str, int]] = {}
+        freed: Dict[str, int] = {}
         manifests = 0
         held: Dict[str, int] = {}
         copies: List[Tuple[str, Content]] = []
         for name, digests in _by_repository(doomed).items():
             contents = list(self._contents((name, digest) for digest in digests))
-            for blob, count in self._held_by(contents).items():
-                if count == self.holders[blob]:
+            unique[name] = {digest: self._unique_bytes(digest, content) for digest, content in contents}
+            freed[name] = sum(unique[name].values())
+            for blob, count in self._held_by_several(contents).items():
+                if count == self.shared_by[blob]:
                     freed[name] += self.sizes[blob]
                 else:
                     held[blob] = held.get(blob, 0) + count
-            own = sum(content.size for digest, content in contents if self.copies[digest] == 1)
-            copies += [(digest, content) for digest, content in contents if self.copies[digest] > 1]
-            freed[name] += own
-            manifests += own
+            manifests += sum(content.size for digest, content in contents if digest not in self.copied)
+            copies += [(digest, content) for digest, content in contents if digest in self.copied]
         together = self._freed(held)  # what is in several repositories
         staying, last = frozenset(held) - together, self._manifest_bytes(copies)
         return Impact(
@@ -117,7 +124,8 @@ class Ledger:
             shared=self._sum(staying),
             registry=self.registry_bytes,
             staying=staying,
-            alone=freed)
+            alone=freed,
+            unique=unique)
 
     def _contents(self, nodes: Iterable[Node]) -> Iterator[Tuple[str, Content]]:
         """(digest, content) of each of the nodes that was read."""
@@ -130,13 +138,22 @@ class Ledger:
     def _held_by(contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
         return Counter(map(_digest_of, _blobs_in(content for _, content in contents)))
 
+    def _unique_bytes(self, digest: str, content: Content) -> int:
+        shared = self.shared_by
+        blobs = sum(size for blob, size in content.blobs if blob not in shared)
+        return blobs + (0 if digest in self.copied else content.size)
+
+    def _held_by_several(self, contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
+        digests = map(_digest_of, _blobs_in(content for _, content in contents))
+        return Counter(filter(self.shared_by.__contains__, digests))
+
     def _freed(self, held: Mapping[str, int]) -> FrozenSet[str]:
-        return frozenset(blob for blob, count in held.items() if count == self.holders[blob])
+        return frozenset(blob for blob, count in held.items() if count == self.holders(blob))
 
     def _manifest_bytes(self, contents: Iterable[Tuple[str, Content]]) -> int:
         sizes = {digest: content.size for digest, content in contents}
         gone = Counter(digest for digest, _ in contents)
-        return sum(size for digest, size in sizes.items() if gone[digest] == self.copies[digest])
+        return sum(size for digest, size in sizes.items() if gone[digest] == self.copies(digest))
 
     def _sum(self, blobs: Iterable[str]) -> int:
         return sum(map(self.sizes.__getitem__, blobs))
@@ -144,24 +161,37 @@ class Ledger:
 
 def open_ledger(inventory: Inventory) -> Ledger:
     """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing."""
-    holders: Dict[str, int] = {}
     sizes: Dict[str, int] = {}
-    copies: Counter = Counter()
-    manifest_bytes, consistent = 0, True
+    shared: Dict[str, int] = {}
+    copied: Dict[str, int] = {}
+    manifests, manifest_bytes, consistent, whole = 0, 0, True, True
+    known: Set[str] = set()
     for repository in inventory.repositories:
         contents = {digest: manifest.content for digest, manifest in repository.manifests.items()
                     if isinstance(manifest.content, Content)}
-        manifest_bytes += sum(content.size for digest, content in contents.items() if digest not in copies)
-        copies.update(list(contents))
+        if len(contents) < len(repository.manifests):
+            whole = whole and not any(map(_is_unread, repository.manifests.values()))
+        manifests += len(contents)
+        manifest_bytes += sum(map(_size_of, contents.values()))
+        for digest in known.intersection(contents):
+            manifest_bytes -= contents[digest].size
+            copied[digest] = copied.get(digest, 1) + 1
+        known.update(contents)
         for (layer, size), count in Counter(_blobs_in(contents.values())).items():
-            if layer not in holders:
-                holders[layer], sizes[layer] = count, size
+            if layer not in sizes:
+                sizes[layer] = size
+                if count > 1:
+                    shared[layer] = count
                 continue
-            holders[layer] += count
+            shared[layer] = shared.get(layer, 1) + count
             if sizes[layer] != size:
                 consistent, sizes[layer] = False, max(sizes[layer], size)
-    return Ledger({repository.name: repository for repository in inventory.repositories}, holders, sizes,
-                  copies, manifest_bytes + sum(sizes.values()), consistent)
+    return Ledger({repository.name: repository for repository in inventory.repositories}, manifests, sizes, shared,
+                  copied, manifest_bytes + sum(sizes.values()), consistent, whole)
+
+
+def _is_unread(manifest: Manifest) -> bool:
+    return isinstance(manifest.content, (Unreadable, NotRead))
 
 
 def _by_repository(nodes: Iterable[Node]) -> Mapping[str, List[str]]:

@@ -31,7 +31,7 @@ def portions(inventory: Inventory, ledger: Ledger, doomed: AbstractSet[Node]) ->
     gone = Counter(digest for name, digest, _ in _contents(inventory) if (name, digest) in doomed)
     for node, content, own, parts in split(inventory, ledger):
         sizes = {True: 0, False: 0}
-        sizes[gone[node[1]] == ledger.copies[node[1]]] += own
+        sizes[gone[node[1]] == ledger.copies(node[1])] += own
         for blob, part in zip(content.blobs, parts):
             sizes[blob.digest in freed] += part
         yield Portion(node, sizes[True], sizes[False])
@@ -46,9 +46,9 @@ def split(inventory: Inventory, ledger: Ledger) -> Iterator[Tuple[Node, Content,
     blobs_taken: Dict[str, int] = {}
     copies_taken: Dict[str, int] = {}
     for name, digest, content in _contents(inventory):
-        own = _next_part(content.size, ledger.copies[digest], digest, copies_taken)
+        own = _next_part(content.size, ledger.copies(digest), digest, copies_taken)
         yield (name, digest), content, own, [
-            _next_part(ledger.sizes[blob.digest], ledger.holders[blob.digest], blob.digest, blobs_taken)
+            _next_part(ledger.sizes[blob.digest], ledger.holders(blob.digest), blob.digest, blobs_taken)
             for blob in content.blobs]
 
 

@@ -11,7 +11,7 @@ from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, L
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
 from .claims import (
-    Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, counts, instant_of, rules_for_untagged)
+    Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, claims_on_untagged, counts, instant_of)
 from .graph import (
     CHILD_OF, REFERRER_OF, Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags)
 from .manifests import has_no_edges
@@ -20,15 +20,20 @@ from .verdicts import (
     EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict, lock_on)
 
 
+Found = Iterator[Tuple[str, Verdict]]
+"""Verdicts by digest."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict for each manifest of a repository, by digest, and for each user tag, by name, both in order.
 
-    `tags` is empty where no rule may take a tag.
+    `tags` is empty where no rule may take a tag. `graph` is what was gone by.
     """
 
     manifests: Mapping[str, Verdict]
     tags: Mapping[str, Verdict]
+    graph: Graph
 
 
 @dataclass(frozen=True)
@@ -64,22 +69,24 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     place = Place(repository, build_graph(repository), labels or {}, now, present)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     staying = dict(_staying_tags(repository, tags))
-    for_untagged = rules_for_untagged(policy, repository.name)
-    claims = {digest: _claim(policy, for_untagged, place, manifest)
+    on_untagged = claims_on_untagged(policy, repository.name)
+    claims = {digest: _claim(policy, on_untagged, place, manifest)
               for digest, manifest in repository.manifests.items() if digest not in staying}
     claims.update(_inherited(claims, place.graph))
     case = _Case(place, policy, selected, tags, staying, policy.protects_repository(repository.name), claims,
                  newest=_newest_images(policy, place, claims), opaque=opaque(repository),
                  pinned=policy.pins.on(repository))
-    roots = dict(_roots(case))
+    roots = _roots(case)
     verdicts = {**roots, **kept_by(roots, place.graph)}
     doomed = sorted(set(repository.manifests) - set(verdicts))
     verdicts.update(_doomed(doomed, case))
-    return Judgement(dict(sorted(verdicts.items())), tags)
+    return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
 
 
 def kept_by(roots: Iterable[str], graph: Graph) -> Dict[str, Verdict]:
     """What else stays because the roots do, each with the relation and the digest that keep it."""
+    if not graph.has_edges:
+        return {}
     return {digest: Verdict(True, relation, source)
             for digest, (relation, source) in spread(list(roots), graph.neighbours).items()}
 
@@ -89,8 +96,8 @@ def opaque(repository: Repository) -> Optional[str]:
 
     It may be an index, or the referrer of any manifest, which the service would delete with its subject.
     """
-    return next((digest for digest, manifest in sorted(repository.manifests.items())
-                 if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)), None)
+    return min((digest for digest, manifest in repository.manifests.items()
+                if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)), default=None)
 
 
 def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict]:
@@ -103,11 +110,11 @@ def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict
     return None
 
 
-def _claim(policy: Policy, for_untagged: Sequence[Rule], place: Place, manifest: Manifest) -> Claim:
+def _claim(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifest: Manifest) -> Claim:
     """The claim on a manifest that loses its tags is that of the first rule which takes one of them."""
     tags = user_tags(manifest)
     if not tags:
-        return claim_on_manifest(for_untagged, place, manifest)
+        return claim_on_manifest(on_untagged, place, manifest)
     claims = [claim_on_tag(policy, place, manifest, tag) for tag in tags]
     only_untag = [claim for claim in claims if claim.rule and claim.rule.action == UNTAG]
     return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
@@ -143,58 +150,68 @@ def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[Tuple[str, List[str]]]:
     """(digest, its user tags that stay) of each manifest that has such tags."""
     for digest, manifest in repository.manifests.items():
-        staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
-        if staying:
-            yield digest, staying
+        if manifest.tags:
+            staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
+            if staying:
+                yield digest, staying
 
 
-def _roots(case: _Case) -> Iterator[Tuple[str, Verdict]]:
-    for digest, manifest in sorted(case.place.repository.manifests.items()):
-        for rule in _ROOTS:
-            verdict = rule(case, manifest)
-            if verdict:
-                yield digest, verdict
-                break
+def _roots(case: _Case) -> Dict[str, Verdict]:
+    """What stays by itself, in order of digest: for the first of the reasons that it has."""
+    roots: Dict[str, Verdict] = {}
+    left = list(case.place.repository.manifests.values())
+    for rule in _ROOTS:
+        found = dict(rule(case, left))
+        if found:
+            roots.update(found)
+            left = [manifest for manifest in left if manifest.digest not in found]
+    return dict(sorted(roots.items()))
 
 
-def _tagged(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+def _tagged(case: _Case, left: Sequence[Manifest]) -> Found:
     """A tag that stays keeps its manifest, for the reason that keeps the tag."""
-    tag = next(iter(case.staying.get(manifest.digest, ())), None)
-    return (case.tags.get(tag) or Verdict(True, TAGGED, tag)) if tag else None
+    for manifest in left if case.staying else ():
+        staying = case.staying.get(manifest.digest)
+        if staying:
+            yield manifest.digest, case.tags.get(staying[0]) or Verdict(True, TAGGED, staying[0])
 
 
-def _locked(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    lock = lock_on(case.place.repository, manifest, case.policy.include_locked)
-    return Verdict(True, LOCKED, lock) if lock else None
+def _locked(case: _Case, left: Sequence[Manifest]) -> Found:
+    for manifest in left:
+        lock = lock_on(case.place.repository, manifest, case.policy.include_locked)
+        if lock:
+            yield manifest.digest, Verdict(True, LOCKED, lock)
 
 
-def _pinned(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    if manifest.digest in case.policy.digests:
-        return Verdict(True, PINNED, 'protect.digests')
-    who = case.pinned.get(manifest.digest)
-    return Verdict(True, PINNED, who) if who else None
+def _pinned(case: _Case, left: Sequence[Manifest]) -> Found:
+    for manifest in left if case.policy.digests or case.pinned else ():
+        who = 'protect.digests' if manifest.digest in case.policy.digests else case.pinned.get(manifest.digest)
+        if who:
+            yield manifest.digest, Verdict(True, PINNED, who)
 
 
-def _young(case: _Case, manifest: Manifest) -> Optional[Verdict]:
+def _young(case: _Case, left: Sequence[Manifest]) -> Found:
     """Pushes in flight: platform images come first, untagged, and their index last."""
-    rule = case.rule(manifest)
-    age = rule.age if rule else Age()
-    if age_is_over(instant_of(manifest, age), age.seconds, case.place.now):
-        return None
-    return _root(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+    for manifest in left:
+        rule = case.rule(manifest)
+        age = rule.age if rule else Age()
+        if not age_is_over(instant_of(manifest, age), age.seconds, case.place.now):
+            yield manifest.digest, _root(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
 
 
-def _keep_newest(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    rule = case.rule(manifest)
-    if rule and manifest.digest in case.newest:
-        return _root(rule, KEEP_NEWEST, f'keep {rule.keep.newest}')
-    return None
+def _keep_newest(case: _Case, left: Sequence[Manifest]) -> Found:
+    for manifest in left if case.newest else ():
+        rule = case.rule(manifest)
+        if rule and manifest.digest in case.newest:
+            yield manifest.digest, _root(rule, KEEP_NEWEST, f'keep {rule.keep.newest}')
 
 
-def _excluded(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    rule = case.rule(manifest)
-    why = _why_excluded(case, manifest, rule)
-    return _root(rule, EXCLUDED, why) if why else None
+def _excluded(case: _Case, left: Sequence[Manifest]) -> Found:
+    for manifest in left:
+        rule = case.rule(manifest)
+        why = _why_excluded(case, manifest, rule)
+        if why:
+            yield manifest.digest, _root(rule, EXCLUDED, why)
 
 
 def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Optional[str]:
@@ -204,14 +221,17 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
         if GHOSTS not in case.policy.include:
             return 'ghost'
     else:
-        orphan = _why_orphan_stays(case, manifest)
+        orphan = _why_orphan_stays(case, manifest) if manifest.tags else None
         if orphan:
             return orphan
     if case.protected:
         return case.protected
     if rule is None:
         return 'no rule matches'
-    return {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}.get(rule.action)
+    return _WHY_NO_DELETION.get(rule.action)
+
+
+_WHY_NO_DELETION = {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}
 
 
 def _why_orphan_stays(case: _Case, manifest: Manifest) -> Optional[str]:
@@ -229,16 +249,18 @@ def _why_orphan_stays(case: _Case, manifest: Manifest) -> Optional[str]:
     return None
 
 
-def _unreadable(case: _Case, manifest: Manifest) -> Optional[Verdict]:
-    rule = case.rule(manifest)
-    if isinstance(manifest.content, Unreadable):
-        return _root(rule, UNREADABLE, manifest.content.reason)
-    if not case.claims[manifest.digest].certain:
-        return _root(rule, UNREADABLE, 'what the rule asks for could not be read')
-    return _root(rule, UNREADABLE, case.opaque) if case.opaque else None
+def _unreadable(case: _Case, left: Sequence[Manifest]) -> Found:
+    for manifest in left:
+        if isinstance(manifest.content, Unreadable):
+            why: Optional[str] = manifest.content.reason
+        else:
+            certain = case.claims[manifest.digest].certain
+            why = case.opaque if certain else 'what the rule asks for could not be read'
+        if why is not None:
+            yield manifest.digest, _root(case.rule(manifest), UNREADABLE, why)
 
 
-_ROOTS: Tuple[Callable[[_Case, Manifest], Optional[Verdict]], ...] = (
+_ROOTS: Tuple[Callable[[_Case, Sequence[Manifest]], Found], ...] = (
     _tagged, _locked, _pinned, _young, _keep_newest, _excluded, _unreadable)
 
 
@@ -253,7 +275,7 @@ def _time_of(manifest: Manifest, age: Age) -> Optional[str]:
 def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> FrozenSet[str]:
     """The newest untagged images that each rule keeps."""
     images: Dict[int, List[Manifest]] = {}
-    for digest, claim in claims.items():
+    for digest, claim in claims.items() if any(rule.keep.newest for rule in policy.rules) else ():
         manifest = place.repository.manifests[digest]
         if claim.rule and claim.rule.keep.newest and _is_image(policy, place, manifest):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
@@ -274,7 +296,8 @@ def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
 
 
 def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
-    going = frozenset(doomed)
+    going, graph = frozenset(doomed), case.place.graph
+    tied = graph.has_edges
     untagged: Dict[Tuple[int, Optional[str]], Verdict] = {}
     for digest in doomed:
         manifest = case.place.repository.manifests[digest]
@@ -282,7 +305,7 @@ def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
         if tags:
             yield digest, case.tags[tags[0]]
         else:
-            yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest, untagged)
+            yield digest, tied and falling(digest, going, graph) or _untagged(case, manifest, untagged)
 
 
 def _untagged(case: _Case, manifest: Manifest, known: Dict[Tuple[int, Optional[str]], Verdict]) -> Verdict:
@@ -299,7 +322,7 @@ def _included(case: _Case, manifest: Manifest) -> Optional[str]:
     """What had to be asked for so that a manifest may go."""
     if isinstance(manifest.content, Ghost):
         return GHOSTS
-    if missing_subject(case.place.graph, manifest):
+    if manifest.tags and missing_subject(case.place.graph, manifest):
         return ORPHANS
     is_partial = PARTIAL in case.policy.include and missing_children(case.place.repository, manifest.digest)
     return PARTIAL if is_partial else None

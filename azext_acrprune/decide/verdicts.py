@@ -35,7 +35,9 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
-    return _first((() if include_locked else locks_of(repository, manifest)) + _of_repository(repository))
+    if not (manifest.tags or manifest.locks.locked or repository.locks.locked):  # as with most that may go
+        return None
+    return _first((not include_locked and locks_of(repository, manifest)) or _of_repository(repository))
 
 
 def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
@@ -43,7 +45,7 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
 
     The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
     """
-    return _first((() if include_locked else locks_of(repository, manifest, tag)) + _of_repository(repository))
+    return _first((not include_locked and locks_of(repository, manifest, tag)) or _of_repository(repository))
 
 
 def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:

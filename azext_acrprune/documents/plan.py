@@ -3,14 +3,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any, Dict, Iterator, List, Optional, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph
 from ..decide.health import BROKEN, MISSING_CHILDREN, content_findings
 from ..decide.impact import Impact, Ledger, falls_with, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Account, Inventory, Manifest, Notice, NotRead, Repository, Tag, Unreadable, time_text
+from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, time_text
 from .checksum import sealed
 from .cost import Price, cost_fields
 from .groups import grouped
@@ -30,17 +30,17 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
-    doomed = decision.doomed_in_order()
-    impact = ledger.impact(doomed)
+    impact = ledger.impact(decision.doomed_in_order())
+    rows = [writer.repository(repository, impact) for repository in writer.repositories]
     document = {
         'schemaVersion': SCHEMA_VERSION,
         'registry': decision.inventory.registry,
         'createdAt': created_at,
         'policy': {**decision.given, **decision.pins.shown},
         'impact': kind_of_impact(decision.inventory, ledger),
-        'summary': {**_summary(decision, impact, len(doomed)), 'softDeleteRetentionDays': soft_delete_days},
-        'repositories': [writer.repository(repository, impact) for repository in writer.repositories],
-        'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository)],
+        'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
+        'repositories': rows,
+        'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository, impact)],
         'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
         'sharedLayers': shared_layers(decision, ledger, impact.staying),
         'warnings': [_warning(warning) for warning in writer.warnings()],
@@ -62,10 +62,7 @@ def warnings_of(decision: Decision, ledger: Ledger) -> List[Dict[str, Any]]:
 
 def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
     """`exact` when every manifest that may use a layer was read and all agree about sizes, else `upperBound`."""
-    exact = inventory.complete and ledger.consistent and not any(
-        isinstance(manifest.content, (Unreadable, NotRead))
-        for repository in inventory.repositories for manifest in repository.manifests.values())
-    return 'exact' if exact else 'upperBound'
+    return 'exact' if inventory.complete and ledger.consistent and ledger.whole else 'upperBound'
 
 
 class _Writer:
@@ -75,7 +72,7 @@ class _Writer:
         self.repositories: List[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
         self._decision = decision
         self._ledger = ledger
-        self._graphs: Dict[str, Graph] = {}
+        self._graphs: Dict[str, Graph] = dict(decision.graphs)
 
     def graph(self, repository: Repository) -> Graph:
         if repository.name not in self._graphs:
@@ -91,11 +88,11 @@ class _Writer:
             'freedBytes': impact.alone.get(repository.name, 0),
         }
 
-    def deletes(self, repository: Repository) -> Iterator[Dict[str, Any]]:
-        doomed = self._decision.doomed_in(repository.name)
-        graph = self.graph(repository) if doomed else None
+    def deletes(self, repository: Repository, impact: Impact) -> Iterator[Dict[str, Any]]:
+        unique = impact.unique.get(repository.name, {})
+        with_others = self._freed_with_others(repository)
         verdicts = self._decision.verdicts[repository.name]
-        for digest in sorted(doomed):
+        for digest in sorted(self._decision.doomed_in(repository.name)):
             manifest = repository.manifests[digest]
             yield {
                 **_identity(repository, manifest),
@@ -104,7 +101,7 @@ class _Writer:
                 'createdTime': manifest.created_time,
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,
-                'uniqueBytes': self._unique_bytes(repository.name, digest, graph, doomed),
+                'uniqueBytes': with_others[digest] if digest in with_others else unique.get(digest, 0),
                 **_why(verdicts[digest]),
                 **_locks(repository, manifest),
                 **self._pulled(repository, digest),
@@ -139,10 +136,12 @@ class _Writer:
     def _stays(self, repository: str, digest: str) -> bool:
         return self._decision.verdicts[repository][digest].kept
 
-    def _unique_bytes(self, repository: str, digest: str, graph: Graph, doomed: Set[str]) -> int:
-        if digest not in graph.children and digest not in graph.referrers:  # as with most: nothing falls with it
-            return self._ledger.bytes_freed_by_one(repository, digest)
-        return self._ledger.bytes_freed_by((repository, fallen) for fallen in falls_with(digest, graph, doomed))
+    def _freed_with_others(self, repository: Repository) -> Dict[str, int]:
+        """The bytes that go with each doomed manifest that has children or referrers, which may fall with it."""
+        graph, doomed = self.graph(repository), self._decision.doomed_in(repository.name)
+        return {digest: self._ledger.bytes_freed_by((repository.name, fallen)
+                                                    for fallen in falls_with(digest, graph, doomed))
+                for digest in doomed.intersection((*graph.children, *graph.referrers))}
 
 
 def _identity(repository: Repository, manifest: Manifest) -> Dict[str, Any]:
@@ -166,15 +165,13 @@ def _tags_to_delete(decision: Decision, repository: Repository) -> int:
             + sum(1 for _ in decision.untagged_in(repository)))
 
 
-def _summary(decision: Decision, impact: Impact, doomed: int) -> Dict[str, Any]:
+def _summary(decision: Decision, impact: Impact, rows: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
     verdicts = [verdict for verdicts in decision.verdicts.values() for verdict in verdicts.values()]
     kept = Counter(verdict.reason for verdict in verdicts if verdict.kept)
-    repositories = decision.inventory.repositories
     return {
-        'repositories': len(repositories),
+        'repositories': len(rows),
         'manifests': len(verdicts),
-        'manifestsToDelete': doomed,
-        'tagsToDelete': sum(_tags_to_delete(decision, repository) for repository in repositories),
+        **{key: sum(row[key] for row in rows) for key in ('manifestsToDelete', 'tagsToDelete')},
         'manifestsKept': sum(kept.values()),
         'keptByReason': dict(sorted(kept.items())),
         'registryBytes': impact.registry,

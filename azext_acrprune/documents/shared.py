@@ -1,7 +1,8 @@
 """Which layers of doomed images stay, and who keeps them: why a deletion frees less than the images are large."""
 from __future__ import annotations
 
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
+from operator import attrgetter
 from typing import Any, Dict, FrozenSet, Iterator, List, Sequence
 
 from ..decide.decision import Decision
@@ -12,6 +13,7 @@ from .layer_use import LayerUse
 from .names import Names
 
 LAYERS_LISTED = 10
+_digest_of = attrgetter('digest')
 _MOST = 0.9
 """Of the bytes that stay: the layers beyond that are not worth a line."""
 
@@ -25,14 +27,17 @@ def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -
     layers = list(_largest(ledger, staying))
     uses = _uses(decision, layers)
     names = Names(decision.inventory.repositories)
-    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders[layer] - uses[layer].images,
+    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders(layer) - uses[layer].images,
              'images': uses[layer].images, 'repositories': uses[layer].repositories,
              'users': list(dict.fromkeys(names.text(*node) for node in uses[layer].users))} for layer in layers]
 
 
 def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
-    most, listed = _MOST * sum(map(ledger.sizes.__getitem__, staying)), 0
-    for layer in nsmallest(LAYERS_LISTED, staying, key=lambda layer: (-ledger.sizes[layer], layer)):
+    size_of = ledger.sizes.__getitem__
+    most, listed = _MOST * sum(map(size_of, staying)), 0
+    least = min(nlargest(LAYERS_LISTED, map(size_of, staying)), default=0)
+    for layer in nsmallest(LAYERS_LISTED, [layer for layer in staying if size_of(layer) >= least],
+                           key=lambda layer: (-size_of(layer), layer)):
         if listed < most:
             yield layer
         listed += ledger.sizes[layer]
@@ -45,7 +50,6 @@ def _uses(decision: Decision, layers: Sequence[str]) -> Dict[str, LayerUse]:
         verdicts = decision.verdicts[repository.name]
         for digest, manifest in sorted(repository.manifests.items()):
             if verdicts[digest].kept and isinstance(manifest.content, Content):
-                for blob in manifest.content.blobs:
-                    if blob.digest in uses:
-                        uses[blob.digest].add((repository.name, digest), False, bool(user_tags(manifest)))
+                for layer in uses.keys() & map(_digest_of, manifest.content.blobs):
+                    uses[layer].add((repository.name, digest), False, bool(user_tags(manifest)))
     return uses

@@ -98,9 +98,8 @@ def image_rows(known: Known, number: int) -> Rows:
     rows: Dict[Node, Row] = {}
     for name, same in groupby(sorted(listed, key=lambda each: each[1]), key=lambda each: each[1][0]):
         rows.update(_images(known, known.ledger.repositories[name], {node: -size for size, node in same}))
-    images = sum(known.ledger.copies.values())
     shown = [rows[node] for _, node in listed]
-    return shown, rest(images - len(shown), known.ledger.registry_bytes - attributed(shown))
+    return shown, rest(known.ledger.manifests - len(shown), known.ledger.registry_bytes - attributed(shown))
 
 
 def _images(known: Known, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[Tuple[Node, Row]]:
