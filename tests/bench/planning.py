@@ -100,10 +100,6 @@ def usage(path: Path, manifests: int) -> Dict[str, Any]:
 
 
 def _peak() -> float:
-    return _peak_mib()
-
-
-def _peak_mib() -> float:
     """Of this process alone: what getrusage tells begins with the size of the one that started it."""
     peak, = re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())
     return int(peak) / 1024
