@@ -136,7 +136,7 @@ class Ledger:
 
     @staticmethod
     def _held_by(contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
-        return Counter(map(_digest_of, _blobs_in(content for _, content in contents)))
+        return Counter(_digests_in(contents))
 
     def _unique_bytes(self, digest: str, content: Content) -> int:
         shared = self.shared_by
@@ -144,8 +144,7 @@ class Ledger:
         return blobs + (0 if digest in self.copied else content.size)
 
     def _held_by_several(self, contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
-        digests = map(_digest_of, _blobs_in(content for _, content in contents))
-        return Counter(filter(self.shared_by.__contains__, digests))
+        return Counter(filter(self.shared_by.__contains__, _digests_in(contents)))
 
     def _freed(self, held: Mapping[str, int]) -> FrozenSet[str]:
         return frozenset(blob for blob, count in held.items() if count == self.holders(blob))
@@ -203,6 +202,11 @@ def _by_repository(nodes: Iterable[Node]) -> Mapping[str, List[str]]:
 
 def _blobs_in(contents: Iterable[Content]) -> Iterator[Blob]:
     return chain.from_iterable(map(_blobs_of, contents))
+
+
+def _digests_in(contents: Iterable[Tuple[str, Content]]) -> Iterator[str]:
+    """The digests of the blobs that manifests hold, as often as they are held."""
+    return map(_digest_of, _blobs_in(content for _, content in contents))
 
 
 def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> FrozenSet[str]:

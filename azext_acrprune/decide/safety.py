@@ -85,7 +85,7 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
 
 def kept_by(roots: Iterable[str], graph: Graph) -> Dict[str, Verdict]:
     """What else stays because the roots do, each with the relation and the digest that keep it."""
-    if not graph.has_edges:
+    if not graph.has_edges:  # as in most repositories
         return {}
     return {digest: Verdict(True, relation, source)
             for digest, (relation, source) in spread(list(roots), graph.neighbours).items()}
@@ -150,10 +150,9 @@ def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[Tuple[str, List[str]]]:
     """(digest, its user tags that stay) of each manifest that has such tags."""
     for digest, manifest in repository.manifests.items():
-        if manifest.tags:
-            staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
-            if staying:
-                yield digest, staying
+        staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
+        if staying:
+            yield digest, staying
 
 
 def _roots(case: _Case) -> Dict[str, Verdict]:
@@ -221,7 +220,7 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
         if GHOSTS not in case.policy.include:
             return 'ghost'
     else:
-        orphan = _why_orphan_stays(case, manifest) if manifest.tags else None
+        orphan = _why_orphan_stays(case, manifest)
         if orphan:
             return orphan
     if case.protected:
@@ -275,7 +274,7 @@ def _time_of(manifest: Manifest, age: Age) -> Optional[str]:
 def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> FrozenSet[str]:
     """The newest untagged images that each rule keeps."""
     images: Dict[int, List[Manifest]] = {}
-    for digest, claim in claims.items() if any(rule.keep.newest for rule in policy.rules) else ():
+    for digest, claim in claims.items():
         manifest = place.repository.manifests[digest]
         if claim.rule and claim.rule.keep.newest and _is_image(policy, place, manifest):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
@@ -296,8 +295,7 @@ def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
 
 
 def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
-    going, graph = frozenset(doomed), case.place.graph
-    tied = graph.has_edges
+    going = frozenset(doomed)
     untagged: Dict[Tuple[int, Optional[str]], Verdict] = {}
     for digest in doomed:
         manifest = case.place.repository.manifests[digest]
@@ -305,7 +303,7 @@ def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
         if tags:
             yield digest, case.tags[tags[0]]
         else:
-            yield digest, tied and falling(digest, going, graph) or _untagged(case, manifest, untagged)
+            yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest, untagged)
 
 
 def _untagged(case: _Case, manifest: Manifest, known: Dict[Tuple[int, Optional[str]], Verdict]) -> Verdict:
@@ -322,7 +320,7 @@ def _included(case: _Case, manifest: Manifest) -> Optional[str]:
     """What had to be asked for so that a manifest may go."""
     if isinstance(manifest.content, Ghost):
         return GHOSTS
-    if manifest.tags and missing_subject(case.place.graph, manifest):
+    if missing_subject(case.place.graph, manifest):
         return ORPHANS
     is_partial = PARTIAL in case.policy.include and missing_children(case.place.repository, manifest.digest)
     return PARTIAL if is_partial else None

@@ -35,9 +35,8 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
     """
-    if not (manifest.tags or manifest.locks.locked or repository.locks.locked):  # as with most that may go
-        return None
-    return _first((not include_locked and locks_of(repository, manifest)) or _of_repository(repository))
+    own = () if include_locked else locks_of(repository, manifest)
+    return _first(own or _of_repository(repository))
 
 
 def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
@@ -45,7 +44,8 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
 
     The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
     """
-    return _first((not include_locked and locks_of(repository, manifest, tag)) or _of_repository(repository))
+    own = () if include_locked else locks_of(repository, manifest, tag)
+    return _first(own or _of_repository(repository))
 
 
 def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:

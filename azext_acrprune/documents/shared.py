@@ -1,8 +1,7 @@
 """Which layers of doomed images stay, and who keeps them: why a deletion frees less than the images are large."""
 from __future__ import annotations
 
-from heapq import nlargest, nsmallest
-from operator import attrgetter
+from heapq import nsmallest
 from typing import Any, Dict, FrozenSet, Iterator, List, Sequence
 
 from ..decide.decision import Decision
@@ -13,7 +12,6 @@ from .layer_use import LayerUse
 from .names import Names
 
 LAYERS_LISTED = 10
-_digest_of = attrgetter('digest')
 _MOST = 0.9
 """Of the bytes that stay: the layers beyond that are not worth a line."""
 
@@ -33,11 +31,8 @@ def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -
 
 
 def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
-    size_of = ledger.sizes.__getitem__
-    most, listed = _MOST * sum(map(size_of, staying)), 0
-    least = min(nlargest(LAYERS_LISTED, map(size_of, staying)), default=0)
-    for layer in nsmallest(LAYERS_LISTED, [layer for layer in staying if size_of(layer) >= least],
-                           key=lambda layer: (-size_of(layer), layer)):
+    most, listed = _MOST * sum(map(ledger.sizes.__getitem__, staying)), 0
+    for layer in nsmallest(LAYERS_LISTED, staying, key=lambda layer: (-ledger.sizes[layer], layer)):
         if listed < most:
             yield layer
         listed += ledger.sizes[layer]
@@ -50,6 +45,7 @@ def _uses(decision: Decision, layers: Sequence[str]) -> Dict[str, LayerUse]:
         verdicts = decision.verdicts[repository.name]
         for digest, manifest in sorted(repository.manifests.items()):
             if verdicts[digest].kept and isinstance(manifest.content, Content):
-                for layer in uses.keys() & map(_digest_of, manifest.content.blobs):
-                    uses[layer].add((repository.name, digest), False, bool(user_tags(manifest)))
+                for blob in manifest.content.blobs:
+                    if blob.digest in uses:
+                        uses[blob.digest].add((repository.name, digest), False, bool(user_tags(manifest)))
     return uses
