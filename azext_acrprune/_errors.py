@@ -22,14 +22,14 @@ def typed_errors(registry: str) -> Iterator[None]:
 @contextmanager
 def _typed_errors(registry: str) -> Iterator[None]:
     from .decide.named import Locked, NotAnImage, Pinned
-    from .documents.applied import PlanRefused
+    from .documents.planned import PlanRefused
     from .inventory.scan import UnknownRepository
     from .pins.pinned import Incomplete
     from .pins.pulls import BadLog, LogTooShort
     from .policy.patterns import PatternTimeout
-    from .registry.errors import RegistryError
+    from .registry.protocol.refusals import RegistryError
     from .sources.failure import AskError
-    from .sources.files import SourceError
+    from .sources.pin_files import SourceError
     try:
         with _archive_errors(registry):
             yield
@@ -75,7 +75,7 @@ def _typed_errors(registry: str) -> Iterator[None]:
 @contextmanager
 def _archive_errors(registry: str) -> Iterator[None]:
     from .archive.choose import NotInArchive
-    from .archive.errors import ArchiveError
+    from .archive.target import ArchiveError
     from .archive.layout import NotAnArchive
     try:
         yield
@@ -104,7 +104,7 @@ def policy_errors(path: str) -> Iterator[None]:
 @contextmanager
 def journal_errors() -> Iterator[None]:
     """Raise azure-cli's error for a journal that cannot be written or read."""
-    from .journal import JournalError
+    from .apply.journal import JournalError
     try:
         yield
     except JournalError as error:
@@ -148,7 +148,7 @@ def _from_asking(error) -> Exception:
 
 
 def _from_registry(error, registry: str):
-    from .registry.errors import Kind
+    from .registry.protocol.refusals import Kind
     what = f"The registry '{registry}' could not be read: {error}."
     advice = {
         Kind.UNAUTHENTICATED: (UnauthorizedError, "Check --username and --password, or sign in with 'az login'."),

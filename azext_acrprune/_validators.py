@@ -194,7 +194,7 @@ def validate_alias(namespace) -> None:
 
 
 def validate_pins_from(namespace) -> None:
-    from .pins.systems import parse_system
+    from .pins.live import parse_system
     _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift, check_tags
-from azext_acrprune.documents.applied import decide_as_planned, read_plan
+from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests import oracle, purge_oracle, worlds

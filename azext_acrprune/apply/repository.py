@@ -20,7 +20,7 @@ from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
 from ..registry.client import Registry
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Flight, Slot
 from ..reporter import Reporter
 

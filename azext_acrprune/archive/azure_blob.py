@@ -14,7 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError, HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError)
 
-from .errors import ArchiveError, NotKept
+from .target import ArchiveError, NotKept
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 
 BLOCK = 8 * 1024 * 1024

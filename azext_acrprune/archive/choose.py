@@ -10,7 +10,7 @@ from ..decide.manifests import is_digest
 from ..decide.named import ImageName
 from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
 from .layout import Record
-from .manifests import Kept
+from .stored import Kept
 
 EXISTS = 'exists'
 TAG_EXISTS = 'tagExists'

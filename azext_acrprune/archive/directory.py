@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Callable, Dict, Iterable, Iterator, Optional
 from uuid import uuid4
 
-from .errors import ArchiveError, NotKept
+from .target import ArchiveError, NotKept
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 
 CHUNK = 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from ..decide.manifests import is_digest
 from ..model import UNLOCKED, Locks
-from ..registry.wire import is_host, is_media_type, is_repository, is_tag
+from ..registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
 
 LAYOUT_FILE = 'oci-layout'
 INDEX_FILE = 'index.json'

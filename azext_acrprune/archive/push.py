@@ -8,14 +8,14 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from ..decide.impact import Node
 from ..model import Failed, Skipped
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.pushing import PushingRegistry
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .choose import TAG_EXISTS, Image, Restoration
-from .errors import ArchiveError, NotKept
+from .target import ArchiveError, NotKept
 from .layout import Record
-from .manifests import manifest_bytes, verified
+from .stored import manifest_bytes, verified
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from ..model import Failed, Locks, Skipped
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.pushing import PushingRegistry
 from .choose import EXISTS, NOT_THERE, TAG_EXISTS
-from .errors import NotKept
-from .manifests import type_of, verified
+from .target import NotKept
+from .stored import type_of, verified
 from .push import Pushed
 
 NOT_KEPT = 'notSoftDeleted'

@@ -11,13 +11,13 @@ from ..decide.impact import Node
 from ..decide.manifests import is_digest, read_manifest
 from ..model import Content, Skipped, Unreadable
 from ..registry.client import Registry
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
-from .errors import ArchiveError, NotKept
+from .target import ArchiveError, NotKept
 from .layout import Index, Record, index_bytes, parse_index
-from .manifests import manifest_bytes, type_of
+from .stored import manifest_bytes, type_of
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""

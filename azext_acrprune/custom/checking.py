@@ -29,7 +29,7 @@ def validate(cmd, session: Session, decision: Any, result: Dict[str, Any]) -> No
 
     The exit code is 1 when something is broken that was not before, or when they could not be looked at.
     """
-    from ..registry.errors import Kind, RegistryError
+    from ..registry.protocol.refusals import Kind, RegistryError
     if result['summary']['interrupted']:
         logger.warning('The run was interrupted: nothing was validated.')
         result['validation'] = None

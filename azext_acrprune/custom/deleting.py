@@ -6,12 +6,12 @@ from typing import Any, Callable, Dict, Mapping, Optional
 
 from knack.log import get_logger
 
-from ..journal import JournalError
+from ..apply.journal import JournalError
 from .archiving import Archiving, archiving_of
 from .checking import validate
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
 from .failures import exit_with_failure, says_unread
-from .files import read_text
+from .user_files import read_text
 from .journaling import journal_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
@@ -58,7 +58,7 @@ def repository(cmd, name, **kwargs):
 
 def apply(cmd, plan_file, max_age='24h', **kwargs):
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
-    from ..documents.applied import applied_bytes, decide_as_planned, read_plan
+    from ..documents.planned import applied_bytes, decide_as_planned, read_plan
     from ..policy.ages import parse_ago
     text = read_text(plan_file)
 

@@ -15,7 +15,7 @@ def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[An
 
     `said` is what its first line says beside who does what in which registry.
     """
-    from ..journal import Journal, JournalError, journal_folder
+    from ..apply.journal import Journal, JournalError, journal_folder
     from .azure import who
     header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': registry, **said}
     with journal_errors():
@@ -34,7 +34,7 @@ def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[An
 
 def list_runs(cmd, registry_name=None, suffix=None):
     """The runs that deleted or locked something, newest first. Asks nobody."""
-    from ..journal import read_run, runs
+    from ..apply.journal import read_run, runs
     from .caching import login_server
     host = login_server(cmd, registry_name, suffix) if registry_name else None
     with journal_errors():
@@ -45,7 +45,7 @@ def list_runs(cmd, registry_name=None, suffix=None):
 
 def show_run(cmd, run):
     """All that one run sent, and what came of it. Asks nobody."""
-    from ..journal import read_run
+    from ..apply.journal import read_run
     with journal_errors():
         lines = read_run(_folder(cmd), run)
     return {**_run(run, lines), 'requests': _requests(lines)}
@@ -54,7 +54,7 @@ def show_run(cmd, run):
 def lines_of(cmd, host: str, run: Optional[str]) -> Any:
     """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
     from ..archive.undelete import is_deletion
-    from ..journal import JournalError, read_run, runs
+    from ..apply.journal import JournalError, read_run, runs
     folder = _folder(cmd)
     with journal_errors():
         for name in [run] if run else reversed(runs(folder)):
@@ -70,7 +70,7 @@ def lines_of(cmd, host: str, run: Optional[str]) -> Any:
 
 
 def _folder(cmd) -> Any:
-    from ..journal import journal_folder
+    from ..apply.journal import journal_folder
     return journal_folder(cmd.cli_ctx.config.config_dir)
 
 

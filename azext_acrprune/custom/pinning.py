@@ -28,7 +28,7 @@ def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     if not paths and not systems:
         return Pins()
     from ..pins.references import RegistryNames
-    from ..sources.files import read_files
+    from ..sources.pin_files import read_files
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
     found = merged((found, *(_asked(cmd, system, names) for system in dict.fromkeys(systems))))
@@ -49,7 +49,7 @@ def _standard_input() -> Optional[BinaryIO]:
 
 def _asked(cmd, text: str, names: Any) -> Any:
     """What a live system uses."""
-    from ..pins.systems import KUBECTL, found_in_things, parse_system
+    from ..pins.live import KUBECTL, found_in_things, parse_system
     from ..sources.kubernetes import ask_kubectl
     from ..sources.systems import ask_azure
     from .azure import resource_manager

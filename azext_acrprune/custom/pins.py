@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, Tuple
 from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError
 from knack.log import get_logger
 
-from ..journal import JournalError
+from ..apply.journal import JournalError
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
 from .journaling import journal_of
@@ -19,7 +19,7 @@ logger = get_logger(__name__)
 
 def list_pins(cmd, **kwargs):
     """What is pinned, by whom, and what of it is no longer there."""
-    from ..pins.standing import pins_document, pulled_by
+    from ..decide.lock_plan import pins_document, pulled_by
     with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
         pins = _pins(session)
         standings = session.look_up(pulled_by(pin.reference) for pin in pins.pins)
@@ -34,7 +34,7 @@ def list_pins(cmd, **kwargs):
 
 def lock(cmd, yes=False, dry_run=False, **kwargs):
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
-    from ..apply.locks import Marks, MarksUnreadable, marks_path
+    from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
     if not dry_run:
         refuse_without_consent(cmd, yes)
     with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
@@ -63,8 +63,8 @@ def lock(cmd, yes=False, dry_run=False, **kwargs):
 
 def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, marks: Any) -> Tuple[str, Any]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
-    from ..apply.locks import carry_out
-    from ..journal import JournaledRegistry
+    from ..apply.pin_locks import carry_out
+    from ..apply.journal import JournaledRegistry
     with journal_of(cmd, options, session.host) as journal:
         outcome = session.with_registry(lambda registry: carry_out(
             JournaledRegistry(registry, journal, {}), plan, marks, options['concurrency']))
@@ -85,7 +85,7 @@ def _pins(session: Session) -> Any:
 
 def _plan(session: Session, pins: Any, marks: Mapping[Tuple[str, str], Any]) -> Tuple[Any, Mapping]:
     """The plan, and how everything stands: first the tags and digests, then the manifests behind the tags."""
-    from ..pins.standing import FOUND, keys_of, plan_locks
+    from ..decide.lock_plan import FOUND, keys_of, plan_locks
     standings = dict(session.look_up({*keys_of(pins), *marks}))
     behind = {(name, standing.digest) for (name, _), standing in standings.items() if standing.status == FOUND}
     standings.update(session.look_up(behind - set(standings)))
@@ -93,7 +93,7 @@ def _plan(session: Session, pins: Any, marks: Mapping[Tuple[str, str], Any]) -> 
 
 
 def _document(host: str, pins: Any, standings: Mapping) -> Dict[str, Any]:
-    from ..pins.standing import pins_document
+    from ..decide.lock_plan import pins_document
     return pins_document(host, pins, standings)
 
 

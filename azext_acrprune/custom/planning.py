@@ -4,7 +4,7 @@ from __future__ import annotations
 from knack.log import get_logger
 
 from .failures import exit_with_failure, says_unread
-from .files import write_json
+from .user_files import write_json
 from .selecting import policy_of_options
 from .session import open_session
 
@@ -13,7 +13,7 @@ logger = get_logger(__name__)
 
 def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwargs):
     """What may be deleted, and what that frees; deletes nothing."""
-    from ..decide.guard import first_excess
+    from ..decide.guard_rails import first_excess
     from ..show.money import saving_line
     policy = policy_of_options(kwargs, policy_file)
     with open_session(cmd, kwargs) as session:

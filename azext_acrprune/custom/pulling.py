@@ -45,7 +45,7 @@ def load_pulls(cmd, wish: Any, host: str, now: int) -> Any:
 
 def log_of(cmd, workspace: str, host: str, now: int) -> Any:
     """All that a workspace knows of pulls, however little that is. Raises AskError and BadLog."""
-    from ..documents.usage_rows import Log
+    from ..usage.usage_rows import Log
     from ..pins.pulls import covered_since, last_pulls
     from .azure import registry_log
     with registry_log(cmd, str(workspace), host) as log:

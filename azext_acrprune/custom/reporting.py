@@ -4,7 +4,7 @@ from __future__ import annotations
 from knack.log import get_logger
 
 from .failures import exit_with_failure, says_unread
-from .files import read_text, write_text
+from .user_files import read_text, write_text
 from .session import open_session
 
 logger = get_logger(__name__)
@@ -12,8 +12,8 @@ logger = get_logger(__name__)
 
 def report(cmd, out, plan_file=None, **kwargs):
     """One HTML file on where the space goes, and what a plan does; answers with its numbers. Deletes nothing."""
-    from ..documents.applied import read_plan
-    from ..show.report import report_html
+    from ..documents.planned import read_plan
+    from ..show.report_page import report_html
     text = read_text(plan_file) if plan_file else None
     with open_session(cmd, {**kwargs, 'impact': 'exact'}) as session:
         document = session.report(read_plan(text, session.host, session.now) if text is not None else None)

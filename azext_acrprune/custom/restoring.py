@@ -30,8 +30,8 @@ def restore(cmd, archive=None, images=None, everything=False, soft_deleted=False
 def _restore(session: Session, target: Any, images: Any, overwrite: bool, dry_run: bool,
              concurrency: int) -> Dict[str, Any]:
     from ..archive.choose import choose
-    from ..archive.document import preview_document, result_document
-    from ..archive.manifests import read_archive
+    from ..archive.restore_document import preview_document, result_document
+    from ..archive.stored import read_archive
     from ..archive.push import push
     from ..policy.rules import Selection
     archived = read_archive(target, session.host)
@@ -43,7 +43,7 @@ def _restore(session: Session, target: Any, images: Any, overwrite: bool, dry_ru
 
 
 def _undelete(cmd, session: Session, run: Any, dry_run: bool, overwrite: bool) -> Dict[str, Any]:
-    from ..archive.document import result_document
+    from ..archive.restore_document import result_document
     from ..archive.undelete import lost_in, undelete
     name, lines = lines_of(cmd, session.host, run)
     logger.warning('Restoring what the run %s deleted.', name)

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Optional, Type, TypeVar
 from knack.log import get_logger
 
 from .._errors import policy_errors
-from .files import read_text
+from .user_files import read_text
 
 logger = get_logger(__name__)
 

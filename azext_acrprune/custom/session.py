@@ -83,7 +83,7 @@ class Session:
 
     def look_up(self, keys: Iterable[Any]) -> Any:
         """How single tags and manifests stand."""
-        from ..inventory.standing import look_up
+        from ..inventory.lookups import look_up
         return look_up(self._registry, keys, self._options['concurrency'])
 
     def with_registry(self, work: Callable[[Any], Any]) -> Any:
@@ -109,14 +109,14 @@ class Session:
 
     def report(self, plan: Any) -> Dict[str, Any]:
         """Scan the registry and count what a report shows; `plan` is one that was read back, or None."""
-        from ..documents.report import report_document
+        from ..usage.report_document import report_document
         from ..policy.rules import Selection
         return report_document(self.scan(Selection()), plan, self._began, self.now, self._account(),
                                self._options['price'])
 
     def usage(self, by: str, top: Optional[int]) -> Dict[str, Any]:
         """Scan the registry and count who uses how much of it."""
-        from ..documents.usage import usage_document
+        from ..usage.usage_document import usage_document
         from ..policy.rules import Selection
         from .pulling import log_of
         workspace = self._options['workspace']
@@ -170,9 +170,9 @@ class Session:
     def execute(self, decision: Any, journal: Any, safe: Any = None) -> Dict[str, Any]:
         """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
         from ..apply.execute import execute
-        from ..archive.guard import ArchivedRegistry
+        from ..archive.precondition import ArchivedRegistry
         from ..documents.result import result_document
-        from ..journal import JournaledRegistry
+        from ..apply.journal import JournaledRegistry
         registry: Any = JournaledRegistry(self._registry, journal, {
             repository.name: repository for repository in decision.inventory.repositories})
         if safe:
@@ -192,11 +192,11 @@ def open_session(cmd, options: Options, restoring: bool = False) -> Iterator[Ses
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     collect_garbage_seldom()
     from ..registry.credentials import registry_facts, sign_in
-    from ..registry.pacing import Pacer
+    from ..registry.protocol.pacing import Pacer
     from ..registry.pipeline import open_client
     from ..registry.pushing import PushingRegistry
     from ..registry.retries import PacingPolicy
-    from ..registry.tokens import PRUNING, RESTORING, TokenBook
+    from ..registry.protocol.tokens import PRUNING, RESTORING, TokenBook
     from ..show.progress import progress
     limit = TimeLimit(options.get('time_limit'), time.monotonic)
     name, group = options['registry_name'], options['resource_group_name']

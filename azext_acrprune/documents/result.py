@@ -8,7 +8,7 @@ from ..decide.decision import Decision
 from ..decide.impact import open_ledger
 from ..decide.verdicts import Verdict
 from ..model import Failed, Outcome, Skipped
-from .applied import AppliedBytes
+from .planned import AppliedBytes
 from .plan import kind_of_impact
 
 

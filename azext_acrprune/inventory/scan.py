@@ -13,7 +13,7 @@ from ..model import (
     UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
 from ..policy.rules import Selection
 from ..registry.client import Registry
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Flight
 from ..reporter import Reporter
 from ..workers import Flying, Task, fly_tasks, run_tasks

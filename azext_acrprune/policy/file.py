@@ -14,7 +14,7 @@ import yaml
 
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
-from ..pins.systems import parse_system
+from ..pins.live import parse_system
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope

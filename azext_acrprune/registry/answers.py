@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 from azure.core.rest import HttpRequest, HttpResponse
 from urllib3 import exceptions
 
-from .errors import Kind, RegistryError
+from .protocol.refusals import Kind, RegistryError
 
 FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """Whatever http.client, urllib3 and a socket raise."""

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from . import wire
-from .errors import Kind, RegistryError
+from .protocol import listings as wire
+from .protocol.refusals import Kind, RegistryError
 from .flight import Flight, Slot
-from .pages import Pages, Parsed, good, parsed
+from .protocol.pages import Pages, Parsed, good, parsed
 from .pipeline import REPOSITORY_OPTION, Client, Request, send
 from .shortcut import OnItsWay, Small
-from .tokens import TokenBook
+from .protocol.tokens import TokenBook
 
 _JSON = {'Accept': 'application/json'}
 

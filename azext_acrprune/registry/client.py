@@ -8,9 +8,9 @@ from urllib.parse import quote, urljoin, urlsplit
 from azure.core.exceptions import AzureError
 
 from ..model import Locks, Manifest, Tag
-from . import wire
-from .errors import Kind, RegistryError
-from .pages import PAGE_SIZE, good, locks_in, manifests_path, parsed, tags_path
+from .protocol import listings as wire
+from .protocol.refusals import Kind, RegistryError
+from .protocol.pages import PAGE_SIZE, good, locks_in, manifests_path, parsed, tags_path
 from .pipeline import REPOSITORY_OPTION, Request, give_up
 from .retries import PATIENCE_OPTION, WHENEVER
 from .soon import IN_TIME, MANIFEST_TYPES, Soon

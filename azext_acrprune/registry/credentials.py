@@ -14,8 +14,8 @@ from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, U
 from knack.util import CLIError
 
 from ..model import Account
-from .errors import Kind, RegistryError
-from .tokens import Credential, Password, RefreshToken
+from .protocol.refusals import Kind, RegistryError
+from .protocol.tokens import Credential, Password, RefreshToken
 
 _LONGEST_REASON = 200
 _TOO_LARGE = 2 ** 63

@@ -16,11 +16,11 @@ from azure.core.pipeline.policies import (
     HeadersPolicy, HTTPPolicy, RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy)
 from azure.core.rest import HttpRequest
 
-from .challenge import parse_challenge
-from .errors import Kind, RegistryError, from_answer
+from .protocol.challenge import parse_challenge
+from .protocol.refusals import Kind, RegistryError, from_answer
 from .retries import BEGUN_OPTION, PacingPolicy, Retry
 from .shortcut import Shortcut
-from .tokens import Credential, TokenBook
+from .protocol.tokens import Credential, TokenBook
 from .transport import Transport
 
 REPOSITORY_OPTION = 'acr_repository'

@@ -6,9 +6,9 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ..model import Locks
 from .client import Registry
-from .errors import Kind, RegistryError
+from .protocol.refusals import Kind, RegistryError
 from .pipeline import REPOSITORY_OPTION, Request
-from .wire import parse_deleted
+from .protocol.listings import parse_deleted
 
 _BYTES = {'Content-Type': 'application/octet-stream'}
 

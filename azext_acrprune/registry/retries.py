@@ -16,8 +16,8 @@ from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
-from .errors import Kind, RegistryError
-from .pacing import Answer, Calls, Pacer, finite_number
+from .protocol.refusals import Kind, RegistryError
+from .protocol.pacing import Answer, Calls, Pacer, finite_number
 
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""

@@ -13,7 +13,7 @@ from azure.core.exceptions import ServiceResponseTimeoutError
 from .answers import Answer
 from .heads import first_line, header_bytes
 from .lane import Lane
-from .pacing import Calls
+from .protocol.pacing import Calls
 from .retries import BEGUN_OPTION, REMAINING, Begun, PacingPolicy
 from .transport import Transport, address_of, all_headers, seconds_to_answer
 

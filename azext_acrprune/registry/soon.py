@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import List
 
 from ..model import Locks, Manifest, Tag
-from . import wire
+from .protocol import listings as wire
 from .calls import Calls
 from .flight import Flight, Slot
-from .pages import good, locks_in, manifests_path, tags_path
+from .protocol.pages import good, locks_in, manifests_path, tags_path
 from .retries import PATIENCE_OPTION
 from .shortcut import Small
 

@@ -25,7 +25,7 @@ from urllib3.util.connection import is_connection_dropped
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from .answers import FAILURES, Answer, not_answered
-from .errors import Kind, RegistryError
+from .protocol.refusals import Kind, RegistryError
 from .heads import Response, first_line, header_bytes
 from .lane import Lane
 from .retries import ANSWER_OPTION

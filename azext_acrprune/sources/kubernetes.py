@@ -14,7 +14,7 @@ from typing import Any, Iterator, List, Optional
 import yaml
 
 from ..pins.pinned import printable
-from ..pins.systems import Thing, things_of_cluster
+from ..pins.live import Thing, things_of_cluster
 from .failure import AskError
 
 _KINDS = 'pods,deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,jobs,cronjobs'

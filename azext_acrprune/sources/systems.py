@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
-from ..pins.systems import (
-    ACR_TASKS, AKS, CONTAINER_APPS, FUNCTION_APPS, SUBSCRIPTION, WEB_APPS, System, Thing, thing_of_site, things_of_task)
+from ..pins.live import (
+    ACR_TASKS, AKS, CONTAINER_APPS, FUNCTION_APPS, SUBSCRIPTION, WEB_APPS, System, Thing, thing_of_site,
+    things_of_task)
 from .arm import Resource, ResourceManager
 from .failure import AskError
 from .kubernetes import ask_kubectl, kubeconfig_file

@@ -84,7 +84,7 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
 
 def usage(path: Path, manifests: int) -> Dict[str, Any]:
     from azext_acrprune.custom.session import collect_garbage_seldom
-    from azext_acrprune.documents.usage import usage_document
+    from azext_acrprune.usage.usage_document import usage_document
     from azext_acrprune.inventory.cache import ManifestCache
     from azext_acrprune.inventory.scan import Extent, scan
     from azext_acrprune.model import TICKS_PER_SECOND
@@ -122,7 +122,7 @@ class _Listings:
         yield list(self._images)
 
     async def manifests_soon(self, _: Any, repository: str) -> List[Any]:
-        from azext_acrprune.registry.wire import parse_manifests
+        from azext_acrprune.registry.protocol.listings import parse_manifests
         began = time.thread_time()
         entries = list(map(_entry, self._images[repository]))
         self.seconds += time.thread_time() - began

@@ -6,7 +6,7 @@ import random
 from typing import Iterator, List, Sequence, Tuple
 
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.documents.applied import Plan
+from azext_acrprune.documents.planned import Plan
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.model import Blob, Content, Inventory, Locks, Manifest, Repository
 from azext_acrprune.policy.rules import Age, untagged_policy

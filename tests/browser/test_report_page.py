@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrprune.documents.report import report_document
-from azext_acrprune.show.report import report_html
+from azext_acrprune.usage.report_document import report_document
+from azext_acrprune.show.report_page import report_html
 from tests.worlds import NOW
 
 from .browser import DESKTOP, PHONE, Browser, missing

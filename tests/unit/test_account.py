@@ -1,9 +1,9 @@
 """What Azure says that a registry uses, beside what can be accounted for."""
 import pytest
 
-from azext_acrprune.documents.account import account_fields
+from azext_acrprune.usage.account_fields import account_fields
 from azext_acrprune.model import Account
-from azext_acrprune.show.usage import account_line
+from azext_acrprune.show.usage_tables import account_line
 
 MIB = 1024 ** 2
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.archive.layout import Index, NotAnArchive, Record, index_bytes, parse_index
-from azext_acrprune.archive.manifests import type_of
+from azext_acrprune.archive.stored import type_of
 from azext_acrprune.model import Locks
 
 DIGESTS = [f'sha256:{number:064x}' for number in range(3)]

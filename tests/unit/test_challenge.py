@@ -1,7 +1,7 @@
 """`WWW-Authenticate` headers, as the recordings have them."""
 import pytest
 
-from azext_acrprune.registry.challenge import parse_challenge
+from azext_acrprune.registry.protocol.challenge import parse_challenge
 
 REALM = 'realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"'
 BASE = {'realm': 'https://r.azurecr.io/oauth2/token', 'service': 'r.azurecr.io'}

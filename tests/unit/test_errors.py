@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from azext_acrprune.registry.errors import Kind, RegistryError, from_answer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError, from_answer
 
 CHALLENGE = 'Bearer realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io",scope="repository:a:delete"'
 LACKING = CHALLENGE + ',error="insufficient_scope"'

@@ -8,7 +8,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.graph import build_graph, deletion_waves
 from azext_acrprune.decide.named import decide_images, parse_image
-from azext_acrprune.documents.applied import decide_as_planned, read_plan
+from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.model import Notice
 from azext_acrprune.pins.pinned import Pin, Pins

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from azext_acrprune.archive.undelete import lost_in
-from azext_acrprune.journal import Journal, JournaledRegistry, JournalError, read_run, runs
+from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
-from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
 IMAGE, SBOM, SIGNATURE = (f'sha256:{number:064x}' for number in range(3))
 SEEN = {'team/app': Repository('team/app', {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from azext_acrprune.registry.pacing import Answer, Calls, Pacer, finite_number
+from azext_acrprune.registry.protocol.pacing import Answer, Calls, Pacer, finite_number
 from tests.unit.throttled import Bucket, Lying, Unthrottled, Windows, simulate
 
 LONG_RUN = 300

@@ -9,7 +9,7 @@ import pytest
 
 from azext_acrprune.pins.read import MAX_BYTES, STANDARD_INPUT
 from azext_acrprune.pins.references import Reference, RegistryNames
-from azext_acrprune.sources.files import SourceError, read_files
+from azext_acrprune.sources.pin_files import SourceError, read_files
 
 NAMES = RegistryNames('myreg.azurecr.io')
 

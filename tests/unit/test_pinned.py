@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.apply.locks import Marks, MarksUnreadable, marks_path
+from azext_acrprune.apply.pin_locks import Marks, MarksUnreadable, marks_path
 from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.model import Locks, Tag
 from azext_acrprune.pins.pinned import (
     NOT_READ, NOT_RESOLVED, Found, Pin, Pins, Problem, Sources, found_in, merged, named, printable)
 from azext_acrprune.pins.references import Reference, Unresolved
-from azext_acrprune.pins.standing import (
+from azext_acrprune.decide.lock_plan import (
     FOUND, MISSING, NOT_READ as UNREAD, REPOSITORY_MISSING, Mark, Standing, pins_document, plan_locks)
 from azext_acrprune.policy.file import PolicyError, parse_policy
 from tests.worlds import image, index, repository_of, to_repository

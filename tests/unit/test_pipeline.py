@@ -12,10 +12,10 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, TokenPolicy
 from azext_acrprune.registry.retries import Retry
-from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
+from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
 
 HOST = 'r.azurecr.io'
 KEY = 'some key of thirty-two characters or more'

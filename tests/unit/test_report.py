@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.impact import open_ledger
 from azext_acrprune.decide.portions import portions
-from azext_acrprune.documents.applied import Plan
+from azext_acrprune.documents.planned import Plan
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.documents.report import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
+from azext_acrprune.usage.report_document import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
 from azext_acrprune.model import Notice, parse_ticks
 from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
@@ -205,7 +205,7 @@ def test_a_large_registry_is_drawn_with_a_tail_that_still_adds_up():
 
 
 def test_repositories_that_have_no_row_are_one_sum(monkeypatch):
-    monkeypatch.setattr('azext_acrprune.documents.report.REPOSITORIES_LISTED', 3)
+    monkeypatch.setattr('azext_acrprune.usage.report_document.REPOSITORIES_LISTED', 3)
     document = report_document(busy(400), None, CREATED_AT, NOW)
     assert len(document['repositories']) == 3
     others = document['otherRepositories']
@@ -222,7 +222,7 @@ def test_what_could_not_be_read_makes_the_numbers_upper_bounds():
 
 
 def test_what_concerns_the_whole_registry_is_the_first_warning(monkeypatch):
-    monkeypatch.setattr('azext_acrprune.documents.rows.WARNINGS_LISTED', 1)
+    monkeypatch.setattr('azext_acrprune.usage.fields.WARNINGS_LISTED', 1)
     inventory = to_inventory([repository_of(*(ghost(image(str(number))) for number in range(3)))])
     noticed = replace(inventory, warnings=(Notice('unreadRepository', 'forbidden', 'team/secret'),))
     document = report_document(noticed, None, CREATED_AT, NOW)

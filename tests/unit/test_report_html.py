@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from azext_acrprune.documents.cost import GIB, Price
-from azext_acrprune.documents.report import report_document
+from azext_acrprune.usage.report_document import report_document
 from azext_acrprune.model import Account, Blob, Notice, Repository
-from azext_acrprune.show.report import STATES, STATES_WITHOUT_PLAN, report_html
+from azext_acrprune.show.report_page import STATES, STATES_WITHOUT_PLAN, report_html
 from azext_acrprune.show.treemap import layout
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest
@@ -142,8 +142,8 @@ def test_tables_have_captions_and_scopes_and_pictures_have_texts():
 
 
 def test_every_state_has_a_text_a_fill_and_is_told_apart_without_colour():
-    from azext_acrprune.documents.stakes import STATES as known
-    from azext_acrprune.show.report import _TEMPLATES
+    from azext_acrprune.usage.stakes import STATES as known
+    from azext_acrprune.show.report_page import _TEMPLATES
     assert tuple(STATES) == known
     assert set(STATES_WITHOUT_PLAN) == set(STATES) - {'freed', 'shared'}
     style = (_TEMPLATES / 'report.css').read_text()

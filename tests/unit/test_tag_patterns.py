@@ -2,7 +2,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from azext_acrprune.documents.tag_patterns import pattern_of, patterns_in
+from azext_acrprune.usage.tag_patterns import pattern_of, patterns_in
 from tests import oracle, worlds
 from tests.test_safety_properties import examples
 from tests.worlds import attachment_tag, image, index, repository_of, to_repository

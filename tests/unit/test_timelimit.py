@@ -9,8 +9,8 @@ from azure.core.pipeline import Pipeline, PipelineContext, PipelineRequest
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.errors import Kind, RegistryError
-from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
 from azext_acrprune.timelimit import (
     LONGEST_ENDING_SECONDS, LONGEST_FINISHING_SECONDS, NO_LIMIT, SHARE_AFTER_READING, TimeLimit)

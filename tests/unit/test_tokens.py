@@ -2,7 +2,7 @@
 import jwt
 import pytest
 
-from azext_acrprune.registry.tokens import BATCH, AccessToken, Password, RefreshToken, TokenBook, claims
+from azext_acrprune.registry.protocol.tokens import BATCH, AccessToken, Password, RefreshToken, TokenBook, claims
 
 HOST = 'r.azurecr.io'
 NOW = 1_700_000_000.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from azext_acrprune.documents.cost import Price
-from azext_acrprune.documents.usage import KINDS, LISTED, usage_document
-from azext_acrprune.documents.usage_rows import Log
+from azext_acrprune.usage.usage_document import KINDS, LISTED, usage_document
+from azext_acrprune.usage.usage_rows import Log
 from azext_acrprune.model import Account, Blob, Repository, parse_ticks
 from azext_acrprune.pins.pulls import Pulls
 from tests import oracle, worlds

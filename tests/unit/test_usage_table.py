@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, strategies as st
 from tabulate import tabulate
 
-from azext_acrprune.documents.usage import KINDS, usage_document
-from azext_acrprune.documents.usage_rows import Log
+from azext_acrprune.usage.usage_document import KINDS, usage_document
+from azext_acrprune.usage.usage_rows import Log
 from azext_acrprune.pins.pulls import Pulls
-from azext_acrprune.show.shares import percent, share_bar
+from azext_acrprune.show.bars import percent, share_bar
 from azext_acrprune.show.texts import visible
-from azext_acrprune.show.usage import usage_lines, usage_rows
+from azext_acrprune.show.usage_tables import usage_lines, usage_rows
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of
 from tests.worlds import NOW, TICKS
 
@@ -28,7 +28,7 @@ class Screen(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch):
     screen = Screen()
-    monkeypatch.setattr('azext_acrprune.show.usage.sys', SimpleNamespace(stdout=screen))
+    monkeypatch.setattr('azext_acrprune.show.usage_tables.sys', SimpleNamespace(stdout=screen))
     return screen
 
 

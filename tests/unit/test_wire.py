@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.model import TICKS_PER_SECOND, Locks, NotRead, Tag, parse_ticks
-from azext_acrprune.registry.wire import (
+from azext_acrprune.registry.protocol.listings import (
     next_page, parse_locks, parse_manifests, parse_repositories, parse_tags, seconds_ahead)
 
 DIGEST = 'sha256:' + 'a' * 64

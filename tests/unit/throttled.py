@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Callable, List, Optional, Tuple
 
-from azext_acrprune.registry.pacing import Answer, Calls, Pacer
+from azext_acrprune.registry.protocol.pacing import Answer, Calls, Pacer
 
 CPU_SECONDS = 0.001
 LATE_SECONDS = 0.003

@@ -14,10 +14,10 @@ import pytest
 from azext_acrprune.registry import transport
 from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.flight import Flight
-from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.retries import PacingPolicy
-from azext_acrprune.registry.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
 from azext_acrprune.reporter import Reporter
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth

@@ -17,7 +17,7 @@ from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.layout import parse_index
-from azext_acrprune.archive.manifests import read_archive
+from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.push import push
 from azext_acrprune.archive.write import archive, estimate
 from azext_acrprune.decide.decision import decide

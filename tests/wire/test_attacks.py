@@ -11,14 +11,14 @@ import pytest
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.named import decide_untag, parse_image
-from azext_acrprune.documents.applied import Plan, decide_as_planned
+from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.reporter import Reporter
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in

@@ -14,7 +14,7 @@ from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND, Ghost, NotRead
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
-from azext_acrprune.registry.tokens import Password
+from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
 from tests.registry.builder import Shares, build, image_manifest

@@ -16,9 +16,9 @@ import pytest
 import vcr
 
 from azext_acrprune.registry.client import Registry
-from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.pipeline import open_client
-from azext_acrprune.registry.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
 from tests.registry.auth import ADMIN, ALL, SERVICE_PRINCIPAL
 from tests.registry.builder import OCI_IMAGE
 from tests.registry.faults import Fault

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from azext_acrprune.model import Locks
-from azext_acrprune.registry.errors import Kind, RegistryError
-from azext_acrprune.registry.tokens import Password
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
+from azext_acrprune.registry.protocol.tokens import Password
 from tests.registry import metadata
 from tests.registry.auth import ALL
 from tests.registry.faults import Fault

@@ -16,7 +16,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
-from azext_acrprune.registry.tokens import Password
+from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
 from tests.registry.faults import Fault

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from azext_acrprune.registry.errors import Kind, RegistryError
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.flight import Flight
 from tests.registry.faults import Fault
 

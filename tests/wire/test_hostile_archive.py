@@ -14,9 +14,9 @@ from azext_acrprune.apply.execute import execute
 from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
-from azext_acrprune.archive.errors import ArchiveError
+from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.layout import NotAnArchive, index_bytes, parse_index
-from azext_acrprune.archive.manifests import read_archive
+from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.push import push
 from azext_acrprune.archive.write import archive, estimate
 from azext_acrprune.decide.decision import decide

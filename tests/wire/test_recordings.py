@@ -19,12 +19,12 @@ import yaml
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.policy.rules import untagged_policy
 from azext_acrprune.model import Content, Inventory, Repository, parse_ticks
-from azext_acrprune.registry import wire
-from azext_acrprune.registry.challenge import parse_challenge
+from azext_acrprune.registry.protocol import listings as wire
+from azext_acrprune.registry.protocol.challenge import parse_challenge
 from azext_acrprune.registry.client import Registry
-from azext_acrprune.registry.errors import Kind, RegistryError, from_answer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError, from_answer
 from azext_acrprune.registry.pipeline import open_client
-from azext_acrprune.registry.tokens import Password, RefreshToken, TokenBook
+from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
 from tests.wire.conftest import ON_TAPE, not_again, unhurried
 
 BESIDE = Path(__file__).resolve().parents[3] / 'shared' / 'recordings'

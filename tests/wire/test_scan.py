@@ -10,8 +10,8 @@ from azext_acrprune.inventory.scan import Extent, UnknownRepository, scan
 from azext_acrprune.model import Content, Ghost, NotRead, Unreadable
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.registry.errors import Kind, RegistryError
-from azext_acrprune.registry.tokens import Password
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
+from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
 from tests.registry.builder import Shares, build

@@ -9,7 +9,7 @@ from azure.core.exceptions import IncompleteReadError, ServiceResponseError, Ser
 from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.flight import Flight
-from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.registry.shortcut import OnItsWay, Shortcut, Small
 from azext_acrprune.registry.transport import Transport

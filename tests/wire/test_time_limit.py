@@ -19,8 +19,8 @@ from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
-from azext_acrprune.registry.errors import Kind, RegistryError
-from azext_acrprune.registry.pacing import Pacer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
 from azext_acrprune.timelimit import TimeLimit

@@ -5,8 +5,8 @@ from typing import Any, Collection, Dict
 
 from ..decide.graph import user_tags
 from ..model import Content
-from .layer_use import LayerUse
-from .names import Names
+from ..documents.layer_use import LayerUse
+from ..documents.names import Names
 from .stakes import View
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ..model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
+from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
 
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.

@@ -8,13 +8,13 @@ from typing import Any, Dict, Iterator, List, Optional, Set
 
 from ..decide.impact import Node
 from ..model import Account, Inventory
-from .account import account_fields
-from .applied import Plan
-from .cost import Price, cost_fields
+from .account_fields import account_fields
+from ..documents.planned import Plan
+from ..documents.cost import Price, cost_fields
 from .layers import layer_row, layer_uses
-from .names import Names
-from .plan import kind_of_impact
-from .rows import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
+from ..documents.names import Names
+from ..documents.plan import kind_of_impact
+from .fields import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
 from .stakes import FREED, STATES, Stake, View
 from .timeline import appearances, growth, unneeded_ages
 

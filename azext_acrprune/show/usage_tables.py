@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List
 
 from ..model import parse_ticks
 from .money import cost_line
-from .shares import percent, share_bar
+from .bars import percent, share_bar
 from .sizes import blob_digest, freed_size, human_age, human_size, short_digest
 from .texts import visible
 

@@ -10,8 +10,8 @@ from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content
-from ..registry.wire import is_media_type
-from .errors import ArchiveError, NotKept
+from ..registry.protocol.listings import is_media_type
+from .target import ArchiveError, NotKept
 from .layout import Record, parse_index
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Dict, List, Optional, Tuple
 
 from .challenge import parse_challenge
-from .wire import text_or_none
+from .listings import text_or_none
 
 
 class Kind(Enum):

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 from uuid import uuid4
 
-from .model import Content, Locks, Repository
-from .registry.errors import Kind, RegistryError
-from .registry.flight import Slot
+from ..model import Content, Locks, Repository
+from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.flight import Slot
 
 _SUFFIX = '.jsonl'
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import UNLOCKED, Locks
-from .pinned import Pin, Pins
-from .references import Reference
+from ..pins.pinned import Pin, Pins
+from ..pins.references import Reference
 
 FOUND = 'found'
 MISSING = 'missing'

@@ -12,11 +12,11 @@ from ..decide.impact import Ledger, Node, falls_with
 from ..decide.portions import split
 from ..model import Inventory, Repository, time_text
 from ..pins.pulls import Pulls
-from .chains import chain_fields
+from .base_images import chain_fields
 from .layers import layer_row, layer_uses
-from .names import Names
-from .rows import holding_fields, image_fields, largest, repository_row
-from .shares import Share, shares
+from ..documents.names import Names
+from .fields import holding_fields, image_fields, largest, repository_row
+from .attribution import Share, shares
 from .stakes import View
 from .timeline import appearances, growth_rows
 

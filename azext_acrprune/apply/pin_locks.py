@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
-from ..pins.standing import LockPlan, Mark
+from ..decide.lock_plan import LockPlan, Mark
 from ..registry.client import Registry
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..workers import Task, run_tasks
 
 _BUSY_SECONDS = 10

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from .money import cost_line, saving_line
-from .shares import percent
+from .bars import percent
 from .sizes import human_size, short_digest
 from .texts import visible
 from .treemap import Box, layout
-from .usage import account_line
+from .usage_tables import account_line
 
 _TEMPLATES = Path(__file__).parent / 'templates'
 

@@ -5,11 +5,11 @@ from typing import Any, Dict, Optional
 
 from ..model import Account, Inventory
 from ..pins.pulls import day_of
-from .account import account_fields
-from .cost import Price, cost_fields
+from .account_fields import account_fields
+from ..documents.cost import Price, cost_fields
 from .pattern_rows import pattern_rows
-from .plan import kind_of_impact
-from .rows import registry_counts, shown_warnings
+from ..documents.plan import kind_of_impact
+from .fields import registry_counts, shown_warnings
 from .timeline import growth
 from .usage_rows import Known, Log, image_rows, layer_rows, repository_rows
 

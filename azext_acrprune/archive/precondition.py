@@ -4,7 +4,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Iterable, NoReturn, Set, Tuple
 
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Slot
 from .layout import Record
 

@@ -11,7 +11,7 @@ from ..decide.portions import Portion, portions
 from ..decide.verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict
 from ..model import Inventory, Repository
 from ..policy.rules import Age, untagged_policy
-from .applied import Plan
+from ..documents.planned import Plan
 
 FREED = 'freed'
 SHARED = 'shared'

@@ -7,7 +7,7 @@ from typing import Any, Collection, Dict, Iterator, List, Optional, Tuple
 from ..decide.graph import user_tags
 from ..decide.impact import Node
 from ..model import Content, Manifest
-from .names import Names
+from ..documents.names import Names
 from .stakes import View
 
 Layers = Tuple[str, ...]

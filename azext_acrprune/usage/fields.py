@@ -7,8 +7,8 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 from ..decide.graph import user_tags
 from ..decide.impact import Holding, Node
 from ..model import Repository
-from .names import Names
-from .plan import warnings_of
+from ..documents.names import Names
+from ..documents.plan import warnings_of
 from .stakes import View
 
 TAGS_LISTED = 10

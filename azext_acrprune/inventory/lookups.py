@@ -4,9 +4,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Dict, Iterable, Mapping
 
-from ..pins.standing import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
+from ..decide.lock_plan import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
 from ..registry.client import Registry
-from ..registry.errors import Kind, RegistryError
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..workers import Task, run_tasks
 
 _NO_REPOSITORY = 'NAME_UNKNOWN'

@@ -7,8 +7,8 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..decide.graph import user_tags
 from ..model import Repository
-from .rows import TAGS_LISTED, push_times
-from .shares import Share, shares
+from .fields import TAGS_LISTED, push_times
+from .attribution import Share, shares
 from .tag_patterns import pattern_of, patterns_in
 from .usage_rows import Known, Row, Rows
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Optional, Set, TypeVar, Union
 from urllib.parse import quote
 
-from ..model import Locks, Manifest, Tag
-from . import wire
-from .errors import Kind, RegistryError, from_answer
+from ...model import Locks, Manifest, Tag
+from . import listings as wire
+from .refusals import Kind, RegistryError, from_answer
 
 PAGE_SIZE = 1000
 _FRUITLESS_PAGES = 10

@@ -1,0 +1,1 @@
+"""How the service speaks: tokens, refusals, listings and rates. Pure."""
