@@ -1,4 +1,5 @@
 """The wheel of the Azure CLI extension `acrprune`."""
+
 from setuptools import find_packages, setup
 
 VERSION = '1.0.0b1'
@@ -27,8 +28,9 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['azext_acrprune', 'azext_acrprune.*']),
-    package_data={'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml',
-                                     'show/templates/*']},
+    package_data={
+        'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml', 'show/templates/*']
+    },
     install_requires=[
         'azure-containerregistry~=1.2',
         'fastjsonschema~=2.20',

@@ -1,4 +1,5 @@
 """The Azure CLI extension `acrprune`. Nothing heavy is imported here: every `az` pays for it."""
+
 from azure.cli.core import AzCommandsLoader
 from azure.cli.core.profiles import ResourceType
 
@@ -9,18 +10,17 @@ class AcrPruneCommandsLoader(AzCommandsLoader):
     """Registers `az acr prune`."""
 
     def __init__(self, cli_ctx=None):
-        super().__init__(
-            cli_ctx=cli_ctx,
-            resource_type=ResourceType.MGMT_CONTAINERREGISTRY,
-            operation_group='webhooks')
+        super().__init__(cli_ctx=cli_ctx, resource_type=ResourceType.MGMT_CONTAINERREGISTRY, operation_group='webhooks')
 
     def load_command_table(self, args):
         from azext_acrprune.commands import load_command_table
+
         load_command_table(self, args)
         return self.command_table
 
     def load_arguments(self, command):
         from azext_acrprune._params import load_arguments
+
         load_arguments(self, command)
 
 

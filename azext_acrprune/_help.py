@@ -1,4 +1,5 @@
 """Help texts; every example is a valid command."""
+
 from knack.help_files import helps
 
 helps['acr prune'] = """

@@ -1,14 +1,41 @@
 """Options: a sentence each, with validators. Options that several commands share are defined once."""
+
 from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import (
-    get_enum_type, get_resource_name_completion_list, resource_group_name_type)
+    get_enum_type,
+    get_resource_name_completion_list,
+    resource_group_name_type,
+)
 
 from ._validators import (
-    validate_ago, validate_alias, validate_archive, validate_concurrency, validate_exclude, validate_filter,
-    validate_images, validate_include, validate_keep, validate_keep_per, validate_limits, validate_match,
-    validate_max_age, validate_max_rate, validate_optional_registry, validate_out, validate_pins_from,
-    validate_plan_selection, validate_price, validate_pulled_within, validate_registry, validate_restore,
-    validate_restored_images, validate_tag_selection, validate_time_limit, validate_top, validate_validate)
+    validate_ago,
+    validate_alias,
+    validate_archive,
+    validate_concurrency,
+    validate_exclude,
+    validate_filter,
+    validate_images,
+    validate_include,
+    validate_keep,
+    validate_keep_per,
+    validate_limits,
+    validate_match,
+    validate_max_age,
+    validate_max_rate,
+    validate_optional_registry,
+    validate_out,
+    validate_pins_from,
+    validate_plan_selection,
+    validate_price,
+    validate_pulled_within,
+    validate_registry,
+    validate_restore,
+    validate_restored_images,
+    validate_tag_selection,
+    validate_time_limit,
+    validate_top,
+    validate_validate,
+)
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -54,143 +81,250 @@ def load_arguments(loader, _):
 
 def _registry(context):
     context.argument(
-        'registry_name', options_list=['--registry', '-r'], configured_default='acr', validator=validate_registry,
+        'registry_name',
+        options_list=['--registry', '-r'],
+        configured_default='acr',
+        validator=validate_registry,
         required=True,
         completer=get_resource_name_completion_list('Microsoft.ContainerRegistry/registries'),
         help='The container registry: its name or its full login server. You can configure the default with '
-             '`az configure --defaults acr=myregistry`.')
-    context.argument('resource_group_name', resource_group_name_type, required=False,
-                     help='The resource group of the registry, looked up when left out.')
+        '`az configure --defaults acr=myregistry`.',
+    )
+    context.argument(
+        'resource_group_name',
+        resource_group_name_type,
+        required=False,
+        help='The resource group of the registry, looked up when left out.',
+    )
     context.argument('suffix', help='The tenant suffix of the login server, as in `az acr login`.')
-    context.argument('username', options_list=['--username', '-u'],
-                     help='The name of a token of the registry, or of its admin user.')
+    context.argument(
+        'username', options_list=['--username', '-u'], help='The name of a token of the registry, or of its admin user.'
+    )
     context.argument('password', options_list=['--password', '-p'], help='The password that goes with --username.')
 
 
 def _how(context):
-    context.argument('concurrency', type=int, default=32, validator=validate_concurrency,
-                     help='How many requests are in flight at a time, from 1 to 32.')
     context.argument(
-        'impact', arg_type=get_enum_type(['exact', 'bound']), default='exact',
+        'concurrency',
+        type=int,
+        default=32,
+        validator=validate_concurrency,
+        help='How many requests are in flight at a time, from 1 to 32.',
+    )
+    context.argument(
+        'impact',
+        arg_type=get_enum_type(['exact', 'bound']),
+        default='exact',
         help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
-             'only what safety needs and gives an upper bound.')
+        'only what safety needs and gives an upper bound.',
+    )
     context.argument(
-        'max_rate', validator=validate_max_rate,
+        'max_rate',
+        validator=validate_max_rate,
         help='Send at most this many calls, such as `600/min` or `10/s`, where others use the registry too. '
-             'Without it calls slow down only when the registry refuses them.')
+        'Without it calls slow down only when the registry refuses them.',
+    )
     context.argument(
-        'time_limit', validator=validate_time_limit,
+        'time_limit',
+        validator=validate_time_limit,
         help='Stop after this time, such as `45m`, having done what could be done: repositories that were not read in '
-             'time are left alone, and the next run goes on from there.')
+        'time are left alone, and the next run goes on from there.',
+    )
     context.argument(
-        'order', arg_type=get_enum_type(['oldest', 'largest', 'name']), default='oldest',
+        'order',
+        arg_type=get_enum_type(['oldest', 'largest', 'name']),
+        default='oldest',
         help='Which repositories come first: those that were not looked at for longest, those with most manifests, '
-             'both by what earlier runs kept on this machine, or by name.')
+        'both by what earlier runs kept on this machine, or by name.',
+    )
     context.argument(
-        'price', validator=validate_price,
+        'price',
+        validator=validate_price,
         help='What the registry costs for each GiB and day beyond the storage that its SKU includes, such as '
-             '`0.003 USD`: a number, and any text as the currency. A month has 30 days.')
-    context.argument('no_cache', action='store_true',
-                     help='Read every manifest from the registry, and keep none for the next run.')
+        '`0.003 USD`: a number, and any text as the currency. A month has 30 days.',
+    )
+    context.argument(
+        'no_cache', action='store_true', help='Read every manifest from the registry, and keep none for the next run.'
+    )
 
 
 def _selection(context):
     context.argument(
-        'repository', nargs='+',
+        'repository',
+        nargs='+',
         help='Only these repositories: names or patterns, where `*` stays inside one namespace and `**` crosses '
-             'namespaces, as in `team-a/**`. Layers that other repositories use are still counted as used.')
+        'namespaces, as in `team-a/**`. Layers that other repositories use are still counted as used.',
+    )
     context.argument(
-        'ago', validator=validate_ago,
+        'ago',
+        validator=validate_ago,
         help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`; '
-             '`1d` when left out. 0 takes pushes in flight too, whose images are untagged until their index arrives.')
-    context.argument('age_by', arg_type=get_enum_type(['updated', 'created']), default='updated',
-                     help='Which time counts as the age: the last update or the creation.')
+        '`1d` when left out. 0 takes pushes in flight too, whose images are untagged until their index arrives.',
+    )
     context.argument(
-        'keep', type=int, default=0, validator=validate_keep,
+        'age_by',
+        arg_type=get_enum_type(['updated', 'created']),
+        default='updated',
+        help='Which time counts as the age: the last update or the creation.',
+    )
+    context.argument(
+        'keep',
+        type=int,
+        default=0,
+        validator=validate_keep,
         help='Keep this many of the newest in each repository: of the tags that match and are old enough, or of the '
-             'untagged images where no tags are selected.')
+        'untagged images where no tags are selected.',
+    )
     context.argument(
-        'filter', options_list=['--filter', '-f'], action='append', validator=validate_filter,
+        'filter',
+        options_list=['--filter', '-f'],
+        action='append',
+        validator=validate_filter,
         help='Select tags by `REPOSITORY_REGEX:TAG_REGEX`, as `acr purge` does: the first has to match the whole '
-             'name, the second any part of the tag. Can be given several times.')
-    context.argument('match', action='append', validator=validate_match,
-                     help='Select tags by a glob on `repository:tag`, as in `team-a/**:pr-*`. Can be given several '
-                          'times.')
-    context.argument('exclude', action='append', validator=validate_exclude,
-                     help='Never take tags that match this glob on `repository:tag`; where the tag is `*`, nothing of '
-                          'the repository. Can be given several times.')
-    context.argument('keep_semver', type=int, default=0, validator=validate_keep,
-                     help='Keep this many of the newest releases by semantic version in each repository, and as many '
-                          'pre-releases.')
+        'name, the second any part of the tag. Can be given several times.',
+    )
     context.argument(
-        'keep_per', action='append', validator=validate_keep_per,
+        'match',
+        action='append',
+        validator=validate_match,
+        help='Select tags by a glob on `repository:tag`, as in `team-a/**:pr-*`. Can be given several times.',
+    )
+    context.argument(
+        'exclude',
+        action='append',
+        validator=validate_exclude,
+        help='Never take tags that match this glob on `repository:tag`; where the tag is `*`, nothing of '
+        'the repository. Can be given several times.',
+    )
+    context.argument(
+        'keep_semver',
+        type=int,
+        default=0,
+        validator=validate_keep,
+        help='Keep this many of the newest releases by semantic version in each repository, and as many pre-releases.',
+    )
+    context.argument(
+        'keep_per',
+        action='append',
+        validator=validate_keep_per,
         help='Keep the newest N tags in each group, as `N:REGEX` with a named group: `3:^(?P<branch>.+)-[0-9]+$` '
-             'keeps three of each branch. Can be given several times.')
-    context.argument('untagged', action='store_true',
-                     help='Also delete the images whose last tag goes, and the untagged manifests of the selected '
-                          'repositories. Without it only tags are removed.')
-    context.argument('untagged_only', action='store_true',
-                     help='Take no tags, only untagged manifests; --filter and --match then select repositories.')
-    context.argument('include_locked', action='store_true',
-                     help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
-                          'it could not be deleted. Locked repositories stay.')
+        'keeps three of each branch. Can be given several times.',
+    )
     context.argument(
-        'include', arg_type=get_enum_type(['ghosts', 'orphans', 'partial']), nargs='+', validator=validate_include,
+        'untagged',
+        action='store_true',
+        help='Also delete the images whose last tag goes, and the untagged manifests of the selected '
+        'repositories. Without it only tags are removed.',
+    )
+    context.argument(
+        'untagged_only',
+        action='store_true',
+        help='Take no tags, only untagged manifests; --filter and --match then select repositories.',
+    )
+    context.argument(
+        'include_locked',
+        action='store_true',
+        help='Also take what is locked by itself or by a tag: it is unlocked to go, and locked again when '
+        'it could not be deleted. Locked repositories stay.',
+    )
+    context.argument(
+        'include',
+        arg_type=get_enum_type(['ghosts', 'orphans', 'partial']),
+        nargs='+',
+        validator=validate_include,
         help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed and cannot be '
-             'had. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
-             '`partial` are indexes that lack children: they go as any other, and with it --keep and its kin neither '
-             'count nor spare them.')
+        'had. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
+        '`partial` are indexes that lack children: they go as any other, and with it --keep and its kin neither '
+        'count nor spare them.',
+    )
 
 
 def _pins(context):
     context.argument(
-        'pins', nargs='+', completer=FilesCompleter(),
+        'pins',
+        nargs='+',
+        completer=FilesCompleter(),
         help='Files and folders that name images in use, such as Kubernetes manifests: what they name by digest or by '
-             'tag stays. `-` is standard input.')
+        'tag stays. `-` is standard input.',
+    )
     context.argument(
-        'pins_from', nargs='+', validator=validate_pins_from,
+        'pins_from',
+        nargs='+',
+        validator=validate_pins_from,
         help='Live systems that use images, asked now: `aks:NAME[/RESOURCE_GROUP]`, `kubectl[:CONTEXT]`, '
-             '`containerapps[:ENVIRONMENT]`, `webapps`, `functionapps`, `acr-tasks`, or `subscription` for all of '
-             'these but kubectl, and for container instances. One that cannot be asked is an error.')
-    context.argument('strict_pins', action='store_true',
-                     help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.')
-    context.argument('alias', nargs='+', validator=validate_alias,
-                     help='Custom domains under which the pins name the registry. Its own names are known.')
+        '`containerapps[:ENVIRONMENT]`, `webapps`, `functionapps`, `acr-tasks`, or `subscription` for all of '
+        'these but kubectl, and for container instances. One that cannot be asked is an error.',
+    )
+    context.argument(
+        'strict_pins',
+        action='store_true',
+        help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.',
+    )
+    context.argument(
+        'alias',
+        nargs='+',
+        validator=validate_alias,
+        help='Custom domains under which the pins name the registry. Its own names are known.',
+    )
 
 
 def _pulls(context):
     context.argument(
-        'pulled_within', validator=validate_pulled_within,
+        'pulled_within',
+        validator=validate_pulled_within,
         help='Keep what was pulled so short a time ago, such as `90d`, as the Log Analytics workspace of the registry '
-             'tells. Fails unless its logs cover that whole time.')
+        'tells. Fails unless its logs cover that whole time.',
+    )
     context.argument(
         'workspace',
         help='The Log Analytics workspace that the registry sends its ContainerRegistryRepositoryEvents to: its name, '
-             'its workspace id, or its resource id.')
+        'its workspace id, or its resource id.',
+    )
 
 
 def _consent(context):
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
     context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
     context.argument(
-        'validate', action='store_true', validator=validate_validate,
+        'validate',
+        action='store_true',
+        validator=validate_validate,
         help='Afterwards look at the repositories that it was to delete from, as `az acr prune check` does. The exit '
-             'code is 1 when something is broken that was not before.')
+        'code is 1 when something is broken that was not before.',
+    )
     context.argument(
-        'archive', completer=FilesCompleter(), validator=validate_archive,
+        'archive',
+        completer=FilesCompleter(),
+        validator=validate_archive,
         help='Before anything goes, write it to this archive, an OCI image layout: a directory, or '
-             '`azure-blob:ACCOUNT/CONTAINER`. What cannot be archived stays.')
+        '`azure-blob:ACCOUNT/CONTAINER`. What cannot be archived stays.',
+    )
     context.argument(
-        'archive_content', arg_type=get_enum_type(['all', 'manifests']), default='all',
+        'archive_content',
+        arg_type=get_enum_type(['all', 'manifests']),
+        default='all',
         help='What goes into the archive: `all`, or only `manifests`, which can be restored for as long as their '
-             'layers are still in the registry.')
-    context.argument('max_deletions', type=int, validator=validate_limits,
-                     help='Delete nothing at all when more manifests and tags than this would go.')
-    context.argument('max_percent', type=float, validator=validate_limits,
-                     help='Delete nothing at all when more than this percentage of the tagged manifests of one '
-                          'repository would go. It is 50 in runs that nobody is asked about.')
-    context.argument('policy_file', options_list=['--policy'], completer=FilesCompleter(),
-                     help='A policy file, YAML or JSON, in place of the options that select.')
+        'layers are still in the registry.',
+    )
+    context.argument(
+        'max_deletions',
+        type=int,
+        validator=validate_limits,
+        help='Delete nothing at all when more manifests and tags than this would go.',
+    )
+    context.argument(
+        'max_percent',
+        type=float,
+        validator=validate_limits,
+        help='Delete nothing at all when more than this percentage of the tagged manifests of one '
+        'repository would go. It is 50 in runs that nobody is asked about.',
+    )
+    context.argument(
+        'policy_file',
+        options_list=['--policy'],
+        completer=FilesCompleter(),
+        help='A policy file, YAML or JSON, in place of the options that select.',
+    )
 
 
 def _own(loader):
@@ -199,66 +333,128 @@ def _own(loader):
         context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
     with loader.argument_context('acr prune restore') as context:
         context.argument('archive', help='The archive to restore from: a directory, or `azure-blob:ACCOUNT/CONTAINER`.')
-        context.argument('images', options_list=['--image'], action='append', validator=validate_restored_images,
-                         help='Only this image, with what belongs to it: `repository:tag` or `repository@digest`. Can '
-                              'be given several times.')
-        context.argument('everything', options_list=['--all'], action='store_true',
-                         help='Restore all that the archive holds of this registry.')
-        context.argument('soft_deleted', action='store_true', validator=validate_restore,
-                         help='Restore what a run deleted, from a registry that has soft delete on.')
+        context.argument(
+            'images',
+            options_list=['--image'],
+            action='append',
+            validator=validate_restored_images,
+            help='Only this image, with what belongs to it: `repository:tag` or `repository@digest`. Can '
+            'be given several times.',
+        )
+        context.argument(
+            'everything',
+            options_list=['--all'],
+            action='store_true',
+            help='Restore all that the archive holds of this registry.',
+        )
+        context.argument(
+            'soft_deleted',
+            action='store_true',
+            validator=validate_restore,
+            help='Restore what a run deleted, from a registry that has soft delete on.',
+        )
         context.argument('journal', help='Which run: see `az acr prune history list`. The last one when left out.')
-        context.argument('overwrite', action='store_true',
-                         help='Also take tags back that are on other manifests now. Without it these stay.')
+        context.argument(
+            'overwrite',
+            action='store_true',
+            help='Also take tags back that are on other manifests now. Without it these stay.',
+        )
         context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
     with loader.argument_context('acr prune history') as context:
-        context.argument('registry_name', required=False, validator=validate_optional_registry,
-                         help='Only runs on this registry.')
+        context.argument(
+            'registry_name', required=False, validator=validate_optional_registry, help='Only runs on this registry.'
+        )
     with loader.argument_context('acr prune history show') as context:
         context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
     with loader.argument_context('acr prune plan') as context:
         context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
-        context.argument('group_by', arg_type=get_enum_type(['repository', 'reason', 'rule']),
-                         help='Also add the plan up by repository, by reason, or by rule; the table then has these '
-                              'sums in place of the manifests.')
-        context.argument('out', validator=validate_out, completer=FilesCompleter(),
-                         help='Also write the plan to this file, as JSON.')
+        context.argument(
+            'group_by',
+            arg_type=get_enum_type(['repository', 'reason', 'rule']),
+            help='Also add the plan up by repository, by reason, or by rule; the table then has these '
+            'sums in place of the manifests.',
+        )
+        context.argument(
+            'out', validator=validate_out, completer=FilesCompleter(), help='Also write the plan to this file, as JSON.'
+        )
         context.argument('policy_file', validator=validate_plan_selection)
     with loader.argument_context('acr prune check') as context:
-        context.argument('repository', nargs='+',
-                         help='Only these repositories: names or patterns, as in `team-a/**`. Nothing else is read.')
+        context.argument(
+            'repository',
+            nargs='+',
+            help='Only these repositories: names or patterns, as in `team-a/**`. Nothing else is read.',
+        )
     with loader.argument_context('acr prune report') as context:
-        context.argument('out', validator=validate_out, completer=FilesCompleter(),
-                         help='Write the report to this HTML file.')
-        context.argument('plan_file', options_list=['--plan'], completer=FilesCompleter(),
-                         help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.')
+        context.argument(
+            'out', validator=validate_out, completer=FilesCompleter(), help='Write the report to this HTML file.'
+        )
+        context.argument(
+            'plan_file',
+            options_list=['--plan'],
+            completer=FilesCompleter(),
+            help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.',
+        )
     with loader.argument_context('acr prune usage') as context:
-        context.argument('by', arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
-                         default='repository', help='What has a row.')
-        context.argument('top', type=int, validator=validate_top,
-                         help='So many rows, those with the most bytes; the others are one sum. When left out, all '
-                              'repositories, and 100 of anything else.')
-        context.argument('workspace', help='Also show when something was last pulled, as this Log Analytics workspace '
-                         'tells: its name, its workspace id, or its resource id.')
+        context.argument(
+            'by',
+            arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
+            default='repository',
+            help='What has a row.',
+        )
+        context.argument(
+            'top',
+            type=int,
+            validator=validate_top,
+            help='So many rows, those with the most bytes; the others are one sum. When left out, all '
+            'repositories, and 100 of anything else.',
+        )
+        context.argument(
+            'workspace',
+            help='Also show when something was last pulled, as this Log Analytics workspace '
+            'tells: its name, its workspace id, or its resource id.',
+        )
     with loader.argument_context('acr prune explain') as context:
-        context.argument('images', options_list=['--image'], nargs=1, validator=validate_images,
-                         help='The image: `repository:tag` or `repository@digest`.')
+        context.argument(
+            'images',
+            options_list=['--image'],
+            nargs=1,
+            validator=validate_images,
+            help='The image: `repository:tag` or `repository@digest`.',
+        )
         context.argument('policy_file', validator=validate_plan_selection)
     with loader.argument_context('acr prune tags') as context:
-        context.extra('untag_only', options_list=['--untag-only'], action='store_true',
-                      validator=validate_tag_selection,
-                      help='Only remove tags, which is what happens without --untagged too: this says so, and no '
-                           'other option can change it.')
+        context.extra(
+            'untag_only',
+            options_list=['--untag-only'],
+            action='store_true',
+            validator=validate_tag_selection,
+            help='Only remove tags, which is what happens without --untagged too: this says so, and no '
+            'other option can change it.',
+        )
     with loader.argument_context('acr prune image') as context:
-        context.argument('images', options_list=['--image'], action='append', validator=validate_images,
-                         help='The image: `repository:tag` or `repository@digest`. Can be given several times.')
+        context.argument(
+            'images',
+            options_list=['--image'],
+            action='append',
+            validator=validate_images,
+            help='The image: `repository:tag` or `repository@digest`. Can be given several times.',
+        )
         context.argument('untag', action='store_true', help='Only remove the tag, which frees nothing.')
     with loader.argument_context('acr prune repository') as context:
         context.argument('name', options_list=['--repository'], nargs=None, help='The repository to delete.')
     with loader.argument_context('acr prune apply') as context:
-        context.argument('plan_file', options_list=['--plan'], completer=FilesCompleter(),
-                         help='The plan: a file that `az acr prune plan --out` wrote.')
+        context.argument(
+            'plan_file',
+            options_list=['--plan'],
+            completer=FilesCompleter(),
+            help='The plan: a file that `az acr prune plan --out` wrote.',
+        )
         context.argument('max_age', validator=validate_max_age, help='Refuse a plan that is older than this.')
     with loader.argument_context('acr prune policy') as context:
         context.argument('policy_file', options_list=['--file'], completer=FilesCompleter(), help='The policy file.')
-        context.argument('name', arg_type=get_enum_type(['ci', 'ml', 'production']), options_list=['--name', '-n'],
-                         help='Which example: a CI registry, ML images, or a production registry.')
+        context.argument(
+            'name',
+            arg_type=get_enum_type(['ci', 'ml', 'production']),
+            options_list=['--name', '-n'],
+            help='Which example: a CI registry, ML images, or a production registry.',
+        )

@@ -1,37 +1,55 @@
 """Arguments -> values, or a typed error that says what to write instead."""
+
 from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from azure.cli.core.azclierror import (
-    InvalidArgumentValueError, MutuallyExclusiveArgumentError, RequiredArgumentMissingError)
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 
 from .policy.ages import parse_ago
 
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
-_LONGEST_TIME_LIMIT_SECONDS = 10 ** 9
+_LONGEST_TIME_LIMIT_SECONDS = 10**9
 
-_SELECTING = ('filter', 'match', 'exclude', 'ago', 'keep', 'keep_semver', 'keep_per', 'untagged', 'untagged_only',
-              'include_locked', 'include')
+_SELECTING = (
+    'filter',
+    'match',
+    'exclude',
+    'ago',
+    'keep',
+    'keep_semver',
+    'keep_per',
+    'untagged',
+    'untagged_only',
+    'include_locked',
+    'include',
+)
 
 
 def validate_registry(cmd, namespace) -> None:
     """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
     from azure.cli.core.cloud import CloudSuffixNotSetException
+
     given = namespace.registry_name.lower()
     try:
         endpoint = cmd.cli_ctx.cloud.suffixes.acr_login_server_endpoint.lower()
     except (CloudSuffixNotSetException, AttributeError):
         endpoint = ''
-    name = given[:-len(endpoint)] if endpoint and given.endswith(endpoint) else given
+    name = given[: -len(endpoint)] if endpoint and given.endswith(endpoint) else given
     name, _, label = name.partition('-')
     if not name.isalnum() or not label.isalnum() and label:
         raise InvalidArgumentValueError(
             f"'{namespace.registry_name}' is not a registry of this cloud.",
-            recommendation=f"Give the name alone, such as 'myregistry', or its login server 'myregistry{endpoint}'.")
+            recommendation=f"Give the name alone, such as 'myregistry', or its login server 'myregistry{endpoint}'.",
+        )
     namespace.registry_name = name
     namespace.suffix = namespace.suffix or label or None
 
@@ -59,36 +77,47 @@ def validate_time_limit(namespace) -> None:
     except ValueError as error:
         raise InvalidArgumentValueError(
             f"--time-limit: '{namespace.time_limit}' is not a duration like 2h, 1h15m or 45m.",
-            recommendation='Give a duration such as 45m.') from error
+            recommendation='Give a duration such as 45m.',
+        ) from error
     if not seconds:
-        raise InvalidArgumentValueError('--time-limit: no time is left for anything.',
-                                        recommendation='Give a duration such as 45m.')
+        raise InvalidArgumentValueError(
+            '--time-limit: no time is left for anything.', recommendation='Give a duration such as 45m.'
+        )
     namespace.time_limit = min(seconds, _LONGEST_TIME_LIMIT_SECONDS)
 
 
 def validate_pulled_within(namespace) -> None:
     from .pins.pulls import check_period
+
     if namespace.pulled_within is not None:
-        _all('--pulled-within', [namespace.pulled_within], lambda text: check_period(parse_ago(text)),
-             'Give a duration such as 90d.')
+        _all(
+            '--pulled-within',
+            [namespace.pulled_within],
+            lambda text: check_period(parse_ago(text)),
+            'Give a duration such as 90d.',
+        )
 
 
 def validate_keep(namespace) -> None:
     if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
-        raise InvalidArgumentValueError('--keep: a number of images cannot be negative.',
-                                        recommendation='Give 0 or more.')
+        raise InvalidArgumentValueError(
+            '--keep: a number of images cannot be negative.', recommendation='Give 0 or more.'
+        )
 
 
 def validate_limits(namespace) -> None:
     if (namespace.max_deletions or 0) < 0 or not 0 <= (namespace.max_percent or 0) <= 100:
-        raise InvalidArgumentValueError('--max-deletions or --max-percent: the limit is out of range.',
-                                        recommendation='Give a number of 0 or more, and a percentage up to 100.')
+        raise InvalidArgumentValueError(
+            '--max-deletions or --max-percent: the limit is out of range.',
+            recommendation='Give a number of 0 or more, and a percentage up to 100.',
+        )
 
 
 def validate_concurrency(namespace) -> None:
     if not 1 <= namespace.concurrency <= 32:
-        raise InvalidArgumentValueError('--concurrency: must be from 1 to 32.',
-                                        recommendation='Leave it out for 32 requests at a time.')
+        raise InvalidArgumentValueError(
+            '--concurrency: must be from 1 to 32.', recommendation='Leave it out for 32 requests at a time.'
+        )
 
 
 def validate_max_rate(namespace) -> None:
@@ -97,17 +126,21 @@ def validate_max_rate(namespace) -> None:
         return
     match = re.fullmatch(r'([0-9]{1,9})/(min|s)', namespace.max_rate)
     if not match or not int(match[1]):
-        raise InvalidArgumentValueError(f"--max-rate: '{namespace.max_rate}' is not a number of calls in a time.",
-                                        recommendation='Give it by minute or second, such as 600/min or 10/s.')
+        raise InvalidArgumentValueError(
+            f"--max-rate: '{namespace.max_rate}' is not a number of calls in a time.",
+            recommendation='Give it by minute or second, such as 600/min or 10/s.',
+        )
     namespace.max_rate = int(match[1]) * (60 if match[2] == 's' else 1)
 
 
 def validate_price(namespace) -> None:
     """`0.003 USD` -> a price."""
     from .documents.cost import parse_price
+
     if namespace.price is not None:
-        namespace.price, = _all('--price', [namespace.price], parse_price, "Give the price of a GiB and day, such as "
-                                "'0.003 USD'.")
+        (namespace.price,) = _all(
+            '--price', [namespace.price], parse_price, "Give the price of a GiB and day, such as '0.003 USD'."
+        )
 
 
 def validate_top(namespace) -> None:
@@ -117,21 +150,25 @@ def validate_top(namespace) -> None:
 
 def validate_filter(namespace) -> None:
     from .policy.flags import filter_scope
+
     _all('--filter', namespace.filter, filter_scope, "Give REPOSITORY_REGEX:TAG_REGEX, such as '.*:.*' for all tags.")
 
 
 def validate_match(namespace) -> None:
     from .policy.flags import glob_scope
+
     _all('--match', namespace.match, glob_scope, "Give repository:tag, such as 'team-a/**:pr-*'.")
 
 
 def validate_exclude(namespace) -> None:
     from .policy.flags import glob_scope
+
     _all('--exclude', namespace.exclude, glob_scope, "Give repository:tag, such as '**:latest'.")
 
 
 def validate_keep_per(namespace) -> None:
     from .policy.flags import parse_keep_per
+
     _all('--keep-per', namespace.keep_per, parse_keep_per, "Give N:REGEX, such as '3:^(?P<branch>.+)-[0-9]+$'.")
 
 
@@ -142,59 +179,76 @@ def validate_include(namespace) -> None:
     namespace.include = sorted(set(map(str, namespace.include)))
     takes_tags = getattr(namespace, 'filter', None) or getattr(namespace, 'match', None)
     if takes_tags and not (namespace.untagged or namespace.untagged_only):
-        raise RequiredArgumentMissingError('--include takes manifests, and only tags would be removed.',
-                                           recommendation='Give --untagged, or --untagged-only.')
+        raise RequiredArgumentMissingError(
+            '--include takes manifests, and only tags would be removed.',
+            recommendation='Give --untagged, or --untagged-only.',
+        )
 
 
 def validate_tag_selection(namespace) -> None:
     """`tags` needs to be told which tags, and how old or how many: all tags of a day ago are nobody's wish."""
     if namespace.untag_only and (namespace.untagged or namespace.untagged_only):
-        raise MutuallyExclusiveArgumentError('--untag-only removes tags alone, --untagged deletes manifests.',
-                                             recommendation='Give one of them.')
+        raise MutuallyExclusiveArgumentError(
+            '--untag-only removes tags alone, --untagged deletes manifests.', recommendation='Give one of them.'
+        )
     if namespace.untagged_only:
         return
     if not namespace.filter and not namespace.match:
         raise RequiredArgumentMissingError(
             'Nothing says which tags may go.',
-            recommendation="Select them with --filter 'REPOSITORY_REGEX:TAG_REGEX' or --match 'repository:tag'.")
-    if (namespace.ago is None and namespace.pulled_within is None
-            and not (namespace.keep or namespace.keep_semver or namespace.keep_per)):
-        raise RequiredArgumentMissingError('Nothing says how old or how many.', recommendation='Give --ago, or the '
-                                           'number of tags that stay with --keep, --keep-semver or --keep-per.')
+            recommendation="Select them with --filter 'REPOSITORY_REGEX:TAG_REGEX' or --match 'repository:tag'.",
+        )
+    if (
+        namespace.ago is None
+        and namespace.pulled_within is None
+        and not (namespace.keep or namespace.keep_semver or namespace.keep_per)
+    ):
+        raise RequiredArgumentMissingError(
+            'Nothing says how old or how many.',
+            recommendation='Give --ago, or the number of tags that stay with --keep, --keep-semver or --keep-per.',
+        )
 
 
 def validate_plan_selection(namespace) -> None:
     given = [name for name in _SELECTING if getattr(namespace, name)]
     if namespace.policy_file and given:
         raise MutuallyExclusiveArgumentError(
-            f"--policy says what may go, and so does --{given[0].replace('_', '-')}.",
-            recommendation='Give a policy file or options.')
+            f'--policy says what may go, and so does --{given[0].replace("_", "-")}.',
+            recommendation='Give a policy file or options.',
+        )
 
 
 def validate_validate(namespace) -> None:
     if namespace.validate and namespace.dry_run:
-        raise MutuallyExclusiveArgumentError('--validate looks at what a run left, and --dry-run leaves all as it is.',
-                                             recommendation="Leave out one of them, or use 'az acr prune check'.")
+        raise MutuallyExclusiveArgumentError(
+            '--validate looks at what a run left, and --dry-run leaves all as it is.',
+            recommendation="Leave out one of them, or use 'az acr prune check'.",
+        )
 
 
 def validate_images(namespace) -> None:
     from .decide.named import parse_image
+
     names = list(_all('--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:digest.'))
     if getattr(namespace, 'untag', False) and any(name.tag is None for name in names):
-        raise InvalidArgumentValueError('--untag: a digest names no tag that could be removed.',
-                                        recommendation='Give repository:tag.')
+        raise InvalidArgumentValueError(
+            '--untag: a digest names no tag that could be removed.', recommendation='Give repository:tag.'
+        )
     namespace.images = names
 
 
 def validate_alias(namespace) -> None:
     for host in namespace.alias or ():
         if not _HOST.match(host):
-            raise InvalidArgumentValueError(f"--alias: '{host}' is not the name of a host.",
-                                            recommendation="Give a domain such as 'images.contoso.com'.")
+            raise InvalidArgumentValueError(
+                f"--alias: '{host}' is not the name of a host.",
+                recommendation="Give a domain such as 'images.contoso.com'.",
+            )
 
 
 def validate_pins_from(namespace) -> None:
     from .pins.live import parse_system
+
     _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
 
 
@@ -205,25 +259,31 @@ def validate_archive(namespace) -> None:
         if not re.fullmatch(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]', archive):
             raise InvalidArgumentValueError(
                 f"--archive: '{archive}' is not a container of a storage account.",
-                recommendation='Give azure-blob:ACCOUNT/CONTAINER, or a directory.')
+                recommendation='Give azure-blob:ACCOUNT/CONTAINER, or a directory.',
+            )
     elif archive == '':
-        raise InvalidArgumentValueError('--archive: no directory is named.',
-                                        recommendation='Give a directory, or azure-blob:ACCOUNT/CONTAINER.')
+        raise InvalidArgumentValueError(
+            '--archive: no directory is named.', recommendation='Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
+        )
     elif archive is None and getattr(namespace, 'archive_content', 'all') != 'all':
-        raise RequiredArgumentMissingError('--archive-content says what to archive, and nothing says where.',
-                                           recommendation='Give --archive.')
+        raise RequiredArgumentMissingError(
+            '--archive-content says what to archive, and nothing says where.', recommendation='Give --archive.'
+        )
 
 
 def validate_restore(namespace) -> None:
     """One source, and from an archive either all of it or what is named."""
     if bool(namespace.archive) == namespace.soft_deleted:
-        raise RequiredArgumentMissingError('Restore from where?', recommendation='Give --archive, or --soft-deleted '
-                                           'for a registry that has soft delete on; not both.')
+        raise RequiredArgumentMissingError(
+            'Restore from where?',
+            recommendation='Give --archive, or --soft-deleted for a registry that has soft delete on; not both.',
+        )
     if namespace.archive and bool(namespace.images) == namespace.everything:
         raise RequiredArgumentMissingError('Restore what?', recommendation='Give --image, or --all; not both.')
     if namespace.soft_deleted and (namespace.images or namespace.everything):
-        raise MutuallyExclusiveArgumentError('--soft-deleted restores all that one run deleted.',
-                                             recommendation='Leave out --image and --all.')
+        raise MutuallyExclusiveArgumentError(
+            '--soft-deleted restores all that one run deleted.', recommendation='Leave out --image and --all.'
+        )
     if namespace.journal and not namespace.soft_deleted:
         raise RequiredArgumentMissingError('--journal belongs to --soft-deleted.', recommendation='Give both.')
 
@@ -237,6 +297,7 @@ def validate_out(namespace) -> None:
     """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
     if namespace.out:
         from ._errors import file_error
+
         is_new = not os.path.exists(namespace.out)
         try:
             with open(namespace.out, 'a', encoding='utf-8'):

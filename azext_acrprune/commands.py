@@ -3,6 +3,7 @@
 
 def load_command_table(loader, _):
     from knack.events import EVENT_INVOKER_TRANSFORM_RESULT
+
     loader.cli_ctx.register_event(EVENT_INVOKER_TRANSFORM_RESULT, _unwrap)
     with loader.command_group('acr prune', _of('planning'), is_preview=True) as group:
         group.command('plan', 'plan', table_transformer=_table('plan_rows'))
@@ -39,6 +40,7 @@ def load_command_table(loader, _):
 def _of(module):
     """The commands in one module, which is imported when one of them runs."""
     from azure.cli.core.commands import CliCommandType
+
     return CliCommandType(operations_tmpl=f'azext_acrprune.custom.{module}#{{}}', transform=_Whole)
 
 
@@ -61,7 +63,10 @@ def _unwrap(_, event_data, **__):
 
 def _table(rows, module='tables'):
     """The table view of a command, imported when it is needed."""
+
     def transform(result):
         from importlib import import_module
+
         return getattr(import_module(f'azext_acrprune.show.{module}'), rows)(result)
+
     return transform

@@ -4,21 +4,24 @@ Everything that crosses a module border is one of these. Sizes are bytes. Instan
 count 100 ns ticks since 1970, which is the precision that the service writes. Those of which there are millions are
 named tuples: a frozen dataclass takes five times as long to make.
 """
+
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple
 
 TICKS_PER_SECOND = 10_000_000
 
-_TIME = re.compile(r'(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])):([0-5]\d):([0-5]\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z',
-                   re.ASCII)
+_TIME = re.compile(
+    r'(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])):([0-5]\d):([0-5]\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z', re.ASCII
+)
 
 
-def parse_ticks(text: Any) -> Optional[int]:
+def parse_ticks(text: Any) -> int | None:
     """The instant that a time string names, in ticks; None when there is no readable time."""
     match = _TIME.match(text) if isinstance(text, str) else None
     if not match:
@@ -32,10 +35,10 @@ def parse_ticks(text: Any) -> Optional[int]:
 
 
 @lru_cache(65_536)
-def _start(hour: str, zone: str) -> Optional[int]:
+def _start(hour: str, zone: str) -> int | None:
     """When an hour begins, in seconds since 1970: a registry has many manifests of each."""
     try:
-        moment = datetime.fromisoformat(f"{hour}:00:00{'+00:00' if zone == 'Z' else zone}")
+        moment = datetime.fromisoformat(f'{hour}:00:00{"+00:00" if zone == "Z" else zone}')
     except ValueError:
         return None
     whole = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -60,7 +63,7 @@ class Locks:
         return not (self.delete_enabled and self.write_enabled)
 
     @property
-    def flags(self) -> Tuple[str, ...]:
+    def flags(self) -> tuple[str, ...]:
         """The flags that lock, as the service names them."""
         flags = (('deleteEnabled=false', self.delete_enabled), ('writeEnabled=false', self.write_enabled))
         return tuple(flag for flag, enabled in flags if not enabled)
@@ -84,11 +87,11 @@ class Content(NamedTuple):
     """
 
     size: int
-    children: Tuple[str, ...] = ()
-    subject: Optional[str] = None
-    blobs: Tuple[Blob, ...] = ()
-    config: Optional[str] = None
-    annotations: Tuple[Tuple[str, str], ...] = ()
+    children: tuple[str, ...] = ()
+    subject: str | None = None
+    blobs: tuple[Blob, ...] = ()
+    config: str | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +118,19 @@ class Manifest(NamedTuple):
     """
 
     digest: str
-    content: Union[Content, Unreadable, Ghost, NotRead]
-    tags: Tuple[str, ...] = ()
-    media_type: Optional[str] = None
-    artifact_type: Optional[str] = None
-    created_time: Optional[str] = None
-    last_update_time: Optional[str] = None
-    created_at: Optional[int] = None
-    updated_at: Optional[int] = None
+    content: Content | Unreadable | Ghost | NotRead
+    tags: tuple[str, ...] = ()
+    media_type: str | None = None
+    artifact_type: str | None = None
+    created_time: str | None = None
+    last_update_time: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
     image_size: int = 0
-    platform: Optional[str] = None
+    platform: str | None = None
     locks: Locks = UNLOCKED
 
-    def having(self, content: Union[Content, Unreadable, Ghost, NotRead]) -> 'Manifest':
+    def having(self, content: Content | Unreadable | Ghost | NotRead) -> Manifest:
         """The same with this content, for millions of them: `_replace` takes many times as long."""
         fields = tuple(self)
         return Manifest._make((self.digest, content) + fields[2:])
@@ -138,9 +141,9 @@ class Tag(NamedTuple):
 
     name: str
     digest: str
-    last_update_time: Optional[str] = None
-    created_at: Optional[int] = None
-    updated_at: Optional[int] = None
+    last_update_time: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
     locks: Locks = UNLOCKED
 
 
@@ -160,8 +163,8 @@ class Notice:
 
     code: str
     message: str
-    repository: Optional[str] = None
-    digest: Optional[str] = None
+    repository: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +179,10 @@ class Inventory:
     """
 
     registry: str
-    repositories: Tuple[Repository, ...]
+    repositories: tuple[Repository, ...]
     selected: frozenset
     complete: bool = True
-    warnings: Tuple[Notice, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     late: frozenset = frozenset()
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -193,12 +196,12 @@ class Account:
     where the registry is, its own included. `why` is a sentence on why `used_bytes` is not known.
     """
 
-    sku: Optional[str] = None
-    soft_delete_days: Optional[int] = None
-    used_bytes: Optional[int] = None
-    limit_bytes: Optional[int] = None
-    regions: Optional[int] = None
-    why: Optional[str] = None
+    sku: str | None = None
+    soft_delete_days: int | None = None
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    regions: int | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ class Skipped:
     digest: str
     reason: str
     because: str
-    tag: Optional[str] = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +222,7 @@ class Failed:
     repository: str
     digest: str
     error: str
-    tag: Optional[str] = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +233,10 @@ class Outcome:
     tags that were not touched because somebody interrupted the run or it was `out_of_time`.
     """
 
-    deleted: Tuple[Tuple[str, str], ...]
-    untagged: Tuple[Tuple[str, str], ...]
-    skipped: Tuple[Skipped, ...]
-    failed: Tuple[Failed, ...]
+    deleted: tuple[tuple[str, str], ...]
+    untagged: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
+    failed: tuple[Failed, ...]
     interrupted: bool = False
     out_of_time: bool = False
     left: int = 0

@@ -2,6 +2,7 @@
 
 All of them may be called from many threads at once and must return quickly.
 """
+
 from __future__ import annotations
 
 

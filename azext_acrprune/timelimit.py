@@ -1,9 +1,10 @@
 """A time limit: until when requests are sent, and how long their answers are waited for."""
+
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional
 
 SHARE_AFTER_READING = 0.25
 """Of the time, when something will be deleted: what was read in the rest of it has to be archived and deleted in it."""
@@ -24,7 +25,7 @@ that went. An orphan that is left by a time limit would stay until somebody asks
 class TimeLimit:
     """So many `seconds` from now on, in the time of `clock`; without them there is no end."""
 
-    def __init__(self, seconds: Optional[float], clock: Callable[[], float]) -> None:
+    def __init__(self, seconds: float | None, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._seconds = seconds or math.inf
         self._end = clock() + self._seconds

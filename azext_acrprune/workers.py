@@ -1,11 +1,13 @@
 """Tasks on threads, or in flight: each task may give more tasks back."""
+
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import wait
-from typing import Any, Awaitable, Callable, Deque, Iterable, List, Optional
+from typing import Any
 
 Task = Callable[[], 'Iterable[Task]']
 Flying = Callable[[], Awaitable[Iterable[Any]]]
@@ -38,9 +40,9 @@ class _Crew:
     """What the threads share. They fetch their tasks themselves: to hand out each one costs as much as a small one."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self.error: Optional[BaseException] = None
+        self.error: BaseException | None = None
         self._rest = iter(tasks)
-        self._given: Deque[Task] = deque()
+        self._given: deque[Task] = deque()
         self._at_work = 0
         self._changed = threading.Condition()
 
@@ -58,7 +60,7 @@ class _Crew:
             self.error = self.error or error
             self._changed.notify_all()
 
-    def _next(self, given: List[Task], done: int = 0) -> Optional[Task]:
+    def _next(self, given: list[Task], done: int = 0) -> Task | None:
         """Take what a task gave back; gives the next one, waiting for it while others may still give some."""
         with self._changed:
             self._at_work -= done
@@ -77,8 +79,7 @@ class _Crew:
 
 
 def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
-    """The same as `run_tasks` with tasks that fly: a few more than it has slots, so that one waits when a slot is left.
-    """
+    """The same as `run_tasks` with tasks that fly: a few more than it has slots, so that one waits when a slot is left."""
     crew = _FlyingCrew(tasks, flight.concurrency * 5 // 4)
     done = flight.start(crew.work())
     try:
@@ -97,9 +98,9 @@ class _FlyingCrew:
     """What those share that do tasks in one flight. All of it is done by the thread of the flight."""
 
     def __init__(self, tasks: Iterable[Flying], number: int) -> None:
-        self.error: Optional[BaseException] = None
+        self.error: BaseException | None = None
         self._rest = iter(tasks)
-        self._given: Deque[Flying] = deque()
+        self._given: deque[Flying] = deque()
         self._number = number
         self._at_work = 0
         self._changed = asyncio.Event()

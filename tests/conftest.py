@@ -1,7 +1,8 @@
 """One local registry for all tests, empty and without faults at the start of each."""
+
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 

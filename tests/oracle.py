@@ -10,6 +10,7 @@ It shares no code with the package on purpose: the property tests compare the tw
 `document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number, 'include':
 [what is asked for by name]}, where 'include' may be left out. Sets of manifests are sets of (repository name, digest).
 """
+
 import re
 
 TICKS = 10_000_000
@@ -22,6 +23,7 @@ ATTACHMENT = re.compile(r'sha256-([0-9a-f]{64})(\.[\w.-]+)?')
 
 
 # --- The graph ---------------------------------------------------------------------------------------------------
+
 
 def exists(manifest):
     """A ghost can serve nobody and protects nothing: it is no node (Fail closed)."""
@@ -71,9 +73,7 @@ def needs(one, other):
         return False
     if not exists(other):
         return other['digest'] in children(one) or other['digest'] in subjects(one)
-    return (other['digest'] in children(one)
-            or one['digest'] in subjects(other)
-            or other['digest'] in subjects(one))
+    return other['digest'] in children(one) or one['digest'] in subjects(other) or other['digest'] in subjects(one)
 
 
 def closure(repository, start):
@@ -91,6 +91,7 @@ def closure(repository, start):
 
 
 # --- Kept, and why -----------------------------------------------------------------------------------------------
+
 
 def is_locked(repository, manifest):
     """`deleteEnabled` or `writeEnabled` false on the manifest, on one of its tags or on the repository."""
@@ -110,10 +111,15 @@ def newest_images(repository, keep, include=()):
     Nor an index that lacks a child, where those are to go.
     """
     parts = [digest for manifest in repository['manifests'] if exists(manifest) for digest in children(manifest)]
-    images = [manifest for manifest in repository['manifests']
-              if manifest['state'] == 'read' and not manifest['tags']
-              and manifest['digest'] not in parts and not oci_subjects(manifest)
-              and not ('partial' in include and is_partial(repository, manifest))]
+    images = [
+        manifest
+        for manifest in repository['manifests']
+        if manifest['state'] == 'read'
+        and not manifest['tags']
+        and manifest['digest'] not in parts
+        and not oci_subjects(manifest)
+        and not ('partial' in include and is_partial(repository, manifest))
+    ]
     images.sort(key=lambda manifest: manifest['digest'])
     images.sort(key=age_rank, reverse=True)
     return [manifest['digest'] for manifest in images[:keep]]
@@ -133,8 +139,11 @@ def is_partial(repository, manifest):
 def is_orphan(repository, manifest):
     """An attachment whose subject does not exist: deleted only when asked (The graph)."""
     there = [other['digest'] for other in repository['manifests'] if exists(other)]
-    return (bool(manifest['tags']) and not has_user_tag(manifest)
-            and not any(subject in there for subject in subjects(manifest)))
+    return (
+        bool(manifest['tags'])
+        and not has_user_tag(manifest)
+        and not any(subject in there for subject in subjects(manifest))
+    )
 
 
 def is_nowhere_an_attachment(world, manifest):
@@ -148,8 +157,7 @@ def is_asked_for(world, repository, manifest, policy):
     include = policy.get('include', ())
     if not exists(manifest):
         return 'ghosts' in include
-    return (not is_orphan(repository, manifest)
-            or 'orphans' in include and is_nowhere_an_attachment(world, manifest))
+    return not is_orphan(repository, manifest) or 'orphans' in include and is_nowhere_an_attachment(world, manifest)
 
 
 def is_opaque(manifest):
@@ -172,27 +180,43 @@ def root_reason(world, repository, manifest, policy, now):
 
 def root_reasons(world, policy, now):
     """{(repository, digest): reason} of every root."""
-    return {(repository['name'], manifest['digest']): reason
-            for repository in world for manifest in repository['manifests']
-            for reason in [root_reason(world, repository, manifest, policy, now)] if reason}
+    return {
+        (repository['name'], manifest['digest']): reason
+        for repository in world
+        for manifest in repository['manifests']
+        for reason in [root_reason(world, repository, manifest, policy, now)]
+        if reason
+    }
 
 
 def safe_set(world, policy, now):
     """Everything that no root needs, directly or through others: it may go."""
     roots = root_reasons(world, policy, now)
-    return {(repository['name'], manifest['digest'])
-            for repository in world
-            for stay in [closure(repository, [digest for name, digest in roots if name == repository['name']])]
-            for manifest in repository['manifests'] if manifest['digest'] not in stay}
+    return {
+        (repository['name'], manifest['digest'])
+        for repository in world
+        for stay in [closure(repository, [digest for name, digest in roots if name == repository['name']])]
+        for manifest in repository['manifests']
+        if manifest['digest'] not in stay
+    }
 
 
 # --- Layer impact ------------------------------------------------------------------------------------------------
 
+
 def without(world, doomed):
     """The world after a deletion."""
-    return [dict(repository, manifests=[manifest for manifest in repository['manifests']
-                                        if (repository['name'], manifest['digest']) not in doomed])
-            for repository in world]
+    return [
+        dict(
+            repository,
+            manifests=[
+                manifest
+                for manifest in repository['manifests']
+                if (repository['name'], manifest['digest']) not in doomed
+            ],
+        )
+        for repository in world
+    ]
 
 
 def blob_table(world):
@@ -209,8 +233,12 @@ def blob_table(world):
 
 def manifest_table(world):
     """{digest: bytes} of the manifests themselves."""
-    return {manifest['digest']: len(manifest['data'])
-            for repository in world for manifest in repository['manifests'] if manifest['state'] == 'read'}
+    return {
+        manifest['digest']: len(manifest['data'])
+        for repository in world
+        for manifest in repository['manifests']
+        if manifest['state'] == 'read'
+    }
 
 
 def freed_manifest_bytes(world, doomed):
@@ -221,8 +249,7 @@ def freed_manifest_bytes(world, doomed):
 def freed_bytes(world, doomed):
     """What a deletion frees: all that is stored before, less all that is stored after."""
     after = without(world, doomed)
-    return (sum(blob_table(world).values()) - sum(blob_table(after).values())
-            + freed_manifest_bytes(world, doomed))
+    return sum(blob_table(world).values()) - sum(blob_table(after).values()) + freed_manifest_bytes(world, doomed)
 
 
 def shared_bytes(world, doomed):
@@ -263,14 +290,18 @@ def unique_bytes(world, name, digest, doomed):
 
 # --- After the deletion ------------------------------------------------------------------------------------------
 
+
 def all_nodes(world):
     return [(repository['name'], manifest['digest']) for repository in world for manifest in repository['manifests']]
 
 
 def broken_after(world, doomed, include=()):
     """Every harm that a deletion does, in words; empty when it is safe."""
-    return [harm for repository in world
-            for harm in _harm(repository, {digest for name, digest in doomed if name == repository['name']}, include)]
+    return [
+        harm
+        for repository in world
+        for harm in _harm(repository, {digest for name, digest in doomed if name == repository['name']}, include)
+    ]
 
 
 def _harm(repository, doomed, include):
@@ -286,15 +317,19 @@ def _harm(repository, doomed, include):
             yield f'{digest} is a ghost and goes'
         for other in repository['manifests']:
             if other['digest'] in doomed and digest not in doomed and needs(manifest, other):
-                yield f"{digest} stays and loses {other['digest']}"
+                yield f'{digest} stays and loses {other["digest"]}'
 
 
 # --- Drift -------------------------------------------------------------------------------------------------------
 
+
 def _is_half_there(manifest, before):
     """A ghost that is new, or not as it was: perhaps an index whose push is under way (Drift: a new index)."""
-    return (manifest['state'] == 'ghost' and manifest['media_type'] not in DOCKER_IMAGES
-            and before.get(manifest['digest']) != manifest)
+    return (
+        manifest['state'] == 'ghost'
+        and manifest['media_type'] not in DOCKER_IMAGES
+        and before.get(manifest['digest']) != manifest
+    )
 
 
 def needed_now(seen, fresh, planned):
@@ -307,11 +342,19 @@ def needed_now(seen, fresh, planned):
     before = {manifest['digest']: manifest for manifest in seen['manifests']}
     if any(is_opaque(manifest) or _is_half_there(manifest, before) for manifest in fresh['manifests']):
         return set(before)
-    stay = [manifest['digest'] for manifest in fresh['manifests']
-            if manifest['digest'] not in planned or _changed(before[manifest['digest']], manifest, fresh)]
+    stay = [
+        manifest['digest']
+        for manifest in fresh['manifests']
+        if manifest['digest'] not in planned or _changed(before[manifest['digest']], manifest, fresh)
+    ]
     return closure(fresh, stay)
 
 
 def _changed(before, now, fresh):
-    return (sorted(before['tags']) != sorted(now['tags']) or before['updated'] != now['updated']
-            or is_locked(fresh, now) or exists(now) and not exists(before))
+    return (
+        sorted(before['tags']) != sorted(now['tags'])
+        or before['updated'] != now['updated']
+        or is_locked(fresh, now)
+        or exists(now)
+        and not exists(before)
+    )

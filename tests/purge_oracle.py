@@ -15,15 +15,26 @@ Sets of tags are sets of (repository name, tag). What is meant to differ from `a
 tags, tags of a locked manifest stay, nothing goes that something kept needs, `--ago` is one day when left out, and the
 repository expression has to match the whole name even where it has alternatives.
 """
+
 import re
 
 from tests import oracle
 
-SECONDS = {'0': 0, '10m': 600, '1h15m': 4_500, '1d': 86_400, '2d3h6m': 183_960, '20d': 1_728_000, '35d': 3_024_000,
-           '999999d': 86_399_913_600, '10000000000000d': 864_000_000_000_000_000}
+SECONDS = {
+    '0': 0,
+    '10m': 600,
+    '1h15m': 4_500,
+    '1d': 86_400,
+    '2d3h6m': 183_960,
+    '20d': 1_728_000,
+    '35d': 3_024_000,
+    '999999d': 86_399_913_600,
+    '10000000000000d': 864_000_000_000_000_000,
+}
 
 
 # --- Patterns ----------------------------------------------------------------------------------------------------
+
 
 def glob_matches(glob, name):
     """`?` and `*` stay inside one namespace, `**` crosses them, and `**/` is any number of namespaces or none."""
@@ -52,15 +63,16 @@ def selects_repository(flags, name):
         return False
     if not flags['filter'] and not flags['match']:
         return True
-    return (any(re.fullmatch(repository, name) for repository, _ in flags['filter'])
-            or any(glob_matches(repository, name) for repository, _ in flags['match']))
+    return any(re.fullmatch(repository, name) for repository, _ in flags['filter']) or any(
+        glob_matches(repository, name) for repository, _ in flags['match']
+    )
 
 
 def selects_tag(flags, name, tag):
     """Some pattern has the repository and the tag: the tag expression is searched for, a glob is of the whole tag."""
-    return (any(re.fullmatch(repository, name) and re.search(expression, tag)
-                for repository, expression in flags['filter'])
-            or any(glob_matches(repository, name) and glob_matches(glob, tag) for repository, glob in flags['match']))
+    return any(
+        re.fullmatch(repository, name) and re.search(expression, tag) for repository, expression in flags['filter']
+    ) or any(glob_matches(repository, name) and glob_matches(glob, tag) for repository, glob in flags['match'])
 
 
 def is_excluded(flags, name, tag):
@@ -68,6 +80,7 @@ def is_excluded(flags, name, tag):
 
 
 # --- Times and locks ---------------------------------------------------------------------------------------------
+
 
 def manifest_time(flags, manifest):
     if flags['age_by'] == 'created':
@@ -101,18 +114,22 @@ def protects_manifest(flags, repository, manifest):
 
 # --- Tags --------------------------------------------------------------------------------------------------------
 
+
 def candidates(repository, flags, now):
     """(tag, time) of the tags that match and are old enough; those that stay anyway take the place of no other."""
     found = []
     for manifest in repository['manifests']:
         for tag in manifest['tags']:
             time = tag_time(flags, repository, manifest, tag)
-            if (selects_tags(flags) and selects_repository(flags, repository['name'])
-                    and oracle.attached_to(tag, manifest['digest']) is None
-                    and selects_tag(flags, repository['name'], tag)
-                    and not is_excluded(flags, repository['name'], tag)
-                    and not protects_tag(flags, repository, manifest, tag)
-                    and is_old(flags, time, now)):
+            if (
+                selects_tags(flags)
+                and selects_repository(flags, repository['name'])
+                and oracle.attached_to(tag, manifest['digest']) is None
+                and selects_tag(flags, repository['name'], tag)
+                and not is_excluded(flags, repository['name'], tag)
+                and not protects_tag(flags, repository, manifest, tag)
+                and is_old(flags, time, now)
+            ):
                 found.append((tag, time))
     return found
 
@@ -120,15 +137,19 @@ def candidates(repository, flags, now):
 def tags_to_remove(repository, flags, now):
     """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare; a ghost is no image."""
     found = candidates(repository, flags, now)
-    uncounted = {tag for manifest in repository['manifests'] if not counts(flags, repository, manifest)
-                 for tag in manifest['tags']}
+    uncounted = {
+        tag
+        for manifest in repository['manifests']
+        if not counts(flags, repository, manifest)
+        for tag in manifest['tags']
+    }
     newest_first = sorted(sorted(found), key=lambda pair: pair[1], reverse=True)
     names = [tag for tag, _ in newest_first if tag not in uncounted]
-    spared = set(names[:flags['keep']])
+    spared = set(names[: flags['keep']])
     for prerelease in (False, True):
         versions = [tag for tag in sorted(names) if version(tag) and bool(version(tag)[3]) == prerelease]
         versions.sort(key=version_order, reverse=True)
-        spared.update(versions[:flags['keep_semver']])
+        spared.update(versions[: flags['keep_semver']])
     for number, expression in flags['keep_per']:
         groups = {}
         for tag in names:
@@ -169,12 +190,15 @@ def all_tags_to_remove(world, flags, now):
 
 # --- Manifests ---------------------------------------------------------------------------------------------------
 
+
 def untagged_after(repository, flags, now):
     """The manifests that no user tag is left on, once the tags are removed."""
     removed = tags_to_remove(repository, flags, now)
-    return [manifest for manifest in repository['manifests']
-            if all(tag in removed or oracle.attached_to(tag, manifest['digest']) is not None
-                   for tag in manifest['tags'])]
+    return [
+        manifest
+        for manifest in repository['manifests']
+        if all(tag in removed or oracle.attached_to(tag, manifest['digest']) is not None for tag in manifest['tags'])
+    ]
 
 
 def newest_untagged(repository, flags):
@@ -182,21 +206,24 @@ def newest_untagged(repository, flags):
     if selects_tags(flags):
         return []
     rank = {manifest['digest']: manifest_time(flags, manifest) for manifest in repository['manifests']}
-    same_times = dict(repository, manifests=[dict(manifest, updated=rank[manifest['digest']])
-                                             for manifest in repository['manifests']])
+    same_times = dict(
+        repository, manifests=[dict(manifest, updated=rank[manifest['digest']]) for manifest in repository['manifests']]
+    )
     return oracle.newest_images(same_times, flags['keep'], flags['include'])
 
 
 def stays_by_itself(world, repository, manifest, flags, now):
-    return (manifest not in untagged_after(repository, flags, now)
-            or not selects_repository(flags, repository['name'])
-            or any(glob_matches(name, repository['name']) and tag in ('*', '**') for name, tag in flags['exclude'])
-            or protects_manifest(flags, repository, manifest)
-            or not is_old(flags, manifest_time(flags, manifest), now)
-            or manifest['digest'] in newest_untagged(repository, flags)
-            or manifest['state'] == 'unreadable'
-            or not is_asked_for(world, repository, manifest, flags)
-            or any(map(oracle.is_opaque, repository['manifests'])))
+    return (
+        manifest not in untagged_after(repository, flags, now)
+        or not selects_repository(flags, repository['name'])
+        or any(glob_matches(name, repository['name']) and tag in ('*', '**') for name, tag in flags['exclude'])
+        or protects_manifest(flags, repository, manifest)
+        or not is_old(flags, manifest_time(flags, manifest), now)
+        or manifest['digest'] in newest_untagged(repository, flags)
+        or manifest['state'] == 'unreadable'
+        or not is_asked_for(world, repository, manifest, flags)
+        or any(map(oracle.is_opaque, repository['manifests']))
+    )
 
 
 def is_orphan_after(repository, manifest):
@@ -209,8 +236,11 @@ def is_orphan_after(repository, manifest):
 def is_asked_for(world, repository, manifest, flags):
     if not oracle.exists(manifest):
         return 'ghosts' in flags['include']
-    return (not is_orphan_after(repository, manifest)
-            or 'orphans' in flags['include'] and oracle.is_nowhere_an_attachment(world, manifest))
+    return (
+        not is_orphan_after(repository, manifest)
+        or 'orphans' in flags['include']
+        and oracle.is_nowhere_an_attachment(world, manifest)
+    )
 
 
 def manifests_to_delete(world, flags, now):
@@ -219,15 +249,31 @@ def manifests_to_delete(world, flags, now):
         return set()
     doomed = set()
     for repository in world:
-        stay = oracle.closure(repository, [manifest['digest'] for manifest in repository['manifests']
-                                           if stays_by_itself(world, repository, manifest, flags, now)])
-        doomed |= {(repository['name'], manifest['digest'])
-                   for manifest in repository['manifests'] if manifest['digest'] not in stay}
+        stay = oracle.closure(
+            repository,
+            [
+                manifest['digest']
+                for manifest in repository['manifests']
+                if stays_by_itself(world, repository, manifest, flags, now)
+            ],
+        )
+        doomed |= {
+            (repository['name'], manifest['digest'])
+            for manifest in repository['manifests']
+            if manifest['digest'] not in stay
+        }
     return doomed
 
 
 def without_tags(world, removed):
     """The world after tags were removed."""
-    return [dict(repository, manifests=[
-        dict(manifest, tags=[tag for tag in manifest['tags'] if (repository['name'], tag) not in removed])
-        for manifest in repository['manifests']]) for repository in world]
+    return [
+        dict(
+            repository,
+            manifests=[
+                dict(manifest, tags=[tag for tag in manifest['tags'] if (repository['name'], tag) not in removed])
+                for manifest in repository['manifests']
+            ],
+        )
+        for repository in world
+    ]

@@ -1,12 +1,13 @@
 """The arrows of the design, checked on the syntax trees: data flows one way.
 
-    pins -> policy -> credentials -> registry client -> inventory -> graph -> decision -> impact -> plan -> show | apply
+pins -> policy -> credentials -> registry client -> inventory -> graph -> decision -> impact -> plan -> show | apply
 """
+
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, Tuple
 
 import pytest
 
@@ -33,12 +34,33 @@ MAY_IMPORT = {
     '_validators': {'decide', 'documents', 'pins', 'policy', '_errors'},
     '_params': {'_validators', 'policy'},
     'commands': {'show'},
-    'custom': {'custom', '_errors', 'apply', 'archive', 'decide', 'documents', 'inventory', 'model', 'pins', 'policy',
-               'registry', 'show', 'sources', 'timelimit', 'usage'},
+    'custom': {
+        'custom',
+        '_errors',
+        'apply',
+        'archive',
+        'decide',
+        'documents',
+        'inventory',
+        'model',
+        'pins',
+        'policy',
+        'registry',
+        'show',
+        'sources',
+        'timelimit',
+        'usage',
+    },
     '__init__': {'_help', '_params', 'commands'},
 }
-MAY_USE_AZURE_CLI = {'_errors.py', '_validators.py', '_params.py', 'commands.py', '__init__.py',
-                     'registry/credentials.py'}
+MAY_USE_AZURE_CLI = {
+    '_errors.py',
+    '_validators.py',
+    '_params.py',
+    'commands.py',
+    '__init__.py',
+    'registry/credentials.py',
+}
 PURE_ROOMS = ('pins/', 'policy/', 'decide/', 'documents/', 'usage/', 'registry/protocol/')
 PURE = {'archive/choose.py', 'archive/contents.py', 'archive/layout.py', 'model.py', 'timelimit.py'}
 IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
@@ -46,7 +68,7 @@ IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', '
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))
 
 
-def imports(name: str) -> Iterator[Tuple[str, bool]]:
+def imports(name: str) -> Iterator[tuple[str, bool]]:
     """(module, whether it is ours) of every import in a file, relative ones resolved, inside functions too."""
     folder = Path(name).parent.parts
     for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
@@ -56,12 +78,12 @@ def imports(name: str) -> Iterator[Tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield _ours(node.module)
         elif isinstance(node, ast.ImportFrom):
-            base = '.'.join(folder[:len(folder) - node.level + 1])
+            base = '.'.join(folder[: len(folder) - node.level + 1])
             for module in [node.module] if node.module else [alias.name for alias in node.names]:
                 yield '.'.join(part for part in (base, module) if part), True
 
 
-def _ours(module: str) -> Tuple[str, bool]:
+def _ours(module: str) -> tuple[str, bool]:
     head, _, rest = module.partition('.')
     return (rest, True) if head == 'azext_acrprune' and rest else (module, False)
 
@@ -84,8 +106,7 @@ def test_only_the_edge_knows_azure_cli(name):
             assert not module.startswith('azure.cli'), f'{name} imports {module}'
 
 
-@pytest.mark.parametrize(
-    'name', [name for name in FILES if name.startswith(PURE_ROOMS) or name in PURE])
+@pytest.mark.parametrize('name', [name for name in FILES if name.startswith(PURE_ROOMS) or name in PURE])
 def test_decisions_are_pure(name):
     for module, ours in imports(name):
         assert ours or module.partition('.')[0] not in IMPURE_LIBRARIES, f'{name} imports {module}'

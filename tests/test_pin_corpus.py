@@ -3,6 +3,7 @@
 In `expected.json` a pin is `LINE REPOSITORY[:TAG][@first digits of the digest]`, with ` ?` where it is not certain to
 be an image of this registry.
 """
+
 from __future__ import annotations
 
 import json
@@ -28,8 +29,10 @@ KINDS = ('x.yaml', 'x.json', 'Dockerfile', 'x.tf', 'x.bicep', 'x.txt', STANDARD_
 
 def read(data, name):
     found = read_pins(data, name, NAMES)
-    return {'pins': [shown(pin) for pin in sorted(found.pins, key=lambda pin: (pin.line, str(pin.reference)))],
-            'problems': [f'{problem.line} {problem.message}' for problem in found.problems]}
+    return {
+        'pins': [shown(pin) for pin in sorted(found.pins, key=lambda pin: (pin.line, str(pin.reference)))],
+        'problems': [f'{problem.line} {problem.message}' for problem in found.problems],
+    }
 
 
 def shown(pin: Pin) -> str:
@@ -99,12 +102,51 @@ def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
     assert len(found.pins) == 20_000 and not found.problems
 
 
-@pytest.mark.parametrize('unit', [
-    '[', '{', '{"a":', '- ', '? ', '&a ', '*a ', '"', "'", '/*', '//', '\\', '|\n', '!!', '%', '${A', '$A', '[[',
-    "['", 'a: ', 'a:\n', '{{', '\n', '\r', '\t', 'FROM ', 'ARG A=$A\n', 'ARG A=$A$A', 'variable "a" { default',
-    'param a = \'',
-    'concat(', '[concat(', "[concat('a',",
-    'myreg.azurecr.io/', 'a: &a [*a]\n', '<<: *a\n', '- &a\n', '\0', '\ufeff', 'é'])
+@pytest.mark.parametrize(
+    'unit',
+    [
+        '[',
+        '{',
+        '{"a":',
+        '- ',
+        '? ',
+        '&a ',
+        '*a ',
+        '"',
+        "'",
+        '/*',
+        '//',
+        '\\',
+        '|\n',
+        '!!',
+        '%',
+        '${A',
+        '$A',
+        '[[',
+        "['",
+        'a: ',
+        'a:\n',
+        '{{',
+        '\n',
+        '\r',
+        '\t',
+        'FROM ',
+        'ARG A=$A\n',
+        'ARG A=$A$A',
+        'variable "a" { default',
+        "param a = '",
+        'concat(',
+        '[concat(',
+        "[concat('a',",
+        'myreg.azurecr.io/',
+        'a: &a [*a]\n',
+        '<<: *a\n',
+        '- &a\n',
+        '\0',
+        '\ufeff',
+        'é',
+    ],
+)
 def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
     text = unit * (200_000 // len(unit))
     for kind in KINDS:
@@ -114,14 +156,67 @@ def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
         assert time.process_time() - start < 20, kind
 
 
-PIECES = st.sampled_from([
-    'myreg.azurecr.io/', 'myreg.azurecr.io/team/app:v1', '@sha256:' + 'a' * 64, ':', '@', '/', '${', '}', '{{', '}}',
-    '$(', ')', '$A', 'image: ', 'repository: ', 'tag: ', 'digest: ', '"', "'", '[', ']', '{', '}', ',', '\n',
-    '\n- ', '\n  ',
-    '---\n', '&a ', '*a', '<<: ', '|\n ', '>\n ', '!!binary ', 'FROM ', 'ARG A=', 'variable "A" {',
-    'default = "', "param A = '", "[concat('", "parameters('A')", 'pkg:oci/a@', '?repository_url=', '%3A', '\\u',
-    '\\', '//', '/*', '#',
-    '\0', '\x1b', '\ud800', 'é', '\u2028', '\ufeff', '1', 'a'])
+PIECES = st.sampled_from(
+    [
+        'myreg.azurecr.io/',
+        'myreg.azurecr.io/team/app:v1',
+        '@sha256:' + 'a' * 64,
+        ':',
+        '@',
+        '/',
+        '${',
+        '}',
+        '{{',
+        '}}',
+        '$(',
+        ')',
+        '$A',
+        'image: ',
+        'repository: ',
+        'tag: ',
+        'digest: ',
+        '"',
+        "'",
+        '[',
+        ']',
+        '{',
+        '}',
+        ',',
+        '\n',
+        '\n- ',
+        '\n  ',
+        '---\n',
+        '&a ',
+        '*a',
+        '<<: ',
+        '|\n ',
+        '>\n ',
+        '!!binary ',
+        'FROM ',
+        'ARG A=',
+        'variable "A" {',
+        'default = "',
+        "param A = '",
+        "[concat('",
+        "parameters('A')",
+        'pkg:oci/a@',
+        '?repository_url=',
+        '%3A',
+        '\\u',
+        '\\',
+        '//',
+        '/*',
+        '#',
+        '\0',
+        '\x1b',
+        '\ud800',
+        'é',
+        '\u2028',
+        '\ufeff',
+        '1',
+        'a',
+    ]
+)
 
 
 @settings(max_examples=400, deadline=5_000, suppress_health_check=list(HealthCheck))
@@ -147,27 +242,36 @@ def test_no_damage_to_a_real_file_makes_a_traceback(name, data):
     text = bytearray((CORPUS / name).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
-        text[start:start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=4))
+        text[start : start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=4))
     read_pins(bytes(text), name, NAMES)
 
 
 NAME = st.from_regex(r'[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,2}', fullmatch=True)
 TAG = st.from_regex(r'[A-Za-z0-9_][A-Za-z0-9._]{0,10}[A-Za-z0-9]', fullmatch=True).filter(
-    lambda tag: not tag.startswith('__'))
-ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-                        lambda inner: (st.lists(inner, max_size=3)
-                                       | st.dictionaries(st.text(max_size=5), inner, max_size=3)), max_leaves=10)
+    lambda tag: not tag.startswith('__')
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
 
 
 @settings(max_examples=200, deadline=5_000)
 @given(ANYTHING, NAME, TAG, st.booleans(), st.sampled_from(['json', 'indented', 'yaml', 'flow']))
 def test_an_image_is_found_wherever_it_stands_in_a_document(around, name, tag, split, form):
-    image = {'registry': 'myreg.azurecr.io', 'repository': name, 'tag': tag} if split else {
-        'image': f'myreg.azurecr.io/{name}:{tag}'}
+    image = (
+        {'registry': 'myreg.azurecr.io', 'repository': name, 'tag': tag}
+        if split
+        else {'image': f'myreg.azurecr.io/{name}:{tag}'}
+    )
     document = {'before': around, 'items': [around, {'deep': image}], 'after': around}
-    text = {'json': json.dumps, 'indented': lambda given: json.dumps(given, indent='\t', ensure_ascii=False),
-            'yaml': yaml.safe_dump,
-            'flow': lambda given: yaml.safe_dump(given, default_flow_style=True)}[form](document)
+    text = {
+        'json': json.dumps,
+        'indented': lambda given: json.dumps(given, indent='\t', ensure_ascii=False),
+        'yaml': yaml.safe_dump,
+        'flow': lambda given: yaml.safe_dump(given, default_flow_style=True),
+    }[form](document)
     kind = 'x.yaml' if form in ('yaml', 'flow') else 'x.json'
     found = read_pins(text.encode('utf-8', 'surrogatepass'), kind, NAMES)
     assert (name, tag) in {(pin.reference.repository, pin.reference.tag) for pin in found.pins}

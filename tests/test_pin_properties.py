@@ -2,6 +2,7 @@
 
 The oracle's closure tells what a pinned manifest needs, by looking at every pair.
 """
+
 import copy
 from dataclasses import replace
 
@@ -13,8 +14,8 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift, check_tags
 from azext_acrprune.decide.named import ImageName, Locked, Pinned, decide_images, decide_repository, decide_untag
 from azext_acrprune.decide.verdicts import PINNED
-from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -44,21 +45,28 @@ def pinned_worlds(draw, registries=worlds.worlds):
 def pinned_in(repository, pins):
     """The digests that are pinned, naively; a pin is in the repository that it names alone."""
     references = [pin.reference for pin in pins.pins if pin.reference.repository == repository['name']]
-    return {manifest['digest'] for manifest in repository['manifests'] for reference in references
-            if manifest['digest'] == reference.digest or reference.tag in manifest['tags']}
+    return {
+        manifest['digest']
+        for manifest in repository['manifests']
+        for reference in references
+        if manifest['digest'] == reference.digest or reference.tag in manifest['tags']
+    }
 
 
 def protected(world, pins):
     """(repository, digest) of all that is pinned and of what it needs."""
-    return {(repository['name'], digest) for repository in world
-            for digest in oracle.closure(repository, pinned_in(repository, pins))}
+    return {
+        (repository['name'], digest)
+        for repository in world
+        for digest in oracle.closure(repository, pinned_in(repository, pins))
+    }
 
 
 @examples(1000, HealthCheck.filter_too_much)
 @given(pinned_worlds(), worlds.policies)
 def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world, given_policy):
     world, pins = given_world
-    policy = untagged_policy(Age(f"{given_policy['ago']}s", given_policy['ago']), given_policy['keep'])
+    policy = untagged_policy(Age(f'{given_policy["ago"]}s', given_policy['ago']), given_policy['keep'])
     decision = decide(worlds.to_inventory(world), replace(policy, pins=pins), NOW)
     assert decision.doomed == oracle.safe_set(world, given_policy, NOW) - protected(world, pins)
     for name, verdicts in decision.verdicts.items():
@@ -101,8 +109,10 @@ def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_wit
 
 
 @examples(500, HealthCheck.filter_too_much)
-@given(pinned_worlds(), st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9),
-                                           st.integers(0, 9)), max_size=3))
+@given(
+    pinned_worlds(),
+    st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)), max_size=3),
+)
 def test_right_before_deleting_what_is_pinned_then_is_spared(given_world, mutations):
     """A plan that knows no pins, in a registry in which others worked on: tags moved to and from what is doomed."""
     world, pins = given_world

@@ -1,4 +1,5 @@
 """Random registries and options of `acr purge`, against the naive reading of the same options (tests.purge_oracle)."""
+
 import json
 from dataclasses import replace
 
@@ -7,16 +8,30 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift, check_tags
-from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests import oracle, purge_oracle, worlds
 from tests.test_safety_properties import any_unreadable, delete_in_waves, examples, missing_in_pulls, remaining
 from tests.worlds import NOW
 
 REPOSITORY_REGEXES = ('.*', '.*', 'team/app0', 'team/.*', 'app1', 'team/app0|team/app2', 'team/app[12]', 't.+?0')
-TAG_REGEXES = ('.*', '.*', r'^v\d', 'v1', r'\d+$', '^pr-', '^(?!latest|stable)', 'latest', '^main-', r'rc\.1',
-               'sha256-', r'^[a-z]+-[0-9]+$', r'^\d', '^pr-7$|^main')
+TAG_REGEXES = (
+    '.*',
+    '.*',
+    r'^v\d',
+    'v1',
+    r'\d+$',
+    '^pr-',
+    '^(?!latest|stable)',
+    'latest',
+    '^main-',
+    r'rc\.1',
+    'sha256-',
+    r'^[a-z]+-[0-9]+$',
+    r'^\d',
+    '^pr-7$|^main',
+)
 GLOBS = ('**', 'team/*', 'team/app0', 'team/app?', '*', '**/app1', 'team/**')
 TAG_GLOBS = ('*', '**', 'pr-*', 'v1.*', 'latest', 'main-?', '*-rc.*', '1.0.0', 'sha256-*')
 KEEP_PER = ('^(?P<branch>.+)-[0-9]+$', r'^v?(?P<major>\d+)\.(?P<minor>\d+)', r'(?P<all>)', r'^(?P<pr>pr)|(?P<rest>\d)')
@@ -26,25 +41,30 @@ def some(first, second, most=2):
     return st.lists(st.tuples(st.sampled_from(first), st.sampled_from(second)), max_size=most)
 
 
-FLAGS = st.fixed_dictionaries({
-    'filter': some(REPOSITORY_REGEXES, TAG_REGEXES),
-    'match': some(GLOBS, TAG_GLOBS, most=1),
-    'exclude': st.one_of(st.just([]), some(GLOBS, TAG_GLOBS, most=1)),
-    'repository': st.sampled_from(([], [], [], ['team/app0'], ['team/*'], ['**/app1', 'team/app2'])),
-    'ago': st.sampled_from(('1d', '1d', '1d', '0', '0', *purge_oracle.SECONDS)),
-    'age_by': st.sampled_from(('updated', 'updated', 'created')),
-    'keep': st.sampled_from((0, 0, 0, 1, 2, 5)),
-    'keep_semver': st.sampled_from((0, 0, 0, 1, 2)),
-    'keep_per': st.sampled_from(((), (), ())) | some((1, 2), KEEP_PER),
-    'untagged': st.sampled_from((True, True, False)),
-    'untagged_only': st.sampled_from((False, False, False, True)),
-    'include_locked': st.sampled_from((False, False, True)),
-    'include': worlds.includes})
+FLAGS = st.fixed_dictionaries(
+    {
+        'filter': some(REPOSITORY_REGEXES, TAG_REGEXES),
+        'match': some(GLOBS, TAG_GLOBS, most=1),
+        'exclude': st.one_of(st.just([]), some(GLOBS, TAG_GLOBS, most=1)),
+        'repository': st.sampled_from(([], [], [], ['team/app0'], ['team/*'], ['**/app1', 'team/app2'])),
+        'ago': st.sampled_from(('1d', '1d', '1d', '0', '0', *purge_oracle.SECONDS)),
+        'age_by': st.sampled_from(('updated', 'updated', 'created')),
+        'keep': st.sampled_from((0, 0, 0, 1, 2, 5)),
+        'keep_semver': st.sampled_from((0, 0, 0, 1, 2)),
+        'keep_per': st.sampled_from(((), (), ())) | some((1, 2), KEEP_PER),
+        'untagged': st.sampled_from((True, True, False)),
+        'untagged_only': st.sampled_from((False, False, False, True)),
+        'include_locked': st.sampled_from((False, False, True)),
+        'include': worlds.includes,
+    }
+)
 
 
 def policy_for(flags):
-    pairs = {name: tuple(f'{first}:{second}' for first, second in flags[name])
-             for name in ('filter', 'match', 'exclude', 'keep_per')}
+    pairs = {
+        name: tuple(f'{first}:{second}' for first, second in flags[name])
+        for name in ('filter', 'match', 'exclude', 'keep_per')
+    }
     return policy_of(Flags(**{**flags, **pairs, **{name: tuple(flags[name]) for name in ('repository', 'include')}}))
 
 
@@ -56,11 +76,13 @@ def decision_on(world, flags):
 
 def removed_by(decision):
     """(repository, tag) of each user tag that goes, alone or with its manifest."""
-    return {(name, tag) for name, verdicts in decision.tags.items()
-            for tag, verdict in verdicts.items() if not verdict.kept}
+    return {
+        (name, tag) for name, verdicts in decision.tags.items() for tag, verdict in verdicts.items() if not verdict.kept
+    }
 
 
 # --- The same tags and manifests ---------------------------------------------------------------------------------
+
 
 @examples(3000)
 @given(worlds.tagged_worlds(), FLAGS)
@@ -71,8 +93,13 @@ def test_the_same_tags_and_manifests_go_as_in_the_naive_reading(world, flags):
 
 
 def attachment_tags(world):
-    return {(repository['name'], tag) for repository in world for manifest in repository['manifests']
-            for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])}
+    return {
+        (repository['name'], tag)
+        for repository in world
+        for manifest in repository['manifests']
+        for tag in manifest['tags']
+        if oracle.attached_to(tag, manifest['digest'])
+    }
 
 
 @examples(600)
@@ -90,12 +117,15 @@ def test_the_plan_names_each_tag_that_goes_once(world, flags):
 
 # --- What must never happen --------------------------------------------------------------------------------------
 
+
 @examples(1000)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_nothing_that_stays_is_broken(world, flags):
     decision = decision_on(world, flags)
-    unlocked = [dict(repository, tag_locks={}, manifests=[
-        dict(manifest, locks=[]) for manifest in repository['manifests']]) for repository in world]
+    unlocked = [
+        dict(repository, tag_locks={}, manifests=[dict(manifest, locks=[]) for manifest in repository['manifests']])
+        for repository in world
+    ]
     after = purge_oracle.without_tags(unlocked if flags['include_locked'] else world, removed_by(decision))
     assert oracle.broken_after(after, decision.doomed, flags['include']) == []
 
@@ -105,8 +135,12 @@ def test_nothing_that_stays_is_broken(world, flags):
 def test_keep_leaves_that_many_of_the_candidates(world, flags):
     removed = removed_by(decision_on(world, flags))
     for repository in world:
-        there = {tag for manifest in repository['manifests'] if purge_oracle.counts(flags, repository, manifest)
-                 for tag in manifest['tags']}
+        there = {
+            tag
+            for manifest in repository['manifests']
+            if purge_oracle.counts(flags, repository, manifest)
+            for tag in manifest['tags']
+        }
         found = {tag for tag, _ in purge_oracle.candidates(repository, flags, NOW)} & there
         stay = {tag for tag in found if (repository['name'], tag) not in removed}
         assert len(stay) >= min(flags['keep'], len(found))
@@ -165,11 +199,19 @@ def test_what_goes_without_include_locked_goes_with_it_too_unless_keep_counts_mo
 
 # --- Bytes -------------------------------------------------------------------------------------------------------
 
+
 @examples(1000)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_freed_bytes_of_a_plan_with_tags_are_what_the_local_registry_loses(world, flags):
-    world = [dict(repository, locks=[], tag_locks={}, manifests=[
-        dict(manifest, locks=[]) for manifest in repository['manifests']]) for repository in world]
+    world = [
+        dict(
+            repository,
+            locks=[],
+            tag_locks={},
+            manifests=[dict(manifest, locks=[]) for manifest in repository['manifests']],
+        )
+        for repository in world
+    ]
     decision = decision_on(world, flags)
     document = plan_document(decision, 'now')
     storage = worlds.to_storage(world)
@@ -196,14 +238,20 @@ def tags_left(storage, world):
 
 
 def all_tags(world, nodes):
-    return {(repository['name'], tag) for repository in world for manifest in repository['manifests']
-            if (repository['name'], manifest['digest']) in nodes for tag in manifest['tags']}
+    return {
+        (repository['name'], tag)
+        for repository in world
+        for manifest in repository['manifests']
+        if (repository['name'], manifest['digest']) in nodes
+        for tag in manifest['tags']
+    }
 
 
 # --- A plan carried out later ------------------------------------------------------------------------------------
 
-MUTATIONS = st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)),
-                     max_size=3)
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)), max_size=3
+)
 
 
 def work_of(decision, name):
@@ -216,15 +264,17 @@ def work_of(decision, name):
 @examples(1500)
 @given(worlds.tagged_worlds(1), FLAGS, MUTATIONS, MUTATIONS)
 def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_nothing_that_is_needed_now(
-        world, flags, meanwhile, later):
+    world, flags, meanwhile, later
+):
     decision = decision_on(world, flags)
     name, include_locked = world[0]['name'], flags['include_locked']
     document = plan_document(decision, worlds.time_text(NOW))
     plan = read_plan(json.dumps(document), document['registry'], NOW, 0)
     _, doomed, untag = work_of(decision, name)
     at_apply = worlds.mutated(world[0], doomed, meanwhile)
-    at_delete = worlds.mutated(at_apply, doomed, [(kind, one + 1, other + 1) for kind, one, other in later
-                                                  if not kind.startswith('new')])
+    at_delete = worlds.mutated(
+        at_apply, doomed, [(kind, one + 1, other + 1) for kind, one, other in later if not kind.startswith('new')]
+    )
     seen, applied, applied_tags = work_of(decide_as_planned(plan, worlds.to_inventory([at_apply])), name)
     assert (applied, applied_tags) == (doomed, untag)
     fresh = worlds.to_repository(at_delete)
@@ -232,15 +282,21 @@ def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_not
     tags = check_tags(applied_tags, seen, fresh, plan.includes_locked)
     assert drift.valid <= doomed
     assert all(fresh.tags[tag].digest == untag[tag] for tag in tags.valid)
-    unlocked = dict(at_delete, tag_locks={}, manifests=[
-        dict(manifest, locks=[]) for manifest in at_delete['manifests']])
-    removed = {(name, tag) for manifest in world[0]['manifests'] if manifest['digest'] in drift.valid
-               for tag in manifest['tags']}
+    unlocked = dict(
+        at_delete, tag_locks={}, manifests=[dict(manifest, locks=[]) for manifest in at_delete['manifests']]
+    )
+    removed = {
+        (name, tag)
+        for manifest in world[0]['manifests']
+        if manifest['digest'] in drift.valid
+        for tag in manifest['tags']
+    }
     after = purge_oracle.without_tags([unlocked if include_locked else at_delete], removed)
     assert oracle.broken_after(after, {(name, digest) for digest in drift.valid}, flags['include']) == []
     ghosts = {manifest['digest'] for manifest in world[0]['manifests'] if not oracle.exists(manifest)}
-    assert not any(oracle.exists(manifest) for manifest in at_delete['manifests']
-                   if manifest['digest'] in drift.valid & ghosts)
+    assert not any(
+        oracle.exists(manifest) for manifest in at_delete['manifests'] if manifest['digest'] in drift.valid & ghosts
+    )
 
 
 @examples(1500)

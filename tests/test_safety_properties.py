@@ -2,6 +2,7 @@
 
 All rules are from semantics.md; the oracle says the section of each.
 """
+
 import copy
 import json
 import os
@@ -11,23 +12,26 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.graph import build_graph, deletion_batches, deletion_waves
-from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.model import Inventory, Repository
+from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
 from tests.worlds import NOW
-
 
 CI = bool(os.environ.get('CI'))
 
 
 def examples(number, *unchecked):
     """So many examples; in CI, where a run must not fail by chance, the same half of them each time."""
-    return settings(max_examples=number // 2 if CI else number, deadline=None, derandomize=CI,
-                    suppress_health_check=[HealthCheck.too_slow, *unchecked])
+    return settings(
+        max_examples=number // 2 if CI else number,
+        deadline=None,
+        derandomize=CI,
+        suppress_health_check=[HealthCheck.too_slow, *unchecked],
+    )
 
 
 def decision_on(world, policy, **options):
@@ -35,7 +39,7 @@ def decision_on(world, policy, **options):
 
 
 def policy_for(policy):
-    asked = untagged_policy(Age(f"{policy['ago']}s", policy['ago']), policy['keep'])
+    asked = untagged_policy(Age(f'{policy["ago"]}s', policy['ago']), policy['keep'])
     return replace(asked, include=frozenset(policy.get('include', ())))
 
 
@@ -48,6 +52,7 @@ def deleted_by(document):
 
 
 # --- The safe set ------------------------------------------------------------------------------------------------
+
 
 @examples(2000)
 @given(worlds.worlds(), worlds.including_policies)
@@ -65,8 +70,11 @@ def test_every_manifest_has_a_reason_that_holds(world, policy):
     assert sorted(entries) == sorted(oracle.all_nodes(world))
     assert len(entries) == len(document['delete'] + document['kept'])
     roots = oracle.root_reasons(world, policy, NOW)
-    manifests = {(repository['name'], manifest['digest']): manifest
-                 for repository in world for manifest in repository['manifests']}
+    manifests = {
+        (repository['name'], manifest['digest']): manifest
+        for repository in world
+        for manifest in repository['manifests']
+    }
     for node, entry in entries.items():
         if node in roots:
             assert entry['reason'] == roots[node]
@@ -78,9 +86,11 @@ def test_every_manifest_has_a_reason_that_holds(world, policy):
 
 def related(reason, manifest, source):
     """Whether a manifest is what its reason says it is to the manifest behind that reason."""
-    return {'childOf': manifest['digest'] in oracle.children(source),
-            'referrerOf': source['digest'] in oracle.subjects(manifest),
-            'subjectOf': manifest['digest'] in oracle.subjects(source)}[reason]
+    return {
+        'childOf': manifest['digest'] in oracle.children(source),
+        'referrerOf': source['digest'] in oracle.subjects(manifest),
+        'subjectOf': manifest['digest'] in oracle.subjects(source),
+    }[reason]
 
 
 @examples(400)
@@ -96,6 +106,7 @@ def test_reading_only_what_safety_needs_gives_the_same_safe_set_and_an_upper_bou
 
 
 # --- Layer impact ------------------------------------------------------------------------------------------------
+
 
 @examples(2000)
 @given(worlds.worlds(), worlds.including_policies)
@@ -159,6 +170,7 @@ def test_every_number_of_bytes_equals_the_oracle(world, policy):
 
 # --- The plan document -------------------------------------------------------------------------------------------
 
+
 @examples(400)
 @given(worlds.worlds(), worlds.including_policies)
 def test_summary_adds_up(world, policy):
@@ -178,21 +190,31 @@ def test_summary_adds_up(world, policy):
 def test_document_is_the_same_byte_for_byte_in_whatever_order_the_registry_answers(world, policy, random):
     inventory = worlds.to_inventory(world)
     policy = policy_for(policy)
-    texts = [json.dumps(plan_document(decide(answer, policy, NOW), 'now', show_kept=True))
-             for answer in (inventory, shuffled(inventory, random))]
+    texts = [
+        json.dumps(plan_document(decide(answer, policy, NOW), 'now', show_kept=True))
+        for answer in (inventory, shuffled(inventory, random))
+    ]
     assert texts[0] == texts[1]
 
 
 def shuffled(inventory, random):
     def mixed(things):
         return random.sample(list(things), len(things))
-    repositories = [Repository(repository.name, dict(mixed(repository.manifests.items())), repository.locks,
-                               dict(mixed(repository.tags.items())))
-                    for repository in mixed(inventory.repositories)]
+
+    repositories = [
+        Repository(
+            repository.name,
+            dict(mixed(repository.manifests.items())),
+            repository.locks,
+            dict(mixed(repository.tags.items())),
+        )
+        for repository in mixed(inventory.repositories)
+    ]
     return Inventory(inventory.registry, tuple(repositories), inventory.selected, inventory.complete)
 
 
 # --- Order of deletion -------------------------------------------------------------------------------------------
+
 
 @examples(800)
 @given(worlds.worlds(), st.booleans())
@@ -215,8 +237,10 @@ def test_no_edge_leads_from_one_batch_to_another_and_none_is_larger_than_it_has_
         batches = list(deletion_batches(build_graph(worlds.to_repository(repository)), doomed, at_least))
         assert sorted(digest for batch in batches for digest in batch) == sorted(doomed)
         batch_of = {digest: number for number, batch in enumerate(batches) for digest in batch}
-        edges = [*before_pairs(repository['manifests'], oracle.children, ghosts=True),
-                 *before_pairs(repository['manifests'], oracle.subjects, ghosts=True)]
+        edges = [
+            *before_pairs(repository['manifests'], oracle.children, ghosts=True),
+            *before_pairs(repository['manifests'], oracle.subjects, ghosts=True),
+        ]
         assert all(batch_of[one] == batch_of[other] for one, other in edges)
         parts = components(doomed, edges)
         for batch in batches:
@@ -247,9 +271,15 @@ def assert_ordered(repository, doomed, wave_of):
 
 def before_pairs(manifests, edges, ghosts=False):
     """(digest, digest) of each edge between two manifests that exist, or with `ghosts` to one that does not."""
-    return [(one['digest'], other['digest']) for one in manifests for other in manifests
-            if one is not other and oracle.exists(one) and (ghosts or oracle.exists(other))
-            and other['digest'] in edges(one)]
+    return [
+        (one['digest'], other['digest'])
+        for one in manifests
+        for other in manifests
+        if one is not other
+        and oracle.exists(one)
+        and (ghosts or oracle.exists(other))
+        and other['digest'] in edges(one)
+    ]
 
 
 def cyclic(nodes, pairs):
@@ -265,6 +295,7 @@ def cyclic(nodes, pairs):
 
 # --- Drift -------------------------------------------------------------------------------------------------------
 
+
 @examples(400)
 @given(worlds.worlds(), worlds.including_policies)
 def test_an_unchanged_repository_skips_nothing(world, policy):
@@ -276,8 +307,9 @@ def test_an_unchanged_repository_skips_nothing(world, policy):
         assert check_drift(planned, seen, None).gone == planned
 
 
-MUTATIONS = st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)),
-                     min_size=1, max_size=3)
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=3
+)
 
 
 @examples(2000)

@@ -3,6 +3,7 @@
 Every manifest is real: canonical JSON whose sha256 is its digest, so that an index can only name children that were
 made before it. Cycles come from attachment tags alone, as they would in a real registry.
 """
+
 import copy
 import hashlib
 import json
@@ -49,26 +50,41 @@ BASE_LAYERS = [descriptor(f'layer {number}', LAYER, 100_000 << number) for numbe
 CONFIGS = [descriptor(f'config {number}', CONFIG, 1_000 << number) for number in range(4)]
 FOREIGN_LAYERS = [
     descriptor('foreign', FOREIGN_LAYER, 7_000_000, urls=['https://example.com/layer']),
-    dict(BASE_LAYERS[0], urls=['https://example.com/layer'])]
+    dict(BASE_LAYERS[0], urls=['https://example.com/layer']),
+]
 LAYERS = BASE_LAYERS + FOREIGN_LAYERS
 MISSING = [sha256(f'missing {number}'.encode()) for number in range(2)]
 
 
 # --- Manifests as plain data -------------------------------------------------------------------------------------
 
+
 def manifest_of(document, media_type, tags=(), age=30 * DAY, locks=(), state='read', fault=None):
     """One manifest of a world; `age` in seconds before NOW, None for no time at all."""
     data = json.dumps(document, sort_keys=True, separators=(',', ':')).encode()
-    return {'digest': sha256(data), 'state': state, 'document': document, 'data': data, 'fault': fault,
-            'media_type': media_type, 'tags': list(tags), 'locks': list(locks),
-            'updated': None if age is None else NOW - int(age * TICKS)}
+    return {
+        'digest': sha256(data),
+        'state': state,
+        'document': document,
+        'data': data,
+        'fault': fault,
+        'media_type': media_type,
+        'tags': list(tags),
+        'locks': list(locks),
+        'updated': None if age is None else NOW - int(age * TICKS),
+    }
 
 
 def image(name='image', layers=(), subject=None, docker=False, **more):
     """An image manifest with its own config; `layers` are numbers of LAYERS."""
     media_type = DOCKER_IMAGE if docker else OCI_IMAGE
-    document = {'schemaVersion': 2, 'mediaType': media_type, 'config': CONFIGS[sum(layers) % len(CONFIGS)],
-                'layers': [LAYERS[number] for number in layers], 'annotations': {'name': name}}
+    document = {
+        'schemaVersion': 2,
+        'mediaType': media_type,
+        'config': CONFIGS[sum(layers) % len(CONFIGS)],
+        'layers': [LAYERS[number] for number in layers],
+        'annotations': {'name': name},
+    }
     return manifest_of(_refer(document, subject), media_type, **more)
 
 
@@ -82,8 +98,12 @@ def index(name='index', children=(), subject=None, docker=False, **more):
 
 def artifact(name='artifact', blobs=(), subject=None, **more):
     """An artifact manifest, which keeps its files in `blobs` and has no config."""
-    document = {'mediaType': OCI_ARTIFACT, 'artifactType': 'application/x-test',
-                'blobs': [LAYERS[number] for number in blobs], 'annotations': {'name': name}}
+    document = {
+        'mediaType': OCI_ARTIFACT,
+        'artifactType': 'application/x-test',
+        'blobs': [LAYERS[number] for number in blobs],
+        'annotations': {'name': name},
+    }
     return manifest_of(_refer(document, subject), OCI_ARTIFACT, **more)
 
 
@@ -103,19 +123,27 @@ FAULTS = ('forbidden', 'wrong bytes', 'not JSON', 'not an object', 'children not
 
 def unreadable(manifest, fault='forbidden'):
     """The same manifest, its content not to be had; `forbidden` ones are whole and only refuse to be read."""
-    data = {'forbidden': manifest['data'],
-            'wrong bytes': manifest['data'] + b' ',
-            'not JSON': manifest['data'][:-1],
-            'not an object': b'[' + manifest['data'] + b']',
-            'children not a list': b'{"manifests":{"digest":' + manifest['data'] + b'}}'}[fault]
+    data = {
+        'forbidden': manifest['data'],
+        'wrong bytes': manifest['data'] + b' ',
+        'not JSON': manifest['data'][:-1],
+        'not an object': b'[' + manifest['data'] + b']',
+        'children not a list': b'{"manifests":{"digest":' + manifest['data'] + b'}}',
+    }[fault]
     digest = manifest['digest'] if fault in ('forbidden', 'wrong bytes') else sha256(data)
     return dict(manifest, state='unreadable', fault=fault, data=data, digest=digest)
 
 
 def repository_of(*manifests, name='team/web', selected=True, locks=(), tag_locks=None, tag_times=None):
     """One repository of a world."""
-    return {'name': name, 'selected': selected, 'locks': list(locks), 'tag_locks': dict(tag_locks or {}),
-            'tag_times': dict(tag_times or {}), 'manifests': list(manifests)}
+    return {
+        'name': name,
+        'selected': selected,
+        'locks': list(locks),
+        'tag_locks': dict(tag_locks or {}),
+        'tag_times': dict(tag_times or {}),
+        'manifests': list(manifests),
+    }
 
 
 def attachment_tag(digest, suffix='.sig'):
@@ -124,30 +152,49 @@ def attachment_tag(digest, suffix='.sig'):
 
 # --- Strategies --------------------------------------------------------------------------------------------------
 
+
 def _often(usual, times, *rare):
     return st.sampled_from((usual,) * times + rare)
 
 
 _PICKS = st.lists(st.integers(0, 8), max_size=4)
-_TIMES = _often(NOW - 30 * DAY * TICKS, 40, NOW - 29 * DAY * TICKS, NOW - 40 * DAY * TICKS, NOW - DAY * TICKS,
-                NOW - DAY * TICKS + 1, NOW - 3_600 * TICKS, NOW, NOW + 1, NOW + DAY * TICKS, None)
-_TAGS = _often((), 18, ('user',), ('user', 'user'), ('.sig',), ('.sig',), ('.att',), ('',), ('.sig', '.att'),
-               ('user', '.sbom'))
+_TIMES = _often(
+    NOW - 30 * DAY * TICKS,
+    40,
+    NOW - 29 * DAY * TICKS,
+    NOW - 40 * DAY * TICKS,
+    NOW - DAY * TICKS,
+    NOW - DAY * TICKS + 1,
+    NOW - 3_600 * TICKS,
+    NOW,
+    NOW + 1,
+    NOW + DAY * TICKS,
+    None,
+)
+_TAGS = _often(
+    (), 18, ('user',), ('user', 'user'), ('.sig',), ('.sig',), ('.att',), ('',), ('.sig', '.att'), ('user', '.sbom')
+)
 _LOCKS = _often((), 30, ('deleteEnabled',), ('writeEnabled',))
 _SKETCHES = st.tuples(
     st.sampled_from(('image', 'image', 'docker', 'index', 'index', 'artifact', 'list', 'copy')),
     _PICKS,
     _often(None, 5, 0, 1, 2, 8),
-    _TIMES, _TAGS, st.integers(0, 9), _LOCKS,
-    _often('read', 110, *('ghost',) * 8, *FAULTS))
+    _TIMES,
+    _TAGS,
+    st.integers(0, 9),
+    _LOCKS,
+    _often('read', 110, *('ghost',) * 8, *FAULTS),
+)
 _REPOSITORY = st.tuples(
     st.lists(_SKETCHES, min_size=1, max_size=10),
     _often(True, 7, False),
     _often((), 20, ('deleteEnabled',), ('writeEnabled',)),
-    _often(None, 7, (0, 'deleteEnabled'), (1, 'writeEnabled')))
+    _often(None, 7, (0, 'deleteEnabled'), (1, 'writeEnabled')),
+)
 
-policies = st.fixed_dictionaries({
-    'ago': st.sampled_from((DAY, DAY, DAY, 0, 0, 3_600, 3_600, 35 * DAY, 10 ** 18)), 'keep': _often(0, 3, 1, 2)})
+policies = st.fixed_dictionaries(
+    {'ago': st.sampled_from((DAY, DAY, DAY, 0, 0, 3_600, 3_600, 35 * DAY, 10**18)), 'keep': _often(0, 3, 1, 2)}
+)
 
 includes = st.sets(st.sampled_from(('ghosts', 'orphans', 'partial'))).map(sorted)
 including_policies = st.builds(lambda policy, include: {**policy, 'include': include}, policies, includes)
@@ -163,8 +210,28 @@ def worlds(draw, repositories=3):
     return world
 
 
-TAG_NAMES = ('latest', 'stable', 'main-1', 'main-2', 'main-12', 'dev-3', 'dev-10', 'pr-7', 'pr-8', 'pr-70', 'v1.2.3',
-             'v1.2.10', '1.2.3', 'v1.3.0', 'v2.0.0-rc.1', 'v2.0.0-rc.10', 'v2.0.0-rc', '1.0.0-rc.1', '1.0.0', 'v1.2')
+TAG_NAMES = (
+    'latest',
+    'stable',
+    'main-1',
+    'main-2',
+    'main-12',
+    'dev-3',
+    'dev-10',
+    'pr-7',
+    'pr-8',
+    'pr-70',
+    'v1.2.3',
+    'v1.2.10',
+    '1.2.3',
+    'v1.3.0',
+    'v2.0.0-rc.1',
+    'v2.0.0-rc.10',
+    'v2.0.0-rc',
+    '1.0.0-rc.1',
+    '1.0.0',
+    'v1.2',
+)
 _TAG_TIMES = st.one_of(_TIMES, st.integers(1, 40).map(lambda days: NOW - days * DAY * TICKS))
 _USER_TAG = st.tuples(st.integers(0, 9), _TAG_TIMES, _TAG_TIMES, _often((), 12, ('deleteEnabled',), ('writeEnabled',)))
 
@@ -203,8 +270,9 @@ def _repository(name, sketch, elsewhere):
         manifest = unreadable(manifest, state) if state in FAULTS and not manifest['fault'] else manifest
         made.setdefault(manifest['digest'], manifest)
     _give_tags(list(made.values()), sketches, [manifest['digest'] for manifest in elsewhere[:2]])
-    return repository_of(*made.values(), name=name, selected=selected, locks=locks,
-                         tag_locks=_tag_locks(made.values(), tag_lock))
+    return repository_of(
+        *made.values(), name=name, selected=selected, locks=locks, tag_locks=_tag_locks(made.values(), tag_lock)
+    )
 
 
 def _manifest(kind, name, picks, subject, made, elsewhere):
@@ -234,8 +302,11 @@ def _give_tags(manifests, sketches, elsewhere):
         wanted, target = sketches[number][4:6]
         digests = [other['digest'] for other in manifests] + MISSING[:1] + elsewhere
         for position, suffix in enumerate(wanted):
-            tag = (f'v{number}.{position}' if suffix == 'user'
-                   else attachment_tag(digests[(target + position) % len(digests)], suffix))
+            tag = (
+                f'v{number}.{position}'
+                if suffix == 'user'
+                else attachment_tag(digests[(target + position) % len(digests)], suffix)
+            )
             if tag not in used:
                 manifest['tags'].append(tag)
                 used.add(tag)
@@ -251,6 +322,7 @@ def _tag_locks(manifests, tag_lock):
 
 # --- Mutations ---------------------------------------------------------------------------------------------------
 
+
 def mutated(repository, planned, mutations):
     """The repository after others went on working in it; `mutations` are (name, number, number)."""
     fresh = copy.deepcopy(repository)
@@ -258,8 +330,9 @@ def mutated(repository, planned, mutations):
         digests = [manifest['digest'] for manifest in fresh['manifests']]
         targets = [digest for digest in digests if digest in planned] or digests
         if targets:
-            target = next(manifest for manifest in fresh['manifests']
-                          if manifest['digest'] == targets[one % len(targets)])
+            target = next(
+                manifest for manifest in fresh['manifests'] if manifest['digest'] == targets[one % len(targets)]
+            )
             MUTATIONS[name](fresh, target, other, f'new {position}')
     return fresh
 
@@ -328,7 +401,8 @@ MUTATIONS = {
     'gone': lambda fresh, _, number, __: _remove(fresh, number),
     'new index': lambda fresh, target, _, name: _push(fresh, index(name, [target['digest']])),
     'new referrer': lambda fresh, target, number, name: _push(
-        fresh, (image, index, artifact)[number % 3](name, subject=target['digest'])),
+        fresh, (image, index, artifact)[number % 3](name, subject=target['digest'])
+    ),
     'new attachment': _push_attachment,
     'new unreadable': lambda fresh, _, number, name: _push_unreadable(fresh, number, name),
     'ghosts pushed again': _push_ghosts_again,
@@ -339,6 +413,7 @@ MUTATIONS = {
 
 # --- As an inventory ---------------------------------------------------------------------------------------------
 
+
 def to_inventory(world, bound=False):
     """The inventory that a scan of this world gives; with `bound` one that read only what safety needs."""
     repositories = [repository for repository in world if repository['selected'] or not bound]
@@ -346,7 +421,8 @@ def to_inventory(world, bound=False):
         registry='test.azurecr.io',
         repositories=tuple(to_repository(repository, bound) for repository in repositories),
         selected=frozenset(repository['name'] for repository in world if repository['selected']),
-        complete=not bound)
+        complete=not bound,
+    )
 
 
 def to_repository(repository, bound=False):
@@ -354,15 +430,23 @@ def to_repository(repository, bound=False):
         name=repository['name'],
         manifests={manifest['digest']: _to_manifest(manifest, bound) for manifest in repository['manifests']},
         locks=to_locks(repository['locks']),
-        tags={tag: _to_tag(repository, manifest, tag)
-              for manifest in repository['manifests'] for tag in manifest['tags']})
+        tags={
+            tag: _to_tag(repository, manifest, tag) for manifest in repository['manifests'] for tag in manifest['tags']
+        },
+    )
 
 
 def _to_tag(repository, manifest, tag):
     updated = repository['tag_times'].get(tag, manifest['updated'])
     created = repository.get('tag_created', {}).get(tag, manifest['updated'])
-    return Tag(tag, manifest['digest'], last_update_time=time_text(updated), created_at=created, updated_at=updated,
-               locks=to_locks(repository['tag_locks'].get(tag, [])))
+    return Tag(
+        tag,
+        manifest['digest'],
+        last_update_time=time_text(updated),
+        created_at=created,
+        updated_at=updated,
+        locks=to_locks(repository['tag_locks'].get(tag, [])),
+    )
 
 
 def to_locks(flags):
@@ -380,7 +464,8 @@ def _to_manifest(manifest, bound):
         created_at=manifest.get('created', manifest['updated']),
         updated_at=manifest['updated'],
         image_size=len(manifest['data']),
-        locks=to_locks(manifest['locks']))
+        locks=to_locks(manifest['locks']),
+    )
 
 
 def _content(manifest, bound):
@@ -402,6 +487,7 @@ def time_text(ticks):
 
 # --- In the local registry ---------------------------------------------------------------------------------------
 
+
 def to_storage(world, with_bytes=False):
     """The local registry holding this world; what an inventory cannot read is whole there where it can be.
 
@@ -422,15 +508,25 @@ def to_storage(world, with_bytes=False):
 
 def _all_read(world):
     """The world as the registry itself knows it."""
-    return [dict(repository, manifests=[dict(manifest, state='read') for manifest in repository['manifests']])
-            for repository in world]
+    return [
+        dict(repository, manifests=[dict(manifest, state='read') for manifest in repository['manifests']])
+        for repository in world
+    ]
 
 
 def _store(storage, name, manifest):
     when = time_text(manifest['updated']) or 'no time'
     for tag in manifest['tags'] or [None]:
-        storage.put_manifest(name, manifest['data'], manifest['media_type'], tag=tag, checked=False,
-                             digest=manifest['digest'], created=when, updated=when)
+        storage.put_manifest(
+            name,
+            manifest['data'],
+            manifest['media_type'],
+            tag=tag,
+            checked=False,
+            digest=manifest['digest'],
+            created=when,
+            updated=when,
+        )
     if manifest['state'] == 'ghost':
         storage.make_ghost(name, manifest['digest'], deletable=True)
 
@@ -448,7 +544,7 @@ def _store_locks(storage, repository):
 
 
 def _flags(locks):
-    return {flag: False for flag in locks}
+    return dict.fromkeys(locks, False)
 
 
 def delete(storage, name, digest):

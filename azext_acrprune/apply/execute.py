@@ -1,9 +1,10 @@
 """Delete what a decision dooms and remove the tags that it takes, and nothing else; many repositories side by side."""
+
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Callable, List
 
 from ..decide.decision import Decision
 from ..model import Outcome
@@ -15,8 +16,14 @@ from .repository import RepositoryRun, Work
 _SECONDS_BETWEEN_SIGNALS = 1
 
 
-def execute(registry: Registry, decision: Decision, concurrency: int, reporter: Reporter,
-            clock: Callable[[], float], is_over: Callable[[], bool] = lambda: False) -> Outcome:
+def execute(
+    registry: Registry,
+    decision: Decision,
+    concurrency: int,
+    reporter: Reporter,
+    clock: Callable[[], float],
+    is_over: Callable[[], bool] = lambda: False,
+) -> Outcome:
     """Delete every doomed manifest of the decision, and remove every tag, that is still as the plan saw it.
 
     A failure does not stop the others. Ctrl-C stops cleanly, and so does the time when it `is_over`: what falls with
@@ -37,7 +44,8 @@ def execute(registry: Registry, decision: Decision, concurrency: int, reporter: 
         failed=tuple(failed for run in runs for failed in run.all_failed()),
         interrupted=interrupted,
         out_of_time=left > 0 and (is_over() or not interrupted),
-        left=left)
+        left=left,
+    )
 
 
 class _Stop(threading.Event):
@@ -51,7 +59,7 @@ class _Stop(threading.Event):
         return super().is_set() or self._is_over()
 
 
-def _wait_for(futures: List[Future], stop: threading.Event, give_up: Callable[[], None]) -> bool:
+def _wait_for(futures: list[Future], stop: threading.Event, give_up: Callable[[], None]) -> bool:
     """Wait until every repository is done; gives whether Ctrl-C came.
 
     The first Ctrl-C asks them to stop, the second one gives up on them.

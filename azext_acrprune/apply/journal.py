@@ -4,6 +4,7 @@ A request is written down, on the disk, before it is sent. So whatever happens t
 that the journal does not name; and where nothing can be written, nothing is deleted. Requests that go side by side
 share one wait for the disk, and their outcomes are there no later than the next request.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -11,15 +12,16 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any
 from uuid import uuid4
 
 from ..model import Content, Locks, Repository
-from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Slot
+from ..registry.protocol.refusals import Kind, RegistryError
 
 _SUFFIX = '.jsonl'
 
@@ -38,7 +40,7 @@ class Journal:
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
         self._written = self._on_disk = 0
-        self._broken: Optional[str] = None
+        self._broken: str | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -104,7 +106,7 @@ class JournaledRegistry:
         self._registry = registry
         self._journal = journal
         self._repositories = repositories
-        self._referrers: Dict[str, Mapping[str, List[str]]] = {}
+        self._referrers: dict[str, Mapping[str, list[str]]] = {}
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -112,8 +114,11 @@ class JournaledRegistry:
 
     def delete_manifest(self, repository: str, digest: str) -> None:
         self._note_falling(repository, digest)
-        self._send('deleteManifest', lambda: self._registry.delete_manifest(repository, digest),
-                   **self._manifest(repository, digest))
+        self._send(
+            'deleteManifest',
+            lambda: self._registry.delete_manifest(repository, digest),
+            **self._manifest(repository, digest),
+        )
 
     async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
         self._note_falling(repository, digest)
@@ -124,34 +129,57 @@ class JournaledRegistry:
             await self._registry.delete_manifest_soon(slot, repository, digest)
 
     def delete_tag(self, repository: str, tag: str, digest: str) -> None:
-        self._send('deleteTag', lambda: self._registry.delete_tag(repository, tag, digest), repository=repository,
-                   digest=digest, **_tag(self._repositories[repository], tag))
+        self._send(
+            'deleteTag',
+            lambda: self._registry.delete_tag(repository, tag, digest),
+            repository=repository,
+            digest=digest,
+            **_tag(self._repositories[repository], tag),
+        )
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        self._send('setLocks', lambda: self._registry.set_manifest_locks(repository, digest, locks),
-                   repository=repository, digest=digest, locks=list(locks.flags))
+        self._send(
+            'setLocks',
+            lambda: self._registry.set_manifest_locks(repository, digest, locks),
+            repository=repository,
+            digest=digest,
+            locks=list(locks.flags),
+        )
 
     def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        self._send('setLocks', lambda: self._registry.set_tag_locks(repository, tag, locks), repository=repository,
-                   tag=tag, locks=list(locks.flags))
+        self._send(
+            'setLocks',
+            lambda: self._registry.set_tag_locks(repository, tag, locks),
+            repository=repository,
+            tag=tag,
+            locks=list(locks.flags),
+        )
 
     def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
-        self._send('unlock' if enabled else 'lock',
-                   lambda: self._registry.set_delete_enabled(repository, digest, enabled),
-                   repository=repository, digest=digest)
+        self._send(
+            'unlock' if enabled else 'lock',
+            lambda: self._registry.set_delete_enabled(repository, digest, enabled),
+            repository=repository,
+            digest=digest,
+        )
 
-    def _manifest(self, repository: str, digest: str) -> Dict[str, Any]:
+    def _manifest(self, repository: str, digest: str) -> dict[str, Any]:
         manifest = self._repositories[repository].manifests[digest]
         tags = [_tag(self._repositories[repository], tag) for tag in manifest.tags]
-        return {'repository': repository, 'digest': digest, 'mediaType': manifest.media_type, 'tags': tags,
-                'locks': list(manifest.locks.flags)}
+        return {
+            'repository': repository,
+            'digest': digest,
+            'mediaType': manifest.media_type,
+            'tags': tags,
+            'locks': list(manifest.locks.flags),
+        }
 
-    def _falling(self, repository: str, digest: str) -> List[str]:
+    def _falling(self, repository: str, digest: str) -> list[str]:
         """What refers to a manifest, and what refers to that."""
         with self._lock:
             if repository not in self._referrers:
                 self._referrers[repository] = _referrers(self._repositories[repository])
-        found: Dict[str, None] = {}
+        found: dict[str, None] = {}
         waiting = [digest]
         while waiting:
             new = [each for each in self._referrers[repository].get(waiting.pop(), ()) if each not in found]
@@ -195,7 +223,7 @@ def _not_sent_unwritten() -> Iterator[None]:
         raise RegistryError(Kind.FORBIDDEN, f'{error}; so nothing more was sent') from error
 
 
-def _said(fields: Mapping[str, Any]) -> Dict[str, Any]:
+def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
@@ -204,7 +232,7 @@ def journal_folder(config_dir: str) -> Path:
     return Path(config_dir) / 'acrprune' / 'journal'
 
 
-def runs(folder: Path) -> List[str]:
+def runs(folder: Path) -> list[str]:
     """The runs that have a journal, oldest first. Raises JournalError."""
     try:
         return sorted(path.stem for path in folder.glob(f'*{_SUFFIX}'))
@@ -212,7 +240,7 @@ def runs(folder: Path) -> List[str]:
         raise JournalError(f"The journals in '{folder}' cannot be read: {error.strerror}") from error
 
 
-def read_run(folder: Path, run: str) -> List[Dict[str, Any]]:
+def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
     """The lines of one journal; the last one is left out when it was cut off. Raises JournalError."""
     if run not in runs(folder):
         raise JournalError(f"There is no journal of a run '{run}'")
@@ -220,7 +248,7 @@ def read_run(folder: Path, run: str) -> List[Dict[str, Any]]:
         text = (folder / f'{run}{_SUFFIX}').read_bytes().decode('utf-8', 'replace')
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
-    lines: List[Dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for line in text.split('\n')[:-1]:
         try:
             entry = json.loads(line)
@@ -231,16 +259,16 @@ def read_run(folder: Path, run: str) -> List[Dict[str, Any]]:
     return lines
 
 
-def _referrers(repository: Repository) -> Mapping[str, List[str]]:
+def _referrers(repository: Repository) -> Mapping[str, list[str]]:
     """The manifests that name another one as their subject, by that subject."""
-    found: Dict[str, List[str]] = {}
+    found: dict[str, list[str]] = {}
     for digest, manifest in repository.manifests.items():
         if isinstance(manifest.content, Content) and manifest.content.subject:
             found.setdefault(manifest.content.subject, []).append(digest)
     return found
 
 
-def _tag(repository: Repository, tag: str) -> Dict[str, Any]:
+def _tag(repository: Repository, tag: str) -> dict[str, Any]:
     seen = repository.tags.get(tag)
     locks = list(seen.locks.flags) if seen else []
     return {'tag': tag, **({'locks': locks} if locks else {})}

@@ -2,17 +2,19 @@
 
 A lock is marked after it was set: after a crash in between it counts as somebody else's, and stays.
 """
+
 from __future__ import annotations
 
 import os
 import re
 import sqlite3
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
+from typing import Any
 
 from ..decide.lock_plan import LockPlan, Mark
 from ..registry.client import Registry
@@ -20,8 +22,10 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..workers import Task, run_tasks
 
 _BUSY_SECONDS = 10
-_TABLE = ('CREATE TABLE IF NOT EXISTS lock (repository TEXT NOT NULL, digest TEXT NOT NULL, '
-          'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))')
+_TABLE = (
+    'CREATE TABLE IF NOT EXISTS lock (repository TEXT NOT NULL, digest TEXT NOT NULL, '
+    'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))'
+)
 
 
 class MarksUnreadable(Exception):
@@ -35,7 +39,7 @@ class Marks:
         self._path = path
         self._lock = threading.Lock()
 
-    def all(self) -> Mapping[Tuple[str, str], Mark]:
+    def all(self) -> Mapping[tuple[str, str], Mark]:
         rows = self._run('SELECT repository, digest, write_enabled FROM lock')
         return {(repository, digest): Mark(repository, digest, bool(enabled)) for repository, digest, enabled in rows}
 
@@ -45,14 +49,14 @@ class Marks:
     def remove(self, mark: Mark) -> None:
         self._run('DELETE FROM lock WHERE repository = ? AND digest = ?', mark.repository, mark.digest)
 
-    def _run(self, statement: str, *values: Any) -> List[Tuple]:
+    def _run(self, statement: str, *values: Any) -> list[tuple]:
         try:
-            with self._lock, closing(self._opened()) as connection:
-                with connection:
-                    return connection.execute(statement, values).fetchall()
+            with self._lock, closing(self._opened()) as connection, connection:
+                return connection.execute(statement, values).fetchall()
         except (sqlite3.Error, OSError, UnicodeError) as error:
-            raise MarksUnreadable(f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
-                                  ) from error
+            raise MarksUnreadable(
+                f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
+            ) from error
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,9 +75,9 @@ def marks_path(folder: str, host: str) -> Path:
 class LockOutcome:
     """What became of a plan: (repository, digest, who pins it) and marks, and {(repository, digest): error}."""
 
-    locked: List[Tuple[str, str, str]] = field(default_factory=list)
-    unlocked: List[Mark] = field(default_factory=list)
-    failed: Dict[Tuple[str, str], str] = field(default_factory=dict)
+    locked: list[tuple[str, str, str]] = field(default_factory=list)
+    unlocked: list[Mark] = field(default_factory=list)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 def carry_out(registry: Registry, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
@@ -81,15 +85,18 @@ def carry_out(registry: Registry, plan: LockPlan, marks: Marks, concurrency: int
     outcome = LockOutcome()
     for mark in plan.forget:
         marks.remove(mark)
-    tasks = [partial(_attempt, outcome, target[:2], partial(_lock, registry, target, marks, outcome))
-             for target in plan.lock]
-    tasks += [partial(_attempt, outcome, (mark.repository, mark.digest), partial(
-        _unlock, registry, mark, marks, outcome)) for mark in plan.unlock]
+    tasks = [
+        partial(_attempt, outcome, target[:2], partial(_lock, registry, target, marks, outcome)) for target in plan.lock
+    ]
+    tasks += [
+        partial(_attempt, outcome, (mark.repository, mark.digest), partial(_unlock, registry, mark, marks, outcome))
+        for mark in plan.unlock
+    ]
     run_tasks(tasks, concurrency)
     return outcome
 
 
-def _attempt(outcome: LockOutcome, key: Tuple[str, str], work: Callable[[], None]) -> Iterable[Task]:
+def _attempt(outcome: LockOutcome, key: tuple[str, str], work: Callable[[], None]) -> Iterable[Task]:
     try:
         work()
     except RegistryError as error:
@@ -99,7 +106,7 @@ def _attempt(outcome: LockOutcome, key: Tuple[str, str], work: Callable[[], None
     return []
 
 
-def _lock(registry: Registry, target: Tuple[str, str, str], marks: Marks, outcome: LockOutcome) -> None:
+def _lock(registry: Registry, target: tuple[str, str, str], marks: Marks, outcome: LockOutcome) -> None:
     """Look again first: what somebody else locked meanwhile is not ours."""
     repository, digest, _ = target
     now = registry.manifest_properties(repository, digest).locks

@@ -3,14 +3,14 @@
 Right before deleting it is listed again, and again after each minute of deleting, so that what changed meanwhile is
 left alone. At most five deletes run at a time in it: more leave ghosts (dotnet/docker-tools 1503).
 """
+
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import (
-    Awaitable, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple)
 
 from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
@@ -20,8 +20,8 @@ from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
 from ..registry.client import Registry
-from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Flight, Slot
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
 
 DELETES_PER_REPOSITORY = 5
@@ -37,16 +37,20 @@ class Work:
     """What is to be done in one repository: digests to delete, and {tag: digest} to remove."""
 
     seen: Repository
-    doomed: FrozenSet[str]
+    doomed: frozenset[str]
     untag: Mapping[str, str]
     include_locked: bool
     pins: Pins
 
     @classmethod
-    def of(cls, decision: Decision, repository: Repository) -> 'Work':
-        return cls(repository, frozenset(decision.doomed_in(repository.name)),
-                   {tag: digest for tag, digest, _ in decision.untagged_in(repository)}, decision.include_locked,
-                   decision.pins)
+    def of(cls, decision: Decision, repository: Repository) -> Work:
+        return cls(
+            repository,
+            frozenset(decision.doomed_in(repository.name)),
+            {tag: digest for tag, digest, _ in decision.untagged_in(repository)},
+            decision.include_locked,
+            decision.pins,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,21 +65,28 @@ class _Lock:
 class RepositoryRun:
     """Each digest and each tag of the work ends up done, skipped or failed, or untouched when it was stopped."""
 
-    def __init__(self, registry: Registry, work: Work, flight: Flight, stop: threading.Event, reporter: Reporter,
-                 clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        work: Work,
+        flight: Flight,
+        stop: threading.Event,
+        reporter: Reporter,
+        clock: Callable[[], float],
+    ) -> None:
         self.name = work.seen.name
-        self.deleted: Set[str] = set()
-        self.untagged: Set[str] = set()
-        self._skipped: Dict[str, Verdict] = {}  # by digest or by tag: a tag has no colon
-        self._failed: Dict[str, str] = {}
+        self.deleted: set[str] = set()
+        self.untagged: set[str] = set()
+        self._skipped: dict[str, Verdict] = {}  # by digest or by tag: a tag has no colon
+        self._failed: dict[str, str] = {}
         self._registry = registry
         self._work = work
         self._flight = flight
         self._stop = stop
         self._reporter = reporter
         self._clock = clock
-        self._refused: Optional[str] = None
-        self._late: Set[str] = set()
+        self._refused: str | None = None
+        self._late: set[str] = set()
 
     def prune(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
@@ -110,10 +121,10 @@ class RepositoryRun:
         for key, error in sorted(self._failed.items()):
             yield Failed(self.name, *self._named(key, error))
 
-    def _named(self, key: str, *texts: str) -> Tuple[Optional[str], ...]:
+    def _named(self, key: str, *texts: str) -> tuple[str | None, ...]:
         return (self._work.untag[key], *texts, key) if key in self._work.untag else (key, *texts, None)
 
-    def _settle(self, doomed: Set[str], untag: Set[str], fresh: Optional[Repository]) -> Tuple[TagDrift, Drift]:
+    def _settle(self, doomed: set[str], untag: set[str], fresh: Repository | None) -> tuple[TagDrift, Drift]:
         """Take what changed since the plan, or is gone, off the work."""
         planned = {tag: self._work.untag[tag] for tag in untag}
         tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked, self._work.pins)
@@ -124,21 +135,23 @@ class RepositoryRun:
         self._count(self.deleted.update, drift.gone)
         return tags, drift
 
-    async def _work_until(self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]],
-                          fresh: Optional[Repository]) -> Tuple[Set[str], Set[str]]:
+    async def _work_until(
+        self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository | None
+    ) -> tuple[set[str], set[str]]:
         """Remove tags, then delete, until it is time to look again; gives the tags and digests that are left to do."""
         untag = await self._untag_until(deadline, tags, fresh)
         return untag, await self._delete_until(deadline, drift, batches, fresh)
 
-    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Optional[Repository]) -> Set[str]:
+    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Repository | None) -> set[str]:
         async def remove(tag: str, _: Slot) -> None:
             await self._flight.in_thread(partial(self._untag, tag, fresh))
 
         tags = sorted(drift.valid)
         return set(tags) - await self._send(tags, remove, lambda: self._halted(deadline))
 
-    async def _delete_until(self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]],
-                            fresh: Optional[Repository]) -> Set[str]:
+    async def _delete_until(
+        self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository | None
+    ) -> set[str]:
         """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
         todo = set(drift.valid)
         for batch in batches:
@@ -147,12 +160,18 @@ class RepositoryRun:
             await self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
         if self._stop.is_set():
             latest = max(deadline, self._clock() + PROGRESS_SECONDS)
-            await self._delete_in_waves(self._begun(todo, drift, fresh), todo, drift, fresh,
-                                        lambda: bool(self._refused) or self._clock() >= latest)
+            await self._delete_in_waves(
+                self._begun(todo, drift, fresh),
+                todo,
+                drift,
+                fresh,
+                lambda: bool(self._refused) or self._clock() >= latest,
+            )
         return todo
 
-    async def _delete_in_waves(self, digests: Set[str], todo: Set[str], drift: Drift, fresh: Optional[Repository],
-                               halted: Callable[[], bool]) -> None:
+    async def _delete_in_waves(
+        self, digests: set[str], todo: set[str], drift: Drift, fresh: Repository | None, halted: Callable[[], bool]
+    ) -> None:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
@@ -164,7 +183,7 @@ class RepositoryRun:
             if len(sent) < len(due):
                 break  # what was not sent is still there, and needs what the next wave would delete
 
-    def _begun(self, todo: Set[str], drift: Drift, fresh: Optional[Repository]) -> Set[str]:
+    def _begun(self, todo: set[str], drift: Drift, fresh: Repository | None) -> set[str]:
         """What hangs on something that was deleted, and on nothing else.
 
         It is finished although the run is stopped. The next run would not know these attachments by their subject any
@@ -177,15 +196,16 @@ class RepositoryRun:
     def _halted(self, deadline: float) -> bool:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
-    async def _send(self, keys: Sequence[str], call: Callable[[str, Slot], Awaitable[None]],
-                    halted: Callable[[], bool]) -> Set[str]:
+    async def _send(
+        self, keys: Sequence[str], call: Callable[[str, Slot], Awaitable[None]], halted: Callable[[], bool]
+    ) -> set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
         A throttled registry makes calls queue, for a place in flight and then for their turn. The queues are short, for
         there are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
         minute in either is not sent, nor has it failed: it is looked at again.
         """
-        sent: Set[str] = set()
+        sent: set[str] = set()
         left = iter(keys)
         self._late.clear()
 
@@ -209,33 +229,38 @@ class RepositoryRun:
         if locks:
             await self._flight.in_thread(partial(self._delete_locked, digest, locks))
             return
-        error: Optional[RegistryError] = None
+        error: RegistryError | None = None
         try:
             await self._registry.delete_manifest_soon(slot, self.name, digest)
         except Exception as failure:  # pylint: disable=broad-except  # the outcome has to name every manifest
             error = _error_of(failure)
         self._record(digest, self.deleted, error)
 
-    def _delete_locked(self, digest: str, locks: List[_Lock]) -> None:
-        self._record(digest, self.deleted, self._unlocked(
-            locks, partial(self._registry.delete_manifest, self.name, digest)))
+    def _delete_locked(self, digest: str, locks: list[_Lock]) -> None:
+        self._record(
+            digest, self.deleted, self._unlocked(locks, partial(self._registry.delete_manifest, self.name, digest))
+        )
 
     def _untag(self, tag: str, fresh: Repository) -> None:
         locks = [lock for lock in self._locks(self._work.untag[tag], fresh) if lock.tag == tag]
-        self._record(tag, self.untagged, self._unlocked(
-            locks, partial(self._registry.delete_tag, self.name, tag, self._work.untag[tag])))
+        self._record(
+            tag,
+            self.untagged,
+            self._unlocked(locks, partial(self._registry.delete_tag, self.name, tag, self._work.untag[tag])),
+        )
 
-    def _locks(self, digest: str, fresh: Repository) -> List[_Lock]:
+    def _locks(self, digest: str, fresh: Repository) -> list[_Lock]:
         """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""
         if not self._work.include_locked:
             return []
-        return [_Lock(digest, what.partition(' ')[2], locks)
-                for what, locks in locks_of(fresh, fresh.manifests[digest])]
+        return [
+            _Lock(digest, what.partition(' ')[2], locks) for what, locks in locks_of(fresh, fresh.manifests[digest])
+        ]
 
-    def _unlocked(self, locks: List[_Lock], call: Callable[[], None]) -> Optional[RegistryError]:
+    def _unlocked(self, locks: list[_Lock], call: Callable[[], None]) -> RegistryError | None:
         """Make a call with the locks taken off; when it fails they are set again."""
-        error: Optional[RegistryError] = None
-        opened: List[_Lock] = []
+        error: RegistryError | None = None
+        opened: list[_Lock] = []
         for lock in locks:
             error = error or self._take_off(lock)
             if error is None or error.kind not in (Kind.LATE, Kind.OUT_OF_TIME):  # else it was not sent
@@ -245,11 +270,12 @@ class RepositoryRun:
             for lock in opened:
                 still_open = self._try(partial(self._set, lock, lock.locks))
                 if still_open and still_open.kind is not Kind.NOT_FOUND:
-                    error = RegistryError(Kind.UNAVAILABLE,
-                                          f'{error}; and its lock could not be set again: {still_open}')
+                    error = RegistryError(
+                        Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {still_open}'
+                    )
         return error
 
-    def _take_off(self, lock: _Lock) -> Optional[RegistryError]:
+    def _take_off(self, lock: _Lock) -> RegistryError | None:
         """Unlock; a tag that is gone says nothing about its manifest, which has changed then."""
         error = self._try(partial(self._set, lock, UNLOCKED))
         if error and error.kind is Kind.NOT_FOUND and lock.tag and lock.tag not in self._work.untag:
@@ -262,7 +288,7 @@ class RepositoryRun:
         else:
             self._registry.set_manifest_locks(self.name, lock.digest, locks)
 
-    def _record(self, key: str, done: Set[str], error: Optional[RegistryError]) -> None:
+    def _record(self, key: str, done: set[str], error: RegistryError | None) -> None:
         if error is None or error.kind is Kind.NOT_FOUND:
             self._count(done.update, [key])
         elif error.kind is Kind.LATE or self._ran_out_of_time(error):
@@ -282,7 +308,7 @@ class RepositoryRun:
         return over
 
     @staticmethod
-    def _try(call: Callable[[], None]) -> Optional[RegistryError]:
+    def _try(call: Callable[[], None]) -> RegistryError | None:
         try:
             call()
             return None
@@ -303,5 +329,8 @@ class RepositoryRun:
 
 
 def _error_of(error: Exception) -> RegistryError:
-    return error if isinstance(error, RegistryError) else RegistryError(
-        Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
+    return (
+        error
+        if isinstance(error, RegistryError)
+        else RegistryError(Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
+    )

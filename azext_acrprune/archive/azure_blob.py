@@ -3,19 +3,26 @@
 A blob is committed only after all its bytes came and have their digest; it carries that digest as metadata, so that a
 blob which somebody else wrote under such a name is not taken for it.
 """
+
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
-    AzureError, HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError)
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
 
-from .target import ArchiveError, NotKept
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .target import ArchiveError, NotKept
 
 BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
@@ -34,18 +41,20 @@ class BlobArchive:
         self.name = name
         self._container = container
         self._block_type = block_type
-        self._etag: Optional[str] = None
+        self._etag: str | None = None
 
     def check(self) -> None:
         """Find out whether this is an archive or can become one."""
         with self._usable():
             names = next(self._container.list_blobs(**_UNLOGGED).by_page(), ())
             if any(True for _ in names) and not self._container.get_blob_client(LAYOUT_FILE).exists():
-                raise ArchiveError(f"The container '{self.name}' is neither empty nor an OCI image layout.",
-                                   'Give a new container, or one that an earlier run archived to.')
+                raise ArchiveError(
+                    f"The container '{self.name}' is neither empty nor an OCI image layout.",
+                    'Give a new container, or one that an earlier run archived to.',
+                )
 
     @staticmethod
-    def free_bytes() -> Optional[int]:
+    def free_bytes() -> int | None:
         """A storage account has no limit that is known here."""
         return None
 
@@ -53,11 +62,13 @@ class BlobArchive:
     def taken_by(size: int) -> int:
         return size
 
-    def sizes(self) -> Dict[str, int]:
+    def sizes(self) -> dict[str, int]:
         """What is there, by digest."""
         with self._usable():
-            listed = [(blob.name.split('/'), blob.size)
-                      for blob in self._container.list_blobs(name_starts_with='blobs/', **_UNLOGGED)]
+            listed = [
+                (blob.name.split('/'), blob.size)
+                for blob in self._container.list_blobs(name_starts_with='blobs/', **_UNLOGGED)
+            ]
             return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
 
     @contextmanager
@@ -83,7 +94,7 @@ class BlobArchive:
         content = hashlib.new(algorithm)
         with self._usable():
             blob = self._container.get_blob_client(blob_path(digest))
-            blocks: List[Any] = []
+            blocks: list[Any] = []
             for block in _blocks(chunks):
                 content.update(block)
                 identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
@@ -100,7 +111,7 @@ class BlobArchive:
             blob = self._container.get_blob_client(blob_path(digest))
             yield from blob.download_blob(**_UNLOGGED).chunks()
 
-    def index(self) -> Optional[bytes]:
+    def index(self) -> bytes | None:
         """`index.json`, None where there is none yet."""
         with self._usable():
             try:
@@ -114,14 +125,19 @@ class BlobArchive:
 
     def replace_index(self, data: bytes) -> None:
         """Put another `index.json` in place of the one that was read, unless somebody else did so meanwhile."""
-        condition = ({'etag': self._etag, 'match_condition': MatchConditions.IfNotModified} if self._etag
-                     else {'match_condition': MatchConditions.IfMissing})
+        condition = (
+            {'etag': self._etag, 'match_condition': MatchConditions.IfNotModified}
+            if self._etag
+            else {'match_condition': MatchConditions.IfMissing}
+        )
         with self._usable():
             try:
                 self._container.upload_blob(INDEX_FILE, data, overwrite=True, **condition, **_UNLOGGED)
             except (ResourceModifiedError, ResourceExistsError) as error:
-                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.",
-                                   'Run the command again: what was archived is not fetched again.') from error
+                raise ArchiveError(
+                    f"Another process is writing to the archive '{self.name}'.",
+                    'Run the command again: what was archived is not fetched again.',
+                ) from error
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -130,10 +146,13 @@ class BlobArchive:
         except AzureError as error:
             status = error.status_code if isinstance(error, HttpResponseError) else None
             reason = ''.join(filter(str.isprintable, str(error.message).split('\n', maxsplit=1)[0]))
-            raise ArchiveError(f"The archive '{self.name}' cannot be used: {reason}", {
-                403: 'It needs the role Storage Blob Data Contributor on the container.',
-                404: "Create the container with 'az storage container create', or give another one.",
-            }.get(status, 'Check the names of the storage account and the container, and try again.')) from error
+            raise ArchiveError(
+                f"The archive '{self.name}' cannot be used: {reason}",
+                {
+                    403: 'It needs the role Storage Blob Data Contributor on the container.',
+                    404: "Create the container with 'az storage container create', or give another one.",
+                }.get(status, 'Check the names of the storage account and the container, and try again.'),
+            ) from error
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

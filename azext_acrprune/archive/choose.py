@@ -1,8 +1,10 @@
 """What of an archive comes back, in which order, over a registry as it is now. Pure."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..decide.graph import CHILD_OF, SUBJECT_OF, Graph, build_graph, spread
 from ..decide.impact import Node
@@ -29,8 +31,8 @@ class Image:
     repository: str
     digest: str
     media_type: str
-    blobs: Tuple[Tuple[str, int], ...]
-    needs: FrozenSet[str]
+    blobs: tuple[tuple[str, int], ...]
+    needs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,23 @@ class Restoration:
     `holders` gives for each blob the repositories that have it.
     """
 
-    waves: Tuple[Tuple[Image, ...], ...]
-    tags: Tuple[Record, ...]
-    locks: Tuple[Record, ...]
-    moves: FrozenSet[Tuple[str, str]]
-    holders: Mapping[str, Tuple[str, ...]]
-    skipped: Tuple[Skipped, ...]
-    failed: Tuple[Failed, ...]
+    waves: tuple[tuple[Image, ...], ...]
+    tags: tuple[Record, ...]
+    locks: tuple[Record, ...]
+    moves: frozenset[tuple[str, str]]
+    holders: Mapping[str, tuple[str, ...]]
+    skipped: tuple[Skipped, ...]
+    failed: tuple[Failed, ...]
 
 
-def choose(records: Iterable[Record], kept: Mapping[str, Kept], blobs: AbstractSet[str], inventory: Inventory,
-           images: Optional[Iterable[ImageName]], overwrite: bool = False) -> Restoration:
+def choose(
+    records: Iterable[Record],
+    kept: Mapping[str, Kept],
+    blobs: AbstractSet[str],
+    inventory: Inventory,
+    images: Iterable[ImageName] | None,
+    overwrite: bool = False,
+) -> Restoration:
     """What to push of the records of one registry; `images` None means all of them.
 
     `kept` are the manifests in the archive and `blobs` all digests in it. What is there already is left alone, and so
@@ -63,73 +71,96 @@ def choose(records: Iterable[Record], kept: Mapping[str, Kept], blobs: AbstractS
     shelf = _Shelf(records, newest, kept)
     asked = {(record.repository, record.digest) for record in records} if images is None else shelf.find(images)
     nodes = shelf.around(asked)
-    there = {(repository.name, digest): manifest for repository in inventory.repositories
-             for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost)}
+    there = {
+        (repository.name, digest): manifest
+        for repository in inventory.repositories
+        for digest, manifest in repository.manifests.items()
+        if not isinstance(manifest.content, Ghost)
+    }
     holders = _holders(inventory)
     missing = sorted(node for node in nodes if node not in there)
     failed = shelf.failures(missing, set(blobs) | set(holders))
     pushed = set(missing) - set(failed)
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
-    settled, skipped = _settle_tags([tag for tag in newest if (tag.repository, tag.digest) in nodes | asked],
-                                    now, set(there) | pushed, overwrite)
-    skipped += [Skipped(repository, digest, EXISTS, 'it is there') for repository, digest in shelf.images(nodes)
-                if (repository, digest) in there]
-    skipped += [Skipped(old.repository, old.digest, NEWER_TAG, f'{new.digest} was archived later with it', old.tag)
-                for old, new in outdated if (old.repository, old.digest) in nodes | asked]
-    locked = [record for record in (*shelf.images(nodes).values(), *settled)
-              if record.locks.locked and (record.repository, record.digest) not in failed]
+    settled, skipped = _settle_tags(
+        [tag for tag in newest if (tag.repository, tag.digest) in nodes | asked], now, set(there) | pushed, overwrite
+    )
+    skipped += [
+        Skipped(repository, digest, EXISTS, 'it is there')
+        for repository, digest in shelf.images(nodes)
+        if (repository, digest) in there
+    ]
+    skipped += [
+        Skipped(old.repository, old.digest, NEWER_TAG, f'{new.digest} was archived later with it', old.tag)
+        for old, new in outdated
+        if (old.repository, old.digest) in nodes | asked
+    ]
+    locked = [
+        record
+        for record in (*shelf.images(nodes).values(), *settled)
+        if record.locks.locked and (record.repository, record.digest) not in failed
+    ]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
     return Restoration(
-        waves=tuple(shelf.waves(pushed)), tags=tuple(tags), locks=tuple(locked),
+        waves=tuple(shelf.waves(pushed)),
+        tags=tuple(tags),
+        locks=tuple(locked),
         moves=frozenset((tag.repository, str(tag.tag)) for tag in tags if (tag.repository, tag.tag) in now),
-        holders=holders, skipped=tuple(skipped),
-        failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())))
+        holders=holders,
+        skipped=tuple(skipped),
+        failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
+    )
 
 
 class _Shelf:
     """The manifests of an archive by repository, as a graph each."""
 
-    def __init__(self, records: List[Record], tags: List[Record], kept: Mapping[str, Kept]) -> None:
+    def __init__(self, records: list[Record], tags: list[Record], kept: Mapping[str, Kept]) -> None:
         self._kept = kept
         self._tags = tags
         self._images = {(record.repository, record.digest): record for record in records if record.tag is None}
         self._graphs = {name: self._graph(name) for name in sorted({name for name, _ in self._images})}
 
-    def find(self, images: Iterable[ImageName]) -> Set[Node]:
+    def find(self, images: Iterable[ImageName]) -> set[Node]:
         """The manifests that are named. Raises NotInArchive."""
         return {self._find(image) for image in images}
 
-    def around(self, asked: Iterable[Node]) -> Set[Node]:
+    def around(self, asked: Iterable[Node]) -> set[Node]:
         """What was asked for, and all that belongs to it: what refers to it, its subject, and its children.
 
         Those children too that stayed when they were archived, wherever they are by now.
         """
-        nodes: Set[Node] = set()
+        nodes: set[Node] = set()
         for name, digests in _by_repository(node for node in asked if node in self._images).items():
             graph = self._graphs[name]
             near = {*digests, *spread(digests, graph.neighbours)}
             archived = sorted(digest for digest in near if (name, digest) in self._images)
-            parts = spread(archived, lambda digest, edges=graph.children: (
-                (child, '') for child in edges.get(digest, ())))
+            parts = spread(
+                archived, lambda digest, edges=graph.children: ((child, '') for child in edges.get(digest, ()))
+            )
             nodes.update((name, digest) for digest in (*archived, *parts))
         return nodes
 
-    def images(self, nodes: AbstractSet[Node]) -> Dict[Node, Record]:
+    def images(self, nodes: AbstractSet[Node]) -> dict[Node, Record]:
         """The records of those of these that were doomed when they were archived."""
         return {node: record for node, record in sorted(self._images.items()) if node in nodes}
 
-    def failures(self, missing: List[Node], blobs: AbstractSet[str]) -> Dict[Node, str]:
+    def failures(self, missing: list[Node], blobs: AbstractSet[str]) -> dict[Node, str]:
         """Why some of these cannot be pushed: by themselves, or because of what they need."""
         own = {node: why for node in missing for why in [self._obstacle(node[1], blobs)] if why}
         failed, waiting = dict(own), set(missing)
         for name, digests in _by_repository(own).items():
             above = spread(digests, lambda digest, edges=self._graphs[name]: _above(edges, digest))
-            failed.update({(name, digest): f'what it needs cannot be restored: {below}'
-                           for digest, (_, below) in above.items()
-                           if (name, digest) in waiting and (name, digest) not in own})
+            failed.update(
+                {
+                    (name, digest): f'what it needs cannot be restored: {below}'
+                    for digest, (_, below) in above.items()
+                    if (name, digest) in waiting and (name, digest) not in own
+                }
+            )
         return failed
 
-    def waves(self, nodes: AbstractSet[Node]) -> Iterator[Tuple[Image, ...]]:
+    def waves(self, nodes: AbstractSet[Node]) -> Iterator[tuple[Image, ...]]:
         """Children before indexes, subjects before what refers to them; where these contradict, children first."""
         waiting = set(nodes)
         needs = {node: self._needs(node) for node in nodes}
@@ -143,16 +174,22 @@ class _Shelf:
 
     def _image(self, node: Node) -> Image:
         record, kept = self._images.get(node), self._kept[node[1]]
-        return Image(*node, record.media_type if record else kept.media_type,
-                     tuple((blob.digest, blob.size) for blob in kept.content.blobs),
-                     frozenset(digest for _, digest in self._needs(node)))
+        return Image(
+            *node,
+            record.media_type if record else kept.media_type,
+            tuple((blob.digest, blob.size) for blob in kept.content.blobs),
+            frozenset(digest for _, digest in self._needs(node)),
+        )
 
-    def _needs(self, node: Node, *relations: str) -> Set[Node]:
+    def _needs(self, node: Node, *relations: str) -> set[Node]:
         name, digest = node
-        return {(name, other) for other, relation in self._graphs[name].neighbours(digest)
-                if relation in (relations or (CHILD_OF, SUBJECT_OF)) and other != digest}
+        return {
+            (name, other)
+            for other, relation in self._graphs[name].neighbours(digest)
+            if relation in (relations or (CHILD_OF, SUBJECT_OF)) and other != digest
+        }
 
-    def _obstacle(self, digest: str, blobs: AbstractSet[str]) -> Optional[str]:
+    def _obstacle(self, digest: str, blobs: AbstractSet[str]) -> str | None:
         if digest not in self._kept:
             return 'the archive does not hold its bytes, or they are damaged'
         needed = [blob.digest for blob in self._kept[digest].content.blobs]
@@ -162,57 +199,73 @@ class _Shelf:
         return f'its blob {lost[0]} is neither in the archive nor in the registry' if lost else None
 
     def _find(self, image: ImageName) -> Node:
-        found = [(record.repository, record.digest) for record in (self._tags if image.tag else self._images.values())
-                 if record.repository == image.repository
-                 and (record.tag == image.tag if image.tag else record.digest == image.digest)]
+        found = [
+            (record.repository, record.digest)
+            for record in (self._tags if image.tag else self._images.values())
+            if record.repository == image.repository
+            and (record.tag == image.tag if image.tag else record.digest == image.digest)
+        ]
         if not found:
-            raise NotInArchive(f'{image.repository}:{image.tag}' if image.tag
-                               else f'{image.repository}@{image.digest}')
+            raise NotInArchive(f'{image.repository}:{image.tag}' if image.tag else f'{image.repository}@{image.digest}')
         return found[0]
 
     def _graph(self, name: str) -> Graph:
         digests = {digest for repository, digest in self._images if repository == name}
-        inside = spread(sorted(digests), lambda digest: (
-            (child, '') for child in (self._kept[digest].content.children if digest in self._kept else ())))
-        tags: Dict[str, List[str]] = {}
+        inside = spread(
+            sorted(digests),
+            lambda digest: (
+                (child, '') for child in (self._kept[digest].content.children if digest in self._kept else ())
+            ),
+        )
+        tags: dict[str, list[str]] = {}
         for record in self._tags:
             if record.repository == name:
                 tags.setdefault(record.digest, []).append(str(record.tag))
-        return build_graph(Repository(name, {
-            digest: Manifest(digest, self._kept[digest].content if digest in self._kept else Content(0),
-                             tuple(tags.get(digest, ())))
-            for digest in {*digests, *(child for child in inside if child in self._kept)}}))
+        return build_graph(
+            Repository(
+                name,
+                {
+                    digest: Manifest(
+                        digest,
+                        self._kept[digest].content if digest in self._kept else Content(0),
+                        tuple(tags.get(digest, ())),
+                    )
+                    for digest in {*digests, *(child for child in inside if child in self._kept)}
+                },
+            )
+        )
 
 
-def _by_repository(nodes: Iterable[Node]) -> Dict[str, List[str]]:
+def _by_repository(nodes: Iterable[Node]) -> dict[str, list[str]]:
     """The digests of each repository, all in order."""
-    found: Dict[str, List[str]] = {}
+    found: dict[str, list[str]] = {}
     for name, digest in sorted(nodes):
         found.setdefault(name, []).append(digest)
     return found
 
 
-def _newest_tags(records: Iterable[Record]) -> Tuple[List[Record], List[Tuple[Record, Record]]]:
+def _newest_tags(records: Iterable[Record]) -> tuple[list[Record], list[tuple[Record, Record]]]:
     """Of each tag the record that was archived last; and (older, newest) for the others."""
-    newest: Dict[Tuple[str, str], Record] = {}
+    newest: dict[tuple[str, str], Record] = {}
     tags = sorted((record for record in records if record.tag), key=lambda record: (record.archived_at, record.digest))
     for record in tags:
         newest[record.repository, str(record.tag)] = record
     outdated = [(record, newest[record.repository, str(record.tag)]) for record in tags]
-    return ([newest[key] for key in sorted(newest)],
-            [(old, new) for old, new in outdated if old is not new])
+    return ([newest[key] for key in sorted(newest)], [(old, new) for old, new in outdated if old is not new])
 
 
-def _settle_tags(tags: List[Record], now: Mapping[Tuple[str, str], str], present: AbstractSet[Node],
-                 overwrite: bool) -> Tuple[List[Record], List[Skipped]]:
+def _settle_tags(
+    tags: list[Record], now: Mapping[tuple[str, str], str], present: AbstractSet[Node], overwrite: bool
+) -> tuple[list[Record], list[Skipped]]:
     """The tags that will be as they were, and those that will not; `now` are the digests that tags are on."""
-    settled: List[Record] = []
-    skipped: List[Skipped] = []
+    settled: list[Record] = []
+    skipped: list[Skipped] = []
     for record in tags:
         on = now.get((record.repository, str(record.tag)), record.digest)
         if (record.repository, record.digest) not in present:
-            skipped.append(Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there',
-                                   record.tag))
+            skipped.append(
+                Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there', record.tag)
+            )
         elif on != record.digest and not overwrite:
             skipped.append(Skipped(record.repository, record.digest, TAG_EXISTS, f'it is on {on} now', record.tag))
         else:
@@ -220,14 +273,14 @@ def _settle_tags(tags: List[Record], now: Mapping[Tuple[str, str], str], present
     return settled, skipped
 
 
-def _above(graph: Graph, digest: str) -> Iterator[Tuple[str, str]]:
+def _above(graph: Graph, digest: str) -> Iterator[tuple[str, str]]:
     """Those that need this one to be there first."""
     for other in (*graph.parents.get(digest, ()), *graph.referrers.get(digest, ())):
         yield other, ''
 
 
-def _holders(inventory: Inventory) -> Dict[str, Tuple[str, ...]]:
-    found: Dict[str, List[str]] = {}
+def _holders(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
     for repository in sorted(inventory.repositories, key=lambda each: each.name):
         for manifest in repository.manifests.values():
             for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():

@@ -1,8 +1,10 @@
 """What an archive of a decision has to hold, and what may go once it holds it. Pure."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from ..decide.decision import Decision
 from ..decide.drift import needed
@@ -27,56 +29,61 @@ class Wanted:
     that a doomed index needs; `tagged` those that stay and only lose a tag, whose blobs nobody is about to lose.
     """
 
-    doomed: FrozenSet[Node]
-    parts: FrozenSet[Node]
-    tagged: FrozenSet[Node]
+    doomed: frozenset[Node]
+    parts: frozenset[Node]
+    tagged: frozenset[Node]
 
     @property
-    def whole(self) -> FrozenSet[Node]:
+    def whole(self) -> frozenset[Node]:
         """Those whose blobs are needed to have them again."""
         return self.doomed | self.parts
 
     @property
-    def manifests(self) -> FrozenSet[Node]:
+    def manifests(self) -> frozenset[Node]:
         return self.whole | self.tagged
 
 
 def wanted(decision: Decision) -> Wanted:
     """What the archive of a decision has to hold."""
-    doomed: Set[Node] = set()
-    parts: Set[Node] = set()
-    tagged: Set[Node] = set()
+    doomed: set[Node] = set()
+    parts: set[Node] = set()
+    tagged: set[Node] = set()
     for repository, graph in _touched(decision):
-        going = {digest for digest in decision.doomed_in(repository.name)
-                 if not isinstance(repository.manifests[digest].content, Ghost)}
-        inside = spread(sorted(going), lambda digest, edges=graph.children: (
-            (child, '') for child in edges.get(digest, ())))
+        going = {
+            digest
+            for digest in decision.doomed_in(repository.name)
+            if not isinstance(repository.manifests[digest].content, Ghost)
+        }
+        inside = spread(
+            sorted(going), lambda digest, edges=graph.children: ((child, '') for child in edges.get(digest, ()))
+        )
         doomed.update((repository.name, digest) for digest in going)
         parts.update((repository.name, digest) for digest in set(inside) - going)
         tagged.update((repository.name, digest) for _, digest, _ in decision.untagged_in(repository))
     return Wanted(frozenset(doomed), frozenset(parts), frozenset(tagged - doomed - parts))
 
 
-def blobs_of(decision: Decision, nodes: Iterable[Node]) -> Dict[str, int]:
+def blobs_of(decision: Decision, nodes: Iterable[Node]) -> dict[str, int]:
     """The sizes of the blobs that manifests use, by digest, as far as the scan read them.
 
     Where manifests contradict, the largest: one that lies must not keep others out of the archive.
     """
     manifests = _manifests(decision)
-    sizes: Dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for content in (manifests[node].content for node in nodes):
         for blob in content.blobs if isinstance(content, Content) else ():
             sizes[blob.digest] = max(blob.size, sizes.get(blob.digest, 0))
     return sizes
 
 
-def records_of(decision: Decision, saved: Mapping[Node, Tuple[str, int]], registry: str,
-               archived_at: str) -> List[Record]:
+def records_of(
+    decision: Decision, saved: Mapping[Node, tuple[str, int]], registry: str, archived_at: str
+) -> list[Record]:
     """The records of what was saved: doomed manifests with their tags, and tags that are removed alone.
 
     `saved` gives the media type and size of each manifest that is safely in the archive.
     """
-    records: List[Record] = []
+    records: list[Record] = []
     for repository, _ in _touched(decision):
         going = [repository.manifests[digest] for digest in sorted(decision.doomed_in(repository.name))]
         tags = [(tag, manifest.digest) for manifest in going for tag in manifest.tags]
@@ -90,7 +97,7 @@ def records_of(decision: Decision, saved: Mapping[Node, Tuple[str, int]], regist
     return records
 
 
-def narrowed(decision: Decision, failures: Mapping[Node, str]) -> Tuple[Decision, List[Skipped]]:
+def narrowed(decision: Decision, failures: Mapping[Node, str]) -> tuple[Decision, list[Skipped]]:
     """The decision without what could not be archived, and what is skipped for it.
 
     `failures` say why. An index is not archived when a child of it is not. What is not archived stays, with all that
@@ -98,17 +105,22 @@ def narrowed(decision: Decision, failures: Mapping[Node, str]) -> Tuple[Decision
     """
     verdicts = {name: dict(each) for name, each in decision.verdicts.items()}
     tags = {name: dict(each) for name, each in decision.tags.items()}
-    skipped: List[Skipped] = []
+    skipped: list[Skipped] = []
     for repository, graph in _touched(decision):
         failed = _failed_in(repository.name, graph, failures)
         going = decision.doomed_in(repository.name)
-        staying = {**needed(graph, going - set(failed), set(failed)),
-                   **{digest: verdict for digest, verdict in failed.items() if digest in going}}
+        staying = {
+            **needed(graph, going - set(failed), set(failed)),
+            **{digest: verdict for digest, verdict in failed.items() if digest in going},
+        }
         losing = [(tag, digest) for tag, digest, _ in decision.untagged_in(repository) if digest in failed]
-        skipped += [Skipped(repository.name, digest, verdict.reason, verdict.because)
-                    for digest, verdict in sorted(staying.items())]
-        skipped += [Skipped(repository.name, digest, NOT_ARCHIVED, failed[digest].because, tag)
-                    for tag, digest in losing]
+        skipped += [
+            Skipped(repository.name, digest, verdict.reason, verdict.because)
+            for digest, verdict in sorted(staying.items())
+        ]
+        skipped += [
+            Skipped(repository.name, digest, NOT_ARCHIVED, failed[digest].because, tag) for tag, digest in losing
+        ]
         verdicts[repository.name].update(staying)
         kept_tags = [(tag, digest) for digest in staying for tag in repository.manifests[digest].tags] + losing
         for tag, digest in kept_tags:
@@ -117,7 +129,7 @@ def narrowed(decision: Decision, failures: Mapping[Node, str]) -> Tuple[Decision
     return replace(decision, verdicts=verdicts, tags=tags), skipped
 
 
-def not_restorable(decision: Decision) -> List[Notice]:
+def not_restorable(decision: Decision) -> list[Notice]:
     """The doomed manifests of which an archive of manifests alone is not enough: their layers go with them."""
     ledger = open_ledger(decision.inventory)
     freed = set(ledger.freed_by(decision.doomed))
@@ -125,38 +137,60 @@ def not_restorable(decision: Decision) -> List[Notice]:
     manifests = _manifests(decision)
     notices = []
     for name, digest in sorted(wanted(decision).doomed):
-        inside = [digest, *spread([digest], lambda each, edges=graphs[name].children: (
-            (child, '') for child in edges.get(each, ())))]
+        inside = [
+            digest,
+            *spread([digest], lambda each, edges=graphs[name].children: ((child, '') for child in edges.get(each, ()))),
+        ]
         lost = [blob for each in inside for blob in _blobs(manifests[name, each]) if blob in freed]
         if lost:
-            notices.append(Notice(
-                NOT_RESTORABLE, 'The archive will hold its manifest alone, and its layers go with it '
-                f'({len(set(lost))} blobs): it cannot be restored. --archive-content all keeps them.', name, digest))
+            notices.append(
+                Notice(
+                    NOT_RESTORABLE,
+                    'The archive will hold its manifest alone, and its layers go with it '
+                    f'({len(set(lost))} blobs): it cannot be restored. --archive-content all keeps them.',
+                    name,
+                    digest,
+                )
+            )
     return notices
 
 
-def incomplete(decision: Decision) -> List[Notice]:
+def incomplete(decision: Decision) -> list[Notice]:
     """The doomed indexes whose children are not all there: a registry may not take them back."""
-    return [Notice(NOT_RESTORABLE, f'The index names {len(missing)} manifests that are not there: the registry may '
-                   'not take it back from an archive.', repository.name, digest)
-            for repository, _ in _touched(decision)
-            for digest in sorted(decision.doomed_in(repository.name))
-            for missing in [missing_children(repository, digest)] if missing]
+    return [
+        Notice(
+            NOT_RESTORABLE,
+            f'The index names {len(missing)} manifests that are not there: the registry may '
+            'not take it back from an archive.',
+            repository.name,
+            digest,
+        )
+        for repository, _ in _touched(decision)
+        for digest in sorted(decision.doomed_in(repository.name))
+        for missing in [missing_children(repository, digest)]
+        if missing
+    ]
 
 
-def _touched(decision: Decision) -> Iterator[Tuple[Repository, Graph]]:
+def _touched(decision: Decision) -> Iterator[tuple[Repository, Graph]]:
     for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
         if decision.doomed_in(repository.name) or any(decision.untagged_in(repository)):
             yield repository, build_graph(repository)
 
 
-def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> Dict[str, Verdict]:
+def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> dict[str, Verdict]:
     """What of a repository is not in the archive: the failures, and the indexes above them."""
-    own = {digest: Verdict(True, NOT_ARCHIVED, why) for (repository, digest), why in failures.items()
-           if repository == name}
+    own = {
+        digest: Verdict(True, NOT_ARCHIVED, why) for (repository, digest), why in failures.items() if repository == name
+    }
     above = spread(sorted(own), lambda digest: ((parent, '') for parent in graph.parents.get(digest, ())))
-    return {**{digest: Verdict(True, NOT_ARCHIVED, f'its child {child} could not be archived')
-               for digest, (_, child) in above.items()}, **own}
+    return {
+        **{
+            digest: Verdict(True, NOT_ARCHIVED, f'its child {child} could not be archived')
+            for digest, (_, child) in above.items()
+        },
+        **own,
+    }
 
 
 def _tag_of(repository: Repository, tag: str, digest: str) -> Tag:
@@ -167,6 +201,9 @@ def _blobs(manifest: Manifest) -> AbstractSet[str]:
     return {blob.digest for blob in manifest.content.blobs} if isinstance(manifest.content, Content) else set()
 
 
-def _manifests(decision: Decision) -> Dict[Node, Manifest]:
-    return {(repository.name, digest): manifest for repository in decision.inventory.repositories
-            for digest, manifest in repository.manifests.items()}
+def _manifests(decision: Decision) -> dict[Node, Manifest]:
+    return {
+        (repository.name, digest): manifest
+        for repository in decision.inventory.repositories
+        for digest, manifest in repository.manifests.items()
+    }

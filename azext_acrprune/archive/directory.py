@@ -3,6 +3,7 @@
 Others may write there too. Only plain files count, and no link is followed inside: it may lead to what is no archive,
 or to something that never ends.
 """
+
 from __future__ import annotations
 
 import errno
@@ -11,13 +12,14 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Callable, Dict, Iterable, Iterator, Optional
+from typing import BinaryIO
 from uuid import uuid4
 
-from .target import ArchiveError, NotKept
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .target import ArchiveError, NotKept
 
 CHUNK = 1024 * 1024
 _PARTIAL = '.partial'
@@ -35,7 +37,7 @@ class DirectoryArchive:
     def __init__(self, path: str) -> None:
         self.name = path
         self._root = Path(path)
-        self._seen: Optional[bytes] = None
+        self._seen: bytes | None = None
 
     def check(self) -> None:
         """Find out, without a trace, whether this is an archive or can become one."""
@@ -43,28 +45,36 @@ class DirectoryArchive:
             if self._root.exists():
                 found = {entry.name for entry in self._root.iterdir()} - {_PARTIAL, _LOCK}
                 if found and LAYOUT_FILE not in found:
-                    raise ArchiveError(f"The directory '{self.name}' is neither empty nor an OCI image layout.",
-                                       'Give a new directory, or one that an earlier run archived to.')
+                    raise ArchiveError(
+                        f"The directory '{self.name}' is neither empty nor an OCI image layout.",
+                        'Give a new directory, or one that an earlier run archived to.',
+                    )
                 self._refuse_links()
             place = self._place()
             if not os.access(place, os.W_OK | os.X_OK):
-                raise ArchiveError(f"The archive '{self.name}' cannot be written: no permission on '{place}'.",
-                                   'Give a directory that you may write to.')
+                raise ArchiveError(
+                    f"The archive '{self.name}' cannot be written: no permission on '{place}'.",
+                    'Give a directory that you may write to.',
+                )
 
-    def free_bytes(self) -> Optional[int]:
+    def free_bytes(self) -> int | None:
         """How much still fits, None where that is not known."""
         with self._usable():
             return shutil.disk_usage(self._place()).free
 
-    def sizes(self) -> Dict[str, int]:
+    def sizes(self) -> dict[str, int]:
         """What is there, by digest, unverified."""
         with self._usable():
-            found: Dict[str, int] = {}
+            found: dict[str, int] = {}
             for folder in self._blob_folders():
                 with os.scandir(folder) as files:
-                    found.update({f'{folder.name}:{file.name}': file.stat(follow_symlinks=False).st_size
-                                  for file in files if _BLOB.match(file.name)
-                                  and file.is_file(follow_symlinks=False)})
+                    found.update(
+                        {
+                            f'{folder.name}:{file.name}': file.stat(follow_symlinks=False).st_size
+                            for file in files
+                            if _BLOB.match(file.name) and file.is_file(follow_symlinks=False)
+                        }
+                    )
             return found
 
     @staticmethod
@@ -79,6 +89,7 @@ class DirectoryArchive:
         The system lets go of the lock when the process dies, however it does.
         """
         import portalocker
+
         with self._usable():
             place = self._place()
             self._refuse_links()
@@ -88,8 +99,10 @@ class DirectoryArchive:
                 lock = portalocker.Lock(str(self._root / _LOCK), 'a', timeout=0, fail_when_locked=True)
                 lock.acquire()
             except portalocker.exceptions.LockException as error:
-                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.",
-                                   'Wait for it, or give another directory.') from error
+                raise ArchiveError(
+                    f"Another process is writing to the archive '{self.name}'.",
+                    'Wait for it, or give another directory.',
+                ) from error
         try:
             with self._usable():
                 for left in (self._root / _PARTIAL).iterdir():  # of a run that was killed
@@ -126,7 +139,7 @@ class DirectoryArchive:
         with self._usable():
             yield from self._chunks(digest)
 
-    def index(self) -> Optional[bytes]:
+    def index(self) -> bytes | None:
         """`index.json`, None where there is none yet."""
         with self._usable():
             self._seen = self._index()
@@ -139,12 +152,14 @@ class DirectoryArchive:
         """
         with self._usable():
             if self._index() != self._seen:
-                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.",
-                                   'Run the command again: what was archived is not fetched again.')
+                raise ArchiveError(
+                    f"Another process is writing to the archive '{self.name}'.",
+                    'Run the command again: what was archived is not fetched again.',
+                )
             self._replace(self._root / INDEX_FILE, [data])
             self._seen = data
 
-    def _index(self) -> Optional[bytes]:
+    def _index(self) -> bytes | None:
         try:
             with self._opened(self._root / INDEX_FILE) as file:
                 check_index_size(os.fstat(file.fileno()).st_size)
@@ -166,7 +181,9 @@ class DirectoryArchive:
         try:
             descriptor = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
         except OSError as error:
-            raise _NoFile(error.errno, 'a link is in the place of a file') if error.errno == errno.ELOOP else error
+            if error.errno == errno.ELOOP:
+                raise _NoFile(error.errno, 'a link is in the place of a file') from error
+            raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise _NoFile(errno.EINVAL, 'something is in the place of a file')
@@ -188,11 +205,18 @@ class DirectoryArchive:
         for path in inside:
             if path.is_symlink():
                 name = ''.join(filter(str.isprintable, path.name))
-                raise ArchiveError(f"The archive '{self.name}' cannot be used: '{name}' in it is a link.",
-                                   'Give a directory in which there are no links; it may be behind one itself.')
+                raise ArchiveError(
+                    f"The archive '{self.name}' cannot be used: '{name}' in it is a link.",
+                    'Give a directory in which there are no links; it may be behind one itself.',
+                )
 
-    def _replace(self, target: Path, chunks: Iterable[bytes], digest: Optional[str] = None,
-                 heard: Callable[[int], None] = lambda _: None) -> None:
+    def _replace(
+        self,
+        target: Path,
+        chunks: Iterable[bytes],
+        digest: str | None = None,
+        heard: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Write a file aside, verify it, and rename it; neither a crash nor a kill leaves half of it in its place."""
         aside = self._root / _PARTIAL / uuid4().hex
         algorithm, _, expected = (digest or 'sha256:').partition(':')
@@ -236,9 +260,10 @@ class DirectoryArchive:
         try:
             yield
         except OSError as error:
-            raise ArchiveError(f"The archive '{self.name}' cannot be used: {error.strerror or error}.",
-                               'Make room there, or give another directory; what was archived so far is not '
-                               'fetched again.') from error
+            raise ArchiveError(
+                f"The archive '{self.name}' cannot be used: {error.strerror or error}.",
+                'Make room there, or give another directory; what was archived so far is not fetched again.',
+            ) from error
 
 
 class _NoFile(OSError):

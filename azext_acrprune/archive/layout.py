@@ -3,11 +3,13 @@
 A descriptor names its manifest for other tools (`org.opencontainers.image.ref.name`), and for the way back it says in
 annotations which registry, repository and tag that was, and which locks were on it.
 """
+
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any
 
 from ..decide.manifests import is_digest
 from ..model import UNLOCKED, Locks
@@ -15,7 +17,7 @@ from ..registry.protocol.listings import is_host, is_media_type, is_repository, 
 
 LAYOUT_FILE = 'oci-layout'
 INDEX_FILE = 'index.json'
-MAX_INDEX_BYTES = 2 ** 30
+MAX_INDEX_BYTES = 2**30
 """Enough for a million manifests and tags; what is larger would take all memory."""
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
@@ -37,11 +39,11 @@ class Record:
     media_type: str
     size: int
     archived_at: str
-    tag: Optional[str] = None
+    tag: str | None = None
     locks: Locks = UNLOCKED
 
     @property
-    def key(self) -> Tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         return self.registry, self.repository, self.digest, self.tag or ''
 
     @property
@@ -54,10 +56,10 @@ class Record:
 class Index:
     """What is in an archive; `others` are descriptors that other tools wrote, kept as they are."""
 
-    records: Tuple[Record, ...] = ()
-    others: Tuple[Any, ...] = ()
+    records: tuple[Record, ...] = ()
+    others: tuple[Any, ...] = ()
 
-    def with_records(self, records: Iterable[Record]) -> 'Index':
+    def with_records(self, records: Iterable[Record]) -> Index:
         """The index with more records. One that was there already takes the later time and keeps its locks too.
 
         A run that was killed after it had taken off a lock archives the manifest a second time, without the lock.
@@ -71,8 +73,11 @@ class Index:
 
 def index_bytes(index: Index) -> bytes:
     """`index.json` of an archive; the same index gives the same bytes. Raises NotAnArchive when it is too large."""
-    document = {'schemaVersion': 2, 'mediaType': _INDEX_TYPE,
-                'manifests': [*map(_descriptor, index.records), *index.others]}
+    document = {
+        'schemaVersion': 2,
+        'mediaType': _INDEX_TYPE,
+        'manifests': [*map(_descriptor, index.records), *index.others],
+    }
     try:
         data = json.dumps(document, indent=1, sort_keys=True).encode()
     except RecursionError as error:
@@ -88,8 +93,10 @@ def parse_index(data: bytes) -> Index:
         descriptors = json.loads(data)['manifests']
         if not isinstance(descriptors, list):
             raise TypeError('its manifests are no list')
-        return Index(tuple(_record(each) for each in descriptors if _is_ours(each)),
-                     tuple(each for each in descriptors if not _is_ours(each)))
+        return Index(
+            tuple(_record(each) for each in descriptors if _is_ours(each)),
+            tuple(each for each in descriptors if not _is_ours(each)),
+        )
     except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise NotAnArchive(f'{INDEX_FILE} cannot be read: {error}') from error
 
@@ -97,7 +104,7 @@ def parse_index(data: bytes) -> Index:
 def check_index_size(size: int) -> None:
     """Raises NotAnArchive for an index that is too large to be read."""
     if size > MAX_INDEX_BYTES:
-        raise NotAnArchive(f'{INDEX_FILE} is larger than {MAX_INDEX_BYTES // 2 ** 20} MiB')
+        raise NotAnArchive(f'{INDEX_FILE} is larger than {MAX_INDEX_BYTES // 2**20} MiB')
 
 
 def blob_path(digest: str) -> str:
@@ -106,9 +113,13 @@ def blob_path(digest: str) -> str:
     return f'blobs/{algorithm}/{encoded}'
 
 
-def _descriptor(record: Record) -> Dict[str, Any]:
-    annotations = {_REF_NAME: record.name, f'{_OURS}registry': record.registry,
-                   f'{_OURS}repository': record.repository, f'{_OURS}archivedAt': record.archived_at}
+def _descriptor(record: Record) -> dict[str, Any]:
+    annotations = {
+        _REF_NAME: record.name,
+        f'{_OURS}registry': record.registry,
+        f'{_OURS}repository': record.repository,
+        f'{_OURS}archivedAt': record.archived_at,
+    }
     if record.tag:
         annotations[f'{_OURS}tag'] = record.tag
     if record.locks.locked:
@@ -120,28 +131,39 @@ def _is_ours(descriptor: Any) -> bool:
     return f'{_OURS}repository' in _annotations(descriptor)
 
 
-def _record(descriptor: Dict[str, Any]) -> Record:
+def _record(descriptor: dict[str, Any]) -> Record:
     annotations = _annotations(descriptor)
     registry, repository = _text(annotations, 'registry'), _text(annotations, 'repository')
     tag, media_type, size = annotations.get(f'{_OURS}tag'), descriptor['mediaType'], descriptor['size']
-    if not (is_digest(descriptor['digest']) and is_host(registry) and is_repository(repository)
-            and (tag is None or is_tag(tag)) and is_media_type(media_type)):
+    if not (
+        is_digest(descriptor['digest'])
+        and is_host(registry)
+        and is_repository(repository)
+        and (tag is None or is_tag(tag))
+        and is_media_type(media_type)
+    ):
         raise ValueError('a descriptor names nothing that can be in a registry')
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise ValueError('a descriptor has no size')
     locks = str(annotations.get(f'{_OURS}locks', '')).split(',')
     return Record(
-        registry=registry, repository=repository, digest=descriptor['digest'], media_type=media_type, size=size,
-        archived_at=_text(annotations, 'archivedAt'), tag=tag,
-        locks=Locks('deleteEnabled=false' not in locks, 'writeEnabled=false' not in locks))
+        registry=registry,
+        repository=repository,
+        digest=descriptor['digest'],
+        media_type=media_type,
+        size=size,
+        archived_at=_text(annotations, 'archivedAt'),
+        tag=tag,
+        locks=Locks('deleteEnabled=false' not in locks, 'writeEnabled=false' not in locks),
+    )
 
 
-def _annotations(descriptor: Any) -> Dict[str, Any]:
+def _annotations(descriptor: Any) -> dict[str, Any]:
     found = descriptor.get('annotations') if isinstance(descriptor, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def _text(annotations: Dict[str, Any], key: str) -> str:
+def _text(annotations: dict[str, Any], key: str) -> str:
     value = annotations[f'{_OURS}{key}']
     if not isinstance(value, str):
         raise TypeError(f'{key} is no text')

@@ -1,11 +1,13 @@
 """The last word before a request: what is not in the archive is not deleted, whatever led to it."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, Iterable, NoReturn, Set, Tuple
+from typing import Any, NoReturn
 
-from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Slot
+from ..registry.protocol.refusals import Kind, RegistryError
 from .layout import Record
 
 
@@ -18,7 +20,7 @@ class ArchivedRegistry:
 
     def __init__(self, registry: Any, records: Iterable[Record]) -> None:
         self._registry = registry
-        self._archived: Set[Tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
+        self._archived: set[tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._registry, name)

@@ -1,10 +1,12 @@
 """Push back what was chosen from an archive. What was done once is found done: an interrupted run may go on."""
+
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any
 
 from ..decide.impact import Node
 from ..model import Failed, Skipped
@@ -13,9 +15,9 @@ from ..registry.pushing import PushingRegistry
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .choose import TAG_EXISTS, Image, Restoration
-from .target import ArchiveError, NotKept
 from .layout import Record
 from .stored import manifest_bytes, verified
+from .target import ArchiveError, NotKept
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
@@ -25,13 +27,13 @@ _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
 class Pushed:
     """What became of a restoration: manifests, (repository, tag, digest), bytes, and what was left or failed."""
 
-    manifests: List[Node] = field(default_factory=list)
-    tags: List[Tuple[str, str, str]] = field(default_factory=list)
-    locked: List[str] = field(default_factory=list)
+    manifests: list[Node] = field(default_factory=list)
+    tags: list[tuple[str, str, str]] = field(default_factory=list)
+    locked: list[str] = field(default_factory=list)
     uploaded: int = 0
     mounted: int = 0
-    skipped: List[Skipped] = field(default_factory=list)
-    failed: List[Failed] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
 
 
 def push(registry: PushingRegistry, target: Any, chosen: Restoration, concurrency: int, reporter: Reporter) -> Pushed:
@@ -64,10 +66,10 @@ class _Push:
         self._chosen = chosen
         self._reporter = reporter
         self._lock = threading.Lock()
-        self._missing: Set[Node] = set()
-        self._unset: Set[Tuple[str, Optional[str]]] = set()
+        self._missing: set[Node] = set()
+        self._unset: set[tuple[str, str | None]] = set()
         self._there = frozenset(target.sizes())
-        self._blobs: Dict[Tuple[str, str], threading.Lock] = {}
+        self._blobs: dict[tuple[str, str], threading.Lock] = {}
 
     def image(self, image: Image) -> Iterable[Task]:
         """Push one manifest with its blobs."""
@@ -82,6 +84,7 @@ class _Push:
                     self._blob(image.repository, digest, size)
             self._registry.put_manifest(*node, self._manifest(image.digest), image.media_type)
             self.pushed.manifests.append(node)
+
         if not self._attempt(node, None, work):
             self._missing.add(node)
         return []
@@ -96,11 +99,11 @@ class _Push:
             now = self._registry.tag_digest(repository, tag)
             if now not in (None, record.digest) and (repository, tag) not in self._chosen.moves:
                 self._unset.add((repository, tag))
-                self.pushed.skipped.append(
-                    Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))
+                self.pushed.skipped.append(Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))
             elif now != record.digest:
                 self._registry.put_manifest(repository, tag, self._manifest(record.digest), record.media_type)
                 self.pushed.tags.append((repository, tag, record.digest))
+
         if not self._attempt((repository, record.digest), tag, work):
             self._unset.add((repository, tag))
         return []
@@ -114,6 +117,7 @@ class _Push:
         def work() -> None:
             self._registry.lock(record.repository, record.tag or record.digest, record.locks)
             self.pushed.locked.append(record.name)
+
         self._attempt(node, record.tag, work)
         return []
 
@@ -147,7 +151,7 @@ class _Push:
                 raise
             return False
 
-    def _attempt(self, node: Node, tag: Optional[str], work: Callable[[], None]) -> bool:
+    def _attempt(self, node: Node, tag: str | None, work: Callable[[], None]) -> bool:
         try:
             work()
             return True

@@ -2,17 +2,19 @@
 
 Whoever may write to an archive says what is in it: nothing of it is believed that its digest does not prove.
 """
+
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Tuple
+from typing import Any
 
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content
 from ..registry.protocol.listings import is_media_type
-from .target import ArchiveError, NotKept
 from .layout import Record, parse_index
+from .target import ArchiveError, NotKept
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 _OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -30,9 +32,9 @@ class Kept:
 class Archived:
     """What an archive holds of one registry: records, manifests by digest, and the digests of all its blobs."""
 
-    records: Tuple[Record, ...]
+    records: tuple[Record, ...]
     kept: Mapping[str, Kept]
-    blobs: FrozenSet[str]
+    blobs: frozenset[str]
 
 
 def read_archive(target: Any, registry: str) -> Archived:
@@ -44,15 +46,17 @@ def read_archive(target: Any, registry: str) -> Archived:
     records = tuple(record for record in index.records if record.registry == registry)
     if not records:
         others = sorted({record.registry for record in index.records})
-        raise ArchiveError(f"The archive '{target.name}' holds nothing of '{registry}'"
-                           f"{', only of ' + ', '.join(others) if others else ''}.",
-                           'Give the registry that was archived; skopeo copies from an archive to any other.')
+        raise ArchiveError(
+            f"The archive '{target.name}' holds nothing of '{registry}'"
+            f'{", only of " + ", ".join(others) if others else ""}.',
+            'Give the registry that was archived; skopeo copies from an archive to any other.',
+        )
     return Archived(records, read_kept(target, (record.digest for record in records)), frozenset(target.sizes()))
 
 
 def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
     """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
-    found: Dict[str, Kept] = {}
+    found: dict[str, Kept] = {}
     waiting, seen = sorted(digests), set()
     while waiting:
         digest = waiting.pop()
@@ -90,7 +94,7 @@ def verified(digest: str, data: bytes) -> bytes:
     return data
 
 
-def type_of(data: bytes, listed: Optional[str] = None) -> str:
+def type_of(data: bytes, listed: str | None = None) -> str:
     """The media type that a registry lists, or that a manifest gives itself; an older one may give none."""
     document: Any = json.loads(data)
     named = [each for each in (listed, document.get('mediaType')) if is_media_type(each)]

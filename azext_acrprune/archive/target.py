@@ -1,4 +1,5 @@
 """What can go wrong with an archive as a whole; what goes wrong with one manifest only keeps that manifest."""
+
 from __future__ import annotations
 
 

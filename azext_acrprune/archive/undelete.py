@@ -2,18 +2,20 @@
 
 The calls are those of `az acr manifest list-deleted` and `az acr manifest restore`.
 """
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ..model import Failed, Locks, Skipped
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.pushing import PushingRegistry
 from .choose import EXISTS, NOT_THERE, TAG_EXISTS
-from .target import NotKept
-from .stored import type_of, verified
 from .push import Pushed
+from .stored import type_of, verified
+from .target import NotKept
 
 NOT_KEPT = 'notSoftDeleted'
 
@@ -27,8 +29,8 @@ class Lost:
 
     repository: str
     digest: str
-    media_type: Optional[str]
-    tags: Tuple[Tuple[str, Locks], ...]
+    media_type: str | None
+    tags: tuple[tuple[str, Locks], ...]
     locks: Locks
     untagged: bool = False
 
@@ -38,14 +40,14 @@ def is_deletion(line: Mapping[str, Any]) -> bool:
     return line['event'] == 'request' and line.get('request') in ('deleteManifest', 'deleteTag')
 
 
-def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
+def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
     """What a run deleted, by its journal, the last first: what was deleted after something else is needed by it.
 
     A request without an outcome may have been done, and what the service deletes together with a subject too.
     """
     lines = list(lines)
     refused = {_key(line) for line in lines if line['event'] == 'outcome' and line.get('outcome') in _NOT_DONE}
-    requests: Dict[Any, Mapping[str, Any]] = {}
+    requests: dict[Any, Mapping[str, Any]] = {}
     for line in lines:
         if line['event'] == 'falls' or is_deletion(line):
             requests.setdefault(_key(line), line)
@@ -61,7 +63,7 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> List[Lost]:
     return found
 
 
-def undelete(registry: PushingRegistry, lost: List[Lost], dry_run: bool, overwrite: bool) -> Pushed:
+def undelete(registry: PushingRegistry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Pushed:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
     A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
@@ -83,7 +85,7 @@ class _Run:
         self._dry_run = dry_run
         self._overwrite = overwrite
 
-    def repository(self, name: str, lost: List[Lost]) -> None:
+    def repository(self, name: str, lost: list[Lost]) -> None:
         """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for."""
         deleted, present, tags = self._deleted(name), *self._present(name)
         for each in lost:
@@ -93,7 +95,7 @@ class _Run:
             if each.untagged or each.digest in present or (name, each.digest) in self.pushed.manifests:
                 self._tags(each, present | {digest for _, digest in self.pushed.manifests}, tags)
 
-    def _manifest(self, lost: Lost, deleted: FrozenSet[str], present: FrozenSet[str], tags: Dict[str, str]) -> None:
+    def _manifest(self, lost: Lost, deleted: frozenset[str], present: frozenset[str], tags: dict[str, str]) -> None:
         if lost.digest in present:
             self._skip(lost, EXISTS, 'it is there')
             return
@@ -116,7 +118,7 @@ class _Run:
         except RegistryError as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error)))
 
-    def _restore(self, lost: Lost, tag: Optional[str]) -> None:
+    def _restore(self, lost: Lost, tag: str | None) -> None:
         """The service restores an index with its children: what is not deleted any more may be there again."""
         try:
             self._registry.restore_deleted(lost.repository, lost.digest, tag)
@@ -125,7 +127,7 @@ class _Run:
                 raise
             self._registry.manifest_properties(lost.repository, lost.digest)
 
-    def _tags(self, lost: Lost, present: FrozenSet[str], tags: Dict[str, str]) -> None:
+    def _tags(self, lost: Lost, present: frozenset[str], tags: dict[str, str]) -> None:
         for tag, locks in lost.tags:
             if lost.digest not in present:
                 self._skip(lost, NOT_THERE, 'its manifest is not there', tag)
@@ -134,7 +136,7 @@ class _Run:
             else:
                 self._tag(lost, tag, locks, tags)
 
-    def _tag(self, lost: Lost, tag: str, locks: Locks, tags: Dict[str, str]) -> None:
+    def _tag(self, lost: Lost, tag: str, locks: Locks, tags: dict[str, str]) -> None:
         try:
             if tags.get(tag) != lost.digest:
                 if not self._dry_run:
@@ -156,7 +158,7 @@ class _Run:
                 self._registry.lock(lost.repository, reference, locks)
             self.pushed.locked.append(f'{lost.repository} {reference}')
 
-    def _deleted(self, repository: str) -> FrozenSet[str]:
+    def _deleted(self, repository: str) -> frozenset[str]:
         try:
             return frozenset(self._registry.deleted_manifests(repository))
         except RegistryError as error:
@@ -164,7 +166,7 @@ class _Run:
                 return frozenset()
             raise
 
-    def _present(self, repository: str) -> Tuple[FrozenSet[str], Dict[str, str]]:
+    def _present(self, repository: str) -> tuple[frozenset[str], dict[str, str]]:
         """The manifests that are there, and what each tag is on."""
         try:
             listed = [manifest for page in self._registry.manifests(repository) for manifest in page]
@@ -172,14 +174,16 @@ class _Run:
             if error.kind is not Kind.NOT_FOUND:
                 raise
             listed = []
-        return (frozenset(manifest.digest for manifest in listed),
-                {tag: manifest.digest for manifest in listed for tag in manifest.tags})
+        return (
+            frozenset(manifest.digest for manifest in listed),
+            {tag: manifest.digest for manifest in listed for tag in manifest.tags},
+        )
 
-    def _skip(self, lost: Lost, reason: str, because: str, tag: Optional[str] = None) -> None:
+    def _skip(self, lost: Lost, reason: str, because: str, tag: str | None = None) -> None:
         self.pushed.skipped.append(Skipped(lost.repository, lost.digest, reason, because, tag))
 
 
-def _key(line: Mapping[str, Any]) -> Tuple[Any, ...]:
+def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
     """A tag is told by its name, a manifest by its digest."""
     return line.get('request', 'deleteManifest'), line.get('repository'), line.get('tag') or line.get('digest')
 

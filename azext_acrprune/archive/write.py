@@ -1,10 +1,12 @@
 """Archive what a decision dooms, before anything of it is deleted."""
+
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.impact import Node
@@ -15,15 +17,15 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
-from .target import ArchiveError, NotKept
 from .layout import Index, Record, index_bytes, parse_index
 from .stored import manifest_bytes, type_of
+from .target import ArchiveError, NotKept
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""
 
 _TRIES = 3
-_MARGIN_BYTES = 1024 ** 2
+_MARGIN_BYTES = 1024**2
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
 
 
@@ -41,8 +43,8 @@ class Safe:
     """The decision without what could not be archived, what is skipped for it, and the records of what was."""
 
     decision: Decision
-    skipped: Tuple[Skipped, ...]
-    records: Tuple[Record, ...]
+    skipped: tuple[Skipped, ...]
+    records: tuple[Record, ...]
 
 
 def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
@@ -55,13 +57,23 @@ def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
     needed = sum(target.taken_by(size) for size in missing.values()) + _MARGIN_BYTES
     free = target.free_bytes()
     if missing and free is not None and free < needed:
-        raise ArchiveError(f"The archive '{target.name}' has not enough room: it needs {needed:,} bytes, and "
-                           f'{free:,} are free.', 'Make room, give another directory, or archive less at a time.')
+        raise ArchiveError(
+            f"The archive '{target.name}' has not enough room: it needs {needed:,} bytes, and {free:,} are free.",
+            'Make room, give another directory, or archive less at a time.',
+        )
     return Estimate(sum(sizes.values()), sum(missing.values()), len(sizes))
 
 
-def archive(registry: Registry, target: Any, decision: Decision, layers: bool, archived_at: str, concurrency: int,
-            reporter: Reporter, is_over: Callable[[], bool] = lambda: False) -> Safe:
+def archive(
+    registry: Registry,
+    target: Any,
+    decision: Decision,
+    layers: bool,
+    archived_at: str,
+    concurrency: int,
+    reporter: Reporter,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Safe:
     """Put into the archive what goes, and give what may be deleted then.
 
     With `layers` the blobs too, else only manifests. What could not be archived, or not before the time `is_over`,
@@ -85,12 +97,19 @@ def index_of(target: Any) -> Index:
     return parse_index(data) if data is not None else Index()
 
 
-def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> Dict[str, int]:
+def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
     """What goes into the archive, by digest, as far as the scan read it."""
-    contents = {(repository.name, digest): manifest.content for repository in decision.inventory.repositories
-                for digest, manifest in repository.manifests.items()}
-    sizes = {digest: content.size for name, digest in goes_in.manifests
-             for content in [contents[name, digest]] if isinstance(content, Content)}
+    contents = {
+        (repository.name, digest): manifest.content
+        for repository in decision.inventory.repositories
+        for digest, manifest in repository.manifests.items()
+    }
+    sizes = {
+        digest: content.size
+        for name, digest in goes_in.manifests
+        for content in [contents[name, digest]]
+        if isinstance(content, Content)
+    }
     return {**sizes, **(blobs_of(decision, goes_in.whole) if layers else {})}
 
 
@@ -104,19 +123,21 @@ class _Run:
     layers: bool
     reporter: Reporter
     is_over: Callable[[], bool]
-    saved: Dict[Node, Tuple[str, int]] = field(default_factory=dict)
-    failures: Dict[Node, str] = field(default_factory=dict)
-    _users: Dict[str, Set[Node]] = field(default_factory=dict)
-    _sizes: Dict[str, int] = field(default_factory=dict)
-    _failed_blobs: Dict[str, str] = field(default_factory=dict)
+    saved: dict[Node, tuple[str, int]] = field(default_factory=dict)
+    failures: dict[Node, str] = field(default_factory=dict)
+    _users: dict[str, set[Node]] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
+    _failed_blobs: dict[str, str] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.wanted = wanted(self.decision)
         self._sizes = blobs_of(self.decision, self.wanted.whole)
         self._seen: Mapping[Node, Any] = {
-            (repository.name, digest): manifest for repository in self.decision.inventory.repositories
-            for digest, manifest in repository.manifests.items()}
+            (repository.name, digest): manifest
+            for repository in self.decision.inventory.repositories
+            for digest, manifest in repository.manifests.items()
+        }
 
     def tasks(self) -> Iterable[Task]:
         return [partial(self._save, node) for node in sorted(self.wanted.manifests)]
@@ -145,8 +166,11 @@ class _Run:
         self.saved[node] = (type_of(data, seen.media_type), content.size)
         if not self.layers or node not in self.wanted.whole:
             return []
-        return [partial(self._save_blob, node[0], blob.digest, self._sizes.get(blob.digest, blob.size))
-                for blob in content.blobs if self._is_first_user(blob.digest, node)]
+        return [
+            partial(self._save_blob, node[0], blob.digest, self._sizes.get(blob.digest, blob.size))
+            for blob in content.blobs
+            if self._is_first_user(blob.digest, node)
+        ]
 
     def _manifest(self, repository: str, digest: str) -> bytes:
         if self.target.holds(digest):
@@ -189,6 +213,7 @@ class _Run:
                 nonlocal heard
                 heard += size
                 self.reporter.transferred(size)
+
             try:
                 self.target.put(digest, self._in_bounds(self.registry.blob(repository, digest), size), hear)
                 return

@@ -1,14 +1,16 @@
 """The signed-in identity of az, and what it can ask Azure."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any
 
 from azure.cli.core.azclierror import UnauthorizedError, UserFault, ValidationError
 from knack.util import CLIError
 
 
-def pipeline_options(cmd) -> Dict[str, Any]:
+def pipeline_options(cmd) -> dict[str, Any]:
     """az's own options for any client: user agent, headers, logging.
 
     The user agent names us: by it our own reads of manifests are told from pulls. az means to do that and does not.
@@ -16,14 +18,16 @@ def pipeline_options(cmd) -> Dict[str, Any]:
     from azure.cli.core.commands.client_factory import prepare_client_kwargs_track2
 
     from ..pins.pulls import OUR_USER_AGENT
+
     options = prepare_client_kwargs_track2(cmd.cli_ctx)
     options['user_agent_policy'].add_user_agent(OUR_USER_AGENT)
     return options
 
 
-def who(cmd, username: Optional[str]) -> str:
+def who(cmd, username: str | None) -> str:
     """Who does this, as az knows them: the name of a token, or of the signed-in account."""
     from azure.cli.core._profile import Profile
+
     try:
         return username or str(Profile(cli_ctx=cmd.cli_ctx).get_current_account_user())
     except CLIError:
@@ -34,10 +38,12 @@ def who(cmd, username: Optional[str]) -> str:
 def resource_manager(cmd) -> Iterator[Any]:
     """The resource manager, for the default subscription. Raises UnauthorizedError without `az login`."""
     from ..sources.arm import ResourceManager, open_arm
+
     credential, subscription = _signed_in(cmd)
     endpoints = cmd.cli_ctx.cloud.endpoints
-    with open_arm(endpoints.resource_manager, credential, endpoints.active_directory_resource_id,
-                  pipeline_options(cmd)) as client:
+    with open_arm(
+        endpoints.resource_manager, credential, endpoints.active_directory_resource_id, pipeline_options(cmd)
+    ) as client:
         yield ResourceManager(client, endpoints.resource_manager, subscription)
 
 
@@ -48,11 +54,14 @@ def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
 
     from ..sources.loganalytics import RegistryLog, open_logs
     from ..sources.workspaces import workspace_guid
+
     try:
         endpoint = cmd.cli_ctx.cloud.endpoints.log_analytics_resource_id
     except CloudEndpointNotSetException as error:
-        raise ValidationError(f"The cloud '{cmd.cli_ctx.cloud.name}' has no Log Analytics.", recommendation="Set it "
-                              "with 'az cloud update --endpoint-log-analytics-resource-id'.") from error
+        raise ValidationError(
+            f"The cloud '{cmd.cli_ctx.cloud.name}' has no Log Analytics.",
+            recommendation="Set it with 'az cloud update --endpoint-log-analytics-resource-id'.",
+        ) from error
     credential, _ = _signed_in(cmd)
     with resource_manager(cmd) as manager:
         guid = workspace_guid(manager, workspace)
@@ -60,24 +69,27 @@ def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
         yield RegistryLog(client, guid, login_server)
 
 
-def storage_container(cmd, account: str, container: str) -> Tuple[Any, Any]:
+def storage_container(cmd, account: str, container: str) -> tuple[Any, Any]:
     """(a container of a storage account, the class of a block in it), by the storage client that az itself uses."""
     from azure.cli.command_modules.storage._client_factory import cf_blob_service
     from azure.cli.core.profiles import ResourceType, get_sdk
+
     credential, _ = _signed_in(cmd)
     service = cf_blob_service(cmd.cli_ctx, {'account_name': account, 'token_credential': credential})
     block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
     return service.get_container_client(container), block
 
 
-def _signed_in(cmd) -> Tuple[Any, str]:
+def _signed_in(cmd) -> tuple[Any, str]:
     """(credential, subscription)"""
     from azure.cli.core._profile import Profile
+
     try:
         credential, subscription, _ = Profile(cli_ctx=cmd.cli_ctx).get_login_credentials()
     except UserFault:
         raise
     except CLIError as error:
-        raise UnauthorizedError(str(error), recommendation="Sign in with 'az login': the password of a registry opens "
-                                "nothing else.") from error
+        raise UnauthorizedError(
+            str(error), recommendation="Sign in with 'az login': the password of a registry opens nothing else."
+        ) from error
     return credential, subscription

@@ -1,7 +1,8 @@
 """`az acr prune cache`."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 from .._errors import file_error
 
@@ -9,6 +10,7 @@ from .._errors import file_error
 def show(cmd, registry_name, suffix=None):
     """What the cache holds for a registry; asks nobody."""
     from ..inventory.cache import describe
+
     host, path = _cache_of(cmd, registry_name, suffix)
     return _cache_document(host, describe(path))
 
@@ -16,6 +18,7 @@ def show(cmd, registry_name, suffix=None):
 def clear(cmd, registry_name, suffix=None):
     """Delete the cache of a registry, in whatever state it is, and say what it held."""
     from ..inventory.cache import describe, remove
+
     host, path = _cache_of(cmd, registry_name, suffix)
     held = describe(path)
     try:
@@ -25,20 +28,28 @@ def clear(cmd, registry_name, suffix=None):
     return _cache_document(host, held)
 
 
-def login_server(cmd, name: str, suffix: Optional[str]) -> str:
+def login_server(cmd, name: str, suffix: str | None) -> str:
     """The login server as az puts it together without asking."""
     from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
+
     label = f'-{suffix}' if suffix else ''
     return f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
 
 
-def _cache_of(cmd, name: str, suffix: Optional[str]) -> Tuple[str, Any]:
+def _cache_of(cmd, name: str, suffix: str | None) -> tuple[str, Any]:
     """The login server, and where its cache is."""
     from ..inventory.cache import cache_path
+
     host = login_server(cmd, name, suffix)
     return host, cache_path(cmd.cli_ctx.config.config_dir, host)
 
 
-def _cache_document(host: str, facts: Any) -> Dict[str, Any]:
-    return {'registry': host, 'path': facts.path, 'manifests': facts.manifests, 'bytes': facts.size,
-            'readable': facts.readable, 'schemaVersion': facts.schema_version}
+def _cache_document(host: str, facts: Any) -> dict[str, Any]:
+    return {
+        'registry': host,
+        'path': facts.path,
+        'manifests': facts.manifests,
+        'bytes': facts.size,
+        'readable': facts.readable,
+        'schemaVersion': facts.schema_version,
+    }

@@ -1,7 +1,9 @@
 """`az acr prune check`, and the same after a run over what it touched."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from knack.log import get_logger
 
@@ -17,6 +19,7 @@ def check(cmd, repository=None, **kwargs):
     """What is wrong in a registry, and what mends it; changes nothing."""
     from ..policy.patterns import glob
     from ..policy.rules import Selection
+
     selection = Selection(tuple(glob(name) for name in repository or ()))
     with open_session(cmd, {**kwargs, 'impact': 'bound'}) as session:
         document = session.check(selection)
@@ -24,12 +27,13 @@ def check(cmd, repository=None, **kwargs):
     return document
 
 
-def validate(cmd, session: Session, decision: Any, result: Dict[str, Any]) -> None:
+def validate(cmd, session: Session, decision: Any, result: dict[str, Any]) -> None:
     """Put into the result of a run what is wrong in the repositories that it was to delete from.
 
     The exit code is 1 when something is broken that was not before, or when they could not be looked at.
     """
     from ..registry.protocol.refusals import Kind, RegistryError
+
     if result['summary']['interrupted']:
         logger.warning('The run was interrupted: nothing was validated.')
         result['validation'] = None
@@ -45,8 +49,9 @@ def validate(cmd, session: Session, decision: Any, result: Dict[str, Any]) -> No
     exit_with_failure(cmd, _says_broken(result['validation']))
 
 
-def _says_broken(validation: Mapping[str, Any]) -> Optional[int]:
+def _says_broken(validation: Mapping[str, Any]) -> int | None:
     from ..decide.health import BROKEN
+
     for finding in validation['new']:
         if finding['severity'] == BROKEN:
             logger.warning('Broken now: %s@%s: %s', finding['repository'], finding['digest'], finding['message'])

@@ -1,8 +1,10 @@
 """Nothing goes unless somebody looked at it, or said that nobody needs to."""
+
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from azure.cli.core.azclierror import NoTTYError, ValidationError
 from knack.log import get_logger
@@ -26,18 +28,21 @@ Options = Mapping[str, Any]
 
 def refuse_without_consent(cmd, yes: bool) -> None:
     if not is_confirmed(cmd, yes) and not (sys.stdin and sys.stdin.isatty()):
-        raise NoTTYError('Nobody can be asked before deleting: there is no terminal.',
-                         recommendation='Use --yes to delete without a question, or --dry-run to see the plan.')
+        raise NoTTYError(
+            'Nobody can be asked before deleting: there is no terminal.',
+            recommendation='Use --yes to delete without a question, or --dry-run to see the plan.',
+        )
 
 
 def is_confirmed(cmd, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
-def has_consent(cmd, document: Dict[str, Any], yes: bool, archived: bool = False) -> bool:
+def has_consent(cmd, document: dict[str, Any], yes: bool, archived: bool = False) -> bool:
     from knack.prompting import prompt, prompt_y_n
 
     from ..show.preview import full_list, has_locked, is_empty, preview_lines
+
     preview = '\n'.join(preview_lines(document))
     if is_confirmed(cmd, yes) or is_empty(document):
         logger.warning(preview)
@@ -46,12 +51,14 @@ def has_consent(cmd, document: Dict[str, Any], yes: bool, archived: bool = False
     if not prompt_y_n(_question(document, archived), default='n', help_string=full_list(document)):
         return False
     if has_locked(document) and prompt(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
-        raise ValidationError('What is locked was not confirmed, and nothing was deleted.',
-                              recommendation=f"Type '{_CONFIRMATION_WORD}' when asked, or leave out --include-locked.")
+        raise ValidationError(
+            'What is locked was not confirmed, and nothing was deleted.',
+            recommendation=f"Type '{_CONFIRMATION_WORD}' when asked, or leave out --include-locked.",
+        )
     return True
 
 
-def _question(document: Dict[str, Any], archived: bool) -> str:
+def _question(document: dict[str, Any], archived: bool) -> str:
     if not document['delete']:
         return _ASK_UNTAG
     days = document['summary']['softDeleteRetentionDays']
@@ -63,6 +70,7 @@ def hold_to_limits(decision: Any, options: Options, confirmed: bool) -> None:
     from ..decide.guard_rails import first_excess
     from ..policy.file import limits_of
     from ..policy.rules import Limits
+
     if 'max_percent' not in options:
         return
     of_policy = limits_of(decision.given.get('file', {}))

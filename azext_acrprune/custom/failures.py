@@ -1,17 +1,19 @@
 """What makes a command exit with 1 although it answers."""
+
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict
+from typing import Any
 
 from knack.log import get_logger
 
 logger = get_logger(__name__)
 
 
-def says_unread(document: Dict[str, Any]) -> bool:
+def says_unread(document: dict[str, Any]) -> bool:
     """Whether the plan is not of the whole registry because something could not be read; says what."""
     from ..inventory.scan import UNREAD_REPOSITORY
+
     unread = [warning for warning in document['warnings'] if warning['code'] == UNREAD_REPOSITORY]
     for warning in unread:
         logger.warning('%s: %s', warning['repository'], warning['message'])
@@ -22,6 +24,7 @@ def exit_with_failure(cmd, failure: Any) -> None:
     """Let az answer as ever, and exit with 1 after it when something was not done."""
     if failure:
         from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
         cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, _exit_with_1)
 
 

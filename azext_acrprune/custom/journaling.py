@@ -1,8 +1,10 @@
 """The journal of a run that deletes or locks, and what earlier ones say."""
+
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from .._errors import journal_errors
 
@@ -17,16 +19,15 @@ def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[An
     """
     from ..apply.journal import Journal, JournalError, journal_folder
     from .azure import who
+
     header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': registry, **said}
     with journal_errors():
         journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
     try:
         yield journal
     except BaseException as error:
-        try:
+        with suppress(JournalError):  # the error itself is what has to be told
             journal.write('end', error=str(error) or type(error).__name__)
-        except JournalError:
-            pass  # the error itself is what has to be told
         raise
     finally:
         journal.close()
@@ -36,6 +37,7 @@ def list_runs(cmd, registry_name=None, suffix=None):
     """The runs that deleted or locked something, newest first. Asks nobody."""
     from ..apply.journal import read_run, runs
     from .caching import login_server
+
     host = login_server(cmd, registry_name, suffix) if registry_name else None
     with journal_errors():
         folder = _folder(cmd)
@@ -46,15 +48,17 @@ def list_runs(cmd, registry_name=None, suffix=None):
 def show_run(cmd, run):
     """All that one run sent, and what came of it. Asks nobody."""
     from ..apply.journal import read_run
+
     with journal_errors():
         lines = read_run(_folder(cmd), run)
     return {**_run(run, lines), 'requests': _requests(lines)}
 
 
-def lines_of(cmd, host: str, run: Optional[str]) -> Any:
+def lines_of(cmd, host: str, run: str | None) -> Any:
     """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
-    from ..archive.undelete import is_deletion
     from ..apply.journal import JournalError, read_run, runs
+    from ..archive.undelete import is_deletion
+
     folder = _folder(cmd)
     with journal_errors():
         for name in [run] if run else reversed(runs(folder)):
@@ -71,26 +75,30 @@ def lines_of(cmd, host: str, run: Optional[str]) -> Any:
 
 def _folder(cmd) -> Any:
     from ..apply.journal import journal_folder
+
     return journal_folder(cmd.cli_ctx.config.config_dir)
 
 
-def _run(run: str, lines: List[Mapping[str, Any]]) -> Dict[str, Any]:
+def _run(run: str, lines: list[Mapping[str, Any]]) -> dict[str, Any]:
     """One run: how it began and ended. A run without an end was killed, or is not over."""
     start: Mapping[str, Any] = next((line for line in lines if line['event'] == 'start'), {})
     end: Mapping[str, Any] = next((line for line in lines if line['event'] == 'end'), {})
     outcomes = [line for line in lines if line['event'] == 'outcome' and line.get('request') != 'setLocks']
-    return {'run': run, **{key: start.get(key) for key in ('at', 'who', 'command', 'registry', 'planChecksum',
-                                                           'archive')},
-            'endedAt': end.get('at'), 'error': end.get('error'), 'requests': sum(
-                1 for line in lines if line['event'] == 'request'),
-            'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
-            'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done')}
+    return {
+        'run': run,
+        **{key: start.get(key) for key in ('at', 'who', 'command', 'registry', 'planChecksum', 'archive')},
+        'endedAt': end.get('at'),
+        'error': end.get('error'),
+        'requests': sum(1 for line in lines if line['event'] == 'request'),
+        'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
+        'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done'),
+    }
 
 
-def _requests(lines: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+def _requests(lines: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each request with its outcome; one without was sent, and nothing is known of it."""
-    requests: List[Dict[str, Any]] = []
-    open_ones: Dict[Any, Dict[str, Any]] = {}
+    requests: list[dict[str, Any]] = []
+    open_ones: dict[Any, dict[str, Any]] = {}
     for line in lines:
         key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
         if line['event'] == 'request':

@@ -1,8 +1,10 @@
 """From options to what is pinned. A source of pins that fails stops the command: nothing is deleted then."""
+
 from __future__ import annotations
 
 import sys
-from typing import Any, BinaryIO, Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 from knack.log import get_logger
 
@@ -21,6 +23,7 @@ def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     that was asked for.
     """
     from ..pins.pinned import Incomplete, Pins, merged
+
     aliases = (*_texts(options, 'alias'), *of_policy.aliases)
     paths = (*_texts(options, 'pins'), *of_policy.paths)
     strict = bool(options['strict_pins'] or of_policy.strict)
@@ -29,6 +32,7 @@ def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
         return Pins()
     from ..pins.references import RegistryNames
     from ..sources.pin_files import read_files
+
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
     found = merged((found, *(_asked(cmd, system, names) for system in dict.fromkeys(systems))))
@@ -42,7 +46,7 @@ def _texts(options: Options, name: str) -> tuple:
     return tuple(str(text) for text in options[name] or ())
 
 
-def _standard_input() -> Optional[BinaryIO]:
+def _standard_input() -> BinaryIO | None:
     """None when it was closed before az started."""
     return getattr(sys.stdin, 'buffer', None)
 
@@ -53,6 +57,7 @@ def _asked(cmd, text: str, names: Any) -> Any:
     from ..sources.kubernetes import ask_kubectl
     from ..sources.systems import ask_azure
     from .azure import resource_manager
+
     system = parse_system(text)
     seconds = cmd.cli_ctx.config.getfloat('acrprune', 'kubectl_timeout', fallback=KUBECTL_SECONDS)
     if system.kind == KUBECTL:
@@ -61,7 +66,7 @@ def _asked(cmd, text: str, names: Any) -> Any:
         return found_in_things(ask_azure(system, manager, seconds), names)
 
 
-def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int], systems: tuple) -> Dict[str, Any]:
+def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int], systems: tuple) -> dict[str, Any]:
     given = {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
     return {**given, 'from': list(systems)} if systems else given
 
@@ -72,5 +77,8 @@ def _warn(found: Any, host: str) -> None:
     if len(found.problems) > _MOST_WARNINGS:
         logger.warning('Pins: there are %d more problems like these.', len(found.problems) - _MOST_WARNINGS)
     if not found.pins:
-        logger.warning("Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
-                       'names of the registry with --alias.', host)
+        logger.warning(
+            "Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
+            'names of the registry with --alias.',
+            host,
+        )

@@ -1,9 +1,11 @@
 """`az acr prune pins`: what is pinned, and locks on it."""
+
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any
 
 from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError
 from knack.log import get_logger
@@ -20,14 +22,18 @@ logger = get_logger(__name__)
 def list_pins(cmd, **kwargs):
     """What is pinned, by whom, and what of it is no longer there."""
     from ..decide.lock_plan import pins_document, pulled_by
+
     with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
         pins = _pins(session)
         standings = session.look_up(pulled_by(pin.reference) for pin in pins.pins)
     document = pins_document(session.host, pins, standings)
     summary = document['summary']
     if summary['missing']:
-        logger.warning('%d of %d pinned images are not in the registry: what uses them fails when it starts again.',
-                       summary['missing'], summary['images'])
+        logger.warning(
+            '%d of %d pinned images are not in the registry: what uses them fails when it starts again.',
+            summary['missing'],
+            summary['images'],
+        )
     exit_with_failure(cmd, summary['notRead'])
     return document
 
@@ -35,6 +41,7 @@ def list_pins(cmd, **kwargs):
 def lock(cmd, yes=False, dry_run=False, **kwargs):
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
     from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
+
     if not dry_run:
         refuse_without_consent(cmd, yes)
     with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
@@ -50,79 +57,105 @@ def lock(cmd, yes=False, dry_run=False, **kwargs):
                 return None
             run, outcome = _carry_out(cmd, kwargs, session, plan, marks)
         except MarksUnreadable as error:
-            raise FileOperationError(f'Not all could be locked or unlocked: {error}.',
-                                     recommendation='Make the file usable, or delete it: locks set until now then '
-                                                    "count as somebody else's.") from error
+            raise FileOperationError(
+                f'Not all could be locked or unlocked: {error}.',
+                recommendation="Make the file usable, or delete it: locks set until now then count as somebody else's.",
+            ) from error
     answer = {**_answer(document, outcome, 'locked', 'unlocked'), 'run': run}
     answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
-    answer['failed'] = [{'repository': name, 'digest': digest, 'error': error}
-                        for (name, digest), error in sorted(outcome.failed.items())]
+    answer['failed'] = [
+        {'repository': name, 'digest': digest, 'error': error}
+        for (name, digest), error in sorted(outcome.failed.items())
+    ]
     exit_with_failure(cmd, outcome.failed or document['summary']['notRead'])
     return answer
 
 
-def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, marks: Any) -> Tuple[str, Any]:
+def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, marks: Any) -> tuple[str, Any]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
-    from ..apply.pin_locks import carry_out
     from ..apply.journal import JournaledRegistry
+    from ..apply.pin_locks import carry_out
+
     with journal_of(cmd, options, session.host) as journal:
-        outcome = session.with_registry(lambda registry: carry_out(
-            JournaledRegistry(registry, journal, {}), plan, marks, options['concurrency']))
+        outcome = session.with_registry(
+            lambda registry: carry_out(JournaledRegistry(registry, journal, {}), plan, marks, options['concurrency'])
+        )
         with suppress(JournalError):  # what was locked is told in any case
-            journal.write('end', summary={'locked': len(outcome.locked), 'unlocked': len(outcome.unlocked),
-                                          'failed': len(outcome.failed)})
+            journal.write(
+                'end',
+                summary={
+                    'locked': len(outcome.locked),
+                    'unlocked': len(outcome.unlocked),
+                    'failed': len(outcome.failed),
+                },
+            )
         return journal.run, outcome
 
 
 def _pins(session: Session) -> Any:
     pins = session.pins()
     if not pins.given:
-        raise RequiredArgumentMissingError('Nothing says where the pins are.',
-                                           recommendation='Name files or folders with --pins, or live systems with '
-                                           '--pins-from.')
+        raise RequiredArgumentMissingError(
+            'Nothing says where the pins are.',
+            recommendation='Name files or folders with --pins, or live systems with --pins-from.',
+        )
     return pins
 
 
-def _plan(session: Session, pins: Any, marks: Mapping[Tuple[str, str], Any]) -> Tuple[Any, Mapping]:
+def _plan(session: Session, pins: Any, marks: Mapping[tuple[str, str], Any]) -> tuple[Any, Mapping]:
     """The plan, and how everything stands: first the tags and digests, then the manifests behind the tags."""
     from ..decide.lock_plan import FOUND, keys_of, plan_locks
+
     standings = dict(session.look_up({*keys_of(pins), *marks}))
     behind = {(name, standing.digest) for (name, _), standing in standings.items() if standing.status == FOUND}
     standings.update(session.look_up(behind - set(standings)))
     return plan_locks(pins, standings, marks), standings
 
 
-def _document(host: str, pins: Any, standings: Mapping) -> Dict[str, Any]:
+def _document(host: str, pins: Any, standings: Mapping) -> dict[str, Any]:
     from ..decide.lock_plan import pins_document
+
     return pins_document(host, pins, standings)
 
 
-def _answer(document: Dict[str, Any], work: Any, locked: str, unlocked: str) -> Dict[str, Any]:
+def _answer(document: dict[str, Any], work: Any, locked: str, unlocked: str) -> dict[str, Any]:
     to_lock, to_unlock = getattr(work, locked), getattr(work, unlocked)
     return {
-        'summary': {'registry': document['registry'], locked: len(to_lock), unlocked: len(to_unlock),
-                    'missing': document['summary']['missing'], 'notRead': document['summary']['notRead']},
+        'summary': {
+            'registry': document['registry'],
+            locked: len(to_lock),
+            unlocked: len(to_unlock),
+            'missing': document['summary']['missing'],
+            'notRead': document['summary']['notRead'],
+        },
         locked: [_target(*target) for target in sorted(to_lock)],
-        unlocked: [{'repository': mark.repository, 'digest': mark.digest}
-                   for mark in sorted(to_unlock, key=lambda mark: (mark.repository, mark.digest))],
+        unlocked: [
+            {'repository': mark.repository, 'digest': mark.digest}
+            for mark in sorted(to_unlock, key=lambda mark: (mark.repository, mark.digest))
+        ],
         'missing': [entry for entry in document['pins'] if entry['status'] not in ('found', 'notRead')],
     }
 
 
-def _target(repository: str, digest: str, who: str) -> Dict[str, str]:
+def _target(repository: str, digest: str, who: str) -> dict[str, str]:
     return {'repository': repository, 'digest': digest, 'because': who}
 
 
 def _consent(cmd, plan: Any, pins: Any, yes: bool) -> bool:
     from knack.prompting import prompt_y_n
-    preview = (f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
-               f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.')
+
+    preview = (
+        f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
+        f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.'
+    )
     if pins.problems:
         preview += ' Nothing is unlocked while some pins could not be read or followed.'
     if is_confirmed(cmd, yes) or not (plan.lock or plan.unlock):
         logger.warning(preview)
         return True
     print(preview, file=sys.stderr)
-    everything = '\n'.join([f'lock   {name}@{digest}  ({who})' for name, digest, who in plan.lock]
-                           + [f'unlock {mark.repository}@{mark.digest}' for mark in plan.unlock])
+    everything = '\n'.join(
+        [f'lock   {name}@{digest}  ({who})' for name, digest, who in plan.lock]
+        + [f'unlock {mark.repository}@{mark.digest}' for mark in plan.unlock]
+    )
     return prompt_y_n('Do it? (? lists them all)', default='n', help_string=everything)

@@ -1,12 +1,13 @@
 """The commands that only look: `plan` and `explain`."""
+
 from __future__ import annotations
 
 from knack.log import get_logger
 
 from .failures import exit_with_failure, says_unread
-from .user_files import write_json
 from .selecting import policy_of_options
 from .session import open_session
+from .user_files import write_json
 
 logger = get_logger(__name__)
 
@@ -15,6 +16,7 @@ def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwar
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.guard_rails import first_excess
     from ..show.money import saving_line
+
     policy = policy_of_options(kwargs, policy_file)
     with open_session(cmd, kwargs) as session:
         decision = session.decide(policy)
@@ -33,6 +35,7 @@ def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwar
 def explain(cmd, images, policy_file=None, **kwargs):
     """The whole decision for one image."""
     from ..documents.explain import explain as explained
+
     policy = policy_of_options(kwargs, policy_file)
     with open_session(cmd, kwargs) as session:
         document = explained(session.decide(policy), images[0])

@@ -1,4 +1,5 @@
 """`az acr prune policy`."""
+
 from __future__ import annotations
 
 from .selecting import read_policy
@@ -12,9 +13,11 @@ def validate(policy_file):
 
 def show_schema():
     from ..policy.file import schema
+
     return schema()
 
 
 def show_example(name):
     from ..policy.file import example
+
     return example(name)

@@ -1,8 +1,9 @@
 """Files that a user names."""
+
 from __future__ import annotations
 
 import json
-from typing import Any, Dict
+from typing import Any
 
 from .._errors import file_error
 
@@ -15,7 +16,7 @@ def read_text(path: str) -> str:
         raise file_error(path, error) from error
 
 
-def write_json(document: Dict[str, Any], path: str) -> None:
+def write_json(document: dict[str, Any], path: str) -> None:
     try:
         with open(path, 'w', encoding='utf-8') as file:
             json.dump(document, file, indent=2)

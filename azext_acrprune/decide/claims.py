@@ -1,8 +1,11 @@
 """Which rule claims a tag or a manifest. What cannot be known for certain is no claim that lets anything go."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import NamedTuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import CREATED, PARTIAL, Age, Match, Policy, Rule
@@ -23,17 +26,17 @@ class Place:
     graph: Graph
     labels: Labels
     now: int
-    present: Optional[AbstractSet[str]] = None
+    present: AbstractSet[str] | None = None
 
 
 class Claim(NamedTuple):
     """The rule that claims something, if any; it is not `certain` when that depends on what could not be read."""
 
-    rule: Optional[Rule] = None
+    rule: Rule | None = None
     certain: bool = True
 
 
-def claims_on_untagged(policy: Policy, repository: str) -> List[Claim]:
+def claims_on_untagged(policy: Policy, repository: str) -> list[Claim]:
     """The claims that rules may have on manifests without user tags in a repository."""
     return [Claim(rule) for rule in policy.rules if _covers_untagged(rule.match, repository)]
 
@@ -55,21 +58,28 @@ def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> 
 
 def _covers_tag(match: Match, repository: str, tag: str) -> bool:
     return match.tagged is not False and any(
-        scope.has_repository(repository) and scope.has_tag(tag) for scope in match.scopes)
+        scope.has_repository(repository) and scope.has_tag(tag) for scope in match.scopes
+    )
 
 
 def _covers_untagged(match: Match, repository: str) -> bool:
     return match.tagged is not True and any(
-        not scope.tags and scope.has_repository(repository) for scope in match.scopes)
+        not scope.tags and scope.has_repository(repository) for scope in match.scopes
+    )
 
 
-def _has_properties(match: Match, place: Place, manifest: Manifest) -> Optional[bool]:
+def _has_properties(match: Match, place: Place, manifest: Manifest) -> bool | None:
     """Whether a manifest has every property that is asked for; None when that cannot be known."""
     if not match.asks_for_properties:
         return True
-    if any(wanted and value not in wanted for wanted, value in (
-            (match.media_types, manifest.media_type), (match.artifact_types, manifest.artifact_type),
-            (match.platforms, manifest.platform))):
+    if any(
+        wanted and value not in wanted
+        for wanted, value in (
+            (match.media_types, manifest.media_type),
+            (match.artifact_types, manifest.artifact_type),
+            (match.platforms, manifest.platform),
+        )
+    ):
         return False
     answers = [*_annotated(match, manifest), *_labelled(match, place, manifest), *_sized(match, place, manifest)]
     if False in answers:
@@ -77,13 +87,13 @@ def _has_properties(match: Match, place: Place, manifest: Manifest) -> Optional[
     return None if None in answers else True
 
 
-def _annotated(match: Match, manifest: Manifest) -> Iterator[Optional[bool]]:
+def _annotated(match: Match, manifest: Manifest) -> Iterator[bool | None]:
     if match.annotations:
         known = isinstance(manifest.content, Content)
         yield set(match.annotations) <= set(manifest.content.annotations) if known else None
 
 
-def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[Optional[bool]]:
+def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | None]:
     """An index has the labels that all its images have."""
     if match.labels:
         for image in _images_of(place, manifest):
@@ -91,26 +101,29 @@ def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[Option
             yield None if labels is None else set(match.labels) <= set(labels.items())
 
 
-def _images_of(place: Place, manifest: Manifest) -> List[Manifest]:
+def _images_of(place: Place, manifest: Manifest) -> list[Manifest]:
     children = place.graph.children.get(manifest.digest, ())
     return [place.repository.manifests[child] for child in children] or [manifest]
 
 
-def _labels_of(place: Place, image: Manifest) -> Optional[Mapping[str, str]]:
+def _labels_of(place: Place, image: Manifest) -> Mapping[str, str] | None:
     """The labels in the config of an image; None when they were not read."""
     if not isinstance(image.content, Content):
         return None
     return place.labels.get(image.content.config) if image.content.config else {}
 
 
-def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[Optional[bool]]:
+def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | None]:
     if match.at_least is not None or match.at_most is not None:
         size = image_bytes(place, manifest.digest)
-        yield None if size is None else (size >= (match.at_least or 0)
-                                         and (match.at_most is None or size <= match.at_most))
+        yield (
+            None
+            if size is None
+            else (size >= (match.at_least or 0) and (match.at_most is None or size <= match.at_most))
+        )
 
 
-def image_bytes(place: Place, digest: str) -> Optional[int]:
+def image_bytes(place: Place, digest: str) -> int | None:
     """The bytes of an image with all its parts, each blob once; None when some part was not read."""
     parts, queue = {digest}, [digest]
     while queue:
@@ -125,7 +138,7 @@ def image_bytes(place: Place, digest: str) -> Optional[int]:
     return sum(blobs.values()) + sum(content.size for content in contents)
 
 
-def instant_of(thing: Union[Tag, Manifest], age: Age) -> Optional[int]:
+def instant_of(thing: Tag | Manifest, age: Age) -> int | None:
     """The instant that an age is counted from, of a tag or a manifest, in ticks."""
     return thing.created_at if age.by == CREATED else thing.updated_at
 
@@ -140,7 +153,7 @@ def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
     return PARTIAL not in policy.include or not missing_children(place.repository, manifest.digest)
 
 
-def age_is_over(instant: Optional[int], seconds: int, now: int) -> bool:
+def age_is_over(instant: int | None, seconds: int, now: int) -> bool:
     """Whether something is old enough to go. Without a readable time, or dated in the future, it is young."""
     if instant is None or instant > now:
         return False

@@ -1,9 +1,11 @@
 """The decision over a whole registry."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, FrozenSet, Iterator, List, Mapping, Tuple
+from typing import Any
 
 from ..model import Ghost, Inventory, Repository
 from ..pins.pinned import Pins
@@ -34,23 +36,29 @@ class Decision:
     graphs: Mapping[str, Graph] = field(default_factory=dict)
 
     @property
-    def doomed(self) -> FrozenSet[Node]:
+    def doomed(self) -> frozenset[Node]:
         return frozenset(self.doomed_in_order())
 
-    def doomed_in_order(self) -> List[Node]:
+    def doomed_in_order(self) -> list[Node]:
         """The same by repository and digest."""
-        return [(name, digest) for name, verdicts in self.verdicts.items()
-                for digest, verdict in verdicts.items() if not verdict.kept]
+        return [
+            (name, digest)
+            for name, verdicts in self.verdicts.items()
+            for digest, verdict in verdicts.items()
+            if not verdict.kept
+        ]
 
-    def doomed_in(self, repository: str) -> FrozenSet[str]:
+    def doomed_in(self, repository: str) -> frozenset[str]:
         return self._doomed[repository]
 
     @cached_property
-    def _doomed(self) -> Mapping[str, FrozenSet[str]]:
-        return {name: frozenset([digest for digest, verdict in verdicts.items() if not verdict.kept])
-                for name, verdicts in self.verdicts.items()}
+    def _doomed(self) -> Mapping[str, frozenset[str]]:
+        return {
+            name: frozenset([digest for digest, verdict in verdicts.items() if not verdict.kept])
+            for name, verdicts in self.verdicts.items()
+        }
 
-    def untagged_in(self, repository: Repository) -> Iterator[Tuple[str, str, Verdict]]:
+    def untagged_in(self, repository: Repository) -> Iterator[tuple[str, str, Verdict]]:
         """(tag, digest, verdict) of each tag that is removed from a manifest that stays, in order of digest."""
         tags = self.tags.get(repository.name, {})
         for digest, manifest in sorted(repository.manifests.items()) if tags else ():
@@ -62,19 +70,27 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
     present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
     judgements = {
-        repository.name: judge(repository, policy, now, repository.name in inventory.selected, inventory.labels,
-                               present)
-        for repository in sorted(inventory.repositories, key=lambda repository: repository.name)}
+        repository.name: judge(
+            repository, policy, now, repository.name in inventory.selected, inventory.labels, present
+        )
+        for repository in sorted(inventory.repositories, key=lambda repository: repository.name)
+    }
     return Decision(
-        inventory, policy.given,
+        inventory,
+        policy.given,
         verdicts={name: judgement.manifests for name, judgement in judgements.items()},
         tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
         include_locked=policy.include_locked,
         pins=policy.pins,
-        graphs={name: judgement.graph for name, judgement in judgements.items()})
+        graphs={name: judgement.graph for name, judgement in judgements.items()},
+    )
 
 
-def _present(inventory: Inventory) -> FrozenSet[str]:
+def _present(inventory: Inventory) -> frozenset[str]:
     """The digests of all manifests that exist, in whatever repository."""
-    return frozenset(digest for repository in inventory.repositories
-                     for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost))
+    return frozenset(
+        digest
+        for repository in inventory.repositories
+        for digest, manifest in repository.manifests.items()
+        if not isinstance(manifest.content, Ghost)
+    )

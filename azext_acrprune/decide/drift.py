@@ -1,8 +1,10 @@
 """Is the plan still true? Between plan and delete the registry lives on."""
+
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ..model import Ghost, Locks, Repository, Tag, Unreadable
 from ..pins.pinned import Pins
@@ -21,9 +23,9 @@ class Drift:
     `valid` may go now. `skipped` must stay, each with its reason. `gone` are there no more, which counts as done.
     """
 
-    valid: FrozenSet[str]
+    valid: frozenset[str]
     skipped: Mapping[str, Verdict]
-    gone: FrozenSet[str]
+    gone: frozenset[str]
     graph: Graph
 
 
@@ -31,13 +33,18 @@ class Drift:
 class TagDrift:
     """The same of the tags that a plan removes from manifests that stay."""
 
-    valid: FrozenSet[str]
+    valid: frozenset[str]
     skipped: Mapping[str, Verdict]
-    gone: FrozenSet[str]
+    gone: frozenset[str]
 
 
-def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Repository],
-                include_locked: bool = False, pins: Pins = Pins()) -> Drift:
+def check_drift(
+    planned: AbstractSet[str],
+    seen: Repository,
+    fresh: Repository | None,
+    include_locked: bool = False,
+    pins: Pins = Pins(),
+) -> Drift:
     """Compare the repository as the plan saw it with how it is now; `fresh` is None when it is gone.
 
     What is pinned now stays: a tag that is pinned may have moved since, and a plan may be older than its pins.
@@ -51,8 +58,15 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
     present = sorted(digest for digest in planned if digest in fresh.manifests)
     pinned = pins.on(fresh)
     skipped = {digest: Verdict(True, PINNED, pinned[digest]) for digest in present if digest in pinned}
-    skipped.update({digest: change for digest in present if digest not in pinned
-                    for change in [_change(digest, seen, fresh, include_locked)] if change})
+    skipped.update(
+        {
+            digest: change
+            for digest in present
+            if digest not in pinned
+            for change in [_change(digest, seen, fresh, include_locked)]
+            if change
+        }
+    )
     valid = set(present) - set(skipped)
     opaque = _opaque(valid, seen, fresh)
     skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
@@ -61,34 +75,45 @@ def check_drift(planned: AbstractSet[str], seen: Repository, fresh: Optional[Rep
     return Drift(frozenset(present) - set(skipped), skipped, frozenset(planned) - set(present), graph)
 
 
-def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) -> Dict[str, Verdict]:
+def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) -> dict[str, Verdict]:
     """Those of `doomed` that some survivor needs, with the relation."""
-    return {digest: Verdict(True, relation, source)
-            for digest, (relation, source) in spread(sorted(survivors), graph.neighbours).items()
-            if digest in doomed}
+    return {
+        digest: Verdict(True, relation, source)
+        for digest, (relation, source) in spread(sorted(survivors), graph.neighbours).items()
+        if digest in doomed
+    }
 
 
-def check_tags(planned: Mapping[str, str], seen: Repository, fresh: Optional[Repository],
-               include_locked: bool = False, pins: Pins = Pins()) -> TagDrift:
+def check_tags(
+    planned: Mapping[str, str],
+    seen: Repository,
+    fresh: Repository | None,
+    include_locked: bool = False,
+    pins: Pins = Pins(),
+) -> TagDrift:
     """Compare tags, given with the digests that they are on, with how they are now; a tag that is pinned stays."""
     now = fresh.tags if fresh else {}
     present = sorted(tag for tag in planned if tag in now)
     pinned = pins.by_tag(seen.name)
-    changes = {tag: Verdict(True, PINNED, pinned[tag]) if tag in pinned
-               else _tag_change(planned[tag], seen, now[tag], fresh, include_locked) for tag in present}
+    changes = {
+        tag: Verdict(True, PINNED, pinned[tag])
+        if tag in pinned
+        else _tag_change(planned[tag], seen, now[tag], fresh, include_locked)
+        for tag in present
+    }
     skipped = {tag: change for tag, change in changes.items() if change}
     return TagDrift(frozenset(present) - frozenset(skipped), skipped, frozenset(planned) - frozenset(present))
 
 
-def _tag_change(digest: str, seen: Repository, now: Tag, fresh: Repository,
-                include_locked: bool) -> Optional[Verdict]:
+def _tag_change(digest: str, seen: Repository, now: Tag, fresh: Repository, include_locked: bool) -> Verdict | None:
     before = seen.tags.get(now.name)
     if now.digest != digest:
         return Verdict(True, TAGS_CHANGED, f'it is on {now.digest} now')
     if digest not in fresh.manifests:  # the manifests and the tags are two listings
         return Verdict(True, TAGS_CHANGED, f'{digest} is not listed')
-    lock = lock_on_tag(fresh, fresh.manifests[digest], now.name,
-                       include_locked and not _new_locks(digest, seen, fresh, now.name))
+    lock = lock_on_tag(
+        fresh, fresh.manifests[digest], now.name, include_locked and not _new_locks(digest, seen, fresh, now.name)
+    )
     if lock:
         return Verdict(True, LOCKED, lock)
     if before is None or now.last_update_time != before.last_update_time:
@@ -96,7 +121,7 @@ def _tag_change(digest: str, seen: Repository, now: Tag, fresh: Repository,
     return None
 
 
-def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bool) -> Optional[Verdict]:
+def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bool) -> Verdict | None:
     before, now = seen.manifests[digest], fresh.manifests[digest]
     if set(now.tags) != set(before.tags):
         return Verdict(True, TAGS_CHANGED, ', '.join(now.tags) or 'untagged')
@@ -110,19 +135,30 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
     return None
 
 
-def _new_locks(digest: str, seen: Repository, fresh: Repository,
-               tag: Optional[str] = None) -> AbstractSet[Tuple[str, Locks]]:
+def _new_locks(
+    digest: str, seen: Repository, fresh: Repository, tag: str | None = None
+) -> AbstractSet[tuple[str, Locks]]:
     """Locks that the plan did not see: somebody wants to keep the manifest, or the tag, since."""
     return set(locks_of(fresh, fresh.manifests[digest], tag)) - set(locks_of(seen, seen.manifests[digest], tag))
 
 
-def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> Optional[str]:
+def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> str | None:
     """A manifest of unknown content that stays and may need any other one.
 
     A plan dooms nothing beside an unreadable manifest that stays, so that any one of them is news. A ghost that is
     new, or no longer as it was, may be an index whose push is under way.
     """
-    return next((digest for digest, manifest in sorted(fresh.manifests.items())
-                 if digest not in going and not has_no_edges(manifest.media_type)
-                 and (isinstance(manifest.content, Unreadable)
-                      or isinstance(manifest.content, Ghost) and seen.manifests.get(digest) != manifest)), None)
+    return next(
+        (
+            digest
+            for digest, manifest in sorted(fresh.manifests.items())
+            if digest not in going
+            and not has_no_edges(manifest.media_type)
+            and (
+                isinstance(manifest.content, Unreadable)
+                or isinstance(manifest.content, Ghost)
+                and seen.manifests.get(digest) != manifest
+            )
+        ),
+        None,
+    )

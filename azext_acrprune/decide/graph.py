@@ -1,9 +1,11 @@
 """Who needs whom inside one repository: children, referrers, attachments by tag."""
+
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository
 from .manifests import ATTACHMENT_PREFIX, attachment_subject
@@ -23,20 +25,20 @@ class Graph:
     while it stays they do, for the service would delete its referrers with a subject, even one that is a ghost.
     """
 
-    children: Mapping[str, Tuple[str, ...]]
-    parents: Mapping[str, Tuple[str, ...]]
-    referrers: Mapping[str, Tuple[str, ...]]
-    subjects: Mapping[str, Tuple[str, ...]]
+    children: Mapping[str, tuple[str, ...]]
+    parents: Mapping[str, tuple[str, ...]]
+    referrers: Mapping[str, tuple[str, ...]]
+    subjects: Mapping[str, tuple[str, ...]]
     orphans: Mapping[str, str]
-    ghosts: Mapping[str, Tuple[Tuple[str, str], ...]]
-    named_by: Mapping[str, Tuple[str, ...]]
+    ghosts: Mapping[str, tuple[tuple[str, str], ...]]
+    named_by: Mapping[str, tuple[str, ...]]
 
     @property
     def has_edges(self) -> bool:
         """Whether any manifest stays or goes because of another one."""
         return bool(self.children or self.referrers or self.subjects or self.ghosts)
 
-    def neighbours(self, digest: str) -> Iterator[Tuple[str, str]]:
+    def neighbours(self, digest: str) -> Iterator[tuple[str, str]]:
         """(digest, relation) of each manifest that must stay when this one stays."""
         for child in self.children.get(digest, ()):
             yield child, CHILD_OF
@@ -46,14 +48,14 @@ class Graph:
             yield subject, SUBJECT_OF
         yield from self.ghosts.get(digest, ())
 
-    def consequences(self, digest: str) -> Iterator[Tuple[str, str]]:
+    def consequences(self, digest: str) -> Iterator[tuple[str, str]]:
         """(digest, relation) of each manifest that may fall when this one goes."""
         for referrer in self.referrers.get(digest, ()):
             yield referrer, REFERRER_OF
         for child in self.children.get(digest, ()):
             yield child, CHILD_OF
 
-    def holders(self, digest: str) -> Tuple[str, ...]:
+    def holders(self, digest: str) -> tuple[str, ...]:
         """The manifests that keep this one for as long as they stay: its indexes, and what it refers to.
 
         A ghost is held by all that name it, its referrers too.
@@ -61,7 +63,7 @@ class Graph:
         return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()), *self.named_by.get(digest, ()))
 
 
-def user_tags(manifest: Manifest) -> Tuple[str, ...]:
+def user_tags(manifest: Manifest) -> tuple[str, ...]:
     """The tags that people gave; attachment tags keep nothing alive by themselves.
 
     A tag that names its own manifest attaches it to nothing. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the
@@ -72,7 +74,7 @@ def user_tags(manifest: Manifest) -> Tuple[str, ...]:
     return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
 
 
-def attached_subjects(manifest: Manifest) -> Tuple[str, ...]:
+def attached_subjects(manifest: Manifest) -> tuple[str, ...]:
     """The digests that the attachment tags of a manifest name, in order of tag."""
     if not _has_attachment_tags(manifest):
         return ()
@@ -85,7 +87,7 @@ def _has_attachment_tags(manifest: Manifest) -> bool:
     return ATTACHMENT_PREFIX in ' '.join(manifest.tags) if manifest.tags else False
 
 
-def missing_subject(graph: Graph, manifest: Manifest) -> Optional[str]:
+def missing_subject(graph: Graph, manifest: Manifest) -> str | None:
     """What the attachment tags of a manifest name, when no subject of it exists."""
     attached = attached_subjects(manifest)
     return attached[0] if attached and manifest.digest not in graph.subjects else None
@@ -100,13 +102,13 @@ def build_graph(repository: Repository) -> Graph:
     if not naming:  # as with most repositories
         return _NO_EDGES
     nodes = {digest for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost)}
-    children: Dict[str, List[str]] = {}
-    parents: Dict[str, List[str]] = {}
-    referrers: Dict[str, List[str]] = {}
-    subjects: Dict[str, List[str]] = {}
-    orphans: Dict[str, str] = {}
-    ghosts: Dict[str, List[Tuple[str, str]]] = {}
-    named_by: Dict[str, List[str]] = {}
+    children: dict[str, list[str]] = {}
+    parents: dict[str, list[str]] = {}
+    referrers: dict[str, list[str]] = {}
+    subjects: dict[str, list[str]] = {}
+    orphans: dict[str, str] = {}
+    ghosts: dict[str, list[tuple[str, str]]] = {}
+    named_by: dict[str, list[str]] = {}
     for digest, manifest in naming:
         if digest not in nodes:
             continue
@@ -128,18 +130,24 @@ def build_graph(repository: Repository) -> Graph:
             named_by.setdefault(ghost, []).append(digest)
         if attached and not user_tags(manifest) and digest not in subjects:
             orphans[digest] = attached[0]
-    return Graph(_frozen(children), _frozen(parents), _frozen(referrers), _frozen(subjects), orphans,
-                 {digest: tuple(named) for digest, named in ghosts.items()}, _frozen(named_by))
+    return Graph(
+        _frozen(children),
+        _frozen(parents),
+        _frozen(referrers),
+        _frozen(subjects),
+        orphans,
+        {digest: tuple(named) for digest, named in ghosts.items()},
+        _frozen(named_by),
+    )
 
 
-def spread(start: Iterable[str],
-           neighbours: Callable[[str], Iterable[Tuple[str, str]]]) -> Dict[str, Tuple[str, str]]:
+def spread(start: Iterable[str], neighbours: Callable[[str], Iterable[tuple[str, str]]]) -> dict[str, tuple[str, str]]:
     """Everything reachable from `start`, breadth first: {digest: (relation, the digest it was reached from)}.
 
     `start` itself is left out. Each digest is visited once, so cycles end.
     """
     seen = set(start)
-    reached: Dict[str, Tuple[str, str]] = {}
+    reached: dict[str, tuple[str, str]] = {}
     queue = deque(start)
     while queue:
         digest = queue.popleft()
@@ -151,7 +159,7 @@ def spread(start: Iterable[str],
     return reached
 
 
-def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[List[str]]:
+def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[list[str]]:
     """`doomed` in the order in which they may be deleted: an index before its children, a subject before its referrers.
 
     Each wave may be deleted side by side. Where both orders contradict each other (an index whose subject is its
@@ -166,19 +174,23 @@ def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[List[str]
         waiting.difference_update(wave)
 
 
-def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> Iterator[List[str]]:
+def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> Iterator[list[str]]:
     """`doomed` in parts that no edge ties together, so that each may be deleted wholly before the next is begun.
 
     What is tied to nothing is one part; of what is tied together, each part has so many digests or a few more.
     """
-    def tied(digest: str) -> Iterator[Tuple[str, str]]:
-        others = (*(other for other, _ in graph.consequences(digest)), *graph.holders(digest),
-                  *(ghost for ghost, _ in graph.ghosts.get(digest, ())))
+
+    def tied(digest: str) -> Iterator[tuple[str, str]]:
+        others = (
+            *(other for other, _ in graph.consequences(digest)),
+            *graph.holders(digest),
+            *(ghost for ghost, _ in graph.ghosts.get(digest, ())),
+        )
         return ((other, '') for other in others if other in waiting)
 
     waiting = set(doomed)
-    alone: List[str] = []
-    batch: List[str] = []
+    alone: list[str] = []
+    batch: list[str] = []
     for digest in sorted(doomed):
         if digest in waiting:
             group = [digest, *spread([digest], tied)]
@@ -190,14 +202,16 @@ def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> I
     yield from (part for part in (batch, alone) if part)
 
 
-def missing_children(repository: Repository, digest: str) -> Tuple[str, ...]:
+def missing_children(repository: Repository, digest: str) -> tuple[str, ...]:
     """The children that an index names and that are not there, or are ghosts."""
-    return tuple(child for child in _children(repository.manifests[digest])
-                 if child not in repository.manifests
-                 or isinstance(repository.manifests[child].content, Ghost))
+    return tuple(
+        child
+        for child in _children(repository.manifests[digest])
+        if child not in repository.manifests or isinstance(repository.manifests[child].content, Ghost)
+    )
 
 
-def _children(manifest: Manifest) -> Tuple[str, ...]:
+def _children(manifest: Manifest) -> tuple[str, ...]:
     return manifest.content.children if isinstance(manifest.content, Content) else ()
 
 
@@ -211,5 +225,5 @@ def _subjects(manifest: Manifest, attached: Sequence[str]) -> Sequence[str]:
     return sorted({*attached, subject}) if subject else sorted({*attached})
 
 
-def _frozen(edges: Dict[str, List[str]]) -> Dict[str, Tuple[str, ...]]:
+def _frozen(edges: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
     return {digest: tuple(others) for digest, others in edges.items()}

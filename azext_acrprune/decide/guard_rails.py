@@ -1,8 +1,9 @@
 """Guard rails: how much may go in one run. Over a limit, nothing at all is deleted."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Optional
 
 from ..model import Repository
 from ..policy.rules import Limits
@@ -17,14 +18,14 @@ class Excess:
     what: str
     number: int
     limit: float
-    repository: Optional[str] = None
+    repository: str | None = None
 
     def __str__(self) -> str:
         where = f"in the repository '{self.repository}' " if self.repository else ''
         return f'{self.number:,} {self.what} would go {where}and {self.limit:g} are allowed'
 
 
-def first_excess(decision: Decision, limits: Limits) -> Optional[Excess]:
+def first_excess(decision: Decision, limits: Limits) -> Excess | None:
     """The first limit that the decision breaks, in order of repository."""
     return next(_excesses(decision, limits), None)
 
@@ -44,8 +45,9 @@ def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
 
 def _tagged(decision: Decision, repository: Repository) -> tuple:
     """How many tagged manifests lose their last user tag, or go; and how many there are."""
-    tagged = {digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items()
-              if user_tags(manifest)}
+    tagged = {
+        digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items() if user_tags(manifest)
+    }
     lost = {digest for digest in decision.doomed_in(repository.name) if digest in tagged}
     for tag, digest, _ in decision.untagged_in(repository):
         tagged[digest].discard(tag)

@@ -1,9 +1,12 @@
 """What is wrong in a registry: one definition, for the warnings of a plan and for `az acr prune check`."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import AbstractSet, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence
+from typing import Any
 
 from ..model import Blob, Content, Ghost, Locks, Manifest, Repository, Unreadable
 from ..pins.pinned import printable
@@ -30,8 +33,7 @@ LOCK_CODES = (TAG_LOCKED_ALONE, MANIFEST_LOCKED_ALONE)
 MOST_LISTED = 100
 """Of the children that an index lacks, and of the layers of one image: a manifest may name tens of thousands."""
 
-_INDEX_TYPES = ('application/vnd.oci.image.index.v1+json',
-                'application/vnd.docker.distribution.manifest.list.v2+json')
+_INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
 
 GraphOf = Callable[[Repository], Graph]
 Stays = Callable[[str, str], bool]
@@ -50,12 +52,17 @@ class Finding:
     repository: str
     digest: str
     message: str
-    tag: Optional[str] = None
+    tag: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def content_findings(repositories: Sequence[Repository], graph_of: GraphOf, stays: Stays,
-                     everywhere: Sequence[Repository], consistent: bool) -> Iterator[Finding]:
+def content_findings(
+    repositories: Sequence[Repository],
+    graph_of: GraphOf,
+    stays: Stays,
+    everywhere: Sequence[Repository],
+    consistent: bool,
+) -> Iterator[Finding]:
     """What is wrong with the content of manifests.
 
     An index without all its children is BROKEN where it stays, else it goes with the next clean-up and is a HINT.
@@ -71,15 +78,21 @@ def content_findings(repositories: Sequence[Repository], graph_of: GraphOf, stay
             else:
                 yield from _without_content(repository, manifest)
             if digest in orphans and not _any_exists(everywhere, attached_subjects(manifest)):
-                yield Finding(ORPHAN_ATTACHMENT, HINT, repository.name, digest,
-                              f'The subject {orphans[digest]} of this attachment does not exist.',
-                              data={'subject': orphans[digest]})
+                yield Finding(
+                    ORPHAN_ATTACHMENT,
+                    HINT,
+                    repository.name,
+                    digest,
+                    f'The subject {orphans[digest]} of this attachment does not exist.',
+                    data={'subject': orphans[digest]},
+                )
     if not consistent:
         yield from _disputed(repositories)
 
 
-def other_findings(repositories: Sequence[Repository], graph_of: GraphOf,
-                   everywhere: Sequence[Repository]) -> Iterator[Finding]:
+def other_findings(
+    repositories: Sequence[Repository], graph_of: GraphOf, everywhere: Sequence[Repository]
+) -> Iterator[Finding]:
     """What else is worth knowing: empty indexes, referrers and tags without a subject, locks that do not agree."""
     for repository in repositories:
         graph = graph_of(repository)
@@ -94,11 +107,21 @@ def other_findings(repositories: Sequence[Repository], graph_of: GraphOf,
 
 def _without_content(repository: Repository, manifest: Manifest) -> Iterator[Finding]:
     if isinstance(manifest.content, Ghost):
-        yield Finding(GHOST, BROKEN, repository.name, manifest.digest,
-                      'The registry lists this manifest but does not have it; it frees nothing and protects nothing.')
+        yield Finding(
+            GHOST,
+            BROKEN,
+            repository.name,
+            manifest.digest,
+            'The registry lists this manifest but does not have it; it frees nothing and protects nothing.',
+        )
     if isinstance(manifest.content, Unreadable):
-        yield Finding(UNREADABLE, BROKEN, repository.name, manifest.digest,
-                      f'The manifest could not be read: {printable(manifest.content.reason)}.')
+        yield Finding(
+            UNREADABLE,
+            BROKEN,
+            repository.name,
+            manifest.digest,
+            f'The manifest could not be read: {printable(manifest.content.reason)}.',
+        )
 
 
 def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Finding]:
@@ -106,32 +129,63 @@ def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Find
     if missing:
         content = repository.manifests[digest].content
         total = len(content.children) if isinstance(content, Content) else 0
-        yield Finding(MISSING_CHILDREN, BROKEN if stays(repository.name, digest) else HINT, repository.name, digest,
-                      f'The index lacks {len(missing)} of its {total} manifests: {missing[0]}.',
-                      data={'missing': list(missing[:MOST_LISTED]), 'lacking': len(missing), 'children': total,
-                            'empty': len(missing) == total})
+        yield Finding(
+            MISSING_CHILDREN,
+            BROKEN if stays(repository.name, digest) else HINT,
+            repository.name,
+            digest,
+            f'The index lacks {len(missing)} of its {total} manifests: {missing[0]}.',
+            data={
+                'missing': list(missing[:MOST_LISTED]),
+                'lacking': len(missing),
+                'children': total,
+                'empty': len(missing) == total,
+            },
+        )
 
 
 def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
     """An index may be an artifact by itself, or a list of referrers that are gone."""
-    if (manifest.media_type in _INDEX_TYPES and not content.children and user_tags(manifest)
-            and manifest.artifact_type is None):
-        yield Finding(EMPTY_INDEX, BROKEN, repository.name, manifest.digest,
-                      'The index names no manifest at all: there is nothing to pull by its tags.')
+    if (
+        manifest.media_type in _INDEX_TYPES
+        and not content.children
+        and user_tags(manifest)
+        and manifest.artifact_type is None
+    ):
+        yield Finding(
+            EMPTY_INDEX,
+            BROKEN,
+            repository.name,
+            manifest.digest,
+            'The index names no manifest at all: there is nothing to pull by its tags.',
+        )
 
 
 def _without_subject(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
     if content.subject is not None and not _exists(repository, content.subject):
-        yield Finding(ORPHAN_REFERRER, HINT, repository.name, manifest.digest,
-                      f'It refers to {content.subject}, which does not exist.', data={'subject': content.subject})
+        yield Finding(
+            ORPHAN_REFERRER,
+            HINT,
+            repository.name,
+            manifest.digest,
+            f'It refers to {content.subject}, which does not exist.',
+            data={'subject': content.subject},
+        )
 
 
 def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Sequence[Repository]) -> Iterator[Finding]:
     for tag in set(manifest.tags).difference(user_tags(manifest)):
         subject = attachment_subject(tag)
         if subject and not _any_exists(everywhere, (subject,)):
-            yield Finding(ORPHAN_TAG, HINT, repository.name, manifest.digest,
-                          f'The tag attaches it to {subject}, which does not exist.', tag, {'subject': subject})
+            yield Finding(
+                ORPHAN_TAG,
+                HINT,
+                repository.name,
+                manifest.digest,
+                f'The tag attaches it to {subject}, which does not exist.',
+                tag,
+                {'subject': subject},
+            )
 
 
 def _locks_that_differ(repository: Repository, manifest: Manifest) -> Iterator[Finding]:
@@ -140,17 +194,35 @@ def _locks_that_differ(repository: Repository, manifest: Manifest) -> Iterator[F
         known = repository.tags.get(tag)
         if known and known.digest == manifest.digest and known.locks.locked != manifest.locks.locked:
             if known.locks.locked:
-                yield _lock_finding(TAG_LOCKED_ALONE, repository, manifest, tag, known.locks,
-                                    'The tag is locked and its manifest is not')
+                yield _lock_finding(
+                    TAG_LOCKED_ALONE,
+                    repository,
+                    manifest,
+                    tag,
+                    known.locks,
+                    'The tag is locked and its manifest is not',
+                )
             else:
-                yield _lock_finding(MANIFEST_LOCKED_ALONE, repository, manifest, tag, manifest.locks,
-                                    'The manifest is locked and this tag of it is not, so that it can be moved')
+                yield _lock_finding(
+                    MANIFEST_LOCKED_ALONE,
+                    repository,
+                    manifest,
+                    tag,
+                    manifest.locks,
+                    'The manifest is locked and this tag of it is not, so that it can be moved',
+                )
 
 
-def _lock_finding(code: str, repository: Repository, manifest: Manifest, tag: str, locks: Locks,
-                  text: str) -> Finding:
-    return Finding(code, HINT, repository.name, manifest.digest, f"{text} ({', '.join(locks.flags)}).", tag,
-                   {'locks': list(locks.flags)})
+def _lock_finding(code: str, repository: Repository, manifest: Manifest, tag: str, locks: Locks, text: str) -> Finding:
+    return Finding(
+        code,
+        HINT,
+        repository.name,
+        manifest.digest,
+        f'{text} ({", ".join(locks.flags)}).',
+        tag,
+        {'locks': list(locks.flags)},
+    )
 
 
 def _exists(repository: Repository, digest: str) -> bool:
@@ -168,24 +240,33 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
     usual = {blob: _usual(sizes) for blob, sizes in said.items()}
     for repository in repositories:
         for digest, manifest in repository.manifests.items():
-            blobs = [blob for blob in manifest.content.blobs if usual.get(blob.digest, {blob.size}) != {blob.size}
-                     ] if isinstance(manifest.content, Content) else []
+            blobs = (
+                [blob for blob in manifest.content.blobs if usual.get(blob.digest, {blob.size}) != {blob.size}]
+                if isinstance(manifest.content, Content)
+                else []
+            )
             if blobs:
                 first = blobs[0]
                 other = min(size for size in said[first.digest] if size != first.size)
                 yield Finding(
-                    SIZE_MISMATCH, BROKEN, repository.name, digest,
+                    SIZE_MISMATCH,
+                    BROKEN,
+                    repository.name,
+                    digest,
                     f'It says that the layer {printable(first.digest)} has {first.size:,} bytes, and other manifests '
                     f'say {other:,}; the larger size counts.',
-                    data={'blobs': [{'digest': printable(blob.digest), 'size': blob.size}
-                                    for blob in blobs[:MOST_LISTED]]})
+                    data={
+                        'blobs': [{'digest': printable(blob.digest), 'size': blob.size} for blob in blobs[:MOST_LISTED]]
+                    },
+                )
 
 
 def _sizes_said(repositories: Sequence[Repository]) -> Mapping[str, Counter]:
     """{blob: how many manifests say which size} of the blobs whose sizes manifests do not agree about."""
-    first: Dict[str, int] = {}
-    said = {blob.digest: Counter() for blob in _blobs(repositories)
-            if first.setdefault(blob.digest, blob.size) != blob.size}
+    first: dict[str, int] = {}
+    said = {
+        blob.digest: Counter() for blob in _blobs(repositories) if first.setdefault(blob.digest, blob.size) != blob.size
+    }
     for blob in _blobs(repositories):
         if blob.digest in said:
             said[blob.digest][blob.size] += 1

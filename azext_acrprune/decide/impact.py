@@ -1,16 +1,18 @@
 """What a deletion frees: blobs are stored once per registry, so sizes of images do not add up."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import AbstractSet, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from ..model import Blob, Content, Inventory, Manifest, NotRead, Repository, Unreadable
 from .graph import REFERRER_OF, Graph
 
-Node = Tuple[str, str]
+Node = tuple[str, str]
 """(repository, digest)"""
 
 _blobs_of = attrgetter('blobs')
@@ -30,7 +32,7 @@ class Impact:
     freed_manifests: int
     shared: int
     registry: int
-    staying: FrozenSet[str]
+    staying: frozenset[str]
     alone: Mapping[str, int]
     unique: Mapping[str, Mapping[str, int]]
 
@@ -79,7 +81,7 @@ class Ledger:
         """How many repositories hold a manifest that was read."""
         return self.copied.get(digest, 1)
 
-    def freed_by(self, doomed: Iterable[Node]) -> FrozenSet[str]:
+    def freed_by(self, doomed: Iterable[Node]) -> frozenset[str]:
         """The blobs that nobody holds once `doomed` are gone."""
         return self._freed(self._held_by(self._contents(doomed)))
 
@@ -96,15 +98,16 @@ class Ledger:
         return Holding(
             total=sum(self.sizes[blob] * times for blob, times in held.items()) + manifests,
             stored=self._sum(held) + manifests,
-            unique=self._sum(self._freed(held)) + self._manifest_bytes(contents))
+            unique=self._sum(self._freed(held)) + self._manifest_bytes(contents),
+        )
 
     def impact(self, doomed: Iterable[Node]) -> Impact:
         """What `doomed`, all gone at once, free and what of theirs survives."""
-        unique: Dict[str, Dict[str, int]] = {}
-        freed: Dict[str, int] = {}
+        unique: dict[str, dict[str, int]] = {}
+        freed: dict[str, int] = {}
         manifests = 0
-        held: Dict[str, int] = {}
-        copies: List[Tuple[str, Content]] = []
+        held: dict[str, int] = {}
+        copies: list[tuple[str, Content]] = []
         for name, digests in _by_repository(doomed).items():
             contents = list(self._contents((name, digest) for digest in digests))
             unique[name] = {digest: self._unique_bytes(digest, content) for digest, content in contents}
@@ -125,9 +128,10 @@ class Ledger:
             registry=self.registry_bytes,
             staying=staying,
             alone=freed,
-            unique=unique)
+            unique=unique,
+        )
 
-    def _contents(self, nodes: Iterable[Node]) -> Iterator[Tuple[str, Content]]:
+    def _contents(self, nodes: Iterable[Node]) -> Iterator[tuple[str, Content]]:
         """(digest, content) of each of the nodes that was read."""
         for name, digest in nodes:
             manifest = self.repositories[name].manifests.get(digest) if name in self.repositories else None
@@ -135,7 +139,7 @@ class Ledger:
                 yield digest, manifest.content
 
     @staticmethod
-    def _held_by(contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
+    def _held_by(contents: Iterable[tuple[str, Content]]) -> dict[str, int]:
         return Counter(_digests_in(contents))
 
     def _unique_bytes(self, digest: str, content: Content) -> int:
@@ -143,13 +147,13 @@ class Ledger:
         blobs = sum(size for blob, size in content.blobs if blob not in shared)
         return blobs + (0 if digest in self.copied else content.size)
 
-    def _held_by_several(self, contents: Iterable[Tuple[str, Content]]) -> Dict[str, int]:
+    def _held_by_several(self, contents: Iterable[tuple[str, Content]]) -> dict[str, int]:
         return Counter(filter(self.shared_by.__contains__, _digests_in(contents)))
 
-    def _freed(self, held: Mapping[str, int]) -> FrozenSet[str]:
+    def _freed(self, held: Mapping[str, int]) -> frozenset[str]:
         return frozenset(blob for blob, count in held.items() if count == self.holders(blob))
 
-    def _manifest_bytes(self, contents: Iterable[Tuple[str, Content]]) -> int:
+    def _manifest_bytes(self, contents: Iterable[tuple[str, Content]]) -> int:
         sizes = {digest: content.size for digest, content in contents}
         gone = Counter(digest for digest, _ in contents)
         return sum(size for digest, size in sizes.items() if gone[digest] == self.copies(digest))
@@ -160,14 +164,17 @@ class Ledger:
 
 def open_ledger(inventory: Inventory) -> Ledger:
     """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing."""
-    sizes: Dict[str, int] = {}
-    shared: Dict[str, int] = {}
-    copied: Dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    shared: dict[str, int] = {}
+    copied: dict[str, int] = {}
     manifests, manifest_bytes, consistent, whole = 0, 0, True, True
-    known: Set[str] = set()
+    known: set[str] = set()
     for repository in inventory.repositories:
-        contents = {digest: manifest.content for digest, manifest in repository.manifests.items()
-                    if isinstance(manifest.content, Content)}
+        contents = {
+            digest: manifest.content
+            for digest, manifest in repository.manifests.items()
+            if isinstance(manifest.content, Content)
+        }
         if len(contents) < len(repository.manifests):
             whole = whole and not any(map(_is_unread, repository.manifests.values()))
         manifests += len(contents)
@@ -185,16 +192,24 @@ def open_ledger(inventory: Inventory) -> Ledger:
             shared[layer] = shared.get(layer, 1) + count
             if sizes[layer] != size:
                 consistent, sizes[layer] = False, max(sizes[layer], size)
-    return Ledger({repository.name: repository for repository in inventory.repositories}, manifests, sizes, shared,
-                  copied, manifest_bytes + sum(sizes.values()), consistent, whole)
+    return Ledger(
+        {repository.name: repository for repository in inventory.repositories},
+        manifests,
+        sizes,
+        shared,
+        copied,
+        manifest_bytes + sum(sizes.values()),
+        consistent,
+        whole,
+    )
 
 
 def _is_unread(manifest: Manifest) -> bool:
     return isinstance(manifest.content, (Unreadable, NotRead))
 
 
-def _by_repository(nodes: Iterable[Node]) -> Mapping[str, List[str]]:
-    found: Dict[str, List[str]] = {}
+def _by_repository(nodes: Iterable[Node]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for name, digest in nodes:
         found.setdefault(name, []).append(digest)
     return found
@@ -204,12 +219,12 @@ def _blobs_in(contents: Iterable[Content]) -> Iterator[Blob]:
     return chain.from_iterable(map(_blobs_of, contents))
 
 
-def _digests_in(contents: Iterable[Tuple[str, Content]]) -> Iterator[str]:
+def _digests_in(contents: Iterable[tuple[str, Content]]) -> Iterator[str]:
     """The digests of the blobs that manifests hold, as often as they are held."""
     return map(_digest_of, _blobs_in(content for _, content in contents))
 
 
-def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> FrozenSet[str]:
+def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozenset[str]:
     """`digest` and what falls when it alone is deleted, all of it out of `may_fall`.
 
     Its referrers and attachments fall, and those of its children that nothing else keeps.

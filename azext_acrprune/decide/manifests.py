@@ -1,15 +1,16 @@
 """Manifest bytes -> what the graph and the impact need of them."""
+
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from typing import Any, Dict, List, Optional, Union
+from typing import Any
 
 from ..model import Blob, Content, Unreadable
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-_TOO_LARGE = 2 ** 63
+_TOO_LARGE = 2**63
 
 _ALGORITHMS = {'sha256': hashlib.sha256, 'sha384': hashlib.sha384, 'sha512': hashlib.sha512}
 _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
@@ -20,14 +21,16 @@ _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
 # Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image
 # specifications of Docker). An OCI image manifest has no children either, but may have a subject: deleting that
 # subject would take the referrer with it, so an OCI manifest always has to be read.
-_WITHOUT_EDGES = frozenset({
-    'application/vnd.docker.distribution.manifest.v2+json',
-    'application/vnd.docker.distribution.manifest.v1+json',
-    'application/vnd.docker.distribution.manifest.v1+prettyjws',
-})
+_WITHOUT_EDGES = frozenset(
+    {
+        'application/vnd.docker.distribution.manifest.v2+json',
+        'application/vnd.docker.distribution.manifest.v1+json',
+        'application/vnd.docker.distribution.manifest.v1+prettyjws',
+    }
+)
 
 
-def has_no_edges(media_type: Optional[str]) -> bool:
+def has_no_edges(media_type: str | None) -> bool:
     """Whether a manifest of this media type can have neither children nor a subject."""
     return media_type in _WITHOUT_EDGES
 
@@ -37,13 +40,13 @@ def is_digest(text: Any) -> bool:
     return isinstance(text, str) and bool(_DIGEST.match(text))
 
 
-def attachment_subject(tag: str) -> Optional[str]:
+def attachment_subject(tag: str) -> str | None:
     """The digest that a tag of cosign or of the OCI referrers fallback is attached to, None for a user's tag."""
     match = _ATTACHMENT_TAG.match(tag) if tag.startswith(ATTACHMENT_PREFIX) else None
     return f'sha256:{match.group(1)}' if match else None
 
 
-def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
+def read_manifest(digest: str, data: bytes) -> Content | Unreadable:
     """What the manifest `digest` says, or why that cannot be known.
 
     Whatever does not have the shape of a manifest is unreadable: it must not be taken for one without children.
@@ -64,14 +67,15 @@ def read_manifest(digest: str, data: bytes) -> Union[Content, Unreadable]:
             subject=_manifest_of(document['subject']) if document.get('subject') is not None else None,
             blobs=_blobs(document),
             config=_digest_of(document['config']) if document.get('config') is not None else None,
-            annotations=_annotations(document))
+            annotations=_annotations(document),
+        )
     except RecursionError:
         return Unreadable('it is nested too deeply')
     except ValueError as error:
         return Unreadable(f'it is not a valid manifest ({error})')
 
 
-def read_labels(digest: str, data: bytes) -> Optional[Dict[str, str]]:
+def read_labels(digest: str, data: bytes) -> dict[str, str] | None:
     """The labels in the config blob `digest` of an image, None when it cannot be read."""
     if not _is_content_of(digest, data):
         return None
@@ -91,7 +95,7 @@ def _is_content_of(digest: str, data: bytes) -> bool:
     return _ALGORITHMS[algorithm](data).hexdigest() == expected
 
 
-def _list(document: Dict[str, Any], key: str) -> List[Any]:
+def _list(document: dict[str, Any], key: str) -> list[Any]:
     value = document.get(key)
     if value is None:
         return []
@@ -114,18 +118,18 @@ def _manifest_of(descriptor: Any) -> str:
     return digest
 
 
-def _annotations(document: Dict[str, Any]) -> tuple:
+def _annotations(document: dict[str, Any]) -> tuple:
     """The pairs of text among the annotations: nothing depends on the others."""
     found = document.get('annotations')
     pairs = found.items() if isinstance(found, dict) else ()
     return tuple((key, value) for key, value in pairs if isinstance(value, str))
 
 
-def _blobs(document: Dict[str, Any]) -> tuple:
+def _blobs(document: dict[str, Any]) -> tuple:
     descriptors = _list(document, 'layers') + _list(document, 'blobs')
     if document.get('config') is not None:
         descriptors.append(document['config'])
-    sizes: Dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for descriptor in descriptors:
         digest = _digest_of(descriptor)
         if descriptor.get('urls'):

@@ -1,8 +1,10 @@
 """Deleting what is named: an image, a tag, a whole repository. The rest of the registry is not asked for."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model import Content, Inventory, Repository
 from ..pins.pinned import Pins
@@ -19,8 +21,8 @@ class ImageName:
 
     text: str
     repository: str
-    tag: Optional[str] = None
-    digest: Optional[str] = None
+    tag: str | None = None
+    digest: str | None = None
 
 
 class NotAnImage(Exception):
@@ -61,15 +63,16 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
     raise NotAnImage(_what_it_is(image, repository))
 
 
-def decide_images(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False,
-                  pins: Pins = Pins()) -> Decision:
+def decide_images(
+    inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False, pins: Pins = Pins()
+) -> Decision:
     """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage, and Pinned.
 
     Platform images of a named index fall when no other index and no tag needs them; referrers and attachments fall
     with their subject, as the service would have it. A named manifest that something else needs stays, and so does
     what is pinned of the things that would fall.
     """
-    targets: Dict[str, Set[str]] = {}
+    targets: dict[str, set[str]] = {}
     pinned = {repository.name: pins.on(repository) for repository in inventory.repositories}
     refused = []
     for image in images:
@@ -80,19 +83,29 @@ def decide_images(inventory: Inventory, images: Sequence[ImageName], include_loc
     if refused:
         raise Pinned(*refused)
     return Decision(
-        inventory, {'images': [image.text for image in images]},
-        {repository.name: _judge(repository, targets.get(repository.name, set()), include_locked,
-                                 pinned[repository.name])
-         for repository in _sorted(inventory)},
-        include_locked=include_locked, pins=pins)
+        inventory,
+        {'images': [image.text for image in images]},
+        {
+            repository.name: _judge(
+                repository, targets.get(repository.name, set()), include_locked, pinned[repository.name]
+            )
+            for repository in _sorted(inventory)
+        },
+        include_locked=include_locked,
+        pins=pins,
+    )
 
 
-def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False,
-                 pins: Pins = Pins()) -> Decision:
+def decide_untag(
+    inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False, pins: Pins = Pins()
+) -> Decision:
     """Remove the named tags, and nothing but them. Raises NotAnImage, and Pinned or Locked when one is."""
-    tags: Dict[str, Dict[str, Verdict]] = {}
-    refused = [f'{image.text} ({pins.by_tag(image.repository)[str(image.tag)]})' for image in images
-               if str(image.tag) in pins.by_tag(image.repository)]
+    tags: dict[str, dict[str, Verdict]] = {}
+    refused = [
+        f'{image.text} ({pins.by_tag(image.repository)[str(image.tag)]})'
+        for image in images
+        if str(image.tag) in pins.by_tag(image.repository)
+    ]
     if refused:
         raise Pinned(*refused)
     for image in images:
@@ -101,46 +114,70 @@ def decide_untag(inventory: Inventory, images: Sequence[ImageName], include_lock
         lock = lock_on_tag(repository, manifest, str(image.tag), include_locked)
         if lock:
             raise Locked(f'{image.text} ({lock})')
-        tags.setdefault(image.repository, {tag: Verdict(True, TAGGED, tag) for other in repository.manifests.values()
-                                           for tag in other.tags})
+        tags.setdefault(
+            image.repository,
+            {tag: Verdict(True, TAGGED, tag) for other in repository.manifests.values() for tag in other.tags},
+        )
         tags[image.repository][str(image.tag)] = Verdict(False, NAMED, image.text)
     kept = Verdict(True, EXCLUDED, 'only tags are removed')
     return Decision(
-        inventory, {'untag': [image.text for image in images]},
+        inventory,
+        {'untag': [image.text for image in images]},
         {repository.name: dict.fromkeys(sorted(repository.manifests), kept) for repository in _sorted(inventory)},
-        tags, include_locked, pins)
+        tags,
+        include_locked,
+        pins,
+    )
 
 
 def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> Decision:
-    """Delete everything in a repository. Raises Locked or Pinned when anything in it is, NotAnImage when it is empty.
-    """
+    """Delete everything in a repository. Raises Locked or Pinned when anything in it is, NotAnImage if empty."""
     repository = _repository(inventory, name)
     locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
-    locks += [f'{name}@{digest} ({what} {lock.flags[0]})' for digest, manifest in sorted(repository.manifests.items())
-              for what, lock in locks_of(repository, manifest)]
+    locks += [
+        f'{name}@{digest} ({what} {lock.flags[0]})'
+        for digest, manifest in sorted(repository.manifests.items())
+        for what, lock in locks_of(repository, manifest)
+    ]
     if locks:
         raise Locked(*locks)
-    pinned = [f'{name}@{digest} ({who})' for digest, who in sorted(pins.on(repository).items())
-              if digest in repository.manifests]
+    pinned = [
+        f'{name}@{digest} ({who})'
+        for digest, who in sorted(pins.on(repository).items())
+        if digest in repository.manifests
+    ]
     if pinned:
         raise Pinned(*pinned)
-    return Decision(inventory, {'repository': name}, {
-        each.name: dict.fromkeys(sorted(each.manifests), Verdict(each.name != name, *_about(each.name == name, name)))
-        for each in _sorted(inventory)}, pins=pins)
+    return Decision(
+        inventory,
+        {'repository': name},
+        {
+            each.name: dict.fromkeys(
+                sorted(each.manifests), Verdict(each.name != name, *_about(each.name == name, name))
+            )
+            for each in _sorted(inventory)
+        },
+        pins=pins,
+    )
 
 
-def _about(named: bool, name: str) -> Tuple[str, str]:
+def _about(named: bool, name: str) -> tuple[str, str]:
     return (NAMED, f'repository {name}') if named else (EXCLUDED, 'repository not selected')
 
 
-def _judge(repository: Repository, targets: AbstractSet[str], include_locked: bool,
-           pinned: Mapping[str, str]) -> Mapping[str, Verdict]:
+def _judge(
+    repository: Repository, targets: AbstractSet[str], include_locked: bool, pinned: Mapping[str, str]
+) -> Mapping[str, Verdict]:
     if not targets:
         return dict.fromkeys(sorted(repository.manifests), Verdict(True, EXCLUDED, 'repository not selected'))
     graph = build_graph(repository)
     candidates = _candidates(repository, graph, targets)
-    roots = {digest: verdict for digest in sorted(repository.manifests)
-             for verdict in [_root(repository, digest, candidates, include_locked, pinned)] if verdict}
+    roots = {
+        digest: verdict
+        for digest in sorted(repository.manifests)
+        for verdict in [_root(repository, digest, candidates, include_locked, pinned)]
+        if verdict
+    }
     verdicts = {**roots, **kept_by(roots, graph)}
     doomed = frozenset(repository.manifests) - frozenset(verdicts)
     for digest in doomed:
@@ -149,7 +186,7 @@ def _judge(repository: Repository, targets: AbstractSet[str], include_locked: bo
     return dict(sorted(verdicts.items()))
 
 
-def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str]) -> FrozenSet[str]:
+def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str]) -> frozenset[str]:
     """The targets, and whatever has no user tag and hangs on them by any number of edges."""
     found, queue = set(targets), sorted(targets)
     while queue:
@@ -160,8 +197,9 @@ def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str])
     return frozenset(found)
 
 
-def _root(repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool,
-          pinned: Mapping[str, str]) -> Optional[Verdict]:
+def _root(
+    repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool, pinned: Mapping[str, str]
+) -> Verdict | None:
     manifest = repository.manifests[digest]
     lock = lock_on(repository, manifest, include_locked)
     if lock:
@@ -184,12 +222,18 @@ def _what_it_is(image: ImageName, repository: Repository) -> str:
     return f"The repository '{image.repository}' has no manifest '{image.digest}'."
 
 
-def _users(repository: Repository, digest: str) -> Iterable[Tuple[str, List[str]]]:
-    contents = [(name, manifest.content) for name, manifest in sorted(repository.manifests.items())
-                if isinstance(manifest.content, Content)]
+def _users(repository: Repository, digest: str) -> Iterable[tuple[str, list[str]]]:
+    contents = [
+        (name, manifest.content)
+        for name, manifest in sorted(repository.manifests.items())
+        if isinstance(manifest.content, Content)
+    ]
     configs = [name for name, content in contents if content.config == digest]
-    layers = [name for name, content in contents if content.config != digest
-              and any(blob.digest == digest for blob in content.blobs)]
+    layers = [
+        name
+        for name, content in contents
+        if content.config != digest and any(blob.digest == digest for blob in content.blobs)
+    ]
     return [(kind, users) for kind, users in (('config', configs), ('layer', layers)) if users]
 
 
@@ -200,5 +244,5 @@ def _repository(inventory: Inventory, name: str) -> Repository:
     raise NotAnImage(f"The repository '{name}' is not there, or could not be read.")
 
 
-def _sorted(inventory: Inventory) -> List[Repository]:
+def _sorted(inventory: Inventory) -> list[Repository]:
     return sorted(inventory.repositories, key=lambda repository: repository.name)

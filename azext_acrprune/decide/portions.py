@@ -1,9 +1,11 @@
 """Each image's own portion of the registry, in whole bytes that add up exactly to all of it."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Dict, Iterator, List, Tuple
 
 from ..model import Content, Inventory
 from .impact import Ledger, Node
@@ -37,22 +39,28 @@ def portions(inventory: Inventory, ledger: Ledger, doomed: AbstractSet[Node]) ->
         yield Portion(node, sizes[True], sizes[False])
 
 
-def split(inventory: Inventory, ledger: Ledger) -> Iterator[Tuple[Node, Content, int, List[int]]]:
+def split(inventory: Inventory, ledger: Ledger) -> Iterator[tuple[Node, Content, int, list[int]]]:
     """(image, its content, its part of its manifest, its part of each of its blobs), by repository and digest.
 
     Each blob is split evenly over the manifests that hold it, and the bytes of a manifest over the repositories that
     hold it; the bytes that cannot be split go to the first ones. So all parts add up to `ledger.registry_bytes`.
     """
-    blobs_taken: Dict[str, int] = {}
-    copies_taken: Dict[str, int] = {}
+    blobs_taken: dict[str, int] = {}
+    copies_taken: dict[str, int] = {}
     for name, digest, content in _contents(inventory):
         own = _next_part(content.size, ledger.copies(digest), digest, copies_taken)
-        yield (name, digest), content, own, [
-            _next_part(ledger.sizes[blob.digest], ledger.holders(blob.digest), blob.digest, blobs_taken)
-            for blob in content.blobs]
+        yield (
+            (name, digest),
+            content,
+            own,
+            [
+                _next_part(ledger.sizes[blob.digest], ledger.holders(blob.digest), blob.digest, blobs_taken)
+                for blob in content.blobs
+            ],
+        )
 
 
-def _contents(inventory: Inventory) -> Iterator[Tuple[str, str, Content]]:
+def _contents(inventory: Inventory) -> Iterator[tuple[str, str, Content]]:
     """(repository, digest, content) of every manifest that was read, in order."""
     for repository in sorted(inventory.repositories, key=lambda each: each.name):
         for digest, manifest in sorted(repository.manifests.items()):
@@ -60,7 +68,7 @@ def _contents(inventory: Inventory) -> Iterator[Tuple[str, str, Content]]:
                 yield repository.name, digest, manifest.content
 
 
-def _next_part(size: int, holders: int, digest: str, taken: Dict[str, int]) -> int:
+def _next_part(size: int, holders: int, digest: str, taken: dict[str, int]) -> int:
     """The part of the next one of `holders`; `taken` counts those that had theirs."""
     position = taken.get(digest, 0)
     taken[digest] = position + 1

@@ -3,24 +3,42 @@
 The rules are those of acr-purge's users: a manifest stays when a root needs it, directly or through any chain of
 children, referrers, attachments and subjects. Unknown means kept.
 """
+
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..model import Content, Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
 from .claims import (
-    Claim, Labels, Place, age_is_over, claim_on_manifest, claim_on_tag, claims_on_untagged, counts, instant_of)
+    Claim,
+    Labels,
+    Place,
+    age_is_over,
+    claim_on_manifest,
+    claim_on_tag,
+    claims_on_untagged,
+    counts,
+    instant_of,
+)
 from .graph import (
-    CHILD_OF, REFERRER_OF, Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags)
+    CHILD_OF,
+    REFERRER_OF,
+    Graph,
+    attached_subjects,
+    build_graph,
+    missing_children,
+    missing_subject,
+    spread,
+    user_tags,
+)
 from .manifests import has_no_edges
 from .tags import judge_tags
-from .verdicts import (
-    EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict, lock_on)
+from .verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict, lock_on
 
-
-Found = Iterator[Tuple[str, Verdict]]
+Found = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
 
 
@@ -48,19 +66,25 @@ class _Case:
     selected: bool
     tags: Mapping[str, Verdict]
     staying: Mapping[str, Sequence[str]]
-    protected: Optional[str]
+    protected: str | None
     claims: Mapping[str, Claim]
-    newest: FrozenSet[str]
-    opaque: Optional[str]
+    newest: frozenset[str]
+    opaque: str | None
     pinned: Mapping[str, str]
 
-    def rule(self, manifest: Manifest) -> Optional[Rule]:
+    def rule(self, manifest: Manifest) -> Rule | None:
         """The rule that claims a manifest of which no user tag stays."""
         return self.claims[manifest.digest].rule
 
 
-def judge(repository: Repository, policy: Policy, now: int, selected: bool = True,
-          labels: Optional[Labels] = None, present: Optional[AbstractSet[str]] = None) -> Judgement:
+def judge(
+    repository: Repository,
+    policy: Policy,
+    now: int,
+    selected: bool = True,
+    labels: Labels | None = None,
+    present: AbstractSet[str] | None = None,
+) -> Judgement:
     """Judge every tag and every manifest of a repository.
 
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
@@ -70,12 +94,24 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     staying = dict(_staying_tags(repository, tags))
     on_untagged = claims_on_untagged(policy, repository.name)
-    claims = {digest: _claim(policy, on_untagged, place, manifest)
-              for digest, manifest in repository.manifests.items() if digest not in staying}
+    claims = {
+        digest: _claim(policy, on_untagged, place, manifest)
+        for digest, manifest in repository.manifests.items()
+        if digest not in staying
+    }
     claims.update(_inherited(claims, place.graph))
-    case = _Case(place, policy, selected, tags, staying, policy.protects_repository(repository.name), claims,
-                 newest=_newest_images(policy, place, claims), opaque=opaque(repository),
-                 pinned=policy.pins.on(repository))
+    case = _Case(
+        place,
+        policy,
+        selected,
+        tags,
+        staying,
+        policy.protects_repository(repository.name),
+        claims,
+        newest=_newest_images(policy, place, claims),
+        opaque=opaque(repository),
+        pinned=policy.pins.on(repository),
+    )
     roots = _roots(case)
     verdicts = {**roots, **kept_by(roots, place.graph)}
     doomed = sorted(set(repository.manifests) - set(verdicts))
@@ -83,24 +119,32 @@ def judge(repository: Repository, policy: Policy, now: int, selected: bool = Tru
     return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
 
 
-def kept_by(roots: Iterable[str], graph: Graph) -> Dict[str, Verdict]:
+def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
     """What else stays because the roots do, each with the relation and the digest that keep it."""
     if not graph.has_edges:  # as in most repositories
         return {}
-    return {digest: Verdict(True, relation, source)
-            for digest, (relation, source) in spread(list(roots), graph.neighbours).items()}
+    return {
+        digest: Verdict(True, relation, source)
+        for digest, (relation, source) in spread(list(roots), graph.neighbours).items()
+    }
 
 
-def opaque(repository: Repository) -> Optional[str]:
+def opaque(repository: Repository) -> str | None:
     """A manifest of unknown content that may need any other one, so that none may go (fail closed).
 
     It may be an index, or the referrer of any manifest, which the service would delete with its subject.
     """
-    return min((digest for digest, manifest in repository.manifests.items()
-                if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)), default=None)
+    return min(
+        (
+            digest
+            for digest, manifest in repository.manifests.items()
+            if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)
+        ),
+        default=None,
+    )
 
 
-def falling(digest: str, going: Iterable[str], graph: Graph) -> Optional[Verdict]:
+def falling(digest: str, going: Iterable[str], graph: Graph) -> Verdict | None:
     """The verdict of a doomed manifest that goes with another one: its subject, or its index."""
     going = frozenset(going)
     for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents)):
@@ -120,15 +164,16 @@ def _claim(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifest:
     return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
 
 
-def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[Tuple[str, Claim]]:
+def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[tuple[str, Claim]]:
     """What no rule matches goes with what it belongs to: a part with its index, a referrer with its subject.
 
     Of several rules that delete its owners the one that asks for the greatest age claims it.
     """
     for digest, claim in claims.items():
         if claim.rule is None:
-            rules = [owner.rule for owner in _owners(digest, claims, graph)
-                     if owner.certain and owner.rule.action == DELETE]
+            rules = [
+                owner.rule for owner in _owners(digest, claims, graph) if owner.certain and owner.rule.action == DELETE
+            ]
             if rules:
                 yield digest, Claim(max(rules, key=lambda rule: rule.age.seconds))
 
@@ -147,7 +192,7 @@ def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[
                     yield claims[owner]
 
 
-def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[Tuple[str, List[str]]]:
+def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[tuple[str, list[str]]]:
     """(digest, its user tags that stay) of each manifest that has such tags."""
     for digest, manifest in repository.manifests.items():
         staying = [tag for tag in user_tags(manifest) if tag not in tags or tags[tag].kept]
@@ -155,9 +200,9 @@ def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterat
             yield digest, staying
 
 
-def _roots(case: _Case) -> Dict[str, Verdict]:
+def _roots(case: _Case) -> dict[str, Verdict]:
     """What stays by itself, in order of digest: for the first of the reasons that it has."""
-    roots: Dict[str, Verdict] = {}
+    roots: dict[str, Verdict] = {}
     left = list(case.place.repository.manifests.values())
     for rule in _ROOTS:
         found = dict(rule(case, left))
@@ -213,7 +258,7 @@ def _excluded(case: _Case, left: Sequence[Manifest]) -> Found:
             yield manifest.digest, _root(rule, EXCLUDED, why)
 
 
-def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Optional[str]:
+def _why_excluded(case: _Case, manifest: Manifest, rule: Rule | None) -> str | None:
     if not case.selected:
         return 'repository not selected'
     if isinstance(manifest.content, Ghost):
@@ -233,7 +278,7 @@ def _why_excluded(case: _Case, manifest: Manifest, rule: Optional[Rule]) -> Opti
 _WHY_NO_DELETION = {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}
 
 
-def _why_orphan_stays(case: _Case, manifest: Manifest) -> Optional[str]:
+def _why_orphan_stays(case: _Case, manifest: Manifest) -> str | None:
     """Cosign can be told to keep signatures in another repository than their images, so all of them count."""
     missing = missing_subject(case.place.graph, manifest)
     if not missing:
@@ -251,7 +296,7 @@ def _why_orphan_stays(case: _Case, manifest: Manifest) -> Optional[str]:
 def _unreadable(case: _Case, left: Sequence[Manifest]) -> Found:
     for manifest in left:
         if isinstance(manifest.content, Unreadable):
-            why: Optional[str] = manifest.content.reason
+            why: str | None = manifest.content.reason
         else:
             certain = case.claims[manifest.digest].certain
             why = case.opaque if certain else 'what the rule asks for could not be read'
@@ -259,44 +304,56 @@ def _unreadable(case: _Case, left: Sequence[Manifest]) -> Found:
             yield manifest.digest, _root(case.rule(manifest), UNREADABLE, why)
 
 
-_ROOTS: Tuple[Callable[[_Case, Sequence[Manifest]], Found], ...] = (
-    _tagged, _locked, _pinned, _young, _keep_newest, _excluded, _unreadable)
+_ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Found], ...] = (
+    _tagged,
+    _locked,
+    _pinned,
+    _young,
+    _keep_newest,
+    _excluded,
+    _unreadable,
+)
 
 
-def _root(rule: Optional[Rule], reason: str, text: str) -> Verdict:
+def _root(rule: Rule | None, reason: str, text: str) -> Verdict:
     return Verdict(True, reason, rule.says(text) if rule else text, rule.name if rule else '')
 
 
-def _time_of(manifest: Manifest, age: Age) -> Optional[str]:
+def _time_of(manifest: Manifest, age: Age) -> str | None:
     return manifest.created_time if age.by == CREATED else manifest.last_update_time
 
 
-def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> FrozenSet[str]:
+def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> frozenset[str]:
     """The newest untagged images that each rule keeps."""
-    images: Dict[int, List[Manifest]] = {}
+    images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items():
         manifest = place.repository.manifests[digest]
         if claim.rule and claim.rule.keep.newest and _is_image(policy, place, manifest):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
-    return frozenset(manifest.digest for number, found in images.items()
-                     for manifest in _newest(found, policy.rules[number]))
+    return frozenset(
+        manifest.digest for number, found in images.items() for manifest in _newest(found, policy.rules[number])
+    )
 
 
-def _newest(images: List[Manifest], rule: Rule) -> List[Manifest]:
+def _newest(images: list[Manifest], rule: Rule) -> list[Manifest]:
     images.sort(key=lambda manifest: (-(instant_of(manifest, rule.age) or 0), manifest.digest))
-    return images[:rule.keep.newest]
+    return images[: rule.keep.newest]
 
 
 def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
     """Untagged, and neither a part of an index nor a referrer: those stay with their image."""
-    return (not manifest.tags and not isinstance(manifest.content, Unreadable) and counts(policy, place, manifest)
-            and manifest.digest not in place.graph.parents
-            and not (isinstance(manifest.content, Content) and manifest.content.subject is not None))
+    return (
+        not manifest.tags
+        and not isinstance(manifest.content, Unreadable)
+        and counts(policy, place, manifest)
+        and manifest.digest not in place.graph.parents
+        and not (isinstance(manifest.content, Content) and manifest.content.subject is not None)
+    )
 
 
-def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
+def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:
     going = frozenset(doomed)
-    untagged: Dict[Tuple[int, Optional[str]], Verdict] = {}
+    untagged: dict[tuple[int, str | None], Verdict] = {}
     for digest in doomed:
         manifest = case.place.repository.manifests[digest]
         tags = user_tags(manifest)
@@ -306,7 +363,7 @@ def _doomed(doomed: List[str], case: _Case) -> Iterator[Tuple[str, Verdict]]:
             yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest, untagged)
 
 
-def _untagged(case: _Case, manifest: Manifest, known: Dict[Tuple[int, Optional[str]], Verdict]) -> Verdict:
+def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[int, str | None], Verdict]) -> Verdict:
     """One verdict for all that a rule takes, out of those that are known: there may be a million of them."""
     rule, included = case.rule(manifest), _included(case, manifest)
     key = id(rule), included
@@ -316,7 +373,7 @@ def _untagged(case: _Case, manifest: Manifest, known: Dict[Tuple[int, Optional[s
     return known[key]
 
 
-def _included(case: _Case, manifest: Manifest) -> Optional[str]:
+def _included(case: _Case, manifest: Manifest) -> str | None:
     """What had to be asked for so that a manifest may go."""
     if isinstance(manifest.content, Ghost):
         return GHOSTS

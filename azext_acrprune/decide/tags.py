@@ -1,8 +1,9 @@
 """Which user tags go: each is claimed by one rule, and some are spared because they are among the newest."""
+
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Container, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import semver
 
@@ -10,8 +11,7 @@ from ..model import Manifest, Repository, Tag
 from ..policy.rules import KEEP, Keep, Policy, Rule
 from .claims import Place, age_is_over, claim_on_tag, counts, instant_of
 from .graph import user_tags
-from .verdicts import (
-    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag)
+from .verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class _Candidate:
         return instant_of(self.tag, self.rule.age) or 0
 
 
-def judge_tags(policy: Policy, place: Place) -> Dict[str, Verdict]:
+def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
     """A verdict for each user tag of the repository, in order of name; a tag that goes has the reason `matched`."""
-    verdicts: Dict[str, Verdict] = {}
-    candidates: List[_Candidate] = []
+    verdicts: dict[str, Verdict] = {}
+    candidates: list[_Candidate] = []
     for _, manifest in sorted(place.repository.manifests.items()):
         for tag in user_tags(manifest):
             found = _spared_at_once(policy, place, manifest, tag)
@@ -48,7 +48,7 @@ def judge_tags(policy: Policy, place: Place) -> Dict[str, Verdict]:
     return dict(sorted(verdicts.items()))
 
 
-def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str) -> Union[Verdict, _Candidate]:
+def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str) -> Verdict | _Candidate:
     """Why a tag stays by itself, or the candidate that it is."""
     protected = policy.protects_tag(place.repository.name, name)
     if protected:
@@ -66,8 +66,7 @@ def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str)
     return _spared_by_itself(policy, place, manifest, name, claim.rule)
 
 
-def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: str,
-                      rule: Rule) -> Union[Verdict, _Candidate]:
+def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: str, rule: Rule) -> Verdict | _Candidate:
     """Why a tag that a rule wants to take is locked or too young, or the candidate that it is."""
     tag = _listed(place.repository, name, manifest.digest)
     lock = lock_on_tag(place.repository, manifest, name, policy.include_locked)
@@ -78,7 +77,7 @@ def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: st
     return _Candidate(tag, manifest, rule, counts(policy, place, manifest))
 
 
-def _listed(repository: Repository, name: str, digest: str) -> Optional[Tag]:
+def _listed(repository: Repository, name: str, digest: str) -> Tag | None:
     """The tag as the tag listing has it; None when that one does not have it on this manifest."""
     tag = repository.tags.get(name)
     return tag if tag and tag.digest == digest else None
@@ -92,58 +91,69 @@ def _going(rule: Rule) -> Verdict:
     return Verdict(False, MATCHED, rule.says(f'matched, and untouched for {rule.age.text} or longer'), rule.name)
 
 
-def _spared_by_keep(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[Tuple[str, Verdict]]:
+def _spared_by_keep(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tuple[str, Verdict]]:
     for text, spared in _spared(candidates, rule.keep):
         for candidate in spared:
             yield candidate.tag.name, _kept(rule, KEEP_NEWEST, candidate.tag.name, text)
 
 
-def _spared(candidates: Sequence[_Candidate], keep: Keep) -> Iterator[Tuple[str, Sequence[_Candidate]]]:
+def _spared(candidates: Sequence[_Candidate], keep: Keep) -> Iterator[tuple[str, Sequence[_Candidate]]]:
     candidates = [candidate for candidate in candidates if candidate.counts]
     newest = _newest_first(candidates)
-    yield f'among the newest {keep.newest}', newest[:keep.newest]
+    yield f'among the newest {keep.newest}', newest[: keep.newest]
     for kind, versions in zip(('releases', 'pre-releases'), _by_version(candidates)):
-        yield f'among the newest {keep.semver} {kind} by version', versions[:keep.semver]
+        yield f'among the newest {keep.semver} {kind} by version', versions[: keep.semver]
     for number, pattern in keep.groups:
-        groups: Dict[Tuple[str, ...], List[_Candidate]] = {}
+        groups: dict[tuple[str, ...], list[_Candidate]] = {}
         for candidate in newest:
             groups.setdefault(pattern.group_of(candidate.tag.name), []).append(candidate)
         for group, members in groups.items():
             if group:
-                yield f"among the newest {number} of {'/'.join(group)}", members[:number]
+                yield f'among the newest {number} of {"/".join(group)}', members[:number]
 
 
-def _newest_first(candidates: Iterable[_Candidate]) -> List[_Candidate]:
+def _newest_first(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     return sorted(candidates, key=lambda candidate: (-candidate.instant, candidate.tag.name))
 
 
-def _by_version(candidates: Iterable[_Candidate]) -> Tuple[List[_Candidate], List[_Candidate]]:
+def _by_version(candidates: Iterable[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
     """Tags that are semantic versions, with or without a leading `v`, the newest first: releases, pre-releases."""
-    versions = [(version, candidate) for candidate in sorted(candidates, key=lambda each: each.tag.name)
-                for version in [_version(candidate.tag.name)] if version]
+    versions = [
+        (version, candidate)
+        for candidate in sorted(candidates, key=lambda each: each.tag.name)
+        for version in [_version(candidate.tag.name)]
+        if version
+    ]
     versions.sort(key=lambda pair: pair[0], reverse=True)
-    return ([candidate for version, candidate in versions if not version.prerelease],
-            [candidate for version, candidate in versions if version.prerelease])
+    return (
+        [candidate for version, candidate in versions if not version.prerelease],
+        [candidate for version, candidate in versions if version.prerelease],
+    )
 
 
-def _version(tag: str) -> Optional[semver.VersionInfo]:
+def _version(tag: str) -> semver.VersionInfo | None:
     try:
         return semver.VersionInfo.parse(tag[1:] if tag.startswith('v') else tag)
     except ValueError:
         return None
 
 
-def _spared_by_floor(policy: Policy, staying_tags: Container[str], going: Sequence[_Candidate],
-                     place: Place) -> Dict[str, Verdict]:
+def _spared_by_floor(
+    policy: Policy, staying_tags: Container[str], going: Sequence[_Candidate], place: Place
+) -> dict[str, Verdict]:
     """The newest tag of each image that has to stay so that the repository keeps as many images as it must."""
-    staying = {digest for digest, manifest in place.repository.manifests.items()
-               if any(tag in staying_tags for tag in user_tags(manifest)) and counts(policy, place, manifest)}
-    spared: Dict[str, Verdict] = {}
+    staying = {
+        digest
+        for digest, manifest in place.repository.manifests.items()
+        if any(tag in staying_tags for tag in user_tags(manifest)) and counts(policy, place, manifest)
+    }
+    spared: dict[str, Verdict] = {}
     for candidate in _newest_first(going):
         if len(staying) >= policy.min_keep:
             break
         if candidate.counts and candidate.manifest.digest not in staying:
             staying.add(candidate.manifest.digest)
-            spared[candidate.tag.name] = _kept(candidate.rule, KEEP_NEWEST, candidate.tag.name,
-                                               f'limits.minKeepPerRepository {policy.min_keep}')
+            spared[candidate.tag.name] = _kept(
+                candidate.rule, KEEP_NEWEST, candidate.tag.name, f'limits.minKeepPerRepository {policy.min_keep}'
+            )
     return spared

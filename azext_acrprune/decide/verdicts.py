@@ -1,7 +1,9 @@
 """Why a manifest or a tag stays or goes, and the locks that keep it."""
+
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..model import Locks, Manifest, Repository
 
@@ -30,7 +32,7 @@ class Verdict(NamedTuple):
     rule: str = ''
 
 
-def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = False) -> Optional[str]:
+def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = False) -> str | None:
     """The lock that protects a manifest: its own, that of one of its tags, or that of the repository.
 
     With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
@@ -39,7 +41,7 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
     return _first(own or _of_repository(repository))
 
 
-def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> Optional[str]:
+def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> str | None:
     """The lock that protects a tag: its own, that of its manifest, or that of the repository.
 
     The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
@@ -48,7 +50,7 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
     return _first(own or _of_repository(repository))
 
 
-def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Tuple[Tuple[str, Locks], ...]:
+def locks_of(repository: Repository, manifest: Manifest, tag: str | None = None) -> tuple[tuple[str, Locks], ...]:
     """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
     if not (manifest.tags or manifest.locks.locked):  # as with most that may go
         return ()
@@ -56,11 +58,11 @@ def locks_of(repository: Repository, manifest: Manifest, tag: Optional[str] = No
     return own if tag is None else tuple(lock for lock in own if lock[0] in ('manifest', f'tag {tag}'))
 
 
-def _first(found: Tuple[Tuple[str, Locks], ...]) -> Optional[str]:
+def _first(found: tuple[tuple[str, Locks], ...]) -> str | None:
     return f'{found[0][0]} {found[0][1].flags[0]}' if found else None
 
 
-def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[Tuple[str, Locks]]:
+def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[tuple[str, Locks]]:
     if manifest.locks.locked:
         yield 'manifest', manifest.locks
     for tag in manifest.tags:
@@ -69,5 +71,5 @@ def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[Tuple[str
             yield f'tag {tag}', known.locks
 
 
-def _of_repository(repository: Repository) -> Tuple[Tuple[str, Locks], ...]:
+def _of_repository(repository: Repository) -> tuple[tuple[str, Locks], ...]:
     return (('repository', repository.locks),) if repository.locks.locked else ()

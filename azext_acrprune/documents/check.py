@@ -1,8 +1,10 @@
 """The health of a registry as a document, schema version 1; and what a run made of that of what it touched."""
+
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.health import BROKEN, LOCK_CODES, Finding, content_findings, other_findings
@@ -14,7 +16,7 @@ from .mends import Mends
 
 SCHEMA_VERSION = 1
 
-Key = Tuple[str, str, str, str]
+Key = tuple[str, str, str, str]
 
 
 class _View:
@@ -22,26 +24,45 @@ class _View:
 
     def __init__(self, inventory: Inventory, everywhere: Sequence[Repository]) -> None:
         self.repositories = sorted(inventory.repositories, key=lambda each: each.name)
-        self._graphs: Dict[str, Graph] = {}
+        self._graphs: dict[str, Graph] = {}
         needed = {repository.name: _needed(repository, self.graph(repository)) for repository in self.repositories}
-        self.findings: List[Finding] = sorted(
-            (*content_findings(self.repositories, self.graph, lambda name, digest: digest in needed[name], everywhere,
-                               open_ledger(inventory).consistent),
-             *other_findings(self.repositories, self.graph, everywhere)), key=_key)
+        self.findings: list[Finding] = sorted(
+            (
+                *content_findings(
+                    self.repositories,
+                    self.graph,
+                    lambda name, digest: digest in needed[name],
+                    everywhere,
+                    open_ledger(inventory).consistent,
+                ),
+                *other_findings(self.repositories, self.graph, everywhere),
+            ),
+            key=_key,
+        )
 
     def graph(self, repository: Repository) -> Graph:
         if repository.name not in self._graphs:
             self._graphs[repository.name] = build_graph(repository)
         return self._graphs[repository.name]
 
-    def entries(self, findings: Iterable[Finding], target: Sequence[str]) -> List[Dict[str, Any]]:
+    def entries(self, findings: Iterable[Finding], target: Sequence[str]) -> list[dict[str, Any]]:
         mends = Mends(self.repositories, self.graph, target)
-        return [{'code': finding.code, 'severity': finding.severity, 'repository': finding.repository,
-                 'digest': finding.digest, 'tag': finding.tag, 'message': finding.message,
-                 'mend': mends.of(finding), 'data': dict(finding.data)} for finding in findings]
+        return [
+            {
+                'code': finding.code,
+                'severity': finding.severity,
+                'repository': finding.repository,
+                'digest': finding.digest,
+                'tag': finding.tag,
+                'message': finding.message,
+                'mend': mends.of(finding),
+                'data': dict(finding.data),
+            }
+            for finding in findings
+        ]
 
 
-def check_document(inventory: Inventory, created_at: str, target: Sequence[str]) -> Dict[str, Any]:
+def check_document(inventory: Inventory, created_at: str, target: Sequence[str]) -> dict[str, Any]:
     """Everything that is wrong in the repositories of the inventory, as JSON-ready data.
 
     The same registry gives the same document, `createdAt` apart: findings are in order of repository, digest, code and
@@ -61,13 +82,16 @@ def check_document(inventory: Inventory, created_at: str, target: Sequence[str])
             'findingsByCode': dict(sorted(Counter(finding.code for finding in view.findings).items())),
         },
         'findings': entries,
-        'warnings': [{'code': notice.code, 'repository': notice.repository, 'digest': notice.digest,
-                      'message': notice.message} for notice in inventory.warnings],
+        'warnings': [
+            {'code': notice.code, 'repository': notice.repository, 'digest': notice.digest, 'message': notice.message}
+            for notice in inventory.warnings
+        ],
     }
 
 
-def validation_document(before: Inventory, after: Sequence[Repository], touched: Sequence[str],
-                        target: Sequence[str]) -> Dict[str, Any]:
+def validation_document(
+    before: Inventory, after: Sequence[Repository], touched: Sequence[str], target: Sequence[str]
+) -> dict[str, Any]:
     """What is wrong in the `touched` repositories after a run, and what of it is `new`: it was not before.
 
     `before` is the whole registry as it was scanned, `after` the touched repositories as they are now; those that are
@@ -79,8 +103,12 @@ def validation_document(before: Inventory, after: Sequence[Repository], touched:
     new = _View(_only(before, after), [*others, *after])
     with_tags = {repository.name for repository in seen if repository.tags}
     known = {(_key(finding), finding.severity) for finding in old.findings}
-    news = [finding for finding in new.findings if (_key(finding), finding.severity) not in known
-            and (finding.code not in LOCK_CODES or finding.repository in with_tags)]
+    news = [
+        finding
+        for finding in new.findings
+        if (_key(finding), finding.severity) not in known
+        and (finding.code not in LOCK_CODES or finding.repository in with_tags)
+    ]
     return {
         'repositories': sorted(touched),
         'broken': _broken(new.findings),
@@ -90,10 +118,13 @@ def validation_document(before: Inventory, after: Sequence[Repository], touched:
     }
 
 
-def _needed(repository: Repository, graph: Graph) -> Set[str]:
+def _needed(repository: Repository, graph: Graph) -> set[str]:
     """What somebody needs: what has a tag or a lock, and all that those need."""
-    roots = [digest for digest, manifest in sorted(repository.manifests.items())
-             if user_tags(manifest) or lock_on(repository, manifest)]
+    roots = [
+        digest
+        for digest, manifest in sorted(repository.manifests.items())
+        if user_tags(manifest) or lock_on(repository, manifest)
+    ]
     return {*roots, *kept_by(roots, graph)}
 
 

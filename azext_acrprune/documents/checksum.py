@@ -1,9 +1,11 @@
 """A seal on a document: an edited or truncated plan must not be carried out."""
+
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 _KEY = 'checksum'
 _UNSEALED = (_KEY, 'createdAt')
@@ -12,17 +14,17 @@ _BATCH = 1_000
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'), check_circular=False)
 
 
-def sealed(document: Dict[str, Any]) -> Dict[str, Any]:
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
     """The document with its checksum."""
     return {**document, _KEY: _checksum(document)}
 
 
-def is_sealed(document: Dict[str, Any]) -> bool:
+def is_sealed(document: dict[str, Any]) -> bool:
     """Whether a document is as it was when it was sealed."""
     return document.get(_KEY) == _checksum(document)
 
 
-def _checksum(document: Dict[str, Any]) -> str:
+def _checksum(document: dict[str, Any]) -> str:
     seal = hashlib.sha256()
     for key in sorted(key for key in document if key not in _UNSEALED):
         seal.update(_canonical(key))
@@ -37,7 +39,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value
         return
     for start in range(0, len(value), _BATCH):
-        yield value[start:start + _BATCH]
+        yield value[start : start + _BATCH]
 
 
 def _canonical(value: Any) -> bytes:

@@ -2,16 +2,17 @@
 
 Azure bills the GiB beyond those that the SKU includes, by the day.
 """
+
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ..model import Account
 
-GIB = 1024 ** 3
+GIB = 1024**3
 DAYS_PER_MONTH = 30
 INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
 
@@ -59,8 +60,9 @@ def money(amount: Decimal) -> str:
         return str(amount.quantize(_SMALLEST, ROUND_HALF_UP))
 
 
-def cost_fields(account: Account, registry_bytes: Optional[int], price: Optional[Price],
-                freed: Optional[int] = None) -> Dict[str, Any]:
+def cost_fields(
+    account: Account, registry_bytes: int | None, price: Price | None, freed: int | None = None
+) -> dict[str, Any]:
     """What the storage costs in a month, and what is saved when `freed` bytes go.
 
     The used bytes are those that Azure says, replicas and all, or else those of the manifests and blobs, once; None
@@ -90,13 +92,13 @@ def cost_fields(account: Account, registry_bytes: Optional[int], price: Optional
     return {**fields, 'why': _why(account, sku, used, price)}
 
 
-def _money_per_month(price: Optional[Price], size: Optional[int]) -> Optional[str]:
+def _money_per_month(price: Price | None, size: int | None) -> str | None:
     return money(per_month(price, size)) if price and size is not None else None
 
 
-def _why(account: Account, sku: Optional[str], used: Optional[int], price: Optional[Price]) -> Optional[str]:
+def _why(account: Account, sku: str | None, used: int | None, price: Price | None) -> str | None:
     """What is missing for a cost, in a sentence."""
-    missing: List[str] = []
+    missing: list[str] = []
     if not account.sku:
         missing.append('the SKU of the registry is not known')
     elif not sku:
@@ -105,4 +107,4 @@ def _why(account: Account, sku: Optional[str], used: Optional[int], price: Optio
         missing.append('neither Azure nor a complete scan says how much is stored')
     if not price:
         missing.append('no price was given')
-    return f"The cost is not known, because {' and '.join(missing)}." if missing else None
+    return f'The cost is not known, because {" and ".join(missing)}.' if missing else None

@@ -1,14 +1,28 @@
 """The whole decision for one image: what claims it, what keeps it, what goes with it, and who shares its layers."""
+
 from __future__ import annotations
 
-from typing import AbstractSet, Any, Dict, Iterator, List, Mapping, Set, Tuple
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF, build_graph
 from ..decide.impact import open_ledger
 from ..decide.named import ImageName, decide_images, digest_of
 from ..decide.verdicts import (
-    EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, NAMED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict)
+    EXCLUDED,
+    KEEP_NEWEST,
+    LOCKED,
+    MATCHED,
+    NAMED,
+    PINNED,
+    TAGGED,
+    UNREADABLE,
+    UNTAGGED,
+    YOUNG,
+    Verdict,
+)
 from ..model import Content, Manifest, Repository
 from .plan import kind_of_impact
 
@@ -37,7 +51,7 @@ _WHY_GOES = {
 }
 
 
-def explain(decision: Decision, image: ImageName) -> Dict[str, Any]:
+def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
     """The explanation as JSON-ready data. Raises NotAnImage.
 
     `uniqueBytes` are what deleting this image alone, with what falls with it, would free. `goesWith` is what falls.
@@ -59,7 +73,9 @@ def explain(decision: Decision, image: ImageName) -> Dict[str, Any]:
         'mediaType': manifest.media_type,
         'lastUpdateTime': manifest.last_update_time,
         'decision': 'keep' if verdict.kept else 'delete',
-        'reason': verdict.reason, 'because': verdict.because, 'rule': verdict.rule or None,
+        'reason': verdict.reason,
+        'because': verdict.because,
+        'rule': verdict.rule or None,
         'keptBy' if verdict.kept else 'goesAfter': _chain(decision, repository, verdict),
         'goesWith': [each for each in fallen if each != digest],
         'impact': kind_of_impact(decision.inventory, ledger),
@@ -70,40 +86,57 @@ def explain(decision: Decision, image: ImageName) -> Dict[str, Any]:
     return {'explanation': _sentence(repository, manifest, verdict, document), **document}
 
 
-def _tag(decision: Decision, repository: Repository, tag: str) -> Dict[str, Any]:
+def _tag(decision: Decision, repository: Repository, tag: str) -> dict[str, Any]:
     verdict = decision.tags.get(repository.name, {}).get(tag)
     if verdict is None:
         return {'tag': tag, 'decision': 'keep', 'reason': TAGGED, 'because': tag, 'rule': None}
-    return {'tag': tag, 'decision': 'keep' if verdict.kept else 'remove', 'reason': verdict.reason,
-            'because': verdict.because, 'rule': verdict.rule or None}
+    return {
+        'tag': tag,
+        'decision': 'keep' if verdict.kept else 'remove',
+        'reason': verdict.reason,
+        'because': verdict.because,
+        'rule': verdict.rule or None,
+    }
 
 
-def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> List[Dict[str, Any]]:
+def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> list[dict[str, Any]]:
     """The manifests behind a verdict, one after the other up to the root."""
-    chain: List[Dict[str, Any]] = []
-    seen: Set[str] = set()
+    chain: list[dict[str, Any]] = []
+    seen: set[str] = set()
     while verdict.reason in (CHILD_OF, REFERRER_OF, SUBJECT_OF) and verdict.because not in seen:
         digest = verdict.because
         seen.add(digest)
         verdict = decision.verdicts[repository.name][digest]
-        chain.append({'digest': digest, 'tags': list(repository.manifests[digest].tags),
-                      'reason': verdict.reason, 'because': verdict.because})
+        chain.append(
+            {
+                'digest': digest,
+                'tags': list(repository.manifests[digest].tags),
+                'reason': verdict.reason,
+                'because': verdict.because,
+            }
+        )
     return chain
 
 
-def _layers(decision: Decision, repository: Repository, digest: str,
-            freed: AbstractSet[str]) -> Iterator[Dict[str, Any]]:
+def _layers(
+    decision: Decision, repository: Repository, digest: str, freed: AbstractSet[str]
+) -> Iterator[dict[str, Any]]:
     """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
     parts = _parts(repository, digest)
     sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}
     users = _users(decision, repository.name, parts, sizes)
     for blob, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
         names = users.get(blob, [])
-        yield {'digest': blob, 'size': size, 'freed': blob in freed, 'sharedWith': len(names),
-               'users': names[:_USERS_SHOWN]}
+        yield {
+            'digest': blob,
+            'size': size,
+            'freed': blob in freed,
+            'sharedWith': len(names),
+            'users': names[:_USERS_SHOWN],
+        }
 
 
-def _parts(repository: Repository, digest: str) -> Tuple[str, ...]:
+def _parts(repository: Repository, digest: str) -> tuple[str, ...]:
     children = build_graph(repository).children
     parts = [digest]
     for part in parts:
@@ -111,9 +144,9 @@ def _parts(repository: Repository, digest: str) -> Tuple[str, ...]:
     return tuple(parts)
 
 
-def _users(decision: Decision, name: str, parts: Tuple[str, ...], wanted: Mapping[str, int]) -> Dict[str, List[str]]:
+def _users(decision: Decision, name: str, parts: tuple[str, ...], wanted: Mapping[str, int]) -> dict[str, list[str]]:
     """{blob: the images elsewhere that use it, those with a tag first}."""
-    users: Dict[str, List[str]] = {}
+    users: dict[str, list[str]] = {}
     for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
         for digest, manifest in sorted(repository.manifests.items()):
             if repository.name != name or digest not in parts:
@@ -132,22 +165,26 @@ def _name(repository: Repository, manifest: Manifest) -> str:
 
 
 def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, document: Mapping[str, Any]) -> str:
-    parts = [f"{repository.name}@{manifest.digest} ({', '.join(manifest.tags) or 'no tags'}) "
-             f"{'stays' if verdict.kept else 'goes'}: {_because(verdict)}"]
+    parts = [
+        f'{repository.name}@{manifest.digest} ({", ".join(manifest.tags) or "no tags"}) '
+        f'{"stays" if verdict.kept else "goes"}: {_because(verdict)}'
+    ]
     for link in document.get('keptBy') or document.get('goesAfter') or ():
-        parts.append(f", and that because {_because(Verdict(verdict.kept, link['reason'], link['because']))}")
+        parts.append(f', and that because {_because(Verdict(verdict.kept, link["reason"], link["because"]))}')
     parts.append('.')
     removed = [tag['tag'] for tag in document['tags'] if tag['decision'] == 'remove']
     if verdict.kept and removed:
-        parts.append(f" Its tags {', '.join(removed)} are removed.")
+        parts.append(f' Its tags {", ".join(removed)} are removed.')
     number = len(document['goesWith'])
-    with_it = f" with the {number} manifest{'' if number == 1 else 's'} that would fall with it," if number else ''
+    with_it = f' with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
     bound = 'at most ' if document['impact'] == 'upperBound' else ''
-    parts.append(f" Deleting it alone,{with_it} frees {bound}{document['uniqueBytes']:,} bytes.")
+    parts.append(f' Deleting it alone,{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
     shared = [layer for layer in document['layers'] if layer['sharedWith']]
     if shared:
-        parts.append(f" It shares {len(shared)} of its {len(document['layers'])} blobs with other images, "
-                     f"such as {shared[0]['users'][0]}.")
+        parts.append(
+            f' It shares {len(shared)} of its {len(document["layers"])} blobs with other images, '
+            f'such as {shared[0]["users"][0]}.'
+        )
     return ''.join(parts)
 
 

@@ -1,8 +1,10 @@
 """A plan in sums: by repository, by reason, or by rule."""
+
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF
@@ -14,10 +16,10 @@ BY_REPOSITORY, BY_REASON, BY_RULE = 'repository', 'reason', 'rule'
 
 _RELATIONS = (CHILD_OF, REFERRER_OF, SUBJECT_OF)
 
-Group = Optional[str]
+Group = str | None
 
 
-def grouped(decision: Decision, ledger: Ledger, group_by: str) -> List[Dict[str, Any]]:
+def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str, Any]]:
     """A row for each group, those that free most first; every manifest and every tag that goes is in one of them.
 
     `freedBytes` are what a group frees if it goes alone. `attributedFreedBytes` add up to the `freedBytes` of the
@@ -25,9 +27,9 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> List[Dict[str,
     `group` is the name of a rule, or what options say of what goes; None is what stays without such a name.
     """
     group_of = {BY_REPOSITORY: _repository, BY_REASON: _reason, BY_RULE: _rule}[group_by]
-    counts: Dict[Group, Counter] = {}
-    groups: Dict[Node, Group] = {}
-    going: Dict[Group, List[Node]] = {}
+    counts: dict[Group, Counter] = {}
+    groups: dict[Node, Group] = {}
+    going: dict[Group, list[Node]] = {}
     for node, verdict in _manifests(decision):
         group = groups[node] = group_of(decision, node, verdict)
         counted = counts.setdefault(group, Counter())
@@ -40,23 +42,37 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> List[Dict[str,
     for portion in portions(decision.inventory, ledger, decision.doomed):
         counts[groups[portion.node]].update(attributedBytes=portion.size, attributedFreedBytes=portion.freed)
     rows = [_row(group, counted, ledger.bytes_freed_by(going.get(group, ()))) for group, counted in counts.items()]
-    return sorted(rows, key=lambda row: (-row['attributedFreedBytes'], -row['manifestsToDelete'],
-                                         -row['tagsToDelete'], row['group'] is None, row['group'] or ''))
+    return sorted(
+        rows,
+        key=lambda row: (
+            -row['attributedFreedBytes'],
+            -row['manifestsToDelete'],
+            -row['tagsToDelete'],
+            row['group'] is None,
+            row['group'] or '',
+        ),
+    )
 
 
-def _row(group: Group, counted: Mapping[str, int], freed: int) -> Dict[str, Any]:
-    numbers = ('manifests', 'manifestsToDelete', 'tagsToDelete', 'manifestsKept', 'attributedBytes',
-               'attributedFreedBytes')
+def _row(group: Group, counted: Mapping[str, int], freed: int) -> dict[str, Any]:
+    numbers = (
+        'manifests',
+        'manifestsToDelete',
+        'tagsToDelete',
+        'manifestsKept',
+        'attributedBytes',
+        'attributedFreedBytes',
+    )
     return {'group': group, **{number: counted[number] for number in numbers}, 'freedBytes': freed}
 
 
-def _manifests(decision: Decision) -> Iterator[Tuple[Node, Verdict]]:
+def _manifests(decision: Decision) -> Iterator[tuple[Node, Verdict]]:
     for name, verdicts in decision.verdicts.items():
         for digest, verdict in verdicts.items():
             yield (name, digest), verdict
 
 
-def _removed_tags(decision: Decision) -> Iterator[Tuple[Node, Verdict]]:
+def _removed_tags(decision: Decision) -> Iterator[tuple[Node, Verdict]]:
     """The tags that are removed from manifests that stay, each with its manifest."""
     for repository in decision.inventory.repositories:
         for _, digest, verdict in decision.untagged_in(repository):
@@ -73,7 +89,7 @@ def _reason(_: Decision, __: Node, verdict: Verdict) -> Group:
 
 def _rule(decision: Decision, node: Node, verdict: Verdict) -> Group:
     """The rule behind a verdict; what goes or stays with something else has the rule of that."""
-    seen: Set[str] = set()
+    seen: set[str] = set()
     while verdict.reason in _RELATIONS and verdict.because not in seen:
         seen.add(verdict.because)
         verdict = decision.verdicts[node[0]][verdict.because]

@@ -1,8 +1,8 @@
 """The images that use one layer: how many, and some of them by name."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
 
 from ..decide.impact import Node
 
@@ -16,8 +16,8 @@ class LayerUse:
     images: int = 0
     repositories: int = 0
     to_delete: int = 0
-    _listed: Dict[Tuple[bool, bool], List[Node]] = field(default_factory=dict)
-    _repository: Optional[str] = None
+    _listed: dict[tuple[bool, bool], list[Node]] = field(default_factory=dict)
+    _repository: str | None = None
 
     def add(self, node: Node, doomed: bool, tagged: bool) -> None:
         self.images += 1
@@ -29,6 +29,6 @@ class LayerUse:
             listed.append(node)
 
     @property
-    def users(self) -> List[Node]:
+    def users(self) -> list[Node]:
         """Some of the images, those that stay first, and of these those with a tag of their own."""
         return [node for _, listed in sorted(self._listed.items()) for node in listed][:USERS_LISTED]

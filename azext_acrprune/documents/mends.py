@@ -1,13 +1,26 @@
 """What mends a finding: a command where one is sure to do it and takes nothing with it that works, else advice."""
+
 from __future__ import annotations
 
 import shlex
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 from ..decide.graph import REFERRER_OF, Graph, spread, user_tags
 from ..decide.health import (
-    EMPTY_INDEX, GHOST, LOCK_CODES, MANIFEST_LOCKED_ALONE, MISSING_CHILDREN, ORPHAN_ATTACHMENT, ORPHAN_REFERRER,
-    ORPHAN_TAG, SIZE_MISMATCH, TAG_LOCKED_ALONE, UNREADABLE, Finding, GraphOf)
+    EMPTY_INDEX,
+    GHOST,
+    LOCK_CODES,
+    MANIFEST_LOCKED_ALONE,
+    MISSING_CHILDREN,
+    ORPHAN_ATTACHMENT,
+    ORPHAN_REFERRER,
+    ORPHAN_TAG,
+    SIZE_MISMATCH,
+    TAG_LOCKED_ALONE,
+    UNREADABLE,
+    Finding,
+    GraphOf,
+)
 from ..decide.manifests import is_digest
 from ..decide.safety import opaque
 from ..decide.verdicts import lock_on, lock_on_tag
@@ -21,7 +34,7 @@ _BY_HAND = (UNREADABLE, SIZE_MISMATCH)
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
     UNREADABLE: 'Check it again later. If its bytes are damaged, push the image again under another digest, and delete '
-                "this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
+    "this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
     MISSING_CHILDREN: 'Push the image again with all its platforms. If nobody needs the others, delete it.',
     EMPTY_INDEX: 'Delete it, or push the image again.',
     SIZE_MISMATCH: 'See whether it can be pulled. If not, build the image again, push it, and delete this one.',
@@ -43,17 +56,19 @@ class Mends:
         self._repositories = {repository.name: repository for repository in repositories}
         self._graph_of = graph_of
         self._target = target
-        self._unread: Dict[str, Optional[str]] = {}
+        self._unread: dict[str, str | None] = {}
 
-    def of(self, finding: Finding) -> Dict[str, Optional[str]]:
+    def of(self, finding: Finding) -> dict[str, str | None]:
         """`command` is a whole az command, None where none would mend it; `advice` is for people."""
         repository = self._repositories[finding.repository]
         obstacle = None if finding.code in (*_BY_HAND, *LOCK_CODES) else self._obstacle(repository, finding)
         command = None if obstacle else self._command(repository, finding)
-        return {'command': shlex.join(['az', 'acr', *command]) if command else None,
-                'advice': f'{_ADVICE[finding.code]} {obstacle}'.rstrip() if obstacle else _ADVICE[finding.code]}
+        return {
+            'command': shlex.join(['az', 'acr', *command]) if command else None,
+            'advice': f'{_ADVICE[finding.code]} {obstacle}'.rstrip() if obstacle else _ADVICE[finding.code],
+        }
 
-    def _command(self, repository: Repository, finding: Finding) -> Optional[List[str]]:
+    def _command(self, repository: Repository, finding: Finding) -> list[str] | None:
         """The words after `az acr`."""
         name, manifest = f'{repository.name}@{finding.digest}', repository.manifests[finding.digest]
         if finding.code in LOCK_CODES:
@@ -68,11 +83,14 @@ class Mends:
             return None
         return ['prune', 'image', '--registry', *self._target, '--image', name]
 
-    def _obstacle(self, repository: Repository, finding: Finding) -> Optional[str]:
+    def _obstacle(self, repository: Repository, finding: Finding) -> str | None:
         """Why a command would leave the manifest, or the tag, where it is."""
         manifest = repository.manifests[finding.digest]
-        lock = (lock_on_tag(repository, manifest, finding.tag) if finding.code == ORPHAN_TAG and finding.tag
-                else lock_on(repository, manifest))
+        lock = (
+            lock_on_tag(repository, manifest, finding.tag)
+            if finding.code == ORPHAN_TAG and finding.tag
+            else lock_on(repository, manifest)
+        )
         if lock:
             return f'It is locked ({lock}).'
         if finding.code == ORPHAN_TAG:
@@ -88,13 +106,15 @@ class Mends:
         return f'{unread} cannot be read and may need it.' if unread else None
 
 
-def _holder(repository: Repository, graph: Graph, digest: str) -> Optional[str]:
+def _holder(repository: Repository, graph: Graph, digest: str) -> str | None:
     """What may stay when somebody deletes this manifest by name, and needs it; the first one, if there is any.
 
     What refers to it falls with it, and is looked at like it; anything else that holds one of them may stay.
     """
-    falling = {digest, *spread([digest], lambda each: (
-        (other, REFERRER_OF) for other in graph.referrers.get(each, ())))}
+    falling = {
+        digest,
+        *spread([digest], lambda each: ((other, REFERRER_OF) for other in graph.referrers.get(each, ()))),
+    }
     for each in sorted(falling):
         manifest = repository.manifests[each]
         if each != digest and (user_tags(manifest) or lock_on(repository, manifest)):

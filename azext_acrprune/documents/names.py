@@ -1,7 +1,9 @@
 """What people call a manifest."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any
 
 from ..decide.graph import Graph, build_graph, user_tags
 from ..model import Repository
@@ -12,21 +14,27 @@ class Names:
 
     def __init__(self, repositories: Iterable[Repository]) -> None:
         self._repositories = {repository.name: repository for repository in repositories}
-        self._graphs: Dict[str, Graph] = {}
+        self._graphs: dict[str, Graph] = {}
 
-    def fields(self, repository: str, digest: str) -> Dict[str, Any]:
+    def fields(self, repository: str, digest: str) -> dict[str, Any]:
         """`name` is the tag or None, `partOf` whether it is that of another manifest."""
         manifest = self._repositories[repository].manifests[digest]
         own = user_tags(manifest)
         owner = None if own else self._owner(repository, digest)
-        return {'repository': repository, 'digest': digest, 'name': own[0] if own else owner,
-                'partOf': owner is not None, 'platform': manifest.platform, 'artifactType': manifest.artifact_type}
+        return {
+            'repository': repository,
+            'digest': digest,
+            'name': own[0] if own else owner,
+            'partOf': owner is not None,
+            'platform': manifest.platform,
+            'artifactType': manifest.artifact_type,
+        }
 
     def text(self, repository: str, digest: str) -> str:
         fields = self.fields(repository, digest)
-        return f"{repository}:{fields['name']}" if fields['name'] else f'{repository}@{digest}'
+        return f'{repository}:{fields["name"]}' if fields['name'] else f'{repository}@{digest}'
 
-    def _owner(self, name: str, digest: str) -> Optional[str]:
+    def _owner(self, name: str, digest: str) -> str | None:
         """The tag of the nearest index or subject that has one."""
         repository = self._repositories[name]
         if name not in self._graphs:

@@ -1,9 +1,11 @@
 """The plan document, schema version 1."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph
@@ -19,9 +21,15 @@ from .shared import shared_layers
 SCHEMA_VERSION = 1
 
 
-def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
-                  soft_delete_days: Optional[int] = None, group_by: Optional[str] = None,
-                  price: Optional[Price] = None, account: Optional[Account] = None) -> Dict[str, Any]:
+def plan_document(
+    decision: Decision,
+    created_at: str,
+    show_kept: bool = False,
+    soft_delete_days: int | None = None,
+    group_by: str | None = None,
+    price: Price | None = None,
+    account: Account | None = None,
+) -> dict[str, Any]:
     """The plan as JSON-ready data, schema version 1.
 
     The same decision gives the same document, `createdAt` apart. `freedBytes` of one repository is what its part
@@ -55,7 +63,7 @@ def plan_document(decision: Decision, created_at: str, show_kept: bool = False,
     return sealed(document)
 
 
-def warnings_of(decision: Decision, ledger: Ledger) -> List[Dict[str, Any]]:
+def warnings_of(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
     """The `warnings` of a plan: what the scan met, and what is wrong in the registry; in stable order."""
     return [_warning(warning) for warning in _Writer(decision, ledger).warnings()]
 
@@ -69,17 +77,17 @@ class _Writer:
     """Writes the entries of one plan; holds what they all look up."""
 
     def __init__(self, decision: Decision, ledger: Ledger) -> None:
-        self.repositories: List[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
+        self.repositories: list[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
         self._decision = decision
         self._ledger = ledger
-        self._graphs: Dict[str, Graph] = dict(decision.graphs)
+        self._graphs: dict[str, Graph] = dict(decision.graphs)
 
     def graph(self, repository: Repository) -> Graph:
         if repository.name not in self._graphs:
             self._graphs[repository.name] = build_graph(repository)
         return self._graphs[repository.name]
 
-    def repository(self, repository: Repository, impact: Impact) -> Dict[str, Any]:
+    def repository(self, repository: Repository, impact: Impact) -> dict[str, Any]:
         return {
             'name': repository.name,
             'manifests': len(repository.manifests),
@@ -88,7 +96,7 @@ class _Writer:
             'freedBytes': impact.alone.get(repository.name, 0),
         }
 
-    def deletes(self, repository: Repository, impact: Impact) -> Iterator[Dict[str, Any]]:
+    def deletes(self, repository: Repository, impact: Impact) -> Iterator[dict[str, Any]]:
         unique = impact.unique.get(repository.name, {})
         with_others = self._freed_with_others(repository)
         verdicts = self._decision.verdicts[repository.name]
@@ -107,53 +115,67 @@ class _Writer:
                 **self._pulled(repository, digest),
             }
 
-    def untags(self, repository: Repository) -> Iterator[Dict[str, Any]]:
+    def untags(self, repository: Repository) -> Iterator[dict[str, Any]]:
         for tag, digest, verdict in self._decision.untagged_in(repository):
             known = repository.tags.get(tag) or Tag(tag, digest)
-            yield {'repository': repository.name, 'tag': tag, 'digest': digest,
-                   'lastUpdateTime': known.last_update_time, **_why(verdict),
-                   **_locks(repository, repository.manifests[digest], tag)}
+            yield {
+                'repository': repository.name,
+                'tag': tag,
+                'digest': digest,
+                'lastUpdateTime': known.last_update_time,
+                **_why(verdict),
+                **_locks(repository, repository.manifests[digest], tag),
+            }
 
-    def kept(self, repository: Repository) -> Iterator[Dict[str, Any]]:
+    def kept(self, repository: Repository) -> Iterator[dict[str, Any]]:
         for digest, verdict in self._decision.verdicts[repository.name].items():
             if verdict.kept:
-                yield {**_identity(repository, repository.manifests[digest]), **_why(verdict),
-                       **self._pulled(repository, digest)}
+                yield {
+                    **_identity(repository, repository.manifests[digest]),
+                    **_why(verdict),
+                    **self._pulled(repository, digest),
+                }
 
-    def _pulled(self, repository: Repository, digest: str) -> Dict[str, Any]:
+    def _pulled(self, repository: Repository, digest: str) -> dict[str, Any]:
         at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)
         return {} if at is None else {'lastPulledTime': time_text(at)}
 
-    def warnings(self) -> List[Notice]:
+    def warnings(self) -> list[Notice]:
         found = list(self._decision.inventory.warnings)
         found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
-        found.extend(Notice(finding.code, finding.message, finding.repository, finding.digest)
-                     for finding in content_findings(self.repositories, self.graph, self._stays, self.repositories,
-                                                     self._ledger.consistent)
-                     if finding.code != MISSING_CHILDREN or finding.severity == BROKEN)
+        found.extend(
+            Notice(finding.code, finding.message, finding.repository, finding.digest)
+            for finding in content_findings(
+                self.repositories, self.graph, self._stays, self.repositories, self._ledger.consistent
+            )
+            if finding.code != MISSING_CHILDREN or finding.severity == BROKEN
+        )
         return sorted(found, key=lambda item: (item.repository or '', item.digest or '', item.code, item.message))
 
     def _stays(self, repository: str, digest: str) -> bool:
         return self._decision.verdicts[repository][digest].kept
 
-    def _freed_with_others(self, repository: Repository) -> Dict[str, int]:
+    def _freed_with_others(self, repository: Repository) -> dict[str, int]:
         """The bytes that go with each doomed manifest that has children or referrers, which may fall with it."""
         graph, doomed = self.graph(repository), self._decision.doomed_in(repository.name)
-        return {digest: self._ledger.bytes_freed_by((repository.name, fallen)
-                                                    for fallen in falls_with(digest, graph, doomed))
-                for digest in doomed.intersection((*graph.children, *graph.referrers))}
+        return {
+            digest: self._ledger.bytes_freed_by(
+                (repository.name, fallen) for fallen in falls_with(digest, graph, doomed)
+            )
+            for digest in doomed.intersection((*graph.children, *graph.referrers))
+        }
 
 
-def _identity(repository: Repository, manifest: Manifest) -> Dict[str, Any]:
+def _identity(repository: Repository, manifest: Manifest) -> dict[str, Any]:
     return {'repository': repository.name, 'digest': manifest.digest, 'tags': list(manifest.tags)}
 
 
-def _why(verdict: Verdict) -> Dict[str, Any]:
+def _why(verdict: Verdict) -> dict[str, Any]:
     why = {'reason': verdict.reason, 'because': verdict.because}
     return {**why, 'rule': verdict.rule} if verdict.rule else why
 
 
-def _locks(repository: Repository, manifest: Manifest, tag: Optional[str] = None) -> Dict[str, Any]:
+def _locks(repository: Repository, manifest: Manifest, tag: str | None = None) -> dict[str, Any]:
     """What has to be unlocked first: `manifest FLAG=false` or `tag NAME FLAG=false` for each flag."""
     locked = [f'{what} {flag}' for what, locks in locks_of(repository, manifest, tag) for flag in locks.flags]
     return {'locks': locked} if locked else {}
@@ -161,11 +183,12 @@ def _locks(repository: Repository, manifest: Manifest, tag: Optional[str] = None
 
 def _tags_to_delete(decision: Decision, repository: Repository) -> int:
     """Tags that go with their manifest, and tags that are removed alone."""
-    return (sum(len(repository.manifests[digest].tags) for digest in decision.doomed_in(repository.name))
-            + sum(1 for _ in decision.untagged_in(repository)))
+    return sum(len(repository.manifests[digest].tags) for digest in decision.doomed_in(repository.name)) + sum(
+        1 for _ in decision.untagged_in(repository)
+    )
 
 
-def _summary(decision: Decision, impact: Impact, rows: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+def _summary(decision: Decision, impact: Impact, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     verdicts = [verdict for verdicts in decision.verdicts.values() for verdict in verdicts.values()]
     kept = Counter(verdict.reason for verdict in verdicts if verdict.kept)
     return {
@@ -181,6 +204,6 @@ def _summary(decision: Decision, impact: Impact, rows: Sequence[Mapping[str, Any
     }
 
 
-def _warning(warning: Notice) -> Dict[str, Any]:
+def _warning(warning: Notice) -> dict[str, Any]:
     fields = asdict(warning)
     return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}

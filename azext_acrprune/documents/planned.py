@@ -1,10 +1,12 @@
 """A plan document read back: what it dooms, and whether it may still be carried out."""
+
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.health import GHOST
@@ -39,24 +41,27 @@ class Plan:
     document: Mapping[str, Any]
 
     @property
-    def repositories(self) -> FrozenSet[str]:
+    def repositories(self) -> frozenset[str]:
         return frozenset(entry['repository'] for entry in (*self.document['delete'], *self.document['untag']))
 
     @cached_property
-    def ghosts(self) -> FrozenSet[Tuple[str, str]]:
+    def ghosts(self) -> frozenset[tuple[str, str]]:
         """(repository, digest) of what was listed and not there when the plan was made; any other ghost is news."""
-        return frozenset((warning['repository'], warning['digest']) for warning in self.document['warnings']
-                         if warning['code'] == GHOST)
+        return frozenset(
+            (warning['repository'], warning['digest'])
+            for warning in self.document['warnings']
+            if warning['code'] == GHOST
+        )
 
     @property
     def includes_locked(self) -> bool:
         return any('locks' in entry for entry in (*self.document['delete'], *self.document['untag']))
 
-    def entries(self, kind: str, repository: str) -> List[Mapping[str, Any]]:
+    def entries(self, kind: str, repository: str) -> list[Mapping[str, Any]]:
         return [entry for entry in self.document[kind] if entry['repository'] == repository]
 
 
-def read_plan(text: str, registry: str, now: int, max_age_seconds: Optional[int] = None) -> Plan:
+def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = None) -> Plan:
     """The plan in a file. Raises PlanRefused; `now` is in ticks.
 
     It is refused when it is not whole, was edited, is of another schema version or another registry, or too old;
@@ -72,8 +77,10 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: Optional[int]
     if not is_sealed(document):
         raise PlanRefused('The plan was changed since it was made: its checksum does not match.', again)
     if document['registry'] != registry:
-        raise PlanRefused(f"The plan is of the registry '{document['registry']}', not of '{registry}'.",
-                          'Give the registry of the plan with --registry.')
+        raise PlanRefused(
+            f"The plan is of the registry '{document['registry']}', not of '{registry}'.",
+            'Give the registry of the plan with --registry.',
+        )
     created = parse_ticks(document.get('createdAt'))
     if created is None or created > now:
         raise PlanRefused('The plan does not say when it was made, or says a time that has not come yet.', again)
@@ -93,12 +100,18 @@ def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> 
     names = sorted({*present, *plan.repositories} - inventory.late)
     repositories = tuple(_as_planned(plan, present.get(name) or Repository(name, {})) for name in names)
     return Decision(
-        replace(inventory, repositories=repositories), plan.document['policy'],
+        replace(inventory, repositories=repositories),
+        plan.document['policy'],
         {repository.name: dict(_verdicts(plan, repository)) for repository in repositories},
-        {name: {entry['tag']: Verdict(False, entry['reason'], entry['because'])
-                for entry in plan.entries('untag', name)} for name in names},
+        {
+            name: {
+                entry['tag']: Verdict(False, entry['reason'], entry['because']) for entry in plan.entries('untag', name)
+            }
+            for name in names
+        },
         include_locked=plan.includes_locked,
-        pins=pins)
+        pins=pins,
+    )
 
 
 def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
@@ -120,15 +133,21 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
 
 
 def _as_planned(plan: Plan, repository: Repository) -> Repository:
-    manifests = {digest: manifest for digest, manifest in repository.manifests.items()
-                 if not isinstance(manifest.content, Ghost) or (repository.name, digest) in plan.ghosts}
-    tags: Dict[str, Tag] = dict(repository.tags)
+    manifests = {
+        digest: manifest
+        for digest, manifest in repository.manifests.items()
+        if not isinstance(manifest.content, Ghost) or (repository.name, digest) in plan.ghosts
+    }
+    tags: dict[str, Tag] = dict(repository.tags)
     for entry in plan.entries('delete', repository.name):
         known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
         content = Ghost() if (repository.name, known.digest) in plan.ghosts else known.content
         manifests[known.digest] = known._replace(
-            content=content, tags=tuple(entry['tags']), last_update_time=entry['lastUpdateTime'],
-            locks=_locks(entry, 'manifest'))
+            content=content,
+            tags=tuple(entry['tags']),
+            last_update_time=entry['lastUpdateTime'],
+            locks=_locks(entry, 'manifest'),
+        )
         for tag in entry['tags']:
             tags[tag] = _tag(tags, tag, entry)
     for entry in plan.entries('untag', repository.name):
@@ -138,8 +157,10 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
     holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in {*manifests, *holders.values()}:
         known = manifests.get(digest) or Manifest(digest, Ghost())
-        here = {*(tag for tag in known.tags if tag not in holders),
-                *(tag for tag, holder in holders.items() if holder == digest)}
+        here = {
+            *(tag for tag in known.tags if tag not in holders),
+            *(tag for tag, holder in holders.items() if holder == digest),
+        }
         manifests[digest] = known._replace(tags=tuple(sorted(here)))
     return replace(repository, manifests=manifests, tags=tags)
 
@@ -155,10 +176,12 @@ def _locks(entry: Mapping[str, Any], what: str) -> Locks:
     return Locks(f'{what} deleteEnabled=false' not in given, f'{what} writeEnabled=false' not in given)
 
 
-def _verdicts(plan: Plan, repository: Repository) -> Iterator[Tuple[str, Verdict]]:
-    doomed = {entry['digest']: Verdict(False, entry['reason'], entry['because'])
-              for entry in plan.entries('delete', repository.name)}
-    untagged: Set[str] = {entry['digest'] for entry in plan.entries('untag', repository.name)}
+def _verdicts(plan: Plan, repository: Repository) -> Iterator[tuple[str, Verdict]]:
+    doomed = {
+        entry['digest']: Verdict(False, entry['reason'], entry['because'])
+        for entry in plan.entries('delete', repository.name)
+    }
+    untagged: set[str] = {entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in sorted(repository.manifests):
         why = 'only tags are removed' if digest in untagged else 'not in the plan'
         yield digest, doomed.get(digest) or Verdict(True, EXCLUDED, why)

@@ -1,19 +1,21 @@
 """What became of a plan, as the document that the deleting commands answer with."""
+
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Dict, Optional, Union
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.impact import open_ledger
 from ..decide.verdicts import Verdict
 from ..model import Failed, Outcome, Skipped
-from .planned import AppliedBytes
 from .plan import kind_of_impact
+from .planned import AppliedBytes
 
 
-def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Optional[int] = None,
-                    applied: Optional[AppliedBytes] = None) -> Dict[str, Any]:
+def result_document(
+    decision: Decision, outcome: Outcome, soft_delete_days: int | None = None, applied: AppliedBytes | None = None
+) -> dict[str, Any]:
     """The result as JSON-ready data. `freedBytes` are those of what was really deleted, exact or an upper bound.
 
     `applied` says what an earlier, interrupted part of the same plan has freed.
@@ -22,8 +24,11 @@ def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Opti
     earlier = applied or AppliedBytes()
     manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
     tags = {node: list(manifests[node[0]][node[1]].tags) for node in outcome.deleted}
-    untagged = {(repository.name, tag): (digest, verdict) for repository in decision.inventory.repositories
-                for tag, digest, verdict in decision.untagged_in(repository)}
+    untagged = {
+        (repository.name, tag): (digest, verdict)
+        for repository in decision.inventory.repositories
+        for tag, digest, verdict in decision.untagged_in(repository)
+    }
     return {
         'summary': {
             'registry': decision.inventory.registry,
@@ -37,19 +42,23 @@ def result_document(decision: Decision, outcome: Outcome, soft_delete_days: Opti
             'interrupted': outcome.interrupted,
             'timeLimitReached': outcome.out_of_time or bool(decision.inventory.late),
         },
-        'deleted': [{'repository': name, 'digest': digest, 'tags': tags[name, digest],
-                     **_why(decision.verdicts[name][digest])} for name, digest in outcome.deleted],
-        'untagged': [{'repository': name, 'tag': tag, 'digest': untagged[name, tag][0],
-                      **_why(untagged[name, tag][1])} for name, tag in outcome.untagged],
+        'deleted': [
+            {'repository': name, 'digest': digest, 'tags': tags[name, digest], **_why(decision.verdicts[name][digest])}
+            for name, digest in outcome.deleted
+        ],
+        'untagged': [
+            {'repository': name, 'tag': tag, 'digest': untagged[name, tag][0], **_why(untagged[name, tag][1])}
+            for name, tag in outcome.untagged
+        ],
         'skipped': [_left(skipped) for skipped in outcome.skipped],
         'failed': [_left(failed) for failed in outcome.failed],
     }
 
 
-def _why(verdict: Verdict) -> Dict[str, Any]:
+def _why(verdict: Verdict) -> dict[str, Any]:
     return {'reason': verdict.reason, 'because': verdict.because}
 
 
-def _left(item: Union[Skipped, Failed]) -> Dict[str, Any]:
+def _left(item: Skipped | Failed) -> dict[str, Any]:
     """A tag is only named where it was the tag that was left."""
     return {key: value for key, value in asdict(item).items() if key != 'tag' or value}

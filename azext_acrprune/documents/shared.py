@@ -1,8 +1,10 @@
 """Which layers of doomed images stay, and who keeps them: why a deletion frees less than the images are large."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
-from typing import Any, Dict, FrozenSet, Iterator, List, Sequence
+from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import user_tags
@@ -16,7 +18,7 @@ _MOST = 0.9
 """Of the bytes that stay: the layers beyond that are not worth a line."""
 
 
-def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -> List[Dict[str, Any]]:
+def shared_layers(decision: Decision, ledger: Ledger, staying: frozenset[str]) -> list[dict[str, Any]]:
     """The largest of `staying`, the blobs of doomed images that others keep, up to nine tenths of it; ten at most.
 
     `images` are the manifests that stay and use it, in so many `repositories`; `users` are the names of some of them,
@@ -25,12 +27,20 @@ def shared_layers(decision: Decision, ledger: Ledger, staying: FrozenSet[str]) -
     layers = list(_largest(ledger, staying))
     uses = _uses(decision, layers)
     names = Names(decision.inventory.repositories)
-    return [{'digest': layer, 'size': ledger.sizes[layer], 'imagesToDelete': ledger.holders(layer) - uses[layer].images,
-             'images': uses[layer].images, 'repositories': uses[layer].repositories,
-             'users': list(dict.fromkeys(names.text(*node) for node in uses[layer].users))} for layer in layers]
+    return [
+        {
+            'digest': layer,
+            'size': ledger.sizes[layer],
+            'imagesToDelete': ledger.holders(layer) - uses[layer].images,
+            'images': uses[layer].images,
+            'repositories': uses[layer].repositories,
+            'users': list(dict.fromkeys(names.text(*node) for node in uses[layer].users)),
+        }
+        for layer in layers
+    ]
 
 
-def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
+def _largest(ledger: Ledger, staying: frozenset[str]) -> Iterator[str]:
     most, listed = _MOST * sum(map(ledger.sizes.__getitem__, staying)), 0
     for layer in nsmallest(LAYERS_LISTED, staying, key=lambda layer: (-ledger.sizes[layer], layer)):
         if listed < most:
@@ -38,7 +48,7 @@ def _largest(ledger: Ledger, staying: FrozenSet[str]) -> Iterator[str]:
         listed += ledger.sizes[layer]
 
 
-def _uses(decision: Decision, layers: Sequence[str]) -> Dict[str, LayerUse]:
+def _uses(decision: Decision, layers: Sequence[str]) -> dict[str, LayerUse]:
     """The manifests that stay and use each of the layers."""
     uses = {layer: LayerUse() for layer in layers}
     for repository in sorted(decision.inventory.repositories, key=lambda each: each.name) if layers else ():

@@ -7,6 +7,7 @@ in, never for another one: the same digest may be a ghost there. Each row carrie
 digest and value, so that whatever happened to the file, a row is right or it is missing. Any trouble with the file
 switches the cache off for the rest of the run; nothing but time is lost.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -17,12 +18,13 @@ import sqlite3
 import struct
 import threading
 import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, TypeVar
 
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
@@ -30,7 +32,7 @@ from ..model import Blob, Content
 SCHEMA_VERSION = 2
 """To be raised whenever `read_manifest` understands a manifest in another way, or the tables change."""
 
-MAX_BYTES = 1024 ** 3
+MAX_BYTES = 1024**3
 """Room for two million manifests of eight layers."""
 
 _BATCH = 500
@@ -45,35 +47,36 @@ _NO_PLACE = 0xFFFF
 _WORTH_COMPRESSING = 256
 _ALGORITHMS = {32: 'sha256:', 48: 'sha384:', 64: 'sha512:'}
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
-_PLAIN_SIZES = range(2 ** 64)
+_PLAIN_SIZES = range(2**64)
 _FILES_OF_ONE = ('', '-wal', '-shm')
 
 _TABLES = (
     'CREATE TABLE repository (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)',
     'CREATE TABLE manifest (id INTEGER PRIMARY KEY, repository INTEGER NOT NULL, digest BLOB NOT NULL, '
     'checksum BLOB NOT NULL, content BLOB NOT NULL, labels BLOB, UNIQUE (repository, digest))',
-    f'PRAGMA user_version = {SCHEMA_VERSION}')
+    f'PRAGMA user_version = {SCHEMA_VERSION}',
+)
 
 # sqlite3 decodes its own messages strictly, and those quote whatever a damaged file calls its tables.
 _TROUBLE = (sqlite3.Error, OSError, UnicodeError)
 
 Result = TypeVar('Result')
-Row = Tuple[bytes, bytes, bytes, str]
+Row = tuple[bytes, bytes, bytes, str]
 """Key, checksum, packed content, and the repository that it was read in."""
-LabelRow = Tuple[bytes, bytes, str]
+LabelRow = tuple[bytes, bytes, str]
 """Labels with their checksum, key, and the repository that they were read in."""
 
 
 class NoCache:
     """Knows nothing and keeps nothing. `trouble` says what was wrong with a cache, if anything was."""
 
-    trouble: Optional[str] = None
+    trouble: str | None = None
 
-    def looks(self) -> Dict[str, int]:
+    def looks(self) -> dict[str, int]:
         """When each repository was last listed or read from, by name: the later, the larger."""
         return {}
 
-    def sizes(self) -> Dict[str, int]:
+    def sizes(self) -> dict[str, int]:
         """How many manifests of each repository are known, by name."""
         return {}
 
@@ -81,7 +84,7 @@ class NoCache:
         """Forget every repository but these: the registry has no others."""
 
     # pylint: disable-next=unused-argument
-    def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
+    def recall(self, repository: str, listed: Collection[str], blobs: Blobs | None = None) -> dict[str, Content]:
         """What is known of the manifests that a complete listing of the repository names; forgets all others.
 
         Contents hold the same `blobs`, which grow.
@@ -89,7 +92,7 @@ class NoCache:
         return {}
 
     # pylint: disable-next=unused-argument
-    def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
+    def recall_labels(self, repository: str, digests: Collection[str]) -> dict[str, dict[str, str]]:
         """The labels in the configs of these manifests, where they are known; after `recall`."""
         return {}
 
@@ -120,8 +123,8 @@ class CacheFacts:
     path: str
     size: int
     readable: bool
-    manifests: Optional[int] = None
-    schema_version: Optional[int] = None
+    manifests: int | None = None
+    schema_version: int | None = None
 
 
 class ManifestCache(NoCache):
@@ -138,36 +141,43 @@ class ManifestCache(NoCache):
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._pending_lock = threading.Lock()  # nobody who has something to keep waits until other things are written
-        self._pending: List[Row] = []
-        self._pending_labels: List[LabelRow] = []
-        self._looks: Dict[str, int] = {}
-        self._connection: Optional[sqlite3.Connection] = None
+        self._pending: list[Row] = []
+        self._pending_labels: list[LabelRow] = []
+        self._looks: dict[str, int] = {}
+        self._connection: sqlite3.Connection | None = None
         try:
             self._connection = self._open()
         except _TROUBLE as error:
             self.trouble = str(error)
 
-    def looks(self) -> Dict[str, int]:
+    def looks(self) -> dict[str, int]:
         return self._numbers('SELECT name, used FROM repository')
 
-    def sizes(self) -> Dict[str, int]:
-        return self._numbers('SELECT name, count(*) FROM manifest JOIN repository '
-                             'ON repository.id = manifest.repository GROUP BY repository.id')
+    def sizes(self) -> dict[str, int]:
+        return self._numbers(
+            'SELECT name, count(*) FROM manifest JOIN repository '
+            'ON repository.id = manifest.repository GROUP BY repository.id'
+        )
 
     def keep_only(self, repositories: Collection[str]) -> None:
         self._attempt(lambda connection: _forget_repositories(connection, set(repositories)), None)
 
-    def recall(self, repository: str, listed: Collection[str], blobs: Optional[Blobs] = None) -> Dict[str, Content]:
+    def recall(self, repository: str, listed: Collection[str], blobs: Blobs | None = None) -> dict[str, Content]:
         with self._pending_lock:
             self._looks[repository] = next(self._moments)
             full = len(self._looks) >= _BATCH
         if full:
             self.write()
-        rows: List[Tuple] = self._attempt(lambda connection: connection.execute(
-            'SELECT manifest.id, digest, checksum, content FROM manifest JOIN repository '
-            'ON repository.id = manifest.repository WHERE name = ?', (repository,)).fetchall(), [])
+        rows: list[tuple] = self._attempt(
+            lambda connection: connection.execute(
+                'SELECT manifest.id, digest, checksum, content FROM manifest JOIN repository '
+                'ON repository.id = manifest.repository WHERE name = ?',
+                (repository,),
+            ).fetchall(),
+            [],
+        )
         blobs, seal = blobs or Blobs(), _seal(repository)
-        known: Dict[str, Content] = {}
+        known: dict[str, Content] = {}
         stale = []
         for number, key, checksum, packed in rows:
             digest = _digest(key)
@@ -179,15 +189,26 @@ class ManifestCache(NoCache):
             self._attempt(lambda connection: _forget_manifests(connection, stale), None)
         return known
 
-    def recall_labels(self, repository: str, digests: Collection[str]) -> Dict[str, Dict[str, str]]:
+    def recall_labels(self, repository: str, digests: Collection[str]) -> dict[str, dict[str, str]]:
         keys = {_key(digest): digest for digest in digests}
-        rows: List[Tuple] = self._attempt(lambda connection: connection.execute(
-            'SELECT digest, labels FROM manifest JOIN repository ON repository.id = manifest.repository '
-            'WHERE name = ? AND labels IS NOT NULL', (repository,)).fetchall(), [])
-        whole = ((key, kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]) for key, kept in rows
-                 if key in keys and isinstance(kept, bytes))
-        return {keys[key]: json.loads(packed) for key, checksum, packed in whole
-                if checksum == _checksum(_seal(repository), _of_labels(key), packed)}
+        rows: list[tuple] = self._attempt(
+            lambda connection: connection.execute(
+                'SELECT digest, labels FROM manifest JOIN repository ON repository.id = manifest.repository '
+                'WHERE name = ? AND labels IS NOT NULL',
+                (repository,),
+            ).fetchall(),
+            [],
+        )
+        whole = (
+            (key, kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:])
+            for key, kept in rows
+            if key in keys and isinstance(kept, bytes)
+        )
+        return {
+            keys[key]: json.loads(packed)
+            for key, checksum, packed in whole
+            if checksum == _checksum(_seal(repository), _of_labels(key), packed)
+        }
 
     def remember(self, repository: str, digest: str, content: Content) -> bool:
         key, packed = _key(digest), _packed(content)
@@ -228,7 +249,7 @@ class ManifestCache(NoCache):
                 self._give_up(error)
                 return otherwise
 
-    def _numbers(self, query: str) -> Dict[str, int]:
+    def _numbers(self, query: str) -> dict[str, int]:
         rows = self._attempt(lambda connection: connection.execute(query).fetchall(), [])
         return {name: number for name, number in rows if isinstance(name, str) and isinstance(number, int)}
 
@@ -252,7 +273,7 @@ class ManifestCache(NoCache):
             remove(self._path)
         return _opened(self._path)
 
-    def _take_pending(self) -> Tuple[List[Row], List[LabelRow], Dict[str, int]]:
+    def _take_pending(self) -> tuple[list[Row], list[LabelRow], dict[str, int]]:
         with self._pending_lock:
             taken = self._pending, self._pending_labels, self._looks
             self._pending, self._pending_labels, self._looks = [], [], {}
@@ -264,14 +285,20 @@ class ManifestCache(NoCache):
             return
         with connection:
             connection.execute('BEGIN IMMEDIATE')
-            connection.executemany('UPDATE repository SET used = ? WHERE name = ?',
-                                   [(moment, name) for name, moment in looks.items()])
+            connection.executemany(
+                'UPDATE repository SET used = ? WHERE name = ?', [(moment, name) for name, moment in looks.items()]
+            )
             connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)', looks.items())
             connection.executemany(
                 'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '
-                'SELECT id, ?, ?, ? FROM repository WHERE name = ?', rows)
-            connection.executemany('UPDATE manifest SET labels = ? WHERE digest = ? AND repository = '
-                                   '(SELECT id FROM repository WHERE name = ?)', labels)
+                'SELECT id, ?, ?, ? FROM repository WHERE name = ?',
+                rows,
+            )
+            connection.executemany(
+                'UPDATE manifest SET labels = ? WHERE digest = ? AND repository = '
+                '(SELECT id FROM repository WHERE name = ?)',
+                labels,
+            )
         _evict(connection, self._max_bytes)
 
 
@@ -287,9 +314,9 @@ def describe(path: Path) -> CacheFacts:
     size = sum(file.stat().st_size for file in _files(path))
     try:
         with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as connection:
-            version, = connection.execute('PRAGMA user_version').fetchone()
-            manifests, = connection.execute('SELECT count(*) FROM manifest').fetchone()
-            found, = connection.execute('PRAGMA quick_check(1)').fetchone()
+            (version,) = connection.execute('PRAGMA user_version').fetchone()
+            (manifests,) = connection.execute('SELECT count(*) FROM manifest').fetchone()
+            (found,) = connection.execute('PRAGMA quick_check(1)').fetchone()
     except (sqlite3.Error, UnicodeError):
         return CacheFacts(str(path), size, readable=False)
     return CacheFacts(str(path), size, found == 'ok' and version == SCHEMA_VERSION, manifests, version)
@@ -323,7 +350,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    version, = connection.execute('PRAGMA user_version').fetchone()
+    (version,) = connection.execute('PRAGMA user_version').fetchone()
     if version == SCHEMA_VERSION:
         return
     if version or connection.execute('SELECT 1 FROM sqlite_master').fetchone():
@@ -345,11 +372,13 @@ def _forget_repositories(connection: sqlite3.Connection, present: Collection[str
 def _forget_manifest(connection: sqlite3.Connection, repository: str, key: bytes) -> None:
     with connection:
         connection.execute('BEGIN IMMEDIATE')
-        connection.execute('DELETE FROM manifest WHERE digest = ? AND repository IN '
-                           '(SELECT id FROM repository WHERE name = ?)', (key, repository))
+        connection.execute(
+            'DELETE FROM manifest WHERE digest = ? AND repository IN (SELECT id FROM repository WHERE name = ?)',
+            (key, repository),
+        )
 
 
-def _forget_manifests(connection: sqlite3.Connection, numbers: Iterable[Tuple[int]]) -> None:
+def _forget_manifests(connection: sqlite3.Connection, numbers: Iterable[tuple[int]]) -> None:
     with connection:
         connection.execute('BEGIN IMMEDIATE')
         connection.executemany('DELETE FROM manifest WHERE id = ?', numbers)
@@ -357,18 +386,20 @@ def _forget_manifests(connection: sqlite3.Connection, numbers: Iterable[Tuple[in
 
 def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Make room once the file is too large. It does not shrink; what is free in it is used again."""
-    pages, free, size = (connection.execute(f'PRAGMA {name}').fetchone()[0]
-                         for name in ('page_count', 'freelist_count', 'page_size'))
+    pages, free, size = (
+        connection.execute(f'PRAGMA {name}').fetchone()[0] for name in ('page_count', 'freelist_count', 'page_size')
+    )
     used = (pages - free) * size
     if used <= max_bytes:
         return
     with connection:
         connection.execute('BEGIN IMMEDIATE')
-        rows, = connection.execute('SELECT count(*) FROM manifest').fetchone()
+        (rows,) = connection.execute('SELECT count(*) FROM manifest').fetchone()
         connection.execute(
             'DELETE FROM manifest WHERE id IN (SELECT manifest.id FROM manifest JOIN repository '
             'ON repository.id = manifest.repository ORDER BY used, manifest.id LIMIT ?)',
-            (int(rows * (1 - _ROOM_AFTER_EVICTION * max_bytes / used)) + 1,))
+            (int(rows * (1 - _ROOM_AFTER_EVICTION * max_bytes / used)) + 1,),
+        )
 
 
 def _is_damage(error: Exception) -> bool:
@@ -378,7 +409,7 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, (sqlite3.DatabaseError, UnicodeError))
 
 
-def _close(connection: Optional[sqlite3.Connection]) -> None:
+def _close(connection: sqlite3.Connection | None) -> None:
     if connection:
         with suppress(sqlite3.Error):  # SQLite finishes what is unfinished when the file is opened again
             connection.close()
@@ -394,7 +425,7 @@ def _key(digest: str) -> bytes:
     return bytes.fromhex(digest.partition(':')[2])
 
 
-def _digest(key: Any) -> Optional[str]:
+def _digest(key: Any) -> str | None:
     """The digest of such a hash; None of what is none."""
     algorithm = _ALGORITHMS.get(len(key)) if isinstance(key, bytes) else None
     return algorithm and algorithm + key.hex()
@@ -432,8 +463,9 @@ def _packed(content: Content) -> bytes:
     if not plain:
         rest = _json({**content._asdict(), 'blobs': [blob._asdict() for blob in content.blobs]})
     elif content.children or content.subject is not None or content.annotations or said:
-        rest = _json({'children': content.children, 'subject': content.subject, 'annotations': content.annotations,
-                      **said})
+        rest = _json(
+            {'children': content.children, 'subject': content.subject, 'annotations': content.annotations, **said}
+        )
     parts = [_HEAD.pack(content.size if plain else 0, place if plain else _NO_PLACE, len(rest)), rest]
     return b''.join(parts + blobs if plain else parts)
 
@@ -452,29 +484,34 @@ def _unpacked(packed: bytes, known: Blobs) -> Content:
     config_digest = blobs[config].digest if config != _NO_PLACE else None
     if not length:  # as most are
         return Content._make((size, (), None, blobs, config_digest, ()))
-    rest = _from_json(packed[_HEAD.size:_HEAD.size + length])
+    rest = _from_json(packed[_HEAD.size : _HEAD.size + length])
     if 'blobs' in rest:
         size, blobs = rest['size'], tuple(Blob(blob['digest'], blob['size']) for blob in rest['blobs'])
-    return Content(size, tuple(rest.get('children', ())), rest.get('subject'), blobs,
-                   rest.get('config') if config_digest is None else config_digest,
-                   tuple(map(tuple, rest.get('annotations', ()))))
+    return Content(
+        size,
+        tuple(rest.get('children', ())),
+        rest.get('subject'),
+        blobs,
+        rest.get('config') if config_digest is None else config_digest,
+        tuple(map(tuple, rest.get('annotations', ()))),
+    )
 
 
-def _unpacked_blobs(packed: bytes, start: int, config: int, known: Blobs) -> Tuple[Blob, ...]:
+def _unpacked_blobs(packed: bytes, start: int, config: int, known: Blobs) -> tuple[Blob, ...]:
     """Run by run, and the last few one by one: images share their first layers, and nearly never their configs."""
     layout, runs = _layout((len(packed) - start) // _BLOB.size)
     parts = layout.unpack_from(packed, start)
-    blobs: List[Blob] = []
+    blobs: list[Blob] = []
     for run in parts[:runs]:
         blobs += known.runs.get(run) or known.run(run)
-    for key, size in zip(parts[runs::2], parts[runs + 1::2]):
+    for key, size in zip(parts[runs::2], parts[runs + 1 :: 2]):
         digest = 'sha256:' + key.hex()
         blobs.append(Blob._make((digest, size)) if len(blobs) == config else known.one(digest, size))
     return tuple(blobs)
 
 
 @lru_cache(1024)
-def _layout(blobs: int) -> Tuple[struct.Struct, int]:
+def _layout(blobs: int) -> tuple[struct.Struct, int]:
     """What divides so many blobs into runs, and the digests and sizes of the rest; and the number of runs."""
     runs, rest = divmod(blobs, _RUN)
     return struct.Struct('>' + f'{_RUN * _BLOB.size}s' * runs + '32sQ' * rest), runs
@@ -484,8 +521,8 @@ class Blobs:
     """One blob for all that hold it: images share most of their layers. `runs` are by the bytes that pack them."""
 
     def __init__(self) -> None:
-        self._known: Dict[str, Blob] = {}
-        self.runs: Dict[bytes, Tuple[Blob, ...]] = {}
+        self._known: dict[str, Blob] = {}
+        self.runs: dict[bytes, tuple[Blob, ...]] = {}
 
     def one(self, digest: str, size: int) -> Blob:
         blob = self._known.get(digest)
@@ -493,7 +530,7 @@ class Blobs:
             blob = self._known[digest] = Blob._make((digest, size))
         return blob if blob.size == size else Blob(digest, size)
 
-    def run(self, key: bytes) -> Tuple[Blob, ...]:
+    def run(self, key: bytes) -> tuple[Blob, ...]:
         """A run is kept from the second time on: what is new in one is mostly in no other."""
         known = len(self._known)
         run = tuple(self.one('sha256:' + digest.hex(), size) for digest, size in _BLOB.iter_unpack(key))
@@ -507,5 +544,5 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return zlib.compress(text, 1) if len(text) > _WORTH_COMPRESSING else text
 
 
-def _from_json(text: bytes) -> Dict[str, Any]:
+def _from_json(text: bytes) -> dict[str, Any]:
     return json.loads((text if text.startswith(b'{') else zlib.decompress(text)).decode())

@@ -1,8 +1,9 @@
 """Ask for single tags and manifests: a call for each, however large their repositories are."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Dict, Iterable, Mapping
 
 from ..decide.lock_plan import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
 from ..registry.client import Registry
@@ -19,7 +20,7 @@ def look_up(registry: Registry, keys: Iterable[Key], concurrency: int) -> Mappin
     The service says of an unknown tag the same whether its repository exists or not, so that this is asked for once
     for each repository in which nothing was found.
     """
-    found: Dict[Key, Standing] = {}
+    found: dict[Key, Standing] = {}
 
     def ask(key: Key) -> Iterable[Task]:
         found[key] = _standing(registry, *key)

@@ -1,20 +1,21 @@
 """Walk a registry: catalog, listings, and each manifest once, many requests in flight across repositories."""
+
 from __future__ import annotations
 
+import builtins
 import gc
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
-from typing import (
-    AbstractSet, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union)
 
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
-from ..model import (
-    UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable)
+from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import Selection
 from ..registry.client import Registry
-from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.flight import Flight
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Flying, Task, fly_tasks, run_tasks
 from .cache import Blobs, NoCache
@@ -58,10 +59,10 @@ class _Draft:
     """A repository while it is being read."""
 
     name: str
-    manifests: Dict[str, Manifest] = field(default_factory=dict)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
     locks: Locks = UNLOCKED
-    tags: Dict[str, Tag] = field(default_factory=dict)
-    failure: Optional[RegistryError] = None
+    tags: dict[str, Tag] = field(default_factory=dict)
+    failure: RegistryError | None = None
     gone: bool = False
     late: bool = False
 
@@ -69,8 +70,14 @@ class _Draft:
         return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
 
 
-def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cache: NoCache = NoCache(),
-         is_over: Callable[[], bool] = lambda: False) -> Inventory:
+def scan(
+    registry: Registry,
+    host: str,
+    extent: Extent,
+    reporter: Reporter,
+    cache: NoCache = NoCache(),
+    is_over: Callable[[], bool] = lambda: False,
+) -> Inventory:
     """Read the registry into an inventory; what the cache knows of listed manifests is not read again.
 
     Once the time `is_over` nothing more is asked for, and only repositories that are wholly known are in the
@@ -95,16 +102,18 @@ def scan(registry: Registry, host: str, extent: Extent, reporter: Reporter, cach
     warnings += _out_of_time(drafts)
     return Inventory(
         registry=host,
-        repositories=tuple(draft.finished() for draft in drafts
-                           if draft.manifests and not (draft.failure or draft.gone or draft.late)),
+        repositories=tuple(
+            draft.finished() for draft in drafts if draft.manifests and not (draft.failure or draft.gone or draft.late)
+        ),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
         warnings=tuple(warnings),
         labels=walk.labels,
-        late=frozenset(draft.name for draft in drafts if draft.late))
+        late=frozenset(draft.name for draft in drafts if draft.late),
+    )
 
 
-def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: bool = False) -> Optional[Repository]:
+def rescan(registry: Registry, seen: Repository, planned: set[str], with_tags: bool = False) -> Repository | None:
     """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
 
     A ghost is asked for again: pushed anew, it needs its children. Raises RegistryError.
@@ -126,12 +135,12 @@ def rescan(registry: Registry, seen: Repository, planned: Set[str], with_tags: b
     return draft.finished()
 
 
-def look_again(registry: Registry, seen: Sequence[Repository], concurrency: int) -> Tuple[Repository, ...]:
+def look_again(registry: Registry, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
     """The repositories as they are now, with their tags, without those that are gone. Raises RegistryError.
 
     What was read in `seen` is not read again.
     """
-    found: Dict[str, Repository] = {}
+    found: dict[str, Repository] = {}
 
     def look(repository: Repository) -> Iterable[Task]:
         now = rescan(registry, repository, set(), with_tags=True)
@@ -143,7 +152,7 @@ def look_again(registry: Registry, seen: Sequence[Repository], concurrency: int)
     return tuple(repository for _, repository in sorted(found.items()))
 
 
-def select(names: Sequence[str], selection: Selection) -> List[str]:
+def select(names: Sequence[str], selection: Selection) -> list[str]:
     """The names that are selected. Raises UnknownRepository for one that is asked for and is not there."""
     known = set(names)
     for pattern in selection.asked_for:
@@ -172,7 +181,7 @@ async def _read_soon(registry: Registry, flight: Flight, repository: str, digest
         return _without_content(error)
 
 
-def _without_content(error: RegistryError) -> Union[Ghost, Unreadable]:
+def _without_content(error: RegistryError) -> Ghost | Unreadable:
     """What a manifest is that could not be read."""
     if error.kind is Kind.NOT_FOUND:
         return Ghost()
@@ -184,8 +193,16 @@ def _without_content(error: RegistryError) -> Union[Ghost, Unreadable]:
 class _Walk:
     """The tasks of one scan. Each writes to one draft, under keys that no other task writes."""
 
-    def __init__(self, registry: Registry, flight: Flight, extent: Extent, selected: Iterable[str],
-                 reporter: Reporter, cache: NoCache, is_over: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        flight: Flight,
+        extent: Extent,
+        selected: Iterable[str],
+        reporter: Reporter,
+        cache: NoCache,
+        is_over: Callable[[], bool],
+    ) -> None:
         self._registry = registry
         self._flight = flight
         self._extent = extent
@@ -196,7 +213,7 @@ class _Walk:
         self._unreachable = 0
         self._blobs = Blobs()
         self._recalled = 0
-        self.labels: Dict[str, Mapping[str, str]] = {}
+        self.labels: dict[str, Mapping[str, str]] = {}
 
     async def list(self, draft: _Draft) -> Iterable[Flying]:
         """List one repository; gives the tasks that read the rest of it."""
@@ -211,31 +228,37 @@ class _Walk:
         unknown = self._unknown(draft, wanted)
         self._reporter.manifests_found(len(unknown))
         known = sorted(set(wanted) - set(unknown)) if self._wants_labels(draft) else []
-        return [*self._lock_tasks(draft), *(partial(self._read, draft, digest) for digest in unknown),
-                *(task for digest in known for task in self._label_tasks(draft, digest))]
+        return [
+            *self._lock_tasks(draft),
+            *(partial(self._read, draft, digest) for digest in unknown),
+            *(task for digest in known for task in self._label_tasks(draft, digest)),
+        ]
 
-    def _lock_tasks(self, draft: _Draft) -> List[Flying]:
+    def _lock_tasks(self, draft: _Draft) -> builtins.list[Flying]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
         candidates = self._candidates(draft) if draft.name in self._selected else []
-        tasks: List[Flying] = []
+        tasks: list[Flying] = []
         if candidates:
             tasks.append(partial(self._do, draft, self._read_locks))
         if any(manifest.tags for manifest in candidates):
             tasks.append(partial(self._do, draft, self._read_tags))
         return tasks
 
-    def _candidates(self, draft: _Draft) -> List[Manifest]:
+    def _candidates(self, draft: _Draft) -> builtins.list[Manifest]:
         return list(draft.manifests.values()) if self._extent.tags else _candidates(draft.manifests)
 
-    def _wanted(self, draft: _Draft) -> List[str]:
+    def _wanted(self, draft: _Draft) -> builtins.list[str]:
         if not self._extent.bound or self._extent.tags:
             return list(draft.manifests)
         if not _candidates(draft.manifests):
             return []
-        return [digest for digest, manifest in draft.manifests.items()
-                if not (has_no_edges(manifest.media_type) and user_tags(manifest))]
+        return [
+            digest
+            for digest, manifest in draft.manifests.items()
+            if not (has_no_edges(manifest.media_type) and user_tags(manifest))
+        ]
 
-    def _unknown(self, draft: _Draft, wanted: List[str]) -> List[str]:
+    def _unknown(self, draft: _Draft, wanted: builtins.list[str]) -> builtins.list[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
         known = self._cache.recall(draft.name, draft.manifests, self._blobs)
         if self._extent.anew:
@@ -273,8 +296,12 @@ class _Walk:
 
     def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Flying]:
         content = draft.manifests[digest].content
-        if (self._wants_labels(draft) and isinstance(content, Content) and content.config
-                and content.config not in self.labels):
+        if (
+            self._wants_labels(draft)
+            and isinstance(content, Content)
+            and content.config
+            and content.config not in self.labels
+        ):
             return [partial(self._do, draft, partial(self._read_labels, digest=digest, content=content))]
         return []
 
@@ -285,7 +312,8 @@ class _Walk:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
         config = str(content.config)
         if config in self.labels or not any(
-                blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs):
+            blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs
+        ):
             return
         try:
             data = await self._flight.in_turn(partial(self._registry.config, draft.name, config))
@@ -360,7 +388,7 @@ class _Walk:
             raise error
 
 
-def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[Notice]]:
+def _catalog(registry: Registry, selection: Selection) -> tuple[list[str], list[Notice]]:
     """Every repository, in order. Repositories given by name can do without the right to list the catalog."""
     try:
         return sorted({name for page in registry.repositories() for name in page}), []
@@ -373,33 +401,38 @@ def _catalog(registry: Registry, selection: Selection) -> Tuple[List[str], List[
         return names, [Notice('catalogForbidden', message)]
 
 
-def _ordered(names: Sequence[str], order: str, cache: NoCache, selected: AbstractSet[str]) -> List[str]:
+def _ordered(names: Sequence[str], order: str, cache: NoCache, selected: AbstractSet[str]) -> list[str]:
     """First those in which something may go: the others only make the bytes exact."""
     looks = cache.looks() if order == OLDEST else {}
     sizes = cache.sizes() if order == LARGEST else {}
     return sorted(names, key=lambda name: (name not in selected, looks.get(name, -1), -sizes.get(name, 0), name))
 
 
-def _out_of_time(drafts: Sequence[_Draft]) -> List[Notice]:
+def _out_of_time(drafts: Sequence[_Draft]) -> list[Notice]:
     late = sum(draft.late for draft in drafts)
     if not late:
         return []
-    return [Notice(OUT_OF_TIME, f'The time was over before {late} of {len(drafts)} repositories were read. The next '
-                                'run goes on from there; until then the freed bytes are an upper bound.')]
+    return [
+        Notice(
+            OUT_OF_TIME,
+            f'The time was over before {late} of {len(drafts)} repositories were read. The next '
+            'run goes on from there; until then the freed bytes are an upper bound.',
+        )
+    ]
 
 
-def _listing(registry: Registry, repository: str) -> Dict[str, Manifest]:
+def _listing(registry: Registry, repository: str) -> dict[str, Manifest]:
     return {manifest.digest: manifest for page in registry.manifests(repository) for manifest in page}
 
 
-def _tags(registry: Registry, repository: str) -> Dict[str, Tag]:
+def _tags(registry: Registry, repository: str) -> dict[str, Tag]:
     return {tag.name: tag for page in registry.tags(repository) for tag in page}
 
 
-def _candidates(manifests: Mapping[str, Manifest]) -> List[Manifest]:
+def _candidates(manifests: Mapping[str, Manifest]) -> list[Manifest]:
     return [manifest for manifest in manifests.values() if not user_tags(manifest)]
 
 
 def _unread(repository: str, error: RegistryError) -> Notice:
-    lacking = f" It needs the permission {' and '.join(error.actions)}." if error.actions else ''
+    lacking = f' It needs the permission {" and ".join(error.actions)}.' if error.actions else ''
     return Notice(UNREAD_REPOSITORY, f'The repository could not be read: {error}.{lacking}', repository)

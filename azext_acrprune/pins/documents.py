@@ -3,16 +3,16 @@
 Kubernetes and its custom resources, Helm, Kustomize, Compose, pipelines, resource manager templates, SBOM and VEX
 documents are all read by the same few rules, for nobody knows all kinds that will come.
 """
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .parts import hostless_image, image_in_parts
 from .pinned import Found, found_in, merged
 from .references import Finding, Reference, RegistryNames, find_references, split_repository
-from .syntax import (
-    ALIAS, CLOSE, END_OF_DOCUMENT, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, BadSyntax, Event)
+from .syntax import ALIAS, CLOSE, END_OF_DOCUMENT, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, BadSyntax, Event
 from .templates import arm_text, arm_values, filled_in
 
 _MOST_ENTRIES = 1_000
@@ -21,7 +21,7 @@ _MOST_ENTRIES = 1_000
 _PROMOTED = ('ref', 'digest')
 """Children whose parts belong to their parent: those of Flux and of SLSA."""
 
-Entries = Dict[str, Tuple[str, int]]
+Entries = dict[str, tuple[str, int]]
 
 
 @dataclass
@@ -30,14 +30,14 @@ class _Frame:
 
     key: str
     is_mapping: bool
-    anchor: Optional[str] = None
-    pending: Optional[str] = None
+    anchor: str | None = None
+    pending: str | None = None
     entries: Entries = field(default_factory=dict)
     merged: Entries = field(default_factory=dict)
-    bare: Dict[Tuple[str, int], List[Finding]] = field(default_factory=dict)
+    bare: dict[tuple[str, int], list[Finding]] = field(default_factory=dict)
 
 
-def found_in_document(events: Iterable[Event], source: str, names: RegistryNames) -> Tuple[Found, Optional[BadSyntax]]:
+def found_in_document(events: Iterable[Event], source: str, names: RegistryNames) -> tuple[Found, BadSyntax | None]:
     """What a stream of documents pins, and what was wrong with it, if anything; what came before that is there."""
     reader = _Reader(source, names)
     wrong = None
@@ -54,18 +54,18 @@ class _Reader:
     """Takes one event after the other. Texts that are filled in wait for the end of the document, for its values."""
 
     def __init__(self, source: str, names: RegistryNames) -> None:
-        self.found: List[Found] = []
+        self.found: list[Found] = []
         self._source = source
         self._names = names
-        self._stack: List[_Frame] = []
+        self._stack: list[_Frame] = []
         self._start()
 
     def _start(self) -> None:
-        self._anchors: Dict[str, Entries] = {}
-        self._texts: Dict[str, str] = {}
-        self._values: Dict[str, str] = {}
-        self._waiting: List[Tuple[str, int, bool]] = []
-        self._hostless: List[Tuple[Finding, int]] = []
+        self._anchors: dict[str, Entries] = {}
+        self._texts: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._waiting: list[tuple[str, int, bool]] = []
+        self._hostless: list[tuple[Finding, int]] = []
         self._names_registry = False
 
     def take(self, event: Event) -> None:
@@ -154,12 +154,12 @@ class _Reader:
         if '/' not in value and '.' in value and self._names.has(value):
             self._names_registry = True
 
-    def _set_value(self, key: str, entries: Mapping[str, Tuple[str, int]]) -> None:
+    def _set_value(self, key: str, entries: Mapping[str, tuple[str, int]]) -> None:
         """An item of a list of variables."""
         if key in ('variables', 'env') and 'name' in entries and 'value' in entries:
             self._values[entries['name'][0]] = entries['value'][0]
 
-    def _text(self, event: Event, key: Optional[str]) -> None:
+    def _text(self, event: Event, key: str | None) -> None:
         """Look for references in a text; None is an item of a list, and an empty key is a key itself."""
         if '/' not in event.value and 'pkg:' not in event.value:
             return
@@ -177,8 +177,9 @@ class _Reader:
             self._add(findings, line)
             return
         if not certain:
-            findings = [replace(finding, certain=False) if isinstance(finding, Reference) else finding
-                        for finding in findings]
+            findings = [
+                replace(finding, certain=False) if isinstance(finding, Reference) else finding for finding in findings
+            ]
         if self._stack and self._stack[-1].is_mapping:  # its tag may stand under a key of its own
             self._stack[-1].bare.setdefault((text, line), findings)
         else:

@@ -1,12 +1,14 @@
 """Live systems: how a user names them, and which images the things in them use."""
+
 from __future__ import annotations
 
 import base64
 import binascii
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any
 
 from .documents import found_in_document
 from .pinned import Found, Pin, Problem, merged, printable
@@ -32,8 +34,8 @@ class System:
     """A live system: what `kind` it is, and the name of the one that is meant, of all where it is None."""
 
     kind: str
-    name: Optional[str] = None
-    resource_group: Optional[str] = None
+    name: str | None = None
+    resource_group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Thing:
     """
 
     origin: str
-    documents: Tuple[Any, ...]
-    texts: Tuple[str, ...] = ()
+    documents: tuple[Any, ...]
+    texts: tuple[str, ...] = ()
 
 
 def parse_system(text: str) -> System:
@@ -63,7 +65,7 @@ def parse_system(text: str) -> System:
     return System(kind, cluster, group or None)
 
 
-def things_of_cluster(origin: str, answer: Any) -> List[Thing]:
+def things_of_cluster(origin: str, answer: Any) -> list[Thing]:
     """The objects that kubectl lists. Raises ValueError when this is no list, or one of nothing.
 
     Every cluster runs something of its own: one that has nothing at all was not seen.
@@ -76,21 +78,32 @@ def things_of_cluster(origin: str, answer: Any) -> List[Thing]:
     return [Thing(f'{origin}: {_name_of(item)}', (item,)) for item in items]
 
 
-def things_of_task(origin: str, task: Dict[str, Any], login_server: str) -> Thing:
+def things_of_task(origin: str, task: dict[str, Any], login_server: str) -> Thing:
     """A task of a registry: its step, and the base images that it was seen to use."""
     step = _part(_part(task, 'properties'), 'step')
     bases = step.get('baseImageDependencies')
-    images = [f'{each.get("registry")}/{each.get("repository")}{mark}{each.get(part)}'
-              for each in bases if isinstance(each, dict)
-              for part, mark in (('digest', '@'), ('tag', ':')) if each.get(part)] if isinstance(bases, list) else []
+    images = (
+        [
+            f'{each.get("registry")}/{each.get("repository")}{mark}{each.get(part)}'
+            for each in bases
+            if isinstance(each, dict)
+            for part, mark in (('digest', '@'), ('tag', ':'))
+            if each.get(part)
+        ]
+        if isinstance(bases, list)
+        else []
+    )
     text = _decoded(step.get('encodedTaskContent'))
     values = _decoded(step.get('encodedValuesContent'))
     step = json.loads(_OWN_REGISTRY.sub(login_server, json.dumps(step)))
-    return Thing(origin, (step, {'images': images}),
-                 tuple(_OWN_REGISTRY.sub(login_server, each) for each in (text, values) if each))
+    return Thing(
+        origin,
+        (step, {'images': images}),
+        tuple(_OWN_REGISTRY.sub(login_server, each) for each in (text, values) if each),
+    )
 
 
-def thing_of_site(origin: str, configurations: Iterable[Dict[str, Any]]) -> Thing:
+def thing_of_site(origin: str, configurations: Iterable[dict[str, Any]]) -> Thing:
     """A web app or function app: its configurations; `linuxFxVersion` may hold a whole Compose file in Base64."""
     documents, texts = tuple(configurations), []
     for document in documents:
@@ -98,7 +111,7 @@ def thing_of_site(origin: str, configurations: Iterable[Dict[str, Any]]) -> Thin
             value = _part(document, 'properties').get(key)
             match = _COMPOSE.match(value) if isinstance(value, str) else None
             if match:
-                texts.append(_decoded(value[match.end():]))
+                texts.append(_decoded(value[match.end() :]))
     return Thing(origin, documents, tuple(filter(None, texts)))
 
 
@@ -118,13 +131,13 @@ def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
         yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), tuple(problems))
 
 
-def _name_of(item: Dict[str, Any]) -> str:
+def _name_of(item: dict[str, Any]) -> str:
     metadata = _part(item, 'metadata')
     namespace = f'{metadata["namespace"]}/' if metadata.get('namespace') else ''
     return f'{item.get("kind", "object")} {namespace}{metadata.get("name", "without a name")}'
 
 
-def _part(document: Dict[str, Any], key: str) -> Dict[str, Any]:
+def _part(document: dict[str, Any], key: str) -> dict[str, Any]:
     part = document.get(key)
     return part if isinstance(part, dict) else {}
 

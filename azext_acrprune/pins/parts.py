@@ -1,16 +1,26 @@
 """Images whose parts stand under keys of their own, as in the values of Helm, in Kustomize and in SBOM documents."""
+
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .references import (
-    TEMPLATE, Finding, Reference, RegistryNames, Unresolved, find_references, reference_to, split_repository)
+    TEMPLATE,
+    Finding,
+    Reference,
+    RegistryNames,
+    Unresolved,
+    find_references,
+    reference_to,
+    split_repository,
+)
 
 _KEY = re.compile(
     r'(?P<group>.*?)(?P<part>registry|loginserver|repository|repourl|repo|newname|image|name|url|newtag|tag'
-    r'|targetrevision|semver|versioninfo|version|chart|digest|sha256|sha)\Z')
+    r'|targetrevision|semver|versioninfo|version|chart|digest|sha256|sha)\Z'
+)
 _REPOSITORY_PARTS = ('newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url')
 _TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
 _VERSION_PARTS = ('version', 'versioninfo')
@@ -18,13 +28,13 @@ _DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
 
-_Part = Tuple[str, int]
+_Part = tuple[str, int]
 """A text and its line."""
 
 Entries = Mapping[str, _Part]
 
 
-def image_in_parts(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Finding, _Part]]:
+def image_in_parts(entries: Entries, names: RegistryNames) -> Iterator[tuple[Finding, _Part]]:
     """(finding, the entry that names the repository) of each image that the texts of one mapping make together."""
     for parts in _groups(entries):
         for key in _REPOSITORY_PARTS:
@@ -32,7 +42,7 @@ def image_in_parts(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Fin
                 yield from _image(parts, key, names)
 
 
-def hostless_image(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Finding, int]]:
+def hostless_image(entries: Entries, names: RegistryNames) -> Iterator[tuple[Finding, int]]:
     """The same of images that name no registry, for documents that name it for all of them (`global.imageRegistry`)."""
     for parts in _groups(entries):
         repository, line = parts.get('repository', ('', 0))
@@ -44,9 +54,9 @@ def hostless_image(entries: Entries, names: RegistryNames) -> Iterator[Tuple[Fin
                 yield finding, line
 
 
-def _groups(entries: Entries) -> Iterator[Dict[str, _Part]]:
+def _groups(entries: Entries) -> Iterator[dict[str, _Part]]:
     """The parts, of each image that has a prefix of its own: `sidecarImage`, `sidecarTag`."""
-    groups: Dict[str, Dict[str, _Part]] = {}
+    groups: dict[str, dict[str, _Part]] = {}
     for key, value in entries.items():
         group, part = _group_and_part(key)
         if part:
@@ -55,7 +65,7 @@ def _groups(entries: Entries) -> Iterator[Dict[str, _Part]]:
 
 
 @lru_cache(maxsize=10_000)
-def _group_and_part(key: str) -> Tuple[str, str]:
+def _group_and_part(key: str) -> tuple[str, str]:
     match = _KEY.match(re.sub('[_.-]', '', key.lower())) if len(key) <= 100 else None
     if not match:
         return '', ''
@@ -63,7 +73,7 @@ def _group_and_part(key: str) -> Tuple[str, str]:
     return group[:-5] if group.endswith('image') else group, match['part']
 
 
-def _image(parts: Mapping[str, _Part], key: str, names: RegistryNames) -> Iterator[Tuple[Finding, _Part]]:
+def _image(parts: Mapping[str, _Part], key: str, names: RegistryNames) -> Iterator[tuple[Finding, _Part]]:
     base = _with_registry(parts[key][0], parts, names)
     if base is None:
         return
@@ -78,8 +88,9 @@ def _image(parts: Mapping[str, _Part], key: str, names: RegistryNames) -> Iterat
         yield from ((finding, parts[key]) for finding in find_references(base, names))
 
 
-def _findings(base: str, tag: Optional[str], digest: Optional[str], parts: Mapping[str, _Part],
-              names: RegistryNames) -> Iterator[Finding]:
+def _findings(
+    base: str, tag: str | None, digest: str | None, parts: Mapping[str, _Part], names: RegistryNames
+) -> Iterator[Finding]:
     repository = split_repository(base, names)
     if repository is None:  # its host, or a part of its name, is filled in
         written = f'{base}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
@@ -92,7 +103,7 @@ def _findings(base: str, tag: Optional[str], digest: Optional[str], parts: Mappi
         yield reference_to(repository, None, None, certain=False)
 
 
-def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) -> Optional[str]:
+def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) -> str | None:
     """The repository with its registry, where that is or may be this one, and the text alone is no whole reference."""
     if split_repository(text, names):
         return text
@@ -106,7 +117,7 @@ def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) 
     return f'{registry.rstrip("/")}/{text.lstrip("/")}'
 
 
-def _without_digest(tag: str) -> Tuple[Optional[str], Optional[str]]:
+def _without_digest(tag: str) -> tuple[str | None, str | None]:
     """A tag and a digest, of what stands in the place of a tag: `v1`, `v1@sha256:...` or `sha256:...`."""
     name, _, digest = tag.partition('@')
     if not digest and name.startswith('sha256:'):
@@ -114,12 +125,12 @@ def _without_digest(tag: str) -> Tuple[Optional[str], Optional[str]]:
     return name or None, digest or None
 
 
-def _tag(parts: Mapping[str, _Part]) -> Optional[str]:
+def _tag(parts: Mapping[str, _Part]) -> str | None:
     tag = _first(parts, (*_TAG_PARTS, *_VERSION_PARTS))
     return tag.strip().replace('+', '_') if tag else None
 
 
-def _chart(parts: Mapping[str, _Part], key: str) -> Optional[str]:
+def _chart(parts: Mapping[str, _Part], key: str) -> str | None:
     """The name of a chart, where the repository is only the place of charts."""
     if key == 'repourl':
         return _first(parts, ('chart',))
@@ -128,13 +139,13 @@ def _chart(parts: Mapping[str, _Part], key: str) -> Optional[str]:
     return None
 
 
-def _digest(parts: Mapping[str, _Part]) -> Optional[str]:
+def _digest(parts: Mapping[str, _Part]) -> str | None:
     digest = _first(parts, _DIGEST_PARTS)
     if digest is None:
         return None
     return f'sha256:{digest}' if _HEX.match(digest) else digest
 
 
-def _first(parts: Mapping[str, _Part], keys: Tuple[str, ...]) -> Optional[str]:
-    found: List[str] = [parts[key][0] for key in keys if key in parts and parts[key][0].strip()]
+def _first(parts: Mapping[str, _Part], keys: tuple[str, ...]) -> str | None:
+    found: list[str] = [parts[key][0] for key in keys if key in parts and parts[key][0].strip()]
     return found[0] if found else None

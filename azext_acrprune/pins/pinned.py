@@ -1,9 +1,11 @@
 """Who pins what: references with the place that they were found in."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any
 
 from ..model import Repository
 from .references import Finding, Reference
@@ -48,14 +50,14 @@ class Problem:
 class Found:
     """What sources say."""
 
-    pins: Tuple[Pin, ...] = ()
-    problems: Tuple[Problem, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Incomplete(Exception):
     """Problems, where a user asked for none; `problems` is a tuple of them."""
 
-    def __init__(self, problems: Tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(str(problems[0]))
         self.problems = problems
 
@@ -68,18 +70,18 @@ class Sources:
     With `strict`, a problem is an error.
     """
 
-    paths: Tuple[str, ...] = ()
-    aliases: Tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     strict: bool = False
-    systems: Tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pins:
     """All pins of one command. `given` is what the plan document shows of them."""
 
-    pins: Tuple[Pin, ...] = ()
-    problems: Tuple[Problem, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    problems: tuple[Problem, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -120,8 +122,8 @@ class Pins:
         return _by_repository((pin.reference.repository, pin.reference.digest, pin.where) for pin in self.pins)
 
 
-def _by_repository(found: Iterable[Tuple[str, Any, str]]) -> Mapping[str, Mapping[str, str]]:
-    places: Dict[str, Dict[str, List[str]]] = {}
+def _by_repository(found: Iterable[tuple[str, Any, str]]) -> Mapping[str, Mapping[str, str]]:
+    places: dict[str, dict[str, list[str]]] = {}
     for repository, value, where in found:
         if value is not None:
             places.setdefault(repository, {}).setdefault(value, []).append(where)
@@ -157,5 +159,7 @@ def merged(found: Iterable[Found]) -> Found:
     every = list(found)
     pins = dict.fromkeys(pin for each in every for pin in each.pins)
     certain = {replace(pin, reference=replace(pin.reference, certain=False)) for pin in pins if pin.reference.certain}
-    return Found(tuple(pin for pin in pins if pin not in certain),
-                 tuple(dict.fromkeys(problem for each in every for problem in each.problems)))
+    return Found(
+        tuple(pin for pin in pins if pin not in certain),
+        tuple(dict.fromkeys(problem for each in every for problem in each.problems)),
+    )

@@ -1,8 +1,10 @@
 """When images were last pulled, as the registry's event log tells. What the log cannot tell is taken for pulled."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any
 
 from ..model import TICKS_PER_SECOND, Content, Inventory, Repository, parse_ticks, time_text
 from .pinned import Pin
@@ -35,7 +37,7 @@ class LogTooShort(Exception):
     `since` is the instant from which on it has no hole, in ticks, None when it says nothing of late.
     """
 
-    def __init__(self, since: Optional[int], seconds: int) -> None:
+    def __init__(self, since: int | None, seconds: int) -> None:
         super().__init__('the log does not cover the time')
         self.since = since
         self.works_from = None if since is None else _day_after(since + seconds * TICKS_PER_SECOND)
@@ -49,8 +51,8 @@ class Pulled:
     """
 
     repository: str
-    digest: Optional[str]
-    tag: Optional[str]
+    digest: str | None
+    tag: str | None
     first: int
     last: int
 
@@ -69,7 +71,7 @@ class Pushed:
 class Unresolved:
     """Pulls of a tag that pointed to what the log does not know; `moved` when it was pushed to since."""
 
-    tag: Optional[str]
+    tag: str | None
     first: int
     last: int
     moved: bool
@@ -81,7 +83,7 @@ class Wish:
 
     text: str
     seconds: int
-    workspace: Optional[str] = None
+    workspace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def instant(value: Any) -> int:
     return ticks
 
 
-def covered_since(spans: Iterable[Tuple[int, int]], now: int) -> Optional[int]:
+def covered_since(spans: Iterable[tuple[int, int]], now: int) -> int | None:
     """The instant from which the log has no hole up to `now`; None when it has said nothing of late.
 
     `spans` are the first and last event of each day that has any. All instants are in ticks.
@@ -134,7 +136,7 @@ def covered_since(spans: Iterable[Tuple[int, int]], now: int) -> Optional[int]:
     return since if begun else None
 
 
-def check_coverage(since: Optional[int], seconds: int, now: int) -> int:
+def check_coverage(since: int | None, seconds: int, now: int) -> int:
     """The same instant, when the log covers the last `seconds`. Raises LogTooShort."""
     if since is None or since > now - seconds * TICKS_PER_SECOND:
         raise LogTooShort(since, seconds)
@@ -143,12 +145,12 @@ def check_coverage(since: Optional[int], seconds: int, now: int) -> int:
 
 def last_pulls(since: int, pulled: Iterable[Pulled], pushed: Iterable[Pushed]) -> Pulls:
     """The last pulls; pulls by a tag alone count for what the pushes before them made of the tag."""
-    history: Dict[Tuple[str, str], List[Pushed]] = {}
+    history: dict[tuple[str, str], list[Pushed]] = {}
     for push in sorted(pushed, key=lambda each: each.at):
         history.setdefault((push.repository, push.tag), []).append(push)
-    digests: Dict[str, Dict[str, int]] = {}
-    tags: Dict[str, Dict[str, int]] = {}
-    unresolved: Dict[str, List[Unresolved]] = {}
+    digests: dict[str, dict[str, int]] = {}
+    tags: dict[str, dict[str, int]] = {}
+    unresolved: dict[str, list[Unresolved]] = {}
     for pull in pulled:
         if pull.tag:
             _latest(tags.setdefault(pull.repository, {}), pull.tag, pull.last)
@@ -161,7 +163,7 @@ def last_pulls(since: int, pulled: Iterable[Pulled], pushed: Iterable[Pushed]) -
     return Pulls(since, digests, tags, unresolved)
 
 
-def pins_of(pulls: Pulls, inventory: Inventory, after: int) -> Tuple[Pin, ...]:
+def pins_of(pulls: Pulls, inventory: Inventory, after: int) -> tuple[Pin, ...]:
     """A pin for everything that was pulled at or after an instant, in ticks, or may have been."""
     return tuple(pin for repository in inventory.repositories for pin in _pins_in(pulls, repository, after))
 
@@ -181,7 +183,7 @@ def _pins_in(pulls: Pulls, repository: Repository, after: int) -> Iterator[Pin]:
 
 def _tags_of_images(repository: Repository, digests: Mapping[str, int]) -> Mapping[str, int]:
     """Tags of images of which anything was pulled: a client that has the index asks for its platform image alone."""
-    tags: Dict[str, int] = {}
+    tags: dict[str, int] = {}
     if digests:
         for manifest in repository.manifests.values():
             pulls = [digests[part] for part in _parts(repository, manifest.digest) if part in digests]
@@ -190,7 +192,7 @@ def _tags_of_images(repository: Repository, digests: Mapping[str, int]) -> Mappi
     return tags
 
 
-def _parts(repository: Repository, digest: str) -> Set[str]:
+def _parts(repository: Repository, digest: str) -> set[str]:
     """An image and everything below it."""
     found, waiting = {digest}, [digest]
     while waiting:
@@ -231,7 +233,7 @@ def _digests_at(pull: Pulled, pushes: Sequence[Pushed]) -> Sequence[str]:
     return [push.digest for push in (*_before(pull, pushes), *during)]
 
 
-def _latest(instants: Dict[str, int], key: str, at: int) -> None:
+def _latest(instants: dict[str, int], key: str, at: int) -> None:
     instants[key] = max(at, instants.get(key, at))
 
 
@@ -254,7 +256,7 @@ def _name(value: Any) -> str:
     return value.lower()
 
 
-def _optional(value: Any) -> Optional[str]:
+def _optional(value: Any) -> str | None:
     """A tag or digest; the table has empty text where there is none."""
     if value is not None and not isinstance(value, str):
         raise BadLog(f"'{value}' is no text")

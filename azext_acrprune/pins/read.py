@@ -3,13 +3,14 @@
 The name of the file says what it is, or else its beginning. Whatever is not understood is searched as text, line by
 line, which finds too much rather than too little.
 """
+
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .documents import found_in_document
 from .pinned import Found, Problem, found_in, merged, printable
@@ -22,8 +23,13 @@ MAX_BYTES = 100 * 1024 * 1024
 
 STANDARD_INPUT = '<stdin>'
 
-_BOMS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF32_LE, 'utf-32-le'), (codecs.BOM_UTF32_BE, 'utf-32-be'),
-         (codecs.BOM_UTF16_LE, 'utf-16-le'), (codecs.BOM_UTF16_BE, 'utf-16-be'))
+_BOMS = (
+    (codecs.BOM_UTF8, 'utf-8'),
+    (codecs.BOM_UTF32_LE, 'utf-32-le'),
+    (codecs.BOM_UTF32_BE, 'utf-32-be'),
+    (codecs.BOM_UTF16_LE, 'utf-16-le'),
+    (codecs.BOM_UTF16_BE, 'utf-16-be'),
+)
 _CONTROLS = bytes(set(range(32)) - set(b'\t\n\r\f\x1b\x1a\x0b\x08'))
 _SAMPLE = 4096
 _YAML_START = re.compile(r'(?:^|\n)(?:---|%YAML|apiVersion:|kind:|services:|images:|name:|version:|on:)')
@@ -33,7 +39,7 @@ _DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile)(?:\..*)?\Z', re
 _FRONTEND = re.compile(r'\s*#\s*syntax\s*=', re.IGNORECASE)  # no comment: a build pulls this image first
 _FROM = re.compile(r'\s*FROM\s+(?:--\S+\s+)*(\S+)', re.IGNORECASE)
 
-_TEXTS: Mapping[str, Tuple[Callable[[str], Dict[str, str]], Tuple[str, ...]]] = {
+_TEXTS: Mapping[str, tuple[Callable[[str], dict[str, str]], tuple[str, ...]]] = {
     '.tf': (terraform_values, ('#', '//')),
     '.tfvars': (terraform_values, ('#', '//')),
     '.hcl': (terraform_values, ('#', '//')),
@@ -46,12 +52,14 @@ _TEXTS: Mapping[str, Tuple[Callable[[str], Dict[str, str]], Tuple[str, ...]]] = 
 def read_pins(data: bytes, source: str, names: RegistryNames) -> Found:
     """What a file pins; `source` is its path, or STANDARD_INPUT."""
     if len(data) > MAX_BYTES:
-        return Found(problems=(Problem(f'it is larger than {MAX_BYTES // 2 ** 20} MiB and was not read', source),))
+        return Found(problems=(Problem(f'it is larger than {MAX_BYTES // 2**20} MiB and was not read', source),))
     text = _decoded(data)
     if text is None:
         found = _lines(data.decode('latin-1').split('\n'), source, names)
-        return Found(tuple(replace(pin, line=0) for pin in found.pins),
-                     (Problem('it is not text; only what looks like an image was found in it', source),))
+        return Found(
+            tuple(replace(pin, line=0) for pin in found.pins),
+            (Problem('it is not text; only what looks like an image was found in it', source),),
+        )
     text = text.replace('\r\n', '\n').replace('\r', '\n')
     everything = []
     for events in _syntaxes(text, source):
@@ -63,11 +71,11 @@ def read_pins(data: bytes, source: str, names: RegistryNames) -> Found:
     return merged((*everything, _text(text, source, names)))
 
 
-def _decoded(data: bytes) -> Optional[str]:
+def _decoded(data: bytes) -> str | None:
     """The text, in whatever encoding editors and shells write; None for what is no text."""
     for mark, encoding in _BOMS:
         if data.startswith(mark):
-            return data[len(mark):].decode(encoding, 'replace')
+            return data[len(mark) :].decode(encoding, 'replace')
     encoding = _without_mark(data[:_SAMPLE])
     if encoding:
         return data.decode(encoding, 'replace')
@@ -79,7 +87,7 @@ def _decoded(data: bytes) -> Optional[str]:
         return data.decode('latin-1')  # references are plain ASCII in all of its relatives
 
 
-def _without_mark(sample: bytes) -> Optional[str]:
+def _without_mark(sample: bytes) -> str | None:
     """UTF-16 without a mark: every other byte of plain text is zero there."""
     half = len(sample) // 2
     if half >= 4 and sample[1::2].count(0) > 0.7 * half and not sample[::2].count(0):
@@ -89,7 +97,7 @@ def _without_mark(sample: bytes) -> Optional[str]:
     return None
 
 
-def _syntaxes(text: str, source: str) -> List[Callable[[str], Iterator[Event]]]:
+def _syntaxes(text: str, source: str) -> list[Callable[[str], Iterator[Event]]]:
     """What to read a file as, one after the other until one fits; nothing for what is neither YAML nor JSON."""
     suffix = PurePath(source).suffix.lower()
     start = text[:_SAMPLE].lstrip()
@@ -109,21 +117,25 @@ def _text(text: str, source: str, names: RegistryNames) -> Found:
     lines = text.split('\n')
     if _DOCKERFILE.match(PurePath(source).name):
         values = dockerfile_values(text)
-        lines = ['' if line.lstrip().startswith('#') and not _FRONTEND.match(line) else filled_in(line, values)
-                 for line in lines]
+        lines = [
+            '' if line.lstrip().startswith('#') and not _FRONTEND.match(line) else filled_in(line, values)
+            for line in lines
+        ]
         return merged((_lines(lines, source, names), _bases(lines, source, names)))
     find_values, comments = _TEXTS.get(PurePath(source).suffix.lower(), (lambda _: {}, ('#',)))
     values = find_values(text)
-    return _lines(['' if line.lstrip().startswith(comments) else filled_in(line, values) for line in lines],
-                  source, names)
+    return _lines(
+        ['' if line.lstrip().startswith(comments) else filled_in(line, values) for line in lines], source, names
+    )
 
 
-def _bases(lines: List[str], source: str, names: RegistryNames) -> Found:
+def _bases(lines: list[str], source: str, names: RegistryNames) -> Found:
     """The images that a Dockerfile builds on: without a tag they are `latest` for certain."""
     found = [(match.group(1), number) for number, line in enumerate(lines, 1) for match in [_FROM.match(line)] if match]
     return merged(found_in(find_references(image, names), source, number) for image, number in found)
 
 
-def _lines(lines: List[str], source: str, names: RegistryNames) -> Found:
-    return merged(found_in(find_references(line, names), source, number)
-                  for number, line in enumerate(lines, 1) if '/' in line)
+def _lines(lines: list[str], source: str, names: RegistryNames) -> Found:
+    return merged(
+        found_in(find_references(line, names), source, number) for number, line in enumerate(lines, 1) if '/' in line
+    )

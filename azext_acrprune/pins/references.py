@@ -3,12 +3,15 @@
 Only references to this registry count, however it is spelled. Whatever may be meant is taken for meant: a pin too many
 keeps an image, one too few deletes it.
 """
+
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Iterator, List, Optional, Pattern, Tuple, Union
+from functools import cache
+from re import Pattern
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 LATEST = 'latest'
@@ -16,9 +19,11 @@ LATEST = 'latest'
 
 # Places where another tool puts a value in: Helm, GitHub, Bicep, Terraform, Compose, Azure Pipelines, shells,
 # format strings, documentation. None of these can take more than one pass over a text.
-TEMPLATE = (r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
-            r'|\$\[[^\[\]\n]{0,300}\]|\$[A-Za-z_]\w{0,100}|#\{[^{}\n]{0,300}\}#?|\{\w[\w.-]{0,100}\}'
-            r'|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%)')
+TEMPLATE = (
+    r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
+    r'|\$\[[^\[\]\n]{0,300}\]|\$[A-Za-z_]\w{0,100}|#\{[^{}\n]{0,300}\}#?|\{\w[\w.-]{0,100}\}'
+    r'|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%)'
+)
 _BEFORE = r'(?:(?<![A-Za-z0-9.-])|(?<=\\[nrt]))'
 _PORT = r'\.?(?::\d{1,5})?'
 # Bounded, and a character at a time: nothing to go back over, however long and hostile a line is.
@@ -41,10 +46,10 @@ class RegistryNames:
     """The host names under which references mean this registry: its login server, and custom domains."""
 
     login_server: str
-    aliases: Tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
-    def hosts(self) -> Tuple[str, ...]:
+    def hosts(self) -> tuple[str, ...]:
         """Each in lower case, without a scheme and a port."""
         return tuple(dict.fromkeys(_bare_host(name) for name in (self.login_server, *self.aliases)))
 
@@ -67,8 +72,8 @@ class Reference:
     """
 
     repository: str
-    tag: Optional[str] = None
-    digest: Optional[str] = None
+    tag: str | None = None
+    digest: str | None = None
     certain: bool = True
 
 
@@ -80,16 +85,16 @@ class Unresolved:
     why: str
 
 
-Finding = Union[Reference, Unresolved]
+Finding = Reference | Unresolved
 
 
-def find_references(text: str, names: RegistryNames) -> List[Finding]:
+def find_references(text: str, names: RegistryNames) -> list[Finding]:
     """Every reference to this registry in a text, each once, in order.
 
     A reference that is the whole text and says neither a tag nor a digest means `latest` for certain; inside
     other text it may be the address of anything.
     """
-    found: List[Finding] = []
+    found: list[Finding] = []
     if 'pkg:' in text:
         found.extend(_purls(text, names))
         text = _PURL.sub(' ', text)
@@ -102,7 +107,7 @@ def find_references(text: str, names: RegistryNames) -> List[Finding]:
     return list(dict.fromkeys(found))
 
 
-def split_repository(text: str, names: RegistryNames) -> Optional[str]:
+def split_repository(text: str, names: RegistryNames) -> str | None:
     """The repository, where the text is a reference to this registry that says neither a tag nor a digest."""
     match = _finder(names).fullmatch(_without_scheme(text.strip()))
     if not match or not match['host'] or match['tag'] or match['digest'] is not None:
@@ -110,7 +115,7 @@ def split_repository(text: str, names: RegistryNames) -> Optional[str]:
     return _repository(match['path'])
 
 
-def reference_to(repository: str, tag: Optional[str], digest: Optional[str], certain: bool = True) -> Finding:
+def reference_to(repository: str, tag: str | None, digest: str | None, certain: bool = True) -> Finding:
     """The reference that these parts make, as they were written; None and empty mean that one is missing."""
     text = f'{repository}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
     name = _repository(repository)
@@ -148,7 +153,7 @@ def _references(finding: Finding) -> Iterator[Finding]:
         yield finding
 
 
-def _parts(match: Any) -> Tuple[str, Optional[str], Optional[str]]:
+def _parts(match: Any) -> tuple[str, str | None, str | None]:
     """Repository, tag and digest as written; the address of a manifest in the registry's API has them too."""
     path, tag, digest = match['path'], match['tag'], match['digest']
     address = _API.match(path)
@@ -169,17 +174,21 @@ def _purls(text: str, names: RegistryNames) -> Iterator[Finding]:
             repository = path if path == name or path.endswith(f'/{name}') else f'{path}/{name}'.lstrip('/')
             tag = told.get('tag', [None])[0]
             is_digest = ':' in version
-            yield reference_to(repository, tag or (None if is_digest else version), version if is_digest else None,
-                               certain=bool(tag or version))
+            yield reference_to(
+                repository,
+                tag or (None if is_digest else version),
+                version if is_digest else None,
+                certain=bool(tag or version),
+            )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _finder(names: RegistryNames) -> Pattern[str]:
     host = f'(?:{_BEFORE}(?:(?P<host>{_hosts_pattern(names)})|(?P<variable>{_VARIABLE_HOST})){_PORT}/)'
     return re.compile(host + _PATH + _TAG + _DIGEST, re.IGNORECASE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hosts_pattern(names: RegistryNames) -> str:
     """The names, and below the login server those of its data endpoints and regions: `name.region.data.azurecr.io`."""
     login, *others = names.hosts
@@ -197,7 +206,7 @@ def _without_scheme(text: str) -> str:
     return rest if scheme and head.replace('-', '').isalpha() else text
 
 
-def _repository(path: str) -> Optional[str]:
+def _repository(path: str) -> str | None:
     """The name of a repository, None when it is not one; runtimes read names in lower case only."""
     name = re.sub('/{2,}', '/', path.lower()).strip('/').rstrip('.-_')
     return name if _REPOSITORY.match(name) else None

@@ -1,9 +1,11 @@
 """YAML and JSON as a stream of events with lines: nothing is built, so that neither depth nor aliases cost anything."""
+
 from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,8 +21,7 @@ _DEEPEST = 500
 
 _DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-_JSON_TOKEN = re.compile(
-    r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
+_JSON_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
 _JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
 _CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]')
 
@@ -39,7 +40,7 @@ class Event(NamedTuple):
     kind: str
     line: int
     value: str = ''
-    anchor: Optional[str] = None
+    anchor: str | None = None
     block: bool = False
 
 
@@ -57,8 +58,9 @@ def yaml_events(text: str) -> Iterator[Event]:
                 yield known
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
-        raise BadSyntax(mark.line + 1 if mark else 1, f'it is not YAML: {getattr(error, "problem", None) or error}'
-                        ) from error
+        raise BadSyntax(
+            mark.line + 1 if mark else 1, f'it is not YAML: {getattr(error, "problem", None) or error}'
+        ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise BadSyntax(1, 'it is not YAML') from error
 

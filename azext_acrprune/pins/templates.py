@@ -1,8 +1,10 @@
 """Values that are filled in: what the same file says of them, or the default that stands beside them."""
+
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 _LONGEST = 4_000
 _LONGEST_VALUE = 500
@@ -13,13 +15,15 @@ _VALUE = re.compile(
     r'|\$\{(?P<braced>\w{1,100})(?::?-(?P<default>[^{}\n]{0,300}))?\}'
     r'|\$\{(?P<dotted>[\w.-]{1,100})\}'
     r'|\$\((?P<round>[\w.-]{1,100})\)'
-    r'|\$(?P<bare>[A-Za-z_]\w{0,100})')
+    r'|\$(?P<bare>[A-Za-z_]\w{0,100})'
+)
 _TOKEN = re.compile(r"\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<name>[\w.]+)|(?P<mark>.))", re.DOTALL)
 _USED = re.compile(r"(?:parameters|variables)\('([^']{1,100})'\)", re.IGNORECASE)
 _FORMAT = re.compile(r'\{(\d{1,3})\}')
 _ARG = re.compile(r'^[ \t]*(?:ARG|ENV)[ \t]+(\w+)[= \t][ \t]*["\']?([^\s"\']+)', re.MULTILINE | re.IGNORECASE)
 _TERRAFORM_VARIABLE = re.compile(
-    r'^[ \t]*variable[ \t]+"(\w+)"[ \t]*\{[^{}]{0,5000}?\bdefault[ \t]*=[ \t]*"([^"\n]*)"', re.MULTILINE)
+    r'^[ \t]*variable[ \t]+"(\w+)"[ \t]*\{[^{}]{0,5000}?\bdefault[ \t]*=[ \t]*"([^"\n]*)"', re.MULTILINE
+)
 _TERRAFORM_LOCAL = re.compile(r'^[ \t]*(\w+)[ \t]*=[ \t]*"([^"\n]*)"', re.MULTILINE)
 _BICEP = re.compile(r"^[ \t]*(?:param|var)[ \t]+(\w+)[^='\n]*=[ \t]*'([^'\n]*)'", re.MULTILINE)
 
@@ -51,7 +55,7 @@ def arm_text(expression: str, values: Mapping[str, str]) -> str:
     return _Expression(expression[1:-1], values).text() if _is_expression(expression) else expression
 
 
-def arm_values(values: Mapping[str, str]) -> Dict[str, str]:
+def arm_values(values: Mapping[str, str]) -> dict[str, str]:
     """The values with those that are expressions worked out, from the inside to the outside."""
     known = {name: value for name, value in values.items() if not _is_expression(value)}
     waiting = {name: value for name, value in values.items() if name not in known}
@@ -71,8 +75,8 @@ class _Expression:
     def __init__(self, text: str, values: Mapping[str, str]) -> None:
         self._text = text
         self._values = values
-        self._calls: List[Tuple[str, List[str]]] = [('', [])]
-        self._name: Optional[str] = None
+        self._calls: list[tuple[str, list[str]]] = [('', [])]
+        self._name: str | None = None
 
     def text(self) -> str:
         for match in _TOKEN.finditer(self._text):
@@ -102,7 +106,7 @@ class _Expression:
             self._argument(self._name if self._name.isdigit() else _UNKNOWN)
         self._name = None
 
-    def _called(self, name: str, arguments: List[str]) -> str:
+    def _called(self, name: str, arguments: list[str]) -> str:
         name = name.lower()
         if name == 'concat':
             return ''.join(arguments)[:_LONGEST]
@@ -113,21 +117,21 @@ class _Expression:
         return _UNKNOWN
 
 
-def _at(arguments: List[str], number: int) -> str:
+def _at(arguments: list[str], number: int) -> str:
     return arguments[number][:_LONGEST_VALUE] if number < len(arguments) else _UNKNOWN
 
 
-def dockerfile_values(text: str) -> Dict[str, str]:
+def dockerfile_values(text: str) -> dict[str, str]:
     """The defaults of the build arguments of a Dockerfile."""
     return dict(_ARG.findall(text))
 
 
-def terraform_values(text: str) -> Dict[str, str]:
+def terraform_values(text: str) -> dict[str, str]:
     """The defaults of variables, and the locals, of a Terraform file."""
     values = {f'local.{name}': value for name, value in _TERRAFORM_LOCAL.findall(text)}
     return {**values, **{f'var.{name}': value for name, value in _TERRAFORM_VARIABLE.findall(text)}}
 
 
-def bicep_values(text: str) -> Dict[str, str]:
+def bicep_values(text: str) -> dict[str, str]:
     """The defaults of parameters, and the variables, of a Bicep file."""
     return dict(_BICEP.findall(text))

@@ -1,4 +1,5 @@
 """Ages and durations, in the language of `acr purge`."""
+
 from __future__ import annotations
 
 import re
@@ -11,8 +12,16 @@ _UNIT = '(ms|us|\u00b5s|\u03bcs|ns|h|m|s)'
 _DURATION = re.compile(rf'(?=.)(?:(?P<days>\d+)d)?(?P<rest>(?:{_NUMBER}{_UNIT})*)\Z', re.ASCII)
 _PART = re.compile(_NUMBER + _UNIT, re.ASCII)
 _SECONDS_PER_DAY = 86_400
-_NANOSECONDS = {'h': 3_600 * 10 ** 9, 'm': 60 * 10 ** 9, 's': 10 ** 9, 'ms': 10 ** 6,
-                'us': 1_000, '\u00b5s': 1_000, '\u03bcs': 1_000, 'ns': 1}
+_NANOSECONDS = {
+    'h': 3_600 * 10**9,
+    'm': 60 * 10**9,
+    's': 10**9,
+    'ms': 10**6,
+    'us': 1_000,
+    '\u00b5s': 1_000,
+    '\u03bcs': 1_000,
+    'ns': 1,
+}
 
 
 def parse_ago(text: str) -> int:
@@ -28,4 +37,4 @@ def parse_ago(text: str) -> int:
     if not match:
         raise ValueError(f"'{text}' is not a duration like 30d, 2d3h6m, 1h15m, 10m or 0")
     rest = sum(Fraction(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(match['rest']))
-    return int(match['days'] or 0) * _SECONDS_PER_DAY + -(-rest // 10 ** 9)
+    return int(match['days'] or 0) * _SECONDS_PER_DAY + -(-rest // 10**9)

@@ -1,20 +1,22 @@
 """A policy file, YAML or JSON -> a policy. What is wrong is told with its line, its key, and what was expected."""
+
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from math import isnan
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any
 
 import fastjsonschema
 import yaml
 
+from ..pins.live import parse_system
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
-from ..pins.live import parse_system
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -24,27 +26,27 @@ EXAMPLES = ('ci', 'ml', 'production')
 _MOST_CHARACTERS = 1_000_000
 _MOST_NODES = 100_000
 _DEEPEST = 20
-_UNITS = {'': 1, 'B': 1, 'KiB': 2 ** 10, 'MiB': 2 ** 20, 'GiB': 2 ** 30, 'TiB': 2 ** 40}
+_UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40}
 _SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
 
-Path = Tuple[str, ...]
+Path = tuple[str, ...]
 
 
 class PolicyError(ValueError):
     """What is wrong with a policy file: `line` counts from 1, `key` is as in `rules[0].when.olderThan`."""
 
     def __init__(self, line: int, key: str, problem: str) -> None:
-        super().__init__(f"line {line}: {key + ': ' if key else ''}{problem}")
+        super().__init__(f'line {line}: {key + ": " if key else ""}{problem}')
         self.line = line
         self.key = key
 
 
-def schema() -> Dict[str, Any]:
+def schema() -> dict[str, Any]:
     """The JSON schema of a policy file."""
     return json.loads(_resource('schema', 'policy-v1.json'))
 
 
-def example(name: str) -> Dict[str, Any]:
+def example(name: str) -> dict[str, Any]:
     """One of the policies that ship as examples."""
     return yaml.safe_load(_resource('examples', f'{name}.yaml'))
 
@@ -94,30 +96,37 @@ class _Reader:
         protect = document.get('protect', {})
         pins = document.get('pins', {})
         if '-' in pins.get('paths', ()):
-            raise _error(self._root, ('pins', 'paths', str(pins['paths'].index('-'))),
-                         'standard input is only named by --pins')
-        given: Dict[str, Any] = {'file': document}
+            raise _error(
+                self._root, ('pins', 'paths', str(pins['paths'].index('-'))), 'standard input is only named by --pins'
+            )
+        given: dict[str, Any] = {'file': document}
         if repositories:
             given['repositories'] = list(repositories)
         return Policy(
-            rules=tuple(rules), given=given,
+            rules=tuple(rules),
+            given=given,
             repositories=tuple(map(glob, repositories)),
             protections=tuple(_protections(protect)),
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
             min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
             include=frozenset(document.get('include', ())),
-            sources=Sources(tuple(pins.get('paths', ())), tuple(pins.get('aliases', ())), pins.get('strict', False),
-                            self._systems(pins)),
-            pulled=self._pulled(protect.get('lastPulled')))
+            sources=Sources(
+                tuple(pins.get('paths', ())),
+                tuple(pins.get('aliases', ())),
+                pins.get('strict', False),
+                self._systems(pins),
+            ),
+            pulled=self._pulled(protect.get('lastPulled')),
+        )
 
-    def _systems(self, pins: Mapping[str, Any]) -> Tuple[str, ...]:
+    def _systems(self, pins: Mapping[str, Any]) -> tuple[str, ...]:
         systems = tuple(pins.get('from', ()))
         for number, text in enumerate(systems):
             self._read(('pins', 'from', str(number)), parse_system, text)
         return systems
 
-    def _pulled(self, wish: Optional[Mapping[str, Any]]) -> Optional[Wish]:
+    def _pulled(self, wish: Mapping[str, Any] | None) -> Wish | None:
         if wish is None:
             return None
         text = str(wish['within'])
@@ -131,16 +140,26 @@ class _Reader:
             raise _error(self._root, (*path, 'keep'), "a rule that says 'do: keep' keeps everything already")
         if match.get('tagged') is False and (match.keys() & {'tags', 'tagsRegex'} or keep.keys() - {'newest'}):
             raise _error(self._root, (*path, 'match', 'tagged'), 'what is not tagged has no tags to match or to count')
-        return Rule(self._match((*path, 'match'), match), rule['do'], self._age(path, rule.get('when', {})),
-                    self._keep((*path, 'keep'), keep), rule['name'])
+        return Rule(
+            self._match((*path, 'match'), match),
+            rule['do'],
+            self._age(path, rule.get('when', {})),
+            self._keep((*path, 'keep'), keep),
+            rule['name'],
+        )
 
     def _match(self, path: Path, match: Mapping[str, Any]) -> Match:
         size = match.get('size', {})
         scope = Scope(
-            (*self._patterns((*path, 'repositories'), match, glob),
-             *self._patterns((*path, 'repositoriesRegex'), match, anchored_regex)),
-            (*self._patterns((*path, 'tags'), match, glob),
-             *self._patterns((*path, 'tagsRegex'), match, searching_regex)))
+            (
+                *self._patterns((*path, 'repositories'), match, glob),
+                *self._patterns((*path, 'repositoriesRegex'), match, anchored_regex),
+            ),
+            (
+                *self._patterns((*path, 'tags'), match, glob),
+                *self._patterns((*path, 'tagsRegex'), match, searching_regex),
+            ),
+        )
         return Match(
             scopes=(scope,),
             tagged=True if scope.tags else match.get('tagged'),
@@ -150,11 +169,11 @@ class _Reader:
             annotations=tuple(sorted(match.get('annotations', {}).items())),
             labels=tuple(sorted(match.get('labels', {}).items())),
             at_least=self._size((*path, 'size', 'atLeast'), size.get('atLeast')),
-            at_most=self._size((*path, 'size', 'atMost'), size.get('atMost')))
+            at_most=self._size((*path, 'size', 'atMost'), size.get('atMost')),
+        )
 
-    def _patterns(self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]) -> List[Pattern]:
-        return [self._read((*path, str(number)), compiled, text)
-                for number, text in enumerate(match.get(path[-1], ()))]
+    def _patterns(self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]) -> list[Pattern]:
+        return [self._read((*path, str(number)), compiled, text) for number, text in enumerate(match.get(path[-1], ()))]
 
     def _age(self, path: Path, when: Mapping[str, Any]) -> Age:
         text = str(when.get('olderThan', DEFAULT_AGO))
@@ -162,11 +181,14 @@ class _Reader:
 
     def _keep(self, path: Path, keep: Mapping[str, Any]) -> Keep:
         group = keep.get('perGroup')
-        groups = ((group['newest'], self._read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'])),
-                  ) if group else ()
+        groups = (
+            ((group['newest'], self._read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'])),)
+            if group
+            else ()
+        )
         return Keep(keep.get('newest', 0), keep.get('semver', 0), groups)
 
-    def _size(self, path: Path, value: Any) -> Optional[int]:
+    def _size(self, path: Path, value: Any) -> int | None:
         return None if value is None else self._read(path, parse_size, value)
 
     def _read(self, path: Path, parse: Callable[[Any], Any], value: Any) -> Any:
@@ -176,9 +198,10 @@ class _Reader:
             raise _error(self._root, path, str(error)) from error
 
 
-def _protections(protect: Mapping[str, Any]) -> List[Protection]:
-    found = [Protection(f'protect.repositories {text}', Scope((glob(text),)))
-             for text in protect.get('repositories', ())]
+def _protections(protect: Mapping[str, Any]) -> list[Protection]:
+    found = [
+        Protection(f'protect.repositories {text}', Scope((glob(text),))) for text in protect.get('repositories', ())
+    ]
     for text in protect.get('tags', ()):
         repository, colon, tag = text.rpartition(':')
         found.append(Protection(f'protect.tags {text}', Scope((glob(repository),) if colon else (), (glob(tag),))))
@@ -200,7 +223,7 @@ def _composed(text: str) -> yaml.Node:
     return root
 
 
-def _constructed(text: str) -> Dict[str, Any]:
+def _constructed(text: str) -> dict[str, Any]:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
@@ -218,7 +241,7 @@ def _check_keys(root: yaml.Node) -> None:
 
     Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
     """
-    queue: List[Tuple[Path, yaml.Node]] = [((), root)]
+    queue: list[tuple[Path, yaml.Node]] = [((), root)]
     for path, node in queue:
         if len(queue) > _MOST_NODES:
             raise PolicyError(1, '', 'it is too large')
@@ -230,8 +253,8 @@ def _check_keys(root: yaml.Node) -> None:
             queue.extend(((*path, name), value) for name, value in _entries(path, node))
 
 
-def _entries(path: Path, node: yaml.MappingNode) -> Iterator[Tuple[str, yaml.Node]]:
-    names: Set[str] = set()
+def _entries(path: Path, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+    names: set[str] = set()
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise PolicyError(key.start_mark.line + 1, _key(path), 'a key has to be a word')
@@ -286,7 +309,7 @@ def _problem(error: fastjsonschema.JsonSchemaValueException) -> str:
     return error.message.partition(' ')[2]
 
 
-def _unknown(error: fastjsonschema.JsonSchemaValueException) -> List[str]:
+def _unknown(error: fastjsonschema.JsonSchemaValueException) -> list[str]:
     """The keys that are not in the schema, where that is what is wrong."""
     if error.rule != 'additionalProperties':
         return []
@@ -298,7 +321,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 40 else f'{text[:37]}...'
 
 
-@lru_cache(maxsize=None)
+@cache
 def _validator() -> Callable[[Any], Any]:
     return fastjsonschema.compile(schema())
 

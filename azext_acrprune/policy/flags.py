@@ -1,32 +1,45 @@
 """The options of `tags` and `plan` -> a policy. They are those of `acr purge`, and more."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from .ages import parse_ago
 from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
 from .rules import (
-    DELETE, UNTAG, UPDATED, Age, Keep, Match, Policy, Protection, Rule, Scope, untagged_policy, untagged_rule)
+    DELETE,
+    UNTAG,
+    UPDATED,
+    Age,
+    Keep,
+    Match,
+    Policy,
+    Protection,
+    Rule,
+    Scope,
+    untagged_policy,
+    untagged_rule,
+)
 
 
 @dataclass(frozen=True)
 class Flags:
     """The options as given. Those with many values are tuples of text; `keep_per` is `N:REGEX`."""
 
-    filter: Tuple[str, ...] = ()
-    match: Tuple[str, ...] = ()
-    exclude: Tuple[str, ...] = ()
-    repository: Tuple[str, ...] = ()
+    filter: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    repository: tuple[str, ...] = ()
     ago: str = '1d'
     age_by: str = UPDATED
     keep: int = 0
     keep_semver: int = 0
-    keep_per: Tuple[str, ...] = ()
+    keep_per: tuple[str, ...] = ()
     untagged: bool = False
     untagged_only: bool = False
     include_locked: bool = False
-    include: Tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
 
     @property
     def selects_tags(self) -> bool:
@@ -43,7 +56,7 @@ def policy_of(flags: Flags) -> Policy:
     scopes = tag_scopes(flags)
     if not (flags.selects_tags or scopes or flags.include_locked or flags.exclude or flags.include):
         return untagged_policy(age, flags.keep, flags.repository)
-    rules: List[Rule] = []
+    rules: list[Rule] = []
     if flags.selects_tags:
         keep = Keep(flags.keep, flags.keep_semver, tuple(parse_keep_per(text) for text in flags.keep_per))
         rules.append(Rule(Match(scopes, tagged=True), DELETE if flags.untagged else UNTAG, age, keep))
@@ -55,10 +68,11 @@ def policy_of(flags: Flags) -> Policy:
         repositories=tuple(glob(text) for text in flags.repository),
         protections=tuple(Protection(f'--exclude {text}', excluded_scope(text)) for text in flags.exclude),
         include_locked=flags.include_locked,
-        include=frozenset(flags.include))
+        include=frozenset(flags.include),
+    )
 
 
-def tag_scopes(flags: Flags) -> Tuple[Scope, ...]:
+def tag_scopes(flags: Flags) -> tuple[Scope, ...]:
     """What `--filter` and `--match` select, each by itself. Raises BadPattern."""
     return (*(filter_scope(text) for text in flags.filter), *(glob_scope(text) for text in flags.match))
 
@@ -81,7 +95,7 @@ def excluded_scope(text: str) -> Scope:
     return replace(scope, tags=()) if scope.tags[0].text in ('*', '**') else scope
 
 
-def parse_keep_per(text: str) -> Tuple[int, GroupPattern]:
+def parse_keep_per(text: str) -> tuple[int, GroupPattern]:
     """`N:REGEX`, where the expression has a named group. Raises BadPattern or ValueError."""
     number, colon, pattern = text.partition(':')
     if not colon or not number.isascii() or not number.isdigit():
@@ -89,9 +103,9 @@ def parse_keep_per(text: str) -> Tuple[int, GroupPattern]:
     return int(number), grouping_regex(pattern)
 
 
-def _given(flags: Flags) -> Dict[str, Any]:
+def _given(flags: Flags) -> dict[str, Any]:
     """Every option that is not at its default, in camelCase; `ago` and `keep` always."""
-    given: Dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for option in fields(Flags):
         value = getattr(flags, option.name)
         if option.name != 'repository' and (value != option.default or option.name in ('ago', 'keep')):

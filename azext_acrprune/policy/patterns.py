@@ -1,10 +1,11 @@
 """Patterns over names of repositories and tags: globs, and regular expressions that cannot run away."""
+
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Tuple
+from functools import cache
+from typing import Any
 
 import regex
 
@@ -46,7 +47,7 @@ class GroupPattern:
     text: str
     _compiled: Any = field(repr=False, compare=False)
 
-    def group_of(self, name: str) -> Tuple[str, ...]:
+    def group_of(self, name: str) -> tuple[str, ...]:
         """What the named groups matched; empty when the name does not match. Raises PatternTimeout."""
         try:
             match = self._compiled.search(name, timeout=SECONDS_PER_EVALUATION)
@@ -83,7 +84,7 @@ def grouping_regex(text: str) -> GroupPattern:
     return GroupPattern(text, compiled)
 
 
-def split_filter(text: str) -> Tuple[str, str]:
+def split_filter(text: str) -> tuple[str, str]:
     """The two halves of `REPO_REGEX:TAG_REGEX`, split at the first colon outside groups and classes.
 
     Raises BadPattern when there is no such colon or a half is empty.
@@ -106,7 +107,7 @@ def split_filter(text: str) -> Tuple[str, str]:
     raise BadPattern(f"'{text}' has no colon between a repository and a tag expression")
 
 
-def split_glob(text: str) -> Tuple[str, str]:
+def split_glob(text: str) -> tuple[str, str]:
     """The two halves of a `repository:tag` glob. Raises BadPattern when there are not two."""
     position = text.find(':')
     if position < 0:
@@ -114,8 +115,8 @@ def split_glob(text: str) -> Tuple[str, str]:
     return _halves(text, position)
 
 
-def _halves(text: str, colon: int) -> Tuple[str, str]:
-    repository, tag = text[:colon], text[colon + 1:]
+def _halves(text: str, colon: int) -> tuple[str, str]:
+    repository, tag = text[:colon], text[colon + 1 :]
     if not repository or not tag:
         raise BadPattern(f"'{text}' names no {'tag' if repository else 'repository'}")
     return repository, tag
@@ -127,7 +128,7 @@ def _class_start(text: str, position: int) -> int:
     return position + text.startswith(']', position + 1)
 
 
-def _in_class(text: str, position: int) -> Tuple[int, bool]:
+def _in_class(text: str, position: int) -> tuple[int, bool]:
     """The next position in a class, and whether the class goes on after it; `[:alpha:]` is stepped over."""
     end = text.find(':]', position + 2) if text.startswith('[:', position) else -1
     if end >= 0:
@@ -135,7 +136,7 @@ def _in_class(text: str, position: int) -> Tuple[int, bool]:
     return position, text[position] != ']'
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(text: str) -> Any:
     try:
         return regex.compile(text)

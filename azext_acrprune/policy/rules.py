@@ -3,11 +3,13 @@
 Tags are claimed one by one, since a tag is what people pull; a manifest without user tags is claimed as a whole. The
 first rule that matches claims, as in the lifecycle policies of other registries (AWS ECR).
 """
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ..pins.pinned import Pins, Sources
 from ..pins.pulls import Wish
@@ -32,8 +34,8 @@ INCLUDED = (GHOSTS, PARTIAL, ORPHANS)
 class Scope:
     """Repositories, and tags in them. Without patterns it is all of them."""
 
-    repositories: Tuple[Pattern, ...] = ()
-    tags: Tuple[Pattern, ...] = ()
+    repositories: tuple[Pattern, ...] = ()
+    tags: tuple[Pattern, ...] = ()
 
     def has_repository(self, name: str) -> bool:
         return not self.repositories or any(pattern.matches(name) for pattern in self.repositories)
@@ -49,15 +51,15 @@ class Match:
     `tagged` is None for both. Types and platforms are equal to one of those given; sizes are bytes.
     """
 
-    scopes: Tuple[Scope, ...] = (Scope(),)
-    tagged: Optional[bool] = None
-    media_types: Tuple[str, ...] = ()
-    artifact_types: Tuple[str, ...] = ()
-    platforms: Tuple[str, ...] = ()
-    annotations: Tuple[Tuple[str, str], ...] = ()
-    labels: Tuple[Tuple[str, str], ...] = ()
-    at_least: Optional[int] = None
-    at_most: Optional[int] = None
+    scopes: tuple[Scope, ...] = (Scope(),)
+    tagged: bool | None = None
+    media_types: tuple[str, ...] = ()
+    artifact_types: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    at_least: int | None = None
+    at_most: int | None = None
 
     @cached_property
     def asks_for_properties(self) -> bool:
@@ -84,7 +86,7 @@ class Keep:
 
     newest: int = 0
     semver: int = 0
-    groups: Tuple[Tuple[int, GroupPattern], ...] = ()
+    groups: tuple[tuple[int, GroupPattern], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class Limits:
     of a repository, where those that lose all their tags count as gone.
     """
 
-    deletions: Optional[int] = None
-    manifests: Optional[int] = None
-    percent: Optional[float] = None
+    deletions: int | None = None
+    manifests: int | None = None
+    percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,21 +135,20 @@ class Selection:
     A name without wildcards in `asked_for` has to exist.
     """
 
-    asked_for: Tuple[Pattern, ...] = ()
-    groups: Tuple[Tuple[Pattern, ...], ...] = ()
+    asked_for: tuple[Pattern, ...] = ()
+    groups: tuple[tuple[Pattern, ...], ...] = ()
 
-    def select(self, names: Iterable[str]) -> List[str]:
-        return [name for name in names
-                if all(any(pattern.matches(name) for pattern in group) for group in self._all())]
+    def select(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if all(any(pattern.matches(name) for pattern in group) for group in self._all())]
 
-    def by_name(self) -> Optional[List[str]]:
+    def by_name(self) -> list[str] | None:
         """The repositories, when they can be told without a list of all that there are; else None."""
         for group in self._all():
             if all(pattern.literal for pattern in group):
                 return self.select(sorted({pattern.text for pattern in group}))
         return None
 
-    def _all(self) -> Iterable[Tuple[Pattern, ...]]:
+    def _all(self) -> Iterable[tuple[Pattern, ...]]:
         return (group for group in (self.asked_for, *self.groups) if group)
 
 
@@ -162,17 +163,17 @@ class Policy:
     `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
     """
 
-    rules: Tuple[Rule, ...]
+    rules: tuple[Rule, ...]
     given: Mapping[str, Any] = field(default_factory=dict)
-    repositories: Tuple[Pattern, ...] = ()
-    protections: Tuple[Protection, ...] = ()
-    digests: FrozenSet[str] = frozenset()
+    repositories: tuple[Pattern, ...] = ()
+    protections: tuple[Protection, ...] = ()
+    digests: frozenset[str] = frozenset()
     limits: Limits = Limits()
     min_keep: int = 0
     include_locked: bool = False
-    include: FrozenSet[str] = frozenset()
+    include: frozenset[str] = frozenset()
     sources: Sources = Sources()
-    pulled: Optional[Wish] = None
+    pulled: Wish | None = None
     pins: Pins = Pins()
 
     @property
@@ -192,18 +193,25 @@ class Policy:
     def asks_for_labels(self) -> bool:
         return any(rule.match.labels for rule in self.rules)
 
-    def protects_repository(self, name: str) -> Optional[str]:
+    def protects_repository(self, name: str) -> str | None:
         """What protects the whole repository, as the user said it."""
-        return next((each.text for each in self.protections
-                     if not each.scope.tags and each.scope.has_repository(name)), None)
+        return next(
+            (each.text for each in self.protections if not each.scope.tags and each.scope.has_repository(name)), None
+        )
 
-    def protects_tag(self, repository: str, tag: str) -> Optional[str]:
+    def protects_tag(self, repository: str, tag: str) -> str | None:
         """What protects a tag, as the user said it."""
-        return next((each.text for each in self.protections
-                     if each.scope.has_repository(repository) and each.scope.has_tag(tag)), None)
+        return next(
+            (
+                each.text
+                for each in self.protections
+                if each.scope.has_repository(repository) and each.scope.has_tag(tag)
+            ),
+            None,
+        )
 
 
-def untagged_policy(age: Age = Age(), keep: int = 0, repositories: Tuple[str, ...] = ()) -> Policy:
+def untagged_policy(age: Age = Age(), keep: int = 0, repositories: tuple[str, ...] = ()) -> Policy:
     """The policy of `az acr prune untagged`; `repositories` are globs."""
     given = {'untagged': {'ago': age.text, 'keep': keep}, 'repositories': list(repositories)}
     if age.by != UPDATED:
@@ -211,6 +219,6 @@ def untagged_policy(age: Age = Age(), keep: int = 0, repositories: Tuple[str, ..
     return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories))
 
 
-def untagged_rule(age: Age = Age(), keep: int = 0, scopes: Tuple[Scope, ...] = (Scope(),)) -> Rule:
+def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[Scope, ...] = (Scope(),)) -> Rule:
     """Untagged manifests, wherever one of the scopes has their repository."""
     return Rule(Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False), DELETE, age, Keep(keep))

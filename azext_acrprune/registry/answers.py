@@ -2,16 +2,23 @@
 
 Imported inside a command only: azure-core and urllib3 are heavy.
 """
+
 from __future__ import annotations
 
 import http.client
 import io
 import json
-from typing import Any, Callable, Iterable, Iterator, MutableMapping, Optional
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any
 
 import urllib3
 from azure.core.exceptions import (
-    AzureError, HttpResponseError, IncompleteReadError, ServiceResponseError, ServiceResponseTimeoutError)
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
 from azure.core.rest import HttpRequest, HttpResponse
 from urllib3 import exceptions
 
@@ -31,16 +38,22 @@ class Answer(HttpResponse):
     One whose `content` is known has no connection any more.
     """
 
-    def __init__(self, request: HttpRequest, raw: Any, connection: Any = None,
-                 keep: Callable[[Any], None] = lambda _: None, content: Optional[bytes] = None) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        raw: Any,
+        connection: Any = None,
+        keep: Callable[[Any], None] = lambda _: None,
+        content: bytes | None = None,
+    ) -> None:
         self._request = request
         self._raw = raw
         self._connection = connection
         self._keep = keep
         self._content = content
-        self._encoding: Optional[str] = None
+        self._encoding: str | None = None
 
-    def __enter__(self) -> 'Answer':
+    def __enter__(self) -> Answer:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -63,7 +76,7 @@ class Answer(HttpResponse):
         return self._raw.reason
 
     @property
-    def content_type(self) -> Optional[str]:
+    def content_type(self) -> str | None:
         return self.headers.get('Content-Type')
 
     @property
@@ -75,11 +88,11 @@ class Answer(HttpResponse):
         return self._connection is None
 
     @property
-    def encoding(self) -> Optional[str]:
+    def encoding(self) -> str | None:
         return self._encoding
 
     @encoding.setter
-    def encoding(self, value: Optional[str]) -> None:
+    def encoding(self, value: str | None) -> None:
         self._encoding = value
 
     @property
@@ -90,7 +103,7 @@ class Answer(HttpResponse):
     def content(self) -> bytes:
         return self.read()
 
-    def text(self, encoding: Optional[str] = None) -> str:
+    def text(self, encoding: str | None = None) -> str:
         return self.content.decode(encoding or self._encoding or 'utf-8-sig', 'replace')
 
     def json(self) -> Any:

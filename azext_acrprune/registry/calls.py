@@ -1,21 +1,23 @@
 """How calls are made: one at a time, waiting for the answer, or many of them in one flight."""
+
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Callable, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from .protocol import listings as wire
-from .protocol.refusals import Kind, RegistryError
 from .flight import Flight, Slot
-from .protocol.pages import Pages, Parsed, good, parsed
 from .pipeline import REPOSITORY_OPTION, Client, Request, send
-from .shortcut import OnItsWay, Small
+from .protocol import listings as wire
+from .protocol.pages import Pages, Parsed, good, parsed
+from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import TokenBook
+from .shortcut import OnItsWay, Small
 
 _JSON = {'Accept': 'application/json'}
 
@@ -34,7 +36,7 @@ class Calls:
         self.clock_ahead = 0.0
         """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
 
-    def _pages(self, repository: Optional[str], path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
+    def _pages(self, repository: str | None, path: str, parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
         """Page by page."""
         pages = Pages(self._endpoint + path)
         while pages.url:
@@ -44,11 +46,12 @@ class Calls:
             yield found
             pages.turn(found, answer.headers.get('Link'))
 
-    async def _pages_soon(self, flight: Flight, repository: str, path: str,
-                          parse: Callable[[Any], List[Entry]]) -> List[Entry]:
+    async def _pages_soon(
+        self, flight: Flight, repository: str, path: str, parse: Callable[[Any], list[Entry]]
+    ) -> list[Entry]:
         """All of them, with other calls in flight."""
         pages = Pages(self._endpoint + path)
-        found: List[Entry] = []
+        found: list[Entry] = []
         while pages.url:
             answer = await self._get_soon(flight, repository, pages.url)
             page = self._page(answer, parse)
@@ -60,10 +63,10 @@ class Calls:
         self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
         return parsed(answer, parse)
 
-    def _get(self, repository: Optional[str], url: str, **headers: str) -> Any:
+    def _get(self, repository: str | None, url: str, **headers: str) -> Any:
         return self._answer(repository, Request('GET', url, headers=headers or _JSON))
 
-    def _answer(self, repository: Union[str, Tuple[str, str], None], request: Request, **options: Any) -> Any:
+    def _answer(self, repository: str | tuple[str, str] | None, request: Request, **options: Any) -> Any:
         return good(self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
     async def _get_soon(self, flight: Flight, repository: str, url: str, **headers: str) -> Any:
@@ -83,7 +86,7 @@ class Calls:
         options.update(more, **{REPOSITORY_OPTION: repository})
         return await slot.flight.in_thread(partial(self._send, whole, **options))
 
-    def _begin(self, flight: Flight, repository: str, request: Small) -> Optional[OnItsWay]:
+    def _begin(self, flight: Flight, repository: str, request: Small) -> OnItsWay | None:
         shortcut = self._client.shortcut
         return flight.begin(shortcut, request, repository) if shortcut else None
 

@@ -1,17 +1,19 @@
 """The verbs of the registry, nothing else."""
+
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, List
+from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from azure.core.exceptions import AzureError
 
 from ..model import Locks, Manifest, Tag
-from .protocol import listings as wire
-from .protocol.refusals import Kind, RegistryError
-from .protocol.pages import PAGE_SIZE, good, locks_in, manifests_path, parsed, tags_path
 from .pipeline import REPOSITORY_OPTION, Request, give_up
+from .protocol import listings as wire
+from .protocol.pages import PAGE_SIZE, good, locks_in, manifests_path, parsed, tags_path
+from .protocol.refusals import Kind, RegistryError
 from .retries import PATIENCE_OPTION, WHENEVER
 from .soon import IN_TIME, MANIFEST_TYPES, Soon
 
@@ -36,15 +38,15 @@ class Registry(Soon):
         """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
         self._book.announce(repositories)
 
-    def repositories(self) -> Iterator[List[str]]:
+    def repositories(self) -> Iterator[list[str]]:
         """The catalog, page by page."""
         return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
 
-    def manifests(self, repository: str) -> Iterator[List[Manifest]]:
+    def manifests(self, repository: str) -> Iterator[list[Manifest]]:
         """The manifest listing of a repository, page by page; contents are not read."""
         return self._pages(repository, manifests_path(repository), wire.parse_manifests)
 
-    def tags(self, repository: str) -> Iterator[List[Tag]]:
+    def tags(self, repository: str) -> Iterator[list[Tag]]:
         """The tag listing of a repository, page by page."""
         return self._pages(repository, tags_path(repository), wire.parse_tags)
 
@@ -90,9 +92,12 @@ class Registry(Soon):
         if wire.is_digest(lost) and lost != digest:
             host = urlsplit(self._endpoint)
             name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
-            raise RegistryError(Kind.MOVED, f"The tag had moved to {lost} a moment before, and was removed from there. "
-                                f"Put it back with 'az acr import --name {name} --source "
-                                f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'")
+            raise RegistryError(
+                Kind.MOVED,
+                f'The tag had moved to {lost} a moment before, and was removed from there. '
+                f"Put it back with 'az acr import --name {name} --source "
+                f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'",
+            )
 
     def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
         """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.

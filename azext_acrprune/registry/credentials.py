@@ -3,12 +3,14 @@
 azure-cli does all of it: `az login` identities over AAD and `/oauth2/exchange`, `-u/-p`, and the admin user where
 AAD is refused. This module only gives its result a shape, and its untyped errors a type.
 """
+
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterator, Optional, Tuple
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, UserFault
 from knack.util import CLIError
@@ -18,7 +20,7 @@ from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import Credential, Password, RefreshToken
 
 _LONGEST_REASON = 200
-_TOO_LARGE = 2 ** 63
+_TOO_LARGE = 2**63
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,30 @@ class SignIn:
 class RegistryFacts:
     """What the resource manager says of a registry, where this identity may ask it."""
 
-    soft_delete_days: Optional[int] = None
-    sku: Optional[str] = None
+    soft_delete_days: int | None = None
+    sku: str | None = None
 
 
-def sign_in(cmd: Any, name: str, resource_group: Optional[str], suffix: Optional[str],
-            username: Optional[str], password: Optional[str]) -> SignIn:
+def sign_in(
+    cmd: Any, name: str, resource_group: str | None, suffix: str | None, username: str | None, password: str | None
+) -> SignIn:
     """Sign in to a registry by its name, as every `az acr` command does.
 
     Raises AzureConnectionError when it cannot be reached, UnauthorizedError when nobody could be signed in.
     """
+
     def ask() -> tuple:
         from azure.cli.command_modules.acr._docker_utils import EMPTY_GUID, get_login_credentials
+
         with _typed_errors(name):
             host, user, secret = get_login_credentials(
-                cmd, name, tenant_suffix=suffix, username=username, password=password,
-                resource_group_name=resource_group)
+                cmd,
+                name,
+                tenant_suffix=suffix,
+                username=username,
+                password=password,
+                resource_group_name=resource_group,
+            )
         return host, RefreshToken(secret) if user == EMPTY_GUID else Password(user, secret)
 
     def renew() -> Credential:
@@ -62,10 +72,11 @@ def sign_in(cmd: Any, name: str, resource_group: Optional[str], suffix: Optional
     return SignIn(host, credential, renew)
 
 
-def registry_facts(cmd: Any, name: str, resource_group: Optional[str]) -> RegistryFacts:
+def registry_facts(cmd: Any, name: str, resource_group: str | None) -> RegistryFacts:
     """Ask the resource manager; nothing is known when this identity is not signed in or may not ask."""
     from azure.cli.command_modules.acr._utils import get_registry_by_name
     from azure.core.exceptions import AzureError
+
     try:
         registry, _ = get_registry_by_name(cmd.cli_ctx, name, resource_group)
     except (CLIError, AzureError):
@@ -77,7 +88,7 @@ def registry_facts(cmd: Any, name: str, resource_group: Optional[str]) -> Regist
     return RegistryFacts(soft_delete.retention_days if enabled else None, sku if isinstance(sku, str) else None)
 
 
-def registry_account(cmd: Any, name: str, resource_group: Optional[str], facts: RegistryFacts) -> Account:
+def registry_account(cmd: Any, name: str, resource_group: str | None, facts: RegistryFacts) -> Account:
     """Ask how much a registry uses, as `az acr show-usage` does, and in how many regions it is.
 
     What this identity may not ask, or is answered with something else, is not known.
@@ -85,6 +96,7 @@ def registry_account(cmd: Any, name: str, resource_group: Optional[str], facts: 
     from azure.cli.command_modules.acr._client_factory import get_acr_service_client
     from azure.cli.command_modules.acr._utils import get_resource_group_name_by_registry_name
     from azure.core.exceptions import AzureError
+
     known = Account(facts.sku, facts.soft_delete_days)
     with _quiet_client():
         try:
@@ -95,8 +107,7 @@ def registry_account(cmd: Any, name: str, resource_group: Optional[str], facts: 
             return replace(known, why=f'The real usage is not known: {_reason(error)}.')
         if size is None:
             return replace(known, why='The real usage is not known: the answer about it does not say.')
-        return replace(known, used_bytes=size[0], limit_bytes=size[1],
-                       regions=_regions(client, group, name, facts.sku))
+        return replace(known, used_bytes=size[0], limit_bytes=size[1], regions=_regions(client, group, name, facts.sku))
 
 
 @contextmanager
@@ -111,7 +122,7 @@ def _quiet_client() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _size_of(usages: Any) -> Optional[Tuple[int, Optional[int]]]:
+def _size_of(usages: Any) -> tuple[int, int | None] | None:
     """(used bytes, their limit) in an answer about usages."""
     listed = getattr(usages, 'value', None)
     for usage in listed if isinstance(listed, list) else ():
@@ -125,9 +136,10 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _TOO_LARGE
 
 
-def _regions(client: Any, group: str, name: str, sku: Optional[str]) -> Optional[int]:
+def _regions(client: Any, group: str, name: str, sku: str | None) -> int | None:
     """Where the registry is: its replications, of which its own region is one. Only Premium has others."""
     from azure.core.exceptions import AzureError
+
     if sku != 'Premium':
         return 1 if sku else None
     try:
@@ -154,7 +166,12 @@ def _typed_errors(name: str) -> Iterator[None]:
     except CLIError as error:
         text = str(error)
         if 'Could not connect' in text or 'could not be found' in text:
-            raise AzureConnectionError(text, recommendation=f"Check the name '{name}' and the network, for example "
-                                       f"with 'az acr check-health --name {name}'.") from error
-        raise UnauthorizedError(text, recommendation="Sign in with 'az login', or give --username and --password "
-                                "of a token of this registry.") from error
+            raise AzureConnectionError(
+                text,
+                recommendation=f"Check the name '{name}' and the network, for example "
+                f"with 'az acr check-health --name {name}'.",
+            ) from error
+        raise UnauthorizedError(
+            text,
+            recommendation="Sign in with 'az login', or give --username and --password of a token of this registry.",
+        ) from error

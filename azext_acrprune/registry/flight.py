@@ -3,14 +3,16 @@
 A thread for each request spends most of its time on handing the interpreter over to the others. So one thread watches
 the connections of those that take the shortcut; what has to wait for something else does so on threads of its own.
 """
+
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable, Coroutine, Deque, List, Optional, TypeVar
+from typing import Any, TypeVar
 
 from .answers import Answer
 from .lane import Lane
@@ -25,13 +27,13 @@ class Flight:
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
         self._free = concurrency
-        self._waiting: Deque[Callable[[], None]] = deque()
-        self._idle: List[Lane] = []
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._idle: list[Lane] = []
         self._threads = ThreadPoolExecutor(concurrency)
         self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
-    def __enter__(self) -> 'Flight':
+    def __enter__(self) -> Flight:
         self._thread.start()
         return self
 
@@ -47,7 +49,7 @@ class Flight:
             lane.give_back()
         self._loop.stop()
 
-    def start(self, work: Coroutine[Any, Any, Result]) -> 'Future[Result]':
+    def start(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Begin something, from another thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -55,7 +57,7 @@ class Flight:
         """Have something done between two steps of what flies, from another thread."""
         self._loop.call_soon_threadsafe(work, *args)
 
-    def slot(self) -> 'Slot':
+    def slot(self) -> Slot:
         """A place for one call; `async with flight.slot() as slot:` waits for it, and leaves it at the end."""
         return Slot(self)
 
@@ -83,7 +85,7 @@ class Flight:
         """Do what may have to wait for something else than calls."""
         return await self._loop.run_in_executor(self._threads, work)
 
-    def begin(self, shortcut: Shortcut, request: Small, repository: str) -> Optional[OnItsWay]:
+    def begin(self, shortcut: Shortcut, request: Small, repository: str) -> OnItsWay | None:
         """Send a request, if that can be at once. Whatever forbids it, the pipeline meets it too, and says so."""
         try:
             return shortcut.begin(request, repository, self._idle)
@@ -140,7 +142,7 @@ class Slot:
         self.flight = flight
         self._taken = False
 
-    async def __aenter__(self) -> 'Slot':
+    async def __aenter__(self) -> Slot:
         taken = asyncio.get_running_loop().create_future()
         self._take(lambda: taken.set_result(None))
         await taken
@@ -154,11 +156,12 @@ class Slot:
             self._taken = False
             self.flight.leave()
 
-    async def fly(self, send: Callable[[], Optional[OnItsWay]]) -> Optional[OnItsWay]:
+    async def fly(self, send: Callable[[], OnItsWay | None]) -> OnItsWay | None:
         """Send a request, in its turn, and wait for its outcome; None if it could not be sent.
 
         When the outcome settles it the slot is left.
         """
+
         def take_off() -> None:
             nonlocal request
             request = send()
@@ -174,7 +177,7 @@ class Slot:
                 self.leave()
             landed.set_result(None)
 
-        request: Optional[OnItsWay] = None
+        request: OnItsWay | None = None
         landed = asyncio.get_running_loop().create_future()
         self._take(take_off)
         await landed

@@ -3,12 +3,14 @@
 They are written and read here: http.client's way, and the mail parser that it has for headers, take four fifths of the
 time of a small answer.
 """
+
 from __future__ import annotations
 
 import http.client
 import io
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 _LONGEST_LINE, _MOST_HEADERS = 1 << 16, 100
 _NO_CONTENT, _NOT_MODIFIED = 204, 304
@@ -41,8 +43,8 @@ def _header_lines(stream: Any) -> bytes:
     return b''.join(_lines_until_an_empty_one(stream))
 
 
-def _lines_until_an_empty_one(stream: Any) -> List[bytes]:
-    lines: List[bytes] = []
+def _lines_until_an_empty_one(stream: Any) -> list[bytes]:
+    lines: list[bytes] = []
     while True:
         line = stream.readline(_LONGEST_LINE + 1)
         if line in (b'\r\n', b'\n'):
@@ -84,14 +86,14 @@ class Response(http.client.HTTPResponse):
         self.length = self._body_bytes()
         self.will_close = self._check_close() or (self.length is None and not self.chunked)
 
-    def _body_bytes(self) -> Optional[int]:
+    def _body_bytes(self) -> int | None:
         if self.status in (_NO_CONTENT, _NOT_MODIFIED) or self._method == 'HEAD':
             return 0
         length = self.headers.get('content-length', '')
         return int(length) if length.isdecimal() and not self.chunked else None
 
 
-class Headers(Dict[str, str]):
+class Headers(dict[str, str]):
     """Headers by name, in whatever case one asks for it."""
 
     def __getitem__(self, name: str) -> str:

@@ -5,13 +5,15 @@ thread that may wait.
 
 Imported inside a command only: azure-core is heavy.
 """
+
 from __future__ import annotations
 
 import http.client
 import io
 import re
 import ssl
-from typing import Any, Callable, Iterator, Mapping, Optional
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from .answers import FAILURES, Answer, not_answered
 from .heads import END_OF_LINES, Headers, headers_in
@@ -54,7 +56,7 @@ class Lane:
             self.close()
             raise not_answered(error) from error
 
-    def receive(self, request: Any) -> Optional[Answer]:
+    def receive(self, request: Any) -> Answer | None:
         """The answer if all of it is there; None when one has to wait for more.
 
         Raises azure-core's errors; then it is closed.
@@ -104,21 +106,25 @@ class Lane:
         answer.read()
         return answer
 
-    def _small(self, request: Any) -> Optional[Answer]:
+    def _small(self, request: Any) -> Answer | None:
         """The answer, if it is a whole and a plain one: of a length that it says, as it is, and not the last one."""
         end = self._data.find(_EMPTY_LINE) + 2
         if end < 2:
             return self._for_a_thread(END_OF_LINES.search(self._data) is not None)
         head = self._data[:end].lower()
         status, length = _STATUS.match(self._data), _LENGTH.search(head)
-        if (not status or not length or head.count(b'\r\ncontent-length:') > 1
-                or any(special in head for special in _SPECIAL)):
+        if (
+            not status
+            or not length
+            or head.count(b'\r\ncontent-length:') > 1
+            or any(special in head for special in _SPECIAL)
+        ):
             return self._for_a_thread(True)
         missing = end + 2 + int(length[1]) - len(self._data)
         if missing:
             return self._for_a_thread(missing < 0)
-        raw = _Small(int(status[1]), status[2], _Headers(self._data[status.end():end], head))
-        return Answer(request, raw, content=self._data[end + 2:])
+        raw = _Small(int(status[1]), status[2], _Headers(self._data[status.end() : end], head))
+        return Answer(request, raw, content=self._data[end + 2 :])
 
     def _for_a_thread(self, is_one: bool) -> None:
         """Leave an answer to a thread, which waits for what no loop can know, if it is one for that."""
@@ -141,7 +147,7 @@ class _Headers(Mapping[str, str]):
     def __init__(self, lines: bytes, head: bytes) -> None:
         self._lines = lines
         self._head = head
-        self._read: Optional[Headers] = None
+        self._read: Headers | None = None
 
     def __getitem__(self, name: str) -> str:
         return self._whole[name]

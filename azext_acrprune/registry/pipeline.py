@@ -2,25 +2,26 @@
 
 Imported inside a command only: azure-core and the registry SDK are heavy.
 """
+
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Optional
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlencode
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import (
-    HeadersPolicy, HTTPPolicy, RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy)
+from azure.core.pipeline.policies import HeadersPolicy, HTTPPolicy, RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy
 from azure.core.rest import HttpRequest
 
 from .protocol.challenge import parse_challenge
 from .protocol.refusals import Kind, RegistryError, from_answer
+from .protocol.tokens import Credential, TokenBook
 from .retries import BEGUN_OPTION, PacingPolicy, Retry
 from .shortcut import Shortcut
-from .protocol.tokens import Credential, TokenBook
 from .transport import Transport
 
 REPOSITORY_OPTION = 'acr_repository'
@@ -65,8 +66,13 @@ class TokenPolicy(HTTPPolicy):
     never gets to see a 401.
     """
 
-    def __init__(self, book: TokenBook, sign_in: Callable[[], Credential],
-                 fetch: Callable[[Dict[str, str]], str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        book: TokenBook,
+        sign_in: Callable[[], Credential],
+        fetch: Callable[[dict[str, str]], str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._book = book
         self._sign_in = sign_in
@@ -79,7 +85,7 @@ class TokenPolicy(HTTPPolicy):
             request.context[REPOSITORY_OPTION] = request.context.options.pop(REPOSITORY_OPTION)
         if REPOSITORY_OPTION not in request.context:
             return _final(self.next.send(request))
-        repository: Optional[str] = request.context[REPOSITORY_OPTION]
+        repository: str | None = request.context[REPOSITORY_OPTION]
         if BEGUN_OPTION in request.context.options:
             token = request.http_request.headers['Authorization'].rpartition(' ')[2]
         else:
@@ -91,19 +97,19 @@ class TokenPolicy(HTTPPolicy):
             response = self.next.send(request)
         return _final(response)
 
-    def _authorize(self, request: PipelineRequest, repository: Optional[str]) -> str:
+    def _authorize(self, request: PipelineRequest, repository: str | None) -> str:
         token = self._token(repository)
         request.http_request.headers['Authorization'] = f'Bearer {token}'
         return token
 
-    def _token(self, repository: Optional[str]) -> str:
+    def _token(self, repository: str | None) -> str:
         return self.held(repository) or self._renew(repository)
 
-    def held(self, repository: Optional[str]) -> Optional[str]:
+    def held(self, repository: str | None) -> str | None:
         """The token for a repository, if there is one already."""
         return self._book.bearer(self._book.scope(repository), self._clock())
 
-    def _renew(self, repository: Optional[str]) -> str:
+    def _renew(self, repository: str | None) -> str:
         with self._renewal:
             token = self.held(repository)
             for _ in range(_TOKEN_ROUNDS):
@@ -124,28 +130,41 @@ class TokenPolicy(HTTPPolicy):
 class Client(ContainerRegistryClient):
     """The SDK's client. It has a `shortcut` past its pipeline where that has nothing to do but what we know of."""
 
-    shortcut: Optional[Shortcut] = None
+    shortcut: Shortcut | None = None
 
 
-def open_client(endpoint: str, book: TokenBook, sign_in: Callable[[], Credential], concurrency: int,
-                pacing: PacingPolicy, pipeline_options: Dict[str, Any]) -> Client:
+def open_client(
+    endpoint: str,
+    book: TokenBook,
+    sign_in: Callable[[], Credential],
+    concurrency: int,
+    pacing: PacingPolicy,
+    pipeline_options: dict[str, Any],
+) -> Client:
     """The SDK's client for `https://HOST` with our tokens, retries and pacing in its pipeline.
 
     `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
     The policies are those that do something for us: with all that the SDK has, a call takes half as much CPU again.
     """
-    def fetch(form: Dict[str, str]) -> str:
+
+    def fetch(form: dict[str, str]) -> str:
         return fetch_token(client, endpoint, form)
 
     options = dict(pipeline_options)
     transport = Transport(endpoint, concurrency, options.pop('connection_verify', None))
-    headers = SameHeaders((RequestIdPolicy(**options), HeadersPolicy(**options),
-                           options.get('user_agent_policy') or UserAgentPolicy(**options)))
+    headers = SameHeaders(
+        (
+            RequestIdPolicy(**options),
+            HeadersPolicy(**options),
+            options.get('user_agent_policy') or UserAgentPolicy(**options),
+        )
+    )
     retry = Retry(pacing.limit, retry_total=20, retry_connect=4, retry_read=6, retry_status=9, retry_backoff_factor=0.4)
     tokens = TokenPolicy(book, sign_in, fetch)
     watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
-    client = Client(endpoint, credential=None, transport=transport,
-                    policies=[headers, retry, tokens, pacing, *watching], **options)
+    client = Client(
+        endpoint, credential=None, transport=transport, policies=[headers, retry, tokens, pacing, *watching], **options
+    )
     if not watching:
         client.shortcut = Shortcut(transport, headers.headers, tokens.held, pacing)
     return client
@@ -165,14 +184,18 @@ def give_up(client: ContainerRegistryClient) -> None:
     client._client._client._pipeline._transport.give_up()  # pylint: disable=protected-access
 
 
-def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, str]) -> str:
+def fetch_token(client: ContainerRegistryClient, endpoint: str, form: dict[str, str]) -> str:
     """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call.
 
     Raises RegistryError.
     """
     try:
-        request = Request('POST', f'{endpoint}/oauth2/token', content=urlencode(form),
-                          headers={'Content-Type': 'application/x-www-form-urlencoded'})
+        request = Request(
+            'POST',
+            f'{endpoint}/oauth2/token',
+            content=urlencode(form),
+            headers={'Content-Type': 'application/x-www-form-urlencoded'},
+        )
         response = send(client, request, logging_enable=False, retry_on_methods=frozenset({'POST'}))
     except ClientAuthenticationError as error:
         response = error.response
@@ -186,7 +209,7 @@ def fetch_token(client: ContainerRegistryClient, endpoint: str, form: Dict[str, 
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
 
 
-def _challenge_error(response: PipelineResponse) -> Optional[str]:
+def _challenge_error(response: PipelineResponse) -> str | None:
     if response.http_response.status_code != 401:
         return None
     return parse_challenge(response.http_response.headers.get('WWW-Authenticate', '')).get('error')

@@ -1,14 +1,16 @@
 """The verbs that bring something back: blobs by mount or upload, manifests, tags, and what was soft-deleted."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ..model import Locks
 from .client import Registry
-from .protocol.refusals import Kind, RegistryError
 from .pipeline import REPOSITORY_OPTION, Request
 from .protocol.listings import parse_deleted
+from .protocol.refusals import Kind, RegistryError
 
 _BYTES = {'Content-Type': 'application/octet-stream'}
 
@@ -44,7 +46,7 @@ class PushingRegistry(Registry):
         url = f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(reference, safe=":")}'
         self._answer(repository, Request('PUT', url, headers={'Content-Type': media_type}, content=data))
 
-    def tag_digest(self, repository: str, tag: str) -> Optional[str]:
+    def tag_digest(self, repository: str, tag: str) -> str | None:
         """What a tag is on now, None when there is no such tag."""
         try:
             return self.tag_properties(repository, tag).digest
@@ -56,19 +58,22 @@ class PushingRegistry(Registry):
     def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Set locks on a digest or a tag, and take none off."""
         what = '_manifests' if ':' in reference else '_tags'
-        flags = {name: False for name, enabled in (('deleteEnabled', locks.delete_enabled),
-                                                   ('writeEnabled', locks.write_enabled)) if not enabled}
+        flags = {
+            name: False
+            for name, enabled in (('deleteEnabled', locks.delete_enabled), ('writeEnabled', locks.write_enabled))
+            if not enabled
+        }
         url = f'{self._endpoint}/acr/v1/{quote(repository)}/{what}/{quote(reference, safe=":")}'
         self._answer(repository, Request('PATCH', url, json=flags))
 
-    def deleted_manifests(self, repository: str) -> Dict[str, str]:
+    def deleted_manifests(self, repository: str) -> dict[str, str]:
         """What is soft-deleted in a repository: when, by digest."""
-        found: Dict[str, str] = {}
+        found: dict[str, str] = {}
         for page in self._pages(repository, f'/acr/v1/_deleted/{quote(repository)}/_manifests', parse_deleted):
             found.update(page)
         return found
 
-    def restore_deleted(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
+    def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
         self._answer(repository, Request('POST', url, json={'tag': tag}))

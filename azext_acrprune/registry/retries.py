@@ -2,13 +2,15 @@
 
 Imported inside a command only: azure-core is heavy.
 """
+
 from __future__ import annotations
 
 import math
 import random
 import threading
 import time
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
@@ -16,8 +18,8 @@ from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
-from .protocol.refusals import Kind, RegistryError
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
+from .protocol.refusals import Kind, RegistryError
 
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""
@@ -54,26 +56,26 @@ class Retry(RetryPolicy):
         super().__init__(**options)
         self._limit = limit
 
-    def configure_retries(self, options: Dict[str, Any]) -> Dict[str, Any]:
+    def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
         return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER}
 
-    def get_backoff_time(self, settings: Dict[str, Any]) -> float:
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
         longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
         return min(_LONGEST_WAIT_SECONDS, longest) * random.uniform(0.5, 1)
 
-    def get_retry_after(self, response: PipelineResponse) -> Optional[float]:
+    def get_retry_after(self, response: PipelineResponse) -> float | None:
         try:
             seconds = super().get_retry_after(response)
         except (ValueError, TypeError, OverflowError):  # neither seconds nor a date
             return None
         return None if seconds is None else min(seconds, _LONGEST_WAIT_SECONDS)
 
-    def increment(self, settings: Dict[str, Any], response: Any = None, error: Optional[Exception] = None) -> bool:
+    def increment(self, settings: dict[str, Any], response: Any = None, error: Exception | None = None) -> bool:
         if _is_refusal(response):
             settings['status'] += 1
         return super().increment(settings, response, error)
 
-    def sleep(self, settings: Dict[str, Any], transport: Any, response: Optional[PipelineResponse] = None) -> None:
+    def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
         if not _is_refusal(response):
             super().sleep(settings, _Sleeper(transport, self._limit) if settings[_ENDS] else transport, response)
 
@@ -96,8 +98,13 @@ class PacingPolicy(HTTPPolicy):
     is learned meanwhile holds for all of them. `throttled` hears the calls a second that are left after a refusal.
     """
 
-    def __init__(self, pacer: Pacer, throttled: Callable[[float], None],
-                 clock: Callable[[], float] = time.monotonic, limit: TimeLimit = NO_LIMIT) -> None:
+    def __init__(
+        self,
+        pacer: Pacer,
+        throttled: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+        limit: TimeLimit = NO_LIMIT,
+    ) -> None:
         super().__init__()
         self.limit = limit
         self._pacer = pacer
@@ -125,7 +132,7 @@ class PacingPolicy(HTTPPolicy):
         self._learn(calls, response.http_response, sent_at)
         return response
 
-    def take_turn(self, calls: Calls) -> Optional[float]:
+    def take_turn(self, calls: Calls) -> float | None:
         """When a call is sent, that is now, if nothing forbids it; whoever takes the turn sends it."""
         now = self._clock()
         with self._lock:
@@ -136,7 +143,7 @@ class PacingPolicy(HTTPPolicy):
         """How long an answer is waited for; that to what was sent to change something has no limit here."""
         return self.limit.left + self.limit.answering if calls is Calls.READS else math.inf
 
-    def accepted(self, calls: Calls, status: int, remaining: Optional[str], sent_at: float) -> None:
+    def accepted(self, calls: Calls, status: int, remaining: str | None, sent_at: float) -> None:
         """Learn from the answer to a call that took its turn, and needs nothing more; `remaining` is a header of it."""
         with self._lock:
             self._pacer.answered(calls, Answer(status, None, finite_number(remaining)), sent_at, self._clock())
@@ -175,8 +182,11 @@ class PacingPolicy(HTTPPolicy):
 
     def _learn(self, calls: Calls, response: Any, sent_at: float) -> None:
         status = response.status_code
-        answer = Answer(status, self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
-                        finite_number(response.headers.get(REMAINING)))
+        answer = Answer(
+            status,
+            self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
+            finite_number(response.headers.get(REMAINING)),
+        )
         with self._lock:
             self._pacer.answered(calls, answer, sent_at, self._clock())
             rate = self._pacer.rate(calls)

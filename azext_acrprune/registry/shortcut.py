@@ -4,9 +4,11 @@ Such a request has no body, and its token, an open connection and its turn are t
 here if that is the end of the matter. Whatever else comes of it is given to the pipeline, as the outcome of its own
 first try.
 """
+
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Union
 
 from azure.core.exceptions import ServiceResponseTimeoutError
 
@@ -31,15 +33,16 @@ class Small(NamedTuple):
 class Shortcut:
     """Where small requests are begun. `held` gives the token for a repository, if there is one."""
 
-    def __init__(self, transport: Transport, headers: Mapping[str, str], held: Callable[[str], Optional[str]],
-                 pacing: PacingPolicy) -> None:
+    def __init__(
+        self, transport: Transport, headers: Mapping[str, str], held: Callable[[str], str | None], pacing: PacingPolicy
+    ) -> None:
         self._transport = transport
         self._headers = headers
         self._held = held
         self._pacing = pacing
-        self._last: Tuple[Any, bytes] = (None, b'')
+        self._last: tuple[Any, bytes] = (None, b'')
 
-    def begin(self, request: Small, repository: str, lanes: List[Lane]) -> Optional['OnItsWay']:
+    def begin(self, request: Small, repository: str, lanes: list[Lane]) -> OnItsWay | None:
         """Send it on one of these lanes, or on a new one; None, and nothing is sent, if that cannot be at once."""
         token = self._held(repository)
         if token is None:
@@ -73,11 +76,12 @@ class OnItsWay:
     with it. Whatever else it is, the pipeline goes on from there.
     """
 
-    def __init__(self, request: Small, lane: Lane, calls: Calls, sent_at: float, token: str,
-                 pacing: PacingPolicy) -> None:
+    def __init__(
+        self, request: Small, lane: Lane, calls: Calls, sent_at: float, token: str, pacing: PacingPolicy
+    ) -> None:
         self.request = request
         self.lane = lane
-        self.outcome: Optional[Outcome] = None
+        self.outcome: Outcome | None = None
         self.settled = False
         self._calls = calls
         self._sent_at = sent_at
@@ -106,12 +110,12 @@ class OnItsWay:
         self.lane.close()
         self.outcome = ServiceResponseTimeoutError('The answer did not come in time')
 
-    def for_the_pipeline(self) -> Tuple[Mapping[str, str], Dict[str, Any]]:
+    def for_the_pipeline(self) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Headers and options that tell the pipeline what was sent, and what came of it."""
         headers = {**self.request.headers, 'Authorization': f'Bearer {self._token}'}
         return headers, {BEGUN_OPTION: Begun(self._sent_at, self.outcome)}
 
-    def _take(self, work: Callable[[], Optional[Answer]]) -> None:
+    def _take(self, work: Callable[[], Answer | None]) -> None:
         try:
             answer = self.outcome = work()
             if answer is not None:

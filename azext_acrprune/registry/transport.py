@@ -4,6 +4,7 @@ urllib3 makes the connections, with its proxies and certificates, and http.clien
 
 Imported inside a command only: azure-core and requests are heavy.
 """
+
 from __future__ import annotations
 
 import http.client
@@ -13,7 +14,8 @@ import ssl
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Mapping, Optional, Tuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import requests
 import urllib3
@@ -25,9 +27,9 @@ from urllib3.util.connection import is_connection_dropped
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from .answers import FAILURES, Answer, not_answered
-from .protocol.refusals import Kind, RegistryError
 from .heads import Response, first_line, header_bytes
 from .lane import Lane
+from .protocol.refusals import Kind, RegistryError
 from .retries import ANSWER_OPTION
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
@@ -45,16 +47,16 @@ class Transport(HttpTransport):
     environment is read anew for each call, and a password from ~/.netrc put in place of our token.
     """
 
-    def __init__(self, endpoint: str, concurrency: int, verify: Optional[bool] = None) -> None:
+    def __init__(self, endpoint: str, concurrency: int, verify: bool | None = None) -> None:
         with requests.Session() as session:
             environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
         self._proxies, self._verify = environment['proxies'], environment['verify']
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=concurrency, max_retries=0)
-        self._hosts: Dict[str, _Host] = {}
+        self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
-    def __enter__(self) -> 'Transport':
+    def __enter__(self) -> Transport:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -99,7 +101,7 @@ class Transport(HttpTransport):
             answer.read()
         return answer
 
-    def lane(self, host: str) -> Optional[Lane]:
+    def lane(self, host: str) -> Lane | None:
         """A connection that is open and has nothing to do, for a loop to watch."""
         connections = self._hosts.get(host)
         connection = connections.take_idle() if connections else None
@@ -110,7 +112,7 @@ class Transport(HttpTransport):
             return None
         return Lane(host, connection, connections.keep)
 
-    def _host(self, url: str, host: str) -> '_Host':
+    def _host(self, url: str, host: str) -> _Host:
         with self._lock:
             if host not in self._hosts:
                 prepared = requests.Request('GET', url).prepare()
@@ -125,7 +127,7 @@ class _Host:
 
     def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
         self._pool = pool
-        self._idle: Deque[Tuple[Any, float]] = deque()
+        self._idle: deque[tuple[Any, float]] = deque()
         pool.ConnectionCls = type('Connection', (_Exchanging, pool.ConnectionCls), {})
         # One for all of them: to read all authorities takes as long as ten calls.
         context = create_urllib3_context(cert_reqs=resolve_cert_reqs(pool.cert_reqs))
@@ -200,12 +202,12 @@ class _Exchanging:
         return answer
 
 
-def all_headers(headers: Mapping[str, str], host: str) -> Dict[str, str]:
+def all_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
     """These, and those that http.client would add."""
     return {'Host': host.rpartition('@')[2], 'Accept-Encoding': 'identity', **headers}
 
 
-def _headers_of(request: HttpRequest, host: str) -> Dict[str, str]:
+def _headers_of(request: HttpRequest, host: str) -> dict[str, str]:
     headers = all_headers(request.headers, host)
     if request.content is None and request.method in ('POST', 'PUT', 'PATCH'):
         headers.setdefault('Content-Length', '0')
@@ -217,7 +219,7 @@ def _body_of(request: HttpRequest) -> bytes:
     return body.encode() if isinstance(body, str) else body or b''
 
 
-def address_of(url: str) -> Tuple[str, str]:
+def address_of(url: str) -> tuple[str, str]:
     """(host, path and query) of a URL. Raises ServiceRequestError for one that cannot be asked."""
     match = _URL.match(url)
     if not match:

@@ -1,4 +1,5 @@
 """Shares of a whole, as numbers and as bars."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,49 +1,56 @@
 """What storage costs and what a plan saves, in a sentence each."""
+
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Dict
+from typing import Any
 
 from .sizes import human_size
 from .texts import visible
 
 
-def cost_line(cost: Dict[str, Any]) -> str:
+def cost_line(cost: dict[str, Any]) -> str:
     """What the whole storage costs in a month, or why that is not known."""
     if cost['perMonth'] is None:
         return str(cost['why'])
     if not cost['billedBytes']:
-        return (f"Cost of storage: nothing, for the {human_size(cost['usedBytes'])} that are used lie within the "
-                f"{_included(cost)}{_by(cost)}.")
-    beyond = f"{human_size(cost['billedBytes'])} of {human_size(cost['usedBytes'])} are beyond the {_included(cost)}"
-    return (f"Cost of storage: {_amount(cost, 'perMonth')} in {cost['daysPerMonth']} days, at "
-            f"{_with_currency(cost, cost['pricePerGiBDay'])} for a GiB and day: {beyond}{_by(cost)}.")
+        return (
+            f'Cost of storage: nothing, for the {human_size(cost["usedBytes"])} that are used lie within the '
+            f'{_included(cost)}{_by(cost)}.'
+        )
+    beyond = f'{human_size(cost["billedBytes"])} of {human_size(cost["usedBytes"])} are beyond the {_included(cost)}'
+    return (
+        f'Cost of storage: {_amount(cost, "perMonth")} in {cost["daysPerMonth"]} days, at '
+        f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day: {beyond}{_by(cost)}.'
+    )
 
 
-def saving_line(cost: Dict[str, Any], impact: str) -> str:
+def saving_line(cost: dict[str, Any], impact: str) -> str:
     """What a plan saves in a month, or why that is not known."""
     if cost['savedPerMonth'] is None:
-        return f"What that saves is not known. {cost['why']}"
+        return f'What that saves is not known. {cost["why"]}'
     if not cost['savedBilledBytes']:
-        return f"That saves nothing: it lies within the {_included(cost)}{_by(cost)}."
+        return f'That saves nothing: it lies within the {_included(cost)}{_by(cost)}.'
     most = 'at most ' if impact == 'upperBound' else ''
-    return (f"That saves {most}{_amount(cost, 'savedPerMonth')} in {cost['daysPerMonth']} days, at "
-            f"{_with_currency(cost, cost['pricePerGiBDay'])} for a GiB and day.")
+    return (
+        f'That saves {most}{_amount(cost, "savedPerMonth")} in {cost["daysPerMonth"]} days, at '
+        f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day.'
+    )
 
 
-def _included(cost: Dict[str, Any]) -> str:
-    return f"{human_size(cost['includedBytes'])} that {cost['sku']} includes"
+def _included(cost: dict[str, Any]) -> str:
+    return f'{human_size(cost["includedBytes"])} that {cost["sku"]} includes'
 
 
-def _by(cost: Dict[str, Any]) -> str:
+def _by(cost: dict[str, Any]) -> str:
     return '' if cost['usedBytesBy'] == 'showUsage' else ', by what manifests and layers take'
 
 
-def _amount(cost: Dict[str, Any], key: str) -> str:
+def _amount(cost: dict[str, Any], key: str) -> str:
     amount = Decimal(cost[key])
     cents = amount.quantize(Decimal('0.01'), ROUND_HALF_UP)
-    return f"under {_with_currency(cost, '0.01')}" if amount and not cents else _with_currency(cost, format(cents, ','))
+    return f'under {_with_currency(cost, "0.01")}' if amount and not cents else _with_currency(cost, format(cents, ','))
 
 
-def _with_currency(cost: Dict[str, Any], number: str) -> str:
-    return f"{number} {visible(cost['currency'])}".rstrip()
+def _with_currency(cost: dict[str, Any], number: str) -> str:
+    return f'{number} {visible(cost["currency"])}'.rstrip()

@@ -1,8 +1,10 @@
 """The preview before a question: what goes, what that frees, what stays and why."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Dict, Iterator, List
+from typing import Any
 
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_size, short_digest, used_by
@@ -24,7 +26,7 @@ _WHY_KEPT = {
 }
 
 
-def preview_lines(plan: Dict[str, Any]) -> List[str]:
+def preview_lines(plan: dict[str, Any]) -> list[str]:
     """The preview of a plan document, as lines of text. What was named one by one is listed one by one."""
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
     going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan)]
@@ -32,69 +34,78 @@ def preview_lines(plan: Dict[str, Any]) -> List[str]:
     return [*going, *staying, *(f'Note: {_warning(warning)}' for warning in _told(plan))]
 
 
-def full_list(plan: Dict[str, Any]) -> str:
+def full_list(plan: dict[str, Any]) -> str:
     """Every manifest and tag that goes, one on a line: the answer to `?` at the question."""
-    lines = [f"{entry['repository']}@{entry['digest']}{_tags(entry)} ({entry['reason']}: {entry['because']})"
-             for entry in plan['delete']]
-    lines += [f"tag {entry['repository']}:{entry['tag']} ({entry['reason']}: {entry['because']})"
-              for entry in plan['untag']]
+    lines = [
+        f'{entry["repository"]}@{entry["digest"]}{_tags(entry)} ({entry["reason"]}: {entry["because"]})'
+        for entry in plan['delete']
+    ]
+    lines += [
+        f'tag {entry["repository"]}:{entry["tag"]} ({entry["reason"]}: {entry["because"]})' for entry in plan['untag']
+    ]
     return '\n'.join(lines)
 
 
-def is_empty(plan: Dict[str, Any]) -> bool:
+def is_empty(plan: dict[str, Any]) -> bool:
     """Whether a plan deletes nothing and removes no tag."""
     return not plan['delete'] and not plan['untag']
 
 
-def has_locked(plan: Dict[str, Any]) -> bool:
+def has_locked(plan: dict[str, Any]) -> bool:
     """Whether something locked goes."""
     return any('locks' in entry for entry in (*plan['delete'], *plan['untag']))
 
 
-def _going(plan: Dict[str, Any]) -> Iterator[str]:
+def _going(plan: dict[str, Any]) -> Iterator[str]:
     summary = plan['summary']
     if is_empty(plan):
-        yield f"Nothing to delete in {plan['registry']}: {count(summary['manifests'], 'manifest')} looked at."
+        yield f'Nothing to delete in {plan["registry"]}: {count(summary["manifests"], "manifest")} looked at.'
     if plan['delete']:
         yield from _deleting(plan)
         yield _bytes_line(plan)
         yield from [saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ()
         for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]:
-            yield f"  {human_size(layer['size'])} stay because of {blob_digest(layer)}, {used_by(layer)}"
+            yield f'  {human_size(layer["size"])} stay because of {blob_digest(layer)}, {used_by(layer)}'
     if plan['untag']:
-        yield (f"{count(len(plan['untag']), 'tag')} will be removed from manifests that stay in {plan['registry']}; "
-               'that frees 0 bytes.')
+        yield (
+            f'{count(len(plan["untag"]), "tag")} will be removed from manifests that stay in {plan["registry"]}; '
+            'that frees 0 bytes.'
+        )
 
 
-def _deleting(plan: Dict[str, Any]) -> Iterator[str]:
+def _deleting(plan: dict[str, Any]) -> Iterator[str]:
     summary = plan['summary']
     touched = [entry for entry in plan['repositories'] if entry['manifestsToDelete']]
-    yield (f"{count(summary['manifestsToDelete'], 'manifest')} of {summary['manifests']} will be deleted "
-           f"from {count(len(touched), 'repository')} of {plan['registry']}:")
+    yield (
+        f'{count(summary["manifestsToDelete"], "manifest")} of {summary["manifests"]} will be deleted '
+        f'from {count(len(touched), "repository")} of {plan["registry"]}:'
+    )
     touched.sort(key=lambda entry: (-entry['manifestsToDelete'], entry['name']))
     for entry in touched[:_LISTED_REPOSITORIES]:
-        yield f"  {entry['name']}: {entry['manifestsToDelete']} of {entry['manifests']}"
+        yield f'  {entry["name"]}: {entry["manifestsToDelete"]} of {entry["manifests"]}'
     if len(touched) > _LISTED_REPOSITORIES:
         yield f'  and {len(touched) - _LISTED_REPOSITORIES} more repositories'
     tags = sum(len(entry['tags']) for entry in plan['delete'])
     if tags:
-        yield f"{count(tags, 'tag')} will go with them."
+        yield f'{count(tags, "tag")} will go with them.'
 
 
-def _locked(plan: Dict[str, Any]) -> Iterator[str]:
+def _locked(plan: dict[str, Any]) -> Iterator[str]:
     number = sum(1 for entry in (*plan['delete'], *plan['untag']) if 'locks' in entry)
     if number:
         yield f'{number} of them locked, and will be unlocked to go.'
 
 
-def _tags(entry: Dict[str, Any]) -> str:
-    return f" with its tags {', '.join(entry['tags'])}" if entry['tags'] else ''
+def _tags(entry: dict[str, Any]) -> str:
+    return f' with its tags {", ".join(entry["tags"])}' if entry['tags'] else ''
 
 
-def _bytes_line(plan: Dict[str, Any]) -> str:
+def _bytes_line(plan: dict[str, Any]) -> str:
     summary = plan['summary']
-    line = (f"This frees {freed_size(summary['freedBytes'], plan['impact'])} ({summary['freedBytes']:,} bytes); "
-            f"{human_size(summary['sharedBytes'])} of their layers stay, because other images use them.")
+    line = (
+        f'This frees {freed_size(summary["freedBytes"], plan["impact"])} ({summary["freedBytes"]:,} bytes); '
+        f'{human_size(summary["sharedBytes"])} of their layers stay, because other images use them.'
+    )
     days = summary['softDeleteRetentionDays']
     if days:
         freed = datetime.fromisoformat(plan['createdAt'].rstrip('Z')) + timedelta(days=days)
@@ -103,18 +114,18 @@ def _bytes_line(plan: Dict[str, Any]) -> str:
     return line
 
 
-def _staying(plan: Dict[str, Any]) -> Iterator[str]:
+def _staying(plan: dict[str, Any]) -> Iterator[str]:
     kept = plan['summary']['keptByReason']
     if kept:
-        yield f"Kept: {count(plan['summary']['manifestsKept'], 'manifest')}."
+        yield f'Kept: {count(plan["summary"]["manifestsKept"], "manifest")}.'
     for reason, number in sorted(kept.items(), key=lambda item: (-item[1], item[0])):
         yield f'  {number} {_WHY_KEPT[reason]} ({reason})'
 
 
-def _told(plan: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _told(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return plan['warnings'][:_LISTED_REPOSITORIES]
 
 
-def _warning(warning: Dict[str, Any]) -> str:
+def _warning(warning: dict[str, Any]) -> str:
     where = '@'.join(short_digest(part) for part in (warning['repository'], warning['digest']) if part)
-    return f"{where}: {warning['message']}" if where else warning['message']
+    return f'{where}: {warning["message"]}' if where else warning['message']

@@ -1,12 +1,14 @@
 """Progress on stderr: through az's own progress controller at a terminal, as lines of its log elsewhere."""
+
 from __future__ import annotations
 
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Deque, Iterator, Optional, Tuple
+from typing import Any
 
 from knack.log import get_logger
 
@@ -43,8 +45,9 @@ def progress(cli_ctx: Any) -> Iterator[Reporter]:
 class ProgressReporter(Reporter):
     """Counts what it hears, and shows how far, how fast and how long still whenever so many seconds have gone by."""
 
-    def __init__(self, show: Callable[[str], None], seconds_between: float,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, show: Callable[[str], None], seconds_between: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._show = show
         self._seconds_between = seconds_between
         self._clock = clock
@@ -52,7 +55,7 @@ class ProgressReporter(Reporter):
         self._shown = clock()
         self._pace = _Pace(clock())
         self._repositories = self._listed = self._found = self._read = 0
-        self._total_bytes: Optional[int] = None
+        self._total_bytes: int | None = None
         self._total = self._done = 0
         self._throttled = ''
 
@@ -103,7 +106,7 @@ class ProgressReporter(Reporter):
             return f'Transferring: {self._byte_progress(self._total_bytes)}{self._throttled}'
         if self._total:
             return f'Deleting: {self._progress(self._done, self._total, self._total)}{self._throttled}'
-        where = f"Reading {self._listed} of {count(self._repositories, 'repository')}"
+        where = f'Reading {self._listed} of {count(self._repositories, "repository")}'
         if not self._found:
             return f'{where}{self._throttled}'
         expected = self._found * max(1.0, self._repositories / max(1, self._listed))
@@ -112,7 +115,7 @@ class ProgressReporter(Reporter):
     def _progress(self, done: int, total: int, expected: float) -> str:
         rate = self._pace.rate(self._clock(), done)
         left = f', about {_time(max(0.0, expected - done) / rate)} left' if rate else ''
-        return f"{done} of {count(total, 'manifest')}, {_rate(rate)}{left}"
+        return f'{done} of {count(total, "manifest")}, {_rate(rate)}{left}'
 
     def _byte_progress(self, total: int) -> str:
         rate = self._pace.rate(self._clock(), self._done)
@@ -131,7 +134,7 @@ class _Pace:
     """How fast something goes of late."""
 
     def __init__(self, now: float) -> None:
-        self._marks: Deque[Tuple[float, int]] = deque([(now, 0)])
+        self._marks: deque[tuple[float, int]] = deque([(now, 0)])
 
     def mark(self, now: float, done: int) -> None:
         self._marks.append((now, done))

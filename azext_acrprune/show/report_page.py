@@ -1,13 +1,15 @@
 """The report document -> one HTML file that needs nothing else: no network, and no script to be read."""
+
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any
 
-from .money import cost_line, saving_line
 from .bars import percent
+from .money import cost_line, saving_line
 from .sizes import human_size, short_digest
 from .texts import visible
 from .treemap import Box, layout
@@ -39,32 +41,52 @@ STATES_WITHOUT_PLAN = {
     'unreadable': 'Something could not be read',
 }
 REASONS = {
-    'untagged': 'untagged', 'matched': 'tags selected', 'named': 'named', 'tagged': 'has a tag', 'locked': 'locked',
-    'pinned': 'pinned', 'young': 'too young', 'keepNewest': 'among the newest', 'excluded': 'excluded',
-    'unreadable': 'could not be read', 'childOf': 'part of an index', 'referrerOf': 'refers to a subject',
-    'subjectOf': 'subject of a referrer', 'notInPlan': 'not in the plan',
+    'untagged': 'untagged',
+    'matched': 'tags selected',
+    'named': 'named',
+    'tagged': 'has a tag',
+    'locked': 'locked',
+    'pinned': 'pinned',
+    'young': 'too young',
+    'keepNewest': 'among the newest',
+    'excluded': 'excluded',
+    'unreadable': 'could not be read',
+    'childOf': 'part of an index',
+    'referrerOf': 'refers to a subject',
+    'subjectOf': 'subject of a referrer',
+    'notInPlan': 'not in the plan',
 }
 
 
-def report_html(document: Dict[str, Any]) -> str:
+def report_html(document: dict[str, Any]) -> str:
     """The file. Every text of the registry is escaped, and shown without what could change its neighbours."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import escape
+
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_shown,
-        trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits,
-                               label=_label)
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits, label=_label)
     style, script = _inline('report.css'), _inline('report.js')
     return environment.get_template('report.html').render(
-        report=document, states=STATES if document['plan'] else STATES_WITHOUT_PLAN, reasons=REASONS,
+        report=document,
+        states=STATES if document['plan'] else STATES_WITHOUT_PLAN,
+        reasons=REASONS,
         lines=list(map(escape, _lines(document))),
-        style=style, script=script,
-        style_hash=_csp_hash(style), script_hash=_csp_hash(script),
-        maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)])
+        style=style,
+        script=script,
+        style_hash=_csp_hash(style),
+        script_hash=_csp_hash(script),
+        maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)],
+    )
 
 
-def _lines(document: Dict[str, Any]) -> Iterator[str]:
+def _lines(document: dict[str, Any]) -> Iterator[str]:
     """What Azure says, what it costs, and what the plan saves where there is a price to tell it by."""
     yield account_line(document['account'])
     yield cost_line(document['cost'])
@@ -72,13 +94,14 @@ def _lines(document: Dict[str, Any]) -> Iterator[str]:
         yield saving_line(document['cost'], document['impact'])
 
 
-def _map(name: str, size: tuple, document: Dict[str, Any]) -> Dict[str, Any]:
+def _map(name: str, size: tuple, document: dict[str, Any]) -> dict[str, Any]:
     groups, cells = layout(document['treemap'], *size)
     return {'name': name, 'width': size[0], 'height': size[1], 'groups': groups, 'cells': cells}
 
 
 def _inline(name: str) -> Any:
     from markupsafe import Markup
+
     return Markup((_TEMPLATES / name).read_text(encoding='utf-8'))
 
 
@@ -92,21 +115,21 @@ def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not hasattr(value, '__html__') else value
 
 
-def _day(time: Optional[str]) -> str:
+def _day(time: str | None) -> str:
     """The day of a time of the registry."""
     return time[:10] if time else 'unknown'
 
 
-def _label(cell: Dict[str, Any]) -> str:
+def _label(cell: dict[str, Any]) -> str:
     """What a cell of the treemap is called: a tag or a digest, with its platform; or how many images it stands for."""
     if cell['digest'] is None:
-        return f"{cell['images']:,} more image{'' if cell['images'] == 1 else 's'}"
+        return f'{cell["images"]:,} more image{"" if cell["images"] == 1 else "s"}'
     name = short_digest(cell['digest'] if cell['name'] is None else cell['name'])
-    return f"{name} {cell['platform'] or ('(part)' if cell['partOf'] else '')}".rstrip()
+    return f'{name} {cell["platform"] or ("(part)" if cell["partOf"] else "")}'.rstrip()
 
 
 def _fits(text: str, box: Box, size: float) -> str:
     """As much of a text as a box is wide for, in a font of that size; empty where that is hardly anything."""
     room = int((box.width - size) / (size * 0.56))
-    shown: List[str] = [text] if len(text) <= room else [text[:max(0, room - 1)], '…']
+    shown: list[str] = [text] if len(text) <= room else [text[: max(0, room - 1)], '…']
     return ''.join(shown) if room >= 4 and box.height >= size * 1.6 else ''

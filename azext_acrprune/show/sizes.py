@@ -1,8 +1,9 @@
 """Bytes, ages and digests as people read them."""
+
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Optional
+from typing import Any
 
 from ..model import TICKS_PER_SECOND
 from .texts import visible
@@ -24,10 +25,10 @@ def human_size(size: int) -> str:
 
 def freed_size(size: int, impact: str) -> str:
     """A size as far as it is known: `1.4 GiB`, or `at most 1.4 GiB` where the impact is an upper bound."""
-    return f"{'at most ' if impact == 'upperBound' else ''}{human_size(size)}"
+    return f'{"at most " if impact == "upperBound" else ""}{human_size(size)}'
 
 
-def human_age(updated_at: Optional[int], now: int) -> str:
+def human_age(updated_at: int | None, now: int) -> str:
     """`42d`, `7h`, `3m`; `?` without a readable time. Instants are ticks."""
     if updated_at is None:
         return '?'
@@ -43,16 +44,16 @@ def short_digest(text: str) -> str:
     return _DIGEST.sub(r'\1', text)
 
 
-def blob_digest(layer: Dict[str, Any]) -> str:
+def blob_digest(layer: dict[str, Any]) -> str:
     """The digest of a config or layer, which is whatever text the manifest has in its place."""
     return visible(short_digest(layer['digest']))
 
 
-def used_by(layer: Dict[str, Any]) -> str:
+def used_by(layer: dict[str, Any]) -> str:
     """`used by team-a/api:v3 and 41 others`: who keeps a layer that doomed images share."""
     others = layer['images'] - 1
-    more = f" and {others:,} {'other' if others == 1 else 'others'}" if others else ''
-    return f"used by {short_digest(layer['users'][0])}{more}"
+    more = f' and {others:,} {"other" if others == 1 else "others"}' if others else ''
+    return f'used by {short_digest(layer["users"][0])}{more}'
 
 
 def count(number: int, noun: str) -> str:

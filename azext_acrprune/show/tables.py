@@ -1,54 +1,77 @@
 """Documents -> rows for `-o table`: human sizes and ages, short digests."""
+
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ..model import parse_ticks
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
-Row = Dict[str, Any]
+Row = dict[str, Any]
 
 
-def plan_rows(plan: Dict[str, Any]) -> List[Row]:
+def plan_rows(plan: dict[str, Any]) -> list[Row]:
     """A row for each manifest that goes (and stays, with --show-kept), for what others share, and the total."""
     if 'summary' not in plan or 'delete' not in plan:
         return [plan]
     if 'groups' in plan:
         return group_rows(plan)
     now = parse_ticks(plan['createdAt']) or 0
-    rows = [_plan_row('delete', entry, human_age(parse_ticks(entry['lastUpdateTime']), now),
-                      freed_size(entry['uniqueBytes'], plan['impact'])) for entry in plan['delete']]
+    rows = [
+        _plan_row(
+            'delete',
+            entry,
+            human_age(parse_ticks(entry['lastUpdateTime']), now),
+            freed_size(entry['uniqueBytes'], plan['impact']),
+        )
+        for entry in plan['delete']
+    ]
     rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     rows += [_shared_row(layer) for layer in plan.get('sharedLayers', ())]
     summary = plan['summary']
-    rows.append(OrderedDict(
-        ACTION='total', REPOSITORY=f"{summary['manifestsToDelete']} of {summary['manifests']} manifests",
-        DIGEST='', TAGS=str(summary['tagsToDelete'] or ''), AGE='',
-        FREES=freed_size(summary['freedBytes'], plan['impact']),
-        REASON=f"{human_size(summary['sharedBytes'])} shared and staying",
-        BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else ''))
+    rows.append(
+        OrderedDict(
+            ACTION='total',
+            REPOSITORY=f'{summary["manifestsToDelete"]} of {summary["manifests"]} manifests',
+            DIGEST='',
+            TAGS=str(summary['tagsToDelete'] or ''),
+            AGE='',
+            FREES=freed_size(summary['freedBytes'], plan['impact']),
+            REASON=f'{human_size(summary["sharedBytes"])} shared and staying',
+            BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else '',
+        )
+    )
     return rows
 
 
-def group_rows(plan: Dict[str, Any]) -> List[Row]:
+def group_rows(plan: dict[str, Any]) -> list[Row]:
     """A row for each group of a plan, and the total. What groups free alone does not add up; their shares do."""
     title, impact, summary = plan['groupBy'].upper(), plan['impact'], plan['summary']
-    rows = [_group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], impact)
-            for row in plan['groups']]
+    rows = [
+        _group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], impact)
+        for row in plan['groups']
+    ]
     return [*rows, _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], impact)]
 
 
-def _group_row(title: str, name: str, row: Dict[str, Any], alone: int, share: int, impact: str) -> Row:
-    return OrderedDict([(title, short_digest(name)), ('MANIFESTS', row['manifests']),
-                        ('DELETE', row['manifestsToDelete']), ('TAGS', row['tagsToDelete']),
-                        ('KEEP', row['manifestsKept']), ('FREES_ALONE', freed_size(alone, impact)),
-                        ('SHARE', freed_size(share, impact))])
+def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: int, impact: str) -> Row:
+    return OrderedDict(
+        [
+            (title, short_digest(name)),
+            ('MANIFESTS', row['manifests']),
+            ('DELETE', row['manifestsToDelete']),
+            ('TAGS', row['tagsToDelete']),
+            ('KEEP', row['manifestsKept']),
+            ('FREES_ALONE', freed_size(alone, impact)),
+            ('SHARE', freed_size(share, impact)),
+        ]
+    )
 
 
-def result_rows(result: Dict[str, Any]) -> List[Row]:
+def result_rows(result: dict[str, Any]) -> list[Row]:
     """A row for each manifest that was deleted, skipped or failed, and the total; a dry run answers with a plan."""
     if 'delete' in result or 'summary' not in result:
         return plan_rows(result)
@@ -59,153 +82,308 @@ def result_rows(result: Dict[str, Any]) -> List[Row]:
     if result.get('validation'):
         rows += _validation_rows(result['validation'])
     summary = result['summary']
-    total = (f"{summary['manifestsDeleted']} deleted, {len(result['untagged'])} untagged, "
-             f"{summary['skipped']} skipped, {summary['failed']} failed")
+    total = (
+        f'{summary["manifestsDeleted"]} deleted, {len(result["untagged"])} untagged, '
+        f'{summary["skipped"]} skipped, {summary["failed"]} failed'
+    )
     days = summary['softDeleteRetentionDays']
     later = f' in {days} days, by soft delete' if days else ''
-    rows.append(OrderedDict(RESULT='total', REPOSITORY=total, DIGEST='', TAG='',
-                            REASON=f"{freed_size(summary['freedBytes'], summary['impact'])} freed{later}", BECAUSE=''))
+    rows.append(
+        OrderedDict(
+            RESULT='total',
+            REPOSITORY=total,
+            DIGEST='',
+            TAG='',
+            REASON=f'{freed_size(summary["freedBytes"], summary["impact"])} freed{later}',
+            BECAUSE='',
+        )
+    )
     return rows
 
 
-def _validation_rows(validation: Dict[str, Any]) -> List[Row]:
+def _validation_rows(validation: dict[str, Any]) -> list[Row]:
     """A row for each thing that is broken since the run, and their number."""
-    rows = [_result_row('broken', entry, entry['code'], entry['message'])
-            for entry in validation['new'] if entry['severity'] == 'broken']
-    return [*rows, OrderedDict(
-        RESULT='validated', REPOSITORY=count(len(validation['repositories']), 'repository'), DIGEST='', TAG='',
-        REASON=f"{validation['newBroken']} of {validation['broken']} broken are new", BECAUSE='')]
+    rows = [
+        _result_row('broken', entry, entry['code'], entry['message'])
+        for entry in validation['new']
+        if entry['severity'] == 'broken'
+    ]
+    return [
+        *rows,
+        OrderedDict(
+            RESULT='validated',
+            REPOSITORY=count(len(validation['repositories']), 'repository'),
+            DIGEST='',
+            TAG='',
+            REASON=f'{validation["newBroken"]} of {validation["broken"]} broken are new',
+            BECAUSE='',
+        ),
+    ]
 
 
-def check_rows(check: Dict[str, Any]) -> List[Row]:
+def check_rows(check: dict[str, Any]) -> list[Row]:
     """A row for each finding, with what mends it, and the total."""
     if 'findings' not in check:
         return [check]
-    rows = [OrderedDict(
-        SEVERITY=entry['severity'], CODE=entry['code'], REPOSITORY=entry['repository'],
-        DIGEST=short_digest(entry['digest']), TAG=short_digest(entry['tag'] or ''),
-        MESSAGE=short_digest(entry['message']), MEND=entry['mend']['command'] or entry['mend']['advice'])
-        for entry in check['findings']]
+    rows = [
+        OrderedDict(
+            SEVERITY=entry['severity'],
+            CODE=entry['code'],
+            REPOSITORY=entry['repository'],
+            DIGEST=short_digest(entry['digest']),
+            TAG=short_digest(entry['tag'] or ''),
+            MESSAGE=short_digest(entry['message']),
+            MEND=entry['mend']['command'] or entry['mend']['advice'],
+        )
+        for entry in check['findings']
+    ]
     summary = check['summary']
-    rows.append(OrderedDict(
-        SEVERITY='total', CODE=f"{summary['broken']} broken", REPOSITORY=count(summary['repositories'], 'repository'),
-        DIGEST=count(summary['manifests'], 'manifest'), TAG='', MESSAGE=count(summary['findings'], 'finding'), MEND=''))
+    rows.append(
+        OrderedDict(
+            SEVERITY='total',
+            CODE=f'{summary["broken"]} broken',
+            REPOSITORY=count(summary['repositories'], 'repository'),
+            DIGEST=count(summary['manifests'], 'manifest'),
+            TAG='',
+            MESSAGE=count(summary['findings'], 'finding'),
+            MEND='',
+        )
+    )
     return rows
 
 
-def restore_rows(result: Dict[str, Any]) -> List[Row]:
+def restore_rows(result: dict[str, Any]) -> list[Row]:
     """A row for each manifest and tag that was, or would be, restored, and the total."""
     if 'tags' not in result:
         return [result]
     word = 'restore' if 'restore' in result else 'restored'
-    rows = [OrderedDict(RESULT=word, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-                        TAGS=', '.join(map(short_digest, entry['tags'])), REASON='') for entry in result[word]]
-    rows += [OrderedDict(RESULT='tag', REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-                         TAGS=short_digest(entry['tag']), REASON='') for entry in result['tags']]
-    rows += [OrderedDict(RESULT=kind, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-                         TAGS=short_digest(entry.get('tag', '')),
-                         REASON=short_digest(entry.get('error') or f"{entry['reason']}: {entry['because']}"))
-             for kind in ('skipped', 'failed') for entry in result[kind]]
+    rows = [
+        OrderedDict(
+            RESULT=word,
+            REPOSITORY=entry['repository'],
+            DIGEST=short_digest(entry['digest']),
+            TAGS=', '.join(map(short_digest, entry['tags'])),
+            REASON='',
+        )
+        for entry in result[word]
+    ]
+    rows += [
+        OrderedDict(
+            RESULT='tag',
+            REPOSITORY=entry['repository'],
+            DIGEST=short_digest(entry['digest']),
+            TAGS=short_digest(entry['tag']),
+            REASON='',
+        )
+        for entry in result['tags']
+    ]
+    rows += [
+        OrderedDict(
+            RESULT=kind,
+            REPOSITORY=entry['repository'],
+            DIGEST=short_digest(entry['digest']),
+            TAGS=short_digest(entry.get('tag', '')),
+            REASON=short_digest(entry.get('error') or f'{entry["reason"]}: {entry["because"]}'),
+        )
+        for kind in ('skipped', 'failed')
+        for entry in result[kind]
+    ]
     summary = result['summary']
-    rows.append(OrderedDict(RESULT='total', REPOSITORY=f"{len(result[word])} {word}", DIGEST='', TAGS='',
-                            REASON=f"{summary['skipped']} skipped, {summary['failed']} failed"))
+    rows.append(
+        OrderedDict(
+            RESULT='total',
+            REPOSITORY=f'{len(result[word])} {word}',
+            DIGEST='',
+            TAGS='',
+            REASON=f'{summary["skipped"]} skipped, {summary["failed"]} failed',
+        )
+    )
     return rows
 
 
-def history_rows(result: Any) -> List[Row]:
+def history_rows(result: Any) -> list[Row]:
     """A row for each run; of one run a row for each request."""
     if isinstance(result, dict) and isinstance(result.get('requests'), list):
-        return [OrderedDict(AT=entry['at'], REQUEST=entry['request'], REPOSITORY=entry['repository'],
-                            WHAT=short_digest(entry.get('tag') or entry.get('digest', '')),
-                            OUTCOME=entry['outcome']) for entry in result['requests']]
+        return [
+            OrderedDict(
+                AT=entry['at'],
+                REQUEST=entry['request'],
+                REPOSITORY=entry['repository'],
+                WHAT=short_digest(entry.get('tag') or entry.get('digest', '')),
+                OUTCOME=entry['outcome'],
+            )
+            for entry in result['requests']
+        ]
     runs = result if isinstance(result, list) else [result]
-    return [OrderedDict(RUN=run['run'], WHO=run['who'], COMMAND=run['command'], REGISTRY=run['registry'],
-                        DONE=run['done'], NOT_DONE=run['notDone'],
-                        ENDED=run['error'] or run['endedAt'] or 'was killed, or is not over')
-            for run in runs]
+    return [
+        OrderedDict(
+            RUN=run['run'],
+            WHO=run['who'],
+            COMMAND=run['command'],
+            REGISTRY=run['registry'],
+            DONE=run['done'],
+            NOT_DONE=run['notDone'],
+            ENDED=run['error'] or run['endedAt'] or 'was killed, or is not over',
+        )
+        for run in runs
+    ]
 
 
-def cache_rows(cache: Dict[str, Any]) -> List[Row]:
+def cache_rows(cache: dict[str, Any]) -> list[Row]:
     """One row for the cache of one registry."""
     if 'readable' not in cache:
         return [cache]
     manifests = '' if cache['manifests'] is None else cache['manifests']
-    return [OrderedDict(REGISTRY=cache['registry'], MANIFESTS=manifests, SIZE=human_size(cache['bytes']),
-                        READABLE='yes' if cache['readable'] else 'no', PATH=cache['path'])]
+    return [
+        OrderedDict(
+            REGISTRY=cache['registry'],
+            MANIFESTS=manifests,
+            SIZE=human_size(cache['bytes']),
+            READABLE='yes' if cache['readable'] else 'no',
+            PATH=cache['path'],
+        )
+    ]
 
 
-def pin_rows(document: Dict[str, Any]) -> List[Row]:
+def pin_rows(document: dict[str, Any]) -> list[Row]:
     """A row for each pinned image, with those who pin it."""
     if 'pins' not in document:
         return [document]
-    return [OrderedDict(REPOSITORY=entry['repository'], TAG=entry['tag'] or '',
-                        DIGEST=short_digest(entry['digest']) if entry['digest'] else '', STATUS=entry['status'],
-                        PINNED_BY=', '.join(entry['pinnedBy'])) for entry in document['pins']]
+    return [
+        OrderedDict(
+            REPOSITORY=entry['repository'],
+            TAG=entry['tag'] or '',
+            DIGEST=short_digest(entry['digest']) if entry['digest'] else '',
+            STATUS=entry['status'],
+            PINNED_BY=', '.join(entry['pinnedBy']),
+        )
+        for entry in document['pins']
+    ]
 
 
-def lock_rows(document: Dict[str, Any]) -> List[Row]:
+def lock_rows(document: dict[str, Any]) -> list[Row]:
     """A row for each manifest that is, or would be, locked or unlocked, and for what could not be done."""
     rows = []
     for action in ('lock', 'unlock', 'locked', 'unlocked', 'alreadyLocked', 'missing', 'failed'):
         for entry in document.get(action, ()) if 'summary' in document else ():
             because = entry.get('because') or entry.get('error') or ', '.join(entry.get('pinnedBy', ()))
-            rows.append(OrderedDict(RESULT=action, REPOSITORY=entry['repository'], TAG=entry.get('tag') or '',
-                                    DIGEST=short_digest(entry['digest']) if entry['digest'] else '', BECAUSE=because))
+            rows.append(
+                OrderedDict(
+                    RESULT=action,
+                    REPOSITORY=entry['repository'],
+                    TAG=entry.get('tag') or '',
+                    DIGEST=short_digest(entry['digest']) if entry['digest'] else '',
+                    BECAUSE=because,
+                )
+            )
     return rows
 
 
-def _plan_row(action: str, entry: Dict[str, Any], age: str, frees: str) -> Row:
+def _plan_row(action: str, entry: dict[str, Any], age: str, frees: str) -> Row:
     return OrderedDict(
-        ACTION=action, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-        TAGS=', '.join(map(short_digest, entry['tags'])), AGE=age, FREES=frees, REASON=entry['reason'],
-        BECAUSE=short_digest(entry['because']))
+        ACTION=action,
+        REPOSITORY=entry['repository'],
+        DIGEST=short_digest(entry['digest']),
+        TAGS=', '.join(map(short_digest, entry['tags'])),
+        AGE=age,
+        FREES=frees,
+        REASON=entry['reason'],
+        BECAUSE=short_digest(entry['because']),
+    )
 
 
-def _shared_row(layer: Dict[str, Any]) -> Row:
+def _shared_row(layer: dict[str, Any]) -> Row:
     return OrderedDict(
-        ACTION='shared', REPOSITORY='', DIGEST=blob_digest(layer), TAGS='', AGE='',
-        FREES=human_size(0), REASON=f"{human_size(layer['size'])} stay", BECAUSE=used_by(layer))
+        ACTION='shared',
+        REPOSITORY='',
+        DIGEST=blob_digest(layer),
+        TAGS='',
+        AGE='',
+        FREES=human_size(0),
+        REASON=f'{human_size(layer["size"])} stay',
+        BECAUSE=used_by(layer),
+    )
 
 
-def _untag_row(entry: Dict[str, Any], age: str) -> Row:
+def _untag_row(entry: dict[str, Any], age: str) -> Row:
     return OrderedDict(
-        ACTION='untag', REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']), TAGS=entry['tag'],
-        AGE=age, FREES=human_size(0), REASON=entry['reason'], BECAUSE=short_digest(entry['because']))
+        ACTION='untag',
+        REPOSITORY=entry['repository'],
+        DIGEST=short_digest(entry['digest']),
+        TAGS=entry['tag'],
+        AGE=age,
+        FREES=human_size(0),
+        REASON=entry['reason'],
+        BECAUSE=short_digest(entry['because']),
+    )
 
 
-def _result_row(result: str, entry: Dict[str, Any], reason: str, because: str) -> Row:
-    return OrderedDict(RESULT=result, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']),
-                       TAG=entry.get('tag', ''), REASON=reason, BECAUSE=short_digest(because))
+def _result_row(result: str, entry: dict[str, Any], reason: str, because: str) -> Row:
+    return OrderedDict(
+        RESULT=result,
+        REPOSITORY=entry['repository'],
+        DIGEST=short_digest(entry['digest']),
+        TAG=entry.get('tag', ''),
+        REASON=reason,
+        BECAUSE=short_digest(because),
+    )
 
 
-def explain_rows(explanation: Dict[str, Any]) -> List[Row]:
+def explain_rows(explanation: dict[str, Any]) -> list[Row]:
     """A row for each blob of an image, and before them the decision."""
     if 'explanation' not in explanation:
         return [explanation]
-    rows = [OrderedDict(
-        ITEM=explanation['decision'], DIGEST=short_digest(explanation['digest']),
-        SIZE=freed_size(explanation['uniqueBytes'], explanation['impact']), FREED='', USERS='',
-        WITH=short_digest(f"{explanation['reason']}: {explanation['because']}"))]
-    return rows + [OrderedDict(
-        ITEM='blob', DIGEST=blob_digest(layer), SIZE=human_size(layer['size']),
-        FREED='yes' if layer['freed'] else 'no', USERS=str(layer['sharedWith'] + 1),
-        WITH=short_digest(', '.join(layer['users'][:2]))) for layer in explanation['layers']]
+    rows = [
+        OrderedDict(
+            ITEM=explanation['decision'],
+            DIGEST=short_digest(explanation['digest']),
+            SIZE=freed_size(explanation['uniqueBytes'], explanation['impact']),
+            FREED='',
+            USERS='',
+            WITH=short_digest(f'{explanation["reason"]}: {explanation["because"]}'),
+        )
+    ]
+    return rows + [
+        OrderedDict(
+            ITEM='blob',
+            DIGEST=blob_digest(layer),
+            SIZE=human_size(layer['size']),
+            FREED='yes' if layer['freed'] else 'no',
+            USERS=str(layer['sharedWith'] + 1),
+            WITH=short_digest(', '.join(layer['users'][:2])),
+        )
+        for layer in explanation['layers']
+    ]
 
 
-def report_rows(report: Dict[str, Any]) -> List[Row]:
+def report_rows(report: dict[str, Any]) -> list[Row]:
     """A row for each repository, and the total; a repository's share is what adds up."""
     if 'treemap' not in report:
         return [report]
     summary = report['summary']
-    rows = [_report_row(row['repository'], row, row['attributedBytes'], row.get('attributedFreedBytes'),
-                        report['impact']) for row in report['repositories']]
+    rows = [
+        _report_row(row['repository'], row, row['attributedBytes'], row.get('attributedFreedBytes'), report['impact'])
+        for row in report['repositories']
+    ]
     others = report['otherRepositories']
     if others:
-        rows.append(_report_row(f"{count(others['repositories'], 'smaller repository')}", others,
-                                others['attributedBytes'], others.get('attributedFreedBytes'), report['impact']))
+        rows.append(
+            _report_row(
+                f'{count(others["repositories"], "smaller repository")}',
+                others,
+                others['attributedBytes'],
+                others.get('attributedFreedBytes'),
+                report['impact'],
+            )
+        )
     return [*rows, _report_row('total', summary, summary['registryBytes'], summary['freedBytes'], report['impact'])]
 
 
-def _report_row(name: str, row: Dict[str, Any], share: int, freed: Optional[int], impact: str) -> Row:
-    return OrderedDict(REPOSITORY=name, MANIFESTS=row['manifests'], UNTAGGED=row['untagged'], SHARE=human_size(share),
-                       FREED='' if freed is None else freed_size(freed, impact))
+def _report_row(name: str, row: dict[str, Any], share: int, freed: int | None, impact: str) -> Row:
+    return OrderedDict(
+        REPOSITORY=name,
+        MANIFESTS=row['manifests'],
+        UNTAGGED=row['untagged'],
+        SHARE=human_size(share),
+        FREED='' if freed is None else freed_size(freed, impact),
+    )

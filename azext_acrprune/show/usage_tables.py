@@ -1,72 +1,86 @@
 """The usage document -> rows for `-o table`, with bars at a terminal; what Azure, the price and the log say, in a line
 each."""
+
 from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from typing import Any, Dict, Iterator, List
+from collections.abc import Iterator
+from typing import Any
 
 from ..model import parse_ticks
-from .money import cost_line
 from .bars import percent, share_bar
+from .money import cost_line
 from .sizes import blob_digest, freed_size, human_age, human_size, short_digest
 from .texts import visible
 
-Row = Dict[str, Any]
+Row = dict[str, Any]
 
 _MAY_BE = {
-    'softDeleted': 'soft-deleted images', 'uploads': 'uploads that no manifest uses', 'replicas': 'replicas',
-    'unread': 'what could not be read', 'countedLater': 'what Azure counts with a delay'}
+    'softDeleted': 'soft-deleted images',
+    'uploads': 'uploads that no manifest uses',
+    'replicas': 'replicas',
+    'unread': 'what could not be read',
+    'countedLater': 'what Azure counts with a delay',
+}
 
 
-def usage_rows(document: Dict[str, Any]) -> List[Row]:
+def usage_rows(document: dict[str, Any]) -> list[Row]:
     """A row for each repository, image, layer or pattern, one for those that are not shown, and the total."""
     if 'rows' not in document:
         return [document]
     return _Table(document).rows()
 
 
-def usage_lines(document: Dict[str, Any]) -> Iterator[str]:
+def usage_lines(document: dict[str, Any]) -> Iterator[str]:
     """What Azure says that the registry uses, what that costs, and how far back last pulls are known."""
     yield account_line(document['account'])
     yield cost_line(document['cost'])
     if document['pulls']:
         since = document['pulls']['logsSince']
-        yield (f"Last pulls are as the workspace {visible(document['pulls']['workspace'])} tells, "
-               + (f'without a hole since {since}.' if since else 'which has no event of this registry of late.'))
+        yield (
+            f'Last pulls are as the workspace {visible(document["pulls"]["workspace"])} tells, '
+            + (f'without a hole since {since}.' if since else 'which has no event of this registry of late.')
+        )
 
 
-def account_line(account: Dict[str, Any]) -> str:
+def account_line(account: dict[str, Any]) -> str:
     """The real bytes, the quota, and what of it is accounted for."""
     if account['usedBytes'] is None:
         return str(account['why'] or 'The real usage is not known.')
-    of_limit = f" of {human_size(account['limitBytes'])}" if account['limitBytes'] is not None else ''
+    of_limit = f' of {human_size(account["limitBytes"])}' if account['limitBytes'] is not None else ''
     regions = account['regions'] or 1
     times = f' in {regions} regions' if regions > 1 else ''
-    line = (f"Azure says that {human_size(account['usedBytes'])}{of_limit} are used: manifests and layers account for "
-            f"{human_size(account['accountedBytes'])}{times}")
+    line = (
+        f'Azure says that {human_size(account["usedBytes"])}{of_limit} are used: manifests and layers account for '
+        f'{human_size(account["accountedBytes"])}{times}'
+    )
     rest = account['unaccountedBytes']
     if not rest:
         return f'{line}, which is all.'
     causes = ', '.join(_MAY_BE[each] for each in account['unaccountedMayBe'])
-    return f"{line}, {human_size(abs(rest))} {'more than it says' if rest < 0 else 'are not accounted for'} ({causes})."
+    return f'{line}, {human_size(abs(rest))} {"more than it says" if rest < 0 else "are not accounted for"} ({causes}).'
 
 
 class _Table:
     """The table of one document, as wide as what it is written to can show."""
 
-    def __init__(self, document: Dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
         self._whole = document['summary']['registryBytes']
         self._now = parse_ticks(document['createdAt']) or 0
 
-    def rows(self) -> List[Row]:
+    def rows(self) -> list[Row]:
         document, summary = self._document, self._document['summary']
-        cells = {'repository': self._repository, 'image': self._image, 'layer': self._layer,
-                 'tag-pattern': self._pattern}[document['by']]
+        cells = {
+            'repository': self._repository,
+            'image': self._image,
+            'layer': self._layer,
+            'tag-pattern': self._pattern,
+        }[document['by']]
         rows = [cells(row) for row in document['rows']]
         others = document['otherRows']
-        rows += [self._sum(f"{others['rows']} more", others)] if others else []
+        rows += [self._sum(f'{others["rows"]} more', others)] if others else []
         if document['by'] == 'layer':
             rows.append(self._sum('manifests', {'attributedBytes': summary['manifestBytes']}))
         total = self._sum('total', {**summary, 'attributedBytes': self._whole, 'growth': document['growth']})
@@ -74,28 +88,42 @@ class _Table:
         return [OrderedDict((key, row.get(key, '')) for key in columns) for row in (*rows, total)]
 
     def _repository(self, row: Row) -> Row:
-        return OrderedDict(REPOSITORY=visible(row['repository']), **self._held(row), **self._share(row),
-                           **self._times(row))
+        return OrderedDict(
+            REPOSITORY=visible(row['repository']), **self._held(row), **self._share(row), **self._times(row)
+        )
 
     def _image(self, row: Row) -> Row:
-        name = f"{row['repository']}:{row['name']}" if row['name'] else f"{row['repository']}@{row['digest']}"
+        name = f'{row["repository"]}:{row["name"]}' if row['name'] else f'{row["repository"]}@{row["digest"]}'
         about = ' '.join(filter(None, (row['platform'], row['artifactType'], 'part of it' if row['partOf'] else '')))
-        return OrderedDict(IMAGE=visible(short_digest(f"{name} ({about})" if about else name)), **self._sizes(row),
-                           **self._share(row), PUSHED=human_age(parse_ticks(row['createdTime']), self._now),
-                           **self._pulled(row))
+        return OrderedDict(
+            IMAGE=visible(short_digest(f'{name} ({about})' if about else name)),
+            **self._sizes(row),
+            **self._share(row),
+            PUSHED=human_age(parse_ticks(row['createdTime']), self._now),
+            **self._pulled(row),
+        )
 
     def _layer(self, row: Row) -> Row:
         return OrderedDict(
-            LAYER=blob_digest(row), **self._share(row), IMAGES=row['images'],
+            LAYER=blob_digest(row),
+            **self._share(row),
+            IMAGES=row['images'],
             REPOSITORIES=row['repositories'],
             LAYERS_BELOW='?' if row['layersBelow'] is None else row['layersBelow'],
             BASE_IMAGE=visible(short_digest(row['baseImage'] or '')),
-            USED_BY=visible(', '.join(map(short_digest, row['users'][:2]))))
+            USED_BY=visible(', '.join(map(short_digest, row['users'][:2]))),
+        )
 
     def _pattern(self, row: Row) -> Row:
         pattern = '(no tag)' if row['pattern'] is None else visible(row['pattern'])
-        return OrderedDict(REPOSITORY=visible(row['repository']), PATTERN=pattern, TAGS=row['tagCount'],
-                           **self._held(row), **self._share(row), **self._times(row))
+        return OrderedDict(
+            REPOSITORY=visible(row['repository']),
+            PATTERN=pattern,
+            TAGS=row['tagCount'],
+            **self._held(row),
+            **self._share(row),
+            **self._times(row),
+        )
 
     def _sum(self, name: str, row: Row) -> Row:
         """A row for many: with what of it adds up."""
@@ -121,12 +149,15 @@ class _Table:
         return {**cells, 'BAR': share_bar(size, self._whole, sys.stdout.encoding)} if sys.stdout.isatty() else cells
 
     def _times(self, row: Row) -> Row:
-        return {'NEWEST': human_age(parse_ticks(row['newest']), self._now), '12_MONTHS': self._growth(row),
-                **self._pulled(row)}
+        return {
+            'NEWEST': human_age(parse_ticks(row['newest']), self._now),
+            '12_MONTHS': self._growth(row),
+            **self._pulled(row),
+        }
 
     @staticmethod
     def _growth(row: Row) -> str:
-        return f"+{human_size(sum(month['bytes'] for month in row['growth'] if month['month'] is not None))}"
+        return f'+{human_size(sum(month["bytes"] for month in row["growth"] if month["month"] is not None))}'
 
     def _pulled(self, row: Row) -> Row:
         """Empty where no pull is known; without a column where nobody asked."""

@@ -1,13 +1,20 @@
 """Reads of the resource manager: whole collections, page by page, or an error."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Optional
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from azure.core import PipelineClient
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import (
-    BearerTokenCredentialPolicy, HeadersPolicy, NetworkTraceLoggingPolicy, RetryPolicy, UserAgentPolicy)
+    BearerTokenCredentialPolicy,
+    HeadersPolicy,
+    NetworkTraceLoggingPolicy,
+    RetryPolicy,
+    UserAgentPolicy,
+)
 from azure.core.rest import HttpRequest
 
 from .failure import AskError
@@ -23,7 +30,7 @@ _ADVICE = {
     429: 'Too much is asked of the resource manager; try again later.',
 }
 
-Resource = Dict[str, Any]
+Resource = dict[str, Any]
 
 
 class ResourceManager:
@@ -34,7 +41,7 @@ class ResourceManager:
         self._client = client
         self._endpoint = endpoint.rstrip('/')
 
-    def every(self, what: str, path: str, version: str) -> List[Resource]:
+    def every(self, what: str, path: str, version: str) -> list[Resource]:
         """All items of a collection; `what` names it in errors, `path` begins with `/subscriptions/...`."""
         return list(self._pages(what, f'{self._endpoint}{path}?api-version={version}'))
 
@@ -45,7 +52,7 @@ class ResourceManager:
             raise AskError(what, 'the resource manager answers with something else')
         return answer
 
-    def _pages(self, what: str, url: Optional[str]) -> Iterator[Resource]:
+    def _pages(self, what: str, url: str | None) -> Iterator[Resource]:
         seen = set()
         while url:
             if url in seen or len(seen) >= _MOST_PAGES:
@@ -63,11 +70,13 @@ class ResourceManager:
     def _send(self, what: str, method: str, url: str) -> Any:
         unlogged = {'logging_enable': False} if method == 'POST' else {}  # such answers are credentials
         try:
-            response = self._client.send_request(HttpRequest(method, url, headers={'Accept': 'application/json'}),
-                                                 **unlogged)
+            response = self._client.send_request(
+                HttpRequest(method, url, headers={'Accept': 'application/json'}), **unlogged
+            )
         except AzureError as error:
-            raise AskError(what, str(error.message), 'Check the network, a proxy, and the certificate of the server.'
-                           ) from error
+            raise AskError(
+                what, str(error.message), 'Check the network, a proxy, and the certificate of the server.'
+            ) from error
         if response.status_code != 200:
             raise AskError(what, _message(response), _ADVICE.get(response.status_code))
         try:
@@ -76,10 +85,10 @@ class ResourceManager:
             raise AskError(what, 'the answer of the resource manager is cut off, or is not JSON') from error
 
 
-def open_arm(endpoint: str, credential: Any, audience: str, options: Dict[str, Any]) -> PipelineClient:
+def open_arm(endpoint: str, credential: Any, audience: str, options: dict[str, Any]) -> PipelineClient:
     """A client of the resource manager; `options` are az's own (user agent, logging)."""
     given = dict(options)
-    policies: List[Any] = [
+    policies: list[Any] = [
         HeadersPolicy(given.pop('headers', None)),
         given.pop('user_agent_policy', None) or UserAgentPolicy(given.pop('user_agent', None)),
         RetryPolicy(retry_total=3, retry_backoff_factor=0.4, timeout=_SECONDS_FOR_ALL),
@@ -94,4 +103,4 @@ def _message(response: Any) -> str:
         text = response.json()['error']['message']
     except (ValueError, KeyError, TypeError):
         text = response.reason
-    return f"{' '.join(str(text).split()).rstrip('.')} ({response.status_code})"
+    return f'{" ".join(str(text).split()).rstrip(".")} ({response.status_code})'

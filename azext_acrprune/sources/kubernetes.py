@@ -1,4 +1,5 @@
 """Asks a Kubernetes cluster what it runs, by kubectl: it knows every way to sign in to one."""
+
 from __future__ import annotations
 
 import base64
@@ -8,20 +9,22 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Optional
+from typing import Any
 
 import yaml
 
-from ..pins.pinned import printable
 from ..pins.live import Thing, things_of_cluster
+from ..pins.pinned import printable
 from .failure import AskError
 
 _KINDS = 'pods,deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,jobs,cronjobs'
 
 
-def ask_kubectl(seconds: float, context: Optional[str] = None, kubeconfig: Optional[str] = None,
-                origin: Optional[str] = None) -> List[Thing]:
+def ask_kubectl(
+    seconds: float, context: str | None = None, kubeconfig: str | None = None, origin: str | None = None
+) -> list[Thing]:
     """Everything in the cluster of a context, of the current one when None, within some seconds. Raises AskError."""
     source = origin or (f'kubectl {context}' if context else 'kubectl')
     command = [_kubectl(source)]
@@ -54,25 +57,30 @@ def kubeconfig_file(source: str, encoded: Any) -> Iterator[str]:
 def _kubectl(source: str) -> str:
     found = shutil.which('kubectl')
     if not found:
-        raise AskError(source, 'kubectl is not installed, or not on the PATH',
-                       "Install it with 'az aks install-cli'.")
+        raise AskError(source, 'kubectl is not installed, or not on the PATH', "Install it with 'az aks install-cli'.")
     return found
 
 
-def _run(source: str, seconds: float, command: List[str]) -> bytes:
+def _run(source: str, seconds: float, command: list[str]) -> bytes:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
-        raise AskError(source, f'kubectl gave no answer in {seconds:g} seconds',
-                       'Check the network to the cluster, and that its sign-in asks no question; give it more time '
-                       "with 'az config set acrprune.kubectl_timeout=SECONDS'.") from error
+        raise AskError(
+            source,
+            f'kubectl gave no answer in {seconds:g} seconds',
+            'Check the network to the cluster, and that its sign-in asks no question; give it more time '
+            "with 'az config set acrprune.kubectl_timeout=SECONDS'.",
+        ) from error
     except (OSError, ValueError) as error:
         raise AskError(source, f'kubectl cannot be run: {error}') from error
     if done.returncode:
         said = done.stderr.decode('utf-8', 'replace').strip().split('\n')
         why = printable(said[-1]) or 'it does not say why'
-        raise AskError(source, f'kubectl failed with {done.returncode}: {why}',
-                       f"See what 'kubectl get {_KINDS} -A' says: all of these have to be readable.")
+        raise AskError(
+            source,
+            f'kubectl failed with {done.returncode}: {why}',
+            f"See what 'kubectl get {_KINDS} -A' says: all of these have to be readable.",
+        )
     return done.stdout
 
 
@@ -91,7 +99,7 @@ def _with_sign_in_of_az(source: str, encoded: Any) -> str:
     return yaml.safe_dump(config)
 
 
-def _kubelogin_arguments(user: Any) -> List[str]:
+def _kubelogin_arguments(user: Any) -> list[str]:
     part: Any = user
     for key in ('user', 'exec', 'args'):
         part = part.get(key) if isinstance(part, dict) else None

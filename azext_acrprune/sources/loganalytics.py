@@ -3,10 +3,12 @@
 Answers are summarized by the service, and a question whose answer is too large is asked again for each half of the
 time. An answer that is not whole is an error: what it lacks might be the pull that keeps an image.
 """
+
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 from azure.core.pipeline.policies import RetryPolicy
@@ -24,18 +26,20 @@ _TIMED_OUT = 504
 _SECONDS_FOR_ALL = 900
 _SECONDS_FOR_AN_ANSWER = 200  # the service gives up after 180
 
-_SPANS = "summarize First = min(TimeGenerated), Last = max(TimeGenerated) by bin(TimeGenerated, 1d)"
+_SPANS = 'summarize First = min(TimeGenerated), Last = max(TimeGenerated) by bin(TimeGenerated, 1d)'
 _PULLS = (
     f"where OperationName contains 'pull' and UserAgent !contains '{OUR_USER_AGENT}' and isnotempty(Repository)\n"
-    "| extend Day = iff(isempty(Digest), bin(TimeGenerated, 1d), datetime(null))\n"
-    "| summarize First = min(TimeGenerated), Last = max(TimeGenerated) by Repository, Digest, Tag, Day")
+    '| extend Day = iff(isempty(Digest), bin(TimeGenerated, 1d), datetime(null))\n'
+    '| summarize First = min(TimeGenerated), Last = max(TimeGenerated) by Repository, Digest, Tag, Day'
+)
 _PUSHES = (
     "where OperationName contains 'push' and isnotempty(Repository) and isnotempty(Tag) and isnotempty(Digest)\n"
-    "| summarize by Repository, Tag, Digest, At = TimeGenerated")
+    '| summarize by Repository, Tag, Digest, At = TimeGenerated'
+)
 
 _ADVICE = {
     400: "Check that the registry sends its logs there: 'az monitor diagnostic-settings create' with the category "
-         "ContainerRegistryRepositoryEvents.",
+    'ContainerRegistryRepositoryEvents.',
     401: "Sign in again with 'az login'.",
     403: 'Reading needs the role Log Analytics Reader on the workspace.',
     404: "Check the workspace with 'az monitor log-analytics workspace list'.",
@@ -43,12 +47,16 @@ _ADVICE = {
 }
 
 
-def open_logs(endpoint: str, credential: Any, options: Dict[str, Any]) -> LogsQueryClient:
+def open_logs(endpoint: str, credential: Any, options: dict[str, Any]) -> LogsQueryClient:
     """The client of a cloud's query API; `options` are az's own (user agent, logging)."""
     return LogsQueryClient(
-        credential, endpoint=f'{endpoint.rstrip("/")}/v1', audience=endpoint,
+        credential,
+        endpoint=f'{endpoint.rstrip("/")}/v1',
+        audience=endpoint,
         retry_policy=RetryPolicy(retry_total=3, retry_backoff_factor=0.4, timeout=_SECONDS_FOR_ALL),
-        read_timeout=_SECONDS_FOR_AN_ANSWER, **options)
+        read_timeout=_SECONDS_FOR_AN_ANSWER,
+        **options,
+    )
 
 
 class RegistryLog:
@@ -57,9 +65,9 @@ class RegistryLog:
     def __init__(self, client: LogsQueryClient, workspace: str, login_server: str) -> None:
         self._client = client
         self._workspace = workspace
-        self._events = f"ContainerRegistryRepositoryEvents\n| where LoginServer =~ {_quoted(login_server)}"
+        self._events = f'ContainerRegistryRepositoryEvents\n| where LoginServer =~ {_quoted(login_server)}'
 
-    def spans(self) -> List[Tuple[int, int]]:
+    def spans(self) -> list[tuple[int, int]]:
         """The first and last event of each day on which there was one, as far back as the workspace remembers."""
         try:
             rows = self._ask(f'{_SPANS}\n| project {_text("First", "Last")}', 2, None)
@@ -67,12 +75,12 @@ class RegistryLog:
             raise self._error(str(error)) from error
         return [(instant(first), instant(last)) for first, last in rows]
 
-    def pulls(self, start: datetime, end: datetime) -> List[Pulled]:
+    def pulls(self, start: datetime, end: datetime) -> list[Pulled]:
         """Pulls in a time by anybody but this program."""
         columns = f'Repository, Digest, Tag, {_text("First", "Last")}'
         return [pulled_of(row) for row in self._rows(f'{_PULLS}\n| project {columns}', 5, start, end)]
 
-    def pushes(self, start: datetime, end: datetime) -> List[Pushed]:
+    def pushes(self, start: datetime, end: datetime) -> list[Pushed]:
         """Pushes of tags in a time."""
         columns = f'Repository, Tag, Digest, {_text("At")}'
         return [pushed_of(row) for row in self._rows(f'{_PUSHES}\n| project {columns}', 4, start, end)]
@@ -87,7 +95,7 @@ class RegistryLog:
             yield from self._rows(query, width, start, middle)
             yield from self._rows(query, width, middle, end)
 
-    def _ask(self, query: str, width: int, timespan: Optional[Tuple[datetime, datetime]]) -> List[Sequence[Any]]:
+    def _ask(self, query: str, width: int, timespan: tuple[datetime, datetime] | None) -> list[Sequence[Any]]:
         text = f'{self._events}\n| {query}'
         answer = self._answered(lambda: self._client.query_workspace(self._workspace, text, timespan=timespan))
         if isinstance(answer, LogsQueryPartialResult):
@@ -107,14 +115,15 @@ class RegistryLog:
                 raise _TooMuch('it takes too long to answer', _SHORTEST_FOR_TIME) from error
             raise self._error(_message(error), _ADVICE.get(error.status_code or 0)) from error
         except ServiceRequestError as error:
-            raise self._error(str(error.message), 'Check the network, a proxy, and the certificate of the server.'
-                              ) from error
+            raise self._error(
+                str(error.message), 'Check the network, a proxy, and the certificate of the server.'
+            ) from error
         except AzureError as error:
             raise self._error(str(error.message)) from error
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # the client trusts the answer
             raise self._error('its answer is not one of the query API') from error
 
-    def _error(self, why: str, advice: Optional[str] = None) -> AskError:
+    def _error(self, why: str, advice: str | None = None) -> AskError:
         return AskError(f'the Log Analytics workspace {self._workspace}', why, advice)
 
 

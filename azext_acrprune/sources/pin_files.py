@@ -1,9 +1,11 @@
 """Pins in files, in folders with all that is in them, and in standard input."""
+
 from __future__ import annotations
 
 import os
 import stat
-from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO
 
 from ..pins.pinned import NOT_READ, Found, Problem, merged, printable
 from ..pins.read import MAX_BYTES, STANDARD_INPUT, read_pins
@@ -21,22 +23,23 @@ class SourceError(Exception):
         self.source = source
 
 
-def read_files(paths: Iterable[str], names: RegistryNames,
-               stdin: Optional[BinaryIO] = None) -> Tuple[Found, Mapping[str, int]]:
+def read_files(
+    paths: Iterable[str], names: RegistryNames, stdin: BinaryIO | None = None
+) -> tuple[Found, Mapping[str, int]]:
     """What files pin, and {file: number of its pins} of those that pin something.
 
     Raises SourceError for what was named and is not there, or cannot be read; for an empty folder; and for a standard
     input that is closed, ends in the middle or names no image of the registry, since the command before it may have
     failed, or asked the wrong cluster. What is found in a folder and cannot be read is a problem.
     """
-    found: Dict[str, Found] = {}
+    found: dict[str, Found] = {}
     for path in dict.fromkeys(paths):
         for source, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
             found[source] = result
     return merged(found.values()), {source: len(each.pins) for source, each in sorted(found.items()) if each.pins}
 
 
-def _standard_input(stdin: Optional[BinaryIO], names: RegistryNames) -> Iterator[Tuple[str, Found]]:
+def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     try:
         if stdin is None or stdin.closed:
             raise SourceError(STANDARD_INPUT, 'it is closed')
@@ -56,7 +59,7 @@ def _standard_input(stdin: Optional[BinaryIO], names: RegistryNames) -> Iterator
     yield STANDARD_INPUT, found
 
 
-def _path(path: str, names: RegistryNames) -> Iterator[Tuple[str, Found]]:
+def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     try:
         if not os.path.isdir(path):
             yield _shown(path), read_pins(_data(path), _shown(path), names)
@@ -85,13 +88,13 @@ def _data(path: str) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _walk(top: str) -> Iterator[Tuple[str, Optional[str]]]:
+def _walk(top: str) -> Iterator[tuple[str, str | None]]:
     """(path, what is wrong with it) of each file below a folder, in order. Each folder is entered once.
 
     Links are followed, as the volumes of Kubernetes are made of them; pipes and devices would never end.
     """
-    entered: Set[Tuple[int, int]] = set()
-    waiting: List[str] = [top]
+    entered: set[tuple[int, int]] = set()
+    waiting: list[str] = [top]
     while waiting:
         path = waiting.pop()
         try:

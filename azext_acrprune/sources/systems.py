@@ -1,11 +1,22 @@
 """Asks the resource manager which images run in Azure."""
+
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ..pins.live import (
-    ACR_TASKS, AKS, CONTAINER_APPS, FUNCTION_APPS, SUBSCRIPTION, WEB_APPS, System, Thing, thing_of_site,
-    things_of_task)
+    ACR_TASKS,
+    AKS,
+    CONTAINER_APPS,
+    FUNCTION_APPS,
+    SUBSCRIPTION,
+    WEB_APPS,
+    System,
+    Thing,
+    thing_of_site,
+    things_of_task,
+)
 from .arm import Resource, ResourceManager
 from .failure import AskError
 from .kubernetes import ask_kubectl, kubeconfig_file
@@ -20,7 +31,7 @@ _INSTANCES_VERSION = '2023-05-01'
 Ask = Callable[[System, ResourceManager, float], Iterator[Thing]]
 
 
-def ask_azure(system: System, manager: ResourceManager, seconds: float) -> List[Thing]:
+def ask_azure(system: System, manager: ResourceManager, seconds: float) -> list[Thing]:
     """Everything in a system that may use images; each cluster has some seconds to answer. Raises AskError."""
     return list(_ASK[system.kind](system, manager, seconds))
 
@@ -30,16 +41,23 @@ def _clusters(system: System, manager: ResourceManager, seconds: float) -> Itera
     source = f'the AKS cluster {system.name}' if system.name else 'AKS'
     clusters = _all(manager, source, 'Microsoft.ContainerService/managedClusters', _AKS_VERSION)
     if system.name:
-        clusters = [each for each in clusters if _is(each, 'name', system.name)
-                    and (not system.resource_group or _group_of(each).lower() == system.resource_group.lower())]
+        clusters = [
+            each
+            for each in clusters
+            if _is(each, 'name', system.name)
+            and (not system.resource_group or _group_of(each).lower() == system.resource_group.lower())
+        ]
         if len(clusters) != 1:
-            raise AskError(source, 'several have this name' if clusters else 'there is none of this name in the '
-                           'subscription', "See 'az aks list', and give aks:NAME/RESOURCE_GROUP.")
+            raise AskError(
+                source,
+                'several have this name' if clusters else 'there is none of this name in the subscription',
+                "See 'az aks list', and give aks:NAME/RESOURCE_GROUP.",
+            )
     for cluster in clusters:
         yield from _of_cluster(f'aks {cluster.get("name")}', _id(source, cluster), manager, seconds)
 
 
-def _of_cluster(origin: str, path: str, manager: ResourceManager, seconds: float) -> List[Thing]:
+def _of_cluster(origin: str, path: str, manager: ResourceManager, seconds: float) -> list[Thing]:
     answer = manager.one(origin, f'{path}/listClusterUserCredential', _AKS_VERSION, 'POST')
     kubeconfigs = answer.get('kubeconfigs')
     if not isinstance(kubeconfigs, list) or not kubeconfigs or not isinstance(kubeconfigs[0], dict):
@@ -54,8 +72,11 @@ def _container_apps(system: System, manager: ResourceManager, _: float) -> Itera
     if system.name:
         environments = _all(manager, source, 'Microsoft.App/managedEnvironments', _APPS_VERSION)
         if not any(_is(each, 'name', system.name) for each in environments):
-            raise AskError(source, f"there is no environment '{system.name}' in the subscription",
-                           "See 'az containerapp env list'.")
+            raise AskError(
+                source,
+                f"there is no environment '{system.name}' in the subscription",
+                "See 'az containerapp env list'.",
+            )
     for app in _all(manager, source, 'Microsoft.App/containerApps', _APPS_VERSION):
         if _in_environment(app, system.name):
             revisions = manager.every(f'{source} {app.get("name")}', f'{_id(source, app)}/revisions', _APPS_VERSION)
@@ -74,6 +95,7 @@ def _sites(of_functions: bool) -> Ask:
                 path = _id(source, site)
                 for each in (site, *manager.every(source, f'{path}/slots', _SITES_VERSION)):
                     yield _site(f'{what} {each.get("name")}', each, _id(source, each), manager)
+
     return ask
 
 
@@ -107,11 +129,16 @@ def _everything(system: System, manager: ResourceManager, seconds: float) -> Ite
 
 
 _ASK: Mapping[str, Ask] = {
-    AKS: _clusters, CONTAINER_APPS: _container_apps, WEB_APPS: _sites(False), FUNCTION_APPS: _sites(True),
-    ACR_TASKS: _tasks, SUBSCRIPTION: _everything}
+    AKS: _clusters,
+    CONTAINER_APPS: _container_apps,
+    WEB_APPS: _sites(False),
+    FUNCTION_APPS: _sites(True),
+    ACR_TASKS: _tasks,
+    SUBSCRIPTION: _everything,
+}
 
 
-def _all(manager: ResourceManager, source: str, kind: str, version: str) -> List[Resource]:
+def _all(manager: ResourceManager, source: str, kind: str, version: str) -> list[Resource]:
     return manager.every(source, f'/subscriptions/{manager.subscription}/providers/{kind}', version)
 
 
@@ -137,6 +164,6 @@ def _group_of(resource: Resource) -> str:
     return parts[4] if len(parts) > 4 else ''
 
 
-def _properties(resource: Resource) -> Dict[str, Any]:
+def _properties(resource: Resource) -> dict[str, Any]:
     properties = resource.get('properties')
     return properties if isinstance(properties, dict) else {}

@@ -1,4 +1,5 @@
 """Log Analytics workspaces, as users name them."""
+
 from __future__ import annotations
 
 import re
@@ -20,11 +21,17 @@ def workspace_guid(manager: ResourceManager, workspace: str) -> str:
         found = [manager.one(source, workspace, _VERSION)]
     else:
         path = f'/subscriptions/{manager.subscription}{_PROVIDER}'
-        found = [each for each in manager.every(source, path, _VERSION)
-                 if str(each.get('name', '')).lower() == workspace.lower()]
+        found = [
+            each
+            for each in manager.every(source, path, _VERSION)
+            if str(each.get('name', '')).lower() == workspace.lower()
+        ]
     if len(found) != 1:
-        raise AskError(source, 'several have this name' if found else 'there is none of this name in the subscription',
-                       'Give its resource id, or its workspace id, which is a GUID.')
+        raise AskError(
+            source,
+            'several have this name' if found else 'there is none of this name in the subscription',
+            'Give its resource id, or its workspace id, which is a GUID.',
+        )
     guid = (found[0].get('properties') or {}).get('customerId')
     if not isinstance(guid, str) or not _GUID.match(guid):
         raise AskError(source, 'it has no workspace id')

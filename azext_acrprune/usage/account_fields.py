@@ -1,7 +1,9 @@
 """What Azure says that a registry uses, beside what its manifests and blobs account for."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 from ..model import Account
 
@@ -14,7 +16,7 @@ LATE = 'countedLater'
 counted, what could not be read here; or Azure's number is of some time ago, since it follows with a delay."""
 
 
-def account_fields(account: Account, registry_bytes: int, impact: str) -> Dict[str, Any]:
+def account_fields(account: Account, registry_bytes: int, impact: str) -> dict[str, Any]:
     """The real bytes, the limit, and what of the bytes is accounted for: the registry, once in each of its regions.
 
     All of it is None where Azure was not or could not be asked, and `why` says so. `unaccountedBytes` below 0 means
@@ -35,7 +37,7 @@ def account_fields(account: Account, registry_bytes: int, impact: str) -> Dict[s
     }
 
 
-def _may_be(account: Account, rest: Optional[int], impact: str) -> Iterator[str]:
+def _may_be(account: Account, rest: int | None, impact: str) -> Iterator[str]:
     if rest is None or rest == 0:
         return
     if rest < 0:

@@ -1,10 +1,12 @@
 """The bytes of a registry by groups of its images: exact sums, whatever the groups."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Sequence, TypeVar
+from typing import Any, TypeVar
 
 from ..decide.graph import user_tags
 from ..decide.portions import split
@@ -20,7 +22,7 @@ class Share:
     """What is attributed to a group, in bytes: `new` by the month in which it appeared, and of all of it what has no
     tag and what nothing needs. `total` is what its images would take if nothing were shared."""
 
-    new: List[int]
+    new: list[int]
     untagged: int = 0
     unneeded: int = 0
     total: int = 0
@@ -30,14 +32,15 @@ class Share:
         return sum(self.new)
 
 
-def shares(view: View, appeared: Appearances,
-           groups_in: Callable[[Repository], Mapping[str, Sequence[Group]]]) -> Dict[Group, Share]:
+def shares(
+    view: View, appeared: Appearances, groups_in: Callable[[Repository], Mapping[str, Sequence[Group]]]
+) -> dict[Group, Share]:
     """The share of each group; `groups_in` tells the groups of each manifest in a repository, by digest.
 
     What is attributed to one image, of each month, is split evenly over its groups; the bytes that cannot be split go
     to the first ones. So all shares add up to the registry, and so do those of each month.
     """
-    found: Dict[Group, Share] = {}
+    found: dict[Group, Share] = {}
     parts = groupby(split(view.inventory, view.ledger), key=lambda part: part[0][0])
     name, images = next(parts, (None, iter(())))
     for repository in view.repositories:
@@ -46,8 +49,12 @@ def shares(view: View, appeared: Appearances,
             for group in of_image:
                 found.setdefault(group, Share([0] * len(appeared.months)))
         if name == repository.name:
-            _give(view, appeared, images, {digest: [found[group] for group in of_image]
-                                           for digest, of_image in groups.items()})
+            _give(
+                view,
+                appeared,
+                images,
+                {digest: [found[group] for group in of_image] for digest, of_image in groups.items()},
+            )
             name, images = next(parts, (None, iter(())))
     return found
 

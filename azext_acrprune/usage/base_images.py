@@ -1,16 +1,18 @@
 """Which base image a layer belongs to: layers lie one upon the other, and images that build on one begin alike."""
+
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Collection, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 from ..decide.graph import user_tags
 from ..decide.impact import Node
-from ..model import Content, Manifest
 from ..documents.names import Names
+from ..model import Content, Manifest
 from .stakes import View
 
-Layers = Tuple[str, ...]
+Layers = tuple[str, ...]
 
 
 @dataclass
@@ -19,16 +21,18 @@ class _Chain:
 
     layers: Layers
     longest: int
-    base: Optional[Tuple[Any, ...]] = None
+    base: tuple[Any, ...] | None = None
 
     def add(self, layers: Layers) -> None:
         self.longest = max(self.longest, len(layers))
-        same = next((place for place, (one, other) in enumerate(zip(self.layers, layers)) if one != other),
-                    min(len(self.layers), len(layers)))
+        same = next(
+            (place for place, (one, other) in enumerate(zip(self.layers, layers)) if one != other),
+            min(len(self.layers), len(layers)),
+        )
         self.layers = self.layers[:same]
 
 
-def chain_fields(view: View, wanted: Collection[str], names: Names) -> Dict[str, Dict[str, Any]]:
+def chain_fields(view: View, wanted: Collection[str], names: Names) -> dict[str, dict[str, Any]]:
     """For each wanted layer the chain that it belongs to: the layers that all images using it begin with.
 
     `layersBelow` is None when these images do not agree about what lies below it, and for what is no layer of any.
@@ -40,8 +44,8 @@ def chain_fields(view: View, wanted: Collection[str], names: Names) -> Dict[str,
     return {digest: _fields(view, digest, chains.get(digest), names) for digest in wanted}
 
 
-def _chains(view: View, wanted: Collection[str]) -> Dict[str, _Chain]:
-    chains: Dict[str, _Chain] = {}
+def _chains(view: View, wanted: Collection[str]) -> dict[str, _Chain]:
+    chains: dict[str, _Chain] = {}
     looked_for = frozenset(wanted)
     for _, _, layers in _layered(view):
         for layer in looked_for.intersection(layers):
@@ -52,8 +56,8 @@ def _chains(view: View, wanted: Collection[str]) -> Dict[str, _Chain]:
     return {digest: chain for digest, chain in chains.items() if digest in chain.layers}
 
 
-def _find_bases(view: View, chains: Dict[str, _Chain], names: Names) -> None:
-    sought: Dict[Layers, List[_Chain]] = {}
+def _find_bases(view: View, chains: dict[str, _Chain], names: Names) -> None:
+    sought: dict[Layers, list[_Chain]] = {}
     for chain in chains.values():
         if chain.longest > len(chain.layers):
             sought.setdefault(chain.layers, []).append(chain)
@@ -64,7 +68,7 @@ def _find_bases(view: View, chains: Dict[str, _Chain], names: Names) -> None:
                 chain.base = rank
 
 
-def _rank(node: Node, manifest: Manifest, names: Names) -> Optional[Tuple[Any, ...]]:
+def _rank(node: Node, manifest: Manifest, names: Names) -> tuple[Any, ...] | None:
     """The less, the better as the name of a base image; None for an image that nobody can name."""
     tagged = bool(user_tags(manifest))
     if not tagged and names.fields(*node)['name'] is None:
@@ -73,7 +77,7 @@ def _rank(node: Node, manifest: Manifest, names: Names) -> Optional[Tuple[Any, .
     return not tagged, created is None, created or 0, node
 
 
-def _fields(view: View, digest: str, chain: Optional[_Chain], names: Names) -> Dict[str, Any]:
+def _fields(view: View, digest: str, chain: _Chain | None, names: Names) -> dict[str, Any]:
     if chain is None:
         return {'layersBelow': None, 'chainLayers': None, 'chainBytes': None, 'baseImage': None}
     return {
@@ -84,11 +88,14 @@ def _fields(view: View, digest: str, chain: Optional[_Chain], names: Names) -> D
     }
 
 
-def _layered(view: View) -> Iterator[Tuple[Node, Manifest, Layers]]:
+def _layered(view: View) -> Iterator[tuple[Node, Manifest, Layers]]:
     """Every image that has layers, with them in the order of its manifest, the config left out."""
     for repository in view.repositories:
         for digest, manifest in sorted(repository.manifests.items()):
             content = manifest.content
             if isinstance(content, Content) and content.blobs:
-                yield (repository.name, digest), manifest, tuple(
-                    blob.digest for blob in content.blobs if blob.digest != content.config)
+                yield (
+                    (repository.name, digest),
+                    manifest,
+                    tuple(blob.digest for blob in content.blobs if blob.digest != content.config),
+                )

@@ -1,21 +1,23 @@
 """Rows that several documents have. A field means the same in all of them."""
+
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from heapq import nlargest
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
+from typing import Any
 
 from ..decide.graph import user_tags
 from ..decide.impact import Holding, Node
-from ..model import Repository
 from ..documents.names import Names
 from ..documents.plan import warnings_of
+from ..model import Repository
 from .stakes import View
 
 TAGS_LISTED = 10
 WARNINGS_LISTED = 300
 
 
-def registry_counts(view: View) -> Dict[str, int]:
+def registry_counts(view: View) -> dict[str, int]:
     """How much of everything there is, over the whole registry."""
     manifests = sum(len(repository.manifests) for repository in view.repositories)
     tagged = sum(map(_tagged, view.repositories))
@@ -30,7 +32,7 @@ def registry_counts(view: View) -> Dict[str, int]:
     }
 
 
-def repository_row(view: View, repository: Repository, attributed: int) -> Dict[str, Any]:
+def repository_row(view: View, repository: Repository, attributed: int) -> dict[str, Any]:
     """What there is in a repository, what it holds, and when its first and its last manifest were pushed."""
     tagged = _tagged(repository)
     holding = view.ledger.holding((repository.name, digest) for digest in repository.manifests)
@@ -45,38 +47,48 @@ def repository_row(view: View, repository: Repository, attributed: int) -> Dict[
     }
 
 
-def holding_fields(holding: Holding) -> Dict[str, int]:
+def holding_fields(holding: Holding) -> dict[str, int]:
     """`storedBytes` are `uniqueBytes`, which would be freed if all of it went, and `sharedBytes`, which would stay."""
-    return {'totalBytes': holding.total, 'storedBytes': holding.stored, 'uniqueBytes': holding.unique,
-            'sharedBytes': holding.shared}
+    return {
+        'totalBytes': holding.total,
+        'storedBytes': holding.stored,
+        'uniqueBytes': holding.unique,
+        'sharedBytes': holding.shared,
+    }
 
 
-def push_times(repository: Repository, digests: Collection[str]) -> Dict[str, Optional[str]]:
+def push_times(repository: Repository, digests: Collection[str]) -> dict[str, str | None]:
     """When the oldest and the newest of some manifests came, as far as they have readable times."""
     manifests = map(repository.manifests.__getitem__, digests)
-    created = sorted(((manifest.created_at, manifest.created_time) for manifest in manifests
-                      if manifest.created_at is not None), key=lambda pair: pair[0])
+    created = sorted(
+        ((manifest.created_at, manifest.created_time) for manifest in manifests if manifest.created_at is not None),
+        key=lambda pair: pair[0],
+    )
     return {'oldest': created[0][1] if created else None, 'newest': created[-1][1] if created else None}
 
 
-def image_fields(view: View, names: Names, node: Node) -> Dict[str, Any]:
+def image_fields(view: View, names: Names, node: Node) -> dict[str, Any]:
     """What an image is called, and its times."""
     manifest = view.ledger.repositories[node[0]].manifests[node[1]]
-    return {**names.fields(*node), 'tags': list(manifest.tags[:TAGS_LISTED]), 'tagCount': len(manifest.tags),
-            'lastUpdateTime': manifest.last_update_time}
+    return {
+        **names.fields(*node),
+        'tags': list(manifest.tags[:TAGS_LISTED]),
+        'tagCount': len(manifest.tags),
+        'lastUpdateTime': manifest.last_update_time,
+    }
 
 
-def sums(rows: Sequence[Mapping[str, Any]], adding: Sequence[str]) -> Dict[str, int]:
+def sums(rows: Sequence[Mapping[str, Any]], adding: Sequence[str]) -> dict[str, int]:
     """The sum of each of those fields that the rows have."""
     return {key: sum(row[key] for row in rows) for key in adding if rows and key in rows[0]}
 
 
-def largest(sizes: Mapping[str, int], number: int) -> List[str]:
+def largest(sizes: Mapping[str, int], number: int) -> list[str]:
     """The keys with the largest sizes; of equal ones those that come first."""
     return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 
 
-def shown_warnings(view: View, own: Collection[Dict[str, Any]] = ()) -> Dict[str, Any]:
+def shown_warnings(view: View, own: Collection[dict[str, Any]] = ()) -> dict[str, Any]:
     """As many warnings as can be read, those that concern the whole registry first; and the number of all others."""
     warnings = sorted([*own, *warnings_of(view.bare, view.ledger)], key=lambda warning: warning['digest'] is not None)
     return {'warnings': warnings[:WARNINGS_LISTED], 'otherWarnings': len(warnings[WARNINGS_LISTED:])}

@@ -1,18 +1,19 @@
 """Rows of a usage document: tags of a repository by their shape, and what no tag keeps."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import groupby
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..decide.graph import user_tags
 from ..model import Repository
-from .fields import TAGS_LISTED, push_times
 from .attribution import Share, shares
+from .fields import TAGS_LISTED, push_times
 from .tag_patterns import pattern_of, patterns_in
 from .usage_rows import Known, Row, Rows
 
-Pattern = Tuple[str, Optional[str]]
+Pattern = tuple[str, str | None]
 """(repository, pattern); the pattern is None for what no tag keeps."""
 
 
@@ -20,7 +21,7 @@ def pattern_rows(known: Known, number: int) -> Rows:
     """Patterns; a manifest that several of them keep is attributed to these evenly, and stored in each."""
     of_pattern = shares(known.view, known.appeared, _patterns_of)
     listed = nsmallest(number, of_pattern, key=lambda key: (-of_pattern[key].size, key[0], key[1] or ''))
-    rows: Dict[Pattern, Row] = {}
+    rows: dict[Pattern, Row] = {}
     for name, same in groupby(sorted(listed, key=lambda key: key[0]), key=lambda key: key[0]):
         rows.update(_rows_in(known, known.ledger.repositories[name], {key: of_pattern[key] for key in same}))
     others = [share for key, share in of_pattern.items() if key not in rows]
@@ -29,14 +30,16 @@ def pattern_rows(known: Known, number: int) -> Rows:
 
 def _patterns_of(repository: Repository) -> Mapping[str, Sequence[Pattern]]:
     found = patterns_in(repository)
-    return {digest: [(repository.name, pattern) for pattern in found.get(digest, (None,))]
-            for digest in repository.manifests}
+    return {
+        digest: [(repository.name, pattern) for pattern in found.get(digest, (None,))]
+        for digest in repository.manifests
+    }
 
 
-def _rows_in(known: Known, repository: Repository, wanted: Mapping[Pattern, Share]) -> Iterator[Tuple[Pattern, Row]]:
-    members: Dict[Pattern, List[str]] = {key: [] for key in wanted}
-    alone: Dict[Pattern, List[str]] = {key: [] for key in wanted}
-    tags: Dict[Pattern, List[str]] = {key: [] for key in wanted}
+def _rows_in(known: Known, repository: Repository, wanted: Mapping[Pattern, Share]) -> Iterator[tuple[Pattern, Row]]:
+    members: dict[Pattern, list[str]] = {key: [] for key in wanted}
+    alone: dict[Pattern, list[str]] = {key: [] for key in wanted}
+    tags: dict[Pattern, list[str]] = {key: [] for key in wanted}
     for digest, keys in _patterns_of(repository).items():
         for key in wanted.keys() & set(keys):
             members[key].append(digest)
@@ -47,12 +50,29 @@ def _rows_in(known: Known, repository: Repository, wanted: Mapping[Pattern, Shar
         yield key, _row(known, repository, key[1], members[key], alone[key], sorted(tags[key]), share)
 
 
-def _row(known: Known, repository: Repository, pattern: Optional[str], digests: List[str], alone: List[str],
-         tags: List[str], share: Share) -> Row:
+def _row(
+    known: Known,
+    repository: Repository,
+    pattern: str | None,
+    digests: list[str],
+    alone: list[str],
+    tags: list[str],
+    share: Share,
+) -> Row:
     """`uniqueBytes` would be freed if all that this pattern alone keeps went."""
     holding = known.ledger.holding((repository.name, digest) for digest in digests)
     unique = known.ledger.bytes_freed_by((repository.name, digest) for digest in alone)
-    return {'repository': repository.name, 'pattern': pattern, 'tags': tags[:TAGS_LISTED], 'tagCount': len(tags),
-            'manifests': len(digests), 'totalBytes': holding.total, 'storedBytes': holding.stored,
-            'uniqueBytes': unique, 'sharedBytes': holding.stored - unique, **known.share_fields([share]),
-            **push_times(repository, digests), **known.pulled(repository.name, digests, tags)}
+    return {
+        'repository': repository.name,
+        'pattern': pattern,
+        'tags': tags[:TAGS_LISTED],
+        'tagCount': len(tags),
+        'manifests': len(digests),
+        'totalBytes': holding.total,
+        'storedBytes': holding.stored,
+        'uniqueBytes': unique,
+        'sharedBytes': holding.stored - unique,
+        **known.share_fields([share]),
+        **push_times(repository, digests),
+        **known.pulled(repository.name, digests, tags),
+    }

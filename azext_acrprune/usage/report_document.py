@@ -1,20 +1,22 @@
 """The numbers of a report on a whole registry, schema version 1; all that the HTML file shows, it takes from here."""
+
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from heapq import nlargest
 from itertools import groupby
-from typing import Any, Dict, Iterator, List, Optional, Set
+from typing import Any
 
 from ..decide.impact import Node
-from ..model import Account, Inventory
-from .account_fields import account_fields
-from ..documents.planned import Plan
 from ..documents.cost import Price, cost_fields
-from .layers import layer_row, layer_uses
 from ..documents.names import Names
 from ..documents.plan import kind_of_impact
+from ..documents.planned import Plan
+from ..model import Account, Inventory
+from .account_fields import account_fields
 from .fields import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
+from .layers import layer_row, layer_uses
 from .stakes import FREED, STATES, Stake, View
 from .timeline import appearances, growth, unneeded_ages
 
@@ -28,8 +30,14 @@ IMAGES_LISTED = 300
 LAYERS_LISTED = 100
 
 
-def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str, now: int,
-                    account: Account = Account(), price: Optional[Price] = None) -> Dict[str, Any]:
+def report_document(
+    inventory: Inventory,
+    plan: Plan | None,
+    created_at: str,
+    now: int,
+    account: Account = Account(),
+    price: Price | None = None,
+) -> dict[str, Any]:
     """The report as JSON-ready data; sizes are bytes, `now` is in ticks.
 
     The bytes of `states`, of the cells of `treemap`, of `growth` and of all repositories add up to `registryBytes`,
@@ -62,16 +70,19 @@ def report_document(inventory: Inventory, plan: Optional[Plan], created_at: str,
     }
 
 
-def _plan(plan: Optional[Plan]) -> Optional[Dict[str, Any]]:
+def _plan(plan: Plan | None) -> dict[str, Any] | None:
     if plan is None:
         return None
     document = plan.document
     kept = ('manifestsToDelete', 'tagsToDelete', 'freedBytes', 'softDeleteRetentionDays')
-    return {'createdAt': document['createdAt'], 'policy': document['policy'],
-            **{key: document['summary'].get(key) for key in kept}}
+    return {
+        'createdAt': document['createdAt'],
+        'policy': document['policy'],
+        **{key: document['summary'].get(key) for key in kept},
+    }
 
 
-def _summary(view: View, stakes: List[Stake]) -> Dict[str, Any]:
+def _summary(view: View, stakes: list[Stake]) -> dict[str, Any]:
     impact = view.ledger.impact(view.doomed)
     return {
         **registry_counts(view),
@@ -82,7 +93,7 @@ def _summary(view: View, stakes: List[Stake]) -> Dict[str, Any]:
     }
 
 
-def _states(stakes: List[Stake]) -> Iterator[Dict[str, Any]]:
+def _states(stakes: list[Stake]) -> Iterator[dict[str, Any]]:
     """Each state that some bytes are in, with the reasons behind it."""
     sizes: Counter = Counter()
     images: Counter = Counter()
@@ -92,13 +103,18 @@ def _states(stakes: List[Stake]) -> Iterator[Dict[str, Any]]:
             images[key] += 1
     for state in STATES:
         if (state, None) in sizes:
-            reasons = sorted((key for key in sizes if key[0] == state and key[1]),
-                             key=lambda key: (-sizes[key], key[1]))
-            yield {'state': state, 'bytes': sizes[state, None], 'images': images[state, None],
-                   'reasons': [{'reason': key[1], 'bytes': sizes[key], 'images': images[key]} for key in reasons]}
+            reasons = sorted(
+                (key for key in sizes if key[0] == state and key[1]), key=lambda key: (-sizes[key], key[1])
+            )
+            yield {
+                'state': state,
+                'bytes': sizes[state, None],
+                'images': images[state, None],
+                'reasons': [{'reason': key[1], 'bytes': sizes[key], 'images': images[key]} for key in reasons],
+            }
 
 
-def _treemap(stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
+def _treemap(stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
     """The largest repositories with their largest images, and sums of all others, which have `digest` None.
 
     The group of the repositories that are not drawn one by one has `repository` None.
@@ -107,31 +123,55 @@ def _treemap(stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
     for stake in stakes:
         of_repository[stake.repository] += stake.size
     drawn = set(largest(of_repository, REPOSITORIES_DRAWN))
-    single = {id(stake) for stake in nlargest(
-        IMAGES_DRAWN, (stake for stake in stakes if stake.repository in drawn), key=lambda stake: stake.size)}
-    groups: Dict[Optional[str], List[Stake]] = {}
+    single = {
+        id(stake)
+        for stake in nlargest(
+            IMAGES_DRAWN, (stake for stake in stakes if stake.repository in drawn), key=lambda stake: stake.size
+        )
+    }
+    groups: dict[str | None, list[Stake]] = {}
     for stake in stakes:
         groups.setdefault(stake.repository if stake.repository in drawn else None, []).append(stake)
-    rows = [{'repository': name, 'repositories': 1 if name is not None else len(of_repository) - len(drawn),
-             'bytes': sum(stake.size for stake in group), 'cells': _cells(name, group, single, names)}
-            for name, group in groups.items()]
+    rows = [
+        {
+            'repository': name,
+            'repositories': 1 if name is not None else len(of_repository) - len(drawn),
+            'bytes': sum(stake.size for stake in group),
+            'cells': _cells(name, group, single, names),
+        }
+        for name, group in groups.items()
+    ]
     return sorted(rows, key=lambda row: (row['repository'] is None, -row['bytes'], row['repository'] or ''))
 
 
-def _cells(repository: Optional[str], group: List[Stake], single: Set[int], names: Names) -> List[Dict[str, Any]]:
-    cells = [{**names.fields(stake.repository, stake.digest), 'state': stake.state, 'reason': stake.reason,
-              'because': stake.because, 'bytes': stake.size, 'images': 1} for stake in group if id(stake) in single]
-    rest: Dict[str, List[int]] = {}
+def _cells(repository: str | None, group: list[Stake], single: set[int], names: Names) -> list[dict[str, Any]]:
+    cells = [
+        {
+            **names.fields(stake.repository, stake.digest),
+            'state': stake.state,
+            'reason': stake.reason,
+            'because': stake.because,
+            'bytes': stake.size,
+            'images': 1,
+        }
+        for stake in group
+        if id(stake) in single
+    ]
+    rest: dict[str, list[int]] = {}
     for stake in group:
         if id(stake) not in single:
             rest.setdefault(stake.state, []).append(stake.size)
-    cells += [{'repository': repository, 'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}
-              for state, sizes in rest.items()]
-    return sorted(cells, key=lambda cell: (STATES.index(cell['state']), cell['digest'] is None, -cell['bytes'],
-                                           cell['digest'] or ''))
+    cells += [
+        {'repository': repository, 'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}
+        for state, sizes in rest.items()
+    ]
+    return sorted(
+        cells,
+        key=lambda cell: (STATES.index(cell['state']), cell['digest'] is None, -cell['bytes'], cell['digest'] or ''),
+    )
 
 
-def _repositories(view: View, stakes: List[Stake]) -> List[Dict[str, Any]]:
+def _repositories(view: View, stakes: list[Stake]) -> list[dict[str, Any]]:
     """A row for each repository, those with the most bytes first.
 
     `attributedBytes` and `attributedFreedBytes` add up over the registry. `uniqueBytes` would be freed if the whole
@@ -142,41 +182,50 @@ def _repositories(view: View, stakes: List[Stake]) -> List[Dict[str, Any]]:
     for stake in stakes:
         attributed[stake.repository] += stake.size
         freed[stake.repository] += stake.size if stake.state == FREED else 0
-    doomed: Dict[str, List[Node]] = {}
+    doomed: dict[str, list[Node]] = {}
     for node in view.doomed:
         doomed.setdefault(node[0], []).append(node)
     rows = [repository_row(view, repository, attributed[repository.name]) for repository in view.repositories]
     for row in rows if view.plan else ():
         nodes = doomed.get(row['repository'], [])
-        row.update(manifestsToDelete=len(nodes), attributedFreedBytes=freed[row['repository']],
-                   freedBytes=view.ledger.bytes_freed_by(nodes))
+        row.update(
+            manifestsToDelete=len(nodes),
+            attributedFreedBytes=freed[row['repository']],
+            freedBytes=view.ledger.bytes_freed_by(nodes),
+        )
     return sorted(rows, key=lambda row: (-row['attributedBytes'], row['repository']))
 
 
-def _sums(rows: List[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+def _sums(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The repositories that have no row: only what adds up."""
     adding = ('manifests', 'tagged', 'untagged', 'attributedBytes', 'manifestsToDelete', 'attributedFreedBytes')
     return {'repositories': len(rows), **sums(rows, adding)} if rows else None
 
 
-def _images(view: View, stakes: List[Stake], names: Names) -> List[Dict[str, Any]]:
+def _images(view: View, stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
     """The images with the most bytes, those that go and those that stay."""
     of_image: Counter = Counter()
-    fates: Dict[Node, List[Stake]] = {}
+    fates: dict[Node, list[Stake]] = {}
     for node, group in groupby(stakes, key=lambda stake: (stake.repository, stake.digest)):
         fates[node] = list(group)
         of_image[node] = sum(stake.size for stake in fates[node])
     rows = []
     for node in largest(of_image, IMAGES_LISTED):
         first = fates[node][0]
-        rows.append({
-            **image_fields(view, names, node), 'state': first.state, 'reason': first.reason,
-            'because': first.because, 'attributedBytes': of_image[node],
-            'attributedFreedBytes': sum(stake.size for stake in fates[node] if stake.state == FREED)})
+        rows.append(
+            {
+                **image_fields(view, names, node),
+                'state': first.state,
+                'reason': first.reason,
+                'because': first.because,
+                'attributedBytes': of_image[node],
+                'attributedFreedBytes': sum(stake.size for stake in fates[node] if stake.state == FREED),
+            }
+        )
     return rows
 
 
-def _layers(view: View, names: Names) -> List[Dict[str, Any]]:
+def _layers(view: View, names: Names) -> list[dict[str, Any]]:
     """The largest blobs, and who shares them.
 
     `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
@@ -190,7 +239,7 @@ def _layers(view: View, names: Names) -> List[Dict[str, Any]]:
     return rows
 
 
-def _plan_warnings(view: View) -> Iterator[Dict[str, Any]]:
+def _plan_warnings(view: View) -> Iterator[dict[str, Any]]:
     """What is no longer as the plan says."""
     if view.plan is None:
         return
@@ -198,9 +247,11 @@ def _plan_warnings(view: View) -> Iterator[Dict[str, Any]]:
     if view.gone:
         yield _warning('planOutdated', f'{view.gone} of the manifests in the plan are no longer there.')
     if freed != promised:
-        yield _warning('planOutdated', f'The plan was made to free {promised} bytes; as the registry is now, it frees '
-                                       f'{freed} bytes.')
+        yield _warning(
+            'planOutdated',
+            f'The plan was made to free {promised} bytes; as the registry is now, it frees {freed} bytes.',
+        )
 
 
-def _warning(code: str, message: str) -> Dict[str, Any]:
+def _warning(code: str, message: str) -> dict[str, Any]:
     return {'code': code, 'repository': None, 'digest': None, 'message': message}

@@ -1,17 +1,19 @@
 """What becomes of every byte of a registry: which image it is attributed to, whether it goes, and why it stays."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+from typing import Any
 
 from ..decide.decision import Decision, decide
 from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF
 from ..decide.impact import Ledger, Node, open_ledger
 from ..decide.portions import Portion, portions
 from ..decide.verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict
+from ..documents.planned import Plan
 from ..model import Inventory, Repository
 from ..policy.rules import Age, untagged_policy
-from ..documents.planned import Plan
 
 FREED = 'freed'
 SHARED = 'shared'
@@ -19,9 +21,18 @@ UNNEEDED = 'unneeded'
 NOT_IN_PLAN = 'notInPlan'
 
 _STATE_OF_REASON = {
-    TAGGED: 'tagged', CHILD_OF: 'needed', REFERRER_OF: 'needed', SUBJECT_OF: 'needed', LOCKED: 'protected',
-    PINNED: 'protected', YOUNG: 'recent', KEEP_NEWEST: 'recent', EXCLUDED: 'excluded', NOT_IN_PLAN: 'excluded',
-    UNREADABLE: 'unreadable'}
+    TAGGED: 'tagged',
+    CHILD_OF: 'needed',
+    REFERRER_OF: 'needed',
+    SUBJECT_OF: 'needed',
+    LOCKED: 'protected',
+    PINNED: 'protected',
+    YOUNG: 'recent',
+    KEEP_NEWEST: 'recent',
+    EXCLUDED: 'excluded',
+    NOT_IN_PLAN: 'excluded',
+    UNREADABLE: 'unreadable',
+}
 
 STATES = (FREED, SHARED, UNNEEDED, 'tagged', 'needed', 'protected', 'recent', 'excluded', 'unreadable')
 """The plan frees it; the plan deletes its image but others share it; untagged and needed by nothing, without a plan;
@@ -48,18 +59,18 @@ class View:
     there, `gone` counts the others.
     """
 
-    def __init__(self, inventory: Inventory, plan: Optional[Plan], now: int) -> None:
+    def __init__(self, inventory: Inventory, plan: Plan | None, now: int) -> None:
         self.inventory = inventory
         self.plan = plan
         self.ledger: Ledger = open_ledger(inventory)
         self.bare: Decision = decide(inventory, untagged_policy(Age('0', 0)), now)
-        self.repositories: List[Repository] = sorted(inventory.repositories, key=lambda each: each.name)
+        self.repositories: list[Repository] = sorted(inventory.repositories, key=lambda each: each.name)
         named = _verdicts(plan, 'delete', False)
         self._kept = _verdicts(plan, 'kept', True)
         self._doomed = {node: verdict for node, verdict in named.items() if self._is_there(node)}
         self.gone = len(named) - len(self._doomed)
-        self.doomed: FrozenSet[Node] = frozenset(self._doomed)
-        self.unneeded: FrozenSet[Node] = self.bare.doomed
+        self.doomed: frozenset[Node] = frozenset(self._doomed)
+        self.unneeded: frozenset[Node] = self.bare.doomed
 
     def stakes(self) -> Iterator[Stake]:
         """All bytes of the registry, by repository and digest; those that are FREED are what the plan frees."""
@@ -68,7 +79,7 @@ class View:
                 if size:
                     yield Stake(*portion.node, state, reason, because, size)
 
-    def _fates(self, portion: Portion) -> Iterator[Tuple[str, str, str, int]]:
+    def _fates(self, portion: Portion) -> Iterator[tuple[str, str, str, int]]:
         doomed = self._doomed.get(portion.node)
         if doomed:
             yield FREED, doomed.reason, doomed.because, portion.freed
@@ -92,7 +103,8 @@ class View:
         return bool(repository) and node[1] in repository.manifests
 
 
-def _verdicts(plan: Optional[Plan], kind: str, kept: bool) -> Dict[Node, Verdict]:
-    entries: List[Mapping[str, Any]] = plan.document.get(kind, []) if plan else []
-    return {(entry['repository'], entry['digest']): Verdict(kept, entry['reason'], entry['because'])
-            for entry in entries}
+def _verdicts(plan: Plan | None, kind: str, kept: bool) -> dict[Node, Verdict]:
+    entries: list[Mapping[str, Any]] = plan.document.get(kind, []) if plan else []
+    return {
+        (entry['repository'], entry['digest']): Verdict(kept, entry['reason'], entry['because']) for entry in entries
+    }

@@ -1,15 +1,16 @@
 """Who uses how much of a registry, schema version 1: by repository, image, layer, or pattern of tags."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any
 
+from ..documents.cost import Price, cost_fields
+from ..documents.plan import kind_of_impact
 from ..model import Account, Inventory
 from ..pins.pulls import day_of
 from .account_fields import account_fields
-from ..documents.cost import Price, cost_fields
-from .pattern_rows import pattern_rows
-from ..documents.plan import kind_of_impact
 from .fields import registry_counts, shown_warnings
+from .pattern_rows import pattern_rows
 from .timeline import growth
 from .usage_rows import Known, Log, image_rows, layer_rows, repository_rows
 
@@ -20,9 +21,16 @@ LISTED = 100
 """So many rows, except of repositories, where nobody says how many: there may be millions of images."""
 
 
-def usage_document(inventory: Inventory, by: str, top: Optional[int], created_at: str, now: int,
-                   account: Account = Account(), price: Optional[Price] = None,
-                   log: Optional[Log] = None) -> Dict[str, Any]:
+def usage_document(
+    inventory: Inventory,
+    by: str,
+    top: int | None,
+    created_at: str,
+    now: int,
+    account: Account = Account(),
+    price: Price | None = None,
+    log: Log | None = None,
+) -> dict[str, Any]:
     """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
 
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
@@ -50,7 +58,7 @@ def usage_document(inventory: Inventory, by: str, top: Optional[int], created_at
     }
 
 
-def _summary(known: Known) -> Dict[str, int]:
+def _summary(known: Known) -> dict[str, int]:
     shares = known.of_repository.values()
     return {
         **registry_counts(known.view),
@@ -61,7 +69,7 @@ def _summary(known: Known) -> Dict[str, int]:
     }
 
 
-def _pulls(log: Optional[Log]) -> Optional[Dict[str, Any]]:
+def _pulls(log: Log | None) -> dict[str, Any] | None:
     if log is None:
         return None
     return {'workspace': log.workspace, 'logsSince': None if log.since is None else day_of(log.since)}

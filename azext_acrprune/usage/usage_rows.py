@@ -1,27 +1,29 @@
 """Rows of a usage document: repositories, images and layers, those with the most bytes first."""
+
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import nsmallest
 from itertools import groupby
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 from ..decide.graph import build_graph, user_tags
 from ..decide.impact import Ledger, Node, falls_with
 from ..decide.portions import split
+from ..documents.names import Names
 from ..model import Inventory, Repository, time_text
 from ..pins.pulls import Pulls
-from .base_images import chain_fields
-from .layers import layer_row, layer_uses
-from ..documents.names import Names
-from .fields import holding_fields, image_fields, largest, repository_row
 from .attribution import Share, shares
+from .base_images import chain_fields
+from .fields import holding_fields, image_fields, largest, repository_row
+from .layers import layer_row, layer_uses
 from .stakes import View
 from .timeline import appearances, growth_rows
 
-Row = Dict[str, Any]
-Rows = Tuple[List[Row], Optional[Row]]
+Row = dict[str, Any]
+Rows = tuple[list[Row], Row | None]
 """The rows, and the sum of those that are not among them."""
 
 
@@ -31,13 +33,13 @@ class Log:
 
     workspace: str
     pulls: Pulls
-    since: Optional[int]
+    since: int | None
 
 
 class Known:
     """A registry with all that rows look up."""
 
-    def __init__(self, inventory: Inventory, now: int, log: Optional[Log]) -> None:
+    def __init__(self, inventory: Inventory, now: int, log: Log | None) -> None:
         self.view = View(inventory, None, now)
         self.ledger: Ledger = self.view.ledger
         self.appeared = appearances(inventory, now)
@@ -48,29 +50,41 @@ class Known:
     def of_repository(self) -> Mapping[str, Share]:
         """The share of each repository, of an empty one too."""
         nothing = {repository.name: Share([0] * len(self.appeared.months)) for repository in self.view.repositories}
-        return {**nothing, **shares(self.view, self.appeared,
-                                    lambda repository: dict.fromkeys(repository.manifests, (repository.name,)))}
+        return {
+            **nothing,
+            **shares(
+                self.view, self.appeared, lambda repository: dict.fromkeys(repository.manifests, (repository.name,))
+            ),
+        }
 
     def share_fields(self, parts: Iterable[Share]) -> Row:
         """The sums of some shares."""
         parts = list(parts)
-        return {'attributedBytes': sum(share.size for share in parts),
-                'untaggedBytes': sum(share.untagged for share in parts),
-                'unneededBytes': sum(share.unneeded for share in parts),
-                'growth': growth_rows(self.appeared, [sum(each) for each in zip(*(share.new for share in parts))])}
+        return {
+            'attributedBytes': sum(share.size for share in parts),
+            'untaggedBytes': sum(share.untagged for share in parts),
+            'unneededBytes': sum(share.unneeded for share in parts),
+            'growth': growth_rows(self.appeared, [sum(each) for each in zip(*(share.new for share in parts))]),
+        }
 
-    def pulled(self, repository: str, digests: Optional[Iterable[str]] = None, tags: Iterable[str] = ()) -> Row:
+    def pulled(self, repository: str, digests: Iterable[str] | None = None, tags: Iterable[str] = ()) -> Row:
         """The last pull of anything in a repository, or of these; None where no log knows of one."""
         by_digest, by_tag = self._pulls.digests.get(repository, {}), self._pulls.tags.get(repository, {})
-        times = [*by_digest.values(), *by_tag.values()] if digests is None else [
-            *(by_digest[digest] for digest in digests if digest in by_digest),
-            *(by_tag[tag] for tag in tags if tag in by_tag)]
+        times = (
+            [*by_digest.values(), *by_tag.values()]
+            if digests is None
+            else [
+                *(by_digest[digest] for digest in digests if digest in by_digest),
+                *(by_tag[tag] for tag in tags if tag in by_tag),
+            ]
+        )
         return {'lastPulledTime': time_text(max(times)) if times else None}
 
 
 def repository_rows(known: Known, number: int) -> Rows:
-    listed = largest({repository.name: known.of_repository[repository.name].size
-                      for repository in known.view.repositories}, number)
+    listed = largest(
+        {repository.name: known.of_repository[repository.name].size for repository in known.view.repositories}, number
+    )
     rows = {name: _repository(known, name) for name in listed}
     others = [repository for repository in known.view.repositories if repository.name not in rows]
     return list(rows.values()), _other_repositories(known, others) if others else None
@@ -78,8 +92,11 @@ def repository_rows(known: Known, number: int) -> Rows:
 
 def _repository(known: Known, name: str) -> Row:
     share = known.of_repository[name]
-    return {**repository_row(known.view, known.ledger.repositories[name], share.size), **known.share_fields([share]),
-            **known.pulled(name)}
+    return {
+        **repository_row(known.view, known.ledger.repositories[name], share.size),
+        **known.share_fields([share]),
+        **known.pulled(name),
+    }
 
 
 def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
@@ -87,22 +104,29 @@ def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
     manifests = [manifest for repository in others for manifest in repository.manifests.values()]
     tagged = sum(1 for manifest in manifests if user_tags(manifest))
     parts = [known.of_repository[repository.name] for repository in others]
-    return {'rows': len(others), 'manifests': len(manifests), 'tagged': tagged, 'untagged': len(manifests) - tagged,
-            'totalBytes': sum(share.total for share in parts), **known.share_fields(parts)}
+    return {
+        'rows': len(others),
+        'manifests': len(manifests),
+        'tagged': tagged,
+        'untagged': len(manifests) - tagged,
+        'totalBytes': sum(share.total for share in parts),
+        **known.share_fields(parts),
+    }
 
 
 def image_rows(known: Known, number: int) -> Rows:
     """Images with what falls with each of them when it alone is deleted, but `attributedBytes` are its own."""
-    listed = nsmallest(number, ((-own - sum(parts), node) for node, _, own, parts in
-                                split(known.view.inventory, known.ledger)))
-    rows: Dict[Node, Row] = {}
+    listed = nsmallest(
+        number, ((-own - sum(parts), node) for node, _, own, parts in split(known.view.inventory, known.ledger))
+    )
+    rows: dict[Node, Row] = {}
     for name, same in groupby(sorted(listed, key=lambda each: each[1]), key=lambda each: each[1][0]):
         rows.update(_images(known, known.ledger.repositories[name], {node: -size for size, node in same}))
     shown = [rows[node] for _, node in listed]
     return shown, rest(known.ledger.manifests - len(shown), known.ledger.registry_bytes - attributed(shown))
 
 
-def _images(known: Known, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[Tuple[Node, Row]]:
+def _images(known: Known, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[tuple[Node, Row]]:
     graph = build_graph(repository)
     may_fall = {digest for digest, manifest in repository.manifests.items() if not user_tags(manifest)}
     for node, size in sizes.items():
@@ -113,18 +137,30 @@ def _image(known: Known, node: Node, size: int, falling: Iterable[str]) -> Row:
     name, digest = node
     falling = list(falling)
     created = known.ledger.repositories[name].manifests[digest].created_time
-    return {**image_fields(known.view, known.names, node), 'createdTime': created, 'manifests': len(falling),
-            **holding_fields(known.ledger.holding((name, each) for each in falling)), 'attributedBytes': size,
-            **known.pulled(name, (digest,))}
+    return {
+        **image_fields(known.view, known.names, node),
+        'createdTime': created,
+        'manifests': len(falling),
+        **holding_fields(known.ledger.holding((name, each) for each in falling)),
+        'attributedBytes': size,
+        **known.pulled(name, (digest,)),
+    }
 
 
 def layer_rows(known: Known, number: int) -> Rows:
     sizes = known.ledger.sizes
     uses = layer_uses(known.view, largest(sizes, number))
     chains = chain_fields(known.view, uses, known.names)
-    rows = [{**layer_row(known.view, digest, use, known.names), 'totalBytes': use.images * sizes[digest],
-             'attributedBytes': sizes[digest], 'firstSeen': known.appeared.months[known.appeared.blobs[digest]],
-             **chains[digest]} for digest, use in uses.items()]
+    rows = [
+        {
+            **layer_row(known.view, digest, use, known.names),
+            'totalBytes': use.images * sizes[digest],
+            'attributedBytes': sizes[digest],
+            'firstSeen': known.appeared.months[known.appeared.blobs[digest]],
+            **chains[digest],
+        }
+        for digest, use in uses.items()
+    ]
     return rows, rest(len(sizes) - len(rows), sum(sizes.values()) - attributed(rows))
 
 
@@ -132,5 +168,5 @@ def attributed(rows: Iterable[Row]) -> int:
     return sum(row['attributedBytes'] for row in rows)
 
 
-def rest(number: int, size: int) -> Optional[Row]:
+def rest(number: int, size: int) -> Row | None:
     return {'rows': number, 'attributedBytes': size} if number else None

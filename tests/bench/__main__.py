@@ -3,13 +3,14 @@
 The local registry answers after 20 ms, so that 32 requests in flight cannot do more than 1,600 calls a second; it
 takes its share of the machine's two cores. Seconds are wall time beyond the start of az, the best of the tries.
 """
+
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from tests.wheel import install_extension
 

@@ -1,11 +1,12 @@
 """A registry that fails now and then, and two az at once on one cache: the plan is the same, byte for byte."""
+
 from __future__ import annotations
 
 import subprocess
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from tests.registry.azcli import ADMIN_LOGIN, Az
 from tests.registry.builder import build

@@ -4,6 +4,7 @@ Run as `python -m tests.bench.planning MANIFESTS [usage]`, it answers with one l
 five of a base image that 500 images share, four that ten builds in a row share, and one of its own; half of the images
 have a tag. So a registry of a million manifests has two and a half million blobs.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any
 
 from .rows import Row
 
@@ -30,36 +32,38 @@ def planning_rows(largest: int, tries: int) -> Iterator[Row]:
     while size <= largest:
         found = min((measure(size) for _ in range(tries)), key=lambda each: each['scanSeconds'] + each['planSeconds'])
         scan, plan, memory = _LIMITS.get(size, ('', '', ''))
-        yield f'{size:,} manifests from the cache, CPU s', f"{found['scanSeconds']:.1f}", scan
-        yield f'{size:,} manifests planned, CPU s', f"{found['planSeconds']:.1f}", plan
-        yield f'{size:,} manifests, peak memory, MiB', f"{found['peakMiB']:,.0f}", memory
+        yield f'{size:,} manifests from the cache, CPU s', f'{found["scanSeconds"]:.1f}', scan
+        yield f'{size:,} manifests planned, CPU s', f'{found["planSeconds"]:.1f}', plan
+        yield f'{size:,} manifests, peak memory, MiB', f'{found["peakMiB"]:,.0f}', memory
         size *= 10
 
 
 def usage_rows(images: int) -> Iterator[Row]:
     found = measure(images, 'usage')
-    yield f'{images:,} images, usage, CPU s', f"{found['usageSeconds']:.1f}", ''
-    yield f'{images:,} images, usage, peak memory, MiB', f"{found['peakMiB']:,.0f}", 'at most 300'
+    yield f'{images:,} images, usage, CPU s', f'{found["usageSeconds"]:.1f}', ''
+    yield f'{images:,} images, usage, peak memory, MiB', f'{found["peakMiB"]:,.0f}', 'at most 300'
     beyond = found['peakMiB'] - found['inventoryMiB']
     yield f'{images:,} images, usage, of that beyond the inventory', f'{beyond:,.0f}', ''
 
 
-def measure(manifests: int, what: str = 'plan') -> Dict[str, Any]:
+def measure(manifests: int, what: str = 'plan') -> dict[str, Any]:
     """Seconds of CPU and MiB of a process that does nothing but plan, or nothing but count the usage."""
-    done = subprocess.run([sys.executable, '-m', __spec__.name, str(manifests), what], check=True,
-                          stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, '-m', __spec__.name, str(manifests), what], check=True, stdout=subprocess.PIPE
+    )
     return json.loads(done.stdout)
 
 
 def main(manifests: int, what: str = 'plan') -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'cache.sqlite'
-        subprocess.run([sys.executable, '-c', f'from {__spec__.name} import fill; fill({str(path)!r}, {manifests})'],
-                       check=True)
+        subprocess.run(
+            [sys.executable, '-c', f'from {__spec__.name} import fill; fill({str(path)!r}, {manifests})'], check=True
+        )
         print(json.dumps({'plan': plan, 'usage': usage}[what](path, manifests)))
 
 
-def plan(path: Path, manifests: int) -> Dict[str, Any]:
+def plan(path: Path, manifests: int) -> dict[str, Any]:
     from azext_acrprune.custom.session import collect_garbage_seldom
     from azext_acrprune.decide.decision import decide
     from azext_acrprune.documents.plan import plan_document
@@ -68,6 +72,7 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
     from azext_acrprune.model import TICKS_PER_SECOND
     from azext_acrprune.policy.rules import untagged_policy
     from azext_acrprune.reporter import Reporter
+
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
     started = time.process_time()
@@ -78,17 +83,22 @@ def plan(path: Path, manifests: int) -> Dict[str, Any]:
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
     planned = time.process_time()
     assert document['summary']['manifests'] == manifests and document['impact'] == 'exact'
-    return {'manifests': manifests, 'scanSeconds': scanned - started - listings.seconds,
-            'planSeconds': planned - scanned, 'peakMiB': _peak()}
+    return {
+        'manifests': manifests,
+        'scanSeconds': scanned - started - listings.seconds,
+        'planSeconds': planned - scanned,
+        'peakMiB': _peak(),
+    }
 
 
-def usage(path: Path, manifests: int) -> Dict[str, Any]:
+def usage(path: Path, manifests: int) -> dict[str, Any]:
     from azext_acrprune.custom.session import collect_garbage_seldom
-    from azext_acrprune.usage.usage_document import usage_document
     from azext_acrprune.inventory.cache import ManifestCache
     from azext_acrprune.inventory.scan import Extent, scan
     from azext_acrprune.model import TICKS_PER_SECOND
     from azext_acrprune.reporter import Reporter
+    from azext_acrprune.usage.usage_document import usage_document
+
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
     inventory = scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache)
@@ -101,7 +111,7 @@ def usage(path: Path, manifests: int) -> Dict[str, Any]:
 
 def _peak() -> float:
     """Of this process alone: what getrusage tells begins with the size of the one that started it."""
-    peak, = re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())
+    (peak,) = re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())
     return int(peak) / 1024
 
 
@@ -118,11 +128,12 @@ class _Listings:
     def give_up(self) -> None:
         pass
 
-    def repositories(self) -> Iterator[List[str]]:
+    def repositories(self) -> Iterator[list[str]]:
         yield list(self._images)
 
-    async def manifests_soon(self, _: Any, repository: str) -> List[Any]:
+    async def manifests_soon(self, _: Any, repository: str) -> list[Any]:
         from azext_acrprune.registry.protocol.listings import parse_manifests
+
         began = time.thread_time()
         entries = list(map(_entry, self._images[repository]))
         self.seconds += time.thread_time() - began
@@ -130,6 +141,7 @@ class _Listings:
 
     async def repository_locks_soon(self, *_: Any) -> Any:
         from azext_acrprune.model import UNLOCKED
+
         return UNLOCKED
 
 
@@ -137,6 +149,7 @@ def fill(path: str, manifests: int) -> None:
     """Write what a cold run would have kept."""
     from azext_acrprune.inventory.cache import ManifestCache
     from azext_acrprune.model import Blob, Content
+
     cache = ManifestCache(Path(path), 1, max_bytes=1 << 40)
     for name, images in _repositories(manifests):
         for number in images:
@@ -149,17 +162,25 @@ def fill(path: str, manifests: int) -> None:
     cache.close()
 
 
-def _repositories(manifests: int) -> Iterator[Tuple[str, range]]:
+def _repositories(manifests: int) -> Iterator[tuple[str, range]]:
     for start in range(0, manifests, MANIFESTS_PER_REPOSITORY):
         yield f'team/app-{start}', range(start, min(manifests, start + MANIFESTS_PER_REPOSITORY))
 
 
-def _entry(number: int) -> Dict[str, Any]:
+def _entry(number: int) -> dict[str, Any]:
     """A manifest as a listing shows it."""
     pushed = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(NOW - 86_400 * 90 + number))
-    return {'digest': _digest('manifest', number), 'imageSize': 1, 'createdTime': f'{pushed}.1234567Z',
-            'lastUpdateTime': f'{pushed}.1234567Z', 'mediaType': _TYPE, 'architecture': 'amd64', 'os': 'linux',
-            'tags': [f'build-{number}'] if number % 2 else None, 'changeableAttributes': {}}
+    return {
+        'digest': _digest('manifest', number),
+        'imageSize': 1,
+        'createdTime': f'{pushed}.1234567Z',
+        'lastUpdateTime': f'{pushed}.1234567Z',
+        'mediaType': _TYPE,
+        'architecture': 'amd64',
+        'os': 'linux',
+        'tags': [f'build-{number}'] if number % 2 else None,
+        'changeableAttributes': {},
+    }
 
 
 def _digest(*what: Any) -> str:

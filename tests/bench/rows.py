@@ -1,8 +1,10 @@
 """What the measurements share."""
+
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Iterator, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tests.registry.azcli import ADMIN_LOGIN
 
@@ -11,7 +13,7 @@ TARGET = ('-r', 'localhost', *ADMIN_LOGIN, '--query', 'summary')
 PLAN = ('acr', 'prune', 'plan', *TARGET)
 DELETE = ('acr', 'prune', 'untagged', *TARGET, '--ago', '0')
 
-Row = Tuple[str, str, str]
+Row = tuple[str, str, str]
 """What, how much, and the limit or nothing."""
 
 

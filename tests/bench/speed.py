@@ -1,10 +1,12 @@
 """How fast one az plans and deletes, with as many requests in flight as it takes by default."""
+
 from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any
 
 from tests.registry.azcli import Az
 from tests.registry.builder import Shares, build
@@ -36,7 +38,7 @@ def plan_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Ro
             az('acr', 'prune', 'cache', 'clear', '-r', 'localhost', check=True)
             spent.append(seconds(lambda: az(*PLAN, check=True)))
 
-        spent: List[float] = []
+        spent: list[float] = []
         best(options.tries, cold)
         yield f'plan, cold, {size}, s', f'{min(spent) - theirs:.1f}', 'at most 8'
         yield _calls(registry, options.tries, 'cold', options.manifests + options.repositories + 20)
@@ -56,7 +58,7 @@ def delete_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[
         az(*DELETE, '--dry-run', check=True)
         looking = seconds(lambda: az(*DELETE, '--dry-run', check=True))
         registry.forget()
-        summary: List[Any] = []
+        summary: list[Any] = []
         deleting = seconds(lambda: summary.append(az(*DELETE, '--yes', check=True).json)) - looking
         number = summary[0]['manifestsDeleted']
         yield f'delete {number:,} manifests in {options.repositories} repositories, s', f'{deleting:.1f}', 'at most 12'

@@ -1,10 +1,11 @@
 """A registry that allows a rate and no more, as a Premium one does, and how much of that rate is used."""
+
 from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Tuple
 
 from tests.registry.azcli import Az
 from tests.registry.builder import build
@@ -25,8 +26,9 @@ _DELETE = ('untagged', *_PLAN[1:], '--ago', '0', '--yes')
 def throttled_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Row]:
     few = max(1, options.repositories // 5)
     for what, kind, rate, number, command in (
-            ('reads', 'manifest_get', READS, READ_CALLS, _PLAN),
-            ('deletes', 'manifest_delete', WRITES, WRITE_CALLS, _DELETE)):
+        ('reads', 'manifest_get', READS, READ_CALLS, _PLAN),
+        ('deletes', 'manifest_delete', WRITES, WRITE_CALLS, _DELETE),
+    ):
         storage = Storage()
         build(storage, 4, few, min(number, options.manifests), time.time(), ALL_UNTAGGED)
         with LocalRegistry(storage) as registry:
@@ -42,9 +44,9 @@ def throttled_rows(options: Namespace, folder: Path, extensions: Path) -> Iterat
         yield f'{what}, refused (429)', f'{refused / (accepted + refused):.1%}', 'under 2 %'
 
 
-def _watched(registry: LocalRegistry, method: str) -> List[float]:
+def _watched(registry: LocalRegistry, method: str) -> list[float]:
     """The moments at which manifests are asked for, or deleted."""
-    moments: List[float] = []
+    moments: list[float] = []
 
     def look(asked: str, path: str) -> None:
         if asked == method and '/manifests/' in path:
@@ -54,6 +56,6 @@ def _watched(registry: LocalRegistry, method: str) -> List[float]:
     return moments
 
 
-def _used(moments: List[float], rate: float, accepted: int) -> Tuple[float, int]:
+def _used(moments: list[float], rate: float, accepted: int) -> tuple[float, int]:
     """(the part of the allowance that was used from the first call to the last, how many calls were accepted)"""
     return accepted / (rate + rate * (moments[-1] - moments[0])), accepted

@@ -3,6 +3,7 @@
 Pictures go to the folder that ACRPRUNE_PICTURES names, else to pytest's own temporary folder. Where ACRPRUNE_BROWSER is
 set, as in CI, a missing browser is a failure.
 """
+
 from __future__ import annotations
 
 import os
@@ -10,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrprune.usage.report_document import report_document
 from azext_acrprune.show.report_page import report_html
+from azext_acrprune.usage.report_document import report_document
 from tests.worlds import NOW
 
 from .browser import DESKTOP, PHONE, Browser, missing
 from .registries import CREATED_AT, HOSTILE, busy, hostile, plan_of
 
-pytestmark = pytest.mark.skipif(
-    bool(missing()) and 'ACRPRUNE_BROWSER' not in os.environ, reason=missing() or '')
+pytestmark = pytest.mark.skipif(bool(missing()) and 'ACRPRUNE_BROWSER' not in os.environ, reason=missing() or '')
 
 
 @pytest.fixture(scope='module')
@@ -63,8 +63,9 @@ def test_page_is_silent_asks_for_nothing_and_fits_the_screen(browser, page, pict
     browser.open(page, size, dark)
     for button in browser.run('return [...document.querySelectorAll("th button")].slice(0, 3)'):
         browser.run('arguments[0].click()', button)
-    browser.run('document.querySelector("#treemap-wide .cell").dispatchEvent('
-                'new PointerEvent("pointerover", {bubbles: true}))')
+    browser.run(
+        'document.querySelector("#treemap-wide .cell").dispatchEvent(new PointerEvent("pointerover", {bubbles: true}))'
+    )
     browser.picture(pictures / f'{screen}.png')
     assert browser.complaints() == []
     assert browser.requests() == [browser.opened]
@@ -75,8 +76,10 @@ def test_page_is_silent_asks_for_nothing_and_fits_the_screen(browser, page, pict
 def test_a_request_would_be_seen_and_is_refused(browser, page):
     """The watch of the other tests is no blind one: a page that asks is caught, by the log and by its own policy."""
     browser.open(page)
-    browser.run('const image = new Image(); image.src = "https://localhost:9/pixel.png"; document.body.append(image);'
-                'fetch("https://localhost:9/data").catch(() => {})')
+    browser.run(
+        'const image = new Image(); image.src = "https://localhost:9/pixel.png"; document.body.append(image);'
+        'fetch("https://localhost:9/data").catch(() => {})'
+    )
     browser.run('return new Promise(done => setTimeout(done, 200))')
     assert any('Content Security Policy' in complaint for complaint in browser.complaints())
 
@@ -84,31 +87,39 @@ def test_a_request_would_be_seen_and_is_refused(browser, page):
 @pytest.mark.parametrize('name, size', [('wide', DESKTOP), ('narrow', PHONE)])
 def test_treemap_that_the_screen_shows_adds_up_to_the_registry(browser, page, document, name, size):
     browser.open(page, size)
-    shown = browser.run('return [...document.querySelectorAll(".treemap")].filter('
-                        'each => getComputedStyle(each).display !== "none").map(each => each.id)')
+    shown = browser.run(
+        'return [...document.querySelectorAll(".treemap")].filter('
+        'each => getComputedStyle(each).display !== "none").map(each => each.id)'
+    )
     assert shown == [f'treemap-{name}']
     cells = browser.run(
         f'return [...document.querySelectorAll("#treemap-{name} .cell")].map(each => {{'
-        ' const box = each.getBBox(); return [Number(each.dataset.bytes), box.width * box.height] })')
+        ' const box = each.getBBox(); return [Number(each.dataset.bytes), box.width * box.height] })'
+    )
     whole = document['summary']['registryBytes']
     assert sum(size for size, _ in cells) == whole
     area = sum(area for _, area in cells)
     for size, drawn in cells:
         assert drawn / area == pytest.approx(size / whole, abs=2e-4)
-    states = browser.run(f'return [...document.querySelectorAll("#treemap-{name} .cell.freed")].map('
-                         'each => Number(each.dataset.bytes))')
+    states = browser.run(
+        f'return [...document.querySelectorAll("#treemap-{name} .cell.freed")].map(each => Number(each.dataset.bytes))'
+    )
     assert sum(states) == document['summary']['freedBytes']
 
 
 def column(browser, table, place):
-    return browser.run(f'return [...document.querySelectorAll("#{table} tbody tr")].filter(row => !row.hidden).map('
-                       f'row => row.cells[{place}].dataset.value ?? row.cells[{place}].textContent.trim())')
+    return browser.run(
+        f'return [...document.querySelectorAll("#{table} tbody tr")].filter(row => !row.hidden).map('
+        f'row => row.cells[{place}].dataset.value ?? row.cells[{place}].textContent.trim())'
+    )
 
 
 def click(browser, table, place):
     browser.run(f'document.querySelectorAll("#{table} thead tr")[0].cells[{place}].querySelector("button").click()')
-    return browser.run(f'return [...document.querySelectorAll("#{table} thead tr")[0].cells].map('
-                       'each => each.getAttribute("aria-sort"))')
+    return browser.run(
+        f'return [...document.querySelectorAll("#{table} thead tr")[0].cells].map('
+        'each => each.getAttribute("aria-sort"))'
+    )
 
 
 def test_a_click_on_a_heading_sorts_and_says_so(browser, page, document):
@@ -128,6 +139,7 @@ def test_a_click_on_a_heading_sorts_and_says_so(browser, page, document):
 
 def test_headings_sort_by_keyboard(browser, page):
     from selenium.webdriver.common.keys import Keys
+
     browser.open(page)
     heading = browser.run('return document.querySelector("#layers-table thead th:nth-of-type(3) button")')
     heading.send_keys(Keys.ENTER)
@@ -141,12 +153,15 @@ def test_search_leaves_the_rows_that_have_every_word(browser, page, table):
     everything = column(browser, table, 0)
     field = browser.run(f'return document.querySelector("[data-table={table}]")')
     field.send_keys('TEAM-WEB  worker')
-    texts = browser.run(f'return [...document.querySelectorAll("#{table} tbody tr")].filter(row => !row.hidden).map('
-                        'row => row.textContent)')
+    texts = browser.run(
+        f'return [...document.querySelectorAll("#{table} tbody tr")].filter(row => !row.hidden).map('
+        'row => row.textContent)'
+    )
     assert 0 < len(texts) < len(everything)
     assert all('team-web' in text and 'worker' in text for text in texts)
     assert browser.run(f'return document.querySelector("[data-count={table}]").textContent') == (
-        f'{len(texts)} of {len(everything)}')
+        f'{len(texts)} of {len(everything)}'
+    )
     field.clear()
     field.send_keys(' ')
     assert column(browser, table, 0) == everything
@@ -161,8 +176,9 @@ def test_a_whole_digest_is_found(browser, page, document):
 
 def test_pointing_at_a_field_tells_what_it_is(browser, page, document):
     browser.open(page)
-    browser.run('document.querySelector("#treemap-wide .cell").dispatchEvent('
-                'new PointerEvent("click", {bubbles: true}))')
+    browser.run(
+        'document.querySelector("#treemap-wide .cell").dispatchEvent(new PointerEvent("click", {bubbles: true}))'
+    )
     text = browser.run('return document.getElementById("readout").textContent')
     assert text == browser.run('return document.querySelector("#treemap-wide .chosen title").textContent')
     assert document['treemap'][0]['repository'] in text
@@ -173,9 +189,11 @@ def test_everything_is_there_without_a_script(browser, page, document, pictures)
     browser.picture(pictures / 'no-script.png', whole=False)
     browser.command('Emulation.setScriptExecutionDisabled', value=False)
     assert browser.run('return document.querySelectorAll("#repositories-table tbody tr").length') == (
-        len(document['repositories']))
-    assert browser.run('return [...document.querySelectorAll(".search")].every('
-                       'each => getComputedStyle(each).display === "none")')
+        len(document['repositories'])
+    )
+    assert browser.run(
+        'return [...document.querySelectorAll(".search")].every(each => getComputedStyle(each).display === "none")'
+    )
 
 
 def test_text_of_the_page_has_contrast(browser, page):
@@ -186,7 +204,9 @@ def test_text_of_the_page_has_contrast(browser, page):
             color, ground = browser.run(
                 'const each = document.querySelector(arguments[0]); let under = each;'
                 'while (getComputedStyle(under).backgroundColor === "rgba(0, 0, 0, 0)") under = under.parentElement;'
-                'return [getComputedStyle(each).color, getComputedStyle(under).backgroundColor]', selector)
+                'return [getComputedStyle(each).color, getComputedStyle(under).backgroundColor]',
+                selector,
+            )
             assert contrast(color, ground) >= 4.5, (selector, dark)
 
 
@@ -196,7 +216,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def luminance(color: str) -> float:
-    parts = [int(part) / 255 for part in color[color.index('(') + 1:-1].split(',')[:3]]
+    parts = [int(part) / 255 for part in color[color.index('(') + 1 : -1].split(',')[:3]]
     linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear))
 
@@ -205,10 +225,12 @@ def test_it_prints_on_white_paper_with_every_row(browser, page):
     browser.open(page, DESKTOP, dark=True)
     browser.command('Emulation.setEmulatedMedia', media='print')
     assert browser.run('return getComputedStyle(document.body).backgroundColor') == 'rgb(255, 255, 255)'
-    assert browser.run('return [...document.querySelectorAll(".search, nav")].every('
-                       'each => getComputedStyle(each).display === "none")')
-    assert browser.run('return [...document.querySelectorAll(".scroll")].every('
-                       'each => each.scrollHeight <= each.clientHeight + 1)')
+    assert browser.run(
+        'return [...document.querySelectorAll(".search, nav")].every(each => getComputedStyle(each).display === "none")'
+    )
+    assert browser.run(
+        'return [...document.querySelectorAll(".scroll")].every(each => each.scrollHeight <= each.clientHeight + 1)'
+    )
 
 
 def test_hostile_texts_run_nothing(browser, tmp_path_factory, pictures):

@@ -1,9 +1,9 @@
 """Shows the main job on an embedded local registry, with the real az and the installed wheel."""
+
 from __future__ import annotations
 
 import sys
 import time
-from typing import List
 
 from tests.registry.azcli import Az
 from tests.registry.server import LocalRegistry
@@ -33,9 +33,13 @@ def _show(az: Az, registry: LocalRegistry) -> int:
     return 0 if promised == gone and not broken else 1
 
 
-def _broken(storage: Storage) -> List[str]:
-    return [f'{repository}:{tag}' for repository in storage.repositories() for tag in storage.tags(repository)
-            if storage.whole(repository, tag)]
+def _broken(storage: Storage) -> list[str]:
+    return [
+        f'{repository}:{tag}'
+        for repository in storage.repositories()
+        for tag in storage.tags(repository)
+        if storage.whole(repository, tag)
+    ]
 
 
 if __name__ == '__main__':

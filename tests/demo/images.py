@@ -1,4 +1,5 @@
 """A small but telling set of images: multi-arch, signed, re-pushed, on shared base layers."""
+
 from __future__ import annotations
 
 import time

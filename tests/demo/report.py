@@ -1,4 +1,5 @@
 """Writes the report of the demo's registry: `python -m tests.demo.report report.html`."""
+
 from __future__ import annotations
 
 import sys

@@ -1,10 +1,11 @@
 """The stage of a demo: a local registry with images of the last 90 days, and the real az with the installed wheel."""
+
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Tuple
 
 from tests.registry.azcli import ADMIN_LOGIN, Az
 from tests.registry.server import LocalRegistry
@@ -17,7 +18,7 @@ TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 
 
 @contextmanager
-def stage() -> Iterator[Tuple[Az, LocalRegistry]]:
+def stage() -> Iterator[tuple[Az, LocalRegistry]]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         say('Building the extension and adding it to az ...')

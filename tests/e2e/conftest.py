@@ -1,9 +1,10 @@
 """The installed wheel in the real az, against the local registry."""
+
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 

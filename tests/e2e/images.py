@@ -1,10 +1,10 @@
 """A small but telling registry, made by hand."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.registry.builder import (
-    DAY, OCI_IMAGE, OCI_INDEX, cosign_tag, image_manifest, index_manifest)
+from tests.registry.builder import DAY, OCI_IMAGE, OCI_INDEX, cosign_tag, image_manifest, index_manifest
 from tests.registry.storage import Storage, wire_time
 
 
@@ -28,14 +28,16 @@ class Shelf:
 
     def index(self, children: list, tag: str = None, days: float = 30, **extra) -> str:
         manifests = self._storage.manifests(self.repository)
-        data = index_manifest([(child, len(manifests[child].data) if child in manifests else 1)
-                               for child in children], **extra)
+        data = index_manifest(
+            [(child, len(manifests[child].data) if child in manifests else 1) for child in children], **extra
+        )
         return self.put(data, OCI_INDEX, tag, days)
 
     def put(self, data: bytes, media_type: str, tag: str = None, days: float = 30) -> str:
         when = wire_time(self._now - days * DAY)
-        return self._storage.put_manifest(self.repository, data, media_type, tag, checked=False,
-                                          created=when, updated=when)
+        return self._storage.put_manifest(
+            self.repository, data, media_type, tag, checked=False, created=when, updated=when
+        )
 
 
 @dataclass(frozen=True)

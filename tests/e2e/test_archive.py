@@ -1,11 +1,12 @@
 """Archive, delete, restore, in the real az: every byte, tag and lock comes back, and what is not archived stays."""
+
 from __future__ import annotations
 
 import json
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,16 @@ needs_skopeo = pytest.mark.skipif(not shutil.which('skopeo'), reason='skopeo is 
 def state(registry):
     """All that can be seen of the registry, times apart: bytes, tags and locks."""
     storage = registry.storage
-    return {name: ({digest: (record.data, record.media_type, dict(record.flags))
-                    for digest, record in storage.manifests(name).items()},
-                   {tag: (held.digest, dict(held.flags)) for tag, held in storage.tags(name).items()})
-            for name in storage.repositories()}
+    return {
+        name: (
+            {
+                digest: (record.data, record.media_type, dict(record.flags))
+                for digest, record in storage.manifests(name).items()
+            },
+            {tag: (held.digest, dict(held.flags)) for tag, held in storage.tags(name).items()},
+        )
+        for name in storage.repositories()
+    }
 
 
 def tangled(registry, now):
@@ -52,8 +59,23 @@ def restore(az, archive, *arguments):
 
 
 def purge(az, archive, *arguments):
-    return az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
-              '--max-percent', '100', '--yes', '--archive', str(archive), *arguments)
+    return az(
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--untagged',
+        '--include-locked',
+        '--max-percent',
+        '100',
+        '--yes',
+        '--archive',
+        str(archive),
+        *arguments,
+    )
 
 
 def layout(archive):
@@ -66,14 +88,19 @@ def layout(archive):
 def test_what_was_archived_comes_back_to_the_byte_with_its_tags_and_locks(az, registry, now, tmp_path, content):
     tangled(registry, now)
     before = state(registry)
-    layers = {blob: registry.storage.get_blob(blob) for record in registry.storage.manifests('team/app').values()
-              for blob in record.blobs}
+    layers = {
+        blob: registry.storage.get_blob(blob)
+        for record in registry.storage.manifests('team/app').values()
+        for blob in record.blobs
+    }
     result = purge(az, tmp_path / 'archive', '--archive-content', content)
     assert result.code == 0, result.err
     assert registry.storage.repositories() == ['team/other']
     assert result.json['archive'] == str(tmp_path / 'archive')
     assert {entry['annotations']['org.opencontainers.image.ref.name'] for entry in layout(tmp_path / 'archive')} >= {
-        'team/app:v1', 'team/app:v2'}
+        'team/app:v1',
+        'team/app:v2',
+    }
     if content == 'manifests':
         assert 'cannot be restored' in result.err
         for data in layers.values():
@@ -81,8 +108,10 @@ def test_what_was_archived_comes_back_to_the_byte_with_its_tags_and_locks(az, re
         # a layer comes back where another repository holds it; without that, nothing can be done
         kept = restore(az, tmp_path / 'archive', '--all')
         assert kept.code == 1 and kept.json['summary']['manifestsRestored'] == 0
-        assert all('neither in the archive nor in the registry' in entry['error'] or 'needs' in entry['error']
-                   for entry in kept.json['failed'])
+        assert all(
+            'neither in the archive nor in the registry' in entry['error'] or 'needs' in entry['error']
+            for entry in kept.json['failed']
+        )
         return
     preview = restore(az, tmp_path / 'archive', '--all', '--dry-run').json
     assert preview['summary']['manifestsToRestore'] == 7 and state(registry).keys() == {'team/other'}
@@ -112,18 +141,43 @@ def test_manifests_alone_come_back_while_their_layers_are_still_used(az, registr
 def test_skopeo_reads_the_archive_and_pulls_what_was_restored(az, registry, now, tmp_path):
     tangled(registry, now)
     assert purge(az, tmp_path / 'archive').code == 0
-    copied = subprocess.run(['skopeo', '--insecure-policy', 'copy', '--all', '--preserve-digests',
-                             f"oci:{tmp_path / 'archive'}:team/app:v1", f"oci:{tmp_path / 'copy'}:v1"],
-                            capture_output=True, text=True, check=False)
+    copied = subprocess.run(
+        [
+            'skopeo',
+            '--insecure-policy',
+            'copy',
+            '--all',
+            '--preserve-digests',
+            f'oci:{tmp_path / "archive"}:team/app:v1',
+            f'oci:{tmp_path / "copy"}:v1',
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert copied.returncode == 0, copied.stderr
     assert restore(az, tmp_path / 'archive', '--all').code == 0
     certificates = tmp_path / 'certificates'
     certificates.mkdir()
     shutil.copy(registry.ca_file, certificates / 'ca.crt')
-    pulled = subprocess.run(['skopeo', '--insecure-policy', 'copy', '--all', '--preserve-digests', '--src-cert-dir',
-                             str(certificates), '--src-creds', ':'.join(ADMIN),
-                             f'docker://{registry.login_server}/team/app:v2', f"oci:{tmp_path / 'pulled'}:v2"],
-                            capture_output=True, text=True, check=False)
+    pulled = subprocess.run(
+        [
+            'skopeo',
+            '--insecure-policy',
+            'copy',
+            '--all',
+            '--preserve-digests',
+            '--src-cert-dir',
+            str(certificates),
+            '--src-creds',
+            ':'.join(ADMIN),
+            f'docker://{registry.login_server}/team/app:v2',
+            f'oci:{tmp_path / "pulled"}:v2',
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert pulled.returncode == 0, pulled.stderr
 
 
@@ -156,8 +210,21 @@ def test_a_tag_that_was_removed_alone_comes_back_with_its_lock(az, registry, now
     Shelf(registry.storage, now).image('image', tag='v1')
     registry.storage.set_locks('team/app', tag='v1', deleteEnabled=False)
     before = state(registry)
-    run = az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--include-locked', '--yes',
-             '--max-percent', '100', '--archive', str(tmp_path / 'archive'))
+    run = az(
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--include-locked',
+        '--yes',
+        '--max-percent',
+        '100',
+        '--archive',
+        str(tmp_path / 'archive'),
+    )
     assert run.code == 0 and registry.storage.tags('team/app') == {}
     assert restore(az, tmp_path / 'archive', '--all').code == 0
     assert state(registry) == before
@@ -173,8 +240,10 @@ def test_what_cannot_be_archived_stays_with_all_that_it_needs(az, registry, now,
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'))
     assert state(registry) == before and run.json['deleted'] == []
     assert {(entry['digest'], entry['reason']) for entry in run.json['skipped']} == {
-        (images.stale, 'notArchived'), (images.stale_children[0], 'notArchived'),
-        (images.stale_children[1], 'childOf')}
+        (images.stale, 'notArchived'),
+        (images.stale_children[0], 'notArchived'),
+        (images.stale_children[1], 'childOf'),
+    }
     registry.faults.clear()
     registry.forget()
     again = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), check=True)
@@ -186,8 +255,9 @@ def test_what_cannot_be_archived_stays_with_all_that_it_needs(az, registry, now,
 @contextmanager
 def small_disk(place: Path, size: int):
     place.mkdir()
-    made = subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place)], capture_output=True,
-                          check=False)
+    made = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place)], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip('only root may mount a small disk')
     try:
@@ -200,14 +270,13 @@ def small_disk(place: Path, size: int):
 def test_a_full_disk_is_a_clear_error_and_deletes_nothing(az, registry, now, tmp_path, when):
     telling(registry.storage, now)
     before = state(registry)
-    with small_disk(tmp_path / 'disk', 2 * 1024 ** 2 if when == 'meanwhile' else 512 * 1024) as disk:
+    with small_disk(tmp_path / 'disk', 2 * 1024**2 if when == 'meanwhile' else 512 * 1024) as disk:
+
         def fill(method, path):
             if '/blobs/' in path and not (disk / 'other').exists():
-                with open(disk / 'other', 'wb') as file:
-                    try:
-                        file.write(bytes(4 * 1024 ** 2))
-                    except OSError:
-                        pass
+                with open(disk / 'other', 'wb') as file, suppress(OSError):
+                    file.write(bytes(4 * 1024**2))
+
         if when == 'meanwhile':
             registry.on_request = fill
         run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(disk / 'archive'))
@@ -230,6 +299,7 @@ def test_what_is_no_archive_is_an_error_and_deletes_nothing(az, registry, now, t
     lock = None
     if wrong == 'another writes':
         import portalocker
+
         lock = portalocker.Lock(str(place / '.lock'), 'a', timeout=0)
         lock.acquire()
     before = state(registry)
@@ -241,10 +311,16 @@ def test_what_is_no_archive_is_an_error_and_deletes_nothing(az, registry, now, t
 
 
 def test_options_that_do_not_go_together_are_errors(az, tmp_path):
-    for wrong in (('untagged', '--archive-content', 'manifests'), ('untagged', '--archive', 'azure-blob:x'),
-                  ('restore',), ('restore', '--archive', 'x'), ('restore', '--archive', 'x', '--soft-deleted'),
-                  ('restore', '--archive', 'x', '--all', '--image', 'a:b'), ('restore', '--soft-deleted', '--all'),
-                  ('restore', '--archive', 'x', '--all', '--journal', 'y')):
+    for wrong in (
+        ('untagged', '--archive-content', 'manifests'),
+        ('untagged', '--archive', 'azure-blob:x'),
+        ('restore',),
+        ('restore', '--archive', 'x'),
+        ('restore', '--archive', 'x', '--soft-deleted'),
+        ('restore', '--archive', 'x', '--all', '--image', 'a:b'),
+        ('restore', '--soft-deleted', '--all'),
+        ('restore', '--archive', 'x', '--all', '--journal', 'y'),
+    ):
         run = az(*PRUNE, wrong[0], *TARGET, *wrong[1:])
         assert run.code in (1, 2) and 'Traceback' not in run.err, wrong
 
@@ -264,8 +340,21 @@ def test_a_registry_with_repository_permissions_mounts_and_uploads_too(az, regis
     assert az.login().code == 0
     before = state(registry)
     flags = ('-r', 'localhost', '--archive', str(tmp_path / 'archive'))
-    az(*PRUNE, 'tags', *flags, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
-       '--max-percent', '100', '--yes', check=True)
+    az(
+        *PRUNE,
+        'tags',
+        *flags,
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--untagged',
+        '--include-locked',
+        '--max-percent',
+        '100',
+        '--yes',
+        check=True,
+    )
     back = az(*PRUNE, 'restore', *flags, '--all')
     assert back.code == 0 and back.json['summary']['mountedBytes'] == 50_000, back.err
     assert state(registry) == before
@@ -276,8 +365,11 @@ def test_every_command_that_deletes_archives_what_it_deletes(az, registry, now, 
     index = Shelf(registry.storage, now)
     index = index.index([index.image('amd64'), index.image('arm64')], tag='v1')
     before = state(registry)
-    own = {'image': ('--image', 'team/app:v1'), 'repository': ('--repository', 'team/app'),
-           'apply': ('--plan', str(tmp_path / 'plan.json'), '--max-percent', '100')}[command]
+    own = {
+        'image': ('--image', 'team/app:v1'),
+        'repository': ('--repository', 'team/app'),
+        'apply': ('--plan', str(tmp_path / 'plan.json'), '--max-percent', '100'),
+    }[command]
     if command == 'apply':
         az(*PRUNE, 'plan', *TARGET, '--match', '**:*', '--ago', '10d', '--untagged', '--out', own[1], check=True)
     run = az(*PRUNE, command, *TARGET, *own, '--yes', '--archive', str(tmp_path / 'archive'), check=True)
@@ -288,10 +380,21 @@ def test_every_command_that_deletes_archives_what_it_deletes(az, registry, now, 
 
 def test_a_dry_run_writes_nothing_and_says_what_could_not_be_restored(az, registry, now, tmp_path):
     images = telling(registry.storage, now)
-    plan = az(*PRUNE, 'untagged', *TARGET, '--dry-run', '--archive', str(tmp_path / 'archive'), '--archive-content',
-              'manifests', check=True).json
+    plan = az(
+        *PRUNE,
+        'untagged',
+        *TARGET,
+        '--dry-run',
+        '--archive',
+        str(tmp_path / 'archive'),
+        '--archive-content',
+        'manifests',
+        check=True,
+    ).json
     assert {entry['digest'] for entry in plan['warnings'] if entry['code'] == 'notRestorable'} == {
-        images.stale, *images.stale_children}
+        images.stale,
+        *images.stale_children,
+    }
     assert not (tmp_path / 'archive').exists() and not (tmp_path / 'azure' / 'acrprune' / 'journal').exists()
 
 
@@ -310,10 +413,25 @@ def test_a_damaged_archive_restores_what_is_whole_and_names_the_rest(az, registr
     shelf = Shelf(registry.storage, now)
     damaged, cut, whole = (shelf.image(name, tag=name) for name in ('damaged', 'cut', 'whole'))
     stays = shelf.image('stays', tag='gone')
-    shelf.put(registry.storage.manifest('team/app', stays).data, 'application/vnd.oci.image.manifest.v1+json', 'kept',
-              days=0)
-    az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--max-percent', '100', '--yes',
-       '--archive', str(tmp_path / 'archive'), check=True)
+    shelf.put(
+        registry.storage.manifest('team/app', stays).data, 'application/vnd.oci.image.manifest.v1+json', 'kept', days=0
+    )
+    az(
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--untagged',
+        '--max-percent',
+        '100',
+        '--yes',
+        '--archive',
+        str(tmp_path / 'archive'),
+        check=True,
+    )
     blobs = tmp_path / 'archive' / 'blobs' / 'sha256'
     (blobs / damaged[7:]).write_bytes(b'{"schemaVersion": 2}')
     (blobs / stays[7:]).write_bytes(b'{"schemaVersion": 2}')
@@ -337,15 +455,18 @@ def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az,
         if method == 'GET' and path.endswith(f'/manifests/{hidden}') and record:
             asked.append(path)
             record.ghost = len(asked) == 2  # the scan reads it, and the archive does not find it
+
     registry.on_request = hide
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'))
     assert [entry['digest'] for entry in run.json['deleted']] == [other]
     assert [(entry['digest'], entry['because']) for entry in run.json['skipped']] == [
-        (hidden, 'it is not in the archive')]
+        (hidden, 'it is not in the archive')
+    ]
     assert hidden in registry.storage.manifests('team/app')
 
 
 # --- The journal -------------------------------------------------------------------------------------------------
+
 
 def test_a_run_is_written_down_for_its_owner_alone_without_secrets(az, registry, now, tmp_path):
     images = telling(registry.storage, now)
@@ -354,12 +475,13 @@ def test_a_run_is_written_down_for_its_owner_alone_without_secrets(az, registry,
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
     assert ADMIN[1] not in text and all(token not in text for token in registry.auth.issued)
-    listed, = az(*PRUNE, 'history', 'list', check=True).json
+    (listed,) = az(*PRUNE, 'history', 'list', check=True).json
     assert (listed['who'], listed['command'], listed['done']) == (ADMIN[0], 'az acr prune untagged', 3)
     assert listed['planChecksum'].startswith('sha256:') and listed['endedAt']
     shown = az(*PRUNE, 'history', 'show', '--run', run, check=True).json
     assert {(entry['digest'], entry['outcome']) for entry in shown['requests']} == {
-        (digest, 'done') for digest in (images.stale, *images.stale_children)}
+        (digest, 'done') for digest in (images.stale, *images.stale_children)
+    }
     for view in (('list',), ('show', '--run', run)):
         assert run in az(*PRUNE, 'history', *view, '-o', 'table', check=True).out or view[0] == 'show'
 
@@ -387,8 +509,13 @@ def fill(disk, pages):
 
 def requested(folder):
     """The digests that the journals say were, or are about to be, deleted; a line that was cut off says nothing."""
-    return {line['digest'] for path in folder.rglob('*.jsonl') for text in path.read_text().split('\n')[:-1]
-            for line in [json.loads(text)] if line['event'] == 'request'}
+    return {
+        line['digest']
+        for path in folder.rglob('*.jsonl')
+        for text in path.read_text().split('\n')[:-1]
+        for line in [json.loads(text)]
+        if line['event'] == 'request'
+    }
 
 
 @pytest.mark.parametrize('place', ['journal', ''], ids=['the journal alone', 'the cache too'])
@@ -413,13 +540,15 @@ def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, no
     images = {shelf.image(f'image {number}') for number in range(80)}
     (tmp_path / 'azure' / 'acrprune').mkdir(parents=True)
     with small_disk(tmp_path / 'azure' / 'acrprune' / 'journal', 256 * 1024) as disk:
+
         def fill_once(method, path):
             if method == 'DELETE' and not (disk / 'other').exists():
                 fill(disk, pages)
+
         registry.on_request = fill_once
         run = az(*PRUNE, 'untagged', *TARGET, '--yes')
         named = requested(disk)
-        listed, = az(*PRUNE, 'history', 'list', check=True).json
+        (listed,) = az(*PRUNE, 'history', 'list', check=True).json
     gone = images - set(registry.storage.manifests('team/app'))
     assert gone and gone <= named, 'nothing is deleted that is not written down'
     assert 'Traceback' not in run.err and listed['requests'] == len(named)
@@ -432,13 +561,27 @@ def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, no
 
 # --- Soft delete -------------------------------------------------------------------------------------------------
 
+
 def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
     tangled(registry, now)
     registry.storage.soft_delete_days = 7
     assert az.login().code == 0
     before = state(registry)
-    run = az(*PRUNE, 'tags', '-r', 'localhost', '--match', 'team/app:*', '--ago', '10d', '--untagged',
-             '--include-locked', '--max-percent', '100', '--yes')
+    run = az(
+        *PRUNE,
+        'tags',
+        '-r',
+        'localhost',
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--untagged',
+        '--include-locked',
+        '--max-percent',
+        '100',
+        '--yes',
+    )
     assert run.code == 0, run.err
     assert '--soft-deleted' in run.err and 'nothing is freed before' in run.err
     assert registry.storage.repositories() == ['team/other']
@@ -448,19 +591,33 @@ def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
     assert back.code == 0, back.err
     after = state(registry)
     unlocked = {'deleteEnabled': True, 'writeEnabled': True, 'readEnabled': True, 'listEnabled': True}
-    assert {name: {digest: item[:2] for digest, item in manifests.items()} for name, (manifests, _) in after.items()
-            } == {name: {digest: item[:2] for digest, item in manifests.items()}
-                  for name, (manifests, _) in before.items()}
+    assert {
+        name: {digest: item[:2] for digest, item in manifests.items()} for name, (manifests, _) in after.items()
+    } == {name: {digest: item[:2] for digest, item in manifests.items()} for name, (manifests, _) in before.items()}
     assert after == before and unlocked not in [
-        after['team/app'][1]['v2'][1], after['team/app'][0][after['team/app'][1]['v1'][0]][2]]
+        after['team/app'][1]['v2'][1],
+        after['team/app'][0][after['team/app'][1]['v1'][0]][2],
+    ]
 
 
 def test_nothing_comes_back_over_a_tag_that_exists_now(az, registry, now):
     shelf = Shelf(registry.storage, now)
     old = shelf.image('old', tag='latest')
     registry.storage.soft_delete_days = 7
-    az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--max-percent', '100', '--yes',
-       check=True)
+    az(
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--match',
+        'team/app:*',
+        '--ago',
+        '10d',
+        '--untagged',
+        '--max-percent',
+        '100',
+        '--yes',
+        check=True,
+    )
     new = shelf.image('new', tag='latest', days=0)
     back = az(*PRUNE, 'restore', *TARGET, '--soft-deleted', check=True).json
     assert [entry['reason'] for entry in back['skipped']][0] == 'tagExists'

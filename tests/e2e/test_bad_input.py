@@ -1,4 +1,5 @@
 """Bad input: a typed error that says what to do, no traceback, and nothing changed."""
+
 from __future__ import annotations
 
 import http.server
@@ -40,10 +41,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize('command, arguments, said', [
-    pytest.param(command, (*arguments, *more), said, id=f'{command}, {name}')
-    for name, (arguments, said) in CASES.items() for command, more in COMMANDS
-    if command == 'plan' or '--out' not in arguments])
+@pytest.mark.parametrize(
+    'command, arguments, said',
+    [
+        pytest.param(command, (*arguments, *more), said, id=f'{command}, {name}')
+        for name, (arguments, said) in CASES.items()
+        for command, more in COMMANDS
+        if command == 'plan' or '--out' not in arguments
+    ],
+)
 def test_bad_input_is_named_and_changes_nothing(az, registry, now, command, arguments, said):
     telling(registry.storage, now)
     before = registry.storage.stored_bytes()
@@ -65,8 +71,11 @@ OWN_CASES = {
     'negative semver': ('tags', ('--match', '*:*', '--keep-semver', '-1', '--yes'), 'negative'),
     'no tags selected': ('tags', ('--ago', '1d', '--yes'), '--filter'),
     'no age and no number': ('tags', ('--match', '*:*', '--yes'), '--ago'),
-    'untag only and untagged': ('tags', ('--match', '*:*', '--ago', '1d', '--untag-only', '--untagged', '--yes'),
-                                '--untag-only'),
+    'untag only and untagged': (
+        'tags',
+        ('--match', '*:*', '--ago', '1d', '--untag-only', '--untagged', '--yes'),
+        '--untag-only',
+    ),
     'percent of more than all': ('untagged', ('--max-percent', '101', '--yes'), '--max-percent'),
     'negative number of deletions': ('untagged', ('--max-deletions', '-1', '--yes'), '--max-deletions'),
     'image without a tag': ('image', ('--image', 'team/app', '--yes'), 'neither repository:tag'),

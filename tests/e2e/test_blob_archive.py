@@ -1,7 +1,9 @@
 """The archive in a container of a storage account, through az's own storage client and sign-in."""
+
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,13 +24,19 @@ class StorageAz(Az):
         with open(home / 'clouds.config', 'a', encoding='utf-8') as file:
             file.write(f'suffix_storage_endpoint = {SUFFIX}\n')
         self._bundle = home / 'ca.pem'
-        self._bundle.write_text(open(registry.ca_file, encoding='utf-8').read() + service.ca_file.read_text())
+        self._bundle.write_text(Path(registry.ca_file).read_text(encoding='utf-8') + service.ca_file.read_text())
         self._proxy = f'http://127.0.0.1:{service.proxy_port}'
 
     @property
     def environment(self):
-        return {**super().environment, 'REQUESTS_CA_BUNDLE': str(self._bundle), 'HTTPS_PROXY': self._proxy,
-                'NO_PROXY': 'localhost', 'no_proxy': 'localhost', 'https_proxy': self._proxy}
+        return {
+            **super().environment,
+            'REQUESTS_CA_BUNDLE': str(self._bundle),
+            'HTTPS_PROXY': self._proxy,
+            'NO_PROXY': 'localhost',
+            'no_proxy': 'localhost',
+            'https_proxy': self._proxy,
+        }
 
 
 @pytest.fixture
@@ -60,8 +68,9 @@ def test_an_archive_in_a_storage_account_brings_all_of_it_back(storage_az, regis
     assert run.code == 0, run.err
     assert run.json['summary']['manifestsDeleted'] == 3 and state(registry) != before
     index = json.loads(service.containers['images']['index.json'].data)
-    assert all(f"blobs/{entry['digest'].replace(':', '/')}" in service.containers['images']
-               for entry in index['manifests'])
+    assert all(
+        f'blobs/{entry["digest"].replace(":", "/")}' in service.containers['images'] for entry in index['manifests']
+    )
     back = restore(storage_az)
     assert back.code == 0, back.err
     assert state(registry) == before
@@ -81,8 +90,9 @@ def test_with_debug_neither_contents_nor_tokens_are_shown(storage_az, registry, 
     assert all(header.partition(' ')[2] not in run.err for header in service.authorizations if header)
 
 
-@pytest.mark.parametrize('when', ['no container', 'forbidden', 'a block', 'the commit', 'the index', 'two writers',
-                                  'other things'])
+@pytest.mark.parametrize(
+    'when', ['no container', 'forbidden', 'a block', 'the commit', 'the index', 'two writers', 'other things']
+)
 def test_an_account_that_fails_is_a_clear_error_and_nothing_is_deleted(storage_az, registry, service, now, when):
     telling(registry.storage, now)
     before = state(registry)
@@ -90,16 +100,22 @@ def test_an_account_that_fails_is_a_clear_error_and_nothing_is_deleted(storage_a
         service.containers.clear()
     if when == 'other things':
         from tests.registry.blob_service import Blob
+
         service.containers['images']['holiday.jpg'] = Blob(b'x', '"1"')
 
     def fail(method, path, query):
         if when == 'two writers' and method == 'PUT' and path.endswith('index.json'):
             from tests.registry.blob_service import Blob
+
             service.containers['images'].setdefault('index.json', Blob(b'{"manifests": []}', '"other"'))
-        hit = {'forbidden': True, 'a block': query.get('comp') == 'block',
-               'the commit': query.get('comp') == 'blocklist',
-               'the index': method == 'PUT' and path.endswith('index.json')}.get(when)
+        hit = {
+            'forbidden': True,
+            'a block': query.get('comp') == 'block',
+            'the commit': query.get('comp') == 'blocklist',
+            'the index': method == 'PUT' and path.endswith('index.json'),
+        }.get(when)
         return 403 if hit else None
+
     service.before = fail
     run = untagged(storage_az)
     assert run.code != 0 and 'archive' in run.err.lower() and 'Traceback' not in run.err

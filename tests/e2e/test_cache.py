@@ -1,4 +1,5 @@
 """The cache in the real az: warm runs, broken files, several processes, and its two commands."""
+
 from __future__ import annotations
 
 import json
@@ -61,8 +62,14 @@ def test_no_cache_reads_everything_and_leaves_nothing_behind(az, registry, now, 
 
 def damaged(path: Path, how: str) -> None:
     data = path.read_bytes()
-    path.write_bytes({'cut': data[:len(data) // 2], 'zeros': bytes(len(data)), 'text': b'nothing of the kind\n' * 99,
-                      'version': data[:60] + (99).to_bytes(4, 'big') + data[64:]}[how])
+    path.write_bytes(
+        {
+            'cut': data[: len(data) // 2],
+            'zeros': bytes(len(data)),
+            'text': b'nothing of the kind\n' * 99,
+            'version': data[:60] + (99).to_bytes(4, 'big') + data[64:],
+        }[how]
+    )
 
 
 @pytest.mark.parametrize('how, warned', [('cut', True), ('zeros', True), ('text', True), ('version', False)])
@@ -94,8 +101,7 @@ def test_az_processes_at_once_share_one_cache(az, registry, now):
     build(registry.storage, 3, 10, 600, now)
     alone = {**az(*PRUNE, 'plan', *TARGET, '--no-cache', check=True).json, 'createdAt': None}
     for _ in range(2):
-        together = [az.start(*PRUNE, 'plan', *TARGET, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                    for _ in range(3)]
+        together = [az.start(*PRUNE, 'plan', *TARGET, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
         for process in together:
             out, err = process.communicate(timeout=120)
             assert process.returncode == 0 and 'cache of manifests' not in err, err
@@ -123,6 +129,7 @@ def test_az_killed_while_it_reads_leaves_a_cache_that_is_right(az, registry, now
 
 # The commands
 
+
 def test_show_says_where_the_cache_is_and_what_it_holds_without_asking_anybody(az, registry, now, path):
     telling(registry.storage, now)
     nothing = az(*CACHE, 'show', '-r', 'localhost', check=True).json
@@ -131,8 +138,14 @@ def test_show_says_where_the_cache_is_and_what_it_holds_without_asking_anybody(a
     plan(az)
     registry.forget()
     shown = az(*CACHE, 'show', '-r', registry.login_server, check=True).json
-    assert shown == {'registry': registry.login_server, 'path': str(path), 'manifests': 10,
-                     'bytes': path.stat().st_size, 'readable': True, 'schemaVersion': 2}
+    assert shown == {
+        'registry': registry.login_server,
+        'path': str(path),
+        'manifests': 10,
+        'bytes': path.stat().st_size,
+        'readable': True,
+        'schemaVersion': 2,
+    }
     table = az(*CACHE, 'show', '-r', 'localhost', '-o', 'table', check=True).out
     assert table.split()[:5] == ['REGISTRY', 'MANIFESTS', 'SIZE', 'READABLE', 'PATH'] and ' KiB ' in table
     assert registry.requests == []

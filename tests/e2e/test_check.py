@@ -1,4 +1,5 @@
 """The health of a registry in the real az: what is found, the commands that mend it, and a look after each run."""
+
 from __future__ import annotations
 
 import json
@@ -55,6 +56,7 @@ def ill(registry, now):
 
 # --- check -------------------------------------------------------------------------------------------------------
 
+
 def test_a_registry_in_good_health_has_no_findings_and_the_exit_code_is_0(az, registry, now):
     telling(registry.storage, now)
     code, document = checked(az)
@@ -68,8 +70,16 @@ def test_everything_that_is_wrong_is_found_and_the_exit_code_is_1(az, registry, 
     code, document = checked(az)
     assert code == 1
     assert document['summary']['findingsByCode'] == {
-        'attachmentTagWithoutSubject': 1, 'emptyIndex': 1, 'ghost': 2, 'manifestLockedAlone': 1, 'missingChildren': 3,
-        'orphanAttachment': 1, 'orphanReferrer': 1, 'tagLockedAlone': 1, 'unreadable': 1}
+        'attachmentTagWithoutSubject': 1,
+        'emptyIndex': 1,
+        'ghost': 2,
+        'manifestLockedAlone': 1,
+        'missingChildren': 3,
+        'orphanAttachment': 1,
+        'orphanReferrer': 1,
+        'tagLockedAlone': 1,
+        'unreadable': 1,
+    }
     assert document['summary']['broken'] == 6
     assert all(finding['mend']['command'] or finding['mend']['advice'] for finding in document['findings'])
 
@@ -117,6 +127,7 @@ def test_a_ghost_is_found_although_the_cache_knows_it_and_is_one_for_later_runs_
 
 def test_a_repository_that_may_not_be_read_is_named_and_the_exit_code_is_1(az, registry, now):
     from tests.registry.auth import ALL
+
     telling(registry.storage, now)
     registry.auth.add_user('narrow', 'password', [('team/other', frozenset()), ('*', ALL)])
     run = az(*PRUNE, 'check', '-r', 'localhost', '-u', 'narrow', '-p', 'password')
@@ -156,6 +167,7 @@ def test_hostile_text_in_manifests_reaches_no_terminal(az, registry, now):
 
 # --- --include ---------------------------------------------------------------------------------------------------
 
+
 def test_ghosts_and_orphans_go_only_when_they_are_asked_for(az, registry, now):
     shelf = Shelf(registry.storage, now)
     kept = shelf.image('kept', tag='v1')
@@ -167,7 +179,9 @@ def test_ghosts_and_orphans_go_only_when_they_are_asked_for(az, registry, now):
     run = az(*PRUNE, 'untagged', *TARGET, '--include', 'ghosts', 'orphans', '--yes', check=True)
     assert {entry['digest'] for entry in run.json['deleted']} == {gone, orphan, stubborn}
     assert {entry['because'] for entry in run.json['deleted']} == {
-        'include ghosts, untagged for 1d or longer', 'include orphans, untagged for 1d or longer'}
+        'include ghosts, untagged for 1d or longer',
+        'include orphans, untagged for 1d or longer',
+    }
     assert set(registry.storage.manifests('team/app')) == {kept, signature, stubborn, young}
 
 
@@ -181,11 +195,14 @@ def test_a_ghost_that_is_there_again_right_before_it_is_deleted_is_skipped(az, r
     def come_back(_, path):
         if path.endswith('/_manifests') and registry.counters['manifest_get']:
             record.ghost = False
+
     registry.on_request = come_back
     run = az(*PRUNE, 'untagged', *TARGET, '--include', 'ghosts', '--yes', check=True)
     assert run.json['deleted'] == []
     assert {(entry['digest'], entry['reason']) for entry in run.json['skipped']} == {
-        (index, 'updated'), (child, 'childOf')}
+        (index, 'updated'),
+        (child, 'childOf'),
+    }
 
 
 def test_a_plan_with_ghosts_is_applied_and_what_is_back_since_is_skipped(az, registry, now, tmp_path):
@@ -217,8 +234,9 @@ def test_a_partial_index_takes_the_place_of_no_whole_image_when_it_is_asked_for(
     shelf = Shelf(registry.storage, now)
     partial = shelf.index([GONE], days=20)
     whole = shelf.image('whole', days=30)
-    plans = [az(*PRUNE, 'plan', *TARGET, '--keep', '1', *more, check=True).json
-             for more in ((), ('--include', 'partial'))]
+    plans = [
+        az(*PRUNE, 'plan', *TARGET, '--keep', '1', *more, check=True).json for more in ((), ('--include', 'partial'))
+    ]
     assert [[entry['digest'] for entry in plan['delete']] for plan in plans] == [[whole], [partial]]
 
 
@@ -243,17 +261,22 @@ def test_a_policy_file_includes_too(az, registry, now, tmp_path):
 
 def test_of_a_ghost_there_is_nothing_to_archive_so_that_it_stays(az, registry, now, tmp_path):
     gone = ghost(registry, Shelf(registry.storage, now))
-    result = az(*PRUNE, 'untagged', *TARGET, '--include', 'ghosts', '--archive', str(tmp_path / 'archive'), '--yes',
-                check=True).json
+    result = az(
+        *PRUNE, 'untagged', *TARGET, '--include', 'ghosts', '--archive', str(tmp_path / 'archive'), '--yes', check=True
+    ).json
     assert [(entry['digest'], entry['because']) for entry in result['skipped']] == [(gone, 'it is not in the archive')]
     assert gone in registry.storage.manifests('team/app')
 
 
-@pytest.mark.parametrize('arguments, said', [
-    (('tags', '--match', '*:*', '--ago', '1d', '--include', 'ghosts', '--yes'), '--untagged'),
-    (('plan', '--filter', '.*:.*', '--include', 'orphans'), '--untagged'),
-    (('untagged', '--include', 'everything', '--yes'), 'ghosts'),
-    (('untagged', '--validate', '--dry-run'), 'az acr prune check')])
+@pytest.mark.parametrize(
+    'arguments, said',
+    [
+        (('tags', '--match', '*:*', '--ago', '1d', '--include', 'ghosts', '--yes'), '--untagged'),
+        (('plan', '--filter', '.*:.*', '--include', 'orphans'), '--untagged'),
+        (('untagged', '--include', 'everything', '--yes'), 'ghosts'),
+        (('untagged', '--validate', '--dry-run'), 'az acr prune check'),
+    ],
+)
 def test_what_makes_no_sense_is_an_error_that_says_what_does(az, registry, arguments, said):
     command, *more = arguments
     run = az(*PRUNE, command, *TARGET, *more)
@@ -262,6 +285,7 @@ def test_what_makes_no_sense_is_an_error_that_says_what_does(az, registry, argum
 
 
 # --- --validate --------------------------------------------------------------------------------------------------
+
 
 def test_what_was_broken_before_is_told_after_a_run_and_is_not_its_failure(az, registry, now):
     telling(registry.storage, now)
@@ -280,11 +304,11 @@ def test_what_is_broken_since_a_run_began_makes_the_exit_code_1(az, registry, no
     def lose_a_child(method, _):
         if method == 'DELETE' and child in registry.storage.manifests('team/app'):
             registry.storage.delete_manifest('team/app', child)
+
     registry.on_request = lose_a_child
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--validate')
     assert run.code == 1 and f'Broken now: team/app@{index}' in run.err
-    assert [(entry['code'], entry['digest']) for entry in run.json['validation']['new']] == [
-        ('missingChildren', index)]
+    assert [(entry['code'], entry['digest']) for entry in run.json['validation']['new']] == [('missingChildren', index)]
 
 
 def test_what_is_still_listed_after_it_was_deleted_is_a_ghost(az, registry, now):
@@ -294,6 +318,7 @@ def test_what_is_still_listed_after_it_was_deleted_is_a_ghost(az, registry, now)
     def half_delete(method, _):
         if method == 'DELETE':
             registry.storage.make_ghost('team/app', digest)
+
     registry.on_request = half_delete
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--validate')
     assert run.code == 1 and codes(run.json['validation']['new']) == ['ghost']
@@ -306,9 +331,14 @@ def test_validation_reads_no_manifest_again(az, registry, now):
     assert len(reads) == len(set(reads)) == 10
 
 
-@pytest.mark.parametrize('arguments', [
-    ('tags', '--match', 'team/app:*', '--ago', '20d', '--untagged', '--max-percent', '100'),
-    ('image', '--image', 'team/app:latest'), ('repository', '--repository', 'team/app')])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('tags', '--match', 'team/app:*', '--ago', '20d', '--untagged', '--max-percent', '100'),
+        ('image', '--image', 'team/app:latest'),
+        ('repository', '--repository', 'team/app'),
+    ],
+)
 def test_every_command_that_deletes_validates(az, registry, now, arguments):
     telling(registry.storage, now)
     command, *more = arguments
@@ -325,11 +355,13 @@ def test_a_run_that_deletes_nothing_touches_nothing(az, registry, now):
 
 def test_what_cannot_be_looked_at_afterwards_makes_the_exit_code_1_and_the_result_is_told(az, registry, now):
     from tests.registry.faults import Fault
+
     telling(registry.storage, now)
 
     def close(method, _):
         if method == 'DELETE':
             registry.faults.rules = [Fault('GET .*_manifests', 403)]
+
     registry.on_request = close
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--validate')
     assert run.code == 1 and run.json['summary']['manifestsDeleted'] > 0

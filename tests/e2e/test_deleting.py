@@ -1,4 +1,5 @@
 """Every way to delete, in the real az: tags, image, repository."""
+
 from __future__ import annotations
 
 import json
@@ -30,8 +31,14 @@ def left(registry, repository='team/app'):
 def answered(az, registry, answers, *arguments):
     """Run az at a terminal on which somebody types the answers."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen([az_executable(), *PRUNE, *arguments], env=az.environment, stdin=follower,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [az_executable(), *PRUNE, *arguments],
+        env=az.environment,
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.write(leader, ''.join(f'{answer}\n' for answer in answers).encode())
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
@@ -39,14 +46,27 @@ def answered(az, registry, answers, *arguments):
 
 # --- tags --------------------------------------------------------------------------------------------------------
 
+
 def test_tags_takes_the_flags_of_acr_purge_and_only_untags(az, registry, now):
     digests = tagged(Shelf(registry.storage, now), old1=40, old2=30, new=0.1, other=50, fresh=0.2)
     before = registry.storage.stored_bytes()
-    result = az(*PRUNE, 'tags', *TARGET, '--filter', 'team/app:^old|new', '--ago', '10d', '--concurrency', '4', '--yes',
-                check=True).json
+    result = az(
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--filter',
+        'team/app:^old|new',
+        '--ago',
+        '10d',
+        '--concurrency',
+        '4',
+        '--yes',
+        check=True,
+    ).json
     assert left(registry) == {'new', 'other', 'fresh'}
     assert {(entry['tag'], entry['digest']) for entry in result['untagged']} == {
-        (tag, digests[tag]) for tag in ('old1', 'old2')}
+        (tag, digests[tag]) for tag in ('old1', 'old2')
+    }
     assert result['summary']['tagsDeleted'] == 2 and result['summary']['freedBytes'] == 0
     assert registry.storage.stored_bytes() == before
 
@@ -59,11 +79,12 @@ def test_a_tag_that_moves_in_the_moment_before_it_is_removed_is_told_with_the_wa
     def push(method, path):
         if method == 'DELETE' and not newer:
             newer.append(shelf.image('newer', tag='old', days=0))
+
     registry.on_request = push
     run = az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:old', '--ago', '10d', '--yes')
-    failed, = run.json['failed']
+    (failed,) = run.json['failed']
     assert run.code == 1 and failed['tag'] == 'old' and run.json['summary']['tagsDeleted'] == 0
-    assert f"az acr import --name localhost --source {registry.login_server}/team/app@{newer[0]} " in failed['error']
+    assert f'az acr import --name localhost --source {registry.login_server}/team/app@{newer[0]} ' in failed['error']
     run_of = az(*PRUNE, 'history', 'list', check=True).json[0]
     assert (run_of['done'], run_of['notDone']) == (0, 1)
 
@@ -121,8 +142,9 @@ def test_what_was_unlocked_and_could_not_be_deleted_is_locked_again(az, registry
     registry.storage.set_locks('team/app', tag='a', deleteEnabled=False)
     registry.storage.set_locks('team/app', digest=digests['a'], writeEnabled=False)
     registry.faults.rules.append(Fault('DELETE', 501))
-    run = az(*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
-             '--yes')
+    run = az(
+        *PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked', '--yes'
+    )
     assert run.code == 1 and len(run.json['failed']) == 1
     assert registry.storage.tag('team/app', 'a').flags['deleteEnabled'] is False
     assert registry.storage.manifest('team/app', digests['a']).flags['writeEnabled'] is False
@@ -137,6 +159,7 @@ def test_untagged_only_leaves_every_tag(az, registry, now):
 
 # --- image -------------------------------------------------------------------------------------------------------
 
+
 def test_an_image_goes_with_all_its_tags_its_platform_images_and_its_signature(az, registry, now):
     shelf = Shelf(registry.storage, now)
     shared = shelf.image('shared child')
@@ -145,7 +168,7 @@ def test_an_image_goes_with_all_its_tags_its_platform_images_and_its_signature(a
     shelf.image('signature', tag=cosign_tag(index))
     shelf.index([shared], tag='other')
     code, out, err = answered(az, registry, ['y'], 'image', *TARGET, '--image', 'team/app:v1')
-    result = json.loads(out[out.index('{'):])
+    result = json.loads(out[out.index('{') :])
     assert code == 0 and result['summary']['manifestsDeleted'] == 3
     assert 'with its tags v1, v2' in err and 'This frees' in err and cosign_tag(index) in err
     assert left(registry) == {'other'} and registry.storage.whole('team/app', 'other') == []
@@ -174,17 +197,19 @@ def test_the_digest_of_a_blob_is_said_to_be_one_with_the_manifests_that_use_it(a
     digest = Shelf(registry.storage, now).image('image', tag='v1')
     document = json.loads(registry.storage.manifest('team/app', digest).data)
     blob = document['config'] if kind == 'config' else document['layers'][0]
-    run = az(*PRUNE, 'image', *TARGET, '--image', f"team/app@{blob['digest']}", '--yes')
+    run = az(*PRUNE, 'image', *TARGET, '--image', f'team/app@{blob["digest"]}', '--yes')
     assert run.code != 0 and f'is the digest of a {kind}' in run.err and f'team/app@{digest}' in run.err
     assert left(registry) == {'v1'}
 
 
 # --- repository --------------------------------------------------------------------------------------------------
 
+
 def test_a_whole_repository_goes_and_frees_what_was_promised(az, registry, now):
     telling(registry.storage, now)
-    promised = az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--dry-run',
-                  check=True).json['summary']['freedBytes']
+    promised = az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--dry-run', check=True).json['summary'][
+        'freedBytes'
+    ]
     before = registry.storage.stored_bytes()
     az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--yes', check=True)
     assert registry.storage.repositories() == ['team/other']
@@ -211,6 +236,7 @@ def test_what_is_pushed_meanwhile_survives_the_deletion_of_its_repository(az, re
     def push(_, path):
         if path.endswith('/_manifests') and registry.counters['manifest_get'] and not pushed:
             pushed.append(shelf.index([child], tag='new', days=0))
+
     registry.on_request = push
     run = az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--yes', check=True)
     assert [(entry['digest'], entry['reason']) for entry in run.json['skipped']] == [(child, 'childOf')]

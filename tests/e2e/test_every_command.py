@@ -1,4 +1,5 @@
 """Every command once, with good input, in whatever az runs the tests: the oldest one too."""
+
 from __future__ import annotations
 
 import pytest

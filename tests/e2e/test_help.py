@@ -1,4 +1,5 @@
 """Help is part of the product: every command and option explained, every example a command that parses."""
+
 from __future__ import annotations
 
 import re
@@ -40,8 +41,12 @@ def test_every_option_is_explained_and_there_are_examples(az, command):
 
 
 def test_every_example_parses(az):
-    examples = [example['text'] for name, text in helps.items() if name.startswith('acr prune')
-                for example in yaml.safe_load(text).get('examples', ())]
+    examples = [
+        example['text']
+        for name, text in helps.items()
+        if name.startswith('acr prune')
+        for example in yaml.safe_load(text).get('examples', ())
+    ]
     examples += re.findall(r'^az acr prune .*$', README.read_text(), re.M)
     assert len(examples) >= 30
     for example in examples:
@@ -52,14 +57,30 @@ def test_every_example_parses(az):
 
 
 def test_loading_the_extension_imports_nothing_heavy():
-    heavy = ('azure.containerregistry', 'azure.core', 'requests', 'regex', 'fastjsonschema', 'semver', 'jwt', 'sqlite3',
-             'azext_acrprune.registry', 'azext_acrprune.inventory', 'azext_acrprune.decide',
-             'azext_acrprune.documents', 'azext_acrprune.apply', 'azext_acrprune.show', 'azext_acrprune.custom')
-    code = ('import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
-            'cli = DummyCli(); before = set(sys.modules)\n'
-            'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'
-            'loader = Loader(cli_ctx=cli); loader.load_command_table([])\n'
-            "print('\\n'.join(set(sys.modules) - before))")
+    heavy = (
+        'azure.containerregistry',
+        'azure.core',
+        'requests',
+        'regex',
+        'fastjsonschema',
+        'semver',
+        'jwt',
+        'sqlite3',
+        'azext_acrprune.registry',
+        'azext_acrprune.inventory',
+        'azext_acrprune.decide',
+        'azext_acrprune.documents',
+        'azext_acrprune.apply',
+        'azext_acrprune.show',
+        'azext_acrprune.custom',
+    )
+    code = (
+        'import sys, azure.cli.core.commands\nfrom azure.cli.core.mock import DummyCli\n'
+        'cli = DummyCli(); before = set(sys.modules)\n'
+        'from azext_acrprune import COMMAND_LOADER_CLS as Loader\n'
+        'loader = Loader(cli_ctx=cli); loader.load_command_table([])\n'
+        "print('\\n'.join(set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     assert 'azext_acrprune.commands' in loaded

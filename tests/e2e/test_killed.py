@@ -3,8 +3,10 @@
 The moments are requests that the registry gets, and steps that a process takes on its disk: half a line written,
 a file that is not yet synced or has not its name yet.
 """
+
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,18 +25,34 @@ from tests.registry.azcli import Az
 from .images import Shelf
 from .test_archive import PRUNE, TARGET, layout, restore, state, tangled
 
-COMMAND = (*PRUNE, 'tags', *TARGET, '--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked',
-           '--max-percent', '100', '--yes', '--archive')
+COMMAND = (
+    *PRUNE,
+    'tags',
+    *TARGET,
+    '--match',
+    'team/app:*',
+    '--ago',
+    '10d',
+    '--untagged',
+    '--include-locked',
+    '--max-percent',
+    '100',
+    '--yes',
+    '--archive',
+)
 KILLS = 20
 REQUESTS = {'reads': ('GET', 42), 'layers': ('GET /v2/[^ ]*/blobs/', 36), 'deletes': ('(DELETE|PATCH)', 21)}
 """Kinds of requests, and how many of each a run makes that nobody kills."""
-RESTORING = {'layers': ('(PUT|POST|PATCH|HEAD) /v2/[^ ]*/blobs/', 140), 'manifests': ('PUT /v2/[^ ]*/manifests/', 30),
-             'locks': ('PATCH /acr/', 2)}
+RESTORING = {
+    'layers': ('(PUT|POST|PATCH|HEAD) /v2/[^ ]*/blobs/', 140),
+    'manifests': ('PUT /v2/[^ ]*/manifests/', 30),
+    'locks': ('PATCH /acr/', 2),
+}
 STEPS = 215
 """On the disk, of such a run at least: writes to the journal, syncs and renames. Some requests share their sync."""
 
 # Python runs this file in every process that finds it on its path, az too.
-SITECUSTOMIZE = '''
+SITECUSTOMIZE = """
 import os, signal, threading
 left, lock = [int(os.environ['ACRPRUNE_TEST_DIE_AT'])], threading.Lock()
 
@@ -53,7 +71,7 @@ def counted(name):
 
 for name in ('write', 'fsync', 'replace'):
     counted(name)
-'''
+"""
 
 
 def crowded(registry, now):
@@ -66,8 +84,13 @@ def crowded(registry, now):
 
 def ended(az, registry, arguments, pattern, requests, seconds):
     """The exit code of az, killed with all its processes so many seconds after it has sent so many requests."""
-    process = az.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                       start_new_session=True)
+    process = az.start(
+        *arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     sent = []
 
     def count(method, path):
@@ -78,10 +101,9 @@ def ended(az, registry, arguments, pattern, requests, seconds):
 
     def kill():
         time.sleep(seconds)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+
     registry.on_request = count
     code = process.wait(120)
     registry.on_request = None
@@ -106,8 +128,9 @@ def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
     with monkeypatch.context() as patched:
         patched.setenv('PYTHONPATH', str(folder))
         patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
-        return az.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                        stdin=subprocess.DEVNULL).wait(120)
+        return az.start(
+            *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        ).wait(120)
 
 
 def kept_whole(archive, digest):
@@ -119,20 +142,37 @@ def kept_whole(archive, digest):
         document = json.loads(path.read_bytes())
     except ValueError:
         return True
-    parts = [*document.get('layers', ()), *document.get('manifests', ()), document.get('config')] if isinstance(
-        document, dict) and 'schemaVersion' in document else []
+    parts = (
+        [*document.get('layers', ()), *document.get('manifests', ()), document.get('config')]
+        if isinstance(document, dict) and 'schemaVersion' in document
+        else []
+    )
     return all(kept_whole(archive, part['digest']) for part in parts if part)
 
 
 def written_down(az_home):
     """{(repository, digest)} and {(repository, tag)} that the journals say were, or are about to be, deleted."""
-    lines = [json.loads(line) for path in sorted((az_home / 'acrprune' / 'journal').glob('*.jsonl'))
-             for line in path.read_text().split('\n')[:-1]]
-    lines = [line for line in lines if line.get('request') in ('deleteManifest', 'deleteTag')
-             and line['event'] == 'request' or line['event'] == 'falls']
-    return ({(line['repository'], line['digest']) for line in lines if line.get('request') != 'deleteTag'},
-            {(line['repository'], tag) for line in lines
-             for tag in [line.get('tag'), *(each['tag'] for each in line.get('tags', ()))] if tag})
+    lines = [
+        json.loads(line)
+        for path in sorted((az_home / 'acrprune' / 'journal').glob('*.jsonl'))
+        for line in path.read_text().split('\n')[:-1]
+    ]
+    lines = [
+        line
+        for line in lines
+        if line.get('request') in ('deleteManifest', 'deleteTag')
+        and line['event'] == 'request'
+        or line['event'] == 'falls'
+    ]
+    return (
+        {(line['repository'], line['digest']) for line in lines if line.get('request') != 'deleteTag'},
+        {
+            (line['repository'], tag)
+            for line in lines
+            for tag in [line.get('tag'), *(each['tag'] for each in line.get('tags', ()))]
+            if tag
+        },
+    )
 
 
 def names(archive):
@@ -140,23 +180,35 @@ def names(archive):
     if not (archive / 'index.json').exists():
         return set(), set()
     entries = [(entry['annotations'], entry['digest']) for entry in layout(archive)]
-    return ({(notes['io.acrprune.repository'], digest) for notes, digest in entries if 'io.acrprune.tag' not in notes},
-            {(notes['io.acrprune.repository'], notes['io.acrprune.tag']) for notes, _ in entries
-             if 'io.acrprune.tag' in notes})
+    return (
+        {(notes['io.acrprune.repository'], digest) for notes, digest in entries if 'io.acrprune.tag' not in notes},
+        {
+            (notes['io.acrprune.repository'], notes['io.acrprune.tag'])
+            for notes, _ in entries
+            if 'io.acrprune.tag' in notes
+        },
+    )
 
 
 def gone(before, now):
     """{(repository, digest)} and {(repository, tag)} that were there and are not any more."""
-    digests, tags = ({(name, key) for name, parts in seen.items() for key in parts[number]}
-                     - {(name, key) for name, parts in now.items() for key in parts[number]}
-                     for seen in [before] for number in (0, 1))
+    digests, tags = (
+        {(name, key) for name, parts in seen.items() for key in parts[number]}
+        - {(name, key) for name, parts in now.items() for key in parts[number]}
+        for seen in [before]
+        for number in (0, 1)
+    )
     return digests, tags
 
 
 def readable_by_others(archive, place):
     """Whether skopeo can copy an image out of the archive."""
-    done = subprocess.run(['skopeo', '--insecure-policy', 'copy', '--all', f'oci:{archive}:team/app:v1',
-                           f'dir:{place}'], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ['skopeo', '--insecure-policy', 'copy', '--all', f'oci:{archive}:team/app:v1', f'dir:{place}'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode == 0
 
 
@@ -165,8 +217,11 @@ def readable_by_others(archive, place):
 def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, now, tmp_path, monkeypatch, at, seed):
     crowded(registry, now)
     before, archive = state(registry), tmp_path / 'archive'
-    code = (killed_at_a_request(az, registry, (*COMMAND, str(archive)), REQUESTS, seed) if at == 'request' else
-            killed_at_a_step(az, (*COMMAND, str(archive)), tmp_path / 'site', monkeypatch, seed))
+    code = (
+        killed_at_a_request(az, registry, (*COMMAND, str(archive)), REQUESTS, seed)
+        if at == 'request'
+        else killed_at_a_step(az, (*COMMAND, str(archive)), tmp_path / 'site', monkeypatch, seed)
+    )
     assert code == -signal.SIGKILL, 'it was killed, and not done before'
     manifests, tags = gone(before, state(registry))
     archived, archived_tags = names(archive)
@@ -188,11 +243,12 @@ def test_killed_runs_are_in_the_history_with_what_they_deleted(az, registry, now
     before = state(registry)
     assert ended(az, registry, (*COMMAND, str(tmp_path / 'archive')), 'DELETE', 9, 0) == -signal.SIGKILL
     manifests, _ = gone(before, state(registry))
-    run, = az(*PRUNE, 'history', 'list', check=True).json
+    (run,) = az(*PRUNE, 'history', 'list', check=True).json
     assert run['endedAt'] is None and run['error'] is None
     shown = az(*PRUNE, 'history', 'show', '--run', run['run'], check=True).json['requests']
     assert manifests and {digest for _, digest in manifests} <= {
-        entry['digest'] for entry in shown if entry['request'] == 'deleteManifest'}
+        entry['digest'] for entry in shown if entry['request'] == 'deleteManifest'
+    }
     assert 'was killed' in az(*PRUNE, 'history', 'list', '-o', 'table', check=True).out
 
 
@@ -209,8 +265,9 @@ def emptied(server, extensions, tmp_path_factory):
 
 def keep_others_only(registry, now):
     """The registry as it was after all of the archive had gone from it."""
-    Shelf(registry.storage, now, 'team/other').image('other', tag='v1', base=Shelf(registry.storage, now).layer(
-        'base ', 50_000))
+    Shelf(registry.storage, now, 'team/other').image(
+        'other', tag='v1', base=Shelf(registry.storage, now).layer('base ', 50_000)
+    )
 
 
 @pytest.mark.parametrize('seed', range(KILLS))

@@ -1,4 +1,5 @@
 """The main job in the real az: plan, then delete what is untagged and needed by nothing."""
+
 from __future__ import annotations
 
 import json
@@ -44,8 +45,9 @@ def test_untagged_frees_to_the_byte_what_the_plan_promised(az, registry, now):
     assert before - registry.storage.stored_bytes() == promised == result['summary']['freedBytes']
     assert {entry['digest'] for entry in result['deleted']} == {images.stale, *images.stale_children}
     assert registry.storage.whole('team/app', 'latest') == []
-    assert set(images.kept) == {digest for name in registry.storage.repositories()
-                                for digest in registry.storage.manifests(name)}
+    assert set(images.kept) == {
+        digest for name in registry.storage.repositories() for digest in registry.storage.manifests(name)
+    }
 
 
 def test_signed_in_with_a_service_principal_needs_no_password(az, registry, now):
@@ -149,8 +151,14 @@ def test_without_a_terminal_and_without_yes_nothing_is_asked_of_the_registry(az,
 def test_at_a_terminal_the_question_decides(az, registry, now, answer, left):
     telling(registry.storage, now)
     leader, follower = pty.openpty()
-    process = subprocess.Popen([az_executable(), *PRUNE, 'untagged', *TARGET], env=az.environment,
-                               stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [az_executable(), *PRUNE, 'untagged', *TARGET],
+        env=az.environment,
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.write(leader, f'?\n{answer}\n'.encode())
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -170,8 +178,9 @@ def test_ctrl_c_stops_cleanly_and_says_what_was_deleted(az, registry, now):
     for number in range(60):
         shelf.image(f'image {number}')
     registry.faults.latency = 0.1
-    process = az.start(*PRUNE, 'untagged', *TARGET, '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE)
+    process = az.start(
+        *PRUNE, 'untagged', *TARGET, '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     while registry.counters['manifest_delete'] < 5:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -185,6 +194,7 @@ def test_ctrl_c_stops_cleanly_and_says_what_was_deleted(az, registry, now):
 
 def test_a_failed_delete_does_not_stop_the_others(az, registry, now):
     from tests.registry.faults import Fault
+
     images = telling(registry.storage, now)
     registry.faults.rules.append(Fault(f'DELETE .*{images.stale_children[0]}', 501))
     run = az(*PRUNE, 'untagged', *TARGET, '--yes')
@@ -195,6 +205,7 @@ def test_a_failed_delete_does_not_stop_the_others(az, registry, now):
 
 def test_a_repository_that_may_not_be_read_is_named_and_the_rest_goes_on(az, registry, now):
     from tests.registry.auth import ALL
+
     telling(registry.storage, now)
     registry.auth.add_user('narrow', 'password', [('team/other', frozenset()), ('*', ALL)])
     run = az(*PRUNE, 'plan', '-r', 'localhost', '-u', 'narrow', '-p', 'password')
@@ -232,16 +243,19 @@ def test_a_push_that_finishes_between_plan_and_delete_is_saved_by_the_drift_chec
     def finish_the_push(method, path):
         if path.endswith('/_manifests') and registry.counters['manifest_get'] and not finished:
             finished.append(shelf.index(children, tag='v2', days=0))
+
     registry.on_request = finish_the_push
     run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--yes', check=True)
     assert '--ago 0 takes pushes in flight' in run.err
     assert {(entry['digest'], entry['reason'], entry['because']) for entry in run.json['skipped']} == {
-        (child, 'childOf', finished[0]) for child in children}
+        (child, 'childOf', finished[0]) for child in children
+    }
     assert registry.storage.whole('team/app', 'v2') == []
 
 
 def test_tag_locks_that_no_manifest_listing_shows_protect(az, registry, now):
     from tests.registry.builder import cosign_tag
+
     shelf = Shelf(registry.storage, now)
     image = shelf.image('signed')
     shelf.image('signature', tag=cosign_tag(image))
@@ -286,8 +300,13 @@ def test_progress_is_shown_at_a_terminal_and_not_with_only_show_errors(az, regis
         shelf.image(f'image {number}')
     registry.faults.latency = 0.1
     leader, follower = pty.openpty()
-    process = subprocess.Popen([az_executable(), *PRUNE, 'plan', *TARGET, *options], env=az.environment,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
+    process = subprocess.Popen(
+        [az_executable(), *PRUNE, 'plan', *TARGET, *options],
+        env=az.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+    )
     assert process.wait(timeout=60) == 0
     os.set_blocking(leader, False)
     try:

@@ -1,4 +1,5 @@
 """The script of the 2018 article against `untagged`, on the demo's registry."""
+
 from __future__ import annotations
 
 import pytest
@@ -19,14 +20,30 @@ def demo(registry):
 
 
 def broken(storage) -> list:
-    return [f'{repository}:{tag}' for repository in storage.repositories() for tag in storage.tags(repository)
-            if storage.whole(repository, tag)]
+    return [
+        f'{repository}:{tag}'
+        for repository in storage.repositories()
+        for tag in storage.tags(repository)
+        if storage.whole(repository, tag)
+    ]
 
 
 def run_the_script(az) -> None:
     """One az process for the list of a repository's untagged digests, and one for each delete."""
-    untagged = az('acr', 'manifest', 'list-metadata', '-r', *TARGET, '--name', 'web/shop',
-                  '--query', '[?tags==null].digest', '-o', 'tsv', check=True).out.split()
+    untagged = az(
+        'acr',
+        'manifest',
+        'list-metadata',
+        '-r',
+        *TARGET,
+        '--name',
+        'web/shop',
+        '--query',
+        '[?tags==null].digest',
+        '-o',
+        'tsv',
+        check=True,
+    ).out.split()
     assert len(untagged) == 7
     for digest in untagged:
         az('acr', 'repository', 'delete', '-n', *TARGET, '--image', f'web/shop@{digest}', '--yes')

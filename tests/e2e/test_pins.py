@@ -1,4 +1,5 @@
 """Pins, in the real az."""
+
 from __future__ import annotations
 
 import json
@@ -33,14 +34,21 @@ def test_what_is_pinned_by_digest_or_by_tag_stays_and_the_plan_says_by_which_lin
     host = registry.login_server
     (tmp_path / 'deploy.yaml').write_text(
         f'apiVersion: v1\nspec:\n- image: {host}/team/app@{digests[0]}\n- image: {host}/team/app:v1\n'
-        f'- image: {host}/team/app:gone\n')
+        f'- image: {host}/team/app:gone\n'
+    )
     flags = ('--filter', 'team/app:.*', '--ago', '1d', '--untagged', '--pins', str(tmp_path / 'deploy.yaml'))
     plan = az(*PRUNE, 'plan', *TARGET, *flags, '--show-kept', check=True).json
     kept = {entry['digest']: (entry['reason'], entry['because']) for entry in plan['kept']}
-    assert kept == {digests[0]: ('pinned', f'{tmp_path}/deploy.yaml:3'),
-                    tagged: ('pinned', f'tag v1: {tmp_path}/deploy.yaml:4')}
+    assert kept == {
+        digests[0]: ('pinned', f'{tmp_path}/deploy.yaml:3'),
+        tagged: ('pinned', f'tag v1: {tmp_path}/deploy.yaml:4'),
+    }
     assert plan['policy']['pins'] == {
-        'paths': [f'{tmp_path}/deploy.yaml'], 'aliases': [], 'strict': False, 'files': {f'{tmp_path}/deploy.yaml': 3}}
+        'paths': [f'{tmp_path}/deploy.yaml'],
+        'aliases': [],
+        'strict': False,
+        'files': {f'{tmp_path}/deploy.yaml': 3},
+    }
     az(*PRUNE, 'tags', *TARGET, *flags, '--max-percent', '100', '--yes', check=True)
     assert present(registry) == {digests[0], tagged}
     assert set(registry.storage.tags('team/app')) == {'v1'}
@@ -127,12 +135,13 @@ def test_named_images_and_repositories_that_are_pinned_are_refused_with_the_line
 def test_a_plan_is_applied_without_what_is_pinned_since(az, registry, shelf, tmp_path):
     index = shelf.index([shelf.image('child')])
     other = shelf.image('other')
-    child, = present(registry) - {index, other}
+    (child,) = present(registry) - {index, other}
     run(az, registry, 'plan', '--out', str(tmp_path / 'plan.json'), deploy='image: HOST/team/other:v1\n')
     dry = az(*PRUNE, 'apply', *TARGET, '--plan', str(tmp_path / 'plan.json'), '--dry-run')
     assert dry.code == 0 and 'The plan was made with pins' in dry.err
-    applied = run(az, registry, 'apply', '--plan', str(tmp_path / 'plan.json'), '--yes',
-                  deploy=f'image: HOST/team/app@{index}\n')
+    applied = run(
+        az, registry, 'apply', '--plan', str(tmp_path / 'plan.json'), '--yes', deploy=f'image: HOST/team/app@{index}\n'
+    )
     assert applied.code == 0, applied.err
     skipped = {entry['digest']: (entry['reason'], entry['because']) for entry in applied.json['skipped']}
     assert skipped == {index: ('pinned', f'{home_of(az)}/pins/deploy.yaml:1'), child: ('childOf', index)}
@@ -145,7 +154,8 @@ def test_a_policy_names_its_pins_from_its_own_folder(az, registry, shelf, tmp_pa
     (tmp_path / 'deploy' / 'app.yaml').write_text(f'image: images.contoso.com/team/app@{digest}\n')
     (tmp_path / 'policy.yaml').write_text(
         'version: 1\nrules:\n- {name: all, do: delete}\npins:\n  paths: [deploy]\n  aliases: [images.contoso.com]\n'
-        '  strict: true\n')
+        '  strict: true\n'
+    )
     flags = ('--policy', str(tmp_path / 'policy.yaml'))
     plan = az(*PRUNE, 'plan', *TARGET, *flags, '--show-kept', check=True).json
     assert plan['delete'] == [] and plan['kept'][0]['because'] == f'{tmp_path}/deploy/app.yaml:1'
@@ -160,17 +170,25 @@ def test_list_says_who_pins_what_and_what_is_gone_with_a_call_for_each(az, regis
     shelf.image('more')
     gone = 'sha256:' + '0' * 64
     registry.forget()
-    listed = run(az, registry, 'pins list', a=f'- HOST/team/app:v1\n- HOST/team/app@{gone}\n- HOST/none:v1\n',
-                 b='- HOST/team/app:v1\n- HOST/team/app:v2\n- see HOST/team/app\n')
+    listed = run(
+        az,
+        registry,
+        'pins list',
+        a=f'- HOST/team/app:v1\n- HOST/team/app@{gone}\n- HOST/none:v1\n',
+        b='- HOST/team/app:v1\n- HOST/team/app:v2\n- see HOST/team/app\n',
+    )
     assert listed.code == 0, listed.err
     folder = f'{home_of(az)}/pins'
     assert listed.json['summary'] == {'images': 4, 'found': 1, 'missing': 3, 'notRead': 0, 'problems': 0}
-    assert [(entry['repository'], entry['tag'], entry['digest'], entry['status'], entry['pinnedBy'])
-            for entry in listed.json['pins']] == [
+    assert [
+        (entry['repository'], entry['tag'], entry['digest'], entry['status'], entry['pinnedBy'])
+        for entry in listed.json['pins']
+    ] == [
         ('none', 'v1', None, 'repositoryMissing', [f'{folder}/a.yaml:3']),
         ('team/app', None, gone, 'missing', [f'{folder}/a.yaml:2']),
         ('team/app', 'v1', digest, 'found', [f'{folder}/a.yaml:1', f'{folder}/b.yaml:1']),
-        ('team/app', 'v2', None, 'missing', [f'{folder}/b.yaml:2'])]
+        ('team/app', 'v2', None, 'missing', [f'{folder}/b.yaml:2']),
+    ]
     assert '3 of 4 pinned images are not in the registry' in listed.err
     assert registry.counters['tag_properties'] == 4 and registry.counters['manifest_properties'] == 1
     assert not registry.counters['manifest_get'] and not registry.counters['manifests_page']
@@ -184,8 +202,12 @@ def locks(registry, *digests):
 
 
 def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry, shelf):
-    ours, tagged, theirs, free = (shelf.image('ours'), shelf.image('tagged', tag='v1'), shelf.image('theirs'),
-                                  shelf.image('free'))
+    ours, tagged, theirs, free = (
+        shelf.image('ours'),
+        shelf.image('tagged', tag='v1'),
+        shelf.image('theirs'),
+        shelf.image('free'),
+    )
     registry.storage.set_locks('team/app', digest=theirs, deleteEnabled=False)
     pins = f'- HOST/team/app@{ours}\n- HOST/team/app:v1\n- HOST/team/app@{theirs}\n'
     dry = run(az, registry, 'pins lock', '--dry-run', a=pins)
@@ -217,15 +239,19 @@ def test_which_locks_were_set_and_taken_off_is_in_the_journal(az, registry, shel
     deleted = run(az, registry, 'image', '--image', 'team/app:old', '--yes', a='- HOST/team/app:none\n').json['run']
     locked = run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{ours}\n').json['run']
     unlocked = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:none\n').json['run']
-    assert [(each['run'], each['command'], each['who'], each['registry'], each['done'], each['notDone'], each['error'])
-            for each in az(*PRUNE, 'history', 'list', check=True).json] == [
+    assert [
+        (each['run'], each['command'], each['who'], each['registry'], each['done'], each['notDone'], each['error'])
+        for each in az(*PRUNE, 'history', 'list', check=True).json
+    ] == [
         (unlocked, 'az acr prune pins lock', ADMIN[0], registry.login_server, 1, 0, None),
         (locked, 'az acr prune pins lock', ADMIN[0], registry.login_server, 1, 0, None),
-        (deleted, 'az acr prune image', ADMIN[0], registry.login_server, 1, 0, None)]
+        (deleted, 'az acr prune image', ADMIN[0], registry.login_server, 1, 0, None),
+    ]
     for name, request in ((locked, 'lock'), (unlocked, 'unlock')):
         shown = az(*PRUNE, 'history', 'show', '--run', name, check=True).json['requests']
         assert [(each['request'], each['repository'], each['digest'], each['outcome']) for each in shown] == [
-            (request, 'team/app', ours, 'done')]
+            (request, 'team/app', ours, 'done')
+        ]
     assert request in az(*PRUNE, 'history', 'show', '--run', unlocked, '-o', 'table', check=True).out
 
     wrong = az(*PRUNE, 'restore', *TARGET, '--soft-deleted', '--journal', locked)

@@ -1,4 +1,5 @@
 """Pins of live systems, in the real az: a `kubectl` of our own on the PATH, and the local resource manager."""
+
 from __future__ import annotations
 
 import base64
@@ -33,9 +34,11 @@ def shelf(registry, now):
 @pytest.fixture
 def image(registry, shelf):
     """An untagged image, and the reference to it by digest."""
+
     def make(name):
         digest = shelf.image(name)
         return digest, f'{registry.login_server}/team/app@{digest}'
+
     return make
 
 
@@ -58,12 +61,18 @@ def kubectl(tmp_path, monkeypatch):
         (folder / 'kubectl').write_text(f'#!/bin/sh\necho "$*" >> {folder}/arguments\n{script}\n')
         (folder / 'kubectl').chmod(0o755)
         return folder
+
     return install
 
 
 def workload(kind, name, **images):
-    return {'kind': kind, 'metadata': {'namespace': 'default', 'name': name}, 'spec': {'template': {'spec': {
-        'containers': [{'name': key, 'image': image} for key, image in images.items()]}}}}
+    return {
+        'kind': kind,
+        'metadata': {'namespace': 'default', 'name': name},
+        'spec': {
+            'template': {'spec': {'containers': [{'name': key, 'image': image} for key, image in images.items()]}}
+        },
+    }
 
 
 def answers(tmp_path, *items):
@@ -81,14 +90,19 @@ def test_what_runs_in_a_cluster_stays_and_the_plan_says_where_it_runs(az, regist
     (used, reference), (running, other), _ = image('used'), image('running'), image('unused')
     tagged = shelf.image('tagged', tag='v1')
     shelf.image('old', tag='v0')
-    status = {'kind': 'Pod', 'metadata': {'namespace': 'default', 'name': 'web'}, 'status': {
-        'containerStatuses': [{'imageID': other, 'image': f'{registry.login_server}/team/app:v1'}]}}
+    status = {
+        'kind': 'Pod',
+        'metadata': {'namespace': 'default', 'name': 'web'},
+        'status': {'containerStatuses': [{'imageID': other, 'image': f'{registry.login_server}/team/app:v1'}]},
+    }
     kubectl(answers(tmp_path, workload('CronJob', 'night', a=reference, b='docker.io/nginx:1'), status))
     flags = ('--pins-from', 'kubectl:dev', '--match', 'team/app:*', '--ago', '1d', '--untagged')
     plan = az(*PRUNE, 'plan', '-r', 'localhost', *flags, '--show-kept', check=True).json
     assert {entry['digest']: entry['because'] for entry in plan['kept']} == {
-        used: 'kubectl dev: CronJob default/night', running: 'kubectl dev: Pod default/web',
-        tagged: 'tag v1: kubectl dev: Pod default/web'}
+        used: 'kubectl dev: CronJob default/night',
+        running: 'kubectl dev: Pod default/web',
+        tagged: 'tag v1: kubectl dev: Pod default/web',
+    }
     assert plan['policy']['pins']['from'] == ['kubectl:dev']
     az(*PRUNE, 'tags', *TARGET, *flags, '--max-percent', '100', check=True)
     assert present(registry) == {used, running, tagged}
@@ -96,20 +110,23 @@ def test_what_runs_in_a_cluster_stays_and_the_plan_says_where_it_runs(az, regist
     assert said.startswith('--context=dev get pods,') and said.endswith('--all-namespaces --output=json')
 
 
-@pytest.mark.parametrize('script,word', [
-    (None, 'kubectl is not installed'),
-    ('echo "Error from server (Forbidden): cronjobs.batch is forbidden" >&2; exit 1', 'Forbidden'),
-    ('cat ANSWER; exit 1', 'failed with 1'),
-    ('exec sleep 60', 'no answer in 2 seconds'),
-    ('head -c 60 ANSWER', 'cut off'),
-    ('true', 'cut off'),
-    ('echo "[]"', 'not a list of objects'),
-    ("echo '{\"items\": []}'", 'no objects at all'),
-    ("echo '{\"items\": [1]}'", 'not a list of objects'),
-    ('head -c 100000 /dev/zero | tr "\\0" "["', 'nested too deeply'),
-    ('printf "\\377\\376{"', 'cut off'),
-    ('kill -9 $$', 'failed with -9'),
-])
+@pytest.mark.parametrize(
+    'script,word',
+    [
+        (None, 'kubectl is not installed'),
+        ('echo "Error from server (Forbidden): cronjobs.batch is forbidden" >&2; exit 1', 'Forbidden'),
+        ('cat ANSWER; exit 1', 'failed with 1'),
+        ('exec sleep 60', 'no answer in 2 seconds'),
+        ('head -c 60 ANSWER', 'cut off'),
+        ('true', 'cut off'),
+        ('echo "[]"', 'not a list of objects'),
+        ('echo \'{"items": []}\'', 'no objects at all'),
+        ('echo \'{"items": [1]}\'', 'not a list of objects'),
+        ('head -c 100000 /dev/zero | tr "\\0" "["', 'nested too deeply'),
+        ('printf "\\377\\376{"', 'cut off'),
+        ('kill -9 $$', 'failed with -9'),
+    ],
+)
 @pytest.mark.parametrize('command', ['untagged', 'policy'])
 def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kubectl, tmp_path, script, word, command):
     _, reference = image('one')
@@ -119,8 +136,7 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
     az('config', 'set', 'acrprune.kubectl_timeout=2', check=True)
     before, started = present(registry), time.monotonic()
     if command == 'policy':
-        (tmp_path / 'policy.yaml').write_text(
-            'version: 1\nrules: [{name: all, do: delete}]\npins: {from: [kubectl]}\n')
+        (tmp_path / 'policy.yaml').write_text('version: 1\nrules: [{name: all, do: delete}]\npins: {from: [kubectl]}\n')
         run = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'policy.yaml'))
     else:
         run = az(*PRUNE, 'untagged', *TARGET, '--pins-from', 'kubectl')
@@ -131,8 +147,10 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
 
 
 def cluster(name, group='rg'):
-    return {'id': f'{ROOT}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}',
-            'name': name}
+    return {
+        'id': f'{ROOT}/resourceGroups/{group}/providers/Microsoft.ContainerService/managedClusters/{name}',
+        'name': name,
+    }
 
 
 KUBECONFIG = """
@@ -149,12 +167,15 @@ def credential(registry, name, value, group='rg'):
 
 
 def test_an_aks_cluster_is_asked_by_a_kubeconfig_that_nobody_else_can_read_and_that_is_gone(
-        az, registry, image, kubectl, tmp_path):
+    az, registry, image, kubectl, tmp_path
+):
     (used, reference), _ = image('used'), image('unused')
     registry.resources.at[CLUSTERS] = [cluster('one'), cluster('Prod', 'other'), cluster('three'), cluster('prod')]
     credential(registry, 'prod', base64.b64encode(KUBECONFIG.encode()).decode())
-    folder = kubectl('f=${1#--kubeconfig=}; stat -c %a "$f" > "${0%/*}/mode"; cp "$f" "${0%/*}/seen"; '
-                     + answers(tmp_path, workload('Deployment', 'web', a=reference)))
+    folder = kubectl(
+        'f=${1#--kubeconfig=}; stat -c %a "$f" > "${0%/*}/mode"; cp "$f" "${0%/*}/seen"; '
+        + answers(tmp_path, workload('Deployment', 'web', a=reference))
+    )
     run = az(*PRUNE, 'plan', '-r', 'localhost', '--pins-from', 'aks:prod/rg', '--show-kept', '--debug')
     assert run.code == 0, run.err
     assert [entry['because'] for entry in json.loads(run.out)['kept']] == ['aks prod: Deployment default/web']
@@ -166,11 +187,19 @@ def test_an_aks_cluster_is_asked_by_a_kubeconfig_that_nobody_else_can_read_and_t
     assert present(registry) == {used}
 
 
-@pytest.mark.parametrize('system,value,word', [
-    ('aks:missing', '', 'none of this name'), ('aks:prod', '', 'several'), ('aks:one', 'no base64', 'kubeconfig'),
-    ('aks:one', base64.b64encode(b'[').decode(), 'kubeconfig'), ('aks:one', None, 'kubeconfig')])
+@pytest.mark.parametrize(
+    'system,value,word',
+    [
+        ('aks:missing', '', 'none of this name'),
+        ('aks:prod', '', 'several'),
+        ('aks:one', 'no base64', 'kubeconfig'),
+        ('aks:one', base64.b64encode(b'[').decode(), 'kubeconfig'),
+        ('aks:one', None, 'kubeconfig'),
+    ],
+)
 def test_an_aks_cluster_that_is_not_one_or_gives_no_kubeconfig_deletes_nothing(
-        az, registry, image, kubectl, tmp_path, system, value, word):
+    az, registry, image, kubectl, tmp_path, system, value, word
+):
     image('one')
     kubectl(answers(tmp_path, workload('Deployment', 'web')))
     registry.resources.at[CLUSTERS] = [cluster('one'), cluster('Prod', 'other'), cluster('three'), cluster('prod')]
@@ -208,45 +237,89 @@ def azure(registry, image):
     def template(reference):
         return {'containers': [{'image': reference}]}
 
-    apps = [resource('Microsoft.App/containerApps', f'app{number}', environmentId=f'{ROOT}/x/{env}',
-                     template=template(used(f'containerapps:{env}', f'container app app{number}')))
-            for number, env in enumerate(('dev', 'dev', 'prod'))]
+    apps = [
+        resource(
+            'Microsoft.App/containerApps',
+            f'app{number}',
+            environmentId=f'{ROOT}/x/{env}',
+            template=template(used(f'containerapps:{env}', f'container app app{number}')),
+        )
+        for number, env in enumerate(('dev', 'dev', 'prod'))
+    ]
     at[f'{APPS}/containerApps'] = apps
     at[f'{APPS}/managedEnvironments'] = [
-        resource('Microsoft.App/managedEnvironments', name) for name in ('dev', 'prod')]
+        resource('Microsoft.App/managedEnvironments', name) for name in ('dev', 'prod')
+    ]
     for app in apps:
         at[f'{GROUP}{APPS}/containerApps/{app["name"]}/revisions'] = []
     at[f'{GROUP}{APPS}/containerApps/app2/revisions'] = [
         {'properties': {'active': True, 'template': apps[2]['properties']['template']}},
-        {'properties': {'active': False, 'template': template(image('inactive')[1])}}]
-    at[f'{APPS}/jobs'] = [resource('Microsoft.App/jobs', 'night', environmentId=f'{ROOT}/x/prod',
-                                   template=template(used('containerapps:prod', 'container app job night')))]
-    sites = [{**resource('Microsoft.Web/sites', name), 'kind': kind} for name, kind in (
-        ('web', 'app,linux,container'), ('compose', 'app,linux,container'), ('side', 'app,linux'),
-        ('func', 'functionapp,linux,container'))]
+        {'properties': {'active': False, 'template': template(image('inactive')[1])}},
+    ]
+    at[f'{APPS}/jobs'] = [
+        resource(
+            'Microsoft.App/jobs',
+            'night',
+            environmentId=f'{ROOT}/x/prod',
+            template=template(used('containerapps:prod', 'container app job night')),
+        )
+    ]
+    sites = [
+        {**resource('Microsoft.Web/sites', name), 'kind': kind}
+        for name, kind in (
+            ('web', 'app,linux,container'),
+            ('compose', 'app,linux,container'),
+            ('side', 'app,linux'),
+            ('func', 'functionapp,linux,container'),
+        )
+    ]
     at[SITES] = sites
     versions = {
-        'web': f'DOCKER|{used("webapps", "web app web")}', 'side': 'sitecontainers',
+        'web': f'DOCKER|{used("webapps", "web app web")}',
+        'side': 'sitecontainers',
         'compose': 'COMPOSE|' + encoded(f'services:\n  a:\n    image: {used("webapps", "web app compose")}\n'),
-        'func': f'DOCKER|{used("functionapps", "function app func")}'}
+        'func': f'DOCKER|{used("functionapps", "function app func")}',
+    }
     for name, version in versions.items():
         at[f'{GROUP}{SITES}/{name}/config/web'] = {'properties': {'linuxFxVersion': version}}
         at[f'{GROUP}{SITES}/{name}/slots'] = []
     at[f'{GROUP}{SITES}/side/sitecontainers'] = [{'properties': {'image': used('webapps', 'web app side')}}]
     at[f'{GROUP}{SITES}/web/slots'] = [resource('Microsoft.Web/sites', 'web/slots/stage')]
-    at[f'{GROUP}{SITES}/web/slots/stage/config/web'] = {'properties': {
-        'linuxFxVersion': f'DOCKER|{used("webapps", "web app web/slots/stage")}'}}
+    at[f'{GROUP}{SITES}/web/slots/stage/config/web'] = {
+        'properties': {'linuxFxVersion': f'DOCKER|{used("webapps", "web app web/slots/stage")}'}
+    }
     base, own = used('acr-tasks', 'task build of localhost'), used('acr-tasks', 'task run of localhost')
     repository, _, digest = base.partition('@')
     host, _, path = repository.partition('/')
     task = '/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries/localhost/tasks'
     at[task] = [
-        {'name': 'build', 'properties': {'step': {'type': 'Docker', 'imageNames': ['{{.Run.Registry}}/x:{{.Run.ID}}'],
-         'baseImageDependencies': [{'registry': host, 'repository': path, 'tag': 'v9', 'digest': digest}]}}},
-        {'name': 'run', 'properties': {'step': {'type': 'EncodedTask', 'encodedTaskContent': encoded(
-            'steps:\n- cmd: $Registry/' + own.partition('/')[2] + ' run\n')}}}]
-    at[f'{ACI}/containerGroups'] = [resource('Microsoft.ContainerInstance/containerGroups', 'batch', containers=[
-        {'properties': {'image': used('subscription', 'container group batch')}}])]
+        {
+            'name': 'build',
+            'properties': {
+                'step': {
+                    'type': 'Docker',
+                    'imageNames': ['{{.Run.Registry}}/x:{{.Run.ID}}'],
+                    'baseImageDependencies': [{'registry': host, 'repository': path, 'tag': 'v9', 'digest': digest}],
+                }
+            },
+        },
+        {
+            'name': 'run',
+            'properties': {
+                'step': {
+                    'type': 'EncodedTask',
+                    'encodedTaskContent': encoded('steps:\n- cmd: $Registry/' + own.partition('/')[2] + ' run\n'),
+                }
+            },
+        },
+    ]
+    at[f'{ACI}/containerGroups'] = [
+        resource(
+            'Microsoft.ContainerInstance/containerGroups',
+            'batch',
+            containers=[{'properties': {'image': used('subscription', 'container group batch')}}],
+        )
+    ]
     at[CLUSTERS] = [cluster('one')]
     credential(registry, 'one', encoded(KUBECONFIG))
     found['aks'] = {}
@@ -254,14 +327,21 @@ def azure(registry, image):
     return found
 
 
-@pytest.mark.parametrize('system', [
-    'containerapps', 'containerapps:dev', 'webapps', 'functionapps', 'acr-tasks', 'aks:one', 'subscription'])
+@pytest.mark.parametrize(
+    'system', ['containerapps', 'containerapps:dev', 'webapps', 'functionapps', 'acr-tasks', 'aks:one', 'subscription']
+)
 def test_what_azure_runs_stays(az, registry, azure, kubectl, tmp_path, system):
     kubectl(answers(tmp_path, workload('Deployment', 'web', a=registry.in_cluster)))
     plan = az(*PRUNE, 'plan', '-r', 'localhost', '--pins-from', system, '--show-kept', check=True).json
-    expected = {because: digest for name, pins in azure.items() for because, digest in pins.items()
-                if system == 'subscription' or name == system or name.partition(':')[0] == system
-                or system.partition(':')[0] == name == 'aks'}
+    expected = {
+        because: digest
+        for name, pins in azure.items()
+        for because, digest in pins.items()
+        if system == 'subscription'
+        or name == system
+        or name.partition(':')[0] == system
+        or system.partition(':')[0] == name == 'aks'
+    }
     assert {entry['because']: entry['digest'] for entry in plan['kept']} == expected
 
 
@@ -273,14 +353,29 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize('failure,word', [('forbidden', 'No authorization for it (403)'), ('half', 'cut off'),
-                                          ('other', 'something else'), ('elsewhere', 'not one of the resource')])
-@pytest.mark.parametrize('system,path', [
-    ('containerapps', f'{APPS}/containerApps'), ('containerapps', f'{GROUP}{APPS}/containerApps/app0/revisions'),
-    ('webapps', f'{GROUP}{SITES}/web/slots'), ('functionapps', SITES), ('aks:one', CLUSTERS),
-    ('subscription', f'{ACI}/containerGroups')])
+@pytest.mark.parametrize(
+    'failure,word',
+    [
+        ('forbidden', 'No authorization for it (403)'),
+        ('half', 'cut off'),
+        ('other', 'something else'),
+        ('elsewhere', 'not one of the resource'),
+    ],
+)
+@pytest.mark.parametrize(
+    'system,path',
+    [
+        ('containerapps', f'{APPS}/containerApps'),
+        ('containerapps', f'{GROUP}{APPS}/containerApps/app0/revisions'),
+        ('webapps', f'{GROUP}{SITES}/web/slots'),
+        ('functionapps', SITES),
+        ('aks:one', CLUSTERS),
+        ('subscription', f'{ACI}/containerGroups'),
+    ],
+)
 def test_a_resource_manager_that_does_not_answer_deletes_nothing(
-        az, registry, azure, kubectl, tmp_path, system, path, failure, word):
+    az, registry, azure, kubectl, tmp_path, system, path, failure, word
+):
     kubectl(answers(tmp_path, workload('Deployment', 'web')))
     registry.resources.at[path] = FAILING[failure]
     fails(az, registry, system, word)

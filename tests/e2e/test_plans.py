@@ -1,4 +1,5 @@
 """Plans in files: made once, carried out exactly, refused when they are not what they were; policies; explain."""
+
 from __future__ import annotations
 
 import json
@@ -50,7 +51,8 @@ def test_apply_does_exactly_what_the_plan_says(az, registry, now, tmp_path):
     before = registry.storage.stored_bytes()
     result = apply(az, path).json
     assert [(entry['repository'], entry['digest']) for entry in result['deleted']] == [
-        (entry['repository'], entry['digest']) for entry in plan['delete']]
+        (entry['repository'], entry['digest']) for entry in plan['delete']
+    ]
     assert before - registry.storage.stored_bytes() == plan['summary']['freedBytes'] == result['summary']['freedBytes']
     assert set(registry.storage.tags('team/app')) == {'stays'}
 
@@ -79,12 +81,14 @@ def edited(plan):
 
 def of_another_registry(plan):
     from azext_acrprune.documents.checksum import sealed
+
     plan['registry'] = 'other.azurecr.io'
     plan.update(sealed(plan))
 
 
 def of_another_version(plan):
     from azext_acrprune.documents.checksum import sealed
+
     plan['schemaVersion'] = 2
     plan.update(sealed(plan))
 
@@ -97,9 +101,17 @@ def of_tomorrow(plan):
     plan['createdAt'] = '2999-01-01T00:00:00.000000Z'
 
 
-@pytest.mark.parametrize('change, said', [
-    (edited, 'checksum'), (of_another_registry, 'other.azurecr.io'), (of_another_version, 'schema version'),
-    (too_old, 'too old'), (of_tomorrow, 'has not come'), (dict.clear, 'not a plan')])
+@pytest.mark.parametrize(
+    'change, said',
+    [
+        (edited, 'checksum'),
+        (of_another_registry, 'other.azurecr.io'),
+        (of_another_version, 'schema version'),
+        (too_old, 'too old'),
+        (of_tomorrow, 'has not come'),
+        (dict.clear, 'not a plan'),
+    ],
+)
 def test_a_plan_that_is_not_what_it_was_is_refused(az, registry, now, tmp_path, change, said):
     many(registry.storage, now)
     path = planned(az, tmp_path)
@@ -140,8 +152,11 @@ def test_what_changed_since_the_plan_is_skipped_with_its_reason(az, registry, no
     storage.put_manifest('team/app', storage.manifest('team/app', digests['old1']).data, index, 'old2')
     storage.set_locks('team/app', tag='old3', deleteEnabled=False)
     storage.set_locks('team/app', digest=digests['old4'], writeEnabled=False)
-    new = shelf.index([entry['digest'] for entry in json.loads(path.read_text())['delete']
-                       if entry['because'] == digests['old5']], tag='new', days=0)
+    new = shelf.index(
+        [entry['digest'] for entry in json.loads(path.read_text())['delete'] if entry['because'] == digests['old5']],
+        tag='new',
+        days=0,
+    )
     run = apply(az, path)
     skipped = {entry['digest']: entry['reason'] for entry in run.json['skipped']}
     assert {skipped[digests[tag]] for tag in ('old0', 'old1', 'old2')} == {'tagsChanged'}
@@ -159,7 +174,9 @@ def test_a_planned_tag_that_moved_is_left_where_it_is(az, registry, now, tmp_pat
     storage.set_locks('team/app', tag='old2', writeEnabled=False)
     run = apply(az, path)
     assert {(entry['tag'], entry['reason']) for entry in run.json['skipped']} == {
-        ('old1', 'tagsChanged'), ('old2', 'locked')}
+        ('old1', 'tagsChanged'),
+        ('old2', 'locked'),
+    }
     assert storage.tag('team/app', 'old1').digest == moved
     assert set(storage.tags('team/app')) == {'old1', 'old2', 'stays'}
 
@@ -173,17 +190,36 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     survivors = set(registry.storage.manifests('team/app')) - {entry['digest'] for entry in plan['delete']}
     registry.faults.latency = 0.01
     kill_at = random.Random(seed).randrange(40)
-    process = az.start(*PRUNE, 'apply', *TARGET, '--plan', str(path), '--max-percent', '100', '--yes',
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = az.start(
+        *PRUNE,
+        'apply',
+        *TARGET,
+        '--plan',
+        str(path),
+        '--max-percent',
+        '100',
+        '--yes',
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while registry.counters['manifest_delete'] < kill_at and process.poll() is None:
         time.sleep(0.002)
     process.kill()
     process.wait()
     result = apply(az, path).json
     assert result['summary'] == {
-        'registry': plan['registry'], 'manifestsDeleted': 40, 'tagsDeleted': 10, 'skipped': 0, 'failed': 0,
-        'freedBytes': plan['summary']['freedBytes'], 'impact': 'exact', 'softDeleteRetentionDays': None,
-        'interrupted': False, 'timeLimitReached': False}
+        'registry': plan['registry'],
+        'manifestsDeleted': 40,
+        'tagsDeleted': 10,
+        'skipped': 0,
+        'failed': 0,
+        'freedBytes': plan['summary']['freedBytes'],
+        'impact': 'exact',
+        'softDeleteRetentionDays': None,
+        'interrupted': False,
+        'timeLimitReached': False,
+    }
     assert {entry['digest'] for entry in result['deleted']} == {entry['digest'] for entry in plan['delete']}
     assert set(registry.storage.manifests('team/app')) == survivors
     assert before - registry.storage.stored_bytes() == plan['summary']['freedBytes']
@@ -194,8 +230,12 @@ POLICY = {
     'version': 1,
     'rules': [
         {'name': 'releases', 'match': {'tagsRegex': [r'^v\d+$']}, 'do': 'keep'},
-        {'name': 'old builds', 'match': {'repositories': ['team/**'], 'tags': ['old*']}, 'when': {'olderThan': '10d'},
-         'do': 'delete'},
+        {
+            'name': 'old builds',
+            'match': {'repositories': ['team/**'], 'tags': ['old*']},
+            'when': {'olderThan': '10d'},
+            'do': 'delete',
+        },
         {'name': 'rest', 'match': {'tagged': False}, 'do': 'delete'},
     ],
     'limits': {'maxManifests': 100, 'maxPercent': 100},
@@ -236,14 +276,17 @@ def test_the_same_registry_and_policy_give_the_same_bytes(az, registry, now, pol
     texts = [az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--show-kept', check=True).out for _ in range(2)]
     plans = [json.loads(text) for text in texts]
     assert [text.replace(plan['createdAt'], '') for text, plan in zip(texts, plans)] == [
-        texts[0].replace(plans[0]['createdAt'], '')] * 2
+        texts[0].replace(plans[0]['createdAt'], '')
+    ] * 2
 
 
 def test_a_wrong_policy_is_told_with_its_line_and_what_was_expected(az, registry, tmp_path):
     path = tmp_path / 'policy.yaml'
     path.write_text('version: 1\nrules:\n  - name: x\n    do: delete\n    when: {olderThn: 3d}\n')
-    for run in (az(*PRUNE, 'policy', 'validate', '--file', str(path)),
-                az(*PRUNE, 'plan', *TARGET, '--policy', str(path))):
+    for run in (
+        az(*PRUNE, 'policy', 'validate', '--file', str(path)),
+        az(*PRUNE, 'plan', *TARGET, '--policy', str(path)),
+    ):
         assert run.code != 0 and "line 5: rules[0].when: unknown key 'olderThn'" in run.err
         assert 'by, olderThan' in run.err
     assert registry.requests == []
@@ -270,13 +313,15 @@ def test_every_manifest_of_the_demo_registry_is_explained_in_a_sentence(az_of, t
         entries = [*plan['delete'], *plan['kept']]
         assert len(entries) == plan['summary']['manifests']
         for entry in entries:
-            document = az(*PRUNE, 'explain', *TARGET, '--image', f"{entry['repository']}@{entry['digest']}",
-                          check=True).json
+            document = az(
+                *PRUNE, 'explain', *TARGET, '--image', f'{entry["repository"]}@{entry["digest"]}', check=True
+            ).json
             assert (document['reason'], document['because']) == (entry['reason'], entry['because'])
             going = entry in plan['delete']
             assert document['explanation'].startswith(
-                f"{entry['repository']}@{entry['digest']} ({', '.join(entry['tags']) or 'no tags'}) "
-                f"{'goes' if going else 'stays'}: it ")
+                f'{entry["repository"]}@{entry["digest"]} ({", ".join(entry["tags"]) or "no tags"}) '
+                f'{"goes" if going else "stays"}: it '
+            )
             assert 'Deleting it alone,' in document['explanation']
             if entry['reason'] in ('childOf', 'referrerOf', 'subjectOf'):
                 chain = document['goesAfter' if going else 'keptBy']

@@ -1,4 +1,5 @@
 """Last pulls, as a Log Analytics workspace tells them, in the real az."""
+
 from __future__ import annotations
 
 import json
@@ -30,6 +31,7 @@ def log(registry, now):
 
     def event(days, **more):
         registry.logs.events.append(Event(now - days * DAY, **{'repository': 'team/app', **more}))
+
     return event
 
 
@@ -58,11 +60,17 @@ def test_what_was_pulled_stays_with_all_that_it_needs_and_the_plan_says_when(az,
     log(100, digest=long_ago)
     plan = az(*PRUNE, 'plan', *WITHIN, '--show-kept', check=True).json
     kept = {entry['digest']: (entry['reason'], entry['because']) for entry in plan['kept']}
-    assert kept == {index: ('pinned', f'pulled {day(now, 20)} (Log Analytics)'),
-                    parts[0]: ('childOf', index), parts[1]: ('childOf', index),
-                    of_other[0]: ('pinned', f'pulled {day(now, 80)} (Log Analytics)')}
-    pulled = {entry['digest']: entry['lastPulledTime'][:10] for entry in (*plan['kept'], *plan['delete'])
-              if 'lastPulledTime' in entry}
+    assert kept == {
+        index: ('pinned', f'pulled {day(now, 20)} (Log Analytics)'),
+        parts[0]: ('childOf', index),
+        parts[1]: ('childOf', index),
+        of_other[0]: ('pinned', f'pulled {day(now, 80)} (Log Analytics)'),
+    }
+    pulled = {
+        entry['digest']: entry['lastPulledTime'][:10]
+        for entry in (*plan['kept'], *plan['delete'])
+        if 'lastPulledTime' in entry
+    }
     assert pulled == {index: day(now, 20), of_other[0]: day(now, 80), long_ago: day(now, 100)}
     assert plan['policy']['lastPulled'] == {'within': '90d', 'workspace': WORKSPACE, 'logsSince': day(now, 365)}
     az(*PRUNE, 'untagged', *WITHIN, '--yes', check=True)
@@ -84,8 +92,9 @@ def test_a_tag_stays_when_it_or_its_image_or_a_part_of_that_was_pulled(az, regis
 
 
 def test_a_pull_by_a_tag_that_moved_pins_what_the_tag_pointed_to(az, registry, shelf, log):
-    before, then, now_tagged = (shelf.image(name, tag='latest', days=days)
-                                for name, days in (('x', 150), ('y', 100), ('z', 50)))
+    before, then, now_tagged = (
+        shelf.image(name, tag='latest', days=days) for name, days in (('x', 150), ('y', 100), ('z', 50))
+    )
     for digest, days in ((before, 150), (then, 100), (now_tagged, 50)):
         log(days, operation='Push', tag='latest', digest=digest)
     log(140, tag='latest')
@@ -150,19 +159,39 @@ def test_logs_that_ended_or_never_began_are_refused(az, registry, shelf, log, no
     refused(az, registry, 'Failed to resolve table', 'ContainerRegistryRepositoryEvents')
 
 
-@pytest.mark.parametrize('status,body,words', [
-    (403, {'error': {'code': 'InsufficientAccessError', 'message': 'The credentials have insufficient access'}},
-     ('insufficient access', 'Log Analytics Reader')),
-    (500, {}, ('500',)),
-    (429, {'error': {'code': 'ThrottledError', 'message': 'Rate limit is exceeded'}}, ('429', 'try again later')),
-    (200, {'tables': []}, ('not a table',)),
-    (200, {'tables': [{'name': 'PrimaryResult', 'columns': [{'name': 'a', 'type': 'string'}], 'rows': [['x', 'y']]}]},
-     ('not one of the query API',)),
-    (200, {'tables': [{'name': 'PrimaryResult', 'rows': [['2026', 'x']], 'columns': [
-        {'name': 'First', 'type': 'string'}, {'name': 'Last', 'type': 'string'}]}]}, ("'2026' is no time",)),
-    (200, ['no object'], ('not one of the query API',)),
-    (200, None, ('not one of the query API',)),
-])
+@pytest.mark.parametrize(
+    'status,body,words',
+    [
+        (
+            403,
+            {'error': {'code': 'InsufficientAccessError', 'message': 'The credentials have insufficient access'}},
+            ('insufficient access', 'Log Analytics Reader'),
+        ),
+        (500, {}, ('500',)),
+        (429, {'error': {'code': 'ThrottledError', 'message': 'Rate limit is exceeded'}}, ('429', 'try again later')),
+        (200, {'tables': []}, ('not a table',)),
+        (
+            200,
+            {'tables': [{'name': 'PrimaryResult', 'columns': [{'name': 'a', 'type': 'string'}], 'rows': [['x', 'y']]}]},
+            ('not one of the query API',),
+        ),
+        (
+            200,
+            {
+                'tables': [
+                    {
+                        'name': 'PrimaryResult',
+                        'rows': [['2026', 'x']],
+                        'columns': [{'name': 'First', 'type': 'string'}, {'name': 'Last', 'type': 'string'}],
+                    }
+                ]
+            },
+            ("'2026' is no time",),
+        ),
+        (200, ['no object'], ('not one of the query API',)),
+        (200, None, ('not one of the query API',)),
+    ],
+)
 def test_a_query_that_fails_deletes_nothing(az, registry, shelf, log, status, body, words):
     shelf.image('one', days=200)
     registry.logs.status, registry.logs.body = status, b'' if body is None else json.dumps(body).encode()
@@ -182,7 +211,8 @@ def test_an_answer_that_is_not_whole_is_asked_for_in_halves(az, registry, shelf,
         log(number * 8 + 1, digest=digest)
     registry.logs.most_rows = 366
     registry.logs.events = [event for event in registry.logs.events if event.repository != 'other'] + [
-        Event(event.at, 'Pull', 'other', '', 'x') for event in registry.logs.events if event.repository == 'other']
+        Event(event.at, 'Pull', 'other', '', 'x') for event in registry.logs.events if event.repository == 'other'
+    ]
     az(*PRUNE, 'untagged', *WITHIN, '--yes', check=True)
     assert present(registry) == set(images[:10])
     assert len([query for query in registry.logs.queries if "'pull'" in query['query']]) == 3
@@ -200,12 +230,19 @@ def test_a_workspace_is_found_by_its_name_or_its_resource_id(az, registry, shelf
     shelf.image('two', days=200)
     log(3, digest=digest)
     base = '/resourceGroups/local/providers/Microsoft.OperationalInsights/workspaces/'
-    spaces = [{'name': name, 'properties': {'customerId': guid}} for name, guid in (
-        ('first', WORKSPACE.replace('4', '5')), ('second', WORKSPACE.replace('4', '6')), ('Logs', WORKSPACE))]
+    spaces = [
+        {'name': name, 'properties': {'customerId': guid}}
+        for name, guid in (
+            ('first', WORKSPACE.replace('4', '5')),
+            ('second', WORKSPACE.replace('4', '6')),
+            ('Logs', WORKSPACE),
+        )
+    ]
     registry.resources.at = {WORKSPACES: spaces, f'{base}logs': spaces[2]}
     policy = az._home / 'policy.yaml'  # pylint: disable=protected-access
-    policy.write_text('version: 1\nrules:\n- {name: old, do: delete}\n'
-                      'protect: {lastPulled: {within: 90d, workspace: logs}}\n')
+    policy.write_text(
+        'version: 1\nrules:\n- {name: old, do: delete}\nprotect: {lastPulled: {within: 90d, workspace: logs}}\n'
+    )
     plan = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(policy), check=True).json
     assert plan['summary']['manifestsToDelete'] == 1
     refused(az, registry, "'missing'", 'none of this name', within=(*WITHIN[:5], 'missing'))
@@ -216,7 +253,11 @@ def test_a_workspace_is_found_by_its_name_or_its_resource_id(az, registry, shelf
 
 def test_the_options_are_checked(az, registry, shelf):
     shelf.image('one', days=200)
-    for options, word in ((('--pulled-within', '0'), 'twelve years'), (('--pulled-within', '99999999999d'), 'twelve'),
-                          (('--pulled-within', 'often'), 'not a duration'), (('--pulled-within', '3d'), '--workspace')):
+    for options, word in (
+        (('--pulled-within', '0'), 'twelve years'),
+        (('--pulled-within', '99999999999d'), 'twelve'),
+        (('--pulled-within', 'often'), 'not a duration'),
+        (('--pulled-within', '3d'), '--workspace'),
+    ):
         run = az(*PRUNE, 'plan', '-r', 'localhost', *options)
         assert run.code != 0 and word in run.err and 'Traceback' not in run.err, run.err

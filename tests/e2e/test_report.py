@@ -1,4 +1,5 @@
 """`az acr prune report` in the real az."""
+
 from __future__ import annotations
 
 import json
@@ -33,8 +34,9 @@ def planned(az, tmp_path) -> Path:
 
 def drawn(html: str) -> int:
     """The bytes of the cells of both treemaps, which have to be the same."""
-    wide, narrow = (sum(map(int, re.findall(r'data-bytes="(\d+)"', part)))
-                    for part in html.split('<svg class="treemap ')[1:])
+    wide, narrow = (
+        sum(map(int, re.findall(r'data-bytes="(\d+)"', part))) for part in html.split('<svg class="treemap ')[1:]
+    )
     assert wide == narrow
     return wide
 
@@ -81,9 +83,14 @@ def test_a_plan_of_any_age_will_do_but_not_one_that_was_edited(az, registry, now
     assert not (tmp_path / 'no.html').exists()
 
 
-@pytest.mark.parametrize('options, what', [
-    (('--out', '/nowhere/report.html'), '/nowhere/report.html'),
-    (('--out', 'r.html', '--plan', '/nowhere.json'), '/nowhere.json'), ((), '--out')])
+@pytest.mark.parametrize(
+    'options, what',
+    [
+        (('--out', '/nowhere/report.html'), '/nowhere/report.html'),
+        (('--out', 'r.html', '--plan', '/nowhere.json'), '/nowhere.json'),
+        ((), '--out'),
+    ],
+)
 def test_bad_files_are_told_before_any_scan(az, registry, options, what, tmp_path):
     options = tuple(str(tmp_path / 'r.html') if option == 'r.html' else option for option in options)
     refused = az(*PRUNE, 'report', *TARGET, *options)

@@ -1,4 +1,5 @@
 """A time limit in the real az: a registry that is too large for one run shrinks with each."""
+
 from __future__ import annotations
 
 import json
@@ -43,11 +44,12 @@ def last_request(registry):
     return seen
 
 
-def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(
-        az, registry, now):
+def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(az, registry, now):
     build(registry.storage, 3, 8, 600, now, SHRINKING)
-    doomed = {(entry['repository'], entry['digest']) for entry in az(
-        *PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']}
+    doomed = {
+        (entry['repository'], entry['digest'])
+        for entry in az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']
+    }
     kept = stored(registry) - doomed
     registry.faults.latency = 0.05
 
@@ -95,7 +97,7 @@ def test_nothing_is_sent_after_the_end_and_the_exit_code_is_0(az, registry, now,
     assert seen[0] - first[0] < seconds
     assert run.json['summary']['timeLimitReached'] and run.json['summary']['failed'] == 0
     if run.json['deleted']:
-        left, = re.findall(r'before all was done: (\d+) of the manifests', run.err)
+        (left,) = re.findall(r'before all was done: (\d+) of the manifests', run.err)
         assert int(left) == len(stored(registry)) == 200 - len(run.json['deleted'])
 
 
@@ -104,16 +106,18 @@ def test_a_plan_within_a_limit_names_only_what_is_known_and_can_be_applied(az, r
     whole = az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json
     registry.faults.latency = 0.1
     out = str(tmp_path / 'plan.json')
-    run = az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--time-limit', '3s', '--concurrency', '4', '--out', out,
-             check=True)
+    run = az(
+        *PRUNE, 'plan', *TARGET, '--ago', '0', '--time-limit', '3s', '--concurrency', '4', '--out', out, check=True
+    )
     part = run.json
-    warning, = part['warnings']
+    (warning,) = part['warnings']
     late = 6 - part['summary']['repositories']
     assert part['impact'] == 'upperBound' and warning['code'] == 'timeLimit' and 0 < late < 6
     assert f'{late} of 6 repositories' in warning['message'] and warning['message'] in run.err
     known = {entry['name'] for entry in part['repositories']}
     assert [entry['digest'] for entry in part['delete']] == [
-        entry['digest'] for entry in whole['delete'] if entry['repository'] in known]
+        entry['digest'] for entry in whole['delete'] if entry['repository'] in known
+    ]
     registry.faults.latency = 0
     result = az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', check=True).json
     assert len(result['deleted']) == len(part['delete']) > 0
@@ -125,8 +129,14 @@ def test_a_plan_is_applied_in_as_many_runs_as_it_takes(az, registry, now, tmp_pa
     plan = az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--out', out, check=True).json
     kept = stored(registry) - {(entry['repository'], entry['digest']) for entry in plan['delete']}
     registry.faults.latency = 0.15
-    left, _ = until_done(registry, lambda: az(
-        *PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--time-limit', '5s', '--concurrency', '4', check=True).json)
+    left, _ = until_done(
+        registry,
+        lambda: (
+            az(
+                *PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--time-limit', '5s', '--concurrency', '4', check=True
+            ).json
+        ),
+    )
     assert len(left) > 1 and stored(registry) == kept
 
 

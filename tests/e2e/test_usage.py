@@ -1,4 +1,5 @@
 """`az acr prune usage` in the real az, and what things cost."""
+
 from __future__ import annotations
 
 import json
@@ -31,8 +32,13 @@ def usage(az, *options, target=TARGET):
 def at_a_terminal(az, *arguments, encoding='utf-8'):
     """What az writes when its standard output is a terminal."""
     master, slave = pty.openpty()
-    process = subprocess.Popen([az_executable(), *arguments], stdin=subprocess.DEVNULL, stdout=slave,
-                               stderr=subprocess.PIPE, env={**az.environment, 'PYTHONIOENCODING': encoding})
+    process = subprocess.Popen(
+        [az_executable(), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=subprocess.PIPE,
+        env={**az.environment, 'PYTHONIOENCODING': encoding},
+    )
     os.close(slave)
     written = b''
     try:
@@ -51,8 +57,9 @@ def at_a_terminal(az, *arguments, encoding='utf-8'):
 def test_rows_add_up_to_what_the_registry_really_stores(az, registry, now, by):
     telling(registry.storage, now)
     document = usage(az, '--by', by, '--top', '2').json
-    attributed = sum(row['attributedBytes'] for row in (*document['rows'], document['otherRows'] or {
-        'attributedBytes': 0}))
+    attributed = sum(
+        row['attributedBytes'] for row in (*document['rows'], document['otherRows'] or {'attributedBytes': 0})
+    )
     manifests = document['summary']['manifestBytes'] if by == 'layer' else 0
     assert attributed + manifests == document['summary']['registryBytes'] == registry.storage.stored_bytes()
     assert document['by'] == by and len(document['rows']) == 2
@@ -62,8 +69,10 @@ def test_by_repository_is_the_default_and_deletes_nothing(az, registry, now):
     telling(registry.storage, now)
     before = registry.storage.stored_bytes()
     document = usage(az).json
-    assert (document['by'], [row['repository'] for row in document['rows']]) == ('repository', [
-        'team/app', 'team/other'])
+    assert (document['by'], [row['repository'] for row in document['rows']]) == (
+        'repository',
+        ['team/app', 'team/other'],
+    )
     assert registry.storage.stored_bytes() == before
     assert not registry.counters['manifest_delete'] and not registry.counters['tag_delete']
 
@@ -86,17 +95,24 @@ def test_a_base_layer_names_its_base_image(az, registry, now):
     base.image('base', tag='v1', days=90)
     with_base = Shelf(registry.storage, now, 'team/apps')
     from tests.registry.builder import OCI_IMAGE, image_manifest
+
     base.put(image_manifest(base.layer('config ', 50), [layer]), OCI_IMAGE, 'v2', 80)
     for name in ('one', 'two'):
         with_base.image(name, tag=name, base=layer)
     row = usage(az, '--by', 'layer', '--top', '1').json['rows'][0]
     assert (row['size'], row['images'], row['repositories'], row['layersBelow'], row['baseImage']) == (
-        50_000, 3, 2, 0, 'team/base:v2')
+        50_000,
+        3,
+        2,
+        0,
+        'team/base:v2',
+    )
     table = usage(az, '--by', 'layer', '--top', '1', '-o', 'table').out
     assert 'team/base:v2' in table.splitlines()[2]
 
 
 # --- Bars --------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize('by', KINDS)
 def test_a_table_is_plain_text_unless_a_terminal_shows_it(az, registry, now, by):
@@ -115,6 +131,7 @@ def test_a_terminal_that_has_no_blocks_shows_plain_bars(az, registry, now):
 
 # --- What Azure says, and cost -----------------------------------------------------------------------------------
 
+
 def test_what_azure_says_is_shown_beside_it(az, registry, now):
     telling(registry.storage, now)
     registry.storage.put_blob(b'u' * 5_000)
@@ -123,9 +140,15 @@ def test_what_azure_says_is_shown_beside_it(az, registry, now):
     account = run.json['account']
     stored = registry.storage.stored_bytes()
     assert account == {
-        'sku': 'Standard', 'usedBytes': stored + 5_000, 'limitBytes': 100 * 1024 ** 3, 'regions': 1,
-        'accountedBytes': stored, 'unaccountedBytes': 5_000, 'unaccountedMayBe': ['uploads', 'countedLater'],
-        'why': None}
+        'sku': 'Standard',
+        'usedBytes': stored + 5_000,
+        'limitBytes': 100 * 1024**3,
+        'regions': 1,
+        'accountedBytes': stored,
+        'unaccountedBytes': 5_000,
+        'unaccountedMayBe': ['uploads', 'countedLater'],
+        'why': None,
+    }
     lines = [line for line in run.err.splitlines() if 'Azure says that' in line]
     assert len(lines) == 1 and '4.9 KiB are not accounted for' in lines[0]
 
@@ -157,8 +180,9 @@ def test_who_may_not_ask_azure_gets_all_the_rest_and_a_line_that_says_so(az, reg
     assert 'Traceback' not in run.err
 
 
-@pytest.mark.parametrize('options, missing', [((), 'no price was given'), (
-    ('--price', '0.003'), 'the SKU of the registry is not known')])
+@pytest.mark.parametrize(
+    'options, missing', [((), 'no price was given'), (('--price', '0.003'), 'the SKU of the registry is not known')]
+)
 def test_without_sku_or_price_no_cost_is_invented(az, registry, now, options, missing):
     telling(registry.storage, now)
     run = usage(az, *options)
@@ -171,10 +195,11 @@ def big(registry, now):
     shelf = Shelf(registry.storage, now)
     from tests.registry.builder import OCI_IMAGE, image_manifest
     from tests.worlds import sha256
+
     for name, tag, gib in (('used', 'v1', 16), ('old', None, 4)):
         digest = sha256(name.encode())
-        registry.storage.put_virtual_blob(digest, gib * 1024 ** 3)
-        shelf.put(image_manifest(shelf.layer(f'config of {name}', 100), [(digest, gib * 1024 ** 3)]), OCI_IMAGE, tag)
+        registry.storage.put_virtual_blob(digest, gib * 1024**3)
+        shelf.put(image_manifest(shelf.layer(f'config of {name}', 100), [(digest, gib * 1024**3)]), OCI_IMAGE, tag)
     registry.manager.sku = 'Basic'
 
 
@@ -185,7 +210,7 @@ def test_a_plan_a_preview_and_a_report_say_what_is_saved_in_a_month(az, registry
     out = str(tmp_path / 'plan.json')
     cost = az(*PRUNE, 'plan', *MINE, *priced, '--out', out, check=True).json['cost']
     assert (cost['perMonth'], cost['savedPerMonth'], cost['currency']) == ('0.9000', '0.3600', 'USD')
-    assert (cost['usedBytesBy'], cost['includedBytes']) == ('showUsage', 10 * 1024 ** 3)
+    assert (cost['usedBytesBy'], cost['includedBytes']) == ('showUsage', 10 * 1024**3)
     saves = 'That saves 0.36 USD in 30 days, at 0.003 USD for a GiB and day.'
     assert saves in az(*PRUNE, 'plan', *MINE, *priced, '-o', 'table', check=True).out
     assert saves in az(*PRUNE, 'plan', *MINE, *priced, '--group-by', 'repository', '-o', 'table', check=True).err
@@ -207,9 +232,18 @@ def test_the_same_registry_gives_the_same_plan_with_and_without_a_price(az, regi
         assert ('cost' in one) == bool(options)
 
 
-@pytest.mark.parametrize('options, what', [
-    (('--price', 'cheap'), '--price'), (('--price', '-1'), '--price'), (('--price', '1,5 EUR'), '--price'),
-    (('--top', '0'), '--top'), (('--top', '-3'), '--top'), (('--top', 'many'), '--top'), (('--by', 'tag'), '--by')])
+@pytest.mark.parametrize(
+    'options, what',
+    [
+        (('--price', 'cheap'), '--price'),
+        (('--price', '-1'), '--price'),
+        (('--price', '1,5 EUR'), '--price'),
+        (('--top', '0'), '--top'),
+        (('--top', '-3'), '--top'),
+        (('--top', 'many'), '--top'),
+        (('--by', 'tag'), '--by'),
+    ],
+)
 def test_bad_options_are_told_before_any_call(az, registry, options, what):
     refused = az(*PRUNE, 'usage', *TARGET, *options)
     assert refused.code != 0 and what in refused.err and 'Traceback' not in refused.err
@@ -217,6 +251,7 @@ def test_bad_options_are_told_before_any_call(az, registry, options, what):
 
 
 # --- Pulls, failures, hostile answers ----------------------------------------------------------------------------
+
 
 def test_the_last_pull_is_shown_as_far_as_the_log_knows_however_short_it_is(az, registry, now):
     images = telling(registry.storage, now)
@@ -262,6 +297,7 @@ def test_what_could_not_be_read_is_the_exit_code_and_the_rest_is_told(az, regist
 @pytest.mark.parametrize('by', KINDS)
 def test_hostile_texts_reach_no_terminal(az, registry, now, by):
     from tests.registry.builder import OCI_IMAGE, image_manifest
+
     evil = '\x1b[2J\x1b]0;owned\x07\u202e\ud800' + 'long' * 100
     shelf = Shelf(registry.storage, now)
     data = json.loads(image_manifest(shelf.layer('config ', 10), [shelf.layer('layer ', 9_000)]))

@@ -1,4 +1,5 @@
 """`python -m tests.registry`: the local registry on its own, until SIGTERM or SIGINT."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,17 +1,16 @@
 """A request as handlers see it, and what they answer with."""
+
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Mapping
+from typing import Any
 from urllib.parse import quote
 
 from .records import time_order
 
-TOKEN_HEADERS = {
-    'Strict-Transport-Security': 'max-age=31536000; includeSubDomains',
-    'Server': 'AzureContainerRegistry',
-}
+TOKEN_HEADERS = {'Strict-Transport-Security': 'max-age=31536000; includeSubDomains', 'Server': 'AzureContainerRegistry'}
 PLAIN_TEXT_HEADERS = {
     **TOKEN_HEADERS,
     'Docker-Distribution-Api-Version': 'registry/2.0',
@@ -41,10 +40,10 @@ class Call:
 class Answer:
     status: int = 200
     body: bytes = b''
-    headers: Dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
-def common_headers(path: str, answer: Answer) -> Dict[str, str]:
+def common_headers(path: str, answer: Answer) -> dict[str, str]:
     """What comes with every answer of this kind."""
     if path.startswith('/oauth2/'):
         return TOKEN_HEADERS
@@ -58,7 +57,7 @@ def json_answer(document: Any, status: int = 200, **headers: str) -> Answer:
     return Answer(status, body, {'Content-Type': JSON_TYPE, **{key.replace('_', '-'): headers[key] for key in headers}})
 
 
-def after_last(call: Call, names: Iterable[str], updated: Callable[[str], str]) -> List[str]:
+def after_last(call: Call, names: Iterable[str], updated: Callable[[str], str]) -> list[str]:
     """Names in the order that the call wants, those after its `last`, which may be gone meanwhile."""
     orderby, last = call.query.get('orderby'), call.query.get('last')
     by_time, descending = orderby in ('timeasc', 'timedesc'), orderby == 'timedesc'

@@ -1,7 +1,8 @@
 """Just enough of sign-in and of the resource manager for `az login --service-principal` and `az acr show`."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 from urllib.parse import parse_qs
 
 from .answers import Answer, Call, json_answer
@@ -20,25 +21,34 @@ class ResourceManager:
         self.host = host
         self.names = [name]
         self.sku = 'Standard'
-        self.replicas: List[str] = []
+        self.replicas: list[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
         base = f'https://{self.host}/adfs'
-        return json_answer({
-            'issuer': base, 'authorization_endpoint': f'{base}/oauth2/authorize/',
-            'token_endpoint': f'{base}/oauth2/token/', 'device_authorization_endpoint': f'{base}/oauth2/devicecode',
-            'jwks_uri': f'{base}/discovery/keys', 'response_types_supported': ['code'],
-            'response_modes_supported': ['query'], 'grant_types_supported': ['client_credentials'],
-            'subject_types_supported': ['pairwise'], 'scopes_supported': ['openid'],
-            'id_token_signing_alg_values_supported': ['RS256'],
-            'token_endpoint_auth_methods_supported': ['client_secret_post']})
+        return json_answer(
+            {
+                'issuer': base,
+                'authorization_endpoint': f'{base}/oauth2/authorize/',
+                'token_endpoint': f'{base}/oauth2/token/',
+                'device_authorization_endpoint': f'{base}/oauth2/devicecode',
+                'jwks_uri': f'{base}/discovery/keys',
+                'response_types_supported': ['code'],
+                'response_modes_supported': ['query'],
+                'grant_types_supported': ['client_credentials'],
+                'subject_types_supported': ['pairwise'],
+                'scopes_supported': ['openid'],
+                'id_token_signing_alg_values_supported': ['RS256'],
+                'token_endpoint_auth_methods_supported': ['client_secret_post'],
+            }
+        )
 
     def aad_token(self, storage: Any, call: Call) -> Answer:
         form = {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
         principal = self.auth.service_principal
         if (form.get('client_id'), form.get('client_secret')) != (principal.name, principal.password):
-            return json_answer({'error': 'invalid_client', 'error_description': 'AADSTS7000215: Invalid client secret '
-                                'provided.'}, 401)
+            return json_answer(
+                {'error': 'invalid_client', 'error_description': 'AADSTS7000215: Invalid client secret provided.'}, 401
+            )
         return json_answer({'token_type': 'Bearer', 'expires_in': 3600, 'access_token': self.auth.aad_token()})
 
     def subscriptions(self, storage: Any, call: Call) -> Answer:
@@ -57,7 +67,7 @@ class ResourceManager:
         return json_answer(self._registry(storage, name)) if name in self.names else _not_found(name)
 
     def usages(self, storage: Any, call: Call, name: str) -> Answer:
-        limit = _INCLUDED_GIB[self.sku] * 1024 ** 3
+        limit = _INCLUDED_GIB[self.sku] * 1024**3
         used = (storage.stored_bytes() + storage.pending_bytes()) * (1 + len(self.replicas))
         size = {'name': 'Size', 'limit': limit, 'currentValue': used, 'unit': 'Bytes'}
         webhooks = {'name': 'Webhooks', 'limit': 2, 'currentValue': 0, 'unit': 'Count'}
@@ -65,35 +75,75 @@ class ResourceManager:
 
     def replications(self, storage: Any, call: Call, name: str) -> Answer:
         """The registry's own region is one of them."""
-        return json_answer({'value': [
-            {**_resource(name), 'id': f'{_BASE}/{name}/replications/{region}', 'name': region, 'location': region,
-             'type': 'Microsoft.ContainerRegistry/registries/replications',
-             'properties': {'provisioningState': 'Succeeded'}} for region in ('local', *self.replicas)]})
+        return json_answer(
+            {
+                'value': [
+                    {
+                        **_resource(name),
+                        'id': f'{_BASE}/{name}/replications/{region}',
+                        'name': region,
+                        'location': region,
+                        'type': 'Microsoft.ContainerRegistry/registries/replications',
+                        'properties': {'provisioningState': 'Succeeded'},
+                    }
+                    for region in ('local', *self.replicas)
+                ]
+            }
+        )
 
     def credentials(self, storage: Any, call: Call, name: str) -> Answer:
         return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})
 
-    def _registry(self, storage: Any, name: str) -> Dict[str, Any]:
+    def _registry(self, storage: Any, name: str) -> dict[str, Any]:
         days = storage.soft_delete_days
-        return {**_resource(name), 'sku': {'name': self.sku, 'tier': self.sku}, 'properties': {
-            'loginServer': self.host, 'adminUserEnabled': self.auth.admin_enabled, 'provisioningState': 'Succeeded',
-            'creationDate': '2021-01-01T00:00:00Z', 'policies': {
-                'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
-                'retentionPolicy': {'status': 'disabled', 'days': 7}}}}
+        return {
+            **_resource(name),
+            'sku': {'name': self.sku, 'tier': self.sku},
+            'properties': {
+                'loginServer': self.host,
+                'adminUserEnabled': self.auth.admin_enabled,
+                'provisioningState': 'Succeeded',
+                'creationDate': '2021-01-01T00:00:00Z',
+                'policies': {
+                    'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
+                    'retentionPolicy': {'status': 'disabled', 'days': 7},
+                },
+            },
+        }
 
     @staticmethod
-    def _subscription() -> Dict[str, Any]:
-        return {'id': f'/subscriptions/{SUBSCRIPTION}', 'subscriptionId': SUBSCRIPTION, 'displayName': 'local',
-                'state': 'Enabled', 'tenantId': TENANT, 'homeTenantId': TENANT,
-                'authorizationSource': 'RoleBased', 'subscriptionPolicies': {}}
+    def _subscription() -> dict[str, Any]:
+        return {
+            'id': f'/subscriptions/{SUBSCRIPTION}',
+            'subscriptionId': SUBSCRIPTION,
+            'displayName': 'local',
+            'state': 'Enabled',
+            'tenantId': TENANT,
+            'homeTenantId': TENANT,
+            'authorizationSource': 'RoleBased',
+            'subscriptionPolicies': {},
+        }
 
 
-def _resource(name: str) -> Dict[str, Any]:
-    return {'id': f'{_BASE}/{name}', 'name': name, 'location': 'local',
-            'type': 'Microsoft.ContainerRegistry/registries'}
+def _resource(name: str) -> dict[str, Any]:
+    return {
+        'id': f'{_BASE}/{name}',
+        'name': name,
+        'location': 'local',
+        'type': 'Microsoft.ContainerRegistry/registries',
+    }
 
 
 def _not_found(name: str) -> Answer:
-    return json_answer({'error': {'code': 'ResourceNotFound', 'message': (
-        f"The Resource 'Microsoft.ContainerRegistry/registries/{name}' under resource group '{GROUP}' was not found.")
-    }}, 404)
+    return json_answer(
+        {
+            'error': {
+                'code': 'ResourceNotFound',
+                'message': (
+                    f"The Resource 'Microsoft.ContainerRegistry/registries/{name}' under resource group '{GROUP}' "
+                    'was not found.'
+                ),
+            }
+        },
+        404,
+    )

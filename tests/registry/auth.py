@@ -1,12 +1,14 @@
 """The token flow: challenges, `/oauth2/exchange`, `/oauth2/token`, Basic; identities with their permissions."""
+
 from __future__ import annotations
 
 import base64
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 import jwt
@@ -27,13 +29,12 @@ class Identity:
     """Who somebody is and what they may: actions by repository pattern (first match counts), and the catalog."""
 
     name: str
-    password: Optional[str] = None
-    permissions: List[Tuple[str, frozenset]] = field(default_factory=lambda: [('*', ALL)])
+    password: str | None = None
+    permissions: list[tuple[str, frozenset]] = field(default_factory=lambda: [('*', ALL)])
     catalog: bool = True
 
     def actions(self, repository: str) -> frozenset:
-        return next((granted for pattern, granted in self.permissions if fnmatchcase(repository, pattern)),
-                    frozenset())
+        return next((granted for pattern, granted in self.permissions if fnmatchcase(repository, pattern)), frozenset())
 
 
 class Auth:
@@ -47,15 +48,16 @@ class Auth:
         self.admin_enabled = True
         self.refuse_aad = False
         self.service_principal = Identity(SERVICE_PRINCIPAL[0], SERVICE_PRINCIPAL[1])
-        self.anonymous: Optional[Identity] = None
-        self.users: Dict[str, Identity] = {}
-        self.revoked: Set[str] = set()
-        self.issued: List[str] = []
-        self._decoded: Dict[str, Dict[str, Any]] = {}
+        self.anonymous: Identity | None = None
+        self.users: dict[str, Identity] = {}
+        self.revoked: set[str] = set()
+        self.issued: list[str] = []
+        self._decoded: dict[str, dict[str, Any]] = {}
         self.add_user(*ADMIN)
 
-    def add_user(self, name: str, password: str, permissions: Optional[List[Tuple[str, frozenset]]] = None,
-                 catalog: bool = True) -> Identity:
+    def add_user(
+        self, name: str, password: str, permissions: list[tuple[str, frozenset]] | None = None, catalog: bool = True
+    ) -> Identity:
         """A scope-map token; without permissions given it may do everything."""
         identity = Identity(name, password, [('*', ALL)] if permissions is None else permissions, catalog)
         self.users[name] = identity
@@ -84,10 +86,15 @@ class Auth:
         if identity is None:
             return _failure_answer(unauthorized('', []), {})
         granted = [entry for scope in _scopes(call) for entry in self._grant(scope, identity)]
-        return json_answer({'access_token': self._issue(
-            {'aud': 'access', 'sub': identity.name, 'access': granted}, self.access_seconds)})
+        return json_answer(
+            {
+                'access_token': self._issue(
+                    {'aud': 'access', 'sub': identity.name, 'access': granted}, self.access_seconds
+                )
+            }
+        )
 
-    def check(self, call: Call, host: str, repository: Optional[str], actions: List[str]) -> Optional[Answer]:
+    def check(self, call: Call, host: str, repository: str | None, actions: list[str]) -> Answer | None:
         """None when the call may go on, else the challenge. `repository` None means the catalog."""
         kind, name = ('registry', 'catalog') if repository is None else ('repository', repository)
         header = call.headers.get('Authorization', '')
@@ -108,20 +115,24 @@ class Auth:
 
     # Inside
 
-    def _refusal(self, header: str, kind: str, name: str, actions: List[str]) -> Tuple[str, List[str]]:
+    def _refusal(self, header: str, kind: str, name: str, actions: list[str]) -> tuple[str, list[str]]:
         """What is wrong with a header, and the actions that it does not allow."""
         if not header:
             return '', actions
         granted, holder = self._holder(header), self._who(header)
         if granted is None or holder is None:
             return 'invalid_token', actions
-        held = {action for entry in granted if entry['type'] == kind and entry['name'] in ('*', name)
-                for action in entry['actions']}
+        held = {
+            action
+            for entry in granted
+            if entry['type'] == kind and entry['name'] in ('*', name)
+            for action in entry['actions']
+        }
         if kind == 'repository':
             held = holder.actions(name) if '*' in held else held & holder.actions(name)
         return 'insufficient_scope', [action for action in actions if action not in held]
 
-    def _holder(self, header: str) -> Optional[List[Dict[str, Any]]]:
+    def _holder(self, header: str) -> list[dict[str, Any]] | None:
         """What the bearer of a header was granted; None when the header is worth nothing."""
         if header.startswith('Basic '):
             identity = self._basic(header)
@@ -129,34 +140,34 @@ class Auth:
                 return None
             everything = [{'type': 'repository', 'name': '*', 'actions': ['*']}]
             return everything + self._grant('registry:catalog:*', identity)
-        claims = self._claims(header[len('Bearer '):])
+        claims = self._claims(header[len('Bearer ') :])
         return claims['access'] if claims and claims.get('aud') == 'access' else None
 
-    def _who(self, header: str) -> Optional[Identity]:
+    def _who(self, header: str) -> Identity | None:
         if header.startswith('Basic '):
             return self._basic(header)
-        claims = self._claims(header[len('Bearer '):])
+        claims = self._claims(header[len('Bearer ') :])
         return self._named(claims['sub']) if claims and 'sub' in claims else None
 
-    def _named(self, name: str) -> Optional[Identity]:
+    def _named(self, name: str) -> Identity | None:
         """Who a token was made for; nobody when that user is gone."""
         others = [other for other in (self.service_principal, self.anonymous) if other and other.name == name]
         return others[0] if others else self.users.get(name)
 
-    def _basic(self, header: str) -> Optional[Identity]:
+    def _basic(self, header: str) -> Identity | None:
         try:
-            name, _, password = base64.b64decode(header[len('Basic '):]).decode().partition(':')
+            name, _, password = base64.b64decode(header[len('Basic ') :]).decode().partition(':')
         except ValueError:
             return None
         return self._known(name, password)
 
-    def _known(self, name: str, password: str) -> Optional[Identity]:
+    def _known(self, name: str, password: str) -> Identity | None:
         identity = self.users.get(name)
         if name == ADMIN[0] and not self.admin_enabled:
             return None
         return identity if identity and identity.password == password else None
 
-    def _identity_of(self, form: Dict[str, str], call: Call) -> Optional[Identity]:
+    def _identity_of(self, form: dict[str, str], call: Call) -> Identity | None:
         if form.get('grant_type') == 'refresh_token':
             claims = self._claims(form.get('refresh_token', ''))
             return self._named(claims['sub']) if claims and claims.get('aud') == 'refresh' else None
@@ -165,7 +176,7 @@ class Auth:
         name = form.get('username', '')
         return self._known(name, form.get('password', '')) or (None if name else self.anonymous)
 
-    def _grant(self, scope: str, identity: Identity) -> List[Dict[str, Any]]:
+    def _grant(self, scope: str, identity: Identity) -> list[dict[str, Any]]:
         kind, _, rest = scope.partition(':')
         name, _, asked = rest.rpartition(':')
         if kind == 'registry':
@@ -178,37 +189,43 @@ class Auth:
         actions = sorted(granted) if asked == '*' else [action for action in asked.split(',') if action in granted]
         return [{'type': kind, 'name': name, 'actions': actions}]
 
-    def _issue(self, claims: Dict[str, Any], seconds: float) -> str:
+    def _issue(self, claims: dict[str, Any], seconds: float) -> str:
         now = self.clock()
-        token = jwt.encode({**claims, 'iat': int(now), 'nbf': int(now), 'exp': int(now + seconds),
-                            'jti': str(uuid.uuid4())}, _KEY, algorithm='HS256')
+        token = jwt.encode(
+            {**claims, 'iat': int(now), 'nbf': int(now), 'exp': int(now + seconds), 'jti': str(uuid.uuid4())},
+            _KEY,
+            algorithm='HS256',
+        )
         self.issued.append(token)
         return token
 
-    def _claims(self, token: str) -> Optional[Dict[str, Any]]:
+    def _claims(self, token: str) -> dict[str, Any] | None:
         if token in self.revoked:
             return None
         cached = self._decoded.get(token)
         if cached is None:
             try:
-                cached = jwt.decode(token, _KEY, algorithms=['HS256'],
-                                    options={'verify_exp': False, 'verify_aud': False, 'verify_nbf': False,
-                                             'verify_iat': False})
+                cached = jwt.decode(
+                    token,
+                    _KEY,
+                    algorithms=['HS256'],
+                    options={'verify_exp': False, 'verify_aud': False, 'verify_nbf': False, 'verify_iat': False},
+                )
             except jwt.PyJWTError:
                 return None
             self._decoded[token] = cached
         return cached if self.clock() < cached['exp'] else None
 
 
-def _form(call: Call) -> Dict[str, str]:
+def _form(call: Call) -> dict[str, str]:
     return {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
 
 
-def _scopes(call: Call) -> List[str]:
+def _scopes(call: Call) -> list[str]:
     """A scope may hold several, separated by spaces, and come several times (a cross-repository mount)."""
     pairs = parse_qsl(call.body.decode()) if call.method == 'POST' else call.query.items()
     return [scope for key, value in pairs if key == 'scope' for scope in value.split()]
 
 
-def _failure_answer(failure: Any, headers: Dict[str, str]) -> Answer:
+def _failure_answer(failure: Any, headers: dict[str, str]) -> Answer:
     return Answer(failure.status, failure.body(), {'Content-Type': 'application/json; charset=utf-8', **headers})

@@ -1,4 +1,5 @@
 """The real `az` against a local registry, in a configuration folder of its own."""
+
 from __future__ import annotations
 
 import json
@@ -8,16 +9,18 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
 from .server import LocalRegistry
 
 _VERSIONS = {
     'versions': {'azure-cli': {'local': '2.91.0'}, 'core': {'local': '2.91.0'}, 'telemetry': {'local': '1.1.0'}},
-    'update_time': '2099-01-01 00:00:00.000000', 'check_time': '2099-01-01 00:00:00.000000'}
+    'update_time': '2099-01-01 00:00:00.000000',
+    'check_time': '2099-01-01 00:00:00.000000',
+}
 
 
 def az_executable() -> str:
@@ -29,16 +32,21 @@ def az_executable() -> str:
     return str(Path(found).absolute())
 
 
-@lru_cache(maxsize=None)
-def _first_notes(az: str, extensions: Optional[Path]) -> Dict[str, bytes]:
+@cache
+def _first_notes(az: str, extensions: Path | None) -> dict[str, bytes]:
     """The files that az writes on its first run in a new folder, which is three times as long as the others."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        subprocess.run([az, 'acr', 'manifest', '-h'], check=True, capture_output=True,
-                       env={**os.environ, **_folders(Path(home), extensions)}, cwd=home)
+        subprocess.run(
+            [az, 'acr', 'manifest', '-h'],
+            check=True,
+            capture_output=True,
+            env={**os.environ, **_folders(Path(home), extensions)},
+            cwd=home,
+        )
         return {file.name: file.read_bytes() for file in Path(home).iterdir() if file.is_file()}
 
 
-def _folders(home: Path, extensions: Optional[Path]) -> Dict[str, str]:
+def _folders(home: Path, extensions: Path | None) -> dict[str, str]:
     own = {'AZURE_CONFIG_DIR': str(home), 'PYTHONSAFEPATH': '1'}  # the installed package, in the source tree too
     return {**own, 'AZURE_EXTENSION_DIR': str(extensions)} if extensions else own
 
@@ -59,7 +67,7 @@ class Run:
 class Az:
     """Runs az with the cloud `local`, whose registry `localhost` is ours."""
 
-    def __init__(self, home: Path, registry: LocalRegistry, extensions: Optional[Path] = None) -> None:
+    def __init__(self, home: Path, registry: LocalRegistry, extensions: Path | None = None) -> None:
         self._home = home
         self._registry = registry
         self._extensions = extensions
@@ -74,27 +82,44 @@ class Az:
             f'endpoint_active_directory = {base}/adfs\n'
             f'endpoint_log_analytics_resource_id = {base}\n'
             f'endpoint_active_directory_resource_id = {base}/arm\n'
-            f'suffix_acr_login_server_endpoint = :{registry.port}\n')
+            f'suffix_acr_login_server_endpoint = :{registry.port}\n'
+        )
         (home / 'config').write_text(
             '[cloud]\nname = local\n[core]\ninstance_discovery = false\ncollect_telemetry = no\n'
-            '[logging]\nenable_log_file = no\n')
+            '[logging]\nenable_log_file = no\n'
+        )
 
     @property
-    def environment(self) -> Dict[str, str]:
-        return {**os.environ, **_folders(self._home, self._extensions), 'REQUESTS_CA_BUNDLE': self._registry.ca_file,
-                'SSL_CERT_FILE': self._registry.ca_file, 'AZURE_CORE_COLLECT_TELEMETRY': 'no', 'NO_COLOR': '1'}
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **_folders(self._home, self._extensions),
+            'REQUESTS_CA_BUNDLE': self._registry.ca_file,
+            'SSL_CERT_FILE': self._registry.ca_file,
+            'AZURE_CORE_COLLECT_TELEMETRY': 'no',
+            'NO_COLOR': '1',
+        }
 
     def __call__(self, *arguments: str, check: bool = False, stdin: Any = subprocess.DEVNULL) -> Run:
-        done = subprocess.run([az_executable(), *arguments], env=self.environment, cwd=self._home, stdin=stdin,
-                              capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            [az_executable(), *arguments],
+            env=self.environment,
+            cwd=self._home,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         if check and done.returncode:
             raise AssertionError(f'az {" ".join(arguments)} answered {done.returncode}:\n{done.stderr}')
         return Run(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
         """Start az and leave it running."""
-        return subprocess.Popen([az_executable(), *arguments], env=self.environment, cwd=self._home, text=True,
-                                **options)
+        return subprocess.Popen(
+            [az_executable(), *arguments], env=self.environment, cwd=self._home, text=True, **options
+        )
 
     def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)

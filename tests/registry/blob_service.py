@@ -3,6 +3,7 @@
 Requests and answers are those of the documented REST API, version 2021: Put Block, Put Block List, Put Blob, Get
 Blob with a range, Get Blob Properties, List Blobs, all with ETags and conditions.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -11,9 +12,10 @@ import hashlib
 import itertools
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -28,7 +30,7 @@ SUFFIX = 'storage.test'
 class Blob:
     data: bytes
     etag: str
-    metadata: Dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 class BlobService:
@@ -38,20 +40,20 @@ class BlobService:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.containers: Dict[str, Dict[str, Blob]] = {}
-        self.requests: List[Tuple[str, str]] = []
+        self.containers: dict[str, dict[str, Blob]] = {}
+        self.requests: list[tuple[str, str]] = []
         self.authorizations: set = set()
-        self.before: Optional[Callable[[str, str, Any], Optional[int]]] = None
+        self.before: Callable[[str, str, Any], int | None] | None = None
         self.port = self.proxy_port = 0
         self.ca_file = folder / 'storage-ca.pem'
-        self._staged: Dict[Tuple[str, str], Dict[str, bytes]] = {}
+        self._staged: dict[tuple[str, str], dict[str, bytes]] = {}
         self._etags = itertools.count(1)
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_file))
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(f'*.blob.{SUFFIX}', 'localhost').configure_cert(self._context)
 
-    def __enter__(self) -> 'BlobService':
+    def __enter__(self) -> BlobService:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True)
         self._thread.start()
@@ -101,19 +103,24 @@ class BlobService:
         return self._blob(request, body, container, rest[0])
 
     @staticmethod
-    def _list(blobs: Dict[str, Blob], query: Any) -> web.Response:
+    def _list(blobs: dict[str, Blob], query: Any) -> web.Response:
         found = ''.join(
             f'<Blob><Name>{escape(name)}</Name><Properties><Etag>{blob.etag}</Etag><Content-Length>{len(blob.data)}'
             '</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>'
-            for name, blob in sorted(blobs.items()) if name.startswith(query.get('prefix', '')))
-        return web.Response(body=f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>{found}</Blobs>'
-                            '<NextMarker/></EnumerationResults>', content_type='application/xml')
+            for name, blob in sorted(blobs.items())
+            if name.startswith(query.get('prefix', ''))
+        )
+        return web.Response(
+            body=f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>{found}</Blobs>'
+            '<NextMarker/></EnumerationResults>',
+            content_type='application/xml',
+        )
 
     def _blob(self, request: web.BaseRequest, body: bytes, container: str, name: str) -> web.Response:
         blobs, query = self.containers[container], request.query
-        if request.method == 'PUT' and 'Content-MD5' in request.headers:
-            if base64.b64decode(request.headers['Content-MD5']) != hashlib.md5(body).digest():
-                return _failure(400, 'Md5Mismatch')
+        sent_hash = request.headers.get('Content-MD5') if request.method == 'PUT' else None
+        if sent_hash is not None and base64.b64decode(sent_hash) != hashlib.md5(body).digest():
+            return _failure(400, 'Md5Mismatch')
         if request.method == 'PUT' and query.get('comp') == 'block':
             self._staged.setdefault((container, name), {})[query['blockid']] = body
             return web.Response(status=201)
@@ -126,14 +133,17 @@ class BlobService:
             return _failure(404, 'BlobNotFound')
         return _content(request, blobs[name])
 
-    def _put(self, request: web.BaseRequest, blobs: Dict[str, Blob], name: str, body: bytes) -> web.Response:
+    def _put(self, request: web.BaseRequest, blobs: dict[str, Blob], name: str, body: bytes) -> web.Response:
         known = blobs.get(name)
         if request.headers.get('If-None-Match') == '*' and known:
             return _failure(409, 'BlobAlreadyExists')
         if 'If-Match' in request.headers and (not known or known.etag != request.headers['If-Match']):
             return _failure(412, 'ConditionNotMet')
-        metadata = {key[len('x-ms-meta-'):]: value for key, value in request.headers.items()
-                    if key.lower().startswith('x-ms-meta-')}
+        metadata = {
+            key[len('x-ms-meta-') :]: value
+            for key, value in request.headers.items()
+            if key.lower().startswith('x-ms-meta-')
+        }
         blobs[name] = Blob(body, f'"0x{next(self._etags):X}"', metadata)
         return web.Response(status=201, headers={'ETag': blobs[name].etag, 'Last-Modified': _THEN})
 
@@ -142,8 +152,13 @@ _THEN = 'Tue, 01 Jan 2030 00:00:00 GMT'
 
 
 def _content(request: web.BaseRequest, blob: Blob) -> web.Response:
-    headers = {'ETag': blob.etag, 'Last-Modified': _THEN, 'x-ms-blob-type': 'BlockBlob', 'Accept-Ranges': 'bytes',
-               **{f'x-ms-meta-{key}': value for key, value in blob.metadata.items()}}
+    headers = {
+        'ETag': blob.etag,
+        'Last-Modified': _THEN,
+        'x-ms-blob-type': 'BlockBlob',
+        'Accept-Ranges': 'bytes',
+        **{f'x-ms-meta-{key}': value for key, value in blob.metadata.items()},
+    }
     if request.method == 'HEAD':
         return web.Response(headers={**headers, 'Content-Length': str(len(blob.data))})
     first, _, last = request.headers.get('x-ms-range', 'bytes=0-').partition('=')[2].partition('-')
@@ -151,13 +166,17 @@ def _content(request: web.BaseRequest, blob: Blob) -> web.Response:
     if start > end:
         return _failure(416, 'InvalidRange')
     headers['Content-Range'] = f'bytes {start}-{end}/{len(blob.data)}'
-    return web.Response(status=206, body=blob.data[start:end + 1], headers=headers)
+    return web.Response(status=206, body=blob.data[start : end + 1], headers=headers)
 
 
 def _failure(status: int, code: str) -> web.Response:
-    return web.Response(status=status, content_type='application/xml', headers={'x-ms-error-code': code},
-                        body=f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
-                             f'<Message>{code} happened.</Message></Error>')
+    return web.Response(
+        status=status,
+        content_type='application/xml',
+        headers={'x-ms-error-code': code},
+        body=f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
+        f'<Message>{code} happened.</Message></Error>',
+    )
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,13 @@
 """Makes registries: real manifests whose digests are right, by hand or by the thousand from a seed."""
+
 from __future__ import annotations
 
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any
 
 from .storage import Storage, wire_time
 
@@ -18,22 +20,29 @@ DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json'
 DAY = 86_400
 
-Layer = Tuple[str, int]
+Layer = tuple[str, int]
 """(digest, size)"""
 
 
-def descriptor(digest: str, size: int, media_type: str, **extra: Any) -> Dict[str, Any]:
+def descriptor(digest: str, size: int, media_type: str, **extra: Any) -> dict[str, Any]:
     return {'mediaType': media_type, 'digest': digest, 'size': size, **extra}
 
 
-def image_manifest(config: Layer, layers: Sequence[Layer], subject: Optional[str] = None,
-                   artifact_type: Optional[str] = None, annotations: Optional[Dict[str, str]] = None,
-                   docker: bool = False) -> bytes:
+def image_manifest(
+    config: Layer,
+    layers: Sequence[Layer],
+    subject: str | None = None,
+    artifact_type: str | None = None,
+    annotations: dict[str, str] | None = None,
+    docker: bool = False,
+) -> bytes:
     """An image, or with a subject a referrer of it (a signature, an SBOM)."""
-    document: Dict[str, Any] = {
-        'schemaVersion': 2, 'mediaType': DOCKER_IMAGE if docker else OCI_IMAGE,
+    document: dict[str, Any] = {
+        'schemaVersion': 2,
+        'mediaType': DOCKER_IMAGE if docker else OCI_IMAGE,
         'config': descriptor(*config, DOCKER_CONFIG if docker else OCI_CONFIG),
-        'layers': [descriptor(digest, size, OCI_LAYER) for digest, size in layers]}
+        'layers': [descriptor(digest, size, OCI_LAYER) for digest, size in layers],
+    }
     if artifact_type:
         document['artifactType'] = artifact_type
     if subject:
@@ -43,15 +52,27 @@ def image_manifest(config: Layer, layers: Sequence[Layer], subject: Optional[str
     return _bytes(document)
 
 
-def index_manifest(children: Sequence[Tuple[str, int]], subject: Optional[str] = None, docker: bool = False,
-                   annotations: Optional[Dict[str, str]] = None) -> bytes:
+def index_manifest(
+    children: Sequence[tuple[str, int]],
+    subject: str | None = None,
+    docker: bool = False,
+    annotations: dict[str, str] | None = None,
+) -> bytes:
     """A multi-platform index of children, each (digest, size)."""
     platforms = ('amd64', 'arm64', 'arm', 's390x', 'ppc64le', '386')
-    document: Dict[str, Any] = {
-        'schemaVersion': 2, 'mediaType': DOCKER_LIST if docker else OCI_INDEX,
-        'manifests': [descriptor(digest, size, DOCKER_IMAGE if docker else OCI_IMAGE, platform={
-            'architecture': platforms[place % len(platforms)], 'os': 'linux'})
-            for place, (digest, size) in enumerate(children)]}
+    document: dict[str, Any] = {
+        'schemaVersion': 2,
+        'mediaType': DOCKER_LIST if docker else OCI_INDEX,
+        'manifests': [
+            descriptor(
+                digest,
+                size,
+                DOCKER_IMAGE if docker else OCI_IMAGE,
+                platform={'architecture': platforms[place % len(platforms)], 'os': 'linux'},
+            )
+            for place, (digest, size) in enumerate(children)
+        ],
+    }
     if subject:
         document['subject'] = descriptor(subject, 1, OCI_IMAGE)
     if annotations:
@@ -87,7 +108,7 @@ class _Builder:
     chance: random.Random
     shares: Shares
     now: float
-    bases: List[Layer] = field(default_factory=list)
+    bases: list[Layer] = field(default_factory=list)
     made: int = 0
 
     def blob(self, size: int) -> Layer:
@@ -120,7 +141,7 @@ class _Builder:
         elif not tagged and chance.random() < shares.ghosts:
             self.storage.make_ghost(repository, digest)
 
-    def _put(self, repository: str, data: bytes, when: str, tag: Optional[str] = None) -> str:
+    def _put(self, repository: str, data: bytes, when: str, tag: str | None = None) -> str:
         media_type = json.loads(data)['mediaType']
         return self.storage.put_manifest(repository, data, media_type, tag, checked=False, created=when, updated=when)
 
@@ -145,16 +166,25 @@ class _Builder:
     def _attach(self, repository: str, digest: str, when: str, room: int) -> None:
         if room >= 6 and self.chance.random() < self.shares.referrers:
             layer = [self.blob(4_000)]
-            sbom = self._put(repository, image_manifest(self.blob(2), layer, subject=digest,
-                                                        artifact_type='application/spdx+json'), when)
-            self._put(repository, image_manifest(self.blob(2), [self.blob(300)], subject=sbom,
-                                                 artifact_type='application/vnd.example.signature'), when)
+            sbom = self._put(
+                repository,
+                image_manifest(self.blob(2), layer, subject=digest, artifact_type='application/spdx+json'),
+                when,
+            )
+            self._put(
+                repository,
+                image_manifest(
+                    self.blob(2), [self.blob(300)], subject=sbom, artifact_type='application/vnd.example.signature'
+                ),
+                when,
+            )
         if room >= 6 and self.chance.random() < self.shares.cosign:
             self._put(repository, image_manifest(self.blob(250), [self.blob(240)]), when, cosign_tag(digest))
 
 
-def build(storage: Storage, seed: int, repositories: int, manifests: int, now: float,
-          shares: Shares = Shares()) -> List[str]:
+def build(
+    storage: Storage, seed: int, repositories: int, manifests: int, now: float, shares: Shares = Shares()
+) -> list[str]:
     """Fill a storage with `manifests` manifests spread over `repositories`; the same seed gives the same registry.
 
     Layers are virtual (sizes without bytes). Gives the names of the repositories.
@@ -168,5 +198,5 @@ def build(storage: Storage, seed: int, repositories: int, manifests: int, now: f
     return names
 
 
-def _bytes(document: Dict[str, Any]) -> bytes:
+def _bytes(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(',', ':')).encode()

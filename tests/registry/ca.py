@@ -1,4 +1,5 @@
 """A certificate authority of our own, for TLS on loopback."""
+
 from __future__ import annotations
 
 import ssl

@@ -1,7 +1,8 @@
 """The local registry itself under test: by hand-made requests, by recordings of the service, by foreign clients."""
+
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any
 
 import pytest
 import requests
@@ -30,10 +31,15 @@ class Http:
     def bearer(self, method: str, path: str, token: str, **options: Any) -> requests.Response:
         return self(method, path, headers={'Authorization': f'Bearer {token}'}, **options)
 
-    def token(self, scope: str, user: Tuple[str, str] = ADMIN) -> str:
+    def token(self, scope: str, user: tuple[str, str] = ADMIN) -> str:
         """An access token by password."""
-        form = {'grant_type': 'password', 'service': self.service, 'scope': scope,
-                'username': user[0], 'password': user[1]}
+        form = {
+            'grant_type': 'password',
+            'service': self.service,
+            'scope': scope,
+            'username': user[0],
+            'password': user[1],
+        }
         return self('POST', '/oauth2/token', data=form).json()['access_token']
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """The OCI distribution API below `/v2/`: manifests, referrers, tags; blobs with chunked upload and mount."""
+
 from __future__ import annotations
 
 import uuid
-from typing import Any, Dict, Optional
+from typing import Any
 
 from .answers import Answer, Call, after_last, json_answer, page
 from .builder import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
@@ -23,15 +24,18 @@ class Distribution:
     """
 
     def __init__(self) -> None:
-        self.blobs_at: Optional[str] = None
-        self._uploads: Dict[str, bytearray] = {}
+        self.blobs_at: str | None = None
+        self._uploads: dict[str, bytearray] = {}
 
     def get_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         record = storage.resolve(repository, reference)
         if not _accepted(record.media_type, ', '.join(call.headers.getall('Accept', ['*/*']))):
             raise RegistryFailure(404, 'MANIFEST_UNKNOWN', f'Accept header does not support {record.media_type}')
-        headers = {'Content-Type': record.media_type, 'Docker-Content-Digest': record.digest,
-                   'ETag': f'"{record.digest}"'}
+        headers = {
+            'Content-Type': record.media_type,
+            'Docker-Content-Digest': record.digest,
+            'ETag': f'"{record.digest}"',
+        }
         return Answer(200, record.data, headers)
 
     def put_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
@@ -61,10 +65,18 @@ class Distribution:
 
     def referrers(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
         wanted = call.query.get('artifactType')
-        found = [_referrer(record) for record in storage.manifests(repository).values()
-                 if record.subject == digest and not record.ghost]
-        answer = json_answer({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
-            entry for entry in found if wanted in (None, entry['artifactType'])]})
+        found = [
+            _referrer(record)
+            for record in storage.manifests(repository).values()
+            if record.subject == digest and not record.ghost
+        ]
+        answer = json_answer(
+            {
+                'schemaVersion': 2,
+                'mediaType': OCI_INDEX,
+                'manifests': [entry for entry in found if wanted in (None, entry['artifactType'])],
+            }
+        )
         answer.headers['Content-Type'] = OCI_INDEX
         if wanted:
             answer.headers['OCI-Filters-Applied'] = 'artifactType'
@@ -78,8 +90,15 @@ class Distribution:
     def head_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
         if not storage.has_blob_in(repository, digest):
             raise blob_unknown(digest)
-        return Answer(200, b'', {'Content-Length': str(storage.blob_size(digest)), 'Docker-Content-Digest': digest,
-                                 'Content-Type': 'application/octet-stream'})
+        return Answer(
+            200,
+            b'',
+            {
+                'Content-Length': str(storage.blob_size(digest)),
+                'Docker-Content-Digest': digest,
+                'Content-Type': 'application/octet-stream',
+            },
+        )
 
     def get_blob(self, storage: Storage, call: Call, repository: str, digest: str) -> Answer:
         headers = self.head_blob(storage, call, repository, digest).headers
@@ -126,8 +145,15 @@ class Distribution:
 
     def _progress(self, repository: str, upload: str) -> Answer:
         size = len(self._upload(upload))
-        return Answer(202, b'', {'Location': f'/v2/{repository}/blobs/uploads/{upload}', 'Docker-Upload-Uuid': upload,
-                                 'Range': f'0-{max(0, size - 1)}'})
+        return Answer(
+            202,
+            b'',
+            {
+                'Location': f'/v2/{repository}/blobs/uploads/{upload}',
+                'Docker-Upload-Uuid': upload,
+                'Range': f'0-{max(0, size - 1)}',
+            },
+        )
 
     @staticmethod
     def _finish(storage: Storage, repository: str, data: bytes, digest: str) -> Answer:
@@ -142,12 +168,16 @@ def _accepted(media_type: str, accept: str) -> bool:
     return media_type not in _NEGOTIATED or '*/*' in accept or media_type in accept
 
 
-def _referrer(record: Record) -> Dict[str, Any]:
+def _referrer(record: Record) -> dict[str, Any]:
     """Where there is no artifactType the config's media type stands for it (OCI image-spec 1.1)."""
     annotations = record.document.get('annotations')
-    return {'mediaType': record.media_type, 'digest': record.digest, 'size': len(record.data),
-            'artifactType': record.document.get('artifactType') or record.config_type,
-            **({'annotations': annotations} if annotations else {})}
+    return {
+        'mediaType': record.media_type,
+        'digest': record.digest,
+        'size': len(record.data),
+        'artifactType': record.document.get('artifactType') or record.config_type,
+        **({'annotations': annotations} if annotations else {}),
+    }
 
 
 def _created(repository: str, digest: str) -> Answer:

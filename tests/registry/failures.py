@@ -1,13 +1,17 @@
 """The error bodies of the service, as its recordings show them."""
+
 from __future__ import annotations
 
 import json
 from typing import Any
 
-DISALLOWED = ('The operation is disallowed on this registry, repository or image. View troubleshooting steps at '
-              'https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation')
-TOO_MANY = ('Too many requests. Please visit https://aka.ms/acr/skus#sku-feature-matrix to view limits of all '
-            'service tiers.')
+DISALLOWED = (
+    'The operation is disallowed on this registry, repository or image. View troubleshooting steps at '
+    'https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation'
+)
+TOO_MANY = (
+    'Too many requests. Please visit https://aka.ms/acr/skus#sku-feature-matrix to view limits of all service tiers.'
+)
 UNAUTHORIZED = 'authentication required, visit https://aka.ms/acr/authorization for more information.'
 
 
@@ -41,8 +45,12 @@ def manifest_unknown() -> RegistryFailure:
 
 
 def revision_unknown(repository: str, reference: str, detail: bool) -> RegistryFailure:
-    return RegistryFailure(404, 'MANIFEST_UNKNOWN', f'manifest {reference} is not found',
-                           {'Name': repository, 'Revision': reference} if detail else None)
+    return RegistryFailure(
+        404,
+        'MANIFEST_UNKNOWN',
+        f'manifest {reference} is not found',
+        {'Name': repository, 'Revision': reference} if detail else None,
+    )
 
 
 def blob_unknown(digest: str) -> RegistryFailure:

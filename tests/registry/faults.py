@@ -1,14 +1,15 @@
 """What makes a registry slow, busy or broken, all of it adjustable while it runs."""
+
 from __future__ import annotations
 
 import random
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Dict, Iterator, List, Optional
 
 _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'writes', 'PUT': 'writes', 'POST': 'writes'}
 
@@ -25,8 +26,8 @@ class Fault:
     pattern: str
     kind: object
     probability: float = 1.0
-    times: Optional[int] = None
-    retry_after: Optional[int] = None
+    times: int | None = None
+    retry_after: int | None = None
     seconds: float = 0.2
 
     def hits(self, text: str, chance: random.Random) -> bool:
@@ -43,7 +44,7 @@ class Throttle:
 
     rate: float
     burst: float
-    retry_after: Optional[int] = None
+    retry_after: int | None = None
     level: float = field(init=False)
     filled: float = field(init=False)
 
@@ -70,8 +71,8 @@ class Faults:
     def __init__(self, seed: int = 0) -> None:
         self.latency = 0.0
         self.clock = 0.0
-        self.throttles: Dict[str, Throttle] = {}
-        self.rules: List[Fault] = []
+        self.throttles: dict[str, Throttle] = {}
+        self.rules: list[Fault] = []
         self.deletes_in_flight: Counter = Counter()
         self.most_deletes_in_flight: Counter = Counter()
         self._delete_second = (0, 0)
@@ -82,14 +83,14 @@ class Faults:
         self.throttles.clear()
         self.rules.clear()
 
-    def date(self) -> Dict[str, str]:
+    def date(self) -> dict[str, str]:
         """The header of answers, where the clock is not right."""
         return {'Date': formatdate(time.time() + self.clock, usegmt=True)} if self.clock else {}
 
-    def fault_for(self, method: str, path: str) -> Optional[Fault]:
+    def fault_for(self, method: str, path: str) -> Fault | None:
         return next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)
 
-    def throttle_for(self, method: str, path: str) -> Optional[Throttle]:
+    def throttle_for(self, method: str, path: str) -> Throttle | None:
         """The bucket that is empty for this call, None when it may go on."""
         kind = 'tokens' if path.startswith('/oauth2/') else _BUCKETS.get(method, 'reads')
         throttle = self.throttles.get(kind)

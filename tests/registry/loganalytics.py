@@ -3,13 +3,15 @@
 It answers the three questions that are asked of it, from the single events, in the shape of recorded answers of the
 service: times with seven digits, empty text where there is none, a partial answer over the limit of rows.
 """
+
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any
 
 from .answers import Answer, Call, json_answer
 
@@ -29,7 +31,7 @@ class Event:
     digest: str = ''
     tag: str = ''
     agent: str = 'containerd/1.7.15'
-    server: Optional[str] = None
+    server: str | None = None
 
 
 @dataclass
@@ -37,13 +39,13 @@ class Logs:
     """One workspace. `most_rows` is where answers are cut off; `body` and `status` take the place of an answer."""
 
     server: str = ''
-    events: List[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     has_table: bool = True
     most_rows: int = 500_000
     tells: bool = True
     status: int = 200
-    body: Optional[bytes] = None
-    queries: List[Dict[str, Any]] = field(default_factory=list)
+    body: bytes | None = None
+    queries: list[dict[str, Any]] = field(default_factory=list)
 
     def query(self, storage: Any, call: Call, workspace: str) -> Answer:
         asked = json.loads(call.body)
@@ -55,18 +57,23 @@ class Logs:
         if workspace != WORKSPACE:
             return _error(404, 'WorkspaceNotFoundError', f'The workspace {workspace} could not be found')
         if not self.has_table:
-            return _error(400, 'BadArgumentError', 'The request had some invalid properties', 'SemanticError', (
-                f"'where' operator: Failed to resolve table or column expression named '{_TABLE}'"))
+            return _error(
+                400,
+                'BadArgumentError',
+                'The request had some invalid properties',
+                'SemanticError',
+                (f"'where' operator: Failed to resolve table or column expression named '{_TABLE}'"),
+            )
         return self._answer(asked['query'], list(self._seen(asked)))
 
-    def _seen(self, asked: Dict[str, Any]) -> Iterable[Event]:
+    def _seen(self, asked: dict[str, Any]) -> Iterable[Event]:
         start, end = _span(asked.get('timespan'))
         server = _SERVER.search(asked['query'])[1].lower()
         for event in self.events:
             if (event.server or self.server).lower() == server and start <= event.at <= end:
                 yield event
 
-    def _answer(self, query: str, events: List[Event]) -> Answer:
+    def _answer(self, query: str, events: list[Event]) -> Answer:
         assert query.startswith(f'{_TABLE}\n| where LoginServer =~ ')
         if "contains 'pull'" in query:
             names, rows = ('Repository', 'Digest', 'Tag', 'First', 'Last'), _pulls(events, _AGENT.search(query)[1])
@@ -75,28 +82,43 @@ class Logs:
         else:
             names, rows = ('First', 'Last'), _days(events)
         columns = [{'name': name, 'type': 'string'} for name in names]
-        document = {'tables': [{'name': 'PrimaryResult', 'columns': columns, 'rows': rows[:self.most_rows]}]}
+        document = {'tables': [{'name': 'PrimaryResult', 'columns': columns, 'rows': rows[: self.most_rows]}]}
         if len(rows) > self.most_rows and self.tells:
             document['error'] = _PARTIAL
         return json_answer(document)
 
 
-_PARTIAL = {'code': 'PartialError', 'message': 'There were some errors when processing your query.', 'details': [{
-    'code': 'EngineError', 'message': 'Something went wrong processing your query on the server.', 'innererror': {
-        'code': '-2133196797', 'severity': 2, 'severityName': 'Error', 'message': (
-            'The results of this query exceed the set limit of 64000000 bytes, so not all records were returned '
-            '(E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003).')}}]}
+_PARTIAL = {
+    'code': 'PartialError',
+    'message': 'There were some errors when processing your query.',
+    'details': [
+        {
+            'code': 'EngineError',
+            'message': 'Something went wrong processing your query on the server.',
+            'innererror': {
+                'code': '-2133196797',
+                'severity': 2,
+                'severityName': 'Error',
+                'message': (
+                    'The results of this query exceed the set limit of 64000000 bytes, so not all records were '
+                    'returned '
+                    '(E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003).'
+                ),
+            },
+        }
+    ],
+}
 
 
-def _days(events: List[Event]) -> List[List[str]]:
-    days: Dict[int, List[float]] = {}
+def _days(events: list[Event]) -> list[list[str]]:
+    days: dict[int, list[float]] = {}
     for event in events:
         days.setdefault(int(event.at // 86_400), []).append(event.at)
     return [[_text(min(times)), _text(max(times))] for times in days.values()]
 
 
-def _pulls(events: List[Event], agent: str) -> List[List[str]]:
-    groups: Dict[Tuple[Any, ...], List[float]] = {}
+def _pulls(events: list[Event], agent: str) -> list[list[str]]:
+    groups: dict[tuple[Any, ...], list[float]] = {}
     for event in events:
         if 'pull' in event.operation.lower() and agent.lower() not in event.agent.lower() and event.repository:
             day = None if event.digest else int(event.at // 86_400)
@@ -104,12 +126,15 @@ def _pulls(events: List[Event], agent: str) -> List[List[str]]:
     return [[*key[:3], _text(min(times)), _text(max(times))] for key, times in groups.items()]
 
 
-def _pushes(events: List[Event]) -> List[List[str]]:
-    return [[event.repository, event.tag, event.digest, _text(event.at)] for event in events
-            if 'push' in event.operation.lower() and event.repository and event.tag and event.digest]
+def _pushes(events: list[Event]) -> list[list[str]]:
+    return [
+        [event.repository, event.tag, event.digest, _text(event.at)]
+        for event in events
+        if 'push' in event.operation.lower() and event.repository and event.tag and event.digest
+    ]
 
 
-def _span(text: Optional[str]) -> Tuple[float, float]:
+def _span(text: str | None) -> tuple[float, float]:
     if not text:
         return float('-inf'), float('inf')
     start, end = (datetime.fromisoformat(part.replace('Z', '+00:00')) for part in text.split('/'))
@@ -122,8 +147,11 @@ def _text(at: float) -> str:
 
 
 def _error(status: int, code: str, message: str, inner: str = '', innermost: str = '') -> Answer:
-    error: Dict[str, Any] = {'code': code, 'message': message}
+    error: dict[str, Any] = {'code': code, 'message': message}
     if inner:
-        error['innererror'] = {'code': inner, 'message': 'A semantic error occurred.',
-                               'innererror': {'code': 'SEM0100', 'message': innermost}}
+        error['innererror'] = {
+            'code': inner,
+            'message': 'A semantic error occurred.',
+            'innererror': {'code': 'SEM0100', 'message': innermost},
+        }
     return json_answer({'error': error}, status)

@@ -1,7 +1,9 @@
 """ACR's own metadata API below `/acr/v1/`: catalog, repositories, manifests, tags."""
+
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 from .answers import Answer, Call, after_last, json_answer, page
 from .failures import RegistryFailure
@@ -43,8 +45,13 @@ class Metadata:
     def manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         tag = storage.tags(repository).get(reference)
         record = storage.manifest(repository, tag.digest if tag else reference)
-        return json_answer({'registry': self.host, 'imageName': repository,
-                            'manifest': self._with_references(storage, repository, record)})
+        return json_answer(
+            {
+                'registry': self.host,
+                'imageName': repository,
+                'manifest': self._with_references(storage, repository, record),
+            }
+        )
 
     def change_manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
         storage.set_locks(repository, digest=reference, **_flags(call))
@@ -68,39 +75,46 @@ class Metadata:
     def delete_tag(self, storage: Storage, call: Call, repository: str, tag: str) -> Answer:
         return Answer(202, b'', {'X-Ms-Int-Docker-Content-Digest': storage.untag(repository, tag)})
 
-    def _repository(self, name: str, state: RepositoryState) -> Dict[str, Any]:
-        return {'registry': self.host, 'imageName': name, 'createdTime': state.created,
-                'lastUpdateTime': state.updated, 'manifestCount': len(state.manifests), 'tagCount': len(state.tags),
-                'changeableAttributes': state.flags}
+    def _repository(self, name: str, state: RepositoryState) -> dict[str, Any]:
+        return {
+            'registry': self.host,
+            'imageName': name,
+            'createdTime': state.created,
+            'lastUpdateTime': state.updated,
+            'manifestCount': len(state.manifests),
+            'tagCount': len(state.tags),
+            'changeableAttributes': state.flags,
+        }
 
     @staticmethod
-    def _with_references(storage: Storage, repository: str, record: Record) -> Dict[str, Any]:
+    def _with_references(storage: Storage, repository: str, record: Record) -> dict[str, Any]:
         state = storage.state(repository)
         entry = _manifest(storage, state, record, _tags_by_digest(state).get(record.digest))
         if record.media_type in INDEX_TYPES:
-            entry['references'] = [{'digest': child['digest'], **_platform(child.get('platform'))}
-                                   for child in record.children]
+            entry['references'] = [
+                {'digest': child['digest'], **_platform(child.get('platform'))} for child in record.children
+            ]
         return entry
 
 
-def _flags(call: Call) -> Dict[str, bool]:
+def _flags(call: Call) -> dict[str, bool]:
     return {key: value for key, value in parse_document(call.body).items() if key in FLAGS and isinstance(value, bool)}
 
 
-def _listed(call: Call, state: RepositoryState, entries: Mapping[str, Any]) -> List[Tuple[str, Any]]:
+def _listed(call: Call, state: RepositoryState, entries: Mapping[str, Any]) -> list[tuple[str, Any]]:
     def updated(name: str) -> str:
         return entries[name].updated if name in entries else state.departed.get(name, '')
 
     return [(name, entries[name]) for name in after_last(call, entries, updated)]
 
 
-def _platform(platform: Any) -> Dict[str, str]:
+def _platform(platform: Any) -> dict[str, str]:
     platform = platform if isinstance(platform, dict) else {}
     return {key: platform[key] for key in ('architecture', 'os') if isinstance(platform.get(key), str)}
 
 
-def _tags_by_digest(state: RepositoryState) -> Dict[str, List[str]]:
-    found: Dict[str, List[str]] = {}
+def _tags_by_digest(state: RepositoryState) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for name in sorted(state.tags):
         found.setdefault(state.tags[name].digest, []).append(name)
     return found
@@ -115,11 +129,13 @@ def _image_size(state: RepositoryState, record: Record) -> int:
     return own + sum(sum(child.blobs.values()) for child in children if child)
 
 
-def _manifest(storage: Storage, state: RepositoryState, record: Record,
-              tags: Optional[List[str]]) -> Dict[str, Any]:
-    entry: Dict[str, Any] = {
-        'digest': record.digest, 'imageSize': _image_size(state, record), 'createdTime': record.created,
-        'lastUpdateTime': record.updated}
+def _manifest(storage: Storage, state: RepositoryState, record: Record, tags: list[str] | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        'digest': record.digest,
+        'imageSize': _image_size(state, record),
+        'createdTime': record.created,
+        'lastUpdateTime': record.updated,
+    }
     if record.config_type in _IMAGE_CONFIGS:
         entry.update(_configured_platform(storage, record.document['config'].get('digest')))
     entry['mediaType'] = record.media_type
@@ -133,7 +149,7 @@ def _manifest(storage: Storage, state: RepositoryState, record: Record,
     return entry
 
 
-def _configured_platform(storage: Storage, config: Any) -> Dict[str, str]:
+def _configured_platform(storage: Storage, config: Any) -> dict[str, str]:
     """From the config's own bytes; a config of which there are none counts as linux on amd64."""
     try:
         return _platform(parse_document(storage.get_blob(config)))
@@ -141,6 +157,12 @@ def _configured_platform(storage: Storage, config: Any) -> Dict[str, str]:
         return {'architecture': 'amd64', 'os': 'linux'}
 
 
-def _tag(name: str, tag: Tag) -> Dict[str, Any]:
-    return {'name': name, 'digest': tag.digest, 'createdTime': tag.created, 'lastUpdateTime': tag.updated,
-            'signed': False, 'changeableAttributes': tag.flags}
+def _tag(name: str, tag: Tag) -> dict[str, Any]:
+    return {
+        'name': name,
+        'digest': tag.digest,
+        'createdTime': tag.created,
+        'lastUpdateTime': tag.updated,
+        'signed': False,
+        'changeableAttributes': tag.flags,
+    }

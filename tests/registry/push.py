@@ -1,9 +1,9 @@
 """Pushes images over the wire, as docker and cosign do: blobs in chunks or by mount, then manifests, then the index."""
+
 from __future__ import annotations
 
 import json
 import random
-from typing import List, Optional, Tuple
 
 import requests
 
@@ -30,7 +30,7 @@ class Pusher:
         data = self._chance.randbytes(size)
         location = self._call('POST', f'/v2/{repository}/blobs/uploads/').headers['Location']
         for start in range(0, size, _CHUNK):
-            location = self._call('PATCH', location, data=data[start:start + _CHUNK]).headers['Location']
+            location = self._call('PATCH', location, data=data[start : start + _CHUNK]).headers['Location']
         self._call('PUT', location, params={'digest': digest_of(data)})
         return digest_of(data), size
 
@@ -39,11 +39,11 @@ class Pusher:
         self._call('POST', f'/v2/{repository}/blobs/uploads/', params={'mount': layer[0], 'from': source})
         return layer
 
-    def image(self, repository: str, layers: List[Layer], tag: Optional[str] = None, **extra) -> Tuple[str, int]:
+    def image(self, repository: str, layers: list[Layer], tag: str | None = None, **extra) -> tuple[str, int]:
         """Push an image with a new config; gives digest and size of its manifest."""
         return self.manifest(repository, image_manifest(self.blob(repository, 700), layers, **extra), tag)
 
-    def index(self, repository: str, children: List[Tuple[str, int]], tag: Optional[str] = None) -> Tuple[str, int]:
+    def index(self, repository: str, children: list[tuple[str, int]], tag: str | None = None) -> tuple[str, int]:
         return self.manifest(repository, index_manifest(children), tag)
 
     def sign(self, repository: str, digest: str) -> None:
@@ -51,9 +51,13 @@ class Pusher:
         self.image(repository, [self.blob(repository, 250)], cosign_tag(digest))
         self.image(repository, [self.blob(repository, 40_000)], subject=digest, artifact_type='application/spdx+json')
 
-    def manifest(self, repository: str, data: bytes, tag: Optional[str] = None) -> Tuple[str, int]:
-        self._call('PUT', f'/v2/{repository}/manifests/{tag or digest_of(data)}', data=data,
-                   headers={'Content-Type': json.loads(data)['mediaType']})
+    def manifest(self, repository: str, data: bytes, tag: str | None = None) -> tuple[str, int]:
+        self._call(
+            'PUT',
+            f'/v2/{repository}/manifests/{tag or digest_of(data)}',
+            data=data,
+            headers={'Content-Type': json.loads(data)['mediaType']},
+        )
         return digest_of(data), len(data)
 
     def _call(self, method: str, path: str, **options) -> requests.Response:

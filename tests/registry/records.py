@@ -1,11 +1,12 @@
 """What a repository holds: manifests, tags, locks and times, as plain data."""
+
 from __future__ import annotations
 
 import hashlib
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 FLAGS = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
 INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
@@ -22,17 +23,17 @@ def wire_time(seconds: float) -> str:
     return time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole)) + (f'.{fraction}' if fraction else '') + 'Z'
 
 
-def time_order(text: str) -> Tuple[str, str]:
+def time_order(text: str) -> tuple[str, str]:
     """Sorts times as the service writes them: as text `…13.7Z` would come after `…13.75Z`."""
     seconds, _, fraction = text.rstrip('Z').partition('.')
     return seconds, fraction
 
 
-def unlocked() -> Dict[str, bool]:
+def unlocked() -> dict[str, bool]:
     return dict.fromkeys(FLAGS, True)
 
 
-def is_locked(flags: Dict[str, bool]) -> bool:
+def is_locked(flags: dict[str, bool]) -> bool:
     """A write lock blocks deletes too (Azure/acr-cli#70)."""
     return not (flags['deleteEnabled'] and flags['writeEnabled'])
 
@@ -42,7 +43,7 @@ class Tag:
     digest: str
     created: str
     updated: str
-    flags: Dict[str, bool] = field(default_factory=unlocked)
+    flags: dict[str, bool] = field(default_factory=unlocked)
 
 
 @dataclass
@@ -55,25 +56,25 @@ class Record:
     digest: str
     data: bytes
     media_type: str
-    document: Dict[str, Any]
-    blobs: Dict[str, int]
+    document: dict[str, Any]
+    blobs: dict[str, int]
     created: str
     updated: str
     ghost: bool = False
     deletable: bool = False
-    flags: Dict[str, bool] = field(default_factory=unlocked)
+    flags: dict[str, bool] = field(default_factory=unlocked)
 
     @property
-    def subject(self) -> Optional[str]:
+    def subject(self) -> str | None:
         subject = self.document.get('subject')
         return subject.get('digest') if isinstance(subject, dict) else None
 
     @property
-    def children(self) -> List[Dict[str, Any]]:
+    def children(self) -> list[dict[str, Any]]:
         return children_of(self.document)
 
     @property
-    def config_type(self) -> Optional[str]:
+    def config_type(self) -> str | None:
         config = self.document.get('config')
         return config.get('mediaType') if isinstance(config, dict) else None
 
@@ -84,10 +85,10 @@ class RepositoryState:
 
     created: str
     updated: str
-    manifests: Dict[str, Record] = field(default_factory=dict)
-    tags: Dict[str, Tag] = field(default_factory=dict)
-    flags: Dict[str, bool] = field(default_factory=unlocked)
-    departed: Dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, Record] = field(default_factory=dict)
+    tags: dict[str, Tag] = field(default_factory=dict)
+    flags: dict[str, bool] = field(default_factory=unlocked)
+    departed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -95,11 +96,11 @@ class Deleted:
     """A soft-deleted manifest with the tags that it had."""
 
     record: Record
-    tags: List[str]
+    tags: list[str]
     seconds: float
 
 
-def parse_document(data: bytes) -> Dict[str, Any]:
+def parse_document(data: bytes) -> dict[str, Any]:
     """The JSON object in these bytes; empty for anything else."""
     try:
         document = json.loads(data)
@@ -108,14 +109,14 @@ def parse_document(data: bytes) -> Dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def children_of(document: Dict[str, Any]) -> List[Dict[str, Any]]:
+def children_of(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The descriptors of an index; what does not name a digest is no child."""
     return [child for child in _listed(document, 'manifests') if isinstance(child.get('digest'), str)]
 
 
-def blobs_of(document: Dict[str, Any]) -> Dict[str, int]:
+def blobs_of(document: dict[str, Any]) -> dict[str, int]:
     """Sizes by digest of what a manifest uses, foreign layers apart (they have `urls` and are stored elsewhere)."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     for descriptor in [*_listed(document, 'layers'), *_listed(document, 'blobs'), document.get('config')]:
         if isinstance(descriptor, dict) and isinstance(descriptor.get('digest'), str) and not descriptor.get('urls'):
             size = descriptor.get('size')
@@ -123,6 +124,6 @@ def blobs_of(document: Dict[str, Any]) -> Dict[str, int]:
     return found
 
 
-def _listed(document: Dict[str, Any], key: str) -> List[Dict[str, Any]]:
+def _listed(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
     entries = document.get(key)
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -1,7 +1,8 @@
 """Any other resource that the resource manager has: collections by page, single ones, and questions by POST."""
+
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from .answers import Answer, Call, json_answer
 from .auth import SUBSCRIPTION
@@ -15,22 +16,22 @@ class Resources:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.at: Dict[str, Any] = {}
+        self.at: dict[str, Any] = {}
 
     def answer(self, storage: Any, call: Call) -> Answer:
-        found = self.at.get(call.path[len(ROOT):])
+        found = self.at.get(call.path[len(ROOT) :])
         if isinstance(found, list):
             return self._page(call, found)
         if isinstance(found, dict):
             return json_answer(found)
-        return found or json_answer({'error': {'code': 'ResourceNotFound', 'message': (
-            f"The resource '{call.path}' was not found.")}}, 404)
+        return found or json_answer(
+            {'error': {'code': 'ResourceNotFound', 'message': (f"The resource '{call.path}' was not found.")}}, 404
+        )
 
     def _page(self, call: Call, items: list) -> Answer:
         start = int(call.query.get('$skiptoken', 0))
-        document: Dict[str, Any] = {'value': items[start:start + _PAGE]}
+        document: dict[str, Any] = {'value': items[start : start + _PAGE]}
         if start + _PAGE < len(items):
             version = call.query['api-version']
-            document['nextLink'] = (f'https://{self.host}{call.path}?api-version={version}'
-                                    f'&$skiptoken={start + _PAGE}')
+            document['nextLink'] = f'https://{self.host}{call.path}?api-version={version}&$skiptoken={start + _PAGE}'
         return json_answer(document)

@@ -1,9 +1,12 @@
 """Which path is which handler, what it is counted as, and which permission it needs."""
+
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Pattern, Tuple
+from re import Pattern
+from typing import Any
 
 from . import deleted
 from .arm import ResourceManager
@@ -26,23 +29,34 @@ class Route:
     method: str
     pattern: Pattern[str]
     kind: str
-    actions: Optional[List[str]]
+    actions: list[str] | None
     handler: Callable[..., Any]
 
 
 class Routes:
     """Finds the route of a request; the first match counts."""
 
-    def __init__(self, host: str, auth: Auth, manager: ResourceManager, metadata: Metadata,
-                 distribution: Distribution, logs: Logs, resources: Resources) -> None:
-        self._routes: Dict[str, List[Route]] = {}
+    def __init__(
+        self,
+        host: str,
+        auth: Auth,
+        manager: ResourceManager,
+        metadata: Metadata,
+        distribution: Distribution,
+        logs: Logs,
+        resources: Resources,
+    ) -> None:
+        self._routes: dict[str, list[Route]] = {}
         for method, path, kind, actions, handler in (
-                *_distribution(distribution), *_metadata(metadata), *_plumbing(host, auth, manager),
-                *_live(logs, resources)):
+            *_distribution(distribution),
+            *_metadata(metadata),
+            *_plumbing(host, auth, manager),
+            *_live(logs, resources),
+        ):
             route = Route(method, re.compile(path + r'\Z'), kind, actions, handler)
             self._routes.setdefault(method, []).append(route)
 
-    def find(self, method: str, path: str) -> Optional[Tuple[Route, Dict[str, str]]]:
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         for route in self._routes.get(method, ()):
             match = route.pattern.match(path)
             if match:
@@ -50,7 +64,7 @@ class Routes:
         return None
 
 
-Entry = Tuple[str, str, str, Optional[List[str]], Callable[..., Any]]
+Entry = tuple[str, str, str, list[str] | None, Callable[..., Any]]
 
 
 def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry]:
@@ -92,8 +106,13 @@ def _metadata(metadata: Metadata) -> Iterator[Entry]:
     yield 'GET', '/acr/v1/_deleted/_catalog', 'deleted', ['*'], deleted.deleted_catalog
     yield 'GET', gone + '/_manifests', 'deleted', ['deleted_read'], deleted.deleted_manifests
     yield 'GET', gone + '/_tags', 'deleted', ['deleted_read'], deleted.deleted_tags
-    yield ('POST', gone + '/_manifests/' + _DIGEST.format('digest'), 'restore', ['deleted_read', 'deleted_restore'],
-           deleted.restore)
+    yield (
+        'POST',
+        gone + '/_manifests/' + _DIGEST.format('digest'),
+        'restore',
+        ['deleted_read', 'deleted_restore'],
+        deleted.restore,
+    )
     yield 'GET', base + '/_manifests', 'manifests_page', read, metadata.manifests
     yield 'GET', by_digest, 'manifest_properties', read, metadata.manifest
     yield 'PATCH', by_digest, 'patch', write, metadata.change_manifest

@@ -1,4 +1,5 @@
 """The registry on a thread: aiohttp over TLS on loopback, on uvloop, which takes a fifth less time for a call."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,8 +8,9 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any
 from urllib.parse import unquote
 
 import uvloop
@@ -27,7 +29,7 @@ from .resources import Resources
 from .routes import Route, Routes
 from .storage import Storage
 
-Found = Optional[Tuple[Route, Dict[str, str]]]
+Found = tuple[Route, dict[str, str]] | None
 _LATE_SECONDS = 0.0006
 """The loop counts in milliseconds and wakes up a little late: without this, 20 ms are 21 for who asks."""
 _RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
@@ -59,16 +61,17 @@ class LocalRegistry:
     manifests; `on_request` is called with (method, path) before a request is handled, on the server's thread.
     """
 
-    def __init__(self, storage: Optional[Storage] = None, port: int = 0, directory: Optional[Path] = None,
-                 expired: bool = False) -> None:
+    def __init__(
+        self, storage: Storage | None = None, port: int = 0, directory: Path | None = None, expired: bool = False
+    ) -> None:
         self.storage = storage or Storage()
         self.port = port
         self.auth = Auth()
         self.faults = Faults()
         self.counters: Counter = Counter()
-        self.requests: List[Tuple[str, str, int]] = []
-        self.user_agents: Set[str] = set()
-        self.on_request: Optional[Callable[[str, str], None]] = None
+        self.requests: list[tuple[str, str, int]] = []
+        self.user_agents: set[str] = set()
+        self.on_request: Callable[[str, str], None] | None = None
         self._home = tempfile.TemporaryDirectory() if directory is None else None
         self._directory = directory or Path(self._home.name)
         self._context = make_context(self._directory, expired)
@@ -101,7 +104,7 @@ class LocalRegistry:
         self.on_request = None
         self.forget()
 
-    def __enter__(self) -> 'LocalRegistry':
+    def __enter__(self) -> LocalRegistry:
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
         self._thread.start()
@@ -131,8 +134,9 @@ class LocalRegistry:
         self.logs = Logs(self.login_server)
         self.resources = Resources(self.login_server)
         self.distribution = Distribution()
-        self._routes = Routes(self.login_server, self.auth, self.manager, self.metadata, self.distribution,
-                              self.logs, self.resources)
+        self._routes = Routes(
+            self.login_server, self.auth, self.manager, self.metadata, self.distribution, self.logs, self.resources
+        )
         started.set()
         await self._stopped.wait()
         await runner.cleanup()
@@ -163,8 +167,12 @@ class LocalRegistry:
         if self.on_request:
             self.on_request(call.method, call.path)
         answer = self._answer(call, found, fault)
-        headers = {**common_headers(call.path, answer), **self.faults.date(),
-                   'X-Ms-Correlation-Request-Id': str(uuid.uuid4()), **answer.headers}
+        headers = {
+            **common_headers(call.path, answer),
+            **self.faults.date(),
+            'X-Ms-Correlation-Request-Id': str(uuid.uuid4()),
+            **answer.headers,
+        }
         await _sleep_until(due)
         if kind == 'lost':
             return _hang_up(request)
@@ -174,14 +182,14 @@ class LocalRegistry:
             return await _endless(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
-    def _answer(self, call: Call, found: Found, fault: Optional[Fault]) -> Answer:
+    def _answer(self, call: Call, found: Found, fault: Fault | None) -> Answer:
         if not found:
             self._log('unknown', call.method, call.path, 404)
             return Answer(404, b'404 page not found\n', {'Content-Type': 'text/plain; charset=utf-8'})
         route, groups = found
         answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
         if fault and fault.kind in ('garbage', 'truncated'):
-            answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[:len(answer.body) // 2]
+            answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[: len(answer.body) // 2]
             answer.headers.pop('Content-Length', None)
         self._log('challenge' if answer.status == 401 else route.kind, call.method, call.path, answer.status)
         self._rate_headers(route, answer)
@@ -199,13 +207,13 @@ class LocalRegistry:
             return _failure(failure)
 
     @staticmethod
-    def _broken(fault: Optional[Fault]) -> Optional[Answer]:
+    def _broken(fault: Fault | None) -> Answer | None:
         if not fault or not isinstance(fault.kind, int):
             return None
         answer = _failure(too_many()) if fault.kind == 429 else Answer(fault.kind, b'', {'Content-Type': 'text/plain'})
         return _retry_after(answer, fault.retry_after)
 
-    def _throttled(self, call: Call) -> Optional[Answer]:
+    def _throttled(self, call: Call) -> Answer | None:
         throttle = self.faults.throttle_for(call.method, call.path)
         return _retry_after(_failure(too_many()), throttle.retry_after) if throttle else None
 
@@ -227,7 +235,7 @@ def _failure(failure: RegistryFailure) -> Answer:
     return Answer(failure.status, failure.body(), {'Content-Type': 'application/json; charset=utf-8'})
 
 
-def _retry_after(answer: Answer, seconds: Optional[int]) -> Answer:
+def _retry_after(answer: Answer, seconds: int | None) -> Answer:
     if seconds is not None:
         answer.headers['Retry-After'] = str(seconds)
     return answer
@@ -244,17 +252,17 @@ def _hang_up(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-async def _cut(request: web.BaseRequest, answer: Answer, headers: Dict[str, str]) -> web.StreamResponse:
+async def _cut(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
     """Promise the whole body, send half of it, and go."""
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     await response.prepare(request)
-    await response.write(answer.body[:len(answer.body) // 2])
+    await response.write(answer.body[: len(answer.body) // 2])
     request.transport.close()
     return response
 
 
-async def _endless(request: web.BaseRequest, answer: Answer, headers: Dict[str, str]) -> web.StreamResponse:
+async def _endless(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
     """Send the whole body, and more and more of it until nobody listens any more."""
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.headers.pop('Content-Length', None)

@@ -2,18 +2,37 @@
 
 Pure state without HTTP; the bytes that disappear here are the truth that previews are tested against.
 """
+
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any
 
 from .failures import (
-    RegistryFailure, blob_unknown, disallowed, manifest_unknown, name_unknown, revision_unknown, tag_unknown)
+    RegistryFailure,
+    blob_unknown,
+    disallowed,
+    manifest_unknown,
+    name_unknown,
+    revision_unknown,
+    tag_unknown,
+)
 from .records import (
-    Deleted, Record, RepositoryState, Tag, blobs_of, children_of, digest_of, is_locked, parse_document, wire_time)
+    Deleted,
+    Record,
+    RepositoryState,
+    Tag,
+    blobs_of,
+    children_of,
+    digest_of,
+    is_locked,
+    parse_document,
+    wire_time,
+)
 
 DAY = 86_400
 
@@ -21,20 +40,20 @@ DAY = 86_400
 class Storage:
     """All repositories of one registry. Every method is atomic."""
 
-    def __init__(self, directory: Optional[Path] = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.lock = threading.RLock()
-        self.soft_delete_days: Optional[int] = None
-        self.deleted: Dict[str, Dict[str, Deleted]] = {}
+        self.soft_delete_days: int | None = None
+        self.deleted: dict[str, dict[str, Deleted]] = {}
         self._clock = clock
         self._directory = directory
-        self._repositories: Dict[str, RepositoryState] = {}
-        self._data: Dict[str, bytes] = {}
-        self._sizes: Dict[str, int] = {}
+        self._repositories: dict[str, RepositoryState] = {}
+        self._data: dict[str, bytes] = {}
+        self._sizes: dict[str, int] = {}
         self._blob_users: Counter = Counter()
         self._manifest_users: Counter = Counter()
-        self._manifest_sizes: Dict[str, int] = {}
+        self._manifest_sizes: dict[str, int] = {}
         self._used_bytes = 0
-        self._links: Set[Tuple[str, str]] = set()
+        self._links: set[tuple[str, str]] = set()
         if directory:
             directory.mkdir(parents=True, exist_ok=True)
 
@@ -67,8 +86,10 @@ class Storage:
 
     def has_blob_in(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob: blobs are stored once, and served where they belong."""
-        return digest in self._sizes and ((repository, digest) in self._links or any(
-            digest in record.blobs for record in self.manifests(repository).values()))
+        return digest in self._sizes and (
+            (repository, digest) in self._links
+            or any(digest in record.blobs for record in self.manifests(repository).values())
+        )
 
     def blob_size(self, digest: str) -> int:
         return self._sizes[digest]
@@ -92,9 +113,18 @@ class Storage:
 
     # Manifests and tags
 
-    def put_manifest(self, repository: str, data: bytes, media_type: str, tag: Optional[str] = None, *,
-                     checked: bool = True, digest: Optional[str] = None, created: Optional[str] = None,
-                     updated: Optional[str] = None) -> str:
+    def put_manifest(
+        self,
+        repository: str,
+        data: bytes,
+        media_type: str,
+        tag: str | None = None,
+        *,
+        checked: bool = True,
+        digest: str | None = None,
+        created: str | None = None,
+        updated: str | None = None,
+    ) -> str:
         """Store a manifest; unchecked, anything goes in: hostile data, a digest that is not its own."""
         digest = digest or digest_of(data)
         document = parse_document(data)
@@ -109,8 +139,9 @@ class Storage:
             if known and not known.ghost:
                 known.updated = updated or now
             else:
-                record = Record(digest, data, media_type, document, blobs_of(document), created or now,
-                                updated or created or now)
+                record = Record(
+                    digest, data, media_type, document, blobs_of(document), created or now, updated or created or now
+                )
                 state.manifests[digest] = record
                 self._hold(record)
             if tag:
@@ -125,8 +156,7 @@ class Storage:
                 record.ghost, record.deletable = True, deletable
                 self._release(record)
 
-    def set_locks(self, repository: str, *, digest: Optional[str] = None, tag: Optional[str] = None,
-                  **flags: bool) -> None:
+    def set_locks(self, repository: str, *, digest: str | None = None, tag: str | None = None, **flags: bool) -> None:
         with self.lock:
             if tag is not None:
                 self.tag(repository, tag).flags.update(flags)
@@ -149,8 +179,11 @@ class Storage:
             while doomed:
                 subject = doomed.pop()
                 self._drop(repository, state, subject)
-                doomed += [referrer for referrer, record in state.manifests.items()
-                           if record.subject == subject and not record.ghost and not self._locked(state, referrer)]
+                doomed += [
+                    referrer
+                    for referrer, record in state.manifests.items()
+                    if record.subject == subject and not record.ghost and not self._locked(state, referrer)
+                ]
 
     def untag(self, repository: str, tag: str) -> str:
         """Remove a tag; gives the digest that it was on."""
@@ -162,7 +195,7 @@ class Storage:
             self._untag(state, tag)
             return found.digest
 
-    def delete_repository(self, repository: str) -> Tuple[List[str], List[str]]:
+    def delete_repository(self, repository: str) -> tuple[list[str], list[str]]:
         """Delete everything in a repository; gives its digests and tags."""
         with self.lock:
             state = self.state(repository)
@@ -173,7 +206,7 @@ class Storage:
                 self._drop(repository, state, digest)
             return digests, tags
 
-    def restore(self, repository: str, digest: str, tag: Optional[str] = None) -> None:
+    def restore(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, and with an index those of its children that were deleted too."""
         with self.lock:
             self.purge()
@@ -203,7 +236,7 @@ class Storage:
 
     # Looking
 
-    def repositories(self) -> List[str]:
+    def repositories(self) -> list[str]:
         with self.lock:
             return sorted(self._repositories)
 
@@ -213,15 +246,15 @@ class Storage:
         except KeyError:
             raise name_unknown(repository) from None
 
-    def manifests(self, repository: str) -> Dict[str, Record]:
+    def manifests(self, repository: str) -> dict[str, Record]:
         state = self._repositories.get(repository)
         return state.manifests if state else {}
 
-    def tags(self, repository: str) -> Dict[str, Tag]:
+    def tags(self, repository: str) -> dict[str, Tag]:
         state = self._repositories.get(repository)
         return state.tags if state else {}
 
-    def tags_on(self, repository: str, digest: str) -> List[str]:
+    def tags_on(self, repository: str, digest: str) -> list[str]:
         return sorted(name for name, tag in self.tags(repository).items() if tag.digest == digest)
 
     def tag(self, repository: str, tag: str) -> Tag:
@@ -246,11 +279,11 @@ class Storage:
             raise disallowed()
         return record
 
-    def whole(self, repository: str, reference: str) -> List[str]:
+    def whole(self, repository: str, reference: str) -> list[str]:
         """What a pull of this reference would miss: manifests or blobs; nothing means that it is whole."""
         with self.lock:
             tag = self.tags(repository).get(reference)
-            missing: List[str] = []
+            missing: list[str] = []
             waiting, seen = [tag.digest if tag else reference], set()
             while waiting:
                 digest = waiting.pop()
@@ -267,7 +300,7 @@ class Storage:
 
     # Inside
 
-    def _check_references(self, repository: str, document: Dict[str, Any]) -> None:
+    def _check_references(self, repository: str, document: dict[str, Any]) -> None:
         for blob in blobs_of(document):
             if blob not in self._sizes:
                 raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
@@ -276,7 +309,7 @@ class Storage:
                 raise RegistryFailure(400, 'MANIFEST_UNKNOWN', 'manifest unknown', {'digest': child['digest']})
 
     @staticmethod
-    def _check_writable(state: RepositoryState, digest: str, tag: Optional[str]) -> None:
+    def _check_writable(state: RepositoryState, digest: str, tag: str | None) -> None:
         known = state.tags.get(tag) if tag else None
         if not state.flags['writeEnabled'] or known and known.digest != digest and not known.flags['writeEnabled']:
             raise disallowed()
@@ -290,15 +323,18 @@ class Storage:
             state.tags[name] = Tag(digest, now, now)
 
     @staticmethod
-    def _all_flags(state: RepositoryState) -> Iterable[Dict[str, bool]]:
+    def _all_flags(state: RepositoryState) -> Iterable[dict[str, bool]]:
         yield state.flags
         yield from (record.flags for record in state.manifests.values())
         yield from (tag.flags for tag in state.tags.values())
 
     @staticmethod
     def _locked(state: RepositoryState, digest: str) -> bool:
-        return (is_locked(state.flags) or is_locked(state.manifests[digest].flags)
-                or any(is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest))
+        return (
+            is_locked(state.flags)
+            or is_locked(state.manifests[digest].flags)
+            or any(is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest)
+        )
 
     def _drop(self, repository: str, state: RepositoryState, digest: str) -> None:
         record = state.manifests.pop(digest)

@@ -1,4 +1,5 @@
 """Push, pull and the failures of the wire, by plain requests; the token flow and paging are in test_protocol.py."""
+
 from __future__ import annotations
 
 import json
@@ -25,8 +26,9 @@ def failure_of(answer: requests.Response) -> tuple:
 
 
 def put_manifest(http, reference: str, data: bytes, repository: str = APP) -> requests.Response:
-    return http.admin('PUT', f'{repository}/manifests/{reference}', data=data,
-                      headers={'Content-Type': json.loads(data)['mediaType']})
+    return http.admin(
+        'PUT', f'{repository}/manifests/{reference}', data=data, headers={'Content-Type': json.loads(data)['mediaType']}
+    )
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def image(push) -> str:
 
 
 # Blobs
+
 
 def test_a_blob_is_uploaded_in_chunks_and_pulled_back(http):
     start = http.admin('POST', f'{APP}/blobs/uploads/')
@@ -91,6 +94,7 @@ def test_an_unknown_blob_is_404(http):
 
 # Manifests
 
+
 def test_an_index_is_refused_before_its_children_and_accepted_after_them(http, push):
     config = push.blob('team/app', 10)
     child = image_manifest(config, [])
@@ -125,12 +129,14 @@ def test_a_pushed_referrer_names_its_subject_and_is_listed(http, push, image):
     assert put_manifest(http, digest_of(data), data).headers['OCI-Subject'] == image
     listed = http.admin('GET', f'{APP}/referrers/{image}')
     assert listed.headers['Content-Type'] == OCI_INDEX
-    assert listed.json()['manifests'] == [{'mediaType': OCI_IMAGE, 'digest': digest_of(data), 'size': len(data),
-                                           'artifactType': 'application/spdx+json'}]
+    assert listed.json()['manifests'] == [
+        {'mediaType': OCI_IMAGE, 'digest': digest_of(data), 'size': len(data), 'artifactType': 'application/spdx+json'}
+    ]
     assert http.admin('GET', f'{APP}/referrers/{digest_of(data)}').json()['manifests'] == []
 
 
 # What is not there
+
 
 def test_each_kind_of_missing_thing_has_its_own_code_message_and_detail(http, image):
     missing = f'manifest {NO_DIGEST} is not found'
@@ -142,14 +148,28 @@ def test_each_kind_of_missing_thing_has_its_own_code_message_and_detail(http, im
         ('DELETE', '/acr/v1/nowhere/_tags/none'): ('TAG_UNKNOWN', 'the specified tag does not exist', None),
         ('GET', f'{base}/_manifests/{NO_DIGEST}'): ('MANIFEST_UNKNOWN', 'manifest unknown', None),
         ('DELETE', f'{APP}/manifests/{NO_DIGEST}'): ('MANIFEST_UNKNOWN', missing, None),
-        ('GET', f'{APP}/manifests/{NO_DIGEST}'): ('MANIFEST_UNKNOWN', missing,
-                                                  {'Name': 'team/app', 'Revision': NO_DIGEST})}
+        ('GET', f'{APP}/manifests/{NO_DIGEST}'): (
+            'MANIFEST_UNKNOWN',
+            missing,
+            {'Name': 'team/app', 'Revision': NO_DIGEST},
+        ),
+    }
     assert {place: failure_of(http.admin(*place)) for place in expected} == {
-        place: (404, *error) for place, error in expected.items()}
+        place: (404, *error) for place, error in expected.items()
+    }
 
 
-@pytest.mark.parametrize('path', ['/acr/v1/_manifests', '/nothing', '/v2/team/app/blobs/sha256:12', '/acr/v1/Upper',
-                                  '/acr/v1/team//app', '/v2/team/app/manifests/-x'])
+@pytest.mark.parametrize(
+    'path',
+    [
+        '/acr/v1/_manifests',
+        '/nothing',
+        '/v2/team/app/blobs/sha256:12',
+        '/acr/v1/Upper',
+        '/acr/v1/team//app',
+        '/v2/team/app/manifests/-x',
+    ],
+)
 def test_a_malformed_path_is_plain_text_404_before_any_challenge(http, path):
     answer = http('GET', path)
     assert (answer.status_code, answer.text) == (404, '404 page not found\n')
@@ -172,6 +192,7 @@ def test_the_server_grants_smaller_pages_than_asked_for(http, registry, push):
 
 
 # Who may do what
+
 
 def test_the_ping_is_challenged_without_a_scope(http, registry):
     host = registry.login_server
@@ -225,6 +246,7 @@ def test_a_refresh_token_runs_out_and_an_access_token_is_none(http, registry):
 
 
 # Busy and broken
+
 
 def test_deletes_tokens_and_reads_have_buckets_of_their_own(http, registry, image):
     registry.faults.throttles['writes'] = Throttle(rate=0.001, burst=0, retry_after=2)

@@ -1,4 +1,5 @@
 """What only odd clients and odd content meet: page sizes and times, hostile manifests, locks on reading, expiry."""
+
 from __future__ import annotations
 
 import json
@@ -28,6 +29,7 @@ def image(storage: Storage, name: str, tag: str = None, updated: str = None, **e
 
 
 # Pages
+
 
 @pytest.mark.parametrize('size', ['0', '-1', 'many', ''])
 def test_a_page_size_that_is_none_means_the_default(http, registry, size):
@@ -65,15 +67,22 @@ def test_times_sort_by_their_value_and_not_as_text():
 
 # Content
 
+
 @pytest.mark.parametrize('data', [b'', b'no json', b'[]', b'"text"'])
 def test_a_push_of_something_that_is_no_manifest_is_refused(http, data):
     answer = http.admin('PUT', f'/v2/{APP}/manifests/v1', data=data)
     assert (answer.status_code, answer.json()['errors'][0]['code']) == (400, 'MANIFEST_INVALID')
 
 
-@pytest.mark.parametrize('document', [
-    {'manifests': [None, 1, {}, {'digest': []}, {'digest': 7}]}, {'layers': {'digest': 'x'}, 'blobs': [[]]},
-    {'config': {'digest': {}}, 'subject': 'text'}, {'layers': [{'digest': 'sha256:1', 'size': 'big'}]}])
+@pytest.mark.parametrize(
+    'document',
+    [
+        {'manifests': [None, 1, {}, {'digest': []}, {'digest': 7}]},
+        {'layers': {'digest': 'x'}, 'blobs': [[]]},
+        {'config': {'digest': {}}, 'subject': 'text'},
+        {'layers': [{'digest': 'sha256:1', 'size': 'big'}]},
+    ],
+)
 def test_hostile_documents_are_listed_shown_measured_and_deleted(http, registry, document):
     data = json.dumps(document).encode()
     digest = registry.storage.put_manifest(APP, data, OCI_INDEX, 'v1', checked=False)
@@ -115,7 +124,7 @@ def test_a_read_lock_on_any_of_three_places_refuses_the_pull_and_leaves_the_meta
 def test_the_platform_comes_from_the_config_and_a_virtual_blob_has_no_bytes(http, registry):
     image(registry.storage, 'one')
     assert http.admin('GET', f'/acr/v1/{APP}/_manifests').json()['manifests'][0]['architecture'] == 'arm64'
-    virtual = registry.storage.put_virtual_blob(digest_of(b'large'), 10 ** 9)
+    virtual = registry.storage.put_virtual_blob(digest_of(b'large'), 10**9)
     registry.storage.link_blob(APP, virtual)
     assert http.admin('HEAD', f'/v2/{APP}/blobs/{virtual}').headers['Content-Length'] == '1000000000'
     assert http.admin('GET', f'/v2/{APP}/blobs/{virtual}').status_code == 404
@@ -127,12 +136,15 @@ def test_referrers_have_a_type_and_can_be_filtered_by_it(http, registry):
     image(registry.storage, 'plain', subject=subject, annotations={'made': 'by hand'})
     everything = http.admin('GET', f'/v2/{APP}/referrers/{subject}').json()['manifests']
     assert sorted(entry['artifactType'] for entry in everything) == [
-        'application/spdx+json', 'application/vnd.oci.image.config.v1+json']
+        'application/spdx+json',
+        'application/vnd.oci.image.config.v1+json',
+    ]
     filtered = http.admin('GET', f'/v2/{APP}/referrers/{subject}', params={'artifactType': 'application/spdx+json'})
     assert len(filtered.json()['manifests']) == 1 and filtered.headers['OCI-Filters-Applied'] == 'artifactType'
 
 
 # Who may
+
 
 def test_anonymous_pull_sees_the_catalog_and_may_not_delete(http, registry):
     image(registry.storage, 'one')
@@ -171,8 +183,9 @@ def test_several_scope_parameters_are_all_granted(http):
 
 # Rates and faults
 
+
 def test_deletes_in_one_second_count_down(http, registry):
-    for attempt in range(5):
+    for _attempt in range(5):
         answers = [http.admin('DELETE', f'/acr/v1/{APP}/_tags/v{number}') for number in range(2)]
         left = [answer.headers['x-ms-ratelimit-remaining-calls-per-second'] for answer in answers]
         if left == ['8.000000', '7.000000']:
@@ -201,6 +214,7 @@ def test_a_lost_answer_is_a_delete_that_was_done_and_a_cut_one_a_body_that_ends_
 
 # Soft delete
 
+
 def test_what_was_soft_deleted_too_long_ago_is_gone_and_frees_its_bytes():
     now = [1_000_000.0]
     storage = Storage(clock=lambda: now[0])
@@ -227,6 +241,7 @@ def test_restoring_an_index_restores_its_children(http, registry):
 
 # The resource manager, and a process of its own
 
+
 def test_another_registry_name_may_lead_here_and_an_unknown_one_is_not_found(http, registry):
     base = '/subscriptions/0/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries'
     registry.manager.names.append('second')
@@ -238,8 +253,19 @@ def test_another_registry_name_may_lead_here_and_an_unknown_one_is_not_found(htt
 
 
 def test_the_registry_runs_on_its_own_until_it_is_told_to_stop(tmp_path):
-    command = [sys.executable, '-m', 'tests.registry', '--ca-directory', str(tmp_path), '--seed', '1',
-               '--manifests', '20', '--repositories', '2']
+    command = [
+        sys.executable,
+        '-m',
+        'tests.registry',
+        '--ca-directory',
+        str(tmp_path),
+        '--seed',
+        '1',
+        '--manifests',
+        '20',
+        '--repositories',
+        '2',
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         host, ca_file = process.stdout.readline().split()
         listed = requests.get(f'https://{host}/acr/v1/_catalog', auth=ADMIN, verify=ca_file, timeout=10)

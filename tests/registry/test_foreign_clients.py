@@ -1,4 +1,5 @@
 """The local registry is trusted because clients that we did not write work on it: az acr, and skopeo."""
+
 from __future__ import annotations
 
 import json
@@ -9,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.auth import ADMIN
-from tests.registry.builder import (
-    OCI_CONFIG, OCI_INDEX, image_manifest, index_manifest)
+from tests.registry.builder import OCI_CONFIG, OCI_INDEX, image_manifest, index_manifest
 from tests.registry.push import Pusher
 from tests.registry.storage import digest_of
 
@@ -29,8 +29,18 @@ def test_az_acr_repository_lists_shows_locks_untags_and_deletes(az, registry, pu
     assert az('acr', 'repository', 'list', '-n', 'localhost', check=True).json == ['team/app']
     shown = az('acr', 'repository', 'show', '-n', 'localhost', '--image', 'team/app:v1', check=True).json
     assert shown['digest'] == pushed[0]
-    az('acr', 'repository', 'update', '-n', 'localhost', '--image', 'team/app:v1', '--delete-enabled', 'false',
-       check=True)
+    az(
+        'acr',
+        'repository',
+        'update',
+        '-n',
+        'localhost',
+        '--image',
+        'team/app:v1',
+        '--delete-enabled',
+        'false',
+        check=True,
+    )
     refused = az('acr', 'repository', 'delete', '-n', 'localhost', '--image', 'team/app:v1', '--yes')
     assert refused.code != 0 and 'disallowed' in refused.err
     az('acr', 'repository', 'untag', '-n', 'localhost', '--image', 'team/app:v2', check=True)
@@ -76,16 +86,32 @@ def oci_layout(folder: Path) -> tuple:
     def write(data: bytes) -> tuple:
         (blobs / digest_of(data).partition(':')[2]).write_bytes(data)
         return digest_of(data), len(data)
+
     children = []
     for arch in ('amd64', 'arm64'):
-        config = write(json.dumps({'architecture': arch, 'os': 'linux', 'config': {},
-                                   'rootfs': {'type': 'layers', 'diff_ids': []}}).encode())
+        config = write(
+            json.dumps(
+                {'architecture': arch, 'os': 'linux', 'config': {}, 'rootfs': {'type': 'layers', 'diff_ids': []}}
+            ).encode()
+        )
         children.append(write(image_manifest(config, [write(f'layer for {arch}'.encode())])))
     index = write(index_manifest(children))
     (folder / 'oci-layout').write_text('{"imageLayoutVersion":"1.0.0"}')
-    (folder / 'index.json').write_text(json.dumps({'schemaVersion': 2, 'manifests': [
-        {'mediaType': OCI_INDEX, 'digest': index[0], 'size': index[1],
-         'annotations': {'org.opencontainers.image.ref.name': 'v1'}}]}))
+    (folder / 'index.json').write_text(
+        json.dumps(
+            {
+                'schemaVersion': 2,
+                'manifests': [
+                    {
+                        'mediaType': OCI_INDEX,
+                        'digest': index[0],
+                        'size': index[1],
+                        'annotations': {'org.opencontainers.image.ref.name': 'v1'},
+                    }
+                ],
+            }
+        )
+    )
     return index[0], [digest for digest, _ in children]
 
 
@@ -93,8 +119,7 @@ def skopeo(registry, *arguments: str) -> str:
     certificates = Path(registry.ca_file).parent / 'skopeo'
     certificates.mkdir(exist_ok=True)
     shutil.copy(registry.ca_file, certificates / 'ca.crt')
-    options = [argument.replace('CERTS', str(certificates)).replace('CREDS', ':'.join(ADMIN))
-               for argument in arguments]
+    options = [argument.replace('CERTS', str(certificates)).replace('CREDS', ':'.join(ADMIN)) for argument in arguments]
     done = subprocess.run(['skopeo', '--insecure-policy', *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -104,14 +129,34 @@ def skopeo(registry, *arguments: str) -> str:
 def test_skopeo_pushes_inspects_pulls_and_deletes_a_multi_arch_image(registry, tmp_path):
     index, children = oci_layout(tmp_path / 'layout')
     image = f'docker://{registry.login_server}/team/multi:v1'
-    skopeo(registry, 'copy', '--all', '--preserve-digests', '--dest-cert-dir', 'CERTS', '--dest-creds', 'CREDS',
-           f'oci:{tmp_path}/layout:v1', image)
+    skopeo(
+        registry,
+        'copy',
+        '--all',
+        '--preserve-digests',
+        '--dest-cert-dir',
+        'CERTS',
+        '--dest-creds',
+        'CREDS',
+        f'oci:{tmp_path}/layout:v1',
+        image,
+    )
     assert sorted(registry.storage.manifests('team/multi')) == sorted([index, *children])
     assert registry.storage.whole('team/multi', 'v1') == []
     raw = skopeo(registry, 'inspect', '--raw', '--cert-dir', 'CERTS', '--creds', 'CREDS', image)
     assert digest_of(raw.encode()) == index
-    skopeo(registry, 'copy', '--all', '--preserve-digests', '--src-cert-dir', 'CERTS', '--src-creds', 'CREDS', image,
-           f'oci:{tmp_path}/back:v1')
+    skopeo(
+        registry,
+        'copy',
+        '--all',
+        '--preserve-digests',
+        '--src-cert-dir',
+        'CERTS',
+        '--src-creds',
+        'CREDS',
+        image,
+        f'oci:{tmp_path}/back:v1',
+    )
     for digest in (index, *children):
         assert (tmp_path / 'back' / 'blobs' / 'sha256' / digest.partition(':')[2]).exists()
     skopeo(registry, 'delete', '--cert-dir', 'CERTS', '--creds', 'CREDS', image)
@@ -122,8 +167,18 @@ def test_skopeo_pushes_inspects_pulls_and_deletes_a_multi_arch_image(registry, t
 def test_skopeo_mounts_a_layer_of_another_repository(registry, tmp_path):
     oci_layout(tmp_path / 'layout')
     for repository in ('team/one', 'team/two'):
-        skopeo(registry, 'copy', '--all', '--preserve-digests', '--dest-cert-dir', 'CERTS', '--dest-creds', 'CREDS',
-               f'oci:{tmp_path}/layout:v1', f'docker://{registry.login_server}/{repository}:v1')
+        skopeo(
+            registry,
+            'copy',
+            '--all',
+            '--preserve-digests',
+            '--dest-cert-dir',
+            'CERTS',
+            '--dest-creds',
+            'CREDS',
+            f'oci:{tmp_path}/layout:v1',
+            f'docker://{registry.login_server}/{repository}:v1',
+        )
     before = registry.storage.stored_bytes()
     registry.storage.delete_repository('team/two')
     assert registry.storage.stored_bytes() == before, 'blobs and manifests are stored once'

@@ -1,4 +1,5 @@
 """The wire protocol of the local registry, sentence by sentence: tokens, paging, locks, throttling, faults."""
+
 from __future__ import annotations
 
 import re
@@ -22,12 +23,18 @@ class Caller:
         self._registry = registry
 
     def __call__(self, method: str, path: str, **options) -> requests.Response:
-        return requests.request(method, f'https://{self._registry.login_server}{path}', timeout=10,
-                                verify=self._registry.ca_file, **options)
+        return requests.request(
+            method, f'https://{self._registry.login_server}{path}', timeout=10, verify=self._registry.ca_file, **options
+        )
 
     def token(self, scope: str, user: tuple = ADMIN) -> str:
-        form = {'grant_type': 'password', 'service': self._registry.login_server, 'scope': scope,
-                'username': user[0], 'password': user[1]}
+        form = {
+            'grant_type': 'password',
+            'service': self._registry.login_server,
+            'scope': scope,
+            'username': user[0],
+            'password': user[1],
+        }
         return self('POST', '/oauth2/token', data=form).json()['access_token']
 
     def bearer(self, path: str, scope: str, user: tuple = ADMIN) -> requests.Response:
@@ -56,12 +63,15 @@ def test_a_call_without_a_token_is_challenged_without_an_error(registry, call):
     assert answer.status_code == 401
     assert answer.headers['WWW-Authenticate'] == challenge(registry, 'repository:team/app:metadata_read')
     assert answer.json()['errors'][0]['detail'] == [
-        {'Type': 'repository', 'Name': 'team/app', 'Action': 'metadata_read'}]
+        {'Type': 'repository', 'Name': 'team/app', 'Action': 'metadata_read'}
+    ]
 
 
 def test_a_bad_token_and_an_expired_one_are_invalid(registry, call, pushed):
-    assert 'error="invalid_token"' in call('GET', '/acr/v1/_catalog', headers={
-        'Authorization': 'Bearer nonsense'}).headers['WWW-Authenticate']
+    assert (
+        'error="invalid_token"'
+        in call('GET', '/acr/v1/_catalog', headers={'Authorization': 'Bearer nonsense'}).headers['WWW-Authenticate']
+    )
     token = call.token('registry:catalog:*')
     registry.auth.clock = lambda: time.time() + 80 * 60
     answer = call('GET', '/acr/v1/_catalog', headers={'Authorization': f'Bearer {token}'})
@@ -78,8 +88,13 @@ def test_a_good_token_that_lacks_the_action_has_insufficient_scope(registry, cal
 
 
 def test_tokens_have_one_key_say_what_was_granted_and_count_their_own_rate(registry, call):
-    form = {'grant_type': 'password', 'service': registry.login_server, 'scope': 'repository:a:pull repository:b:push',
-            'username': ADMIN[0], 'password': ADMIN[1]}
+    form = {
+        'grant_type': 'password',
+        'service': registry.login_server,
+        'scope': 'repository:a:pull repository:b:push',
+        'username': ADMIN[0],
+        'password': ADMIN[1],
+    }
     first, second = (call('POST', '/oauth2/token', data=form) for _ in range(2))
     assert list(first.json()) == ['access_token']
     claims = jwt.decode(first.json()['access_token'], options={'verify_signature': False})
@@ -98,12 +113,15 @@ def test_token_by_get_with_basic_wrong_password_and_wrong_service(registry, call
 
 def test_an_aad_token_is_exchanged_and_an_abac_registry_drops_wildcards(registry, call):
     registry.auth.abac = True
-    form = {'grant_type': 'access_token', 'service': registry.login_server,
-            'access_token': registry.auth.aad_token()}
+    form = {'grant_type': 'access_token', 'service': registry.login_server, 'access_token': registry.auth.aad_token()}
     refresh = call('POST', '/oauth2/exchange', data=form).json()['refresh_token']
     assert 'aad_identity' in jwt.decode(refresh, options={'verify_signature': False})
-    form = {'grant_type': 'refresh_token', 'service': registry.login_server, 'refresh_token': refresh,
-            'scope': 'repository:*:* repository:team/app:pull'}
+    form = {
+        'grant_type': 'refresh_token',
+        'service': registry.login_server,
+        'refresh_token': refresh,
+        'scope': 'repository:*:* repository:team/app:pull',
+    }
     token = call('POST', '/oauth2/token', data=form).json()['access_token']
     assert [entry['name'] for entry in jwt.decode(token, options={'verify_signature': False})['access']] == ['team/app']
 
@@ -166,9 +184,10 @@ def test_deleting_a_subject_takes_its_referrers_and_leaves_attachments_by_tag(re
     push = Pusher(registry)
     image, _ = push.image('team/app', [push.blob('team/app', 10)], 'v1')
     push.sign('team/app', image)
-    sbom, = [digest for digest, record in registry.storage.manifests('team/app').items() if record.subject]
-    assert [item['digest'] for item in call('GET', f'/v2/team/app/referrers/{image}', auth=ADMIN).json()[
-        'manifests']] == [sbom]
+    (sbom,) = [digest for digest, record in registry.storage.manifests('team/app').items() if record.subject]
+    assert [
+        item['digest'] for item in call('GET', f'/v2/team/app/referrers/{image}', auth=ADMIN).json()['manifests']
+    ] == [sbom]
     assert call('DELETE', f'/v2/team/app/manifests/{image}', auth=ADMIN).status_code == 202
     assert list(registry.storage.tags('team/app')) == [cosign_tag(image)]
     assert sbom not in registry.storage.manifests('team/app')

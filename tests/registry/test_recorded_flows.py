@@ -3,13 +3,15 @@
 Digests, names, tags and times are the recorded ones, so that answers are compared value by value; tokens are real.
 `ACRPRUNE_RECORDINGS` names the folder of the recordings, `../shared/recordings` beside the repository otherwise.
 """
+
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -24,15 +26,20 @@ FOLDER = Path(os.environ.get('ACRPRUNE_RECORDINGS') or Path(__file__).parents[3]
 FILES = sorted(FOLDER.glob('*.yaml'))
 HOST = 'fake_url.azurecr.io'
 WHEN = '2021-04-13T15:11:45.5428414Z'
-HEADERS = ('docker-distribution-api-version', 'x-content-type-options', 'access-control-expose-headers', 'content-type',
-           'x-ms-int-docker-content-digest')
+HEADERS = (
+    'docker-distribution-api-version',
+    'x-content-type-options',
+    'access-control-expose-headers',
+    'content-type',
+    'x-ms-int-docker-content-digest',
+)
 RATE = 'x-ms-ratelimit-remaining-calls-per-second'
 SOMETIMES = {'quarantineState', 'quarantineDetails', 'teleportEnabled', 'configMediaType'}
 NOT_KEPT = {'imageSize', 'architecture', 'os', 'access_token', 'refresh_token'}
 NO_TIME = {'createdTime': WHEN, 'lastUpdateTime': WHEN}
 
 
-def exchanges(path: Path) -> List[dict]:
+def exchanges(path: Path) -> list[dict]:
     return yaml.safe_load(path.read_text())['interactions']
 
 
@@ -42,6 +49,7 @@ def body_of(exchange: dict) -> Any:
 
 
 # The recorded state
+
 
 class World:
     """Fills a storage with what a recording shows or names, as it was when it was first seen."""
@@ -110,8 +118,14 @@ class World:
     def _put(self, repository: str, seen: dict) -> None:
         media_type, times = seen.get('mediaType', OCI_IMAGE), {**NO_TIME, **seen}
         self.storage.put_manifest(
-            repository, manifest_bytes(seen, media_type), media_type, checked=False, digest=seen['digest'],
-            created=times['createdTime'], updated=times['lastUpdateTime'])
+            repository,
+            manifest_bytes(seen, media_type),
+            media_type,
+            checked=False,
+            digest=seen['digest'],
+            created=times['createdTime'],
+            updated=times['lastUpdateTime'],
+        )
         self.storage.manifest(repository, seen['digest']).flags.update(flags_of(seen))
 
     def tag(self, repository: str, seen: dict) -> None:
@@ -124,7 +138,7 @@ class World:
             self.storage.tags(repository)[seen['name']] = tag
 
 
-def flags_of(seen: dict) -> Dict[str, bool]:
+def flags_of(seen: dict) -> dict[str, bool]:
     return {key: value for key, value in seen.get('changeableAttributes', {}).items() if key in FLAGS}
 
 
@@ -138,14 +152,15 @@ def manifest_bytes(seen: dict, media_type: str) -> bytes:
 
 # The replay
 
+
 class Player:
     """Sends recorded requests in order: with a token when one was just fetched, as the recorded client did."""
 
     def __init__(self, http, auth) -> None:
         self._http = http
-        self._secrets: Dict[str, Optional[str]] = {'refresh_token': None}
+        self._secrets: dict[str, str | None] = {'refresh_token': None}
         self._auth = auth
-        self._token: Optional[str] = None
+        self._token: str | None = None
 
     def play(self, request: dict) -> requests.Response:
         path = request['uri'].partition(HOST)[2]
@@ -168,8 +183,11 @@ class Player:
 def comparable(value: Any, host: str = HOST) -> Any:
     """Without what comes and goes; with our host for the recorded one, and a type in place of what is not kept."""
     if isinstance(value, dict):
-        return {key: type(item).__name__ if key in NOT_KEPT else comparable(item, host)
-                for key, item in value.items() if key not in SOMETIMES}
+        return {
+            key: type(item).__name__ if key in NOT_KEPT else comparable(item, host)
+            for key, item in value.items()
+            if key not in SOMETIMES
+        }
     if isinstance(value, list):
         return [comparable(item, host) for item in value]
     return value.replace(HOST, host) if isinstance(value, str) else value
@@ -183,7 +201,7 @@ def test_a_recorded_flow_is_answered_alike_value_by_value(recording, http, regis
     player = Player(http, registry.auth)
     for exchange in recording:
         answer = player.play(exchange['request'])
-        place = f"{exchange['request']['method']} {exchange['request']['uri']}"
+        place = f'{exchange["request"]["method"]} {exchange["request"]["uri"]}'
         assert answer.status_code == exchange['response']['status']['code'], place
         compare_body(exchange, answer, http.service)
         compare_headers(exchange, answer, http.service)
@@ -210,7 +228,7 @@ def compare_headers(exchange: dict, answer: requests.Response, host: str) -> Non
     compare_link(exchange, recorded.get('link'), answer.headers.get('Link'))
 
 
-def compare_challenge(recorded: Optional[str], ours: Optional[str], host: str) -> None:
+def compare_challenge(recorded: str | None, ours: str | None, host: str) -> None:
     """Where the recorder wrote `fake_scope` over the scope, only the service and the realm can be compared."""
     if recorded is None or ours is None or 'fake_scope' not in recorded:
         assert ours == (recorded and recorded.replace(HOST, host))
@@ -218,7 +236,7 @@ def compare_challenge(recorded: Optional[str], ours: Optional[str], host: str) -
     assert ours.partition(',scope=')[0] == recorded.replace(HOST, host).partition(',scope=')[0]
 
 
-def compare_link(exchange: dict, recorded: Optional[str], ours: Optional[str]) -> None:
+def compare_link(exchange: dict, recorded: str | None, ours: str | None) -> None:
     """In April 2021 a full last page had no link; since May it has one, to a page that is null, as ours has."""
     size = dict(parse_qsl(urlsplit(exchange['request']['uri']).query)).get('n')
     if recorded or not size:
@@ -230,11 +248,14 @@ def compare_link(exchange: dict, recorded: Optional[str], ours: Optional[str]) -
 
 # All recordings
 
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if 'recording' in metafunc.fixturenames:
         missing = [pytest.param(None, id='none', marks=pytest.mark.skip(reason=f'no recordings in {FOLDER}'))]
-        metafunc.parametrize('recording', [pytest.param(exchanges(path), id=path.stem.partition('.test_')[2])
-                                           for path in FILES] or missing)
+        metafunc.parametrize(
+            'recording',
+            [pytest.param(exchanges(path), id=path.stem.partition('.test_')[2]) for path in FILES] or missing,
+        )
 
 
 def kinds() -> Iterator[str]:
@@ -243,16 +264,32 @@ def kinds() -> Iterator[str]:
         path = unquote(exchange['request']['uri'].partition(HOST)[2]).partition('?')[0]
         path = re.sub(r'(_tags|_?manifests)/.+', r'\1/X', path)
         path = re.sub(r'^/(acr/v1|v2)/(?!_).+?(?=/_tags|/_?manifests|$)', r'/\1/R', path)
-        yield f"{exchange['request']['method']} {path} {exchange['response']['status']['code']}"
+        yield f'{exchange["request"]["method"]} {path} {exchange["response"]["status"]["code"]}'
 
 
 @pytest.mark.skipif(not FILES, reason=f'no recordings in {FOLDER}')
 def test_the_recordings_have_every_kind_of_exchange_that_the_client_depends_on():
     assert set(kinds()) >= {
-        'POST /oauth2/exchange 200', 'POST /oauth2/token 200', 'GET /acr/v1/_catalog 200', 'GET /acr/v1/_catalog 401',
-        'GET /acr/v1/R 200', 'GET /acr/v1/R/_manifests 200', 'GET /acr/v1/R/_manifests/X 200',
-        'GET /acr/v1/R/_manifests/X 404', 'GET /acr/v1/R/_tags 200', 'GET /acr/v1/R/_tags/X 200',
-        'GET /acr/v1/R/_tags/X 404', 'PATCH /acr/v1/R 200', 'PATCH /acr/v1/R/_manifests/X 200',
-        'PATCH /acr/v1/R/_manifests/X 404', 'PATCH /acr/v1/R/_tags/X 200', 'DELETE /acr/v1/R 202',
-        'DELETE /acr/v1/R 404', 'DELETE /acr/v1/R/_tags/X 202', 'DELETE /acr/v1/R/_tags/X 404',
-        'DELETE /v2/R/manifests/X 202', 'DELETE /v2/R/manifests/X 401', 'DELETE /v2/R/manifests/X 404'}
+        'POST /oauth2/exchange 200',
+        'POST /oauth2/token 200',
+        'GET /acr/v1/_catalog 200',
+        'GET /acr/v1/_catalog 401',
+        'GET /acr/v1/R 200',
+        'GET /acr/v1/R/_manifests 200',
+        'GET /acr/v1/R/_manifests/X 200',
+        'GET /acr/v1/R/_manifests/X 404',
+        'GET /acr/v1/R/_tags 200',
+        'GET /acr/v1/R/_tags/X 200',
+        'GET /acr/v1/R/_tags/X 404',
+        'PATCH /acr/v1/R 200',
+        'PATCH /acr/v1/R/_manifests/X 200',
+        'PATCH /acr/v1/R/_manifests/X 404',
+        'PATCH /acr/v1/R/_tags/X 200',
+        'DELETE /acr/v1/R 202',
+        'DELETE /acr/v1/R 404',
+        'DELETE /acr/v1/R/_tags/X 202',
+        'DELETE /acr/v1/R/_tags/X 404',
+        'DELETE /v2/R/manifests/X 202',
+        'DELETE /v2/R/manifests/X 401',
+        'DELETE /v2/R/manifests/X 404',
+    }

@@ -1,8 +1,8 @@
 """What the storage counts as bytes in use, and what it lets go: the truth that previews are tested against."""
+
 from __future__ import annotations
 
 import json
-from typing import Optional
 
 import pytest
 
@@ -22,7 +22,7 @@ def blob(storage: Storage, text: str) -> tuple:
     return storage.put_blob(text.encode()), len(text)
 
 
-def image(storage: Storage, name: str, *layers: str, repository: str = APP, tag: Optional[str] = None, **extra) -> str:
+def image(storage: Storage, name: str, *layers: str, repository: str = APP, tag: str | None = None, **extra) -> str:
     """Push an image with a config of its own over these layers."""
     data = image_manifest(blob(storage, f'config of {name}'), [blob(storage, layer) for layer in layers], **extra)
     return storage.put_manifest(repository, data, OCI_IMAGE, tag)
@@ -39,6 +39,7 @@ def size_of(storage: Storage, digest: str, repository: str = APP) -> int:
 
 
 # Bytes
+
 
 def test_a_blob_shared_by_two_repositories_goes_with_its_last_user(storage):
     one = image(storage, 'one', 'shared layer', repository='one')
@@ -136,6 +137,7 @@ def test_blobs_on_disk_are_files_that_go_with_their_last_user(tmp_path):
 
 # Ghosts
 
+
 def test_a_ghost_stays_listed_gives_its_bytes_back_and_cannot_be_had_or_deleted(storage):
     digest = image(storage, 'ghost', 'layer', tag='v1')
     storage.make_ghost(APP, digest)
@@ -153,7 +155,7 @@ def test_a_ghost_that_can_be_deleted_takes_its_tags_and_its_referrers_along_and_
     storage.make_ghost(APP, digest, deletable=True)
     storage.delete_manifest(APP, digest)
     assert not {digest, signature} & set(storage.manifests(APP)) and set(storage.tags(APP)) == {'v2'}
-    left, = storage.manifests(APP).values()
+    (left,) = storage.manifests(APP).values()
     assert storage.stored_bytes() == len(left.data) + sum(left.blobs.values())
 
 
@@ -175,6 +177,7 @@ def test_a_repository_with_a_ghost_is_deleted_without_counting_it_twice(storage)
 
 
 # Locks
+
 
 @pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
 @pytest.mark.parametrize('place', ['manifest', 'tag', 'repository'])
@@ -215,6 +218,7 @@ def test_a_write_lock_refuses_to_move_the_tag_and_to_push_into_the_repository(st
 
 # Referrers
 
+
 def referrer(storage: Storage, name: str, subject: str) -> str:
     return image(storage, name, subject=subject, artifact_type='application/spdx+json')
 
@@ -253,6 +257,7 @@ def test_referrers_stay_in_their_own_repository(storage):
 
 
 # Soft delete
+
 
 @pytest.fixture
 def soft(storage) -> Storage:
@@ -296,6 +301,7 @@ def test_a_manifest_pushed_again_after_its_soft_delete_is_counted_once(soft, end
 
 # Repositories, names and times
 
+
 def test_a_repository_goes_with_its_last_manifest_and_not_with_its_last_tag(storage):
     digest = image(storage, 'one', tag='v1')
     assert storage.untag(APP, 'v1') == digest
@@ -322,8 +328,10 @@ def test_a_moved_tag_keeps_its_creation_and_leaves_the_old_manifest_untagged():
     assert storage.tags_on(APP, old) == []
 
 
-@pytest.mark.parametrize('seconds, written', [
-    (0, '1970-01-01T00:00:00Z'), (0.5, '1970-01-01T00:00:00.5Z'), (1.0000001, '1970-01-01T00:00:01.0000001Z')])
+@pytest.mark.parametrize(
+    'seconds, written',
+    [(0, '1970-01-01T00:00:00Z'), (0.5, '1970-01-01T00:00:00.5Z'), (1.0000001, '1970-01-01T00:00:01.0000001Z')],
+)
 def test_times_have_at_most_seven_digits_and_no_trailing_zeros(seconds, written):
     assert wire_time(seconds) == written
 

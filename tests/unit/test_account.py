@@ -1,11 +1,12 @@
 """What Azure says that a registry uses, beside what can be accounted for."""
+
 import pytest
 
-from azext_acrprune.usage.account_fields import account_fields
 from azext_acrprune.model import Account
 from azext_acrprune.show.usage_tables import account_line
+from azext_acrprune.usage.account_fields import account_fields
 
-MIB = 1024 ** 2
+MIB = 1024**2
 
 
 def test_used_bytes_are_accounted_for_or_not_and_the_causes_are_named():
@@ -15,19 +16,25 @@ def test_used_bytes_are_accounted_for_or_not_and_the_causes_are_named():
     assert fields['unaccountedMayBe'] == ['softDeleted', 'uploads', 'countedLater']
     assert account_line(fields) == (
         'Azure says that 30.0 MiB of 100.0 MiB are used: manifests and layers account for 20.0 MiB, 10.0 MiB are not '
-        'accounted for (soft-deleted images, uploads that no manifest uses, what Azure counts with a delay).')
+        'accounted for (soft-deleted images, uploads that no manifest uses, what Azure counts with a delay).'
+    )
 
 
 def test_the_registry_is_in_each_of_its_regions():
     fields = account_fields(Account('Premium', used_bytes=60, regions=3), 20, 'exact')
     assert (fields['accountedBytes'], fields['unaccountedBytes'], fields['unaccountedMayBe']) == (60, 0, [])
     assert account_line(fields) == (
-        'Azure says that 60 B are used: manifests and layers account for 60 B in 3 regions, which is all.')
+        'Azure says that 60 B are used: manifests and layers account for 60 B in 3 regions, which is all.'
+    )
 
 
-@pytest.mark.parametrize('account, impact, cause', [
-    (Account('Premium', used_bytes=50), 'exact', 'replicas'),
-    (Account('Basic', used_bytes=50, regions=1), 'upperBound', 'unread')])
+@pytest.mark.parametrize(
+    'account, impact, cause',
+    [
+        (Account('Premium', used_bytes=50), 'exact', 'replicas'),
+        (Account('Basic', used_bytes=50, regions=1), 'upperBound', 'unread'),
+    ],
+)
 def test_what_is_not_known_may_be_the_difference(account, impact, cause):
     assert cause in account_fields(account, 20, impact)['unaccountedMayBe']
 
@@ -41,5 +48,6 @@ def test_azure_may_say_less_than_there_is():
 def test_what_may_not_be_asked_is_null_and_says_why():
     fields = account_fields(Account(why='The real usage is not known: no.'), 20, 'exact')
     assert {fields[key] for key in ('usedBytes', 'limitBytes', 'regions', 'accountedBytes', 'unaccountedBytes')} == {
-        None}
+        None
+    }
     assert account_line(fields) == 'The real usage is not known: no.'

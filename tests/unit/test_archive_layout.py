@@ -1,4 +1,5 @@
 """The index of an archive: what is written comes back, and what is no index is told."""
+
 from __future__ import annotations
 
 import json
@@ -15,9 +16,16 @@ from azext_acrprune.model import Locks
 DIGESTS = [f'sha256:{number:064x}' for number in range(3)]
 LOCKS = st.builds(Locks, st.booleans(), st.booleans())
 RECORDS = st.builds(
-    Record, st.just('test.azurecr.io'), st.sampled_from(['team/app', 'other']), st.sampled_from(DIGESTS),
-    st.just('application/vnd.oci.image.manifest.v1+json'), st.integers(0, 9), st.sampled_from(['1', '2']),
-    st.sampled_from([None, 'v1', 'latest']), LOCKS)
+    Record,
+    st.just('test.azurecr.io'),
+    st.sampled_from(['team/app', 'other']),
+    st.sampled_from(DIGESTS),
+    st.just('application/vnd.oci.image.manifest.v1+json'),
+    st.integers(0, 9),
+    st.sampled_from(['1', '2']),
+    st.sampled_from([None, 'v1', 'latest']),
+    LOCKS,
+)
 
 
 @given(st.lists(RECORDS))
@@ -38,12 +46,16 @@ def test_no_record_is_lost_by_more_records_and_no_lock_either(before, after):
 
 def test_each_image_can_be_named_by_other_tools():
     one = Record('r', 'team/app', DIGESTS[0], 'application/x', 7, 'now')
-    entries = json.loads(index_bytes(Index((one, Record('r', 'team/app', DIGESTS[0], 'application/x', 7, 'now', 'v1')))
-                                     ))['manifests']
+    entries = json.loads(
+        index_bytes(Index((one, Record('r', 'team/app', DIGESTS[0], 'application/x', 7, 'now', 'v1'))))
+    )['manifests']
     assert [entry['annotations']['org.opencontainers.image.ref.name'] for entry in entries] == [
-        f'team/app@{DIGESTS[0]}', 'team/app:v1']
+        f'team/app@{DIGESTS[0]}',
+        'team/app:v1',
+    ]
     assert {(entry['digest'], entry['size'], entry['mediaType']) for entry in entries} == {
-        (DIGESTS[0], 7, 'application/x')}
+        (DIGESTS[0], 7, 'application/x')
+    }
 
 
 def test_what_other_tools_wrote_stays():
@@ -54,20 +66,48 @@ def test_what_other_tools_wrote_stays():
 
 
 def entry(**changes):
-    annotations = {'io.acrprune.registry': 'r', 'io.acrprune.repository': 'a', 'io.acrprune.archivedAt': 'now',
-                   **changes.pop('annotations', {})}
+    annotations = {
+        'io.acrprune.registry': 'r',
+        'io.acrprune.repository': 'a',
+        'io.acrprune.archivedAt': 'now',
+        **changes.pop('annotations', {}),
+    }
     return {'mediaType': 'application/x', 'digest': DIGESTS[0], 'size': 1, 'annotations': annotations, **changes}
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'[]', b'{', b'{}', b'{"manifests": {}}', b'\xff', b'{"manifests":' + b'[' * 100_000,
-    *(json.dumps({'manifests': [wrong]}).encode() for wrong in (
-        entry(digest='sha256:../../etc/passwd'), entry(digest=7), entry(size='x'), entry(size=None),
-        entry(annotations={'io.acrprune.repository': '../a'}), entry(annotations={'io.acrprune.tag': 'a b'}),
-        entry(annotations={'io.acrprune.repository': None}), entry(annotations={'io.acrprune.registry': 7}),
-        entry(annotations={'io.acrprune.registry': 'r\x1b[31m'}), entry(mediaType='a/b\r\nX-Evil: 1'),
-        entry(mediaType=7), entry(mediaType='application/\xe9'), entry(size=-1), entry(size=True), entry(size=1e999),
-        entry(size=0.5)))])
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'',
+        b'[]',
+        b'{',
+        b'{}',
+        b'{"manifests": {}}',
+        b'\xff',
+        b'{"manifests":' + b'[' * 100_000,
+        *(
+            json.dumps({'manifests': [wrong]}).encode()
+            for wrong in (
+                entry(digest='sha256:../../etc/passwd'),
+                entry(digest=7),
+                entry(size='x'),
+                entry(size=None),
+                entry(annotations={'io.acrprune.repository': '../a'}),
+                entry(annotations={'io.acrprune.tag': 'a b'}),
+                entry(annotations={'io.acrprune.repository': None}),
+                entry(annotations={'io.acrprune.registry': 7}),
+                entry(annotations={'io.acrprune.registry': 'r\x1b[31m'}),
+                entry(mediaType='a/b\r\nX-Evil: 1'),
+                entry(mediaType=7),
+                entry(mediaType='application/\xe9'),
+                entry(size=-1),
+                entry(size=True),
+                entry(size=1e999),
+                entry(size=0.5),
+            )
+        ),
+    ],
+)
 def test_what_is_no_index_is_told(data):
     with pytest.raises(NotAnArchive):
         parse_index(data)

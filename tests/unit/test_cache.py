@@ -1,4 +1,5 @@
 """The cache on disk: what was kept comes back as it was, or not at all, whatever becomes of the file."""
+
 from __future__ import annotations
 
 import os
@@ -11,9 +12,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,8 +38,10 @@ def digest(number: int) -> str:
 
 def content(number: int) -> Content:
     """As large as that of an ordinary image, and another one for every number."""
-    return Content(size=1000 + number, blobs=tuple(
-        Blob(worlds.sha256(b'%d of %d' % (place, number)), number + place) for place in range(8)))
+    return Content(
+        size=1000 + number,
+        blobs=tuple(Blob(worlds.sha256(b'%d of %d' % (place, number)), number + place) for place in range(8)),
+    )
 
 
 CONTENTS = {digest(number): content(number) for number in range(60)}
@@ -72,6 +75,7 @@ def recalled(path: Path, listed=tuple(CONTENTS), repository: str = 'team/app'):
 
 # What is forgotten
 
+
 def test_one_manifest_is_forgotten_in_one_repository_alone(path):
     fill(path)
     fill(path, repository='team/other')
@@ -87,14 +91,20 @@ def test_one_manifest_is_forgotten_in_one_repository_alone(path):
 
 # What is kept
 
-DIGESTS = st.integers(0, 2 ** 256 - 1).map(digest) | st.binary(min_size=64, max_size=64).map(
-    lambda raw: f'sha512:{raw.hex()}')
+DIGESTS = st.integers(0, 2**256 - 1).map(digest) | st.binary(min_size=64, max_size=64).map(
+    lambda raw: f'sha512:{raw.hex()}'
+)
 EVERY_FIELD = st.builds(Content, **dict.fromkeys(Content._fields, ...))
-PLAIN_BLOBS = st.lists(st.builds(Blob, st.integers(0, 5).map(digest), st.integers(0, 2 ** 64 - 1)), max_size=4)
-ORDINARY = st.builds(Content, st.integers(0, 2 ** 64), blobs=PLAIN_BLOBS.map(tuple), subject=st.none() | st.text(),
-                     config=st.none() | st.just('') | st.integers(0, 7).map(digest),
-                     children=st.lists(DIGESTS, max_size=2).map(tuple),
-                     annotations=st.sampled_from([(), (('a', 'b'),)]))
+PLAIN_BLOBS = st.lists(st.builds(Blob, st.integers(0, 5).map(digest), st.integers(0, 2**64 - 1)), max_size=4)
+ORDINARY = st.builds(
+    Content,
+    st.integers(0, 2**64),
+    blobs=PLAIN_BLOBS.map(tuple),
+    subject=st.none() | st.text(),
+    config=st.none() | st.just('') | st.integers(0, 7).map(digest),
+    children=st.lists(DIGESTS, max_size=2).map(tuple),
+    annotations=st.sampled_from([(), (('a', 'b'),)]),
+)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -108,12 +118,17 @@ def test_every_field_of_every_content_comes_back_as_it_was(contents):
 
 def test_the_version_is_raised_whenever_something_else_is_kept():
     """Rows of earlier releases are trusted: change this row only together with SCHEMA_VERSION."""
-    data = image_manifest(('sha256:' + 'c' * 64, 7), [('sha256:' + 'd' * 64, 8)], subject=digest(1),
-                          annotations={'key': 'value'})
+    data = image_manifest(
+        ('sha256:' + 'c' * 64, 7), [('sha256:' + 'd' * 64, 8)], subject=digest(1), annotations={'key': 'value'}
+    )
     rest = f'{{"children":[],"subject":"{digest(1)}","annotations":[["key","value"]]}}'.encode()
     assert (SCHEMA_VERSION, module._packed(read_manifest(worlds.sha256(data), data))) == (
-        2, struct.pack('>QHI', len(data), 1, len(rest)) + rest + struct.pack('>32sQ', b'\xdd' * 32, 8)
-        + struct.pack('>32sQ', b'\xcc' * 32, 7))
+        2,
+        struct.pack('>QHI', len(data), 1, len(rest))
+        + rest
+        + struct.pack('>32sQ', b'\xdd' * 32, 8)
+        + struct.pack('>32sQ', b'\xcc' * 32, 7),
+    )
 
 
 def test_labels_come_back_with_their_manifest_in_its_repository_and_go_with_it(path):
@@ -133,11 +148,16 @@ def test_labels_come_back_with_their_manifest_in_its_repository_and_go_with_it(p
     assert recalled(path, repository='team/other') == (CONTENTS, None)
 
 
-@pytest.mark.parametrize('statement', [
-    "UPDATE manifest SET labels = CAST(substr(labels, 1, 20) || x'7b7d' AS BLOB)",
-    'UPDATE manifest SET labels = CAST(checksum || content AS BLOB)',
-    'UPDATE manifest SET labels = (SELECT labels FROM manifest AS other WHERE other.digest < manifest.digest)',
-    "UPDATE manifest SET labels = ''", 'UPDATE manifest SET labels = 7'])
+@pytest.mark.parametrize(
+    'statement',
+    [
+        "UPDATE manifest SET labels = CAST(substr(labels, 1, 20) || x'7b7d' AS BLOB)",
+        'UPDATE manifest SET labels = CAST(checksum || content AS BLOB)',
+        'UPDATE manifest SET labels = (SELECT labels FROM manifest AS other WHERE other.digest < manifest.digest)',
+        "UPDATE manifest SET labels = ''",
+        'UPDATE manifest SET labels = 7',
+    ],
+)
 def test_labels_that_were_changed_are_missing(path, statement):
     fill(path)
     with opened(path) as cache:
@@ -181,6 +201,7 @@ def test_digests_that_cannot_be_verified_are_not_looked_for(path):
 
 def test_many_threads_remember_and_recall(path):
     with opened(path) as cache:
+
         def work(name: str) -> None:
             for number in range(700):
                 cache.remember(name, digest(number), content(number))
@@ -199,6 +220,7 @@ def test_many_threads_remember_and_recall(path):
 
 # The file
 
+
 def test_files_are_for_their_owner_alone_whatever_the_umask(path):
     before = os.umask(0)
     try:
@@ -214,11 +236,17 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(path):
     assert set(modes.values()) == {0o600}
 
 
-@pytest.mark.parametrize('host, name', [
-    ('myregistry.azurecr.io', 'myregistry.azurecr.io.sqlite'),
-    ('MyRegistry.AzureCR.io', 'myregistry.azurecr.io.sqlite'),
-    ('localhost:5000', 'localhost_5000.sqlite'), ('../../etc/passwd', '.._.._etc_passwd.sqlite'),
-    ('..', '...sqlite'), ('a\0b\\c', 'a_b_c.sqlite')])
+@pytest.mark.parametrize(
+    'host, name',
+    [
+        ('myregistry.azurecr.io', 'myregistry.azurecr.io.sqlite'),
+        ('MyRegistry.AzureCR.io', 'myregistry.azurecr.io.sqlite'),
+        ('localhost:5000', 'localhost_5000.sqlite'),
+        ('../../etc/passwd', '.._.._etc_passwd.sqlite'),
+        ('..', '...sqlite'),
+        ('a\0b\\c', 'a_b_c.sqlite'),
+    ],
+)
 def test_a_host_name_never_leads_elsewhere(host, name):
     assert cache_path('/config', host) == Path('/config/acrprune') / name
 
@@ -234,8 +262,10 @@ def test_a_full_cache_makes_room_and_drops_the_longest_unused_first(path):
     with opened(path, TODAY + 2_000, max_bytes=limit) as cache:
         for number in range(250):
             cache.remember('team/new', digest(number), content(number))
-    known = {name: len(recalled(path, [digest(number) for number in range(250)], name)[0])
-             for name in ('team/old', 'team/used', 'team/new')}
+    known = {
+        name: len(recalled(path, [digest(number) for number in range(250)], name)[0])
+        for name in ('team/old', 'team/used', 'team/new')
+    }
     assert (known['team/used'], known['team/new']) == (250, 250)
     assert known['team/old'] < 250
 
@@ -263,6 +293,7 @@ def test_what_is_there_is_described_without_making_anything(path):
 
 
 # A file that is broken
+
 
 def cut(path: Path, size: int) -> None:
     os.truncate(path, size)
@@ -337,16 +368,19 @@ def tampered(path: Path, statement: str) -> None:
         assert connection.execute(statement).rowcount
 
 
-@pytest.mark.parametrize('statement', [
-    "UPDATE manifest SET content = (SELECT content FROM manifest WHERE id = 2) WHERE id = 1",
-    "UPDATE manifest SET (content, checksum) = (SELECT content, checksum FROM manifest WHERE id = 2) WHERE id = 1",
-    "UPDATE manifest SET digest = x'ff', repository = 1 WHERE id = 1",
-    "UPDATE manifest SET content = 'text' WHERE id = 1",
-    "UPDATE manifest SET content = 5 WHERE id = 1",
-    "UPDATE manifest SET content = x'' WHERE id = 1",
-    "UPDATE manifest SET checksum = x'' WHERE id = 1",
-    "UPDATE manifest SET content = substr(content, 1, length(content) - 1) WHERE id = 1",
-])
+@pytest.mark.parametrize(
+    'statement',
+    [
+        'UPDATE manifest SET content = (SELECT content FROM manifest WHERE id = 2) WHERE id = 1',
+        'UPDATE manifest SET (content, checksum) = (SELECT content, checksum FROM manifest WHERE id = 2) WHERE id = 1',
+        "UPDATE manifest SET digest = x'ff', repository = 1 WHERE id = 1",
+        "UPDATE manifest SET content = 'text' WHERE id = 1",
+        'UPDATE manifest SET content = 5 WHERE id = 1',
+        "UPDATE manifest SET content = x'' WHERE id = 1",
+        "UPDATE manifest SET checksum = x'' WHERE id = 1",
+        'UPDATE manifest SET content = substr(content, 1, length(content) - 1) WHERE id = 1',
+    ],
+)
 def test_a_row_that_was_changed_is_missing_and_the_others_are_there(path, statement):
     fill(path)
     tampered(path, statement)
@@ -370,8 +404,8 @@ def test_random_damage_never_gives_a_wrong_content(data):
         whole = bytearray(path.read_bytes())
         start = data.draw(st.integers(0, len(whole) - 1))
         damage = data.draw(st.binary(min_size=1, max_size=300))
-        whole[start:start + len(damage)] = damage
-        path.write_bytes(whole[:data.draw(st.integers(0, len(whole)) | st.just(len(whole)))])
+        whole[start : start + len(damage)] = damage
+        path.write_bytes(whole[: data.draw(st.integers(0, len(whole)) | st.just(len(whole)))])
         known, _ = recalled(path)
         assert known.items() <= CONTENTS.items()
         describe(path)
@@ -396,12 +430,13 @@ def test_a_damaged_journal_never_gives_a_wrong_content(data):
         writer.close()
         start = data.draw(st.integers(0, len(journal) - 1))
         damage = data.draw(st.binary(min_size=1, max_size=300))
-        journal[start:start + len(damage)] = damage
-        copy.with_name(copy.name + '-wal').write_bytes(journal[:data.draw(st.integers(0, len(journal)))])
+        journal[start : start + len(damage)] = damage
+        copy.with_name(copy.name + '-wal').write_bytes(journal[: data.draw(st.integers(0, len(journal)))])
         assert recalled(copy)[0].items() <= CONTENTS.items()
 
 
 # A file that cannot be written
+
 
 @pytest.fixture
 def tiny_disk(tmp_path):
@@ -411,8 +446,9 @@ def tiny_disk(tmp_path):
     def mount(options: str) -> Path:
         folder = tmp_path / 'disk'
         folder.mkdir(exist_ok=True)
-        done = subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)],
-                              capture_output=True, check=False)
+        done = subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)], capture_output=True, check=False
+        )
         if done.returncode:
             pytest.skip('may not mount')
         mounted.append(folder)
@@ -496,7 +532,7 @@ def test_a_file_that_somebody_keeps_locked_is_a_warning(path, monkeypatch):
 
 # Several processes
 
-WRITER = '''
+WRITER = """
 import sys
 from pathlib import Path
 from azext_acrprune.inventory import cache as module
@@ -517,12 +553,17 @@ for turn in range(rounds):
     cache.keep_only(['team/shared', f'team/{first}', f'team/{first + 1 - 2 * (turn % 2)}'])
     cache.close()
     assert cache.trouble is None, cache.trouble
-'''
+"""
 
 
 def start_writer(path: Path, first: int, rounds: int) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, '-c', WRITER, str(path), str(first), str(rounds)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, '-c', WRITER, str(path), str(first), str(rounds)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def test_processes_at_once_write_read_and_forget_in_one_file(path):

@@ -1,4 +1,5 @@
 """The health of a registry: what is found, how bad it is, and what mends it."""
+
 import json
 import shlex
 from dataclasses import replace
@@ -13,7 +14,16 @@ from azext_acrprune.show.tables import check_rows, result_rows
 from tests import oracle, worlds
 from tests.test_safety_properties import examples
 from tests.worlds import (
-    OCI_INDEX, attachment_tag, ghost, image, index, repository_of, to_inventory, to_repository, unreadable)
+    OCI_INDEX,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    to_inventory,
+    to_repository,
+    unreadable,
+)
 
 REPOSITORY = 'team/web'
 GONE = image('gone')['digest']
@@ -25,18 +35,20 @@ def checked(*manifests, more=(), target=('myregistry',), **options):
 
 def found(*manifests, **options):
     """(code, severity, digest, tag) of each finding."""
-    return [(entry['code'], entry['severity'], entry['digest'], entry['tag'])
-            for entry in checked(*manifests, **options)['findings']]
+    return [
+        (entry['code'], entry['severity'], entry['digest'], entry['tag'])
+        for entry in checked(*manifests, **options)['findings']
+    ]
 
 
 def command(*manifests, **options):
     """The only command that mends the only finding."""
-    entry, = checked(*manifests, **options)['findings']
+    (entry,) = checked(*manifests, **options)['findings']
     return entry['mend']['command']
 
 
 def deletes(manifest, repository=REPOSITORY):
-    return f"az acr prune image --registry myregistry --image {repository}@{manifest['digest']}"
+    return f'az acr prune image --registry myregistry --image {repository}@{manifest["digest"]}'
 
 
 # --- What is found -----------------------------------------------------------------------------------------------
@@ -65,27 +77,35 @@ def test_an_unreadable_manifest_is_broken_and_no_command_mends_it():
     assert command(closed) is None
 
 
-@pytest.mark.parametrize('tags, children, severity, empty', [
-    (['v1'], [CHILD['digest'], GONE], 'broken', False), (['v1'], [GONE], 'broken', True),
-    ([], [CHILD['digest'], GONE], 'hint', False), ([], [GONE], 'hint', True)])
+@pytest.mark.parametrize(
+    'tags, children, severity, empty',
+    [
+        (['v1'], [CHILD['digest'], GONE], 'broken', False),
+        (['v1'], [GONE], 'broken', True),
+        ([], [CHILD['digest'], GONE], 'hint', False),
+        ([], [GONE], 'hint', True),
+    ],
+)
 def test_an_index_that_lacks_children_is_broken_where_somebody_needs_it(tags, children, severity, empty):
     partial = index('partial', children, tags=tags)
-    entry, = checked(CHILD, partial)['findings']
+    (entry,) = checked(CHILD, partial)['findings']
     assert (entry['code'], entry['severity'], entry['digest']) == ('missingChildren', severity, partial['digest'])
     assert entry['data'] == {'missing': [GONE], 'lacking': 1, 'children': len(children), 'empty': empty}
 
 
 def test_of_many_missing_children_some_are_listed_and_all_are_counted():
     partial = index('partial', [image(str(number))['digest'] for number in range(300)], tags=['v1'])
-    entry, = checked(partial)['findings']
+    (entry,) = checked(partial)['findings']
     assert (len(entry['data']['missing']), entry['data']['lacking'], entry['data']['children']) == (100, 300, 300)
 
 
 def test_a_ghost_is_a_missing_child_too():
     gone = ghost(image('gone'))
     partial = index('partial', [gone['digest']], tags=['v1'])
-    assert set(found(gone, partial)) == {('ghost', 'broken', gone['digest'], None),
-                                         ('missingChildren', 'broken', partial['digest'], None)}
+    assert set(found(gone, partial)) == {
+        ('ghost', 'broken', gone['digest'], None),
+        ('missingChildren', 'broken', partial['digest'], None),
+    }
 
 
 @pytest.mark.parametrize('why', [{'locks': ['deleteEnabled']}, {'tags': ['v1']}])
@@ -161,7 +181,8 @@ def test_a_lock_on_a_tag_alone_is_a_hint_and_so_is_one_on_the_manifest_alone(fla
     tagged = image('image', tags=['v1'])
     assert found(tagged, tag_locks={'v1': [flag]}) == [('tagLockedAlone', 'hint', tagged['digest'], 'v1')]
     assert command(tagged, tag_locks={'v1': [flag]}) == (
-        f"az acr repository update --name myregistry --image {REPOSITORY}@{tagged['digest']} {option} false")
+        f'az acr repository update --name myregistry --image {REPOSITORY}@{tagged["digest"]} {option} false'
+    )
     locked = dict(tagged, locks=[flag])
     assert found(locked) == [('manifestLockedAlone', 'hint', tagged['digest'], 'v1')]
     assert command(locked) == f'az acr repository update --name myregistry --image {REPOSITORY}:v1 {option} false'
@@ -186,7 +207,7 @@ def with_size(inventory, digest, size):
 def test_the_manifest_that_says_another_size_than_most_is_broken():
     wrong = image('wrong', [0], tags=['v1'])
     inventory = to_inventory([repository_of(wrong, image('one', [0]), image('two', [0]))])
-    entry, = check_document(with_size(inventory, wrong['digest'], 7), 'now', ('myregistry',))['findings']
+    (entry,) = check_document(with_size(inventory, wrong['digest'], 7), 'now', ('myregistry',))['findings']
     assert (entry['code'], entry['severity'], entry['digest']) == ('sizeMismatch', 'broken', wrong['digest'])
     assert entry['mend']['command'] is None and {blob['size'] for blob in entry['data']['blobs']} == {7}
 
@@ -201,10 +222,12 @@ def test_where_no_size_is_the_usual_one_all_are_suspected():
 
 # --- What stands in the way of a mend ----------------------------------------------------------------------------
 
-@pytest.mark.parametrize('options', [
-    {'locks': ['deleteEnabled']}, {'tag_locks': {attachment_tag(GONE): ['writeEnabled']}}])
+
+@pytest.mark.parametrize(
+    'options', [{'locks': ['deleteEnabled']}, {'tag_locks': {attachment_tag(GONE): ['writeEnabled']}}]
+)
 def test_what_is_locked_is_not_deleted_by_a_mend(options):
-    entry, = checked(image('signature', tags=[attachment_tag(GONE)]), **options)['findings']
+    (entry,) = checked(image('signature', tags=[attachment_tag(GONE)]), **options)['findings']
     assert entry['mend']['command'] is None and 'It is locked' in entry['mend']['advice']
 
 
@@ -230,7 +253,8 @@ def test_a_signature_of_an_orphan_falls_with_it():
 def test_a_command_names_the_registry_as_it_was_named():
     gone = ghost(image('gone'))
     assert command(gone, target=('myregistry', '--suffix', 'abc')).startswith(
-        'az acr prune image --registry myregistry --suffix abc --image ')
+        'az acr prune image --registry myregistry --suffix abc --image '
+    )
 
 
 @examples(400)
@@ -255,25 +279,45 @@ def carried_out(world, inventory, entry):
     if words[2] == 'repository':
         flag = {'--delete-enabled': 'deleteEnabled', '--write-enabled': 'writeEnabled'}
         flags = [flag[word] for word in words if word in flag]
-        return [locked(repository, name, flags) if repository['name'] == name.repository else repository
-                for repository in world]
+        return [
+            locked(repository, name, flags) if repository['name'] == name.repository else repository
+            for repository in world
+        ]
     if '--untag' in words:
         decision = decide_untag(inventory, [name])
-        return [dict(repository, manifests=[
-            dict(manifest, tags=[tag for tag in manifest['tags']
-                                 if repository['name'] != name.repository or tag != name.tag])
-            for manifest in repository['manifests']]) for repository in world if decision]
+        return [
+            dict(
+                repository,
+                manifests=[
+                    dict(
+                        manifest,
+                        tags=[
+                            tag for tag in manifest['tags'] if repository['name'] != name.repository or tag != name.tag
+                        ],
+                    )
+                    for manifest in repository['manifests']
+                ],
+            )
+            for repository in world
+            if decision
+        ]
     return oracle.without(world, decide_images(inventory, [name]).doomed)
 
 
 def locked(repository, name, flags):
     if name.tag:
         return dict(repository, tag_locks={**repository['tag_locks'], name.tag: flags})
-    return dict(repository, manifests=[dict(manifest, locks=flags) if manifest['digest'] == name.digest else manifest
-                                       for manifest in repository['manifests']])
+    return dict(
+        repository,
+        manifests=[
+            dict(manifest, locks=flags) if manifest['digest'] == name.digest else manifest
+            for manifest in repository['manifests']
+        ],
+    )
 
 
 # --- The document ------------------------------------------------------------------------------------------------
+
 
 def test_findings_are_in_order_and_counted():
     gone = ghost(image('ghost'))
@@ -281,15 +325,21 @@ def test_findings_are_in_order_and_counted():
     document = checked(orphan, gone, more=[repository_of(gone, name='a')])
     places = [(entry['repository'], entry['digest']) for entry in document['findings']]
     assert places == sorted(places) and places[0][0] == 'a'
-    assert document['summary'] == {'repositories': 2, 'manifests': 3, 'findings': 3, 'broken': 2,
-                                   'findingsByCode': {'ghost': 2, 'orphanAttachment': 1}}
+    assert document['summary'] == {
+        'repositories': 2,
+        'manifests': 3,
+        'findings': 3,
+        'broken': 2,
+        'findingsByCode': {'ghost': 2, 'orphanAttachment': 1},
+    }
     assert json.loads(json.dumps(document)) == document
 
 
 def test_what_the_scan_met_is_told():
     inventory = replace(to_inventory([repository_of(CHILD)]), warnings=(Notice('repositoryNotRead', 'closed', 'x'),))
     assert check_document(inventory, 'now', ('r',))['warnings'] == [
-        {'code': 'repositoryNotRead', 'repository': 'x', 'digest': None, 'message': 'closed'}]
+        {'code': 'repositoryNotRead', 'repository': 'x', 'digest': None, 'message': 'closed'}
+    ]
 
 
 def test_the_table_has_a_row_for_each_finding_and_the_total():
@@ -306,10 +356,21 @@ def test_hostile_text_of_a_registry_reaches_no_terminal_and_no_command():
     inventory = to_inventory([repository_of(image('one', [0], tags=['v1']), image('two', [0]), image('closed'))])
     manifests = inventory.repositories[0].manifests
     for number, (digest, manifest) in enumerate(sorted(manifests.items())):
-        content = Unreadable(HOSTILE) if number == 0 else manifest.content._replace(
-            blobs=(Blob(HOSTILE, number),), config=HOSTILE, annotations=((HOSTILE, HOSTILE),))
-        manifests[digest] = manifest._replace(content=content, media_type=HOSTILE, artifact_type=HOSTILE,
-                                              last_update_time=HOSTILE, created_time=HOSTILE, platform=HOSTILE)
+        content = (
+            Unreadable(HOSTILE)
+            if number == 0
+            else manifest.content._replace(
+                blobs=(Blob(HOSTILE, number),), config=HOSTILE, annotations=((HOSTILE, HOSTILE),)
+            )
+        )
+        manifests[digest] = manifest._replace(
+            content=content,
+            media_type=HOSTILE,
+            artifact_type=HOSTILE,
+            last_update_time=HOSTILE,
+            created_time=HOSTILE,
+            platform=HOSTILE,
+        )
     document = check_document(inventory, 'now', ('myregistry',))
     assert {entry['code'] for entry in document['findings']} == {'unreadable', 'sizeMismatch'}
     texts = [str(value) for entry in document['findings'] for value in (entry['message'], entry['mend'])]
@@ -322,19 +383,21 @@ def test_hostile_text_of_a_registry_reaches_no_terminal_and_no_command():
 def test_what_is_listed_under_something_that_is_no_digest_is_no_name_for_a_command():
     inventory = to_inventory([repository_of(ghost(image('gone')))])
     manifests = inventory.repositories[0].manifests
-    (_, manifest), = list(manifests.items())
+    ((_, manifest),) = list(manifests.items())
     manifests.clear()
     manifests['strange:digest'] = manifest._replace(digest='strange:digest')
-    entry, = check_document(inventory, 'now', ('myregistry',))['findings']
+    (entry,) = check_document(inventory, 'now', ('myregistry',))['findings']
     assert entry['mend']['command'] is None
 
 
 # --- After a run -------------------------------------------------------------------------------------------------
 
+
 def validated(before, after):
     """Validation of one repository; `after` is None when it is gone."""
-    return validation_document(to_inventory([before]), () if after is None else (to_repository(after),),
-                               [before['name']], ('myregistry',))
+    return validation_document(
+        to_inventory([before]), () if after is None else (to_repository(after),), [before['name']], ('myregistry',)
+    )
 
 
 def codes(entries):
@@ -379,9 +442,21 @@ def test_a_lock_is_only_new_where_the_tags_were_known_before(listed):
 
 def test_the_table_of_a_run_has_a_row_for_what_is_broken_now():
     validation = validated(repository_of(CHILD, WHOLE), repository_of(WHOLE))
-    result = {'deleted': [], 'untagged': [], 'skipped': [], 'failed': [], 'validation': validation, 'summary': {
-        'manifestsDeleted': 0, 'skipped': 0, 'failed': 0, 'softDeleteRetentionDays': None, 'freedBytes': 0,
-        'impact': 'exact'}}
+    result = {
+        'deleted': [],
+        'untagged': [],
+        'skipped': [],
+        'failed': [],
+        'validation': validation,
+        'summary': {
+            'manifestsDeleted': 0,
+            'skipped': 0,
+            'failed': 0,
+            'softDeleteRetentionDays': None,
+            'freedBytes': 0,
+            'impact': 'exact',
+        },
+    }
     rows = result_rows(result)
     assert [row['RESULT'] for row in rows] == ['broken', 'validated', 'total']
     assert rows[1]['REASON'] == '1 of 1 broken are new'

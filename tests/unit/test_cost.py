@@ -1,9 +1,11 @@
 """What storage costs: exact until the last step, and nothing is invented."""
+
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import DAYS_PER_MONTH, GIB, INCLUDED_GIB, Price, cost_fields, money, parse_price
 from azext_acrprune.model import Account
@@ -12,21 +14,53 @@ from azext_acrprune.show.money import cost_line, saving_line
 CENT = Price(Decimal('0.01'), 'USD')
 
 skus = st.sampled_from(sorted(INCLUDED_GIB))
-sizes = st.one_of(st.integers(0, 2 ** 63 - 1), st.integers(0, 600 * GIB))
-prices = st.builds(lambda digits, places: Price(Decimal(digits).scaleb(-places), '€'),
-                   st.integers(0, 10 ** 12), st.integers(0, 12))
+sizes = st.one_of(st.integers(0, 2**63 - 1), st.integers(0, 600 * GIB))
+prices = st.builds(
+    lambda digits, places: Price(Decimal(digits).scaleb(-places), '€'), st.integers(0, 10**12), st.integers(0, 12)
+)
 
 
-@pytest.mark.parametrize('text, amount, currency', [
-    ('0.003', '0.003', ''), ('0.003 USD', '0.003', 'USD'), ('0.003USD', '0.003', 'USD'), ('€0.003', '0.003', '€'),
-    ('€ 0.003', '0.003', '€'), (' 3 kr ', '3', 'kr'), ('0', '0', ''), ('0.10 US dollars', '0.10', 'US dollars')])
+@pytest.mark.parametrize(
+    'text, amount, currency',
+    [
+        ('0.003', '0.003', ''),
+        ('0.003 USD', '0.003', 'USD'),
+        ('0.003USD', '0.003', 'USD'),
+        ('€0.003', '0.003', '€'),
+        ('€ 0.003', '0.003', '€'),
+        (' 3 kr ', '3', 'kr'),
+        ('0', '0', ''),
+        ('0.10 US dollars', '0.10', 'US dollars'),
+    ],
+)
 def test_a_price_is_a_number_and_any_currency(text, amount, currency):
     assert parse_price(text) == Price(Decimal(amount), currency)
 
 
-@pytest.mark.parametrize('text', [
-    '', 'USD', '-1', '+1', '1,5', '1.2.3', '.5', '1.', 'nan', 'inf', '1e3 2', '0x10', '$1€', '1' * 10,
-    '0.' + '1' * 13, '1 \x1b[31m', '1 \u202e', '1 ' + 'x' * 17, '٣'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        'USD',
+        '-1',
+        '+1',
+        '1,5',
+        '1.2.3',
+        '.5',
+        '1.',
+        'nan',
+        'inf',
+        '1e3 2',
+        '0x10',
+        '$1€',
+        '1' * 10,
+        '0.' + '1' * 13,
+        '1 \x1b[31m',
+        '1 \u202e',
+        '1 ' + 'x' * 17,
+        '٣',
+    ],
+)
 def test_what_is_no_price_is_refused(text):
     with pytest.raises(ValueError):
         parse_price(text)
@@ -59,7 +93,11 @@ def test_a_saving_is_the_difference_in_what_is_billed_for_30_days(sku, used, fre
 
 def test_money_is_rounded_half_up():
     assert [money(Decimal(text)) for text in ('0.00005', '0.000049', '1.23455', '7')] == [
-        '0.0001', '0.0000', '1.2346', '7.0000']
+        '0.0001',
+        '0.0000',
+        '1.2346',
+        '7.0000',
+    ]
 
 
 def test_what_lies_within_the_included_storage_saves_nothing():
@@ -78,30 +116,40 @@ def test_what_goes_goes_in_every_region():
 def test_without_the_real_usage_manifests_and_layers_count_once_and_the_document_says_so():
     fields = cost_fields(Account('Basic', why='No.'), 15 * GIB, CENT, 6 * GIB)
     assert (fields['usedBytes'], fields['usedBytesBy'], fields['savedBilledBytes']) == (
-        15 * GIB, 'registryBytes', 5 * GIB)
+        15 * GIB,
+        'registryBytes',
+        5 * GIB,
+    )
     assert cost_line(fields).endswith('that Basic includes, by what manifests and layers take.')
 
 
-@pytest.mark.parametrize('account, registry_bytes, price, missing', [
-    (Account(), 5, CENT, ['the SKU of the registry is not known']),
-    (Account('Basic', used_bytes=5), 5, None, ['no price was given']),
-    (Account(used_bytes=5), 5, None, ['the SKU of the registry is not known', 'no price was given']),
-    (Account('Classic', used_bytes=5), 5, CENT, ['how much storage the SKU of the registry includes']),
-    (Account('Basic'), None, CENT, ['neither Azure nor a complete scan'])])
+@pytest.mark.parametrize(
+    'account, registry_bytes, price, missing',
+    [
+        (Account(), 5, CENT, ['the SKU of the registry is not known']),
+        (Account('Basic', used_bytes=5), 5, None, ['no price was given']),
+        (Account(used_bytes=5), 5, None, ['the SKU of the registry is not known', 'no price was given']),
+        (Account('Classic', used_bytes=5), 5, CENT, ['how much storage the SKU of the registry includes']),
+        (Account('Basic'), None, CENT, ['neither Azure nor a complete scan']),
+    ],
+)
 def test_without_all_that_it_takes_there_is_no_cost_and_a_sentence_on_what_is_missing(
-        account, registry_bytes, price, missing):
+    account, registry_bytes, price, missing
+):
     fields = cost_fields(account, registry_bytes, price, 3)
     assert (fields['perMonth'], fields['savedPerMonth']) == (None, None)
     assert all(each in fields['why'] for each in missing)
     assert cost_line(fields) == fields['why']
-    assert saving_line(fields, 'exact') == f"What that saves is not known. {fields['why']}"
+    assert saving_line(fields, 'exact') == f'What that saves is not known. {fields["why"]}'
 
 
 def test_the_sentences_have_the_price_and_round_to_cents():
     account = Account('Basic', used_bytes=12 * GIB, regions=1)
     fields = cost_fields(account, 0, Price(Decimal('0.003'), 'USD'), GIB)
-    assert cost_line(fields) == ('Cost of storage: 0.18 USD in 30 days, at 0.003 USD for a GiB and day: 2.0 GiB of '
-                                 '12.0 GiB are beyond the 10.0 GiB that Basic includes.')
+    assert cost_line(fields) == (
+        'Cost of storage: 0.18 USD in 30 days, at 0.003 USD for a GiB and day: 2.0 GiB of '
+        '12.0 GiB are beyond the 10.0 GiB that Basic includes.'
+    )
     assert saving_line(fields, 'exact') == 'That saves 0.09 USD in 30 days, at 0.003 USD for a GiB and day.'
     assert saving_line(fields, 'upperBound').startswith('That saves at most 0.09 USD')
     little = cost_fields(account, 0, Price(Decimal('0.003'), 'USD'), 1_000_000)

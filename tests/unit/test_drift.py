@@ -1,9 +1,20 @@
 """Is the plan still true? One change for each that semantics.md, Drift, names."""
+
 import pytest
 
 from azext_acrprune.decide.drift import check_drift
-from tests.worlds import (FAULTS, NOW, artifact, attachment_tag, ghost, image, index, repository_of, to_repository,
-                          unreadable)
+from tests.worlds import (
+    FAULTS,
+    NOW,
+    artifact,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    to_repository,
+    unreadable,
+)
 
 CHILD = image('child')
 PLANNED = index('planned', [CHILD['digest']])
@@ -13,8 +24,11 @@ ALL = (CHILD, PLANNED, OTHER, STAYS)
 
 
 def drift(*fresh, planned=(CHILD, PLANNED, OTHER), seen=ALL, **options):
-    return check_drift({manifest['digest'] for manifest in planned}, to_repository(repository_of(*seen)),
-                       to_repository(repository_of(*fresh, **options)))
+    return check_drift(
+        {manifest['digest'] for manifest in planned},
+        to_repository(repository_of(*seen)),
+        to_repository(repository_of(*fresh, **options)),
+    )
 
 
 def skipped(found):
@@ -82,8 +96,9 @@ def test_lock_on_the_repository_skips_all(flag):
 def test_lock_on_a_tag_skips():
     tag = attachment_tag(OTHER['digest'])
     signature = image('signature', tags=[tag])
-    found = drift(OTHER, signature, planned=[OTHER, signature], seen=[OTHER, signature],
-                  tag_locks={tag: ['deleteEnabled']})
+    found = drift(
+        OTHER, signature, planned=[OTHER, signature], seen=[OTHER, signature], tag_locks={tag: ['deleteEnabled']}
+    )
     assert skipped(found) == {signature['digest']: 'locked', OTHER['digest']: 'subjectOf'}
 
 

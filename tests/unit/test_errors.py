@@ -1,4 +1,5 @@
 """What a failing answer means."""
+
 import json
 
 import pytest
@@ -14,20 +15,23 @@ def body(code='CODE', message='the message', **more):
     return json.dumps({'errors': [{'code': code, 'message': message, **more}]}).encode()
 
 
-@pytest.mark.parametrize('status, challenge, kind', [
-    (400, None, Kind.UNAVAILABLE),
-    (401, None, Kind.UNAUTHENTICATED),
-    (401, CHALLENGE, Kind.UNAUTHENTICATED),
-    (401, INVALID, Kind.UNAUTHENTICATED),
-    (401, LACKING, Kind.FORBIDDEN),
-    (403, None, Kind.FORBIDDEN),
-    (404, None, Kind.UNAVAILABLE),
-    (405, None, Kind.LOCKED),
-    (409, None, Kind.UNAVAILABLE),
-    (429, None, Kind.BUSY),
-    (500, None, Kind.UNAVAILABLE),
-    (503, None, Kind.UNAVAILABLE),
-])
+@pytest.mark.parametrize(
+    'status, challenge, kind',
+    [
+        (400, None, Kind.UNAVAILABLE),
+        (401, None, Kind.UNAUTHENTICATED),
+        (401, CHALLENGE, Kind.UNAUTHENTICATED),
+        (401, INVALID, Kind.UNAUTHENTICATED),
+        (401, LACKING, Kind.FORBIDDEN),
+        (403, None, Kind.FORBIDDEN),
+        (404, None, Kind.UNAVAILABLE),
+        (405, None, Kind.LOCKED),
+        (409, None, Kind.UNAVAILABLE),
+        (429, None, Kind.BUSY),
+        (500, None, Kind.UNAVAILABLE),
+        (503, None, Kind.UNAVAILABLE),
+    ],
+)
 def test_kind_follows_from_status_and_challenge(status, challenge, kind):
     error = from_answer(status, challenge, body())
     assert (error.kind, error.status, error.code, error.message) == (kind, status, 'CODE', 'the message')
@@ -37,28 +41,34 @@ def test_insufficient_scope_says_nothing_about_other_statuses():
     assert from_answer(404, LACKING, b'').kind is Kind.UNAVAILABLE
 
 
-@pytest.mark.parametrize('detail, actions', [
-    ([{'Type': 'repository', 'Name': 'a', 'Action': 'metadata_read'}], ('metadata_read',)),
-    ([{'Action': 'pull'}, {'Action': 'push'}], ('pull', 'push')),
-    ([{'Name': 'a'}, 'text', None], ()),
-    ({'name': 'a'}, ()),
-    ({}, ()),
-    (None, ()),
-])
+@pytest.mark.parametrize(
+    'detail, actions',
+    [
+        ([{'Type': 'repository', 'Name': 'a', 'Action': 'metadata_read'}], ('metadata_read',)),
+        ([{'Action': 'pull'}, {'Action': 'push'}], ('pull', 'push')),
+        ([{'Name': 'a'}, 'text', None], ()),
+        ({'name': 'a'}, ()),
+        ({}, ()),
+        (None, ()),
+    ],
+)
 def test_missing_actions_are_read_from_the_detail(detail, actions):
     assert from_answer(401, LACKING, body(detail=detail)).actions == actions
 
 
-@pytest.mark.parametrize('answer, message', [
-    (b'404 page not found\n', '404 page not found'),
-    (b'', 'the registry answered with status 404'),
-    (b'\xff\xfe', '\ufffd\ufffd'),
-    (b'x' * 5000, 'x' * 200),
-    (b'{"errors":[]}', '{"errors":[]}'),
-    (b'{"errors":null}', '{"errors":null}'),
-    (b'[1]', '[1]'),
-    (b'{"errors":["text"]}', '{"errors":["text"]}'),
-])
+@pytest.mark.parametrize(
+    'answer, message',
+    [
+        (b'404 page not found\n', '404 page not found'),
+        (b'', 'the registry answered with status 404'),
+        (b'\xff\xfe', '\ufffd\ufffd'),
+        (b'x' * 5000, 'x' * 200),
+        (b'{"errors":[]}', '{"errors":[]}'),
+        (b'{"errors":null}', '{"errors":null}'),
+        (b'[1]', '[1]'),
+        (b'{"errors":["text"]}', '{"errors":["text"]}'),
+    ],
+)
 def test_a_body_that_is_no_error_of_a_registry_is_shown_raw(answer, message):
     error = from_answer(404, None, answer)
     assert (error.message, error.code, error.actions) == (message, None, ())

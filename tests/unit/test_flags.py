@@ -1,4 +1,5 @@
 """The options of `acr purge`, one small registry for each documented example and flag."""
+
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from azext_acrprune.policy import patterns
 from azext_acrprune.policy.ages import parse_ago
 from azext_acrprune.policy.flags import Flags, filter_scope, glob_scope, parse_keep_per, policy_of
 from azext_acrprune.policy.patterns import BadPattern, PatternTimeout, searching_regex, split_filter
-from tests.worlds import (DAY, NOW, TICKS, attachment_tag, ghost, image, index, repository_of, to_inventory, unreadable)
+from tests.worlds import DAY, NOW, TICKS, attachment_tag, ghost, image, index, repository_of, to_inventory, unreadable
 
 PUSHED = {'hello-world': 1, 'hello-test': 2, 'the-world': 4, 'latest': 6, 'mytest2': 8, 'v1': 10}
 """Tags and their ages in days."""
@@ -25,10 +26,17 @@ def gone(world, **flags):
     policy = policy_of(Flags(**flags))
     selected = frozenset(policy.selection.select(repository['name'] for repository in world))
     decision = decide(replace(to_inventory(world), selected=selected), policy, NOW)
-    names = {manifest['digest']: manifest['document']['annotations']['name']
-             for repository in world for manifest in repository['manifests']}
-    tags = [f'{name}:{tag}' for name, verdicts in decision.tags.items()
-            for tag, verdict in verdicts.items() if not verdict.kept]
+    names = {
+        manifest['digest']: manifest['document']['annotations']['name']
+        for repository in world
+        for manifest in repository['manifests']
+    }
+    tags = [
+        f'{name}:{tag}'
+        for name, verdicts in decision.tags.items()
+        for tag, verdict in verdicts.items()
+        if not verdict.kept
+    ]
     return sorted(tags), sorted(names[digest] for _, digest in decision.doomed)
 
 
@@ -43,6 +51,7 @@ WORLD = [tagged('hello-world', **PUSHED), tagged('other', v1=10, hello=3)]
 
 
 # --- The documented examples -------------------------------------------------------------------------------------
+
 
 def test_all_tags_of_a_repository_older_than_a_day():
     assert tags_gone(WORLD, filter=('hello-world:.*',), ago='1d') == sorted(f'hello-world:{tag}' for tag in PUSHED)
@@ -60,16 +69,21 @@ def test_tags_that_begin_with_hello_older_than_a_week():
 def test_keep_leaves_the_two_newest_of_those_that_match_and_are_old():
     world = [tagged('hello-world', hello6=6, hello8=8, hello9=9, hello10=10, hello11=11, old=99)]
     assert tags_gone(world, filter=('hello-world:^hello.*',), ago='7d', keep=2) == [
-        'hello-world:hello10', 'hello-world:hello11']
+        'hello-world:hello10',
+        'hello-world:hello11',
+    ]
 
 
 def test_tags_with_test_in_them_and_their_images_and_untagged_ones_older_than_five_days():
     untagged, young = image('untagged', age=6 * DAY), image('young', age=4 * DAY)
-    world = [repository_of(*WORLD[0]['manifests'], untagged, young, name='hello-world'),
-             repository_of(image('elsewhere'), name='other')]
+    world = [
+        repository_of(*WORLD[0]['manifests'], untagged, young, name='hello-world'),
+        repository_of(image('elsewhere'), name='other'),
+    ]
     assert gone(world, filter=(r'hello-world:\w*test\w*',), ago='5d', untagged=True) == (
         ['hello-world:latest', 'hello-world:mytest2'],
-        ['hello-world latest', 'hello-world mytest2', 'untagged'])  # there is a test in latest
+        ['hello-world latest', 'hello-world mytest2', 'untagged'],
+    )  # there is a test in latest
 
 
 def test_tags_whose_word_ends_with_world():
@@ -96,8 +110,10 @@ def test_two_filters_on_one_repository_are_alternatives_and_share_what_is_kept()
 def test_include_locked_takes_locked_tags_and_manifests_but_no_locked_repository():
     manifest_lock = image('locked manifest', tags=['a'], locks=['deleteEnabled'])
     tag_lock = image('locked tag', tags=['b'])
-    world = [repository_of(manifest_lock, tag_lock, name='open', tag_locks={'b': ['writeEnabled']}),
-             repository_of(image('in a locked repository', tags=['c']), name='shut', locks=['writeEnabled'])]
+    world = [
+        repository_of(manifest_lock, tag_lock, name='open', tag_locks={'b': ['writeEnabled']}),
+        repository_of(image('in a locked repository', tags=['c']), name='shut', locks=['writeEnabled']),
+    ]
     everything = {'filter': ('.*:.*',), 'untagged': True}
     assert gone(world, **everything) == ([], [])
     assert gone(world, **everything, include_locked=True) == (['open:a', 'open:b'], ['locked manifest', 'locked tag'])
@@ -120,9 +136,13 @@ def test_untagged_only_keeps_the_newest_images():
 
 # --- Flags of our own --------------------------------------------------------------------------------------------
 
+
 def test_match_is_a_glob_that_stays_inside_a_namespace():
-    world = [tagged('team-a/web', **{'pr-1': 2, 'xpr-1': 2}), tagged('team-a/x/api', **{'pr-1': 2}),
-             tagged('team-ab', **{'pr-1': 2})]
+    world = [
+        tagged('team-a/web', **{'pr-1': 2, 'xpr-1': 2}),
+        tagged('team-a/x/api', **{'pr-1': 2}),
+        tagged('team-ab', **{'pr-1': 2}),
+    ]
     assert tags_gone(world, match=('team-a/*:pr-*',)) == ['team-a/web:pr-1']
     assert tags_gone(world, match=('team-a/**:pr-*',)) == ['team-a/web:pr-1', 'team-a/x/api:pr-1']
 
@@ -140,7 +160,10 @@ def test_keep_semver_counts_releases_and_prereleases_by_version_and_not_by_age()
 def test_keep_per_keeps_the_newest_of_each_group_and_takes_what_is_in_none():
     world = [tagged('app', **{'main-1': 9, 'main-2': 8, 'dev-1': 7, 'dev-2': 6, 'latest': 2})]
     assert tags_gone(world, filter=('app:.*',), keep_per=('1:^(?P<branch>.+)-[0-9]+$',)) == [
-        'app:dev-1', 'app:latest', 'app:main-1']
+        'app:dev-1',
+        'app:latest',
+        'app:main-1',
+    ]
 
 
 def test_age_by_created_looks_at_the_creation_of_tag_and_image():
@@ -158,6 +181,7 @@ def test_repository_narrows_a_filter():
 
 # --- What is meant to differ from `acr purge` --------------------------------------------------------------------
 
+
 def test_image_whose_index_stays_is_not_deleted_with_its_tag():
     child = image('child', tags=['amd64'])
     parent = index('parent', [child['digest']], tags=['v1'])
@@ -170,7 +194,9 @@ def test_platform_images_and_signatures_go_with_their_index():
     signature = image('signature', tags=[attachment_tag(parent['digest'])])
     sbom = image('sbom', subject=parent['digest'])
     assert gone([repository_of(child, parent, signature, sbom)], filter=('.*:v1',), untagged=True) == (
-        ['team/web:v1'], ['child', 'parent', 'sbom', 'signature'])
+        ['team/web:v1'],
+        ['child', 'parent', 'sbom', 'signature'],
+    )
 
 
 def test_image_with_a_referrer_that_has_a_user_tag_stays():
@@ -181,7 +207,9 @@ def test_image_with_a_referrer_that_has_a_user_tag_stays():
 
 def test_image_with_one_tag_left_stays():
     assert gone([repository_of(image(tags=['v1', 'latest']))], filter=('.*:v1',), untagged=True) == (
-        ['team/web:v1'], [])
+        ['team/web:v1'],
+        [],
+    )
 
 
 def test_young_image_under_an_old_tag_loses_the_tag_and_stays():
@@ -230,14 +258,18 @@ def test_what_is_kept_says_why():
 AGES = {'now': 0, 'minutes': 11 / 1440, 'hours': 1.3 / 24, 'days': 2.2, 'month': 30, 'ages': 20_000}
 
 
-@pytest.mark.parametrize('ago, taken', [
-    ('0', ['ages', 'days', 'hours', 'minutes', 'month', 'now']),
-    ('10m', ['ages', 'days', 'hours', 'minutes', 'month']),
-    ('1h15m', ['ages', 'days', 'hours', 'month']),
-    ('2d3h6m', ['ages', 'days', 'month']),
-    ('30d', ['ages', 'month']),
-    ('999999d', []),
-    ('10000000000000d', [])])
+@pytest.mark.parametrize(
+    'ago, taken',
+    [
+        ('0', ['ages', 'days', 'hours', 'minutes', 'month', 'now']),
+        ('10m', ['ages', 'days', 'hours', 'minutes', 'month']),
+        ('1h15m', ['ages', 'days', 'hours', 'month']),
+        ('2d3h6m', ['ages', 'days', 'month']),
+        ('30d', ['ages', 'month']),
+        ('999999d', []),
+        ('10000000000000d', []),
+    ],
+)
 def test_ago_is_the_least_age_of_what_goes(ago, taken):
     assert tags_gone([tagged('app', **AGES)], filter=('app:.*',), ago=ago) == [f'app:{tag}' for tag in taken]
 
@@ -255,22 +287,27 @@ def test_fractions_of_a_second_are_rounded_up_so_that_less_goes():
 
 # --- --filter ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('text, halves', [
-    ('a:b', ('a', 'b')),
-    ('a:b:c', ('a', 'b:c')),
-    ('(?:a|b):v1', ('(?:a|b)', 'v1')),
-    ('(?P<x>a(?:b|c)):v1', ('(?P<x>a(?:b|c))', 'v1')),
-    (r'[[:alpha:]]+:x', ('[[:alpha:]]+', 'x')),
-    (r'[^[:digit:]_]+:[[:alpha:]]', ('[^[:digit:]_]+', '[[:alpha:]]')),
-    ('[:]x:y', ('[:]x', 'y')),
-    ('[]:]x:y', ('[]:]x', 'y')),
-    ('[^]:]x:y', ('[^]:]x', 'y')),
-    (r'[\]:]x:y', (r'[\]:]x', 'y')),
-    ('[(]x:y', ('[(]x', 'y')),
-    (r'a\:b:c', (r'a\:b', 'c')),
-    (r'\(a:b', (r'\(a', 'b')),
-    (r'\[a:b', (r'\[a', 'b')),
-    ('.*:^(?:a|b)$', ('.*', '^(?:a|b)$'))])
+
+@pytest.mark.parametrize(
+    'text, halves',
+    [
+        ('a:b', ('a', 'b')),
+        ('a:b:c', ('a', 'b:c')),
+        ('(?:a|b):v1', ('(?:a|b)', 'v1')),
+        ('(?P<x>a(?:b|c)):v1', ('(?P<x>a(?:b|c))', 'v1')),
+        (r'[[:alpha:]]+:x', ('[[:alpha:]]+', 'x')),
+        (r'[^[:digit:]_]+:[[:alpha:]]', ('[^[:digit:]_]+', '[[:alpha:]]')),
+        ('[:]x:y', ('[:]x', 'y')),
+        ('[]:]x:y', ('[]:]x', 'y')),
+        ('[^]:]x:y', ('[^]:]x', 'y')),
+        (r'[\]:]x:y', (r'[\]:]x', 'y')),
+        ('[(]x:y', ('[(]x', 'y')),
+        (r'a\:b:c', (r'a\:b', 'c')),
+        (r'\(a:b', (r'\(a', 'b')),
+        (r'\[a:b', (r'\[a', 'b')),
+        ('.*:^(?:a|b)$', ('.*', '^(?:a|b)$')),
+    ],
+)
 def test_filter_is_split_at_the_first_colon_outside_groups_and_classes(text, halves):
     assert split_filter(text) == halves
 
@@ -282,8 +319,9 @@ def test_filter_without_two_halves_says_so(text):
     assert f"'{text}'" in str(raised.value)
 
 
-@pytest.mark.parametrize('text, wrong', [('*:.*', "'*'"), ('a:(', "'('"), ('a:[z', "'[z'"), ('a:x{2,1}', "'x{2,1}'"),
-                                         ('a):b', "'a)'")])
+@pytest.mark.parametrize(
+    'text, wrong', [('*:.*', "'*'"), ('a:(', "'('"), ('a:[z', "'[z'"), ('a:x{2,1}', "'x{2,1}'"), ('a):b', "'a)'")]
+)
 def test_filter_that_is_no_regular_expression_names_the_half(text, wrong):
     with pytest.raises(BadPattern) as raised:
         filter_scope(text)
@@ -296,8 +334,9 @@ def test_glob_without_two_halves_says_so(text):
         glob_scope(text)
 
 
-@pytest.mark.parametrize('text', ['', '3', '3:', ':(?P<x>a)', 'x:(?P<x>a)', '-1:(?P<x>a)', '3:abc', '3:(?P<x>', '1.5:x',
-                                  '\u0663:(?P<x>a)'])
+@pytest.mark.parametrize(
+    'text', ['', '3', '3:', ':(?P<x>a)', 'x:(?P<x>a)', '-1:(?P<x>a)', '3:abc', '3:(?P<x>', '1.5:x', '\u0663:(?P<x>a)']
+)
 def test_keep_per_without_a_number_or_a_named_group_says_so(text):
     with pytest.raises(ValueError):
         parse_keep_per(text)
@@ -318,10 +357,14 @@ def little_time(monkeypatch):
     monkeypatch.setattr(patterns, 'SECONDS_PER_EVALUATION', 0.05)
 
 
-@pytest.mark.parametrize('flags', [
-    {'filter': (f'app:{RUNAWAY}',)},
-    {'filter': (f'{RUNAWAY}:v1',)},
-    {'filter': ('.*:.*',), 'keep_per': (f'1:(?P<x>{RUNAWAY})',)}])
+@pytest.mark.parametrize(
+    'flags',
+    [
+        {'filter': (f'app:{RUNAWAY}',)},
+        {'filter': (f'{RUNAWAY}:v1',)},
+        {'filter': ('.*:.*',), 'keep_per': (f'1:(?P<x>{RUNAWAY})',)},
+    ],
+)
 def test_expression_that_runs_away_ends_the_run_and_is_named(little_time, flags):
     name = 'a' * 100 + 'b'
     with pytest.raises(PatternTimeout) as raised:
@@ -331,8 +374,13 @@ def test_expression_that_runs_away_ends_the_run_and_is_named(little_time, flags)
 
 @pytest.mark.parametrize('flags', [{'keep': 1}, {'keep_semver': 1}, {'keep_per': ('1:(?P<kind>v)',)}])
 def test_ghosts_take_the_place_of_no_image(flags):
-    world = [repository_of(ghost(image('newest', tags=['v2.0.0'], age=2 * DAY)),
-                           image('image', tags=['v1.0.0'], age=3 * DAY), name='app')]
+    world = [
+        repository_of(
+            ghost(image('newest', tags=['v2.0.0'], age=2 * DAY)),
+            image('image', tags=['v1.0.0'], age=3 * DAY),
+            name='app',
+        )
+    ]
     assert gone(world, match=('app:*',), untagged=True, **flags) == (['app:v2.0.0'], [])
 
 
@@ -340,4 +388,6 @@ def test_who_excludes_all_tags_of_a_repository_means_all_in_it():
     world = [repository_of(image(name), image(f'{name} v1', tags=['v1']), name=name) for name in ('prod/app', 'app')]
     assert gone(world, match=('**:*',), exclude=('prod/**:*',), untagged=True) == (['app:v1'], ['app', 'app v1'])
     assert gone(world, match=('**:*',), exclude=('prod/**:v1',), untagged=True) == (
-        ['app:v1'], ['app', 'app v1', 'prod/app'])
+        ['app:v1'],
+        ['app', 'app v1', 'prod/app'],
+    )

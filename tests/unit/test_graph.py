@@ -1,7 +1,7 @@
 """Who needs whom inside one repository, and in which order it goes (semantics.md, The graph, Drift)."""
+
 from azext_acrprune.decide.graph import build_graph, deletion_waves, missing_children, spread, user_tags
-from tests.worlds import (artifact, attachment_tag, ghost, image, index, repository_of, sha256, to_repository,
-                          unreadable)
+from tests.worlds import artifact, attachment_tag, ghost, image, index, repository_of, sha256, to_repository, unreadable
 
 
 def graph_of(*manifests):
@@ -37,8 +37,11 @@ def test_referrers_by_content_and_by_tag_are_both_referrers():
 
 def test_one_subject_named_twice_is_one_edge():
     subject = image('subject')
-    twice = image('twice', subject=subject['digest'],
-                  tags=[attachment_tag(subject['digest'], suffix) for suffix in ('.sig', '.att')])
+    twice = image(
+        'twice',
+        subject=subject['digest'],
+        tags=[attachment_tag(subject['digest'], suffix) for suffix in ('.sig', '.att')],
+    )
     assert graph_of(subject, twice).subjects[twice['digest']] == (subject['digest'],)
 
 

@@ -1,4 +1,5 @@
 """A plan in sums: every manifest is in one group, and the groups add up to the plan."""
+
 from collections import Counter
 
 import pytest
@@ -19,19 +20,20 @@ GROUPINGS = ('repository', 'reason', 'rule')
 
 
 def plan(world, policy, group_by):
-    return plan_document(decide(to_inventory(world), policy, NOW), '2027-01-15T08:00:00.000000Z', True,
-                         group_by=group_by)
+    return plan_document(
+        decide(to_inventory(world), policy, NOW), '2027-01-15T08:00:00.000000Z', True, group_by=group_by
+    )
 
 
 def row_of(document, group):
-    row, = [row for row in document['groups'] if row['group'] == group]
+    (row,) = [row for row in document['groups'] if row['group'] == group]
     return row
 
 
 @examples(300)
 @given(worlds.worlds(), worlds.policies, st.sampled_from(GROUPINGS))
 def test_groups_add_up_to_the_plan(world, policy, group_by):
-    document = plan(world, untagged_policy(Age(f"{policy['ago']}s", policy['ago']), policy['keep']), group_by)
+    document = plan(world, untagged_policy(Age(f'{policy["ago"]}s', policy['ago']), policy['keep']), group_by)
     summary, rows = document['summary'], document['groups']
     for name in ('manifests', 'manifestsToDelete', 'tagsToDelete', 'manifestsKept'):
         assert sum(row[name] for row in rows) == summary[name]
@@ -46,10 +48,12 @@ def test_a_group_frees_what_its_part_of_the_plan_frees_alone(world, policy):
     document = plan(world, untagged_policy(Age('x', policy['ago']), policy['keep']), 'reason')
     entries = document['delete'] + document['kept']
     assert {row['group']: row['manifests'] for row in document['groups']} == Counter(
-        entry['reason'] for entry in entries)
+        entry['reason'] for entry in entries
+    )
     for row in document['groups']:
-        going = {(entry['repository'], entry['digest']) for entry in document['delete']
-                 if entry['reason'] == row['group']}
+        going = {
+            (entry['repository'], entry['digest']) for entry in document['delete'] if entry['reason'] == row['group']
+        }
         assert row['freedBytes'] == oracle.freed_bytes(world, going)
 
 
@@ -67,12 +71,17 @@ def test_by_rule_what_goes_with_an_image_has_its_rule_and_options_are_rules_by_w
     world = [repository_of(child, parent, signature, image('alone'), image('stays', tags=['v1']))]
     document = plan(world, policy_of(Flags(match=('**:pr-*',), untagged=True)), 'rule')
     assert {row['group']: row['manifestsToDelete'] for row in document['groups']} == {
-        'matched, and untouched for 1d or longer': 3, 'untagged for 1d or longer': 1, None: 0}
+        'matched, and untouched for 1d or longer': 3,
+        'untagged for 1d or longer': 1,
+        None: 0,
+    }
 
 
 def test_by_rule_the_rules_of_a_policy_have_their_names_also_for_what_they_keep():
-    text = ('version: 1\nrules:\n- name: pulls\n  match: {tags: ["pr-*"]}\n  when: {olderThan: 60d}\n  do: delete\n'
-            '- name: rest\n  match: {tagged: false}\n  do: delete\n')
+    text = (
+        'version: 1\nrules:\n- name: pulls\n  match: {tags: ["pr-*"]}\n  when: {olderThan: 60d}\n  do: delete\n'
+        '- name: rest\n  match: {tagged: false}\n  do: delete\n'
+    )
     world = [repository_of(image('a', tags=['pr-1']), image('b'), image('stays', tags=['v1']))]
     document = plan(world, parse_policy(text, ()), 'rule')
     assert row_of(document, 'pulls')['manifestsKept'] == 1
@@ -101,6 +110,7 @@ def test_the_table_has_a_row_for_each_group_and_the_total():
 
 # --- Who keeps the layers that stay ------------------------------------------------------------------------------
 
+
 @examples(400)
 @given(worlds.worlds(), worlds.policies)
 def test_shared_layers_are_those_of_doomed_images_that_others_really_use(world, policy):
@@ -121,22 +131,27 @@ def test_shared_layers_are_those_of_doomed_images_that_others_really_use(world, 
 
 
 def only(world, node):
-    repository, = [repository for repository in world if repository['name'] == node[0]]
-    return dict(repository, manifests=[manifest for manifest in repository['manifests']
-                                       if manifest['digest'] == node[1]])
+    (repository,) = [repository for repository in world if repository['name'] == node[0]]
+    return dict(
+        repository, manifests=[manifest for manifest in repository['manifests'] if manifest['digest'] == node[1]]
+    )
 
 
 def test_shared_layers_come_by_size_and_name_images_with_a_tag_first():
-    world = [repository_of(image('goes', [0, 5]), name='a'),
-             repository_of(image('bare', [5], age=0), image('tagged', [5], tags=['v1']), name='b'),
-             repository_of(image('small', [0], tags=['v2']), name='c')]
+    world = [
+        repository_of(image('goes', [0, 5]), name='a'),
+        repository_of(image('bare', [5], age=0), image('tagged', [5], tags=['v1']), name='b'),
+        repository_of(image('small', [0], tags=['v2']), name='c'),
+    ]
     layers = plan(world, untagged_policy(), None)['sharedLayers']
     assert [layer['size'] for layer in layers] == [worlds.BASE_LAYERS[5]['size']]
     assert layers[0]['users'][0] == 'b:v1' and layers[0]['images'] == 2
 
 
 def test_the_table_says_who_keeps_a_layer():
-    world = [repository_of(image('goes', [5]), name='a'),
-             *(repository_of(image(name, [5], tags=['v1']), name=name) for name in 'bcd')]
+    world = [
+        repository_of(image('goes', [5]), name='a'),
+        *(repository_of(image(name, [5], tags=['v1']), name=name) for name in 'bcd'),
+    ]
     row = plan_rows(plan(world, untagged_policy(), None))[-2]
     assert (row['ACTION'], row['REASON'], row['BECAUSE']) == ('shared', '3.1 MiB stay', 'used by b:v1 and 2 others')

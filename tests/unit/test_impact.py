@@ -5,8 +5,19 @@ import pytest
 from azext_acrprune.decide.graph import build_graph
 from azext_acrprune.decide.impact import falls_with, open_ledger
 from azext_acrprune.model import Blob, Content
-from tests.worlds import (BASE_LAYERS, CONFIGS, artifact, attachment_tag, ghost, image, index, repository_of,
-                          to_inventory, to_repository, unreadable)
+from tests.worlds import (
+    BASE_LAYERS,
+    CONFIGS,
+    artifact,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    to_inventory,
+    to_repository,
+    unreadable,
+)
 
 LAYER_0, LAYER_1 = (layer['size'] for layer in BASE_LAYERS[:2])
 FOREIGN = 6
@@ -113,6 +124,7 @@ def test_agreement_is_consistent():
 
 
 # --- What falls with one -----------------------------------------------------------------------------------------
+
 
 def falling(start, *manifests, may_fall=None):
     doomed = {manifest['digest'] for manifest in (manifests if may_fall is None else may_fall)}

@@ -1,4 +1,5 @@
 """What goes only when it is asked for by name: ghosts, orphans, and partial indexes in spite of a number kept."""
+
 import json
 from dataclasses import replace
 
@@ -8,15 +9,26 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.graph import build_graph, deletion_waves
 from azext_acrprune.decide.named import decide_images, parse_image
-from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.model import Notice
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests.worlds import (
-    DAY, NOW, attachment_tag, ghost, image, index, repository_of, time_text, to_inventory, to_repository, unreadable)
+    DAY,
+    NOW,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    time_text,
+    to_inventory,
+    to_repository,
+    unreadable,
+)
 
 REPOSITORY = 'team/web'
 EVERYTHING = ('ghosts', 'orphans', 'partial')
@@ -32,8 +44,9 @@ def decided(*manifests, more=(), policy=None, include=(), complete=True, pins=Pi
 def reasons(*manifests, **how):
     """Reason of each manifest that stays and None for those that go, in the order given."""
     verdicts = decided(*manifests, **how).verdicts[REPOSITORY]
-    return [verdicts[manifest['digest']].reason if verdicts[manifest['digest']].kept else None
-            for manifest in manifests]
+    return [
+        verdicts[manifest['digest']].reason if verdicts[manifest['digest']].kept else None for manifest in manifests
+    ]
 
 
 def because(manifest, *others, **how):
@@ -45,8 +58,9 @@ def because(manifest, *others, **how):
 GHOST = ghost(image('ghost'))
 
 
-@pytest.mark.parametrize('include, reason', [
-    ((), 'excluded'), (('orphans', 'partial'), 'excluded'), (('ghosts',), None)])
+@pytest.mark.parametrize(
+    'include, reason', [((), 'excluded'), (('orphans', 'partial'), 'excluded'), (('ghosts',), None)]
+)
 def test_a_ghost_goes_only_when_asked(include, reason):
     assert reasons(GHOST, include=include) == [reason]
 
@@ -58,7 +72,9 @@ def test_why_it_goes_says_that_it_was_asked_for():
 
 def test_a_young_ghost_stays_since_it_may_be_a_push_under_way():
     assert reasons(ghost(image('new', age=DAY - 1)), ghost(image('timeless', age=None)), include=['ghosts']) == [
-        'young', 'young']
+        'young',
+        'young',
+    ]
 
 
 def test_a_locked_ghost_stays():
@@ -87,12 +103,20 @@ def test_a_ghost_goes_with_the_index_that_names_it_and_after_it():
     assert reasons(GHOST, parent, include=['ghosts']) == [None, None]
     repository = to_repository(repository_of(GHOST, parent))
     assert list(deletion_waves(build_graph(repository), set(repository.manifests))) == [
-        [parent['digest']], [GHOST['digest']]]
+        [parent['digest']],
+        [GHOST['digest']],
+    ]
 
 
-@pytest.mark.parametrize('referrer', [
-    image('sbom', subject=GHOST['digest'], tags=['v1']), image('sbom', subject=GHOST['digest'], age=0.5 * DAY),
-    image('signature', tags=[attachment_tag(GHOST['digest'])])], ids=['tagged', 'young', 'an orphan not asked for'])
+@pytest.mark.parametrize(
+    'referrer',
+    [
+        image('sbom', subject=GHOST['digest'], tags=['v1']),
+        image('sbom', subject=GHOST['digest'], age=0.5 * DAY),
+        image('signature', tags=[attachment_tag(GHOST['digest'])]),
+    ],
+    ids=['tagged', 'young', 'an orphan not asked for'],
+)
 def test_a_ghost_whose_referrer_stays_stays_for_the_service_would_take_the_referrer_along(referrer):
     found = reasons(GHOST, referrer, include=['ghosts'])
     assert found[0] == 'subjectOf' and found[1] is not None
@@ -103,7 +127,9 @@ def test_a_ghost_goes_after_its_orphans_when_both_are_asked_for():
     assert reasons(GHOST, signature, include=['ghosts', 'orphans']) == [None, None]
     repository = to_repository(repository_of(GHOST, signature))
     assert list(deletion_waves(build_graph(repository), set(repository.manifests))) == [
-        [signature['digest']], [GHOST['digest']]]
+        [signature['digest']],
+        [GHOST['digest']],
+    ]
 
 
 def test_a_ghost_under_an_attachment_tag_is_a_ghost_and_no_orphan():
@@ -123,15 +149,19 @@ def test_a_tagged_ghost_goes_only_where_its_tags_do():
 
 def test_a_named_ghost_that_an_index_which_stays_names_stays():
     inventory = to_inventory([repository_of(GHOST, index('whole', [GHOST['digest']], tags=['v1']))])
-    named = [parse_image(f"{REPOSITORY}@{GHOST['digest']}")]
+    named = [parse_image(f'{REPOSITORY}@{GHOST["digest"]}')]
     assert decide_images(inventory, named).doomed == frozenset()
 
 
 # --- Ghosts between plan and delete ------------------------------------------------------------------------------
 
+
 def drift_of(seen, fresh, planned):
-    return check_drift({manifest['digest'] for manifest in planned}, to_repository(repository_of(*seen)),
-                       to_repository(repository_of(*fresh)))
+    return check_drift(
+        {manifest['digest'] for manifest in planned},
+        to_repository(repository_of(*seen)),
+        to_repository(repository_of(*fresh)),
+    )
 
 
 def test_a_ghost_that_can_be_read_again_is_skipped_with_all_that_it_needs():
@@ -154,9 +184,10 @@ def test_a_planned_ghost_that_was_pushed_and_is_no_ghost_for_the_plan_alone_is_s
     """The plan saw a ghost, and when it is applied the manifest is there, as old as before."""
     parent = index('parent', [image('child')['digest']])
     plan = plan_document(decided(ghost(parent), include=['ghosts']), time_text(NOW))
-    applied = decide_as_planned(read_plan(json.dumps(plan), plan['registry'], NOW),
-                                to_inventory([repository_of(parent)]))
-    seen, = applied.inventory.repositories
+    applied = decide_as_planned(
+        read_plan(json.dumps(plan), plan['registry'], NOW), to_inventory([repository_of(parent)])
+    )
+    (seen,) = applied.inventory.repositories
     found = check_drift(applied.doomed_in(REPOSITORY), seen, to_repository(repository_of(parent)))
     assert (found.valid, set(found.skipped)) == (frozenset(), {parent['digest']})
 
@@ -179,8 +210,9 @@ SUBJECT = image('subject')
 ORPHAN = image('signature', tags=[attachment_tag(SUBJECT['digest'])])
 
 
-@pytest.mark.parametrize('include, reason', [
-    ((), 'excluded'), (('ghosts', 'partial'), 'excluded'), (('orphans',), None)])
+@pytest.mark.parametrize(
+    'include, reason', [((), 'excluded'), (('ghosts', 'partial'), 'excluded'), (('orphans',), None)]
+)
 def test_an_orphan_goes_only_when_asked(include, reason):
     assert reasons(ORPHAN, include=include) == [reason]
 
@@ -205,9 +237,15 @@ def test_where_not_every_repository_was_read_no_attachment_is_known_to_be_an_orp
     assert 'was not read' in because(ORPHAN, include=['orphans'], complete=False)
 
 
-@pytest.mark.parametrize('change, reason', [
-    ({'tags': [*ORPHAN['tags'], 'v1']}, 'tagged'), ({'locks': ['writeEnabled']}, 'locked'),
-    ({'updated': NOW - 1}, 'young'), ({'updated': None}, 'young')])
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        ({'tags': [*ORPHAN['tags'], 'v1']}, 'tagged'),
+        ({'locks': ['writeEnabled']}, 'locked'),
+        ({'updated': NOW - 1}, 'young'),
+        ({'updated': None}, 'young'),
+    ],
+)
 def test_an_orphan_that_something_else_keeps_stays(change, reason):
     assert reasons(dict(ORPHAN, **change), include=['orphans']) == [reason]
 
@@ -219,7 +257,9 @@ def test_an_orphan_whose_tag_is_locked_stays():
 
 def test_an_orphan_that_an_index_names_stays_with_the_index():
     assert reasons(ORPHAN, index('index', [ORPHAN['digest']], tags=['v1']), include=['orphans']) == [
-        'childOf', 'tagged']
+        'childOf',
+        'tagged',
+    ]
 
 
 def test_an_orphan_whose_subject_was_pushed_since_the_plan_is_skipped():
@@ -259,6 +299,7 @@ def test_a_young_partial_index_stays():
 
 # --- Policies, plans ---------------------------------------------------------------------------------------------
 
+
 def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
     text = 'version: 1\ninclude: [ghosts, orphans]\nrules: [{name: old, match: {tagged: false}, do: delete}]\n'
     assert reasons(GHOST, ORPHAN, policy=parse_policy(text)) == [None, None]
@@ -268,8 +309,9 @@ def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
 
 
 def test_a_rule_that_asks_for_what_a_ghost_cannot_tell_keeps_it():
-    text = ('version: 1\ninclude: [ghosts]\n'
-            'rules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, do: delete}]\n')
+    text = (
+        'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, do: delete}]\n'
+    )
     assert reasons(GHOST, policy=parse_policy(text)) == ['unreadable']
 
 
@@ -280,6 +322,9 @@ def test_the_plan_shows_what_was_asked_for():
 
 
 def test_a_repository_that_could_not_be_read_keeps_all_orphans():
-    inventory = replace(to_inventory([repository_of(ORPHAN)]), complete=False,
-                        warnings=(Notice('repositoryNotRead', 'closed', 'team/images'),))
+    inventory = replace(
+        to_inventory([repository_of(ORPHAN)]),
+        complete=False,
+        warnings=(Notice('repositoryNotRead', 'closed', 'team/images'),),
+    )
     assert decide(inventory, policy_of(Flags(include=('orphans',))), NOW).doomed == frozenset()

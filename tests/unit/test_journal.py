@@ -1,4 +1,5 @@
 """The journal of a run, and what it says was lost."""
+
 from __future__ import annotations
 
 import asyncio
@@ -10,17 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from azext_acrprune.archive.undelete import lost_in
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs
+from azext_acrprune.archive.undelete import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
 IMAGE, SBOM, SIGNATURE = (f'sha256:{number:064x}' for number in range(3))
-SEEN = {'team/app': Repository('team/app', {
-    IMAGE: Manifest(IMAGE, Content(1), ('v1',), 'application/x', locks=Locks(write_enabled=False)),
-    SBOM: Manifest(SBOM, Content(1, subject=IMAGE)),
-    SIGNATURE: Manifest(SIGNATURE, Content(1, subject=SBOM))},
-    tags={'v1': Tag('v1', IMAGE, locks=Locks(delete_enabled=False))})}
+SEEN = {
+    'team/app': Repository(
+        'team/app',
+        {
+            IMAGE: Manifest(IMAGE, Content(1), ('v1',), 'application/x', locks=Locks(write_enabled=False)),
+            SBOM: Manifest(SBOM, Content(1, subject=IMAGE)),
+            SIGNATURE: Manifest(SIGNATURE, Content(1, subject=SBOM)),
+        },
+        tags={'v1': Tag('v1', IMAGE, locks=Locks(delete_enabled=False))},
+    )
+}
 
 
 class Answering:
@@ -47,6 +54,7 @@ class Answering:
 
 def together(journaled, names):
     """Delete manifests in one flight."""
+
     async def all_of_them():
         await asyncio.gather(*(journaled.delete_manifest_soon(None, 'team/app', name) for name in names))
 
@@ -66,7 +74,7 @@ def delete(request):
 
 
 def lines(folder):
-    run, = runs(folder)
+    (run,) = runs(folder)
     return read_run(folder, run)
 
 
@@ -88,20 +96,31 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(delet
     assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
 
 
-@pytest.mark.parametrize('kind, is_lost', [
-    (None, True), (Kind.NOT_FOUND, True), (Kind.UNAVAILABLE, True), (Kind.UNREACHABLE, True), (Kind.LOCKED, False),
-    (Kind.LATE, False), (Kind.FORBIDDEN, False), (Kind.MOVED, False)])
+@pytest.mark.parametrize(
+    'kind, is_lost',
+    [
+        (None, True),
+        (Kind.NOT_FOUND, True),
+        (Kind.UNAVAILABLE, True),
+        (Kind.UNREACHABLE, True),
+        (Kind.LOCKED, False),
+        (Kind.LATE, False),
+        (Kind.FORBIDDEN, False),
+        (Kind.MOVED, False),
+    ],
+)
 def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(delete, tmp_path, kind, is_lost):
     registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
-    for call in (lambda: delete(registry, [SIGNATURE]),
-                 lambda: registry.delete_tag('team/app', 'v1', IMAGE)):
+    for call in (lambda: delete(registry, [SIGNATURE]), lambda: registry.delete_tag('team/app', 'v1', IMAGE)):
         if kind:
             with pytest.raises(RegistryError):
                 call()
         else:
             call()
     assert [(each.digest, each.untagged) for each in lost_in(lines(tmp_path))] == [
-        (IMAGE, True), (SIGNATURE, False)] * is_lost
+        (IMAGE, True),
+        (SIGNATURE, False),
+    ] * is_lost
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
@@ -151,7 +170,7 @@ def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(dele
     class Looking(Answering):
         def delete_manifest(self, repository, digest):
             with lock:
-                on_disk = path.read_bytes()[:max(sizes, default=0)]
+                on_disk = path.read_bytes()[: max(sizes, default=0)]
                 sent.append((digest, digest.encode() in on_disk))
 
     seen = {'team/app': Repository('team/app', {name: Manifest(name, Content(1)) for name in names})}

@@ -1,4 +1,5 @@
 """Manifest bytes -> edges and blobs (semantics.md, The graph, Layer impact, Fail closed)."""
+
 import hashlib
 import json
 
@@ -36,8 +37,13 @@ def test_size_is_that_of_the_bytes():
 
 
 def test_config_layers_and_artifact_blobs_are_stored():
-    content = read({'config': {'digest': 'c', 'size': 1}, 'layers': [{'digest': 'l', 'size': 2}],
-                    'blobs': [{'digest': 'b', 'size': 4}]})
+    content = read(
+        {
+            'config': {'digest': 'c', 'size': 1},
+            'layers': [{'digest': 'l', 'size': 2}],
+            'blobs': [{'digest': 'b', 'size': 4}],
+        }
+    )
     assert set(content.blobs) == {Blob('c', 1), Blob('l', 2), Blob('b', 4)}
 
 
@@ -57,13 +63,30 @@ def test_same_blob_twice_counts_once():
     assert read({'layers': [{'digest': 'l', 'size': 2}, {'digest': 'l', 'size': 2}]}).blobs == (Blob('l', 2),)
 
 
-@pytest.mark.parametrize('data', [
-    b'no json', b'', b'\xff', b'[]', b'null', b'"text"',
-    b'{"manifests": {}}', b'{"manifests": [1]}', b'{"manifests": [{}]}', b'{"manifests": [{"digest": 1}]}',
-    b'{"layers": "x"}', b'{"subject": "x"}', b'{"subject": {}}', b'{"config": []}',
-    b'{"layers": [{"digest": "l"}]}', b'{"layers": [{"digest": "l", "size": -1}]}',
-    b'{"layers": [{"digest": "l", "size": true}]}', b'{"layers": [{"digest": "l", "size": 1.5}]}',
-    b'[' * 100_000])
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'no json',
+        b'',
+        b'\xff',
+        b'[]',
+        b'null',
+        b'"text"',
+        b'{"manifests": {}}',
+        b'{"manifests": [1]}',
+        b'{"manifests": [{}]}',
+        b'{"manifests": [{"digest": 1}]}',
+        b'{"layers": "x"}',
+        b'{"subject": "x"}',
+        b'{"subject": {}}',
+        b'{"config": []}',
+        b'{"layers": [{"digest": "l"}]}',
+        b'{"layers": [{"digest": "l", "size": -1}]}',
+        b'{"layers": [{"digest": "l", "size": true}]}',
+        b'{"layers": [{"digest": "l", "size": 1.5}]}',
+        b'[' * 100_000,
+    ],
+)
 def test_what_has_not_the_shape_of_a_manifest_is_unreadable(data):
     assert isinstance(read(data), Unreadable)
 
@@ -85,9 +108,18 @@ def test_digests_of_other_algorithms_are_verified_too():
     assert isinstance(read_manifest('md5:' + hashlib.md5(b'{}').hexdigest(), b'{}'), Unreadable)
 
 
-@pytest.mark.parametrize('text, good', [
-    (DIGEST, True), ('sha512:' + '0' * 128, True), ('sha256:' + 'a' * 63, False), (DIGEST + '\n', False),
-    (DIGEST.upper(), False), ('latest', False), (None, False)])
+@pytest.mark.parametrize(
+    'text, good',
+    [
+        (DIGEST, True),
+        ('sha512:' + '0' * 128, True),
+        ('sha256:' + 'a' * 63, False),
+        (DIGEST + '\n', False),
+        (DIGEST.upper(), False),
+        ('latest', False),
+        (None, False),
+    ],
+)
 def test_digest_has_an_algorithm_and_all_its_digits(text, good):
     assert is_digest(text) is good
 
@@ -97,31 +129,49 @@ def test_tag_of_cosign_or_of_the_referrers_fallback_names_its_subject(suffix):
     assert attachment_subject('sha256-' + 'a' * 64 + suffix) == DIGEST
 
 
-@pytest.mark.parametrize('tag', [
-    'latest', 'sha256-' + 'a' * 63, 'sha256-' + 'a' * 65, 'sha256-' + 'g' * 64, 'v-sha256-' + 'a' * 64,
-    'sha256-' + 'a' * 64 + '.', 'sha256-' + 'a' * 64 + '-sig', 'sha256-' + 'a' * 64 + '\n'])
+@pytest.mark.parametrize(
+    'tag',
+    [
+        'latest',
+        'sha256-' + 'a' * 63,
+        'sha256-' + 'a' * 65,
+        'sha256-' + 'g' * 64,
+        'v-sha256-' + 'a' * 64,
+        'sha256-' + 'a' * 64 + '.',
+        'sha256-' + 'a' * 64 + '-sig',
+        'sha256-' + 'a' * 64 + '\n',
+    ],
+)
 def test_whatever_else_is_a_user_tag(tag):
     assert attachment_subject(tag) is None
 
 
-@pytest.mark.parametrize('media_type, edgeless', [
-    ('application/vnd.docker.distribution.manifest.v2+json', True),
-    ('application/vnd.docker.distribution.manifest.v1+json', True),
-    ('application/vnd.docker.distribution.manifest.v1+prettyjws', True),
-    ('application/vnd.docker.distribution.manifest.list.v2+json', False),
-    ('application/vnd.oci.image.manifest.v1+json', False),
-    ('application/vnd.oci.image.index.v1+json', False),
-    ('application/vnd.oci.artifact.manifest.v1+json', False),
-    ('', False), (None, False)])
+@pytest.mark.parametrize(
+    'media_type, edgeless',
+    [
+        ('application/vnd.docker.distribution.manifest.v2+json', True),
+        ('application/vnd.docker.distribution.manifest.v1+json', True),
+        ('application/vnd.docker.distribution.manifest.v1+prettyjws', True),
+        ('application/vnd.docker.distribution.manifest.list.v2+json', False),
+        ('application/vnd.oci.image.manifest.v1+json', False),
+        ('application/vnd.oci.image.index.v1+json', False),
+        ('application/vnd.oci.artifact.manifest.v1+json', False),
+        ('', False),
+        (None, False),
+    ],
+)
 def test_only_docker_images_can_have_neither_children_nor_a_subject(media_type, edgeless):
     assert has_no_edges(media_type) is edgeless
 
 
-@pytest.mark.parametrize('document', [
-    {'schemaVersion': 1, 'fsLayers': [{'blobSum': 'sha256:' + 'a' * 64}]},
-    {'manifests': [{'digest': '\x1b[2J'}]},
-    {'config': {'digest': 'sha256:' + 'a' * 64, 'size': 10 ** 400}},
-])
+@pytest.mark.parametrize(
+    'document',
+    [
+        {'schemaVersion': 1, 'fsLayers': [{'blobSum': 'sha256:' + 'a' * 64}]},
+        {'manifests': [{'digest': '\x1b[2J'}]},
+        {'config': {'digest': 'sha256:' + 'a' * 64, 'size': 10**400}},
+    ],
+)
 def test_what_hides_its_layers_or_could_harm_a_terminal_is_unreadable(document):
     data = json.dumps(document).encode()
     assert isinstance(read_manifest('sha256:' + hashlib.sha256(data).hexdigest(), data), Unreadable)

@@ -1,4 +1,5 @@
 """The pacer against throttled servers on a virtual clock: how much of their rate is used, how much they refuse."""
+
 from __future__ import annotations
 
 import math
@@ -24,6 +25,7 @@ def assert_well_paced(run, server, refused=0.02):
 
 # Rate and refusals
 
+
 @pytest.mark.parametrize('retry_after', [None, 1])
 @pytest.mark.parametrize('known', [True, False])
 @pytest.mark.parametrize('sku, rate', READS)
@@ -39,8 +41,9 @@ def test_reads_use_the_rate_of_fixed_windows(sku, rate, retry_after):
     assert_well_paced(simulate(Pacer(sku), server, LONG_RUN), server)
 
 
-@pytest.mark.parametrize('make', [lambda rate: Bucket(rate, 60 * rate), lambda rate: Windows(rate, 60)],
-                         ids=['bucket', 'windows'])
+@pytest.mark.parametrize(
+    'make', [lambda rate: Bucket(rate, 60 * rate), lambda rate: Windows(rate, 60)], ids=['bucket', 'windows']
+)
 @pytest.mark.parametrize('sku, rate', READS)
 def test_reads_use_what_is_counted_by_the_minute(sku, rate, make):
     server = make(rate)
@@ -96,6 +99,7 @@ def test_a_service_that_says_nothing_is_left_and_accepts_on_is_not_waited_for():
 
 
 # One pause for all
+
 
 def accept(pacer, calls, now, number=1):
     for _ in range(number):
@@ -183,6 +187,7 @@ def test_what_is_left_in_a_second_tells_the_rate_to_begin_with(left, expected):
 
 # --max-rate
 
+
 @pytest.mark.parametrize('max_rate', [1, 30, 600, 5000])
 def test_no_minute_has_more_calls_than_the_cap(max_rate):
     run = simulate(Pacer(max_rate=max_rate), Unthrottled(), 200)
@@ -211,9 +216,23 @@ def test_a_cap_below_what_is_allowed_is_never_refused():
 
 # Hostile answers
 
-@pytest.mark.parametrize('text, number', [
-    ('8.000000', 8), ('0', 0), ('166.633333', 166.633333), (None, None), ('', None), ('nan', None), ('inf', None),
-    ('-1', None), ('many', None), ('1e999', None), ('8, 7', None)])
+
+@pytest.mark.parametrize(
+    'text, number',
+    [
+        ('8.000000', 8),
+        ('0', 0),
+        ('166.633333', 166.633333),
+        (None, None),
+        ('', None),
+        ('nan', None),
+        ('inf', None),
+        ('-1', None),
+        ('many', None),
+        ('1e999', None),
+        ('8, 7', None),
+    ],
+)
 def test_only_finite_numbers_are_taken_from_headers(text, number):
     assert finite_number(text) == number
 
@@ -222,8 +241,11 @@ HEADERS = some.none() | some.floats(0, allow_nan=False, allow_infinity=False)
 
 
 @settings(max_examples=200, deadline=None)
-@given(some.lists(some.tuples(some.sampled_from([200, 202, 404, 429, 500]), HEADERS, HEADERS, some.floats(0, 5)),
-                  max_size=60))
+@given(
+    some.lists(
+        some.tuples(some.sampled_from([200, 202, 404, 429, 500]), HEADERS, HEADERS, some.floats(0, 5)), max_size=60
+    )
+)
 def test_whatever_the_answers_say_a_call_may_be_sent_within_a_minute(answers):
     pacer, now = Pacer(), 0.0
     for status, retry_after, remaining, seconds in answers:

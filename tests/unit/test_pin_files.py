@@ -1,4 +1,5 @@
 """Files, folders and standard input as sources of pins."""
+
 from __future__ import annotations
 
 import io
@@ -79,9 +80,20 @@ def test_standard_input():
     assert pins == [('x', f'{STANDARD_INPUT}:1')] and problems == []
 
 
-@pytest.mark.parametrize('data', [
-    b'', b' \n', b'{"items": [{"image": "myreg.azurecr.io/x:1"},', b'[{"a": 1}, ', b'{"items": [{"image": "myreg.azur',
-    b'\0\1\2', b'apiVersion: v1\nkind: [List\n', b'error: not signed in\n{', b'{"items": []}'])
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'',
+        b' \n',
+        b'{"items": [{"image": "myreg.azurecr.io/x:1"},',
+        b'[{"a": 1}, ',
+        b'{"items": [{"image": "myreg.azur',
+        b'\0\1\2',
+        b'apiVersion: v1\nkind: [List\n',
+        b'error: not signed in\n{',
+        b'{"items": []}',
+    ],
+)
 def test_a_standard_input_that_is_not_whole_is_an_error(data):
     with pytest.raises(SourceError):
         pinned('-', stdin=io.BytesIO(data))
@@ -102,7 +114,7 @@ def test_a_reference_that_cannot_be_followed_is_no_broken_standard_input():
 
 def test_names_of_files_that_are_no_text_can_be_shown(tmp_path):
     (tmp_path / os.fsdecode(b'a\xff\x1b.txt')).write_text('myreg.azurecr.io/x:1')
-    (_, where), = pinned(tmp_path)[0]
+    ((_, where),) = pinned(tmp_path)[0]
     where.encode('utf-8')
     assert where.isprintable()
 

@@ -1,4 +1,5 @@
 """Image references, in all spellings."""
+
 from __future__ import annotations
 
 import time
@@ -6,7 +7,13 @@ import time
 import pytest
 
 from azext_acrprune.pins.references import (
-    Reference, RegistryNames, Unresolved, find_references, reference_to, split_repository)
+    Reference,
+    RegistryNames,
+    Unresolved,
+    find_references,
+    reference_to,
+    split_repository,
+)
 
 NAMES = RegistryNames('myreg.azurecr.io', ('images.contoso.com',))
 DIGEST = 'sha256:' + 'ab' * 32
@@ -16,25 +23,46 @@ def found(text, names=NAMES):
     return find_references(text, names)
 
 
-@pytest.mark.parametrize('text', [
-    'myreg.azurecr.io/team/app:v1', 'MYREG.AzureCR.io/team/app:v1', 'myreg.azurecr.io:443/team/app:v1',
-    'myreg.azurecr.io./team/app:v1', 'images.contoso.com/team/app:v1', 'https://images.contoso.com/team/app:v1',
-    'docker://myreg.azurecr.io/team/app:v1', 'oci://myreg.azurecr.io/team/app:v1',
-    'docker-pullable://myreg.azurecr.io/team/app:v1', 'myreg.westeurope.data.azurecr.io/team/app:v1',
-    'myreg.westeurope.geo.azurecr.io/team/app:v1', 'myreg.azurecr.io/Team/App:v1', ' myreg.azurecr.io/team/app:v1\r',
-    'https://myreg.azurecr.io/v2/team/app/manifests/v1', '"image":"myreg.azurecr.io/team/app:v1"',
-    r'\"image\":\"myreg.azurecr.io/team/app:v1\"', r'a\nmyreg.azurecr.io/team/app:v1', '(myreg.azurecr.io/team/app:v1)',
-    'docker run --rm myreg.azurecr.io/team/app:v1 sh', 'pkg:docker/team/app@v1?repository_url=myreg.azurecr.io',
-    'pkg:oci/app?repository_url=myreg.azurecr.io/team/app&tag=v1'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'myreg.azurecr.io/team/app:v1',
+        'MYREG.AzureCR.io/team/app:v1',
+        'myreg.azurecr.io:443/team/app:v1',
+        'myreg.azurecr.io./team/app:v1',
+        'images.contoso.com/team/app:v1',
+        'https://images.contoso.com/team/app:v1',
+        'docker://myreg.azurecr.io/team/app:v1',
+        'oci://myreg.azurecr.io/team/app:v1',
+        'docker-pullable://myreg.azurecr.io/team/app:v1',
+        'myreg.westeurope.data.azurecr.io/team/app:v1',
+        'myreg.westeurope.geo.azurecr.io/team/app:v1',
+        'myreg.azurecr.io/Team/App:v1',
+        ' myreg.azurecr.io/team/app:v1\r',
+        'https://myreg.azurecr.io/v2/team/app/manifests/v1',
+        '"image":"myreg.azurecr.io/team/app:v1"',
+        r'\"image\":\"myreg.azurecr.io/team/app:v1\"',
+        r'a\nmyreg.azurecr.io/team/app:v1',
+        '(myreg.azurecr.io/team/app:v1)',
+        'docker run --rm myreg.azurecr.io/team/app:v1 sh',
+        'pkg:docker/team/app@v1?repository_url=myreg.azurecr.io',
+        'pkg:oci/app?repository_url=myreg.azurecr.io/team/app&tag=v1',
+    ],
+)
 def test_a_tag_in_every_spelling(text):
     assert found(text) == [Reference('team/app', 'v1')]
 
 
-@pytest.mark.parametrize('text', [
-    f'myreg.azurecr.io/app@{DIGEST}', f'myreg.azurecr.io/app@{DIGEST.upper()}',
-    f'https://myreg.azurecr.io/v2/app/manifests/{DIGEST}',
-    f'pkg:oci/app@{DIGEST.replace(":", "%3A")}?repository_url=myreg.azurecr.io/app',
-    f'pkg:oci/app@{DIGEST}?arch=amd64&repository_url=myreg.azurecr.io%2Fapp'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        f'myreg.azurecr.io/app@{DIGEST}',
+        f'myreg.azurecr.io/app@{DIGEST.upper()}',
+        f'https://myreg.azurecr.io/v2/app/manifests/{DIGEST}',
+        f'pkg:oci/app@{DIGEST.replace(":", "%3A")}?repository_url=myreg.azurecr.io/app',
+        f'pkg:oci/app@{DIGEST}?arch=amd64&repository_url=myreg.azurecr.io%2Fapp',
+    ],
+)
 def test_a_digest_in_every_spelling(text):
     assert found(text) == [Reference('app', None, DIGEST)]
 
@@ -43,12 +71,28 @@ def test_a_tag_and_a_digest():
     assert found(f'myreg.azurecr.io/app:v1@{DIGEST}') == [Reference('app', 'v1', DIGEST)]
 
 
-@pytest.mark.parametrize('text', [
-    'nginx:1.25', 'docker.io/library/nginx', 'notmyreg.azurecr.io/app:v1', 'other.azurecr.io/app:v1',
-    'x.myreg.azurecr.io/app:v1', 'myreg.azurecr.io.evil.com/app:v1', 'myreg.azurecr.io', 'https://myreg.azurecr.io/',
-    'myreg-azurecr.io/app', 'myregXazurecr.io/app:v1', 'images.contoso.com.au/app:v1', '${X}.gcr.io/app:v1',
-    '${PWD}/src:/app', '$HOME/bin:$PATH', '', 'pkg:oci/app@1?repository_url=other.io/app',
-    'pkg:oci/%ff@?repository_url'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'nginx:1.25',
+        'docker.io/library/nginx',
+        'notmyreg.azurecr.io/app:v1',
+        'other.azurecr.io/app:v1',
+        'x.myreg.azurecr.io/app:v1',
+        'myreg.azurecr.io.evil.com/app:v1',
+        'myreg.azurecr.io',
+        'https://myreg.azurecr.io/',
+        'myreg-azurecr.io/app',
+        'myregXazurecr.io/app:v1',
+        'images.contoso.com.au/app:v1',
+        '${X}.gcr.io/app:v1',
+        '${PWD}/src:/app',
+        '$HOME/bin:$PATH',
+        '',
+        'pkg:oci/app@1?repository_url=other.io/app',
+        'pkg:oci/%ff@?repository_url',
+    ],
+)
 def test_what_is_of_no_or_another_registry_is_not_found(text):
     assert found(text) == []
 
@@ -62,11 +106,27 @@ def test_the_end_of_a_sentence_may_be_a_part_of_the_tag():
     assert found('We run myreg.azurecr.io/app:v1.') == [Reference('app', 'v1.'), Reference('app', 'v1', certain=False)]
 
 
-@pytest.mark.parametrize('tag', [
-    '${TAG}', '{{ .Values.image.tag }}', '$(Build.BuildId)', '${{ github.sha }}', '$TAG', '#{TAG}#', '__TAG__', '{tag}',
-    'v1-${TAG}', '<tag>', '%TAG%', '${var.tag}', '-bad', 'x' * 129])
+@pytest.mark.parametrize(
+    'tag',
+    [
+        '${TAG}',
+        '{{ .Values.image.tag }}',
+        '$(Build.BuildId)',
+        '${{ github.sha }}',
+        '$TAG',
+        '#{TAG}#',
+        '__TAG__',
+        '{tag}',
+        'v1-${TAG}',
+        '<tag>',
+        '%TAG%',
+        '${var.tag}',
+        '-bad',
+        'x' * 129,
+    ],
+)
 def test_a_tag_that_is_not_known_is_unresolved(tag):
-    finding, = found(f'image: myreg.azurecr.io/app:{tag}')
+    (finding,) = found(f'image: myreg.azurecr.io/app:{tag}')
     assert isinstance(finding, Unresolved) and 'tag' in finding.why
 
 
@@ -82,9 +142,20 @@ def test_what_is_known_beside_an_unknown_digest_is_pinned():
     assert isinstance(unresolved, Unresolved) and reference == Reference('app', 'v1')
 
 
-@pytest.mark.parametrize('host', [
-    '${REGISTRY}', '$REGISTRY', '{{ .Values.registry }}', '$(acr)', '${ACR}.azurecr.io', '${{ env.REGISTRY }}',
-    'my${X}.azurecr.io', '$Registry', '<registry>.azurecr.io'])
+@pytest.mark.parametrize(
+    'host',
+    [
+        '${REGISTRY}',
+        '$REGISTRY',
+        '{{ .Values.registry }}',
+        '$(acr)',
+        '${ACR}.azurecr.io',
+        '${{ env.REGISTRY }}',
+        'my${X}.azurecr.io',
+        '$Registry',
+        '<registry>.azurecr.io',
+    ],
+)
 def test_a_host_that_is_not_known_may_be_this_registry(host):
     assert found(f'{host}/app:v1') == [Reference('app', 'v1', certain=False)]
     assert found(f'{host}/app@{DIGEST}') == [Reference('app', None, DIGEST, certain=False)]
@@ -110,9 +181,34 @@ def test_the_parts_of_a_reference_alone():
     assert NAMES.has('MyReg.azurecr.io:443') and not NAMES.has('other.azurecr.io')
 
 
-@pytest.mark.parametrize('unit', [
-    'a', 'a.', '${', '{{', '{{ a', '$a', 'myreg.azurecr.io', 'myreg.azurecr.io/', 'myreg.', 'myreg.azurecr.io/a', '<a',
-    '%a', '#{', '${a}', '${a}.', 'pkg:oci/', '/a:', '@', 'a-', 'myreg.azurecr.io/${a}', '$(a', '{a', '\\n'])
+@pytest.mark.parametrize(
+    'unit',
+    [
+        'a',
+        'a.',
+        '${',
+        '{{',
+        '{{ a',
+        '$a',
+        'myreg.azurecr.io',
+        'myreg.azurecr.io/',
+        'myreg.',
+        'myreg.azurecr.io/a',
+        '<a',
+        '%a',
+        '#{',
+        '${a}',
+        '${a}.',
+        'pkg:oci/',
+        '/a:',
+        '@',
+        'a-',
+        'myreg.azurecr.io/${a}',
+        '$(a',
+        '{a',
+        '\\n',
+    ],
+)
 def test_no_long_line_takes_long(unit):
     text = unit * (2_000_000 // len(unit))
     start = time.process_time()

@@ -1,4 +1,5 @@
 """Who pins what, at the last look before deleting, in a policy file, and in locks that are ours."""
+
 from __future__ import annotations
 
 import os
@@ -9,12 +10,31 @@ import pytest
 
 from azext_acrprune.apply.pin_locks import Marks, MarksUnreadable, marks_path
 from azext_acrprune.decide.drift import check_drift
+from azext_acrprune.decide.lock_plan import (
+    FOUND,
+    MISSING,
+    REPOSITORY_MISSING,
+    Mark,
+    Standing,
+    pins_document,
+    plan_locks,
+)
+from azext_acrprune.decide.lock_plan import NOT_READ as UNREAD
 from azext_acrprune.model import Locks, Tag
 from azext_acrprune.pins.pinned import (
-    NOT_READ, NOT_RESOLVED, Found, Pin, Pins, Problem, Sources, found_in, merged, named, printable)
+    NOT_READ,
+    NOT_RESOLVED,
+    Found,
+    Pin,
+    Pins,
+    Problem,
+    Sources,
+    found_in,
+    merged,
+    named,
+    printable,
+)
 from azext_acrprune.pins.references import Reference, Unresolved
-from azext_acrprune.decide.lock_plan import (
-    FOUND, MISSING, NOT_READ as UNREAD, REPOSITORY_MISSING, Mark, Standing, pins_document, plan_locks)
 from azext_acrprune.policy.file import PolicyError, parse_policy
 from tests.worlds import image, index, repository_of, to_repository
 
@@ -33,10 +53,12 @@ def team(tag=None, digest=None, certain=True):
 
 # --- The last look -------------------------------------------------------------------------------------------------
 
+
 def test_a_pinned_manifest_is_skipped_with_what_it_needs_and_says_who_pins_it():
     repository = to_repository(repository_of(CHILD, INDEX))
-    drift = check_drift({CHILD['digest'], INDEX['digest']}, repository, repository,
-                        pins=pins(team(digest=INDEX['digest'])))
+    drift = check_drift(
+        {CHILD['digest'], INDEX['digest']}, repository, repository, pins=pins(team(digest=INDEX['digest']))
+    )
     assert drift.valid == frozenset()
     assert drift.skipped[INDEX['digest']].reason == 'pinned'
     assert drift.skipped[INDEX['digest']].because == 'deploy.yaml:1'
@@ -60,7 +82,7 @@ def test_the_first_place_is_named_and_the_others_are_counted():
 def test_findings_are_pins_or_problems():
     found = found_in([team('v1'), Unresolved('host/app:\x1b[31m${T}', 'its tag is unknown')], 'a.yaml', 3)
     assert [pin.where for pin in found.pins] == ['a.yaml:3']
-    problem, = found.problems
+    (problem,) = found.problems
     assert problem.code == NOT_RESOLVED and str(problem).isprintable() and str(problem).startswith('a.yaml:3: ')
     assert str(Problem('gone', 'a')) == 'a: gone' and len(printable('x' * 1000)) < 400
 
@@ -82,14 +104,17 @@ def test_a_policy_says_where_its_pins_are():
     assert parse_policy(RULES).sources == Sources()
 
 
-@pytest.mark.parametrize('text, line, key, said', [
-    ('pins: deploy\n', 4, 'pins', 'expected object'),
-    ('pins: {}\n', 4, 'pins', "the key 'paths' or 'from' is missing"),
-    ('pins:\n  paths: deploy\n', 5, 'pins.paths', 'expected array'),
-    ('pins:\n  paths:\n  - deploy\n  - "-"\n', 7, 'pins.paths[1]', 'standard input'),
-    ('pins:\n  paths: [deploy]\n  strickt: true\n', 6, 'pins', "unknown key 'strickt'"),
-    ('pins:\n  paths: [deploy]\n  strict: 1\n', 6, 'pins.strict', 'expected boolean'),
-])
+@pytest.mark.parametrize(
+    'text, line, key, said',
+    [
+        ('pins: deploy\n', 4, 'pins', 'expected object'),
+        ('pins: {}\n', 4, 'pins', "the key 'paths' or 'from' is missing"),
+        ('pins:\n  paths: deploy\n', 5, 'pins.paths', 'expected array'),
+        ('pins:\n  paths:\n  - deploy\n  - "-"\n', 7, 'pins.paths[1]', 'standard input'),
+        ('pins:\n  paths: [deploy]\n  strickt: true\n', 6, 'pins', "unknown key 'strickt'"),
+        ('pins:\n  paths: [deploy]\n  strict: 1\n', 6, 'pins.strict', 'expected boolean'),
+    ],
+)
 def test_what_is_wrong_with_the_pins_of_a_policy_is_told_with_its_line(text, line, key, said):
     with pytest.raises(PolicyError, match=said) as caught:
         parse_policy(RULES + text)
@@ -98,19 +123,28 @@ def test_what_is_wrong_with_the_pins_of_a_policy_is_told_with_its_line(text, lin
 
 # --- Is it still there? ----------------------------------------------------------------------------------------------
 
+
 def test_what_is_missing_is_listed_where_it_is_certain():
-    known = pins(team('v1'), team('v2'), team('v3', certain=False), Reference('none', 'v1'), team('v9', OTHER),
-                 team('v1'))
-    standings = {('team/web', 'v1'): Standing(FOUND, DIGEST), ('team/web', 'v2'): Standing(MISSING),
-                 ('team/web', 'v3'): Standing(MISSING), ('none', 'v1'): Standing(REPOSITORY_MISSING),
-                 ('team/web', OTHER): Standing(UNREAD, error='no permission')}
+    known = pins(
+        team('v1'), team('v2'), team('v3', certain=False), Reference('none', 'v1'), team('v9', OTHER), team('v1')
+    )
+    standings = {
+        ('team/web', 'v1'): Standing(FOUND, DIGEST),
+        ('team/web', 'v2'): Standing(MISSING),
+        ('team/web', 'v3'): Standing(MISSING),
+        ('none', 'v1'): Standing(REPOSITORY_MISSING),
+        ('team/web', OTHER): Standing(UNREAD, error='no permission'),
+    }
     document = pins_document('host', known, standings)
-    assert [(entry['repository'], entry['tag'], entry['digest'], entry['status'], entry['pinnedBy'], entry.get('error'))
-            for entry in document['pins']] == [
+    assert [
+        (entry['repository'], entry['tag'], entry['digest'], entry['status'], entry['pinnedBy'], entry.get('error'))
+        for entry in document['pins']
+    ] == [
         ('none', 'v1', None, REPOSITORY_MISSING, ['deploy.yaml:4'], None),
         ('team/web', 'v1', DIGEST, FOUND, ['deploy.yaml:1', 'deploy.yaml:6'], None),
         ('team/web', 'v2', None, MISSING, ['deploy.yaml:2'], None),
-        ('team/web', 'v9', OTHER, UNREAD, ['deploy.yaml:5'], 'no permission')]
+        ('team/web', 'v9', OTHER, UNREAD, ['deploy.yaml:5'], 'no permission'),
+    ]
     assert document['summary'] == {'images': 4, 'found': 1, 'missing': 2, 'notRead': 1, 'problems': 0}
 
 
@@ -169,8 +203,9 @@ def test_marks_outlive_the_process_and_are_for_their_owner_alone(tmp_path):
 
 def test_marks_of_many_threads_are_all_there(tmp_path):
     marks = Marks(tmp_path / 'marks')
-    threads = [threading.Thread(target=marks.add, args=(replace(MARK, repository=f'r{number}'),))
-               for number in range(20)]
+    threads = [
+        threading.Thread(target=marks.add, args=(replace(MARK, repository=f'r{number}'),)) for number in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

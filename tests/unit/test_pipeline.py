@@ -1,4 +1,5 @@
 """The policies of the HTTP pipeline, around a transport that answers as it is told."""
+
 from __future__ import annotations
 
 import threading
@@ -12,10 +13,10 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, TokenPolicy
-from azext_acrprune.registry.retries import Retry
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
+from azext_acrprune.registry.retries import Retry
 
 HOST = 'r.azurecr.io'
 KEY = 'some key of thirty-two characters or more'
@@ -73,8 +74,9 @@ def policy_on(wire, issuer, clock, sign_in=no_sign_in, credential=Password('u', 
 
 
 def ask(policy, repository='a'):
-    request = PipelineRequest(HttpRequest('GET', f'https://{HOST}/v2/a'),
-                              PipelineContext(None, **{REPOSITORY_OPTION: repository}))
+    request = PipelineRequest(
+        HttpRequest('GET', f'https://{HOST}/v2/a'), PipelineContext(None, **{REPOSITORY_OPTION: repository})
+    )
     return policy.send(request)
 
 
@@ -181,8 +183,9 @@ def test_a_request_that_is_about_no_repository_carries_no_token(clock):
 def test_a_request_tried_again_by_the_retries_still_knows_its_repository(clock):
     wire, issuer = Wire((503, None)), Issuer(clock)
     policy = policy_on(wire, issuer, clock)
-    request = PipelineRequest(HttpRequest('GET', f'https://{HOST}/v2/a'),
-                              PipelineContext(None, **{REPOSITORY_OPTION: None}))
+    request = PipelineRequest(
+        HttpRequest('GET', f'https://{HOST}/v2/a'), PipelineContext(None, **{REPOSITORY_OPTION: None})
+    )
     assert [policy.send(request).http_response.status_code for _ in range(2)] == [503, 200]
     assert REPOSITORY_OPTION not in request.context.options
     assert len(issuer.forms) == 1

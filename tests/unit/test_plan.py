@@ -1,4 +1,5 @@
 """The plan document (semantics.md, Plan document)."""
+
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -8,10 +9,23 @@ import pytest
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.model import Account, Blob, Notice
-from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_IMAGE, attachment_tag, ghost, image, index,
-                          repository_of, time_text, to_inventory, unreadable)
+from azext_acrprune.policy.rules import Age, untagged_policy
+from tests.worlds import (
+    BASE_LAYERS,
+    CONFIGS,
+    DAY,
+    NOW,
+    OCI_IMAGE,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    time_text,
+    to_inventory,
+    unreadable,
+)
 
 
 def plan(world, policy=untagged_policy(), show_kept=False, bound=False, **options):
@@ -73,9 +87,18 @@ def test_delete_entry_has_all_that_a_reader_needs():
     time = time_text(SIGNATURE['updated'])
     unique = BASE_LAYERS[1]['size'] + CONFIGS[1]['size'] + len(SIGNATURE['data'])
     assert entry == {
-        'repository': 'b', 'digest': SIGNATURE['digest'], 'tags': SIGNATURE['tags'], 'mediaType': OCI_IMAGE,
-        'artifactType': None, 'createdTime': time, 'lastUpdateTime': time, 'imageSize': len(SIGNATURE['data']),
-        'uniqueBytes': unique, 'reason': 'referrerOf', 'because': SUBJECT['digest']}
+        'repository': 'b',
+        'digest': SIGNATURE['digest'],
+        'tags': SIGNATURE['tags'],
+        'mediaType': OCI_IMAGE,
+        'artifactType': None,
+        'createdTime': time,
+        'lastUpdateTime': time,
+        'imageSize': len(SIGNATURE['data']),
+        'uniqueBytes': unique,
+        'reason': 'referrerOf',
+        'because': SUBJECT['digest'],
+    }
 
 
 def test_child_that_goes_with_its_index_says_so():
@@ -98,7 +121,8 @@ def test_unique_bytes_include_what_falls_with_it():
 def test_kept_is_there_only_when_asked_for():
     assert 'kept' not in plan(WORLD)
     assert plan(WORLD, show_kept=True)['kept'] == [
-        {'repository': 'b', 'digest': STAYS['digest'], 'tags': ['v1'], 'reason': 'tagged', 'because': 'v1'}]
+        {'repository': 'b', 'digest': STAYS['digest'], 'tags': ['v1'], 'reason': 'tagged', 'because': 'v1'}
+    ]
 
 
 def test_repository_that_is_not_selected_is_kept_and_still_counts_for_layers():
@@ -113,10 +137,14 @@ def test_impact_of_a_registry_read_completely_is_exact():
     assert plan([repository_of(image(), ghost(image('ghost')))])['impact'] == 'exact'
 
 
-@pytest.mark.parametrize('world, bound', [
-    ([repository_of(unreadable(image('bad', docker=True)))], False),
-    ([repository_of(image()), repository_of(unreadable(index()), name='other', selected=False)], False),
-    ([repository_of(image())], True)])
+@pytest.mark.parametrize(
+    'world, bound',
+    [
+        ([repository_of(unreadable(image('bad', docker=True)))], False),
+        ([repository_of(image()), repository_of(unreadable(index()), name='other', selected=False)], False),
+        ([repository_of(image())], True),
+    ],
+)
 def test_impact_of_anything_unread_is_an_upper_bound(world, bound):
     assert plan(world, bound=bound)['impact'] == 'upperBound'
 
@@ -141,8 +169,14 @@ def test_ghosts_unreadable_orphans_and_missing_children_are_reported():
     orphan = image('orphan', tags=[attachment_tag(image('missing')['digest'])])
     partial = index('partial', [gone['digest']], tags=['v1'])
     found = codes(plan([repository_of(gone, bad, orphan, partial)]))
-    assert sorted(found) == sorted([('ghost', gone['digest']), ('unreadable', bad['digest']),
-                                    ('orphanAttachment', orphan['digest']), ('missingChildren', partial['digest'])])
+    assert sorted(found) == sorted(
+        [
+            ('ghost', gone['digest']),
+            ('unreadable', bad['digest']),
+            ('orphanAttachment', orphan['digest']),
+            ('missingChildren', partial['digest']),
+        ]
+    )
 
 
 def test_attachment_whose_subject_is_in_another_repository_is_not_reported():
@@ -157,10 +191,12 @@ def test_missing_children_of_an_index_that_goes_are_not_worth_a_warning():
 
 
 def test_warnings_of_the_scan_are_in_the_document():
-    inventory = replace(to_inventory([repository_of(image())]),
-                        warnings=(Notice('repositoryNotRead', 'It is closed.', 'secret'),))
+    inventory = replace(
+        to_inventory([repository_of(image())]), warnings=(Notice('repositoryNotRead', 'It is closed.', 'secret'),)
+    )
     assert plan_document(decide(inventory, untagged_policy(), NOW), 'now')['warnings'] == [
-        {'code': 'repositoryNotRead', 'repository': 'secret', 'digest': None, 'message': 'It is closed.'}]
+        {'code': 'repositoryNotRead', 'repository': 'secret', 'digest': None, 'message': 'It is closed.'}
+    ]
 
 
 def test_retention_days_of_soft_delete_are_told():

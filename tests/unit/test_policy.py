@@ -1,4 +1,5 @@
 """The small languages of a policy (semantics.md, Pushes in flight and `acr purge` compatibility)."""
+
 from dataclasses import fields
 
 import pytest
@@ -8,9 +9,21 @@ from azext_acrprune.policy.patterns import glob as compiled_glob
 from azext_acrprune.policy.rules import Age, Match, Scope
 
 
-@pytest.mark.parametrize('text, seconds', [
-    ('0', 0), ('0d', 0), ('1d', 86_400), ('30d', 2_592_000), ('2d3h6m', 183_960), ('10m', 600), ('1h15m', 4_500),
-    ('45s', 45), ('1d1s', 86_401), ('36h', 129_600)])
+@pytest.mark.parametrize(
+    'text, seconds',
+    [
+        ('0', 0),
+        ('0d', 0),
+        ('1d', 86_400),
+        ('30d', 2_592_000),
+        ('2d3h6m', 183_960),
+        ('10m', 600),
+        ('1h15m', 4_500),
+        ('45s', 45),
+        ('1d1s', 86_401),
+        ('36h', 129_600),
+    ],
+)
 def test_ago_has_days_first_then_go_units(text, seconds):
     assert parse_ago(text) == seconds
 
@@ -31,16 +44,20 @@ def test_untagged_manifests_get_one_day_and_no_others_stay_unless_told_otherwise
     assert parse_ago(Age().text) == Age().seconds
 
 
-@pytest.mark.parametrize('glob, matching, others', [
-    ('web', ['web'], ['webs', 'a/web', 'we']),
-    ('team-a/**', ['team-a/x', 'team-a/x/y'], ['team-a', 'team-ab/x', 'b/team-a/x']),
-    ('team-a/*', ['team-a/x'], ['team-a/x/y', 'team-a']),
-    ('**/web', ['web', 'a/web', 'a/b/web'], ['a/webs', 'xweb']),
-    ('**', ['web', 'a/b/c'], []),
-    ('*', ['web'], ['a/web']),
-    ('web-?', ['web-1'], ['web-', 'web-12', 'web-/']),
-    ('a.b', ['a.b'], ['axb']),
-    ('a/**/z', ['a/z', 'a/b/z', 'a/b/c/z'], ['az', 'a/bz'])])
+@pytest.mark.parametrize(
+    'glob, matching, others',
+    [
+        ('web', ['web'], ['webs', 'a/web', 'we']),
+        ('team-a/**', ['team-a/x', 'team-a/x/y'], ['team-a', 'team-ab/x', 'b/team-a/x']),
+        ('team-a/*', ['team-a/x'], ['team-a/x/y', 'team-a']),
+        ('**/web', ['web', 'a/web', 'a/b/web'], ['a/webs', 'xweb']),
+        ('**', ['web', 'a/b/c'], []),
+        ('*', ['web'], ['a/web']),
+        ('web-?', ['web-1'], ['web-', 'web-12', 'web-/']),
+        ('a.b', ['a.b'], ['axb']),
+        ('a/**/z', ['a/z', 'a/b/z', 'a/b/c/z'], ['az', 'a/bz']),
+    ],
+)
 def test_glob_knows_namespaces(glob, matching, others):
     pattern = compiled_glob(glob)
     assert [name for name in matching + others if pattern.matches(name)] == matching

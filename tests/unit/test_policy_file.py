@@ -1,4 +1,5 @@
 """Policy files: what is wrong with one, with its line and key; and what one means."""
+
 import json
 import time
 from dataclasses import replace
@@ -15,8 +16,20 @@ from azext_acrprune.policy.file import EXAMPLES, PolicyError, example, parse_pol
 from azext_acrprune.policy.rules import Age, Limits
 from tests import oracle, purge_oracle, worlds
 from tests.test_safety_properties import examples
-from tests.worlds import (BASE_LAYERS, CONFIGS, DAY, NOW, OCI_INDEX, TICKS, attachment_tag, image, index, repository_of,
-                          to_inventory, unreadable)
+from tests.worlds import (
+    BASE_LAYERS,
+    CONFIGS,
+    DAY,
+    NOW,
+    OCI_INDEX,
+    TICKS,
+    attachment_tag,
+    image,
+    index,
+    repository_of,
+    to_inventory,
+    unreadable,
+)
 
 RULE = 'version: 1\nrules:\n- name: a\n  do: delete\n'
 """Four lines that are a policy, to which more can be added: to the rule, or below it."""
@@ -32,64 +45,103 @@ def wrong(text):
 
 # --- What is wrong -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('text, line, key, said', [
-    (RULE + 'rulez: []\n', 5, '',
-     "unknown key 'rulez'; expected one of description, include, limits, pins, protect, rules, version"),
-    (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
-    (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
-    (RULE + '1: x\ntrue: y\n', 5, '', "unknown key '1'"),
-    ('version: 1\n', 1, '', "the key 'rules' is missing"),
-    ('version: 1\nrules:\n- do: keep\n  name: a\n- name: b\n', 5, 'rules[1]', "the key 'do' is missing"),
-    ('version: 2\nrules: []\n', 1, 'version', 'expected 1, not 2'),
-    ('# comment\nversion: "1"\nrules: []\n', 2, 'version', 'expected 1, not "1"'),
-    ('version: 1\nrules: []\n', 2, 'rules', 'at least 1'),
-    ('version: 1\nrules: {}\n', 2, 'rules', 'expected array, not {}'),
-    ('version: 1\nrules:\n- name: no\n  do: keep\n', 3, 'rules[0].name', 'expected string, not false'),
-    ('version: 1\nrules:\n- name: a\n  do: remove\n', 4, 'rules[0].do',
-     'expected delete or untag or keep, not "remove"'),
-    (RULE + '  match:\n    tags: pr-*\n', 6, 'rules[0].match.tags', 'expected array, not "pr-*"'),
-    (RULE + '  match:\n    tags:\n    - pr-*\n    - 1.2\n', 8, 'rules[0].match.tags[1]', 'expected string, not 1.2'),
-    (RULE + '  match:\n    tags: []\n', 6, 'rules[0].match.tags', 'at least 1'),
-    (RULE + '  match:\n', 5, 'rules[0].match', 'expected object, not null'),
-    (RULE + '  match: {tagged: yes please}\n', 5, 'rules[0].match.tagged', 'expected boolean'),
-    (RULE + '  match:\n    labels:\n      keep: true\n', 7, 'rules[0].match.labels.keep', 'expected string, not true'),
-    (RULE + '  when:\n    olderThan: 5x\n', 6, 'rules[0].when.olderThan', "'5x' is not a duration"),
-    (RULE + '  when:\n    olderThan: 30\n', 6, 'rules[0].when.olderThan', "'30' is not a duration"),
-    (RULE + '  when:\n    olderThan: -1d\n', 6, 'rules[0].when.olderThan', "'-1d' is not a duration"),
-    (RULE + '  when:\n    by: pulled\n', 6, 'rules[0].when.by', 'expected updated or created'),
-    (RULE + "  match:\n    tagsRegex:\n    - ok\n    - '('\n", 8, 'rules[0].match.tagsRegex[1]',
-     "'(' is not a regular expression"),
-    (RULE + "  match:\n    repositoriesRegex: ['*']\n", 6, 'rules[0].match.repositoriesRegex[0]',
-     "'*' is not a regular expression"),
-    (RULE + '  keep:\n    perGroup:\n      newest: 1\n      pattern: abc\n', 8, 'rules[0].keep.perGroup.pattern',
-     "'abc' has no named group"),
-    (RULE + '  keep: {perGroup: {newest: 1}}\n', 5, 'rules[0].keep.perGroup', "the key 'pattern' is missing"),
-    (RULE + '  keep:\n    newest: 0\n', 6, 'rules[0].keep.newest', '1'),
-    (RULE + '  keep:\n    newest: -3\n', 6, 'rules[0].keep.newest', '1'),
-    (RULE + '  keep:\n    newest: true\n', 6, 'rules[0].keep.newest', 'expected integer, not true'),
-    (RULE + '  match:\n    size:\n      atLeast: 5 MB\n', 7, 'rules[0].match.size.atLeast', "'5 MB' is not a size"),
-    (RULE + '  match:\n    size:\n      atMost: -5\n', 7, 'rules[0].match.size.atMost', "'-5' is not a size"),
-    (RULE + 'limits:\n  maxPercent: 101\n', 6, 'limits.maxPercent', '100'),
-    (RULE + 'limits:\n  maxPercent: .nan\n', 6, 'limits.maxPercent', 'NaN'),
-    (RULE + 'limits:\n  maxManifests: 1.5\n', 6, 'limits.maxManifests', 'expected integer, not 1.5'),
-    (RULE + 'protect:\n  digests:\n  - sha256:abc\n', 7, 'protect.digests[0]', 'sha256: and 64 hexadecimal digits'),
-    (RULE + '  do: keep\n', 5, 'rules[0]', "the key 'do' is there twice"),
-    (RULE + 'rules:\n- name: b\n', 5, '', "the key 'rules' is there twice"),
-    (RULE + '? [a]\n: 1\n', 5, '', 'a key has to be a word'),
-    ('version: 1\nrules:\n- name: a\n  do: keep\n- do: delete\n  name: a\n', 6, 'rules[1].name',
-     "another rule is called 'a' already"),
-    ('version: 1\nrules:\n- name: a\n  do: keep\n  keep:\n    newest: 1\n', 5, 'rules[0].keep', 'keeps everything'),
-    (RULE + '  match:\n    tags: [x]\n    tagged: false\n', 7, 'rules[0].match.tagged', 'has no tags'),
-    (RULE + '  match:\n    tagged: false\n  keep:\n    semver: 1\n', 6, 'rules[0].match.tagged', 'has no tags'),
-    ('version: 1\nrules:\n\t- name: a\n', 3, '', 'neither YAML nor JSON'),
-    ('version: 1\nrules: [a\n', 3, '', 'neither YAML nor JSON'),
-    ('{"version": 1,\n "rules": [}\n', 2, '', 'neither YAML nor JSON'),
-    ('version: 1\n\x00', 1, '', 'neither YAML nor JSON'),
-    (RULE + '---\n' + RULE, 5, '', 'neither YAML nor JSON'),
-    (RULE + 'description: !!python/name:os.system\n', 5, '', 'neither YAML nor JSON'),
-    ('- version: 1\n', 1, '', "expected a policy with 'version' and 'rules'"),
-    ('delete everything', 1, '', "expected a policy with 'version' and 'rules'"),
-    ('', 1, '', "expected a policy with 'version' and 'rules'")])
+
+@pytest.mark.parametrize(
+    'text, line, key, said',
+    [
+        (
+            RULE + 'rulez: []\n',
+            5,
+            '',
+            "unknown key 'rulez'; expected one of description, include, limits, pins, protect, rules, version",
+        ),
+        (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
+        (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
+        (RULE + '1: x\ntrue: y\n', 5, '', "unknown key '1'"),
+        ('version: 1\n', 1, '', "the key 'rules' is missing"),
+        ('version: 1\nrules:\n- do: keep\n  name: a\n- name: b\n', 5, 'rules[1]', "the key 'do' is missing"),
+        ('version: 2\nrules: []\n', 1, 'version', 'expected 1, not 2'),
+        ('# comment\nversion: "1"\nrules: []\n', 2, 'version', 'expected 1, not "1"'),
+        ('version: 1\nrules: []\n', 2, 'rules', 'at least 1'),
+        ('version: 1\nrules: {}\n', 2, 'rules', 'expected array, not {}'),
+        ('version: 1\nrules:\n- name: no\n  do: keep\n', 3, 'rules[0].name', 'expected string, not false'),
+        (
+            'version: 1\nrules:\n- name: a\n  do: remove\n',
+            4,
+            'rules[0].do',
+            'expected delete or untag or keep, not "remove"',
+        ),
+        (RULE + '  match:\n    tags: pr-*\n', 6, 'rules[0].match.tags', 'expected array, not "pr-*"'),
+        (
+            RULE + '  match:\n    tags:\n    - pr-*\n    - 1.2\n',
+            8,
+            'rules[0].match.tags[1]',
+            'expected string, not 1.2',
+        ),
+        (RULE + '  match:\n    tags: []\n', 6, 'rules[0].match.tags', 'at least 1'),
+        (RULE + '  match:\n', 5, 'rules[0].match', 'expected object, not null'),
+        (RULE + '  match: {tagged: yes please}\n', 5, 'rules[0].match.tagged', 'expected boolean'),
+        (
+            RULE + '  match:\n    labels:\n      keep: true\n',
+            7,
+            'rules[0].match.labels.keep',
+            'expected string, not true',
+        ),
+        (RULE + '  when:\n    olderThan: 5x\n', 6, 'rules[0].when.olderThan', "'5x' is not a duration"),
+        (RULE + '  when:\n    olderThan: 30\n', 6, 'rules[0].when.olderThan', "'30' is not a duration"),
+        (RULE + '  when:\n    olderThan: -1d\n', 6, 'rules[0].when.olderThan', "'-1d' is not a duration"),
+        (RULE + '  when:\n    by: pulled\n', 6, 'rules[0].when.by', 'expected updated or created'),
+        (
+            RULE + "  match:\n    tagsRegex:\n    - ok\n    - '('\n",
+            8,
+            'rules[0].match.tagsRegex[1]',
+            "'(' is not a regular expression",
+        ),
+        (
+            RULE + "  match:\n    repositoriesRegex: ['*']\n",
+            6,
+            'rules[0].match.repositoriesRegex[0]',
+            "'*' is not a regular expression",
+        ),
+        (
+            RULE + '  keep:\n    perGroup:\n      newest: 1\n      pattern: abc\n',
+            8,
+            'rules[0].keep.perGroup.pattern',
+            "'abc' has no named group",
+        ),
+        (RULE + '  keep: {perGroup: {newest: 1}}\n', 5, 'rules[0].keep.perGroup', "the key 'pattern' is missing"),
+        (RULE + '  keep:\n    newest: 0\n', 6, 'rules[0].keep.newest', '1'),
+        (RULE + '  keep:\n    newest: -3\n', 6, 'rules[0].keep.newest', '1'),
+        (RULE + '  keep:\n    newest: true\n', 6, 'rules[0].keep.newest', 'expected integer, not true'),
+        (RULE + '  match:\n    size:\n      atLeast: 5 MB\n', 7, 'rules[0].match.size.atLeast', "'5 MB' is not a size"),
+        (RULE + '  match:\n    size:\n      atMost: -5\n', 7, 'rules[0].match.size.atMost', "'-5' is not a size"),
+        (RULE + 'limits:\n  maxPercent: 101\n', 6, 'limits.maxPercent', '100'),
+        (RULE + 'limits:\n  maxPercent: .nan\n', 6, 'limits.maxPercent', 'NaN'),
+        (RULE + 'limits:\n  maxManifests: 1.5\n', 6, 'limits.maxManifests', 'expected integer, not 1.5'),
+        (RULE + 'protect:\n  digests:\n  - sha256:abc\n', 7, 'protect.digests[0]', 'sha256: and 64 hexadecimal digits'),
+        (RULE + '  do: keep\n', 5, 'rules[0]', "the key 'do' is there twice"),
+        (RULE + 'rules:\n- name: b\n', 5, '', "the key 'rules' is there twice"),
+        (RULE + '? [a]\n: 1\n', 5, '', 'a key has to be a word'),
+        (
+            'version: 1\nrules:\n- name: a\n  do: keep\n- do: delete\n  name: a\n',
+            6,
+            'rules[1].name',
+            "another rule is called 'a' already",
+        ),
+        ('version: 1\nrules:\n- name: a\n  do: keep\n  keep:\n    newest: 1\n', 5, 'rules[0].keep', 'keeps everything'),
+        (RULE + '  match:\n    tags: [x]\n    tagged: false\n', 7, 'rules[0].match.tagged', 'has no tags'),
+        (RULE + '  match:\n    tagged: false\n  keep:\n    semver: 1\n', 6, 'rules[0].match.tagged', 'has no tags'),
+        ('version: 1\nrules:\n\t- name: a\n', 3, '', 'neither YAML nor JSON'),
+        ('version: 1\nrules: [a\n', 3, '', 'neither YAML nor JSON'),
+        ('{"version": 1,\n "rules": [}\n', 2, '', 'neither YAML nor JSON'),
+        ('version: 1\n\x00', 1, '', 'neither YAML nor JSON'),
+        (RULE + '---\n' + RULE, 5, '', 'neither YAML nor JSON'),
+        (RULE + 'description: !!python/name:os.system\n', 5, '', 'neither YAML nor JSON'),
+        ('- version: 1\n', 1, '', "expected a policy with 'version' and 'rules'"),
+        ('delete everything', 1, '', "expected a policy with 'version' and 'rules'"),
+        ('', 1, '', "expected a policy with 'version' and 'rules'"),
+    ],
+)
 def test_what_is_wrong_is_told_with_its_line_and_its_key(text, line, key, said):
     found = wrong(text)
     assert found[:2] == (line, key)
@@ -106,18 +158,24 @@ def alias_bomb(first, last, separator):
     return '\n'.join(lines) + '\n'
 
 
-@pytest.mark.parametrize('text', [
-    RULE + alias_bomb('[x]', '[{}]', ', '),
-    RULE + alias_bomb('{x: y}', '{{<<: [{}]}}', ', '),
-    RULE + f"many: &many [{', '.join('x' * 900)}]\nmore: &more [{', '.join(['*many'] * 900)}]\n"
-    + f"most: [{', '.join(['*more'] * 900)}]\n",
-    'version: 1\nrules: &rules\n- *rules\n',
-    'version: 1\nrules:\n- &rule\n  name: a\n  do: keep\n  match: *rule\n',
-    '[' * 100_000,
-    RULE + 'x: ' + '{a: ' * 900 + '1' + '}' * 900,
-    RULE + f"description: '{'x' * 5_000_000}'\n",
-    RULE + ''.join(f'key{number}: 1\n' for number in range(400_000)),
-    RULE + 'x:\n' + '- y\n' * 200_000], ids=lambda text: text[54:74])
+@pytest.mark.parametrize(
+    'text',
+    [
+        RULE + alias_bomb('[x]', '[{}]', ', '),
+        RULE + alias_bomb('{x: y}', '{{<<: [{}]}}', ', '),
+        RULE
+        + f'many: &many [{", ".join("x" * 900)}]\nmore: &more [{", ".join(["*many"] * 900)}]\n'
+        + f'most: [{", ".join(["*more"] * 900)}]\n',
+        'version: 1\nrules: &rules\n- *rules\n',
+        'version: 1\nrules:\n- &rule\n  name: a\n  do: keep\n  match: *rule\n',
+        '[' * 100_000,
+        RULE + 'x: ' + '{a: ' * 900 + '1' + '}' * 900,
+        RULE + f"description: '{'x' * 5_000_000}'\n",
+        RULE + ''.join(f'key{number}: 1\n' for number in range(400_000)),
+        RULE + 'x:\n' + '- y\n' * 200_000,
+    ],
+    ids=lambda text: text[54:74],
+)
 def test_a_file_that_would_be_endless_or_too_large_is_refused_at_once(text):
     began = time.process_time()
     found = wrong(text)
@@ -127,11 +185,13 @@ def test_a_file_that_would_be_endless_or_too_large_is_refused_at_once(text):
 
 @pytest.mark.parametrize('number', ['9' * 400 + 'TiB', '9' * 400])
 def test_a_number_beyond_all_floats_is_a_size_like_any_other(number):
-    assert parse_size(number) > 10 ** 399
+    assert parse_size(number) > 10**399
 
 
-@pytest.mark.parametrize('text, size', [
-    ('5', 5), (5, 5), ('5 B', 5), ('1KiB', 1024), ('1.5 MiB', 1_572_864), ('2GiB', 2 ** 31), ('1 TiB', 2 ** 40)])
+@pytest.mark.parametrize(
+    'text, size',
+    [('5', 5), (5, 5), ('5 B', 5), ('1KiB', 1024), ('1.5 MiB', 1_572_864), ('2GiB', 2**31), ('1 TiB', 2**40)],
+)
 def test_size_is_bytes_or_binary_units(text, size):
     assert parse_size(text) == size
 
@@ -144,13 +204,17 @@ def test_anything_else_is_no_size(text):
 
 # --- What it means -----------------------------------------------------------------------------------------------
 
+
 def decision_on(text, world, labels=None, **fields):
     """The decision of a policy; `fields` change what the manifests in the listings say."""
     inventory = to_inventory(world)
     repositories = tuple(
-        replace(repository, manifests={digest: manifest._replace(**fields)
-                                       for digest, manifest in repository.manifests.items()})
-        for repository in inventory.repositories)
+        replace(
+            repository,
+            manifests={digest: manifest._replace(**fields) for digest, manifest in repository.manifests.items()},
+        )
+        for repository in inventory.repositories
+    )
     policy = parse_policy(text)
     selected = frozenset(policy.selection.select(repository.name for repository in repositories))
     inventory = replace(inventory, repositories=repositories, labels=labels or {}, selected=selected)
@@ -161,16 +225,20 @@ def gone(text, *manifests, **options):
     """(tags that go, names of the manifests that go) of one repository or, given worlds, of all."""
     world = [repository_of(*manifests)] if 'digest' in manifests[0] else list(manifests)
     decision = decision_on(text, world, **options)
-    names = {manifest['digest']: manifest['document']['annotations']['name']
-             for repository in world for manifest in repository['manifests']}
+    names = {
+        manifest['digest']: manifest['document']['annotations']['name']
+        for repository in world
+        for manifest in repository['manifests']
+    }
     tags = [tag for verdicts in decision.tags.values() for tag, verdict in verdicts.items() if not verdict.kept]
     return sorted(tags), sorted(names[digest] for _, digest in decision.doomed)
 
 
 def matching(match):
     """A policy that deletes what matches, young or old."""
-    return json.dumps({'version': 1, 'rules': [
-        {'name': 'matching', 'match': match, 'when': {'olderThan': '0'}, 'do': 'delete'}]})
+    return json.dumps(
+        {'version': 1, 'rules': [{'name': 'matching', 'match': match, 'when': {'olderThan': '0'}, 'do': 'delete'}]}
+    )
 
 
 EVERY_FEATURE = """
@@ -220,10 +288,13 @@ def test_every_feature_is_in_the_policy_and_in_what_the_plan_shows():
     assert first.age == Age('2d3h6m', 183_960, 'created')
     assert second.age == Age('1d', 86_400, 'updated')
     assert (first.keep.newest, first.keep.semver, [number for number, _ in first.keep.groups]) == (1, 2, [3])
-    assert (first.match.at_least, first.match.at_most) == (1, 5 * 2 ** 30)
+    assert (first.match.at_least, first.match.at_most) == (1, 5 * 2**30)
     assert dict(first.match.annotations) == {'one': 'two', 'three': 'four'}
     assert [protection.text for protection in policy.protections] == [
-        'protect.repositories base/**', 'protect.tags latest', 'protect.tags team/*:lts']
+        'protect.repositories base/**',
+        'protect.tags latest',
+        'protect.tags team/*:lts',
+    ]
     assert (policy.limits, policy.min_keep) == (Limits(None, 5, 12.5), 2)
     assert policy.given == {'file': yaml.safe_load(EVERY_FEATURE), 'repositories': ['team/**']}
 
@@ -267,7 +338,9 @@ rules:
 - {name: b, do: delete}
 """
     assert gone(text, image('both', tags=['v1', 'x']), image('one', tags=['v2']), image('none')) == (
-        ['v1', 'v2', 'x'], ['none'])
+        ['v1', 'v2', 'x'],
+        ['none'],
+    )
 
 
 def test_rule_without_a_match_claims_tags_and_untagged_manifests():
@@ -289,27 +362,31 @@ def test_tags_claim_no_untagged_manifest():
 PLAIN = image('plain', [0], tags=['v1'])
 
 
-@pytest.mark.parametrize('match, taken', [
-    ({'mediaTypes': [PLAIN['media_type']]}, True),
-    ({'mediaTypes': ['other/type', PLAIN['media_type']]}, True),
-    ({'mediaTypes': [OCI_INDEX]}, False),
-    ({'annotations': {'name': 'plain'}}, True),
-    ({'annotations': {'name': 'other'}}, False),
-    ({'annotations': {'name': 'plain', 'more': 'x'}}, False),
-    ({'artifactTypes': ['application/x']}, True),
-    ({'artifactTypes': ['application/y']}, False),
-    ({'platforms': ['linux/arm64', 'linux/amd64']}, True),
-    ({'platforms': ['linux/arm64']}, False),
-    ({'labels': {'keep': 'no'}}, True),
-    ({'labels': {'keep': 'no', 'team': 'a'}}, True),
-    ({'labels': {'keep': 'yes'}}, False),
-    ({'labels': {'missing': 'no'}}, False),
-    ({'size': {'atLeast': 1}}, True),
-    ({'size': {'atLeast': '1 MiB'}}, False),
-    ({'size': {'atMost': '1 MiB'}}, True),
-    ({'size': {'atMost': 1000}}, False),
-    ({'size': {'atLeast': 1000, 'atMost': '1 MiB'}}, True),
-    ({'annotations': {'name': 'plain'}, 'platforms': ['linux/arm64']}, False)])
+@pytest.mark.parametrize(
+    'match, taken',
+    [
+        ({'mediaTypes': [PLAIN['media_type']]}, True),
+        ({'mediaTypes': ['other/type', PLAIN['media_type']]}, True),
+        ({'mediaTypes': [OCI_INDEX]}, False),
+        ({'annotations': {'name': 'plain'}}, True),
+        ({'annotations': {'name': 'other'}}, False),
+        ({'annotations': {'name': 'plain', 'more': 'x'}}, False),
+        ({'artifactTypes': ['application/x']}, True),
+        ({'artifactTypes': ['application/y']}, False),
+        ({'platforms': ['linux/arm64', 'linux/amd64']}, True),
+        ({'platforms': ['linux/arm64']}, False),
+        ({'labels': {'keep': 'no'}}, True),
+        ({'labels': {'keep': 'no', 'team': 'a'}}, True),
+        ({'labels': {'keep': 'yes'}}, False),
+        ({'labels': {'missing': 'no'}}, False),
+        ({'size': {'atLeast': 1}}, True),
+        ({'size': {'atLeast': '1 MiB'}}, False),
+        ({'size': {'atMost': '1 MiB'}}, True),
+        ({'size': {'atMost': 1000}}, False),
+        ({'size': {'atLeast': 1000, 'atMost': '1 MiB'}}, True),
+        ({'annotations': {'name': 'plain'}, 'platforms': ['linux/arm64']}, False),
+    ],
+)
 def test_every_property_that_is_given_has_to_hold(match, taken):
     labels = {CONFIGS[0]['digest']: {'keep': 'no', 'team': 'a'}}
     found = gone(matching(match), PLAIN, labels=labels, artifact_type='application/x', platform='linux/amd64')
@@ -336,22 +413,32 @@ def test_labels_of_an_index_are_those_that_all_its_images_have():
     assert gone(text, one, two, both, labels=other) == ([], [])  # the index stays, and its parts with it
 
 
-@pytest.mark.parametrize('match', [
-    {'annotations': {'name': 'plain'}}, {'labels': {'a': 'b'}}, {'size': {'atLeast': 1}}])
+@pytest.mark.parametrize(
+    'match', [{'annotations': {'name': 'plain'}}, {'labels': {'a': 'b'}}, {'size': {'atLeast': 1}}]
+)
 def test_what_cannot_be_known_keeps(match):
     """The first rule may match, so that no later one may take it either."""
-    text = json.dumps({'version': 1, 'rules': [{'name': 'asks', 'match': match, 'do': 'delete'},
-                                               {'name': 'all', 'do': 'delete'}]})
+    text = json.dumps(
+        {'version': 1, 'rules': [{'name': 'asks', 'match': match, 'do': 'delete'}, {'name': 'all', 'do': 'delete'}]}
+    )
     unread = unreadable(image('unread', docker=True, tags=['v2']))
     decision = decision_on(text, [repository_of(unread)])
     assert decision.doomed == frozenset()
     assert [(tag.kept, tag.reason, tag.rule) for tag in decision.tags['team/web'].values()] == [
-        (True, 'unreadable', 'asks')]
+        (True, 'unreadable', 'asks')
+    ]
 
 
 def test_what_cannot_be_known_keeps_from_a_rule_that_keeps_too():
-    text = json.dumps({'version': 1, 'rules': [
-        {'name': 'spare', 'match': {'labels': {'a': 'b'}}, 'do': 'keep'}, {'name': 'all', 'do': 'delete'}]})
+    text = json.dumps(
+        {
+            'version': 1,
+            'rules': [
+                {'name': 'spare', 'match': {'labels': {'a': 'b'}}, 'do': 'keep'},
+                {'name': 'all', 'do': 'delete'},
+            ],
+        }
+    )
     assert gone(text, PLAIN) == ([], [])
     assert gone(text, PLAIN, labels={CONFIGS[0]['digest']: {}}) == (['v1'], ['plain'])
 
@@ -362,19 +449,31 @@ def test_manifest_left_unread_is_not_known_either():
 
 # --- Protected, and limited --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('protect, tags_left', [
-    ({'repositories': ['base/*']}, ['base/os:latest', 'base/os:v1']),
-    ({'repositories': ['base']}, []),
-    ({'tags': ['latest']}, ['app:latest', 'base/os:latest']),
-    ({'tags': ['base/*:v1']}, ['base/os:v1']),
-    ({'tags': ['*:v1']}, ['app:v1']),
-    ({'tags': ['**:v1']}, ['app:v1', 'base/os:v1'])])
+
+@pytest.mark.parametrize(
+    'protect, tags_left',
+    [
+        ({'repositories': ['base/*']}, ['base/os:latest', 'base/os:v1']),
+        ({'repositories': ['base']}, []),
+        ({'tags': ['latest']}, ['app:latest', 'base/os:latest']),
+        ({'tags': ['base/*:v1']}, ['base/os:v1']),
+        ({'tags': ['*:v1']}, ['app:v1']),
+        ({'tags': ['**:v1']}, ['app:v1', 'base/os:v1']),
+    ],
+)
 def test_protected_tags_and_repositories_stay(protect, tags_left):
-    world = [repository_of(image(f'{name} 1', tags=['v1']), image(f'{name} 2', tags=['latest']), name=name)
-             for name in ('app', 'base/os')]
+    world = [
+        repository_of(image(f'{name} 1', tags=['v1']), image(f'{name} 2', tags=['latest']), name=name)
+        for name in ('app', 'base/os')
+    ]
     decision = decision_on(json.dumps({**yaml.safe_load(RULE), 'protect': protect}), world)
-    left = [f"{repository['name']}:{tag}" for repository in world for manifest in repository['manifests']
-            for tag in manifest['tags'] if (repository['name'], manifest['digest']) not in decision.doomed]
+    left = [
+        f'{repository["name"]}:{tag}'
+        for repository in world
+        for manifest in repository['manifests']
+        for tag in manifest['tags']
+        if (repository['name'], manifest['digest']) not in decision.doomed
+    ]
     assert sorted(left) == tags_left
 
 
@@ -387,7 +486,9 @@ def test_protected_digest_stays_with_all_that_it_needs():
     child = image('child')
     parent = index('parent', [child['digest']])
     assert gone(RULE + f"protect: {{digests: ['{parent['digest']}']}}\n", child, parent, image('other')) == (
-        [], ['other'])
+        [],
+        ['other'],
+    )
 
 
 def test_protected_digest_that_loses_its_tag_stays():
@@ -396,32 +497,56 @@ def test_protected_digest_that_loses_its_tag_stays():
 
 
 def test_min_keep_leaves_the_newest_tagged_images_of_each_repository():
-    world = [repository_of(*(image(f'{name}{age}', tags=[f'{name}{age}', f'{name}{age}-too'], age=age * DAY)
-                             for age in (2, 3, 4)), name=name) for name in 'xy']
+    world = [
+        repository_of(
+            *(image(f'{name}{age}', tags=[f'{name}{age}', f'{name}{age}-too'], age=age * DAY) for age in (2, 3, 4)),
+            name=name,
+        )
+        for name in 'xy'
+    ]
     tags, manifests = gone(RULE + 'limits: {minKeepPerRepository: 2}\n', *world)
     assert manifests == ['x4', 'y4']
     assert tags == ['x2-too', 'x3-too', 'x4', 'x4-too', 'y2-too', 'y3-too', 'y4', 'y4-too']
 
 
-@pytest.mark.parametrize('limits, what', [
-    ('{maxManifests: 2}', None), ('{maxManifests: 1}', 'manifests'), ('{maxManifests: 0}', 'manifests'),
-    ('{maxPercent: 50}', None), ('{maxPercent: 49.9}', 'of 2 tagged manifests'), ('{maxPercent: 100}', None)])
+@pytest.mark.parametrize(
+    'limits, what',
+    [
+        ('{maxManifests: 2}', None),
+        ('{maxManifests: 1}', 'manifests'),
+        ('{maxManifests: 0}', 'manifests'),
+        ('{maxPercent: 50}', None),
+        ('{maxPercent: 49.9}', 'of 2 tagged manifests'),
+        ('{maxPercent: 100}', None),
+    ],
+)
 def test_limits_stop_what_is_over_them_and_nothing_else(limits, what):
     policy = RULE + f'protect: {{tags: [stays]}}\nlimits: {limits}\n'
-    decision = decision_on(policy, [repository_of(
-        image('a', tags=['v1']), image('b', tags=['stays']), image('c'))])
+    decision = decision_on(policy, [repository_of(image('a', tags=['v1']), image('b', tags=['stays']), image('c'))])
     excess = first_excess(decision, parse_policy(policy).limits)
     assert (excess and excess.what) == what
 
 
 # --- One rule claims ---------------------------------------------------------------------------------------------
 
-MATCHES = st.fixed_dictionaries({}, optional={
-    'repositories': st.sampled_from((['team/*'], ['team/app0'], ['*'], ['**/app1', 'team/app2'])),
-    'tags': st.sampled_from((['pr-*'], ['v1.*', 'latest'], ['*'], ['main-?']))})
-RULES = st.lists(st.tuples(MATCHES, st.sampled_from((None, None, True, False)),
-                           st.sampled_from(('delete', 'delete', 'untag', 'keep')),
-                           st.sampled_from(('0', '1d', '20d')), st.integers(0, 2)), min_size=1, max_size=4)
+MATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        'repositories': st.sampled_from((['team/*'], ['team/app0'], ['*'], ['**/app1', 'team/app2'])),
+        'tags': st.sampled_from((['pr-*'], ['v1.*', 'latest'], ['*'], ['main-?'])),
+    },
+)
+RULES = st.lists(
+    st.tuples(
+        MATCHES,
+        st.sampled_from((None, None, True, False)),
+        st.sampled_from(('delete', 'delete', 'untag', 'keep')),
+        st.sampled_from(('0', '1d', '20d')),
+        st.integers(0, 2),
+    ),
+    min_size=1,
+    max_size=4,
+)
 
 
 def policy_document(sketches):
@@ -441,8 +566,11 @@ def claiming(document, repository, tag=None):
         if any(purge_oracle.glob_matches(glob, repository) for glob in globs):
             if tag is None and 'tags' not in match and match.get('tagged') is not True:
                 return rule['name']
-            if tag is not None and match.get('tagged') is not False and any(
-                    purge_oracle.glob_matches(glob, tag) for glob in match.get('tags', ['*'])):
+            if (
+                tag is not None
+                and match.get('tagged') is not False
+                and any(purge_oracle.glob_matches(glob, tag) for glob in match.get('tags', ['*']))
+            ):
                 return rule['name']
     return ''
 
@@ -495,12 +623,14 @@ def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(w
 @given(worlds.tagged_worlds(), RULES)
 def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
     decision = decision_on(json.dumps(policy_document(sketches)), world)
-    removed = {(name, tag) for name, verdicts in decision.tags.items()
-               for tag, verdict in verdicts.items() if not verdict.kept}
+    removed = {
+        (name, tag) for name, verdicts in decision.tags.items() for tag, verdict in verdicts.items() if not verdict.kept
+    }
     assert oracle.broken_after(purge_oracle.without_tags(world, removed), decision.doomed) == []
 
 
 # --- The examples ------------------------------------------------------------------------------------------------
+
 
 def test_schema_is_the_one_that_the_examples_have():
     assert sorted(schema()['properties']) == ['description', 'include', 'limits', 'pins', 'protect', 'rules', 'version']
@@ -520,14 +650,19 @@ def test_example_for_ci_does_what_it_says():
     untagged = [image('old', age=2 * DAY), image('young', age=DAY / 2)]
     text = json.dumps(example('ci'))
     assert gone(text, *released, *pull_requests, *builds, *untagged) == (
-        ['main-1', 'pr-1', 'pull-2'], ['main-1', 'old', 'pr-1', 'pull-2'])
+        ['main-1', 'pr-1', 'pull-2'],
+        ['main-1', 'old', 'pr-1', 'pull-2'],
+    )
 
 
 def test_example_for_ml_does_what_it_says():
-    world = [repository_of(*days(('small-1', 20), ('small-2', 30)), name='experiments/a'),
-             repository_of(*days(('b-step-1', 60), ('b-step-2', 50), ('b-step-3', 40), ('c-step-1', 90)),
-                           name='training/run'),
-             repository_of(*days(('x', 900)), image('left over', age=4 * DAY), name='serving/app')]
+    world = [
+        repository_of(*days(('small-1', 20), ('small-2', 30)), name='experiments/a'),
+        repository_of(
+            *days(('b-step-1', 60), ('b-step-2', 50), ('b-step-3', 40), ('c-step-1', 90)), name='training/run'
+        ),
+        repository_of(*days(('x', 900)), image('left over', age=4 * DAY), name='serving/app'),
+    ]
     text = json.dumps(example('ml'))
     assert gone(text, *world) == (['b-step-1'], ['b-step-1', 'left over'])
 
@@ -535,8 +670,15 @@ def test_example_for_ml_does_what_it_says():
 def test_example_for_ml_takes_large_experiments_by_their_creation_and_leaves_the_newest():
     document = example('ml')
     document['rules'][0]['match']['size']['atLeast'] = 1
-    world = [repository_of(*[dict(manifest, created=NOW - age * DAY * TICKS) for manifest, age in zip(
-        days(('new', 20), ('old', 1), ('recent', 99)), (20, 30, 1))], name='experiments/a')]
+    world = [
+        repository_of(
+            *[
+                dict(manifest, created=NOW - age * DAY * TICKS)
+                for manifest, age in zip(days(('new', 20), ('old', 1), ('recent', 99)), (20, 30, 1))
+            ],
+            name='experiments/a',
+        )
+    ]
     world[0]['tag_created'] = {tag: NOW - age * DAY * TICKS for tag, age in (('new', 20), ('old', 30), ('recent', 1))}
     assert gone(json.dumps(document), *world) == (['old'], ['old'])
 
@@ -562,12 +704,15 @@ def test_example_for_production_stops_where_too_much_would_go():
 
 def test_attachments_fall_and_stay_with_their_image():
     taken, kept = image('taken', tags=['pr-1']), image('kept', tags=['main'])
-    signatures = [image(f"signature of {each['document']['annotations']['name']}",
-                        tags=[attachment_tag(each['digest'])]) for each in (taken, kept)]
+    signatures = [
+        image(f'signature of {each["document"]["annotations"]["name"]}', tags=[attachment_tag(each['digest'])])
+        for each in (taken, kept)
+    ]
     assert gone(json.dumps(example('ci')), taken, kept, *signatures) == (['pr-1'], ['signature of taken', 'taken'])
 
 
 # --- Open --------------------------------------------------------------------------------------------------------
+
 
 def test_signed_image_that_a_rule_for_tags_takes_goes_with_its_signature_and_its_parts():
     child = image('child')

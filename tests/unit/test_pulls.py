@@ -1,9 +1,9 @@
 """Last pulls, by examples and against a world in which every pull is known."""
+
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Dict, List, Set, Tuple
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 from azext_acrprune.model import TICKS_PER_SECOND, Content, Inventory, Manifest, Repository, Tag, parse_ticks
 from azext_acrprune.pins.pinned import Pins
 from azext_acrprune.pins.pulls import (
-    LONGEST_PERIOD, BadLog, LogTooShort, Pulled, Pushed, check_coverage, check_period, covered_since, last_pulls,
-    pins_of, pulled_of, pushed_of)
+    LONGEST_PERIOD,
+    BadLog,
+    LogTooShort,
+    Pulled,
+    Pushed,
+    check_coverage,
+    check_period,
+    covered_since,
+    last_pulls,
+    pins_of,
+    pulled_of,
+    pushed_of,
+)
 
 DAY = 86_400 * TICKS_PER_SECOND
 HOUR = 3_600 * TICKS_PER_SECOND
@@ -26,9 +37,21 @@ def spans(*days):
 
 # --- what the log covers ---------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('days,since', [
-    ((), None), ((8,), None), ((0,), 0), ((0, 1, 2), 2), ((2, 0, 1), 2), ((0, 7, 14, 21), 21), ((0, 7, 15, 16), 7),
-    ((6.9,), 6.9), ((-1, 3), 3)])
+
+@pytest.mark.parametrize(
+    'days,since',
+    [
+        ((), None),
+        ((8,), None),
+        ((0,), 0),
+        ((0, 1, 2), 2),
+        ((2, 0, 1), 2),
+        ((0, 7, 14, 21), 21),
+        ((0, 7, 15, 16), 7),
+        ((6.9,), 6.9),
+        ((-1, 3), 3),
+    ],
+)
 def test_the_log_covers_what_has_no_hole_of_a_week(days, since):
     assert covered_since(spans(*days), NOW) == (None if since is None else min(NOW, NOW - int(since * DAY) - HOUR))
 
@@ -53,15 +76,19 @@ def test_a_period_of_nothing_or_of_for_ever_is_no_period(seconds):
         check_period(seconds)
 
 
-@pytest.mark.parametrize('read,row', [
-    (pulled_of, ['', 'sha256:a', '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
-    (pulled_of, [None, 'sha256:a', '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
-    (pulled_of, ['a', 5, '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
-    (pulled_of, ['a', 'sha256:a', ['x'], '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
-    (pulled_of, ['a', 'sha256:a', '', 'yesterday', '2026-11-24T00:00:00Z']),
-    (pulled_of, ['a', 'sha256:a', '', '2026-11-24T00:00:00Z', None]),
-    (pushed_of, ['a', 'v1', '', '2026-11-24T00:00:00Z']),
-    (pushed_of, ['a', 'v1', 'sha256:a', 7])])
+@pytest.mark.parametrize(
+    'read,row',
+    [
+        (pulled_of, ['', 'sha256:a', '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
+        (pulled_of, [None, 'sha256:a', '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
+        (pulled_of, ['a', 5, '', '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
+        (pulled_of, ['a', 'sha256:a', ['x'], '2026-11-24T00:00:00Z', '2026-11-24T00:00:00Z']),
+        (pulled_of, ['a', 'sha256:a', '', 'yesterday', '2026-11-24T00:00:00Z']),
+        (pulled_of, ['a', 'sha256:a', '', '2026-11-24T00:00:00Z', None]),
+        (pushed_of, ['a', 'v1', '', '2026-11-24T00:00:00Z']),
+        (pushed_of, ['a', 'v1', 'sha256:a', 7]),
+    ],
+)
 def test_a_row_that_is_not_one_is_an_error_and_no_pull(read, row):
     with pytest.raises(BadLog):
         read(row)
@@ -70,20 +97,22 @@ def test_a_row_that_is_not_one_is_an_error_and_no_pull(read, row):
 def test_names_and_digests_are_read_in_lower_case_and_tags_as_they_are():
     time = '2026-11-24T00:00:00.1234567Z'
     assert pulled_of(['Team/App', 'SHA256:AB', 'Latest', time, time]) == Pulled(
-        'team/app', 'sha256:ab', 'Latest', NOW + 1234567, NOW + 1234567)
+        'team/app', 'sha256:ab', 'Latest', NOW + 1234567, NOW + 1234567
+    )
 
 
 # --- a world in which every pull is known ----------------------------------------------------------------------------
+
 
 @dataclass
 class World:
     """One repository. `pulled` are the true (digest, instant) of each pull."""
 
-    manifests: Dict[str, Manifest] = field(default_factory=dict)
-    tags: Dict[str, Tuple[str, int]] = field(default_factory=dict)
-    pulls: List[Pulled] = field(default_factory=list)
-    pushes: List[Pushed] = field(default_factory=list)
-    pulled: List[Tuple[str, int]] = field(default_factory=list)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    tags: dict[str, tuple[str, int]] = field(default_factory=dict)
+    pulls: list[Pulled] = field(default_factory=list)
+    pushes: list[Pushed] = field(default_factory=list)
+    pulled: list[tuple[str, int]] = field(default_factory=list)
 
 
 def history(seed: int, log_begins: int, tells: float) -> World:
@@ -113,28 +142,35 @@ def history(seed: int, log_begins: int, tells: float) -> World:
     return world
 
 
-def grouped(pulls: List[Pulled]) -> List[Pulled]:
+def grouped(pulls: list[Pulled]) -> list[Pulled]:
     """As the service groups them: by name, those without a digest by day too."""
-    groups: Dict[tuple, List[int]] = {}
+    groups: dict[tuple, list[int]] = {}
     for pull in pulls:
-        groups.setdefault((pull.repository, pull.digest, pull.tag, None if pull.digest else pull.first // DAY),
-                          []).append(pull.first)
+        groups.setdefault(
+            (pull.repository, pull.digest, pull.tag, None if pull.digest else pull.first // DAY), []
+        ).append(pull.first)
     return [Pulled(*key[:3], min(times), max(times)) for key, times in groups.items()]
 
 
-def pinned_in(world: World, after: int, listed: bool = True) -> Tuple[Set[str], Pins]:
+def pinned_in(world: World, after: int, listed: bool = True) -> tuple[set[str], Pins]:
     tags = {digest: tuple(tag for tag, (at, _) in world.tags.items() if at == digest) for digest in world.manifests}
-    repository = Repository('r', {
-        digest: Manifest(digest, manifest.content, tags[digest], created_at=manifest.created_at,
-                         updated_at=manifest.updated_at) for digest, manifest in world.manifests.items()},
-        tags={tag: Tag(tag, digest, updated_at=at) for tag, (digest, at) in world.tags.items()} if listed else {})
+    repository = Repository(
+        'r',
+        {
+            digest: Manifest(
+                digest, manifest.content, tags[digest], created_at=manifest.created_at, updated_at=manifest.updated_at
+            )
+            for digest, manifest in world.manifests.items()
+        },
+        tags={tag: Tag(tag, digest, updated_at=at) for tag, (digest, at) in world.tags.items()} if listed else {},
+    )
     pulls = last_pulls(0, grouped(world.pulls), world.pushes)
     pins = Pins(pins_of(pulls, Inventory('x', (repository,), frozenset({'r'})), after))
     return set(pins.on(repository)), pins
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, 10 ** 9), st.integers(0, 60), st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 90), st.booleans())
+@given(st.integers(0, 10**9), st.integers(0, 60), st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 90), st.booleans())
 def test_whatever_was_really_pulled_is_pinned(seed, log_begins, tells, days, listed):
     world = history(seed, log_begins, tells)
     after = NOW - days * DAY
@@ -143,7 +179,7 @@ def test_whatever_was_really_pulled_is_pinned(seed, log_begins, tells, days, lis
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, 10 ** 9), st.integers(1, 90))
+@given(st.integers(0, 10**9), st.integers(1, 90))
 def test_where_the_log_tells_all_no_digest_is_pinned_but_what_was_pulled_or_has_a_tag_that_was(seed, days):
     world = history(seed, 0, 1.0)
     after = NOW - days * DAY
@@ -167,10 +203,16 @@ def test_pulls_and_pushes_so_close_that_their_order_is_unknown_count_for_both():
 def test_a_tag_that_moved_without_a_push_may_have_pointed_to_anything_that_was_there(moved_at, pinned):
     names = {number: f'sha256:{number:064}' for number in (1, 2, 3)}
     made = {1: 3, 2: 3, 3: 0.1}  # days ago
-    repository = Repository('r', {
-        names[number]: Manifest(names[number], Content(1), ('v',) if number == 1 else (),
-                                created_at=NOW - int(days * DAY))
-        for number, days in made.items()}, tags={'v': Tag('v', names[1], updated_at=NOW - int(moved_at * DAY))})
+    repository = Repository(
+        'r',
+        {
+            names[number]: Manifest(
+                names[number], Content(1), ('v',) if number == 1 else (), created_at=NOW - int(days * DAY)
+            )
+            for number, days in made.items()
+        },
+        tags={'v': Tag('v', names[1], updated_at=NOW - int(moved_at * DAY))},
+    )
     pulls = last_pulls(0, [Pulled('r', None, 'v', NOW - DAY, NOW - DAY)], ())
     pins = Pins(pins_of(pulls, Inventory('x', (repository,), frozenset()), NOW - 2 * DAY))
     assert set(pins.on(repository)) == {names[number] for number in pinned}
@@ -178,8 +220,9 @@ def test_a_tag_that_moved_without_a_push_may_have_pointed_to_anything_that_was_t
 
 def test_hostile_cycles_of_indexes_hang_nothing():
     a, b = f'sha256:{1:064}', f'sha256:{2:064}'
-    repository = Repository('r', {a: Manifest(a, Content(1, children=(b,)), ('x',)),
-                                  b: Manifest(b, Content(1, children=(a,)), ('y',))})
+    repository = Repository(
+        'r', {a: Manifest(a, Content(1, children=(b,)), ('x',)), b: Manifest(b, Content(1, children=(a,)), ('y',))}
+    )
     pulls = last_pulls(0, [Pulled('r', a, None, NOW, NOW)], ())
     pins = Pins(pins_of(pulls, Inventory('x', (repository,), frozenset()), NOW))
     assert set(pins.by_tag('r')) == {'x', 'y'}

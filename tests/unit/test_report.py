@@ -1,24 +1,38 @@
 """The numbers of a report: everything adds up exactly, and what the plan frees is what it frees."""
+
 import json
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.impact import open_ledger
 from azext_acrprune.decide.portions import portions
-from azext_acrprune.documents.planned import Plan
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.usage.report_document import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
+from azext_acrprune.documents.planned import Plan
 from azext_acrprune.model import Notice, parse_ticks
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.usage.report_document import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
 from tests import oracle, worlds
 from tests.browser.registries import CREATED_AT, busy, inventory_of, plan_of
 from tests.test_safety_properties import examples
-from tests.worlds import (BASE_LAYERS, DAY, NOW, TICKS, attachment_tag, ghost, image, index, repository_of, time_text,
-                          to_inventory, unreadable)
+from tests.worlds import (
+    BASE_LAYERS,
+    DAY,
+    NOW,
+    TICKS,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    time_text,
+    to_inventory,
+    unreadable,
+)
 
 
 def selected(world):
@@ -32,7 +46,7 @@ def document_of(world, policy=None, show_kept=True):
 
 
 def planned(inventory, policy, show_kept=True):
-    rule = untagged_policy(Age(f"{policy['ago']}s", policy['ago']), policy['keep'])
+    rule = untagged_policy(Age(f'{policy["ago"]}s', policy['ago']), policy['keep'])
     return Plan(plan_document(decide(inventory, rule, NOW), CREATED_AT, show_kept))
 
 
@@ -49,13 +63,21 @@ def total(rows, key='bytes'):
 
 def attributed(world):
     """{node: bytes, not rounded}: each blob split evenly over those that hold it, each manifest over its copies."""
-    held = {(repository['name'], manifest['digest']): {
-        **oracle.blob_table([dict(repository, manifests=[manifest])]),
-        **{('manifest', digest): size for digest, size in
-           oracle.manifest_table([dict(repository, manifests=[manifest])]).items()}}
-        for repository in world for manifest in repository['manifests']}
-    return {node: sum(Fraction(size, sum(1 for other in held.values() if key in other)) for key, size in mine.items())
-            for node, mine in held.items()}
+    held = {
+        (repository['name'], manifest['digest']): {
+            **oracle.blob_table([dict(repository, manifests=[manifest])]),
+            **{
+                ('manifest', digest): size
+                for digest, size in oracle.manifest_table([dict(repository, manifests=[manifest])]).items()
+            },
+        }
+        for repository in world
+        for manifest in repository['manifests']
+    }
+    return {
+        node: sum(Fraction(size, sum(1 for other in held.values() if key in other)) for key, size in mine.items())
+        for node, mine in held.items()
+    }
 
 
 @examples(300)
@@ -70,8 +92,10 @@ def test_every_list_adds_up_to_what_the_registry_stores(world, policy, show_kept
     assert total(document['images'], 'attributedBytes') == stored
     assert total(document['unneededAges']) == document['summary']['unneededBytes']
     assert total(document['unneededAges'], 'manifests') == sum(
-        1 for repository, digest in oracle.safe_set(selected(world), {'ago': 0, 'keep': 0}, NOW)
-        if attributed(world)[repository, digest])
+        1
+        for repository, digest in oracle.safe_set(selected(world), {'ago': 0, 'keep': 0}, NOW)
+        if attributed(world)[repository, digest]
+    )
 
 
 @examples(300)
@@ -116,18 +140,30 @@ def reasons(document):
     return {(row['state'], each['reason']) for row in document['states'] for each in row['reasons']}
 
 
-STAYS = [index('i', [image('c', [0])['digest']], tags=['v1']), image('c', [0]), image('young', [1], age=40),
-         image('locked', [2], locks=['deleteEnabled'])]
+STAYS = [
+    index('i', [image('c', [0])['digest']], tags=['v1']),
+    image('c', [0]),
+    image('young', [1], age=40),
+    image('locked', [2], locks=['deleteEnabled']),
+]
 
 
 def test_what_stays_has_the_reason_of_the_plan_where_the_plan_says_it():
     assert reasons(document_of([repository_of(*STAYS)], MONTH_OLD)) == {
-        ('tagged', 'tagged'), ('needed', 'childOf'), ('recent', 'young'), ('protected', 'locked')}
+        ('tagged', 'tagged'),
+        ('needed', 'childOf'),
+        ('recent', 'young'),
+        ('protected', 'locked'),
+    }
 
 
 def test_what_stays_has_the_reason_of_the_registry_where_the_plan_does_not_say_it():
     assert reasons(document_of([repository_of(*STAYS)], MONTH_OLD, show_kept=False)) == {
-        ('tagged', 'tagged'), ('needed', 'childOf'), ('excluded', 'notInPlan'), ('protected', 'locked')}
+        ('tagged', 'tagged'),
+        ('needed', 'childOf'),
+        ('excluded', 'notInPlan'),
+        ('protected', 'locked'),
+    }
 
 
 def test_a_reason_that_is_not_known_counts_as_not_selected():
@@ -143,8 +179,12 @@ def test_parts_and_signatures_have_the_name_of_what_they_belong_to():
     signature = image('signature', [2], tags=[attachment_tag(child['digest'])])
     document = document_of([repository_of(child, whole, signature, other)])
     names = {cell['digest']: (cell['name'], cell['partOf']) for cell in cells(document)}
-    assert names == {child['digest']: ('v1', True), whole['digest']: ('v1', False), signature['digest']: ('v1', True),
-                     other['digest']: (None, False)}
+    assert names == {
+        child['digest']: ('v1', True),
+        whole['digest']: ('v1', False),
+        signature['digest']: ('v1', True),
+        other['digest']: (None, False),
+    }
 
 
 def test_a_plan_of_a_registry_that_changed_says_so_and_counts_what_is_left():
@@ -174,9 +214,20 @@ def test_growth_counts_a_layer_when_it_first_came():
     assert growth[None] >= BASE_LAYERS[4]['size']
 
 
-@pytest.mark.parametrize('days, age', [
-    (0, '0 to 1 day'), (0.999, '0 to 1 day'), (1, '1 to 7 days'), (7, '7 to 30 days'), (89.9, '30 to 90 days'),
-    (90, '90 to 180 days'), (364, '180 days to 1 year'), (365, 'over 1 year'), (4_000, 'over 1 year')])
+@pytest.mark.parametrize(
+    'days, age',
+    [
+        (0, '0 to 1 day'),
+        (0.999, '0 to 1 day'),
+        (1, '1 to 7 days'),
+        (7, '7 to 30 days'),
+        (89.9, '30 to 90 days'),
+        (90, '90 to 180 days'),
+        (364, '180 days to 1 year'),
+        (365, 'over 1 year'),
+        (4_000, 'over 1 year'),
+    ],
+)
 def test_untagged_bytes_are_counted_by_age(days, age):
     document = document_of([repository_of(image('old', [0], age=days * DAY), image('used', [1], tags=['v1']))])
     assert [row['age'] for row in document['unneededAges'] if row['bytes']] == [age]
@@ -188,7 +239,12 @@ def test_a_layer_names_who_shares_it_those_that_stay_first():
     document = document_of([repository_of(*going, name='a'), repository_of(stays, name='b')], MONTH_OLD)
     layer = document['layers'][0]
     assert (layer['size'], layer['images'], layer['repositories'], layer['imagesToDelete'], layer['freed']) == (
-        BASE_LAYERS[5]['size'], 8, 2, 7, False)
+        BASE_LAYERS[5]['size'],
+        8,
+        2,
+        7,
+        False,
+    )
     assert layer['users'][0] == 'b:v1' and len(layer['users']) == 5
 
 
@@ -200,8 +256,10 @@ def test_a_large_registry_is_drawn_with_a_tail_that_still_adds_up():
     assert total(cells(document)) == open_ledger(inventory).registry_bytes
     assert document['treemap'][-1]['repository'] is None
     assert document['treemap'][-1]['repositories'] == len(inventory.repositories) - REPOSITORIES_DRAWN
-    assert sum(cell['bytes'] for cell in cells(document) if cell['state'] == 'freed') == (
-        document['summary']['freedBytes'])
+    assert (
+        sum(cell['bytes'] for cell in cells(document) if cell['state'] == 'freed')
+        == (document['summary']['freedBytes'])
+    )
 
 
 def test_repositories_that_have_no_row_are_one_sum(monkeypatch):
@@ -210,8 +268,10 @@ def test_repositories_that_have_no_row_are_one_sum(monkeypatch):
     assert len(document['repositories']) == 3
     others = document['otherRepositories']
     assert others['repositories'] + 3 == document['summary']['repositories']
-    assert total(document['repositories'], 'attributedBytes') + others['attributedBytes'] == (
-        document['summary']['registryBytes'])
+    assert (
+        total(document['repositories'], 'attributedBytes') + others['attributedBytes']
+        == (document['summary']['registryBytes'])
+    )
 
 
 def test_what_could_not_be_read_makes_the_numbers_upper_bounds():
@@ -232,8 +292,12 @@ def test_what_concerns_the_whole_registry_is_the_first_warning(monkeypatch):
 
 def test_the_same_registry_gives_the_same_report():
     inventory = busy(200)
-    turned = replace(inventory, repositories=tuple(
-        replace(each, manifests=dict(reversed(each.manifests.items()))) for each in reversed(inventory.repositories)))
+    turned = replace(
+        inventory,
+        repositories=tuple(
+            replace(each, manifests=dict(reversed(each.manifests.items()))) for each in reversed(inventory.repositories)
+        ),
+    )
     one, other = (json.dumps(report_document(each, plan_of(each), CREATED_AT, NOW)) for each in (inventory, turned))
     assert one == other
     assert parse_ticks(CREATED_AT) == NOW

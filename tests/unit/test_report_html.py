@@ -1,4 +1,5 @@
 """The report as HTML: escaped, accessible, small, and laid out so that areas are bytes."""
+
 import base64
 import hashlib
 import re
@@ -7,13 +8,14 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import GIB, Price
-from azext_acrprune.usage.report_document import report_document
 from azext_acrprune.model import Account, Blob, Notice, Repository
 from azext_acrprune.show.report_page import STATES, STATES_WITHOUT_PLAN, report_html
 from azext_acrprune.show.treemap import layout
+from azext_acrprune.usage.report_document import report_document
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest
 from tests.worlds import NOW
@@ -64,6 +66,7 @@ def test_hostile_texts_add_no_element_and_no_attribute(with_plan):
 def harmless():
     """The hostile registry with a harmless text of the same length in its place."""
     import tests.browser.registries as registries
+
     attack, registries.HOSTILE = registries.HOSTILE, 'h' * len(HOSTILE)
     try:
         return registries.hostile()
@@ -116,8 +119,9 @@ def test_without_azure_and_price_the_report_says_so():
 
 def test_only_the_one_style_and_the_one_script_are_allowed_and_no_network():
     html = report_html(report_document(busy(60), None, CREATED_AT, NOW))
-    policy = next(meta['content'] for meta in Page(html).named('meta')
-                  if meta.get('http-equiv') == 'Content-Security-Policy')
+    policy = next(
+        meta['content'] for meta in Page(html).named('meta') if meta.get('http-equiv') == 'Content-Security-Policy'
+    )
     assert policy.startswith("default-src 'none'; ")
     for tag in ('style', 'script'):
         (content,) = re.findall(f'<{tag}>(.*?)</{tag}>', html, re.DOTALL)
@@ -142,8 +146,9 @@ def test_tables_have_captions_and_scopes_and_pictures_have_texts():
 
 
 def test_every_state_has_a_text_a_fill_and_is_told_apart_without_colour():
-    from azext_acrprune.usage.stakes import STATES as known
     from azext_acrprune.show.report_page import _TEMPLATES
+    from azext_acrprune.usage.stakes import STATES as known
+
     assert tuple(STATES) == known
     assert set(STATES_WITHOUT_PLAN) == set(STATES) - {'freed', 'shared'}
     style = (_TEMPLATES / 'report.css').read_text()
@@ -164,14 +169,16 @@ def test_the_cells_in_the_file_add_up_to_the_registry(images):
         assert sum(cells_of(report_html(document), name)) == document['summary']['registryBytes']
 
 
-SIZES = st.lists(st.one_of(st.integers(1, 100), st.integers(1, 10 ** 15)), min_size=1, max_size=60)
+SIZES = st.lists(st.one_of(st.integers(1, 100), st.integers(1, 10**15)), min_size=1, max_size=60)
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(SIZES, min_size=1, max_size=5))
 def test_areas_are_bytes_and_lie_within_the_map(groups):
-    rows = [{'bytes': sum(sizes), 'cells': [{'state': str(place % 3), 'bytes': size}
-                                            for place, size in enumerate(sizes)]} for sizes in groups]
+    rows = [
+        {'bytes': sum(sizes), 'cells': [{'state': str(place % 3), 'bytes': size} for place, size in enumerate(sizes)]}
+        for sizes in groups
+    ]
     for row in rows:
         row['cells'].sort(key=lambda cell: cell['state'])
     _, boxes = layout(rows, 1200, 640)
@@ -180,7 +187,7 @@ def test_areas_are_bytes_and_lie_within_the_map(groups):
     assert sum(box.width * box.height for box in boxes) == pytest.approx(1200 * 640)
     for box in boxes:
         assert box.width > 0 and box.height > 0
-        assert -0.01 <= box.x and box.x + box.width <= 1200.01 and -0.01 <= box.y and box.y + box.height <= 640.01
+        assert box.x >= -0.01 and box.x + box.width <= 1200.01 and box.y >= -0.01 and box.y + box.height <= 640.01
         assert box.width * box.height / (1200 * 640) == pytest.approx(box.of['bytes'] / whole, rel=1e-3, abs=2e-6)
 
 
@@ -194,8 +201,17 @@ def test_long_hostile_names_everywhere_make_no_more_than_five_megabytes():
     name = '"\u202e' * 500
     repositories = []
     for number in range(1_200):
-        images = (manifest((number, each), [Blob(f'{name}{number}/{each}', 1_000)], 40 + each, platform=name,
-                           artifact_type=name, tags=(f'{name}{each}',) if each % 2 else ()) for each in range(3))
+        images = (
+            manifest(
+                (number, each),
+                [Blob(f'{name}{number}/{each}', 1_000)],
+                40 + each,
+                platform=name,
+                artifact_type=name,
+                tags=(f'{name}{each}',) if each % 2 else (),
+            )
+            for each in range(3)
+        )
         repositories.append(Repository(f'{name}{number}', {each.digest: each for each in images}))
     inventory = inventory_of(repositories, warnings=tuple(Notice(name, name, name, name) for _ in range(500)))
     assert len(report_html(report_document(inventory, plan_of(inventory), CREATED_AT, NOW)).encode()) < 5_000_000

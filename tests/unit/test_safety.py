@@ -1,11 +1,25 @@
 """One small world for each sentence of semantics.md, Kept, and why."""
+
 import pytest
 
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.safety import judge
 from azext_acrprune.policy.rules import Age, untagged_policy
-from tests.worlds import (DAY, DOCKER_IMAGE, FAULTS, NOW, TICKS, artifact, attachment_tag, ghost, image, index,
-                          repository_of, to_repository, unreadable)
+from tests.worlds import (
+    DAY,
+    DOCKER_IMAGE,
+    FAULTS,
+    NOW,
+    TICKS,
+    artifact,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    to_repository,
+    unreadable,
+)
 
 
 def verdicts(*manifests, keep=0, ago=DAY, selected=True, **options):
@@ -20,6 +34,7 @@ def reasons(*manifests, **options):
 
 
 # --- Roots -------------------------------------------------------------------------------------------------------
+
 
 def test_old_untagged_image_goes():
     found = verdicts(image())[image()['digest']]
@@ -58,8 +73,10 @@ def test_lock_on_the_tag_of_another_keeps_nothing_else():
     assert reasons(image(), image('other', tags=['v1']), tag_locks={'v1': ['deleteEnabled']}) == [None, 'tagged']
 
 
-@pytest.mark.parametrize('age, reason', [
-    (DAY, None), (DAY - 0.001, 'young'), (0, 'young'), (-1, 'young'), (-400 * DAY, 'young'), (None, 'young')])
+@pytest.mark.parametrize(
+    'age, reason',
+    [(DAY, None), (DAY - 0.001, 'young'), (0, 'young'), (-1, 'young'), (-400 * DAY, 'young'), (None, 'young')],
+)
 def test_younger_than_ago_is_kept(age, reason):
     assert reasons(image(age=age)) == [reason]
 
@@ -70,7 +87,7 @@ def test_ago_zero_still_keeps_the_future_and_the_timeless(age, reason):
 
 
 def test_absurdly_large_ago_keeps_everything():
-    assert reasons(image(), ago=10 ** 30) == ['young']
+    assert reasons(image(), ago=10**30) == ['young']
 
 
 def test_age_is_over_at_the_very_tick():
@@ -84,16 +101,21 @@ def test_nothing_goes_from_a_repository_that_is_not_selected():
     assert reasons(image(), unreadable(image('bad')), selected=False) == ['excluded', 'excluded']
 
 
-@pytest.mark.parametrize('options, reason', [
-    ({'tags': ['v1'], 'locks': ['deleteEnabled'], 'age': 0}, 'tagged'),
-    ({'locks': ['deleteEnabled'], 'age': 0}, 'locked'),
-    ({'age': 0}, 'young'),
-    ({}, 'keepNewest')])
+@pytest.mark.parametrize(
+    'options, reason',
+    [
+        ({'tags': ['v1'], 'locks': ['deleteEnabled'], 'age': 0}, 'tagged'),
+        ({'locks': ['deleteEnabled'], 'age': 0}, 'locked'),
+        ({'age': 0}, 'young'),
+        ({}, 'keepNewest'),
+    ],
+)
 def test_first_reason_that_applies_is_given(options, reason):
     assert reasons(image(**options), keep=1, selected=False) == [reason]
 
 
 # --- What a root keeps -------------------------------------------------------------------------------------------
+
 
 def test_index_keeps_its_children_recursively():
     leaf = image('leaf')
@@ -205,6 +227,7 @@ def test_young_index_keeps_its_old_children():
 
 # --- Fail closed -------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize('fault', FAULTS)
 @pytest.mark.parametrize('kind', [image, index, artifact])
 def test_unreadable_manifest_keeps_every_untagged_one(kind, fault):
@@ -262,6 +285,7 @@ def test_ghost_does_not_fail_closed():
 
 # --- Keeping the newest untagged ---------------------------------------------------------------------------------
 
+
 def test_keep_counts_the_newest_by_last_update():
     images = [image(str(age), age=age * DAY) for age in (4, 2, 3)]
     assert reasons(*images, keep=2) == [None, 'keepNewest', 'keepNewest']
@@ -292,8 +316,11 @@ def test_keep_does_not_count_referrers(kind):
 
 
 def test_keep_does_not_count_tagged_ghost_or_unreadable_manifests():
-    others = [image('tagged', tags=['v1'], age=2 * DAY), ghost(image('ghost', age=2 * DAY)),
-              unreadable(image('bad', docker=True, age=2 * DAY))]
+    others = [
+        image('tagged', tags=['v1'], age=2 * DAY),
+        ghost(image('ghost', age=2 * DAY)),
+        unreadable(image('bad', docker=True, age=2 * DAY)),
+    ]
     assert reasons(image('old'), *others, keep=1)[0] == 'keepNewest'
 
 
@@ -311,6 +338,7 @@ def test_keep_gives_no_place_to_an_image_without_a_time():
 
 
 # --- The golden case ---------------------------------------------------------------------------------------------
+
 
 def test_golden_case_of_twelve_manifests_lets_two_go():
     """A multi-arch image was pushed again with one platform changed: the old index and its own child are left."""

@@ -1,4 +1,5 @@
 """What people read: sizes, ages, short digests, tables, the preview, progress."""
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -18,20 +19,56 @@ NOW = 1_000_000_000 * TICKS_PER_SECOND
 
 
 def a_plan(**changes) -> dict:
-    entry = {'repository': 'team/app', 'digest': DIGEST, 'tags': [], 'lastUpdateTime': '2001-09-01T01:46:40Z',
-             'uniqueBytes': 2048, 'reason': 'untagged', 'because': 'untagged for 1d or longer'}
-    summary = {'repositories': 2, 'manifests': 3, 'manifestsToDelete': 1, 'tagsToDelete': 0, 'manifestsKept': 2,
-               'keptByReason': {'tagged': 1, 'young': 1}, 'registryBytes': 9000, 'freedBytes': 2048,
-               'freedManifestBytes': 48, 'sharedBytes': 1024, 'softDeleteRetentionDays': None}
-    return {'registry': 'my.azurecr.io', 'createdAt': '2001-09-09T01:46:40.000000Z', 'impact': 'exact',
-            'policy': {}, 'summary': summary, 'warnings': [], 'delete': [entry], 'untag': [],
-            'repositories': [{'name': 'team/app', 'manifests': 2, 'manifestsToDelete': 1, 'tagsToDelete': 0,
-                              'freedBytes': 2048}], **changes}
+    entry = {
+        'repository': 'team/app',
+        'digest': DIGEST,
+        'tags': [],
+        'lastUpdateTime': '2001-09-01T01:46:40Z',
+        'uniqueBytes': 2048,
+        'reason': 'untagged',
+        'because': 'untagged for 1d or longer',
+    }
+    summary = {
+        'repositories': 2,
+        'manifests': 3,
+        'manifestsToDelete': 1,
+        'tagsToDelete': 0,
+        'manifestsKept': 2,
+        'keptByReason': {'tagged': 1, 'young': 1},
+        'registryBytes': 9000,
+        'freedBytes': 2048,
+        'freedManifestBytes': 48,
+        'sharedBytes': 1024,
+        'softDeleteRetentionDays': None,
+    }
+    return {
+        'registry': 'my.azurecr.io',
+        'createdAt': '2001-09-09T01:46:40.000000Z',
+        'impact': 'exact',
+        'policy': {},
+        'summary': summary,
+        'warnings': [],
+        'delete': [entry],
+        'untag': [],
+        'repositories': [
+            {'name': 'team/app', 'manifests': 2, 'manifestsToDelete': 1, 'tagsToDelete': 0, 'freedBytes': 2048}
+        ],
+        **changes,
+    }
 
 
-@pytest.mark.parametrize('size, text', [
-    (0, '0 B'), (1023, '1023 B'), (1024, '1.0 KiB'), (1536, '1.5 KiB'), (5 * 1024 ** 3, '5.0 GiB'),
-    (3 * 1024 ** 5, '3.0 PiB'), (5000 * 1024 ** 5, '5000.0 PiB')])
+@pytest.mark.parametrize(
+    'size, text',
+    [
+        (0, '0 B'),
+        (1023, '1023 B'),
+        (1024, '1.0 KiB'),
+        (1536, '1.5 KiB'),
+        (5 * 1024**3, '5.0 GiB'),
+        (3 * 1024**5, '3.0 PiB'),
+        (5000 * 1024**5, '5000.0 PiB'),
+    ],
+)
 def test_sizes_are_binary_units(size, text):
     assert human_size(size) == text
 
@@ -71,12 +108,22 @@ def test_an_upper_bound_is_called_so_everywhere():
 
 def test_a_result_is_a_row_a_manifest_and_a_total():
     entry = {'repository': 'team/app', 'digest': DIGEST}
-    rows = result_rows({
-        'summary': {'manifestsDeleted': 1, 'skipped': 1, 'failed': 1, 'freedBytes': 2048, 'impact': 'exact',
-                    'softDeleteRetentionDays': None},
-        'deleted': [{**entry, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
-        'untagged': [{**entry, 'tag': 'v1', 'reason': 'matched', 'because': 'z'}],
-        'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}], 'failed': [{**entry, 'error': 'server error'}]})
+    rows = result_rows(
+        {
+            'summary': {
+                'manifestsDeleted': 1,
+                'skipped': 1,
+                'failed': 1,
+                'freedBytes': 2048,
+                'impact': 'exact',
+                'softDeleteRetentionDays': None,
+            },
+            'deleted': [{**entry, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
+            'untagged': [{**entry, 'tag': 'v1', 'reason': 'matched', 'because': 'z'}],
+            'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}],
+            'failed': [{**entry, 'error': 'server error'}],
+        }
+    )
     assert [row['RESULT'] for row in rows] == ['deleted', 'untagged', 'skipped', 'failed', 'total']
     assert rows[1]['TAG'] == 'v1' and rows[3]['REASON'] == 'server error' and rows[4]['REASON'] == '2.0 KiB freed'
 
@@ -84,18 +131,23 @@ def test_a_result_is_a_row_a_manifest_and_a_total():
 def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
     lines = preview_lines(a_plan())
     assert lines == [
-        '1 manifest of 3 will be deleted from 1 repository of my.azurecr.io:', '  team/app: 1 of 2',
+        '1 manifest of 3 will be deleted from 1 repository of my.azurecr.io:',
+        '  team/app: 1 of 2',
         'This frees 2.0 KiB (2,048 bytes); 1.0 KiB of their layers stay, because other images use them.',
-        'Kept: 2 manifests.', '  1 with a tag (tagged)', '  1 younger than the age asked for (young)']
+        'Kept: 2 manifests.',
+        '  1 with a tag (tagged)',
+        '  1 younger than the age asked for (young)',
+    ]
 
 
 def test_the_preview_says_who_keeps_the_largest_layers_that_stay():
-    layer = {'digest': DIGEST, 'size': 1024 ** 3, 'users': ['team-a/api:v3'], 'images': 42}
+    layer = {'digest': DIGEST, 'size': 1024**3, 'users': ['team-a/api:v3'], 'images': 42}
     only = {**layer, 'size': 1024, 'images': 1}
     lines = preview_lines(a_plan(sharedLayers=[layer, only, only, only]))
     assert [line for line in lines if 'stay because of' in line] == [
         '  1.0 GiB stay because of sha256:abababababab, used by team-a/api:v3 and 41 others',
-        *['  1.0 KiB stay because of sha256:abababababab, used by team-a/api:v3'] * 2]
+        *['  1.0 KiB stay because of sha256:abababababab, used by team-a/api:v3'] * 2,
+    ]
 
 
 def test_the_preview_names_the_day_on_which_soft_delete_frees():
@@ -113,11 +165,27 @@ def test_the_preview_and_the_table_say_what_a_plan_saves_where_there_is_a_price(
 
 
 def test_a_layer_whose_digest_is_an_attack_is_visible_text_in_preview_and_tables():
-    layer = {'digest': 'sha256:\x1b[2J\n\u202e' + 'x' * 500, 'size': 5, 'images': 1, 'repositories': 1,
-             'imagesToDelete': 1, 'users': ['team/app:v1'], 'freed': False, 'sharedWith': 1}
+    layer = {
+        'digest': 'sha256:\x1b[2J\n\u202e' + 'x' * 500,
+        'size': 5,
+        'images': 1,
+        'repositories': 1,
+        'imagesToDelete': 1,
+        'users': ['team/app:v1'],
+        'freed': False,
+        'sharedWith': 1,
+    }
     plan = a_plan(sharedLayers=[layer])
-    explained = {'explanation': '', 'decision': 'keep', 'digest': DIGEST, 'uniqueBytes': 0, 'impact': 'exact',
-                 'reason': 'tagged', 'because': 'v1', 'layers': [layer]}
+    explained = {
+        'explanation': '',
+        'decision': 'keep',
+        'digest': DIGEST,
+        'uniqueBytes': 0,
+        'impact': 'exact',
+        'reason': 'tagged',
+        'because': 'v1',
+        'layers': [layer],
+    }
     cells = [str(cell) for row in (*plan_rows(plan), *explain_rows(explained)) for cell in row.values()]
     shown = [*preview_lines(plan), *cells]
     assert all(text.isprintable() and len(text) < 200 for text in shown)
@@ -229,17 +297,32 @@ def test_progress_says_that_the_registry_throttles_and_forgets_it_before_deletin
     assert 'throttled' not in reporter.message()
 
 
-@pytest.mark.parametrize('options, terminal_there, shown', [
-    ({}, True, 'terminal'), ({}, False, 'log'), ({'only_show_errors': True}, True, None),
-    ({'only_show_errors': True}, False, None), ({'disabled': True}, True, None), ({'disabled': True}, False, None)])
+@pytest.mark.parametrize(
+    'options, terminal_there, shown',
+    [
+        ({}, True, 'terminal'),
+        ({}, False, 'log'),
+        ({'only_show_errors': True}, True, None),
+        ({'only_show_errors': True}, False, None),
+        ({'disabled': True}, True, None),
+        ({'disabled': True}, False, None),
+    ],
+)
 def test_where_progress_is_shown_is_azs_own_choice(monkeypatch, options, terminal_there, shown):
     messages = []
-    controller = SimpleNamespace(begin=lambda message: None, end=lambda: None, add=lambda message: messages.append(
-        message))
-    config = SimpleNamespace(getboolean=lambda section, name, fallback: (
-        options.get('disabled', fallback) if (section, name) == ('core', 'disable_progress_bar') else fallback))
-    cli_ctx = SimpleNamespace(only_show_errors=options.get('only_show_errors', False), config=config,
-                              get_progress_controller=lambda: controller)
+    controller = SimpleNamespace(
+        begin=lambda message: None, end=lambda: None, add=lambda message: messages.append(message)
+    )
+    config = SimpleNamespace(
+        getboolean=lambda section, name, fallback: (
+            options.get('disabled', fallback) if (section, name) == ('core', 'disable_progress_bar') else fallback
+        )
+    )
+    cli_ctx = SimpleNamespace(
+        only_show_errors=options.get('only_show_errors', False),
+        config=config,
+        get_progress_controller=lambda: controller,
+    )
     monkeypatch.setattr('sys.stderr', SimpleNamespace(isatty=lambda: terminal_there))
     logged = []
     monkeypatch.setattr('azext_acrprune.show.progress._SECONDS_BETWEEN', 0)

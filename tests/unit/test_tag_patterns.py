@@ -1,6 +1,8 @@
 """Tags by their shape, and which manifests belong to which."""
+
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrprune.usage.tag_patterns import pattern_of, patterns_in
 from tests import oracle, worlds
@@ -8,12 +10,29 @@ from tests.test_safety_properties import examples
 from tests.worlds import attachment_tag, image, index, repository_of, to_repository
 
 
-@pytest.mark.parametrize('tag, pattern', [
-    ('pr-123', 'pr-*'), ('pr-7', 'pr-*'), ('v1.2.3', 'v*.*.*'), ('1.2.3-rc.10', '*.*.*-rc.*'), ('latest', 'latest'),
-    ('3f2a9c1', '*'), ('0' * 40, '*'), ('3f2a9c1b' * 5, '*'), ('main-3f2a9c1', 'main-*'), ('sha-3F2A9C1', 'sha-*'),
-    ('v1.2-14-g3f2a9c1', 'v*.*-*-g*'), ('defaced', 'defaced'), ('x3f2a9c1', 'x*f*a*c*'), ('a1b2c3', 'a*b*c*'),
-    ('0b5f2b1e-7d3c-4c1e-9a53-0d2c7f0a4e11', '*'), ('build_0b5f2b1e-7d3c-4c1e-9a53-0d2c7f0a4e11', 'build_*'),
-    ('20240101T120000Z', '*T*Z'), ('amd64', 'amd*')])
+@pytest.mark.parametrize(
+    'tag, pattern',
+    [
+        ('pr-123', 'pr-*'),
+        ('pr-7', 'pr-*'),
+        ('v1.2.3', 'v*.*.*'),
+        ('1.2.3-rc.10', '*.*.*-rc.*'),
+        ('latest', 'latest'),
+        ('3f2a9c1', '*'),
+        ('0' * 40, '*'),
+        ('3f2a9c1b' * 5, '*'),
+        ('main-3f2a9c1', 'main-*'),
+        ('sha-3F2A9C1', 'sha-*'),
+        ('v1.2-14-g3f2a9c1', 'v*.*-*-g*'),
+        ('defaced', 'defaced'),
+        ('x3f2a9c1', 'x*f*a*c*'),
+        ('a1b2c3', 'a*b*c*'),
+        ('0b5f2b1e-7d3c-4c1e-9a53-0d2c7f0a4e11', '*'),
+        ('build_0b5f2b1e-7d3c-4c1e-9a53-0d2c7f0a4e11', 'build_*'),
+        ('20240101T120000Z', '*T*Z'),
+        ('amd64', 'amd*'),
+    ],
+)
 def test_numbers_commits_and_uuids_are_stars(tag, pattern):
     assert pattern_of(tag) == pattern
 
@@ -53,14 +72,22 @@ def test_a_part_of_several_indexes_belongs_to_all_of_their_patterns():
 def naive(repository):
     """{digest: patterns}: look at every pair until nothing new comes."""
     found = {}
-    tagged = [(pattern_of(tag), manifest['digest']) for manifest in repository['manifests']
-              for tag in manifest['tags'] if not oracle.attached_to(tag, manifest['digest'])]
+    tagged = [
+        (pattern_of(tag), manifest['digest'])
+        for manifest in repository['manifests']
+        for tag in manifest['tags']
+        if not oracle.attached_to(tag, manifest['digest'])
+    ]
     for pattern in {pattern for pattern, _ in tagged}:
         members = {digest for each, digest in tagged if each == pattern}
         grew = True
         while grew:
-            needed = {other['digest'] for one in repository['manifests'] for other in repository['manifests']
-                      if one['digest'] in members and oracle.needs(one, other) and not oracle.has_user_tag(other)}
+            needed = {
+                other['digest']
+                for one in repository['manifests']
+                for other in repository['manifests']
+                if one['digest'] in members and oracle.needs(one, other) and not oracle.has_user_tag(other)
+            }
             grew = not needed <= members
             members |= needed
         for digest in members:
@@ -73,4 +100,5 @@ def naive(repository):
 def test_patterns_are_those_of_the_tags_that_keep_a_manifest(world):
     for repository in world:
         assert {digest: set(each) for digest, each in patterns_in(to_repository(repository)).items()} == (
-            naive(repository))
+            naive(repository)
+        )

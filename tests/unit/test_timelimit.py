@@ -1,4 +1,5 @@
 """A time limit, and that no request is sent after it; the clock is moved by hand."""
+
 from __future__ import annotations
 
 import math
@@ -9,11 +10,16 @@ from azure.core.pipeline import Pipeline, PipelineContext, PipelineRequest
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.pacing import Pacer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
 from azext_acrprune.timelimit import (
-    LONGEST_ENDING_SECONDS, LONGEST_FINISHING_SECONDS, NO_LIMIT, SHARE_AFTER_READING, TimeLimit)
+    LONGEST_ENDING_SECONDS,
+    LONGEST_FINISHING_SECONDS,
+    NO_LIMIT,
+    SHARE_AFTER_READING,
+    TimeLimit,
+)
 
 HOST = 'https://r.azurecr.io'
 READ, WRITE = ('GET', f'{HOST}/v2/a/manifests/x'), ('DELETE', f'{HOST}/v2/a/manifests/x')
@@ -36,6 +42,7 @@ def clock():
 
 
 # The limit
+
 
 def test_without_a_limit_there_is_no_end(clock):
     limit = TimeLimit(None, clock)
@@ -65,13 +72,13 @@ def test_a_failed_scan_gives_the_kept_time_back(clock):
 
 
 def test_answering_takes_two_minutes_at_most(clock):
-    limit = TimeLimit(10 ** 9, clock)
-    assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10 ** 9 - LONGEST_ENDING_SECONDS
+    limit = TimeLimit(10**9, clock)
+    assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10**9 - LONGEST_ENDING_SECONDS
 
 
 def test_finishing_takes_two_minutes_at_most_before_that(clock):
-    limit = TimeLimit(10 ** 9, clock)
-    clock.now += 10 ** 9 - LONGEST_ENDING_SECONDS - LONGEST_FINISHING_SECONDS - 1
+    limit = TimeLimit(10**9, clock)
+    clock.now += 10**9 - LONGEST_ENDING_SECONDS - LONGEST_FINISHING_SECONDS - 1
     assert not limit.is_ending()
     clock.now += 1
     assert limit.is_ending() and not limit.is_over()
@@ -86,6 +93,7 @@ def test_the_time_in_which_somebody_is_asked_does_not_count(clock):
 
 # Requests
 
+
 class Transport(HttpTransport):
     """Answers in turn, then 200. To sleep moves the clock, and so does an answer, by `seconds`."""
 
@@ -98,8 +106,15 @@ class Transport(HttpTransport):
         self.waits.append(options.get(ANSWER_OPTION))
         self.clock.now += self.seconds
         status = self.answers.pop(0) if self.answers else 200
-        return SimpleNamespace(status_code=status, headers=self.headers if status >= 400 else {}, request=request,
-                               reason='', body=lambda: b'', content_type='', text=lambda **_: '')
+        return SimpleNamespace(
+            status_code=status,
+            headers=self.headers if status >= 400 else {},
+            request=request,
+            reason='',
+            body=lambda: b'',
+            content_type='',
+            text=lambda **_: '',
+        )
 
     def sleep(self, seconds):
         self.slept += seconds
@@ -120,9 +135,11 @@ def outcome(transport, limit, call, **options):
     pacing = PacingPolicy(Pacer(), lambda _: None, transport.clock, limit)
     policies = [Retry(limit, retry_total=20, retry_status=9, retry_backoff_factor=0.4), pacing]
     try:
-        return Pipeline(transport, policies).run(
-            HttpRequest(*call), retry_on_methods=frozenset({'GET', 'DELETE', 'POST', 'PATCH'}),
-            **options).http_response.status_code
+        return (
+            Pipeline(transport, policies)
+            .run(HttpRequest(*call), retry_on_methods=frozenset({'GET', 'DELETE', 'POST', 'PATCH'}), **options)
+            .http_response.status_code
+        )
     except RegistryError as error:
         return error.kind
 
@@ -159,7 +176,8 @@ def test_a_call_that_is_refused_until_the_time_is_over_was_not_made(clock, call,
 @pytest.mark.parametrize('headers', [{}, {'Retry-After': '50'}])
 @pytest.mark.parametrize('call, kind', [(READ, Kind.OUT_OF_TIME), (WRITE, Kind.UNAVAILABLE)])
 def test_a_broken_registry_is_not_waited_for_beyond_the_time_and_what_it_was_asked_to_delete_failed(
-        clock, call, kind, headers, status):
+    clock, call, kind, headers, status
+):
     limit = over(clock, 3)
     end = clock.now + limit.left
     transport = Transport(clock, [status] * 100, headers=headers)
@@ -201,7 +219,8 @@ def test_a_read_is_waited_for_anew_after_each_try(clock):
 
 def test_a_policy_without_a_limit_sends_as_ever(clock):
     policy = PacingPolicy(Pacer(), lambda _: None, clock)
-    policy.next = SimpleNamespace(send=lambda request: SimpleNamespace(
-        http_response=SimpleNamespace(status_code=200, headers={})))
+    policy.next = SimpleNamespace(
+        send=lambda request: SimpleNamespace(http_response=SimpleNamespace(status_code=200, headers={}))
+    )
     clock.now += 1e12
     assert policy.send(PipelineRequest(HttpRequest(*READ), PipelineContext(None))).http_response.status_code == 200

@@ -1,4 +1,5 @@
 """The token book, fed by hand: no registry, no clock."""
+
 import jwt
 import pytest
 
@@ -55,14 +56,22 @@ def test_nothing_is_held_before_the_first_token():
 def test_form_of_a_password_names_scope_service_and_grant():
     book = ordinary()
     assert book.form(CATALOG_SCOPE) == {
-        'service': HOST, 'scope': CATALOG_SCOPE, 'grant_type': 'password',
-        'username': 'user', 'password': 'the-password'}
+        'service': HOST,
+        'scope': CATALOG_SCOPE,
+        'grant_type': 'password',
+        'username': 'user',
+        'password': 'the-password',
+    }
 
 
 def test_form_of_a_refresh_token_sends_nothing_else():
     credential = refresh()
     assert TokenBook(HOST, credential, NOW).form(CATALOG_SCOPE) == {
-        'service': HOST, 'scope': CATALOG_SCOPE, 'grant_type': 'refresh_token', 'refresh_token': credential.token}
+        'service': HOST,
+        'scope': CATALOG_SCOPE,
+        'grant_type': 'refresh_token',
+        'refresh_token': credential.token,
+    }
 
 
 def test_abac_asks_for_repositories_in_batches_of_ten():
@@ -169,7 +178,7 @@ def test_a_refresh_token_runs_out_before_its_end():
 
 @pytest.mark.parametrize('credential', [Password('user', 'the-password'), RefreshToken('opaque')])
 def test_a_credential_without_an_end_never_runs_out(credential):
-    assert not TokenBook(HOST, credential, NOW).credential_expired(NOW + 10 ** 9)
+    assert not TokenBook(HOST, credential, NOW).credential_expired(NOW + 10**9)
 
 
 def test_signing_in_again_starts_from_the_new_credential_and_keeps_tokens():
@@ -217,7 +226,8 @@ def test_printing_a_book_shows_no_secret():
     assert 'the-password' not in f'{book!r} {book}'
 
 
-@pytest.mark.parametrize('secret', [
-    Password('user', 'a-secret-value'), RefreshToken('a-secret-value'), AccessToken('a-secret-value', NOW)])
+@pytest.mark.parametrize(
+    'secret', [Password('user', 'a-secret-value'), RefreshToken('a-secret-value'), AccessToken('a-secret-value', NOW)]
+)
 def test_printing_a_credential_or_a_token_shows_no_secret(secret):
     assert 'a-secret-value' not in repr(secret)

@@ -1,25 +1,39 @@
 """Who uses how much: every kind of row adds up exactly to what the registry stores."""
+
 import json
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import Price
-from azext_acrprune.usage.usage_document import KINDS, LISTED, usage_document
-from azext_acrprune.usage.usage_rows import Log
 from azext_acrprune.model import Account, Blob, Repository, parse_ticks
 from azext_acrprune.pins.pulls import Pulls
+from azext_acrprune.usage.usage_document import KINDS, LISTED, usage_document
+from azext_acrprune.usage.usage_rows import Log
 from tests import oracle, worlds
 from tests.browser.registries import CREATED_AT, busy, inventory_of, manifest_of, sha
 from tests.test_safety_properties import examples
 from tests.unit.test_report import attributed, selected
 from tests.unit.test_tag_patterns import naive
 from tests.worlds import (
-    BASE_LAYERS, DAY, NOW, TICKS, attachment_tag, ghost, image, index, repository_of, time_text, to_inventory,
-    to_storage, unreadable)
+    BASE_LAYERS,
+    DAY,
+    NOW,
+    TICKS,
+    attachment_tag,
+    ghost,
+    image,
+    index,
+    repository_of,
+    time_text,
+    to_inventory,
+    to_storage,
+    unreadable,
+)
 
 tops = st.one_of(st.none(), st.integers(1, 6))
 kinds = st.sampled_from(sorted(KINDS))
@@ -40,9 +54,15 @@ def stored(world):
 
 def read_alone(world):
     """The world without locks and without what the local registry has and a scan cannot read."""
-    return [dict(repository, locks=[], tag_locks={}, manifests=[
-        dict(manifest, locks=[]) for manifest in repository['manifests'] if not manifest['fault']])
-        for repository in world]
+    return [
+        dict(
+            repository,
+            locks=[],
+            tag_locks={},
+            manifests=[dict(manifest, locks=[]) for manifest in repository['manifests'] if not manifest['fault']],
+        )
+        for repository in world
+    ]
 
 
 def by_name(document):
@@ -50,6 +70,7 @@ def by_name(document):
 
 
 # --- Everything adds up ------------------------------------------------------------------------------------------
+
 
 @examples(300)
 @given(worlds.tagged_worlds(), kinds, tops)
@@ -81,8 +102,10 @@ def test_growth_of_the_rows_adds_up_to_that_of_the_registry_in_each_month(world,
 @given(worlds.tagged_worlds())
 def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
     first = {}
-    sizes = {**oracle.blob_table(world), **{('manifest', digest): size for digest, size in
-                                            oracle.manifest_table(world).items()}}
+    sizes = {
+        **oracle.blob_table(world),
+        **{('manifest', digest): size for digest, size in oracle.manifest_table(world).items()},
+    }
     for repository in world:
         for manifest in repository['manifests']:
             alone = [dict(repository, manifests=[manifest])]
@@ -98,6 +121,7 @@ def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
 
 
 # --- Repositories ------------------------------------------------------------------------------------------------
+
 
 @examples(200)
 @given(worlds.tagged_worlds(), st.integers(0, 9))
@@ -145,7 +169,12 @@ def test_all_repositories_have_a_row_unless_told_otherwise():
 def test_an_empty_repository_has_a_row_of_nothing():
     row = document_of([repository_of(name='team/empty')])['rows'][0]
     assert (row['repository'], row['manifests'], row['storedBytes'], row['attributedBytes'], row['oldest']) == (
-        'team/empty', 0, 0, 0, None)
+        'team/empty',
+        0,
+        0,
+        0,
+        None,
+    )
     assert row['growth'][-1]['cumulativeBytes'] == 0
 
 
@@ -156,6 +185,7 @@ def test_equal_repositories_come_by_name():
 
 # --- Images ------------------------------------------------------------------------------------------------------
 
+
 @examples(200)
 @given(worlds.worlds())
 def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(world):
@@ -163,11 +193,18 @@ def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(wo
     for row in document_of(world, 'image')['rows']:
         name, digest = row['repository'], row['digest']
         repository = next(each for each in world if each['name'] == name)
-        bare = {manifest['digest'] for manifest in repository['manifests']
-                if oracle.exists(manifest) and not oracle.has_user_tag(manifest)}
+        bare = {
+            manifest['digest']
+            for manifest in repository['manifests']
+            if oracle.exists(manifest) and not oracle.has_user_tag(manifest)
+        }
         falling = {(name, other) for other in oracle.fallen_with(repository, digest, bare)}
-        alone = [dict(repository, manifests=[manifest for manifest in repository['manifests']
-                                             if (name, manifest['digest']) in falling])]
+        alone = [
+            dict(
+                repository,
+                manifests=[manifest for manifest in repository['manifests'] if (name, manifest['digest']) in falling],
+            )
+        ]
         assert row['manifests'] == len(falling)
         assert row['uniqueBytes'] == oracle.freed_bytes(world, falling)
         assert row['storedBytes'] == stored(alone) == row['uniqueBytes'] + row['sharedBytes']
@@ -189,6 +226,7 @@ def test_the_hundred_largest_images_have_a_row_unless_told_otherwise():
 
 # --- Layers ------------------------------------------------------------------------------------------------------
 
+
 def layers_of(manifest):
     """The layers that a manifest has in the registry, in order, each once; without the config."""
     said = oracle.document(manifest)
@@ -202,34 +240,47 @@ def layers_of(manifest):
 def test_a_layer_has_its_users_and_what_lies_below_it_in_all_of_them(world):
     everything = [(repository['name'], manifest) for repository in world for manifest in repository['manifests']]
     for row in document_of(world, 'layer')['rows']:
-        users = [(name, manifest) for name, manifest in everything
-                 if row['digest'] in oracle.blob_table([dict(world[0], manifests=[manifest])])]
+        users = [
+            (name, manifest)
+            for name, manifest in everything
+            if row['digest'] in oracle.blob_table([dict(world[0], manifests=[manifest])])
+        ]
         assert (row['images'], row['repositories']) == (len(users), len({name for name, _ in users}))
-        below = {tuple(layers_of(manifest)[:layers_of(manifest).index(row['digest'])])
-                 if row['digest'] in layers_of(manifest) else None for _, manifest in users}
+        below = {
+            tuple(layers_of(manifest)[: layers_of(manifest).index(row['digest'])])
+            if row['digest'] in layers_of(manifest)
+            else None
+            for _, manifest in users
+        }
         assert row['layersBelow'] == (len(below.pop()) if len(below) == 1 and below != {None} else None)
         assert (row['totalBytes'], row['attributedBytes']) == (len(users) * row['size'], row['size'])
 
 
 def layer_rows(*repositories):
     rows = document_of(list(repositories), 'layer')['rows']
-    return {next(number for number, layer in enumerate(BASE_LAYERS) if layer['digest'] == row['digest']): row
-            for row in rows if row['digest'] in {layer['digest'] for layer in BASE_LAYERS}}
+    return {
+        next(number for number, layer in enumerate(BASE_LAYERS) if layer['digest'] == row['digest']): row
+        for row in rows
+        if row['digest'] in {layer['digest'] for layer in BASE_LAYERS}
+    }
 
 
 def test_a_layer_belongs_to_the_image_that_all_its_users_build_on():
     base = repository_of(image('base', [5, 4], tags=['v1']), name='team/base')
     built = repository_of(image('one', [5, 4, 0], tags=['v1']), image('two', [5, 4, 1]), name='team/app')
     rows = layer_rows(base, built)
-    assert [(rows[number]['layersBelow'], rows[number]['chainLayers'], rows[number]['baseImage'])
-            for number in (5, 4)] == [(0, 2, 'team/base:v1'), (1, 2, 'team/base:v1')]
+    assert [
+        (rows[number]['layersBelow'], rows[number]['chainLayers'], rows[number]['baseImage']) for number in (5, 4)
+    ] == [(0, 2, 'team/base:v1'), (1, 2, 'team/base:v1')]
     assert rows[4]['chainBytes'] == BASE_LAYERS[5]['size'] + BASE_LAYERS[4]['size']
     assert (rows[0]['layersBelow'], rows[0]['baseImage']) == (2, None)
 
 
 def test_the_base_image_is_the_oldest_with_a_tag_of_its_own_or_of_its_index():
-    young, old, bare = (dict(image(name, [5], tags=tags), created=NOW - days * DAY * TICKS) for name, tags, days in (
-        ('young', ['new'], 5), ('old', ['old'], 50), ('bare', [], 500)))
+    young, old, bare = (
+        dict(image(name, [5], tags=tags), created=NOW - days * DAY * TICKS)
+        for name, tags, days in (('young', ['new'], 5), ('old', ['old'], 50), ('bare', [], 500))
+    )
     built = repository_of(image('app', [5, 0]), name='team/app')
     assert layer_rows(repository_of(young, old, bare, name='team/base'), built)[5]['baseImage'] == 'team/base:old'
     part = repository_of(bare, index('whole', [bare['digest']], tags=['multi']), name='team/base')
@@ -239,8 +290,9 @@ def test_the_base_image_is_the_oldest_with_a_tag_of_its_own_or_of_its_index():
 
 @pytest.mark.parametrize('oldest', ['a', 'b', 'c'])
 def test_the_oldest_base_image_counts_in_whatever_order_they_come(oldest):
-    bases = [dict(image(name, [5], tags=[name]), created=NOW - (90 if name == oldest else 5) * DAY * TICKS)
-             for name in 'abc']
+    bases = [
+        dict(image(name, [5], tags=[name]), created=NOW - (90 if name == oldest else 5) * DAY * TICKS) for name in 'abc'
+    ]
     built = repository_of(image('app', [5, 0]), name='team/app')
     assert layer_rows(repository_of(*bases, name='team/base'), built)[5]['baseImage'] == f'team/base:{oldest}'
 
@@ -253,10 +305,12 @@ def test_images_that_nothing_builds_on_are_no_base_images():
 def test_a_layer_on_different_ground_belongs_to_no_chain():
     world = repository_of(image('one', [4, 5], tags=['one']), image('two', [3, 5], tags=['two']))
     assert [layer_rows(world)[5][key] for key in ('layersBelow', 'chainLayers', 'chainBytes', 'baseImage')] == [
-        None] * 4
+        None
+    ] * 4
 
 
 # --- Patterns of tags --------------------------------------------------------------------------------------------
+
 
 @examples(200)
 @given(worlds.tagged_worlds())
@@ -281,13 +335,24 @@ def test_a_pattern_has_what_its_tags_keep_and_an_even_part_of_what_others_keep_t
 
 def test_what_no_tag_keeps_is_a_row_without_a_pattern():
     orphan = image('orphan', [2], tags=[attachment_tag(sha('gone'))])
-    document = document_of([repository_of(image('a', [0], tags=['pr-1']), image('b', [0], tags=['pr-20']),
-                                          image('c', [1]), orphan, ghost(image('g')))], 'tag-pattern')
+    document = document_of(
+        [
+            repository_of(
+                image('a', [0], tags=['pr-1']),
+                image('b', [0], tags=['pr-20']),
+                image('c', [1]),
+                orphan,
+                ghost(image('g')),
+            )
+        ],
+        'tag-pattern',
+    )
     rows = {row['pattern']: (row['tags'], row['tagCount'], row['manifests']) for row in document['rows']}
     assert rows == {'pr-*': (['pr-1', 'pr-20'], 2, 2), None: ([], 0, 3)}
 
 
 # --- The rest ----------------------------------------------------------------------------------------------------
+
 
 def test_the_last_pull_is_shown_where_the_log_knows_it():
     one, two = image('one', [0], tags=['pr-1']), image('two', [1])
@@ -297,7 +362,9 @@ def test_the_last_pull_is_shown_where_the_log_knows_it():
     document = document_of(world, log=log)
     assert document['pulls'] == {'workspace': 'logs', 'logsSince': time_text(NOW)[:10]}
     assert {row['repository']: row['lastPulledTime'] for row in document['rows']} == {
-        'team/app': time_text(NOW)[:19] + 'Z', 'team/other': None}
+        'team/app': time_text(NOW)[:19] + 'Z',
+        'team/other': None,
+    }
     images = {row['digest']: row['lastPulledTime'] for row in document_of(world, 'image', log=log)['rows']}
     assert (parse_ticks(images[one['digest']]), images[two['digest']]) == (NOW - TICKS, None)
     patterns = {row['pattern']: row['lastPulledTime'] for row in document_of(world[:1], 'tag-pattern', log=log)['rows']}
@@ -316,8 +383,9 @@ def test_without_a_log_no_pull_is_known():
 
 def test_what_could_not_be_read_makes_the_numbers_upper_bounds_and_no_cost_is_invented():
     price = Price(Decimal('1'), 'USD')
-    document = document_of([repository_of(unreadable(image('a', [0])), image('b', [1]))],
-                           account=Account('Basic'), price=price)
+    document = document_of(
+        [repository_of(unreadable(image('a', [0])), image('b', [1]))], account=Account('Basic'), price=price
+    )
     assert (document['impact'], document['cost']['perMonth']) == ('upperBound', None)
     assert 'unreadable' in {warning['code'] for warning in document['warnings']}
 
@@ -325,8 +393,12 @@ def test_what_could_not_be_read_makes_the_numbers_upper_bounds_and_no_cost_is_in
 @pytest.mark.parametrize('by', sorted(KINDS))
 def test_the_same_registry_gives_the_same_document(by):
     inventory = busy(200)
-    turned = replace(inventory, repositories=tuple(
-        replace(each, manifests=dict(reversed(each.manifests.items()))) for each in reversed(inventory.repositories)))
+    turned = replace(
+        inventory,
+        repositories=tuple(
+            replace(each, manifests=dict(reversed(each.manifests.items()))) for each in reversed(inventory.repositories)
+        ),
+    )
     one, other = (json.dumps(usage_document(each, by, 7, CREATED_AT, NOW)) for each in (inventory, turned))
     assert one == other
 
@@ -342,8 +414,10 @@ def test_a_deep_nest_of_indexes_and_huge_sizes_are_no_trouble(by):
     manifests, below = {}, ()
     for number in range(2_000):
         tags = ('outermost',) if number == 1_999 else ()
-        made = manifest_of(('nest', number), [Blob(sha('huge', number), 2 ** 63 - 1)], 5, children=below, tags=tags)
+        made = manifest_of(('nest', number), [Blob(sha('huge', number), 2**63 - 1)], 5, children=below, tags=tags)
         manifests[made.digest], below = made, (made.digest,)
     document = usage_document(inventory_of([Repository('team/nest', manifests)]), by, 10, CREATED_AT, NOW)
-    assert total(document) + (document['summary']['manifestBytes'] if by == 'layer' else 0) == (
-        document['summary']['registryBytes'])
+    assert (
+        total(document) + (document['summary']['manifestBytes'] if by == 'layer' else 0)
+        == (document['summary']['registryBytes'])
+    )

@@ -1,17 +1,19 @@
 """The usage as people read it: rows, bars at a terminal, sentences."""
+
 import io
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from tabulate import tabulate
 
-from azext_acrprune.usage.usage_document import KINDS, usage_document
-from azext_acrprune.usage.usage_rows import Log
 from azext_acrprune.pins.pulls import Pulls
 from azext_acrprune.show.bars import percent, share_bar
 from azext_acrprune.show.texts import visible
 from azext_acrprune.show.usage_tables import usage_lines, usage_rows
+from azext_acrprune.usage.usage_document import KINDS, usage_document
+from azext_acrprune.usage.usage_rows import Log
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of
 from tests.worlds import NOW, TICKS
 
@@ -36,9 +38,19 @@ def rows_of(by, top=3, inventory=None, **more):
     return usage_rows(usage_document(inventory or busy(400), by, top, CREATED_AT, NOW, **more))
 
 
-@pytest.mark.parametrize('part, whole, text', [
-    (0, 100, ''), (100, 100, '█' * 20), (50, 100, '█' * 10), (1, 160, '▏'), (8, 160, '█'), (12, 160, '█▌'),
-    (1, 10 ** 15, '▏'), (5, 0, '')])
+@pytest.mark.parametrize(
+    'part, whole, text',
+    [
+        (0, 100, ''),
+        (100, 100, '█' * 20),
+        (50, 100, '█' * 10),
+        (1, 160, '▏'),
+        (8, 160, '█'),
+        (12, 160, '█▌'),
+        (1, 10**15, '▏'),
+        (5, 0, ''),
+    ],
+)
 def test_a_bar_is_in_eighths_of_a_column_and_never_nothing(part, whole, text):
     assert share_bar(part, whole, 'utf-8') == text
 
@@ -48,7 +60,7 @@ def test_a_bar_is_plain_where_the_encoding_has_no_eighths(encoding):
     assert [share_bar(part, 100, encoding) for part in (0, 1, 50, 100)] == ['', '#', '#' * 10, '#' * 20]
 
 
-@given(st.integers(0, 2 ** 90), st.integers(1, 2 ** 90), st.sampled_from(('utf-8', 'ascii')))
+@given(st.integers(0, 2**90), st.integers(1, 2**90), st.sampled_from(('utf-8', 'ascii')))
 def test_a_bar_is_at_most_twenty_columns_and_longer_for_more(part, whole, encoding):
     part = min(part, whole)
     assert len(share_bar(part, whole, encoding)) <= 20
@@ -61,11 +73,15 @@ def test_what_is_there_is_never_0_percent():
     assert [percent(part, 10_000) for part in (0, 1, 10, 1_234)] == ['0.0 %', 'under 0.1 %', '0.1 %', '12.3 %']
 
 
-@pytest.mark.parametrize('by, columns', [
-    ('repository', 'REPOSITORY MANIFESTS UNTAGGED TOTAL UNIQUE SHARED ATTRIBUTED SHARE NEWEST 12_MONTHS'),
-    ('image', 'IMAGE TOTAL UNIQUE SHARED ATTRIBUTED SHARE PUSHED'),
-    ('layer', 'LAYER ATTRIBUTED SHARE IMAGES REPOSITORIES LAYERS_BELOW BASE_IMAGE USED_BY'),
-    ('tag-pattern', 'REPOSITORY PATTERN TAGS MANIFESTS TOTAL UNIQUE SHARED ATTRIBUTED SHARE NEWEST 12_MONTHS')])
+@pytest.mark.parametrize(
+    'by, columns',
+    [
+        ('repository', 'REPOSITORY MANIFESTS UNTAGGED TOTAL UNIQUE SHARED ATTRIBUTED SHARE NEWEST 12_MONTHS'),
+        ('image', 'IMAGE TOTAL UNIQUE SHARED ATTRIBUTED SHARE PUSHED'),
+        ('layer', 'LAYER ATTRIBUTED SHARE IMAGES REPOSITORIES LAYERS_BELOW BASE_IMAGE USED_BY'),
+        ('tag-pattern', 'REPOSITORY PATTERN TAGS MANIFESTS TOTAL UNIQUE SHARED ATTRIBUTED SHARE NEWEST 12_MONTHS'),
+    ],
+)
 def test_a_table_has_the_same_capital_columns_in_every_row(by, columns):
     assert {' '.join(row) for row in rows_of(by)} == {columns}
 
@@ -82,9 +98,15 @@ def test_a_terminal_without_blocks_shows_plain_bars(terminal):
     assert rows_of('repository')[-1]['BAR'] == '#' * 20
 
 
-@pytest.mark.parametrize('by, names', [
-    ('repository', ['7 more', 'total']), ('image', ['501 more', 'total']),
-    ('layer', ['598 more', 'manifests', 'total']), ('tag-pattern', ['17 more', 'total'])])
+@pytest.mark.parametrize(
+    'by, names',
+    [
+        ('repository', ['7 more', 'total']),
+        ('image', ['501 more', 'total']),
+        ('layer', ['598 more', 'manifests', 'total']),
+        ('tag-pattern', ['17 more', 'total']),
+    ],
+)
 def test_the_rest_and_the_total_come_last(by, names):
     rows = rows_of(by)
     assert [next(iter(row.values())) for row in rows[3:]] == names
@@ -105,8 +127,10 @@ def lines(**more):
 
 
 def test_without_azure_and_price_two_lines_say_so():
-    assert lines() == ['The real usage is not known.', 'The cost is not known, because the SKU of the registry is not '
-                       'known and no price was given.']
+    assert lines() == [
+        'The real usage is not known.',
+        'The cost is not known, because the SKU of the registry is not known and no price was given.',
+    ]
 
 
 @pytest.mark.parametrize('by', sorted(KINDS))

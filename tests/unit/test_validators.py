@@ -1,4 +1,5 @@
 """Arguments become values, or errors that say what to write instead."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """JSON of the metadata API: null lists, absent keys, 7-digit times, links."""
+
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -7,14 +8,22 @@ from hypothesis import strategies as st
 
 from azext_acrprune.model import TICKS_PER_SECOND, Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.protocol.listings import (
-    next_page, parse_locks, parse_manifests, parse_repositories, parse_tags, seconds_ahead)
+    next_page,
+    parse_locks,
+    parse_manifests,
+    parse_repositories,
+    parse_tags,
+    seconds_ahead,
+)
 
 DIGEST = 'sha256:' + 'a' * 64
 PAGE = 'https://r.azurecr.io/acr/v1/a/b/_manifests?n=2'
 
 
-@pytest.mark.parametrize('parse, key, nothing', [
-    (parse_repositories, 'repositories', []), (parse_manifests, 'manifests', []), (parse_tags, 'tags', [])])
+@pytest.mark.parametrize(
+    'parse, key, nothing',
+    [(parse_repositories, 'repositories', []), (parse_manifests, 'manifests', []), (parse_tags, 'tags', [])],
+)
 def test_an_empty_listing_may_be_null(parse, key, nothing):
     assert parse({key: None, 'registry': 'r'}) == parse({key: []}) == nothing
 
@@ -31,7 +40,7 @@ def test_repositories_keep_their_order():
 
 
 def test_a_manifest_with_nothing_but_its_digest():
-    manifest, = parse_manifests({'manifests': [{'digest': DIGEST}]})
+    (manifest,) = parse_manifests({'manifests': [{'digest': DIGEST}]})
     assert manifest.digest == DIGEST
     assert (manifest.tags, manifest.image_size, manifest.updated_at, manifest.media_type) == ((), 0, None, None)
     assert manifest.locks == Locks()
@@ -39,10 +48,22 @@ def test_a_manifest_with_nothing_but_its_digest():
 
 
 def test_every_field_of_a_manifest():
-    manifest, = parse_manifests({'manifests': [{
-        'digest': DIGEST, 'imageSize': 61630, 'createdTime': '2021-11-17T21:45:12.4093699Z',
-        'lastUpdateTime': '2021-11-17T21:45:14.4588314Z', 'mediaType': 'm', 'artifactType': 'a',
-        'tags': ['v2', 'latest'], 'changeableAttributes': {'deleteEnabled': False, 'writeEnabled': True}}]})
+    (manifest,) = parse_manifests(
+        {
+            'manifests': [
+                {
+                    'digest': DIGEST,
+                    'imageSize': 61630,
+                    'createdTime': '2021-11-17T21:45:12.4093699Z',
+                    'lastUpdateTime': '2021-11-17T21:45:14.4588314Z',
+                    'mediaType': 'm',
+                    'artifactType': 'a',
+                    'tags': ['v2', 'latest'],
+                    'changeableAttributes': {'deleteEnabled': False, 'writeEnabled': True},
+                }
+            ]
+        }
+    )
     assert (manifest.tags, manifest.image_size, manifest.media_type) == (('latest', 'v2'), 61630, 'm')
     assert (manifest.artifact_type, manifest.created_time) == ('a', '2021-11-17T21:45:12.4093699Z')
     assert manifest.last_update_time == '2021-11-17T21:45:14.4588314Z'
@@ -50,20 +71,23 @@ def test_every_field_of_a_manifest():
     assert manifest.locks == Locks(delete_enabled=False)
 
 
-@pytest.mark.parametrize('text, ticks', [
-    ('1970-01-01T00:00:00Z', 0),
-    ('1970-01-01T00:00:01.0000001Z', 10_000_001),
-    ('1970-01-01T00:00:01.5Z', 15_000_000),
-    ('1970-01-01T00:00:00.894001Z', 8_940_010),
-    ('1970-01-01T01:00:00+01:00', 0),
-    ('1969-12-31T23:59:59.9999999Z', -1),
-    ('1970-01-01T00:00:00.12345678Z', 1_234_567),
-    ('1970-13-01T00:00:00Z', None),
-    ('yesterday', None),
-    ('', None),
-    (None, None),
-    (7, None),
-])
+@pytest.mark.parametrize(
+    'text, ticks',
+    [
+        ('1970-01-01T00:00:00Z', 0),
+        ('1970-01-01T00:00:01.0000001Z', 10_000_001),
+        ('1970-01-01T00:00:01.5Z', 15_000_000),
+        ('1970-01-01T00:00:00.894001Z', 8_940_010),
+        ('1970-01-01T01:00:00+01:00', 0),
+        ('1969-12-31T23:59:59.9999999Z', -1),
+        ('1970-01-01T00:00:00.12345678Z', 1_234_567),
+        ('1970-13-01T00:00:00Z', None),
+        ('yesterday', None),
+        ('', None),
+        (None, None),
+        (7, None),
+    ],
+)
 def test_times_have_up_to_seven_digits(text, ticks):
     assert parse_ticks(text) == ticks
 
@@ -84,42 +108,62 @@ def test_what_is_no_time_for_the_standard_library_is_none_here(text):
     assert parse_ticks(text) == right
 
 
-@pytest.mark.parametrize('attributes, locks', [
-    (None, Locks()),
-    ({}, Locks()),
-    ('text', Locks()),
-    ({'deleteEnabled': True, 'writeEnabled': True, 'listEnabled': False}, Locks()),
-    ({'deleteEnabled': None}, Locks()),
-    ({'writeEnabled': False}, Locks(write_enabled=False)),
-    ({'deleteEnabled': False, 'writeEnabled': False, 'quarantineState': 'Passed'}, Locks(False, False)),
-])
+@pytest.mark.parametrize(
+    'attributes, locks',
+    [
+        (None, Locks()),
+        ({}, Locks()),
+        ('text', Locks()),
+        ({'deleteEnabled': True, 'writeEnabled': True, 'listEnabled': False}, Locks()),
+        ({'deleteEnabled': None}, Locks()),
+        ({'writeEnabled': False}, Locks(write_enabled=False)),
+        ({'deleteEnabled': False, 'writeEnabled': False, 'quarantineState': 'Passed'}, Locks(False, False)),
+    ],
+)
 def test_locks_are_what_is_said_to_be_off(attributes, locks):
     assert parse_locks(attributes) == locks
 
 
 def test_tags_have_times_and_locks_of_their_own():
     when = '2021-11-17T21:45:14.4588314Z'
-    tags = [{'name': 'bare', 'digest': 'sha256:a'},
-            {'name': 'locked', 'digest': 'sha256:b', 'lastUpdateTime': when, 'createdTime': 5,
-             'changeableAttributes': {'writeEnabled': False}}]
+    tags = [
+        {'name': 'bare', 'digest': 'sha256:a'},
+        {
+            'name': 'locked',
+            'digest': 'sha256:b',
+            'lastUpdateTime': when,
+            'createdTime': 5,
+            'changeableAttributes': {'writeEnabled': False},
+        },
+    ]
     assert parse_tags({'tags': tags}) == [
         Tag('bare', 'sha256:a'),
-        Tag('locked', 'sha256:b', when, None, parse_ticks(when), Locks(write_enabled=False))]
+        Tag('locked', 'sha256:b', when, None, parse_ticks(when), Locks(write_enabled=False)),
+    ]
 
 
-@pytest.mark.parametrize('entry, platform', [
-    ({'os': 'linux', 'architecture': 'arm64'}, 'linux/arm64'), ({'os': 'linux'}, None), ({}, None),
-    ({'os': 'linux', 'architecture': ['arm64']}, None)])
+@pytest.mark.parametrize(
+    'entry, platform',
+    [
+        ({'os': 'linux', 'architecture': 'arm64'}, 'linux/arm64'),
+        ({'os': 'linux'}, None),
+        ({}, None),
+        ({'os': 'linux', 'architecture': ['arm64']}, None),
+    ],
+)
 def test_platform_is_the_system_and_the_architecture(entry, platform):
     assert parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})[0].platform == platform
 
 
-@pytest.mark.parametrize('parse, page', [
-    (parse_manifests, {'manifests': [{}]}),
-    (parse_manifests, {'manifests': 5}),
-    (parse_tags, {'tags': [{}]}),
-    (parse_repositories, {'repositories': 5}),
-])
+@pytest.mark.parametrize(
+    'parse, page',
+    [
+        (parse_manifests, {'manifests': [{}]}),
+        (parse_manifests, {'manifests': 5}),
+        (parse_tags, {'tags': [{}]}),
+        (parse_repositories, {'repositories': 5}),
+    ],
+)
 def test_another_shape_is_an_error_that_the_client_knows(parse, page):
     with pytest.raises((KeyError, TypeError, AttributeError)):
         parse(page)
@@ -130,24 +174,38 @@ def test_no_next_link_is_the_end(link):
     assert next_page(link, PAGE) is None
 
 
-@pytest.mark.parametrize('link, url', [
-    ('</acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby=>; rel="next"',
-     'https://r.azurecr.io/acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby='),
-    ('</acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby=>; rel="next"',
-     'https://r.azurecr.io/acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby='),
-    ('</acr/v1/_catalog?last=x&n=2>;rel=next', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
-    ('<%2Facr%2Fv1%2F_catalog%3Flast%3Dx%26n%3D2>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
-    ('<https://r.azurecr.io/acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
-    ('</other>; rel="prev", </acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
-])
+@pytest.mark.parametrize(
+    'link, url',
+    [
+        (
+            '</acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby=>; rel="next"',
+            'https://r.azurecr.io/acr/v1/_catalog?last=library%2Fbusybox&n=2&orderby=',
+        ),
+        (
+            '</acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby=>; rel="next"',
+            'https://r.azurecr.io/acr/v1/a/b/_manifests?last=sha256%3Aab&n=2&orderby=',
+        ),
+        ('</acr/v1/_catalog?last=x&n=2>;rel=next', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
+        ('<%2Facr%2Fv1%2F_catalog%3Flast%3Dx%26n%3D2>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x&n=2'),
+        ('<https://r.azurecr.io/acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
+        ('</other>; rel="prev", </acr/v1/_catalog?last=x>; rel="next"', 'https://r.azurecr.io/acr/v1/_catalog?last=x'),
+    ],
+)
 def test_a_next_link_is_followed_on_the_same_host(link, url):
     assert next_page(link, PAGE) == url
 
 
-@pytest.mark.parametrize('target', [
-    'https://evil.example/acr/v1/_catalog?last=x', '//evil.example/acr', 'http://r.azurecr.io/acr/v1/_catalog',
-    'https://r.azurecr.io:444/acr/v1/_catalog', 'https://r.azurecr.io@evil.example/', '%2F%2Fevil.example%2Facr',
-])
+@pytest.mark.parametrize(
+    'target',
+    [
+        'https://evil.example/acr/v1/_catalog?last=x',
+        '//evil.example/acr',
+        'http://r.azurecr.io/acr/v1/_catalog',
+        'https://r.azurecr.io:444/acr/v1/_catalog',
+        'https://r.azurecr.io@evil.example/',
+        '%2F%2Fevil.example%2Facr',
+    ],
+)
 def test_a_link_to_another_host_is_refused(target):
     with pytest.raises(ValueError, match='another host'):
         next_page(f'<{target}>; rel="next"', PAGE)
@@ -157,36 +215,55 @@ HOSTILE = '\x1b[2J\x9b31m\u202e\r\n\ud800text'
 
 
 def test_text_that_would_change_a_terminal_is_shown_without_what_does():
-    entry = {key: HOSTILE for key in ('mediaType', 'artifactType', 'createdTime', 'lastUpdateTime', 'os',
-                                      'architecture', 'imageSize')}
-    manifest, = parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})
-    tag, = parse_tags({'tags': [{'name': 'v1', 'digest': 'sha256:a', **entry}]})
-    texts = [manifest.media_type, manifest.artifact_type, manifest.created_time, manifest.last_update_time,
-             manifest.platform, tag.last_update_time]
+    entry = dict.fromkeys(
+        ('mediaType', 'artifactType', 'createdTime', 'lastUpdateTime', 'os', 'architecture', 'imageSize'), HOSTILE
+    )
+    (manifest,) = parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})
+    (tag,) = parse_tags({'tags': [{'name': 'v1', 'digest': 'sha256:a', **entry}]})
+    texts = [
+        manifest.media_type,
+        manifest.artifact_type,
+        manifest.created_time,
+        manifest.last_update_time,
+        manifest.platform,
+        tag.last_update_time,
+    ]
     assert all(text.isprintable() and text.endswith('text') for text in texts)
     assert (manifest.created_at, manifest.updated_at, manifest.image_size) == (None, None, 0)
 
 
 def test_a_time_that_is_no_text_is_none():
-    manifest, = parse_manifests({'manifests': [{'digest': 'sha256:a', 'lastUpdateTime': {'$date': 5}}]})
+    (manifest,) = parse_manifests({'manifests': [{'digest': 'sha256:a', 'lastUpdateTime': {'$date': 5}}]})
     assert manifest.last_update_time is None
 
 
-@pytest.mark.parametrize('page, parse', [
-    ({'repositories': ['team/\x1b[2Japp']}, parse_repositories),
-    ({'repositories': ['../../etc']}, parse_repositories),
-    ({'manifests': [{'digest': 'sha256:ab/../cd'}]}, parse_manifests),
-    ({'manifests': [{'digest': 'sha256:abcd', 'tags': ['v1\n']}]}, parse_manifests),
-    ({'tags': [{'name': 'v 1'}]}, parse_tags),
-])
+@pytest.mark.parametrize(
+    'page, parse',
+    [
+        ({'repositories': ['team/\x1b[2Japp']}, parse_repositories),
+        ({'repositories': ['../../etc']}, parse_repositories),
+        ({'manifests': [{'digest': 'sha256:ab/../cd'}]}, parse_manifests),
+        ({'manifests': [{'digest': 'sha256:abcd', 'tags': ['v1\n']}]}, parse_manifests),
+        ({'tags': [{'name': 'v 1'}]}, parse_tags),
+    ],
+)
 def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
     with pytest.raises(ValueError, match='is not spelled'):
         parse(page)
 
 
-@pytest.mark.parametrize('date, seconds', [
-    ('Wed, 19 May 2021 21:19:10 GMT', 0), ('Wed, 19 May 2021 21:18:20 GMT', 0), ('Wed, 19 May 2021 21:17:10 GMT', 120),
-    ('Wed, 19 May 2021 22:19:10 GMT', 0), (None, 0), ('yesterday', 0), ('Wed, 99 May 2021 21:19:10 GMT', 0),
-    ('Wed, 19 May 99999999999 21:19:10 GMT', 0)])
+@pytest.mark.parametrize(
+    'date, seconds',
+    [
+        ('Wed, 19 May 2021 21:19:10 GMT', 0),
+        ('Wed, 19 May 2021 21:18:20 GMT', 0),
+        ('Wed, 19 May 2021 21:17:10 GMT', 120),
+        ('Wed, 19 May 2021 22:19:10 GMT', 0),
+        (None, 0),
+        ('yesterday', 0),
+        ('Wed, 99 May 2021 21:19:10 GMT', 0),
+        ('Wed, 19 May 99999999999 21:19:10 GMT', 0),
+    ],
+)
 def test_how_far_a_clock_is_ahead_of_the_registry(date, seconds):
     assert seconds_ahead(date, 1_621_459_150.0) == seconds

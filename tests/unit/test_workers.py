@@ -1,4 +1,5 @@
 """Tasks on threads, and in flight."""
+
 import asyncio
 import threading
 import time
@@ -88,6 +89,7 @@ def test_tasks_that_flying_tasks_give_back_fly_too():
             done.append(left)
             await asyncio.sleep(0)
             return [countdown(left - 1)] * 2 if left else []
+
         return work
 
     fly([lambda _: countdown(3)], 4)
@@ -109,6 +111,7 @@ def test_no_more_calls_than_slots_are_made_at_once(concurrency):
         async def fly_one():
             await flight.in_turn(work)
             return []
+
         return fly_one
 
     fly([task] * 24, concurrency)
@@ -125,12 +128,14 @@ def test_first_exception_of_what_flies_is_raised_and_running_tasks_are_waited_fo
             await flight.in_thread(lambda: time.sleep(0.1))
             finished.append(1)
             return []
+
         return work
 
     def fail(_):
         async def work():
             await asyncio.sleep(0.02)
             raise error
+
         return work
 
     with pytest.raises(error):

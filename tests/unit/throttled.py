@@ -1,11 +1,12 @@
 """A throttled server and the threads that ask it, on a virtual clock."""
+
 from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Callable, List, Optional, Tuple
 
 from azext_acrprune.registry.protocol.pacing import Answer, Calls, Pacer
 
@@ -16,12 +17,13 @@ LATE_SECONDS = 0.003
 class Bucket:
     """Grants `rate` calls a second and saves up to `burst` of them; says how many are left when `telling`."""
 
-    def __init__(self, rate: float, burst: Optional[float] = None, retry_after: Optional[float] = None,
-                 telling: bool = False) -> None:
+    def __init__(
+        self, rate: float, burst: float | None = None, retry_after: float | None = None, telling: bool = False
+    ) -> None:
         self.rate = rate
         self._burst = self._level = rate if burst is None else burst
         self._retry_after, self._telling = retry_after, telling
-        self._filled: Optional[float] = None
+        self._filled: float | None = None
 
     def answer(self, now: float) -> Answer:
         if self._filled is not None:
@@ -36,7 +38,7 @@ class Bucket:
 class Windows:
     """Grants a number of calls in each window of some seconds, and none beyond it."""
 
-    def __init__(self, rate: float, seconds: float = 1.0, retry_after: Optional[float] = None) -> None:
+    def __init__(self, rate: float, seconds: float = 1.0, retry_after: float | None = None) -> None:
         self.rate = rate
         self._most, self._seconds, self._retry_after = rate * seconds, seconds, retry_after
         self._window, self._used = -1, 0
@@ -73,9 +75,9 @@ class Run:
     """What came of a simulation."""
 
     seconds: float
-    sent: List[float] = field(default_factory=list)
-    accepted: List[float] = field(default_factory=list)
-    refused: List[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -86,11 +88,19 @@ class Run:
         return len(self.refused) / max(1, len(self.sent))
 
 
-def simulate(pacer: Pacer, server, seconds: float, calls: Calls = Calls.READS, threads: int = 32,
-             latency: float = 0.05, start: float = 0.0, seed: int = 0) -> Run:
+def simulate(
+    pacer: Pacer,
+    server,
+    seconds: float,
+    calls: Calls = Calls.READS,
+    threads: int = 32,
+    latency: float = 0.05,
+    start: float = 0.0,
+    seed: int = 0,
+) -> Run:
     """`threads` that always want to call, one after the other through a gate, as in the real client."""
     chance, order, run = random.Random(seed), count(), Run(seconds)
-    events: List[Tuple[float, int, Callable[[float], None]]] = []
+    events: list[tuple[float, int, Callable[[float], None]]] = []
     idle = [threads]
 
     def at(time: float, event: Callable[[float], None]) -> None:

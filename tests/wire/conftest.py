@@ -1,23 +1,25 @@
 """Our real client on the local registry, over TLS."""
+
 from __future__ import annotations
 
 import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any
 
 import pytest
 
 from azext_acrprune.registry import transport
 from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.flight import Flight
-from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.pipeline import open_client
-from azext_acrprune.registry.retries import PacingPolicy
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
@@ -42,12 +44,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def waits(monkeypatch, clock) -> List[float]:
+def waits(monkeypatch, clock) -> list[float]:
     """How long the client wanted to wait between tries; it really waits for a hundredth of it at most.
 
     The moments for which it looks at its own answers are left out.
     """
-    seconds: List[float] = []
+    seconds: list[float] = []
 
     def wait(_, duration: float) -> None:
         if duration > SHORT_SECONDS:
@@ -66,11 +68,17 @@ def connect(registry, monkeypatch, clock) -> Callable[..., Registry]:
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
     endpoint = f'https://{registry.login_server}'
     with ExitStack() as opened:
-        def open_registry(credential: Credential = Password(*ADMIN), sign_in: Callable[[], Credential] = not_again,
-                          seconds_ago: float = 0, pacing: Optional[PacingPolicy] = None) -> Registry:
+
+        def open_registry(
+            credential: Credential = Password(*ADMIN),
+            sign_in: Callable[[], Credential] = not_again,
+            seconds_ago: float = 0,
+            pacing: PacingPolicy | None = None,
+        ) -> Registry:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
             client = opened.enter_context(
-                open_client(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock), {}))
+                open_client(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock), {})
+            )
             return Registry(client, book, endpoint)
 
         yield open_registry
@@ -87,7 +95,7 @@ class Flights:
 
     def forget(self) -> None:
         """Start counting anew."""
-        self.most_deletes: Dict[str, int] = {}
+        self.most_deletes: dict[str, int] = {}
         self.most_together = 0
 
     @contextmanager

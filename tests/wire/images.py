@@ -1,9 +1,10 @@
 """Small images with right digests, put straight into the storage of the local registry."""
+
 from __future__ import annotations
 
 import json
 import time
-from typing import Sequence
+from collections.abc import Sequence
 
 from tests.registry.builder import DAY, image_manifest, index_manifest
 from tests.registry.storage import Storage, digest_of, wire_time
@@ -27,7 +28,8 @@ def image_in(storage: Storage, repository: str, text: str, tag: str = None, days
     return put(storage, repository, image(text, **more), tag, days)
 
 
-def index_in(storage: Storage, repository: str, children: Sequence[str], tag: str = None, days: float = OLD,
-             **more) -> str:
+def index_in(
+    storage: Storage, repository: str, children: Sequence[str], tag: str = None, days: float = OLD, **more
+) -> str:
     """An index over children, which need not be there."""
     return put(storage, repository, index_manifest([(child, 500) for child in children], **more), tag, days)

@@ -1,4 +1,5 @@
 """Archive, delete and restore over the wire on random registries; what can come back is read naively too."""
+
 from __future__ import annotations
 
 import os
@@ -17,8 +18,8 @@ from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.layout import parse_index
-from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.push import push
+from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.write import archive, estimate
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent, scan
@@ -31,8 +32,12 @@ from tests.registry.auth import ADMIN
 from tests.registry.faults import Fault
 
 HOST = 'test.azurecr.io'
-_SETTINGS = settings(max_examples=40, deadline=None, derandomize=bool(os.environ.get('CI')),
-                     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+_SETTINGS = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=bool(os.environ.get('CI')),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @pytest.fixture
@@ -50,11 +55,18 @@ def doom(client, untagged):
 
 def seen(storage):
     """{(repository, digest): (bytes, type, locks)} and {(repository, tag): (digest, locks)}, ghosts apart."""
-    manifests = {(name, digest): (record.data, record.media_type, dict(record.flags))
-                 for name in storage.repositories() for digest, record in storage.manifests(name).items()
-                 if not record.ghost}
-    tags = {(name, tag): (held.digest, dict(held.flags)) for name in storage.repositories()
-            for tag, held in storage.tags(name).items() if (name, held.digest) in manifests}
+    manifests = {
+        (name, digest): (record.data, record.media_type, dict(record.flags))
+        for name in storage.repositories()
+        for digest, record in storage.manifests(name).items()
+        if not record.ghost
+    }
+    tags = {
+        (name, tag): (held.digest, dict(held.flags))
+        for name in storage.repositories()
+        for tag, held in storage.tags(name).items()
+        if (name, held.digest) in manifests
+    }
     return manifests, tags
 
 
@@ -63,12 +75,22 @@ def hopeless(storage):
     found = set()
     for name in storage.repositories():
         records = {digest: record for digest, record in storage.manifests(name).items() if not record.ghost}
-        lost = {digest for digest, record in records.items()
-                if any(child['digest'] not in records for child in record.children)}
+        lost = {
+            digest
+            for digest, record in records.items()
+            if any(child['digest'] not in records for child in record.children)
+        }
         while True:
-            more = {digest for digest, record in records.items() if digest not in lost and (
-                any(child['digest'] in lost for child in record.children) or record.subject in lost
-                or any(oracle.attached_to(tag, digest) in lost for tag in storage.tags_on(name, digest)))}
+            more = {
+                digest
+                for digest, record in records.items()
+                if digest not in lost
+                and (
+                    any(child['digest'] in lost for child in record.children)
+                    or record.subject in lost
+                    or any(oracle.attached_to(tag, digest) in lost for tag in storage.tags_on(name, digest))
+                )
+            }
             if not more:
                 break
             lost |= more
@@ -85,16 +107,33 @@ def pull(registry, folder, repository, digest):
     certificates.mkdir(exist_ok=True)
     shutil.copy(registry.ca_file, certificates / 'ca.crt')
     return subprocess.run(
-        ['skopeo', '--insecure-policy', 'copy', '--all', '--preserve-digests', '--src-cert-dir', str(certificates),
-         '--src-creds', ':'.join(ADMIN), f'docker://{registry.login_server}/{repository}@{digest}',
-         f"oci:{folder / 'pulled'}:x"], capture_output=True, text=True, check=False)
+        [
+            'skopeo',
+            '--insecure-policy',
+            'copy',
+            '--all',
+            '--preserve-digests',
+            '--src-cert-dir',
+            str(certificates),
+            '--src-creds',
+            ':'.join(ADMIN),
+            f'docker://{registry.login_server}/{repository}@{digest}',
+            f'oci:{folder / "pulled"}:x',
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def is_pullable_by_others(storage, repository, digest):
     """Whether skopeo can copy it: the worlds give wrong sizes to children, and foreign layers are nowhere."""
     record = storage.manifests(repository)[digest]
-    return (record.media_type == worlds.OCI_IMAGE and not storage.whole(repository, digest)
-            and 'urls' not in str(record.document))
+    return (
+        record.media_type == worlds.OCI_IMAGE
+        and not storage.whole(repository, digest)
+        and 'urls' not in str(record.document)
+    )
 
 
 @_SETTINGS
@@ -119,9 +158,11 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
         restored(client, target)
         back, back_tags = seen(storage)
         assert {node: back.get(node) for node in manifests if node not in lost} == {
-            node: value for node, value in manifests.items() if node not in lost}
+            node: value for node, value in manifests.items() if node not in lost
+        }
         assert {tag: back_tags.get(tag) for tag, (digest, _) in tags.items() if (tag[0], digest) not in lost} == {
-            tag: value for tag, value in tags.items() if (tag[0], value[0]) not in lost}
+            tag: value for tag, value in tags.items() if (tag[0], value[0]) not in lost
+        }
         pullable = sorted(node for node in deleted - lost if is_pullable_by_others(storage, *node))
         if pullable and shutil.which('skopeo'):
             done = pull(registry, Path(name), *pullable[0])
@@ -137,15 +178,20 @@ def restored(client, target):
 
 
 @_SETTINGS
-@given(worlds.tagged_worlds(), st.integers(0, 2 ** 32), st.sampled_from([404, 'garbage', 'truncated', 501]))
+@given(worlds.tagged_worlds(), st.integers(0, 2**32), st.sampled_from([404, 'garbage', 'truncated', 501]))
 def test_nothing_goes_that_could_not_be_archived_and_what_it_needs_stays(registry, client, world, number, fault):
     registry.storage = storage = worlds.to_storage(world, with_bytes=True)
     decision = doom(client, True)
-    blobs = sorted(blob for name in storage.repositories() for record in storage.manifests(name).values()
-                   for blob in record.blobs)
+    blobs = sorted(
+        blob for name in storage.repositories() for record in storage.manifests(name).values() for blob in record.blobs
+    )
     broken = blobs[number % len(blobs)] if blobs else 'none'
-    whole = {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)
-             if storage.whole(name, digest) == []}
+    whole = {
+        (name, digest)
+        for name in storage.repositories()
+        for digest in storage.manifests(name)
+        if storage.whole(name, digest) == []
+    }
     before = seen(storage)[0]
     registry.faults.rules.append(Fault(f'GET .*/blobs/{broken}', fault))
     with tempfile.TemporaryDirectory() as name:
@@ -165,4 +211,5 @@ def test_nothing_goes_that_could_not_be_archived_and_what_it_needs_stays(registr
 
 def storage_blobs(data):
     from tests.registry.records import blobs_of, parse_document
+
     return blobs_of(parse_document(data))

@@ -1,4 +1,5 @@
 """What others may do in the moments of a run, and what must not go because of it."""
+
 from __future__ import annotations
 
 import itertools
@@ -11,8 +12,8 @@ import pytest
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.named import decide_untag, parse_image
-from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
@@ -46,15 +47,18 @@ def remove_tag(registry, tag):
 
 # --- Listings without an end -------------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def leads_on(monkeypatch):
     """Every page of a listing links to another one, under an address of its own, that holds the same once more."""
     from tests.registry import metadata
+
     page, numbers = metadata.page, itertools.count()
 
     def with_link(call, *arguments):
         shown, headers = page(call, *arguments)
         return shown, {**headers, 'Link': f'<{call.path}?n=1000&again={next(numbers)}>; rel="next"'}
+
     monkeypatch.setattr(metadata, 'page', with_link)
 
 
@@ -85,14 +89,16 @@ def impatient():
         for each in seconds:
             timers.append(threading.Timer(each, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)))
             timers[-1].start()
+
     yield press
     for timer in timers:
         timer.join()
 
 
 @posix
-@pytest.mark.parametrize('fault', [Fault('^DELETE', 429, retry_after=50), Fault('^DELETE', 503, retry_after=50)],
-                         ids=['throttled', 'broken'])
+@pytest.mark.parametrize(
+    'fault', [Fault('^DELETE', 429, retry_after=50), Fault('^DELETE', 503, retry_after=50)], ids=['throttled', 'broken']
+)
 def test_a_second_ctrl_c_does_not_wait_for_what_the_registry_asks_for(registry, connect, impatient, fault):
     digests = {image_in(registry.storage, REPOSITORY, f'image {number}') for number in range(20)}
     client = connect()
@@ -118,6 +124,7 @@ def test_ctrl_c_ends_a_scan_that_waits(registry, connect, impatient):
 
 
 # --- Locks -------------------------------------------------------------------------------------------------------
+
 
 def test_locked_image_goes_when_it_was_asked_for(registry, connect):
     digest, client = locked_image(registry), connect()
@@ -161,6 +168,7 @@ def test_locked_tag_that_was_locked_in_another_way_since_the_plan_stays(registry
 
 # --- Tags that move ----------------------------------------------------------------------------------------------
 
+
 def test_tag_that_moved_since_the_plan_is_left_on_its_new_image(registry, connect):
     old = image_in(registry.storage, REPOSITORY, 'old', tag='latest')
     client = connect()
@@ -197,8 +205,13 @@ def test_tag_whose_manifest_a_listing_misses_stays_and_the_run_goes_on(registry,
     client = connect()
     decision = planned(client, filter=('.*:v1',))
     listed = client.manifests
-    monkeypatch.setattr(client, 'manifests', lambda repository: (
-        [manifest for manifest in page if manifest.digest != digest] for page in listed(repository)))
+    monkeypatch.setattr(
+        client,
+        'manifests',
+        lambda repository: (
+            [manifest for manifest in page if manifest.digest != digest] for page in listed(repository)
+        ),
+    )
     outcome = run(client, decision)
     assert outcome.untagged == ()
     assert skipped(outcome).keys() == {digest}
@@ -214,6 +227,7 @@ def test_named_tag_that_the_listing_of_tags_misses_is_no_traceback(registry, con
 
 
 # --- Others need it meanwhile ------------------------------------------------------------------------------------
+
 
 def test_child_of_an_index_pushed_since_the_plan_stays_though_its_tag_goes(registry, connect):
     child = image_in(registry.storage, REPOSITORY, 'child', tag='amd64')
@@ -239,6 +253,7 @@ def test_result_of_a_run_with_skipped_tags_and_manifests_is_a_document(registry,
 
 
 # --- Open --------------------------------------------------------------------------------------------------------
+
 
 def test_a_manifest_that_was_locked_in_another_way_since_the_plan_file_stays(registry, connect):
     digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')

@@ -1,4 +1,5 @@
 """Cold and warm runs on the local registry: the same plan, and only what is new is read."""
+
 from __future__ import annotations
 
 import json
@@ -33,6 +34,7 @@ def path(tmp_path):
 @pytest.fixture
 def read(registry, connect, path):
     """One whole run with the cache; counts only its own calls."""
+
     def run(client=None, **extent):
         client = client or connect()
         registry.forget()
@@ -42,6 +44,7 @@ def read(registry, connect, path):
         finally:
             cache.close()
             assert cache.trouble is None
+
     return run
 
 
@@ -55,8 +58,9 @@ def built(registry, repositories=12, manifests=150, shares=TELLING):
 
 
 def ghosts(registry):
-    return sum(record.ghost for name in registry.storage.repositories()
-               for record in registry.storage.manifests(name).values())
+    return sum(
+        record.ghost for name in registry.storage.repositories() for record in registry.storage.manifests(name).values()
+    )
 
 
 def reads(registry):
@@ -65,6 +69,7 @@ def reads(registry):
 
 # The same plan
 
+
 @pytest.mark.parametrize('cap', [1000, 7])
 def test_a_warm_plan_is_the_cold_one_and_reads_ghosts_only(registry, read, connect, cap):
     built(registry)
@@ -72,8 +77,9 @@ def test_a_warm_plan_is_the_cold_one_and_reads_ghosts_only(registry, read, conne
     uncached = plan_of(scan(connect(), 'localhost', Extent(), Reporter()))
     cold = plan_of(read())
     assert registry.counters['manifest_get'] == 150
-    cold_lists = {kind: registry.counters[kind]
-                  for kind in ('catalog', 'manifests_page', 'tags_page', 'repository_get')}
+    cold_lists = {
+        kind: registry.counters[kind] for kind in ('catalog', 'manifests_page', 'tags_page', 'repository_get')
+    }
     warm = plan_of(read())
     assert uncached == cold == warm
     assert sum(reads(registry).values()) == ghosts(registry) > 3
@@ -138,8 +144,11 @@ def test_a_bound_is_the_same_bound_after_an_exact_run(registry, read, bound):
     read(bound=bound)
     warm = read(**extent)
     assert plan_of(warm) == cold
-    assert any(isinstance(manifest.content, NotRead)
-               for repository in warm.repositories for manifest in repository.manifests.values())
+    assert any(
+        isinstance(manifest.content, NotRead)
+        for repository in warm.repositories
+        for manifest in repository.manifests.values()
+    )
 
 
 def test_a_damaged_cache_gives_the_cold_plan(registry, connect, path):
@@ -157,6 +166,7 @@ def test_a_damaged_cache_gives_the_cold_plan(registry, connect, path):
 
 
 # What is never kept
+
 
 def test_a_ghost_is_a_ghost_although_another_repository_has_the_digest(registry, read):
     ghost = image_in(registry.storage, 'team/app', 'the same')
@@ -189,6 +199,7 @@ def test_a_repository_that_may_not_be_pulled_is_left_out_unless_all_of_it_is_kno
 
 
 # What the registry no longer has
+
 
 def test_deleted_manifests_and_repositories_leave_the_cache(registry, read, path):
     for text in 'abcdef':
@@ -255,6 +266,7 @@ def test_images_that_share_bytes_are_each_read_in_their_own_repository(registry,
 
 
 # Reading anew
+
 
 def test_a_scan_anew_reads_what_is_known_too_and_makes_it_forget_what_is_a_ghost(registry, read):
     names = built(registry, shares=Shares(ghosts=0))

@@ -2,22 +2,24 @@
 
 They were recorded against the local registry; ACRPRUNE_RECORD=1 records them anew.
 """
+
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import vcr
 
 from azext_acrprune.registry.client import Registry
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.pipeline import open_client
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
 from tests.registry.auth import ADMIN, ALL, SERVICE_PRINCIPAL
 from tests.registry.builder import OCI_IMAGE
@@ -39,7 +41,7 @@ SECRET_FIELDS = {'username', 'password', 'refresh_token', 'access_token'}
 KEPT_REQUEST_HEADERS = {'accept', 'content-type'}
 CHANGING_HEADERS = {'date', 'x-ms-correlation-request-id', 'content-length'}
 
-Opened = Tuple[Registry, Any]
+Opened = tuple[Registry, Any]
 
 
 def scrubbed_request(request: Any) -> Any:
@@ -49,8 +51,9 @@ def scrubbed_request(request: Any) -> Any:
     headers = {name: value for name, value in request.headers.items() if name.lower() in KEPT_REQUEST_HEADERS}
     request.headers = {**headers, **({'Authorization': 'REDACTED'} if 'Authorization' in request.headers else {})}
     if request.body:
-        request.body = urlencode([(name, _scrubbed_field(name, value))
-                                  for name, value in parse_qsl(request.body.decode())])
+        request.body = urlencode(
+            [(name, _scrubbed_field(name, value)) for name, value in parse_qsl(request.body.decode())]
+        )
     return request
 
 
@@ -60,12 +63,16 @@ def _scrubbed_field(name: str, value: str) -> str:
 
 def scrubbing_response(login_server: str) -> Callable[[Any], Any]:
     def scrub(response: Any) -> Any:
-        headers = {name: [value.replace(login_server, HOST) for value in values]
-                   for name, values in response['headers'].items() if name.lower() not in CHANGING_HEADERS}
+        headers = {
+            name: [value.replace(login_server, HOST) for value in values]
+            for name, values in response['headers'].items()
+            if name.lower() not in CHANGING_HEADERS
+        }
         text = response['body']['string'].decode().replace(login_server, HOST)
         if 'access_token' in text:
             text = json.dumps({'access_token': 'REDACTED'})
         return {**response, 'headers': headers, 'body': {'string': text.encode()}}
+
     return scrub
 
 
@@ -77,8 +84,9 @@ def opened(endpoint: str, credential: Credential, clock: Callable[[], float]) ->
 
 
 @contextmanager
-def recorded(path: Path, arrange: Callable, credential: Callable, clock: Callable[[], float],
-             monkeypatch: Any) -> Iterator[Opened]:
+def recorded(
+    path: Path, arrange: Callable, credential: Callable, clock: Callable[[], float], monkeypatch: Any
+) -> Iterator[Opened]:
     path.unlink(missing_ok=True)
     with LocalRegistry() as registry:
         for data in IMAGES:
@@ -86,10 +94,15 @@ def recorded(path: Path, arrange: Callable, credential: Callable, clock: Callabl
         registry.metadata.cap = 2
         arrange(registry)
         monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
-        recorder = vcr.VCR(record_mode='all', before_record_request=scrubbed_request,
-                           before_record_response=scrubbing_response(registry.login_server))
-        with recorder.use_cassette(str(path), custom_patches=ON_TAPE) as cassette, \
-                opened(f'https://{registry.login_server}', credential(registry), clock) as client:
+        recorder = vcr.VCR(
+            record_mode='all',
+            before_record_request=scrubbed_request,
+            before_record_response=scrubbing_response(registry.login_server),
+        )
+        with (
+            recorder.use_cassette(str(path), custom_patches=ON_TAPE) as cassette,
+            opened(f'https://{registry.login_server}', credential(registry), clock) as client,
+        ):
             yield client, cassette
 
 
@@ -106,10 +119,13 @@ def replayed(path: Path, clock: Callable[[], float]) -> Iterator[Opened]:
 @pytest.fixture
 def tape(monkeypatch, clock) -> Callable:
     """Opens our client on a cassette; `arrange` prepares the local registry when it is recorded."""
-    def play(name: str, arrange: Callable = lambda registry: None,
-             credential: Callable = lambda registry: Password(*ADMIN)) -> Any:
+
+    def play(
+        name: str, arrange: Callable = lambda registry: None, credential: Callable = lambda registry: Password(*ADMIN)
+    ) -> Any:
         path = CASSETTES / f'{name}.yaml'
         return recorded(path, arrange, credential, clock, monkeypatch) if RECORDING else replayed(path, clock)
+
     return play
 
 
@@ -132,21 +148,32 @@ def test_a_refresh_token_is_changed_for_one_access_token(tape):
         assert client.manifest(REPOSITORY, DIGESTS[0]) in IMAGES
     pull = f'GET /v2/{REPOSITORY}/manifests/{DIGESTS[0]}'
     assert sent(cassette) == ['POST /oauth2/token', 'GET /acr/v1/_catalog', pull]
-    assert form(cassette) == {'service': HOST, 'scope': 'registry:catalog:* repository:*:*',
-                              'grant_type': 'refresh_token', 'refresh_token': 'REDACTED'}
+    assert form(cassette) == {
+        'service': HOST,
+        'scope': 'registry:catalog:* repository:*:*',
+        'grant_type': 'refresh_token',
+        'refresh_token': 'REDACTED',
+    }
 
 
 def test_a_password_is_changed_for_one_access_token(tape):
     with tape('token_by_password') as (client, cassette):
         assert list(client.repositories()) == [[REPOSITORY]]
-    assert form(cassette) == {'service': HOST, 'scope': 'registry:catalog:* repository:*:*',
-                              'grant_type': 'password', 'username': 'REDACTED', 'password': 'REDACTED'}
+    assert form(cassette) == {
+        'service': HOST,
+        'scope': 'registry:catalog:* repository:*:*',
+        'grant_type': 'password',
+        'username': 'REDACTED',
+        'password': 'REDACTED',
+    }
 
 
 def test_a_wrong_password_ends_it(tape):
-    with tape('token_refused', credential=lambda registry: Password('nobody', 'nothing')) as (client, cassette):
-        with pytest.raises(RegistryError) as raised:
-            list(client.repositories())
+    with (
+        tape('token_refused', credential=lambda registry: Password('nobody', 'nothing')) as (client, cassette),
+        pytest.raises(RegistryError) as raised,
+    ):
+        list(client.repositories())
     assert raised.value.kind is Kind.UNAUTHENTICATED
     assert sent(cassette) == ['POST /oauth2/token']
 
@@ -167,6 +194,7 @@ def test_an_invalid_token_is_renewed_once(tape):
             answer = issue(call, host)
             registry.auth.revoked.update(registry.auth.issued[:1])
             return answer
+
         registry.auth.token = issue_expired
 
     with tape('token_invalid', expire_first_token) as (client, cassette):
@@ -175,9 +203,11 @@ def test_an_invalid_token_is_renewed_once(tape):
 
 
 def test_a_missing_permission_is_final_and_named(tape):
-    with tape('insufficient_scope', add_reader, lambda registry: Password(*READER)) as (client, cassette):
-        with pytest.raises(RegistryError) as raised:
-            client.delete_manifest(REPOSITORY, DIGESTS[0])
+    with (
+        tape('insufficient_scope', add_reader, lambda registry: Password(*READER)) as (client, cassette),
+        pytest.raises(RegistryError) as raised,
+    ):
+        client.delete_manifest(REPOSITORY, DIGESTS[0])
     assert (raised.value.kind, raised.value.actions) == (Kind.FORBIDDEN, ('delete',))
     assert sent(cassette) == ['POST /oauth2/token', f'DELETE /v2/{REPOSITORY}/manifests/{DIGESTS[0]}']
 
@@ -198,9 +228,8 @@ def test_a_lock_is_told_from_a_missing_permission(tape):
     def lock(registry):
         registry.storage.set_locks(REPOSITORY, digest=DIGESTS[2], writeEnabled=False)
 
-    with tape('locked', lock) as (client, _):
-        with pytest.raises(RegistryError) as raised:
-            client.delete_manifest(REPOSITORY, DIGESTS[2])
+    with tape('locked', lock) as (client, _), pytest.raises(RegistryError) as raised:
+        client.delete_manifest(REPOSITORY, DIGESTS[2])
     assert (raised.value.kind, raised.value.code) == (Kind.LOCKED, 'REGISTRY_DISALLOWED_OPERATION')
 
 

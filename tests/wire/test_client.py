@@ -1,4 +1,5 @@
 """The verbs of the client: pages, tokens, failing answers, and what is tried again."""
+
 from __future__ import annotations
 
 import time
@@ -34,10 +35,12 @@ def everything(pages):
 def links_to(target):
     def page(call, items, key, cap):
         return items or None, {'Link': f'<{target}>; rel="next"'}
+
     return page
 
 
 # Pages
+
 
 @pytest.mark.parametrize('cap, pages', [(3, 4), (5, 3), (1, 11), (1000, 1)])
 def test_every_page_of_a_listing_is_read(registry, connect, cap, pages):
@@ -113,8 +116,9 @@ def test_a_listing_that_is_cut_short_is_an_error(registry, connect):
 
 # Verbs
 
+
 def test_bytes_of_a_manifest_come_as_they_are(registry, connect):
-    digest, = fill(registry.storage, 1)
+    (digest,) = fill(registry.storage, 1)
     assert connect().manifest('team/app', digest) == registry.storage.manifest('team/app', digest).data
 
 
@@ -153,7 +157,7 @@ def test_a_wrong_password_is_an_error_after_one_try(registry, connect):
 
 
 def test_a_missing_permission_names_the_action_and_spends_no_token(registry, connect):
-    digest, = fill(registry.storage, 1)
+    (digest,) = fill(registry.storage, 1)
     registry.auth.add_user('reader', 'pw', [('*', ALL - {'delete'})])
     client = connect(Password('reader', 'pw'))
     with pytest.raises(RegistryError) as raised:
@@ -164,8 +168,9 @@ def test_a_missing_permission_names_the_action_and_spends_no_token(registry, con
 
 # Tokens
 
+
 def test_an_access_token_that_expires_meanwhile_is_renewed_once(registry, connect):
-    digest, = fill(registry.storage, 1)
+    (digest,) = fill(registry.storage, 1)
     client = connect()
     client.manifest('team/app', digest)
     registry.auth.clock = lambda: time.time() + 2 * HOUR
@@ -175,7 +180,7 @@ def test_an_access_token_that_expires_meanwhile_is_renewed_once(registry, connec
 
 
 def test_a_revoked_token_is_renewed(registry, connect):
-    digest, = fill(registry.storage, 1)
+    (digest,) = fill(registry.storage, 1)
     client = connect()
     client.manifest('team/app', digest)
     registry.auth.revoked.update(registry.auth.issued)
@@ -219,20 +224,25 @@ def test_a_password_in_a_netrc_file_does_not_take_the_place_of_our_token(registr
 
 # Trying again
 
-@pytest.mark.parametrize('status, retry_after, wanted', [
-    (429, 1, lambda seconds: 0.9 < seconds <= 1),
-    (429, 50, lambda seconds: 49.9 < seconds <= 50),
-    (429, 0, lambda seconds: 0.4 < seconds <= 0.5),
-    (429, None, lambda seconds: 0.4 < seconds <= 0.5),
-    (503, 2, lambda seconds: seconds == 2),
-    (503, None, lambda seconds: 0.2 <= seconds <= 0.4),
-    (500, None, lambda seconds: 0.2 <= seconds <= 0.4),
-    ('reset', None, lambda seconds: 0.2 <= seconds <= 0.4),
-])
+
+@pytest.mark.parametrize(
+    'status, retry_after, wanted',
+    [
+        (429, 1, lambda seconds: 0.9 < seconds <= 1),
+        (429, 50, lambda seconds: 49.9 < seconds <= 50),
+        (429, 0, lambda seconds: 0.4 < seconds <= 0.5),
+        (429, None, lambda seconds: 0.4 < seconds <= 0.5),
+        (503, 2, lambda seconds: seconds == 2),
+        (503, None, lambda seconds: 0.2 <= seconds <= 0.4),
+        (500, None, lambda seconds: 0.2 <= seconds <= 0.4),
+        ('reset', None, lambda seconds: 0.2 <= seconds <= 0.4),
+    ],
+)
 @pytest.mark.parametrize('pattern', ['POST /oauth2/token', 'GET /acr/v1/_catalog', 'DELETE'])
-def test_a_busy_server_is_asked_again_after_the_right_time(registry, connect, waits, pattern, status, retry_after,
-                                                           wanted):
-    digest, = fill(registry.storage, 1)
+def test_a_busy_server_is_asked_again_after_the_right_time(
+    registry, connect, waits, pattern, status, retry_after, wanted
+):
+    (digest,) = fill(registry.storage, 1)
     registry.faults.rules.append(Fault(pattern, status, times=1, retry_after=retry_after))
     client = connect()
     assert everything(client.repositories()) == ['team/app']
@@ -263,8 +273,9 @@ def test_a_delete_that_would_have_to_wait_for_a_minute_is_late_and_others_are_no
     assert len(waits) == 1 and list(registry.storage.manifests('team/app')) == [first]
 
 
-@pytest.mark.parametrize('status, kind', [
-    (429, Kind.BUSY), (503, Kind.UNAVAILABLE), (500, Kind.UNAVAILABLE), ('reset', Kind.UNREACHABLE)])
+@pytest.mark.parametrize(
+    'status, kind', [(429, Kind.BUSY), (503, Kind.UNAVAILABLE), (500, Kind.UNAVAILABLE), ('reset', Kind.UNREACHABLE)]
+)
 @pytest.mark.parametrize('pattern', ['POST /oauth2/token', 'GET /acr/v1/_catalog'])
 def test_trying_again_has_an_end(registry, connect, waits, pattern, status, kind):
     registry.faults.rules.append(Fault(pattern, status))

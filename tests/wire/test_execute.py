@@ -1,4 +1,5 @@
 """Deleting on the local registry: order, limits, failures, and what changed since the plan."""
+
 from __future__ import annotations
 
 import _thread
@@ -13,9 +14,9 @@ import pytest
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Reporter
 from tests.registry.auth import ALL
@@ -63,6 +64,7 @@ def before(registry, pattern, change):
     def hook(method, path):
         if pending and pattern in f'{method} {path}':
             pending.pop()()
+
     registry.on_request = hook
 
 
@@ -77,6 +79,7 @@ def stale_images(registry, number, repository=REPOSITORY):
 
 
 # What is deleted, and how
+
 
 def test_exactly_the_doomed_are_deleted(registry, connect):
     stale = stale_images(registry, 3)
@@ -171,12 +174,16 @@ def test_every_planned_manifest_is_reported_once(registry, connect):
 
 # Failures
 
+
 def test_a_404_counts_as_deleted(registry, connect):
     gone, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
-    before(registry, f'DELETE /v2/{REPOSITORY}/manifests/{gone}',
-           lambda: registry.storage.delete_manifest(REPOSITORY, gone))
+    before(
+        registry,
+        f'DELETE /v2/{REPOSITORY}/manifests/{gone}',
+        lambda: registry.storage.delete_manifest(REPOSITORY, gone),
+    )
     outcome = run(client, decision)
     assert deleted(outcome) == {gone, other}
     assert [status for method, path, status in registry.requests if path.endswith(gone)][-1] == 404
@@ -186,8 +193,11 @@ def test_a_405_is_skipped_as_locked(registry, connect):
     locked, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
-    before(registry, f'DELETE /v2/{REPOSITORY}/manifests/{locked}',
-           lambda: registry.storage.set_locks(REPOSITORY, digest=locked, deleteEnabled=False))
+    before(
+        registry,
+        f'DELETE /v2/{REPOSITORY}/manifests/{locked}',
+        lambda: registry.storage.set_locks(REPOSITORY, digest=locked, deleteEnabled=False),
+    )
     outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {locked: 'locked'}, set())
     assert 'REGISTRY_DISALLOWED_OPERATION' in outcome.skipped[0].because
@@ -281,6 +291,7 @@ def test_a_token_that_expires_between_the_deletes_is_renewed(registry, connect):
 @pytest.fixture
 def time_limit():
     """Ends a test that hangs."""
+
     def hangs(*_):
         raise AssertionError('it hangs')
 
@@ -291,9 +302,13 @@ def time_limit():
     signal.signal(signal.SIGALRM, usual)
 
 
-@pytest.mark.parametrize('interrupt', [
-    partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT),
-    pytest.param(_thread.interrupt_main, id='seen only when a repository is done, as on Windows')])
+@pytest.mark.parametrize(
+    'interrupt',
+    [
+        partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT),
+        pytest.param(_thread.interrupt_main, id='seen only when a repository is done, as on Windows'),
+    ],
+)
 def test_an_interruption_finishes_what_is_in_flight_and_leaves_the_rest(registry, connect, time_limit, interrupt):
     stale = stale_images(registry, 60)
     client = connect()
@@ -318,13 +333,15 @@ def test_after_an_interruption_no_delete_is_sent(registry, connect, time_limit):
 
 # What changed since the plan
 
+
 def test_a_manifest_that_got_a_tag_is_skipped(registry, connect):
     tagged, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
     record = registry.storage.manifest(REPOSITORY, tagged)
-    before_deleting(registry, lambda: registry.storage.put_manifest(
-        REPOSITORY, record.data, record.media_type, 'v2', checked=False))
+    before_deleting(
+        registry, lambda: registry.storage.put_manifest(REPOSITORY, record.data, record.media_type, 'v2', checked=False)
+    )
     outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome)) == ({other}, {tagged: 'tagsChanged'})
     assert registry.storage.whole(REPOSITORY, 'v2') == []
@@ -394,8 +411,9 @@ def test_the_subject_of_a_new_signature_by_tag_is_skipped(registry, connect):
     signed, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
-    before_deleting(registry, lambda: image_in(registry.storage, REPOSITORY, 'signature',
-                                               tag=signed.replace(':', '-') + '.sig'))
+    before_deleting(
+        registry, lambda: image_in(registry.storage, REPOSITORY, 'signature', tag=signed.replace(':', '-') + '.sig')
+    )
     outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome)) == ({other}, {signed: 'subjectOf'})
 
@@ -405,8 +423,9 @@ def test_a_manifest_that_was_pushed_again_is_skipped(registry, connect):
     client = connect()
     decision = planned(client)
     record = registry.storage.manifest(REPOSITORY, pushed)
-    before_deleting(registry, lambda: registry.storage.put_manifest(
-        REPOSITORY, record.data, record.media_type, checked=False))
+    before_deleting(
+        registry, lambda: registry.storage.put_manifest(REPOSITORY, record.data, record.media_type, checked=False)
+    )
     outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome)) == ({other}, {pushed: 'updated'})
 

@@ -1,4 +1,5 @@
 """Many calls at a time from one thread, on the local registry: what the short way begins, the pipeline ends."""
+
 from __future__ import annotations
 
 import socket
@@ -6,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.flight import Flight
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from tests.registry.faults import Fault
 
 from .conftest import CONCURRENCY
@@ -19,6 +20,7 @@ MANIFESTS = 'GET /v2/.*/manifests/'
 def soon(client: Any, digests: Any) -> Any:
     """What comes of reading manifests, many at a time."""
     with Flight(CONCURRENCY) as flight:
+
         async def read(digest: str) -> Any:
             try:
                 return await client.manifest_soon(flight, 'a/one', digest)
@@ -28,9 +30,16 @@ def soon(client: Any, digests: Any) -> Any:
         return [one.result() for one in [flight.start(read(digest)) for digest in digests]]
 
 
-@pytest.mark.parametrize('fault, tries', [
-    (Fault(MANIFESTS, 500, times=1), 2), (Fault(MANIFESTS, 503, times=2), 3), (Fault(MANIFESTS, 'reset', times=1), 2),
-    (Fault(MANIFESTS, 'cut', times=1), 2), (Fault(MANIFESTS, 429, times=1), 2)])
+@pytest.mark.parametrize(
+    'fault, tries',
+    [
+        (Fault(MANIFESTS, 500, times=1), 2),
+        (Fault(MANIFESTS, 503, times=2), 3),
+        (Fault(MANIFESTS, 'reset', times=1), 2),
+        (Fault(MANIFESTS, 'cut', times=1), 2),
+        (Fault(MANIFESTS, 429, times=1), 2),
+    ],
+)
 def test_a_first_try_counts_as_one_of_the_pipeline(registry, connect, waits, fault, tries):
     digest = image_in(registry.storage, 'a/one', 'one')
     client = connect()
@@ -68,6 +77,7 @@ def test_a_connection_that_turns_out_to_be_closed_is_watched_no_more(registry, c
     client = connect()
     expected = client.manifest('a/one', digest)
     with Flight(1) as flight:
+
         async def read(is_closed: bool) -> Any:
             for lane in flight._idle if is_closed else ():
                 lane._connection.sock.shutdown(socket.SHUT_RDWR)

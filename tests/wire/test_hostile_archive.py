@@ -2,6 +2,7 @@
 
 What was told to be archived is, or stays; nothing is written, removed or read outside; and nothing takes for ever.
 """
+
 from __future__ import annotations
 
 import json
@@ -14,10 +15,10 @@ from azext_acrprune.apply.execute import execute
 from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
-from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.layout import NotAnArchive, index_bytes, parse_index
-from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.push import push
+from azext_acrprune.archive.stored import read_archive
+from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.write import archive, estimate
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent, scan
@@ -85,6 +86,7 @@ def path_of(place, digest):
 
 # --- The archive, when it is written to --------------------------------------------------------------------------
 
+
 @posix
 @pytest.mark.parametrize('name', ['.partial', '.lock', 'blobs', 'blobs/sha256'])
 def test_a_link_inside_leads_nowhere(registry, client, tmp_path, place, name):
@@ -121,7 +123,7 @@ def test_what_stands_in_the_place_of_a_blob_is_replaced(registry, client, tmp_pa
     else:
         data = registry.storage.manifest('team/app', digest).data
         data = data if which == 'manifest' else registry.storage.get_blob(layer)
-        path.write_bytes(data[:len(data) // 2] if what == 'half of it' else b'x' * len(data))
+        path.write_bytes(data[: len(data) // 2] if what == 'half of it' else b'x' * len(data))
     assert prune(client, place) == {} and left(registry) == set()
     assert path.is_file() and not path.is_symlink() and victim.read_text() == 'mine'
     assert restore(client, place)[1].manifests == [('team/app', digest)]
@@ -158,6 +160,7 @@ def test_what_another_process_wrote_to_the_index_meanwhile_is_not_lost(registry,
     def write(method, path):
         if '/blobs/' in path:
             (place / 'index.json').write_bytes(others)
+
     registry.on_request = write
     with pytest.raises(ArchiveError, match='Another process'):
         prune(client, place)
@@ -180,6 +183,7 @@ def test_two_that_archive_to_one_directory_at_a_time_lose_nothing(registry, clie
 
 # --- The archive, when it is read --------------------------------------------------------------------------------
 
+
 @posix
 @pytest.mark.parametrize('what', ['pipe', 'link to no end', 'huge', 'folder', 'cut', 'gone'])
 @pytest.mark.parametrize('which', ['manifest', 'layer'])
@@ -195,7 +199,7 @@ def test_what_is_damaged_is_named_and_the_rest_comes_back(registry, client, plac
         path.symlink_to('/dev/zero')
     elif what == 'huge':
         with open(path, 'wb') as file:
-            file.truncate(2 ** 40 if which == 'manifest' else 2 ** 24)
+            file.truncate(2**40 if which == 'manifest' else 2**24)
     elif what == 'folder':
         path.mkdir()
     elif what == 'cut':
@@ -226,7 +230,7 @@ def test_what_a_link_leads_to_is_not_uploaded(registry, client, tmp_path, place)
 def test_an_index_that_is_huge_or_a_pipe_is_told(place):
     place.mkdir()
     with open(place / 'index.json', 'wb') as file:
-        file.truncate(2 ** 40)
+        file.truncate(2**40)
     with pytest.raises(NotAnArchive, match='larger than'):
         read_archive(DirectoryArchive(str(place)), HOST)
     if os.name == 'posix':
@@ -260,6 +264,7 @@ def test_tags_that_an_index_claims_for_what_is_there_do_not_move(registry, clien
         tagged = json.loads(json.dumps(next(each for each in entries if 'io.acrprune.tag' in each['annotations'])))
         tagged['annotations'].update({'io.acrprune.tag': 'latest', 'io.acrprune.archivedAt': '9999'})
         entries.append(tagged)
+
     rewritten(place, claim)
     chosen, _ = restore(client, place)
     assert registry.storage.tag('team/app', 'latest').digest == stays
@@ -280,11 +285,24 @@ def test_a_manifest_that_names_no_digest_as_its_layer_is_not_pushed(registry, cl
 def put(place, data, media_type=OCI_IMAGE):
     """Slip a manifest into an archive, as somebody does who knows how they are made."""
     from tests.registry.records import digest_of
+
     digest = digest_of(data)
     path_of(place, digest).write_bytes(data)
-    rewritten(place, lambda entries: entries.append({
-        'digest': digest, 'mediaType': media_type, 'size': len(data), 'annotations': {
-            'io.acrprune.registry': HOST, 'io.acrprune.repository': 'team/app', 'io.acrprune.archivedAt': 'x'}}))
+    rewritten(
+        place,
+        lambda entries: entries.append(
+            {
+                'digest': digest,
+                'mediaType': media_type,
+                'size': len(data),
+                'annotations': {
+                    'io.acrprune.registry': HOST,
+                    'io.acrprune.repository': 'team/app',
+                    'io.acrprune.archivedAt': 'x',
+                },
+            }
+        ),
+    )
     return digest
 
 
@@ -302,13 +320,14 @@ def test_a_chain_of_indexes_and_a_circle_of_attachments_end(registry, client, pl
     target = DirectoryArchive(str(place))
     safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
     found = read_archive(target, HOST)
-    inventory = scan(client, HOST, Extent(Selection(tuple())), Reporter())
+    inventory = scan(client, HOST, Extent(Selection(())), Reporter())
     chosen = choose(found.records, found.kept, found.blobs, inventory, None)
     assert time.monotonic() - start < 60
     assert not safe.skipped and not chosen.failed
 
 
 # --- The registry ------------------------------------------------------------------------------------------------
+
 
 def test_a_layer_without_an_end_is_not_archived_and_its_image_stays(registry, client, place):
     endless, whole = (image_in(registry, name) for name in ('endless', 'whole'))
@@ -322,6 +341,7 @@ def test_a_layer_without_an_end_is_not_archived_and_its_image_stays(registry, cl
 
 def test_a_manifest_without_an_end_is_unreadable_and_all_that_it_may_need_stays(registry, client, monkeypatch):
     from azext_acrprune.registry import answers
+
     monkeypatch.setattr(answers, '_LARGEST_ANSWER', 1 << 22)
     digests = {image_in(registry, name) for name in ('endless', 'other')}
     registry.faults.rules.append(Fault(f'GET .*/manifests/{min(digests)}', 'endless'))

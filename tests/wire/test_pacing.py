@@ -1,4 +1,5 @@
 """Our client against a throttled local registry: what it refuses, counted by the registry itself."""
+
 from __future__ import annotations
 
 import time
@@ -10,8 +11,8 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.rules import Age, untagged_policy
-from azext_acrprune.registry.protocol.refusals import RegistryError
 from azext_acrprune.registry.protocol.pacing import Pacer
+from azext_acrprune.registry.protocol.refusals import RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
 from azext_acrprune.workers import run_tasks

@@ -1,4 +1,5 @@
 """The whole way over the wire on random registries: scan, decide, delete; what is promised is what disappears."""
+
 from __future__ import annotations
 
 import os
@@ -11,14 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds
 
-_SETTINGS = settings(max_examples=300, deadline=None, derandomize=bool(os.environ.get('CI')),
-                     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+_SETTINGS = settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=bool(os.environ.get('CI')),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @pytest.fixture
@@ -28,9 +33,16 @@ def client(connect):
 
 def as_served(world: list) -> list:
     """The world without the manifests that only refuse to be read: the local registry serves those."""
-    return [dict(repository, manifests=[
-        dict(manifest, state='read') if manifest['fault'] == 'forbidden' else manifest
-        for manifest in repository['manifests']]) for repository in world]
+    return [
+        dict(
+            repository,
+            manifests=[
+                dict(manifest, state='read') if manifest['fault'] == 'forbidden' else manifest
+                for manifest in repository['manifests']
+            ],
+        )
+        for repository in world
+    ]
 
 
 @_SETTINGS

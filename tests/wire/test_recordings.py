@@ -2,14 +2,16 @@
 
 ACRPRUNE_RECORDINGS names their folder; by default it lies beside the repository.
 """
+
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -17,13 +19,13 @@ import vcr
 import yaml
 
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.policy.rules import untagged_policy
 from azext_acrprune.model import Content, Inventory, Repository, parse_ticks
+from azext_acrprune.policy.rules import untagged_policy
+from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.protocol import listings as wire
 from azext_acrprune.registry.protocol.challenge import parse_challenge
-from azext_acrprune.registry.client import Registry
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError, from_answer
-from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
 from tests.wire.conftest import ON_TAPE, not_again, unhurried
 
@@ -34,7 +36,8 @@ CUT = 'test_container_registry_client.test_list_repository_names_by_page.yaml'
 HELLO = 'library/hello-world'
 
 pytestmark = pytest.mark.skipif(
-    not FILES, reason='the recordings of the real service are not here: set ACRPRUNE_RECORDINGS to their folder')
+    not FILES, reason='the recordings of the real service are not here: set ACRPRUNE_RECORDINGS to their folder'
+)
 
 
 class Exchange(NamedTuple):
@@ -55,7 +58,7 @@ class Exchange(NamedTuple):
     def json(self) -> Any:
         return json.loads(self.body)
 
-    def header(self, name: str) -> Optional[str]:
+    def header(self, name: str) -> str | None:
         return next((values[0] for key, values in self.headers.items() if key.lower() == name), None)
 
 
@@ -63,8 +66,14 @@ def exchanges() -> Iterator[Exchange]:
     for file in FILES:
         for recorded in yaml.safe_load(file.read_text(encoding='utf-8'))['interactions']:
             request, response = recorded['request'], recorded['response']
-            yield Exchange(file.name, request['method'], request['uri'], response['status']['code'],
-                           response['headers'], response['body']['string'])
+            yield Exchange(
+                file.name,
+                request['method'],
+                request['uri'],
+                response['status']['code'],
+                response['headers'],
+                response['body']['string'],
+            )
 
 
 ALL = list(exchanges())
@@ -76,6 +85,7 @@ def answers(ending: str) -> list:
 
 
 # Parsing
+
 
 def test_every_recorded_catalog_page_parses():
     pages = [(page.json['repositories'], wire.parse_repositories(page.json)) for page in answers('_catalog')]
@@ -109,16 +119,24 @@ def test_every_recorded_tag_listing_parses():
 
 
 def test_every_recorded_repository_and_tag_shows_its_locks():
-    attributes = [document['changeableAttributes'] for exchange in GOOD_READS
-                  for document in (exchange.json, exchange.json.get('tag') or {}) if 'changeableAttributes' in document]
+    attributes = [
+        document['changeableAttributes']
+        for exchange in GOOD_READS
+        for document in (exchange.json, exchange.json.get('tag') or {})
+        if 'changeableAttributes' in document
+    ]
     assert len(attributes) >= 6
     for flags in attributes:
         assert wire.parse_locks(flags).locked == (not (flags['deleteEnabled'] and flags['writeEnabled']))
 
 
 def test_every_recorded_time_can_be_read():
-    times = [entry[key] for exchange in GOOD_READS for entry in entries_of(exchange.json)
-             for key in ('createdTime', 'lastUpdateTime')]
+    times = [
+        entry[key]
+        for exchange in GOOD_READS
+        for entry in entries_of(exchange.json)
+        for key in ('createdTime', 'lastUpdateTime')
+    ]
     assert len(times) > 100
     assert all(parse_ticks(text) for text in times)
 
@@ -156,8 +174,11 @@ def page_of(url: str) -> tuple:
     return unquote(parts.path), tuple(sorted(query.items()))
 
 
-@pytest.mark.parametrize('exchange', [exchange for exchange in ALL if exchange.status >= 400],
-                         ids=lambda exchange: f'{exchange.file}-{exchange.status}')
+@pytest.mark.parametrize(
+    'exchange',
+    [exchange for exchange in ALL if exchange.status >= 400],
+    ids=lambda exchange: f'{exchange.file}-{exchange.status}',
+)
 def test_every_recorded_error_has_its_kind(exchange):
     error = from_answer(exchange.status, exchange.header('www-authenticate'), exchange.body.encode())
     plain = not exchange.header('content-type').startswith('application/json')
@@ -178,6 +199,7 @@ def test_all_404_codes_are_there():
 
 # Replaying
 
+
 def loosely(recorded: Any, asked: Any) -> bool:
     """The same method and path; the old client asked without `n` and in other pages."""
     return recorded.method == asked.method and unquote(recorded.path) == unquote(asked.path)
@@ -188,7 +210,7 @@ def by_page(recorded: Any, asked: Any) -> bool:
     return loosely(recorded, asked) and dict(parse_qsl(urlsplit(recorded.uri).query)).get('last') == wanted
 
 
-def without_challenges(response: dict) -> Optional[dict]:
+def without_challenges(response: dict) -> dict | None:
     """The old client began each call without a token; ours never does."""
     return None if response['status']['code'] == 401 else response
 
@@ -201,16 +223,21 @@ def replayed(name: str, refresh: bool = False) -> Iterator[Registry]:
     player = vcr.VCR(record_mode='none', before_record_response=without_challenges)
     player.register_matcher('by_page', by_page)
     book = TokenBook(host, RefreshToken('REDACTED') if refresh else Password('', ''), time.time())
-    with player.use_cassette(str(file), match_on=['by_page'], custom_patches=ON_TAPE), \
-            open_client(f'https://{host}', book, not_again, 1, unhurried(), {}) as client:
+    with (
+        player.use_cassette(str(file), match_on=['by_page'], custom_patches=ON_TAPE),
+        open_client(f'https://{host}', book, not_again, 1, unhurried(), {}) as client,
+    ):
         yield Registry(client, book, f'https://{host}')
 
 
-@pytest.mark.parametrize('name, manifests, tagged', [
-    ('test_anon_access.test_list_manifests', 12, 1),
-    ('test_anon_access.test_list_manifest_properties', 12, 1),
-    ('test_container_repository_client.test_list_registry_artifacts', 10, 1),
-])
+@pytest.mark.parametrize(
+    'name, manifests, tagged',
+    [
+        ('test_anon_access.test_list_manifests', 12, 1),
+        ('test_anon_access.test_list_manifest_properties', 12, 1),
+        ('test_container_repository_client.test_list_registry_artifacts', 10, 1),
+    ],
+)
 def test_recorded_listings_replayed(name, manifests, tagged):
     with replayed(name) as client:
         found = [manifest for page in client.manifests(repository_in(name)) for manifest in page]
@@ -273,16 +300,23 @@ def deleted_in(name: str) -> tuple:
 
 # The golden case
 
+
 def golden_listing() -> dict:
-    page = next(exchange.json for exchange in answers('_manifests')
-                if exchange.file == 'test_anon_access.test_list_manifests.yaml')
+    page = next(
+        exchange.json
+        for exchange in answers('_manifests')
+        if exchange.file == 'test_anon_access.test_list_manifests.yaml'
+    )
     return {manifest.digest: manifest for manifest in wire.parse_manifests(page)}
 
 
 def golden_index() -> dict:
-    return next(exchange.json['manifest'] for exchange in GOOD_READS
-                if exchange.file == 'test_anon_access.test_get_manifest_properties.yaml'
-                and 'references' in exchange.json.get('manifest', {}))
+    return next(
+        exchange.json['manifest']
+        for exchange in GOOD_READS
+        if exchange.file == 'test_anon_access.test_get_manifest_properties.yaml'
+        and 'references' in exchange.json.get('manifest', {})
+    )
 
 
 def golden_inventory() -> Inventory:
@@ -295,13 +329,14 @@ def golden_inventory() -> Inventory:
     contents[index['digest']] = Content(5325, tuple(children))
     contents[stale] = Content(5325, (*shared, windows))
     assert (len(children), len(shared)) == (9, 8)
-    repository = Repository(HELLO, {digest: manifest._replace(content=contents[digest])
-                                    for digest, manifest in manifests.items()})
+    repository = Repository(
+        HELLO, {digest: manifest._replace(content=contents[digest]) for digest, manifest in manifests.items()}
+    )
     return Inventory('fake_url.azurecr.io', (repository,), frozenset([HELLO]))
 
 
 def starting(digests: Any, start: str) -> str:
-    digest, = (digest for digest in digests if digest.startswith(start))
+    (digest,) = (digest for digest in digests if digest.startswith(start))
     return digest
 
 

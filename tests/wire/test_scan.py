@@ -1,4 +1,5 @@
 """Walking the local registry: what is asked for, how often, and what becomes of trouble on the way."""
+
 from __future__ import annotations
 
 import time
@@ -46,10 +47,12 @@ def once(pattern, change):
     def hook(method, path):
         if pending and pattern in f'{method} {path}':
             pending.pop()()
+
     return hook
 
 
 # How much is asked for
+
 
 def test_each_manifest_is_fetched_once_with_one_token_and_no_challenge(registry, connect):
     names = built(registry)
@@ -83,10 +86,12 @@ def test_everything_that_is_stored_is_in_the_inventory(registry, connect):
         records = registry.storage.manifests(name)
         manifests = by_name(inventory)[name].manifests
         assert list(manifests) == sorted(records)
-        assert {digest: isinstance(manifest.content, Ghost) for digest, manifest in manifests.items()} == \
-            {digest: record.ghost for digest, record in records.items()}
-        assert {digest: list(manifest.tags) for digest, manifest in manifests.items()} == \
-            {digest: registry.storage.tags_on(name, digest) for digest in records}
+        assert {digest: isinstance(manifest.content, Ghost) for digest, manifest in manifests.items()} == {
+            digest: record.ghost for digest, record in records.items()
+        }
+        assert {digest: list(manifest.tags) for digest, manifest in manifests.items()} == {
+            digest: registry.storage.tags_on(name, digest) for digest in records
+        }
 
 
 def test_small_pages_give_the_same_inventory(registry, connect):
@@ -113,14 +118,22 @@ def test_a_bound_reads_only_what_safety_needs(registry, connect):
     names = built(registry, shares=Shares(docker=1, tagged=0.7))
     inventory = read_all(connect(), patterns=(names[0], names[1]), bound=True)
     listed = {path for _, path, _ in registry.requests if path.endswith('_manifests')}
-    tagged = {digest for name in names[:2] for digest in registry.storage.manifests(name)
-              if registry.storage.tags_on(name, digest)}
+    tagged = {
+        digest
+        for name in names[:2]
+        for digest in registry.storage.manifests(name)
+        if registry.storage.tags_on(name, digest)
+    }
     assert listed == {f'/acr/v1/{name}/_manifests' for name in names[:2]}
     assert set(by_name(inventory)) == inventory.selected == set(names[:2])
     assert 0 < registry.counters['manifest_get'] <= 40
     assert not inventory.complete
-    unread = {digest for repository in inventory.repositories for digest, manifest in repository.manifests.items()
-              if isinstance(manifest.content, NotRead)}
+    unread = {
+        digest
+        for repository in inventory.repositories
+        for digest, manifest in repository.manifests.items()
+        if isinstance(manifest.content, NotRead)
+    }
     assert unread and unread <= tagged
 
 
@@ -153,6 +166,7 @@ def test_locks_of_tags_and_repositories_are_read_where_they_can_save_something(r
 
 
 # Tokens
+
 
 def test_abac_registry_is_read_with_a_token_for_ten_repositories(registry, connect):
     names = built(registry, 25, 75)
@@ -195,13 +209,16 @@ def test_tokens_that_expire_in_mid_scan_are_renewed_once_for_all_threads(registr
 
 # Repositories that cannot be read
 
-@pytest.mark.parametrize('granted, action', [
-    (frozenset(), 'metadata_read'), (ALL - {'metadata_read'}, 'metadata_read'), (ALL - {'pull'}, 'pull')])
+
+@pytest.mark.parametrize(
+    'granted, action',
+    [(frozenset(), 'metadata_read'), (ALL - {'metadata_read'}, 'metadata_read'), (ALL - {'pull'}, 'pull')],
+)
 def test_a_forbidden_repository_is_left_out_and_the_rest_goes_on(registry, connect, granted, action):
     names = built(registry)
     registry.auth.add_user('reader', 'pw', [(names[3], granted), ('*', ALL)])
     inventory = read_all(connect(Password('reader', 'pw')))
-    warning, = inventory.warnings
+    (warning,) = inventory.warnings
     assert (warning.code, warning.repository) == ('repositoryNotRead', names[3])
     assert f'It needs the permission {action}.' in warning.message
     assert set(by_name(inventory)) == set(names) - {names[3]}
@@ -296,10 +313,12 @@ def drop(storage, repository):
 
 # Manifests that cannot be read
 
+
 def test_ghosts_and_unreadable_manifests_are_told_apart(registry, connect, waits):
     storage = registry.storage
     whole, ghost, garbage, cut, broken = (
-        image_in(storage, 'team/app', text) for text in ('whole', 'ghost', 'garbage', 'cut', 'broken'))
+        image_in(storage, 'team/app', text) for text in ('whole', 'ghost', 'garbage', 'cut', 'broken')
+    )
     storage.make_ghost('team/app', ghost)
     registry.faults.rules += [Fault(garbage, 'garbage'), Fault(cut, 'truncated'), Fault(broken, 500)]
     manifests = by_name(read_all(connect()))['team/app'].manifests
@@ -315,8 +334,12 @@ def test_one_manifest_that_breaks_every_connection_is_unreadable_and_the_rest_go
     digest = sorted(registry.storage.manifests(names[0]))[0]
     registry.faults.rules.append(Fault(digest, 'reset'))
     inventory = read_all(connect())
-    unreadable = [other for repository in inventory.repositories for other, manifest in repository.manifests.items()
-                  if isinstance(manifest.content, Unreadable)]
+    unreadable = [
+        other
+        for repository in inventory.repositories
+        for other, manifest in repository.manifests.items()
+        if isinstance(manifest.content, Unreadable)
+    ]
     assert unreadable == [digest]
     assert waits
 
@@ -340,16 +363,23 @@ def test_an_index_names_its_children(registry, connect):
 
 # Noise
 
+
 @pytest.mark.parametrize('seed', range(3))
-@pytest.mark.parametrize('noise', [
-    [Fault('.', 500, 0.05)],
-    [Fault('.', 503, 0.05, retry_after=1)],
-    [Fault('.', 'reset', 0.05)],
-    [Fault('.', 429, 0.05)],
-    [Fault('.', 429, 0.05, retry_after=0)],
-    [Fault('.', 429, 0.05, retry_after=1)],
-    [Fault('.', 500, 0.02), Fault('.', 503, 0.02), Fault('.', 'reset', 0.02), Fault('.', 429, 0.02)],
-], ids=lambda rules: '+'.join(f'{rule.kind}/{rule.retry_after}' for rule in rules) if isinstance(rules, list) else None)
+@pytest.mark.parametrize(
+    'noise',
+    [
+        [Fault('.', 500, 0.05)],
+        [Fault('.', 503, 0.05, retry_after=1)],
+        [Fault('.', 'reset', 0.05)],
+        [Fault('.', 429, 0.05)],
+        [Fault('.', 429, 0.05, retry_after=0)],
+        [Fault('.', 429, 0.05, retry_after=1)],
+        [Fault('.', 500, 0.02), Fault('.', 503, 0.02), Fault('.', 'reset', 0.02), Fault('.', 429, 0.02)],
+    ],
+    ids=lambda rules: (
+        '+'.join(f'{rule.kind}/{rule.retry_after}' for rule in rules) if isinstance(rules, list) else None
+    ),
+)
 def test_a_noisy_run_gives_the_inventory_of_a_quiet_one(registry, connect, waits, noise, seed):
     built(registry, shares=GHOSTLY)
     quiet = read_all(connect())

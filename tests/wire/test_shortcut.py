@@ -1,8 +1,10 @@
 """The short way past the pipeline: what is plain ends there, whatever else happens is for the pipeline."""
+
 from __future__ import annotations
 
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from azure.core.exceptions import IncompleteReadError, ServiceResponseError, ServiceResponseTimeoutError
@@ -60,22 +62,27 @@ def send(server, monkeypatch) -> Callable[..., OnItsWay]:  # noqa: F811
     return send_one
 
 
-@pytest.mark.parametrize('answer, content', [
-    (OK, b'hello'),
-    (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', b''),
-    (InPieces([OK[:20], OK[20:40], OK[40:]]), b'hello'),
-    (InPieces([OK[:-5], OK[-5:-2], OK[-2:]]), b'hello'),
-    (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', b'hello'),
-    (InPieces([b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n', b'2\r\nlo\r\n0\r\n\r\n']),
-     b'hello'),
-    (b'HTTP/1.1 100 Continue\r\n\r\n' + OK, b'hello'),
-    (b'HTTP/1.1 204 No Content\r\n\r\n', b''),
-    (b'HTTP/1.1 200 OK\ncontent-length:5\n\nhello', b'hello'),
-    (b'HTTP/1.1 200 OK\r\ncontent-length:5\n\r\na\r\n\r\n', b'a\r\n\r\n'),
-    (b'HTTP/1.1 200\r\nContent-Length: 5\r\nX-Two: a\r\n b\r\n\r\nhello', b'hello'),
-    (b'HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n' + b'x' * 500_000, b'x' * 500_000),
-    (b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello', b'hello'),
-])
+@pytest.mark.parametrize(
+    'answer, content',
+    [
+        (OK, b'hello'),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', b''),
+        (InPieces([OK[:20], OK[20:40], OK[40:]]), b'hello'),
+        (InPieces([OK[:-5], OK[-5:-2], OK[-2:]]), b'hello'),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', b'hello'),
+        (
+            InPieces([b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n', b'2\r\nlo\r\n0\r\n\r\n']),
+            b'hello',
+        ),
+        (b'HTTP/1.1 100 Continue\r\n\r\n' + OK, b'hello'),
+        (b'HTTP/1.1 204 No Content\r\n\r\n', b''),
+        (b'HTTP/1.1 200 OK\ncontent-length:5\n\nhello', b'hello'),
+        (b'HTTP/1.1 200 OK\r\ncontent-length:5\n\r\na\r\n\r\n', b'a\r\n\r\n'),
+        (b'HTTP/1.1 200\r\nContent-Length: 5\r\nX-Two: a\r\n b\r\n\r\nhello', b'hello'),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n' + b'x' * 500_000, b'x' * 500_000),
+        (b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello', b'hello'),
+    ],
+)
 def test_an_answer_is_read_whole_however_it_comes(send, answer, content):
     began = time.monotonic()
     sent = send(answer)
@@ -94,24 +101,32 @@ def test_headers_are_there_when_somebody_asks(send):
     assert 'X-TWO' in headers and 'X-Three' not in headers and len(headers) == len(list(headers)) == 3
 
 
-@pytest.mark.parametrize('answer, error', [
-    (b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\nContent-Le', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\nhel', IncompleteReadError),
-    (b'SSH-2.0-OpenSSH_9.9\r\n', ServiceResponseError),
-    (b'HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n', ServiceResponseError),
-])
+@pytest.mark.parametrize(
+    'answer, error',
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\nContent-Le', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\nhel', IncompleteReadError),
+        (b'SSH-2.0-OpenSSH_9.9\r\n', ServiceResponseError),
+        (b'HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n', ServiceResponseError),
+    ],
+)
 def test_what_breaks_off_or_is_no_answer_is_for_the_pipeline(server, send, answer, error):  # noqa: F811
     sent = send(answer, HANG_UP)
     assert isinstance(sent.outcome, error) and not sent.settled
 
 
-@pytest.mark.parametrize('answer, settled', [
-    (_NOT_FOUND % b'', True), (_NOT_FOUND % b'Retry-After: 1\r\n', False),
-    (b'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n', False),
-    (b'HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n', False),
-    (b'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n', False),
-    (b'HTTP/1.1 307 Elsewhere\r\nContent-Length: 0\r\n\r\n', False)])
+@pytest.mark.parametrize(
+    'answer, settled',
+    [
+        (_NOT_FOUND % b'', True),
+        (_NOT_FOUND % b'Retry-After: 1\r\n', False),
+        (b'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n', False),
+        (b'HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n', False),
+        (b'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n', False),
+        (b'HTTP/1.1 307 Elsewhere\r\nContent-Length: 0\r\n\r\n', False),
+    ],
+)
 def test_only_what_was_done_or_is_not_there_is_settled(send, answer, settled):
     assert send(answer).settled is settled
 

@@ -1,4 +1,5 @@
 """A registry that is too large for one run: what is known is pruned, and the next run goes on."""
+
 from __future__ import annotations
 
 import json
@@ -19,8 +20,8 @@ from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.pacing import Pacer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
 from azext_acrprune.timelimit import TimeLimit
@@ -47,8 +48,14 @@ def limited(registry, client, path, calls, **extent):
     """A scan that ends after so many calls, as if on another night each time."""
     registry.forget()
     cache = ManifestCache(path, time.time_ns() // 1000)
-    inventory = scan(client, 'localhost', Extent(**{'order': OLDEST, 'concurrency': 2, **extent}), Reporter(), cache,
-                     after(registry, calls))
+    inventory = scan(
+        client,
+        'localhost',
+        Extent(**{'order': OLDEST, 'concurrency': 2, **extent}),
+        Reporter(),
+        cache,
+        after(registry, calls),
+    )
     cache.close()
     return inventory
 
@@ -59,8 +66,13 @@ def known(inventory):
 
 def listed(registry):
     """The repositories that were listed, in order."""
-    return list(dict.fromkeys(path.split('/acr/v1/')[1].rpartition('/_manifests')[0]
-                              for _, path, _ in registry.requests if '/_manifests' in path))
+    return list(
+        dict.fromkeys(
+            path.split('/acr/v1/')[1].rpartition('/_manifests')[0]
+            for _, path, _ in registry.requests
+            if '/_manifests' in path
+        )
+    )
 
 
 def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry, connect, path):
@@ -75,15 +87,17 @@ def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry,
     assert {entry['repository'] for entry in document['delete']} <= known
     whole = scan(client, 'localhost', Extent(), Reporter())
     assert {repository.name: repository for repository in whole.repositories if repository.name in known} == {
-        repository.name: repository for repository in inventory.repositories}
+        repository.name: repository for repository in inventory.repositories
+    }
 
 
 def test_each_run_goes_on_where_the_last_one_stopped_until_nothing_is_left(registry, connect, path):
     build(registry.storage, 3, 6, 240, NOW, Shares(ghosts=0, locked=0))
     client = connect()
     whole = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
-    kept = {(repository.name, digest) for repository in whole.inventory.repositories
-            for digest in repository.manifests} - whole.doomed
+    kept = {
+        (repository.name, digest) for repository in whole.inventory.repositories for digest in repository.manifests
+    } - whole.doomed
     left = []
     for _ in range(12):
         decision = decide(limited(registry, client, path, 80), POLICY, TICKS)
@@ -92,8 +106,9 @@ def test_each_run_goes_on_where_the_last_one_stopped_until_nothing_is_left(regis
         if not decision.inventory.late:
             break
     assert left == sorted(left, reverse=True) and len(set(left)) > 2
-    assert {(name, digest) for name in registry.storage.repositories()
-            for digest in registry.storage.manifests(name)} == kept
+    assert {
+        (name, digest) for name in registry.storage.repositories() for digest in registry.storage.manifests(name)
+    } == kept
 
 
 def test_nothing_is_asked_for_once_the_time_is_over(registry, connect, path):
@@ -117,21 +132,23 @@ def test_deleting_stops_and_says_so(registry, connect):
 
 # Known wholly or not at all
 
+
 def labelled(registry, name, number):
     """An image whose config says a label, for the rules that ask for one."""
     config = json.dumps({'config': {'Labels': {'stage': 'old' if number % 2 else 'new'}}, 'n': f'{name} {number}'})
     return put(registry.storage, name, image_manifest((registry.storage.put_blob(config.encode()), len(config)), []))
 
 
-@pytest.mark.parametrize('extent', [
-    {}, {'tags': True}, {'tags': True, 'labels': True}, {'bound': True}, {'bound': True, 'labels': True}])
-def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_at_all(
-        registry, connect, path, extent):
+@pytest.mark.parametrize(
+    'extent', [{}, {'tags': True}, {'tags': True, 'labels': True}, {'bound': True}, {'bound': True, 'labels': True}]
+)
+def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_at_all(registry, connect, path, extent):
     for place, name in enumerate(build(registry.storage, 5, 4, 28, NOW)):
         for number in range(3):
             labelled(registry, name, 10 * place + number)
-    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, age_by='created')) if extent.get(
-        'tags') else POLICY
+    policy = (
+        policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, age_by='created')) if extent.get('tags') else POLICY
+    )
     client = connect()
     whole = scan(client, 'localhost', Extent(**extent), Reporter())
     right = decide(whole, policy, TICKS)
@@ -152,6 +169,7 @@ def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_
 
 
 # What comes first
+
 
 def test_what_was_not_looked_at_for_longest_comes_first_even_on_the_same_day(registry, connect, path):
     names = build(registry.storage, 3, 6, 60, NOW)
@@ -216,6 +234,7 @@ def test_repositories_are_pruned_in_the_same_order(registry, connect, path):
 
 # In real time: nothing is sent after the end, whatever the registry does
 
+
 class Timed:
     """A limit that begins now, a client that is held to it, and when the last request came."""
 
@@ -276,9 +295,17 @@ def stale(registry, number=60):
     return {image_in(registry.storage, 'team/app', f'stale {place}') for place in range(number)}
 
 
-@pytest.mark.parametrize('rule', [
-    Fault('DELETE', 429, 0.7), Fault('DELETE', 429, retry_after=30),
-    Fault('/_manifests', 'slow', seconds=20), Fault('/_manifests', 503), Fault('/_manifests', 429)], ids=str)
+@pytest.mark.parametrize(
+    'rule',
+    [
+        Fault('DELETE', 429, 0.7),
+        Fault('DELETE', 429, retry_after=30),
+        Fault('/_manifests', 'slow', seconds=20),
+        Fault('/_manifests', 503),
+        Fault('/_manifests', 429),
+    ],
+    ids=str,
+)
 def test_deleting_ends_in_time_and_what_was_not_begun_is_left_and_has_not_failed(registry, connect, rule):
     before = stale(registry)
     decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
@@ -317,8 +344,9 @@ def test_all_done_with_the_last_call_is_no_end_before_the_end(registry, connect)
     client = connect()
     decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
     registry.forget()
-    outcome = execute(client, decision, 8, Reporter(), time.monotonic,
-                      lambda: registry.counters['manifest_delete'] >= 3)
+    outcome = execute(
+        client, decision, 8, Reporter(), time.monotonic, lambda: registry.counters['manifest_delete'] >= 3
+    )
     assert len(outcome.deleted) == 3 and not outcome.out_of_time
 
 
@@ -366,7 +394,8 @@ TIED = Shares(ghosts=0, locked=0, tagged=0.3, multi_arch=0.5, nested=0.2, referr
 @pytest.mark.parametrize('keep', [0, 2])
 @pytest.mark.parametrize('calls', [1, 2, 3, 5, 8, 13])
 def test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_after_one_run(
-        registry, connect, calls, keep):
+    registry, connect, calls, keep
+):
     names = build(registry.storage, calls, 3, 120, NOW, TIED)
     policy, client = untagged_policy(Age('0', 0), keep), connect()
     whole = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
@@ -375,15 +404,17 @@ def test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_a
     while True:
         decision = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
         registry.forget()
-        outcome = execute(client, decision, 2, Reporter(), time.monotonic,
-                          lambda: registry.counters['manifest_delete'] >= calls)
+        outcome = execute(
+            client, decision, 2, Reporter(), time.monotonic, lambda: registry.counters['manifest_delete'] >= calls
+        )
         runs += 1
         finished = max(finished, registry.counters['manifest_delete'])
         if not outcome.left:
             break
         assert outcome.out_of_time and outcome.deleted
-    assert {(name, digest) for name in registry.storage.repositories()
-            for digest in registry.storage.manifests(name)} == kept
+    assert {
+        (name, digest) for name in registry.storage.repositories() for digest in registry.storage.manifests(name)
+    } == kept
     assert runs > 2 and finished <= calls + 40
 
 
@@ -397,8 +428,9 @@ def test_what_something_else_needs_is_not_finished(registry, connect):
     decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
     assert len(decision.doomed) == 13
     registry.forget()
-    outcome = execute(client, decision, 1, Reporter(), time.monotonic,
-                      lambda: bool(registry.counters['manifest_delete']))
+    outcome = execute(
+        client, decision, 1, Reporter(), time.monotonic, lambda: bool(registry.counters['manifest_delete'])
+    )
     gone = {digest for _, digest in outcome.deleted}
     assert gone and gone < set(images) and outcome.left == 13 - len(gone)
     assert signature in registry.storage.manifests('team/app')

@@ -1,4 +1,5 @@
 """The transport on its own, against a server that answers with the bytes it is given, whatever they are."""
+
 from __future__ import annotations
 
 import gzip
@@ -8,13 +9,18 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Callable, List
+from typing import Any
 
 import pytest
 import urllib3
 from azure.core.exceptions import (
-    IncompleteReadError, ServiceRequestError, ServiceResponseError, ServiceResponseTimeoutError)
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
 from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,8 +42,8 @@ class Server:
         self._context = context
         self._listening = socket.create_server(('127.0.0.1', 0))
         self.port = self._listening.getsockname()[1]
-        self.answers: List[Any] = []
-        self.requests: List[bytes] = []
+        self.answers: list[Any] = []
+        self.requests: list[bytes] = []
         self.connections = 0
 
     def serve(self) -> None:
@@ -94,10 +100,16 @@ def server(tmp_path, monkeypatch):
 @pytest.fixture
 def ask(server) -> Callable:
     with ExitStack() as opened:
-        ours: List[Transport] = []
+        ours: list[Transport] = []
 
-        def send(*answers: Any, method: str = 'GET', path: str = '/x', content: Any = None, headers: Any = None,
-                 **options: Any) -> Any:
+        def send(
+            *answers: Any,
+            method: str = 'GET',
+            path: str = '/x',
+            content: Any = None,
+            headers: Any = None,
+            **options: Any,
+        ) -> Any:
             if not ours:
                 ours.append(opened.enter_context(Transport(f'https://localhost:{server.port}', 4)))
             server.answers += answers
@@ -112,39 +124,50 @@ def test_one_connection_serves_many_requests(server, ask):
     assert server.connections == 1
 
 
-@pytest.mark.parametrize('answer, content', [
-    (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', b'hello'),
-    (b'HTTP/1.1 100 Continue\r\n\r\n' + OK, b'hello'),
-    (b'HTTP/1.1 204 No Content\r\n\r\n', b''),
-    (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', b''),
-    (b'HTTP/1.1 200 OK\ncontent-length:5\n\nhello', b'hello'),
-    (b'HTTP/1.1 200 OK\r\ncontent-length:5\n\r\na\r\n\r\n', b'a\r\n\r\n'),
-    (b'HTTP/1.1 200\r\nContent-Length: 5\r\nX-Two: a\r\n b\r\n\r\nhello', b'hello'),
-])
+@pytest.mark.parametrize(
+    'answer, content',
+    [
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', b'hello'),
+        (b'HTTP/1.1 100 Continue\r\n\r\n' + OK, b'hello'),
+        (b'HTTP/1.1 204 No Content\r\n\r\n', b''),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', b''),
+        (b'HTTP/1.1 200 OK\ncontent-length:5\n\nhello', b'hello'),
+        (b'HTTP/1.1 200 OK\r\ncontent-length:5\n\r\na\r\n\r\n', b'a\r\n\r\n'),
+        (b'HTTP/1.1 200\r\nContent-Length: 5\r\nX-Two: a\r\n b\r\n\r\nhello', b'hello'),
+    ],
+)
 def test_answers_that_end_where_they_say_leave_the_connection_open(server, ask, answer, content):
     assert ask(answer).content == content
     assert ask(OK).content == b'hello' and server.connections == 1
 
 
-@pytest.mark.parametrize('answer', [
-    b'HTTP/1.1 200 OK\r\n\r\nhello', b'HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello',
-    b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello'])
+@pytest.mark.parametrize(
+    'answer',
+    [
+        b'HTTP/1.1 200 OK\r\n\r\nhello',
+        b'HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+        b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello',
+    ],
+)
 def test_an_answer_that_ends_with_its_connection_is_read_to_its_end(server, ask, answer):
     assert ask(answer, HANG_UP).content == b'hello'
     assert ask(OK).content == b'hello' and server.connections == 2
 
 
-@pytest.mark.parametrize('answer, error', [
-    (b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', IncompleteReadError),
-    (b'HTTP/1.1 200 OK\r\nContent-Le', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\nhel', IncompleteReadError),
-    (b'SSH-2.0-OpenSSH_9.9\r\n', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\n' + b'A: b\r\n' * 200 + b'\r\n', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\n' + b''.join(b'A%d: b\r\n' % n for n in range(101)) + b'\r\n', ServiceResponseError),
-    (b'HTTP/1.1 200 OK\r\nA: ' + b'b' * 70_000 + b'\r\n\r\n', ServiceResponseError),
-    (b'HTTP/2 200\r\n\r\n', ServiceResponseError),
-    (b'HTTP/1.1 abc OK\r\n\r\n', ServiceResponseError),
-])
+@pytest.mark.parametrize(
+    'answer, error',
+    [
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', IncompleteReadError),
+        (b'HTTP/1.1 200 OK\r\nContent-Le', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\nhel', IncompleteReadError),
+        (b'SSH-2.0-OpenSSH_9.9\r\n', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\n' + b'A: b\r\n' * 200 + b'\r\n', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\n' + b''.join(b'A%d: b\r\n' % n for n in range(101)) + b'\r\n', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\nA: ' + b'b' * 70_000 + b'\r\n\r\n', ServiceResponseError),
+        (b'HTTP/2 200\r\n\r\n', ServiceResponseError),
+        (b'HTTP/1.1 abc OK\r\n\r\n', ServiceResponseError),
+    ],
+)
 def test_what_breaks_off_or_is_no_answer_is_an_error_and_the_next_call_has_a_new_connection(server, ask, answer, error):
     with pytest.raises(error):
         ask(answer, HANG_UP)
@@ -219,9 +242,14 @@ def test_a_stream_that_nobody_reads_to_its_end_is_not_taken_for_the_next_answer(
     assert ask(OK).content == b'hello' and server.connections == 2
 
 
-@pytest.mark.parametrize('method, content, sent', [
-    ('POST', None, b'Content-Length: 0'), ('PUT', b'\xff\x00', b'Content-Length: 2'),
-    ('PATCH', 'text', b'Content-Length: 4')])
+@pytest.mark.parametrize(
+    'method, content, sent',
+    [
+        ('POST', None, b'Content-Length: 0'),
+        ('PUT', b'\xff\x00', b'Content-Length: 2'),
+        ('PATCH', 'text', b'Content-Length: 4'),
+    ],
+)
 def test_a_body_is_sent_with_its_length(server, ask, method, content, sent):
     ask(OK, method=method, content=content)
     ask(OK)
@@ -247,11 +275,13 @@ def test_a_request_has_the_headers_that_it_needs_and_those_that_it_was_given(ser
     ask(OK, headers={'Accept-Encoding': 'gzip'})
     host = f'Host: localhost:{server.port}'.encode()
     assert [set(request.split(b'\r\n')[1:-2]) for request in server.requests] == [
-        {host, b'Accept: a/b', b'Accept-Encoding: identity'}, {host, b'Accept-Encoding: gzip'}]
+        {host, b'Accept: a/b', b'Accept-Encoding: identity'},
+        {host, b'Accept-Encoding: gzip'},
+    ]
 
 
 def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypatch):
-    lines: List[bytes] = []
+    lines: list[bytes] = []
     listening = socket.create_server(('127.0.0.1', 0))
 
     def copy(source: socket.socket, target: socket.socket) -> None:
@@ -284,4 +314,5 @@ def test_usual_headers_are_those_that_the_standard_library_reads(headers):
     message = http.client.parse_headers(io.BytesIO(lines + b'\r\n'))
     found = heads.headers_in(lines)
     assert {name: found[name.upper()] for name in headers} == {
-        name: ', '.join(value.strip() for value in message.get_all(name)) for name in headers}
+        name: ', '.join(value.strip() for value in message.get_all(name)) for name in headers
+    }

@@ -1,10 +1,13 @@
 """JSON of the metadata API -> model. Empty lists are `null`, keys may be absent, times have up to 7 digits."""
+
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Dict, List, Mapping, Optional, Pattern, Tuple
+from re import Pattern
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
@@ -27,7 +30,7 @@ def parse_locks(attributes: Any) -> Locks:
     return UNLOCKED if delete_enabled and write_enabled else Locks(delete_enabled, write_enabled)
 
 
-def parse_repositories(page: Mapping[str, Any]) -> List[str]:
+def parse_repositories(page: Mapping[str, Any]) -> list[str]:
     """The names of a catalog page.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
@@ -35,7 +38,7 @@ def parse_repositories(page: Mapping[str, Any]) -> List[str]:
     return [_spelled(_NAME, name) for name in page['repositories'] or []]
 
 
-def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
+def parse_manifests(page: Mapping[str, Any]) -> list[Manifest]:
     """The entries of a manifest listing, their content not read yet.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
@@ -43,7 +46,7 @@ def parse_manifests(page: Mapping[str, Any]) -> List[Manifest]:
     return [_manifest(entry) for entry in page['manifests'] or []]
 
 
-def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
+def parse_tags(page: Mapping[str, Any]) -> list[Tag]:
     """The entries of a tag listing.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one: no list is not an empty list.
@@ -51,13 +54,15 @@ def parse_tags(page: Mapping[str, Any]) -> List[Tag]:
     return [_tag(entry) for entry in page['tags'] or []]
 
 
-def parse_deleted(page: Mapping[str, Any]) -> Dict[str, str]:
+def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
     """The soft-deleted manifests of a page: when they were deleted, by digest.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
     """
-    return {_spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
-            for entry in page['manifests'] or []}
+    return {
+        _spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
+        for entry in page['manifests'] or []
+    }
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
@@ -70,7 +75,7 @@ def parse_tag(document: Mapping[str, Any]) -> Tag:
     return _tag(document['tag'])
 
 
-def next_page(link: Optional[str], page_url: str) -> Optional[str]:
+def next_page(link: str | None, page_url: str) -> str | None:
     """The URL of the next page, None after the last one.
 
     Raises ValueError when the link leads to another host: our token must not follow it there.
@@ -85,7 +90,7 @@ def next_page(link: Optional[str], page_url: str) -> Optional[str]:
     return url
 
 
-def seconds_ahead(date: Optional[str], now: float) -> float:
+def seconds_ahead(date: str | None, now: float) -> float:
     """By how many seconds a clock that says `now` is ahead of the one that wrote a `Date` header.
 
     0 within a minute, which the network may take, and where there is no readable date.
@@ -97,7 +102,7 @@ def seconds_ahead(date: Optional[str], now: float) -> float:
     return ahead if ahead > 60 else 0.0
 
 
-def _manifest(entry: Dict[str, Any]) -> Manifest:
+def _manifest(entry: dict[str, Any]) -> Manifest:
     """By place and not by name: there are millions of them."""
     get = entry.get
     tags, created_time, last_update_time = get('tags'), get('createdTime'), get('lastUpdateTime')
@@ -108,20 +113,31 @@ def _manifest(entry: Dict[str, Any]) -> Manifest:
         media_type, artifact_type, platform = _known_kind(*kind)
     except TypeError:  # a list or an object, which a hostile answer may have in place of a text, is no key
         media_type, artifact_type, platform = _kind(*kind)
-    return Manifest._make((
-        _spelled(_DIGEST, entry['digest']), _NOT_READ,
-        tuple(sorted([_spelled(_TAG, tag) for tag in tags])) if tags else (),
-        media_type, artifact_type, created[0], updated[0], created[1], updated[1],
-        _size(get('imageSize')), platform, parse_locks(get('changeableAttributes'))))
+    return Manifest._make(
+        (
+            _spelled(_DIGEST, entry['digest']),
+            _NOT_READ,
+            tuple(sorted([_spelled(_TAG, tag) for tag in tags])) if tags else (),
+            media_type,
+            artifact_type,
+            created[0],
+            updated[0],
+            created[1],
+            updated[1],
+            _size(get('imageSize')),
+            platform,
+            parse_locks(get('changeableAttributes')),
+        )
+    )
 
 
-def _instant(value: Any) -> Tuple[Optional[str], Optional[int]]:
+def _instant(value: Any) -> tuple[str | None, int | None]:
     """A time as it is written, and in ticks; one that can be read can be shown."""
     ticks = parse_ticks(value)
     return value if ticks is not None else text_or_none(value), ticks
 
 
-def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -> Tuple[Optional[str], ...]:
+def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -> tuple[str | None, ...]:
     """Media type, artifact type and platform."""
     system, architecture = text_or_none(system), text_or_none(architecture)
     platform = f'{system}/{architecture}' if system and architecture else None
@@ -136,14 +152,15 @@ def _size(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _tag(entry: Dict[str, Any]) -> Tag:
+def _tag(entry: dict[str, Any]) -> Tag:
     return Tag(
         name=_spelled(_TAG, entry['name']),
         digest=_spelled(_DIGEST, entry['digest']),
         last_update_time=text_or_none(entry.get('lastUpdateTime')),
         created_at=parse_ticks(entry.get('createdTime')),
         updated_at=parse_ticks(entry.get('lastUpdateTime')),
-        locks=parse_locks(entry.get('changeableAttributes')))
+        locks=parse_locks(entry.get('changeableAttributes')),
+    )
 
 
 def is_repository(text: Any) -> bool:
@@ -171,7 +188,7 @@ def is_media_type(text: Any) -> bool:
     return isinstance(text, str) and bool(_MEDIA_TYPE.match(text))
 
 
-def text_or_none(value: Any) -> Optional[str]:
+def text_or_none(value: Any) -> str | None:
     """The value if it is text; a hostile answer may have anything in its place.
 
     It will reach a terminal: what is not printable is shown as a question mark.

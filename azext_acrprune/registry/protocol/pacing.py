@@ -5,11 +5,12 @@ is used up, so that what it accepted between two such moments says what it allow
 first refusal. After it calls are spread evenly, first at the rate that the SKU is documented to allow, then at the
 measured one: a little below it, slowly back to it, and then beyond it, to find out when more is allowed.
 """
+
 from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Dict, NamedTuple, Optional
+from typing import NamedTuple
 
 
 class Calls(Enum):
@@ -24,8 +25,8 @@ class Answer(NamedTuple):
     """What an answer says about rates: its status, `Retry-After` in seconds, and how many calls are left."""
 
     status: int
-    retry_after: Optional[float] = None
-    remaining: Optional[float] = None
+    retry_after: float | None = None
+    remaining: float | None = None
 
 
 _READS_A_MINUTE = {'basic': 1_000, 'standard': 3_000, 'premium': 10_000}
@@ -53,7 +54,7 @@ _AHEAD = 1.5
 _LOOK_AGAIN_SECONDS = 0.005
 
 
-def finite_number(text: Optional[str]) -> Optional[float]:
+def finite_number(text: str | None) -> float | None:
     """The number in a header; None for what is none, is negative, or has no end."""
     if not text:
         return None
@@ -71,12 +72,13 @@ class Pacer:
     only where learning starts: newer limits are per identity and may be higher.
     """
 
-    def __init__(self, sku: Optional[str] = None, max_rate: Optional[float] = None) -> None:
+    def __init__(self, sku: str | None = None, max_rate: float | None = None) -> None:
         name = sku.lower() if sku else ''
-        self._budgets: Dict[Calls, _Budget] = {
+        self._budgets: dict[Calls, _Budget] = {
             Calls.READS: _Budget(_READS_A_MINUTE.get(name, _READS_A_MINUTE['standard']) / 60),
             Calls.WRITES: _Budget(_WRITES_A_MINUTE.get(name, _WRITES_A_MINUTE['standard']) / 60),
-            Calls.TOKENS: _Budget(_TOKENS_A_MINUTE / 60)}
+            Calls.TOKENS: _Budget(_TOKENS_A_MINUTE / 60),
+        }
         self._interval = 60 / max_rate if max_rate else 0.0
         self._free_at = -math.inf
 
@@ -99,7 +101,7 @@ class Pacer:
         """Forget a call that will have no answer."""
         self._budgets[calls].lost()
 
-    def rate(self, calls: Calls) -> Optional[float]:
+    def rate(self, calls: Calls) -> float | None:
         """How many calls a second are sent at most; None while none was refused."""
         return self._budgets[calls].pace.rate
 
@@ -146,7 +148,7 @@ class _Budget:
         ahead = min(_AHEAD * math.sqrt(self.pace.accepted), self._left.number - 1)
         return self._in_flight <= max(0, ahead)
 
-    def _accepted(self, remaining: Optional[float], sent_at: float, now: float) -> None:
+    def _accepted(self, remaining: float | None, sent_at: float, now: float) -> None:
         self.pace.accepted += 1
         self.backoff.accepted(sent_at)
         if remaining is None:
@@ -157,7 +159,7 @@ class _Budget:
         if ran_out and self.pace.rate is not None and self.pace.settled and sent_at >= self.pace.used_up_at:
             self.pace.used_up(now)
 
-    def _refused(self, retry_after: Optional[float], sent_at: float, now: float) -> None:
+    def _refused(self, retry_after: float | None, sent_at: float, now: float) -> None:
         if sent_at < max(self.pace.used_up_at, self.backoff.until):
             return  # sent before the others slowed down: nothing new
         rate = self.pace.rate
@@ -206,7 +208,7 @@ class _Pace:
         self._due = -math.inf
 
     @property
-    def rate(self) -> Optional[float]:
+    def rate(self) -> float | None:
         """Calls a second; None before the allowance was used up for the first time.
 
         It grows with the seconds during which calls were held back: fast from a guess; from a measured limit as in
@@ -269,7 +271,7 @@ class _Backoff:
     def __init__(self) -> None:
         self.until = -math.inf
         self._pause = 0.0
-        self._refused_since: Optional[float] = None
+        self._refused_since: float | None = None
         self._next_probe = -math.inf
 
     @property
@@ -289,7 +291,7 @@ class _Backoff:
         if sent_at >= self.until:
             self._refused_since = None
 
-    def refused(self, retry_after: Optional[float], rate: Optional[float], now: float) -> None:
+    def refused(self, retry_after: float | None, rate: float | None, now: float) -> None:
         """Pause as long as the service says, otherwise for a moment, and twice as long each time it refuses again."""
         if self._refused_since is None:
             self._refused_since = now

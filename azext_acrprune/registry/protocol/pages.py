@@ -1,7 +1,9 @@
 """What answers say, and where the pages of a listing lead."""
+
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Optional, Set, TypeVar, Union
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ...model import Locks, Manifest, Tag
@@ -20,12 +22,12 @@ class Pages:
     """Where the pages of a listing lead. A registry that leads from page to page for ever is none."""
 
     def __init__(self, url: str) -> None:
-        self.url: Optional[str] = url
-        self._visited: Set[str] = set()
-        self._seen: Set[str] = set()
+        self.url: str | None = url
+        self._visited: set[str] = set()
+        self._seen: set[str] = set()
         self._fruitless = 0
 
-    def turn(self, found: Iterable[Any], link: Optional[str]) -> None:
+    def turn(self, found: Iterable[Any], link: str | None) -> None:
         """Go on to the next page, by what was found on this one. Raises RegistryError."""
         page = str(self.url)
         self._visited.add(page)
@@ -53,7 +55,7 @@ def locks_in(answer: Any) -> Locks:
     return wire.parse_locks(parsed(answer, lambda document: document['changeableAttributes']))
 
 
-def _name(entry: Union[str, Manifest, Tag]) -> str:
+def _name(entry: str | Manifest | Tag) -> str:
     """What tells an entry of a listing from the others."""
     return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.digest
 
@@ -68,5 +70,6 @@ def parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
     try:
         return parse(answer.json())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry',
-                            answer.status_code) from error
+        raise RegistryError(
+            Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', answer.status_code
+        ) from error

@@ -2,12 +2,13 @@
 
 Everything this project knows about failing answers is here; callers ask the error, never the status code.
 """
+
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .challenge import parse_challenge
 from .listings import text_or_none
@@ -39,9 +40,9 @@ class RegistryError(Exception):
 
     kind: Kind
     message: str
-    status: Optional[int] = None
-    code: Optional[str] = None
-    actions: Tuple[str, ...] = field(default=())
+    status: int | None = None
+    code: str | None = None
+    actions: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
         return f'{self.message} ({self.code})' if self.code else self.message
@@ -54,7 +55,7 @@ _GONE = ('MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN')
 _KINDS = {403: Kind.FORBIDDEN, 405: Kind.LOCKED, 429: Kind.BUSY}
 
 
-def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryError:
+def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryError:
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
     message = ''.join(filter(str.isprintable, message or ''))[:_LONGEST_MESSAGE]  # it will reach a terminal
@@ -65,7 +66,7 @@ def from_answer(status: int, challenge: Optional[str], body: bytes) -> RegistryE
     return RegistryError(kind, message or f'the registry answered with status {status}', status, code, actions)
 
 
-def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, ...]]:
+def _first_error(body: bytes) -> tuple[str | None, str | None, tuple[str, ...]]:
     try:
         first = json.loads(body)['errors'][0]
         return text_or_none(first.get('code')), text_or_none(first.get('message')), _actions(first.get('detail'))
@@ -73,7 +74,7 @@ def _first_error(body: bytes) -> Tuple[Optional[str], Optional[str], Tuple[str, 
         return None, body[:200].decode('utf-8', 'replace').strip() or None, ()
 
 
-def _actions(detail: Any) -> Tuple[str, ...]:
-    entries: List[Dict[str, Any]] = detail if isinstance(detail, list) else []
+def _actions(detail: Any) -> tuple[str, ...]:
+    entries: list[dict[str, Any]] = detail if isinstance(detail, list) else []
     actions = (text_or_none(entry.get('Action')) for entry in entries if isinstance(entry, dict))
     return tuple(action for action in actions if action)

@@ -4,13 +4,15 @@ An ordinary registry gives one token for everything. A registry with repository 
 assignments (ABAC, the refresh token carries `aad_identity`) drops wildcards silently, so that repositories are
 named, ten in a request as Azure's own client does. Times are seconds since 1970.
 """
+
 from __future__ import annotations
 
 import base64
 import json
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any
 
 BATCH = 10
 MARGIN_SECONDS = 120
@@ -41,7 +43,7 @@ class Password:
     password: str = field(repr=False)
 
 
-Credential = Union[RefreshToken, Password]
+Credential = RefreshToken | Password
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class TokenBook:
     def __init__(self, service: str, credential: Credential, now: float, actions: str = PRUNING) -> None:
         self._service = service
         self._actions = actions
-        self._tokens: Dict[Scope, AccessToken] = {}
-        self._batches: Dict[str, Scope] = {}
+        self._tokens: dict[Scope, AccessToken] = {}
+        self._batches: dict[str, Scope] = {}
         self.sign_in(credential, now)
 
     def sign_in(self, credential: Credential, now: float) -> None:
@@ -73,11 +75,11 @@ class TokenBook:
         """Say which repositories will be asked for, so that their tokens can be fetched in batches."""
         names = sorted(set(repositories) - set(self._batches))
         for start in range(0, len(names), BATCH):
-            batch = names[start:start + BATCH]
+            batch = names[start : start + BATCH]
             scope = ' '.join(f'repository:{name}:{self._actions}' for name in batch)
             self._batches.update(dict.fromkeys(batch, scope))
 
-    def scope(self, repository: Union[str, Tuple[str, str], None]) -> Scope:
+    def scope(self, repository: str | tuple[str, str] | None) -> Scope:
         """The scope whose token serves this repository, or the catalog when None.
 
         A mount needs the permissions on two: (the one that gets the blob, the one that has it).
@@ -92,7 +94,7 @@ class TokenBook:
             self.announce([repository])
         return self._batches[repository]
 
-    def bearer(self, scope: Scope, now: float) -> Optional[str]:
+    def bearer(self, scope: Scope, now: float) -> str | None:
         """The token for a scope, None when there is none or it is about to expire."""
         held = self._tokens.get(scope)
         return held.token if held and now < held.stale_at else None
@@ -101,13 +103,17 @@ class TokenBook:
         """Whether az has to sign in again before a token can be asked for."""
         return self._credential_stale_at is not None and now >= self._credential_stale_at
 
-    def form(self, scope: Scope) -> Dict[str, str]:
+    def form(self, scope: Scope) -> dict[str, str]:
         """The form to POST to `/oauth2/token`; a secret."""
         form = {'service': self._service, 'scope': scope}
         if isinstance(self._credential, RefreshToken):
             return {**form, 'grant_type': 'refresh_token', 'refresh_token': self._credential.token}
-        return {**form, 'grant_type': 'password',
-                'username': self._credential.username, 'password': self._credential.password}
+        return {
+            **form,
+            'grant_type': 'password',
+            'username': self._credential.username,
+            'password': self._credential.password,
+        }
 
     def accept(self, scope: Scope, token: str, now: float) -> None:
         """Keep a token that was asked for with `form(scope)`.
@@ -151,9 +157,10 @@ def _stale_at(granted: Mapping[str, Any], now: float) -> float:
 
 
 def _grants_wildcard(granted: Mapping[str, Any]) -> bool:
-    access: Optional[List[Dict[str, Any]]] = granted.get('access')
+    access: list[dict[str, Any]] | None = granted.get('access')
     if not isinstance(access, list):
         return True
-    names: Tuple[Any, ...] = tuple(
-        entry.get('name') for entry in access if isinstance(entry, dict) and entry.get('type') == 'repository')
+    names: tuple[Any, ...] = tuple(
+        entry.get('name') for entry in access if isinstance(entry, dict) and entry.get('type') == 'repository'
+    )
     return '*' in names
