@@ -8,10 +8,11 @@ named tuples: a frozen dataclass takes five times as long to make.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 TICKS_PER_SECOND = 10_000_000
@@ -67,6 +68,11 @@ class Locks:
         """The flags that lock, as the service names them."""
         flags = (('deleteEnabled=false', self.delete_enabled), ('writeEnabled=false', self.write_enabled))
         return tuple(flag for flag, enabled in flags if not enabled)
+
+    @classmethod
+    def from_flags(cls, flags: Container[str]) -> Locks:
+        """The locks that have these flags, as a document or an archive has them written down."""
+        return cls('deleteEnabled=false' not in flags, 'writeEnabled=false' not in flags)
 
 
 UNLOCKED = Locks()
@@ -155,6 +161,11 @@ class Repository:
     manifests: Mapping[str, Manifest]
     locks: Locks = UNLOCKED
     tags: Mapping[str, Tag] = field(default_factory=dict)
+
+
+def in_order(repositories: Iterable[Repository]) -> list[Repository]:
+    """The repositories by name: every document has them in this order."""
+    return sorted(repositories, key=attrgetter('name'))
 
 
 @dataclass(frozen=True, slots=True)

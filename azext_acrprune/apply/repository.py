@@ -15,7 +15,8 @@ from functools import partial
 from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
 from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
-from ..decide.verdicts import LOCKED, Verdict, locks_of
+from ..decide.reasons import LOCKED
+from ..decide.verdicts import Verdict, locks_of
 from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins

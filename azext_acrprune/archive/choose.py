@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..decide.graph import CHILD_OF, SUBJECT_OF, Graph, build_graph, spread
+from ..decide.graph import Graph, build_graph, spread
 from ..decide.impact import Node
 from ..decide.manifests import is_digest
 from ..decide.named import ImageName
+from ..decide.reasons import CHILD_OF, SUBJECT_OF
 from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
 from .layout import Record
 from .stored import Kept

@@ -67,7 +67,7 @@ def _question(document: dict[str, Any], archived: bool) -> str:
 
 def hold_to_limits(decision: Any, options: Options, confirmed: bool) -> None:
     """Raise when more would go than is allowed, by the options, by the policy, or without anybody looking at it."""
-    from ..decide.guard_rails import first_excess
+    from ..decide.decision import first_excess
     from ..policy.file import limits_of
     from ..policy.rules import Limits
 

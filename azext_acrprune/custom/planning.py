@@ -14,7 +14,7 @@ logger = get_logger(__name__)
 
 def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwargs):
     """What may be deleted, and what that frees; deletes nothing."""
-    from ..decide.guard_rails import first_excess
+    from ..decide.decision import first_excess
     from ..show.money import saving_line
 
     policy = policy_of_options(kwargs, policy_file)

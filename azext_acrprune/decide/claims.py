@@ -125,13 +125,7 @@ def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | No
 
 def image_bytes(place: Place, digest: str) -> int | None:
     """The bytes of an image with all its parts, each blob once; None when some part was not read."""
-    parts, queue = {digest}, [digest]
-    while queue:
-        for child in place.graph.children.get(queue.pop(), ()):
-            if child not in parts:
-                parts.add(child)
-                queue.append(child)
-    contents = [place.repository.manifests[part].content for part in parts]
+    contents = [place.repository.manifests[part].content for part in place.graph.parts(digest)]
     if any(isinstance(content, (Ghost, Unreadable, NotRead)) for content in contents):
         return None
     blobs = {blob.digest: blob.size for content in contents for blob in content.blobs}

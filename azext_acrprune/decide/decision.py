@@ -1,4 +1,4 @@
-"""The decision over a whole registry."""
+"""The decision over a whole registry, and how much may go by it: over a limit, nothing at all is deleted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..model import Ghost, Inventory, Repository
+from ..model import Ghost, Inventory, Repository, in_order
 from ..pins.pinned import Pins
-from ..policy.rules import ORPHANS, Policy
-from .graph import Graph
+from ..policy.rules import ORPHANS, Limits, Policy
+from .graph import Graph, user_tags
 from .impact import Node
 from .safety import judge
 from .verdicts import Verdict
@@ -73,7 +73,7 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         repository.name: judge(
             repository, policy, now, repository.name in inventory.selected, inventory.labels, present
         )
-        for repository in sorted(inventory.repositories, key=lambda repository: repository.name)
+        for repository in in_order(inventory.repositories)
     }
     return Decision(
         inventory,
@@ -94,3 +94,48 @@ def _present(inventory: Inventory) -> frozenset[str]:
         for digest, manifest in repository.manifests.items()
         if not isinstance(manifest.content, Ghost)
     )
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A limit that a decision breaks. `what` names it, `number` is the decision's and `limit` the one allowed."""
+
+    what: str
+    number: int
+    limit: float
+    repository: str | None = None
+
+    def __str__(self) -> str:
+        where = f"in the repository '{self.repository}' " if self.repository else ''
+        return f'{self.number:,} {self.what} would go {where}and {self.limit:g} are allowed'
+
+
+def first_excess(decision: Decision, limits: Limits) -> Excess | None:
+    """The first limit that the decision breaks, in order of repository."""
+    return next(_excesses(decision, limits), None)
+
+
+def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
+    manifests = len(decision.doomed)
+    tags = sum(1 for repository in decision.inventory.repositories for _ in decision.untagged_in(repository))
+    if limits.deletions is not None and manifests + tags > limits.deletions:
+        yield Excess('manifests and tags', manifests + tags, limits.deletions)
+    if limits.manifests is not None and manifests > limits.manifests:
+        yield Excess('manifests', manifests, limits.manifests)
+    for repository in in_order(decision.inventory.repositories):
+        lost, total = _tagged(decision, repository)
+        if limits.percent is not None and lost * 100 > limits.percent * total:
+            yield Excess(f'of {total:,} tagged manifests', lost, limits.percent * total / 100, repository.name)
+
+
+def _tagged(decision: Decision, repository: Repository) -> tuple:
+    """How many tagged manifests lose their last user tag, or go; and how many there are."""
+    tagged = {
+        digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items() if user_tags(manifest)
+    }
+    lost = {digest for digest in decision.doomed_in(repository.name) if digest in tagged}
+    for tag, digest, _ in decision.untagged_in(repository):
+        tagged[digest].discard(tag)
+        if not tagged[digest]:
+            lost.add(digest)
+    return len(lost), len(tagged)

@@ -10,10 +10,8 @@ from ..model import Ghost, Locks, Repository, Tag, Unreadable
 from ..pins.pinned import Pins
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
-from .verdicts import LOCKED, PINNED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
-
-TAGS_CHANGED = 'tagsChanged'
-UPDATED = 'updated'
+from .reasons import LOCKED, PINNED, TAGS_CHANGED, UNREADABLE, UPDATED
+from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 
 from ..model import Content, Ghost, Manifest, Repository
 from .manifests import ATTACHMENT_PREFIX, attachment_subject
-
-CHILD_OF = 'childOf'
-REFERRER_OF = 'referrerOf'
-SUBJECT_OF = 'subjectOf'
+from .reasons import CHILD_OF, REFERRER_OF, SUBJECT_OF
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,10 @@ class Graph:
             yield referrer, REFERRER_OF
         for child in self.children.get(digest, ()):
             yield child, CHILD_OF
+
+    def parts(self, digest: str) -> list[str]:
+        """An image with its children, theirs and so on; itself first."""
+        return walk([digest], lambda part: self.children.get(part, ()))
 
     def holders(self, digest: str) -> tuple[str, ...]:
         """The manifests that keep this one for as long as they stay: its indexes, and what it refers to.
@@ -101,44 +102,57 @@ def build_graph(repository: Repository) -> Graph:
     naming = sorted((digest, manifest) for digest, manifest in repository.manifests.items() if _names_others(manifest))
     if not naming:  # as with most repositories
         return _NO_EDGES
-    nodes = {digest for digest, manifest in repository.manifests.items() if not isinstance(manifest.content, Ghost)}
-    children: dict[str, list[str]] = {}
-    parents: dict[str, list[str]] = {}
-    referrers: dict[str, list[str]] = {}
-    subjects: dict[str, list[str]] = {}
-    orphans: dict[str, str] = {}
-    ghosts: dict[str, list[tuple[str, str]]] = {}
-    named_by: dict[str, list[str]] = {}
+    edges = _Edges(repository)
     for digest, manifest in naming:
-        if digest not in nodes:
-            continue
+        if digest in edges.nodes:
+            edges.add(digest, manifest)
+    return edges.graph()
+
+
+class _Edges:
+    """The edges of a graph while it is built; `nodes` are the manifests that exist."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._listed = repository.manifests
+        self.nodes = {digest for digest, each in self._listed.items() if not isinstance(each.content, Ghost)}
+        self._children: dict[str, list[str]] = {}
+        self._parents: dict[str, list[str]] = {}
+        self._referrers: dict[str, list[str]] = {}
+        self._subjects: dict[str, list[str]] = {}
+        self._orphans: dict[str, str] = {}
+        self._ghosts: dict[str, list[tuple[str, str]]] = {}
+        self._named_by: dict[str, list[str]] = {}
+
+    def add(self, digest: str, manifest: Manifest) -> None:
+        """Add all that a manifest names; what is not listed at all is left out."""
         attached = attached_subjects(manifest)
-        named, named_subjects = _children(manifest), _subjects(manifest, attached)
-        for child in named:
-            if child in nodes:
-                children.setdefault(digest, []).append(child)
-                parents.setdefault(child, []).append(digest)
-            elif child in repository.manifests:
-                ghosts.setdefault(digest, []).append((child, CHILD_OF))
-        for subject in named_subjects:
-            if subject in nodes:
-                subjects.setdefault(digest, []).append(subject)
-                referrers.setdefault(subject, []).append(digest)
-            elif subject in repository.manifests:
-                ghosts.setdefault(digest, []).append((subject, SUBJECT_OF))
-        for ghost, _ in ghosts.get(digest, ()):
-            named_by.setdefault(ghost, []).append(digest)
-        if attached and not user_tags(manifest) and digest not in subjects:
-            orphans[digest] = attached[0]
-    return Graph(
-        _frozen(children),
-        _frozen(parents),
-        _frozen(referrers),
-        _frozen(subjects),
-        orphans,
-        {digest: tuple(named) for digest, named in ghosts.items()},
-        _frozen(named_by),
-    )
+        for child in _children(manifest):
+            if child in self.nodes:
+                self._children.setdefault(digest, []).append(child)
+                self._parents.setdefault(child, []).append(digest)
+            elif child in self._listed:
+                self._ghosts.setdefault(digest, []).append((child, CHILD_OF))
+        for subject in _subjects(manifest, attached):
+            if subject in self.nodes:
+                self._subjects.setdefault(digest, []).append(subject)
+                self._referrers.setdefault(subject, []).append(digest)
+            elif subject in self._listed:
+                self._ghosts.setdefault(digest, []).append((subject, SUBJECT_OF))
+        for ghost, _ in self._ghosts.get(digest, ()):
+            self._named_by.setdefault(ghost, []).append(digest)
+        if attached and not user_tags(manifest) and digest not in self._subjects:
+            self._orphans[digest] = attached[0]
+
+    def graph(self) -> Graph:
+        return Graph(
+            _frozen(self._children),
+            _frozen(self._parents),
+            _frozen(self._referrers),
+            _frozen(self._subjects),
+            self._orphans,
+            {digest: tuple(named) for digest, named in self._ghosts.items()},
+            _frozen(self._named_by),
+        )
 
 
 def spread(start: Iterable[str], neighbours: Callable[[str], Iterable[tuple[str, str]]]) -> dict[str, tuple[str, str]]:
@@ -157,6 +171,28 @@ def spread(start: Iterable[str], neighbours: Callable[[str], Iterable[tuple[str,
                 reached[other] = (relation, digest)
                 queue.append(other)
     return reached
+
+
+def walk(start: Iterable[str], onward: Callable[[str], Iterable[str]]) -> list[str]:
+    """`start` and everything reachable from it, breadth first, each digest once."""
+    start = list(start)
+    return [*start, *spread(start, lambda digest: ((other, '') for other in onward(digest)))]
+
+
+def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozenset[str]:
+    """`digest` and what falls when it alone is deleted, all of it out of `may_fall`.
+
+    Its referrers and attachments fall, and those of its children that nothing else keeps.
+    """
+    fallen = {digest}
+
+    def falling(above: str) -> Iterator[str]:
+        for other, relation in graph.consequences(above):
+            if other in may_fall and (relation == REFERRER_OF or fallen.issuperset(graph.holders(other))):
+                fallen.add(other)
+                yield other
+
+    return frozenset(walk([digest], falling))
 
 
 def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[list[str]]:

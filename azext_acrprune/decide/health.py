@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model import Blob, Content, Ghost, Locks, Manifest, Repository, Unreadable
-from ..pins.pinned import printable
+from ..spelling import printable
 from .graph import Graph, attached_subjects, missing_children, user_tags
 from .manifests import attachment_subject
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 
 from ..model import Blob, Content, Inventory, Manifest, NotRead, Repository, Unreadable
-from .graph import REFERRER_OF, Graph
 
 Node = tuple[str, str]
 """(repository, digest)"""
@@ -222,21 +220,3 @@ def _blobs_in(contents: Iterable[Content]) -> Iterator[Blob]:
 def _digests_in(contents: Iterable[tuple[str, Content]]) -> Iterator[str]:
     """The digests of the blobs that manifests hold, as often as they are held."""
     return map(_digest_of, _blobs_in(content for _, content in contents))
-
-
-def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozenset[str]:
-    """`digest` and what falls when it alone is deleted, all of it out of `may_fall`.
-
-    Its referrers and attachments fall, and those of its children that nothing else keeps.
-    """
-    fallen = {digest}
-    queue = [digest]
-    while queue:
-        node = queue.pop()
-        for other, relation in graph.consequences(node):
-            if other in fallen or other not in may_fall:
-                continue
-            if relation == REFERRER_OF or fallen.issuperset(graph.holders(other)):
-                fallen.add(other)
-                queue.append(other)
-    return frozenset(fallen)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..model import Content, Inventory, Repository
+from ..model import Content, Inventory, Repository, in_order
 from ..pins.pinned import Pins
 from .decision import Decision
-from .graph import Graph, build_graph, user_tags
+from .graph import Graph, build_graph, user_tags, walk
 from .manifests import is_digest
+from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE
 from .safety import falling, kept_by, opaque
-from .verdicts import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, Verdict, lock_on, lock_on_tag, locks_of
+from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def decide_images(
             repository.name: _judge(
                 repository, targets.get(repository.name, set()), include_locked, pinned[repository.name]
             )
-            for repository in _sorted(inventory)
+            for repository in in_order(inventory.repositories)
         },
         include_locked=include_locked,
         pins=pins,
@@ -123,7 +124,10 @@ def decide_untag(
     return Decision(
         inventory,
         {'untag': [image.text for image in images]},
-        {repository.name: dict.fromkeys(sorted(repository.manifests), kept) for repository in _sorted(inventory)},
+        {
+            repository.name: dict.fromkeys(sorted(repository.manifests), kept)
+            for repository in in_order(inventory.repositories)
+        },
         tags,
         include_locked,
         pins,
@@ -155,7 +159,7 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> D
             each.name: dict.fromkeys(
                 sorted(each.manifests), Verdict(each.name != name, *_about(each.name == name, name))
             )
-            for each in _sorted(inventory)
+            for each in in_order(inventory.repositories)
         },
         pins=pins,
     )
@@ -188,13 +192,11 @@ def _judge(
 
 def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str]) -> frozenset[str]:
     """The targets, and whatever has no user tag and hangs on them by any number of edges."""
-    found, queue = set(targets), sorted(targets)
-    while queue:
-        for other, _ in graph.consequences(queue.pop()):
-            if other not in found and not user_tags(repository.manifests[other]):
-                found.add(other)
-                queue.append(other)
-    return frozenset(found)
+
+    def untagged(above: str) -> Iterator[str]:
+        return (other for other, _ in graph.consequences(above) if not user_tags(repository.manifests[other]))
+
+    return frozenset(walk(targets, untagged))
 
 
 def _root(
@@ -242,7 +244,3 @@ def _repository(inventory: Inventory, name: str) -> Repository:
         if repository.name == name:
             return repository
     raise NotAnImage(f"The repository '{name}' is not there, or could not be read.")
-
-
-def _sorted(inventory: Inventory) -> list[Repository]:
-    return sorted(inventory.repositories, key=lambda repository: repository.name)

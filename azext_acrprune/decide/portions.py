@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..model import Content, Inventory
+from ..model import Content, Inventory, in_order
 from .impact import Ledger, Node
 
 
@@ -62,7 +62,7 @@ def split(inventory: Inventory, ledger: Ledger) -> Iterator[tuple[Node, Content,
 
 def _contents(inventory: Inventory) -> Iterator[tuple[str, str, Content]]:
     """(repository, digest, content) of every manifest that was read, in order."""
-    for repository in sorted(inventory.repositories, key=lambda each: each.name):
+    for repository in in_order(inventory.repositories):
         for digest, manifest in sorted(repository.manifests.items()):
             if isinstance(manifest.content, Content):
                 yield repository.name, digest, manifest.content

@@ -23,20 +23,11 @@ from .claims import (
     counts,
     instant_of,
 )
-from .graph import (
-    CHILD_OF,
-    REFERRER_OF,
-    Graph,
-    attached_subjects,
-    build_graph,
-    missing_children,
-    missing_subject,
-    spread,
-    user_tags,
-)
+from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags, walk
 from .manifests import has_no_edges
+from .reasons import CHILD_OF, EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
 from .tags import judge_tags
-from .verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict, lock_on
+from .verdicts import Verdict, lock_on
 
 Found = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
@@ -180,16 +171,16 @@ def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[tuple[str,
 
 def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[Claim]:
     """The nearest claims by a rule on the indexes and subjects above a manifest."""
-    seen, queue = {digest}, [digest]
-    while queue:
-        below = queue.pop()
-        for owner in (*graph.parents.get(below, ()), *graph.subjects.get(below, ())):
-            if owner in claims and owner not in seen:
-                seen.add(owner)
-                if claims[owner].rule is None:
-                    queue.append(owner)
-                else:
-                    yield claims[owner]
+
+    def above(below: str) -> Iterable[str]:
+        if claims[below].rule is not None:
+            return ()
+        owners = (*graph.parents.get(below, ()), *graph.subjects.get(below, ()))
+        return [owner for owner in owners if owner in claims]
+
+    for owner in walk([digest], above):
+        if claims[owner].rule is not None:
+            yield claims[owner]
 
 
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[tuple[str, list[str]]]:

@@ -11,7 +11,8 @@ from ..model import Manifest, Repository, Tag
 from ..policy.rules import KEEP, Keep, Policy, Rule
 from .claims import Place, age_is_over, claim_on_tag, counts, instant_of
 from .graph import user_tags
-from .verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG, Verdict, lock_on_tag
+from .reasons import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG
+from .verdicts import Verdict, lock_on_tag
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,6 @@ from typing import NamedTuple
 
 from ..model import Locks, Manifest, Repository
 
-TAGGED = 'tagged'
-LOCKED = 'locked'
-PINNED = 'pinned'
-YOUNG = 'young'
-KEEP_NEWEST = 'keepNewest'
-EXCLUDED = 'excluded'
-UNREADABLE = 'unreadable'
-
-UNTAGGED = 'untagged'
-MATCHED = 'matched'
-NAMED = 'named'
-
 
 class Verdict(NamedTuple):
     """Whether something stays; `because` is the digest, tag or rule behind `reason`.

@@ -11,7 +11,7 @@ from ..decide.health import BROKEN, LOCK_CODES, Finding, content_findings, other
 from ..decide.impact import open_ledger
 from ..decide.safety import kept_by
 from ..decide.verdicts import lock_on
-from ..model import Inventory, Repository
+from ..model import Inventory, Repository, in_order
 from .mends import Mends
 
 SCHEMA_VERSION = 1
@@ -23,7 +23,7 @@ class _View:
     """Some repositories of a registry, and what is wrong in them; `everywhere` are all that are known."""
 
     def __init__(self, inventory: Inventory, everywhere: Sequence[Repository]) -> None:
-        self.repositories = sorted(inventory.repositories, key=lambda each: each.name)
+        self.repositories = in_order(inventory.repositories)
         self._graphs: dict[str, Graph] = {}
         needed = {repository.name: _needed(repository, self.graph(repository)) for repository in self.repositories}
         self.findings: list[Finding] = sorted(

@@ -1,11 +1,13 @@
-"""What the storage of a registry costs, and what a plan saves: by the price that the user gives, or not at all.
+"""What the storage of a registry takes, what it costs, and what a plan saves.
 
+There is a cost only where the user gives a price.
 Azure bills the GiB beyond those that the SKU includes, by the day.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
@@ -15,6 +17,14 @@ from ..model import Account
 GIB = 1024**3
 DAYS_PER_MONTH = 30
 INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
+
+SOFT_DELETED = 'softDeleted'
+UPLOADS = 'uploads'
+REPLICAS = 'replicas'
+UNREAD = 'unread'
+LATE = 'countedLater'
+"""What the difference may be: soft-deleted images, uploads that no manifest uses yet, replicas that could not be
+counted, what could not be read here; or Azure's number is of some time ago, since it follows with a delay."""
 
 _SMALLEST = Decimal('0.0001')
 _EXACT = Context(prec=200)
@@ -108,3 +118,40 @@ def _why(account: Account, sku: str | None, used: int | None, price: Price | Non
     if not price:
         missing.append('no price was given')
     return f'The cost is not known, because {" and ".join(missing)}.' if missing else None
+
+
+def account_fields(account: Account, registry_bytes: int, impact: str) -> dict[str, Any]:
+    """The real bytes, the limit, and what of the bytes is accounted for: the registry, once in each of its regions.
+
+    All of it is None where Azure was not or could not be asked, and `why` says so. `unaccountedBytes` below 0 means
+    that Azure counts less than there is.
+    """
+    used = account.used_bytes
+    accounted = registry_bytes * (account.regions or 1)
+    rest = None if used is None else used - accounted
+    return {
+        'sku': account.sku,
+        'usedBytes': used,
+        'limitBytes': account.limit_bytes,
+        'regions': account.regions,
+        'accountedBytes': None if used is None else accounted,
+        'unaccountedBytes': rest,
+        'unaccountedMayBe': list(_may_be(account, rest, impact)),
+        'why': account.why,
+    }
+
+
+def _may_be(account: Account, rest: int | None, impact: str) -> Iterator[str]:
+    if rest is None or rest == 0:
+        return
+    if rest < 0:
+        yield LATE
+        return
+    if account.soft_delete_days is not None:
+        yield SOFT_DELETED
+    yield UPLOADS
+    if account.regions is None:
+        yield REPLICAS
+    if impact != 'exact':
+        yield UNREAD
+    yield LATE

@@ -7,48 +7,15 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF, build_graph
+from ..decide.graph import build_graph
 from ..decide.impact import open_ledger
 from ..decide.named import ImageName, decide_images, digest_of
-from ..decide.verdicts import (
-    EXCLUDED,
-    KEEP_NEWEST,
-    LOCKED,
-    MATCHED,
-    NAMED,
-    PINNED,
-    TAGGED,
-    UNREADABLE,
-    UNTAGGED,
-    YOUNG,
-    Verdict,
-)
-from ..model import Content, Manifest, Repository
+from ..decide.reasons import RELATIONS, TAGGED, sentence_of
+from ..decide.verdicts import Verdict
+from ..model import Content, Manifest, Repository, in_order
 from .plan import kind_of_impact
 
 _USERS_SHOWN = 10
-
-_WHY = {
-    TAGGED: 'it has the tag {}, which nothing takes',
-    LOCKED: 'it is locked ({})',
-    PINNED: 'it is pinned ({})',
-    YOUNG: 'it was changed too recently ({})',
-    KEEP_NEWEST: 'it is among the newest, which stay ({})',
-    EXCLUDED: 'it was left out ({})',
-    UNREADABLE: 'something that may need it, or that is asked about it, could not be read ({})',
-    UNTAGGED: 'it has no tag, and nothing needs it ({})',
-    MATCHED: 'its tags go ({})',
-    NAMED: 'it was named ({})',
-}
-_WHY_STAYS = {
-    CHILD_OF: 'it is a part of the index {}, which stays',
-    REFERRER_OF: 'it refers to {}, which stays',
-    SUBJECT_OF: '{} refers to it and stays',
-}
-_WHY_GOES = {
-    CHILD_OF: 'it is a part of the index {}, which goes, and nothing else needs it',
-    REFERRER_OF: 'it refers to {}, which goes',
-}
 
 
 def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
@@ -103,7 +70,7 @@ def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> list
     """The manifests behind a verdict, one after the other up to the root."""
     chain: list[dict[str, Any]] = []
     seen: set[str] = set()
-    while verdict.reason in (CHILD_OF, REFERRER_OF, SUBJECT_OF) and verdict.because not in seen:
+    while verdict.reason in RELATIONS and verdict.because not in seen:
         digest = verdict.because
         seen.add(digest)
         verdict = decision.verdicts[repository.name][digest]
@@ -122,7 +89,7 @@ def _layers(
     decision: Decision, repository: Repository, digest: str, freed: AbstractSet[str]
 ) -> Iterator[dict[str, Any]]:
     """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
-    parts = _parts(repository, digest)
+    parts = build_graph(repository).parts(digest)
     sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}
     users = _users(decision, repository.name, parts, sizes)
     for blob, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
@@ -136,18 +103,10 @@ def _layers(
         }
 
 
-def _parts(repository: Repository, digest: str) -> tuple[str, ...]:
-    children = build_graph(repository).children
-    parts = [digest]
-    for part in parts:
-        parts.extend(child for child in children.get(part, ()) if child not in parts)
-    return tuple(parts)
-
-
-def _users(decision: Decision, name: str, parts: tuple[str, ...], wanted: Mapping[str, int]) -> dict[str, list[str]]:
+def _users(decision: Decision, name: str, parts: list[str], wanted: Mapping[str, int]) -> dict[str, list[str]]:
     """{blob: the images elsewhere that use it, those with a tag first}."""
     users: dict[str, list[str]] = {}
-    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
+    for repository in in_order(decision.inventory.repositories):
         for digest, manifest in sorted(repository.manifests.items()):
             if repository.name != name or digest not in parts:
                 for blob in _blobs(manifest):
@@ -167,10 +126,10 @@ def _name(repository: Repository, manifest: Manifest) -> str:
 def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, document: Mapping[str, Any]) -> str:
     parts = [
         f'{repository.name}@{manifest.digest} ({", ".join(manifest.tags) or "no tags"}) '
-        f'{"stays" if verdict.kept else "goes"}: {_because(verdict)}'
+        f'{"stays" if verdict.kept else "goes"}: {sentence_of(verdict.kept, verdict.reason, verdict.because)}'
     ]
     for link in document.get('keptBy') or document.get('goesAfter') or ():
-        parts.append(f', and that because {_because(Verdict(verdict.kept, link["reason"], link["because"]))}')
+        parts.append(f', and that because {sentence_of(verdict.kept, link["reason"], link["because"])}')
     parts.append('.')
     removed = [tag['tag'] for tag in document['tags'] if tag['decision'] == 'remove']
     if verdict.kept and removed:
@@ -186,8 +145,3 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
             f'such as {shared[0]["users"][0]}.'
         )
     return ''.join(parts)
-
-
-def _because(verdict: Verdict) -> str:
-    texts = _WHY_STAYS if verdict.kept else _WHY_GOES
-    return {**_WHY, **texts}[verdict.reason].format(verdict.because)

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF
 from ..decide.impact import Ledger, Node
 from ..decide.portions import portions
+from ..decide.reasons import RELATIONS
 from ..decide.verdicts import Verdict
 
 BY_REPOSITORY, BY_REASON, BY_RULE = 'repository', 'reason', 'rule'
-
-_RELATIONS = (CHILD_OF, REFERRER_OF, SUBJECT_OF)
 
 Group = str | None
 
@@ -90,7 +88,7 @@ def _reason(_: Decision, __: Node, verdict: Verdict) -> Group:
 def _rule(decision: Decision, node: Node, verdict: Verdict) -> Group:
     """The rule behind a verdict; what goes or stays with something else has the rule of that."""
     seen: set[str] = set()
-    while verdict.reason in _RELATIONS and verdict.because not in seen:
+    while verdict.reason in RELATIONS and verdict.because not in seen:
         seen.add(verdict.because)
         verdict = decision.verdicts[node[0]][verdict.because]
-    return verdict.rule or (None if verdict.kept or verdict.reason in _RELATIONS else verdict.because)
+    return verdict.rule or (None if verdict.kept or verdict.reason in RELATIONS else verdict.because)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from ..decide.graph import REFERRER_OF, Graph, spread, user_tags
+from ..decide.graph import Graph, user_tags, walk
 from ..decide.health import (
     EMPTY_INDEX,
     GHOST,
@@ -111,10 +111,7 @@ def _holder(repository: Repository, graph: Graph, digest: str) -> str | None:
 
     What refers to it falls with it, and is looked at like it; anything else that holds one of them may stay.
     """
-    falling = {
-        digest,
-        *spread([digest], lambda each: ((other, REFERRER_OF) for other in graph.referrers.get(each, ()))),
-    }
+    falling = walk([digest], lambda each: graph.referrers.get(each, ()))
     for each in sorted(falling):
         manifest = repository.manifests[each]
         if each != digest and (user_tags(manifest) or lock_on(repository, manifest)):

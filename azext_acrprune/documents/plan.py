@@ -1,24 +1,31 @@
-"""The plan document, schema version 1."""
+"""The plan document, schema version 1, and its checksum: an edited or truncated plan must not be carried out."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.graph import Graph, build_graph
+from ..decide.graph import Graph, build_graph, falls_with
 from ..decide.health import BROKEN, MISSING_CHILDREN, content_findings
-from ..decide.impact import Impact, Ledger, falls_with, open_ledger
+from ..decide.impact import Impact, Ledger, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, time_text
-from .checksum import sealed
+from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
 from .groups import grouped
-from .shared import shared_layers
+from .layers import shared_layers
 
 SCHEMA_VERSION = 1
+
+_KEY = 'checksum'
+_UNSEALED = (_KEY, 'createdAt')
+"""Not part of what the checksum is made of: the same registry gives the same checksum at any time."""
+_BATCH = 1_000
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'), check_circular=False)
 
 
 def plan_document(
@@ -77,7 +84,7 @@ class _Writer:
     """Writes the entries of one plan; holds what they all look up."""
 
     def __init__(self, decision: Decision, ledger: Ledger) -> None:
-        self.repositories: list[Repository] = sorted(decision.inventory.repositories, key=lambda item: item.name)
+        self.repositories: list[Repository] = in_order(decision.inventory.repositories)
         self._decision = decision
         self._ledger = ledger
         self._graphs: dict[str, Graph] = dict(decision.graphs)
@@ -207,3 +214,36 @@ def _summary(decision: Decision, impact: Impact, rows: Sequence[Mapping[str, Any
 def _warning(warning: Notice) -> dict[str, Any]:
     fields = asdict(warning)
     return {key: fields[key] for key in ('code', 'repository', 'digest', 'message')}
+
+
+def sealed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its checksum."""
+    return {**document, _KEY: _checksum(document)}
+
+
+def is_sealed(document: dict[str, Any]) -> bool:
+    """Whether a document is as it was when it was sealed."""
+    return document.get(_KEY) == _checksum(document)
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    seal = hashlib.sha256()
+    for key in sorted(key for key in document if key not in _UNSEALED):
+        seal.update(_canonical(key))
+        for part in _parts(document[key]):
+            seal.update(_canonical(part))
+    return f'sha256:{seal.hexdigest()}'
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A list in batches: the text of all of it may be larger than it ought to be, and each text takes long to begin."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for start in range(0, len(value), _BATCH):
+        yield value[start : start + _BATCH]
+
+
+def _canonical(value: Any) -> bytes:
+    """One line: a JSON text has no line breaks of its own."""
+    return _ENCODER.encode(value).encode() + b'\n'

@@ -11,11 +11,11 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.health import GHOST
 from ..decide.impact import open_ledger
-from ..decide.verdicts import EXCLUDED, Verdict
+from ..decide.reasons import EXCLUDED
+from ..decide.verdicts import Verdict
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
-from .checksum import is_sealed
-from .plan import SCHEMA_VERSION, kind_of_impact
+from .plan import SCHEMA_VERSION, is_sealed, kind_of_impact
 
 
 class PlanRefused(Exception):
@@ -172,8 +172,8 @@ def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
 
 def _locks(entry: Mapping[str, Any], what: str) -> Locks:
     """The locks that the plan saw on something."""
-    given = entry.get('locks', ())
-    return Locks(f'{what} deleteEnabled=false' not in given, f'{what} writeEnabled=false' not in given)
+    given = (text.rpartition(' ') for text in entry.get('locks', ()))
+    return Locks.from_flags([flag for locked, _, flag in given if locked == what])
 
 
 def _verdicts(plan: Plan, repository: Repository) -> Iterator[tuple[str, Verdict]]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..spelling import printable
 from .documents import found_in_document
-from .pinned import Found, Pin, Problem, merged, printable
+from .pinned import Found, Pin, Problem, merged
 from .references import RegistryNames
 from .syntax import json_events, yaml_events
 

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from ..model import Repository
+from ..spelling import printable
 from .references import Finding, Reference
-
-_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -146,12 +145,6 @@ def found_in(findings: Iterable[Finding], source: str, line: int = 0) -> Found:
             message = f"'{printable(finding.text)}' cannot be followed: {finding.why}"
             problems.append(Problem(message, source, line, NOT_RESOLVED))
     return Found(tuple(pins), tuple(problems))
-
-
-def printable(text: str) -> str:
-    """A text that comes from anywhere, fit for a terminal and for a document in UTF-8."""
-    shown = ''.join(char if char.isprintable() else '?' for char in text[:_LONGEST_SHOWN])
-    return f'{shown}...' if len(text) > _LONGEST_SHOWN else shown
 
 
 def merged(found: Iterable[Found]) -> Found:

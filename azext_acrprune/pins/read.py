@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
+from ..spelling import printable
 from .documents import found_in_document
-from .pinned import Found, Problem, found_in, merged, printable
+from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
 from .syntax import Event, json_events, yaml_events
 from .templates import bicep_values, dockerfile_values, filled_in, terraform_values

@@ -1,12 +1,38 @@
-"""What storage costs and what a plan saves, in a sentence each."""
+"""What storage is used, what it costs and what a plan saves, in a sentence each."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from ..spelling import visible
 from .sizes import human_size
-from .texts import visible
+
+_MAY_BE = {
+    'softDeleted': 'soft-deleted images',
+    'uploads': 'uploads that no manifest uses',
+    'replicas': 'replicas',
+    'unread': 'what could not be read',
+    'countedLater': 'what Azure counts with a delay',
+}
+
+
+def account_line(account: dict[str, Any]) -> str:
+    """The real bytes, the quota, and what of it is accounted for."""
+    if account['usedBytes'] is None:
+        return str(account['why'] or 'The real usage is not known.')
+    of_limit = f' of {human_size(account["limitBytes"])}' if account['limitBytes'] is not None else ''
+    regions = account['regions'] or 1
+    times = f' in {regions} regions' if regions > 1 else ''
+    line = (
+        f'Azure says that {human_size(account["usedBytes"])}{of_limit} are used: manifests and layers account for '
+        f'{human_size(account["accountedBytes"])}{times}'
+    )
+    rest = account['unaccountedBytes']
+    if not rest:
+        return f'{line}, which is all.'
+    causes = ', '.join(_MAY_BE[each] for each in account['unaccountedMayBe'])
+    return f'{line}, {human_size(abs(rest))} {"more than it says" if rest < 0 else "are not accounted for"} ({causes}).'
 
 
 def cost_line(cost: dict[str, Any]) -> str:

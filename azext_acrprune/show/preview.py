@@ -6,24 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..decide.reasons import TOLD
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_size, short_digest, used_by
 
 _LISTED_REPOSITORIES = 10
 _LISTED_LAYERS = 3
-
-_WHY_KEPT = {
-    'tagged': 'with a tag',
-    'locked': 'locked, by their own lock, that of a tag or of the repository',
-    'pinned': 'protected by their digest',
-    'young': 'younger than the age asked for',
-    'keepNewest': 'among the newest, which stay',
-    'excluded': 'not selected, excluded, ghosts, or orphan attachments',
-    'unreadable': 'unreadable, or in a repository with something unreadable',
-    'childOf': 'in an index that stays',
-    'referrerOf': 'referring to a manifest that stays (signatures, SBOMs)',
-    'subjectOf': 'with a referrer that stays',
-}
 
 
 def preview_lines(plan: dict[str, Any]) -> list[str]:
@@ -119,7 +107,7 @@ def _staying(plan: dict[str, Any]) -> Iterator[str]:
     if kept:
         yield f'Kept: {count(plan["summary"]["manifestsKept"], "manifest")}.'
     for reason, number in sorted(kept.items(), key=lambda item: (-item[1], item[0])):
-        yield f'  {number} {_WHY_KEPT[reason]} ({reason})'
+        yield f'  {number} {TOLD[reason].kept} ({reason})'
 
 
 def _told(plan: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from .bars import percent
-from .money import cost_line, saving_line
-from .sizes import human_size, short_digest
-from .texts import visible
-from .treemap import Box, layout
-from .usage_tables import account_line
+from ..decide.reasons import TOLD
+from ..spelling import visible
+from .money import account_line, cost_line, saving_line
+from .sizes import human_size, percent, short_digest
 
 _TEMPLATES = Path(__file__).parent / 'templates'
 
 WIDE, NARROW = (1200, 640), (400, 640)
 """Two treemaps, of which the width of the window shows one: text would not be readable in a scaled one."""
+
+_SMALLEST = 1e-6
+"""A share of the whole. What is below it is drawn as large: a layout in floats has no room for one byte in 10^13."""
+
+Item = TypeVar('Item')
 
 STATES = {
     'freed': 'Freed by the plan',
@@ -40,22 +45,17 @@ STATES_WITHOUT_PLAN = {
     'excluded': 'Attached to nothing that is there',
     'unreadable': 'Something could not be read',
 }
-REASONS = {
-    'untagged': 'untagged',
-    'matched': 'tags selected',
-    'named': 'named',
-    'tagged': 'has a tag',
-    'locked': 'locked',
-    'pinned': 'pinned',
-    'young': 'too young',
-    'keepNewest': 'among the newest',
-    'excluded': 'excluded',
-    'unreadable': 'could not be read',
-    'childOf': 'part of an index',
-    'referrerOf': 'refers to a subject',
-    'subjectOf': 'subject of a referrer',
-    'notInPlan': 'not in the plan',
-}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle for one group or one cell of the report document."""
+
+    of: dict[str, Any]
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 def report_html(document: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def report_html(document: dict[str, Any]) -> str:
     return environment.get_template('report.html').render(
         report=document,
         states=STATES if document['plan'] else STATES_WITHOUT_PLAN,
-        reasons=REASONS,
+        reasons={reason: told.label for reason, told in TOLD.items()},
         lines=list(map(escape, _lines(document))),
         style=style,
         script=script,
@@ -133,3 +133,29 @@ def _fits(text: str, box: Box, size: float) -> str:
     room = int((box.width - size) / (size * 0.56))
     shown: list[str] = [text] if len(text) <= room else [text[: max(0, room - 1)], '…']
     return ''.join(shown) if room >= 4 and box.height >= size * 1.6 else ''
+
+
+def layout(groups: Sequence[dict[str, Any]], width: float, height: float) -> tuple[list[Box], list[Box]]:
+    """(boxes of the groups, boxes of all cells) in a rectangle; areas are as their `bytes`.
+
+    The cells of one state lie together in their group. What has no bytes has no box.
+    """
+    outer = _fill(Box({}, 0, 0, width, height), groups, lambda group: group['bytes'])
+    cells: list[Box] = []
+    for group in outer:
+        states = [{'cells': list(same)} for _, same in groupby(group.of['cells'], key=lambda cell: cell['state'])]
+        for state in _fill(group, states, lambda state: sum(cell['bytes'] for cell in state['cells'])):
+            cells += _fill(state, state.of['cells'], lambda cell: cell['bytes'])
+    return outer, cells
+
+
+def _fill(box: Box, items: Iterable[Item], size: Callable[[Item], int]) -> list[Box]:
+    from squarify import normalize_sizes, squarify
+
+    there = sorted((item for item in items if size(item)), key=size, reverse=True)
+    total = sum(map(size, there))
+    drawn = [max(size(item), total * _SMALLEST) for item in there]
+    if not drawn:
+        return []
+    rectangles = squarify(normalize_sizes(drawn, box.width, box.height), box.x, box.y, box.width, box.height)
+    return [Box(item, each['x'], each['y'], each['dx'], each['dy']) for item, each in zip(there, rectangles)]

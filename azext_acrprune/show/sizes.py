@@ -1,4 +1,4 @@
-"""Bytes, ages and digests as people read them."""
+"""Bytes, shares of a whole, ages and digests as people read them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from ..model import TICKS_PER_SECOND
-from .texts import visible
+from ..spelling import visible
 
 _DIGEST = re.compile(r'(sha256[:-][0-9a-f]{12})[0-9a-f]{52}')
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+_BAR_WIDTH = 20
+_BLOCKS = ' ▏▎▍▌▋▊▉█'
 _PERIODS = ((86_400, 'd'), (3_600, 'h'), (60, 'm'))
 
 
@@ -60,3 +62,31 @@ def count(number: int, noun: str) -> str:
     """`1 manifest`, `2 manifests`."""
     plural = f'{noun[:-1]}ies' if noun.endswith('y') else f'{noun}s'
     return f'{number} {noun if number == 1 else plural}'
+
+
+def percent(part: int, whole: int) -> str:
+    """`12.3 %`; what is there is never 0."""
+    value = 100 * part / whole if whole else 0
+    return f'{value:.1f} %' if value >= 0.1 or not part else 'under 0.1 %'
+
+
+def share_bar(part: int, whole: int, encoding: Any) -> str:
+    """A bar of 20 columns for the whole, in eighths of a column where an encoding has these, else in whole ones.
+
+    What is there is never without a bar.
+    """
+    steps = len(_BLOCKS) - 1 if _can_say(_BLOCKS, encoding) else 1
+    length = (
+        min(_BAR_WIDTH * steps, max(part > 0, (2 * _BAR_WIDTH * steps * part + whole) // (2 * whole))) if whole else 0
+    )
+    if steps == 1:
+        return '#' * length
+    return _BLOCKS[-1] * (length // steps) + _BLOCKS[length % steps].strip()
+
+
+def _can_say(text: str, encoding: Any) -> bool:
+    try:
+        text.encode(encoding or 'ascii')
+        return True
+    except (LookupError, UnicodeError):
+        return False

@@ -9,20 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..model import parse_ticks
-from .bars import percent, share_bar
-from .money import cost_line
-from .sizes import blob_digest, freed_size, human_age, human_size, short_digest
-from .texts import visible
+from ..spelling import visible
+from .money import account_line, cost_line
+from .sizes import blob_digest, freed_size, human_age, human_size, percent, share_bar, short_digest
 
 Row = dict[str, Any]
-
-_MAY_BE = {
-    'softDeleted': 'soft-deleted images',
-    'uploads': 'uploads that no manifest uses',
-    'replicas': 'replicas',
-    'unread': 'what could not be read',
-    'countedLater': 'what Azure counts with a delay',
-}
 
 
 def usage_rows(document: dict[str, Any]) -> list[Row]:
@@ -42,24 +33,6 @@ def usage_lines(document: dict[str, Any]) -> Iterator[str]:
             f'Last pulls are as the workspace {visible(document["pulls"]["workspace"])} tells, '
             + (f'without a hole since {since}.' if since else 'which has no event of this registry of late.')
         )
-
-
-def account_line(account: dict[str, Any]) -> str:
-    """The real bytes, the quota, and what of it is accounted for."""
-    if account['usedBytes'] is None:
-        return str(account['why'] or 'The real usage is not known.')
-    of_limit = f' of {human_size(account["limitBytes"])}' if account['limitBytes'] is not None else ''
-    regions = account['regions'] or 1
-    times = f' in {regions} regions' if regions > 1 else ''
-    line = (
-        f'Azure says that {human_size(account["usedBytes"])}{of_limit} are used: manifests and layers account for '
-        f'{human_size(account["accountedBytes"])}{times}'
-    )
-    rest = account['unaccountedBytes']
-    if not rest:
-        return f'{line}, which is all.'
-    causes = ', '.join(_MAY_BE[each] for each in account['unaccountedMayBe'])
-    return f'{line}, {human_size(abs(rest))} {"more than it says" if rest < 0 else "are not accounted for"} ({causes}).'
 
 
 class _Table:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ..pins.live import Thing, things_of_cluster
-from ..pins.pinned import printable
+from ..spelling import printable
 from .failure import AskError
 
 _KINDS = 'pods,deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,jobs,cronjobs'

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from ..pins.pinned import NOT_READ, Found, Problem, merged, printable
+from ..pins.pinned import NOT_READ, Found, Problem, merged
 from ..pins.read import MAX_BYTES, STANDARD_INPUT, read_pins
 from ..pins.references import RegistryNames
+from ..spelling import printable
 
 DASH = '-'
 _NEVER_ENTERED = '.git'

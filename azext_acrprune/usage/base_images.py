@@ -8,7 +8,7 @@ from typing import Any
 
 from ..decide.graph import user_tags
 from ..decide.impact import Node
-from ..documents.names import Names
+from ..documents.layers import Names
 from ..model import Content, Manifest
 from .stakes import View
 

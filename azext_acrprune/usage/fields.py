@@ -8,7 +8,7 @@ from typing import Any
 
 from ..decide.graph import user_tags
 from ..decide.impact import Holding, Node
-from ..documents.names import Names
+from ..documents.layers import Names
 from ..documents.plan import warnings_of
 from ..model import Repository
 from .stakes import View

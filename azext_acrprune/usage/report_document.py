@@ -9,14 +9,12 @@ from itertools import groupby
 from typing import Any
 
 from ..decide.impact import Node
-from ..documents.cost import Price, cost_fields
-from ..documents.names import Names
+from ..documents.cost import Price, account_fields, cost_fields
+from ..documents.layers import Names, layer_row, layer_uses
 from ..documents.plan import kind_of_impact
 from ..documents.planned import Plan
 from ..model import Account, Inventory
-from .account_fields import account_fields
 from .fields import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
-from .layers import layer_row, layer_uses
 from .stakes import FREED, STATES, Stake, View
 from .timeline import appearances, growth, unneeded_ages
 
@@ -231,8 +229,10 @@ def _layers(view: View, names: Names) -> list[dict[str, Any]]:
     `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
     """
     rows = []
-    for digest, use in layer_uses(view, largest(view.ledger.sizes, LAYERS_LISTED)).items():
-        row = layer_row(view, digest, use, names)
+    for digest, use in layer_uses(
+        largest(view.ledger.sizes, LAYERS_LISTED), view.repositories, view.doomed.__contains__
+    ).items():
+        row = layer_row(view.ledger.sizes[digest], digest, use, names)
         if view.plan:
             row.update(imagesToDelete=use.to_delete, freed=use.to_delete == use.images)
         rows.append(row)

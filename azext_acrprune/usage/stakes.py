@@ -7,32 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..decide.decision import Decision, decide
-from ..decide.graph import CHILD_OF, REFERRER_OF, SUBJECT_OF
 from ..decide.impact import Ledger, Node, open_ledger
 from ..decide.portions import Portion, portions
-from ..decide.verdicts import EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, TAGGED, UNREADABLE, UNTAGGED, YOUNG, Verdict
+from ..decide.reasons import NOT_IN_PLAN, TOLD, UNTAGGED
+from ..decide.verdicts import Verdict
 from ..documents.planned import Plan
-from ..model import Inventory, Repository
+from ..model import Inventory, Repository, in_order
 from ..policy.rules import Age, untagged_policy
 
 FREED = 'freed'
 SHARED = 'shared'
 UNNEEDED = 'unneeded'
-NOT_IN_PLAN = 'notInPlan'
-
-_STATE_OF_REASON = {
-    TAGGED: 'tagged',
-    CHILD_OF: 'needed',
-    REFERRER_OF: 'needed',
-    SUBJECT_OF: 'needed',
-    LOCKED: 'protected',
-    PINNED: 'protected',
-    YOUNG: 'recent',
-    KEEP_NEWEST: 'recent',
-    EXCLUDED: 'excluded',
-    NOT_IN_PLAN: 'excluded',
-    UNREADABLE: 'unreadable',
-}
 
 STATES = (FREED, SHARED, UNNEEDED, 'tagged', 'needed', 'protected', 'recent', 'excluded', 'unreadable')
 """The plan frees it; the plan deletes its image but others share it; untagged and needed by nothing, without a plan;
@@ -64,7 +49,7 @@ class View:
         self.plan = plan
         self.ledger: Ledger = open_ledger(inventory)
         self.bare: Decision = decide(inventory, untagged_policy(Age('0', 0)), now)
-        self.repositories: list[Repository] = sorted(inventory.repositories, key=lambda each: each.name)
+        self.repositories: list[Repository] = in_order(inventory.repositories)
         named = _verdicts(plan, 'delete', False)
         self._kept = _verdicts(plan, 'kept', True)
         self._doomed = {node: verdict for node, verdict in named.items() if self._is_there(node)}
@@ -86,7 +71,7 @@ class View:
             yield SHARED, doomed.reason, doomed.because, portion.staying
             return
         verdict = self._kept.get(portion.node) or self._bare_verdict(portion.node)
-        state = _STATE_OF_REASON.get(verdict.reason, 'excluded') if verdict.kept else UNNEEDED
+        state = _state_of(verdict.reason) if verdict.kept else UNNEEDED
         yield state, verdict.reason, verdict.because, portion.size
 
     def _bare_verdict(self, node: Node) -> Verdict:
@@ -101,6 +86,11 @@ class View:
     def _is_there(self, node: Node) -> bool:
         repository = self.ledger.repositories.get(node[0])
         return bool(repository) and node[1] in repository.manifests
+
+
+def _state_of(reason: str) -> str:
+    """The state of what stays; a plan of another version may have reasons that are not known here."""
+    return TOLD[reason].state if reason in TOLD else 'excluded'
 
 
 def _verdicts(plan: Plan | None, kind: str, kept: bool) -> dict[Node, Verdict]:

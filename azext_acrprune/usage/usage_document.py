@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..documents.cost import Price, cost_fields
+from ..documents.cost import Price, account_fields, cost_fields
 from ..documents.plan import kind_of_impact
 from ..model import Account, Inventory
 from ..pins.pulls import day_of
-from .account_fields import account_fields
 from .fields import registry_counts, shown_warnings
-from .pattern_rows import pattern_rows
+from .tag_patterns import pattern_rows
 from .timeline import growth
 from .usage_rows import Known, Log, image_rows, layer_rows, repository_rows
 

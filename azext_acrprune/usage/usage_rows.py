@@ -9,16 +9,15 @@ from heapq import nsmallest
 from itertools import groupby
 from typing import Any
 
-from ..decide.graph import build_graph, user_tags
-from ..decide.impact import Ledger, Node, falls_with
+from ..decide.graph import build_graph, falls_with, user_tags
+from ..decide.impact import Ledger, Node
 from ..decide.portions import split
-from ..documents.names import Names
+from ..documents.layers import Names, layer_row, layer_uses
 from ..model import Inventory, Repository, time_text
 from ..pins.pulls import Pulls
 from .attribution import Share, shares
 from .base_images import chain_fields
 from .fields import holding_fields, image_fields, largest, repository_row
-from .layers import layer_row, layer_uses
 from .stakes import View
 from .timeline import appearances, growth_rows
 
@@ -149,11 +148,11 @@ def _image(known: Known, node: Node, size: int, falling: Iterable[str]) -> Row:
 
 def layer_rows(known: Known, number: int) -> Rows:
     sizes = known.ledger.sizes
-    uses = layer_uses(known.view, largest(sizes, number))
+    uses = layer_uses(largest(sizes, number), known.view.repositories, known.view.doomed.__contains__)
     chains = chain_fields(known.view, uses, known.names)
     rows = [
         {
-            **layer_row(known.view, digest, use, known.names),
+            **layer_row(sizes[digest], digest, use, known.names),
             'totalBytes': use.images * sizes[digest],
             'attributedBytes': sizes[digest],
             'firstSeen': known.appeared.months[known.appeared.blobs[digest]],

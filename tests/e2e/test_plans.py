@@ -80,14 +80,14 @@ def edited(plan):
 
 
 def of_another_registry(plan):
-    from azext_acrprune.documents.checksum import sealed
+    from azext_acrprune.documents.plan import sealed
 
     plan['registry'] = 'other.azurecr.io'
     plan.update(sealed(plan))
 
 
 def of_another_version(plan):
-    from azext_acrprune.documents.checksum import sealed
+    from azext_acrprune.documents.plan import sealed
 
     plan['schemaVersion'] = 2
     plan.update(sealed(plan))

@@ -2,9 +2,9 @@
 
 import pytest
 
+from azext_acrprune.documents.cost import account_fields
 from azext_acrprune.model import Account
-from azext_acrprune.show.usage_tables import account_line
-from azext_acrprune.usage.account_fields import account_fields
+from azext_acrprune.show.money import account_line
 
 MIB = 1024**2
 

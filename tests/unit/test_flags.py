@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.decide.verdicts import KEEP_NEWEST
+from azext_acrprune.decide.reasons import KEEP_NEWEST
 from azext_acrprune.policy import patterns
 from azext_acrprune.policy.ages import parse_ago
 from azext_acrprune.policy.flags import Flags, filter_scope, glob_scope, parse_keep_per, policy_of

@@ -2,8 +2,8 @@
 
 import pytest
 
-from azext_acrprune.decide.graph import build_graph
-from azext_acrprune.decide.impact import falls_with, open_ledger
+from azext_acrprune.decide.graph import build_graph, falls_with
+from azext_acrprune.decide.impact import open_ledger
 from azext_acrprune.model import Blob, Content
 from tests.worlds import (
     BASE_LAYERS,

@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azext_acrprune.decide.decision import decide
-from azext_acrprune.decide.guard_rails import first_excess
+from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.model import NotRead
 from azext_acrprune.policy.file import EXAMPLES, PolicyError, example, parse_policy, parse_size, schema
 from azext_acrprune.policy.rules import Age, Limits

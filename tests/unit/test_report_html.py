@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.model import Account, Blob, Notice, Repository
-from azext_acrprune.show.report_page import STATES, STATES_WITHOUT_PLAN, report_html
-from azext_acrprune.show.treemap import layout
+from azext_acrprune.show.report_page import STATES, STATES_WITHOUT_PLAN, layout, report_html
 from azext_acrprune.usage.report_document import report_document
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest

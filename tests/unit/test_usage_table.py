@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tabulate import tabulate
 
 from azext_acrprune.pins.pulls import Pulls
-from azext_acrprune.show.bars import percent, share_bar
-from azext_acrprune.show.texts import visible
+from azext_acrprune.show.sizes import percent, share_bar
 from azext_acrprune.show.usage_tables import usage_lines, usage_rows
+from azext_acrprune.spelling import visible
 from azext_acrprune.usage.usage_document import KINDS, usage_document
 from azext_acrprune.usage.usage_rows import Log
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of

@@ -1,0 +1,92 @@
+"""The reasons why a manifest or a tag stays or goes, and how each of them is told.
+
+Documents carry the words that are defined here; they are stable. What people read of a reason is in one table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TAGGED = 'tagged'
+LOCKED = 'locked'
+PINNED = 'pinned'
+YOUNG = 'young'
+KEEP_NEWEST = 'keepNewest'
+EXCLUDED = 'excluded'
+UNREADABLE = 'unreadable'
+CHILD_OF = 'childOf'
+REFERRER_OF = 'referrerOf'
+SUBJECT_OF = 'subjectOf'
+NOT_IN_PLAN = 'notInPlan'
+
+UNTAGGED = 'untagged'
+MATCHED = 'matched'
+NAMED = 'named'
+
+TAGS_CHANGED = 'tagsChanged'
+UPDATED = 'updated'
+
+RELATIONS = (CHILD_OF, REFERRER_OF, SUBJECT_OF)
+"""Reasons that lie in another manifest, of which the verdict gives the digest."""
+
+
+class Told(NamedTuple):
+    """How one reason is told.
+
+    `sentence` is a part of a sentence about one manifest, with `{}` for what the verdict gives as the cause. `label` is
+    a word or two for a report. `kept` tells about all manifests that stay for the reason, and `state` is the group of
+    reasons that a report shows them in. `goes` is the sentence for a manifest that goes, where that is another one.
+    """
+
+    sentence: str
+    label: str
+    kept: str = ''
+    state: str = ''
+    goes: str = ''
+
+
+TOLD = {
+    TAGGED: Told('it has the tag {}, which nothing takes', 'has a tag', 'with a tag', 'tagged'),
+    LOCKED: Told(
+        'it is locked ({})', 'locked', 'locked, by their own lock, that of a tag or of the repository', 'protected'
+    ),
+    PINNED: Told('it is pinned ({})', 'pinned', 'protected by their digest', 'protected'),
+    YOUNG: Told('it was changed too recently ({})', 'too young', 'younger than the age asked for', 'recent'),
+    KEEP_NEWEST: Told(
+        'it is among the newest, which stay ({})', 'among the newest', 'among the newest, which stay', 'recent'
+    ),
+    EXCLUDED: Told(
+        'it was left out ({})', 'excluded', 'not selected, excluded, ghosts, or orphan attachments', 'excluded'
+    ),
+    UNREADABLE: Told(
+        'something that may need it, or that is asked about it, could not be read ({})',
+        'could not be read',
+        'unreadable, or in a repository with something unreadable',
+        'unreadable',
+    ),
+    CHILD_OF: Told(
+        'it is a part of the index {}, which stays',
+        'part of an index',
+        'in an index that stays',
+        'needed',
+        'it is a part of the index {}, which goes, and nothing else needs it',
+    ),
+    REFERRER_OF: Told(
+        'it refers to {}, which stays',
+        'refers to a subject',
+        'referring to a manifest that stays (signatures, SBOMs)',
+        'needed',
+        'it refers to {}, which goes',
+    ),
+    SUBJECT_OF: Told('{} refers to it and stays', 'subject of a referrer', 'with a referrer that stays', 'needed'),
+    NOT_IN_PLAN: Told('the plan does not take it ({})', 'not in the plan', '', 'excluded'),
+    UNTAGGED: Told('it has no tag, and nothing needs it ({})', 'untagged'),
+    MATCHED: Told('its tags go ({})', 'tags selected'),
+    NAMED: Told('it was named ({})', 'named'),
+}
+
+
+def sentence_of(kept: bool, reason: str, because: str) -> str:
+    """Why one manifest stays, or goes."""
+    told = TOLD[reason]
+    return (told.sentence if kept or not told.goes else told.goes).format(because)
