@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 TICKS_PER_SECOND = 10_000_000
 
+Document = dict[str, Any]
+"""JSON-ready data with names for its parts, as commands answer with it and files hold it."""
+
 _TIME = re.compile(
     r'(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])):([0-5]\d):([0-5]\d)(?:\.(\d{1,7})\d*)?(Z|[+-]\d\d:\d\d)\Z', re.ASCII
 )

@@ -48,6 +48,7 @@ MAY_IMPORT = {
         'pins',
         'policy',
         'registry',
+        'reporter',
         'show',
         'sources',
         'spelling',

@@ -1,6 +1,54 @@
-"""What can go wrong with an archive as a whole; what goes wrong with one manifest only keeps that manifest."""
+"""Where an archive is, as the rest of this room sees it, and what can go wrong with an archive as a whole.
+
+What goes wrong with one manifest only keeps that manifest.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class Target(Protocol):
+    """A place for an archive: blobs under their digests, and one index. Every method may raise ArchiveError.
+
+    Methods may be called from many threads at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """The place as the user gave it."""
+
+    def check(self) -> None:
+        """Find out that nothing can be written here before anything is."""
+
+    def free_bytes(self) -> int | None:
+        """How many bytes there is room for; None when there is no such limit."""
+
+    def taken_by(self, size: int) -> int:
+        """How many bytes a blob of this size takes."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """{digest: bytes} of every blob that is here."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Within it this run alone writes to the archive."""
+
+    def holds(self, digest: str) -> bool:
+        """Whether a blob is here, whole, by its digest."""
+
+    def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
+        """Write a blob, and tell `heard` the bytes of each chunk. Raises NotKept when they do not have the digest."""
+
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """The bytes of a blob, unverified."""
+
+    def index(self) -> bytes | None:
+        """The bytes of the index, None when there is no archive here yet."""
+
+    def replace_index(self, data: bytes) -> None:
+        """Put a new index in the place of the old one, whole or not at all."""
 
 
 class ArchiveError(Exception):

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from knack.log import get_logger
+
+from ..timelimit import SHARE_AFTER_ARCHIVING
+from .command import Command
+from .options import ArchiveOptions
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..archive.target import Target
+    from ..archive.write import Safe
+    from ..decide.decision import Decision
+    from ..model import Notice
 
 logger = get_logger(__name__)
 
 BLOB_TARGET = 'azure-blob:'
-
-Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Archiving:
     """Where to archive, and whether the layers too."""
 
-    target: Any
+    target: Target
     layers: bool
 
-    def with_notices(self, decision: Any) -> Any:
+    def with_notices(self, decision: Decision) -> Decision:
         """The decision, its warnings saying what the archive will not be able to bring back."""
         inventory = decision.inventory
         return replace(decision, inventory=replace(inventory, warnings=(*inventory.warnings, *self._notices(decision))))
 
-    def announce(self, decision: Any) -> None:
+    def announce(self, decision: Decision) -> None:
         """Say what will be archived. Raises ArchiveError when that cannot be done."""
         from ..archive.write import estimate
         from ..show.sizes import count, human_size
@@ -48,19 +56,36 @@ class Archiving:
                 len({(notice.repository, notice.digest) for notice in notices}),
             )
 
-    def _notices(self, decision: Any) -> Any:
+    def _notices(self, decision: Decision) -> tuple[Notice, ...]:
         from ..archive.contents import incomplete, not_restorable
 
         return (*incomplete(decision), *(() if self.layers else not_restorable(decision)))
 
 
-def archiving_of(cmd, options: Options) -> Archiving | None:
-    if not options.get('archive'):
+def archiving_of(cmd: Command, options: ArchiveOptions) -> Archiving | None:
+    if not options.archive:
         return None
-    return Archiving(open_target(cmd, options['archive']), options['archive_content'] == 'all')
+    return Archiving(open_target(cmd, options.archive), options.archive_content == 'all')
 
 
-def open_target(cmd, name: str) -> Any:
+def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
+    """Archive what goes; gives what may be deleted then. Raises ArchiveError and RegistryError."""
+    from ..archive.write import archive
+
+    with session.limit.keeping(SHARE_AFTER_ARCHIVING):
+        return archive(
+            session.registry,
+            archiving.target,
+            decision,
+            archiving.layers,
+            session.began,
+            session.concurrency,
+            session.reporter,
+            session.limit.is_over,
+        )
+
+
+def open_target(cmd: Command, name: str) -> Target:
     """The archive that a name means: a directory, or a container of a storage account."""
     if not name.startswith(BLOB_TARGET):
         from ..archive.directory import DirectoryArchive

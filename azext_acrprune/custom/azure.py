@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.cli.core.azclierror import UnauthorizedError, UserFault, ValidationError
 from knack.util import CLIError
 
+from .command import Command
 
-def pipeline_options(cmd) -> dict[str, Any]:
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from ..sources.arm import ResourceManager
+    from ..sources.loganalytics import RegistryLog
+
+
+def pipeline_options(cmd: Command) -> dict[str, Any]:
     """az's own options for any client: user agent, headers, logging.
 
     The user agent names us: by it our own reads of manifests are told from pulls. az means to do that and does not.
@@ -24,7 +32,7 @@ def pipeline_options(cmd) -> dict[str, Any]:
     return options
 
 
-def who(cmd, username: str | None) -> str:
+def who(cmd: Command, username: str | None) -> str:
     """Who does this, as az knows them: the name of a token, or of the signed-in account."""
     from azure.cli.core._profile import Profile
 
@@ -35,7 +43,7 @@ def who(cmd, username: str | None) -> str:
 
 
 @contextmanager
-def resource_manager(cmd) -> Iterator[Any]:
+def resource_manager(cmd: Command) -> Iterator[ResourceManager]:
     """The resource manager, for the default subscription. Raises UnauthorizedError without `az login`."""
     from ..sources.arm import ResourceManager, open_arm
 
@@ -48,7 +56,7 @@ def resource_manager(cmd) -> Iterator[Any]:
 
 
 @contextmanager
-def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
+def registry_log(cmd: Command, workspace: str, login_server: str) -> Iterator[RegistryLog]:
     """The events of a registry in a workspace, given by its GUID, its name, or its resource id."""
     from azure.cli.core.cloud import CloudEndpointNotSetException
 
@@ -69,7 +77,7 @@ def registry_log(cmd, workspace: str, login_server: str) -> Iterator[Any]:
         yield RegistryLog(client, guid, login_server)
 
 
-def storage_container(cmd, account: str, container: str) -> tuple[Any, Any]:
+def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, Any]:
     """(a container of a storage account, the class of a block in it), by the storage client that az itself uses."""
     from azure.cli.command_modules.storage._client_factory import cf_blob_service
     from azure.cli.core.profiles import ResourceType, get_sdk
@@ -80,7 +88,7 @@ def storage_container(cmd, account: str, container: str) -> tuple[Any, Any]:
     return service.get_container_client(container), block
 
 
-def _signed_in(cmd) -> tuple[Any, str]:
+def _signed_in(cmd: Command) -> tuple[TokenCredential, str]:
     """(credential, subscription)"""
     from azure.cli.core._profile import Profile
 

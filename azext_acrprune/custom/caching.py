@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._errors import file_error
+from .command import Command
+
+if TYPE_CHECKING:
+    from ..inventory.cache import CacheFacts
+    from ..model import Document
 
 
-def show(cmd, registry_name, suffix=None):
+def show(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
     """What the cache holds for a registry; asks nobody."""
     from ..inventory.cache import describe
 
@@ -15,7 +21,7 @@ def show(cmd, registry_name, suffix=None):
     return _cache_document(host, describe(path))
 
 
-def clear(cmd, registry_name, suffix=None):
+def clear(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
     """Delete the cache of a registry, in whatever state it is, and say what it held."""
     from ..inventory.cache import describe, remove
 
@@ -28,7 +34,7 @@ def clear(cmd, registry_name, suffix=None):
     return _cache_document(host, held)
 
 
-def login_server(cmd, name: str, suffix: str | None) -> str:
+def login_server(cmd: Command, name: str, suffix: str | None) -> str:
     """The login server as az puts it together without asking."""
     from azure.cli.command_modules.acr._docker_utils import get_login_server_suffix
 
@@ -36,7 +42,7 @@ def login_server(cmd, name: str, suffix: str | None) -> str:
     return f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
 
 
-def _cache_of(cmd, name: str, suffix: str | None) -> tuple[str, Any]:
+def _cache_of(cmd: Command, name: str, suffix: str | None) -> tuple[str, Path]:
     """The login server, and where its cache is."""
     from ..inventory.cache import cache_path
 
@@ -44,7 +50,7 @@ def _cache_of(cmd, name: str, suffix: str | None) -> tuple[str, Any]:
     return host, cache_path(cmd.cli_ctx.config.config_dir, host)
 
 
-def _cache_document(host: str, facts: Any) -> dict[str, Any]:
+def _cache_document(host: str, facts: CacheFacts) -> Document:
     return {
         'registry': host,
         'path': facts.path,

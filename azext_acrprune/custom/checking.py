@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .command import Command
 from .failures import exit_with_failure, says_unread
+from .options import RegistryOptions
+from .scanning import scan
 from .session import Session, open_session
+
+if TYPE_CHECKING:
+    from ..model import Document
+    from .deciding import Decided
 
 logger = get_logger(__name__)
 
-Options = Mapping[str, Any]
 
-
-def check(cmd, repository=None, **kwargs):
+def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -> Document:
     """What is wrong in a registry, and what mends it; changes nothing."""
+    from ..documents.check import check_document
     from ..policy.patterns import glob
     from ..policy.rules import Selection
 
     selection = Selection(tuple(glob(name) for name in repository or ()))
-    with open_session(cmd, {**kwargs, 'impact': 'bound'}) as session:
-        document = session.check(selection)
+    options = RegistryOptions.of({**kwargs, 'impact': 'bound'})
+    with open_session(cmd, options) as session:
+        inventory = scan(session, selection, tags=True, anew=True)
+        document = check_document(inventory, session.began, options.sign_in.target)
     exit_with_failure(cmd, says_unread(document) or document['summary']['broken'])
     return document
 
 
-def validate(cmd, session: Session, decision: Any, result: dict[str, Any]) -> None:
+def validate(session: Session, decided: Decided, result: Document) -> None:
     """Put into the result of a run what is wrong in the repositories that it was to delete from.
 
     The exit code is 1 when something is broken that was not before, or when they could not be looked at.
@@ -38,18 +46,48 @@ def validate(cmd, session: Session, decision: Any, result: dict[str, Any]) -> No
         logger.warning('The run was interrupted: nothing was validated.')
         result['validation'] = None
         return
-    deleted = {(entry['repository'], entry['digest']) for entry in result['deleted']}
     try:
-        result['validation'] = session.validate(decision, deleted)
+        result['validation'] = _look_again(session, decided, result)
     except RegistryError as error:
         logger.warning('What the run left could not be validated: %s.', error)
         result['validation'] = None
-        exit_with_failure(cmd, error.kind is not Kind.OUT_OF_TIME)
+        exit_with_failure(session.cmd, error.kind is not Kind.OUT_OF_TIME)
         return
-    exit_with_failure(cmd, _says_broken(result['validation']))
+    exit_with_failure(session.cmd, _says_broken(result['validation']))
 
 
-def _says_broken(validation: Mapping[str, Any]) -> int | None:
+def _look_again(session: Session, decided: Decided, result: Document) -> Document:
+    """Look again at the repositories that a decision touches. Raises RegistryError.
+
+    What was deleted is read if it is listed all the same; what stays is known.
+    """
+    from ..documents.check import validation_document
+    from ..inventory.scan import look_again
+
+    decision = decided.decision
+    deleted = {(entry['repository'], entry['digest']) for entry in result['deleted']}
+    touched = {
+        repository.name
+        for repository in decision.inventory.repositories
+        if decision.doomed_in(repository.name) or any(decision.untagged_in(repository))
+    }
+    seen = [
+        replace(
+            repository,
+            manifests={
+                digest: manifest
+                for digest, manifest in repository.manifests.items()
+                if (repository.name, digest) not in deleted
+            },
+        )
+        for repository in decided.seen.repositories
+        if repository.name in touched
+    ]
+    after = look_again(session.registry, seen, session.concurrency)
+    return validation_document(decided.seen, after, sorted(touched), session.options.sign_in.target)
+
+
+def _says_broken(validation: Document) -> int | None:
     from ..decide.health import BROKEN
 
     for finding in validation['new']:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from azure.cli.core.azclierror import NoTTYError, ValidationError
 from knack.log import get_logger
 
 from .._errors import excess_error
+from .command import Command
+from .options import LimitOptions
+
+if TYPE_CHECKING:
+    from ..decide.decision import Decision
+    from ..model import Document
 
 logger = get_logger(__name__)
 
@@ -23,10 +28,8 @@ _SOFT_DELETED = 'They can be restored for {} days.'
 _ASK_UNTAG = 'Remove these tags? (? lists them all)'
 _CONFIRMATION_WORD = 'unlock'
 
-Options = Mapping[str, Any]
 
-
-def refuse_without_consent(cmd, yes: bool) -> None:
+def refuse_without_consent(cmd: Command, yes: bool) -> None:
     if not is_confirmed(cmd, yes) and not (sys.stdin and sys.stdin.isatty()):
         raise NoTTYError(
             'Nobody can be asked before deleting: there is no terminal.',
@@ -34,11 +37,11 @@ def refuse_without_consent(cmd, yes: bool) -> None:
         )
 
 
-def is_confirmed(cmd, yes: bool) -> bool:
+def is_confirmed(cmd: Command, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
-def has_consent(cmd, document: dict[str, Any], yes: bool, archived: bool = False) -> bool:
+def has_consent(cmd: Command, document: Document, yes: bool, archived: bool = False) -> bool:
     from knack.prompting import prompt, prompt_y_n
 
     from ..show.preview import full_list, has_locked, is_empty, preview_lines
@@ -58,25 +61,28 @@ def has_consent(cmd, document: dict[str, Any], yes: bool, archived: bool = False
     return True
 
 
-def _question(document: dict[str, Any], archived: bool) -> str:
+def _question(document: Document, archived: bool) -> str:
     if not document['delete']:
         return _ASK_UNTAG
     days = document['summary']['softDeleteRetentionDays']
     return _ASK.format(_ARCHIVED if archived else _SOFT_DELETED.format(days) if days else _FOR_EVER)
 
 
-def hold_to_limits(decision: Any, options: Options, confirmed: bool) -> None:
-    """Raise when more would go than is allowed, by the options, by the policy, or without anybody looking at it."""
+def hold_to_limits(decision: Decision, options: LimitOptions | None, confirmed: bool) -> None:
+    """Raise when more would go than is allowed, by the options, by the policy, or without anybody looking at it.
+
+    Commands without these options have no limits.
+    """
     from ..decide.decision import first_excess
     from ..policy.file import limits_of
     from ..policy.rules import Limits
 
-    if 'max_percent' not in options:
+    if options is None:
         return
     of_policy = limits_of(decision.given.get('file', {}))
-    percent = options['max_percent'] if options['max_percent'] is not None else of_policy.percent
+    percent = options.max_percent if options.max_percent is not None else of_policy.percent
     if percent is None and confirmed:
         percent = PERCENT_WITHOUT_A_QUESTION
-    excess = first_excess(decision, Limits(options['max_deletions'], of_policy.manifests, percent))
+    excess = first_excess(decision, Limits(options.max_deletions, of_policy.manifests, percent))
     if excess:
         raise excess_error(excess)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
-from ..apply.journal import JournalError
-from .archiving import Archiving, archiving_of
+from ..apply.journal import Journal, JournalError
+from ..timelimit import SHARE_AFTER_READING
+from .archiving import Archiving, archive, archiving_of
 from .checking import validate
+from .command import Command
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
+from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
+from .options import Arguments, DeleteOptions, SelectOptions
+from .pinning import load_pins
+from .scanning import scan
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .user_files import read_text
+
+if TYPE_CHECKING:
+    from ..archive.write import Safe
+    from ..decide.named import ImageName
+    from ..model import Document
 
 logger = get_logger(__name__)
 
@@ -25,110 +38,149 @@ _NO_PINS = (
     'is given again.'
 )
 
-Options = Mapping[str, Any]
 
-
-def untagged(cmd, **kwargs):
+def untagged(cmd: Command, **kwargs: object) -> Document | None:
     """Delete what is untagged and needed by nothing."""
     return _prune(cmd, kwargs)
 
 
-def tags(cmd, **kwargs):
+def tags(cmd: Command, **kwargs: object) -> Document | None:
     """Remove tags by pattern, age and number, and delete what is left without a tag."""
     return _prune(cmd, kwargs)
 
 
-def image(cmd, images, untag=False, **kwargs):
+def image(cmd: Command, images: list[ImageName], untag: bool = False, **kwargs: object) -> Document | None:
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
 
-    decide = decide_untag if untag else decide_images
+    options = DeleteOptions.of(kwargs)
+    include_locked = SelectOptions.of(kwargs).flags.include_locked
     selection = exactly(name.repository for name in images)
 
-    def decide_with_pins(session):
-        pins = session.pins()
-        return decide(session.scan(selection, tags=True), images, kwargs['include_locked'], pins)
+    def decide(session: Session) -> Decided:
+        pins = load_pins(cmd, options.pins, session.host)
+        inventory = scan(session, selection, tags=True)
+        return Decided((decide_untag if untag else decide_images)(inventory, images, include_locked, pins), inventory)
 
-    return delete(cmd, kwargs, decide_with_pins)
+    return delete(cmd, options, decide)
 
 
-def repository(cmd, name, **kwargs):
+def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:
     """Delete a whole repository."""
     from ..decide.named import decide_repository
 
-    def decide(session):
-        pins = session.pins()
-        return decide_repository(session.scan(exactly([name]), tags=True), name, pins)
+    options = DeleteOptions.of(kwargs)
 
-    return delete(cmd, kwargs, decide)
+    def decide(session: Session) -> Decided:
+        pins = load_pins(cmd, options.pins, session.host)
+        inventory = scan(session, exactly([name]), tags=True)
+        return Decided(decide_repository(inventory, name, pins), inventory)
+
+    return delete(cmd, options, decide)
 
 
-def apply(cmd, plan_file, max_age='24h', **kwargs):
+def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) -> Document | None:
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
     from ..documents.planned import applied_bytes, decide_as_planned, read_plan
     from ..policy.ages import parse_ago
 
     text = read_text(plan_file)
+    options = DeleteOptions.of(kwargs)
 
-    def decide(session):
-        planned = read_plan(text, session.host, session.now, parse_ago(max_age))
-        pins = session.pins()
-        if 'pins' in planned.document['policy'] and not pins.given:
+    def decide(session: Session) -> Decided:
+        plan = read_plan(text, session.host, session.now, parse_ago(max_age))
+        pins = load_pins(cmd, options.pins, session.host)
+        if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
-        inventory = session.scan(exactly(planned.repositories, required=False), tags=True)
-        session.planned, session.earlier = planned.document, applied_bytes(planned, inventory)
-        return decide_as_planned(planned, inventory, pins)
+        inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
+        decision = decide_as_planned(plan, inventory, pins)
+        return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory))
 
-    return delete(cmd, kwargs, decide)
-
-
-def _prune(cmd, options: Options) -> dict[str, Any] | None:
-    return delete(cmd, options, lambda session: session.decide(policy_of_options(options)))
+    return delete(cmd, options, decide)
 
 
-def delete(cmd, options: Options, decide: Callable[[Session], Any]) -> dict[str, Any] | None:
+def _prune(cmd: Command, kwargs: Arguments) -> Document | None:
+    selecting = SelectOptions.of(kwargs)
+
+    def decide(session: Session) -> Decided:
+        decision = decide_by_rules(session, policy_of_options(selecting), selecting)
+        return Decided(decision, decision.inventory)
+
+    return delete(cmd, DeleteOptions.of(kwargs), decide)
+
+
+def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document | None:
     """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
-    yes, dry_run, validates = options['yes'], options['dry_run'], options['validate']
-    if not dry_run:
-        refuse_without_consent(cmd, yes)
-    with open_session(cmd, options) as session:
-        decision = decide(session)
-        archiving = archiving_of(cmd, options)
-        decision = archiving.with_notices(decision) if archiving else decision
-        document = session.planned or session.document(decision)
-        unread = session.planned is None and says_unread(document)
+    consent = options.consent
+    if not consent.dry_run:
+        refuse_without_consent(cmd, consent.yes)
+    with open_session(cmd, options.registry) as session:
+        with nullcontext() if consent.dry_run else session.limit.keeping(SHARE_AFTER_READING):
+            decided = decide(session)
+        archiving = archiving_of(cmd, options.archive)
         if archiving:
-            archiving.announce(decision)
-        if dry_run:
+            decided = replace(decided, decision=archiving.with_notices(decided.decision))
+        document = decided.plan or document_of(session, decided.decision, options.price)
+        unread = decided.plan is None and says_unread(document)
+        if archiving:
+            archiving.announce(decided.decision)
+        if consent.dry_run:
             exit_with_failure(cmd, unread)
             return document
-        hold_to_limits(decision, options, is_confirmed(cmd, yes))
+        hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
         with session.limit.standing_still():
-            agreed = has_consent(cmd, document, yes, archiving is not None)
+            agreed = has_consent(cmd, document, consent.yes, archiving is not None)
         if not agreed:
             return None
-        result = _carry_out(cmd, options, session, decision, document, archiving)
-        if validates:
-            validate(cmd, session, decision, result)
+        result = _carry_out(session, decided, document, archiving)
+        if consent.validate:
+            validate(session, decided, result)
     summary = result['summary']
     exit_with_failure(cmd, unread or summary['failed'] or summary['interrupted'])
     return result
 
 
-def _carry_out(
-    cmd, options: Options, session: Session, decision: Any, document: dict[str, Any], archiving: Archiving | None
-) -> dict[str, Any]:
+def _carry_out(session: Session, decided: Decided, document: Document, archiving: Archiving | None) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     where = archiving.target.name if archiving else None
     with journal_of(
-        cmd, options, document['registry'], planChecksum=document['checksum'], policy=document['policy'], archive=where
+        session.cmd,
+        session.options.sign_in.username,
+        document['registry'],
+        planChecksum=document['checksum'],
+        policy=document['policy'],
+        archive=where,
     ) as journal:
-        safe = session.archive(decision, archiving) if archiving else None
+        safe = archive(session, decided.decision, archiving) if archiving else None
         if safe:
-            decision = safe.decision
+            decided = replace(decided, decision=safe.decision)
             journal.write('archived', archive=where, notArchived=len(safe.skipped))
-        result = session.execute(decision, journal, safe)
+        result = _execute(session, decided, journal, safe)
         result.update(run=journal.run, archive=where)
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
         return result
+
+
+def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None) -> Document:
+    """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
+    from ..apply.execute import execute
+    from ..apply.journal import JournaledRegistry
+    from ..archive.precondition import ArchivedRegistry
+    from ..documents.result import result_document
+
+    decision, limit = decided.decision, session.limit
+    repositories = {repository.name: repository for repository in decision.inventory.repositories}
+    registry: JournaledRegistry | ArchivedRegistry = JournaledRegistry(session.registry, journal, repositories)
+    if safe:
+        registry = ArchivedRegistry(registry, safe.records)
+    outcome = execute(registry, decision, session.concurrency, session.reporter, time.monotonic, limit.is_ending)
+    if safe:
+        outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
+    if outcome.out_of_time:
+        logger.warning(
+            'The time was over before all was done: %s of the manifests and tags in the preview are '
+            'left. The same command goes on from there.',
+            f'{outcome.left:,}',
+        )
+    return result_document(decision, outcome, session.facts.soft_delete_days, decided.earlier)

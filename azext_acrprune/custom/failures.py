@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from knack.log import get_logger
+
+from .command import Command
+
+if TYPE_CHECKING:
+    from ..model import Document
 
 logger = get_logger(__name__)
 
 
-def says_unread(document: dict[str, Any]) -> bool:
+def says_unread(document: Document) -> bool:
     """Whether the plan is not of the whole registry because something could not be read; says what."""
     from ..inventory.scan import UNREAD_REPOSITORY
 
@@ -20,7 +25,7 @@ def says_unread(document: dict[str, Any]) -> bool:
     return bool(unread)
 
 
-def exit_with_failure(cmd, failure: Any) -> None:
+def exit_with_failure(cmd: Command, failure: object) -> None:
     """Let az answer as ever, and exit with 1 after it when something was not done."""
     if failure:
         from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
@@ -28,5 +33,5 @@ def exit_with_failure(cmd, failure: Any) -> None:
         cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, _exit_with_1)
 
 
-def _exit_with_1(*_, **__) -> None:
+def _exit_with_1(*_: object, **__: object) -> None:
     sys.exit(1)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._errors import journal_errors
+from .command import Command
 
-Options = Mapping[str, Any]
+if TYPE_CHECKING:
+    from ..apply.journal import Journal
+    from ..model import Document
 
 
 @contextmanager
-def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[Any]:
+def journal_of(cmd: Command, username: str | None, registry: str, **said: object) -> Iterator[Journal]:
     """The journal of this run, which says how it ended. It can be written, or nothing is changed.
 
-    `said` is what its first line says beside who does what in which registry.
+    `username` is the one that was given to sign in. `said` is what its first line says beside who does what in which
+    registry.
     """
     from ..apply.journal import Journal, JournalError, journal_folder
     from .azure import who
 
-    header = {'who': who(cmd, options['username']), 'command': f'az {cmd.name}', 'registry': registry, **said}
+    header = {'who': who(cmd, username), 'command': f'az {cmd.name}', 'registry': registry, **said}
     with journal_errors():
         journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
     try:
@@ -33,7 +38,7 @@ def journal_of(cmd, options: Options, registry: str, **said: Any) -> Iterator[An
         journal.close()
 
 
-def list_runs(cmd, registry_name=None, suffix=None):
+def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
     """The runs that deleted or locked something, newest first. Asks nobody."""
     from ..apply.journal import read_run, runs
     from .caching import login_server
@@ -45,7 +50,7 @@ def list_runs(cmd, registry_name=None, suffix=None):
     return [run for run in found if host in (None, run['registry'])]
 
 
-def show_run(cmd, run):
+def show_run(cmd: Command, run: str) -> Document:
     """All that one run sent, and what came of it. Asks nobody."""
     from ..apply.journal import read_run
 
@@ -54,7 +59,7 @@ def show_run(cmd, run):
     return {**_run(run, lines), 'requests': _requests(lines)}
 
 
-def lines_of(cmd, host: str, run: str | None) -> Any:
+def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
     """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
     from ..apply.journal import JournalError, read_run, runs
     from ..archive.undelete import is_deletion
@@ -73,16 +78,16 @@ def lines_of(cmd, host: str, run: str | None) -> Any:
         raise JournalError(f"No journal tells of anything deleted from '{host}'")
 
 
-def _folder(cmd) -> Any:
+def _folder(cmd: Command) -> Path:
     from ..apply.journal import journal_folder
 
     return journal_folder(cmd.cli_ctx.config.config_dir)
 
 
-def _run(run: str, lines: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _run(run: str, lines: Sequence[Document]) -> Document:
     """One run: how it began and ended. A run without an end was killed, or is not over."""
-    start: Mapping[str, Any] = next((line for line in lines if line['event'] == 'start'), {})
-    end: Mapping[str, Any] = next((line for line in lines if line['event'] == 'end'), {})
+    start: Document = next((line for line in lines if line['event'] == 'start'), {})
+    end: Document = next((line for line in lines if line['event'] == 'end'), {})
     outcomes = [line for line in lines if line['event'] == 'outcome' and line.get('request') != 'setLocks']
     return {
         'run': run,
@@ -95,10 +100,10 @@ def _run(run: str, lines: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _requests(lines: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _requests(lines: Sequence[Document]) -> list[Document]:
     """Each request with its outcome; one without was sent, and nothing is known of it."""
-    requests: list[dict[str, Any]] = []
-    open_ones: dict[Any, dict[str, Any]] = {}
+    requests: list[Document] = []
+    open_ones: dict[tuple[object, ...], Document] = {}
     for line in lines:
         key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
         if line['event'] == 'request':

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from knack.log import get_logger
+
+from .command import Command
+from .options import PinOptions
+
+if TYPE_CHECKING:
+    from ..model import Document
+    from ..pins.pinned import Found, Pins, Sources
+    from ..pins.references import RegistryNames
 
 logger = get_logger(__name__)
 
 _MOST_WARNINGS = 20
 KUBECTL_SECONDS = 300
 
-Options = Mapping[str, Any]
 
-
-def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
-    """The pins of a command, by its options and by its policy file.
+def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources | None = None) -> Pins:
+    """The pins of a command, by its options and by its policy file, if it has one.
 
     Raises SourceError or AskError for a source that cannot be read or asked at all, Incomplete for any problem where
     that was asked for.
     """
-    from ..pins.pinned import Incomplete, Pins, merged
+    from ..pins.pinned import Incomplete, Pins, Sources, merged
 
-    aliases = (*_texts(options, 'alias'), *of_policy.aliases)
-    paths = (*_texts(options, 'pins'), *of_policy.paths)
-    strict = bool(options['strict_pins'] or of_policy.strict)
-    systems = (*_texts(options, 'pins_from'), *of_policy.systems)
+    of_policy = of_policy or Sources()
+    aliases = (*options.alias, *of_policy.aliases)
+    paths = (*options.pins, *of_policy.paths)
+    strict = options.strict_pins or of_policy.strict
+    systems = (*options.pins_from, *of_policy.systems)
     if not paths and not systems:
         return Pins()
     from ..pins.references import RegistryNames
@@ -42,16 +49,12 @@ def load_pins(cmd, options: Options, host: str, of_policy: Any) -> Any:
     return Pins(found.pins, found.problems, _given(paths, aliases, strict, files, systems))
 
 
-def _texts(options: Options, name: str) -> tuple:
-    return tuple(str(text) for text in options[name] or ())
-
-
 def _standard_input() -> BinaryIO | None:
     """None when it was closed before az started."""
     return getattr(sys.stdin, 'buffer', None)
 
 
-def _asked(cmd, text: str, names: Any) -> Any:
+def _asked(cmd: Command, text: str, names: RegistryNames) -> Found:
     """What a live system uses."""
     from ..pins.live import KUBECTL, found_in_things, parse_system
     from ..sources.kubernetes import ask_kubectl
@@ -66,12 +69,14 @@ def _asked(cmd, text: str, names: Any) -> Any:
         return found_in_things(ask_azure(system, manager, seconds), names)
 
 
-def _given(paths: tuple, aliases: tuple, strict: bool, files: Mapping[str, int], systems: tuple) -> dict[str, Any]:
-    given = {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
+def _given(
+    paths: tuple[str, ...], aliases: tuple[str, ...], strict: bool, files: Mapping[str, int], systems: tuple[str, ...]
+) -> Document:
+    given: Document = {'paths': list(paths), 'aliases': list(aliases), 'strict': strict, 'files': dict(files)}
     return {**given, 'from': list(systems)} if systems else given
 
 
-def _warn(found: Any, host: str) -> None:
+def _warn(found: Found, host: str) -> None:
     for problem in found.problems[:_MOST_WARNINGS]:
         logger.warning('Pins: %s.', problem)
     if len(found.problems) > _MOST_WARNINGS:

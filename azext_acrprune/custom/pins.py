@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError
 from knack.log import get_logger
 
 from ..apply.journal import JournalError
+from .command import Command
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
 from .journaling import journal_of
+from .options import PinOptions, RegistryOptions, read
+from .pinning import load_pins
 from .session import Session, open_session
+
+if TYPE_CHECKING:
+    from ..apply.pin_locks import LockOutcome, Marks
+    from ..decide.lock_plan import Key, LockPlan, Mark, Standing
+    from ..model import Document
+    from ..pins.pinned import Pins
 
 logger = get_logger(__name__)
 
 
-def list_pins(cmd, **kwargs):
+def list_pins(cmd: Command, **kwargs: object) -> Document:
     """What is pinned, by whom, and what of it is no longer there."""
     from ..decide.lock_plan import pins_document, pulled_by
 
-    with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
-        pins = _pins(session)
-        standings = session.look_up(pulled_by(pin.reference) for pin in pins.pins)
+    with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
+        pins = _pins(session, read(PinOptions, kwargs))
+        standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
     document = pins_document(session.host, pins, standings)
     summary = document['summary']
     if summary['missing']:
@@ -38,16 +47,16 @@ def list_pins(cmd, **kwargs):
     return document
 
 
-def lock(cmd, yes=False, dry_run=False, **kwargs):
+def lock(cmd: Command, yes: bool = False, dry_run: bool = False, **kwargs: object) -> Document | None:
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
     from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
 
     if not dry_run:
         refuse_without_consent(cmd, yes)
-    with open_session(cmd, {**kwargs, 'no_cache': True}) as session:
+    with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
         try:
             marks = Marks(marks_path(cmd.cli_ctx.config.config_dir, session.host))
-            pins = _pins(session)
+            pins = _pins(session, read(PinOptions, kwargs))
             plan, standings = _plan(session, pins, marks.all())
             document = _document(session.host, pins, standings)
             if dry_run:
@@ -55,7 +64,7 @@ def lock(cmd, yes=False, dry_run=False, **kwargs):
                 return _answer(document, plan, 'lock', 'unlock')
             if not _consent(cmd, plan, pins, yes):
                 return None
-            run, outcome = _carry_out(cmd, kwargs, session, plan, marks)
+            run, outcome = _carry_out(session, plan, marks)
         except MarksUnreadable as error:
             raise FileOperationError(
                 f'Not all could be locked or unlocked: {error}.',
@@ -71,15 +80,13 @@ def lock(cmd, yes=False, dry_run=False, **kwargs):
     return answer
 
 
-def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, marks: Any) -> tuple[str, Any]:
+def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, LockOutcome]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
     from ..apply.journal import JournaledRegistry
     from ..apply.pin_locks import carry_out
 
-    with journal_of(cmd, options, session.host) as journal:
-        outcome = session.with_registry(
-            lambda registry: carry_out(JournaledRegistry(registry, journal, {}), plan, marks, options['concurrency'])
-        )
+    with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+        outcome = carry_out(JournaledRegistry(session.registry, journal, {}), plan, marks, session.concurrency)
         with suppress(JournalError):  # what was locked is told in any case
             journal.write(
                 'end',
@@ -92,8 +99,8 @@ def _carry_out(cmd, options: Mapping[str, Any], session: Session, plan: Any, mar
         return journal.run, outcome
 
 
-def _pins(session: Session) -> Any:
-    pins = session.pins()
+def _pins(session: Session, options: PinOptions) -> Pins:
+    pins = load_pins(session.cmd, options, session.host)
     if not pins.given:
         raise RequiredArgumentMissingError(
             'Nothing says where the pins are.',
@@ -102,23 +109,34 @@ def _pins(session: Session) -> Any:
     return pins
 
 
-def _plan(session: Session, pins: Any, marks: Mapping[tuple[str, str], Any]) -> tuple[Any, Mapping]:
+def _look_up(session: Session, keys: Iterable[Key]) -> Mapping[Key, Standing]:
+    """How single tags and manifests stand."""
+    from ..inventory.lookups import look_up
+
+    return look_up(session.registry, keys, session.concurrency)
+
+
+def _plan(session: Session, pins: Pins, marks: Mapping[Key, Mark]) -> tuple[LockPlan, Mapping[Key, Standing]]:
     """The plan, and how everything stands: first the tags and digests, then the manifests behind the tags."""
     from ..decide.lock_plan import FOUND, keys_of, plan_locks
 
-    standings = dict(session.look_up({*keys_of(pins), *marks}))
-    behind = {(name, standing.digest) for (name, _), standing in standings.items() if standing.status == FOUND}
-    standings.update(session.look_up(behind - set(standings)))
+    standings = dict(_look_up(session, {*keys_of(pins), *marks}))
+    behind = {
+        (name, standing.digest)
+        for (name, _), standing in standings.items()
+        if standing.status == FOUND and standing.digest
+    }
+    standings.update(_look_up(session, behind - set(standings)))
     return plan_locks(pins, standings, marks), standings
 
 
-def _document(host: str, pins: Any, standings: Mapping) -> dict[str, Any]:
+def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Document:
     from ..decide.lock_plan import pins_document
 
     return pins_document(host, pins, standings)
 
 
-def _answer(document: dict[str, Any], work: Any, locked: str, unlocked: str) -> dict[str, Any]:
+def _answer(document: Document, work: LockPlan | LockOutcome, locked: str, unlocked: str) -> Document:
     to_lock, to_unlock = getattr(work, locked), getattr(work, unlocked)
     return {
         'summary': {
@@ -141,7 +159,7 @@ def _target(repository: str, digest: str, who: str) -> dict[str, str]:
     return {'repository': repository, 'digest': digest, 'because': who}
 
 
-def _consent(cmd, plan: Any, pins: Any, yes: bool) -> bool:
+def _consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> bool:
     from knack.prompting import prompt_y_n
 
     preview = (

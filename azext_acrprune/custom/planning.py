@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from knack.log import get_logger
 
+from .command import Command
+from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
+from .options import PriceOptions, RegistryOptions, SelectOptions, read
 from .selecting import policy_of_options
 from .session import open_session
 from .user_files import write_json
 
+if TYPE_CHECKING:
+    from ..decide.named import ImageName
+    from ..model import Document
+
 logger = get_logger(__name__)
 
 
-def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwargs):
+def plan(
+    cmd: Command,
+    show_kept: bool = False,
+    group_by: str | None = None,
+    out: str | None = None,
+    policy_file: str | None = None,
+    **kwargs: object,
+) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.decision import first_excess
     from ..show.money import saving_line
 
-    policy = policy_of_options(kwargs, policy_file)
-    with open_session(cmd, kwargs) as session:
-        decision = session.decide(policy)
-    document = session.document(decision, show_kept, group_by)
+    options = SelectOptions.of(kwargs, policy_file)
+    policy = policy_of_options(options)
+    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+        decision = decide_by_rules(session, policy, options)
+    document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
     excess = first_excess(decision, policy.limits)
     if excess:
         logger.warning('The plan is over a limit of its policy and will not be carried out: %s.', excess)
@@ -32,12 +49,13 @@ def plan(cmd, show_kept=False, group_by=None, out=None, policy_file=None, **kwar
     return document
 
 
-def explain(cmd, images, policy_file=None, **kwargs):
+def explain(cmd: Command, images: list[ImageName], policy_file: str | None = None, **kwargs: object) -> Document:
     """The whole decision for one image."""
     from ..documents.explain import explain as explained
 
-    policy = policy_of_options(kwargs, policy_file)
-    with open_session(cmd, kwargs) as session:
-        document = explained(session.decide(policy), images[0])
+    options = SelectOptions.of(kwargs, policy_file)
+    policy = policy_of_options(options)
+    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+        document = explained(decide_by_rules(session, policy, options), images[0])
     logger.warning(document['explanation'])
     return document

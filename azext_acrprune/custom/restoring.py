@@ -2,69 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
 from .archiving import open_target
+from .command import Command
 from .failures import exit_with_failure
 from .journaling import lines_of
+from .options import RegistryOptions, RestoreOptions
+from .scanning import scan
 from .session import Session, open_session
+
+if TYPE_CHECKING:
+    from ..decide.named import ImageName
+    from ..model import Document
 
 logger = get_logger(__name__)
 
 
 def restore(
-    cmd,
-    archive=None,
-    images=None,
-    everything=False,
-    soft_deleted=False,
-    journal=None,
-    overwrite=False,
-    dry_run=False,
-    **kwargs,
-):
+    cmd: Command,
+    archive: str | None = None,
+    images: list[ImageName] | None = None,
+    everything: bool = False,
+    soft_deleted: bool = False,
+    journal: str | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    **kwargs: object,
+) -> Document:
     """Bring back what was deleted: all of it, or the images that are named."""
-    options = {**kwargs, 'impact': 'exact'}
-    with open_session(cmd, options, restoring=True) as session:
-        if soft_deleted:
-            document = _undelete(cmd, session, journal, dry_run, overwrite)
+    options = RestoreOptions(archive, tuple(images or ()), everything, soft_deleted, journal, overwrite, dry_run)
+    with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
+        if options.archive is None or options.soft_deleted:
+            document = _undelete(session, options)
         else:
-            document = _restore(
-                session,
-                open_target(cmd, archive),
-                None if everything else images,
-                overwrite,
-                dry_run,
-                options['concurrency'],
-            )
+            document = _restore(session, options, options.archive)
     exit_with_failure(cmd, document['summary']['failed'])
     return document
 
 
-def _restore(
-    session: Session, target: Any, images: Any, overwrite: bool, dry_run: bool, concurrency: int
-) -> dict[str, Any]:
+def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
+    """Restore from the archive that `name` means."""
     from ..archive.choose import choose
     from ..archive.push import push
     from ..archive.restore_document import preview_document, result_document
     from ..archive.stored import read_archive
     from ..policy.rules import Selection
 
+    target = open_target(session.cmd, name)
     archived = read_archive(target, session.host)
-    chosen = choose(archived.records, archived.kept, archived.blobs, session.scan(Selection()), images, overwrite)
-    if dry_run:
+    images = None if options.everything else options.images
+    inventory = scan(session, Selection())
+    chosen = choose(archived.records, archived.kept, archived.blobs, inventory, images, options.overwrite)
+    if options.dry_run:
         return preview_document(session.host, target.name, chosen)
-    pushed = session.with_registry(lambda registry: push(registry, target, chosen, concurrency, session.reporter))
+    pushed = push(session.registry, target, chosen, session.concurrency, session.reporter)
     return result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
 
 
-def _undelete(cmd, session: Session, run: Any, dry_run: bool, overwrite: bool) -> dict[str, Any]:
+def _undelete(session: Session, options: RestoreOptions) -> Document:
+    """Restore what a run deleted, from what the registry keeps of it."""
     from ..archive.restore_document import result_document
     from ..archive.undelete import lost_in, undelete
 
-    name, lines = lines_of(cmd, session.host, run)
-    logger.warning('Restoring what the run %s deleted.', name)
-    pushed = session.with_registry(lambda registry: undelete(registry, lost_in(lines), dry_run, overwrite))
-    return result_document(session.host, f'softDelete of run {name}', pushed)
+    run, lines = lines_of(session.cmd, session.host, options.journal)
+    logger.warning('Restoring what the run %s deleted.', run)
+    pushed = undelete(session.registry, lost_in(lines), options.dry_run, options.overwrite)
+    return result_document(session.host, f'softDelete of run {run}', pushed)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .._errors import file_error
+
+if TYPE_CHECKING:
+    from ..model import Document
 
 
 def read_text(path: str) -> str:
@@ -16,7 +19,7 @@ def read_text(path: str) -> str:
         raise file_error(path, error) from error
 
 
-def write_json(document: dict[str, Any], path: str) -> None:
+def write_json(document: Document, path: str) -> None:
     try:
         with open(path, 'w', encoding='utf-8') as file:
             json.dump(document, file, indent=2)

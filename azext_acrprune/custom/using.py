@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from knack.log import get_logger
 
+from .command import Command
 from .failures import exit_with_failure, says_unread
+from .options import PriceOptions, PullOptions, RegistryOptions, read
+from .pulling import log_of
+from .scanning import scan
 from .session import open_session
+
+if TYPE_CHECKING:
+    from ..model import Document
 
 logger = get_logger(__name__)
 
 
-def usage(cmd, by='repository', top=None, **kwargs):
+def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs: object) -> Document:
     """Who uses how much of a registry, by repository, image, layer or pattern of tags. Deletes nothing."""
+    from ..policy.rules import Selection
     from ..show.usage_tables import usage_lines
+    from ..usage.usage_document import usage_document
 
-    with open_session(cmd, {**kwargs, 'impact': 'exact'}) as session:
-        document = session.usage(str(by), top)  # az marks a default with a subclass, which it would show as an object
+    price, workspace = read(PriceOptions, kwargs).price, read(PullOptions, kwargs).workspace
+    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+        log = log_of(cmd, workspace, session.host, session.now) if workspace else None
+        inventory = scan(session, Selection())
+        document = usage_document(
+            inventory,
+            str(by),  # az marks a default with a subclass, which it would show as an object
+            top,
+            session.began,
+            session.now,
+            session.account(),
+            price,
+            log,
+        )
     for line in usage_lines(document):
         logger.warning(line)
     exit_with_failure(cmd, says_unread(document))

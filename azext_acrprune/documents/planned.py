@@ -13,7 +13,7 @@ from ..decide.health import GHOST
 from ..decide.impact import open_ledger
 from ..decide.reasons import EXCLUDED
 from ..decide.verdicts import Verdict
-from ..model import TICKS_PER_SECOND, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from ..model import TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from .plan import SCHEMA_VERSION, is_sealed, kind_of_impact
 
@@ -38,7 +38,7 @@ class AppliedBytes:
 class Plan:
     """A plan that was read back: the entries of its document by repository, and what it promised."""
 
-    document: Mapping[str, Any]
+    document: Document
 
     @property
     def repositories(self) -> frozenset[str]:

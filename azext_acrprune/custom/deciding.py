@@ -1,0 +1,71 @@
+"""What may be deleted by rules, and the document that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .options import SelectOptions
+from .pinning import load_pins
+from .pulling import load_pulls, wish_of, with_pulls
+from .scanning import scan
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..decide.decision import Decision
+    from ..documents.cost import Price
+    from ..documents.planned import AppliedBytes
+    from ..model import Document, Inventory
+    from ..policy.rules import Policy
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision, and the registry as it was read for it.
+
+    `plan` is the document of the plan that is carried out, None when no plan is, and `earlier` are the bytes that an
+    earlier run of that plan freed.
+    """
+
+    decision: Decision
+    seen: Inventory
+    plan: Document | None = None
+    earlier: AppliedBytes | None = None
+
+
+def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) -> Decision:
+    """Read what is in use and the registry, and judge every manifest of it.
+
+    Raises the errors of `load_pins`, `load_pulls` and `scan`.
+    """
+    from ..decide.decision import decide
+
+    pins = load_pins(session.cmd, options.pins, session.host, policy.sources)
+    wish = wish_of(options.pulls, policy.pulled)
+    policy = replace(policy, pins=pins, pulled=wish)
+    pulls = load_pulls(session.cmd, wish, session.host, session.now) if wish else None
+    inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
+    if wish and pulls:
+        policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)
+    return decide(inventory, policy, session.now)
+
+
+def document_of(
+    session: Session,
+    decision: Decision,
+    price: Price | None = None,
+    show_kept: bool = False,
+    group_by: str | None = None,
+) -> Document:
+    """The plan that a decision is."""
+    from ..documents.plan import plan_document
+
+    return plan_document(
+        decision,
+        session.began,
+        show_kept,
+        session.facts.soft_delete_days,
+        group_by,
+        price,
+        session.account() if price else None,
+    )

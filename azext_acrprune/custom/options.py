@@ -1,0 +1,213 @@
+"""The options of a command, as frozen records by topic.
+
+az calls a command with keyword arguments: None where an option was not given, and subclasses of `str` and `int` where
+az itself put in a default. A command takes those that it shares with others as `**kwargs`, the only name that az does
+not take for an option. It makes its records from them once, with `of` or `read`, and passes the records on. Nothing
+else looks at the arguments.
+
+To add an option:
+
+1. Declare it in `_params.py`: its help, and its name in `_SHARED` for each command that has it. An option of one
+   command alone can be a parameter of its function instead, which takes no more steps.
+2. Add a field of the same name to the record of its topic below. The default of the field is the value where the
+   option is not given, or where a command does not have it. Lists are tuples here.
+3. Pass the record to the function that needs the value.
+
+A new topic is a new record, with a field in the records below that combine topics. Options that select what may go
+are the record `Flags` in `policy/flags.py`, which also writes them into the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from ..decide.named import ImageName
+    from ..documents.cost import Price
+    from ..policy.flags import Flags
+
+    Record = TypeVar('Record', bound=DataclassInstance)
+else:
+    Record = TypeVar('Record')
+
+Arguments = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class SignInOptions:
+    """Which registry, and who asks it. `suffix` is the tenant's part of the login server."""
+
+    registry_name: str
+    resource_group_name: str | None = None
+    suffix: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def target(self) -> list[str]:
+        """How a command names this registry, after its own option for that."""
+        return [self.registry_name, *(['--suffix', self.suffix] if self.suffix else [])]
+
+
+@dataclass(frozen=True)
+class PaceOptions:
+    """How fast, and for how long: requests at a time, calls a minute at most, and seconds for the whole command."""
+
+    concurrency: int = 32
+    max_rate: int | None = None
+    time_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What is read: `impact` is `exact` or `bound`, `order` is `oldest`, `largest` or `name`."""
+
+    impact: str = 'exact'
+    order: str = 'name'
+    no_cache: bool = False
+
+
+@dataclass(frozen=True)
+class RegistryOptions:
+    """All that it takes to open a registry and to read it."""
+
+    sign_in: SignInOptions
+    pace: PaceOptions = PaceOptions()
+    scan: ScanOptions = ScanOptions()
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> RegistryOptions:
+        return cls(read(SignInOptions, arguments), read(PaceOptions, arguments), read(ScanOptions, arguments))
+
+
+@dataclass(frozen=True)
+class PinOptions:
+    """Where pins are: `pins` are files and folders, `pins_from` live systems, `alias` other names of the registry."""
+
+    pins: tuple[str, ...] = ()
+    pins_from: tuple[str, ...] = ()
+    strict_pins: bool = False
+    alias: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PullOptions:
+    """Keep what was pulled `pulled_within`, a duration such as `90d`, as the Log Analytics `workspace` tells."""
+
+    pulled_within: str | None = None
+    workspace: str | None = None
+
+
+@dataclass(frozen=True)
+class PriceOptions:
+    """What storage costs. None is not known."""
+
+    price: Price | None = None
+
+
+@dataclass(frozen=True)
+class ConsentOptions:
+    """Whether somebody is asked, whether anything is changed, and whether the registry is checked afterwards."""
+
+    yes: bool = False
+    dry_run: bool = False
+    validate: bool = False
+
+
+@dataclass(frozen=True)
+class ArchiveOptions:
+    """Where to archive what goes: a directory or `azure-blob:ACCOUNT/CONTAINER`; `all` of it or only `manifests`."""
+
+    archive: str | None = None
+    archive_content: str = 'all'
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """How much may go in one run: manifests and tags, and a percentage of each repository. None is not given."""
+
+    max_deletions: int | None = None
+    max_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """What is restored, and from where.
+
+    From `archive` either `everything` or the `images`; or, with `soft_deleted`, what the run `journal` deleted, the
+    last run where it is None. `overwrite` also moves tags back that are on other manifests now.
+    """
+
+    archive: str | None = None
+    images: tuple[ImageName, ...] = ()
+    everything: bool = False
+    soft_deleted: bool = False
+    journal: str | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class SelectOptions:
+    """What rules may take, by a policy file or by flags, and what is in use."""
+
+    flags: Flags
+    policy_file: str | None = None
+    pins: PinOptions = PinOptions()
+    pulls: PullOptions = PullOptions()
+
+    @classmethod
+    def of(cls, arguments: Arguments, policy_file: str | None = None) -> SelectOptions:
+        from ..policy.flags import Flags
+
+        return cls(read(Flags, arguments), policy_file, read(PinOptions, arguments), read(PullOptions, arguments))
+
+
+@dataclass(frozen=True)
+class DeleteOptions:
+    """All that the life of a deletion depends on, whatever chose what goes.
+
+    `limits` is None for a command without limits: it deletes what it is told by name.
+    """
+
+    registry: RegistryOptions
+    pins: PinOptions = PinOptions()
+    consent: ConsentOptions = ConsentOptions()
+    archive: ArchiveOptions = ArchiveOptions()
+    limits: LimitOptions | None = None
+    price: Price | None = None
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> DeleteOptions:
+        has_limits = 'max_deletions' in arguments
+        return cls(
+            RegistryOptions.of(arguments),
+            read(PinOptions, arguments),
+            read(ConsentOptions, arguments),
+            read(ArchiveOptions, arguments),
+            read(LimitOptions, arguments) if has_limits else None,
+            read(PriceOptions, arguments).price,
+        )
+
+
+def read(record: type[Record], arguments: Arguments) -> Record:
+    """A record of the arguments that it has fields for. One that is missing or None has the default of its field."""
+    given: dict[str, Any] = {
+        each.name: plain(arguments[each.name]) for each in fields(record) if arguments.get(each.name) is not None
+    }
+    return record(**given)
+
+
+def plain(value: object) -> object:
+    """A value as the rest of the program knows it: `str` and `int` themselves, and tuples for lists."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if type(value) is list:
+        return tuple(plain(each) for each in value)
+    return value

@@ -1,0 +1,38 @@
+"""Reading a registry, with the warnings that every command gives about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from knack.log import get_logger
+
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..model import Inventory
+    from ..policy.rules import Selection
+
+logger = get_logger(__name__)
+
+_CLOCK_AHEAD = 'The clock of this machine is %.0f seconds ahead of that of the registry, whose time is taken for ages.'
+
+
+def scan(
+    session: Session, selection: Selection, tags: bool = False, labels: bool = False, anew: bool = False
+) -> Inventory:
+    """Read the registry as the options of the session say; the other arguments are those of `Extent`.
+
+    Raises RegistryError and UnknownRepository.
+    """
+    from ..inventory.scan import OUT_OF_TIME, Extent, scan
+
+    options = session.options
+    bound = options.scan.impact == 'bound'
+    extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew)
+    inventory = scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)
+    for warning in inventory.warnings:
+        if warning.code == OUT_OF_TIME:
+            logger.warning(warning.message)
+    if session.registry.clock_ahead:
+        logger.warning(_CLOCK_AHEAD, session.registry.clock_ahead)
+    return inventory
