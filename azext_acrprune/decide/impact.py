@@ -162,44 +162,59 @@ class Ledger:
 
 def open_ledger(inventory: Inventory) -> Ledger:
     """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing."""
-    sizes: dict[str, int] = {}
-    shared: dict[str, int] = {}
-    copied: dict[str, int] = {}
-    manifests, manifest_bytes, consistent, whole = 0, 0, True, True
-    known: set[str] = set()
+    count = _Count()
     for repository in inventory.repositories:
+        count.add(repository)
+    return Ledger(
+        {repository.name: repository for repository in inventory.repositories},
+        count.manifests,
+        count.sizes,
+        count.shared_by,
+        count.copied,
+        count.manifest_bytes + sum(count.sizes.values()),
+        count.consistent,
+        count.whole,
+    )
+
+
+class _Count:
+    """The numbers of a ledger while its repositories are read one after the other."""
+
+    def __init__(self) -> None:
+        self.manifests = self.manifest_bytes = 0
+        self.sizes: dict[str, int] = {}
+        self.shared_by: dict[str, int] = {}
+        self.copied: dict[str, int] = {}
+        self.consistent = self.whole = True
+        self._known: set[str] = set()
+
+    def add(self, repository: Repository) -> None:
         contents = {
             digest: manifest.content
             for digest, manifest in repository.manifests.items()
             if isinstance(manifest.content, Content)
         }
         if len(contents) < len(repository.manifests):
-            whole = whole and not any(map(_is_unread, repository.manifests.values()))
-        manifests += len(contents)
-        manifest_bytes += sum(map(_size_of, contents.values()))
-        for digest in known.intersection(contents):
-            manifest_bytes -= contents[digest].size
-            copied[digest] = copied.get(digest, 1) + 1
-        known.update(contents)
-        for (layer, size), count in Counter(_blobs_in(contents.values())).items():
-            if layer not in sizes:
-                sizes[layer] = size
+            self.whole = self.whole and not any(map(_is_unread, repository.manifests.values()))
+        self.manifests += len(contents)
+        self.manifest_bytes += sum(map(_size_of, contents.values()))
+        for digest in self._known.intersection(contents):
+            self.manifest_bytes -= contents[digest].size
+            self.copied[digest] = self.copied.get(digest, 1) + 1
+        self._known.update(contents)
+        self._add_blobs(contents.values())
+
+    def _add_blobs(self, contents: Iterable[Content]) -> None:
+        sizes, shared = self.sizes, self.shared_by
+        for (blob, size), count in Counter(_blobs_in(contents)).items():
+            if blob not in sizes:
+                sizes[blob] = size
                 if count > 1:
-                    shared[layer] = count
+                    shared[blob] = count
                 continue
-            shared[layer] = shared.get(layer, 1) + count
-            if sizes[layer] != size:
-                consistent, sizes[layer] = False, max(sizes[layer], size)
-    return Ledger(
-        {repository.name: repository for repository in inventory.repositories},
-        manifests,
-        sizes,
-        shared,
-        copied,
-        manifest_bytes + sum(sizes.values()),
-        consistent,
-        whole,
-    )
+            shared[blob] = shared.get(blob, 1) + count
+            if sizes[blob] != size:
+                self.consistent, sizes[blob] = False, max(sizes[blob], size)
 
 
 def _is_unread(manifest: Manifest) -> bool:

@@ -81,7 +81,18 @@ def judge(
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
     of all manifests that exist in the registry; without them no attachment is known to be an orphan.
     """
-    place = Place(repository, build_graph(repository), labels or {}, now, present)
+    case = _case(Place(repository, build_graph(repository), labels or {}, now, present), policy, selected)
+    graph = case.place.graph
+    roots = _roots(case)
+    verdicts = {**roots, **kept_by(roots, graph)}
+    doomed = sorted(set(repository.manifests) - set(verdicts))
+    verdicts.update(_doomed(doomed, case))
+    return Judgement(dict(sorted(verdicts.items())), case.tags, graph)
+
+
+def _case(place: Place, policy: Policy, selected: bool) -> _Case:
+    """Judge the tags of a repository, and find the rules that claim the manifests of which no user tag stays."""
+    repository = place.repository
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     staying = dict(_staying_tags(repository, tags))
     on_untagged = claims_on_untagged(policy, repository.name)
@@ -91,7 +102,7 @@ def judge(
         if digest not in staying
     }
     claims.update(_inherited(claims, place.graph))
-    case = _Case(
+    return _Case(
         place,
         policy,
         selected,
@@ -103,11 +114,6 @@ def judge(
         opaque=opaque(repository),
         pinned=policy.pins.on(repository),
     )
-    roots = _roots(case)
-    verdicts = {**roots, **kept_by(roots, place.graph)}
-    doomed = sorted(set(repository.manifests) - set(verdicts))
-    verdicts.update(_doomed(doomed, case))
-    return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
 
 
 def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:

@@ -55,19 +55,21 @@ def plan_document(
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': rows,
-        'delete': [entry for repository in writer.repositories for entry in writer.deletes(repository, impact)],
-        'untag': [entry for repository in writer.repositories for entry in writer.untags(repository)],
+        **writer.entries(impact),
         'sharedLayers': shared_layers(decision, ledger, impact.staying),
         'warnings': [_warning(warning) for warning in writer.warnings()],
     }
     if group_by:
         document.update(groupBy=group_by, groups=grouped(decision, ledger, group_by))
     if price:
-        registry_bytes = impact.registry if document['impact'] == 'exact' else None
-        document['cost'] = cost_fields(account or Account(), registry_bytes, price, impact.freed)
+        document['cost'] = _cost(account or Account(), document['impact'], price, impact)
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
     return sealed(document)
+
+
+def _cost(account: Account, kind: str, price: Price, impact: Impact) -> dict[str, Any]:
+    return cost_fields(account, impact.registry if kind == 'exact' else None, price, impact.freed)
 
 
 def warnings_of(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
@@ -101,6 +103,12 @@ class _Writer:
             'manifestsToDelete': len(self._decision.doomed_in(repository.name)),
             'tagsToDelete': _tags_to_delete(self._decision, repository),
             'freedBytes': impact.alone.get(repository.name, 0),
+        }
+
+    def entries(self, impact: Impact) -> dict[str, Any]:
+        return {
+            'delete': [entry for repository in self.repositories for entry in self.deletes(repository, impact)],
+            'untag': [entry for repository in self.repositories for entry in self.untags(repository)],
         }
 
     def deletes(self, repository: Repository, impact: Impact) -> Iterator[dict[str, Any]]:

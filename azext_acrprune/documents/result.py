@@ -20,8 +20,6 @@ def result_document(
 
     `applied` says what an earlier, interrupted part of the same plan has freed.
     """
-    ledger = open_ledger(decision.inventory)
-    earlier = applied or AppliedBytes()
     manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
     tags = {node: list(manifests[node[0]][node[1]].tags) for node in outcome.deleted}
     untagged = {
@@ -29,19 +27,9 @@ def result_document(
         for repository in decision.inventory.repositories
         for tag, digest, verdict in decision.untagged_in(repository)
     }
+    with_manifests = sum(map(len, tags.values()))
     return {
-        'summary': {
-            'registry': decision.inventory.registry,
-            'manifestsDeleted': len(outcome.deleted),
-            'tagsDeleted': sum(map(len, tags.values())) + len(outcome.untagged),
-            'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
-            'impact': kind_of_impact(decision.inventory, ledger) if earlier.exact else 'upperBound',
-            'softDeleteRetentionDays': soft_delete_days,
-            'skipped': len(outcome.skipped),
-            'failed': len(outcome.failed),
-            'interrupted': outcome.interrupted,
-            'timeLimitReached': outcome.out_of_time or bool(decision.inventory.late),
-        },
+        'summary': _summary(decision, outcome, with_manifests, soft_delete_days, applied or AppliedBytes()),
         'deleted': [
             {'repository': name, 'digest': digest, 'tags': tags[name, digest], **_why(decision.verdicts[name][digest])}
             for name, digest in outcome.deleted
@@ -52,6 +40,24 @@ def result_document(
         ],
         'skipped': [_left(skipped) for skipped in outcome.skipped],
         'failed': [_left(failed) for failed in outcome.failed],
+    }
+
+
+def _summary(
+    decision: Decision, outcome: Outcome, tags_with_manifests: int, soft_delete_days: int | None, earlier: AppliedBytes
+) -> dict[str, Any]:
+    ledger = open_ledger(decision.inventory)
+    return {
+        'registry': decision.inventory.registry,
+        'manifestsDeleted': len(outcome.deleted),
+        'tagsDeleted': tags_with_manifests + len(outcome.untagged),
+        'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
+        'impact': kind_of_impact(decision.inventory, ledger) if earlier.exact else 'upperBound',
+        'softDeleteRetentionDays': soft_delete_days,
+        'skipped': len(outcome.skipped),
+        'failed': len(outcome.failed),
+        'interrupted': outcome.interrupted,
+        'timeLimitReached': outcome.out_of_time or bool(decision.inventory.late),
     }
 
 

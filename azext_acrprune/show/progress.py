@@ -53,7 +53,7 @@ class ProgressReporter(Reporter):
         self._clock = clock
         self._lock = threading.Lock()
         self._shown = clock()
-        self._pace = _Pace(clock())
+        self._speed = _Speed(clock())
         self._repositories = self._listed = self._found = self._read = 0
         self._total_bytes: int | None = None
         self._total = self._done = 0
@@ -78,7 +78,7 @@ class ProgressReporter(Reporter):
 
     def transfer_planned(self, size: int) -> None:
         with self._lock:
-            self._pace = _Pace(self._clock())
+            self._speed = _Speed(self._clock())
             self._total_bytes, self._done = size, 0
 
     def transferred(self, size: int) -> None:
@@ -88,7 +88,7 @@ class ProgressReporter(Reporter):
 
     def deletes_planned(self, count: int) -> None:
         with self._lock:
-            self._pace = _Pace(self._clock())
+            self._speed = _Speed(self._clock())
             self._total_bytes, self._total, self._done = None, count, 0
             self._throttled = ''
 
@@ -113,12 +113,12 @@ class ProgressReporter(Reporter):
         return f'{where}: {self._progress(self._read, self._found, expected)}{self._throttled}'
 
     def _progress(self, done: int, total: int, expected: float) -> str:
-        rate = self._pace.rate(self._clock(), done)
+        rate = self._speed.rate(self._clock(), done)
         left = f', about {_time(max(0.0, expected - done) / rate)} left' if rate else ''
         return f'{done} of {count(total, "manifest")}, {_rate(rate)}{left}'
 
     def _byte_progress(self, total: int) -> str:
-        rate = self._pace.rate(self._clock(), self._done)
+        rate = self._speed.rate(self._clock(), self._done)
         left = f', about {_time(max(0, total - self._done) / rate)} left' if rate > 0 else ''
         return f'{human_size(self._done)} of {human_size(total)}, {human_size(max(0, int(rate)))}/s{left}'
 
@@ -126,11 +126,11 @@ class ProgressReporter(Reporter):
         now = self._clock()
         if now - self._shown >= self._seconds_between:
             self._shown = now
-            self._pace.mark(now, done)
+            self._speed.mark(now, done)
             self._show(self.message())
 
 
-class _Pace:
+class _Speed:
     """How fast something goes of late."""
 
     def __init__(self, now: float) -> None:

@@ -157,33 +157,14 @@ def restore_rows(result: dict[str, Any]) -> list[Row]:
     if 'tags' not in result:
         return [result]
     word = 'restore' if 'restore' in result else 'restored'
-    rows = [
-        OrderedDict(
-            RESULT=word,
-            REPOSITORY=entry['repository'],
-            DIGEST=short_digest(entry['digest']),
-            TAGS=', '.join(map(short_digest, entry['tags'])),
-            REASON='',
-        )
-        for entry in result[word]
-    ]
+    rows = [_restore_row(word, entry, ', '.join(map(short_digest, entry['tags']))) for entry in result[word]]
+    rows += [_restore_row('tag', entry, short_digest(entry['tag'])) for entry in result['tags']]
     rows += [
-        OrderedDict(
-            RESULT='tag',
-            REPOSITORY=entry['repository'],
-            DIGEST=short_digest(entry['digest']),
-            TAGS=short_digest(entry['tag']),
-            REASON='',
-        )
-        for entry in result['tags']
-    ]
-    rows += [
-        OrderedDict(
-            RESULT=kind,
-            REPOSITORY=entry['repository'],
-            DIGEST=short_digest(entry['digest']),
-            TAGS=short_digest(entry.get('tag', '')),
-            REASON=short_digest(entry.get('error') or f'{entry["reason"]}: {entry["because"]}'),
+        _restore_row(
+            kind,
+            entry,
+            short_digest(entry.get('tag', '')),
+            short_digest(entry.get('error') or f'{entry["reason"]}: {entry["because"]}'),
         )
         for kind in ('skipped', 'failed')
         for entry in result[kind]
@@ -199,6 +180,12 @@ def restore_rows(result: dict[str, Any]) -> list[Row]:
         )
     )
     return rows
+
+
+def _restore_row(result: str, entry: dict[str, Any], tags: str, reason: str = '') -> Row:
+    return OrderedDict(
+        RESULT=result, REPOSITORY=entry['repository'], DIGEST=short_digest(entry['digest']), TAGS=tags, REASON=reason
+    )
 
 
 def history_rows(result: Any) -> list[Row]:

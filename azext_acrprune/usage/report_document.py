@@ -44,7 +44,6 @@ def report_document(
     view = View(inventory, plan, now)
     stakes = list(view.stakes())
     names = Names(view.repositories)
-    repositories = _repositories(view, stakes)
     summary, impact = _summary(view, stakes), kind_of_impact(inventory, view.ledger)
     registry_bytes = summary['registryBytes']
     return {
@@ -60,11 +59,18 @@ def report_document(
         'treemap': _treemap(stakes, names),
         'growth': growth(inventory, view.ledger, appearances(inventory, now)),
         'unneededAges': unneeded_ages(stakes, view.unneeded, view.ledger, now),
+        **_lists(view, stakes, names),
+        **shown_warnings(view, list(_plan_warnings(view))),
+    }
+
+
+def _lists(view: View, stakes: list[Stake], names: Names) -> dict[str, Any]:
+    repositories = _repositories(view, stakes)
+    return {
         'repositories': repositories[:REPOSITORIES_LISTED],
         'otherRepositories': _sums(repositories[REPOSITORIES_LISTED:]),
         'images': _images(view, stakes, names),
         'layers': _layers(view, names),
-        **shown_warnings(view, list(_plan_warnings(view))),
     }
 
 
