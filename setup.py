@@ -1,25 +1,30 @@
 """The wheel of the Azure CLI extension `acrprune`."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 VERSION = '1.0.0b1'
 
-with open('README.md', encoding='utf-8') as readme, open('HISTORY.rst', encoding='utf-8') as history:
-    LONG_DESCRIPTION = readme.read() + '\n\n' + history.read()
+ROOT = Path(__file__).parent
+REQUIREMENTS = (ROOT / 'requirements.txt').read_text(encoding='utf-8').splitlines()
 
 setup(
     name='acrprune',
     version=VERSION,
     description='Delete stale image data from Azure Container Registry safely, and know to the byte what it frees.',
-    long_description=LONG_DESCRIPTION,
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
-    license='MIT',
+    license_expression='MIT',
+    license_files=['LICENSE'],
     author='The acrprune authors',
+    # The project has no public address of its own yet.
+    project_urls={'Background': 'https://learn.microsoft.com/azure/container-registry/container-registry-delete'},
     classifiers=[
         'Development Status :: 4 - Beta',
+        'Environment :: Console',
         'Intended Audience :: Developers',
         'Intended Audience :: System Administrators',
-        'License :: OSI Approved :: MIT License',
         'Programming Language :: Python :: 3',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
@@ -31,12 +36,5 @@ setup(
     package_data={
         'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml', 'show/templates/*']
     },
-    install_requires=[
-        'azure-containerregistry~=1.2',
-        'fastjsonschema~=2.20',
-        'jinja2~=3.1',
-        'portalocker>=2.0',
-        'regex>=2024.5.15',
-        'squarify~=0.4.4',
-    ],
+    install_requires=[line for line in REQUIREMENTS if line and not line.startswith('#')],
 )

@@ -1,0 +1,70 @@
+"""Every library that the extension imports is there: with az itself, or because requirements.txt asks for it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_import_is_of_az_or_required():
+    distributions = packages_distributions()
+    there = {each for name in ('azure-cli', *required()) for each in needed_by(name)}
+    for library in sorted(set(imported())):
+        owners = {plain(owner) for owner in distributions.get(library, ())}
+        assert owners & there, f"'{library}' is neither of azure-cli nor in requirements.txt"
+
+
+def test_nothing_is_required_that_az_has():
+    assert not required() & set(needed_by('azure-cli'))
+
+
+def test_everything_that_is_required_is_imported():
+    code = '\n'.join(path.read_text() for path in (ROOT / 'azext_acrprune').rglob('*.py'))
+    for name in required():
+        module = name.replace('azure-', 'azure.')
+        assert re.search(rf'^\s*(?:from|import) {re.escape(module)}\b', code, re.M), f'{name} is not used'
+
+
+def required() -> set[str]:
+    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+    return {plain(Requirement(line).name) for line in lines if line and not line.startswith('#')}
+
+
+def needed_by(name: str) -> list[str]:
+    """A distribution and all that it needs, however deep."""
+    found, waiting = [], [name]
+    while waiting:
+        one = plain(waiting.pop())
+        if one not in found:
+            found.append(one)
+            needs = map(Requirement, requires(one) or ())
+            waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({'extra': ''})]
+    return found
+
+
+def imported() -> Iterator[str]:
+    """The first name of each module that is neither ours nor Python's own."""
+    for path in (ROOT / 'azext_acrprune').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or '']
+            else:
+                continue
+            for name in names:
+                top = name.partition('.')[0]
+                if top != 'azext_acrprune' and top not in sys.stdlib_module_names:
+                    yield top
+
+
+def plain(name: str) -> str:
+    return re.sub(r'[-_.]+', '-', name).lower()
