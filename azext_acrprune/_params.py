@@ -63,12 +63,29 @@ _SHARED = {
     'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
 }
 
+_SELECTION = 'Selection'
+_OUTPUT = 'Output'
+_GROUPS = {
+    'Sign-in': ('suffix', 'username', 'password'),
+    _SELECTION: (*_UNTAGGED, *_TAGS),
+    'Pins': _PINS,
+    'Pull Log': _PULLS,
+    'Limits': _GUARDED,
+    'Archive': ('archive', 'archive_content'),
+    'Performance': ('concurrency', 'max_rate', 'impact', 'no_cache', *_TIMED),
+    _OUTPUT: ('price',),
+}
+"""The headings in `-h`, and what stands under each. All else stands under the first heading, `Arguments`."""
+
+_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
+
 
 def load_arguments(loader, _):
     for command, names in _SHARED.items():
         with loader.argument_context(f'acr prune {command}') as context:
             for name in names:
-                context.extra(name, options_list=['--' + name.replace('_', '-')])
+                option = '--' + name.replace('_', '-')
+                context.extra(name, options_list=[option], arg_group=_GROUP_OF.get(name))
     with loader.argument_context('acr prune') as context:
         _registry(context)
         _how(context)
@@ -367,17 +384,24 @@ def _own(loader):
     with loader.argument_context('acr prune history show') as context:
         context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
     with loader.argument_context('acr prune plan') as context:
-        context.argument('show_kept', action='store_true', help='Also show what is kept, each with its reason.')
+        context.argument(
+            'show_kept', action='store_true', arg_group=_OUTPUT, help='Also show what is kept, each with its reason.'
+        )
         context.argument(
             'group_by',
+            arg_group=_OUTPUT,
             arg_type=get_enum_type(['repository', 'reason', 'rule']),
             help='Also add the plan up by repository, by reason, or by rule; the table then has these '
             'sums in place of the manifests.',
         )
         context.argument(
-            'out', validator=validate_out, completer=FilesCompleter(), help='Also write the plan to this file, as JSON.'
+            'out',
+            arg_group=_OUTPUT,
+            validator=validate_out,
+            completer=FilesCompleter(),
+            help='Also write the plan to this file, as JSON.',
         )
-        context.argument('policy_file', validator=validate_plan_selection)
+        context.argument('policy_file', arg_group=_SELECTION, validator=validate_plan_selection)
     with loader.argument_context('acr prune check') as context:
         context.argument(
             'repository',
@@ -421,7 +445,7 @@ def _own(loader):
             validator=validate_images,
             help='The image: `repository:tag` or `repository@digest`.',
         )
-        context.argument('policy_file', validator=validate_plan_selection)
+        context.argument('policy_file', arg_group=_SELECTION, validator=validate_plan_selection)
     with loader.argument_context('acr prune tags') as context:
         context.extra(
             'untag_only',
