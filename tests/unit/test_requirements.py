@@ -53,7 +53,7 @@ def needed_by(name: str) -> list[str]:
 def imported() -> Iterator[str]:
     """The first name of each module that is neither ours nor Python's own."""
     for path in (ROOT / 'azext_acrprune').rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in executed(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -64,6 +64,14 @@ def imported() -> Iterator[str]:
                 top = name.partition('.')[0]
                 if top != 'azext_acrprune' and top not in sys.stdlib_module_names:
                     yield top
+
+
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those that are only there for the type checker."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == 'TYPE_CHECKING'):
+            yield from executed(node)
 
 
 def plain(name: str) -> str:
