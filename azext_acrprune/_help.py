@@ -339,5 +339,5 @@ type: command
 short-summary: Show each request of a run, and what came of it. Needs no sign-in.
 examples:
   - name: One run, as `az acr prune history list` names it.
-    text: az acr prune history show --run 20260101T000000Z-0a1b2c3d -o table
+    text: az acr prune history show --run 20260101T000000.000000Z-0a1b2c3d -o table
 """

@@ -19,7 +19,7 @@ def load_command_table(loader, _):
     with loader.command_group('acr prune', _of('checking'), is_preview=True) as group:
         group.command('check', 'check', table_transformer=_table('check_rows'))
     with loader.command_group('acr prune', _of('using'), is_preview=True) as group:
-        group.command('usage', 'usage', table_transformer=_table('usage_rows', 'usage'))
+        group.command('usage', 'usage', table_transformer=_table('usage_rows', 'usage_tables'))
     with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
         group.command('restore', 'restore', table_transformer=_table('restore_rows'))
     with loader.command_group('acr prune history', _of('journaling')) as group:

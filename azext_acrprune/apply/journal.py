@@ -35,7 +35,7 @@ class Journal:
 
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
         """Begin it; only its owner may read it. Raises JournalError."""
-        self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}'
+        self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}'
         self._path = folder / f'{self.run}{_SUFFIX}'
         self._lock = threading.Lock()
         self._syncing = threading.Lock()

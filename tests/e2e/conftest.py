@@ -1,14 +1,20 @@
-"""The installed wheel in the real az, against the local registry."""
+"""The installed wheel in the real az, against the local registry.
+
+Most tests start az by a fork, which is the real az too, and takes a third of the time. Those marked `shell` start it
+as a shell does, and so does whatever runs with ACRPRUNE_AZ.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.registry.azcli import Az
+from tests.registry.forked import Forks
 from tests.registry.server import LocalRegistry
 from tests.wheel import install_extension
 
@@ -19,15 +25,30 @@ def extensions(tmp_path_factory) -> Path:
     return install_extension(tmp_path_factory.mktemp('wheel'))
 
 
-@pytest.fixture
-def az(tmp_path, registry, extensions) -> Az:
-    return Az(tmp_path / 'azure', registry, extensions)
+@pytest.fixture(scope='session')
+def all_forks() -> Iterator[Forks | None]:
+    if os.environ.get('ACRPRUNE_AZ'):
+        yield None
+        return
+    with Forks() as forks:
+        yield forks
 
 
 @pytest.fixture
-def az_of(tmp_path, extensions) -> Callable[[LocalRegistry], Az]:
+def forks(request, all_forks) -> Forks | None:
+    """What starts az in this test; None where a shell's way is part of what it proves."""
+    return None if request.node.get_closest_marker('shell') else all_forks
+
+
+@pytest.fixture
+def az(tmp_path, registry, extensions, forks) -> Az:
+    return Az(tmp_path / 'azure', registry, extensions, forks)
+
+
+@pytest.fixture
+def az_of(tmp_path, extensions, forks) -> Callable[[LocalRegistry], Az]:
     """The same on another registry than that of the test."""
-    return lambda other: Az(tmp_path / 'other', other, extensions)
+    return lambda other: Az(tmp_path / 'other', other, extensions, forks)
 
 
 @pytest.fixture

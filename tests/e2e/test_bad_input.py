@@ -120,9 +120,9 @@ def test_a_run_that_fails_leaves_no_empty_plan_behind(az, registry, now, tmp_pat
     assert not (tmp_path / 'plan.json').exists()
 
 
-def test_an_expired_certificate_is_a_connection_error(tmp_path, extensions):
+def test_an_expired_certificate_is_a_connection_error(tmp_path, extensions, forks):
     with LocalRegistry(expired=True) as registry:
-        run = Az(tmp_path / 'azure', registry, extensions)(*PLAN, *TARGET)
+        run = Az(tmp_path / 'azure', registry, extensions, forks)(*PLAN, *TARGET)
     assert run.code != 0
     assert 'Could not connect' in run.err and 'Traceback' not in run.err
 
@@ -165,8 +165,8 @@ class _Site:
         self._server.shutdown()
 
 
-def test_a_server_that_is_no_registry_is_called_so(tmp_path, extensions):
+def test_a_server_that_is_no_registry_is_called_so(tmp_path, extensions, forks):
     with _Site(tmp_path) as site:
-        run = Az(tmp_path / 'azure', site, extensions)(*PLAN, *TARGET)
+        run = Az(tmp_path / 'azure', site, extensions, forks)(*PLAN, *TARGET)
     assert run.code != 0 and 'Traceback' not in run.err
     assert 'registry' in run.err and run.out == ''

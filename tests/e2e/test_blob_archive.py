@@ -19,8 +19,8 @@ ARCHIVE = ('--archive', 'azure-blob:myaccount/images')
 class StorageAz(Az):
     """az in a cloud whose storage accounts are ours."""
 
-    def __init__(self, home, registry, extensions, service) -> None:
-        super().__init__(home, registry, extensions)
+    def __init__(self, home, registry, extensions, forks, service) -> None:
+        super().__init__(home, registry, extensions, forks)
         with open(home / 'clouds.config', 'a', encoding='utf-8') as file:
             file.write(f'suffix_storage_endpoint = {SUFFIX}\n')
         self._bundle = home / 'ca.pem'
@@ -47,8 +47,8 @@ def service(tmp_path):
 
 
 @pytest.fixture
-def storage_az(tmp_path, registry, extensions, service):
-    az = StorageAz(tmp_path / 'azure', registry, extensions, service)
+def storage_az(tmp_path, registry, extensions, forks, service):
+    az = StorageAz(tmp_path / 'azure', registry, extensions, forks, service)
     assert az.login().code == 0
     return az
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.registry.azcli import ADMIN_LOGIN, az_executable
+from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import cosign_tag
 from tests.registry.faults import Fault
 
@@ -31,14 +31,7 @@ def left(registry, repository='team/app'):
 def answered(az, registry, answers, *arguments):
     """Run az at a terminal on which somebody types the answers."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [az_executable(), *PRUNE, *arguments],
-        env=az.environment,
-        stdin=follower,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = az.start(*PRUNE, *arguments, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.write(leader, ''.join(f'{answer}\n' for answer in answers).encode())
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err

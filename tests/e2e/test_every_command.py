@@ -10,6 +10,8 @@ from .images import telling
 from .test_archive import restore, state
 from .test_blob_archive import ARCHIVE, service, storage_az  # noqa: F401  # pylint: disable=unused-import
 
+pytestmark = pytest.mark.shell
+
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 UNDO = ('--ago', '0', '--max-percent', '100', '--yes')

@@ -253,12 +253,12 @@ def test_killed_runs_are_in_the_history_with_what_they_deleted(az, registry, now
 
 
 @pytest.fixture(scope='module')
-def emptied(server, extensions, tmp_path_factory):
+def emptied(server, extensions, all_forks, tmp_path_factory):
     """What a registry held, all of which is in an archive; and that archive."""
     server.reset()
     crowded(server, time.time())
     before, archive = state(server), tmp_path_factory.mktemp('archived') / 'archive'
-    az = Az(tmp_path_factory.mktemp('home') / 'azure', server, extensions)
+    az = Az(tmp_path_factory.mktemp('home') / 'azure', server, extensions, all_forks)
     assert az(*COMMAND, str(archive)).code == 0
     return before, archive
 

@@ -11,10 +11,12 @@ import time
 
 import pytest
 
-from tests.registry.azcli import ADMIN_LOGIN, az_executable
+from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import DAY
 
 from .images import Shelf, telling
+
+pytestmark = pytest.mark.shell
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
@@ -151,14 +153,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_asked_of_the_registry(az,
 def test_at_a_terminal_the_question_decides(az, registry, now, answer, left):
     telling(registry.storage, now)
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [az_executable(), *PRUNE, 'untagged', *TARGET],
-        env=az.environment,
-        stdin=follower,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = az.start(*PRUNE, 'untagged', *TARGET, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.write(leader, f'?\n{answer}\n'.encode())
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -300,12 +295,8 @@ def test_progress_is_shown_at_a_terminal_and_not_with_only_show_errors(az, regis
         shelf.image(f'image {number}')
     registry.faults.latency = 0.1
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [az_executable(), *PRUNE, 'plan', *TARGET, *options],
-        env=az.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=follower,
+    process = az.start(
+        *PRUNE, 'plan', *TARGET, *options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower
     )
     assert process.wait(timeout=60) == 0
     os.set_blocking(leader, False)

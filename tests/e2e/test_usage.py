@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.demo.images import Clock, push_everything
-from tests.registry.azcli import ADMIN_LOGIN, az_executable
+from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import DAY
 from tests.registry.faults import Fault
 from tests.registry.loganalytics import WORKSPACE, Event
@@ -29,15 +29,15 @@ def usage(az, *options, target=TARGET):
     return az(*PRUNE, 'usage', *target, *options, check=True)
 
 
-def at_a_terminal(az, *arguments, encoding='utf-8'):
+def at_a_terminal(az, *arguments, encoding=None):
     """What az writes when its standard output is a terminal."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [az_executable(), *arguments],
+    process = az.start(
+        *arguments,
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=subprocess.PIPE,
-        env={**az.environment, 'PYTHONIOENCODING': encoding},
+        environment={'PYTHONIOENCODING': encoding} if encoding else None,
     )
     os.close(slave)
     written = b''
@@ -50,7 +50,7 @@ def at_a_terminal(az, *arguments, encoding='utf-8'):
         os.close(master)
     assert process.wait(60) == 0, process.stderr.read()
     process.stderr.close()
-    return written.decode(encoding)
+    return written.decode(encoding or 'utf-8')
 
 
 @pytest.mark.parametrize('by', KINDS)

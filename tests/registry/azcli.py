@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
+from .forked import Forked, Forks
 from .server import LocalRegistry
 
 _VERSIONS = {
@@ -65,9 +67,12 @@ class Run:
 
 
 class Az:
-    """Runs az with the cloud `local`, whose registry `localhost` is ours."""
+    """Runs az with the cloud `local`, whose registry `localhost` is ours: by `forks` if given, else as a shell does."""
 
-    def __init__(self, home: Path, registry: LocalRegistry, extensions: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, registry: LocalRegistry, extensions: Path | None = None, forks: Forks | None = None
+    ) -> None:
+        self._forks = forks
         self._home = home
         self._registry = registry
         self._extensions = extensions
@@ -101,25 +106,20 @@ class Az:
         }
 
     def __call__(self, *arguments: str, check: bool = False, stdin: Any = subprocess.DEVNULL) -> Run:
-        done = subprocess.run(
-            [az_executable(), *arguments],
-            env=self.environment,
-            cwd=self._home,
-            stdin=stdin,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if check and done.returncode:
-            raise AssertionError(f'az {" ".join(arguments)} answered {done.returncode}:\n{done.stderr}')
-        return Run(done.returncode, done.stdout, done.stderr)
+        process = self.start(*arguments, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate()
+        if check and process.returncode:
+            raise AssertionError(f'az {" ".join(arguments)} answered {process.returncode}:\n{err}')
+        return Run(process.returncode, out, err)
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
-        """Start az and leave it running."""
-        return subprocess.Popen(
-            [az_executable(), *arguments], env=self.environment, cwd=self._home, text=True, **options
-        )
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen | Forked:
+        """Start az, with more in its environment perhaps, and leave it running; options as for subprocess.Popen."""
+        environment = {**self.environment, **(environment or {})}
+        if self._forks and self._forks.can_start(environment):
+            return self._forks.start(arguments, environment, self._home, **options)
+        return subprocess.Popen([az_executable(), *arguments], env=environment, cwd=self._home, text=True, **options)
 
     def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)

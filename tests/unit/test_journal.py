@@ -203,6 +203,11 @@ def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(del
     delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
 
 
+def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path):
+    begun = [Journal(tmp_path, {}).run for _ in range(20)]
+    assert runs(tmp_path) == begun
+
+
 @pytest.mark.parametrize('run', ['x', '../x', '', '.'])
 def test_only_runs_that_are_there_can_be_read(tmp_path, run):
     (tmp_path.parent / 'x.jsonl').write_text('{"event": "start"}\n')

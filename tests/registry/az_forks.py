@@ -1,0 +1,152 @@
+"""A Python that has az's libraries imported, and forks an az for each request: `PYTHON az_forks.py SOCKET`.
+
+To import the libraries is more than half of what a short az does. What az itself consists of, azure-cli and its
+extensions, is imported by each az anew, for it reads the environment while it is imported. From there on all is as
+`python -m azure.cli` has it: a process of its own with its arguments, environment, folder, files and signals.
+
+A request is a message with a JSON object and the three standard files. Two messages answer it: the process id, and,
+when the process has ended, its exit code, or minus the signal that ended it. The server ends with its standard input.
+
+This file runs in the Python of az, which knows nothing of these tests.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+LIBRARIES = (
+    'argcomplete',
+    'asyncio',
+    'azure.core.pipeline.policies',
+    'azure.core.pipeline.transport',
+    'azure.core.rest',
+    'chardet',
+    'charset_normalizer',
+    'concurrent.futures.thread',
+    'email.mime.multipart',
+    'http.cookiejar',
+    'idna',
+    'jmespath',
+    'knack.commands',
+    'knack.completion',
+    'knack.help',
+    'knack.output',
+    'knack.query',
+    'logging.config',
+    'logging.handlers',
+    'msal',
+    'multidict',
+    'packaging.version',
+    'pkginfo',
+    'portalocker',
+    'requests',
+    'sqlite3',
+    'tabulate',
+    'unittest',
+    'urllib3',
+    'yaml',
+    'yarl',
+)
+"""Not aiohttp: it reads the certificates that the environment names while it is imported."""
+
+
+class Server:
+    """Forks one az for each connection, and tells it how that ended."""
+
+    def __init__(self, path: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(path)
+        self._listener.listen()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(0, selectors.EVENT_READ)
+        self._running = {}  # by the descriptor that says that a process has ended: (its id, the connection)
+
+    def next_az(self) -> dict:
+        """Returns in each new process, with what was asked for."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    request = self._fork()
+                    if request:
+                        return request
+                elif key.fd in self._running:
+                    self._tell(key.fd)
+                else:
+                    sys.exit()
+
+    def _fork(self) -> dict:
+        connection, _ = self._listener.accept()
+        data, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        pid = os.fork()
+        if not pid:
+            self._close()
+            connection.close()
+            return {**json.loads(data), 'files': files}
+        for file in files:
+            os.close(file)
+        connection.sendall(b'%d' % pid)
+        ended = os.pidfd_open(pid)
+        self._running[ended] = pid, connection
+        self._selector.register(ended, selectors.EVENT_READ)
+        return {}
+
+    def _tell(self, ended: int) -> None:
+        self._selector.unregister(ended)
+        os.close(ended)
+        pid, connection = self._running.pop(ended)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(OSError), connection:
+            connection.sendall(b'%d' % code)
+
+    def _close(self) -> None:
+        """Leave nothing of the server open in a new process."""
+        self._selector.close()
+        self._listener.close()
+        for ended, (_, connection) in self._running.items():
+            os.close(ended)
+            connection.close()
+
+
+def import_libraries() -> None:
+    """Import what az and the extension will; an older az may lack some of it."""
+    for name in LIBRARIES:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()
+
+
+def become(request: dict) -> None:
+    """Be as a new process would: its session, files, folder, environment, arguments and signals."""
+    if request['session']:
+        os.setsid()
+    for number, file in enumerate(request['files']):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(request['folder'])
+    os.environ.clear()
+    os.environ.update(request['environment'])
+    sys.argv[1:] = request['arguments']
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, number, mode in (('stdin', 0, 'r'), ('stdout', 1, 'w'), ('stderr', 2, 'w')):
+        old = getattr(sys, name)
+        new = open(number, mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
+        setattr(sys, name, new)
+        setattr(sys, f'__{name}__', new)
+    sys.stderr.reconfigure(line_buffering=True)
+
+
+if __name__ == '__main__':
+    del sys.path[0]  # this file's folder
+    import_libraries()
+    server = Server(sys.argv[1])
+    print('ready', flush=True)
+    become(server.next_az())
+    runpy.run_module('azure.cli', run_name='__main__', alter_sys=True)
