@@ -1,0 +1,230 @@
+"""Mutations: faults that are put into the code one by one, each of which must make a test fail.
+
+`python -m tests.mutations` copies the project to a temporary folder, changes one line of the copy at a time, and runs
+the test that is named for it. Words after the command choose mutations by their text. It answers with one line for each
+mutation, and with exit code 1 when a test did not notice its mutation. docs/testing.md has the same table.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+_PARTS = ('azext_acrprune', 'tests', 'setup.py', 'setup.cfg', 'pyproject.toml')
+_PASSED, _FAILED = 0, 1
+"""Exit codes of pytest. Any other one means that the tests did not run."""
+
+
+class Mutation(NamedTuple):
+    """`old` is in `file` once, and becomes `new`; then `test` fails, which is a file and the name of a test in it."""
+
+    fault: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        'a tag is no root: it does not keep its manifest',
+        'decide/safety.py',
+        '    _tagged,\n    _locked,',
+        '    _locked,',
+        'unit/test_safety.py::test_user_tag_keeps',
+    ),
+    Mutation(
+        'a lock is no root',
+        'decide/safety.py',
+        '    _locked,\n    _pinned,',
+        '    _pinned,',
+        'unit/test_safety.py::test_lock_on_the_manifest_keeps',
+    ),
+    Mutation(
+        'a pin is no root',
+        'decide/safety.py',
+        '    _pinned,\n    _young,',
+        '    _young,',
+        'unit/test_include.py::test_a_pinned_ghost_stays',
+    ),
+    Mutation(
+        'youth is no root',
+        'decide/safety.py',
+        '    _young,\n    _keep_newest,',
+        '    _keep_newest,',
+        'unit/test_safety.py::test_young_index_keeps_its_old_children',
+    ),
+    Mutation(
+        'an unreadable manifest does not close its repository',
+        'decide/safety.py',
+        '    _unreadable,\n)',
+        ')',
+        'unit/test_safety.py::test_unreadable_manifest_keeps_every_untagged_one',
+    ),
+    Mutation(
+        'a lock of the repository is not looked at',
+        'decide/verdicts.py',
+        "(('repository', repository.locks),) if repository.locks.locked else ()",
+        '()',
+        'unit/test_safety.py::test_lock_on_the_repository_keeps',
+    ),
+    Mutation(
+        'an index does not keep its children',
+        'decide/graph.py',
+        '            yield child, CHILD_OF\n        for referrer in self.referrers.get(digest, ()):\n',
+        '            pass\n        for referrer in self.referrers.get(digest, ()):\n',
+        'unit/test_safety.py::test_index_keeps_its_children_recursively',
+    ),
+    Mutation(
+        'a subject does not keep its referrers',
+        'decide/graph.py',
+        '            yield referrer, REFERRER_OF\n        for subject in self.subjects.get(digest, ()):\n',
+        '            pass\n        for subject in self.subjects.get(digest, ()):\n',
+        'unit/test_safety.py::test_subject_keeps_its_referrers_recursively',
+    ),
+    Mutation(
+        'a referrer does not keep its subject',
+        'decide/graph.py',
+        '            yield subject, SUBJECT_OF\n',
+        '            pass\n',
+        'unit/test_safety.py::test_kept_referrer_keeps_its_subject_which_would_take_it_along',
+    ),
+    Mutation(
+        'an index does not keep the ghosts that it names',
+        'decide/graph.py',
+        '        yield from self.ghosts.get(digest, ())\n',
+        '',
+        'unit/test_include.py::test_a_ghost_that_an_index_which_stays_names_stays',
+    ),
+    Mutation(
+        'attachments by tag have no subject',
+        'decide/graph.py',
+        'return sorted({*attached, subject}) if subject else sorted({*attached})',
+        'return [subject] if subject else []',
+        'unit/test_graph.py::test_referrers_by_content_and_by_tag_are_both_referrers',
+    ),
+    Mutation(
+        'children are deleted before their index',
+        'decide/graph.py',
+        'free = [digest for digest in waiting if not waiting.intersection(graph.holders(digest))]',
+        'free = sorted(waiting)[:1]',
+        'unit/test_graph.py::test_index_goes_before_its_children',
+    ),
+    Mutation(
+        'what has no readable time, or one in the future, is old enough',
+        'decide/claims.py',
+        '        return False\n    return now - instant',
+        '        return True\n    return now - instant',
+        'unit/test_safety.py::test_ago_zero_still_keeps_the_future_and_the_timeless',
+    ),
+    Mutation(
+        'the bytes of a manifest are not compared with its digest',
+        'decide/manifests.py',
+        '    if not _is_content_of(digest, data):\n        return Unreadable(',
+        '    if False:\n        return Unreadable(',
+        'unit/test_manifests.py::test_bytes_that_do_not_hash_to_the_digest_are_unreadable',
+    ),
+    Mutation(
+        'right before deleting, a tag that is new is not seen',
+        'decide/drift.py',
+        'if set(now.tags) != set(before.tags):',
+        'if set(now.tags) < set(before.tags):',
+        'unit/test_drift.py::test_added_tag_skips',
+    ),
+    Mutation(
+        'right before deleting, a lock is not looked at',
+        'decide/drift.py',
+        '    lock = lock_on(fresh, now, include_locked and not _new_locks(digest, seen, fresh))\n',
+        '    lock = None\n',
+        'unit/test_drift.py::test_lock_on_the_manifest_skips',
+    ),
+    Mutation(
+        'right before deleting, an update is not seen',
+        'decide/drift.py',
+        '    if now.last_update_time != before.last_update_time:\n',
+        '    if False:\n',
+        'unit/test_drift.py::test_update_skips',
+    ),
+    Mutation(
+        'right before deleting, nothing that is new keeps what it needs',
+        'decide/drift.py',
+        '    skipped.update(needed(graph, valid, set(fresh.manifests) - valid))\n',
+        '',
+        'unit/test_drift.py::test_new_index_keeps_what_it_needs',
+    ),
+    Mutation(
+        'right before deleting, a new unreadable manifest closes nothing',
+        'decide/drift.py',
+        '    opaque = _opaque(valid, seen, fresh)\n',
+        '    opaque = None\n',
+        'unit/test_drift.py::test_new_unreadable_manifest_skips_all',
+    ),
+    Mutation(
+        'a layer is freed although others hold it',
+        'decide/impact.py',
+        'if count == self.holders(blob))',
+        'if count)',
+        'unit/test_impact.py::test_layer_that_a_survivor_in_another_repository_uses_is_shared',
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    chosen = [each for each in MUTATIONS if not words or any(word in each.fault for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        _copy_to(copy)
+        if not _do_pass(copy, chosen):
+            print('The tests fail without any mutation.')
+            return 1
+        noticed = [_is_noticed(copy, each) for each in chosen]
+    print(f'{sum(noticed)} of {len(noticed)} mutations were noticed.')
+    return 0 if all(noticed) else 1
+
+
+def _copy_to(folder: Path) -> None:
+    for part in _PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy(source, folder / part)
+
+
+def _do_pass(folder: Path, chosen: list[Mutation]) -> bool:
+    return _run(folder, sorted({each.test for each in chosen})) == _PASSED
+
+
+def _is_noticed(folder: Path, mutation: Mutation) -> bool:
+    file = folder / 'azext_acrprune' / mutation.file
+    code = file.read_text(encoding='utf-8')
+    file.write_text(mutated(code, mutation), encoding='utf-8')
+    try:
+        noticed = _run(folder, [mutation.test]) == _FAILED
+    finally:
+        file.write_text(code, encoding='utf-8')
+    print(f'{"noticed" if noticed else "NOT NOTICED"}: {mutation.fault} ({mutation.test})', flush=True)
+    return noticed
+
+
+def mutated(code: str, mutation: Mutation) -> str:
+    """The code with the mutation in it. Raises ValueError where it does not fit the code any more."""
+    if code.count(mutation.old) != 1:
+        raise ValueError(f'{mutation.file} has not just once: {mutation.old!r}')
+    return code.replace(mutation.old, mutation.new)
+
+
+def _run(folder: Path, tests: list[str]) -> int:
+    command = [sys.executable, '-m', 'pytest', '-x', '-p', 'no:cacheprovider', *(f'tests/{test}' for test in tests)]
+    environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'}
+    return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
