@@ -6,9 +6,9 @@ helps['acr prune'] = """
 type: group
 short-summary: Delete stale image data safely, and know to the byte what that frees.
 long-summary: >
-    Platform images of multi-arch tags, signatures and other referrers, locked and freshly pushed content are never
-    deleted. Layers are shared across a whole registry, so that sizes of images do not add up: a plan says what
-    a deletion really frees.
+    Platform images of multi-arch tags, signatures and other referrers, and locked content are never deleted while
+    something needs them; nor is what was pushed less than a day ago, unless --ago says so. Layers are shared across the
+    whole registry, so the sizes of images do not add up: a plan says what a deletion really frees.
 """
 
 helps['acr prune plan'] = """
@@ -24,17 +24,17 @@ examples:
     text: az acr prune plan -r myregistry --repository "team-a/**" --ago 30d --keep 5 --show-kept -o table
   - name: The plan in sums, by the reason for which manifests go or stay.
     text: az acr prune plan -r myregistry --group-by reason -o table
-  - name: Just the bytes.
+  - name: Only the number of bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
     text: az acr prune plan -r myregistry -u mytoken -p mypassword --out plan.json
-  - name: What the rules of a policy file would delete, and which rule claims what.
+  - name: What the rules of a policy file would delete, and which rule decides about what.
     text: az acr prune plan -r myregistry --policy policy.yaml --show-kept -o table
-  - name: What the manifests in a folder use stays, by digest or by tag, and the reason says which line.
+  - name: Keep what the Kubernetes manifests in a folder use. The reason names the file and line.
     text: az acr prune plan -r myregistry --pins deploy --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
-  - name: What nobody has pulled for 90 days, as the logs of the registry tell.
+  - name: What nobody has pulled for 90 days, by the log of the registry.
     text: az acr prune plan -r myregistry --match "**:*" --untagged --pulled-within 90d --workspace mylogs
 """
 
@@ -42,23 +42,23 @@ helps['acr prune untagged'] = """
 type: command
 short-summary: Delete untagged manifests that nothing needs.
 long-summary: >
-    Shows what goes, what that frees and what is kept, and asks. Each repository is looked at again right before
-    its manifests are deleted; what changed meanwhile is skipped. Needs the permission to list, pull and delete
+    Shows what goes, what that frees and what is kept, and asks. Each repository is listed again right before its
+    manifests are deleted; what changed since is skipped. Needs the permission to list, pull and delete
     (AcrDelete with AcrPull). The exit code is not 0 when something failed or a repository could not be read.
 examples:
   - name: Look first, then decide.
     text: az acr prune untagged -r myregistry
   - name: In a pipeline, what has been untagged for a week.
     text: az acr prune untagged -r myregistry --ago 7d --yes
-  - name: Only answer with the plan.
+  - name: Show the plan and delete nothing.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
   - name: Keep a copy of all that goes, which `az acr prune restore` brings back.
     text: az acr prune untagged -r myregistry --archive /mnt/archive --yes
   - name: Keep what runs now in a cluster and in the web apps of the subscription.
     text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
-  - name: Also ghosts, and signatures whose image is gone; then see that nothing is broken that was not before.
+  - name: Also ghosts, and signatures whose image is gone. Check afterwards that nothing new is broken.
     text: az acr prune untagged -r myregistry --include ghosts orphans --validate --yes
-  - name: Never what runs in a cluster. The list of its pods comes from `kubectl get pods -A -o json |`.
+  - name: Keep what runs in a cluster. The list of its pods is piped from `kubectl get pods -A -o json`.
     text: az acr prune untagged -r myregistry --pins - --yes
 """
 
@@ -67,9 +67,9 @@ type: command
 short-summary: Remove tags by pattern, age and number, and delete what is left without a tag.
 long-summary: >
     Takes the options of `acr purge`. Without --untagged only tags go, and that frees nothing. A signature or SBOM
-    under a tag of its own goes and stays with its image. What is locked, young, or needed by an image that stays is
-    left alone. Without a question, more than half of the tagged manifests of a repository never go unless
-    --max-percent allows it.
+    under a tag of its own goes and stays with its image. What is locked, younger than --ago, or needed by an image that
+    stays is left alone. With --yes nothing is deleted when more than half of the tagged manifests of a repository
+    would go, unless --max-percent allows it.
 examples:
   - name: Look first. Tags that are older than 30 days in one repository, with their images.
     text: az acr prune tags -r myregistry --filter "hello-world:.*" --ago 30d --untagged --dry-run -o table
@@ -88,9 +88,9 @@ type: command
 short-summary: Delete images by name, with their platform images and attachments; or remove tags alone.
 long-summary: >
     Deletes the manifest with all its tags. Platform images that no other index needs, signatures and other referrers
-    fall with it. The preview lists all of them and the bytes. A manifest that something else needs stays.
+    are deleted with it. The preview lists all of them and the bytes. A manifest that something else needs stays.
 examples:
-  - name: One tag's image.
+  - name: The image of one tag.
     text: az acr prune image -r myregistry --image team-a/api:v1
   - name: Two images, one by its manifest digest.
     text: >
@@ -118,7 +118,7 @@ long-summary: >
     A plan is refused when it is of another registry, was edited or cut off, or is too old. What changed since is
     skipped, with the reason. Run again after an interruption, it goes on, and the result counts all parts.
 examples:
-  - name: What one person looked at, and a pipeline carries out.
+  - name: In a pipeline, after somebody has looked at the plan.
     text: az acr prune apply -r myregistry --plan plan.json --yes
   - name: A plan of last week, and never more than 200 deletions.
     text: az acr prune apply -r myregistry --plan plan.json --max-age 7d --max-deletions 200
@@ -128,12 +128,12 @@ helps['acr prune explain'] = """
 type: command
 short-summary: Explain the whole decision for one image.
 long-summary: >
-    Which rule claims it, what keeps it, what would go with it, the layers that it shares and with whom. Takes the
-    selection of `az acr prune plan`.
+    Says which rule decides about it, what keeps it, what would go with it, which layers it shares and with whom. Takes
+    the options of `az acr prune plan` that select.
 examples:
   - name: Why is this image not deleted?
     text: az acr prune explain -r myregistry --image team-a/api:v1
-  - name: What does a policy make of a manifest?
+  - name: What does a policy say about a manifest?
     text: >
         az acr prune explain -r myregistry --policy policy.yaml --image
         team-a/api@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
@@ -141,40 +141,44 @@ examples:
 
 helps['acr prune check'] = """
 type: command
-short-summary: Check the health of a registry, with the command that mends each finding. Changes nothing.
+short-summary: Check the health of a registry, with the command that repairs each finding. Changes nothing.
 long-summary: >
-    Reads every manifest anew, for nothing else shows that one is a ghost. Broken, and then the exit code is 1, is what
-    fails when it is pulled or stands in the way of cleaning up: ghosts (listed, and not to be had), manifests that
-    cannot be read, indexes that are in use and lack children or name none, and images that say another size of a
-    layer than others do. Only hints are attachments, referrers and cosign tags whose subject is gone, indexes that
-    lack children and that nothing needs, and locks on a tag or on its manifest alone. `mend.command` is null where no
-    command mends it, such as an image that has to be pushed again; `mend.advice` says what to do. Needs the
-    permission to list and pull (AcrPull).
+    Reads every manifest anew, because nothing else finds ghosts: manifests that are listed but cannot be read.
+
+
+    A finding is broken when pulling fails or when it stands in the way of cleaning up: ghosts, manifests that are not
+    valid, indexes in use that lack children or name none, and images that give another size for a layer than other
+    images do. The exit code is then 1. All other findings are hints: attachments, referrers and cosign tags whose
+    subject is gone, indexes that lack children and that nothing needs, and locks on a tag or on its manifest alone.
+
+
+    `mend.command` repairs the finding. It is null where no command can, such as for an image that has to be pushed
+    again; `mend.advice` says what to do then. Needs the permission to list and pull (AcrPull).
 examples:
-  - name: What is wrong, and what mends it.
+  - name: What is wrong, and what repairs it.
     text: az acr prune check -r myregistry -o table
   - name: In a pipeline, only the repositories of a team.
     text: az acr prune check -r myregistry --repository "team-a/**" --query summary
-  - name: All commands that mend something, to look through before they are run.
+  - name: All commands that repair something, to read before you run them.
     text: az acr prune check -r myregistry --query "findings[].mend.command" -o tsv
-  - name: Delete all ghosts and orphans that are older than a day, with what else is untagged.
-    text: az acr prune untagged -r myregistry --include ghosts orphans
+  - name: Only the ghosts. `az acr prune untagged --include ghosts` deletes them.
+    text: az acr prune check -r myregistry --query "findings[?code=='ghost']" -o table
 """
 
 helps['acr prune report'] = """
 type: command
-short-summary: Write a report that people look at, one HTML file on where the space goes and what a plan does.
+short-summary: Write an HTML report on where the space goes and what a plan does.
 long-summary: >
-    A map of the registry, its growth, the age of what nothing needs, the largest repositories, images and layers with
-    those who share them, and the warnings. The file needs no network and no other file. The answer of the command has
-    the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is not 0 when a
+    One file with a map of the registry, its growth, the age of what nothing needs, the largest repositories, images
+    and layers with the images that share them, and the warnings. It needs no network and no other file. The answer of
+    the command has the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is not 0 when a
     repository could not be read.
 examples:
   - name: The registry as it is.
     text: az acr prune report -r myregistry --out report.html -o none
   - name: What a plan frees, and what keeps the rest.
     text: az acr prune report -r myregistry --plan plan.json --out report.html -o table
-  - name: Just one number of it.
+  - name: One number of it.
     text: az acr prune report -r myregistry --out report.html --query summary.unneededBytes -o tsv
 """
 
@@ -182,22 +186,23 @@ helps['acr prune usage'] = """
 type: command
 short-summary: Show who uses how much of a registry, and what it costs. Deletes nothing.
 long-summary: >
-    Rows are repositories, images, layers or patterns of tags, those with the most bytes first. `attributedBytes` split
-    each layer evenly over the images that use it, so that all rows and the sum of the others add up exactly to what the
-    registry stores; of layers, with the bytes of the manifests. `totalBytes` is what would be stored if nothing were
-    shared, `storedBytes` has each layer once, `uniqueBytes` would be freed if the row went, and `sharedBytes` would
-    stay. An image is counted with what falls with it when it alone is deleted, but its `attributedBytes` are its own:
-    the parts of an index have rows of their own.
+    Rows are repositories, images, layers or patterns of tags, those with the most bytes first.
+
+
+    `attributedBytes` is the share of a row: each layer is split evenly over the images that use it, so that all rows add
+    up exactly to what the registry stores. `totalBytes` is what would be stored if nothing were shared, `storedBytes`
+    counts each layer once, `uniqueBytes` would be freed if the row went, and `sharedBytes` would stay. An image is
+    counted with what is deleted with it, but its `attributedBytes` are its own: the platform images of an index have
+    rows of their own.
 
 
     A pattern is a tag with `*` for each UUID, commit (seven or more hex digits by themselves) and number: `pr-123` and
     `pr-7` are `pr-*`, and `v1.2.3` is `v*.*.*`. A manifest without a tag belongs to the patterns of all tags that keep
-    it, such as that of its index; one with several patterns is attributed to them evenly. What no tag keeps has a row
-    without a pattern. The growth of a row is what is attributed to it today, by the month in which each layer first
-    appeared anywhere in the registry.
+    it, such as that of its index, evenly if there are several. What no tag keeps has a row without a pattern. `growth`
+    is `attributedBytes` by the month in which each layer first appeared in the registry.
 
 
-    What Azure says that the registry uses is shown beside it, where the signed-in identity may ask. Needs the
+    Beside that stands what Azure says that the registry uses, where the signed-in identity may ask. Needs the
     permission to list and pull (AcrPull). The exit code is not 0 when a repository could not be read.
 examples:
   - name: Which repositories take the space.
@@ -206,13 +211,13 @@ examples:
     text: az acr prune usage -r myregistry --by layer --top 20 -o table
   - name: What pull requests and nightly builds take, by the shape of their tags.
     text: az acr prune usage -r myregistry --by tag-pattern --top 30 -o table
-  - name: With the costs, and with the last pulls that the logs of the registry know of.
+  - name: With the costs, and with the last pulls in the log of the registry.
     text: az acr prune usage -r myregistry --price "0.003 USD" --workspace mylogs
 """
 
 helps['acr prune pins'] = """
 type: group
-short-summary: What is in use, by what files say of it.
+short-summary: Find the images that are in use, and lock them.
 """
 
 helps['acr prune pins list'] = """
@@ -224,9 +229,9 @@ long-summary: >
 examples:
   - name: What do the manifests in a folder use?
     text: az acr prune pins list -r myregistry --pins deploy -o table
-  - name: Which running pods could not be started again? Their list comes from `kubectl get pods -A -o json |`.
+  - name: Which running pods could not be started again? Pipe `kubectl get pods -A -o json` into it.
     text: az acr prune pins list -r myregistry --pins - --query "pins[?status!='found']"
-  - name: The same of the whole subscription.
+  - name: What does the whole subscription use?
     text: az acr prune pins list -r myregistry --pins-from subscription -o table
 """
 
@@ -246,12 +251,12 @@ examples:
 
 helps['acr prune policy'] = """
 type: group
-short-summary: Policy files, which say in rules what may be deleted.
+short-summary: Check policy files: rules that say what may be deleted.
 """
 
 helps['acr prune policy validate'] = """
 type: command
-short-summary: Check a policy file. What is wrong is told with its line and what was expected.
+short-summary: Check a policy file, and say on which line it is wrong and what was expected.
 examples:
   - name: Check a file before it is committed.
     text: az acr prune policy validate --file policy.yaml
@@ -261,8 +266,8 @@ helps['acr prune policy show-schema'] = """
 type: command
 short-summary: Show the JSON schema of a policy file, for an editor.
 examples:
-  - name: Write it to a file.
-    text: az acr prune policy show-schema > policy-v1.json
+  - name: As JSON, to be redirected to a file that an editor uses.
+    text: az acr prune policy show-schema -o json
 """
 
 helps['acr prune policy show-example'] = """
@@ -270,15 +275,15 @@ type: command
 short-summary: Show an example of a policy, to start from.
 examples:
   - name: For a registry that pipelines push to.
-    text: az acr prune policy show-example --name ci -o yaml > policy.yaml
+    text: az acr prune policy show-example --name ci -o yaml
 """
 
 helps['acr prune cache'] = """
 type: group
-short-summary: Look at or delete what earlier runs kept of a registry's manifests on this machine.
+short-summary: Show or delete the cache of manifests on this machine.
 long-summary: >
-    A manifest never changes, so that it is read once and kept in a file below the configuration folder of az. Tags,
-    locks and times are asked for every time. Deleting the file costs time in the next run and nothing else.
+    A manifest never changes, so it is read once and kept in a file below the configuration folder of az. Tags, locks
+    and times are read anew in each run. Deleting the file costs time in the next run and nothing else.
 """
 
 helps['acr prune cache show'] = """
@@ -293,10 +298,10 @@ examples:
 
 helps['acr prune cache clear'] = """
 type: command
-short-summary: Delete the cache of a registry from this machine, and say what it held. Needs no sign-in.
+short-summary: Delete the cache of a registry from this machine. Needs no sign-in.
 long-summary: Deletes nothing in the registry.
 examples:
-  - name: Start anew, also after the file was damaged.
+  - name: Begin with an empty cache, for example after the file was damaged.
     text: az acr prune cache clear -r myregistry
 """
 
@@ -306,8 +311,8 @@ short-summary: Bring back what was deleted, from an archive or from a registry t
 long-summary: >
     Layers that the registry still has somewhere are mounted, the others uploaded. Children come before indexes,
     subjects before what refers to them, then tags, then locks. Every manifest is the same to the byte. A tag that
-    exists now is never moved without --overwrite, and what is there already is left alone, so that an interrupted run
-    can be run again. Needs the permission to push (AcrPush); with --soft-deleted to restore (AcrDelete) too.
+    exists now is never moved without --overwrite, and what is there already is left alone, so after an interruption you
+    can run it again. Needs the permission to push (AcrPush); with --soft-deleted to restore (AcrDelete) too.
 examples:
   - name: See what an archive can bring back.
     text: az acr prune restore -r myregistry --archive /mnt/archive --all --dry-run -o table
@@ -321,7 +326,7 @@ examples:
 
 helps['acr prune history'] = """
 type: group
-short-summary: What earlier runs deleted or locked, by the journals that they wrote on this machine.
+short-summary: Show what earlier runs on this machine deleted or locked.
 """
 
 helps['acr prune history list'] = """
@@ -338,6 +343,6 @@ helps['acr prune history show'] = """
 type: command
 short-summary: Show each request of a run, and what came of it. Needs no sign-in.
 examples:
-  - name: One run, as `az acr prune history list` names it.
+  - name: One run, by the name that `az acr prune history list` gives.
     text: az acr prune history show --run 20260101T000000.000000Z-0a1b2c3d -o table
 """

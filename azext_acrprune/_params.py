@@ -126,13 +126,13 @@ def _how(context):
         type=int,
         default=32,
         validator=validate_concurrency,
-        help='How many requests are in flight at a time, from 1 to 32.',
+        help='How many requests run at a time, from 1 to 32.',
     )
     context.argument(
         'impact',
         arg_type=get_enum_type(['exact', 'bound']),
         default='exact',
-        help='`exact` reads every manifest of the registry and tells the freed bytes to the byte. `bound` reads '
+        help='`exact` reads every manifest of the registry and says to the byte what is freed. `bound` reads '
         'only what safety needs and gives an upper bound.',
     )
     context.argument(
@@ -151,8 +151,8 @@ def _how(context):
         'order',
         arg_type=get_enum_type(['oldest', 'largest', 'name']),
         default='oldest',
-        help='Which repositories come first: those that were not looked at for longest, those with most manifests, '
-        'both by what earlier runs kept on this machine, or by name.',
+        help='Which repositories come first: `oldest`, those that were not looked at for longest; `largest`, those with '
+        'most manifests; or by `name`. The first two go by what earlier runs kept on this machine.',
     )
     context.argument(
         'price',
@@ -176,7 +176,7 @@ def _selection(context):
         'ago',
         validator=validate_ago,
         help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`; '
-        '`1d` when left out. 0 takes pushes in flight too, whose images are untagged until their index arrives.',
+        '`1d` when left out. With 0, pushes under way are at risk: their images are untagged until their index arrives.',
     )
     context.argument(
         'age_by',
@@ -249,10 +249,10 @@ def _selection(context):
         arg_type=get_enum_type(['ghosts', 'orphans', 'partial']),
         nargs='+',
         validator=validate_include,
-        help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed and cannot be '
-        'had. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
-        '`partial` are indexes that lack children: they go as any other, and with it --keep and its kin neither '
-        'count nor spare them.',
+        help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed but cannot be '
+        'read. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
+        '`partial` are indexes that lack children: with this, the --keep options '
+        'neither count nor spare them.',
     )
 
 
@@ -268,20 +268,20 @@ def _pins(context):
         'pins_from',
         nargs='+',
         validator=validate_pins_from,
-        help='Live systems that use images, asked now: `aks:NAME[/RESOURCE_GROUP]`, `kubectl[:CONTEXT]`, '
+        help='Running systems that use images, asked now: `aks:NAME[/RESOURCE_GROUP]`, `kubectl[:CONTEXT]`, '
         '`containerapps[:ENVIRONMENT]`, `webapps`, `functionapps`, `acr-tasks`, or `subscription` for all of '
         'these but kubectl, and for container instances. One that cannot be asked is an error.',
     )
     context.argument(
         'strict_pins',
         action='store_true',
-        help='Fail when some part of the pins cannot be read or followed. Without it that is a warning.',
+        help='Fail when some part of the pins cannot be read or followed. Without this option that is a warning.',
     )
     context.argument(
         'alias',
         nargs='+',
         validator=validate_alias,
-        help='Custom domains under which the pins name the registry. Its own names are known.',
+        help='Custom domains of the registry, where the pins use them. Its own names are known.',
     )
 
 
@@ -289,8 +289,8 @@ def _pulls(context):
     context.argument(
         'pulled_within',
         validator=validate_pulled_within,
-        help='Keep what was pulled so short a time ago, such as `90d`, as the Log Analytics workspace of the registry '
-        'tells. Fails unless its logs cover that whole time.',
+        help='Keep what was pulled within this time, such as `90d`, by the log in the Log Analytics workspace of the '
+        'registry. Fails unless the log covers that whole time.',
     )
     context.argument(
         'workspace',
@@ -334,7 +334,7 @@ def _consent(context):
         type=float,
         validator=validate_limits,
         help='Delete nothing at all when more than this percentage of the tagged manifests of one '
-        'repository would go. It is 50 in runs that nobody is asked about.',
+        'repository would go. The default is 50 in runs that ask no question (--yes).',
     )
     context.argument(
         'policy_file',
@@ -391,7 +391,7 @@ def _own(loader):
             'group_by',
             arg_group=_OUTPUT,
             arg_type=get_enum_type(['repository', 'reason', 'rule']),
-            help='Also add the plan up by repository, by reason, or by rule; the table then has these '
+            help='Also show sums of the plan by repository, by reason, or by rule; the table then has these '
             'sums in place of the manifests.',
         )
         context.argument(
@@ -423,19 +423,19 @@ def _own(loader):
             'by',
             arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
             default='repository',
-            help='What has a row.',
+            help='What each row stands for.',
         )
         context.argument(
             'top',
             type=int,
             validator=validate_top,
-            help='So many rows, those with the most bytes; the others are one sum. When left out, all '
-            'repositories, and 100 of anything else.',
+            help='Show this many rows, those with the most bytes; the others are one sum. When left out: all '
+            'repositories, and 100 rows of anything else.',
         )
         context.argument(
             'workspace',
-            help='Also show when something was last pulled, as this Log Analytics workspace '
-            'tells: its name, its workspace id, or its resource id.',
+            help='Also show when something was last pulled, by the log in this Log Analytics '
+            'workspace: its name, its workspace id, or its resource id.',
         )
     with loader.argument_context('acr prune explain') as context:
         context.argument(
