@@ -7,10 +7,13 @@ BIN = $(VENV)/bin
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
 
+AZDEV = 0.2.13
+AZDEV_VENV ?= .venv-azdev
+
 # The two environments, and lint beside the first tests.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo report test test-lowest lint bench wheel clean
+.PHONY: demo report test test-lowest lint azdev bench wheel clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -20,7 +23,7 @@ report: $(VENV)/ready
 	$(BIN)/python -m tests.demo.report report.html
 
 # One more at a time than there are cores, for many tests wait for something.
-test: $(VENV)/ready lint test-lowest
+test: $(VENV)/ready lint azdev test-lowest
 	$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 ))
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
@@ -28,8 +31,12 @@ test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
 	ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py
 
 lint: $(VENV)/ready
-	$(BIN)/flake8 azext_acrprune tests setup.py
-	$(BIN)/pylint --jobs 2 azext_acrprune
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+
+# `azdev linter` and `azdev style` (pylint and flake8), with the settings that azure-cli has for extensions.
+azdev: $(AZDEV_VENV)/ready
+	$(AZDEV_VENV)/bin/python -m tests.azdev
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
@@ -46,6 +53,13 @@ $(VENV)/ready: requirements-dev.txt
 $(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json
 	$(PYTHON) -m venv $(LOWEST_VENV)
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==$(LOWEST) 'setuptools<80'
+	touch $@
+
+# azdev, and the azure-cli of the first environment.
+$(AZDEV_VENV)/ready: $(VENV)/ready
+	$(PYTHON) -m venv $(AZDEV_VENV)
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
+	$(AZDEV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check azdev==$(AZDEV) 2>/dev/null
 	touch $@
 
 clean:

@@ -171,8 +171,8 @@ short-summary: Write an HTML report on where the space goes and what a plan does
 long-summary: >
     One file with a map of the registry, its growth, the age of what nothing needs, the largest repositories, images
     and layers with the images that share them, and the warnings. It needs no network and no other file. The answer of
-    the command has the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is not 0 when a
-    repository could not be read.
+    the command has the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is
+    not 0 when a repository could not be read.
 examples:
   - name: The registry as it is.
     text: az acr prune report -r myregistry --out report.html -o none
@@ -189,8 +189,8 @@ long-summary: >
     Rows are repositories, images, layers or patterns of tags, those with the most bytes first.
 
 
-    `attributedBytes` is the share of a row: each layer is split evenly over the images that use it, so that all rows add
-    up exactly to what the registry stores. `totalBytes` is what would be stored if nothing were shared, `storedBytes`
+    `attributedBytes` is the share of a row: each layer is split evenly over the images that use it, so all rows add up
+    exactly to what the registry stores. `totalBytes` is what would be stored if nothing were shared, `storedBytes`
     counts each layer once, `uniqueBytes` would be freed if the row went, and `sharedBytes` would stay. An image is
     counted with what is deleted with it, but its `attributedBytes` are its own: the platform images of an index have
     rows of their own.
@@ -251,7 +251,7 @@ examples:
 
 helps['acr prune policy'] = """
 type: group
-short-summary: Check policy files: rules that say what may be deleted.
+short-summary: Check policy files, whose rules say what may be deleted.
 """
 
 helps['acr prune policy validate'] = """

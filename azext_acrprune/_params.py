@@ -151,7 +151,7 @@ def _how(context):
         'order',
         arg_type=get_enum_type(['oldest', 'largest', 'name']),
         default='oldest',
-        help='Which repositories come first: `oldest`, those that were not looked at for longest; `largest`, those with '
+        help='Which repositories come first: `oldest`, those that were not read for longest; `largest`, those with '
         'most manifests; or by `name`. The first two go by what earlier runs kept on this machine.',
     )
     context.argument(
@@ -176,7 +176,7 @@ def _selection(context):
         'ago',
         validator=validate_ago,
         help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`; '
-        '`1d` when left out. With 0, pushes under way are at risk: their images are untagged until their index arrives.',
+        '`1d` when left out. 0 puts pushes under way at risk: their images are untagged until the index arrives.',
     )
     context.argument(
         'age_by',

@@ -79,7 +79,7 @@ class _Crew:
 
 
 def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
-    """The same as `run_tasks` with tasks that fly: a few more than it has slots, so that one waits when a slot is left."""
+    """Run tasks that fly, a few more than there are slots, so that one waits when a slot is left."""
     crew = _FlyingCrew(tasks, flight.concurrency * 5 // 4)
     done = flight.start(crew.work())
     try:

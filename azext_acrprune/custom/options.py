@@ -208,6 +208,6 @@ def plain(value: object) -> object:
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    if type(value) is list:
+    if isinstance(value, list):
         return tuple(plain(each) for each in value)
     return value

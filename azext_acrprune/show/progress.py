@@ -13,7 +13,8 @@ from typing import Any
 from knack.log import get_logger
 
 from ..reporter import Reporter
-from .sizes import count, human_size
+from .sizes import count as count_of
+from .sizes import human_size
 
 logger = get_logger(__name__)
 
@@ -106,7 +107,7 @@ class ProgressReporter(Reporter):
             return f'Transferring: {self._byte_progress(self._total_bytes)}{self._throttled}'
         if self._total:
             return f'Deleting: {self._progress(self._done, self._total, self._total)}{self._throttled}'
-        where = f'Reading {self._listed} of {count(self._repositories, "repository")}'
+        where = f'Reading {self._listed} of {count_of(self._repositories, "repository")}'
         if not self._found:
             return f'{where}{self._throttled}'
         expected = self._found * max(1.0, self._repositories / max(1, self._listed))
@@ -115,7 +116,7 @@ class ProgressReporter(Reporter):
     def _progress(self, done: int, total: int, expected: float) -> str:
         rate = self._speed.rate(self._clock(), done)
         left = f', about {_time(max(0.0, expected - done) / rate)} left' if rate else ''
-        return f'{done} of {count(total, "manifest")}, {_rate(rate)}{left}'
+        return f'{done} of {count_of(total, "manifest")}, {_rate(rate)}{left}'
 
     def _byte_progress(self, total: int) -> str:
         rate = self._speed.rate(self._clock(), self._done)
