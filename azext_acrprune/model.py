@@ -1,8 +1,7 @@
-"""The nouns of a container registry, as frozen data.
+"""The nouns of a container registry, as frozen data. What crosses a module border is one of these.
 
-Everything that crosses a module border is one of these. Sizes are bytes. Instants are integers that
-count 100 ns ticks since 1970, which is the precision that the service writes. Those of which there are millions are
-named tuples: a frozen dataclass takes five times as long to make.
+Sizes are bytes. Instants are integers that count ticks of 100 ns since 1970, the precision of the service. Those of
+which there are millions are named tuples: making a frozen dataclass takes five times as long.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _TIME = re.compile(
 
 
 def parse_ticks(text: Any) -> int | None:
-    """The instant that a time string names, in ticks; None when there is no readable time."""
+    """The instant of a time string, in ticks. None when there is no readable time."""
     match = _TIME.match(text) if isinstance(text, str) else None
     if not match:
         return None
@@ -40,7 +39,7 @@ def parse_ticks(text: Any) -> int | None:
 
 @lru_cache(65_536)
 def _start(hour: str, zone: str) -> int | None:
-    """When an hour begins, in seconds since 1970: a registry has many manifests of each."""
+    """The begin of an hour, in seconds since 1970. It is cached: many manifests of a registry share an hour."""
     try:
         moment = datetime.fromisoformat(f'{hour}:00:00{"+00:00" if zone == "Z" else zone}')
     except ValueError:
@@ -50,7 +49,7 @@ def _start(hour: str, zone: str) -> int | None:
 
 
 def time_text(ticks: int) -> str:
-    """The instant as text, to the second."""
+    """The instant as text, cut to the second."""
     moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=ticks // TICKS_PER_SECOND)
     return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
 
@@ -91,8 +90,8 @@ class Blob(NamedTuple):
 class Content(NamedTuple):
     """What a manifest says, verified against its digest.
 
-    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere. `config`
-    is the digest of that one of them which is no layer.
+    `blobs` has each stored blob once, without foreign layers (those with `urls`), which are stored elsewhere. `config`
+    is the digest of the one blob among them that is no layer.
     """
 
     size: int
@@ -105,19 +104,19 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A manifest that is there and could not be read: it may need anything (fail closed)."""
+    """A manifest that is there and could not be read. It may need any other manifest."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ghost:
-    """Listed, but 404 on GET for ever: it can serve nobody and protects nothing."""
+    """A manifest that is listed, but every GET answers 404. Nobody can pull it, and it protects nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotRead:
-    """Left unread on purpose: its media type can have neither children nor a subject."""
+    """A manifest that was left unread on purpose: its media type has neither children nor a subject."""
 
 
 class Manifest(NamedTuple):
@@ -140,7 +139,7 @@ class Manifest(NamedTuple):
     locks: Locks = UNLOCKED
 
     def having(self, content: Content | Unreadable | Ghost | NotRead) -> Manifest:
-        """The same with this content, for millions of them: `_replace` takes many times as long."""
+        """A copy with another content. It is faster than `_replace`, which counts with millions of manifests."""
         fields = tuple(self)
         return Manifest._make((self.digest, content) + fields[2:])
 

@@ -1,4 +1,7 @@
-"""Which rule claims a tag or a manifest. What cannot be known for certain is no claim that lets anything go."""
+"""Which rule claims a tag or a manifest.
+
+Where a property cannot be read, no claim is certain, and nothing goes because of it.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,19 @@ class Place:
 
 
 class Claim(NamedTuple):
-    """The rule that claims something, if any; it is not `certain` when that depends on what could not be read."""
+    """The rule that claims something, or None. It is not `certain` when something that it asks for was not read."""
 
     rule: Rule | None = None
     certain: bool = True
 
 
 def claims_on_untagged(policy: Policy, repository: str) -> list[Claim]:
-    """The claims that rules may have on manifests without user tags in a repository."""
+    """A claim for each rule that may match untagged manifests of this repository, in order of the policy."""
     return [Claim(rule) for rule in policy.rules if _covers_untagged(rule.match, repository)]
 
 
 def claim_on_manifest(claims: Iterable[Claim], place: Place, manifest: Manifest) -> Claim:
-    """The first of these claims by a rule that matches a manifest."""
+    """The claim of the first rule that matches the manifest. Without such a rule, a claim without a rule."""
     for claim in claims:
         holds = _has_properties(claim.rule.match, place, manifest)
         if holds is not False:
@@ -51,7 +54,7 @@ def claim_on_manifest(claims: Iterable[Claim], place: Place, manifest: Manifest)
 
 
 def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> Claim:
-    """The first rule that matches a tag of a manifest."""
+    """The claim of the first rule that matches this tag and its manifest."""
     covering = (Claim(rule) for rule in policy.rules if _covers_tag(rule.match, place.repository.name, tag))
     return claim_on_manifest(covering, place, manifest)
 
@@ -94,7 +97,7 @@ def _annotated(match: Match, manifest: Manifest) -> Iterator[bool | None]:
 
 
 def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | None]:
-    """An index has the labels that all its images have."""
+    """Whether each image has the labels that are asked for. An index counts by all of its images."""
     if match.labels:
         for image in _images_of(place, manifest):
             labels = _labels_of(place, image)
@@ -124,7 +127,7 @@ def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | No
 
 
 def image_bytes(place: Place, digest: str) -> int | None:
-    """The bytes of an image with all its parts, each blob once; None when some part was not read."""
+    """The bytes of an image with all its parts, each blob counted once. None when some part was not read."""
     contents = [place.repository.manifests[part].content for part in place.graph.parts(digest)]
     if any(isinstance(content, (Ghost, Unreadable, NotRead)) for content in contents):
         return None
@@ -133,14 +136,14 @@ def image_bytes(place: Place, digest: str) -> int | None:
 
 
 def instant_of(thing: Tag | Manifest, age: Age) -> int | None:
-    """The instant that an age is counted from, of a tag or a manifest, in ticks."""
+    """The instant in ticks from which a rule counts the age of a tag or a manifest."""
     return thing.created_at if age.by == CREATED else thing.updated_at
 
 
 def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
-    """Whether a manifest may take a place among a number that is kept: a ghost is no image.
+    """Whether a manifest may be one of the images that `keep` counts. A ghost is no image.
 
-    An index that lacks children takes it from a whole one, unless somebody asked for such indexes to go.
+    An index without all its children counts too, unless `--include partial` asks for such indexes to go.
     """
     if isinstance(manifest.content, Ghost):
         return False
@@ -148,7 +151,10 @@ def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
 
 
 def age_is_over(instant: int | None, seconds: int, now: int) -> bool:
-    """Whether something is old enough to go. Without a readable time, or dated in the future, it is young."""
+    """Whether something is older than `seconds`; `instant` and `now` are ticks.
+
+    Something without a readable time, or with a time in the future, is young.
+    """
     if instant is None or instant > now:
         return False
     return now - instant >= seconds * TICKS_PER_SECOND

@@ -1,4 +1,4 @@
-"""The decision over a whole registry, and how much may go by it: over a limit, nothing at all is deleted."""
+"""The decision over a whole registry, and the limits on how much may go. Over a limit, nothing at all is deleted."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Verdicts = Mapping[str, Mapping[str, Verdict]]
 
 @dataclass(frozen=True)
 class Decision:
-    """What goes and what stays: every manifest, and each user tag that some rule might take.
+    """A verdict for every manifest, and for each user tag that some rule might take.
 
-    `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
-    `graphs` are those of repositories by name, as far as they were built.
+    `given` is what the user asked for, as the plan document shows it. `pins` are checked again right before deleting.
+    `graphs` has the graphs that were built already, by name of repository.
     """
 
     inventory: Inventory
@@ -40,7 +40,7 @@ class Decision:
         return frozenset(self.doomed_in_order())
 
     def doomed_in_order(self) -> list[Node]:
-        """The same by repository and digest."""
+        """The manifests that go, by repository and digest."""
         return [
             (name, digest)
             for name, verdicts in self.verdicts.items()
@@ -49,6 +49,7 @@ class Decision:
         ]
 
     def doomed_in(self, repository: str) -> frozenset[str]:
+        """The digests that go from one repository."""
         return self._doomed[repository]
 
     @cached_property
@@ -87,7 +88,7 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
 
 
 def _present(inventory: Inventory) -> frozenset[str]:
-    """The digests of all manifests that exist, in whatever repository."""
+    """The digests of all manifests that exist in any repository. A ghost does not exist."""
     return frozenset(
         digest
         for repository in inventory.repositories
@@ -98,7 +99,7 @@ def _present(inventory: Inventory) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Excess:
-    """A limit that a decision breaks. `what` names it, `number` is the decision's and `limit` the one allowed."""
+    """A limit that a decision breaks. `what` names the limit, `number` would go, and `limit` is allowed."""
 
     what: str
     number: int
@@ -129,7 +130,7 @@ def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
 
 
 def _tagged(decision: Decision, repository: Repository) -> tuple:
-    """How many tagged manifests lose their last user tag, or go; and how many there are."""
+    """(manifests that lose their last user tag or go with it, all manifests with a user tag) of a repository."""
     tagged = {
         digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items() if user_tags(manifest)
     }

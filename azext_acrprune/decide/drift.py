@@ -1,4 +1,4 @@
-"""Is the plan still true? Between plan and delete the registry lives on."""
+"""Compares a plan with a fresh listing, right before deleting: the registry may have changed since the plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 class Drift:
     """What a fresh listing of one repository says about the manifests that a plan dooms.
 
-    `valid` may go now. `skipped` must stay, each with its reason. `gone` are there no more, which counts as done.
+    `valid` may go now. `skipped` must stay, each with its reason. `gone` are no longer there, which counts as done.
     """
 
     valid: frozenset[str]
@@ -29,7 +29,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class TagDrift:
-    """The same of the tags that a plan removes from manifests that stay."""
+    """What a fresh listing of one repository says about the tags that a plan removes from manifests that stay.
+
+    `valid` may go now. `skipped` must stay, each with its reason. `gone` are no longer there, which counts as done.
+    """
 
     valid: frozenset[str]
     skipped: Mapping[str, Verdict]
@@ -74,7 +77,7 @@ def check_drift(
 
 
 def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) -> dict[str, Verdict]:
-    """Those of `doomed` that some survivor needs, with the relation."""
+    """The manifests of `doomed` that a survivor needs, each with the relation and the digest that keep it."""
     return {
         digest: Verdict(True, relation, source)
         for digest, (relation, source) in spread(sorted(survivors), graph.neighbours).items()
@@ -89,7 +92,7 @@ def check_tags(
     include_locked: bool = False,
     pins: Pins = Pins(),
 ) -> TagDrift:
-    """Compare tags, given with the digests that they are on, with how they are now; a tag that is pinned stays."""
+    """Compare tags with how they are now. `planned` has the digest that each of them was on. A pinned tag stays."""
     now = fresh.tags if fresh else {}
     present = sorted(tag for tag in planned if tag in now)
     pinned = pins.by_tag(seen.name)
@@ -136,15 +139,15 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
 def _new_locks(
     digest: str, seen: Repository, fresh: Repository, tag: str | None = None
 ) -> AbstractSet[tuple[str, Locks]]:
-    """Locks that the plan did not see: somebody wants to keep the manifest, or the tag, since."""
+    """The locks that the plan did not see. Somebody has locked the manifest or the tag since then."""
     return set(locks_of(fresh, fresh.manifests[digest], tag)) - set(locks_of(seen, seen.manifests[digest], tag))
 
 
 def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> str | None:
-    """A manifest of unknown content that stays and may need any other one.
+    """The digest of a manifest that stays and whose content is not known, so that it may need any other one.
 
-    A plan dooms nothing beside an unreadable manifest that stays, so that any one of them is news. A ghost that is
-    new, or no longer as it was, may be an index whose push is under way.
+    A plan dooms nothing beside an unreadable manifest that stays, so every one that is found here is new. A ghost that
+    is new or has changed may be an index that is being pushed.
     """
     return next(
         (

@@ -1,4 +1,4 @@
-"""Who needs whom inside one repository: children, referrers, attachments by tag."""
+"""The edges between the manifests of one repository: children, referrers, and attachments by tag."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .reasons import CHILD_OF, REFERRER_OF, SUBJECT_OF
 
 @dataclass(frozen=True)
 class Graph:
-    """Edges between manifests that exist; a ghost is no node, since it can serve nobody.
+    """The edges between manifests that exist. A ghost is no node: nobody can pull it.
 
-    Each mapping goes from a digest to digests. `subjects` and `referrers` include attachments by tag.
-    `orphans` are attachments whose tags name no subject that exists, with the digest that is missing.
-    `ghosts` has (ghost, relation) of the ghosts that a manifest names as a child or a subject, `named_by` the reverse:
-    while it stays they do, for the service would delete its referrers with a subject, even one that is a ghost.
+    Each mapping goes from a digest to digests. `subjects` and `referrers` include attachments by tag. `orphans` has the
+    attachments whose tags name no subject that exists, each with the missing digest. `ghosts` has (ghost, relation) for
+    the ghosts that a manifest names as a child or a subject, and `named_by` is its reverse. Such a ghost stays while
+    the manifest stays: the service deletes the referrers of a subject with it, even if the subject is a ghost.
     """
 
     children: Mapping[str, tuple[str, ...]]
@@ -53,22 +53,22 @@ class Graph:
             yield child, CHILD_OF
 
     def parts(self, digest: str) -> list[str]:
-        """An image with its children, theirs and so on; itself first."""
+        """The digest of an image, followed by those of its children at every depth."""
         return walk([digest], lambda part: self.children.get(part, ()))
 
     def holders(self, digest: str) -> tuple[str, ...]:
-        """The manifests that keep this one for as long as they stay: its indexes, and what it refers to.
+        """The manifests that keep this one while they stay: its indexes and its subjects.
 
-        A ghost is held by all that name it, its referrers too.
+        A ghost is kept by each manifest that names it, its referrers included.
         """
         return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()), *self.named_by.get(digest, ()))
 
 
 def user_tags(manifest: Manifest) -> tuple[str, ...]:
-    """The tags that people gave; attachment tags keep nothing alive by themselves.
+    """The tags that people gave. An attachment tag alone keeps no manifest.
 
-    A tag that names its own manifest attaches it to nothing. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the
-    images of a bundle, so that they are not taken for garbage.
+    A tag that names its own manifest is a user tag. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the images
+    of a bundle, so that a clean-up keeps them.
     """
     if not _has_attachment_tags(manifest):
         return manifest.tags
@@ -84,12 +84,12 @@ def attached_subjects(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _has_attachment_tags(manifest: Manifest) -> bool:
-    """Whether any tag might be one; hardly a manifest has such tags."""
+    """Whether any tag might be an attachment tag. This is a quick check, since few manifests have one."""
     return ATTACHMENT_PREFIX in ' '.join(manifest.tags) if manifest.tags else False
 
 
 def missing_subject(graph: Graph, manifest: Manifest) -> str | None:
-    """What the attachment tags of a manifest name, when no subject of it exists."""
+    """The first digest that the attachment tags of a manifest name, when no subject of it exists."""
     attached = attached_subjects(manifest)
     return attached[0] if attached and manifest.digest not in graph.subjects else None
 
@@ -174,15 +174,15 @@ def spread(start: Iterable[str], neighbours: Callable[[str], Iterable[tuple[str,
 
 
 def walk(start: Iterable[str], onward: Callable[[str], Iterable[str]]) -> list[str]:
-    """`start` and everything reachable from it, breadth first, each digest once."""
+    """The digests in `start` and all that can be reached from them, breadth first, each digest once."""
     start = list(start)
     return [*start, *spread(start, lambda digest: ((other, '') for other in onward(digest)))]
 
 
 def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozenset[str]:
-    """`digest` and what falls when it alone is deleted, all of it out of `may_fall`.
+    """`digest` and all that falls when it alone is deleted, out of `may_fall`.
 
-    Its referrers and attachments fall, and those of its children that nothing else keeps.
+    Its referrers and attachments fall. A child falls when nothing else keeps it.
     """
     fallen = {digest}
 
@@ -196,10 +196,10 @@ def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozens
 
 
 def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[list[str]]:
-    """`doomed` in the order in which they may be deleted: an index before its children, a subject before its referrers.
+    """`doomed` in waves; the manifests of one wave may be deleted at the same time.
 
-    Each wave may be deleted side by side. Where both orders contradict each other (an index whose subject is its
-    own child), and where attachment tags form a cycle, the order of index before child is what stays.
+    An index goes before its children, and a subject before its referrers. Where these two orders contradict each other
+    (an index whose subject is its own child, a cycle of attachment tags), only an index before its children counts.
     """
     waiting = set(doomed)
     while waiting:
@@ -211,9 +211,9 @@ def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[list[str]
 
 
 def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> Iterator[list[str]]:
-    """`doomed` in parts that no edge ties together, so that each may be deleted wholly before the next is begun.
+    """`doomed` in batches without an edge between them, so that one can be finished before the next is begun.
 
-    What is tied to nothing is one part; of what is tied together, each part has so many digests or a few more.
+    Manifests without any edge are one batch. Of the others, each batch has `at_least` digests, or a few more.
     """
 
     def tied(digest: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What is wrong in a registry: one definition, for the warnings of a plan and for `az acr prune check`."""
+"""What is wrong in a registry. The warnings of a plan and `az acr prune check` both use these findings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .graph import Graph, attached_subjects, missing_children, user_tags
 from .manifests import attachment_subject
 
 BROKEN = 'broken'
-"""Pulling it fails, or it stands in the way of every clean-up."""
+"""Pulling it fails, or it stops every clean-up of its repository."""
 HINT = 'hint'
-"""Worth knowing, and nothing that anybody pulls is broken by it."""
+"""Worth knowing. Everything that people pull by a tag is whole."""
 
 GHOST = 'ghost'
 UNREADABLE = 'unreadable'
@@ -31,20 +31,20 @@ MANIFEST_LOCKED_ALONE = 'manifestLockedAlone'
 LOCK_CODES = (TAG_LOCKED_ALONE, MANIFEST_LOCKED_ALONE)
 
 MOST_LISTED = 100
-"""Of the children that an index lacks, and of the layers of one image: a manifest may name tens of thousands."""
+"""The number of missing children or of layers that a finding lists: a manifest may name tens of thousands."""
 
 _INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
 
 GraphOf = Callable[[Repository], Graph]
 Stays = Callable[[str, str], bool]
-"""Whether a manifest (repository, digest) stays whatever is cleaned up, because something needs it."""
+"""Whether a manifest (repository, digest) stays in every clean-up, because something needs it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a manifest, or with `tag` of it. `code` is stable, `message` is for people.
+    """One thing that is wrong with a manifest, or with its `tag`.
 
-    `data` is JSON-ready: what a program wants to know of it.
+    `code` is stable, `message` is for people, and `data` has JSON-ready details for programs.
     """
 
     code: str
@@ -65,9 +65,9 @@ def content_findings(
 ) -> Iterator[Finding]:
     """What is wrong with the content of manifests.
 
-    An index without all its children is BROKEN where it stays, else it goes with the next clean-up and is a HINT.
-    `everywhere` are all repositories that may have the subject of an attachment; the sizes of layers are compared
-    where they are not `consistent`.
+    An index without all its children is BROKEN when it stays. When it does not stay, the next clean-up takes it, and it
+    is a HINT. `everywhere` has all repositories in which the subject of an attachment may be. Sizes of layers are
+    compared when they are not `consistent`.
     """
     for repository in repositories:
         orphans = graph_of(repository).orphans
@@ -145,7 +145,7 @@ def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Find
 
 
 def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
-    """An index may be an artifact by itself, or a list of referrers that are gone."""
+    """An index without any child, which people pull by a tag. With an artifact type it may be an artifact by itself."""
     if (
         manifest.media_type in _INDEX_TYPES
         and not content.children
@@ -189,7 +189,7 @@ def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Sequenc
 
 
 def _locks_that_differ(repository: Repository, manifest: Manifest) -> Iterator[Finding]:
-    """Whoever locks a tag wants the image to stay, and whoever locks an image wants to find it by its tags."""
+    """A tag and its manifest of which only one is locked. Who locks one of them wants to keep both."""
     for tag in user_tags(manifest):
         known = repository.tags.get(tag)
         if known and known.digest == manifest.digest and known.locks.locked != manifest.locks.locked:
@@ -230,12 +230,12 @@ def _exists(repository: Repository, digest: str) -> bool:
 
 
 def _any_exists(everywhere: Iterable[Repository], digests: Sequence[str]) -> bool:
-    """Whether any of these exists in any repository: cosign can keep signatures in one of their own."""
+    """Whether any of these digests exists in any repository. Cosign can keep signatures in another repository."""
     return any(_exists(repository, digest) for repository in everywhere for digest in digests)
 
 
 def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
-    """The manifests that say another size of a layer than most; where there is no majority, all of them."""
+    """The manifests that give another size for a layer than most others do. Without a majority, all of them."""
     said = _sizes_said(repositories)
     usual = {blob: _usual(sizes) for blob, sizes in said.items()}
     for repository in repositories:
@@ -262,7 +262,7 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
 
 
 def _sizes_said(repositories: Sequence[Repository]) -> Mapping[str, Counter]:
-    """{blob: how many manifests say which size} of the blobs whose sizes manifests do not agree about."""
+    """{blob: {size: number of manifests that give it}} for the blobs with more than one size."""
     first: dict[str, int] = {}
     said = {
         blob.digest: Counter() for blob in _blobs(repositories) if first.setdefault(blob.digest, blob.size) != blob.size

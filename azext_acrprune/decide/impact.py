@@ -1,4 +1,4 @@
-"""What a deletion frees: blobs are stored once per registry, so sizes of images do not add up."""
+"""The bytes that a deletion frees. A registry stores each blob once, so the sizes of images do not add up."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _size_of = attrgetter('size')
 
 @dataclass(frozen=True)
 class Impact:
-    """Bytes. `freed` includes `freed_manifests`; `shared` are those of `staying`, blobs of doomed images that stay.
+    """The bytes that a decision frees.
 
-    `alone` has, by repository, what the doomed in it would free if only they went, and `unique` what nobody but one of
-    them holds, by repository and digest of the one.
+    `freed` includes `freed_manifests`. `staying` has the blobs of doomed images that stay, and `shared` is their size.
+    `alone` has for each repository the bytes that its part of the decision frees by itself. `unique` has, by repository
+    and digest, the bytes that only this manifest holds.
     """
 
     freed: int
@@ -37,9 +38,10 @@ class Impact:
 
 @dataclass(frozen=True)
 class Holding:
-    """Bytes of some manifests of one repository, and of their blobs.
+    """The bytes of some manifests of one repository and of their blobs.
 
-    `total` as if nothing were shared, `stored` with each blob once, `unique` those that nobody else holds.
+    `total` counts a blob for each manifest that has it, `stored` counts each blob once, and `unique` counts the blobs
+    that no other manifest holds.
     """
 
     total: int
@@ -53,13 +55,12 @@ class Holding:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Who holds which bytes, over the whole registry.
+    """Which manifests hold which bytes, over the whole registry.
 
-    `manifests` counts those that were read; `whole` is false where one was not that is no ghost. `sizes` are the bytes
-    of every blob; where manifests disagree about one, the larger one counts and `consistent` is false. `shared_by`
-    counts the read manifests that hold a blob, of the blobs that several hold: most have one holder. `copied` counts
-    the repositories that hold a manifest itself, where it is more than one. No list is kept of what a manifest holds:
-    it says so itself, and a million lists are a gigabyte.
+    `manifests` counts those that were read. `whole` is false when one was not read and is no ghost. `sizes` has the
+    bytes of every blob. Where manifests give different sizes, the largest counts and `consistent` is false. `shared_by`
+    has the number of holders of each blob with more than one. `copied` has the number of repositories of each manifest
+    that is in more than one. What a manifest holds is not listed again: a million such lists take a gigabyte.
     """
 
     repositories: Mapping[str, Repository]
@@ -80,11 +81,14 @@ class Ledger:
         return self.copied.get(digest, 1)
 
     def freed_by(self, doomed: Iterable[Node]) -> frozenset[str]:
-        """The blobs that nobody holds once `doomed` are gone."""
+        """The blobs that no manifest holds any more once `doomed` are gone."""
         return self._freed(self._held_by(self._contents(doomed)))
 
     def bytes_freed_by(self, doomed: Iterable[Node]) -> int:
-        """The same in bytes, with those of the manifests that no other repository holds."""
+        """The bytes that are freed once `doomed` are gone.
+
+        They are those of the blobs that no manifest holds any more, and of the manifests that no other repository has.
+        """
         contents = list(self._contents(doomed))
         return self._sum(self._freed(self._held_by(contents))) + self._manifest_bytes(contents)
 
@@ -100,7 +104,7 @@ class Ledger:
         )
 
     def impact(self, doomed: Iterable[Node]) -> Impact:
-        """What `doomed`, all gone at once, free and what of theirs survives."""
+        """The bytes that are freed when all of `doomed` go at once, and the blobs of theirs that stay."""
         unique: dict[str, dict[str, int]] = {}
         freed: dict[str, int] = {}
         manifests = 0
@@ -161,7 +165,7 @@ class Ledger:
 
 
 def open_ledger(inventory: Inventory) -> Ledger:
-    """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing."""
+    """Count the holders of every blob and manifest in the registry. Ghosts and unread manifests hold nothing."""
     count = _Count()
     for repository in inventory.repositories:
         count.add(repository)
@@ -233,5 +237,5 @@ def _blobs_in(contents: Iterable[Content]) -> Iterator[Blob]:
 
 
 def _digests_in(contents: Iterable[tuple[str, Content]]) -> Iterator[str]:
-    """The digests of the blobs that manifests hold, as often as they are held."""
+    """The digest of each blob of each manifest; one that several hold comes several times."""
     return map(_digest_of, _blobs_in(content for _, content in contents))

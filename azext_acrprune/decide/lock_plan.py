@@ -1,4 +1,4 @@
-"""What became of that which is pinned: is it still in the registry, and is it locked?"""
+"""Pinned images: whether the registry still has them, and which of them to lock or unlock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """What the registry says of a tag or of a digest. `locks` are those of the manifest, where it was asked for."""
+    """What the registry says of a tag or a digest. `locks` are those of the manifest, if they were asked for."""
 
     status: str
     digest: str | None = None
@@ -31,7 +31,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Mark:
-    """A lock that we set: what it was set on, and whether that was open to writes then."""
+    """A lock that this tool set. `write_enabled` is what the manifest had at that time."""
 
     repository: str
     digest: str
@@ -40,7 +40,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class LockPlan:
-    """What is to be locked, each with who pins it, and which of our marks are to be unlocked or only forgotten."""
+    """The manifests to lock and those locked already, as (repository, digest, who pins it).
+
+    `unlock` has the marks whose locks are to be removed, and `forget` those that are no longer ours.
+    """
 
     lock: tuple[tuple[str, str, str], ...]
     locked: tuple[tuple[str, str, str], ...]
@@ -49,12 +52,12 @@ class LockPlan:
 
 
 def pulled_by(reference: Reference) -> Key:
-    """What a runtime asks for: the digest where there is one."""
+    """The repository and the name that a runtime pulls: the digest, or the tag when there is no digest."""
     return reference.repository, reference.digest or reference.tag or ''
 
 
 def keys_of(pins: Pins) -> frozenset[Key]:
-    """All tags and digests that are pinned: beside a digest, a tag still pins what it points to."""
+    """All tags and digests that are pinned. In `image:tag@digest` the tag is pinned too."""
     return frozenset(
         (pin.reference.repository, name)
         for pin in pins.pins
@@ -64,9 +67,9 @@ def keys_of(pins: Pins) -> frozenset[Key]:
 
 
 def pins_document(registry: str, pins: Pins, standings: Mapping[Key, Standing]) -> dict[str, Any]:
-    """Each image that is pinned, by whom, and whether it is there, as JSON-ready data in stable order.
+    """Each pinned image, who pins it and whether it is there, as JSON-ready data in stable order.
 
-    What is not there is left out where the reference may not mean an image of this registry.
+    An image that is not there is left out when the reference may belong to another registry.
     """
     entries = list(_entries(pins, standings))
     counts = {
@@ -109,10 +112,10 @@ def _entries(pins: Pins, standings: Mapping[Key, Standing]) -> Iterator[dict[str
 
 
 def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tuple[str, str], Mark]) -> LockPlan:
-    """What to lock and to unlock. `standings` know every key of the pins and every mark, with their locks.
+    """What to lock and what to unlock. `standings` has every key of the pins and of the marks, with their locks.
 
-    What somebody else locked is never ours: neither what was locked when we came, nor what got more locks since.
-    Nothing is unlocked while some pin may not be known.
+    Other people's locks are left alone: those that were there before ours, and those that were changed since. Nothing
+    is unlocked while some pins may not be known.
     """
     wanted = _wanted(pins, standings)
     lock, locked = [], []

@@ -15,7 +15,7 @@ _TOO_LARGE = 2**63
 _ALGORITHMS = {'sha256': hashlib.sha256, 'sha384': hashlib.sha384, 'sha512': hashlib.sha512}
 _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z')
 ATTACHMENT_PREFIX = 'sha256-'
-"""What tags begin with that attach something to a digest."""
+"""The begin of a tag that attaches its manifest to a digest."""
 _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
 
 # Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image

@@ -1,4 +1,4 @@
-"""Deleting what is named: an image, a tag, a whole repository. The rest of the registry is not asked for."""
+"""Decisions about images, tags and repositories that the user names. All other repositories only keep their bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 @dataclass(frozen=True)
 class ImageName:
-    """`repository:tag` or `repository@digest`, as `text` says it."""
+    """An image by tag or by digest. `text` is what the user wrote."""
 
     text: str
     repository: str
@@ -27,19 +27,19 @@ class ImageName:
 
 
 class NotAnImage(Exception):
-    """A name that names no manifest of the registry; the text says what it is instead, as far as that is known."""
+    """A name that stands for no manifest of the registry. The text says what it stands for, if that is known."""
 
 
 class Locked(Exception):
-    """What was named holds something locked; `args` are the texts that name it."""
+    """Something named is locked. `args` has a text for each of these."""
 
 
 class Pinned(Exception):
-    """What was named is pinned; `args` are the texts that name it, each with who pins it."""
+    """Something named is pinned. `args` has a text for each of these, with who pins it."""
 
 
 def parse_image(text: str) -> ImageName:
-    """Raises ValueError when the text is neither `repository:tag` nor `repository@digest`."""
+    """Parse `repository:tag` or `repository@digest`. Raises ValueError for anything else."""
     repository, at, digest = text.partition('@')
     if at:
         if not repository or not is_digest(digest):
@@ -52,7 +52,7 @@ def parse_image(text: str) -> ImageName:
 
 
 def digest_of(image: ImageName, inventory: Inventory) -> str:
-    """The digest of the manifest that a name names. Raises NotAnImage."""
+    """The digest of the manifest that an image name stands for. Raises NotAnImage."""
     repository = _repository(inventory, image.repository)
     if image.tag is not None:
         for digest, manifest in repository.manifests.items():
@@ -100,7 +100,7 @@ def decide_images(
 def decide_untag(
     inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False, pins: Pins = Pins()
 ) -> Decision:
-    """Remove the named tags, and nothing but them. Raises NotAnImage, and Pinned or Locked when one is."""
+    """Remove the named tags and nothing else. Raises NotAnImage, Pinned or Locked."""
     tags: dict[str, dict[str, Verdict]] = {}
     refused = [
         f'{image.text} ({pins.by_tag(image.repository)[str(image.tag)]})'
@@ -191,7 +191,7 @@ def _judge(
 
 
 def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str]) -> frozenset[str]:
-    """The targets, and whatever has no user tag and hangs on them by any number of edges."""
+    """The targets, and the untagged manifests that can be reached from them by edges to children and referrers."""
 
     def untagged(above: str) -> Iterator[str]:
         return (other for other, _ in graph.consequences(above) if not user_tags(repository.manifests[other]))
@@ -216,7 +216,7 @@ def _root(
 
 
 def _what_it_is(image: ImageName, repository: Repository) -> str:
-    """A digest that is no manifest: perhaps it is that of a config or a layer, which people copy from `docker`."""
+    """What a digest stands for that is no manifest. People copy the digest of a config from `docker`, for example."""
     for kind, users in _users(repository, str(image.digest)):
         names = ', '.join(f'{repository.name}@{digest}' for digest in users[:5])
         more = f' and {len(users) - 5} more' if len(users) > 5 else ''

@@ -1,4 +1,4 @@
-"""Each image's own portion of the registry, in whole bytes that add up exactly to all of it."""
+"""The bytes of a registry, divided over its images in whole bytes that add up exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .impact import Ledger, Node
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Bytes of the registry that are attributed to one image: those that a deletion frees, and those that stay."""
+    """The bytes that are attributed to one image: those that a deletion frees, and those that stay."""
 
     node: Node
     freed: int
@@ -27,7 +27,7 @@ class Portion:
 def portions(inventory: Inventory, ledger: Ledger, doomed: AbstractSet[Node]) -> Iterator[Portion]:
     """The portion of every manifest that was read, in order of repository and digest.
 
-    All portions add up to `ledger.registry_bytes`, and their freed parts to what `ledger` says that `doomed` frees.
+    All portions add up to `ledger.registry_bytes`, and their freed parts to the bytes that deleting `doomed` frees.
     """
     freed = ledger.freed_by(doomed)
     gone = Counter(digest for name, digest, _ in _contents(inventory) if (name, digest) in doomed)
@@ -69,7 +69,7 @@ def _contents(inventory: Inventory) -> Iterator[tuple[str, str, Content]]:
 
 
 def _next_part(size: int, holders: int, digest: str, taken: dict[str, int]) -> int:
-    """The part of the next one of `holders`; `taken` counts those that had theirs."""
+    """The part of the next holder of a digest. `taken` counts the holders that have got theirs."""
     position = taken.get(digest, 0)
     taken[digest] = position + 1
     return size // holders + (position < size % holders)

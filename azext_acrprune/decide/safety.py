@@ -1,7 +1,8 @@
-"""The safe set: which manifests of a repository may go, and for every other one why it stays.
+"""Which manifests of a repository may go, and for each other one the reason why it stays.
 
-The rules are those of acr-purge's users: a manifest stays when a root needs it, directly or through any chain of
-children, referrers, attachments and subjects. Unknown means kept.
+A manifest stays when a root needs it, directly or through any chain of children, referrers, attachments and subjects. A
+root is a manifest with a reason of its own to stay. A manifest whose content is not known stays, and so does all that
+it may need.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Found = Iterator[tuple[str, Verdict]]
 class Judgement:
     """A verdict for each manifest of a repository, by digest, and for each user tag, by name, both in order.
 
-    `tags` is empty where no rule may take a tag. `graph` is what was gone by.
+    `tags` is empty when no rule may take a tag. `graph` has the edges that the verdicts are based on.
     """
 
     manifests: Mapping[str, Verdict]
@@ -47,9 +48,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Case:
-    """All that a root rule may look at.
+    """All that a root rule needs to know.
 
-    `staying` are the user tags that stay, of the manifests that have some; `protected` is what protects all of them.
+    `staying` has the user tags that stay, by digest of their manifest. `protected` names the protection of the whole
+    repository. `newest` are the untagged images that a number to keep spares. `opaque` is an unreadable manifest that
+    may need any other one. `pinned` says who pins a digest.
     """
 
     place: Place
@@ -117,7 +120,7 @@ def _case(place: Place, policy: Policy, selected: bool) -> _Case:
 
 
 def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
-    """What else stays because the roots do, each with the relation and the digest that keep it."""
+    """The manifests that stay because `roots` stay, each with the relation and the digest that keep it."""
     if not graph.has_edges:  # as in most repositories
         return {}
     return {
@@ -127,9 +130,9 @@ def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
 
 
 def opaque(repository: Repository) -> str | None:
-    """A manifest of unknown content that may need any other one, so that none may go (fail closed).
+    """The digest of an unreadable manifest that may need any other one, so that nothing may go from its repository.
 
-    It may be an index, or the referrer of any manifest, which the service would delete with its subject.
+    It may be an index. It may also be a referrer, which the service deletes with its subject.
     """
     return min(
         (
@@ -142,7 +145,7 @@ def opaque(repository: Repository) -> str | None:
 
 
 def falling(digest: str, going: Iterable[str], graph: Graph) -> Verdict | None:
-    """The verdict of a doomed manifest that goes with another one: its subject, or its index."""
+    """The verdict for a manifest that goes because its subject or its index goes. None when neither goes."""
     going = frozenset(going)
     for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents)):
         for other in others.get(digest, ()):
@@ -152,7 +155,10 @@ def falling(digest: str, going: Iterable[str], graph: Graph) -> Verdict | None:
 
 
 def _claim(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifest: Manifest) -> Claim:
-    """The claim on a manifest that loses its tags is that of the first rule which takes one of them."""
+    """The claim on a manifest without a tag that stays: the first rule that takes one of its tags.
+
+    A rule that only removes tags comes before the others.
+    """
     tags = user_tags(manifest)
     if not tags:
         return claim_on_manifest(on_untagged, place, manifest)
@@ -162,9 +168,9 @@ def _claim(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifest:
 
 
 def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[tuple[str, Claim]]:
-    """What no rule matches goes with what it belongs to: a part with its index, a referrer with its subject.
+    """Claims on manifests that no rule matches: by the rules that claim their indexes and subjects.
 
-    Of several rules that delete its owners the one that asks for the greatest age claims it.
+    If several rules delete its indexes and subjects, the rule with the greatest age claims it.
     """
     for digest, claim in claims.items():
         if claim.rule is None:
@@ -176,7 +182,7 @@ def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[tuple[str,
 
 
 def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[Claim]:
-    """The nearest claims by a rule on the indexes and subjects above a manifest."""
+    """The claims on the nearest indexes and subjects above a manifest that a rule claims."""
 
     def above(below: str) -> Iterable[str]:
         if claims[below].rule is not None:
@@ -198,7 +204,7 @@ def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterat
 
 
 def _roots(case: _Case) -> dict[str, Verdict]:
-    """What stays by itself, in order of digest: for the first of the reasons that it has."""
+    """The manifests that stay for a reason of their own, in order of digest, each with its first reason."""
     roots: dict[str, Verdict] = {}
     left = list(case.place.repository.manifests.values())
     for rule in _ROOTS:
@@ -210,7 +216,7 @@ def _roots(case: _Case) -> dict[str, Verdict]:
 
 
 def _tagged(case: _Case, left: Sequence[Manifest]) -> Found:
-    """A tag that stays keeps its manifest, for the reason that keeps the tag."""
+    """A tag that stays keeps its manifest. The reason is that of the tag."""
     for manifest in left if case.staying else ():
         staying = case.staying.get(manifest.digest)
         if staying:
@@ -232,7 +238,7 @@ def _pinned(case: _Case, left: Sequence[Manifest]) -> Found:
 
 
 def _young(case: _Case, left: Sequence[Manifest]) -> Found:
-    """Pushes in flight: platform images come first, untagged, and their index last."""
+    """Young manifests stay. A client pushes the platform images first, without a tag, and their index last."""
     for manifest in left:
         rule = case.rule(manifest)
         age = rule.age if rule else Age()
@@ -276,7 +282,7 @@ _WHY_NO_DELETION = {KEEP: 'the rule keeps it', UNTAG: 'only tags are removed'}
 
 
 def _why_orphan_stays(case: _Case, manifest: Manifest) -> str | None:
-    """Cosign can be told to keep signatures in another repository than their images, so all of them count."""
+    """Why an attachment without a subject stays. Cosign can keep signatures in another repository than their images."""
     missing = missing_subject(case.place.graph, manifest)
     if not missing:
         return None
@@ -321,7 +327,7 @@ def _time_of(manifest: Manifest, age: Age) -> str | None:
 
 
 def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> frozenset[str]:
-    """The newest untagged images that each rule keeps."""
+    """The newest untagged images, as many as the rule of each keeps."""
     images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items():
         manifest = place.repository.manifests[digest]
@@ -338,7 +344,7 @@ def _newest(images: list[Manifest], rule: Rule) -> list[Manifest]:
 
 
 def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
-    """Untagged, and neither a part of an index nor a referrer: those stay with their image."""
+    """Whether a manifest counts as an untagged image. Children and referrers do not: they stay with their image."""
     return (
         not manifest.tags
         and not isinstance(manifest.content, Unreadable)
@@ -361,7 +367,7 @@ def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:
 
 
 def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[int, str | None], Verdict]) -> Verdict:
-    """One verdict for all that a rule takes, out of those that are known: there may be a million of them."""
+    """The verdict for an untagged manifest. Equal verdicts are one object in `known`: there may be a million."""
     rule, included = case.rule(manifest), _included(case, manifest)
     key = id(rule), included
     if key not in known:
@@ -371,7 +377,7 @@ def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[int, str | None
 
 
 def _included(case: _Case, manifest: Manifest) -> str | None:
-    """What had to be asked for so that a manifest may go."""
+    """The word after `--include` without which a manifest would stay."""
     if isinstance(manifest.content, Ghost):
         return GHOSTS
     if missing_subject(case.place.graph, manifest):

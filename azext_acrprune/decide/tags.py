@@ -1,4 +1,4 @@
-"""Which user tags go: each is claimed by one rule, and some are spared because they are among the newest."""
+"""Which user tags go. One rule claims each tag, and some are spared because they are among the newest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .verdicts import Verdict, lock_on_tag
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A tag that may go unless its rule spares it; `counts` says whether that may be for a number that is kept."""
+    """A tag that goes unless its rule spares it. `counts` is false for a tag that a number to keep leaves out."""
 
     tag: Tag
     manifest: Manifest
@@ -30,7 +30,7 @@ class _Candidate:
 
 
 def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
-    """A verdict for each user tag of the repository, in order of name; a tag that goes has the reason `matched`."""
+    """A verdict for each user tag of the repository, in order of name. A tag that goes has the reason `matched`."""
     verdicts: dict[str, Verdict] = {}
     candidates: list[_Candidate] = []
     for _, manifest in sorted(place.repository.manifests.items()):
@@ -50,7 +50,7 @@ def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
 
 
 def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str) -> Verdict | _Candidate:
-    """Why a tag stays by itself, or the candidate that it is."""
+    """The verdict for a tag that stays whatever the other tags are, or else the tag as a candidate."""
     protected = policy.protects_tag(place.repository.name, name)
     if protected:
         return Verdict(True, EXCLUDED, f'tag {name}: {protected}')
@@ -68,7 +68,7 @@ def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str)
 
 
 def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: str, rule: Rule) -> Verdict | _Candidate:
-    """Why a tag that a rule wants to take is locked or too young, or the candidate that it is."""
+    """The verdict for a tag that is locked or too young, or else the tag as a candidate."""
     tag = _listed(place.repository, name, manifest.digest)
     lock = lock_on_tag(place.repository, manifest, name, policy.include_locked)
     if lock:
@@ -79,7 +79,7 @@ def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: st
 
 
 def _listed(repository: Repository, name: str, digest: str) -> Tag | None:
-    """The tag as the tag listing has it; None when that one does not have it on this manifest."""
+    """The tag in the tag listing. None when that listing has it on another manifest, or not at all."""
     tag = repository.tags.get(name)
     return tag if tag and tag.digest == digest else None
 
@@ -142,7 +142,7 @@ def _version(tag: str) -> semver.VersionInfo | None:
 def _spared_by_floor(
     policy: Policy, staying_tags: Container[str], going: Sequence[_Candidate], place: Place
 ) -> dict[str, Verdict]:
-    """The newest tag of each image that has to stay so that the repository keeps as many images as it must."""
+    """Verdicts for tags that stay so that the repository keeps `min_keep` images: the newest tag of each image."""
     staying = {
         digest
         for digest, manifest in place.repository.manifests.items()

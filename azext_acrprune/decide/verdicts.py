@@ -1,4 +1,4 @@
-"""Why a manifest or a tag stays or goes, and the locks that keep it."""
+"""A verdict: whether a manifest or a tag stays, and why. The locks that keep it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from ..model import Locks, Manifest, Repository
 
 
 class Verdict(NamedTuple):
-    """Whether something stays; `because` is the digest, tag or rule behind `reason`.
+    """Whether something stays, and why.
 
-    `rule` is the name of the rule of a policy that claims it, empty where there is none.
+    `reason` is one of decide/reasons.py, and `because` gives the digest, tag, lock or rule behind it. `rule` is the
+    name of the rule of a policy that claims it, or empty.
     """
 
     kept: bool
@@ -23,7 +24,8 @@ class Verdict(NamedTuple):
 def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = False) -> str | None:
     """The lock that protects a manifest: its own, that of one of its tags, or that of the repository.
 
-    With `include_locked` only the lock of the repository protects: nothing else in it may be opened to the world.
+    With `include_locked` only the lock of the repository protects, because removing that one would unlock everything in
+    it.
     """
     own = () if include_locked else locks_of(repository, manifest)
     return _first(own or _of_repository(repository))
@@ -32,7 +34,7 @@ def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = F
 def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_locked: bool = False) -> str | None:
     """The lock that protects a tag: its own, that of its manifest, or that of the repository.
 
-    The service removes a tag from a locked manifest; but who locked an image wants it to be pulled by its tag.
+    The service would remove a tag from a locked manifest. We do not: who locked the image wants to pull it by its tag.
     """
     own = () if include_locked else locks_of(repository, manifest, tag)
     return _first(own or _of_repository(repository))

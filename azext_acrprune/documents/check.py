@@ -1,4 +1,4 @@
-"""The health of a registry as a document, schema version 1; and what a run made of that of what it touched."""
+"""What is wrong in a registry as a document, schema version 1, and what of it is new after a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[str, str, str, str]
 
 
 class _View:
-    """Some repositories of a registry, and what is wrong in them; `everywhere` are all that are known."""
+    """The findings in some repositories. `everywhere` has all repositories that are known."""
 
     def __init__(self, inventory: Inventory, everywhere: Sequence[Repository]) -> None:
         self.repositories = in_order(inventory.repositories)
@@ -92,10 +92,10 @@ def check_document(inventory: Inventory, created_at: str, target: Sequence[str])
 def validation_document(
     before: Inventory, after: Sequence[Repository], touched: Sequence[str], target: Sequence[str]
 ) -> dict[str, Any]:
-    """What is wrong in the `touched` repositories after a run, and what of it is `new`: it was not before.
+    """What is wrong in the `touched` repositories after a run. Findings that are new are in `new` too.
 
-    `before` is the whole registry as it was scanned, `after` the touched repositories as they are now; those that are
-    gone are not in it.
+    `before` is the whole registry as it was scanned. `after` has the touched repositories as they are now, without
+    those that are gone.
     """
     others = [repository for repository in before.repositories if repository.name not in touched]
     seen = [repository for repository in before.repositories if repository.name in touched]
@@ -119,7 +119,7 @@ def validation_document(
 
 
 def _needed(repository: Repository, graph: Graph) -> set[str]:
-    """What somebody needs: what has a tag or a lock, and all that those need."""
+    """The digests that have a user tag or a lock, and all that these need."""
     roots = [
         digest
         for digest, manifest in sorted(repository.manifests.items())

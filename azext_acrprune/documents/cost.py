@@ -23,12 +23,12 @@ UPLOADS = 'uploads'
 REPLICAS = 'replicas'
 UNREAD = 'unread'
 LATE = 'countedLater'
-"""What the difference may be: soft-deleted images, uploads that no manifest uses yet, replicas that could not be
-counted, what could not be read here; or Azure's number is of some time ago, since it follows with a delay."""
+"""What the difference to Azure's number may be: soft-deleted images, uploads that no manifest uses yet, replicas that
+could not be counted, manifests that could not be read, or changes that Azure counts later."""
 
 _SMALLEST = Decimal('0.0001')
 _EXACT = Context(prec=200)
-"""More digits than any sum here can have: the only rounding is that of `money`."""
+"""It has more digits than any sum here, so that only `money` rounds."""
 
 _PRICE = re.compile(r'([^0-9.,+-]*?)\s*([0-9]{1,9}(?:\.[0-9]{1,12})?)\s*([^0-9.,+-]*)')
 _LONGEST_CURRENCY = 16
@@ -36,7 +36,7 @@ _LONGEST_CURRENCY = 16
 
 @dataclass(frozen=True)
 class Price:
-    """What a GiB beyond the included ones costs a day; `currency` is any text, or empty."""
+    """The price of a GiB and day beyond the included storage. `currency` is any short text, or empty."""
 
     amount: Decimal
     currency: str = ''
@@ -59,7 +59,7 @@ def billed_bytes(used: int, sku: str) -> int:
 
 
 def per_month(price: Price, size: int) -> Decimal:
-    """What so many billed bytes cost in 30 days, exactly."""
+    """What this number of billed bytes costs in 30 days, exactly."""
     with localcontext(_EXACT):
         return price.amount * DAYS_PER_MONTH * size / GIB
 
@@ -75,9 +75,9 @@ def cost_fields(
 ) -> dict[str, Any]:
     """What the storage costs in a month, and what is saved when `freed` bytes go.
 
-    The used bytes are those that Azure says, replicas and all, or else those of the manifests and blobs, once; None
-    where these are not all known. What goes, goes in every region. What lies within the included storage costs nothing
-    and saves nothing. What is not known is None, and `why` says what is missing.
+    The used bytes are those that Azure counts, replicas included. Where Azure does not say, they are the bytes of
+    manifests and blobs, once. A deletion frees bytes in every region. Included storage costs nothing, and nothing is
+    saved in it. A number that is not known is None, and `why` says what is missing.
     """
     told = account.used_bytes is not None
     used = account.used_bytes if told else registry_bytes
@@ -107,7 +107,7 @@ def _money_per_month(price: Price | None, size: int | None) -> str | None:
 
 
 def _why(account: Account, sku: str | None, used: int | None, price: Price | None) -> str | None:
-    """What is missing for a cost, in a sentence."""
+    """A sentence that says what is missing to know the cost. None when nothing is missing."""
     missing: list[str] = []
     if not account.sku:
         missing.append('the SKU of the registry is not known')
@@ -121,10 +121,10 @@ def _why(account: Account, sku: str | None, used: int | None, price: Price | Non
 
 
 def account_fields(account: Account, registry_bytes: int, impact: str) -> dict[str, Any]:
-    """The real bytes, the limit, and what of the bytes is accounted for: the registry, once in each of its regions.
+    """The bytes that Azure counts, their limit, and how many of them are accounted for.
 
-    All of it is None where Azure was not or could not be asked, and `why` says so. `unaccountedBytes` below 0 means
-    that Azure counts less than there is.
+    Accounted for are the bytes of the registry, once for each region. All fields are None when Azure was not asked or
+    gave no answer, and `why` says so. When `unaccountedBytes` is below 0, Azure counts less than there is.
     """
     used = account.used_bytes
     accounted = registry_bytes * (account.regions or 1)

@@ -1,4 +1,4 @@
-"""The whole decision for one image: what claims it, what keeps it, what goes with it, and who shares its layers."""
+"""The decision for one image: what claims it, what keeps it, what goes with it, and who shares its layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _USERS_SHOWN = 10
 def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
     """The explanation as JSON-ready data. Raises NotAnImage.
 
-    `uniqueBytes` are what deleting this image alone, with what falls with it, would free. `goesWith` is what falls.
+    `goesWith` has the manifests that would fall if this image alone were deleted, and `uniqueBytes` what that would
+    free.
     """
     digest = digest_of(image, decision.inventory)
     repository = next(each for each in decision.inventory.repositories if each.name == image.repository)
@@ -67,7 +68,7 @@ def _tag(decision: Decision, repository: Repository, tag: str) -> dict[str, Any]
 
 
 def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> list[dict[str, Any]]:
-    """The manifests behind a verdict, one after the other up to the root."""
+    """The manifests behind a verdict, from one to the next, up to the root."""
     chain: list[dict[str, Any]] = []
     seen: set[str] = set()
     while verdict.reason in RELATIONS and verdict.because not in seen:
@@ -88,7 +89,7 @@ def _chain(decision: Decision, repository: Repository, verdict: Verdict) -> list
 def _layers(
     decision: Decision, repository: Repository, digest: str, freed: AbstractSet[str]
 ) -> Iterator[dict[str, Any]]:
-    """The blobs of an image and of its parts, the largest first, with the images elsewhere that use them too."""
+    """The blobs of an image and its parts, the largest first, with the other images that use them."""
     parts = build_graph(repository).parts(digest)
     sizes = {blob.digest: blob.size for part in parts for blob in _blobs(repository.manifests[part])}
     users = _users(decision, repository.name, parts, sizes)

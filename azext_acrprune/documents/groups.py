@@ -1,4 +1,4 @@
-"""A plan in sums: by repository, by reason, or by rule."""
+"""A plan in sums by repository, by reason or by rule."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Group = str | None
 
 
 def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str, Any]]:
-    """A row for each group, those that free most first; every manifest and every tag that goes is in one of them.
+    """A row for each group, those that free most first. Every manifest and every tag that goes is in one group.
 
-    `freedBytes` are what a group frees if it goes alone. `attributedFreedBytes` add up to the `freedBytes` of the
-    plan, and `attributedBytes` to `registryBytes`: a blob counts in equal parts for the images that use it. By rule,
-    `group` is the name of a rule, or what options say of what goes; None is what stays without such a name.
+    `freedBytes` are what a group frees if it goes alone. `attributedFreedBytes` add up to the `freedBytes` of the plan,
+    and `attributedBytes` to `registryBytes`: a blob counts in equal parts for the images that use it. By rule, `group`
+    is the name of a rule, or for what goes by options what they say. It is None for what stays without a rule.
     """
     group_of = {BY_REPOSITORY: _repository, BY_REASON: _reason, BY_RULE: _rule}[group_by]
     counts: dict[Group, Counter] = {}
@@ -86,7 +86,7 @@ def _reason(_: Decision, __: Node, verdict: Verdict) -> Group:
 
 
 def _rule(decision: Decision, node: Node, verdict: Verdict) -> Group:
-    """The rule behind a verdict; what goes or stays with something else has the rule of that."""
+    """The name of the rule behind a verdict. What stays or goes with another manifest has the rule of that manifest."""
     seen: set[str] = set()
     while verdict.reason in RELATIONS and verdict.because not in seen:
         seen.add(verdict.because)

@@ -1,4 +1,7 @@
-"""Who uses a layer, and what people call a manifest: why a deletion frees less than the images are large."""
+"""Which images use a layer, and how people name an image.
+
+Layers that other images use are the reason why a deletion frees less than the images are large.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from ..model import Content, Repository, in_order
 USERS_LISTED = 5
 SHARED_LISTED = 10
 _MOST = 0.9
-"""Of the bytes that stay: the layers beyond that are not worth a line."""
+"""The listed layers have this part of the bytes that stay. The others are small."""
 
 
 class Names:
-    """Names manifests: by a tag of its own, or of the index or subject that it belongs to."""
+    """Finds names for manifests: a tag of the manifest, or else a tag of the index or subject that it belongs to."""
 
     def __init__(self, repositories: Iterable[Repository]) -> None:
         self._repositories = {repository.name: repository for repository in repositories}
         self._graphs: dict[str, Graph] = {}
 
     def fields(self, repository: str, digest: str) -> dict[str, Any]:
-        """`name` is the tag or None, `partOf` whether it is that of another manifest."""
+        """Fields that name a manifest. `partOf` is true when `name` is the tag of another manifest."""
         manifest = self._repositories[repository].manifests[digest]
         own = user_tags(manifest)
         owner = None if own else self._owner(repository, digest)
@@ -40,6 +43,7 @@ class Names:
         }
 
     def text(self, repository: str, digest: str) -> str:
+        """`repository:tag`, or `repository@digest` for a manifest without a name."""
         fields = self.fields(repository, digest)
         return f'{repository}:{fields["name"]}' if fields['name'] else f'{repository}@{digest}'
 
@@ -54,7 +58,7 @@ class Names:
 
 @dataclass
 class LayerUse:
-    """The images that use one layer, counted while they are walked through, repository by repository."""
+    """The images that use one layer. Repositories must be added one after the other, each as a whole."""
 
     images: int = 0
     repositories: int = 0
@@ -83,9 +87,9 @@ def layer_uses(
     is_doomed: Callable[[Node], bool],
     only_staying: bool = False,
 ) -> dict[str, LayerUse]:
-    """Who uses each of the wanted blobs; with `only_staying` without the images that are doomed.
+    """The images that use each of the wanted blobs. With `only_staying` the doomed images are left out.
 
-    The users are in the order of the repositories, and of the digests in each.
+    The users are in the order of `repositories`, and in each of these in order of digest.
     """
     uses = {digest: LayerUse() for digest in wanted}
     for repository in repositories if uses else ():

@@ -1,4 +1,4 @@
-"""What mends a finding: a command where one is sure to do it and takes nothing with it that works, else advice."""
+"""What mends a finding: a command if it is sure to work and deletes nothing that is whole, else advice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..model import Repository
 _FLAGS = {'deleteEnabled=false': ('--delete-enabled', 'false'), 'writeEnabled=false': ('--write-enabled', 'false')}
 
 _BY_HAND = (UNREADABLE, SIZE_MISMATCH)
-"""Nobody can tell from here which of them is at fault, and whether it works all the same."""
+"""Only people can tell which of the manifests is wrong, and whether it can be pulled all the same."""
 
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
@@ -47,9 +47,9 @@ _ADVICE = {
 
 
 class Mends:
-    """Knows the registry well enough to tell what a command would do there.
+    """Finds the mend for a finding, from what is known of the registry.
 
-    `target` names it in a command, after `--registry` or `--name`, with the options that belong to that.
+    `target` are the words that name the registry in a command, with the options that belong to them.
     """
 
     def __init__(self, repositories: Sequence[Repository], graph_of: GraphOf, target: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ class Mends:
         self._unread: dict[str, str | None] = {}
 
     def of(self, finding: Finding) -> dict[str, str | None]:
-        """`command` is a whole az command, None where none would mend it; `advice` is for people."""
+        """The mend of a finding. `command` is a whole az command, or None when no command is sure to mend it."""
         repository = self._repositories[finding.repository]
         obstacle = None if finding.code in (*_BY_HAND, *LOCK_CODES) else self._obstacle(repository, finding)
         command = None if obstacle else self._command(repository, finding)
@@ -69,7 +69,7 @@ class Mends:
         }
 
     def _command(self, repository: Repository, finding: Finding) -> list[str] | None:
-        """The words after `az acr`."""
+        """The command as words, without `az acr`."""
         name, manifest = f'{repository.name}@{finding.digest}', repository.manifests[finding.digest]
         if finding.code in LOCK_CODES:
             name = name if finding.code == TAG_LOCKED_ALONE else f'{repository.name}:{finding.tag}'
@@ -84,7 +84,7 @@ class Mends:
         return ['prune', 'image', '--registry', *self._target, '--image', name]
 
     def _obstacle(self, repository: Repository, finding: Finding) -> str | None:
-        """Why a command would leave the manifest, or the tag, where it is."""
+        """Why a command could not delete the manifest or remove the tag."""
         manifest = repository.manifests[finding.digest]
         lock = (
             lock_on_tag(repository, manifest, finding.tag)
@@ -107,9 +107,9 @@ class Mends:
 
 
 def _holder(repository: Repository, graph: Graph, digest: str) -> str | None:
-    """What may stay when somebody deletes this manifest by name, and needs it; the first one, if there is any.
+    """The first manifest that needs this one, or a referrer of it, and that may stay when this one is deleted by name.
 
-    What refers to it falls with it, and is looked at like it; anything else that holds one of them may stay.
+    Referrers fall with it, unless they have a tag or a lock.
     """
     falling = walk([digest], lambda each: graph.referrers.get(each, ()))
     for each in sorted(falling):

@@ -39,9 +39,9 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as JSON-ready data, schema version 1.
 
-    The same decision gives the same document, `createdAt` apart. `freedBytes` of one repository is what its part
-    of the plan frees by itself; layers that only several repositories together free are in the total alone. With
-    `group_by` it has `groups` too, and with a `price` its `cost`.
+    The same decision gives the same document, except for `createdAt`. `freedBytes` of one repository are what its part
+    of the plan frees by itself. Layers that go only when several repositories lose them are in the total alone. With
+    `group_by` the document has `groups`, and with a `price` its `cost`.
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
@@ -73,17 +73,17 @@ def _cost(account: Account, kind: str, price: Price, impact: Impact) -> dict[str
 
 
 def warnings_of(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
-    """The `warnings` of a plan: what the scan met, and what is wrong in the registry; in stable order."""
+    """The `warnings` of a plan, in stable order: what happened in the scan, and what is wrong in the registry."""
     return [_warning(warning) for warning in _Writer(decision, ledger).warnings()]
 
 
 def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
-    """`exact` when every manifest that may use a layer was read and all agree about sizes, else `upperBound`."""
+    """`exact` when every manifest that may use a layer was read and all give the same sizes, else `upperBound`."""
     return 'exact' if inventory.complete and ledger.consistent and ledger.whole else 'upperBound'
 
 
 class _Writer:
-    """Writes the entries of one plan; holds what they all look up."""
+    """Writes the entries of one plan."""
 
     def __init__(self, decision: Decision, ledger: Ledger) -> None:
         self.repositories: list[Repository] = in_order(decision.inventory.repositories)
@@ -171,7 +171,7 @@ class _Writer:
         return self._decision.verdicts[repository][digest].kept
 
     def _freed_with_others(self, repository: Repository) -> dict[str, int]:
-        """The bytes that go with each doomed manifest that has children or referrers, which may fall with it."""
+        """The bytes that go with each doomed manifest that has children or referrers. These may fall with it."""
         graph, doomed = self.graph(repository), self._decision.doomed_in(repository.name)
         return {
             digest: self._ledger.bytes_freed_by(
@@ -225,12 +225,12 @@ def _warning(warning: Notice) -> dict[str, Any]:
 
 
 def sealed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with its checksum."""
+    """The document with its checksum added."""
     return {**document, _KEY: _checksum(document)}
 
 
 def is_sealed(document: dict[str, Any]) -> bool:
-    """Whether a document is as it was when it was sealed."""
+    """Whether a document still matches its checksum."""
     return document.get(_KEY) == _checksum(document)
 
 
@@ -244,7 +244,7 @@ def _checksum(document: dict[str, Any]) -> str:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A list in batches: the text of all of it may be larger than it ought to be, and each text takes long to begin."""
+    """A value in parts that are encoded one by one. The text of a whole list could be very large."""
     if not isinstance(value, list):
         yield value
         return
@@ -253,5 +253,5 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _canonical(value: Any) -> bytes:
-    """One line: a JSON text has no line breaks of its own."""
+    """The value as one line of JSON, ended by a line break. The JSON itself has no line breaks."""
     return _ENCODER.encode(value).encode() + b'\n'

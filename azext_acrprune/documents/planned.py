@@ -1,4 +1,4 @@
-"""A plan document read back: what it dooms, and whether it may still be carried out."""
+"""A plan document that is read back: what it dooms, and whether it may still be carried out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .plan import SCHEMA_VERSION, is_sealed, kind_of_impact
 
 
 class PlanRefused(Exception):
-    """A plan that must not be carried out; the text says why, `advice` what to do."""
+    """The plan must not be carried out. The text says why, and `advice` what to do."""
 
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why)
@@ -28,7 +28,7 @@ class PlanRefused(Exception):
 
 @dataclass(frozen=True)
 class AppliedBytes:
-    """What was freed by an earlier part of the same plan; not `exact` when others changed the registry meanwhile."""
+    """The bytes that an earlier part of the same plan freed. Not `exact` if others changed the registry meanwhile."""
 
     freed: int = 0
     exact: bool = True
@@ -36,7 +36,7 @@ class AppliedBytes:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan that was read back: the entries of its document by repository, and what it promised."""
+    """A plan that was read back."""
 
     document: Document
 
@@ -46,7 +46,7 @@ class Plan:
 
     @cached_property
     def ghosts(self) -> frozenset[tuple[str, str]]:
-        """(repository, digest) of what was listed and not there when the plan was made; any other ghost is news."""
+        """(repository, digest) of the ghosts that were known when the plan was made. Any other ghost is new."""
         return frozenset(
             (warning['repository'], warning['digest'])
             for warning in self.document['warnings']
@@ -90,11 +90,11 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
 
 
 def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> Decision:
-    """The decision that a plan says, over the registry as it is now.
+    """The decision of a plan over the registry as it is now.
 
-    What the plan names is taken as the plan saw it, so that the drift check right before deleting finds what changed
-    since. What is there no more is a ghost in it, which counts as done. What is in repositories that were not read in
-    time is left for the next time. What `pins` name now is found by the drift check too.
+    What the plan names is taken as the plan saw it, so that the check right before deleting finds what changed since.
+    That check looks at `pins` too. A planned manifest that is no longer there is a ghost in this decision, and counts
+    as done. Repositories that were not read in time are left for the next run.
     """
     present = {repository.name: repository for repository in inventory.repositories}
     names = sorted({*present, *plan.repositories} - inventory.late)
@@ -171,7 +171,7 @@ def _tag(tags: Mapping[str, Tag], name: str, entry: Mapping[str, Any]) -> Tag:
 
 
 def _locks(entry: Mapping[str, Any], what: str) -> Locks:
-    """The locks that the plan saw on something."""
+    """The locks that the plan saw on `what`, which is `manifest` or `tag NAME`."""
     given = (text.rpartition(' ') for text in entry.get('locks', ()))
     return Locks.from_flags([flag for locked, _, flag in given if locked == what])
 

@@ -1,4 +1,4 @@
-"""What became of a plan, as the document that the deleting commands answer with."""
+"""The outcome of a run as a document, which the deleting commands answer with."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from .planned import AppliedBytes
 def result_document(
     decision: Decision, outcome: Outcome, soft_delete_days: int | None = None, applied: AppliedBytes | None = None
 ) -> dict[str, Any]:
-    """The result as JSON-ready data. `freedBytes` are those of what was really deleted, exact or an upper bound.
+    """The result as JSON-ready data.
 
-    `applied` says what an earlier, interrupted part of the same plan has freed.
+    `freedBytes` count what was really deleted, exactly or as an upper bound. `applied` has what an earlier, interrupted
+    run of the same plan freed.
     """
     manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
     tags = {node: list(manifests[node[0]][node[1]].tags) for node in outcome.deleted}
@@ -66,5 +67,5 @@ def _why(verdict: Verdict) -> dict[str, Any]:
 
 
 def _left(item: Skipped | Failed) -> dict[str, Any]:
-    """A tag is only named where it was the tag that was left."""
+    """A manifest or a tag that was left alone. It has a `tag` only if it is one."""
     return {key: value for key, value in asdict(item).items() if key != 'tag' or value}

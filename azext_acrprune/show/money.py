@@ -18,7 +18,7 @@ _MAY_BE = {
 
 
 def account_line(account: dict[str, Any]) -> str:
-    """The real bytes, the quota, and what of it is accounted for."""
+    """The used bytes, their limit, and how many of them are accounted for."""
     if account['usedBytes'] is None:
         return str(account['why'] or 'The real usage is not known.')
     of_limit = f' of {human_size(account["limitBytes"])}' if account['limitBytes'] is not None else ''

@@ -15,7 +15,7 @@ _LISTED_LAYERS = 3
 
 
 def preview_lines(plan: dict[str, Any]) -> list[str]:
-    """The preview of a plan document, as lines of text. What was named one by one is listed one by one."""
+    """The preview of a plan document, as lines of text. Images that the user named are listed one by one."""
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
     going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan)]
     staying = () if named else _staying(plan)

@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 _SECONDS_BETWEEN = 0.2
 _SECONDS_BETWEEN_LINES = 30
 _WINDOW_SECONDS = 30
-"""Rates are those of this time: a registry that throttles is not as fast as it was before."""
+"""Rates are those of the last half minute: a registry that throttles gets slower."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def progress(cli_ctx: Any) -> Iterator[Reporter]:
 
 
 class ProgressReporter(Reporter):
-    """Counts what it hears, and shows how far, how fast and how long still whenever so many seconds have gone by."""
+    """Counts what is reported, and shows progress, rate and time left at most once in `seconds_between` seconds."""
 
     def __init__(
         self, show: Callable[[str], None], seconds_between: float, clock: Callable[[], float] = time.monotonic
@@ -102,7 +102,7 @@ class ProgressReporter(Reporter):
         self._throttled = f', throttled to {_rate(per_second)}'
 
     def message(self) -> str:
-        """What is shown: how far, how fast, how long still, and whether the registry throttles."""
+        """The line that is shown: progress, rate, time left, and whether the registry throttles."""
         if self._total_bytes is not None:
             return f'Transferring: {self._byte_progress(self._total_bytes)}{self._throttled}'
         if self._total:
@@ -132,7 +132,7 @@ class ProgressReporter(Reporter):
 
 
 class _Speed:
-    """How fast something goes of late."""
+    """The rate of the last half minute."""
 
     def __init__(self, now: float) -> None:
         self._marks: deque[tuple[float, int]] = deque([(now, 0)])
@@ -143,7 +143,7 @@ class _Speed:
             self._marks.popleft()
 
     def rate(self, now: float, done: int) -> float:
-        """So many a second."""
+        """The number of things done in a second."""
         since, before = self._marks[0]
         return (done - before) / (now - since) if now > since else 0.0
 

@@ -1,4 +1,4 @@
-"""The report document -> one HTML file that needs nothing else: no network, and no script to be read."""
+"""The report document -> one HTML file that needs no other file and no network. It can be read without scripts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .sizes import human_size, percent, short_digest
 _TEMPLATES = Path(__file__).parent / 'templates'
 
 WIDE, NARROW = (1200, 640), (400, 640)
-"""Two treemaps, of which the width of the window shows one: text would not be readable in a scaled one."""
+"""Two treemaps. The width of the window decides which one is shown: the text of a scaled one could not be read."""
 
 _SMALLEST = 1e-6
-"""A share of the whole. What is below it is drawn as large: a layout in floats has no room for one byte in 10^13."""
+"""A share of the whole. Smaller ones are drawn as large as this: floats have no room for one byte in 10^13."""
 
 Item = TypeVar('Item')
 
@@ -49,7 +49,7 @@ STATES_WITHOUT_PLAN = {
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle for one group or one cell of the report document."""
+    """A rectangle for a group or a cell of the treemap."""
 
     of: dict[str, Any]
     x: float
@@ -59,7 +59,7 @@ class Box:
 
 
 def report_html(document: dict[str, Any]) -> str:
-    """The file. Every text of the registry is escaped, and shown without what could change its neighbours."""
+    """The HTML file. Every text of the registry is escaped and made visible."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import escape
 
@@ -87,7 +87,7 @@ def report_html(document: dict[str, Any]) -> str:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    """What Azure says, what it costs, and what the plan saves where there is a price to tell it by."""
+    """Sentences about the used storage, its cost, and the saving where there is a plan and a price."""
     yield account_line(document['account'])
     yield cost_line(document['cost'])
     if document['plan'] and document['cost']['pricePerGiBDay'] is not None:
@@ -106,12 +106,12 @@ def _inline(name: str) -> Any:
 
 
 def _csp_hash(text: str) -> str:
-    """How a content security policy names the one style and the one script that it allows."""
+    """The hash that a content security policy uses to allow one style or one script."""
     return 'sha256-' + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _shown(value: Any) -> Any:
-    """Any text that goes into the file, but what is HTML itself."""
+    """A value as the file may have it: text made visible, except for HTML of ours."""
     return visible(value) if isinstance(value, str) and not hasattr(value, '__html__') else value
 
 
@@ -121,7 +121,7 @@ def _day(time: str | None) -> str:
 
 
 def _label(cell: dict[str, Any]) -> str:
-    """What a cell of the treemap is called: a tag or a digest, with its platform; or how many images it stands for."""
+    """The label of a cell: a tag or a digest with its platform, or the number of images that it stands for."""
     if cell['digest'] is None:
         return f'{cell["images"]:,} more image{"" if cell["images"] == 1 else "s"}'
     name = short_digest(cell['digest'] if cell['name'] is None else cell['name'])
@@ -129,16 +129,16 @@ def _label(cell: dict[str, Any]) -> str:
 
 
 def _fits(text: str, box: Box, size: float) -> str:
-    """As much of a text as a box is wide for, in a font of that size; empty where that is hardly anything."""
+    """The part of a text that fits into a box in a font of that size. Empty when hardly anything fits."""
     room = int((box.width - size) / (size * 0.56))
     shown: list[str] = [text] if len(text) <= room else [text[: max(0, room - 1)], '…']
     return ''.join(shown) if room >= 4 and box.height >= size * 1.6 else ''
 
 
 def layout(groups: Sequence[dict[str, Any]], width: float, height: float) -> tuple[list[Box], list[Box]]:
-    """(boxes of the groups, boxes of all cells) in a rectangle; areas are as their `bytes`.
+    """(boxes of the groups, boxes of all cells) in a rectangle. Their areas are in proportion to their `bytes`.
 
-    The cells of one state lie together in their group. What has no bytes has no box.
+    In a group, the cells of one state lie together. What has no bytes has no box.
     """
     outer = _fill(Box({}, 0, 0, width, height), groups, lambda group: group['bytes'])
     cells: list[Box] = []

@@ -31,7 +31,7 @@ def freed_size(size: int, impact: str) -> str:
 
 
 def human_age(updated_at: int | None, now: int) -> str:
-    """`42d`, `7h`, `3m`; `?` without a readable time. Instants are ticks."""
+    """An age such as `42d`, `7h` or `3m`. `?` without a readable time. Instants are ticks."""
     if updated_at is None:
         return '?'
     seconds = max(0, now - updated_at) // TICKS_PER_SECOND
@@ -42,17 +42,17 @@ def human_age(updated_at: int | None, now: int) -> str:
 
 
 def short_digest(text: str) -> str:
-    """Every digest in a text, or in a tag made of one, cut to its first 12 hex digits, as docker shows it."""
+    """The text with each digest, or tag made of one, cut to its first 12 hex digits, as docker does."""
     return _DIGEST.sub(r'\1', text)
 
 
 def blob_digest(layer: dict[str, Any]) -> str:
-    """The digest of a config or layer, which is whatever text the manifest has in its place."""
+    """The digest of a config or layer, made visible: a manifest may have any text in its place."""
     return visible(short_digest(layer['digest']))
 
 
 def used_by(layer: dict[str, Any]) -> str:
-    """`used by team-a/api:v3 and 41 others`: who keeps a layer that doomed images share."""
+    """`used by team-a/api:v3 and 41 others`: the images that keep a layer."""
     others = layer['images'] - 1
     more = f' and {others:,} {"other" if others == 1 else "others"}' if others else ''
     return f'used by {short_digest(layer["users"][0])}{more}'
@@ -65,15 +65,15 @@ def count(number: int, noun: str) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """`12.3 %`; what is there is never 0."""
+    """A share as `12.3 %`. A share above zero is never shown as zero."""
     value = 100 * part / whole if whole else 0
     return f'{value:.1f} %' if value >= 0.1 or not part else 'under 0.1 %'
 
 
 def share_bar(part: int, whole: int, encoding: Any) -> str:
-    """A bar of 20 columns for the whole, in eighths of a column where an encoding has these, else in whole ones.
+    """A bar, 20 columns long for the whole. A share above zero always has a bar.
 
-    What is there is never without a bar.
+    It is drawn in eighths of a column if the encoding has characters for these, else in whole columns.
     """
     steps = len(_BLOCKS) - 1 if _can_say(_BLOCKS, encoding) else 1
     length = (

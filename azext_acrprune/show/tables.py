@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def plan_rows(plan: dict[str, Any]) -> list[Row]:
-    """A row for each manifest that goes (and stays, with --show-kept), for what others share, and the total."""
+    """A row for each manifest that goes, for each that stays with --show-kept, for each shared layer, and the total."""
     if 'summary' not in plan or 'delete' not in plan:
         return [plan]
     if 'groups' in plan:
@@ -48,7 +48,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
 
 
 def group_rows(plan: dict[str, Any]) -> list[Row]:
-    """A row for each group of a plan, and the total. What groups free alone does not add up; their shares do."""
+    """A row for each group of a plan, and the total. Shares add up; the bytes that groups free alone do not."""
     title, impact, summary = plan['groupBy'].upper(), plan['impact'], plan['summary']
     rows = [
         _group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], impact)
@@ -72,7 +72,7 @@ def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: in
 
 
 def result_rows(result: dict[str, Any]) -> list[Row]:
-    """A row for each manifest that was deleted, skipped or failed, and the total; a dry run answers with a plan."""
+    """A row for each manifest that was deleted, skipped or failed, and the total. A dry run has the rows of a plan."""
     if 'delete' in result or 'summary' not in result:
         return plan_rows(result)
     rows = [_result_row('deleted', entry, entry['reason'], entry['because']) for entry in result['deleted']]
@@ -102,7 +102,7 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
 
 
 def _validation_rows(validation: dict[str, Any]) -> list[Row]:
-    """A row for each thing that is broken since the run, and their number."""
+    """A row for each thing that is broken since the run, and a row with their number."""
     rows = [
         _result_row('broken', entry, entry['code'], entry['message'])
         for entry in validation['new']
@@ -189,7 +189,7 @@ def _restore_row(result: str, entry: dict[str, Any], tags: str, reason: str = ''
 
 
 def history_rows(result: Any) -> list[Row]:
-    """A row for each run; of one run a row for each request."""
+    """A row for each run, or for each request of one run."""
     if isinstance(result, dict) and isinstance(result.get('requests'), list):
         return [
             OrderedDict(
@@ -233,7 +233,7 @@ def cache_rows(cache: dict[str, Any]) -> list[Row]:
 
 
 def pin_rows(document: dict[str, Any]) -> list[Row]:
-    """A row for each pinned image, with those who pin it."""
+    """A row for each pinned image and who pins it."""
     if 'pins' not in document:
         return [document]
     return [
@@ -317,7 +317,7 @@ def _result_row(result: str, entry: dict[str, Any], reason: str, because: str) -
 
 
 def explain_rows(explanation: dict[str, Any]) -> list[Row]:
-    """A row for each blob of an image, and before them the decision."""
+    """A row for the decision, and one for each blob of the image."""
     if 'explanation' not in explanation:
         return [explanation]
     rows = [
@@ -344,7 +344,7 @@ def explain_rows(explanation: dict[str, Any]) -> list[Row]:
 
 
 def report_rows(report: dict[str, Any]) -> list[Row]:
-    """A row for each repository, and the total; a repository's share is what adds up."""
+    """A row for each repository, and the total. The shares of the repositories add up to it."""
     if 'treemap' not in report:
         return [report]
     summary = report['summary']

@@ -1,5 +1,4 @@
-"""The usage document -> rows for `-o table`, with bars at a terminal; what Azure, the price and the log say, in a line
-each."""
+"""The usage document -> rows for `-o table`, with bars at a terminal, and sentences about storage, cost and pulls."""
 
 from __future__ import annotations
 
@@ -17,14 +16,14 @@ Row = dict[str, Any]
 
 
 def usage_rows(document: dict[str, Any]) -> list[Row]:
-    """A row for each repository, image, layer or pattern, one for those that are not shown, and the total."""
+    """A row for each repository, image, layer or pattern, one for those that are left out, and the total."""
     if 'rows' not in document:
         return [document]
     return _Table(document).rows()
 
 
 def usage_lines(document: dict[str, Any]) -> Iterator[str]:
-    """What Azure says that the registry uses, what that costs, and how far back last pulls are known."""
+    """Sentences about the used storage, its cost, and the time since which pulls are known."""
     yield account_line(document['account'])
     yield cost_line(document['cost'])
     if document['pulls']:
@@ -36,7 +35,7 @@ def usage_lines(document: dict[str, Any]) -> Iterator[str]:
 
 
 class _Table:
-    """The table of one document, as wide as what it is written to can show."""
+    """The table of one document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -99,7 +98,7 @@ class _Table:
         )
 
     def _sum(self, name: str, row: Row) -> Row:
-        """A row for many: with what of it adds up."""
+        """The row for a sum: only columns that add up."""
         first = {'image': 'IMAGE', 'layer': 'LAYER'}.get(self._document['by'], 'REPOSITORY')
         held = self._held(row) if 'manifests' in row and self._document['by'] == 'repository' else {}
         growth = {'12_MONTHS': self._growth(row)} if 'growth' in row and first == 'REPOSITORY' else {}
@@ -133,7 +132,7 @@ class _Table:
         return f'+{human_size(sum(month["bytes"] for month in row["growth"] if month["month"] is not None))}'
 
     def _pulled(self, row: Row) -> Row:
-        """Empty where no pull is known; without a column where nobody asked."""
+        """The column for the last pull: empty when no pull is known, left out when no log was asked."""
         if not self._document['pulls']:
             return {}
         pulled = row['lastPulledTime']

@@ -1,1 +1,1 @@
-"""Who holds which bytes of a registry, told for people."""
+"""Which images and repositories use the bytes of a registry, as documents for people."""

@@ -1,4 +1,4 @@
-"""The bytes of a registry by groups of its images: exact sums, whatever the groups."""
+"""The bytes of a registry divided over groups of its images. The sums are exact for any groups."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ Group = TypeVar('Group', bound=Hashable)
 
 @dataclass
 class Share:
-    """What is attributed to a group, in bytes: `new` by the month in which it appeared, and of all of it what has no
-    tag and what nothing needs. `total` is what its images would take if nothing were shared."""
+    """The bytes that are attributed to a group.
+
+    `new` has them by the month in which they appeared. `untagged` are those of images without a tag, and `unneeded`
+    those of images that nothing needs. `total` is the size of all images if nothing were shared.
+    """
 
     new: list[int]
     untagged: int = 0
@@ -60,7 +63,7 @@ def shares(
 
 
 def _give(view: View, appeared: Appearances, images: Iterable[Any], takers: Mapping[str, Sequence[Share]]) -> None:
-    """Give what is attributed to each image to those that take it."""
+    """Add the bytes of each image to the shares in `takers`."""
     for node, content, own, parts in images:
         new = Counter({appeared.manifests[node[1]]: own})
         for blob, part in zip(content.blobs, parts):

@@ -1,4 +1,4 @@
-"""Which base image a layer belongs to: layers lie one upon the other, and images that build on one begin alike."""
+"""The base image that a layer belongs to. Images that build on the same base image begin with the same layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Layers = tuple[str, ...]
 
 @dataclass
 class _Chain:
-    """What all images that use a layer begin with, and how many layers the longest of them has."""
+    """The layers that all images with one layer begin with. `longest` is the number of layers of the longest image."""
 
     layers: Layers
     longest: int
@@ -33,11 +33,11 @@ class _Chain:
 
 
 def chain_fields(view: View, wanted: Collection[str], names: Names) -> dict[str, dict[str, Any]]:
-    """For each wanted layer the chain that it belongs to: the layers that all images using it begin with.
+    """For each wanted layer its chain: the layers that all images with this layer begin with.
 
-    `layersBelow` is None when these images do not agree about what lies below it, and for what is no layer of any.
-    `baseImage` is an image with exactly the layers of the chain that others build on, the oldest one that has a tag,
-    and None when there is none.
+    `layersBelow` is None when these images have different layers below it, or when it is no layer of any image.
+    `baseImage` is an image that has exactly the layers of the chain and on which others build: the oldest one with a
+    tag. It is None when there is no such image.
     """
     chains = _chains(view, wanted)
     _find_bases(view, chains, names)
@@ -69,7 +69,7 @@ def _find_bases(view: View, chains: dict[str, _Chain], names: Names) -> None:
 
 
 def _rank(node: Node, manifest: Manifest, names: Names) -> tuple[Any, ...] | None:
-    """The less, the better as the name of a base image; None for an image that nobody can name."""
+    """A sort key; the image with the least one gives the base image its name. None for an image without any name."""
     tagged = bool(user_tags(manifest))
     if not tagged and names.fields(*node)['name'] is None:
         return None
@@ -89,7 +89,7 @@ def _fields(view: View, digest: str, chain: _Chain | None, names: Names) -> dict
 
 
 def _layered(view: View) -> Iterator[tuple[Node, Manifest, Layers]]:
-    """Every image that has layers, with them in the order of its manifest, the config left out."""
+    """(node, manifest, layers) of every image with layers, in the order of its manifest and without the config."""
     for repository in view.repositories:
         for digest, manifest in sorted(repository.manifests.items()):
             content = manifest.content

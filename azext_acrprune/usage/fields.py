@@ -1,4 +1,4 @@
-"""Rows that several documents have. A field means the same in all of them."""
+"""Fields and rows that several documents share. A field means the same in all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WARNINGS_LISTED = 300
 
 
 def registry_counts(view: View) -> dict[str, int]:
-    """How much of everything there is, over the whole registry."""
+    """Counts over the whole registry."""
     manifests = sum(len(repository.manifests) for repository in view.repositories)
     tagged = sum(map(_tagged, view.repositories))
     return {
@@ -33,7 +33,7 @@ def registry_counts(view: View) -> dict[str, int]:
 
 
 def repository_row(view: View, repository: Repository, attributed: int) -> dict[str, Any]:
-    """What there is in a repository, what it holds, and when its first and its last manifest were pushed."""
+    """What a repository has and holds, and when its oldest and its newest manifest were pushed."""
     tagged = _tagged(repository)
     holding = view.ledger.holding((repository.name, digest) for digest in repository.manifests)
     return {
@@ -58,7 +58,7 @@ def holding_fields(holding: Holding) -> dict[str, int]:
 
 
 def push_times(repository: Repository, digests: Collection[str]) -> dict[str, str | None]:
-    """When the oldest and the newest of some manifests came, as far as they have readable times."""
+    """When the oldest and the newest of some manifests were pushed. Manifests without a readable time are left out."""
     manifests = map(repository.manifests.__getitem__, digests)
     created = sorted(
         ((manifest.created_at, manifest.created_time) for manifest in manifests if manifest.created_at is not None),
@@ -68,7 +68,7 @@ def push_times(repository: Repository, digests: Collection[str]) -> dict[str, st
 
 
 def image_fields(view: View, names: Names, node: Node) -> dict[str, Any]:
-    """What an image is called, and its times."""
+    """The names and the times of an image."""
     manifest = view.ledger.repositories[node[0]].manifests[node[1]]
     return {
         **names.fields(*node),
@@ -79,17 +79,17 @@ def image_fields(view: View, names: Names, node: Node) -> dict[str, Any]:
 
 
 def sums(rows: Sequence[Mapping[str, Any]], adding: Sequence[str]) -> dict[str, int]:
-    """The sum of each of those fields that the rows have."""
+    """The sum of each field in `adding` that the rows have."""
     return {key: sum(row[key] for row in rows) for key in adding if rows and key in rows[0]}
 
 
 def largest(sizes: Mapping[str, int], number: int) -> list[str]:
-    """The keys with the largest sizes; of equal ones those that come first."""
+    """The keys with the largest sizes. Of equal sizes, the first keys."""
     return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 
 
 def shown_warnings(view: View, own: Collection[dict[str, Any]] = ()) -> dict[str, Any]:
-    """As many warnings as can be read, those that concern the whole registry first; and the number of all others."""
+    """The first warnings, those about the whole registry before the others, and the number of those left out."""
     warnings = sorted([*own, *warnings_of(view.bare, view.ledger)], key=lambda warning: warning['digest'] is not None)
     return {'warnings': warnings[:WARNINGS_LISTED], 'otherWarnings': len(warnings[WARNINGS_LISTED:])}
 

@@ -1,4 +1,4 @@
-"""The numbers of a report on a whole registry, schema version 1; all that the HTML file shows, it takes from here."""
+"""A report on a whole registry, schema version 1. The HTML file shows only what is in this document."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _summary(view: View, stakes: list[Stake]) -> dict[str, Any]:
 
 
 def _states(stakes: list[Stake]) -> Iterator[dict[str, Any]]:
-    """Each state that some bytes are in, with the reasons behind it."""
+    """Each state that has some bytes, with the reasons for it."""
     sizes: Counter = Counter()
     images: Counter = Counter()
     for stake in stakes:
@@ -119,9 +119,10 @@ def _states(stakes: list[Stake]) -> Iterator[dict[str, Any]]:
 
 
 def _treemap(stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
-    """The largest repositories with their largest images, and sums of all others, which have `digest` None.
+    """The largest repositories with their largest images, and sums of all others.
 
-    The group of the repositories that are not drawn one by one has `repository` None.
+    A sum of images has the `digest` None. The repositories that are not drawn one by one are a group with `repository`
+    None.
     """
     of_repository: Counter = Counter()
     for stake in stakes:
@@ -201,13 +202,13 @@ def _repositories(view: View, stakes: list[Stake]) -> list[dict[str, Any]]:
 
 
 def _sums(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The repositories that have no row: only what adds up."""
+    """The sums of the repositories that have no row."""
     adding = ('manifests', 'tagged', 'untagged', 'attributedBytes', 'manifestsToDelete', 'attributedFreedBytes')
     return {'repositories': len(rows), **sums(rows, adding)} if rows else None
 
 
 def _images(view: View, stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
-    """The images with the most bytes, those that go and those that stay."""
+    """The images with the most bytes, whether they go or stay."""
     of_image: Counter = Counter()
     fates: dict[Node, list[Stake]] = {}
     for node, group in groupby(stakes, key=lambda stake: (stake.repository, stake.digest)):
@@ -230,9 +231,9 @@ def _images(view: View, stakes: list[Stake], names: Names) -> list[dict[str, Any
 
 
 def _layers(view: View, names: Names) -> list[dict[str, Any]]:
-    """The largest blobs, and who shares them.
+    """The largest blobs and the images that share them.
 
-    `imagesToDelete` counts those of its images that the plan deletes; the layer is `freed` when these are all.
+    `imagesToDelete` counts the images that the plan deletes. The layer is `freed` when it deletes all of them.
     """
     rows = []
     for digest, use in layer_uses(
@@ -246,7 +247,7 @@ def _layers(view: View, names: Names) -> list[dict[str, Any]]:
 
 
 def _plan_warnings(view: View) -> Iterator[dict[str, Any]]:
-    """What is no longer as the plan says."""
+    """Warnings about a plan that no longer fits the registry."""
     if view.plan is None:
         return
     freed, promised = view.ledger.bytes_freed_by(view.doomed), view.plan.document['summary']['freedBytes']

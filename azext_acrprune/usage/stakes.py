@@ -1,4 +1,4 @@
-"""What becomes of every byte of a registry: which image it is attributed to, whether it goes, and why it stays."""
+"""What happens to each byte of a registry: the image that it is attributed to, and why it goes or stays."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHARED = 'shared'
 UNNEEDED = 'unneeded'
 
 STATES = (FREED, SHARED, UNNEEDED, 'tagged', 'needed', 'protected', 'recent', 'excluded', 'unreadable')
-"""The plan frees it; the plan deletes its image but others share it; untagged and needed by nothing, without a plan;
-or it stays for a reason of one of these groups."""
+"""FREED bytes go by the plan. SHARED bytes stay although the plan deletes their image, because others have them too.
+Without a plan, UNNEEDED bytes are untagged, and nothing needs them. All other bytes stay, for a reason of that group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """Bytes that are attributed to one image and share one fate; those of a doomed image may be freed and shared."""
+    """Bytes of one image that go or stay together. A doomed image may have freed bytes and shared bytes."""
 
     repository: str
     digest: str
@@ -37,11 +37,11 @@ class Stake:
 
 
 class View:
-    """A registry with what a plan makes of it, or without a plan as it is.
+    """A registry as a plan leaves it, or as it is without a plan.
 
-    `bare` is the decision that every untagged manifest which nothing needs may go, whatever its age: it tells why
-    manifests are needed, and `unneeded` are those that it takes. `doomed` are the manifests of the plan that are still
-    there, `gone` counts the others.
+    `bare` is a decision that takes every untagged manifest which nothing needs, whatever its age. It says why the
+    others are needed, and `unneeded` are those that it takes. `doomed` are the manifests of the plan that are still
+    there, and `gone` is the number of those that are not.
     """
 
     def __init__(self, inventory: Inventory, plan: Plan | None, now: int) -> None:
@@ -58,7 +58,7 @@ class View:
         self.unneeded: frozenset[Node] = self.bare.doomed
 
     def stakes(self) -> Iterator[Stake]:
-        """All bytes of the registry, by repository and digest; those that are FREED are what the plan frees."""
+        """All bytes of the registry, by repository and digest. The FREED ones are what the plan frees."""
         for portion in portions(self.inventory, self.ledger, self.doomed):
             for state, reason, because, size in self._fates(portion):
                 if size:
@@ -89,7 +89,7 @@ class View:
 
 
 def _state_of(reason: str) -> str:
-    """The state of what stays; a plan of another version may have reasons that are not known here."""
+    """The state of what stays for a reason. A plan of another version may have reasons that are not known here."""
     return TOLD[reason].state if reason in TOLD else 'excluded'
 
 

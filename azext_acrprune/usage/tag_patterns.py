@@ -1,4 +1,4 @@
-"""Tags by their shape: `pr-123` and `pr-7` are both `pr-*`. Rows of a usage document for each shape."""
+"""Patterns of tags (`pr-123` and `pr-7` are both `pr-*`), and the rows of a usage document for them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ _NUMBER = re.compile('[0-9]+')
 
 
 def pattern_of(tag: str) -> str:
-    """The tag with `*` for each UUID, each commit (seven or more hex digits by themselves, `g` before them as in
-    `git describe` or not), and then for each run of digits."""
+    """The tag with `*` for each UUID, then for each commit, then for each run of digits.
+
+    A commit is a word of seven or more hex digits. A `g` before it stays, as in the tags of `git describe`.
+    """
     return _NUMBER.sub('*', _COMMIT.sub(r'\1*', _UUID.sub('*', tag)))
 
 
 def patterns_in(repository: Repository) -> dict[str, tuple[str, ...]]:
-    """The patterns that each manifest belongs to, in order; what no tag keeps is not in it.
+    """The patterns of each manifest, in order. Manifests that no tag keeps are left out.
 
-    They are those of its own tags; for a manifest without one, of all tags that keep it: those of the indexes that it
-    is a part of, of what it refers to, and of what refers to it, by any number of steps over others without a tag.
+    A manifest with tags has the patterns of its own tags. A manifest without tags has those of all tags that keep it:
+    of the indexes that it is a part of, of its subjects and of its referrers, over any number of untagged manifests
+    between them.
     """
     tagged: dict[str, set[str]] = {}
     for digest, manifest in repository.manifests.items():
@@ -51,7 +54,7 @@ def patterns_in(repository: Repository) -> dict[str, tuple[str, ...]]:
 
 
 def pattern_rows(known: Known, number: int) -> Rows:
-    """Patterns; a manifest that several of them keep is attributed to these evenly, and stored in each."""
+    """Rows for patterns. The bytes of a manifest are divided evenly over its patterns, but each of them stores it."""
     of_pattern = shares(known.view, known.appeared, _patterns_of)
     listed = nsmallest(number, of_pattern, key=lambda key: (-of_pattern[key].size, key[0], key[1] or ''))
     rows: dict[Pattern, Row] = {}
@@ -92,7 +95,7 @@ def _row(
     tags: list[str],
     share: Share,
 ) -> Row:
-    """`uniqueBytes` would be freed if all that this pattern alone keeps went."""
+    """The row of one pattern. `uniqueBytes` would be freed if the manifests went that only this pattern keeps."""
     holding = known.ledger.holding((repository.name, digest) for digest in digests)
     unique = known.ledger.bytes_freed_by((repository.name, digest) for digest in alone)
     return {

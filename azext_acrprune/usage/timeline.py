@@ -1,4 +1,4 @@
-"""When the bytes of a registry came, and how old its unneeded bytes are."""
+"""When the bytes of a registry were pushed, and how old its unneeded bytes are."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NO_TIME = 'no readable time'
 
 @dataclass(frozen=True)
 class Appearances:
-    """In which month each blob and each manifest first appeared, by the earliest creation of what holds it.
+    """The month in which each blob and each manifest first appeared: the earliest creation of a manifest that has it.
 
-    `months` are names of calendar months (UTC), None first, which stands for all before them and for what has no
-    readable time. Blobs and manifests have the number of their month. A time in the future counts as the last one.
+    `months` has the names of calendar months (UTC). The first one is None, for all before them and for what has no
+    readable time. Blobs and manifests have the number of their month. A time in the future counts as the last month.
     """
 
     months: tuple[str | None, ...]
@@ -43,7 +43,7 @@ class Appearances:
 
 
 def appearances(inventory: Inventory, now: int) -> Appearances:
-    """When the bytes of today came: in one of the twelve months up to `now`, or before. Times are ticks."""
+    """In which of the twelve months up to `now`, or before them, the bytes of today appeared. Times are ticks."""
     months = _months(now)
     starts = [start for start, _ in months]
     unknown = len(months) + 1
@@ -62,7 +62,7 @@ def appearances(inventory: Inventory, now: int) -> Appearances:
 
 
 def growth(inventory: Inventory, ledger: Ledger, appeared: Appearances) -> list[dict[str, Any]]:
-    """What is there today, by the month in which it first appeared. What came and went meanwhile cannot be known."""
+    """The bytes of today by the month in which they appeared. Bytes that have gone since cannot be known."""
     new = [0] * len(appeared.months)
     for digest, month in appeared.blobs.items():
         new[month] += ledger.sizes[digest]
@@ -78,7 +78,7 @@ def growth(inventory: Inventory, ledger: Ledger, appeared: Appearances) -> list[
 
 
 def growth_rows(appeared: Appearances, new: Sequence[int]) -> list[dict[str, Any]]:
-    """A row for each month: `bytes` that are new in it, `cumulativeBytes` until its end."""
+    """A row for each month: `bytes` that appeared in it, and `cumulativeBytes` up to its end."""
     return [
         {'month': month, 'bytes': size, 'cumulativeBytes': total}
         for month, size, total in zip(appeared.months, new, accumulate(new))

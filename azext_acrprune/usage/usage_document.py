@@ -1,4 +1,4 @@
-"""Who uses how much of a registry, schema version 1: by repository, image, layer, or pattern of tags."""
+"""How much of a registry each repository, image, layer or pattern of tags uses. Schema version 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 KINDS = {'repository': repository_rows, 'image': image_rows, 'layer': layer_rows, 'tag-pattern': pattern_rows}
 LISTED = 100
-"""So many rows, except of repositories, where nobody says how many: there may be millions of images."""
+"""The number of rows without --top, except of repositories: there may be millions of images."""
 
 
 def usage_document(

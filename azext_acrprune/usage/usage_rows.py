@@ -28,7 +28,7 @@ Rows = tuple[list[Row], Row | None]
 
 @dataclass(frozen=True)
 class Log:
-    """What a workspace knows of pulls; `since` is where its log begins, None where it says nothing of late."""
+    """The pulls that a workspace knows. Its log has no gap from `since` on; None means no recent events."""
 
     workspace: str
     pulls: Pulls
@@ -36,7 +36,7 @@ class Log:
 
 
 class Known:
-    """A registry with all that rows look up."""
+    """A registry with everything that the rows look up."""
 
     def __init__(self, inventory: Inventory, now: int, log: Log | None) -> None:
         self.view = View(inventory, None, now)
@@ -47,7 +47,7 @@ class Known:
 
     @cached_property
     def of_repository(self) -> Mapping[str, Share]:
-        """The share of each repository, of an empty one too."""
+        """The share of each repository, also of those without a manifest."""
         nothing = {repository.name: Share([0] * len(self.appeared.months)) for repository in self.view.repositories}
         return {
             **nothing,
@@ -57,7 +57,7 @@ class Known:
         }
 
     def share_fields(self, parts: Iterable[Share]) -> Row:
-        """The sums of some shares."""
+        """The sums of some shares, as fields."""
         parts = list(parts)
         return {
             'attributedBytes': sum(share.size for share in parts),
@@ -67,7 +67,7 @@ class Known:
         }
 
     def pulled(self, repository: str, digests: Iterable[str] | None = None, tags: Iterable[str] = ()) -> Row:
-        """The last pull of anything in a repository, or of these; None where no log knows of one."""
+        """The last pull in a repository, or of some digests and tags in it. None when no log has one."""
         by_digest, by_tag = self._pulls.digests.get(repository, {}), self._pulls.tags.get(repository, {})
         times = (
             [*by_digest.values(), *by_tag.values()]
@@ -99,7 +99,7 @@ def _repository(known: Known, name: str) -> Row:
 
 
 def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
-    """Only what adds up: repositories share layers."""
+    """The sums over some repositories. Only numbers that add up: repositories share layers."""
     manifests = [manifest for repository in others for manifest in repository.manifests.values()]
     tagged = sum(1 for manifest in manifests if user_tags(manifest))
     parts = [known.of_repository[repository.name] for repository in others]
@@ -114,7 +114,7 @@ def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
 
 
 def image_rows(known: Known, number: int) -> Rows:
-    """Images with what falls with each of them when it alone is deleted, but `attributedBytes` are its own."""
+    """Rows for images. Each counts what falls when it alone is deleted, but `attributedBytes` are its own."""
     listed = nsmallest(
         number, ((-own - sum(parts), node) for node, _, own, parts in split(known.view.inventory, known.ledger))
     )
