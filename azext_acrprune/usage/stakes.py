@@ -21,7 +21,7 @@ UNNEEDED = 'unneeded'
 
 STATES = (FREED, SHARED, UNNEEDED, 'tagged', 'needed', 'protected', 'recent', 'excluded', 'unreadable')
 """FREED bytes go by the plan. SHARED bytes stay although the plan deletes their image, because others have them too.
-Without a plan, UNNEEDED bytes are untagged, and nothing needs them. All other bytes stay, for a reason of that group."""
+Without a plan, UNNEEDED bytes are untagged, and nothing needs them. All others stay, for a reason of their group."""
 
 
 @dataclass(frozen=True, slots=True)

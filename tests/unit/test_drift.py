@@ -1,8 +1,12 @@
 """Is the plan still true? One change for each that semantics.md, Drift, names."""
 
+from dataclasses import replace
+
 import pytest
 
-from azext_acrprune.decide.drift import check_drift
+from azext_acrprune.decide.drift import check_drift, check_tags
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
 from tests.worlds import (
     FAULTS,
     NOW,
@@ -176,3 +180,83 @@ def test_nothing_is_deleted_that_the_plan_did_not_name():
 
 def test_child_that_the_plan_names_stays_when_its_index_was_not_named():
     assert skipped(drift(*ALL, planned=[CHILD])) == {CHILD['digest']: 'childOf'}
+
+
+def test_a_ghost_that_is_there_now_is_news():
+    found = drift(OTHER, seen=[ghost(OTHER)], planned=[OTHER])
+    assert skipped(found) == {OTHER['digest']: 'updated'}
+
+
+# --- Tags that go from manifests that stay -----------------------------------------------------------------------
+
+TAGGED = image('tagged', tags=['v1', 'v2'])
+
+
+def tag_drift(fresh, include_locked=False, pins=Pins(), seen=None):
+    return check_tags(
+        {'v1': TAGGED['digest']},
+        to_repository(seen or repository_of(TAGGED)),
+        fresh and to_repository(fresh),
+        include_locked,
+        pins,
+    )
+
+
+def skipped_tag(*arguments, **options):
+    found = tag_drift(*arguments, **options)
+    assert found.valid == found.gone == frozenset()
+    return found.skipped['v1'].reason
+
+
+def test_a_tag_that_is_as_it_was_goes():
+    found = tag_drift(repository_of(TAGGED))
+    assert (found.valid, found.skipped, found.gone) == ({'v1'}, {}, frozenset())
+
+
+def test_a_tag_that_is_gone_or_in_a_repository_that_is_gone_counts_as_done():
+    assert tag_drift(repository_of(dict(TAGGED, tags=['v2']))).gone == {'v1'}
+    assert tag_drift(None).gone == {'v1'}
+
+
+def test_a_tag_that_is_on_another_manifest_now_stays():
+    moved = image('moved', tags=['v1'])
+    assert skipped_tag(repository_of(dict(TAGGED, tags=['v2']), moved)) == 'tagsChanged'
+
+
+def test_a_tag_of_a_manifest_that_is_not_listed_stays():
+    fresh = to_repository(repository_of(TAGGED))
+    unlisted = replace(fresh, manifests={})
+    found = check_tags({'v1': TAGGED['digest']}, to_repository(repository_of(TAGGED)), unlisted)
+    assert found.skipped['v1'].because == f'{TAGGED["digest"]} is not listed'
+
+
+@pytest.mark.parametrize(
+    'locked',
+    [
+        repository_of(dict(TAGGED, locks=['deleteEnabled'])),
+        repository_of(TAGGED, tag_locks={'v1': ['writeEnabled']}),
+        repository_of(TAGGED, locks=['deleteEnabled']),
+    ],
+)
+def test_a_tag_that_was_locked_since_the_plan_stays_even_where_locked_ones_go(locked):
+    assert skipped_tag(locked) == skipped_tag(locked, include_locked=True) == 'locked'
+
+
+def test_a_lock_that_the_plan_saw_does_not_keep_a_tag_where_locked_ones_go():
+    locked = repository_of(TAGGED, tag_locks={'v1': ['writeEnabled']})
+    assert tag_drift(locked, include_locked=True, seen=locked).valid == {'v1'}
+
+
+@pytest.mark.parametrize('time, because', [(NOW, '2027-01-15T08:00:00.0000000Z'), (None, 'no readable time')])
+def test_a_tag_that_was_pushed_again_stays(time, because):
+    found = tag_drift(repository_of(TAGGED, tag_times={'v1': time}))
+    assert (found.skipped['v1'].reason, found.skipped['v1'].because) == ('updated', because)
+
+
+def test_a_tag_that_the_plan_did_not_see_stays():
+    assert skipped_tag(repository_of(TAGGED), seen=repository_of(dict(TAGGED, tags=['v2']))) == 'updated'
+
+
+def test_a_tag_that_is_pinned_now_stays():
+    pins = Pins((Pin(Reference('team/web', 'v1'), 'deploy.yaml', 1),))
+    assert skipped_tag(repository_of(TAGGED), pins=pins) == 'pinned'

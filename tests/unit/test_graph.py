@@ -1,6 +1,14 @@
 """Who needs whom inside one repository, and in which order it goes (semantics.md, The graph, Drift)."""
 
-from azext_acrprune.decide.graph import build_graph, deletion_waves, missing_children, spread, user_tags
+from azext_acrprune.decide.graph import (
+    build_graph,
+    deletion_batches,
+    deletion_waves,
+    missing_children,
+    spread,
+    user_tags,
+    walk,
+)
 from tests.worlds import artifact, attachment_tag, ghost, image, index, repository_of, sha256, to_repository, unreadable
 
 
@@ -145,3 +153,32 @@ def test_missing_children_are_those_not_listed_and_the_ghosts():
     partial = index('index', [there['digest'], gone['digest'], absent])
     repository = to_repository(repository_of(there, gone, partial))
     assert missing_children(repository, partial['digest']) == (gone['digest'], absent)
+
+
+def test_walk_begins_with_where_it_starts_and_names_each_once():
+    edges = {'a': 'bc', 'b': 'c', 'c': 'a'}
+    assert walk('a', lambda digest: edges[digest]) == ['a', 'b', 'c']
+
+
+def test_batches_hold_together_what_an_edge_ties_and_are_no_larger_than_they_have_to_be():
+    pairs = []
+    for number in range(3):
+        child = image(f'child {number}')
+        pairs.append((child, index(f'index {number}', [child['digest']])))
+    alone = [image(f'alone {number}') for number in range(2)]
+    everything = [manifest for pair in pairs for manifest in pair] + alone
+    found = [sorted(batch) for batch in deletion_batches(graph_of(*everything), set(digests(*everything)), 2)]
+    assert sorted(found[:-1]) == sorted(digests(*pair) for pair in pairs)
+    assert found[-1] == digests(*alone)
+
+
+def test_a_ghost_is_tied_to_the_index_that_names_it():
+    gone = ghost(image('gone'))
+    parent = index('index', [gone['digest']])
+    assert [sorted(batch) for batch in deletion_batches(graph_of(gone, parent), set(digests(gone, parent)), 1)] == [
+        digests(gone, parent)
+    ]
+
+
+def test_nothing_doomed_gives_no_batch():
+    assert list(deletion_batches(graph_of(image('image')), set(), 1)) == []

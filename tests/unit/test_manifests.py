@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_manifest
+from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_labels, read_manifest
 from azext_acrprune.model import Blob, Unreadable
 from tests import worlds
 
@@ -61,6 +61,11 @@ def test_layer_with_an_empty_list_of_urls_is_stored():
 
 def test_same_blob_twice_counts_once():
     assert read({'layers': [{'digest': 'l', 'size': 2}, {'digest': 'l', 'size': 2}]}).blobs == (Blob('l', 2),)
+
+
+def test_same_blob_with_two_sizes_counts_with_the_larger_one():
+    layers = [{'digest': 'l', 'size': 3}, {'digest': 'l', 'size': 2}]
+    assert read({'layers': layers}).blobs == (Blob('l', 3),)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +180,30 @@ def test_only_docker_images_can_have_neither_children_nor_a_subject(media_type, 
 def test_what_hides_its_layers_or_could_harm_a_terminal_is_unreadable(document):
     data = json.dumps(document).encode()
     assert isinstance(read_manifest('sha256:' + hashlib.sha256(data).hexdigest(), data), Unreadable)
+
+
+# --- Labels --------------------------------------------------------------------------------------------------------
+
+
+def labels(document):
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return read_labels(worlds.sha256(data), data)
+
+
+def test_labels_are_the_pairs_of_text_in_the_config():
+    assert labels({'config': {'Labels': {'team': 'web', 'number': 1}}}) == {'team': 'web'}
+
+
+@pytest.mark.parametrize('document', [{}, [], {'config': None}, {'config': {'Labels': None}}, {'config': []}])
+def test_a_config_without_labels_has_none(document):
+    assert labels(document) == {}
+
+
+@pytest.mark.parametrize('data', [b'no json', b'[' * 100_000])
+def test_labels_of_what_is_no_config_are_not_known(data):
+    assert labels(data) is None
+
+
+def test_labels_of_bytes_that_do_not_match_the_digest_are_not_known():
+    assert read_labels(DIGEST, b'{}') is None
+    assert read_labels('no digest', b'{}') is None

@@ -32,10 +32,10 @@ from azext_acrprune.pins.pinned import (
     found_in,
     merged,
     named,
-    printable,
 )
 from azext_acrprune.pins.references import Reference, Unresolved
 from azext_acrprune.policy.file import PolicyError, parse_policy
+from azext_acrprune.spelling import printable
 from tests.worlds import image, index, repository_of, to_repository
 
 CHILD = image('child')
@@ -165,6 +165,11 @@ def test_what_is_pinned_and_open_is_locked_by_digest_and_by_tag():
     assert planned(OPEN, team(digest=DIGEST)).lock == (('team/web', DIGEST, 'deploy.yaml:1'),)
     assert planned(OPEN, team('v1'), v1=OPEN).lock == (('team/web', DIGEST, 'deploy.yaml:1'),)
     assert planned(Standing(MISSING), team(digest=DIGEST)).lock == ()
+
+
+def test_a_pinned_tag_whose_manifest_cannot_be_found_locks_nothing():
+    plan = planned(Standing(MISSING), team('v1'), v1=OPEN)
+    assert plan.lock == plan.locked == ()
 
 
 def test_what_somebody_else_locked_is_left():

@@ -1,0 +1,224 @@
+"""Decisions about images, tags and repositories that the user names, and how reasons and limits are told."""
+
+from dataclasses import replace
+
+import pytest
+
+from azext_acrprune.decide.decision import decide, first_excess
+from azext_acrprune.decide.named import (
+    Locked,
+    NotAnImage,
+    Pinned,
+    decide_images,
+    decide_repository,
+    decide_untag,
+    digest_of,
+    parse_image,
+)
+from azext_acrprune.decide.reasons import RELATIONS, TOLD, sentence_of
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
+from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.rules import Limits
+from tests.worlds import (
+    CONFIGS,
+    LAYERS,
+    NOW,
+    attachment_tag,
+    image,
+    index,
+    repository_of,
+    sha256,
+    to_inventory,
+    unreadable,
+)
+
+NAME = 'team/web'
+CHILD = image('child', [0])
+INDEX = index('index', [CHILD['digest']], tags=['v1'])
+SIGNATURE = image('signature', tags=[attachment_tag(INDEX['digest'])])
+STAYS = image('stays', [0], tags=['v2'])
+WORLD = [repository_of(CHILD, INDEX, SIGNATURE, STAYS), repository_of(image('other', tags=['v1']), name='other')]
+NOWHERE = sha256(b'nowhere')
+
+
+def named(*texts):
+    return [parse_image(f'{NAME}{text}') for text in texts]
+
+
+def pins(tag=None, digest=None):
+    return Pins((Pin(Reference(NAME, tag, digest), 'deploy.yaml', 1),))
+
+
+def reasons(decision):
+    return {digest: verdict.reason for digest, verdict in decision.verdicts[NAME].items()}
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_named_by_tag_or_by_digest():
+    assert parse_image('a/b:c').tag == 'c'
+    assert parse_image(f'a/b@{NOWHERE}').digest == NOWHERE
+    assert parse_image('localhost:5000/b:c').repository == 'localhost:5000/b'
+
+
+@pytest.mark.parametrize('text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:1'])
+def test_whatever_else_is_no_image(text):
+    with pytest.raises(ValueError):
+        parse_image(text)
+
+
+@pytest.mark.parametrize(
+    'text, said',
+    [
+        (':v9', "has no tag 'v9'"),
+        (f'@{NOWHERE}', 'has no manifest'),
+        (f'@{CONFIGS[0]["digest"]}', f'is the digest of a config, not of a manifest. It is used by {NAME}@'),
+        (f'@{LAYERS[0]["digest"]}', 'is the digest of a layer'),
+    ],
+)
+def test_what_names_no_manifest_is_said_to_be_what_it_is(text, said):
+    with pytest.raises(NotAnImage, match=said):
+        digest_of(named(text)[0], to_inventory(WORLD))
+
+
+def test_of_many_users_of_a_layer_five_are_named():
+    world = [repository_of(*(image(f'image {number}', [1]) for number in range(7)))]
+    with pytest.raises(NotAnImage, match='and 2 more'):
+        digest_of(named(f'@{LAYERS[1]["digest"]}')[0], to_inventory(world))
+
+
+def test_a_repository_that_is_not_there_is_said():
+    with pytest.raises(NotAnImage, match="'nowhere' is not there"):
+        digest_of(parse_image('nowhere:v1'), to_inventory(WORLD))
+
+
+# --- Images ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_named_image_goes_with_its_children_and_attachments():
+    decision = decide_images(to_inventory(WORLD), named(':v1'))
+    assert reasons(decision) == {
+        CHILD['digest']: 'childOf',
+        INDEX['digest']: 'named',
+        SIGNATURE['digest']: 'referrerOf',
+        STAYS['digest']: 'tagged',
+    }
+    assert {verdict.reason for verdict in decision.verdicts['other'].values()} == {'excluded'}
+
+
+def test_a_child_that_is_named_stays_with_its_index():
+    assert reasons(decide_images(to_inventory(WORLD), named(f'@{CHILD["digest"]}')))[CHILD['digest']] == 'childOf'
+
+
+def test_untagged_images_that_are_not_named_stay():
+    other = image('untagged')
+    world = [repository_of(INDEX, CHILD, other)]
+    assert reasons(decide_images(to_inventory(world), named(':v1')))[other['digest']] == 'excluded'
+
+
+def test_a_locked_image_stays_unless_locked_ones_were_asked_for():
+    world = [repository_of(dict(STAYS, locks=['deleteEnabled']))]
+    assert reasons(decide_images(to_inventory(world), named(':v2'))) == {STAYS['digest']: 'locked'}
+    assert reasons(decide_images(to_inventory(world), named(':v2'), include_locked=True)) == {STAYS['digest']: 'named'}
+
+
+def test_nothing_goes_beside_a_manifest_that_cannot_be_read():
+    world = [repository_of(STAYS, unreadable(index('secret')))]
+    assert reasons(decide_images(to_inventory(world), named(':v2')))[STAYS['digest']] == 'unreadable'
+
+
+def test_an_image_that_is_pinned_is_refused_and_a_pinned_part_of_it_stays():
+    with pytest.raises(Pinned, match='deploy.yaml:1'):
+        decide_images(to_inventory(WORLD), named(':v1'), pins=pins('v1'))
+    decision = decide_images(to_inventory(WORLD), named(':v1'), pins=pins(digest=CHILD['digest']))
+    assert reasons(decision)[CHILD['digest']] == 'pinned'
+
+
+def test_each_of_a_cycle_of_attachments_goes_with_the_named_one():
+    first = image('first')
+    second = image('second', tags=[attachment_tag(first['digest'])])
+    first['tags'] = [attachment_tag(second['digest'])]
+    decision = decide_images(to_inventory([repository_of(first, second)]), named(f'@{first["digest"]}'))
+    assert decision.doomed_in(NAME) == {first['digest'], second['digest']}
+
+
+# --- Tags ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_named_tag_goes_and_its_manifest_stays():
+    world = [repository_of(dict(STAYS, tags=['v2', 'v3']))]
+    decision = decide_untag(to_inventory(world), named(':v2', ':v3'))
+    assert decision.doomed == frozenset()
+    assert [tag for tag, _, _ in decision.untagged_in(decision.inventory.repositories[0])] == ['v2', 'v3']
+
+
+def test_a_tag_that_is_pinned_or_locked_is_refused():
+    with pytest.raises(Pinned):
+        decide_untag(to_inventory(WORLD), named(':v1'), pins=pins('v1'))
+    with pytest.raises(Locked):
+        decide_untag(to_inventory([repository_of(STAYS, tag_locks={'v2': ['deleteEnabled']})]), named(':v2'))
+
+
+# --- Repositories ----------------------------------------------------------------------------------------------------
+
+
+def test_everything_in_a_named_repository_goes_and_nothing_else():
+    decision = decide_repository(to_inventory(WORLD), NAME)
+    assert decision.doomed == {(NAME, each['digest']) for each in (CHILD, INDEX, SIGNATURE, STAYS)}
+
+
+def test_a_repository_with_anything_locked_is_refused():
+    with pytest.raises(Locked, match='repository deleteEnabled=false'):
+        decide_repository(to_inventory([repository_of(STAYS, locks=['deleteEnabled'])]), NAME)
+    with pytest.raises(Locked, match='tag v2 writeEnabled=false'):
+        decide_repository(to_inventory([repository_of(STAYS, tag_locks={'v2': ['writeEnabled']})]), NAME)
+
+
+def test_a_repository_with_anything_pinned_is_refused_unless_the_pin_is_of_nothing_there():
+    with pytest.raises(Pinned):
+        decide_repository(to_inventory(WORLD), NAME, pins('v1'))
+    assert decide_repository(to_inventory(WORLD), NAME, pins(digest=NOWHERE)).doomed
+
+
+# --- Limits and reasons ----------------------------------------------------------------------------------------------
+
+
+def excess(flags, limits, *manifests):
+    return first_excess(decide(to_inventory([repository_of(*manifests)]), policy_of(flags), NOW), limits)
+
+
+def test_a_limit_that_is_broken_is_told():
+    untagged = [image(f'image {number}') for number in range(3)]
+    assert str(excess(Flags(), Limits(manifests=2), *untagged)) == '3 manifests would go and 2 are allowed'
+    assert str(excess(Flags(), Limits(deletions=2), *untagged)) == '3 manifests and tags would go and 2 are allowed'
+    assert excess(Flags(), Limits(3, 3, 100), *untagged) is None
+
+
+def test_a_manifest_that_loses_all_its_tags_counts_among_the_tagged_ones_that_go():
+    all_of_one = Flags(match=('**:pr-*',))
+    kept = image('kept', tags=['pr-1', 'main'])
+    lost = image('lost', tags=['pr-2', 'pr-3'])
+    found = excess(all_of_one, Limits(percent=10), kept, lost)
+    assert (found.number, found.repository) == (1, NAME)
+    assert str(found) == f"1 of 2 tagged manifests would go in the repository '{NAME}' and 0.2 are allowed"
+    assert excess(all_of_one, Limits(percent=50), kept, lost) is None
+
+
+def test_every_reason_has_a_sentence_with_its_cause():
+    assert all('SOMETHING' in sentence_of(kept, reason, 'SOMETHING') for reason in TOLD for kept in (True, False))
+
+
+def test_a_relation_is_told_otherwise_for_what_goes():
+    assert sentence_of(True, 'childOf', 'X') == 'it is a part of the index X, which stays'
+    assert sentence_of(False, 'childOf', 'X') == 'it is a part of the index X, which goes, and nothing else needs it'
+    assert set(RELATIONS) < set(TOLD)
+
+
+def test_a_tag_that_is_excluded_or_pinned_stays_whatever_the_rules_say():
+    flags = Flags(match=('**:*',), exclude=('**:v2',))
+    inventory = to_inventory([repository_of(STAYS, INDEX)])
+    policy = replace(policy_of(flags), pins=pins('v1'))
+    tags = decide(inventory, policy, NOW).tags[NAME]
+    assert {name: verdict.reason for name, verdict in tags.items()} == {'v1': 'pinned', 'v2': 'excluded'}
