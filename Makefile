@@ -13,7 +13,7 @@ AZDEV_VENV ?= .venv-azdev
 # The two environments, and lint beside the first tests.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo report test test-lowest lint azdev bench wheel clean
+.PHONY: demo report test test-lowest lint azdev coverage mutations bench wheel clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -37,6 +37,14 @@ lint: $(VENV)/ready
 # `azdev linter` and `azdev style` (pylint and flake8), with the settings that azure-cli has for extensions.
 azdev: $(AZDEV_VENV)/ready
 	$(AZDEV_VENV)/bin/python -m tests.azdev
+
+# Every line and branch of what decides is run by the unit tests, or this fails.
+coverage: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term tests/unit
+
+# Puts faults into the code one by one; each must make its test fail.
+mutations: $(VENV)/ready
+	$(BIN)/python -m tests.mutations
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench

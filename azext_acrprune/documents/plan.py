@@ -56,8 +56,6 @@ def plan_document(
         'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': rows,
         **writer.entries(impact),
-        'sharedLayers': shared_layers(decision, ledger, impact.staying),
-        'warnings': [_warning(warning) for warning in writer.warnings()],
     }
     if group_by:
         document.update(groupBy=group_by, groups=grouped(decision, ledger, group_by))
@@ -109,6 +107,8 @@ class _Writer:
         return {
             'delete': [entry for repository in self.repositories for entry in self.deletes(repository, impact)],
             'untag': [entry for repository in self.repositories for entry in self.untags(repository)],
+            'sharedLayers': shared_layers(self._decision, self._ledger, impact.staying),
+            'warnings': [_warning(warning) for warning in self.warnings()],
         }
 
     def deletes(self, repository: Repository, impact: Impact) -> Iterator[dict[str, Any]]:
