@@ -20,14 +20,22 @@ from typing import Any
 from uuid import uuid4
 
 from ..model import Content, Locks, Repository
+from ..prune_error import PruneError
 from ..registry.flight import Slot
 from ..registry.protocol.refusals import Kind, RegistryError
 
 _SUFFIX = '.jsonl'
 
 
-class JournalError(Exception):
+class JournalError(PruneError):
     """A journal that cannot be written or read; the text says why."""
+
+    kind = Kind.FILE
+    sentence = '{message}.'
+    advice = (
+        'A run that deletes has to write its journal, below the '
+        "configuration folder of az. 'az acr prune history list' shows which there are."
+    )
 
 
 class Journal:

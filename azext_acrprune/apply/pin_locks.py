@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..decide.lock_plan import LockPlan, Mark
+from ..prune_error import PruneError
 from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..workers import Task, run_tasks
@@ -28,8 +29,12 @@ _TABLE = (
 )
 
 
-class MarksUnreadable(Exception):
+class MarksUnreadable(PruneError):
     """The file that says which locks are ours cannot be used; the text says why."""
+
+    kind = Kind.FILE
+    sentence = 'Not all could be locked or unlocked: {message}.'
+    advice = "Make the file usable, or delete it: locks set until now then count as somebody else's."
 
 
 class Marks:

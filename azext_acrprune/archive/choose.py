@@ -12,6 +12,7 @@ from ..decide.manifests import is_digest
 from ..decide.named import ImageName
 from ..decide.reasons import CHILD_OF, SUBJECT_OF
 from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
+from ..prune_error import Kind, PruneError
 from .layout import Record
 from .stored import Kept
 
@@ -21,8 +22,12 @@ NEWER_TAG = 'newerTag'
 NOT_THERE = 'manifestNotThere'
 
 
-class NotInArchive(Exception):
-    """An image was asked for that the archive does not hold."""
+class NotInArchive(PruneError):
+    """An image was asked for that the archive does not hold; the text is its name."""
+
+    kind = Kind.NOT_FOUND
+    sentence = "The archive does not hold '{message}'."
+    advice = "See what it holds with 'az acr prune restore --registry {registry} --all --dry-run'."
 
 
 @dataclass(frozen=True)

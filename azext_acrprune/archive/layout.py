@@ -13,6 +13,7 @@ from typing import Any
 
 from ..decide.manifests import is_digest
 from ..model import UNLOCKED, Locks
+from ..prune_error import Kind, PruneError
 from ..registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
 
 LAYOUT_FILE = 'oci-layout'
@@ -25,8 +26,12 @@ _REF_NAME = 'org.opencontainers.image.ref.name'
 _OURS = 'io.acrprune.'
 
 
-class NotAnArchive(Exception):
+class NotAnArchive(PruneError):
     """Something that is no OCI image layout, or whose index cannot be read; the text says why."""
+
+    kind = Kind.FILE
+    sentence = 'The archive cannot be read: {message}.'
+    advice = 'Give an archive that a deleting command wrote.'
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from ..prune_error import Kind, PruneError
+
 
 class Target(Protocol):
     """A place for an archive: blobs under their digests, and one index. Every method may raise ArchiveError.
@@ -51,12 +53,13 @@ class Target(Protocol):
         """Put a new index in the place of the old one, whole or not at all."""
 
 
-class ArchiveError(Exception):
-    """The archive cannot be used; the text says why, `advice` what to do."""
+class ArchiveError(PruneError):
+    """The archive cannot be used; the text says why, in a sentence, and `advice` what to do."""
+
+    kind = Kind.FILE
 
     def __init__(self, why: str, advice: str) -> None:
-        super().__init__(why)
-        self.advice = advice
+        super().__init__(why, advice)
 
 
 class NotKept(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.cli.core.azclierror import NoTTYError, ValidationError
 from knack.log import get_logger
 
-from .._errors import excess_error
+from ..prune_error import PruneError
 from .command import Command
 from .options import LimitOptions
 
@@ -85,4 +85,7 @@ def hold_to_limits(decision: Decision, options: LimitOptions | None, confirmed: 
         percent = PERCENT_WITHOUT_A_QUESTION
     excess = first_excess(decision, Limits(options.max_deletions, of_policy.manifests, percent))
     if excess:
-        raise excess_error(excess)
+        raise PruneError(
+            f'Nothing was deleted, because {excess}.',
+            'Look at the plan, and allow more with --max-percent or --max-deletions.',
+        )

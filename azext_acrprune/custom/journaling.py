@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._errors import journal_errors
+from .._errors import typed_errors
 from .command import Command
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
     from .azure import who
 
     header = {'who': who(cmd, username), 'command': f'az {cmd.name}', 'registry': registry, **said}
-    with journal_errors():
+    with typed_errors():
         journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
     try:
         yield journal
@@ -44,7 +44,7 @@ def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None
     from .caching import login_server
 
     host = login_server(cmd, registry_name, suffix) if registry_name else None
-    with journal_errors():
+    with typed_errors():
         folder = _folder(cmd)
         found = [_run(run, read_run(folder, run)) for run in reversed(runs(folder))]
     return [run for run in found if host in (None, run['registry'])]
@@ -54,7 +54,7 @@ def show_run(cmd: Command, run: str) -> Document:
     """All that one run sent, and what came of it. Asks nobody."""
     from ..apply.journal import read_run
 
-    with journal_errors():
+    with typed_errors():
         lines = read_run(_folder(cmd), run)
     return {**_run(run, lines), 'requests': _requests(lines)}
 
@@ -65,7 +65,7 @@ def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Docume
     from ..archive.undelete import is_deletion
 
     folder = _folder(cmd)
-    with journal_errors():
+    with typed_errors():
         for name in [run] if run else reversed(runs(folder)):
             lines = read_run(folder, name)
             here = _run(name, lines)['registry'] == host

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from azure.cli.core.azclierror import FileOperationError, RequiredArgumentMissingError
+from azure.cli.core.azclierror import RequiredArgumentMissingError
 from knack.log import get_logger
 
 from ..apply.journal import JournalError
@@ -49,27 +49,21 @@ def list_pins(cmd: Command, **kwargs: object) -> Document:
 
 def lock(cmd: Command, yes: bool = False, dry_run: bool = False, **kwargs: object) -> Document | None:
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
-    from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
+    from ..apply.pin_locks import Marks, marks_path
 
     if not dry_run:
         refuse_without_consent(cmd, yes)
     with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
-        try:
-            marks = Marks(marks_path(cmd.cli_ctx.config.config_dir, session.host))
-            pins = _pins(session, read(PinOptions, kwargs))
-            plan, standings = _plan(session, pins, marks.all())
-            document = _document(session.host, pins, standings)
-            if dry_run:
-                exit_with_failure(cmd, document['summary']['notRead'])
-                return _answer(document, plan, 'lock', 'unlock')
-            if not _consent(cmd, plan, pins, yes):
-                return None
-            run, outcome = _carry_out(session, plan, marks)
-        except MarksUnreadable as error:
-            raise FileOperationError(
-                f'Not all could be locked or unlocked: {error}.',
-                recommendation="Make the file usable, or delete it: locks set until now then count as somebody else's.",
-            ) from error
+        marks = Marks(marks_path(cmd.cli_ctx.config.config_dir, session.host))
+        pins = _pins(session, read(PinOptions, kwargs))
+        plan, standings = _plan(session, pins, marks.all())
+        document = _document(session.host, pins, standings)
+        if dry_run:
+            exit_with_failure(cmd, document['summary']['notRead'])
+            return _answer(document, plan, 'lock', 'unlock')
+        if not _consent(cmd, plan, pins, yes):
+            return None
+        run, outcome = _carry_out(session, plan, marks)
     answer = {**_answer(document, outcome, 'locked', 'unlocked'), 'run': run}
     answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
     answer['failed'] = [

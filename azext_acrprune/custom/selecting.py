@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
-from .._errors import policy_errors
+from .._errors import typed_errors
+from ..prune_error import PruneError
 from .options import SelectOptions
 from .user_files import read_text
 
@@ -37,10 +38,13 @@ def policy_of_options(options: SelectOptions) -> Policy:
 
 
 def read_policy(path: str, repositories: Sequence[str]) -> Policy:
-    from ..policy.file import parse_policy
+    from ..policy.file import PolicyError, parse_policy
 
-    with policy_errors(path):
-        policy = parse_policy(read_text(path), tuple(repositories))
+    with typed_errors():
+        try:
+            policy = parse_policy(read_text(path), tuple(repositories))
+        except PolicyError as error:
+            raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
     return replace(
         policy,
         sources=replace(

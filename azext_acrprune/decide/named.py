@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..model import Content, Inventory, Repository, in_order
 from ..pins.pinned import Pins
+from ..prune_error import Kind, PruneError
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
 from .manifests import is_digest
@@ -26,16 +27,34 @@ class ImageName:
     digest: str | None = None
 
 
-class NotAnImage(Exception):
+class NotAnImage(PruneError):
     """A name that stands for no manifest of the registry. The text says what it stands for, if that is known."""
 
+    kind = Kind.NOT_FOUND
+    advice = (
+        'List the manifests of a repository with '
+        "'az acr manifest list-metadata --registry {registry} --name REPOSITORY'."
+    )
 
-class Locked(Exception):
-    """Something named is locked. `args` has a text for each of these."""
+
+class Locked(PruneError):
+    """Something named is locked; there is a text in `names` for each of these."""
+
+    sentence = 'Nothing was deleted, because this is locked: {message}.'
+    advice = "Unlock it with 'az acr repository update --delete-enabled true --write-enabled true', or leave it."
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(', '.join(names))
 
 
-class Pinned(Exception):
-    """Something named is pinned. `args` has a text for each of these, with who pins it."""
+class Pinned(PruneError):
+    """Something named is pinned; there is a text in `names` for each of these, with who pins it."""
+
+    sentence = 'Nothing was deleted, because this is pinned: {message}.'
+    advice = 'Take it out of the files that name it, or leave it.'
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(', '.join(names))
 
 
 def parse_image(text: str) -> ImageName:

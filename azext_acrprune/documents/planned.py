@@ -15,15 +15,15 @@ from ..decide.reasons import EXCLUDED
 from ..decide.verdicts import Verdict
 from ..model import TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
+from ..prune_error import PruneError
 from .plan import SCHEMA_VERSION, is_sealed, kind_of_impact
 
 
-class PlanRefused(Exception):
-    """The plan must not be carried out. The text says why, and `advice` what to do."""
+class PlanRefused(PruneError):
+    """The plan must not be carried out. The text says why, in a sentence, and `advice` what to do."""
 
     def __init__(self, why: str, advice: str) -> None:
-        super().__init__(why)
-        self.advice = advice
+        super().__init__(why, advice)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
 from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import Selection
+from ..prune_error import PruneError
 from ..registry.client import Registry
 from ..registry.flight import Flight
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -31,8 +32,12 @@ OLDEST, LARGEST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
 
 
-class UnknownRepository(Exception):
-    """A repository was asked for by name and is not in the registry."""
+class UnknownRepository(PruneError):
+    """A repository was asked for by name, which is the text, and is not in the registry."""
+
+    kind = Kind.NOT_FOUND
+    sentence = "The repository '{message}' is not in the registry '{registry}'."
+    advice = "List the repositories with 'az acr repository list --name {registry}'."
 
 
 @dataclass(frozen=True)

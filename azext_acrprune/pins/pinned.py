@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ..model import Repository
+from ..prune_error import PruneError
 from ..spelling import printable
 from .references import Finding, Reference
 
@@ -53,11 +54,15 @@ class Found:
     problems: tuple[Problem, ...] = ()
 
 
-class Incomplete(Exception):
+class Incomplete(PruneError):
     """Problems, where a user asked for none; `problems` is a tuple of them."""
 
+    sentence = 'Nothing was deleted, because the pins are not all known: {message}.'
+    advice = 'Correct what is wrong, or leave out --strict-pins to be warned instead.'
+
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(str(problems[0]))
+        more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
+        super().__init__(f'{problems[0]}{more}')
         self.problems = problems
 
 

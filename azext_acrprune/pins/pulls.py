@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model import TICKS_PER_SECOND, Content, Inventory, Repository, parse_ticks, time_text
+from ..prune_error import Kind, PruneError
 from .pinned import Pin
 from .references import Reference
 
@@ -27,20 +28,36 @@ _SLACK = 300 * TICKS_PER_SECOND
 """Clocks of the service differ: of a push and a pull so close together nobody knows which came first."""
 
 
-class BadLog(Exception):
+class BadLog(PruneError):
     """The log answered with something that has not the form of its events."""
 
+    kind = Kind.UNAVAILABLE
+    sentence = 'Nothing was deleted, because the log of pulls cannot be read: {message}.'
+    advice = 'Leave out --pulled-within or --workspace, or try again later.'
 
-class LogTooShort(Exception):
+
+class LogTooShort(PruneError):
     """The log does not cover the whole time that it is asked about.
 
     `since` is the instant from which on it has no hole, in ticks, None when it says nothing of late.
     """
 
     def __init__(self, since: int | None, seconds: int) -> None:
-        super().__init__('the log does not cover the time')
+        days = LONGEST_SILENCE // _SECONDS_PER_DAY
+        super().__init__(
+            f'Nothing was deleted, because the workspace has no event of this registry in the last {days} days.',
+            "Send the logs of the registry there: 'az monitor diagnostic-settings create' with the category "
+            'ContainerRegistryRepositoryEvents.',
+        )
         self.since = since
-        self.works_from = None if since is None else _day_after(since + seconds * TICKS_PER_SECOND)
+        self.works_from = None
+        if since is not None:
+            self.works_from = _day_after(since + seconds * TICKS_PER_SECOND)
+            self.message = (
+                f'Nothing was deleted, because the logs have no hole of {days} days only since {day_of(since)}: they '
+                'cannot tell what was pulled before.'
+            )
+            self.advice = f'This --pulled-within works from {self.works_from} on. Until then, give a shorter one.'
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import yaml
 from ..pins.live import parse_system
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
+from ..prune_error import Kind, PruneError
 from .ages import DEFAULT_AGO, parse_ago
 from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
 from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
@@ -32,8 +33,12 @@ _SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
 Path = tuple[str, ...]
 
 
-class PolicyError(ValueError):
+class PolicyError(PruneError):
     """What is wrong with a policy file: `line` counts from 1, `key` is as in `rules[0].when.olderThan`."""
+
+    kind = Kind.INVALID
+    sentence = 'The policy is not valid: {message}.'
+    advice = "See what is expected with 'az acr prune policy show-schema'."
 
     def __init__(self, line: int, key: str, problem: str) -> None:
         super().__init__(f'line {line}: {key + ": " if key else ""}{problem}')

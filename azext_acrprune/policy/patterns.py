@@ -9,6 +9,8 @@ from typing import Any
 
 import regex
 
+from ..prune_error import Kind, PruneError
+
 SECONDS_PER_EVALUATION = 5
 
 _GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
@@ -20,8 +22,12 @@ class BadPattern(ValueError):
     """A pattern that cannot be read; the text says which and why."""
 
 
-class PatternTimeout(Exception):
-    """One evaluation of a regular expression took too long; `args[0]` is the pattern."""
+class PatternTimeout(PruneError):
+    """One evaluation of a regular expression took too long; the text is the pattern."""
+
+    kind = Kind.INVALID
+    sentence = "The pattern '{message}' takes too long to evaluate."
+    advice = 'Write it without nested repetitions, such as (a+)+.'
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from ..prune_error import Kind, PruneError
 
-class AskError(Exception):
-    """`source` could not be asked, or its answer cannot be trusted to be whole; `advice` says what to do."""
+
+class AskError(PruneError):
+    """`source` could not be asked, or its answer cannot be trusted to be whole."""
+
+    kind = Kind.UNAVAILABLE
+    advice = 'Try again later, or leave this source out.'
 
     def __init__(self, source: str, why: str, advice: str | None = None) -> None:
-        super().__init__(why)
+        super().__init__(why, advice)
         self.source = source
-        self.advice = advice
+
+    def told(self, registry: str) -> tuple[str, str]:
+        return f'Nothing was deleted, because {self.source} could not be asked: {self}.', self.advice

@@ -10,18 +10,25 @@ from typing import BinaryIO
 from ..pins.pinned import NOT_READ, Found, Problem, merged
 from ..pins.read import MAX_BYTES, STANDARD_INPUT, read_pins
 from ..pins.references import RegistryNames
+from ..prune_error import Kind, PruneError
 from ..spelling import printable
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
 
 
-class SourceError(Exception):
+class SourceError(PruneError):
     """A source that was named could not be read at all; `source` is its name."""
+
+    kind = Kind.FILE
+    advice = 'Give files and folders that exist, or - for what another command wrote.'
 
     def __init__(self, source: str, why: str) -> None:
         super().__init__(why)
         self.source = source
+
+    def told(self, registry: str) -> tuple[str, str]:
+        return f"Nothing was deleted, because the pins in '{self.source}' could not be read: {self}.", self.advice
 
 
 def read_files(

@@ -6,43 +6,48 @@ Everything this project knows about failing answers is here; callers ask the err
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
+from ...prune_error import Kind, PruneError
 from .challenge import parse_challenge
 from .listings import text_or_none
 
+_CHECK_NAME = 'Check that the name is that of a container registry.'
 
-class Kind(Enum):
-    """What a failure means for the caller.
+ADVICE = {
+    Kind.UNAUTHENTICATED: "Check --username and --password, or sign in with 'az login'.",
+    Kind.FORBIDDEN: 'Reading needs the roles AcrPull and the right to list the repositories; '
+    'give --repository by name where the catalog may not be listed.',
+    Kind.NOT_FOUND: _CHECK_NAME,
+    Kind.BUSY: 'Try again later, or with a smaller --concurrency.',
+    Kind.UNAVAILABLE: 'Try again later.',
+    Kind.OUT_OF_TIME: 'The time was over before the repositories were listed: give a longer --time-limit.',
+    Kind.UNREACHABLE: 'Check the network, a proxy, and the certificate of the server.',
+    Kind.NOT_A_REGISTRY: _CHECK_NAME,
+}
+"""What to do where a whole command fails by an error of the registry."""
 
-    LATE: the call was not made, or only refused, until it was too late. OUT_OF_TIME: the same because of the time
-    limit, and of a call that only reads, whatever came of it before. MOVED: a tag was removed that had just moved.
+
+class RegistryError(PruneError):
+    """The registry did not do what it was asked.
+
+    `status` and `code` are those of its answer, `actions` the permissions that the identity lacks.
     """
 
-    NOT_FOUND = 'not found'
-    FORBIDDEN = 'forbidden'
-    UNAUTHENTICATED = 'unauthenticated'
-    LOCKED = 'locked'
-    BUSY = 'busy'
-    LATE = 'late'
-    MOVED = 'moved'
-    OUT_OF_TIME = 'out of time'
-    UNAVAILABLE = 'unavailable'
-    UNREACHABLE = 'unreachable'
-    NOT_A_REGISTRY = 'not a registry'
+    sentence = "The registry '{registry}' could not be read: {message}."
 
-
-@dataclass(eq=False)
-class RegistryError(Exception):
-    """The registry did not do what it was asked. `actions` are the permissions that the identity lacks."""
-
-    kind: Kind
-    message: str
-    status: int | None = None
-    code: str | None = None
-    actions: tuple[str, ...] = field(default=())
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        status: int | None = None,
+        code: str | None = None,
+        actions: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, ADVICE.get(kind, 'Run the command again with --debug.'), kind)
+        self.status = status
+        self.code = code
+        self.actions = actions
 
     def __str__(self) -> str:
         return f'{self.message} ({self.code})' if self.code else self.message

@@ -1,0 +1,124 @@
+"""What users read when a command fails, and as which of azure-cli's errors."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+from azure.cli.core.azclierror import AzureResponseError, FileOperationError, ManualInterrupt, ValidationError
+
+import azext_acrprune
+from azext_acrprune._errors import TYPES, as_azure_error, typed_errors
+from azext_acrprune.archive.choose import NotInArchive
+from azext_acrprune.decide.named import Locked
+from azext_acrprune.inventory.scan import UnknownRepository
+from azext_acrprune.pins.pinned import Incomplete, Problem
+from azext_acrprune.pins.pulls import LogTooShort
+from azext_acrprune.prune_error import Kind, PruneError
+from azext_acrprune.registry.protocol.refusals import ADVICE, RegistryError
+from azext_acrprune.sources.failure import AskError
+from azext_acrprune.sources.pin_files import SourceError
+
+NO_ERRORS_OF_OURS = {'BadPattern', 'BadSyntax', 'NotKept', '_NoFile', '_OtherVersion', '_TooMuch'}
+"""Exceptions that are caught close to where they are raised, and made into a problem or one of our errors there."""
+
+SAID = [
+    (PruneError('It cannot be done.', 'Do something else.'), 'It cannot be done.', 'Do something else.'),
+    (
+        UnknownRepository('a'),
+        "The repository 'a' is not in the registry 'contoso'.",
+        "List the repositories with 'az acr repository list --name contoso'.",
+    ),
+    (
+        NotInArchive('a:{registry}'),
+        "The archive does not hold 'a:{registry}'.",
+        "See what it holds with 'az acr prune restore --registry contoso --all --dry-run'.",
+    ),
+    (
+        Locked('a:1 (writeEnabled=false)', 'a:2 (x)'),
+        'Nothing was deleted, because this is locked: a:1 (writeEnabled=false), a:2 (x).',
+        "Unlock it with 'az acr repository update --delete-enabled true --write-enabled true', or leave it.",
+    ),
+    (
+        Incomplete((Problem('it is cut off', 'a.yaml', 3), Problem('b', 'c'))),
+        'Nothing was deleted, because the pins are not all known: a.yaml:3: it is cut off and 1 more.',
+        'Correct what is wrong, or leave out --strict-pins to be warned instead.',
+    ),
+    (
+        SourceError('a.yaml', 'it is closed'),
+        "Nothing was deleted, because the pins in 'a.yaml' could not be read: it is closed.",
+        'Give files and folders that exist, or - for what another command wrote.',
+    ),
+    (
+        AskError('kubectl', 'it is not there'),
+        'Nothing was deleted, because kubectl could not be asked: it is not there.',
+        'Try again later, or leave this source out.',
+    ),
+    (
+        AskError('kubectl', 'it is not there', 'Install it.'),
+        'Nothing was deleted, because kubectl could not be asked: it is not there.',
+        'Install it.',
+    ),
+    (
+        LogTooShort(None, 1),
+        'Nothing was deleted, because the workspace has no event of this registry in the last 7 days.',
+        "Send the logs of the registry there: 'az monitor diagnostic-settings create' with the category "
+        'ContainerRegistryRepositoryEvents.',
+    ),
+    (
+        LogTooShort(0, 86_400),
+        'Nothing was deleted, because the logs have no hole of 7 days only since 1970-01-01: they cannot tell what '
+        'was pulled before.',
+        'This --pulled-within works from 1970-01-03 on. Until then, give a shorter one.',
+    ),
+    (
+        RegistryError(Kind.BUSY, 'too many', 429, 'TOOMANY'),
+        "The registry 'contoso' could not be read: too many (TOOMANY).",
+        'Try again later, or with a smaller --concurrency.',
+    ),
+    (
+        RegistryError(Kind.LOCKED, '{message}'),
+        "The registry 'contoso' could not be read: {message}.",
+        'Run the command again with --debug.',
+    ),
+]
+
+
+@pytest.mark.parametrize('error, sentence, advice', SAID, ids=lambda value: type(value).__name__)
+def test_an_error_says_what_and_what_to_do(error, sentence, advice):
+    assert error.told('contoso') == (sentence, advice)
+
+
+def test_every_kind_is_one_type_of_azure_cli():
+    assert set(TYPES) == set(Kind) and set(ADVICE) <= set(Kind)
+
+
+@pytest.mark.parametrize('kind', Kind)
+def test_the_type_carries_sentence_and_advice(kind):
+    error = as_azure_error(PruneError('What.', 'Do.', kind))
+    assert type(error) is TYPES[kind] and str(error) == 'What.' and error.recommendations == ['Do.']
+
+
+@pytest.mark.parametrize(
+    'kind, expected',
+    [(Kind.REFUSED, ValidationError), (Kind.FILE, FileOperationError), (Kind.BUSY, AzureResponseError)],
+)
+def test_an_error_leaves_as_its_type(kind, expected):
+    with pytest.raises(expected), typed_errors():
+        raise PruneError('What.', 'Do.', kind)
+
+
+def test_ctrl_c_is_an_error_only_where_a_registry_is_worked_on():
+    with pytest.raises(ManualInterrupt), typed_errors('contoso'):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), typed_errors():
+        raise KeyboardInterrupt
+
+
+def test_every_exception_of_ours_is_the_one_error():
+    for module in pkgutil.walk_packages(azext_acrprune.__path__, 'azext_acrprune.'):
+        found = vars(importlib.import_module(module.name)).values()
+        for each in found:
+            if isinstance(each, type) and issubclass(each, Exception) and each.__module__ == module.name:
+                assert issubclass(each, PruneError) or each.__name__ in NO_ERRORS_OF_OURS, f'{module.name}: {each}'
