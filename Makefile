@@ -33,6 +33,7 @@ test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
 lint: $(VENV)/ready
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy --no-error-summary
 
 # `azdev linter` and `azdev style` (pylint and flake8), with the settings that azure-cli has for extensions.
 azdev: $(AZDEV_VENV)/ready

@@ -34,7 +34,13 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['azext_acrprune', 'azext_acrprune.*']),
     package_data={
-        'azext_acrprune': ['azext_metadata.json', 'policy/schema/*.json', 'policy/examples/*.yaml', 'show/templates/*']
+        'azext_acrprune': [
+            'azext_metadata.json',
+            'py.typed',
+            'policy/schema/*.json',
+            'policy/examples/*.yaml',
+            'show/templates/*',
+        ]
     },
     install_requires=[line for line in REQUIREMENTS if line and not line.startswith('#')],
 )

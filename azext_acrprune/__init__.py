@@ -1,5 +1,7 @@
 """The Azure CLI extension `acrprune`. Nothing heavy is imported here: every `az` pays for it."""
 
+from typing import Any
+
 from azure.cli.core import AzCommandsLoader
 from azure.cli.core.profiles import ResourceType
 
@@ -9,16 +11,16 @@ import azext_acrprune._help  # noqa: F401  pylint: disable=unused-import
 class AcrPruneCommandsLoader(AzCommandsLoader):
     """Registers `az acr prune`."""
 
-    def __init__(self, cli_ctx=None):
+    def __init__(self, cli_ctx: Any = None) -> None:
         super().__init__(cli_ctx=cli_ctx, resource_type=ResourceType.MGMT_CONTAINERREGISTRY, operation_group='webhooks')
 
-    def load_command_table(self, args):
+    def load_command_table(self, args: list[str]) -> dict[str, Any]:
         from azext_acrprune.commands import load_command_table
 
         load_command_table(self, args)
         return self.command_table
 
-    def load_arguments(self, command):
+    def load_arguments(self, command: str) -> None:
         from azext_acrprune._params import load_arguments
 
         load_arguments(self, command)

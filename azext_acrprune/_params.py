@@ -1,5 +1,9 @@
 """Options: a sentence each, with validators. Options that several commands share are defined once."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import (
     get_enum_type,
@@ -36,6 +40,10 @@ from ._validators import (
     validate_top,
     validate_validate,
 )
+
+if TYPE_CHECKING:
+    from azure.cli.core import AzCommandsLoader
+    from azure.cli.core.commands.parameters import AzArgumentContext
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -80,7 +88,7 @@ _GROUPS = {
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 
 
-def load_arguments(loader, _):
+def load_arguments(loader: AzCommandsLoader, _: str) -> None:
     for command, names in _SHARED.items():
         with loader.argument_context(f'acr prune {command}') as context:
             for name in names:
@@ -96,7 +104,7 @@ def load_arguments(loader, _):
     _own(loader)
 
 
-def _registry(context):
+def _registry(context: AzArgumentContext) -> None:
     context.argument(
         'registry_name',
         options_list=['--registry', '-r'],
@@ -120,7 +128,7 @@ def _registry(context):
     context.argument('password', options_list=['--password', '-p'], help='The password that goes with --username.')
 
 
-def _how(context):
+def _how(context: AzArgumentContext) -> None:
     context.argument(
         'concurrency',
         type=int,
@@ -165,7 +173,7 @@ def _how(context):
     )
 
 
-def _selection(context):
+def _selection(context: AzArgumentContext) -> None:
     context.argument(
         'repository',
         nargs='+',
@@ -256,7 +264,7 @@ def _selection(context):
     )
 
 
-def _pins(context):
+def _pins(context: AzArgumentContext) -> None:
     context.argument(
         'pins',
         nargs='+',
@@ -285,7 +293,7 @@ def _pins(context):
     )
 
 
-def _pulls(context):
+def _pulls(context: AzArgumentContext) -> None:
     context.argument(
         'pulled_within',
         validator=validate_pulled_within,
@@ -299,7 +307,7 @@ def _pulls(context):
     )
 
 
-def _consent(context):
+def _consent(context: AzArgumentContext) -> None:
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before deleting.')
     context.argument('dry_run', action='store_true', help='Delete nothing and answer with the plan.')
     context.argument(
@@ -344,7 +352,7 @@ def _consent(context):
     )
 
 
-def _own(loader):
+def _own(loader: AzCommandsLoader) -> None:
     with loader.argument_context('acr prune pins lock') as context:
         context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
         context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')

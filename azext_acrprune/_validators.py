@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from argparse import Namespace
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from azure.cli.core.azclierror import (
     InvalidArgumentValueError,
@@ -14,6 +15,11 @@ from azure.cli.core.azclierror import (
 )
 
 from .policy.ages import parse_ago
+
+if TYPE_CHECKING:
+    from azure.cli.core.commands import AzCliCommand
+
+Parsed = TypeVar('Parsed')
 
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
@@ -34,7 +40,7 @@ _SELECTING = (
 )
 
 
-def validate_registry(cmd, namespace) -> None:
+def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
     from azure.cli.core.cloud import CloudSuffixNotSetException
 
@@ -54,21 +60,21 @@ def validate_registry(cmd, namespace) -> None:
     namespace.suffix = namespace.suffix or label or None
 
 
-def validate_optional_registry(cmd, namespace) -> None:
+def validate_optional_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     if namespace.registry_name:
         validate_registry(cmd, namespace)
 
 
-def validate_ago(namespace) -> None:
+def validate_ago(namespace: Namespace) -> None:
     if namespace.ago is not None:
         _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')
 
 
-def validate_max_age(namespace) -> None:
+def validate_max_age(namespace: Namespace) -> None:
     _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
 
 
-def validate_time_limit(namespace) -> None:
+def validate_time_limit(namespace: Namespace) -> None:
     """`45m` -> seconds."""
     if namespace.time_limit is None:
         return
@@ -86,7 +92,7 @@ def validate_time_limit(namespace) -> None:
     namespace.time_limit = min(seconds, _LONGEST_TIME_LIMIT_SECONDS)
 
 
-def validate_pulled_within(namespace) -> None:
+def validate_pulled_within(namespace: Namespace) -> None:
     from .pins.pulls import check_period
 
     if namespace.pulled_within is not None:
@@ -98,14 +104,14 @@ def validate_pulled_within(namespace) -> None:
         )
 
 
-def validate_keep(namespace) -> None:
+def validate_keep(namespace: Namespace) -> None:
     if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
         raise InvalidArgumentValueError(
             '--keep: a number of images cannot be negative.', recommendation='Give 0 or more.'
         )
 
 
-def validate_limits(namespace) -> None:
+def validate_limits(namespace: Namespace) -> None:
     if (namespace.max_deletions or 0) < 0 or not 0 <= (namespace.max_percent or 0) <= 100:
         raise InvalidArgumentValueError(
             '--max-deletions or --max-percent: the limit is out of range.',
@@ -113,14 +119,14 @@ def validate_limits(namespace) -> None:
         )
 
 
-def validate_concurrency(namespace) -> None:
+def validate_concurrency(namespace: Namespace) -> None:
     if not 1 <= namespace.concurrency <= 32:
         raise InvalidArgumentValueError(
             '--concurrency: must be from 1 to 32.', recommendation='Leave it out for 32 requests at a time.'
         )
 
 
-def validate_max_rate(namespace) -> None:
+def validate_max_rate(namespace: Namespace) -> None:
     """`600/min` or `10/s` -> calls a minute."""
     if namespace.max_rate is None:
         return
@@ -133,7 +139,7 @@ def validate_max_rate(namespace) -> None:
     namespace.max_rate = int(match[1]) * (60 if match[2] == 's' else 1)
 
 
-def validate_price(namespace) -> None:
+def validate_price(namespace: Namespace) -> None:
     """`0.003 USD` -> a price."""
     from .documents.cost import parse_price
 
@@ -143,36 +149,36 @@ def validate_price(namespace) -> None:
         )
 
 
-def validate_top(namespace) -> None:
+def validate_top(namespace: Namespace) -> None:
     if namespace.top is not None and namespace.top < 1:
         raise InvalidArgumentValueError('--top: no rows are left.', recommendation='Give a number of 1 or more.')
 
 
-def validate_filter(namespace) -> None:
+def validate_filter(namespace: Namespace) -> None:
     from .policy.flags import filter_scope
 
     _all('--filter', namespace.filter, filter_scope, "Give REPOSITORY_REGEX:TAG_REGEX, such as '.*:.*' for all tags.")
 
 
-def validate_match(namespace) -> None:
+def validate_match(namespace: Namespace) -> None:
     from .policy.flags import glob_scope
 
     _all('--match', namespace.match, glob_scope, "Give repository:tag, such as 'team-a/**:pr-*'.")
 
 
-def validate_exclude(namespace) -> None:
+def validate_exclude(namespace: Namespace) -> None:
     from .policy.flags import glob_scope
 
     _all('--exclude', namespace.exclude, glob_scope, "Give repository:tag, such as '**:latest'.")
 
 
-def validate_keep_per(namespace) -> None:
+def validate_keep_per(namespace: Namespace) -> None:
     from .policy.flags import parse_keep_per
 
     _all('--keep-per', namespace.keep_per, parse_keep_per, "Give N:REGEX, such as '3:^(?P<branch>.+)-[0-9]+$'.")
 
 
-def validate_include(namespace) -> None:
+def validate_include(namespace: Namespace) -> None:
     """What is included are manifests, which go only where manifests may."""
     if not namespace.include:
         return
@@ -185,7 +191,7 @@ def validate_include(namespace) -> None:
         )
 
 
-def validate_tag_selection(namespace) -> None:
+def validate_tag_selection(namespace: Namespace) -> None:
     """`tags` needs to be told which tags, and how old or how many: all tags of a day ago are nobody's wish."""
     if namespace.untag_only and (namespace.untagged or namespace.untagged_only):
         raise MutuallyExclusiveArgumentError(
@@ -209,7 +215,7 @@ def validate_tag_selection(namespace) -> None:
         )
 
 
-def validate_plan_selection(namespace) -> None:
+def validate_plan_selection(namespace: Namespace) -> None:
     given = [name for name in _SELECTING if getattr(namespace, name)]
     if namespace.policy_file and given:
         raise MutuallyExclusiveArgumentError(
@@ -218,7 +224,7 @@ def validate_plan_selection(namespace) -> None:
         )
 
 
-def validate_validate(namespace) -> None:
+def validate_validate(namespace: Namespace) -> None:
     if namespace.validate and namespace.dry_run:
         raise MutuallyExclusiveArgumentError(
             '--validate looks at what a run left, and --dry-run leaves all as it is.',
@@ -226,10 +232,10 @@ def validate_validate(namespace) -> None:
         )
 
 
-def validate_images(namespace) -> None:
+def validate_images(namespace: Namespace) -> None:
     from .decide.named import parse_image
 
-    names = list(_all('--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:digest.'))
+    names = _all('--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:digest.')
     if getattr(namespace, 'untag', False) and any(name.tag is None for name in names):
         raise InvalidArgumentValueError(
             '--untag: a digest names no tag that could be removed.', recommendation='Give repository:tag.'
@@ -237,7 +243,7 @@ def validate_images(namespace) -> None:
     namespace.images = names
 
 
-def validate_alias(namespace) -> None:
+def validate_alias(namespace: Namespace) -> None:
     for host in namespace.alias or ():
         if not _HOST.match(host):
             raise InvalidArgumentValueError(
@@ -246,13 +252,13 @@ def validate_alias(namespace) -> None:
             )
 
 
-def validate_pins_from(namespace) -> None:
+def validate_pins_from(namespace: Namespace) -> None:
     from .pins.live import parse_system
 
     _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
 
 
-def validate_archive(namespace) -> None:
+def validate_archive(namespace: Namespace) -> None:
     """Also that --archive-content is not given alone: it would archive nothing."""
     archive = namespace.archive
     if archive is not None and archive.startswith('azure-blob:'):
@@ -271,7 +277,7 @@ def validate_archive(namespace) -> None:
         )
 
 
-def validate_restore(namespace) -> None:
+def validate_restore(namespace: Namespace) -> None:
     """One source, and from an archive either all of it or what is named."""
     if bool(namespace.archive) == namespace.soft_deleted:
         raise RequiredArgumentMissingError(
@@ -288,12 +294,12 @@ def validate_restore(namespace) -> None:
         raise RequiredArgumentMissingError('--journal belongs to --soft-deleted.', recommendation='Give both.')
 
 
-def validate_restored_images(namespace) -> None:
+def validate_restored_images(namespace: Namespace) -> None:
     if namespace.images:
         validate_images(namespace)
 
 
-def validate_out(namespace) -> None:
+def validate_out(namespace: Namespace) -> None:
     """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
     if namespace.out:
         from ._errors import file_error
@@ -308,7 +314,7 @@ def validate_out(namespace) -> None:
             raise file_error(namespace.out, error) from error
 
 
-def _all(option: str, texts: Iterable[str], parse: Callable[[str], Any], advice: str) -> Iterable[Any]:
+def _all(option: str, texts: Iterable[str] | None, parse: Callable[[str], Parsed], advice: str) -> list[Parsed]:
     """What the texts mean; the first that means nothing is an error of its option."""
     try:
         return [parse(str(text)) for text in texts or ()]

@@ -1,7 +1,16 @@
 """Which command is which function."""
 
+from __future__ import annotations
 
-def load_command_table(loader, _):
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure.cli.core import AzCommandsLoader
+    from azure.cli.core.commands import CliCommandType
+
+
+def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
     from knack.events import EVENT_INVOKER_TRANSFORM_RESULT
 
     loader.cli_ctx.register_event(EVENT_INVOKER_TRANSFORM_RESULT, _unwrap)
@@ -37,7 +46,7 @@ def load_command_table(loader, _):
         group.command('show-example', 'show_example')
 
 
-def _of(module):
+def _of(module: str) -> CliCommandType:
     """The commands in one module, which is imported when one of them runs."""
     from azure.cli.core.commands import CliCommandType
 
@@ -52,19 +61,19 @@ class _Whole:
 
     __slots__ = ('result',)
 
-    def __init__(self, result):
+    def __init__(self, result: object) -> None:
         self.result = result
 
 
-def _unwrap(_, event_data, **__):
+def _unwrap(_: object, event_data: dict[str, Any], **__: object) -> None:
     if isinstance(event_data['result'], _Whole):
         event_data['result'] = event_data['result'].result
 
 
-def _table(rows, module='tables'):
+def _table(rows: str, module: str = 'tables') -> Callable[[Any], Any]:
     """The table view of a command, imported when it is needed."""
 
-    def transform(result):
+    def transform(result: Any) -> Any:
         from importlib import import_module
 
         return getattr(import_module(f'azext_acrprune.show.{module}'), rows)(result)

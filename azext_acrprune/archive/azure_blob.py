@@ -29,6 +29,10 @@ BLOCK = 8 * 1024 * 1024
 
 _DIGEST = 'acrprune_digest'
 _UNLOGGED = {'logging_enable': False}
+_ADVICE: dict[int | None, str] = {
+    403: 'It needs the role Storage Blob Data Contributor on the container.',
+    404: "Create the container with 'az storage container create', or give another one.",
+}
 
 
 class BlobArchive:
@@ -148,10 +152,7 @@ class BlobArchive:
             reason = ''.join(filter(str.isprintable, str(error.message).split('\n', maxsplit=1)[0]))
             raise ArchiveError(
                 f"The archive '{self.name}' cannot be used: {reason}",
-                {
-                    403: 'It needs the role Storage Blob Data Contributor on the container.',
-                    404: "Create the container with 'az storage container create', or give another one.",
-                }.get(status, 'Check the names of the storage account and the container, and try again.'),
+                _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.'),
             ) from error
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 
-from ..decide.graph import Graph, build_graph, spread
+from ..decide.graph import Graph, build_graph, spread, walk
 from ..decide.impact import Node
 from ..decide.manifests import is_digest
 from ..decide.named import ImageName
@@ -141,10 +142,7 @@ class _Shelf:
             graph = self._graphs[name]
             near = {*digests, *spread(digests, graph.neighbours)}
             archived = sorted(digest for digest in near if (name, digest) in self._images)
-            parts = spread(
-                archived, lambda digest, edges=graph.children: ((child, '') for child in edges.get(digest, ()))
-            )
-            nodes.update((name, digest) for digest in (*archived, *parts))
+            nodes.update((name, digest) for digest in walk(archived, graph.below))
         return nodes
 
     def images(self, nodes: AbstractSet[Node]) -> dict[Node, Record]:
@@ -156,7 +154,7 @@ class _Shelf:
         own = {node: why for node in missing for why in [self._obstacle(node[1], blobs)] if why}
         failed, waiting = dict(own), set(missing)
         for name, digests in _by_repository(own).items():
-            above = spread(digests, lambda digest, edges=self._graphs[name]: _above(edges, digest))
+            above = spread(digests, partial(_above, self._graphs[name]))
             failed.update(
                 {
                     (name, digest): f'what it needs cannot be restored: {below}'

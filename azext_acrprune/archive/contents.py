@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from ..decide.decision import Decision
 from ..decide.drift import needed
-from ..decide.graph import Graph, build_graph, missing_children, spread
+from ..decide.graph import Graph, build_graph, missing_children, spread, walk
 from ..decide.impact import Node, open_ledger
 from ..decide.verdicts import Verdict
-from ..model import UNLOCKED, Content, Ghost, Manifest, Notice, Repository, Skipped, Tag
+from ..model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag
 from .layout import Record
 
 NOT_ARCHIVED = 'notArchived'
@@ -54,9 +54,7 @@ def wanted(decision: Decision) -> Wanted:
             for digest in decision.doomed_in(repository.name)
             if not isinstance(repository.manifests[digest].content, Ghost)
         }
-        inside = spread(
-            sorted(going), lambda digest, edges=graph.children: ((child, '') for child in edges.get(digest, ()))
-        )
+        inside = walk(sorted(going), graph.below)
         doomed.update((repository.name, digest) for digest in going)
         parts.update((repository.name, digest) for digest in set(inside) - going)
         tagged.update((repository.name, digest) for _, digest, _ in decision.untagged_in(repository))
@@ -88,7 +86,9 @@ def records_of(
         going = [repository.manifests[digest] for digest in sorted(decision.doomed_in(repository.name))]
         tags = [(tag, manifest.digest) for manifest in going for tag in manifest.tags]
         tags += [(tag, digest) for tag, digest, _ in decision.untagged_in(repository)]
-        wanted_records = [(manifest.digest, None, manifest.locks) for manifest in going]
+        wanted_records: list[tuple[str, str | None, Locks]] = [
+            (manifest.digest, None, manifest.locks) for manifest in going
+        ]
         wanted_records += [(digest, tag, _tag_of(repository, tag, digest).locks) for tag, digest in tags]
         for digest, tag, locks in wanted_records:
             if (repository.name, digest) in saved:
@@ -137,10 +137,7 @@ def not_restorable(decision: Decision) -> list[Notice]:
     manifests = _manifests(decision)
     notices = []
     for name, digest in sorted(wanted(decision).doomed):
-        inside = [
-            digest,
-            *spread([digest], lambda each, edges=graphs[name].children: ((child, '') for child in edges.get(each, ()))),
-        ]
+        inside = walk([digest], graphs[name].below)
         lost = [blob for each in inside for blob in _blobs(manifests[name, each]) if blob in freed]
         if lost:
             notices.append(

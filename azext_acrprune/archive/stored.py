@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
-from ..model import Content
+from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
 from .layout import Record, parse_index
 from .target import ArchiveError, NotKept
@@ -96,6 +96,8 @@ def verified(digest: str, data: bytes) -> bytes:
 
 def type_of(data: bytes, listed: str | None = None) -> str:
     """The media type that a registry lists, or that a manifest gives itself; an older one may give none."""
-    document: Any = json.loads(data)
-    named = [each for each in (listed, document.get('mediaType')) if is_media_type(each)]
-    return named[0] if named else _OCI_INDEX if 'manifests' in document else _OCI_IMAGE
+    document: Document = json.loads(data)
+    for named in (listed, document.get('mediaType')):
+        if named is not None and is_media_type(named):
+            return named
+    return _OCI_INDEX if 'manifests' in document else _OCI_IMAGE

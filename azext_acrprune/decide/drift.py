@@ -93,13 +93,13 @@ def check_tags(
     pins: Pins = Pins(),
 ) -> TagDrift:
     """Compare tags with how they are now. `planned` has the digest that each of them was on. A pinned tag stays."""
-    now = fresh.tags if fresh else {}
-    present = sorted(tag for tag in planned if tag in now)
+    fresh = fresh or Repository(seen.name, {})
+    present = sorted(tag for tag in planned if tag in fresh.tags)
     pinned = pins.by_tag(seen.name)
     changes = {
         tag: Verdict(True, PINNED, pinned[tag])
         if tag in pinned
-        else _tag_change(planned[tag], seen, now[tag], fresh, include_locked)
+        else _tag_change(planned[tag], seen, fresh.tags[tag], fresh, include_locked)
         for tag in present
     }
     skipped = {tag: change for tag, change in changes.items() if change}

@@ -35,6 +35,10 @@ class Graph:
         """Whether any manifest stays or goes because of another one."""
         return bool(self.children or self.referrers or self.subjects or self.ghosts)
 
+    def below(self, digest: str) -> tuple[str, ...]:
+        """The children of an index; nothing for any other manifest."""
+        return self.children.get(digest, ())
+
     def neighbours(self, digest: str) -> Iterator[tuple[str, str]]:
         """(digest, relation) of each manifest that must stay when this one stays."""
         for child in self.children.get(digest, ()):

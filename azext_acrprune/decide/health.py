@@ -261,10 +261,10 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
                 )
 
 
-def _sizes_said(repositories: Sequence[Repository]) -> Mapping[str, Counter]:
+def _sizes_said(repositories: Sequence[Repository]) -> Mapping[str, Counter[int]]:
     """{blob: {size: number of manifests that give it}} for the blobs with more than one size."""
     first: dict[str, int] = {}
-    said = {
+    said: dict[str, Counter[int]] = {
         blob.digest: Counter() for blob in _blobs(repositories) if first.setdefault(blob.digest, blob.size) != blob.size
     }
     for blob in _blobs(repositories):
@@ -281,6 +281,6 @@ def _blobs(repositories: Sequence[Repository]) -> Iterator[Blob]:
                 yield from manifest.content.blobs
 
 
-def _usual(sizes: Counter) -> AbstractSet[int]:
+def _usual(sizes: Counter[int]) -> AbstractSet[int]:
     most = max(sizes.values())
     return {size for size, count in sizes.items() if count == most}

@@ -118,13 +118,15 @@ def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tup
     is unlocked while some pins may not be known.
     """
     wanted = _wanted(pins, standings)
-    lock, locked = [], []
+    lock: list[tuple[str, str, str]] = []
+    locked: list[tuple[str, str, str]] = []
     for (repository, digest), who in sorted(wanted.items()):
         known = standings[repository, digest]
         if known.status == FOUND:
             (lock if known.locks.delete_enabled else locked).append((repository, digest, who))
     complete = not pins.problems and all(standing.status != NOT_READ for standing in standings.values())
-    unlock, forget = [], []
+    unlock: list[Mark] = []
+    forget: list[Mark] = []
     for key, mark in sorted(marks.items()):
         standing = standings[key]
         if standing.status != FOUND or standing.locks != Locks(False, mark.write_enabled):

@@ -78,7 +78,7 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
             if image.tag in manifest.tags:
                 return digest
         raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.")
-    if image.digest in repository.manifests:
+    if image.digest is not None and image.digest in repository.manifests:
         return image.digest
     raise NotAnImage(_what_it_is(image, repository))
 

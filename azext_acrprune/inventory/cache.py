@@ -181,7 +181,7 @@ class ManifestCache(NoCache):
         stale = []
         for number, key, checksum, packed in rows:
             digest = _digest(key)
-            if digest not in listed:
+            if digest is None or digest not in listed:
                 stale.append((number,))
             elif isinstance(packed, bytes) and checksum == _checksum(seal, key, packed):
                 known[digest] = _unpacked(packed, blobs)
@@ -250,7 +250,7 @@ class ManifestCache(NoCache):
                 return otherwise
 
     def _numbers(self, query: str) -> dict[str, int]:
-        rows = self._attempt(lambda connection: connection.execute(query).fetchall(), [])
+        rows: list[tuple[Any, ...]] = self._attempt(lambda connection: connection.execute(query).fetchall(), [])
         return {name: number for name, number in rows if isinstance(name, str) and isinstance(number, int)}
 
     def _give_up(self, error: Exception) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..decide.reasons import TOLD
 from ..spelling import visible
@@ -22,8 +22,6 @@ WIDE, NARROW = (1200, 640), (400, 640)
 
 _SMALLEST = 1e-6
 """A share of the whole. Smaller ones are drawn as large as this: floats have no room for one byte in 10^13."""
-
-Item = TypeVar('Item')
 
 STATES = {
     'freed': 'Freed by the plan',
@@ -149,7 +147,7 @@ def layout(groups: Sequence[dict[str, Any]], width: float, height: float) -> tup
     return outer, cells
 
 
-def _fill(box: Box, items: Iterable[Item], size: Callable[[Item], int]) -> list[Box]:
+def _fill(box: Box, items: Iterable[dict[str, Any]], size: Callable[[dict[str, Any]], int]) -> list[Box]:
     from squarify import normalize_sizes, squarify
 
     there = sorted((item for item in items if size(item)), key=size, reverse=True)

@@ -125,7 +125,7 @@ def check_rows(check: dict[str, Any]) -> list[Row]:
     """A row for each finding, with what mends it, and the total."""
     if 'findings' not in check:
         return [check]
-    rows = [
+    rows: list[Row] = [
         OrderedDict(
             SEVERITY=entry['severity'],
             CODE=entry['code'],
@@ -250,7 +250,7 @@ def pin_rows(document: dict[str, Any]) -> list[Row]:
 
 def lock_rows(document: dict[str, Any]) -> list[Row]:
     """A row for each manifest that is, or would be, locked or unlocked, and for what could not be done."""
-    rows = []
+    rows: list[Row] = []
     for action in ('lock', 'unlock', 'locked', 'unlocked', 'alreadyLocked', 'missing', 'failed'):
         for entry in document.get(action, ()) if 'summary' in document else ():
             because = entry.get('because') or entry.get('error') or ', '.join(entry.get('pinnedBy', ()))
@@ -320,7 +320,7 @@ def explain_rows(explanation: dict[str, Any]) -> list[Row]:
     """A row for the decision, and one for each blob of the image."""
     if 'explanation' not in explanation:
         return [explanation]
-    rows = [
+    rows: list[Row] = [
         OrderedDict(
             ITEM=explanation['decision'],
             DIGEST=short_digest(explanation['digest']),

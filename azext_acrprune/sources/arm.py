@@ -53,7 +53,7 @@ class ResourceManager:
         return answer
 
     def _pages(self, what: str, url: str | None) -> Iterator[Resource]:
-        seen = set()
+        seen: set[str] = set()
         while url:
             if url in seen or len(seen) >= _MOST_PAGES:
                 raise AskError(what, 'the pages of the resource manager have no end')

@@ -102,7 +102,7 @@ class RegistryLog:
             raise _TooMuch(f'it gives only a part of the answer ({_reason(answer.partial_error)})')
         if len(answer.tables) != 1 or len(answer.tables[0].columns) != width:
             raise self._error('its answer is not a table of what was asked for')
-        rows = [list(row) for row in answer.tables[0].rows]
+        rows: list[Sequence[Any]] = [list(row) for row in answer.tables[0].rows]
         if len(rows) >= MOST_ROWS:
             raise _TooMuch('its answer is longer than it can give at once')
         return rows
@@ -156,8 +156,9 @@ def _message(error: HttpResponseError) -> str:
     """What an error says, in one line; the client's own text has the whole answer in it."""
     if error.status_code == 200:
         return 'its answer is cut off, or is not JSON'
+    response: Any = error.response
     try:
-        text = _innermost(error.response.json()['error'])
+        text = _innermost(response.json()['error'])
     except (AttributeError, KeyError, TypeError, ValueError):
         text = ''
     return f'{text or error.reason} ({error.status_code})'

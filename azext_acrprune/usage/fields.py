@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from heapq import nlargest
-from typing import Any
+from typing import Any, TypeVar
 
 from ..decide.graph import user_tags
 from ..decide.impact import Holding, Node
@@ -15,6 +15,8 @@ from .stakes import View
 
 TAGS_LISTED = 10
 WARNINGS_LISTED = 300
+
+Key = TypeVar('Key', str, Node)
 
 
 def registry_counts(view: View) -> dict[str, int]:
@@ -83,7 +85,7 @@ def sums(rows: Sequence[Mapping[str, Any]], adding: Sequence[str]) -> dict[str, 
     return {key: sum(row[key] for row in rows) for key in adding if rows and key in rows[0]}
 
 
-def largest(sizes: Mapping[str, int], number: int) -> list[str]:
+def largest(sizes: Mapping[Key, int], number: int) -> list[Key]:
     """The keys with the largest sizes. Of equal sizes, the first keys."""
     return nlargest(number, sorted(sizes), key=sizes.__getitem__)
 

@@ -209,11 +209,11 @@ def _sums(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _images(view: View, stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
     """The images with the most bytes, whether they go or stay."""
-    of_image: Counter = Counter()
+    of_image: Counter[Node] = Counter()
     fates: dict[Node, list[Stake]] = {}
-    for node, group in groupby(stakes, key=lambda stake: (stake.repository, stake.digest)):
-        fates[node] = list(group)
-        of_image[node] = sum(stake.size for stake in fates[node])
+    for image, group in groupby(stakes, key=lambda stake: (stake.repository, stake.digest)):
+        fates[image] = list(group)
+        of_image[image] = sum(stake.size for stake in fates[image])
     rows = []
     for node in largest(of_image, IMAGES_LISTED):
         first = fates[node][0]

@@ -85,7 +85,7 @@ class View:
 
     def _is_there(self, node: Node) -> bool:
         repository = self.ledger.repositories.get(node[0])
-        return bool(repository) and node[1] in repository.manifests
+        return repository is not None and node[1] in repository.manifests
 
 
 def _state_of(reason: str) -> str:
