@@ -30,7 +30,7 @@ from .reasons import CHILD_OF, EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, REFERRER_O
 from .tags import judge_tags
 from .verdicts import Verdict, lock_on
 
-Found = Iterator[tuple[str, Verdict]]
+Roots = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
 
 
@@ -215,7 +215,7 @@ def _roots(case: _Case) -> dict[str, Verdict]:
     return dict(sorted(roots.items()))
 
 
-def _tagged(case: _Case, left: Sequence[Manifest]) -> Found:
+def _tagged(case: _Case, left: Sequence[Manifest]) -> Roots:
     """A tag that stays keeps its manifest. The reason is that of the tag."""
     for manifest in left if case.staying else ():
         staying = case.staying.get(manifest.digest)
@@ -223,21 +223,21 @@ def _tagged(case: _Case, left: Sequence[Manifest]) -> Found:
             yield manifest.digest, case.tags.get(staying[0]) or Verdict(True, TAGGED, staying[0])
 
 
-def _locked(case: _Case, left: Sequence[Manifest]) -> Found:
+def _locked(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left:
         lock = lock_on(case.place.repository, manifest, case.policy.include_locked)
         if lock:
             yield manifest.digest, Verdict(True, LOCKED, lock)
 
 
-def _pinned(case: _Case, left: Sequence[Manifest]) -> Found:
+def _pinned(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left if case.policy.digests or case.pinned else ():
         who = 'protect.digests' if manifest.digest in case.policy.digests else case.pinned.get(manifest.digest)
         if who:
             yield manifest.digest, Verdict(True, PINNED, who)
 
 
-def _young(case: _Case, left: Sequence[Manifest]) -> Found:
+def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
     """Young manifests stay. A client pushes the platform images first, without a tag, and their index last."""
     for manifest in left:
         rule = case.rule(manifest)
@@ -246,14 +246,14 @@ def _young(case: _Case, left: Sequence[Manifest]) -> Found:
             yield manifest.digest, _root(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
 
 
-def _keep_newest(case: _Case, left: Sequence[Manifest]) -> Found:
+def _keep_newest(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left if case.newest else ():
         rule = case.rule(manifest)
         if rule and manifest.digest in case.newest:
             yield manifest.digest, _root(rule, KEEP_NEWEST, f'keep {rule.keep.newest}')
 
 
-def _excluded(case: _Case, left: Sequence[Manifest]) -> Found:
+def _excluded(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left:
         rule = case.rule(manifest)
         why = _why_excluded(case, manifest, rule)
@@ -296,7 +296,7 @@ def _why_orphan_stays(case: _Case, manifest: Manifest) -> str | None:
     return None
 
 
-def _unreadable(case: _Case, left: Sequence[Manifest]) -> Found:
+def _unreadable(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left:
         if isinstance(manifest.content, Unreadable):
             why: str | None = manifest.content.reason
@@ -307,7 +307,7 @@ def _unreadable(case: _Case, left: Sequence[Manifest]) -> Found:
             yield manifest.digest, _root(case.rule(manifest), UNREADABLE, why)
 
 
-_ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Found], ...] = (
+_ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _tagged,
     _locked,
     _pinned,

@@ -16,7 +16,7 @@ from .mends import Mends
 
 SCHEMA_VERSION = 1
 
-Key = tuple[str, str, str, str]
+FindingKey = tuple[str, str, str, str]
 
 
 class _View:
@@ -136,5 +136,5 @@ def _broken(findings: Iterable[Finding]) -> int:
     return sum(finding.severity == BROKEN for finding in findings)
 
 
-def _key(finding: Finding) -> Key:
+def _key(finding: Finding) -> FindingKey:
     return finding.repository, finding.digest, finding.code, finding.tag or ''

@@ -14,7 +14,7 @@ from ..decide.verdicts import Verdict
 
 BY_REPOSITORY, BY_REASON, BY_RULE = 'repository', 'reason', 'rule'
 
-Group = str | None
+GroupName = str | None
 
 
 def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str, Any]]:
@@ -25,9 +25,9 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str,
     is the name of a rule, or for what goes by options what they say. It is None for what stays without a rule.
     """
     group_of = {BY_REPOSITORY: _repository, BY_REASON: _reason, BY_RULE: _rule}[group_by]
-    counts: dict[Group, Counter] = {}
-    groups: dict[Node, Group] = {}
-    going: dict[Group, list[Node]] = {}
+    counts: dict[GroupName, Counter] = {}
+    groups: dict[Node, GroupName] = {}
+    going: dict[GroupName, list[Node]] = {}
     for node, verdict in _manifests(decision):
         group = groups[node] = group_of(decision, node, verdict)
         counted = counts.setdefault(group, Counter())
@@ -52,7 +52,7 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str,
     )
 
 
-def _row(group: Group, counted: Mapping[str, int], freed: int) -> dict[str, Any]:
+def _row(group: GroupName, counted: Mapping[str, int], freed: int) -> dict[str, Any]:
     numbers = (
         'manifests',
         'manifestsToDelete',
@@ -77,15 +77,15 @@ def _removed_tags(decision: Decision) -> Iterator[tuple[Node, Verdict]]:
             yield (repository.name, digest), verdict
 
 
-def _repository(_: Decision, node: Node, __: Verdict) -> Group:
+def _repository(_: Decision, node: Node, __: Verdict) -> GroupName:
     return node[0]
 
 
-def _reason(_: Decision, __: Node, verdict: Verdict) -> Group:
+def _reason(_: Decision, __: Node, verdict: Verdict) -> GroupName:
     return verdict.reason
 
 
-def _rule(decision: Decision, node: Node, verdict: Verdict) -> Group:
+def _rule(decision: Decision, node: Node, verdict: Verdict) -> GroupName:
     """The name of the rule behind a verdict. What stays or goes with another manifest has the rule of that manifest."""
     seen: set[str] = set()
     while verdict.reason in RELATIONS and verdict.because not in seen:

@@ -23,7 +23,7 @@ WIDE, NARROW = (1200, 640), (400, 640)
 _SMALLEST = 1e-6
 """A share of the whole. Smaller ones are drawn as large as this: floats have no room for one byte in 10^13."""
 
-STATES = {
+STATE_LABELS = {
     'freed': 'Freed by the plan',
     'shared': 'Stays: image goes, others share the layers',
     'unneeded': 'Untagged and needed by nothing',
@@ -34,7 +34,7 @@ STATES = {
     'excluded': 'Stays: not selected by the plan',
     'unreadable': 'Stays: something could not be read',
 }
-STATES_WITHOUT_PLAN = {
+STATE_LABELS_WITHOUT_PLAN = {
     'unneeded': 'Untagged and needed by nothing',
     'tagged': 'Tagged',
     'needed': 'Part of something that is needed',
@@ -73,7 +73,7 @@ def report_html(document: dict[str, Any]) -> str:
     style, script = _inline('report.css'), _inline('report.js')
     return environment.get_template('report.html').render(
         report=document,
-        states=STATES if document['plan'] else STATES_WITHOUT_PLAN,
+        states=STATE_LABELS if document['plan'] else STATE_LABELS_WITHOUT_PLAN,
         reasons={reason: told.label for reason, told in TOLD.items()},
         lines=list(map(escape, _lines(document))),
         style=style,

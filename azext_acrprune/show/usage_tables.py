@@ -11,8 +11,7 @@ from ..model import parse_ticks
 from ..spelling import visible
 from .money import account_line, cost_line
 from .sizes import blob_digest, freed_size, human_age, human_size, percent, share_bar, short_digest
-
-Row = dict[str, Any]
+from .tables import Row
 
 
 def usage_rows(document: dict[str, Any]) -> list[Row]:

@@ -13,7 +13,7 @@ from .attribution import Share, shares
 from .fields import TAGS_LISTED, push_times
 from .usage_rows import Known, Row, Rows
 
-Pattern = tuple[str, str | None]
+PatternKey = tuple[str, str | None]
 """(repository, pattern); the pattern is None for what no tag keeps."""
 
 _BOUNDS = r'(?<![0-9A-Za-z]){}(?![0-9A-Za-z])'
@@ -57,14 +57,14 @@ def pattern_rows(known: Known, number: int) -> Rows:
     """Rows for patterns. The bytes of a manifest are divided evenly over its patterns, but each of them stores it."""
     of_pattern = shares(known.view, known.appeared, _patterns_of)
     listed = nsmallest(number, of_pattern, key=lambda key: (-of_pattern[key].size, key[0], key[1] or ''))
-    rows: dict[Pattern, Row] = {}
+    rows: dict[PatternKey, Row] = {}
     for name, same in groupby(sorted(listed, key=lambda key: key[0]), key=lambda key: key[0]):
         rows.update(_rows_in(known, known.ledger.repositories[name], {key: of_pattern[key] for key in same}))
     others = [share for key, share in of_pattern.items() if key not in rows]
     return [rows[key] for key in listed], {'rows': len(others), **known.share_fields(others)} if others else None
 
 
-def _patterns_of(repository: Repository) -> Mapping[str, Sequence[Pattern]]:
+def _patterns_of(repository: Repository) -> Mapping[str, Sequence[PatternKey]]:
     found = patterns_in(repository)
     return {
         digest: [(repository.name, pattern) for pattern in found.get(digest, (None,))]
@@ -72,10 +72,12 @@ def _patterns_of(repository: Repository) -> Mapping[str, Sequence[Pattern]]:
     }
 
 
-def _rows_in(known: Known, repository: Repository, wanted: Mapping[Pattern, Share]) -> Iterator[tuple[Pattern, Row]]:
-    members: dict[Pattern, list[str]] = {key: [] for key in wanted}
-    alone: dict[Pattern, list[str]] = {key: [] for key in wanted}
-    tags: dict[Pattern, list[str]] = {key: [] for key in wanted}
+def _rows_in(
+    known: Known, repository: Repository, wanted: Mapping[PatternKey, Share]
+) -> Iterator[tuple[PatternKey, Row]]:
+    members: dict[PatternKey, list[str]] = {key: [] for key in wanted}
+    alone: dict[PatternKey, list[str]] = {key: [] for key in wanted}
+    tags: dict[PatternKey, list[str]] = {key: [] for key in wanted}
     for digest, keys in _patterns_of(repository).items():
         for key in wanted.keys() & set(keys):
             members[key].append(digest)

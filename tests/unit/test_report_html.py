@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.model import Account, Blob, Notice, Repository
-from azext_acrprune.show.report_page import STATES, STATES_WITHOUT_PLAN, layout, report_html
+from azext_acrprune.show.report_page import STATE_LABELS, STATE_LABELS_WITHOUT_PLAN, layout, report_html
 from azext_acrprune.usage.report_document import report_document
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest
@@ -146,12 +146,12 @@ def test_tables_have_captions_and_scopes_and_pictures_have_texts():
 
 def test_every_state_has_a_text_a_fill_and_is_told_apart_without_colour():
     from azext_acrprune.show.report_page import _TEMPLATES
-    from azext_acrprune.usage.stakes import STATES as known
+    from azext_acrprune.usage.stakes import STATES
 
-    assert tuple(STATES) == known
-    assert set(STATES_WITHOUT_PLAN) == set(STATES) - {'freed', 'shared'}
+    assert tuple(STATE_LABELS) == STATES
+    assert set(STATE_LABELS_WITHOUT_PLAN) == set(STATE_LABELS) - {'freed', 'shared'}
     style = (_TEMPLATES / 'report.css').read_text()
-    fills = {state: re.search(rf'\.{state} {{ fill: (.+?);', style)[1] for state in STATES}
+    fills = {state: re.search(rf'\.{state} {{ fill: (.+?);', style)[1] for state in STATE_LABELS}
     assert len(set(fills.values())) == len(fills)
     assert {fills[state] for state in ('freed', 'shared')} == {'url(#p-freed)', 'url(#p-shared)'}
 
