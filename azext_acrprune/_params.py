@@ -53,7 +53,17 @@ _PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'validate')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
-_TAGS = ('filter', 'match', 'exclude', 'untagged', 'untagged_only', 'include_locked', 'keep_semver', 'keep_per')
+_TAGS = (
+    'filter',
+    'match',
+    'exclude',
+    'untagged',
+    'untagged_only',
+    'include_locked',
+    'keep_semver',
+    'keep_per',
+    'keep_untagged',
+)
 
 _SHARED = {
     'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
@@ -226,14 +236,22 @@ def _selection(context: AzArgumentContext) -> None:
         type=int,
         default=0,
         validator=validate_keep,
-        help='Keep this many of the newest releases by semantic version in each repository, and as many pre-releases.',
+        help='Keep this many of the newest releases by semantic version in each repository, and as many pre-releases. '
+        'What is no version stays.',
     )
     context.argument(
         'keep_per',
         action='append',
         validator=validate_keep_per,
         help='Keep the newest N tags in each group, as `N:REGEX` with a named group: `3:^(?P<branch>.+)-[0-9]+$` '
-        'keeps three of each branch. Can be given several times.',
+        'keeps three of each branch. What is in no group stays. Can be given several times.',
+    )
+    context.argument(
+        'keep_untagged',
+        type=int,
+        validator=validate_keep,
+        help='With --untagged: keep this many of the newest images that have no tag left. Without it that is the number '
+        'of --keep, as with `acr purge` since 0.18.',
     )
     context.argument(
         'untagged',

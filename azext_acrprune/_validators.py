@@ -105,7 +105,7 @@ def validate_pulled_within(namespace: Namespace) -> None:
 
 
 def validate_keep(namespace: Namespace) -> None:
-    if namespace.keep < 0 or getattr(namespace, 'keep_semver', 0) < 0:
+    if any((getattr(namespace, name, None) or 0) < 0 for name in ('keep', 'keep_semver', 'keep_untagged')):
         raise InvalidArgumentValueError(
             '--keep: a number of images cannot be negative.', recommendation='Give 0 or more.'
         )
@@ -217,6 +217,8 @@ def validate_tag_selection(namespace: Namespace) -> None:
 
 def validate_plan_selection(namespace: Namespace) -> None:
     given = [name for name in _SELECTING if getattr(namespace, name)]
+    if namespace.keep_untagged is not None:  # 0 says something, too
+        given.append('keep_untagged')
     if namespace.policy_file and given:
         raise MutuallyExclusiveArgumentError(
             f'--policy says what may go, and so does --{given[0].replace("_", "-")}.',

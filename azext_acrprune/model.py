@@ -90,8 +90,9 @@ class Blob(NamedTuple):
 class Content(NamedTuple):
     """What a manifest says, verified against its digest.
 
-    `blobs` has each stored blob once, without foreign layers (those with `urls`), which are stored elsewhere. `config`
-    is the digest of the one blob among them that is no layer.
+    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere. `config`
+    is the digest of that one of them which is no layer. `attestations` are the children that BuildKit's annotation
+    names as statements on other children.
     """
 
     size: int
@@ -100,6 +101,7 @@ class Content(NamedTuple):
     blobs: tuple[Blob, ...] = ()
     config: str | None = None
     annotations: tuple[tuple[str, str], ...] = ()
+    attestations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

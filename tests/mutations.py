@@ -56,8 +56,8 @@ MUTATIONS = (
     Mutation(
         'youth is no root',
         'decide/safety.py',
-        '    _young,\n    _keep_newest,',
-        '    _keep_newest,',
+        '    _young,\n    _held,',
+        '    _held,',
         'unit/test_safety.py::test_young_index_keeps_its_old_children',
     ),
     Mutation(

@@ -8,7 +8,7 @@ Flags are plain data, with the names of the options:
 
     flags = {'filter': [(repository regex, tag regex)], 'match': [(glob, glob)], 'exclude': [(glob, glob)],
              'repository': [glob], 'ago': text, 'age_by': 'updated' | 'created', 'keep': number,
-             'keep_semver': number, 'keep_per': [(number, regex)], 'untagged': bool, 'untagged_only': bool,
+             'keep_semver': number, 'keep_untagged': number or None, 'keep_per': [(number, regex)], 'untagged': bool, 'untagged_only': bool,
              'include_locked': bool, 'include': [what is asked for by name]}
 
 Sets of tags are sets of (repository name, tag). What is meant to differ from `acr purge`: attachment tags are no user
@@ -89,9 +89,12 @@ def manifest_time(flags, manifest):
 
 
 def tag_time(flags, repository, manifest, tag):
+    """By creation it is that of the image, but since a tag was moved it has to be as old."""
+    moved = repository['tag_times'].get(tag, manifest['updated'])
     if flags['age_by'] == 'created':
-        return repository.get('tag_created', {}).get(tag, manifest['updated'])
-    return repository['tag_times'].get(tag, manifest['updated'])
+        created = manifest_time(flags, manifest)
+        return None if moved is None or created is None else max(moved, created)
+    return moved
 
 
 def is_old(flags, time, now):
@@ -135,7 +138,10 @@ def candidates(repository, flags, now):
 
 
 def tags_to_remove(repository, flags, now):
-    """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare; a ghost is no image."""
+    """The candidates without those that `--keep`, `--keep-semver` and `--keep-per` spare; a ghost is no image.
+
+    What is no version, or in no group, cannot be ranked by it, and stays.
+    """
     found = candidates(repository, flags, now)
     uncounted = {
         tag
@@ -145,9 +151,17 @@ def tags_to_remove(repository, flags, now):
     }
     newest_first = sorted(sorted(found), key=lambda pair: pair[1], reverse=True)
     names = [tag for tag, _ in newest_first if tag not in uncounted]
-    spared = set(names[: flags['keep']])
+    unranked = {
+        tag
+        for tag in names
+        if flags['keep_semver']
+        and not version(tag)
+        or any(not re.search(expression, tag) for _, expression in flags['keep_per'])
+    }
+    names = [tag for tag in names if tag not in unranked]
+    spared = unranked | set(names[: flags['keep']])
     for prerelease in (False, True):
-        versions = [tag for tag in sorted(names) if version(tag) and bool(version(tag)[3]) == prerelease]
+        versions = [tag for tag in names if version(tag) and bool(version(tag)[3]) == prerelease]
         versions.sort(key=version_order, reverse=True)
         spared.update(versions[: flags['keep_semver']])
     for number, expression in flags['keep_per']:
@@ -167,9 +181,12 @@ def counts(flags, repository, manifest):
 
 
 def version(tag):
-    """(major, minor, patch, identifiers of the pre-release) of a semantic version, with or without a `v`."""
+    """(major, minor, patch, identifiers of the pre-release) of a semantic version, with or without a `v`.
+
+    Helm writes the `+` before the build as `_`; the build does not count.
+    """
     number = r'(0|[1-9]\d*)'
-    match = re.fullmatch(rf'v?{number}\.{number}\.{number}(?:-([0-9A-Za-z.-]+))?', tag)
+    match = re.fullmatch(rf'v?{number}\.{number}\.{number}(?:-([0-9A-Za-z.-]+))?(?:_[0-9A-Za-z.-]+)?', tag)
     if not match:
         return None
     identifiers = match[4].split('.') if match[4] else []
@@ -201,15 +218,46 @@ def untagged_after(repository, flags, now):
     ]
 
 
-def newest_untagged(repository, flags):
-    """`--keep` counts untagged images where no tags are selected (Keeping the newest untagged)."""
+def newest_untagged(repository, flags, now):
+    """`--keep` counts untagged images where no tags are selected (Keeping the newest untagged).
+
+    Where they are, it counts those that have no tag left and are old enough, as acr purge does since 0.18 (Azure/acr-cli
+    #644); `--keep-untagged` gives them a number of their own.
+    """
     if selects_tags(flags):
-        return []
+        return newest_left(repository, flags, now)
     rank = {manifest['digest']: manifest_time(flags, manifest) for manifest in repository['manifests']}
     same_times = dict(
         repository, manifests=[dict(manifest, updated=rank[manifest['digest']]) for manifest in repository['manifests']]
     )
-    return oracle.newest_images(same_times, flags['keep'], flags['include'])
+    keep = flags['keep'] if flags.get('keep_untagged') is None else flags['keep_untagged']
+    return oracle.newest_images(same_times, keep, flags['include'])
+
+
+def newest_left(repository, flags, now):
+    removed = tags_to_remove(repository, flags, now)
+    left = [
+        dict(
+            manifest,
+            tags=[tag for tag in manifest['tags'] if tag not in removed],
+            updated=manifest_time(flags, manifest),
+        )
+        for manifest in repository['manifests']
+    ]
+    parts = [digest for manifest in left if oracle.exists(manifest) for digest in oracle.children(manifest)]
+    old = [
+        manifest
+        for manifest in left
+        if not manifest['tags']
+        and manifest['state'] == 'read'
+        and manifest['digest'] not in parts
+        and not oracle.oci_subjects(manifest)
+        and counts(flags, repository, manifest)
+        and is_old(flags, manifest['updated'], now)
+    ]
+    old.sort(key=lambda manifest: (-manifest['updated'], manifest['digest']))
+    keep = flags['keep'] if flags.get('keep_untagged') is None else flags['keep_untagged']
+    return [manifest['digest'] for manifest in old[:keep]]
 
 
 def stays_by_itself(world, repository, manifest, flags, now):
@@ -219,7 +267,7 @@ def stays_by_itself(world, repository, manifest, flags, now):
         or any(glob_matches(name, repository['name']) and tag in ('*', '**') for name, tag in flags['exclude'])
         or protects_manifest(flags, repository, manifest)
         or not is_old(flags, manifest_time(flags, manifest), now)
-        or manifest['digest'] in newest_untagged(repository, flags)
+        or manifest['digest'] in newest_untagged(repository, flags, now)
         or manifest['state'] == 'unreadable'
         or not is_asked_for(world, repository, manifest, flags)
         or any(map(oracle.is_opaque, repository['manifests']))

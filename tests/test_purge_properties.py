@@ -51,6 +51,7 @@ FLAGS = st.fixed_dictionaries(
         'age_by': st.sampled_from(('updated', 'updated', 'created')),
         'keep': st.sampled_from((0, 0, 0, 1, 2, 5)),
         'keep_semver': st.sampled_from((0, 0, 0, 1, 2)),
+        'keep_untagged': st.sampled_from((None, None, None, 0, 1)),
         'keep_per': st.sampled_from(((), (), ())) | some((1, 2), KEEP_PER),
         'untagged': st.sampled_from((True, True, False)),
         'untagged_only': st.sampled_from((False, False, False, True)),
@@ -191,7 +192,7 @@ def test_without_untagged_no_manifest_goes_where_tags_are_selected(world, flags)
 @examples(500)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_what_goes_without_include_locked_goes_with_it_too_unless_keep_counts_more(world, flags):
-    flags = {**flags, 'keep': 0, 'keep_semver': 0, 'keep_per': []}
+    flags = {**flags, 'keep': 0, 'keep_semver': 0, 'keep_per': [], 'keep_untagged': 0}
     careful, bold = (decision_on(world, {**flags, 'include_locked': choice}) for choice in (False, True))
     assert removed_by(careful) <= removed_by(bold)
     assert careful.doomed <= bold.doomed

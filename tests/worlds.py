@@ -231,6 +231,8 @@ TAG_NAMES = (
     '1.0.0-rc.1',
     '1.0.0',
     'v1.2',
+    '1.0.0_g5abc',
+    '1.3.0.7',
 )
 _TAG_TIMES = st.one_of(_TIMES, st.integers(1, 40).map(lambda days: NOW - days * DAY * TICKS))
 _USER_TAG = st.tuples(st.integers(0, 9), _TAG_TIMES, _TAG_TIMES, _often((), 12, ('deleteEnabled',), ('writeEnabled',)))

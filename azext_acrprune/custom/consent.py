@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-PERCENT_WITHOUT_A_QUESTION = 50
-"""Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
-
 _ASK = 'Delete them? {} (? lists them all)'
 _FOR_EVER = 'Deleted image data cannot be recovered.'
 _ARCHIVED = 'They are archived first, and can be restored from there.'
@@ -75,7 +72,7 @@ def hold_to_limits(decision: Decision, options: LimitOptions | None, confirmed: 
     """
     from ..decide.decision import first_excess
     from ..policy.file import limits_of
-    from ..policy.rules import Limits
+    from ..policy.rules import PERCENT_WITHOUT_A_QUESTION, Limits
 
     if options is None:
         return

@@ -38,13 +38,16 @@ def policy_of_options(options: SelectOptions) -> Policy:
 
 
 def read_policy(path: str, repositories: Sequence[str]) -> Policy:
-    from ..policy.file import PolicyError, parse_policy
+    from ..policy.file import parse_policy, short_ages
+    from ..policy.syntax import PolicyError
 
     with typed_errors():
         try:
             policy = parse_policy(read_text(path), tuple(repositories))
         except PolicyError as error:
             raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
+    for sentence in short_ages(policy):
+        logger.warning(sentence)
     return replace(
         policy,
         sources=replace(

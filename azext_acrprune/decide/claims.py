@@ -5,17 +5,19 @@ Where a property cannot be read, no claim is certain, and nothing goes because o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
-from ..policy.rules import CREATED, PARTIAL, Age, Match, Policy, Rule
-from .graph import Graph, missing_children
+from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule
+from .graph import Graph, missing_children, walk
 
 Labels = Mapping[str, Mapping[str, str]]
 """Labels of image configs, by digest of the config."""
+
+_UNKNOWN_PLATFORM = 'unknown/unknown'
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,58 @@ def claims_on_untagged(policy: Policy, repository: str) -> list[Claim]:
 
 
 def claim_on_manifest(claims: Iterable[Claim], place: Place, manifest: Manifest) -> Claim:
-    """The claim of the first rule that matches the manifest. Without such a rule, a claim without a rule."""
-    for claim in claims:
-        holds = _has_properties(claim.rule.match, place, manifest)
-        if holds is not False:
-            return claim if holds else Claim(claim.rule, certain=False)
-    return Claim()
+    """The first of these claims by a rule that matches a manifest without user tags."""
+    return _first(claims, place, manifest, None)
 
 
 def claim_on_tag(policy: Policy, place: Place, manifest: Manifest, tag: str) -> Claim:
     """The claim of the first rule that matches this tag and its manifest."""
     covering = (Claim(rule) for rule in policy.rules if _covers_tag(rule.match, place.repository.name, tag))
-    return claim_on_manifest(covering, place, manifest)
+    return _first(covering, place, manifest, tag)
+
+
+def keeps_as_a_part(claim: Claim) -> bool:
+    """Whether a claim on a part of an image, or on what refers to one, is by a rule that asks for that to be kept.
+
+    A rule that only says where something is, or that it has no tag, means images, and not what they consist of.
+    """
+    rule = claim.rule
+    return rule is not None and rule.action == KEEP and rule.match.describes_images
+
+
+def _first(claims: Iterable[Claim], place: Place, manifest: Manifest, tag: str | None) -> Claim:
+    for claim in claims:
+        rule = claim.rule
+        if not rule.match.asks_for_properties:
+            return claim
+        holds = _holds(rule, place, manifest, tag)
+        if holds is not False:
+            return claim if holds else Claim(rule, certain=False)
+    return Claim()
+
+
+def _holds(rule: Rule, place: Place, manifest: Manifest, tag: str | None) -> bool | None:
+    """Whether a rule matches what is in its place; None when that cannot be known.
+
+    To keep an index one of its images is enough; to take it, all of them have to be as the rule says.
+    """
+    match, keeps = rule.match, rule.action == KEEP
+    holds = _has_properties(match, place, manifest, keeps)
+    if match.excepting is None or holds is False:
+        return holds
+    excepted = _is_excepted(match.excepting, place, manifest, tag, not keeps)
+    if excepted:
+        return False
+    return None if excepted is None else holds
+
+
+def _is_excepted(match: Match, place: Place, manifest: Manifest, tag: str | None, one_is_enough: bool) -> bool | None:
+    covers = (
+        _covers_untagged(match, place.repository.name)
+        if tag is None
+        else _covers_tag(match, place.repository.name, tag)
+    )
+    return _has_properties(match, place, manifest, one_is_enough) if covers else False
 
 
 def _covers_tag(match: Match, repository: str, tag: str) -> bool:
@@ -71,9 +113,9 @@ def _covers_untagged(match: Match, repository: str) -> bool:
     )
 
 
-def _has_properties(match: Match, place: Place, manifest: Manifest) -> bool | None:
+def _has_properties(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
     """Whether a manifest has every property that is asked for; None when that cannot be known."""
-    if not match.asks_for_properties:
+    if not match.describes_images:
         return True
     if any(
         wanted and value not in wanted
@@ -84,46 +126,96 @@ def _has_properties(match: Match, place: Place, manifest: Manifest) -> bool | No
         )
     ):
         return False
-    answers = [*_annotated(match, manifest), *_labelled(match, place, manifest), *_sized(match, place, manifest)]
-    if False in answers:
+    return _all(
+        (
+            _annotated(match, place, manifest, one_is_enough),
+            _labelled(match, place, manifest, one_is_enough),
+            _sized(match, place, manifest),
+        )
+    )
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    found = list(answers)
+    if False in found:
         return False
-    return None if None in answers else True
+    return None if None in found else True
 
 
-def _annotated(match: Match, manifest: Manifest) -> Iterator[bool | None]:
-    if match.annotations:
-        known = isinstance(manifest.content, Content)
-        yield set(match.annotations) <= set(manifest.content.annotations) if known else None
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    found = list(answers)
+    if True in found:
+        return True
+    return None if None in found else False
 
 
-def _labelled(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | None]:
-    """Whether each image has the labels that are asked for. An index counts by all of its images."""
-    if match.labels:
-        for image in _images_of(place, manifest):
-            labels = _labels_of(place, image)
-            yield None if labels is None else set(match.labels) <= set(labels.items())
+def _annotated(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
+    """Whether the manifest itself has the annotations, or its images have them."""
+    if not match.annotations:
+        return True
+    own = _has_annotations(match, manifest)
+    images = [image for image in images_of(place, manifest) if image is not manifest]
+    if not images or own:
+        return own
+    theirs = (_any if one_is_enough else _all)(_has_annotations(match, image) for image in images)
+    return _any((own, theirs))
 
 
-def _images_of(place: Place, manifest: Manifest) -> list[Manifest]:
-    children = place.graph.children.get(manifest.digest, ())
-    return [place.repository.manifests[child] for child in children] or [manifest]
+def _has_annotations(match: Match, manifest: Manifest) -> bool | None:
+    if not isinstance(manifest.content, Content):
+        return None
+    return set(match.annotations) <= set(manifest.content.annotations)
 
 
-def _labels_of(place: Place, image: Manifest) -> Mapping[str, str] | None:
+def _labelled(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
+    if not match.labels:
+        return True
+    return (_any if one_is_enough else _all)(_has_labels(match, place, image) for image in images_of(place, manifest))
+
+
+def _has_labels(match: Match, place: Place, image: Manifest) -> bool | None:
+    labels = labels_of(place, image)
+    return None if labels is None else set(match.labels) <= set(labels.items())
+
+
+def images_of(place: Place, manifest: Manifest) -> list[Manifest]:
+    """The images that an index leads to, through other indexes too, without attestations; else the manifest itself."""
+    manifests, children = place.repository.manifests, place.graph.children
+    if manifest.digest not in children:
+        return [manifest]
+    parts = walk([manifest.digest], lambda digest: children.get(digest, ()))
+    found = [manifests[part] for part in parts if part not in children and not is_attestation(place, manifests[part])]
+    return found or [manifest]
+
+
+def is_attestation(place: Place, manifest: Manifest) -> bool:
+    """Whether it is a statement on an image that BuildKit hangs into its index, as an image for no platform.
+
+    BuildKit says so in the index, by the annotation `vnd.docker.reference.type`.
+    """
+    if manifest.platform == _UNKNOWN_PLATFORM:
+        return True
+    above = place.graph.parents.get(manifest.digest, ())
+    contents = [place.repository.manifests[each].content for each in above]
+    return bool(contents) and all(
+        isinstance(content, Content) and manifest.digest in content.attestations for content in contents
+    )
+
+
+def labels_of(place: Place, image: Manifest) -> Mapping[str, str] | None:
     """The labels in the config of an image; None when they were not read."""
     if not isinstance(image.content, Content):
         return None
     return place.labels.get(image.content.config) if image.content.config else {}
 
 
-def _sized(match: Match, place: Place, manifest: Manifest) -> Iterator[bool | None]:
-    if match.at_least is not None or match.at_most is not None:
-        size = image_bytes(place, manifest.digest)
-        yield (
-            None
-            if size is None
-            else (size >= (match.at_least or 0) and (match.at_most is None or size <= match.at_most))
-        )
+def _sized(match: Match, place: Place, manifest: Manifest) -> bool | None:
+    if match.at_least is None and match.at_most is None:
+        return True
+    size = image_bytes(place, manifest.digest)
+    if size is None:
+        return None
+    return size >= (match.at_least or 0) and (match.at_most is None or size <= match.at_most)
 
 
 def image_bytes(place: Place, digest: str) -> int | None:
@@ -135,9 +227,32 @@ def image_bytes(place: Place, digest: str) -> int | None:
     return sum(blobs.values()) + sum(content.size for content in contents)
 
 
-def instant_of(thing: Tag | Manifest, age: Age) -> int | None:
-    """The instant in ticks from which a rule counts the age of a tag or a manifest."""
-    return thing.created_at if age.by == CREATED else thing.updated_at
+def instant_of(manifest: Manifest, age: Age) -> int | None:
+    """The instant that the age of a manifest is counted from, in ticks."""
+    return manifest.created_at if age.by == CREATED else manifest.updated_at
+
+
+def instant_of_tag(tag: Tag, manifest: Manifest, age: Age) -> int | None:
+    """The instant that the age of a tag is counted from, in ticks.
+
+    By creation it is that of the image, for a tag is older than what it was moved to; but since a tag was moved it
+    has to be as old.
+    """
+    if age.by != CREATED:
+        return tag.updated_at
+    if tag.updated_at is None or manifest.created_at is None:
+        return None
+    return max(tag.updated_at, manifest.created_at)
+
+
+def time_of_tag(tag: Tag, manifest: Manifest, age: Age) -> str:
+    """What happened at the instant that the age of a tag is counted from, in words."""
+    if instant_of_tag(tag, manifest, age) is None:
+        return 'no readable time'
+    if age.by != CREATED:
+        return str(tag.last_update_time)
+    moved = tag.updated_at > manifest.created_at
+    return f'tagged {tag.last_update_time}' if moved else f'created {manifest.created_time}'
 
 
 def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:

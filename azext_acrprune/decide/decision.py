@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..model import Ghost, Inventory, Repository, in_order
+from ..model import Ghost, Inventory, Notice, Repository, in_order
 from ..pins.pinned import Pins
 from ..policy.rules import ORPHANS, Limits, Policy
 from .graph import Graph, user_tags
 from .impact import Node
+from .remarks import remarks
 from .safety import judge
 from .verdicts import Verdict
 
@@ -23,8 +24,9 @@ Verdicts = Mapping[str, Mapping[str, Verdict]]
 class Decision:
     """A verdict for every manifest, and for each user tag that some rule might take.
 
-    `given` is what the user asked for, as the plan document shows it. `pins` are checked again right before deleting.
-    `graphs` has the graphs that were built already, by name of repository.
+    `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
+    `graphs` are those of repositories by name, as far as they were built. `rules` are the names of the rules of a policy
+    file, and `remarks` what its author should know.
     """
 
     inventory: Inventory
@@ -34,6 +36,8 @@ class Decision:
     include_locked: bool = False
     pins: Pins = Pins()
     graphs: Mapping[str, Graph] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    remarks: tuple[Notice, ...] = ()
 
     @property
     def doomed(self) -> frozenset[Node]:
@@ -76,14 +80,17 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         )
         for repository in in_order(inventory.repositories)
     }
+    tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
     return Decision(
         inventory,
         policy.given,
         verdicts={name: judgement.manifests for name, judgement in judgements.items()},
-        tags={name: judgement.tags for name, judgement in judgements.items() if judgement.tags},
+        tags=tags,
         include_locked=policy.include_locked,
         pins=policy.pins,
         graphs={name: judgement.graph for name, judgement in judgements.items()},
+        rules=tuple(rule.name for rule in policy.rules if rule.name),
+        remarks=remarks(policy, inventory, tags),
     )
 
 

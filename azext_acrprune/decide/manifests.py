@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..model import Blob, Content, Unreadable
@@ -17,6 +18,7 @@ _DIGEST = re.compile(r'(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{
 ATTACHMENT_PREFIX = 'sha256-'
 """The begin of a tag that attaches its manifest to a digest."""
 _ATTACHMENT_TAG = re.compile(r'sha256-([0-9a-f]{64})(\.[A-Za-z0-9._-]+)?\Z')
+_ATTESTATION_KEY = 'vnd.docker.reference.type'
 
 # Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image
 # specifications of Docker). An OCI image manifest has no children either, but may have a subject: deleting that
@@ -68,6 +70,7 @@ def read_manifest(digest: str, data: bytes) -> Content | Unreadable:
             blobs=_blobs(document),
             config=_digest_of(document['config']) if document.get('config') is not None else None,
             annotations=_annotations(document),
+            attestations=tuple(_attestations(document)),
         )
     except RecursionError:
         return Unreadable('it is nested too deeply')
@@ -123,6 +126,14 @@ def _annotations(document: dict[str, Any]) -> tuple:
     found = document.get('annotations')
     pairs = found.items() if isinstance(found, dict) else ()
     return tuple((key, value) for key, value in pairs if isinstance(value, str))
+
+
+def _attestations(document: dict[str, Any]) -> Iterator[str]:
+    """The children of an index that BuildKit marks as statements on others; buildx makes them by default."""
+    for child in _list(document, 'manifests'):
+        pairs = child.get('annotations')
+        if isinstance(pairs, dict) and _ATTESTATION_KEY in pairs:
+            yield _digest_of(child)
 
 
 def _blobs(document: dict[str, Any]) -> tuple:

@@ -14,6 +14,9 @@ YOUNG = 'young'
 KEEP_NEWEST = 'keepNewest'
 EXCLUDED = 'excluded'
 UNREADABLE = 'unreadable'
+UNRANKED = 'unranked'
+NOT_DUE = 'notDue'
+UNKNOWN = 'unknown'
 CHILD_OF = 'childOf'
 REFERRER_OF = 'referrerOf'
 SUBJECT_OF = 'subjectOf'
@@ -62,6 +65,19 @@ TOLD = {
         'something that may need it, or that is asked about it, could not be read ({})',
         'could not be read',
         'unreadable, or in a repository with something unreadable',
+        'unreadable',
+    ),
+    UNRANKED: Told(
+        'its rule keeps by rank, and it has none ({})',
+        'without a rank',
+        'without a rank among what a rule keeps',
+        'excluded',
+    ),
+    NOT_DUE: Told('its rule waits for something ({})', 'not due', 'not due by the rule that claims it', 'recent'),
+    UNKNOWN: Told(
+        'a fact is missing that its rule asks for ({})',
+        'a fact is missing',
+        'with a fact missing that its rule asks for',
         'unreadable',
     ),
     CHILD_OF: Told(

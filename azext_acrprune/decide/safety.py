@@ -11,24 +11,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..model import Content, Ghost, Manifest, Repository, Unreadable
-from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule
-from .claims import (
-    Claim,
-    Labels,
-    Place,
-    age_is_over,
-    claim_on_manifest,
-    claim_on_tag,
-    claims_on_untagged,
-    counts,
-    instant_of,
-)
-from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags, walk
+from ..model import Ghost, Manifest, Repository, Unreadable
+from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
+from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of, keeps_as_a_part
+from .conditions import due
+from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags
 from .manifests import has_no_edges
-from .reasons import CHILD_OF, EXCLUDED, KEEP_NEWEST, LOCKED, PINNED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
-from .tags import judge_tags
-from .verdicts import Verdict, lock_on
+from .owners import carried_by, claim_of, inherited_claims
+from .ranks import ranked
+from .reasons import (
+    CHILD_OF,
+    EXCLUDED,
+    LOCKED,
+    NOT_DUE,
+    PINNED,
+    REFERRER_OF,
+    SUBJECT_OF,
+    TAGGED,
+    UNKNOWN,
+    UNREADABLE,
+    UNTAGGED,
+    YOUNG,
+)
+from .tags import judge_tags, stays_with_its_image
+from .verdicts import Verdict, kept_by_rule, lock_on
 
 Roots = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
@@ -50,9 +56,10 @@ class Judgement:
 class _Case:
     """All that a root rule needs to know.
 
-    `staying` has the user tags that stay, by digest of their manifest. `protected` names the protection of the whole
-    repository. `newest` are the untagged images that a number to keep spares. `opaque` is an unreadable manifest that
-    may need any other one. `pinned` says who pins a digest.
+    `staying` are the user tags that stay, of the manifests that have some; `protected` is what protects all of them.
+    `inherited` are the parts and referrers whose claim is that of what they belong to, `carried` those that share the
+    fate of an image whose tags all go, however young they are. `held` stay because of their parts, `ranked` because
+    of their rank.
     """
 
     place: Place
@@ -62,7 +69,10 @@ class _Case:
     staying: Mapping[str, Sequence[str]]
     protected: str | None
     claims: Mapping[str, Claim]
-    newest: frozenset[str]
+    inherited: AbstractSet[str]
+    carried: AbstractSet[str]
+    held: Mapping[str, Verdict]
+    ranked: Mapping[str, Verdict]
     opaque: str | None
     pinned: Mapping[str, str]
 
@@ -84,27 +94,33 @@ def judge(
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
     of all manifests that exist in the registry; without them no attachment is known to be an orphan.
     """
-    case = _case(Place(repository, build_graph(repository), labels or {}, now, present), policy, selected)
-    graph = case.place.graph
-    roots = _roots(case)
-    verdicts = {**roots, **kept_by(roots, graph)}
-    doomed = sorted(set(repository.manifests) - set(verdicts))
-    verdicts.update(_doomed(doomed, case))
-    return Judgement(dict(sorted(verdicts.items())), case.tags, graph)
-
-
-def _case(place: Place, policy: Policy, selected: bool) -> _Case:
-    """Judge the tags of a repository, and find the rules that claim the manifests of which no user tag stays."""
-    repository = place.repository
+    place = Place(repository, build_graph(repository), labels or {}, now, present)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
+    held: dict[str, Verdict] = {}
+    while True:
+        case = _case(place, policy, selected, tags, held)
+        verdicts = _verdicts(case)
+        holding, staying = _held_by_parts(case, verdicts), _staying_with_images(case, verdicts)
+        if not (holding or staying):
+            break
+        held, tags = {**held, **holding}, {**tags, **staying}
+    verdicts.update(_doomed(sorted(set(repository.manifests) - set(verdicts)), case))
+    return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
+
+
+def _case(
+    place: Place, policy: Policy, selected: bool, tags: Mapping[str, Verdict], held: Mapping[str, Verdict]
+) -> _Case:
+    repository = place.repository
     staying = dict(_staying_tags(repository, tags))
     on_untagged = claims_on_untagged(policy, repository.name)
     claims = {
-        digest: _claim(policy, on_untagged, place, manifest)
+        digest: claim_of(policy, on_untagged, place, manifest)
         for digest, manifest in repository.manifests.items()
         if digest not in staying
     }
-    claims.update(_inherited(claims, place.graph))
+    inherited = dict(inherited_claims(claims, place)) if place.graph.has_edges else {}
+    claims.update(inherited)
     return _Case(
         place,
         policy,
@@ -113,10 +129,49 @@ def _case(place: Place, policy: Policy, selected: bool) -> _Case:
         staying,
         policy.protects_repository(repository.name),
         claims,
-        newest=_newest_images(policy, place, claims),
+        frozenset(inherited),
+        frozenset() if policy.by_itself else frozenset(carried_by(claims, place)),
+        held,
+        ranked(policy, place, claims, inherited),
         opaque=opaque(repository),
         pinned=policy.pins.on(repository),
     )
+
+
+def _verdicts(case: _Case) -> dict[str, Verdict]:
+    """The verdict of each manifest that stays."""
+    roots = _roots(case)
+    return {**roots, **kept_by(roots, case.place.graph)}
+
+
+_WAITING = frozenset({SUBJECT_OF, YOUNG, UNREADABLE, UNKNOWN, NOT_DUE})
+
+
+def _held_by_parts(case: _Case, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """What stays because of a part that a rule keeps, or that something which refers to it keeps."""
+    if case.policy.by_itself:
+        return {}
+    parents = case.place.graph.parents
+    return {
+        parent: Verdict(True, EXCLUDED, f'its part {part} stays', verdicts[part].rule)
+        for part in sorted(parents.keys() & verdicts.keys())
+        if verdicts[part].reason == SUBJECT_OF or part in case.claims and keeps_as_a_part(case.claims[part])
+        for parent in parents[part]
+        if parent not in verdicts
+    }
+
+
+def _staying_with_images(case: _Case, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The last tags of images that stay, where rules delete whole images: they stay together or go together."""
+    if case.policy.by_itself:
+        return {}
+    return {
+        tag: stays_with_its_image(claim.rule, tag, verdicts[digest])
+        for digest, claim in case.claims.items()
+        if claim.rule and claim.rule.action == DELETE and digest in verdicts
+        if verdicts[digest].reason in _WAITING or digest in case.held
+        for tag in user_tags(case.place.repository.manifests[digest])
+    }
 
 
 def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
@@ -152,47 +207,6 @@ def falling(digest: str, going: Iterable[str], graph: Graph) -> Verdict | None:
             if other in going:
                 return Verdict(False, relation, other)
     return None
-
-
-def _claim(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifest: Manifest) -> Claim:
-    """The claim on a manifest without a tag that stays: the first rule that takes one of its tags.
-
-    A rule that only removes tags comes before the others.
-    """
-    tags = user_tags(manifest)
-    if not tags:
-        return claim_on_manifest(on_untagged, place, manifest)
-    claims = [claim_on_tag(policy, place, manifest, tag) for tag in tags]
-    only_untag = [claim for claim in claims if claim.rule and claim.rule.action == UNTAG]
-    return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
-
-
-def _inherited(claims: Mapping[str, Claim], graph: Graph) -> Iterator[tuple[str, Claim]]:
-    """Claims on manifests that no rule matches: by the rules that claim their indexes and subjects.
-
-    If several rules delete its indexes and subjects, the rule with the greatest age claims it.
-    """
-    for digest, claim in claims.items():
-        if claim.rule is None:
-            rules = [
-                owner.rule for owner in _owners(digest, claims, graph) if owner.certain and owner.rule.action == DELETE
-            ]
-            if rules:
-                yield digest, Claim(max(rules, key=lambda rule: rule.age.seconds))
-
-
-def _owners(digest: str, claims: Mapping[str, Claim], graph: Graph) -> Iterator[Claim]:
-    """The claims on the nearest indexes and subjects above a manifest that a rule claims."""
-
-    def above(below: str) -> Iterable[str]:
-        if claims[below].rule is not None:
-            return ()
-        owners = (*graph.parents.get(below, ()), *graph.subjects.get(below, ()))
-        return [owner for owner in owners if owner in claims]
-
-    for owner in walk([digest], above):
-        if claims[owner].rule is not None:
-            yield claims[owner]
 
 
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[tuple[str, list[str]]]:
@@ -242,15 +256,42 @@ def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
     for manifest in left:
         rule = case.rule(manifest)
         age = rule.age if rule else Age()
-        if not age_is_over(instant_of(manifest, age), age.seconds, case.place.now):
-            yield manifest.digest, _root(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+        seconds = _seconds_of(case, manifest.digest, age)
+        if seconds is not None and not age_is_over(instant_of(manifest, age), seconds, case.place.now):
+            yield manifest.digest, kept_by_rule(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+
+
+def _seconds_of(case: _Case, digest: str, age: Age) -> int | None:
+    """How old something has to be; None where its own age does not count."""
+    if case.policy.by_itself:
+        return age.seconds
+    if digest in case.carried:
+        return None
+    return min(age.seconds, Age().seconds) if digest in case.inherited else age.seconds
+
+
+def _waiting(case: _Case, left: Sequence[Manifest]) -> Roots:
+    """What a rule waits for beside the age; a tag has answered that for its image already."""
+    if not any(rule.when != When() for rule in case.policy.rules):
+        return
+    for manifest in left:
+        rule = case.rule(manifest)
+        if rule and rule.action != KEEP and manifest.digest not in case.inherited and not user_tags(manifest):
+            found = due(rule.when, case.place, manifest, None)
+            if found:
+                yield manifest.digest, kept_by_rule(rule, found.reason, found.text)
+
+
+def _held(case: _Case, left: Sequence[Manifest]) -> Roots:
+    for manifest in left if case.held else ():
+        if manifest.digest in case.held:
+            yield manifest.digest, case.held[manifest.digest]
 
 
 def _keep_newest(case: _Case, left: Sequence[Manifest]) -> Roots:
-    for manifest in left if case.newest else ():
-        rule = case.rule(manifest)
-        if rule and manifest.digest in case.newest:
-            yield manifest.digest, _root(rule, KEEP_NEWEST, f'keep {rule.keep.newest}')
+    for manifest in left if case.ranked else ():
+        if manifest.digest in case.ranked:
+            yield manifest.digest, case.ranked[manifest.digest]
 
 
 def _excluded(case: _Case, left: Sequence[Manifest]) -> Roots:
@@ -258,7 +299,7 @@ def _excluded(case: _Case, left: Sequence[Manifest]) -> Roots:
         rule = case.rule(manifest)
         why = _why_excluded(case, manifest, rule)
         if why:
-            yield manifest.digest, _root(rule, EXCLUDED, why)
+            yield manifest.digest, kept_by_rule(rule, EXCLUDED, why)
 
 
 def _why_excluded(case: _Case, manifest: Manifest, rule: Rule | None) -> str | None:
@@ -304,7 +345,7 @@ def _unreadable(case: _Case, left: Sequence[Manifest]) -> Roots:
             certain = case.claims[manifest.digest].certain
             why = case.opaque if certain else 'what the rule asks for could not be read'
         if why is not None:
-            yield manifest.digest, _root(case.rule(manifest), UNREADABLE, why)
+            yield manifest.digest, kept_by_rule(case.rule(manifest), UNREADABLE, why)
 
 
 _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
@@ -312,46 +353,16 @@ _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _locked,
     _pinned,
     _young,
+    _held,
+    _waiting,
     _keep_newest,
     _excluded,
     _unreadable,
 )
 
 
-def _root(rule: Rule | None, reason: str, text: str) -> Verdict:
-    return Verdict(True, reason, rule.says(text) if rule else text, rule.name if rule else '')
-
-
 def _time_of(manifest: Manifest, age: Age) -> str | None:
     return manifest.created_time if age.by == CREATED else manifest.last_update_time
-
-
-def _newest_images(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> frozenset[str]:
-    """The newest untagged images, as many as the rule of each keeps."""
-    images: dict[int, list[Manifest]] = {}
-    for digest, claim in claims.items():
-        manifest = place.repository.manifests[digest]
-        if claim.rule and claim.rule.keep.newest and _is_image(policy, place, manifest):
-            images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
-    return frozenset(
-        manifest.digest for number, found in images.items() for manifest in _newest(found, policy.rules[number])
-    )
-
-
-def _newest(images: list[Manifest], rule: Rule) -> list[Manifest]:
-    images.sort(key=lambda manifest: (-(instant_of(manifest, rule.age) or 0), manifest.digest))
-    return images[: rule.keep.newest]
-
-
-def _is_image(policy: Policy, place: Place, manifest: Manifest) -> bool:
-    """Whether a manifest counts as an untagged image. Children and referrers do not: they stay with their image."""
-    return (
-        not manifest.tags
-        and not isinstance(manifest.content, Unreadable)
-        and counts(policy, place, manifest)
-        and manifest.digest not in place.graph.parents
-        and not (isinstance(manifest.content, Content) and manifest.content.subject is not None)
-    )
 
 
 def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:

@@ -1,32 +1,36 @@
-"""Which user tags go. One rule claims each tag, and some are spared because they are among the newest."""
+"""Which user tags go: each is claimed by one rule, and some are spared because of their rank."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import semver
-
 from ..model import Manifest, Repository, Tag
-from ..policy.rules import KEEP, Keep, Policy, Rule
-from .claims import Place, age_is_over, claim_on_tag, counts, instant_of
+from ..policy.rules import CREATED, KEEP, OLD, SPARE, Policy, Rule
+from .claims import Place, age_is_over, claim_on_tag, counts, instant_of_tag, time_of_tag
+from .conditions import Due, due
 from .graph import user_tags
-from .reasons import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNREADABLE, YOUNG
+from .ranking import Entry, spared, unranked
+from .reasons import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNRANKED, UNREADABLE, YOUNG
 from .verdicts import Verdict, lock_on_tag
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A tag that goes unless its rule spares it. `counts` is false for a tag that a number to keep leaves out."""
+    """A tag that may go unless its rule spares it; `counts` says whether that may be for a number that is kept.
+
+    `waits` is why it does not go yet, whatever its rank is.
+    """
 
     tag: Tag
     manifest: Manifest
     rule: Rule
     counts: bool
+    waits: Verdict | None = None
 
     @property
-    def instant(self) -> int:
-        return instant_of(self.tag, self.rule.age) or 0
+    def entry(self) -> Entry:
+        return Entry(self.tag.name, self.manifest.digest, instant_of_tag(self.tag, self.manifest, self.rule.age) or 0)
 
 
 def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
@@ -34,19 +38,36 @@ def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     candidates: list[_Candidate] = []
     for _, manifest in sorted(place.repository.manifests.items()):
-        for tag in user_tags(manifest):
-            found = _spared_at_once(policy, place, manifest, tag)
+        tags = user_tags(manifest)
+        protected = _protected_image(policy, place.repository.name, tags)
+        for tag in tags:
+            found = protected or _spared_at_once(policy, place, manifest, tag)
             if isinstance(found, Verdict):
                 verdicts[tag] = found
             else:
                 candidates.append(found)
     for rule in {id(candidate.rule): candidate.rule for candidate in candidates}.values():
-        verdicts.update(_spared_by_keep([each for each in candidates if each.rule is rule], rule))
+        verdicts.update(_spared_by_rank([each for each in candidates if each.rule is rule], rule))
     going = [candidate for candidate in candidates if candidate.tag.name not in verdicts]
     verdicts.update(_spared_by_floor(policy, verdicts, going, place))
     for candidate in going:
         verdicts.setdefault(candidate.tag.name, _going(candidate.rule))
     return dict(sorted(verdicts.items()))
+
+
+def stays_with_its_image(rule: Rule, tag: str, image: Verdict) -> Verdict:
+    """Why a tag stays that would go if its image did."""
+    return _kept(rule, image.reason, tag, f'its image stays ({image.because})')
+
+
+def _protected_image(policy: Policy, repository: str, tags: Sequence[str]) -> Verdict | None:
+    """What protects an image because of one of its tags, and so all of them."""
+    for protection in policy.protections if tags else ():
+        if protection.whole_image and protection.scope.has_repository(repository):
+            for tag in tags:
+                if protection.scope.has_tag(tag):
+                    return Verdict(True, EXCLUDED, f'tag {tag}: {protection.text}')
+    return None
 
 
 def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str) -> Verdict | _Candidate:
@@ -64,18 +85,25 @@ def _spared_at_once(policy: Policy, place: Place, manifest: Manifest, name: str)
         return _kept(claim.rule, UNREADABLE, name, 'what the rule asks for could not be read')
     if claim.rule.action == KEEP:
         return _kept(claim.rule, EXCLUDED, name, 'the rule keeps it')
-    return _spared_by_itself(policy, place, manifest, name, claim.rule)
+    return _claimed(policy, place, manifest, name, claim.rule)
 
 
-def _spared_by_itself(policy: Policy, place: Place, manifest: Manifest, name: str, rule: Rule) -> Verdict | _Candidate:
-    """The verdict for a tag that is locked or too young, or else the tag as a candidate."""
+def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: Rule) -> Verdict | _Candidate:
+    """Why a tag that a rule wants to take is locked, or the candidate that it is, which may have to wait."""
     tag = _listed(place.repository, name, manifest.digest)
     lock = lock_on_tag(place.repository, manifest, name, policy.include_locked)
     if lock:
         return _kept(rule, LOCKED, name, lock)
-    if tag is None or not age_is_over(instant_of(tag, rule.age), rule.age.seconds, place.now):
-        return _kept(rule, YOUNG, name, tag.last_update_time if tag and tag.last_update_time else 'no readable time')
-    return _Candidate(tag, manifest, rule, counts(policy, place, manifest))
+    if tag is None:
+        return _kept(rule, YOUNG, name, 'no readable time')
+    return _Candidate(tag, manifest, rule, counts(policy, place, manifest), _waits(place, manifest, tag, rule))
+
+
+def _waits(place: Place, manifest: Manifest, tag: Tag, rule: Rule) -> Verdict | None:
+    if not age_is_over(instant_of_tag(tag, manifest, rule.age), rule.age.seconds, place.now):
+        return _kept(rule, YOUNG, tag.name, time_of_tag(tag, manifest, rule.age))
+    found: Due | None = due(rule.when, place, manifest, tag.name)
+    return None if found is None else _kept(rule, found.reason, tag.name, found.text)
 
 
 def _listed(repository: Repository, name: str, digest: str) -> Tag | None:
@@ -89,54 +117,25 @@ def _kept(rule: Rule, reason: str, tag: str, text: str) -> Verdict:
 
 
 def _going(rule: Rule) -> Verdict:
-    return Verdict(False, MATCHED, rule.says(f'matched, and untouched for {rule.age.text} or longer'), rule.name)
+    what = 'its image created, and the tag not moved,' if rule.age.by == CREATED else 'untouched'
+    return Verdict(False, MATCHED, rule.says(f'matched, and {what} for {rule.age.text} or longer'), rule.name)
 
 
-def _spared_by_keep(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tuple[str, Verdict]]:
-    for text, spared in _spared(candidates, rule.keep):
-        for candidate in spared:
-            yield candidate.tag.name, _kept(rule, KEEP_NEWEST, candidate.tag.name, text)
-
-
-def _spared(candidates: Sequence[_Candidate], keep: Keep) -> Iterator[tuple[str, Sequence[_Candidate]]]:
-    candidates = [candidate for candidate in candidates if candidate.counts]
-    newest = _newest_first(candidates)
-    yield f'among the newest {keep.newest}', newest[: keep.newest]
-    for kind, versions in zip(('releases', 'pre-releases'), _by_version(candidates)):
-        yield f'among the newest {keep.semver} {kind} by version', versions[: keep.semver]
-    for number, pattern in keep.groups:
-        groups: dict[tuple[str, ...], list[_Candidate]] = {}
-        for candidate in newest:
-            groups.setdefault(pattern.group_of(candidate.tag.name), []).append(candidate)
-        for group, members in groups.items():
-            if group:
-                yield f'among the newest {number} of {"/".join(group)}', members[:number]
-
-
-def _newest_first(candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    return sorted(candidates, key=lambda candidate: (-candidate.instant, candidate.tag.name))
-
-
-def _by_version(candidates: Iterable[_Candidate]) -> tuple[list[_Candidate], list[_Candidate]]:
-    """Tags that are semantic versions, with or without a leading `v`, the newest first: releases, pre-releases."""
-    versions = [
-        (version, candidate)
-        for candidate in sorted(candidates, key=lambda each: each.tag.name)
-        for version in [_version(candidate.tag.name)]
-        if version
-    ]
-    versions.sort(key=lambda pair: pair[0], reverse=True)
-    return (
-        [candidate for version, candidate in versions if not version.prerelease],
-        [candidate for version, candidate in versions if version.prerelease],
-    )
-
-
-def _version(tag: str) -> semver.VersionInfo | None:
-    try:
-        return semver.VersionInfo.parse(tag[1:] if tag.startswith('v') else tag)
-    except ValueError:
-        return None
+def _spared_by_rank(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tuple[str, Verdict]]:
+    """Those that wait, and of the others those that stay for their rank, each with its first reason."""
+    ranked = [each for each in candidates if each.counts and not (rule.keep.of == OLD and each.waits)]
+    by_rank: dict[str, Verdict] = {}
+    if rule.keep.others == SPARE:
+        for why, entry in unranked((each.entry for each in ranked), rule.keep):
+            by_rank.setdefault(entry.name, _kept(rule, UNRANKED, entry.name, why))
+    rankable = [each.entry for each in ranked if each.tag.name not in by_rank and each.entry.instant]
+    for text, entries in spared(rankable, rule.keep):
+        for entry in entries:
+            by_rank.setdefault(entry.name, _kept(rule, KEEP_NEWEST, entry.name, text))
+    for candidate in candidates:
+        verdict = candidate.waits or by_rank.get(candidate.tag.name)
+        if verdict:
+            yield candidate.tag.name, verdict
 
 
 def _spared_by_floor(
@@ -148,13 +147,17 @@ def _spared_by_floor(
         for digest, manifest in place.repository.manifests.items()
         if any(tag in staying_tags for tag in user_tags(manifest)) and counts(policy, place, manifest)
     }
-    spared: dict[str, Verdict] = {}
+    spared_tags: dict[str, Verdict] = {}
     for candidate in _newest_first(going):
         if len(staying) >= policy.min_keep:
             break
         if candidate.counts and candidate.manifest.digest not in staying:
             staying.add(candidate.manifest.digest)
-            spared[candidate.tag.name] = _kept(
+            spared_tags[candidate.tag.name] = _kept(
                 candidate.rule, KEEP_NEWEST, candidate.tag.name, f'limits.minKeepPerRepository {policy.min_keep}'
             )
-    return spared
+    return spared_tags
+
+
+def _newest_first(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    return sorted(candidates, key=lambda candidate: (-candidate.entry.instant, candidate.tag.name))

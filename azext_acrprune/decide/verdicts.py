@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..model import Locks, Manifest, Repository
+from ..policy.rules import Rule
 
 
 class Verdict(NamedTuple):
@@ -19,6 +20,11 @@ class Verdict(NamedTuple):
     reason: str
     because: str
     rule: str = ''
+
+
+def kept_by_rule(rule: Rule | None, reason: str, text: str) -> Verdict:
+    """Something stays for a reason that the rule has to do with that claims it, if one does."""
+    return Verdict(True, reason, rule.says(text) if rule else text, rule.name if rule else '')
 
 
 def lock_on(repository: Repository, manifest: Manifest, include_locked: bool = False) -> str | None:

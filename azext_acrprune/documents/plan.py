@@ -18,6 +18,7 @@ from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, in_or
 from .cost import Price, cost_fields
 from .groups import grouped
 from .layers import shared_layers
+from .rules import rule_rows
 
 SCHEMA_VERSION = 1
 
@@ -55,6 +56,7 @@ def plan_document(
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': rows,
+        **({'rules': rule_rows(decision, ledger)} if decision.rules else {}),
         **writer.entries(impact),
     }
     if group_by:
@@ -156,7 +158,7 @@ class _Writer:
         return {} if at is None else {'lastPulledTime': time_text(at)}
 
     def warnings(self) -> list[Notice]:
-        found = list(self._decision.inventory.warnings)
+        found = [*self._decision.inventory.warnings, *self._decision.remarks]
         found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
         found.extend(
             Notice(finding.code, finding.message, finding.repository, finding.digest)

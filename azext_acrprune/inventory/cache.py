@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """To be raised whenever `read_manifest` understands a manifest in another way, or the tables change."""
 
 MAX_BYTES = 1024**3
@@ -44,6 +44,7 @@ _HEAD = struct.Struct('>QHI')
 _BLOB = struct.Struct('>32sQ')
 _RUN = 4
 _NO_PLACE = 0xFFFF
+_SAID_BY_FEW = ('children', 'subject', 'annotations', 'attestations')
 _WORTH_COMPRESSING = 256
 _ALGORITHMS = {32: 'sha256:', 48: 'sha384:', 64: 'sha512:'}
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
@@ -462,10 +463,8 @@ def _packed(content: Content) -> bytes:
     rest = b''
     if not plain:
         rest = _json({**content._asdict(), 'blobs': [blob._asdict() for blob in content.blobs]})
-    elif content.children or content.subject is not None or content.annotations or said:
-        rest = _json(
-            {'children': content.children, 'subject': content.subject, 'annotations': content.annotations, **said}
-        )
+    elif any(getattr(content, name) for name in _SAID_BY_FEW) or said:
+        rest = _json({**{name: getattr(content, name) for name in _SAID_BY_FEW}, **said})
     parts = [_HEAD.pack(content.size if plain else 0, place if plain else _NO_PLACE, len(rest)), rest]
     return b''.join(parts + blobs if plain else parts)
 
@@ -483,7 +482,7 @@ def _unpacked(packed: bytes, known: Blobs) -> Content:
     blobs = _unpacked_blobs(packed, _HEAD.size + length, config, known)
     config_digest = blobs[config].digest if config != _NO_PLACE else None
     if not length:  # as most are
-        return Content._make((size, (), None, blobs, config_digest, ()))
+        return Content(size, blobs=blobs, config=config_digest)
     rest = _from_json(packed[_HEAD.size : _HEAD.size + length])
     if 'blobs' in rest:
         size, blobs = rest['size'], tuple(Blob(blob['digest'], blob['size']) for blob in rest['blobs'])
@@ -494,6 +493,7 @@ def _unpacked(packed: bytes, known: Blobs) -> Content:
         blobs,
         rest.get('config') if config_digest is None else config_digest,
         tuple(map(tuple, rest.get('annotations', ()))),
+        tuple(rest.get('attestations', ())),
     )
 
 

@@ -1,4 +1,4 @@
-"""Ages and durations, in the language of `acr purge`."""
+"""Ages and durations: in the language of `acr purge`, and in that of policy files, which has longer units too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _NUMBER = r'(\d+\.?\d*|\.\d+)'
 _UNIT = '(ms|us|\u00b5s|\u03bcs|ns|h|m|s)'
 _DURATION = re.compile(rf'(?=.)(?:(?P<days>\d+)d)?(?P<rest>(?:{_NUMBER}{_UNIT})*)\Z', re.ASCII)
 _PART = re.compile(_NUMBER + _UNIT, re.ASCII)
-_SECONDS_PER_DAY = 86_400
+SECONDS_PER_DAY = 86_400
+_LONG = re.compile(r'(?:(?P<y>\d+)y)?(?:(?P<mo>\d+)mo)?(?:(?P<w>\d+)w)?(?P<rest>.*)\Z', re.ASCII | re.DOTALL)
+_DAYS = {'y': 365, 'mo': 30, 'w': 7}
 _NANOSECONDS = {
     'h': 3_600 * 10**9,
     'm': 60 * 10**9,
@@ -37,4 +39,25 @@ def parse_ago(text: str) -> int:
     if not match:
         raise ValueError(f"'{text}' is not a duration like 30d, 2d3h6m, 1h15m, 10m or 0")
     rest = sum(Fraction(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(match['rest']))
-    return int(match['days'] or 0) * _SECONDS_PER_DAY + -(-rest // 10**9)
+    return int(match['days'] or 0) * SECONDS_PER_DAY + -(-rest // 10**9)
+
+
+def parse_age(text: str) -> int:
+    """Whole seconds of a duration in a policy file: as `parse_ago`, with years, months and weeks before the days.
+
+    `1y2mo`, `2w`, `6mo`. A year has 365 days, a month 30. `m` stays a minute, as in Go. Raises ValueError.
+    """
+    match = _LONG.match(text)
+    if match is None or not text:
+        raise ValueError(_not_an_age(text))
+    days = sum(int(match[unit] or 0) * days for unit, days in _DAYS.items())
+    if not match['rest']:
+        return days * SECONDS_PER_DAY
+    try:
+        return days * SECONDS_PER_DAY + parse_ago(match['rest'])
+    except ValueError:
+        raise ValueError(_not_an_age(text)) from None
+
+
+def _not_an_age(text: str) -> str:
+    return f"'{text}' is not a duration like 30d, 2w, 6mo, 1y, 2d3h6m or 0"

@@ -1,15 +1,16 @@
-"""A policy file, YAML or JSON -> a policy. What is wrong is told with its line, its key, and what was expected."""
+"""A policy file -> a policy. What its shape does not show to be wrong is found here, all of it at once."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from importlib import resources
 from math import isnan
-from typing import Any
+from typing import Any, TypeVar
 
 import fastjsonschema
 import yaml
@@ -17,33 +18,47 @@ import yaml
 from ..pins.live import parse_system
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
-from ..prune_error import Kind, PruneError
-from .ages import DEFAULT_AGO, parse_ago
-from .patterns import BadPattern, Pattern, anchored_regex, glob, grouping_regex, searching_regex
-from .rules import KEEP, UPDATED, Age, Keep, Limits, Match, Policy, Protection, Rule, Scope
+from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
+from .coverage import covering
+from .patterns import (
+    Pattern,
+    chosen_repositories,
+    chosen_tags,
+    ending_regex,
+    glob,
+    grouping_regex,
+    repository_glob,
+    tag_glob,
+)
+from .rules import (
+    IMAGES,
+    KEEP,
+    OLD,
+    SPARE,
+    UPDATED,
+    Age,
+    Keep,
+    Limits,
+    Match,
+    Period,
+    Policy,
+    Protection,
+    Rule,
+    Scope,
+    Thin,
+    When,
+)
+from .syntax import Path, PolicyError, Problem, Source, shaped
 
 EXAMPLES = ('ci', 'ml', 'production')
 
-_MOST_CHARACTERS = 1_000_000
-_MOST_NODES = 100_000
-_DEEPEST = 20
 _UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40}
 _SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
+_OF_TAGS = ('semver', 'perGroup', 'patched')
+_WORDS = ('count', 'of', 'others')
+_AGES = ('olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor', 'expired')
 
-Path = tuple[str, ...]
-
-
-class PolicyError(PruneError):
-    """What is wrong with a policy file: `line` counts from 1, `key` is as in `rules[0].when.olderThan`."""
-
-    kind = Kind.INVALID
-    sentence = 'The policy is not valid: {message}.'
-    advice = "See what is expected with 'az acr prune policy show-schema'."
-
-    def __init__(self, line: int, key: str, problem: str) -> None:
-        super().__init__(f'line {line}: {key + ": " if key else ""}{problem}')
-        self.line = line
-        self.key = key
+Read = TypeVar('Read')
 
 
 def schema() -> dict[str, Any]:
@@ -53,20 +68,24 @@ def schema() -> dict[str, Any]:
 
 def example(name: str) -> dict[str, Any]:
     """One of the policies that ship as examples."""
-    return yaml.safe_load(_resource('examples', f'{name}.yaml'))
+    return yaml.safe_load(example_text(name))
+
+
+def example_text(name: str) -> str:
+    """One of the policies that ship as examples, with its comments."""
+    return _resource('examples', f'{name}.yaml')
 
 
 def parse_policy(text: str, repositories: Sequence[str] = ()) -> Policy:
     """The policy that a file says; `repositories` are globs that narrow it. Raises PolicyError."""
-    root = _composed(text)
-    _check_keys(root)
-    document = _constructed(text)
-    try:
-        _validator()(document)
-    except fastjsonschema.JsonSchemaValueException as error:
-        path = tuple(error.path[1:])
-        raise PolicyError(_line(root, (*path, *_unknown(error)[:1])), _key(path), _problem(error)) from error
-    return _Reader(root).policy(document, repositories)
+    source = Source(text, "a policy with 'version' and 'rules'")
+    shape = shaped(source, source.document(), schema(), _validator())
+    reader = _Reader(source)
+    policy = reader.policy(shape.document, repositories)
+    problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
+    if problems:
+        raise PolicyError(*sorted(problems))
+    return policy
 
 
 def limits_of(document: Mapping[str, Any]) -> Limits:
@@ -84,85 +103,134 @@ def parse_size(value: Any) -> int:
 
 
 class _Reader:
-    """Reads a document that has the shape of the schema; what only its meaning shows to be wrong is told here."""
+    """Reads a document that has the shape of the schema; `problems` is what only its meaning shows to be wrong."""
 
-    def __init__(self, root: yaml.Node) -> None:
-        self._root = root
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.problems: list[Problem] = []
 
     def policy(self, document: Mapping[str, Any], repositories: Sequence[str]) -> Policy:
         rules = [self._rule(('rules', str(number)), rule) for number, rule in enumerate(document['rules'])]
-        names = [rule.name for rule in rules]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise _error(self._root, ('rules', str(number), 'name'), f"another rule is called '{name}' already")
-        percent = document.get('limits', {}).get('maxPercent', 0)
-        if isnan(percent):  # nothing is more than that
-            raise _error(self._root, ('limits', 'maxPercent'), 'expected number, not NaN')
+        self._check_names([rule.name for rule in rules])
+        self._check_coverage(rules)
+        limits = document.get('limits', {})
+        if isnan(limits.get('maxPercent', 0)):  # nothing is more than that
+            self._wrong(('limits', 'maxPercent'), 'expected number, not NaN')
         protect = document.get('protect', {})
-        pins = document.get('pins', {})
-        if '-' in pins.get('paths', ()):
-            raise _error(
-                self._root, ('pins', 'paths', str(pins['paths'].index('-'))), 'standard input is only named by --pins'
-            )
         given: dict[str, Any] = {'file': document}
         if repositories:
             given['repositories'] = list(repositories)
         return Policy(
             rules=tuple(rules),
             given=given,
-            repositories=tuple(map(glob, repositories)),
-            protections=tuple(_protections(protect)),
+            repositories=tuple(self._globs((), repositories, repository_glob)),
+            protections=tuple(self._protections(protect)),
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
-            min_keep=document.get('limits', {}).get('minKeepPerRepository', 0),
+            min_keep=limits.get('minKeepPerRepository', 0),
             include=frozenset(document.get('include', ())),
-            sources=Sources(
-                tuple(pins.get('paths', ())),
-                tuple(pins.get('aliases', ())),
-                pins.get('strict', False),
-                self._systems(pins),
-            ),
+            sources=self._sources(document.get('pins', {})),
             pulled=self._pulled(protect.get('lastPulled')),
         )
 
-    def _systems(self, pins: Mapping[str, Any]) -> tuple[str, ...]:
+    def _check_names(self, names: Sequence[str]) -> None:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                self._wrong(('rules', str(number), 'name'), f"another rule is called '{name}' already")
+
+    def _check_coverage(self, rules: Sequence[Rule]) -> None:
+        """A rule that can claim nothing is not what its author thinks."""
+        for number, rule in enumerate(rules):
+            names = covering(rule, rules[:number])
+            if names:
+                above = ' and '.join(f"'{name}'" for name in names)
+                self._wrong(
+                    ('rules', str(number)),
+                    f"the rule '{rule.name}' can claim nothing: {above} above it claims all that it matches; "
+                    'move it up, or take it out',
+                )
+
+    def _sources(self, pins: Mapping[str, Any]) -> Sources:
+        paths = pins.get('paths', ())
+        if '-' in paths:
+            self._wrong(('pins', 'paths', str(paths.index('-'))), 'standard input is only named by --pins')
         systems = tuple(pins.get('from', ()))
         for number, text in enumerate(systems):
-            self._read(('pins', 'from', str(number)), parse_system, text)
-        return systems
+            self._read(('pins', 'from', str(number)), parse_system, text, None)
+        return Sources(tuple(paths), tuple(pins.get('aliases', ())), pins.get('strict', False), systems)
 
     def _pulled(self, wish: Mapping[str, Any] | None) -> Wish | None:
         if wish is None:
             return None
         text = str(wish['within'])
-        seconds = self._read(('protect', 'lastPulled', 'within'), lambda _: check_period(parse_ago(text)), text)
+        path = ('protect', 'lastPulled', 'within')
+        seconds = self._read(path, lambda _: check_period(parse_age(text)), text, 0)
         return Wish(text, seconds, wish.get('workspace'))
 
+    def _protections(self, protect: Mapping[str, Any]) -> Iterator[Protection]:
+        for number, text in enumerate(protect.get('repositories', ())):
+            path = ('protect', 'repositories', str(number))
+            yield Protection(f'protect.repositories {text}', Scope(self._protected(path, text)))
+        for key in ('tags', 'images'):
+            for number, text in enumerate(protect.get(key, ())):
+                path = ('protect', key, str(number))
+                repository, colon, tag = text.rpartition(':')
+                tags = self._globs(path, [tag], tag_glob)
+                names = self._protected(path, repository) if colon else ()
+                yield Protection(f'protect.{key} {text}', Scope(names, tags), whole_image=key == 'images')
+
+    def _protected(self, path: Path, text: str) -> tuple[Pattern, ...]:
+        """What is protected below a namespace is protected at its top too: `base/**` is `base` as well."""
+        found = self._globs(path, [text], repository_glob)
+        return (*found, glob(text.removesuffix('/**'))) if found and text.endswith('/**') else found
+
     def _rule(self, path: Path, rule: Mapping[str, Any]) -> Rule:
-        match = rule.get('match', {})
-        keep = rule.get('keep', {})
-        if keep and rule['do'] == KEEP:
-            raise _error(self._root, (*path, 'keep'), "a rule that says 'do: keep' keeps everything already")
-        if match.get('tagged') is False and (match.keys() & {'tags', 'tagsRegex'} or keep.keys() - {'newest'}):
-            raise _error(self._root, (*path, 'match', 'tagged'), 'what is not tagged has no tags to match or to count')
+        match, keep, when = rule.get('match', {}), rule.get('keep', {}), rule.get('when', {})
+        self._check_rule(path, rule)
+        if match.get('tagged') is False and (match.keys() & {'tags', 'tagsRegex'} or keep.keys() & {*_OF_TAGS}):
+            self._wrong((*path, 'match', 'tagged'), 'what is not tagged has no tags to match or to count')
         return Rule(
             self._match((*path, 'match'), match),
             rule['do'],
-            self._age(path, rule.get('when', {})),
+            self._age(path, when),
             self._keep((*path, 'keep'), keep),
             rule['name'],
+            self._when((*path, 'when'), when),
         )
 
+    def _check_rule(self, path: Path, rule: Mapping[str, Any]) -> None:
+        if rule['do'] == KEEP:
+            if 'keep' in rule:
+                self._wrong((*path, 'keep'), "a rule that says 'do: keep' keeps everything already")
+            return
+        if 'match' not in rule:
+            self._wrong(path, "the key 'match' is missing; 'match: {everything: true}' is everything")
+        if 'when' not in rule:
+            self._wrong(path, "the key 'when' is missing; say how old, such as 'when: {olderThan: 30d}'")
+        elif not rule['when'].keys() & {*_AGES}:
+            self._wrong((*path, 'when'), f'one of the keys {", ".join(_AGES)} is missing')
+
     def _match(self, path: Path, match: Mapping[str, Any]) -> Match:
+        others = sorted(match.keys() - {'everything', 'not'})
+        if 'everything' in match and others:
+            self._wrong((*path, others[0]), "with 'everything: true' nothing else can be asked for but 'not'")
+        if 'not' in match and match.keys() == {'not'}:
+            self._wrong(path, "'not' takes something out; say what of, such as 'everything: true'")
+        found = self._properties(path, match)
+        if 'not' not in match:
+            return found
+        return replace(found, excepting=self._properties((*path, 'not'), match['not']))
+
+    def _properties(self, path: Path, match: Mapping[str, Any]) -> Match:
         size = match.get('size', {})
         scope = Scope(
             (
-                *self._patterns((*path, 'repositories'), match, glob),
-                *self._patterns((*path, 'repositoriesRegex'), match, anchored_regex),
+                *self._patterns((*path, 'repositories'), match, repository_glob),
+                *self._patterns((*path, 'repositoriesRegex'), match, chosen_repositories),
             ),
             (
-                *self._patterns((*path, 'tags'), match, glob),
-                *self._patterns((*path, 'tagsRegex'), match, searching_regex),
+                *self._patterns((*path, 'tags'), match, tag_glob),
+                *self._patterns((*path, 'tagsRegex'), match, chosen_tags),
             ),
         )
         return Match(
@@ -177,153 +245,84 @@ class _Reader:
             at_most=self._size((*path, 'size', 'atMost'), size.get('atMost')),
         )
 
-    def _patterns(self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]) -> list[Pattern]:
-        return [self._read((*path, str(number)), compiled, text) for number, text in enumerate(match.get(path[-1], ()))]
+    def _patterns(
+        self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]
+    ) -> tuple[Pattern, ...]:
+        found = [
+            self._read((*path, str(number)), compiled, text, None)
+            for number, text in enumerate(match.get(path[-1], ()))
+        ]
+        return tuple(pattern for pattern in found if pattern)
+
+    def _globs(self, path: Path, texts: Sequence[str], compiled: Callable[[str], Pattern]) -> tuple[Pattern, ...]:
+        found = [self._read(path, compiled, text, None) for text in texts]
+        return tuple(pattern for pattern in found if pattern)
 
     def _age(self, path: Path, when: Mapping[str, Any]) -> Age:
         text = str(when.get('olderThan', DEFAULT_AGO))
-        return Age(text, self._read((*path, 'when', 'olderThan'), parse_ago, text), when.get('by', UPDATED))
+        return Age(text, self._read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', UPDATED))
+
+    def _when(self, path: Path, when: Mapping[str, Any]) -> When:
+        return When(
+            self._period(path, when, 'notPulledFor'),
+            self._period(path, when, 'neverPulledAfter'),
+            self._period(path, when, 'untaggedFor'),
+            tuple(when.get('expired', {}).get('keys', ())),
+        )
+
+    def _period(self, path: Path, when: Mapping[str, Any], key: str) -> Period | None:
+        if key not in when:
+            return None
+        text = str(when[key])
+        return Period(text, self._read((*path, key), parse_age, text, 0))
 
     def _keep(self, path: Path, keep: Mapping[str, Any]) -> Keep:
+        if 'patched' in keep and 'semver' not in keep:
+            self._wrong((*path, 'patched'), "'patched' is a part of how versions are read; it needs 'semver'")
         group = keep.get('perGroup')
-        groups = (
-            ((group['newest'], self._read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'])),)
-            if group
-            else ()
+        pattern = group and self._read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'], None)
+        patched = keep.get('patched')
+        return Keep(
+            keep.get('newest', 0),
+            keep.get('semver', 0),
+            ((group['newest'], pattern),) if group and pattern else (),
+            patched and self._read((*path, 'patched'), ending_regex, patched, None),
+            keep.get('recentlyPulled', 0),
+            self._thin((*path, 'thin'), keep['thin']) if 'thin' in keep else None,
+            keep.get('perSubject', {}).get('newest', 0),
+            keep.get('count', IMAGES),
+            keep.get('of', OLD),
+            keep.get('others', SPARE),
         )
-        return Keep(keep.get('newest', 0), keep.get('semver', 0), groups)
+
+    def _thin(self, path: Path, thin: Mapping[str, Any]) -> Thin:
+        numbers = {key: number for key, number in thin.items() if key != 'perGroup'}
+        group = thin.get('perGroup')
+        return Thin(**numbers, group=group and self._read((*path, 'perGroup'), grouping_regex, group, None))
 
     def _size(self, path: Path, value: Any) -> int | None:
-        return None if value is None else self._read(path, parse_size, value)
+        return None if value is None else self._read(path, parse_size, value, 0)
 
-    def _read(self, path: Path, parse: Callable[[Any], Any], value: Any) -> Any:
+    def _read(self, path: Path, parse: Callable[[Any], Read], value: Any, instead: Any) -> Any:
         try:
             return parse(value)
-        except (BadPattern, ValueError) as error:
-            raise _error(self._root, path, str(error)) from error
+        except ValueError as error:
+            self._wrong(path, str(error))
+            return instead
+
+    def _wrong(self, path: Path, text: str) -> None:
+        self.problems.append(self._source.problem(path, text))
 
 
-def _protections(protect: Mapping[str, Any]) -> list[Protection]:
-    found = [
-        Protection(f'protect.repositories {text}', Scope((glob(text),))) for text in protect.get('repositories', ())
-    ]
-    for text in protect.get('tags', ()):
-        repository, colon, tag = text.rpartition(':')
-        found.append(Protection(f'protect.tags {text}', Scope((glob(repository),) if colon else (), (glob(tag),))))
-    return found
-
-
-def _composed(text: str) -> yaml.Node:
-    """The syntax tree, which knows the lines."""
-    if len(text) > _MOST_CHARACTERS:
-        raise PolicyError(1, '', 'it is too large')
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise _syntax_error(error) from error
-    except RecursionError as error:
-        raise PolicyError(1, '', 'it is nested too deeply') from error
-    if not isinstance(root, yaml.MappingNode):
-        raise PolicyError(1, '', "expected a policy with 'version' and 'rules'")
-    return root
-
-
-def _constructed(text: str) -> dict[str, Any]:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise _syntax_error(error) from error
-
-
-def _syntax_error(error: Exception) -> PolicyError:
-    mark = getattr(error, 'problem_mark', None)
-    problem = getattr(error, 'problem', None) or str(error)
-    return PolicyError(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}')
-
-
-def _check_keys(root: yaml.Node) -> None:
-    """Raise for a key that is there twice: YAML would silently take the last one.
-
-    Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
-    """
-    queue: list[tuple[Path, yaml.Node]] = [((), root)]
-    for path, node in queue:
-        if len(queue) > _MOST_NODES:
-            raise PolicyError(1, '', 'it is too large')
-        if len(path) > _DEEPEST:
-            raise PolicyError(node.start_mark.line + 1, _key(path[:3]), 'it is nested too deeply')
-        if isinstance(node, yaml.SequenceNode):
-            queue.extend(((*path, str(number)), item) for number, item in enumerate(node.value))
-        elif isinstance(node, yaml.MappingNode):
-            queue.extend(((*path, name), value) for name, value in _entries(path, node))
-
-
-def _entries(path: Path, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
-    names: set[str] = set()
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise PolicyError(key.start_mark.line + 1, _key(path), 'a key has to be a word')
-        if key.value in names:
-            raise PolicyError(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice")
-        names.add(key.value)
-        yield key.value, value
-
-
-def _error(root: yaml.Node, path: Path, problem: str) -> PolicyError:
-    return PolicyError(_line(root, path), _key(path), problem)
-
-
-def _line(root: yaml.Node, path: Path) -> int:
-    """The line of a key or an item, or of the last thing above it that is there."""
-    node, line = root, root.start_mark.line
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == step), None)
-        elif isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
-            found = node.value[int(step)], node.value[int(step)]
-        else:
-            found = None
-        if not found:
-            break
-        line, node = found[0].start_mark.line, found[1]
-    return line + 1
-
-
-def _key(path: Path) -> str:
-    return ''.join(f'[{step}]' if step.isdigit() else f'.{step}' for step in path).lstrip('.')
-
-
-def _problem(error: fastjsonschema.JsonSchemaValueException) -> str:
-    if error.rule == 'additionalProperties':
-        known = error.definition.get('properties', {})
-        return f"unknown key '{_unknown(error)[0]}'; expected one of {', '.join(sorted(known))}"
-    if error.rule == 'required':
-        missing = [key for key in error.rule_definition if key not in error.value]
-        return f"the key '{missing[0]}' is missing"
-    if error.rule == 'anyOf':  # each of the alternatives asks for one key
-        keys = ' or '.join(f"'{key}'" for each in error.rule_definition for key in each['required'])
-        return f'the key {keys} is missing'
-    expected = {
-        'type': lambda wanted: ' or '.join([wanted] if isinstance(wanted, str) else wanted),
-        'enum': ' or '.join,
-        'const': str,
-        'pattern': lambda _: 'sha256: and 64 hexadecimal digits',
-    }.get(error.rule)
-    if expected:
-        return f'expected {expected(error.rule_definition)}, not {_shown(error.value)}'
-    return error.message.partition(' ')[2]
-
-
-def _unknown(error: fastjsonschema.JsonSchemaValueException) -> list[str]:
-    """The keys that are not in the schema, where that is what is wrong."""
-    if error.rule != 'additionalProperties':
-        return []
-    return [str(key) for key in error.value if key not in error.definition.get('properties', {})]
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 40 else f'{text[:37]}...'
+def short_ages(policy: Policy) -> Iterator[str]:
+    """A sentence on each rule that takes what is younger than a day: a push may be under way."""
+    for rule in policy.rules:
+        if rule.action != KEEP and rule.age.seconds < SECONDS_PER_DAY:
+            minutes = " ('m' are minutes, months are 'mo')" if rule.age.text.endswith('m') else ''
+            yield (
+                f"The rule '{rule.name}' takes what is {rule.age.text} old{minutes}, and so a push under way: a "
+                'multi-arch push uploads its images untagged, and their index last.'
+            )
 
 
 @cache

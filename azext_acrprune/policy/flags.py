@@ -9,6 +9,8 @@ from .ages import parse_ago
 from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
 from .rules import (
     DELETE,
+    OLD,
+    TAGS,
     UNTAG,
     UPDATED,
     Age,
@@ -25,7 +27,10 @@ from .rules import (
 
 @dataclass(frozen=True)
 class Flags:
-    """The options as given. Those with many values are tuples of text; `keep_per` is `N:REGEX`."""
+    """The options as given. Those with many values are tuples of text; `keep_per` is `N:REGEX`.
+
+    Without `keep_untagged`, `keep` is the number of untagged images too that stay.
+    """
 
     filter: tuple[str, ...] = ()
     match: tuple[str, ...] = ()
@@ -36,6 +41,7 @@ class Flags:
     keep: int = 0
     keep_semver: int = 0
     keep_per: tuple[str, ...] = ()
+    keep_untagged: int | None = None
     untagged: bool = False
     untagged_only: bool = False
     include_locked: bool = False
@@ -55,13 +61,13 @@ def policy_of(flags: Flags) -> Policy:
     age = Age(flags.ago, parse_ago(flags.ago), flags.age_by)
     scopes = tag_scopes(flags)
     if not (flags.selects_tags or scopes or flags.include_locked or flags.exclude or flags.include):
-        return untagged_policy(age, flags.keep, flags.repository)
+        return untagged_policy(age, _keep_untagged(flags), flags.repository)
     rules: list[Rule] = []
     if flags.selects_tags:
-        keep = Keep(flags.keep, flags.keep_semver, tuple(parse_keep_per(text) for text in flags.keep_per))
+        keep = Keep(flags.keep, flags.keep_semver, tuple(map(parse_keep_per, flags.keep_per)), count=TAGS, of=OLD)
         rules.append(Rule(Match(scopes, tagged=True), DELETE if flags.untagged else UNTAG, age, keep))
     if flags.untagged or not flags.selects_tags:
-        rules.append(untagged_rule(age, 0 if flags.selects_tags else flags.keep, scopes or (Scope(),)))
+        rules.append(untagged_rule(age, 0 if flags.selects_tags else _keep_untagged(flags), scopes or (Scope(),)))
     return Policy(
         rules=tuple(rules),
         given={'tags' if flags.selects_tags else 'untagged': _given(flags), 'repositories': list(flags.repository)},
@@ -69,7 +75,14 @@ def policy_of(flags: Flags) -> Policy:
         protections=tuple(Protection(f'--exclude {text}', excluded_scope(text)) for text in flags.exclude),
         include_locked=flags.include_locked,
         include=frozenset(flags.include),
+        by_itself=True,
+        keep_untagged=_keep_untagged(flags) if flags.selects_tags else 0,
     )
+
+
+def _keep_untagged(flags: Flags) -> int:
+    """`--keep` counts what has no tag too, as with `acr purge` since 0.18, unless there is a number for that."""
+    return flags.keep if flags.keep_untagged is None else flags.keep_untagged
 
 
 def tag_scopes(flags: Flags) -> tuple[Scope, ...]:

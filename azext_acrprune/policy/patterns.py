@@ -10,11 +10,14 @@ from typing import Any
 import regex
 
 from ..prune_error import Kind, PruneError
+from .names import can_be_repository, can_be_tag
 
 SECONDS_PER_EVALUATION = 5
 
 _GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
 _GLOB_MEANING = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
+_HOST = re.compile(r'[a-z0-9-]+(\.[a-z0-9-]+)*\.azurecr\.(io|cn|us)/', re.ASCII)
+_GLOB_LIKE = re.compile(r'(?=.*[*?])(?:[A-Za-z0-9_/-]|[*?]|\.(?![*?+]))+\Z')
 _SPECIAL_IN_REGEX = set('\\^$.|?*+()[]{}')
 
 
@@ -37,6 +40,7 @@ class Pattern:
     text: str
     literal: bool
     _search: Any = field(repr=False, compare=False)
+    is_glob: bool = False
 
     def matches(self, name: str) -> bool:
         """Raises PatternTimeout."""
@@ -62,6 +66,67 @@ class GroupPattern:
         return tuple(value or '' for _, value in sorted(match.groupdict().items())) if match else ()
 
 
+def repository_glob(text: str) -> Pattern:
+    """A glob over repositories that some legal name matches. Raises BadPattern with the cure for one that none does."""
+    if not can_be_repository(text):
+        raise BadPattern(f"no repository can have a name like '{text}': {_cure_of_repository(text)}")
+    if _HOST.match(text):
+        raise BadPattern(f"'{text}' begins with the name of a registry; leave out '{text.partition('/')[0]}/'")
+    return glob(text)
+
+
+def tag_glob(text: str) -> Pattern:
+    """A glob over tags that some legal tag matches. Raises BadPattern with the cure for one that none does."""
+    if not can_be_tag(text):
+        raise BadPattern(f"no tag can be like '{text}': {_cure_of_tag(text)}")
+    return glob(text)
+
+
+def _cure_of_repository(text: str) -> str:
+    if ':' in text:
+        return f"write '{text.partition(':')[0]}' here, and what is behind the colon as a tag"
+    if text != text.lower() and can_be_repository(text.lower()):
+        return f"names of repositories have no capitals; did you mean '{text.lower()}'?"
+    if text.endswith('/'):
+        return f"a name does not end with a slash; did you mean '{text}**'?"
+    return _cure_of_syntax(text) or "a name is lower-case letters and digits, with single '.', '-', '_' or '/' inside"
+
+
+def _cure_of_tag(text: str) -> str:
+    if ':' in text:
+        return "a tag has no colon; write what is before it under 'repositories'"
+    if '/' in text:
+        return "a tag has no slash; write the repository under 'repositories', or begin with 'repository:' in 'protect'"
+    return (
+        _cure_of_syntax(text)
+        or "a tag is up to 128 letters, digits, '_', '.' and '-', and begins with none of the last two"
+    )
+
+
+def _cure_of_syntax(text: str) -> str:
+    if set(text) & set('{}|,'):
+        return 'a glob has no alternatives; write each as an item of its own'
+    if set(text) & set('[]^$+()\\'):
+        return "a glob knows only '*', '**' and '?'; an expression belongs under 'tagsRegex' or 'repositoriesRegex'"
+    return 'take out the blanks' if set(text) & set(' \t') else ''
+
+
+@dataclass(frozen=True)
+class EndPattern:
+    """A regular expression of the end of names."""
+
+    text: str
+    _compiled: Any = field(repr=False, compare=False)
+
+    def without_end(self, name: str) -> str:
+        """The name without the end that matches. Raises PatternTimeout."""
+        try:
+            match = self._compiled.search(name, timeout=SECONDS_PER_EVALUATION)
+        except TimeoutError:
+            raise PatternTimeout(self.text) from None
+        return name[: match.start()] if match else name
+
+
 def glob(text: str) -> Pattern:
     """A glob over names: `*` and `?` stay inside one namespace, `**` crosses them.
 
@@ -69,7 +134,7 @@ def glob(text: str) -> Pattern:
     """
     parts = _GLOB_PARTS.split(text)
     compiled = regex.compile(''.join(_GLOB_MEANING.get(part, re.escape(part)) for part in parts))
-    return Pattern(text, not set(text) & set('*?'), compiled.fullmatch)
+    return Pattern(text, not set(text) & set('*?'), compiled.fullmatch, is_glob=True)
 
 
 def anchored_regex(text: str) -> Pattern:
@@ -82,12 +147,42 @@ def searching_regex(text: str) -> Pattern:
     return Pattern(text, False, _compiled(text).search)
 
 
+def chosen_repositories(text: str) -> Pattern:
+    """`anchored_regex` in a policy file. Raises BadPattern for what was meant as a glob, too."""
+    _refuse_glob(text, 'repositories')
+    return anchored_regex(text)
+
+
+def chosen_tags(text: str) -> Pattern:
+    """`searching_regex` in a policy file. Raises BadPattern for what was meant as a glob, too."""
+    _refuse_glob(text, 'tags')
+    return searching_regex(text)
+
+
+def _refuse_glob(text: str, key: str) -> None:
+    """Raise for an expression that takes everything by a slip: `v*` is found in each tag, `pr-*` in `prod-1`."""
+    if _GLOB_LIKE.match(text):
+        raise BadPattern(
+            f"'{text}' looks like a glob; did you mean {key}: ['{text}']? As an expression, write it with '^' and '$'"
+        )
+    if anchored_regex(text).matches(''):
+        raise BadPattern(
+            f"'{text}' matches everything, even nothing at all; leave it out, or write '.+' or what has to be there"
+        )
+
+
 def grouping_regex(text: str) -> GroupPattern:
     """A regular expression with at least one named group. Raises BadPattern."""
     compiled = _compiled(text)
     if not compiled.groupindex:
         raise BadPattern(f"'{text}' has no named group like (?P<branch>...)")
     return GroupPattern(text, compiled)
+
+
+def ending_regex(text: str) -> EndPattern:
+    """A regular expression of what may stand at the end of a name. Raises BadPattern."""
+    _compiled(text)  # the error speaks of what the user wrote
+    return EndPattern(text, _compiled(f'(?:{text})\\Z'))
 
 
 def split_filter(text: str) -> tuple[str, str]:

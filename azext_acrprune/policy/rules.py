@@ -7,14 +7,14 @@ first rule that matches claims, as in the lifecycle policies of other registries
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from ..pins.pinned import Pins, Sources
 from ..pins.pulls import Wish
 from .ages import DEFAULT_AGO
-from .patterns import GroupPattern, Pattern, glob
+from .patterns import EndPattern, GroupPattern, Pattern, glob
 
 DELETE = 'delete'
 UNTAG = 'untag'
@@ -22,6 +22,16 @@ KEEP = 'keep'
 
 UPDATED = 'updated'
 CREATED = 'created'
+
+IMAGES = 'images'
+TAGS = 'tags'
+ALL = 'all'
+OLD = 'old'
+SPARE = 'spare'
+TAKE = 'take'
+
+PERCENT_WITHOUT_A_QUESTION = 50
+"""Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
 
 GHOSTS = 'ghosts'
 PARTIAL = 'partial'
@@ -48,7 +58,8 @@ class Scope:
 class Match:
     """What a rule claims: what is in one of `scopes` and has every property that is given.
 
-    `tagged` is None for both. Types and platforms are equal to one of those given; sizes are bytes.
+    `tagged` is None for both. Types and platforms are equal to one of those given; sizes are bytes. What `excepting`
+    matches is not claimed.
     """
 
     scopes: tuple[Scope, ...] = (Scope(),)
@@ -60,11 +71,17 @@ class Match:
     labels: tuple[tuple[str, str], ...] = ()
     at_least: int | None = None
     at_most: int | None = None
+    excepting: Match | None = None
 
     @cached_property
     def asks_for_properties(self) -> bool:
         """Whether anything but place and tags is asked for, whatever else this class may be given."""
         return self != Match(self.scopes, self.tagged)
+
+    @cached_property
+    def describes_images(self) -> bool:
+        """Whether it says what an image is like, and not only where it is or how it is called."""
+        return replace(self, excepting=None).asks_for_properties
 
 
 @dataclass(frozen=True)
@@ -77,16 +94,69 @@ class Age:
 
 
 @dataclass(frozen=True)
-class Keep:
-    """How many of what a rule claims stay, in each repository.
+class Period:
+    """A duration: `text` as given, and what it means."""
 
-    Of tags: the `newest` by time, the newest `semver` releases and as many pre-releases by version, and the newest
-    (count, pattern) in each group that a pattern makes. Of untagged images: the `newest` alone.
+    text: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class When:
+    """What must be true beside the age. What is unknown keeps.
+
+    `expired` are the keys of labels and annotations that say until when an image is wanted.
+    """
+
+    not_pulled_for: Period | None = None
+    never_pulled_after: Period | None = None
+    untagged_for: Period | None = None
+    expired: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Thin:
+    """One image for each of the last `hourly` hours that have one, and so on, as restic keeps snapshots; in UTC.
+
+    With a `group`, in each group that the pattern makes of tags.
+    """
+
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    group: GroupPattern | None = None
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How many of what a rule claims stay, in each repository, tagged and untagged ones apart.
+
+    The `newest` by time; the newest `semver` releases and as many pre-releases by version, where what `patched` finds
+    at the end of a tag is no part of its version; the newest (count, pattern) in each group that a pattern makes; the
+    `recently_pulled` by last pull; and what `thin` spreads over time. Of what refers to an image, the newest
+    `per_subject` of each image and artifact type.
+
+    `count` is IMAGES, where an image that stays keeps all its tags, or TAGS. `of` is ALL that is claimed, or what is
+    OLD enough to go. What cannot be ranked is spared unless `others` is TAKE.
     """
 
     newest: int = 0
     semver: int = 0
     groups: tuple[tuple[int, GroupPattern], ...] = ()
+    patched: EndPattern | None = None
+    recently_pulled: int = 0
+    thin: Thin | None = None
+    per_subject: int = 0
+    count: str = IMAGES
+    of: str = OLD
+    others: str = SPARE
+
+    @property
+    def ranks_by_tag(self) -> bool:
+        """Whether it asks what a tag is called, which an untagged image cannot answer."""
+        return bool(self.semver or self.groups or self.thin and self.thin.group)
 
 
 @dataclass(frozen=True)
@@ -98,6 +168,7 @@ class Rule:
     age: Age = Age()
     keep: Keep = Keep()
     name: str = ''
+    when: When = When()
 
     def says(self, text: str) -> str:
         """A reason, with the name of the rule in front where it has one."""
@@ -108,11 +179,12 @@ class Rule:
 class Protection:
     """What stays whatever the rules say: the tags in `scope`, or all of its repositories where it names no tags.
 
-    `text` is as the user said it.
+    `text` is as the user said it. With `whole_image` all tags of an image stay that has one of those.
     """
 
     text: str
     scope: Scope
+    whole_image: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +233,9 @@ class Policy:
     `include` names what else the rules take: GHOSTS; ORPHANS, which are attachments by tag whose subject is nowhere;
     and PARTIAL, indexes that lack children, which no number kept spares then.
     `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
+    With `by_itself` each tag and each manifest goes by its own age alone, as with `acr purge`; else an image goes with
+    its last tags, its parts and what refers to it, or none of it does. `keep_untagged` images without any tag left
+    stay in each repository, the newest of those that are old enough, whichever rule claims them.
     """
 
     rules: tuple[Rule, ...]
@@ -175,6 +250,8 @@ class Policy:
     sources: Sources = Sources()
     pulled: Wish | None = None
     pins: Pins = Pins()
+    by_itself: bool = False
+    keep_untagged: int = 0
 
     @property
     def selection(self) -> Selection:
@@ -191,7 +268,11 @@ class Policy:
 
     @property
     def asks_for_labels(self) -> bool:
-        return any(rule.match.labels for rule in self.rules)
+        return any(
+            match.labels or rule.when.expired
+            for rule in self.rules
+            for match in (rule.match, rule.match.excepting or rule.match)
+        )
 
     def protects_repository(self, name: str) -> str | None:
         """What protects the whole repository, as the user said it."""
@@ -216,9 +297,10 @@ def untagged_policy(age: Age = Age(), keep: int = 0, repositories: tuple[str, ..
     given = {'untagged': {'ago': age.text, 'keep': keep}, 'repositories': list(repositories)}
     if age.by != UPDATED:
         given['untagged']['ageBy'] = age.by
-    return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories))
+    return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories), by_itself=True)
 
 
 def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[Scope, ...] = (Scope(),)) -> Rule:
     """Untagged manifests, wherever one of the scopes has their repository."""
-    return Rule(Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False), DELETE, age, Keep(keep))
+    match = Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False)
+    return Rule(match, DELETE, age, Keep(keep, of=ALL))

@@ -252,7 +252,9 @@ def test_explain_says_what_was_asked_for(az, registry, now):
 def test_a_policy_file_includes_too(az, registry, now, tmp_path):
     gone = ghost(registry, Shelf(registry.storage, now))
     path = tmp_path / 'policy.yaml'
-    path.write_text('version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {tagged: false}, do: delete}]\n')
+    path.write_text(
+        'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+    )
     plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(path), check=True).json
     assert [(entry['digest'], entry['rule']) for entry in plan['delete']] == [(gone, 'old')]
     run = az(*PRUNE, 'plan', *TARGET, '--policy', str(path), '--include', 'ghosts')

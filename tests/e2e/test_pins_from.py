@@ -136,7 +136,9 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
     az('config', 'set', 'acrprune.kubectl_timeout=2', check=True)
     before, started = present(registry), time.monotonic()
     if command == 'policy':
-        (tmp_path / 'policy.yaml').write_text('version: 1\nrules: [{name: all, do: delete}]\npins: {from: [kubectl]}\n')
+        (tmp_path / 'policy.yaml').write_text(
+            'version: 1\nrules: [{name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}]\npins: {from: [kubectl]}\n'
+        )
         run = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'policy.yaml'))
     else:
         run = az(*PRUNE, 'untagged', *TARGET, '--pins-from', 'kubectl')

@@ -236,7 +236,7 @@ POLICY = {
             'when': {'olderThan': '10d'},
             'do': 'delete',
         },
-        {'name': 'rest', 'match': {'tagged': False}, 'do': 'delete'},
+        {'name': 'rest', 'match': {'tagged': False}, 'when': {'olderThan': '1d'}, 'do': 'delete'},
     ],
     'limits': {'maxManifests': 100, 'maxPercent': 100},
 }
@@ -288,7 +288,7 @@ def test_a_wrong_policy_is_told_with_its_line_and_what_was_expected(az, registry
         az(*PRUNE, 'plan', *TARGET, '--policy', str(path)),
     ):
         assert run.code != 0 and "line 5: rules[0].when: unknown key 'olderThn'" in run.err
-        assert 'by, olderThan' in run.err
+        assert 'olderThan' in run.err and "the key 'match' is missing" in run.err
     assert registry.requests == []
 
 

@@ -149,30 +149,55 @@ def test_match_is_a_glob_that_stays_inside_a_namespace():
 
 def test_exclude_spares_a_tag_and_its_image_and_leaves_its_place_to_the_next():
     world = [tagged('app', latest=2, v1=3, v2=4)]
-    assert gone(world, filter=('.*:.*',), exclude=('**:latest',), keep=1, untagged=True) == (['app:v2'], ['app v2'])
+    flags = {'filter': ('.*:.*',), 'exclude': ('**:latest',), 'keep': 1, 'untagged': True}
+    assert gone(world, **flags) == (['app:v2'], []), 'keep counts what has no tag left, too'
+    assert gone(world, **flags, keep_untagged=0) == (['app:v2'], ['app v2'])
 
 
 def test_keep_semver_counts_releases_and_prereleases_by_version_and_not_by_age():
     world = [tagged('app', **{'v1.2.10': 9, 'v1.2.9': 2, '2.0.0-rc.2': 9, '2.0.0-rc.10': 10, 'other': 3})]
-    assert tags_gone(world, filter=('app:.*',), keep_semver=1) == ['app:2.0.0-rc.2', 'app:other', 'app:v1.2.9']
+    assert tags_gone(world, filter=('app:.*',), keep_semver=1) == ['app:2.0.0-rc.2', 'app:v1.2.9']
 
 
-def test_keep_per_keeps_the_newest_of_each_group_and_takes_what_is_in_none():
+def test_keep_per_keeps_the_newest_of_each_group_and_spares_what_is_in_none():
     world = [tagged('app', **{'main-1': 9, 'main-2': 8, 'dev-1': 7, 'dev-2': 6, 'latest': 2})]
-    assert tags_gone(world, filter=('app:.*',), keep_per=('1:^(?P<branch>.+)-[0-9]+$',)) == [
-        'app:dev-1',
-        'app:latest',
-        'app:main-1',
+    assert tags_gone(world, filter=('app:.*',), keep_per=('1:^(?P<branch>.+)-[0-9]+$',)) == ['app:dev-1', 'app:main-1']
+
+
+def test_age_by_created_looks_at_the_creation_of_the_image_and_at_when_the_tag_was_moved():
+    image_of_today = dict(image('image', tags=['v1'], age=9 * DAY), created=NOW - 3_600 * TICKS)
+    old = dict(image('image', tags=['v1'], age=9 * DAY), created=NOW - 300 * DAY * TICKS)
+    tag_created = {'tag_created': {'v1': NOW - 300 * DAY * TICKS}}
+    moved_today = dict(repository_of(old, tag_times={'v1': NOW - 3_600 * TICKS}), **tag_created)
+    assert gone([dict(repository_of(old), **tag_created)], filter=('.*:.*',), untagged=True, age_by='created') == (
+        ['team/web:v1'],
+        ['image'],
+    )
+    assert gone([moved_today], filter=('.*:.*',), untagged=True, age_by='created') == ([], [])
+    assert gone([repository_of(image_of_today)], filter=('.*:.*',), untagged=True, age_by='created') == ([], [])
+
+
+@pytest.mark.parametrize('keep', [1, 2])
+def test_versions_are_read_as_helm_writes_them_and_what_is_none_stays(keep):
+    """The three newest charts went, for `+` in a tag is `_` (helm/helm#10250)."""
+    charts = {'1.5.0_g5abc': 1.5, '1.4.0_g4abc': 2, '1.3.0': 3, '2024.05.01': 9, '1.2.3.4': 9, 'V1.0.0': 9}
+    assert (
+        tags_gone([tagged('app', **charts)], filter=('app:.*',), keep_semver=keep)
+        == ['app:1.3.0', 'app:1.4.0_g4abc'][: 3 - keep]
+    )
+
+
+@pytest.mark.parametrize('keep_untagged, gone_too', [(None, []), (0, ['left 2', 'left 3']), (1, ['left 3'])])
+def test_keep_counts_what_has_no_tag_too_unless_that_has_a_number_of_its_own(keep_untagged, gone_too):
+    """As acr purge does since 0.18 (Azure/acr-cli#644)."""
+    world = [
+        repository_of(
+            *[image(f'tagged {age}', tags=[f'pr-{age}'], age=age * DAY) for age in (4, 5)],
+            *[image(f'left {age}', age=age * DAY) for age in (2, 3)],
+        )
     ]
-
-
-def test_age_by_created_looks_at_the_creation_of_tag_and_image():
-    new = dict(image('image', tags=['v1'], age=9 * DAY), created=NOW - 3_600 * TICKS)
-    young_tag = dict(repository_of(new), tag_created={'v1': NOW - 3_600 * TICKS})
-    old_tag = dict(repository_of(new), tag_created={'v1': NOW - 9 * DAY * TICKS})
-    assert gone([young_tag], filter=('.*:.*',), untagged=True) == (['team/web:v1'], ['image'])
-    assert gone([young_tag], filter=('.*:.*',), untagged=True, age_by='created') == ([], [])
-    assert gone([old_tag], filter=('.*:.*',), untagged=True, age_by='created') == (['team/web:v1'], [])
+    found = gone(world, filter=('.*:.*',), untagged=True, keep=2, keep_untagged=keep_untagged)
+    assert found == ([], gone_too)
 
 
 def test_repository_narrows_a_filter():

@@ -80,7 +80,7 @@ def test_by_rule_what_goes_with_an_image_has_its_rule_and_options_are_rules_by_w
 def test_by_rule_the_rules_of_a_policy_have_their_names_also_for_what_they_keep():
     text = (
         'version: 1\nrules:\n- name: pulls\n  match: {tags: ["pr-*"]}\n  when: {olderThan: 60d}\n  do: delete\n'
-        '- name: rest\n  match: {tagged: false}\n  do: delete\n'
+        '- name: rest\n  match: {tagged: false}\n  when: {olderThan: 1d}\n  do: delete\n'
     )
     world = [repository_of(image('a', tags=['pr-1']), image('b'), image('stays', tags=['v1']))]
     document = plan(world, parse_policy(text, ()), 'rule')

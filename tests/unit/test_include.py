@@ -288,7 +288,7 @@ def test_a_partial_index_that_is_tagged_stays_where_its_tag_does():
 def test_a_number_of_tags_kept_does_not_count_a_partial_index_that_was_asked_for():
     tagged = [dict(PARTIAL, tags=['v1.0.1']), dict(WHOLE, tags=['v1.0.0']), dict(OLDER, tags=['v0.9.0'])]
     for keep in ({'keep': 1}, {'keep_semver': 1}, {'keep_per': ('1:^(?P<v>v)',)}):
-        how = {'match': ('**:*',), 'untagged': True, **keep}
+        how = {'match': ('**:*',), 'untagged': True, 'keep_untagged': 0, **keep}
         assert reasons(*tagged, **how) == ['keepNewest', None, None]
         assert reasons(*tagged, include=['partial'], **how) == [None, 'keepNewest', None]
 
@@ -301,7 +301,7 @@ def test_a_young_partial_index_stays():
 
 
 def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
-    text = 'version: 1\ninclude: [ghosts, orphans]\nrules: [{name: old, match: {tagged: false}, do: delete}]\n'
+    text = 'version: 1\ninclude: [ghosts, orphans]\nrules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
     assert reasons(GHOST, ORPHAN, policy=parse_policy(text)) == [None, None]
     assert because(GHOST, policy=parse_policy(text)) == 'old: include ghosts, untagged for 1d or longer'
     tags_only = parse_policy(text.replace('tagged: false', 'tags: ["v*"]'))
@@ -309,9 +309,7 @@ def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
 
 
 def test_a_rule_that_asks_for_what_a_ghost_cannot_tell_keeps_it():
-    text = (
-        'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, do: delete}]\n'
-    )
+    text = 'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
     assert reasons(GHOST, policy=parse_policy(text)) == ['unreadable']
 
 

@@ -94,7 +94,7 @@ def test_what_is_certain_at_a_place_is_not_uncertain_there_too():
 
 # --- In a policy file ------------------------------------------------------------------------------------------------
 
-RULES = 'version: 1\nrules:\n- {name: a, do: delete}\n'
+RULES = 'version: 1\nrules:\n- {name: a, match: {everything: true}, when: {olderThan: 1d}, do: delete}\n'
 
 
 def test_a_policy_says_where_its_pins_are():

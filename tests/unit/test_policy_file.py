@@ -30,8 +30,11 @@ from tests.worlds import (
     unreadable,
 )
 
-RULE = 'version: 1\nrules:\n- name: a\n  do: delete\n'
+RULE = 'version: 1\nrules:\n- name: a\n  do: keep\n'
 """Four lines that are a policy, to which more can be added: to the rule, or below it."""
+TAKES = 'version: 1\nrules:\n- name: a\n  match: {everything: true}\n  when: {olderThan: 1d}\n  do: delete\n'
+"""Six lines that are a policy, to which a `keep` can be added."""
+ALL = 'version: 1\nrules:\n- {name: a, match: {everything: true}, when: {olderThan: 1d}, do: delete}\n'
 
 
 def wrong(text):
@@ -63,14 +66,24 @@ def wrong(text):
         ('# comment\nversion: "1"\nrules: []\n', 2, 'version', 'expected 1, not "1"'),
         ('version: 1\nrules: []\n', 2, 'rules', 'at least 1'),
         ('version: 1\nrules: {}\n', 2, 'rules', 'expected array, not {}'),
-        ('version: 1\nrules:\n- name: no\n  do: keep\n', 3, 'rules[0].name', 'expected string, not false'),
         (
-            'version: 1\nrules:\n- name: a\n  do: remove\n',
-            4,
-            'rules[0].do',
-            'expected delete or untag or keep, not "remove"',
+            'version: 1\nrules:\n- name: no\n  do: keep\n',
+            3,
+            'rules[0].name',
+            "expected string, not no; put it in quotes: 'no'",
         ),
-        (RULE + '  match:\n    tags: pr-*\n', 6, 'rules[0].match.tags', 'expected array, not "pr-*"'),
+        (
+            'version: 1\nrules:\n- name: a\n  match: {tagged: false}\n  when: {olderThan: 1d}\n  do: remove\n',
+            6,
+            'rules[0].do',
+            'expected delete or untag or keep, not remove',
+        ),
+        (
+            RULE + '  match:\n    tags: pr-*\n',
+            6,
+            'rules[0].match.tags',
+            "expected array, not pr-*; put it in brackets: ['pr-*']",
+        ),
         (
             RULE + '  match:\n    tags:\n    - pr-*\n    - 1.2\n',
             8,
@@ -100,18 +113,18 @@ def wrong(text):
             RULE + "  match:\n    repositoriesRegex: ['*']\n",
             6,
             'rules[0].match.repositoriesRegex[0]',
-            "'*' is not a regular expression",
+            "'*' looks like a glob; did you mean repositories: ['*']?",
         ),
         (
-            RULE + '  keep:\n    perGroup:\n      newest: 1\n      pattern: abc\n',
-            8,
+            TAKES + '  keep:\n    perGroup:\n      newest: 1\n      pattern: abc\n',
+            10,
             'rules[0].keep.perGroup.pattern',
             "'abc' has no named group",
         ),
-        (RULE + '  keep: {perGroup: {newest: 1}}\n', 5, 'rules[0].keep.perGroup', "the key 'pattern' is missing"),
-        (RULE + '  keep:\n    newest: 0\n', 6, 'rules[0].keep.newest', '1'),
-        (RULE + '  keep:\n    newest: -3\n', 6, 'rules[0].keep.newest', '1'),
-        (RULE + '  keep:\n    newest: true\n', 6, 'rules[0].keep.newest', 'expected integer, not true'),
+        (TAKES + '  keep: {perGroup: {newest: 1}}\n', 7, 'rules[0].keep.perGroup', "the key 'pattern' is missing"),
+        (TAKES + '  keep:\n    newest: 0\n', 8, 'rules[0].keep.newest', '1'),
+        (TAKES + '  keep:\n    newest: -3\n', 8, 'rules[0].keep.newest', '1'),
+        (TAKES + '  keep:\n    newest: true\n', 8, 'rules[0].keep.newest', 'expected integer, not true'),
         (RULE + '  match:\n    size:\n      atLeast: 5 MB\n', 7, 'rules[0].match.size.atLeast', "'5 MB' is not a size"),
         (RULE + '  match:\n    size:\n      atMost: -5\n', 7, 'rules[0].match.size.atMost', "'-5' is not a size"),
         (RULE + 'limits:\n  maxPercent: 101\n', 6, 'limits.maxPercent', '100'),
@@ -122,7 +135,7 @@ def wrong(text):
         (RULE + 'rules:\n- name: b\n', 5, '', "the key 'rules' is there twice"),
         (RULE + '? [a]\n: 1\n', 5, '', 'a key has to be a word'),
         (
-            'version: 1\nrules:\n- name: a\n  do: keep\n- do: delete\n  name: a\n',
+            'version: 1\nrules:\n- {name: a, do: keep, match: {tags: [a]}}\n-\n  do: keep\n  name: a\n',
             6,
             'rules[1].name',
             "another rule is called 'a' already",
@@ -249,6 +262,7 @@ rules:
   match:
     repositories: ['team/*', web]
     repositoriesRegex: ['x|y']
+    not: {tags: [pr-1]}
     tags: [pr-*]
     tagsRegex: ['^v\\d']
     tagged: true
@@ -266,6 +280,7 @@ rules:
   do: delete
 - name: second
   match: {tagged: false}
+  when: {olderThan: 1d}
   do: untag
 - {name: third, do: keep}
 protect:
@@ -303,13 +318,13 @@ def test_first_rule_that_matches_claims():
 version: 1
 rules:
 - {name: spare, match: {tags: [v1]}, do: keep}
-- {name: take, match: {tags: ['v*']}, do: delete}
+- {name: take, match: {tags: ['v*']}, when: {olderThan: 1d}, do: delete}
 """
     take_first = """
 version: 1
 rules:
-- {name: take, match: {tags: ['v*']}, do: delete}
-- {name: spare, match: {tags: [v1]}, do: keep}
+- {name: take, match: {tagsRegex: ['^v\\d']}, when: {olderThan: 1d}, do: delete}
+- {name: spare, match: {tags: ['v*']}, do: keep}
 """
     both = [image('one', tags=['v1']), image('two', tags=['v2'])]
     assert gone(keep_first, *both) == (['v2'], ['two'])
@@ -321,7 +336,7 @@ def test_a_rule_that_matches_and_is_not_old_enough_claims_all_the_same():
 version: 1
 rules:
 - {name: late, match: {tags: ['v*']}, when: {olderThan: 90d}, do: delete}
-- {name: soon, match: {tags: ['*']}, do: delete}
+- {name: soon, match: {tags: ['*']}, when: {olderThan: 1d}, do: delete}
 """
     decision = decision_on(text, [repository_of(image('one', tags=['v1']), image('two', tags=['x']))])
     tags = decision.tags['team/web']
@@ -333,8 +348,8 @@ def test_untag_removes_tags_and_no_manifest_ever():
     text = """
 version: 1
 rules:
-- {name: a, match: {tags: ['v*']}, do: untag}
-- {name: b, do: delete}
+- {name: a, match: {tags: ['v*']}, when: {olderThan: 1d}, do: untag}
+- {name: b, match: {everything: true}, when: {olderThan: 1d}, do: delete}
 """
     assert gone(text, image('both', tags=['v1', 'x']), image('one', tags=['v2']), image('none')) == (
         ['v1', 'v2', 'x'],
@@ -342,8 +357,8 @@ rules:
     )
 
 
-def test_rule_without_a_match_claims_tags_and_untagged_manifests():
-    assert gone(RULE, image('tagged', tags=['v1']), image('untagged')) == (['v1'], ['tagged', 'untagged'])
+def test_everything_is_tags_and_untagged_manifests():
+    assert gone(ALL, image('tagged', tags=['v1']), image('untagged')) == (['v1'], ['tagged', 'untagged'])
 
 
 def test_tagged_true_and_false_claim_either():
@@ -418,7 +433,13 @@ def test_labels_of_an_index_are_those_that_all_its_images_have():
 def test_what_cannot_be_known_keeps(match):
     """The first rule may match, so that no later one may take it either."""
     text = json.dumps(
-        {'version': 1, 'rules': [{'name': 'asks', 'match': match, 'do': 'delete'}, {'name': 'all', 'do': 'delete'}]}
+        {
+            'version': 1,
+            'rules': [
+                {'name': 'asks', 'match': match, 'when': {'olderThan': '1d'}, 'do': 'delete'},
+                {'name': 'all', 'match': {'everything': True}, 'when': {'olderThan': '1d'}, 'do': 'delete'},
+            ],
+        }
     )
     unread = unreadable(image('unread', docker=True, tags=['v2']))
     decision = decision_on(text, [repository_of(unread)])
@@ -434,7 +455,7 @@ def test_what_cannot_be_known_keeps_from_a_rule_that_keeps_too():
             'version': 1,
             'rules': [
                 {'name': 'spare', 'match': {'labels': {'a': 'b'}}, 'do': 'keep'},
-                {'name': 'all', 'do': 'delete'},
+                {'name': 'all', 'match': {'everything': True}, 'when': {'olderThan': '1d'}, 'do': 'delete'},
             ],
         }
     )
@@ -465,7 +486,7 @@ def test_protected_tags_and_repositories_stay(protect, tags_left):
         repository_of(image(f'{name} 1', tags=['v1']), image(f'{name} 2', tags=['latest']), name=name)
         for name in ('app', 'base/os')
     ]
-    decision = decision_on(json.dumps({**yaml.safe_load(RULE), 'protect': protect}), world)
+    decision = decision_on(json.dumps({**yaml.safe_load(ALL), 'protect': protect}), world)
     left = [
         f'{repository["name"]}:{tag}'
         for repository in world
@@ -478,13 +499,13 @@ def test_protected_tags_and_repositories_stay(protect, tags_left):
 
 def test_everything_in_a_protected_repository_stays_untagged_too():
     world = [repository_of(image('a'), name='base/os'), repository_of(image('b'), name='app')]
-    assert gone(RULE + "protect: {repositories: ['base/**']}\n", *world) == ([], ['b'])
+    assert gone(ALL + "protect: {repositories: ['base/**']}\n", *world) == ([], ['b'])
 
 
 def test_protected_digest_stays_with_all_that_it_needs():
     child = image('child')
     parent = index('parent', [child['digest']])
-    assert gone(RULE + f"protect: {{digests: ['{parent['digest']}']}}\n", child, parent, image('other')) == (
+    assert gone(ALL + f"protect: {{digests: ['{parent['digest']}']}}\n", child, parent, image('other')) == (
         [],
         ['other'],
     )
@@ -492,7 +513,7 @@ def test_protected_digest_stays_with_all_that_it_needs():
 
 def test_protected_digest_that_loses_its_tag_stays():
     found = image('image', tags=['v1'])
-    assert gone(RULE + f"protect: {{digests: ['{found['digest']}']}}\n", found) == (['v1'], [])
+    assert gone(ALL + f"protect: {{digests: ['{found['digest']}']}}\n", found) == (['v1'], [])
 
 
 def test_min_keep_leaves_the_newest_tagged_images_of_each_repository():
@@ -503,7 +524,7 @@ def test_min_keep_leaves_the_newest_tagged_images_of_each_repository():
         )
         for name in 'xy'
     ]
-    tags, manifests = gone(RULE + 'limits: {minKeepPerRepository: 2}\n', *world)
+    tags, manifests = gone(ALL + 'limits: {minKeepPerRepository: 2}\n', *world)
     assert manifests == ['x4', 'y4']
     assert tags == ['x2-too', 'x3-too', 'x4', 'x4-too', 'y2-too', 'y3-too', 'y4', 'y4-too']
 
@@ -520,7 +541,7 @@ def test_min_keep_leaves_the_newest_tagged_images_of_each_repository():
     ],
 )
 def test_limits_stop_what_is_over_them_and_nothing_else(limits, what):
-    policy = RULE + f'protect: {{tags: [stays]}}\nlimits: {limits}\n'
+    policy = ALL + f'protect: {{tags: [stays]}}\nlimits: {limits}\n'
     decision = decision_on(policy, [repository_of(image('a', tags=['v1']), image('b', tags=['stays']), image('c'))])
     excess = first_excess(decision, parse_policy(policy).limits)
     assert (excess and excess.what) == what
@@ -552,9 +573,22 @@ def policy_document(sketches):
     rules = []
     for number, (match, tagged, action, ago, keep) in enumerate(sketches):
         match = match if tagged is None or tagged is False and 'tags' in match else {**match, 'tagged': tagged}
+        match = match or {'everything': True}
         rule = {'name': f'rule {number}', 'match': match, 'when': {'olderThan': ago}, 'do': action}
         rules.append({**rule, 'keep': {'newest': keep}} if keep and action != 'keep' else rule)
-    return {'version': 1, 'rules': rules}
+    return without_dead_rules({'version': 1, 'rules': rules})
+
+
+def without_dead_rules(document):
+    """The same without the rules that are refused, because those above claim all that they match."""
+    while True:
+        try:
+            parse_policy(json.dumps(document))
+            return document
+        except PolicyError as error:
+            assert 'can claim nothing' in str(error)
+            number = int(error.key[len('rules[') : -1])
+            document = {**document, 'rules': [*document['rules'][:number], *document['rules'][number + 1 :]]}
 
 
 def claiming(document, repository, tag=None):
@@ -678,7 +712,7 @@ def test_example_for_ml_takes_large_experiments_by_their_creation_and_leaves_the
             name='experiments/a',
         )
     ]
-    world[0]['tag_created'] = {tag: NOW - age * DAY * TICKS for tag, age in (('new', 20), ('old', 30), ('recent', 1))}
+    world[0]['tag_times'] = {tag: NOW - age * DAY * TICKS for tag, age in (('new', 20), ('old', 30), ('recent', 1))}
     assert gone(json.dumps(document), *world) == (['old'], ['old'])
 
 

@@ -1,0 +1,90 @@
+"""What the author of a policy should know of it: what it does not do as written, and where it is bolder than usual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..model import Inventory, Notice, Repository
+from ..policy.patterns import Pattern
+from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, Scope
+from .graph import user_tags
+from .reasons import UNRANKED
+from .verdicts import Verdict
+
+UNUSED_PATTERN = 'unusedPattern'
+WITHOUT_RANK = 'withoutRank'
+LOOSER_LIMIT = 'looserLimit'
+
+
+def remarks(policy: Policy, inventory: Inventory, tags: Mapping[str, Mapping[str, Verdict]]) -> tuple[Notice, ...]:
+    """Notices in stable order; `tags` are the verdicts on tags, by repository."""
+    return (*_looser(policy), *_unused(policy, inventory), *_unranked(tags))
+
+
+def _looser(policy: Policy) -> Iterator[Notice]:
+    percent = policy.limits.percent
+    if percent is not None and percent > PERCENT_WITHOUT_A_QUESTION:
+        yield Notice(
+            LOOSER_LIMIT,
+            f'The policy lets {percent:g} percent of the tagged manifests of a repository go (limits.maxPercent), where '
+            f'{PERCENT_WITHOUT_A_QUESTION} percent is the limit of runs that ask no question.',
+        )
+
+
+def _unused(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
+    """Whatever protects or keeps, and matches nothing that there is: a typing error would let go what it means.
+
+    That is only known of a registry that was read whole.
+    """
+    if not inventory.complete or inventory.late:
+        return
+    for protection in policy.protections:
+        if not any(_has_any(protection.scope, repository) for repository in inventory.repositories):
+            yield _nothing(protection.text)
+    for rule in policy.rules:
+        if rule.action == KEEP:
+            for scope in rule.match.scopes:
+                for pattern in _unused_in(scope, inventory):
+                    yield _nothing(f"'{pattern.text}' in the rule '{rule.name}'")
+
+
+def _nothing(what: str) -> Notice:
+    return Notice(UNUSED_PATTERN, f'{what} matches nothing in the registry, so that it keeps nothing.')
+
+
+def _has_any(scope: Scope, repository: Repository) -> bool:
+    return scope.has_repository(repository.name) and (
+        not scope.tags or any(scope.has_tag(tag) for tag in _tags_in(repository))
+    )
+
+
+def _unused_in(scope: Scope, inventory: Inventory) -> Iterator[Pattern]:
+    names = [repository.name for repository in inventory.repositories]
+    yield from (pattern for pattern in scope.repositories if not any(map(pattern.matches, names)))
+    tags = [
+        tag
+        for repository in inventory.repositories
+        if scope.tags and scope.has_repository(repository.name)
+        for tag in _tags_in(repository)
+    ]
+    yield from (pattern for pattern in scope.tags if not any(map(pattern.matches, tags)))
+
+
+def _tags_in(repository: Repository) -> Iterator[str]:
+    return (tag for manifest in repository.manifests.values() for tag in user_tags(manifest))
+
+
+def _unranked(tags: Mapping[str, Mapping[str, Verdict]]) -> Iterator[Notice]:
+    found: dict[str, list[str]] = {}
+    for repository, verdicts in tags.items():
+        for tag, verdict in verdicts.items():
+            if verdict.reason == UNRANKED:
+                found.setdefault(verdict.rule, []).append(f'{repository}:{tag}')
+    for rule, names in found.items():
+        who = f"that the rule '{rule}'" if rule else 'that --keep-semver or --keep-per'
+        take = " 'others: take' in 'keep' says the opposite." if rule else ''
+        yield Notice(
+            WITHOUT_RANK,
+            f'{len(names)} tag{"" if len(names) == 1 else "s"} {who} cannot rank, being no version or in no group, '
+            f'{"stays" if len(names) == 1 else "stay"}, such as {names[0]}.{take}',
+        )

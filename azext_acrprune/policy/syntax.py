@@ -1,0 +1,326 @@
+"""Text in YAML or JSON -> a document that has the shape of a schema. What is wrong is told with its line and a cure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import fastjsonschema
+import yaml
+
+from ..prune_error import Kind, PruneError
+
+_MOST_CHARACTERS = 1_000_000
+_MOST_NODES = 100_000
+_DEEPEST = 20
+_MOST_PROBLEMS = 20
+_LONGEST_QUOTE = 60
+
+Path = tuple[str, ...]
+Validator = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong: `line` counts from 1, `key` is as in `rules[0].when.olderThan`."""
+
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f'line {self.line}: {self.key + ": " if self.key else ""}{self.text}'
+
+
+class PolicyError(PruneError):
+    """All that is wrong with a file, in order of line; `line` and `key` are those of the first problem."""
+
+    kind = Kind.INVALID
+    sentence = 'The policy is not valid: {message}.'
+    advice = "See what is expected with 'az acr prune policy show-schema'."
+
+    def __init__(self, *problems: Problem) -> None:
+        """One problem is told in the same line, several in a line each."""
+        alone = len(problems) == 1
+        super().__init__(str(problems[0]) if alone else ''.join(f'\n  {problem}' for problem in problems))
+        self.problems = problems
+        self.line, self.key = problems[0].line, problems[0].key
+
+
+class Source:
+    """The text of a file with its syntax tree, which knows the lines and how a value is written."""
+
+    def __init__(self, text: str, what: str = 'a policy') -> None:
+        """Raises PolicyError when the text is no YAML, is too large, or is no mapping."""
+        self._text = text
+        self._root = _composed(text, what)
+        _check_keys(self._root)
+
+    def document(self) -> dict[str, Any]:
+        """What the text says. Whole numbers are integers, however they are written. Raises PolicyError."""
+        try:
+            return _with_integers(yaml.safe_load(self._text))
+        except (yaml.YAMLError, ValueError) as error:
+            raise PolicyError(_syntax_problem(error)) from error
+
+    def problem(self, path: Path, text: str) -> Problem:
+        return Problem(self._find(path)[0], _key(path), text)
+
+    def written(self, path: Path) -> str | None:
+        """What stands there, as it is written; None for what is not there."""
+        node = self._find(path)[1]
+        if node is None:
+            return None
+        return self._text[node.start_mark.index : node.end_mark.index].strip()
+
+    def is_plain(self, path: Path) -> bool:
+        """Whether a word stands there without quotes."""
+        node = self._find(path)[1]
+        return isinstance(node, yaml.ScalarNode) and node.style is None
+
+    def _find(self, path: Path) -> tuple[int, yaml.Node | None]:
+        """(line, node) of a key or an item; the line of the last thing above it where it is not there."""
+        node, line = self._root, self._root.start_mark.line
+        for step in path:
+            found = _below(node, step)
+            if found is None:
+                return line + 1, None
+            line, node = found[0].start_mark.line, found[1]
+        return line + 1, node
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A document that has the shape of a schema, and the `problems` of the one that it was made from.
+
+    `replaced` are the keys of what is not as it was written.
+    """
+
+    document: Any
+    problems: tuple[Problem, ...]
+    replaced: tuple[str, ...]
+
+    def is_as_written(self, problem: Problem) -> bool:
+        return not any(problem.key.startswith(key) for key in self.replaced)
+
+
+def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: Validator) -> Shaped:
+    """A document with all that is wrong with its shape.
+
+    The validator stops at the first fault, so what is at fault gives way to something of the right shape and the
+    document is looked at again.
+    """
+    problems: list[Problem] = []
+    replaced: set[Path] = set()
+    document = deepcopy(document)
+    while len(problems) < _MOST_PROBLEMS:
+        try:
+            validator(document)
+            break
+        except fastjsonschema.JsonSchemaValueException as error:
+            path = tuple(error.path[1:])
+            if not any(path[: len(each)] == each for each in replaced):
+                problems.extend(_problems(source, path, error))
+            where = _mend(document, path, error, schema)
+            if where in replaced:  # what was put there is not right either
+                break
+            replaced.add(where)
+    return Shaped(document, tuple(sorted(set(problems))), tuple(map(_key, replaced)))
+
+
+def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> Iterator[Problem]:
+    if error.rule == 'additionalProperties':
+        known = ', '.join(sorted(error.definition.get('properties', {})))
+        for name in _unknown(error):
+            yield Problem(
+                source.problem((*path, name), '').line, _key(path), f"unknown key '{name}'; expected one of {known}"
+            )
+    elif error.rule == 'required':
+        for name in error.rule_definition:
+            if name not in error.value:
+                yield source.problem(path, f"the key '{name}' is missing")
+    else:
+        yield source.problem(path, _text_of(source, path, error))
+
+
+def _text_of(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> str:
+    if error.rule == 'anyOf':  # each of the alternatives asks for one key
+        return (
+            'the key '
+            + ' or '.join(f"'{key}'" for each in error.rule_definition for key in each['required'])
+            + (' is missing')
+        )
+    expected = {
+        'type': lambda wanted: ' or '.join([wanted] if isinstance(wanted, str) else wanted),
+        'enum': lambda wanted: ' or '.join(map(_plain, wanted)),
+        'const': _plain,
+        'pattern': lambda _: 'sha256: and 64 hexadecimal digits',
+    }.get(error.rule)
+    if expected:
+        written = _shortened(source.written(path) or _plain(error.value))
+        return f'expected {expected(error.rule_definition)}, not {written}{_cure(source, path, error)}'
+    return str(error.message.partition(' ')[2])
+
+
+def _cure(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> str:
+    """What to write instead, where that can be told."""
+    written = source.written(path) or ''
+    wanted = error.rule_definition
+    if error.rule == 'type' and 'string' in wanted and source.is_plain(path) and written:
+        return f"; put it in quotes: '{written}'"
+    if error.rule == 'type' and wanted == 'array' and isinstance(error.value, str):
+        return f'; put it in brackets: [{repr(written) if source.is_plain(path) else written}]'
+    if (
+        error.rule == 'type'
+        and wanted in ('integer', 'number')
+        and isinstance(error.value, str)
+        and _NUMBER.match(error.value)
+    ):
+        return f'; write it without quotes: {error.value}'
+    return ''
+
+
+_NUMBER = re.compile(r'\d+\Z', re.ASCII)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _shortened(text: str) -> str:
+    line = ' '.join(text.split())
+    return line if len(line) <= _LONGEST_QUOTE else f'{line[:_LONGEST_QUOTE]}...'
+
+
+def _mend(document: Any, path: Path, error: fastjsonschema.JsonSchemaValueException, schema: Mapping[str, Any]) -> Path:
+    """Put something of the right shape in the place of what is wrong; gives the place."""
+    there = _at(document, path)
+    if error.rule == 'additionalProperties':
+        for name in _unknown(error):
+            there.pop(name, None)
+        return (*path, *_unknown(error)[:1])
+    if error.rule in ('required', 'anyOf') and isinstance(there, dict):
+        wanted = error.rule_definition if error.rule == 'required' else error.rule_definition[0]['required']
+        name = next(each for each in wanted if each not in there)
+        there[name] = _stand_in(error.definition['properties'][name], schema)
+        return (*path, name)
+    stand_in = _stand_in(error.definition, schema)
+    if not path:
+        document.clear()
+        document.update(stand_in)
+        return path
+    above = _at(document, path[:-1])
+    above[int(path[-1]) if isinstance(above, list) else path[-1]] = stand_in
+    return path
+
+
+def _stand_in(definition: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """Something that has the shape of a definition."""
+    if '$ref' in definition:
+        return _stand_in(schema['definitions'][definition['$ref'].rpartition('/')[2]], schema)
+    if 'const' in definition:
+        return definition['const']
+    if 'enum' in definition:
+        return definition['enum'][0]
+    if 'pattern' in definition:
+        return 'sha256:' + '0' * 64
+    kind = definition.get('type', 'string')
+    kind = kind if isinstance(kind, str) else kind[0]
+    if kind == 'array':
+        return [_stand_in(definition['items'], schema)]
+    if kind == 'object':
+        names = [*definition.get('required', ()), *definition.get('anyOf', [{}])[0].get('required', ())]
+        names = names or list(definition.get('properties', {'x': {}}))[:1]
+        return {name: _stand_in(definition.get('properties', {}).get(name, {}), schema) for name in names}
+    return {'integer': definition.get('minimum', 1), 'number': 1, 'boolean': True}.get(kind, 'x')
+
+
+def _at(document: Any, path: Path) -> Any:
+    for step in path:
+        document = document[int(step) if isinstance(document, list) else step]
+    return document
+
+
+def _unknown(error: fastjsonschema.JsonSchemaValueException) -> list[str]:
+    return [str(key) for key in error.value if key not in error.definition.get('properties', {})]
+
+
+def _with_integers(value: Any) -> Any:
+    """The same with whole numbers as integers, as JSON schema has it, and with words as keys."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_with_integers(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _with_integers(each) for key, each in value.items()}
+    return value
+
+
+def _composed(text: str, what: str) -> yaml.Node:
+    if len(text) > _MOST_CHARACTERS:
+        raise PolicyError(Problem(1, '', 'it is too large'))
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise PolicyError(_syntax_problem(error)) from error
+    except RecursionError as error:
+        raise PolicyError(Problem(1, '', 'it is nested too deeply')) from error
+    if not isinstance(root, yaml.MappingNode):
+        raise PolicyError(Problem(1, '', f'expected {what}'))
+    return root
+
+
+def _syntax_problem(error: Exception) -> Problem:
+    mark = getattr(error, 'problem_mark', None)
+    problem = getattr(error, 'problem', None) or str(error)
+    cure = '; write spaces in place of the tab' if "'\\t'" in problem else ''
+    return Problem(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}{cure}')
+
+
+def _check_keys(root: yaml.Node) -> None:
+    """Raise for keys that are there twice: YAML would silently take the last one.
+
+    Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
+    """
+    problems: list[Problem] = []
+    queue: list[tuple[Path, yaml.Node]] = [((), root)]
+    for path, node in queue:
+        if len(queue) > _MOST_NODES:
+            raise PolicyError(Problem(1, '', 'it is too large'))
+        if len(path) > _DEEPEST:
+            raise PolicyError(Problem(node.start_mark.line + 1, _key(path[:3]), 'it is nested too deeply'))
+        if isinstance(node, yaml.SequenceNode):
+            queue.extend(((*path, str(number)), item) for number, item in enumerate(node.value))
+        elif isinstance(node, yaml.MappingNode):
+            problems.extend(_key_problems(path, node))
+            queue.extend(((*path, str(key.value)), value) for key, value in node.value)
+    if problems:
+        raise PolicyError(*sorted(problems))
+
+
+def _key_problems(path: Path, node: yaml.MappingNode) -> Iterator[Problem]:
+    names: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            yield Problem(key.start_mark.line + 1, _key(path), 'a key has to be a word')
+        elif key.value in names:
+            yield Problem(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice")
+        else:
+            names.add(key.value)
+
+
+def _below(node: yaml.Node, step: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """(where it begins, what it is) of a key or an item."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
+        return node.value[int(step)], node.value[int(step)]
+    return None
+
+
+def _key(path: Path) -> str:
+    return ''.join(f'[{step}]' if step.isdigit() else f'.{step}' for step in path).lstrip('.')
