@@ -25,8 +25,8 @@ class Decision:
     """A verdict for every manifest, and for each user tag that some rule might take.
 
     `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
-    `graphs` are those of repositories by name, as far as they were built. `rules` are the names of the rules of a policy
-    file, and `remarks` what its author should know.
+    `graphs` has the graphs that were built already, by name of repository. `rules` names the rules of a policy file,
+    and `remarks` are what its author should know.
     """
 
     inventory: Inventory

@@ -26,7 +26,7 @@ def _looser(policy: Policy) -> Iterator[Notice]:
     if percent is not None and percent > PERCENT_WITHOUT_A_QUESTION:
         yield Notice(
             LOOSER_LIMIT,
-            f'The policy lets {percent:g} percent of the tagged manifests of a repository go (limits.maxPercent), where '
+            f'The policy lets {percent:g} percent of the tagged manifests of a repository go (limits.maxPercent). '
             f'{PERCENT_WITHOUT_A_QUESTION} percent is the limit of runs that ask no question.',
         )
 
