@@ -45,8 +45,7 @@ class PolicyError(PruneError):
 
     def __init__(self, *problems: Problem) -> None:
         """One problem is told in the same line, several in a line each."""
-        alone = len(problems) == 1
-        super().__init__(str(problems[0]) if alone else ''.join(f'\n  {problem}' for problem in problems))
+        super().__init__('\n  '.join(map(str, problems)))
         self.problems = problems
         self.line, self.key = problems[0].line, problems[0].key
 
