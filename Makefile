@@ -54,7 +54,7 @@ wheel: $(VENV)/ready
 	rm -rf build dist
 	$(BIN)/python setup.py --quiet bdist_wheel
 
-$(VENV)/ready: requirements-dev.txt
+$(VENV)/ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
@@ -68,7 +68,7 @@ $(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json
 $(AZDEV_VENV)/ready: $(VENV)/ready
 	$(PYTHON) -m venv $(AZDEV_VENV)
 	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
-	$(AZDEV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check azdev==$(AZDEV) 2>/dev/null
+	$(AZDEV_VENV)/bin/python -m pip install -qq --disable-pip-version-check azdev==$(AZDEV)
 	touch $@
 
 clean:

@@ -239,7 +239,7 @@ def test_a_workspace_is_found_by_its_name_or_its_resource_id(az, registry, shelf
         )
     ]
     registry.resources.at = {WORKSPACES: spaces, f'{base}logs': spaces[2]}
-    policy = az._home / 'policy.yaml'  # pylint: disable=protected-access
+    policy = az.home / 'policy.yaml'
     policy.write_text(
         'version: 1\nrules:\n- {name: old, match: {everything: true}, when: {olderThan: 1d}, do: delete}\nprotect: {lastPulled: {within: 90d, workspace: logs}}\n'
     )

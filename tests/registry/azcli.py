@@ -73,7 +73,7 @@ class Az:
         self, home: Path, registry: LocalRegistry, extensions: Path | None = None, forks: Forks | None = None
     ) -> None:
         self._forks = forks
-        self._home = home
+        self.home = home
         self._registry = registry
         self._extensions = extensions
         home.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class Az:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            **_folders(self._home, self._extensions),
+            **_folders(self.home, self._extensions),
             'REQUESTS_CA_BUNDLE': self._registry.ca_file,
             'SSL_CERT_FILE': self._registry.ca_file,
             'AZURE_CORE_COLLECT_TELEMETRY': 'no',
@@ -118,8 +118,8 @@ class Az:
         """Start az, with more in its environment perhaps, and leave it running; options as for subprocess.Popen."""
         environment = {**self.environment, **(environment or {})}
         if self._forks and self._forks.can_start(environment):
-            return self._forks.start(arguments, environment, self._home, **options)
-        return subprocess.Popen([az_executable(), *arguments], env=environment, cwd=self._home, text=True, **options)
+            return self._forks.start(arguments, environment, self.home, **options)
+        return subprocess.Popen([az_executable(), *arguments], env=environment, cwd=self.home, text=True, **options)
 
     def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)

@@ -1,0 +1,74 @@
+"""The examples in README, docs/ and help, as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from knack.help_files import helps
+
+import azext_acrprune._help  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+_BLOCK = re.compile(r'^```sh\n(.*?)^```', re.M | re.S)
+_CONTINUED = re.compile(r'\\\n\s*')
+
+NEEDS_AZURE = ('--pins-from', '--workspace', 'azure-blob:', '--soft-deleted')
+"""What no local registry answers by itself: other services of Azure."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One command line. `source` is the program whose output it reads, `target` the file that its own goes to."""
+
+    text: str
+    arguments: tuple[str, ...]
+    source: str = ''
+    target: str = ''
+
+    @property
+    def needs_azure(self) -> bool:
+        return any(word in self.text for word in NEEDS_AZURE)
+
+    @property
+    def command(self) -> str:
+        """`plan`, or `history show`."""
+        words = []
+        for word in self.arguments[2:]:
+            if word.startswith('-'):
+                break
+            words.append(word)
+        return ' '.join(words)
+
+
+def shell_lines() -> Iterator[tuple[Path, str]]:
+    """(document, line) of every shell block, without comments and with continued lines joined."""
+    for document in DOCUMENTS:
+        for block in _BLOCK.findall(document.read_text(encoding='utf-8')):
+            for line in _CONTINUED.sub(' ', block).splitlines():
+                plain = re.sub(r'(?:^|\s+)#\s.*$', '', line).strip()
+                if plain:
+                    yield document, plain
+
+
+def examples() -> list[Example]:
+    """Every example that runs `az acr prune`, once."""
+    texts = [line for _, line in shell_lines()]
+    for name, text in helps.items():
+        if name.startswith('acr prune'):
+            texts += [each['text'].strip() for each in yaml.safe_load(text).get('examples', ())]
+    return [_parsed(text) for text in dict.fromkeys(texts) if 'az acr prune' in text]
+
+
+def _parsed(text: str) -> Example:
+    before, _, own = text.rpartition(' | ')
+    own, _, target = own.partition(' > ')
+    program, *arguments = shlex.split(own)
+    assert program == 'az', text
+    return Example(text, tuple(arguments), before, target.strip())
