@@ -1,140 +1,187 @@
-"""Tasks on threads, or in flight: each task may give more tasks back."""
+"""Coroutines: many tasks with a limit, plain functions on threads, and the event loop of a command."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import wait
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
-Task = Callable[[], 'Iterable[Task]']
-Flying = Callable[[], Awaitable[Iterable[Any]]]
+Result = TypeVar('Result')
+Task = Callable[[], Awaitable['Iterable[Task]']]
 
-_SECONDS_BETWEEN_SIGNALS = 1
+_THREADS = 64
+"""At most, for files, az's sign-in and storage accounts: more than ever wait at a time, so that none waits for one."""
+_NOTHING_MORE = object()
 
 
-def run_tasks(tasks: Iterable[Task], concurrency: int, give_up: Callable[[], None] = lambda: None) -> None:
+async def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
     """Run tasks, and those that they give back, `concurrency` at a time, until none is left.
 
-    What tasks gave back is done before another one of `tasks` begins. The first exception of a task, or Ctrl-C, ends
-    it all: what waits is dropped, what runs is waited for. After Ctrl-C it is told to `give_up`.
+    What tasks gave back is done before another one of `tasks` begins. The first exception of a task ends it all: what
+    waits is dropped, what runs is waited for. When this is cancelled, what runs is cancelled too, and waited for.
     """
     crew = _Crew(tasks)
-    threads = [threading.Thread(target=crew.work) for _ in range(concurrency)]
+    workers = [asyncio.ensure_future(crew.work()) for _ in range(concurrency)]
     try:
-        for thread in threads:
-            thread.start()
-        _wait_for(threads)
-    except BaseException as error:  # pylint: disable=broad-exception-caught
-        crew.stop(error)
-        if isinstance(error, KeyboardInterrupt):
-            give_up()
-        _wait_for(threads)
+        await asyncio.wait(workers)
+    except asyncio.CancelledError:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+        raise
     if crew.error:
         raise crew.error
 
 
 class _Crew:
-    """What the threads share. They fetch their tasks themselves: to hand out each one costs as much as a small one."""
+    """What the workers share."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self._rest = iter(tasks)
         self._given: deque[Task] = deque()
-        self._at_work = 0
-        self._changed = threading.Condition()
-
-    def work(self) -> None:
-        """Do tasks until none is left. What they raise, is raised where they are waited for."""
-        try:
-            task = self._next([])
-            while task:
-                task = self._next(list(task()), 1)
-        except BaseException as error:  # pylint: disable=broad-exception-caught
-            self.stop(error)
-
-    def stop(self, error: BaseException) -> None:
-        with self._changed:
-            self.error = self.error or error
-            self._changed.notify_all()
-
-    def _next(self, given: list[Task], done: int = 0) -> Task | None:
-        """Take what a task gave back; gives the next one, waiting for it while others may still give some."""
-        with self._changed:
-            self._at_work -= done
-            self._given.extend(given)
-            self._changed.notify(len(given))
-            while not self.error:
-                task = self._given.popleft() if self._given else next(self._rest, None)
-                if task:
-                    self._at_work += 1
-                    return task
-                if not self._at_work:
-                    self._changed.notify_all()
-                    return None
-                self._changed.wait()
-            return None
-
-
-def fly_tasks(tasks: Iterable[Flying], flight: Any, give_up: Callable[[], None] = lambda: None) -> None:
-    """Run tasks that fly, a few more than there are slots, so that one waits when a slot is left."""
-    crew = _FlyingCrew(tasks, flight.concurrency * 5 // 4)
-    done = flight.start(crew.work())
-    try:
-        while wait([done], timeout=_SECONDS_BETWEEN_SIGNALS).not_done:
-            pass  # on Windows, Ctrl-C is only seen between two waits
-    except BaseException as error:  # pylint: disable=broad-exception-caught
-        flight.call_soon(crew.stop, error)
-        if isinstance(error, KeyboardInterrupt):
-            give_up()
-        wait([done])
-    if crew.error:
-        raise crew.error
-
-
-class _FlyingCrew:
-    """What those share that do tasks in one flight. All of it is done by the thread of the flight."""
-
-    def __init__(self, tasks: Iterable[Flying], number: int) -> None:
-        self.error: BaseException | None = None
-        self._rest = iter(tasks)
-        self._given: deque[Flying] = deque()
-        self._number = number
         self._at_work = 0
         self._changed = asyncio.Event()
 
     async def work(self) -> None:
-        await asyncio.gather(*(self._work() for _ in range(self._number)))
+        """Do tasks until none is left, or one failed."""
+        while not self.error:
+            task = self._given.popleft() if self._given else next(self._rest, None)
+            if task:
+                await self._do(task)
+            elif self._at_work:
+                self._changed.clear()
+                await self._changed.wait()
+            else:
+                return
 
-    def stop(self, error: BaseException) -> None:
-        self.error = self.error or error
-        self._changed.set()
-
-    async def _work(self) -> None:
-        """Do tasks until none is left. What they raise, is raised where they are waited for."""
+    async def _do(self, task: Task) -> None:
+        self._at_work += 1
+        given: Iterable[Task] = ()
         try:
-            while not self.error:
-                task = self._given.popleft() if self._given else next(self._rest, None)
-                if task:
-                    self._at_work += 1
-                    given = await task()
-                    self._at_work -= 1
-                    if given or not self._at_work:
-                        self._given.extend(given)
-                        self._changed.set()
-                elif self._at_work:
-                    self._changed.clear()
-                    await self._changed.wait()
-                else:
-                    return
-        except BaseException as error:  # pylint: disable=broad-exception-caught
-            self.stop(error)
+            given = await task()
+        except Exception as error:  # pylint: disable=broad-exception-caught  # it is raised where all are waited for
+            self.error = self.error or error
+        self._at_work -= 1
+        self._given.extend(given)
+        if given or self.error or not self._at_work:
+            self._changed.set()
 
 
-def _wait_for(threads: Iterable[threading.Thread]) -> None:
-    """On Windows, Ctrl-C is only seen between two waits."""
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_SECONDS_BETWEEN_SIGNALS)
+async def in_thread(work: Callable[[Iterator[bytes]], Result], chunks: AsyncGenerator[bytes, None]) -> Result:
+    """Do something on a thread that wants bytes which arrive here; cancelled, it fails at its next chunk."""
+    feed = _Feed(chunks)
+    working = asyncio.ensure_future(asyncio.to_thread(work, feed.chunks()))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        feed.end()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+    finally:
+        await chunks.aclose()
+
+
+async def from_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Bytes that an iterator waits for, each read on a thread."""
+    while True:
+        chunk: Any = await asyncio.to_thread(next, chunks, _NOTHING_MORE)
+        if chunk is _NOTHING_MORE:
+            return
+        yield chunk
+
+
+class _Feed:
+    """Bytes that arrive on the loop, for a thread."""
+
+    def __init__(self, source: AsyncGenerator[bytes, None]) -> None:
+        self._source = source
+        self._loop = asyncio.get_running_loop()
+        self._ended = False
+        self._taking: asyncio.Task[Any] | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Called on the thread. Raises concurrent.futures.CancelledError after the end was called for."""
+        while True:
+            chunk = asyncio.run_coroutine_threadsafe(self._take(), self._loop).result()
+            if chunk is _NOTHING_MORE:
+                return
+            yield chunk
+
+    def end(self) -> None:
+        """Called on the loop."""
+        self._ended = True
+        if self._taking:
+            self._taking.cancel()
+
+    async def _take(self) -> Any:
+        if self._ended:
+            raise asyncio.CancelledError
+        self._taking = asyncio.current_task()
+        async for chunk in self._source:
+            return chunk
+        return _NOTHING_MORE
+
+
+class Loop:
+    """`with Loop() as loop:` has an event loop; `loop.run` is the one way from plain functions into coroutines."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(_THREADS))
+
+    def __enter__(self) -> Loop:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        try:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do it to its end. Ctrl-C cancels it, and raises KeyboardInterrupt when what it cancelled has ended."""
+        task = self._loop.create_task(work)
+        try:
+            with _handling(partial(self._loop.call_soon_threadsafe, task.cancel)):
+                return self._loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+@contextmanager
+def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
+    """Within it the first Ctrl-C does this, between two steps of what runs, and cancels nothing; the next one does."""
+    loop = asyncio.get_running_loop()
+
+    def handle() -> None:
+        again()
+        loop.call_soon_threadsafe(act)
+
+    with _handling(handle) as again:
+        yield
+
+
+@contextmanager
+def _handling(handle: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Within it Ctrl-C calls this; gives what ends that early. Signals are for the main thread alone."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield lambda: None
+        return
+
+    def end() -> None:
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, lambda *_: handle())
+    try:
+        yield end
+    finally:
+        end()

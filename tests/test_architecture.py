@@ -56,6 +56,7 @@ MAY_IMPORT = {
         'spelling',
         'timelimit',
         'usage',
+        'workers',
     },
     '__init__': {'_help', '_params', 'commands'},
 }
@@ -69,7 +70,19 @@ MAY_USE_AZURE_CLI = {
 }
 PURE_ROOMS = ('pins/', 'policy/', 'decide/', 'documents/', 'usage/', 'registry/protocol/')
 PURE = {'archive/choose.py', 'archive/contents.py', 'archive/layout.py', 'model.py', 'spelling.py', 'timelimit.py'}
-IMPURE_LIBRARIES = {'azure', 'knack', 'requests', 'random', 'time', 'logging', 'os', 'threading', 'socket'}
+IMPURE_LIBRARIES = {
+    'azure',
+    'knack',
+    'requests',
+    'random',
+    'time',
+    'logging',
+    'os',
+    'threading',
+    'socket',
+    'aiohttp',
+    'asyncio',
+}
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))
 

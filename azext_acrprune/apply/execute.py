@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from ..decide.decision import Decision
 from ..model import Outcome
-from ..registry.client import Registry
-from ..registry.flight import Flight
+from ..registry.changes import Changes
+from ..registry.reads import Reads
 from ..reporter import Reporter
-from .repository import RepositoryRun, Work
+from ..workers import first_interrupt, run_tasks
+from .repository import RepositoryRun, Stop, Work
 
-_SECONDS_BETWEEN_SIGNALS = 1
 
-
-def execute(
-    registry: Registry,
+async def execute(
+    registry: Reads,
+    door: Changes,
     decision: Decision,
     concurrency: int,
     reporter: Reporter,
@@ -26,55 +26,28 @@ def execute(
 ) -> Outcome:
     """Delete every doomed manifest of the decision, and remove every tag, that is still as the plan saw it.
 
-    A failure does not stop the others. Ctrl-C stops cleanly, and so does the time when it `is_over`: what falls with
-    something that was deleted is deleted too, and the outcome says what became of all and how much is left.
+    A failure does not stop the others. The first Ctrl-C stops cleanly, and so does the time when it `is_over`: what
+    falls with something that was deleted is deleted too, and the outcome says what became of all and how much is left.
     """
     work = [Work.of(decision, repository) for repository in decision.inventory.repositories]
     work = [each for each in work if each.doomed or each.untag]
     reporter.deletes_planned(sum(len(each.doomed) + len(each.untag) for each in work))
-    stop = _Stop(is_over)
-    with Flight(concurrency) as flight, ThreadPoolExecutor(concurrency) as side_by_side:
-        runs = [RepositoryRun(registry, each, flight, stop, reporter, clock) for each in work]
-        interrupted = _wait_for([side_by_side.submit(run.prune) for run in runs], stop, registry.give_up)
+    stop, places = Stop(is_over), asyncio.Semaphore(concurrency)
+    runs = [RepositoryRun(registry, door, each, places, stop, reporter, clock) for each in work]
+    with first_interrupt(stop.interrupt):
+        await run_tasks([partial(_prune, run) for run in runs], concurrency)
     left = sum(run.left for run in runs)
     return Outcome(
         deleted=tuple(sorted((run.name, digest) for run in runs for digest in run.deleted)),
         untagged=tuple(sorted((run.name, tag) for run in runs for tag in run.untagged)),
         skipped=tuple(skipped for run in runs for skipped in run.all_skipped()),
         failed=tuple(failed for run in runs for failed in run.all_failed()),
-        interrupted=interrupted,
-        out_of_time=left > 0 and (is_over() or not interrupted),
+        interrupted=stop.interrupted,
+        out_of_time=left > 0 and (is_over() or not stop.interrupted),
         left=left,
     )
 
 
-class _Stop(threading.Event):
-    """Set by Ctrl-C, and by the end of the time."""
-
-    def __init__(self, is_over: Callable[[], bool]) -> None:
-        super().__init__()
-        self._is_over = is_over
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._is_over()
-
-
-def _wait_for(futures: list[Future], stop: threading.Event, give_up: Callable[[], None]) -> bool:
-    """Wait until every repository is done; gives whether Ctrl-C came.
-
-    The first Ctrl-C asks them to stop, the second one gives up on them.
-    """
-    interrupted = False
-    while True:
-        try:
-            while wait(futures, timeout=_SECONDS_BETWEEN_SIGNALS).not_done:
-                pass  # on Windows, Ctrl-C is only seen between two waits
-            for future in futures:
-                future.result()
-            return interrupted
-        except KeyboardInterrupt:
-            if interrupted:
-                give_up()
-                raise
-            interrupted = True
-            stop.set()
+async def _prune(run: RepositoryRun) -> tuple[()]:
+    await run.prune()
+    return ()

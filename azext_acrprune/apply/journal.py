@@ -2,7 +2,7 @@
 
 A request is written down, on the disk, before it is sent. So whatever happens to the process, nothing was deleted
 that the journal does not name; and where nothing can be written, nothing is deleted. Requests that go side by side
-share one wait for the disk, and their outcomes are there no later than the next request.
+share one wait for the disk, which is a thread's; their outcomes are there no later than the next request.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ import asyncio
 import errno
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..model import Content, Locks, Repository
 from ..prune_error import PruneError
-from ..registry.flight import Slot
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 
 _SUFFIX = '.jsonl'
+
+Result = TypeVar('Result')
 
 
 class JournalError(PruneError):
@@ -39,14 +41,13 @@ class JournalError(PruneError):
 
 
 class Journal:
-    """The journal of one run. Safe to call from many threads."""
+    """The journal of one run."""
 
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
         """Begin it; only its owner may read it. Raises JournalError."""
         self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}'
         self._path = folder / f'{self.run}{_SUFFIX}'
-        self._lock = threading.Lock()
-        self._syncing = threading.Lock()
+        self._syncing = asyncio.Lock()
         self._written = self._on_disk = 0
         self._broken: str | None = None
         try:
@@ -59,45 +60,42 @@ class Journal:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append a line, on the disk when this returns. Raises JournalError, from the first time on always."""
-        self._sync(self._append(event, fields))
+        self.note(event, **fields)
+        self._sync()
 
-    async def write_soon(self, event: str, **fields: Any) -> None:
-        """The same, for others in one flight that are about to write something too: one wait for the disk for all."""
-        line = self._append(event, fields)
-        await asyncio.sleep(0)  # the others' turn
-        self._sync(line)
+    async def write_with_others(self, event: str, **fields: Any) -> None:
+        """Append a line, on the disk when this returns; all that write at a time share a wait for the disk.
+
+        Raises JournalError, from the first time on always.
+        """
+        self.note(event, **fields)
+        line = self._written
+        async with self._syncing:
+            if self._on_disk < line:  # else it was there with those of somebody else
+                await asyncio.to_thread(self._sync)
 
     def note(self, event: str, **fields: Any) -> None:
         """Append a line that is on the disk no later than the next one that is written. Raises JournalError."""
-        self._append(event, fields)
-
-    def _append(self, event: str, fields: Mapping[str, Any]) -> int:
-        """Append a line; gives how many there are now."""
         line = json.dumps({'event': event, 'at': _now(), **fields}, separators=(',', ':')).encode() + b'\n'
-        with self._lock:
-            self._check()
-            try:
-                if os.write(self._file, line) < len(line):
-                    self._broken = os.strerror(errno.ENOSPC)
-            except OSError as error:
-                self._broken = error.strerror or str(error)
-            self._check()
-            self._written += 1
-            return self._written
+        self._check()
+        try:
+            if os.write(self._file, line) < len(line):
+                self._broken = os.strerror(errno.ENOSPC)
+        except OSError as error:
+            self._broken = error.strerror or str(error)
+        self._check()
+        self._written += 1
 
-    def _sync(self, line: int) -> None:
-        """Have so many lines on the disk. Who waited for somebody else's turn finds his line there already, mostly."""
-        with self._syncing:
-            self._check()
-            if self._on_disk >= line:
-                return
-            written = self._written
-            try:
-                os.fsync(self._file)
-            except OSError as error:
-                self._broken = error.strerror or str(error)
-            self._check()
-            self._on_disk = written
+    def _sync(self) -> None:
+        """Have on the disk what is written until now."""
+        self._check()
+        written = self._written
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            self._broken = error.strerror or str(error)
+        self._check()
+        self._on_disk = written
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -108,68 +106,55 @@ class Journal:
 
 
 class JournaledRegistry:
-    """A registry whose deletions and locks are written down, each before and after it is sent."""
+    """The door to a registry whose changes are written down, each before and after it is sent."""
 
-    def __init__(self, registry: Any, journal: Journal, repositories: Mapping[str, Repository]) -> None:
-        self._registry = registry
+    def __init__(self, door: Changes, journal: Journal, repositories: Mapping[str, Repository]) -> None:
+        self._door = door
         self._journal = journal
         self._repositories = repositories
         self._referrers: dict[str, Mapping[str, list[str]]] = {}
-        self._lock = threading.Lock()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
-
-    def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str) -> None:
         self._note_falling(repository, digest)
-        self._send(
-            'deleteManifest',
-            lambda: self._registry.delete_manifest(repository, digest),
-            **self._manifest(repository, digest),
-        )
+        call = partial(self._door.delete_manifest, repository, digest)
+        await self._send('deleteManifest', call, **self._manifest(repository, digest))
 
-    async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
-        self._note_falling(repository, digest)
-        what = {'request': 'deleteManifest', **self._manifest(repository, digest)}
-        with _not_sent_unwritten():
-            await self._journal.write_soon('request', **_said(what))
-        with self._outcome(what):
-            await self._registry.delete_manifest_soon(slot, repository, digest)
+    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+        call = partial(self._door.delete_tag, repository, tag, digest)
+        said = _tag(self._repositories[repository], tag)
+        await self._send('deleteTag', call, repository=repository, digest=digest, **said)
 
-    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
-        self._send(
-            'deleteTag',
-            lambda: self._registry.delete_tag(repository, tag, digest),
-            repository=repository,
-            digest=digest,
-            **_tag(self._repositories[repository], tag),
-        )
+    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        call = partial(self._door.set_manifest_locks, repository, digest, locks)
+        await self._send('setLocks', call, repository=repository, digest=digest, locks=list(locks.flags))
 
-    def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        self._send(
-            'setLocks',
-            lambda: self._registry.set_manifest_locks(repository, digest, locks),
-            repository=repository,
-            digest=digest,
-            locks=list(locks.flags),
-        )
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        call = partial(self._door.set_tag_locks, repository, tag, locks)
+        await self._send('setLocks', call, repository=repository, tag=tag, locks=list(locks.flags))
 
-    def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        self._send(
-            'setLocks',
-            lambda: self._registry.set_tag_locks(repository, tag, locks),
-            repository=repository,
-            tag=tag,
-            locks=list(locks.flags),
-        )
+    async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        call = partial(self._door.set_delete_enabled, repository, digest, enabled)
+        await self._send('unlock' if enabled else 'lock', call, repository=repository, digest=digest)
 
-    def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
-        self._send(
-            'unlock' if enabled else 'lock',
-            lambda: self._registry.set_delete_enabled(repository, digest, enabled),
-            repository=repository,
-            digest=digest,
-        )
+    async def lock(self, repository: str, reference: str, locks: Locks) -> None:
+        call = partial(self._door.lock, repository, reference, locks)
+        await self._send('setLocks', call, repository=repository, **_named(reference), locks=list(locks.flags))
+
+    async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
+        call = partial(self._door.put_manifest, repository, reference, data, media_type)
+        await self._send('putManifest', call, repository=repository, **_named(reference), mediaType=media_type)
+
+    async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
+        call = partial(self._door.mount_blob, repository, digest, source)
+        return await self._send('mountBlob', call, repository=repository, digest=digest, source=source)
+
+    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        call = partial(self._door.upload_blob, repository, digest, chunks)
+        await self._send('uploadBlob', call, repository=repository, digest=digest)
+
+    async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
+        call = partial(self._door.restore_deleted, repository, digest, tag)
+        await self._send('restoreDeleted', call, repository=repository, digest=digest, tag=tag)
 
     def _manifest(self, repository: str, digest: str) -> dict[str, Any]:
         manifest = self._repositories[repository].manifests[digest]
@@ -184,9 +169,8 @@ class JournaledRegistry:
 
     def _falling(self, repository: str, digest: str) -> list[str]:
         """What refers to a manifest, and what refers to that."""
-        with self._lock:
-            if repository not in self._referrers:
-                self._referrers[repository] = _referrers(self._repositories[repository])
+        if repository not in self._referrers:
+            self._referrers[repository] = _referrers(self._repositories[repository])
         found: dict[str, None] = {}
         waiting = [digest]
         while waiting:
@@ -201,12 +185,12 @@ class JournaledRegistry:
             with _not_sent_unwritten():
                 self._journal.note('falls', subject=digest, **_said(self._manifest(repository, referrer)))
 
-    def _send(self, request: str, call: Callable[[], None], **what: Any) -> None:
+    async def _send(self, request: str, call: Callable[[], Awaitable[Result]], **what: Any) -> Result:
         what = {'request': request, **what}
         with _not_sent_unwritten():
-            self._journal.write('request', **_said(what))
+            await self._journal.write_with_others('request', **_said(what))
         with self._outcome(what):
-            call()
+            return await call()
 
     @contextmanager
     def _outcome(self, what: Mapping[str, Any]) -> Iterator[None]:
@@ -274,6 +258,10 @@ def _referrers(repository: Repository) -> Mapping[str, list[str]]:
         if isinstance(manifest.content, Content) and manifest.content.subject:
             found.setdefault(manifest.content.subject, []).append(digest)
     return found
+
+
+def _named(reference: str) -> dict[str, str]:
+    return {'digest' if ':' in reference else 'tag': reference}
 
 
 def _tag(repository: Repository, tag: str) -> dict[str, Any]:

@@ -5,11 +5,12 @@ A lock is marked after it was set: after a crash in between it counts as somebod
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +19,9 @@ from typing import Any
 
 from ..decide.lock_plan import LockPlan, Mark
 from ..prune_error import PruneError
-from ..registry.client import Registry
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 
 _BUSY_SECONDS = 10
@@ -85,43 +87,46 @@ class LockOutcome:
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def carry_out(registry: Registry, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
+async def carry_out(registry: Reads, door: Changes, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
     """Lock and unlock. Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more."""
-    outcome = LockOutcome()
+    run = _Run(registry, door, marks)
     for mark in plan.forget:
-        marks.remove(mark)
-    tasks = [
-        partial(_attempt, outcome, target[:2], partial(_lock, registry, target, marks, outcome)) for target in plan.lock
-    ]
-    tasks += [
-        partial(_attempt, outcome, (mark.repository, mark.digest), partial(_unlock, registry, mark, marks, outcome))
-        for mark in plan.unlock
-    ]
-    run_tasks(tasks, concurrency)
-    return outcome
+        await asyncio.to_thread(marks.remove, mark)
+    tasks: list[Task] = [partial(run.attempt, target[:2], partial(run.lock, target)) for target in plan.lock]
+    tasks += [partial(run.attempt, (mark.repository, mark.digest), partial(run.unlock, mark)) for mark in plan.unlock]
+    await run_tasks(tasks, concurrency)
+    return run.outcome
 
 
-def _attempt(outcome: LockOutcome, key: tuple[str, str], work: Callable[[], None]) -> Iterable[Task]:
-    try:
-        work()
-    except RegistryError as error:
-        if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
-            raise
-        outcome.failed[key] = str(error)
-    return []
+class _Run:
+    """One run of locking and unlocking. `outcome` is what became of it so far."""
 
+    def __init__(self, registry: Reads, door: Changes, marks: Marks) -> None:
+        self.outcome = LockOutcome()
+        self._registry = registry
+        self._door = door
+        self._marks = marks
 
-def _lock(registry: Registry, target: tuple[str, str, str], marks: Marks, outcome: LockOutcome) -> None:
-    """Look again first: what somebody else locked meanwhile is not ours."""
-    repository, digest, _ = target
-    now = registry.manifest_properties(repository, digest).locks
-    if now.delete_enabled:
-        registry.set_delete_enabled(repository, digest, False)
-        marks.add(Mark(repository, digest, now.write_enabled))
-        outcome.locked.append(target)
+    async def attempt(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> Iterable[Task]:
+        """Do one thing; a failure that is its own leaves the others alone."""
+        try:
+            await work()
+        except RegistryError as error:
+            if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
+                raise
+            self.outcome.failed[key] = str(error)
+        return []
 
+    async def lock(self, target: tuple[str, str, str]) -> None:
+        """Look again first: what somebody else locked meanwhile is not ours."""
+        repository, digest, _ = target
+        now = (await self._registry.manifest_properties(repository, digest)).locks
+        if now.delete_enabled:
+            await self._door.set_delete_enabled(repository, digest, False)
+            await asyncio.to_thread(self._marks.add, Mark(repository, digest, now.write_enabled))
+            self.outcome.locked.append(target)
 
-def _unlock(registry: Registry, mark: Mark, marks: Marks, outcome: LockOutcome) -> None:
-    registry.set_delete_enabled(mark.repository, mark.digest, True)
-    marks.remove(mark)
-    outcome.unlocked.append(mark)
+    async def unlock(self, mark: Mark) -> None:
+        await self._door.set_delete_enabled(mark.repository, mark.digest, True)
+        await asyncio.to_thread(self._marks.remove, mark)
+        self.outcome.unlocked.append(mark)

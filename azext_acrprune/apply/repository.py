@@ -7,7 +7,6 @@ left alone. At most five deletes run at a time in it: more leave ghosts (dotnet/
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +19,11 @@ from ..decide.verdicts import Verdict, locks_of
 from ..inventory.scan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
-from ..registry.client import Registry
-from ..registry.flight import Flight, Slot
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..reporter import Reporter
+from ..workers import run_tasks
 
 DELETES_PER_REPOSITORY = 5
 DELETES_BEGUN_TOGETHER = 5
@@ -31,6 +31,24 @@ DELETES_BEGUN_TOGETHER = 5
 RECHECK_SECONDS = 60
 PROGRESS_SECONDS = 10
 """However long a listing took, this long may be deleted on the strength of it."""
+
+
+class Stop:
+    """Whether nothing more is begun: after Ctrl-C, or when the time is over."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self.interrupted = False
+        self._is_over = is_over
+        self._ran_out = False
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def run_out(self) -> None:
+        self._ran_out = True
+
+    def is_set(self) -> bool:
+        return self.interrupted or self._ran_out or self._is_over()
 
 
 @dataclass(frozen=True)
@@ -68,10 +86,11 @@ class RepositoryRun:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: Reads,
+        door: Changes,
         work: Work,
-        flight: Flight,
-        stop: threading.Event,
+        places: asyncio.Semaphore,
+        stop: Stop,
         reporter: Reporter,
         clock: Callable[[], float],
     ) -> None:
@@ -81,21 +100,22 @@ class RepositoryRun:
         self._skipped: dict[str, Verdict] = {}  # by digest or by tag: a tag has no colon
         self._failed: dict[str, str] = {}
         self._registry = registry
+        self._door = door
         self._work = work
-        self._flight = flight
+        self._places = places
         self._stop = stop
         self._reporter = reporter
         self._clock = clock
         self._refused: str | None = None
         self._late: set[str] = set()
 
-    def prune(self) -> None:
+    async def prune(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
         while (doomed or untag) and not self._stop.is_set():
             listed_at = self._clock()
             try:
-                look = partial(rescan, self._registry, self._work.seen, doomed, bool(untag))
-                fresh = self._flight.start(self._flight.in_turn(look)).result()
+                async with self._places:
+                    fresh = await rescan(self._registry, self._work.seen, doomed, bool(untag))
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._ran_out_of_time(error):
                     self._fail(doomed | untag, str(error))
@@ -103,7 +123,7 @@ class RepositoryRun:
             tags, drift = self._settle(doomed, untag, fresh)
             batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
             deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
-            untag, doomed = self._flight.start(self._work_until(deadline, tags, drift, batches, fresh)).result()
+            untag, doomed = await self._work_until(deadline, tags, drift, batches, fresh)
             if self._refused:
                 self._fail(doomed | untag, self._refused)
                 return
@@ -144,11 +164,8 @@ class RepositoryRun:
         return untag, await self._delete_until(deadline, drift, batches, fresh)
 
     async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Repository | None) -> set[str]:
-        async def remove(tag: str, _: Slot) -> None:
-            await self._flight.in_thread(partial(self._untag, tag, fresh))
-
         tags = sorted(drift.valid)
-        return set(tags) - await self._send(tags, remove, lambda: self._halted(deadline))
+        return set(tags) - await self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
 
     async def _delete_until(
         self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository | None
@@ -176,7 +193,7 @@ class RepositoryRun:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = await self._send(due, lambda digest, slot: self._delete(digest, slot, fresh), halted)
+            sent = await self._send(due, lambda digest: self._delete(digest, fresh), halted)
             todo -= sent
             spared = needed(drift.graph, todo, sent - self.deleted)
             self._skip(spared)
@@ -198,7 +215,7 @@ class RepositoryRun:
         return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
 
     async def _send(
-        self, keys: Sequence[str], call: Callable[[str, Slot], Awaitable[None]], halted: Callable[[], bool]
+        self, keys: Sequence[str], call: Callable[[str], Awaitable[None]], halted: Callable[[], bool]
     ) -> set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
@@ -210,45 +227,32 @@ class RepositoryRun:
         left = iter(keys)
         self._late.clear()
 
-        async def send() -> None:
+        async def send() -> tuple[()]:
             for key in left:
                 latest = self._clock() + RECHECK_SECONDS
                 if halted():
                     break
                 sent.add(key)
-                async with self._flight.slot() as slot:
+                async with self._places:
                     if self._clock() >= latest:
                         self._late.add(key)
                     else:
-                        await call(key, slot)
+                        await call(key)
+            return ()
 
-        await asyncio.gather(*(send() for _ in range(min(DELETES_PER_REPOSITORY, len(keys)))))
+        await run_tasks([send] * min(DELETES_PER_REPOSITORY, len(keys)), DELETES_PER_REPOSITORY)
         return sent - self._late
 
-    async def _delete(self, digest: str, slot: Slot, fresh: Repository) -> None:
+    async def _delete(self, digest: str, fresh: Repository) -> None:
         locks = self._locks(digest, fresh)
-        if locks:
-            await self._flight.in_thread(partial(self._delete_locked, digest, locks))
-            return
-        error: RegistryError | None = None
-        try:
-            await self._registry.delete_manifest_soon(slot, self.name, digest)
-        except Exception as failure:  # pylint: disable=broad-except  # the outcome has to name every manifest
-            error = _error_of(failure)
+        error = await self._unlocked(locks, partial(self._door.delete_manifest, self.name, digest))
         self._record(digest, self.deleted, error)
 
-    def _delete_locked(self, digest: str, locks: list[_Lock]) -> None:
-        self._record(
-            digest, self.deleted, self._unlocked(locks, partial(self._registry.delete_manifest, self.name, digest))
-        )
-
-    def _untag(self, tag: str, fresh: Repository) -> None:
-        locks = [lock for lock in self._locks(self._work.untag[tag], fresh) if lock.tag == tag]
-        self._record(
-            tag,
-            self.untagged,
-            self._unlocked(locks, partial(self._registry.delete_tag, self.name, tag, self._work.untag[tag])),
-        )
+    async def _untag(self, tag: str, fresh: Repository) -> None:
+        digest = self._work.untag[tag]
+        locks = [lock for lock in self._locks(digest, fresh) if lock.tag == tag]
+        error = await self._unlocked(locks, partial(self._door.delete_tag, self.name, tag, digest))
+        self._record(tag, self.untagged, error)
 
     def _locks(self, digest: str, fresh: Repository) -> list[_Lock]:
         """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""
@@ -258,36 +262,43 @@ class RepositoryRun:
             _Lock(digest, what.partition(' ')[2], locks) for what, locks in locks_of(fresh, fresh.manifests[digest])
         ]
 
-    def _unlocked(self, locks: list[_Lock], call: Callable[[], None]) -> RegistryError | None:
-        """Make a call with the locks taken off; when it fails they are set again."""
+    async def _unlocked(self, locks: list[_Lock], call: Callable[[], Awaitable[None]]) -> RegistryError | None:
+        """Make a call with the locks taken off; when it fails, or is given up, they are set again."""
         error: RegistryError | None = None
         opened: list[_Lock] = []
-        for lock in locks:
-            error = error or self._take_off(lock)
-            if error is None or error.kind not in (Kind.LATE, Kind.OUT_OF_TIME):  # else it was not sent
+        try:
+            for lock in locks:
                 opened.append(lock)
-        error = error or self._try(call)
+                error = await self._take_off(lock)
+                if error:
+                    break
+            error = error or await self._try(call)
+        except asyncio.CancelledError:
+            await self._lock_again(opened)
+            raise
         if error and error.kind is not Kind.NOT_FOUND:
-            for lock in opened:
-                still_open = self._try(partial(self._set, lock, lock.locks))
-                if still_open and still_open.kind is not Kind.NOT_FOUND:
-                    error = RegistryError(
-                        Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {still_open}'
-                    )
+            still_open = await self._lock_again(opened)
+            if still_open:
+                error = RegistryError(Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {still_open}')
         return error
 
-    def _take_off(self, lock: _Lock) -> RegistryError | None:
+    async def _lock_again(self, opened: list[_Lock]) -> RegistryError | None:
+        """Set locks that were taken off; gives the first error, but for what is gone."""
+        errors = [await self._try(partial(self._set, lock, lock.locks)) for lock in opened]
+        return next((error for error in errors if error and error.kind is not Kind.NOT_FOUND), None)
+
+    async def _take_off(self, lock: _Lock) -> RegistryError | None:
         """Unlock; a tag that is gone says nothing about its manifest, which has changed then."""
-        error = self._try(partial(self._set, lock, UNLOCKED))
+        error = await self._try(partial(self._set, lock, UNLOCKED))
         if error and error.kind is Kind.NOT_FOUND and lock.tag and lock.tag not in self._work.untag:
             return RegistryError(Kind.LOCKED, f'the locked tag {lock.tag} is no longer there')
         return error
 
-    def _set(self, lock: _Lock, locks: Locks) -> None:
+    async def _set(self, lock: _Lock, locks: Locks) -> None:
         if lock.tag:
-            self._registry.set_tag_locks(self.name, lock.tag, locks)
+            await self._door.set_tag_locks(self.name, lock.tag, locks)
         else:
-            self._registry.set_manifest_locks(self.name, lock.digest, locks)
+            await self._door.set_manifest_locks(self.name, lock.digest, locks)
 
     def _record(self, key: str, done: set[str], error: RegistryError | None) -> None:
         if error is None or error.kind is Kind.NOT_FOUND:
@@ -305,13 +316,13 @@ class RepositoryRun:
         """Whether it is the time limit that ended a call: then nothing more is begun, in no repository."""
         over = isinstance(error, RegistryError) and error.kind is Kind.OUT_OF_TIME
         if over:
-            self._stop.set()
+            self._stop.run_out()
         return over
 
     @staticmethod
-    def _try(call: Callable[[], None]) -> RegistryError | None:
+    async def _try(call: Callable[[], Awaitable[None]]) -> RegistryError | None:
         try:
-            call()
+            await call()
             return None
         except Exception as error:  # pylint: disable=broad-except  # the outcome has to name every manifest
             return _error_of(error)

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Iterable
 
-from ..registry.flight import Slot
+from ..model import Locks
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from .layout import Record
 
 
 class ArchivedRegistry:
-    """A registry in which only what these records name can be deleted.
+    """The door to a registry in which only what these records name can be deleted.
 
     A manifest can be missing when it is archived and be there again when it is deleted: a registry with replicas
     answers late.
     """
 
-    def __init__(self, registry: Any, records: Iterable[Record]) -> None:
+    def __init__(self, registry: Reads, door: Changes, records: Iterable[Record]) -> None:
         self._registry = registry
+        self._door = door
         self._archived: set[tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
-
-    def delete_manifest(self, repository: str, digest: str) -> None:
-        if (repository, digest) not in self._archived:
-            self._refuse(repository, digest)
-        self._registry.delete_manifest(repository, digest)
-
-    async def delete_manifest_soon(self, slot: Slot, repository: str, digest: str) -> None:
-        if (repository, digest) not in self._archived:
-            await slot.flight.in_thread(partial(self._refuse, repository, digest))
-        await self._registry.delete_manifest_soon(slot, repository, digest)
-
-    def _refuse(self, repository: str, digest: str) -> NoReturn:
+    async def delete_manifest(self, repository: str, digest: str) -> None:
         """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""
-        self._registry.manifest_properties(repository, digest)
-        raise RegistryError(Kind.LOCKED, 'it is not in the archive')
+        if (repository, digest) not in self._archived:
+            await self._registry.manifest_properties(repository, digest)
+            raise RegistryError(Kind.LOCKED, 'it is not in the archive')
+        await self._door.delete_manifest(repository, digest)
 
-    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         if (repository, tag) not in self._archived:
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
-        self._registry.delete_tag(repository, tag, digest)
+        await self._door.delete_tag(repository, tag, digest)
+
+    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        await self._door.set_manifest_locks(repository, digest, locks)
+
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        await self._door.set_tag_locks(repository, tag, locks)
+
+    async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        await self._door.set_delete_enabled(repository, digest, enabled)
+
+    async def lock(self, repository: str, reference: str, locks: Locks) -> None:
+        await self._door.lock(repository, reference, locks)
+
+    async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
+        await self._door.put_manifest(repository, reference, data, media_type)
+
+    async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
+        return await self._door.mount_blob(repository, digest, source)
+
+    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        await self._door.upload_blob(repository, digest, chunks)
+
+    async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
+        await self._door.restore_deleted(repository, digest, tag)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Failed, Locks, Skipped
+from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
-from ..registry.pushing import PushingRegistry
 from .choose import EXISTS, NOT_THERE, TAG_EXISTS
 from .push import Pushed
 from .stored import type_of, verified
@@ -63,7 +63,7 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
     return found
 
 
-def undelete(registry: PushingRegistry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Pushed:
+async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Pushed:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
     A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
@@ -72,30 +72,32 @@ def undelete(registry: PushingRegistry, lost: list[Lost], dry_run: bool, overwri
     run = _Run(registry, dry_run, overwrite)
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
-        run.repository(repository, here)
+        await run.repository(repository, here)
     return run.pushed
 
 
 class _Run:
     """One restoration. `pushed` is what became of it so far."""
 
-    def __init__(self, registry: PushingRegistry, dry_run: bool, overwrite: bool) -> None:
+    def __init__(self, registry: Registry, dry_run: bool, overwrite: bool) -> None:
         self.pushed = Pushed()
         self._registry = registry
         self._dry_run = dry_run
         self._overwrite = overwrite
 
-    def repository(self, name: str, lost: list[Lost]) -> None:
+    async def repository(self, name: str, lost: list[Lost]) -> None:
         """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for."""
-        deleted, present, tags = self._deleted(name), *self._present(name)
+        deleted, present, tags = await self._deleted(name), *await self._present(name)
         for each in lost:
             if not each.untagged:
-                self._manifest(each, deleted, present, tags)
+                await self._manifest(each, deleted, present, tags)
         for each in sorted(lost, key=lambda one: one.digest):
             if each.untagged or each.digest in present or (name, each.digest) in self.pushed.manifests:
-                self._tags(each, present | {digest for _, digest in self.pushed.manifests}, tags)
+                await self._tags(each, present | {digest for _, digest in self.pushed.manifests}, tags)
 
-    def _manifest(self, lost: Lost, deleted: frozenset[str], present: frozenset[str], tags: dict[str, str]) -> None:
+    async def _manifest(
+        self, lost: Lost, deleted: frozenset[str], present: frozenset[str], tags: dict[str, str]
+    ) -> None:
         if lost.digest in present:
             self._skip(lost, EXISTS, 'it is there')
             return
@@ -109,67 +111,69 @@ class _Run:
         first = next(iter(free or [tag for tag, _ in lost.tags]), None)
         try:
             if not self._dry_run:
-                self._restore(lost, first)
+                await self._restore(lost, first)
             self.pushed.manifests.append((lost.repository, lost.digest))
             if first:
                 tags[first] = lost.digest
                 self.pushed.tags.append((lost.repository, first, lost.digest))
-            self._lock(lost, lost.digest, lost.locks)
+            await self._lock(lost, lost.digest, lost.locks)
         except RegistryError as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error)))
 
-    def _restore(self, lost: Lost, tag: str | None) -> None:
+    async def _restore(self, lost: Lost, tag: str | None) -> None:
         """The service restores an index with its children: what is not deleted any more may be there again."""
         try:
-            self._registry.restore_deleted(lost.repository, lost.digest, tag)
+            await self._registry.restore_deleted(lost.repository, lost.digest, tag)
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
-            self._registry.manifest_properties(lost.repository, lost.digest)
+            await self._registry.manifest_properties(lost.repository, lost.digest)
 
-    def _tags(self, lost: Lost, present: frozenset[str], tags: dict[str, str]) -> None:
+    async def _tags(self, lost: Lost, present: frozenset[str], tags: dict[str, str]) -> None:
         for tag, locks in lost.tags:
             if lost.digest not in present:
                 self._skip(lost, NOT_THERE, 'its manifest is not there', tag)
             elif tags.get(tag, lost.digest) != lost.digest and not self._overwrite:
                 self._skip(lost, TAG_EXISTS, f'it is on {tags[tag]} now', tag)
             else:
-                self._tag(lost, tag, locks, tags)
+                await self._tag(lost, tag, locks, tags)
 
-    def _tag(self, lost: Lost, tag: str, locks: Locks, tags: dict[str, str]) -> None:
+    async def _tag(self, lost: Lost, tag: str, locks: Locks, tags: dict[str, str]) -> None:
         try:
             if tags.get(tag) != lost.digest:
                 if not self._dry_run:
-                    self._put_tag(lost, tag)
+                    await self._put_tag(lost, tag)
                 self.pushed.tags.append((lost.repository, tag, lost.digest))
                 tags[tag] = lost.digest
-            self._lock(lost, tag, locks)
+            await self._lock(lost, tag, locks)
         except (RegistryError, NotKept) as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
 
-    def _put_tag(self, lost: Lost, tag: str) -> None:
-        media_type = lost.media_type or self._registry.manifest_properties(lost.repository, lost.digest).media_type
-        data = verified(lost.digest, self._registry.manifest(lost.repository, lost.digest))
-        self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
+    async def _put_tag(self, lost: Lost, tag: str) -> None:
+        media_type = lost.media_type
+        if not media_type:
+            media_type = (await self._registry.manifest_properties(lost.repository, lost.digest)).media_type
+        data = verified(lost.digest, await self._registry.manifest(lost.repository, lost.digest))
+        await self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
 
-    def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
+    async def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
         if locks.locked:
             if not self._dry_run:
-                self._registry.lock(lost.repository, reference, locks)
+                await self._registry.lock(lost.repository, reference, locks)
             self.pushed.locked.append(f'{lost.repository} {reference}')
 
-    def _deleted(self, repository: str) -> frozenset[str]:
+    async def _deleted(self, repository: str) -> frozenset[str]:
         try:
-            return frozenset(self._registry.deleted_manifests(repository))
+            return frozenset(await self._registry.deleted_manifests(repository))
         except RegistryError as error:
             if error.kind is Kind.NOT_FOUND:
                 return frozenset()
             raise
 
-    def _present(self, repository: str) -> tuple[frozenset[str], dict[str, str]]:
+    async def _present(self, repository: str) -> tuple[frozenset[str], dict[str, str]]:
         """The manifests that are there, and what each tag is on."""
         try:
-            listed = [manifest for page in self._registry.manifests(repository) for manifest in page]
+            listed = [manifest async for page in self._registry.manifests(repository) for manifest in page]
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise

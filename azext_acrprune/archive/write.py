@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,10 +13,10 @@ from ..decide.decision import Decision
 from ..decide.impact import Node
 from ..decide.manifests import is_digest, read_manifest
 from ..model import Content, Skipped, Unreadable
-from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..reporter import Reporter
-from ..workers import Task, run_tasks
+from ..workers import Task, in_thread, run_tasks
 from .contents import Wanted, blobs_of, narrowed, records_of, wanted
 from .layout import Index, Record, index_bytes, parse_index
 from .stored import manifest_bytes, type_of
@@ -64,8 +65,8 @@ def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
     return Estimate(sum(sizes.values()), sum(missing.values()), len(sizes))
 
 
-def archive(
-    registry: Registry,
+async def archive(
+    registry: Reads,
     target: Any,
     decision: Decision,
     layers: bool,
@@ -80,15 +81,25 @@ def archive(
     stays with all that it needs.
     Raises ArchiveError or RegistryError when the archive or the registry cannot be used: nothing may be deleted then.
     """
-    with target.writing():
-        index = index_of(target)
+    async with _writing(target):
+        index = await asyncio.to_thread(index_of, target)
         run = _Run(registry, target, decision, layers, reporter, is_over)
         reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
-        run_tasks(run.tasks(), min(concurrency, TRANSFERS), registry.give_up)
+        await run_tasks(run.tasks(), min(concurrency, TRANSFERS))
         safe, skipped = narrowed(decision, run.failures)
         records = records_of(safe, run.saved, decision.inventory.registry, archived_at)
-        target.replace_index(index_bytes(index.with_records(records)))
+        await asyncio.to_thread(target.replace_index, index_bytes(index.with_records(records)))
     return Safe(safe, tuple(skipped), tuple(records))
+
+
+@asynccontextmanager
+async def _writing(target: Any) -> AsyncIterator[None]:
+    """Have the archive to write to. Only to get it takes long: that is done on a thread."""
+    writing = target.writing()
+    await asyncio.to_thread(writing.__enter__)
+    with ExitStack() as held:
+        held.push(writing)
+        yield
 
 
 def index_of(target: Any) -> Index:
@@ -117,7 +128,7 @@ def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
 class _Run:
     """One run of archiving. `saved` gives media type and size of what is in the archive, `failures` say why not."""
 
-    registry: Registry
+    registry: Reads
     target: Any
     decision: Decision
     layers: bool
@@ -128,7 +139,6 @@ class _Run:
     _users: dict[str, set[Node]] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
     _failed_blobs: dict[str, str] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.wanted = wanted(self.decision)
@@ -142,14 +152,14 @@ class _Run:
     def tasks(self) -> Iterable[Task]:
         return [partial(self._save, node) for node in sorted(self.wanted.manifests)]
 
-    def _save(self, node: Node) -> Iterable[Task]:
+    async def _save(self, node: Node) -> Iterable[Task]:
         """Save one manifest; gives the tasks that save those of its blobs that no other task saves."""
         seen = self._seen[node]
         try:
             self._hurry()
             if isinstance(seen.content, Unreadable):  # what it needs is not known, so it cannot be saved whole
                 raise NotKept(f'it could not be read: {seen.content.reason}')
-            data = self._manifest(*node)
+            data = await self._manifest(*node)
         except (RegistryError, NotKept) as error:
             if not (isinstance(error, RegistryError) and error.kind is Kind.NOT_FOUND):  # gone: nothing to save
                 self._failed(node, error)
@@ -172,39 +182,37 @@ class _Run:
             if self._is_first_user(blob.digest, node)
         ]
 
-    def _manifest(self, repository: str, digest: str) -> bytes:
-        if self.target.holds(digest):
-            data = manifest_bytes(self.target, digest)
+    async def _manifest(self, repository: str, digest: str) -> bytes:
+        if await asyncio.to_thread(self.target.holds, digest):
+            data = await asyncio.to_thread(manifest_bytes, self.target, digest)
             if isinstance(read_manifest(digest, data), Content):  # else somebody else put other bytes there
                 return data
-        data = self.registry.manifest(repository, digest)
-        self.target.put(digest, [data], lambda _: None)
+        data = await self.registry.manifest(repository, digest)
+        await asyncio.to_thread(self.target.put, digest, [data], lambda _: None)
         return data
 
     def _is_first_user(self, blob: str, node: Node) -> bool:
-        with self._lock:
-            users = self._users.setdefault(blob, set())
-            users.add(node)
-            if blob in self._failed_blobs:
-                self.failures[node] = self._failed_blobs[blob]
-            return len(users) == 1
+        users = self._users.setdefault(blob, set())
+        users.add(node)
+        if blob in self._failed_blobs:
+            self.failures[node] = self._failed_blobs[blob]
+        return len(users) == 1
 
-    def _save_blob(self, repository: str, digest: str, size: int) -> Iterable[Task]:
-        if self.target.holds(digest):
+    async def _save_blob(self, repository: str, digest: str, size: int) -> Iterable[Task]:
+        if await asyncio.to_thread(self.target.holds, digest):
             self.reporter.transferred(size)
             return []
         try:
             self._hurry()
-            self._fetch(repository, digest, size)
+            await self._fetch(repository, digest, size)
         except (RegistryError, NotKept) as error:
             _raise_if_fatal(error)
-            with self._lock:
-                self._failed_blobs[digest] = f'its blob {digest}: {error}'
-                for node in self._users[digest]:
-                    self.failures[node] = self._failed_blobs[digest]
+            self._failed_blobs[digest] = f'its blob {digest}: {error}'
+            for node in self._users[digest]:
+                self.failures[node] = self._failed_blobs[digest]
         return []
 
-    def _fetch(self, repository: str, digest: str, size: int) -> None:
+    async def _fetch(self, repository: str, digest: str, size: int) -> None:
         """The pipeline tries a request again, but not an answer that ends in the middle."""
         for tries_left in reversed(range(_TRIES)):
             heard = 0
@@ -215,7 +223,8 @@ class _Run:
                 self.reporter.transferred(size)
 
             try:
-                self.target.put(digest, self._in_bounds(self.registry.blob(repository, digest), size), hear)
+                blob = self._in_bounds(self.registry.blob(repository, digest), size)
+                await in_thread(partial(self._put, digest, hear), blob)
                 return
             except (RegistryError, NotKept) as error:
                 self.reporter.transferred(-heard)
@@ -223,14 +232,18 @@ class _Run:
                 if answered or not tries_left or self.is_over():
                     raise
 
-    def _in_bounds(self, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:
+    def _put(self, digest: str, heard: Callable[[int], None], chunks: Iterable[bytes]) -> None:
+        self.target.put(digest, chunks, heard)
+
+    async def _in_bounds(self, chunks: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
         """A blob as it comes: neither more of it than its manifests say, nor after the time is over."""
-        for chunk in chunks:
-            size -= len(chunk)
-            if size < 0:
-                raise NotKept('it is longer than its manifest says')
-            self._hurry()
-            yield chunk
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                size -= len(chunk)
+                if size < 0:
+                    raise NotKept('it is longer than its manifest says')
+                self._hurry()
+                yield chunk
 
     def _hurry(self) -> None:
         if self.is_over():
@@ -238,8 +251,7 @@ class _Run:
 
     def _failed(self, node: Node, error: Exception) -> None:
         _raise_if_fatal(error)
-        with self._lock:
-            self.failures[node] = str(error)
+        self.failures[node] = str(error)
 
 
 def _raise_if_fatal(error: Exception) -> None:

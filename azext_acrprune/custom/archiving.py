@@ -73,7 +73,7 @@ def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
     from ..archive.write import archive
 
     with session.limit.keeping(SHARE_AFTER_ARCHIVING):
-        return archive(
+        work = archive(
             session.registry,
             archiving.target,
             decision,
@@ -83,6 +83,7 @@ def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
             session.reporter,
             session.limit.is_over,
         )
+        return session.run(work)
 
 
 def open_target(cmd: Command, name: str) -> Target:

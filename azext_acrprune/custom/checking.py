@@ -83,7 +83,7 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
         for repository in decided.seen.repositories
         if repository.name in touched
     ]
-    after = look_again(session.registry, seen, session.concurrency)
+    after = session.run(look_again(session.registry, seen, session.concurrency))
     return validation_document(decided.seen, after, sorted(touched), session.options.sign_in.target)
 
 

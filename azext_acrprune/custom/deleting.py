@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..archive.write import Safe
     from ..decide.named import ImageName
     from ..model import Document
+    from ..registry.changes import Changes
 
 logger = get_logger(__name__)
 
@@ -171,10 +172,13 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
 
     decision, limit = decided.decision, session.limit
     repositories = {repository.name: repository for repository in decision.inventory.repositories}
-    registry: JournaledRegistry | ArchivedRegistry = JournaledRegistry(session.registry, journal, repositories)
+    registry = session.registry
+    door: Changes = JournaledRegistry(registry, journal, repositories)
     if safe:
-        registry = ArchivedRegistry(registry, safe.records)
-    outcome = execute(registry, decision, session.concurrency, session.reporter, time.monotonic, limit.is_ending)
+        door = ArchivedRegistry(registry, door, safe.records)
+    outcome = session.run(
+        execute(registry, door, decision, session.concurrency, session.reporter, time.monotonic, limit.is_ending)
+    )
     if safe:
         outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
     if outcome.out_of_time:

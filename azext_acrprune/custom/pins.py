@@ -80,7 +80,8 @@ def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, Loc
     from ..apply.pin_locks import carry_out
 
     with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
-        outcome = carry_out(JournaledRegistry(session.registry, journal, {}), plan, marks, session.concurrency)
+        door = JournaledRegistry(session.registry, journal, {})
+        outcome = session.run(carry_out(session.registry, door, plan, marks, session.concurrency))
         with suppress(JournalError):  # what was locked is told in any case
             journal.write(
                 'end',
@@ -107,7 +108,7 @@ def _look_up(session: Session, keys: Iterable[Key]) -> Mapping[Key, Standing]:
     """How single tags and manifests stand."""
     from ..inventory.lookups import look_up
 
-    return look_up(session.registry, keys, session.concurrency)
+    return session.run(look_up(session.registry, keys, session.concurrency))
 
 
 def _plan(session: Session, pins: Pins, marks: Mapping[Key, Mark]) -> tuple[LockPlan, Mapping[Key, Standing]]:

@@ -58,7 +58,7 @@ def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
     chosen = choose(archived.records, archived.kept, archived.blobs, inventory, images, options.overwrite)
     if options.dry_run:
         return preview_document(session.host, target.name, chosen)
-    pushed = push(session.registry, target, chosen, session.concurrency, session.reporter)
+    pushed = session.run(push(session.registry, target, chosen, session.concurrency, session.reporter))
     return result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
 
 
@@ -69,5 +69,5 @@ def _undelete(session: Session, options: RestoreOptions) -> Document:
 
     run, lines = lines_of(session.cmd, session.host, options.journal)
     logger.warning('Restoring what the run %s deleted.', run)
-    pushed = undelete(session.registry, lost_in(lines), options.dry_run, options.overwrite)
+    pushed = session.run(undelete(session.registry, lost_in(lines), options.dry_run, options.overwrite))
     return result_document(session.host, f'softDelete of run {run}', pushed)

@@ -29,7 +29,9 @@ def scan(
     options = session.options
     bound = options.scan.impact == 'bound'
     extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew)
-    inventory = scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)
+    inventory = session.run(
+        scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)
+    )
     for warning in inventory.warnings:
         if warning.code == OUT_OF_TIME:
             logger.warning(warning.message)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from knack.log import get_logger
 
@@ -21,11 +21,14 @@ from .options import RegistryOptions
 
 if TYPE_CHECKING:
     from ..inventory.cache import NoCache
+    from ..registry.client import Registry
     from ..registry.credentials import RegistryFacts
-    from ..registry.pushing import PushingRegistry
     from ..reporter import Reporter
+    from ..workers import Loop
 
 logger = get_logger(__name__)
+
+Result = TypeVar('Result')
 
 _CACHE_TROUBLE = (
     'The cache of manifests could not be used as it was: %s. What it did not give was read from the '
@@ -37,18 +40,24 @@ _CACHE_TROUBLE = (
 class Session:
     """An open registry, with the identity that opened it, and the clocks of the command.
 
-    `host` is the login server, `moment` the instant at which the command began by the clock of this machine.
+    `host` is the login server, `moment` the instant at which the command began by the clock of this machine. What asks
+    the registry is a coroutine, and `run` does it.
     """
 
     cmd: Command
     options: RegistryOptions
-    registry: PushingRegistry
+    registry: Registry
     host: str
     facts: RegistryFacts
     cache: NoCache
     reporter: Reporter
     limit: TimeLimit
     moment: datetime
+    loop: Loop
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do what asks the registry. Ctrl-C ends it with KeyboardInterrupt."""
+        return self.loop.run(work)
 
     @property
     def concurrency(self) -> int:
@@ -81,13 +90,14 @@ class Session:
 def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False) -> Iterator[Session]:
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     collect_garbage_seldom()
+    from ..registry.client import Registry
     from ..registry.credentials import registry_facts, sign_in
-    from ..registry.pipeline import open_client
+    from ..registry.pipeline import open_pipeline
     from ..registry.protocol.pacing import Pacer
     from ..registry.protocol.tokens import PRUNING, RESTORING, TokenBook
-    from ..registry.pushing import PushingRegistry
     from ..registry.retries import PacingPolicy
     from ..show.progress import progress
+    from ..workers import Loop
 
     asked, pace = options.sign_in, options.pace
     limit = TimeLimit(pace.time_limit, time.monotonic)
@@ -100,12 +110,16 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
         facts = registry_facts(cmd, asked.registry_name, asked.resource_group_name)
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options.scan.no_cache) as cache:
             pacing = PacingPolicy(Pacer(facts.sku, pace.max_rate), reporter.throttled, limit=limit)
-            with open_client(
-                endpoint, book, signed_in.renew, pace.concurrency, pacing, _pipeline_options(cmd)
-            ) as client:
-                registry = PushingRegistry(client, book, endpoint)
+            with Loop() as loop:
+                opening = open_pipeline(
+                    endpoint, book, signed_in.renew, pace.concurrency, pacing, _pipeline_options(cmd)
+                )
+                registry = Registry(loop.run(opening), book, endpoint)
                 moment = datetime.now(timezone.utc)
-                yield Session(cmd, options, registry, signed_in.host, facts, cache, reporter, limit, moment)
+                try:
+                    yield Session(cmd, options, registry, signed_in.host, facts, cache, reporter, limit, moment, loop)
+                finally:
+                    loop.run(registry.close())
 
 
 def collect_garbage_seldom() -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ..decide.lock_plan import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
-from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 
 _NO_REPOSITORY = 'NAME_UNKNOWN'
 _OF_ONE = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY)
 
 
-def look_up(registry: Registry, keys: Iterable[Key], concurrency: int) -> Mapping[Key, Standing]:
+async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Mapping[Key, Standing]:
     """How each tag or digest stands. Raises RegistryError when the registry itself cannot be read.
 
     The service says of an unknown tag the same whether its repository exists or not, so that this is asked for once
@@ -22,26 +22,27 @@ def look_up(registry: Registry, keys: Iterable[Key], concurrency: int) -> Mappin
     """
     found: dict[Key, Standing] = {}
 
-    def ask(key: Key) -> Iterable[Task]:
-        found[key] = _standing(registry, *key)
+    async def ask(key: Key) -> Iterable[Task]:
+        found[key] = await _standing(registry, *key)
         return []
 
     wanted = sorted(set(keys))
     registry.announce(sorted({repository for repository, _ in wanted}))
-    run_tasks([partial(ask, key) for key in wanted], concurrency)
+    await run_tasks([partial(ask, key) for key in wanted], concurrency)
     for repository in sorted({repository for repository, _ in wanted}):
         mine = [key for key in wanted if key[0] == repository]
-        if all(found[key].status == MISSING for key in mine) and _is_gone(registry, repository):
+        missing = all(found[key].status == MISSING for key in mine)
+        if missing and await _is_gone(registry, repository):
             found.update(dict.fromkeys(mine, Standing(REPOSITORY_MISSING)))
     return found
 
 
-def _standing(registry: Registry, repository: str, name: str) -> Standing:
+async def _standing(registry: Reads, repository: str, name: str) -> Standing:
     try:
         if ':' in name:
-            manifest = registry.manifest_properties(repository, name)
+            manifest = await registry.manifest_properties(repository, name)
             return Standing(FOUND, manifest.digest, manifest.locks)
-        return Standing(FOUND, registry.tag_properties(repository, name).digest)
+        return Standing(FOUND, (await registry.tag_properties(repository, name)).digest)
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return Standing(REPOSITORY_MISSING if error.code == _NO_REPOSITORY else MISSING)
@@ -50,9 +51,9 @@ def _standing(registry: Registry, repository: str, name: str) -> Standing:
         return Standing(NOT_READ, error=str(error))
 
 
-def _is_gone(registry: Registry, repository: str) -> bool:
+async def _is_gone(registry: Reads, repository: str) -> bool:
     try:
-        registry.repository_locks(repository)
+        await registry.repository_locks(repository)
     except RegistryError as error:
         return error.kind is Kind.NOT_FOUND
     return False

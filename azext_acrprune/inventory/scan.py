@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,19 +14,16 @@ from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, re
 from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable
 from ..policy.rules import Selection
 from ..prune_error import PruneError
-from ..registry.client import Registry
-from ..registry.flight import Flight
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..reporter import Reporter
-from ..workers import Flying, Task, fly_tasks, run_tasks
+from ..workers import Task, run_tasks
 from .cache import Blobs, NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
-
-_MANY = 10_000
 
 OLDEST, LARGEST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
@@ -75,8 +72,8 @@ class _Draft:
         return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
 
 
-def scan(
-    registry: Registry,
+async def scan(
+    registry: Reads,
     host: str,
     extent: Extent,
     reporter: Reporter,
@@ -90,7 +87,7 @@ def scan(
     named in its warnings. Raises RegistryError when the registry itself cannot be read, UnknownRepository when a
     repository asked for by name is not there.
     """
-    names, warnings = _catalog(registry, extent.selection)
+    names, warnings = await _catalog(registry, extent.selection)
     selected = select(names, extent.selection)
     if not warnings:
         cache.keep_only(names)
@@ -98,9 +95,8 @@ def scan(
     drafts = [_Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
-    with Flight(extent.concurrency) as flight:
-        walk = _Walk(registry, flight, extent, selected, reporter, cache, is_over)
-        fly_tasks([partial(walk.list, draft) for draft in drafts], flight, registry.give_up)
+    walk = _Walk(registry, extent, selected, reporter, cache, is_over)
+    await run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
@@ -118,16 +114,16 @@ def scan(
     )
 
 
-def rescan(registry: Registry, seen: Repository, planned: set[str], with_tags: bool = False) -> Repository | None:
+async def rescan(registry: Reads, seen: Repository, planned: set[str], with_tags: bool = False) -> Repository | None:
     """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
 
     A ghost is asked for again: pushed anew, it needs its children. Raises RegistryError.
     """
     try:
-        draft = _Draft(seen.name, _listing(registry, seen.name))
-        draft.locks = registry.repository_locks(seen.name)
+        draft = _Draft(seen.name, await _listing(registry, seen.name))
+        draft.locks = await registry.repository_locks(seen.name)
         if with_tags or any(draft.manifests[digest].tags for digest in planned if digest in draft.manifests):
-            draft.tags = _tags(registry, seen.name)
+            draft.tags = await _tags(registry, seen.name)
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return None
@@ -135,25 +131,25 @@ def rescan(registry: Registry, seen: Repository, planned: set[str], with_tags: b
     for digest, manifest in draft.manifests.items():
         known = seen.manifests.get(digest)
         immutable = known and isinstance(known.content, (Content, NotRead))
-        content = known.content if immutable else read(registry, seen.name, digest)
+        content = known.content if immutable else await read(registry, seen.name, digest)
         draft.manifests[digest] = manifest.having(content)
     return draft.finished()
 
 
-def look_again(registry: Registry, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
+async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
     """The repositories as they are now, with their tags, without those that are gone. Raises RegistryError.
 
     What was read in `seen` is not read again.
     """
     found: dict[str, Repository] = {}
 
-    def look(repository: Repository) -> Iterable[Task]:
-        now = rescan(registry, repository, set(), with_tags=True)
+    async def look(repository: Repository) -> Iterable[Task]:
+        now = await rescan(registry, repository, set(), with_tags=True)
         if now and now.manifests:
             found[now.name] = now
         return []
 
-    run_tasks([partial(look, repository) for repository in seen], concurrency)
+    await run_tasks([partial(look, repository) for repository in seen], concurrency)
     return tuple(repository for _, repository in sorted(found.items()))
 
 
@@ -166,22 +162,14 @@ def select(names: Sequence[str], selection: Selection) -> list[str]:
     return selection.select(names)
 
 
-def read(registry: Registry, repository: str, digest: str):
-    """The content of one manifest: Content, Ghost or Unreadable.
+async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
+    """The content of one manifest.
 
     Raises RegistryError when the identity may not read the repository, the registry cannot be reached, or the time
     is over.
     """
     try:
-        return read_manifest(digest, registry.manifest(repository, digest))
-    except RegistryError as error:
-        return _without_content(error)
-
-
-async def _read_soon(registry: Registry, flight: Flight, repository: str, digest: str):
-    """The same, with many others in flight."""
-    try:
-        return read_manifest(digest, await registry.manifest_soon(flight, repository, digest))
+        return read_manifest(digest, await registry.manifest(repository, digest))
     except RegistryError as error:
         return _without_content(error)
 
@@ -200,8 +188,7 @@ class _Walk:
 
     def __init__(
         self,
-        registry: Registry,
-        flight: Flight,
+        registry: Reads,
         extent: Extent,
         selected: Iterable[str],
         reporter: Reporter,
@@ -209,7 +196,6 @@ class _Walk:
         is_over: Callable[[], bool],
     ) -> None:
         self._registry = registry
-        self._flight = flight
         self._extent = extent
         self._selected = set(selected)
         self._reporter = reporter
@@ -217,18 +203,16 @@ class _Walk:
         self._is_over = is_over
         self._unreachable = 0
         self._blobs = Blobs()
-        self._recalled = 0
         self.labels: dict[str, Mapping[str, str]] = {}
 
-    async def list(self, draft: _Draft) -> Iterable[Flying]:
+    async def list(self, draft: _Draft) -> Iterable[Task]:
         """List one repository; gives the tasks that read the rest of it."""
         if not await self._attempt(draft, self._read_listing):
             return []
         self._reporter.repository_done()
         return self._rest(draft)
 
-    def _rest(self, draft: _Draft) -> Iterable[Flying]:
-        """By the thread of the flight, however long it takes: to compute in two threads takes a quarter longer."""
+    def _rest(self, draft: _Draft) -> Iterable[Task]:
         wanted = self._wanted(draft)
         unknown = self._unknown(draft, wanted)
         self._reporter.manifests_found(len(unknown))
@@ -239,10 +223,10 @@ class _Walk:
             *(task for digest in known for task in self._label_tasks(draft, digest)),
         ]
 
-    def _lock_tasks(self, draft: _Draft) -> builtins.list[Flying]:
+    def _lock_tasks(self, draft: _Draft) -> builtins.list[Task]:
         """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
         candidates = self._candidates(draft) if draft.name in self._selected else []
-        tasks: list[Flying] = []
+        tasks: list[Task] = []
         if candidates:
             tasks.append(partial(self._do, draft, self._read_locks))
         if any(manifest.tags for manifest in candidates):
@@ -277,10 +261,6 @@ class _Walk:
                 draft.manifests[digest] = draft.manifests[digest].having(content)
         if self._wants_labels(draft):
             self._recall_labels(draft.name, known)
-        self._recalled += len(known)
-        if self._recalled >= _MANY:
-            gc.freeze()  # what is known stays to the end: to look for garbage in a million contents takes two seconds
-            self._recalled = 0
         return unknown
 
     def _recall_labels(self, repository: str, known: Mapping[str, Content]) -> None:
@@ -293,13 +273,13 @@ class _Walk:
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
 
-    async def _read(self, draft: _Draft, digest: str) -> Iterable[Flying]:
+    async def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:
             await self._attempt(draft, partial(self._read_one, digest=digest))
         self._reporter.manifest_read()
         return self._label_tasks(draft, digest)
 
-    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Flying]:
+    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Task]:
         content = draft.manifests[digest].content
         if (
             self._wants_labels(draft)
@@ -321,7 +301,7 @@ class _Walk:
         ):
             return
         try:
-            data = await self._flight.in_turn(partial(self._registry.config, draft.name, config))
+            data = await self._registry.config(draft.name, config)
             labels = read_labels(config, data)
         except RegistryError as error:
             if error.kind is Kind.OUT_OF_TIME:
@@ -330,11 +310,11 @@ class _Walk:
         if labels is not None:
             self.labels[config] = labels
             if self._cache.remember_labels(draft.name, digest, labels):
-                await self._flight.in_thread(self._cache.write)
+                await asyncio.to_thread(self._cache.write)
 
     async def _read_one(self, draft: _Draft, digest: str) -> None:
         try:
-            content = await _read_soon(self._registry, self._flight, draft.name, digest)
+            content = await read(self._registry, draft.name, digest)
             self._unreachable = 0
         except RegistryError as error:
             # One manifest may break every connection; a whole row of them is a network that is down.
@@ -345,22 +325,21 @@ class _Walk:
         if isinstance(content, Content):
             content = self._shared(content)
             if self._cache.remember(draft.name, digest, content):
-                await self._flight.in_thread(self._cache.write)
+                await asyncio.to_thread(self._cache.write)
         elif isinstance(content, Ghost) and self._extent.anew:
-            await self._flight.in_thread(partial(self._cache.forget, draft.name, digest))
+            await asyncio.to_thread(self._cache.forget, draft.name, digest)
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
     async def _read_listing(self, draft: _Draft) -> None:
-        found = await self._registry.manifests_soon(self._flight, draft.name)
-        draft.manifests.update((manifest.digest, manifest) for manifest in found)
+        draft.manifests.update(await _listing(self._registry, draft.name))
 
     async def _read_locks(self, draft: _Draft) -> None:
-        draft.locks = await self._registry.repository_locks_soon(self._flight, draft.name)
+        draft.locks = await self._registry.repository_locks(draft.name)
 
     async def _read_tags(self, draft: _Draft) -> None:
-        draft.tags = {tag.name: tag for tag in await self._registry.tags_soon(self._flight, draft.name)}
+        draft.tags = await _tags(self._registry, draft.name)
 
-    async def _do(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> Iterable[Flying]:
+    async def _do(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> Iterable[Task]:
         await self._attempt(draft, work)
         return []
 
@@ -393,10 +372,10 @@ class _Walk:
             raise error
 
 
-def _catalog(registry: Registry, selection: Selection) -> tuple[list[str], list[Notice]]:
+async def _catalog(registry: Reads, selection: Selection) -> tuple[list[str], list[Notice]]:
     """Every repository, in order. Repositories given by name can do without the right to list the catalog."""
     try:
-        return sorted({name for page in registry.repositories() for name in page}), []
+        return sorted({name async for page in registry.repositories() for name in page}), []
     except RegistryError as error:
         names = selection.by_name()
         if error.kind is not Kind.FORBIDDEN or names is None:
@@ -426,12 +405,12 @@ def _out_of_time(drafts: Sequence[_Draft]) -> list[Notice]:
     ]
 
 
-def _listing(registry: Registry, repository: str) -> dict[str, Manifest]:
-    return {manifest.digest: manifest for page in registry.manifests(repository) for manifest in page}
+async def _listing(registry: Reads, repository: str) -> dict[str, Manifest]:
+    return {manifest.digest: manifest async for page in registry.manifests(repository) for manifest in page}
 
 
-def _tags(registry: Registry, repository: str) -> dict[str, Tag]:
-    return {tag.name: tag for page in registry.tags(repository) for tag in page}
+async def _tags(registry: Reads, repository: str) -> dict[str, Tag]:
+    return {tag.name: tag async for page in registry.tags(repository) for tag in page}
 
 
 def _candidates(manifests: Mapping[str, Manifest]) -> list[Manifest]:

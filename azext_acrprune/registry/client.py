@@ -1,95 +1,47 @@
-"""The verbs of the registry, nothing else."""
+"""One registry: the verbs that read it, and here those that change it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from azure.core.exceptions import AzureError
+from azure.core.rest import HttpRequest
 
-from ..model import Locks, Manifest, Tag
-from .pipeline import REPOSITORY_OPTION, Request, give_up
-from .protocol import listings as wire
-from .protocol.pages import PAGE_SIZE, good, locks_in, manifests_path, parsed, tags_path
+from ..model import Locks
+from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
+from .reads import Reads
 from .retries import PATIENCE_OPTION, WHENEVER
-from .soon import IN_TIME, MANIFEST_TYPES, Soon
 
-LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
-_UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
+DELETE_SECONDS = 60
+_IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _IN_ANY_CASE = {PATIENCE_OPTION: WHENEVER}
 _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
-_REDIRECTS = (301, 302, 303, 307, 308)
+_BYTES = {'Content-Type': 'application/octet-stream'}
 
 
-class Registry(Soon):
-    """One registry. Every method raises RegistryError and is safe to call from many threads."""
+class Registry(Reads):
+    """One registry. Every verb raises RegistryError; as many as one likes may be under way at a time."""
 
-    def close(self) -> None:
-        self._client.close()
-
-    def give_up(self) -> None:
-        """What waits for its turn, or to be sent again, ends with an error at once."""
-        give_up(self._client)
-
-    def announce(self, repositories: Iterable[str]) -> None:
-        """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
-        self._book.announce(repositories)
-
-    def repositories(self) -> Iterator[list[str]]:
-        """The catalog, page by page."""
-        return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
-
-    def manifests(self, repository: str) -> Iterator[list[Manifest]]:
-        """The manifest listing of a repository, page by page; contents are not read."""
-        return self._pages(repository, manifests_path(repository), wire.parse_manifests)
-
-    def tags(self, repository: str) -> Iterator[list[Tag]]:
-        """The tag listing of a repository, page by page."""
-        return self._pages(repository, tags_path(repository), wire.parse_tags)
-
-    def repository_locks(self, repository: str) -> Locks:
-        """The locks of the repository itself."""
-        return locks_in(self._get(repository, self._repository_url(repository)))
-
-    def manifest_properties(self, repository: str, digest: str) -> Manifest:
-        """One entry of the manifest listing; its content is not read."""
-        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_manifests/{quote(digest, safe=":")}'
-        return parsed(self._get(repository, url), wire.parse_manifest)
-
-    def tag_properties(self, repository: str, tag: str) -> Tag:
-        """One entry of the tag listing."""
-        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
-        return parsed(self._get(repository, url), wire.parse_tag)
-
-    def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
-        """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
-        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_manifests/{quote(digest, safe=":")}'
-        self._answer(repository, Request('PATCH', url, json={'deleteEnabled': enabled}))
-
-    def manifest(self, repository: str, digest: str) -> bytes:
-        """The bytes of a manifest, as they came."""
-        return self._get(repository, self._manifest_url(repository, digest), Accept=MANIFEST_TYPES).content
-
-    def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
         It is not sent after a minute, for by then the reasons to delete are too old. One whose turn did not come until
         then has not failed: its error is of the kind LATE, and new reasons may be looked for.
         """
-        self._answer(repository, Request('DELETE', self._manifest_url(repository, digest)), **IN_TIME)
+        await self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
 
-    def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         """Remove a tag from the manifest `digest`, and nothing but the tag; in time, as `delete_manifest`.
 
         The service removes it from whatever it is on, and says from what: an error of the kind MOVED tells how to put
-        it back there.
+        it back there. The SDK's verb drops that header.
         """
-        url = f'{self._endpoint}/acr/v1/{quote(repository)}/_tags/{quote(tag)}'
-        lost = self._answer(repository, Request('DELETE', url), **IN_TIME).headers.get(_TAG_WAS_ON)
-        if wire.is_digest(lost) and lost != digest:
+        request = HttpRequest('DELETE', self._entry_url(repository, tag))
+        lost = (await self._answer(repository, request, **_IN_TIME)).headers.get(_TAG_WAS_ON)
+        if is_digest(lost) and lost != digest:
             host = urlsplit(self._endpoint)
             name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
             raise RegistryError(
@@ -99,67 +51,75 @@ class Registry(Soon):
                 f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'",
             )
 
-    def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        """Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.
+    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        """Set both locks of a manifest.
 
+        Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.
         Setting them makes good what was begun, and no time limit ends it.
         """
-        self._set_locks(repository, f'_manifests/{quote(digest, safe=":")}', locks)
+        await self._set_locks(repository, digest, locks)
 
-    def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        """The same for a tag."""
-        self._set_locks(repository, f'_tags/{quote(tag)}', locks)
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        """Set both locks of a tag, with the patience of `set_manifest_locks`."""
+        await self._set_locks(repository, tag, locks)
 
-    def config(self, repository: str, digest: str) -> bytes:
-        """The bytes of a config blob, from wherever the registry keeps its blobs; not more than a manifest may have."""
-        data = bytearray()
-        for chunk in self.blob(repository, digest):
-            data += chunk
-            if len(data) > LARGEST_CONFIG_BYTES:
-                raise RegistryError(Kind.NOT_A_REGISTRY, 'A config is larger than its manifest says')
-        return bytes(data)
+    async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
+        await self._patch(repository, digest, {'deleteEnabled': enabled})
 
-    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """The bytes of a blob as they arrive, unverified, from wherever the registry keeps its blobs.
+    async def lock(self, repository: str, reference: str, locks: Locks) -> None:
+        """Set locks on a digest or a tag, and take none off."""
+        await self._patch(
+            repository, reference, {name: False for name, enabled in _flags(locks).items() if not enabled}
+        )
 
-        The request to another place goes without our token: its address carries a permission of its own, and is
-        not logged for it.
+    async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
+        """Push the bytes of a manifest under its digest or a tag."""
+        url = self._manifest_url(repository, reference)
+        await self._answer(repository, HttpRequest('PUT', url, headers={'Content-Type': media_type}, content=data))
+
+    async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
+        """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
+        query = urlencode({'mount': digest, 'from': source})
+        request = HttpRequest('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
+        return (await self._answer((repository, source), request)).status_code == 201
+
+    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Upload a blob chunk by chunk; the registry verifies its digest. Contents are never logged.
+
+        The SDK's verb reads its file between two requests, and everything else would wait for the disk.
         """
-        url = self._blob_url(repository, digest)
-        answer = self._send(_download(url), **{REPOSITORY_OPTION: repository}, **_UNLOGGED_STREAM)
-        if answer.status_code in _REDIRECTS:
-            place = urljoin(url, answer.headers.get('Location', ''))
-            answer.close()
-            if urlsplit(place).scheme != 'https':
-                raise RegistryError(Kind.NOT_A_REGISTRY, 'A blob is said to be at an address that is not https')
-            answer = self._send(_download(place), **_UNLOGGED_STREAM)
-        with answer:
-            if answer.status_code != 200:
-                good(_read(answer))
-                raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a blob', answer.status_code)
-            yield from _body(answer)
+        place = f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/'
+        place = self._next(place, await self._upload(repository, HttpRequest('POST', place)))
+        start = 0
+        async for chunk in chunks:
+            headers = {**_BYTES, 'Content-Range': f'{start}-{start + len(chunk) - 1}'}
+            answer = await self._upload(repository, HttpRequest('PATCH', place, headers=headers, content=chunk))
+            place, start = self._next(place, answer), start + len(chunk)
+        joint = '&' if urlsplit(place).query else '?'
+        await self._upload(repository, HttpRequest('PUT', f'{place}{joint}digest={quote(digest, safe="")}'))
 
-    def _set_locks(self, repository: str, path: str, locks: Locks) -> None:
-        flags = {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
-        request = Request('PATCH', f'{self._endpoint}/acr/v1/{quote(repository)}/{path}', json=flags)
-        self._answer(repository, request, **(_IN_ANY_CASE if locks.locked else IN_TIME))
+    async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
+        """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
+        url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
+        await self._answer(repository, HttpRequest('POST', url, json={'tag': tag}))
+
+    async def _set_locks(self, repository: str, reference: str, locks: Locks) -> None:
+        await self._patch(repository, reference, _flags(locks), **(_IN_ANY_CASE if locks.locked else _IN_TIME))
+
+    async def _patch(self, repository: str, reference: str, flags: dict[str, bool], **options: Any) -> None:
+        request = HttpRequest('PATCH', self._entry_url(repository, reference), json=flags)
+        await self._answer(repository, request, **options)
+
+    async def _upload(self, repository: str, request: HttpRequest) -> Any:
+        return await self._answer(repository, request, logging_enable=False)
+
+    def _next(self, url: str, answer: Any) -> str:
+        place = urljoin(url, answer.headers.get('Location', ''))
+        if urlsplit(place)[:2] != urlsplit(self._endpoint)[:2]:  # our token must not follow it there
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'An upload is said to go on at another host')
+        return place
 
 
-def _download(url: str) -> Request:
-    """A request for bytes as they are: a digest is over what is stored, not over what is compressed on the way."""
-    return Request('GET', url, headers={'Accept-Encoding': 'identity'})
-
-
-def _body(answer: Any) -> Iterator[bytes]:
-    try:
-        yield from answer.iter_raw()
-    except (AzureError, OSError) as error:
-        raise RegistryError(Kind.UNAVAILABLE, f'the connection ended in the middle of a blob ({error})') from error
-
-
-def _read(answer: Any) -> Any:
-    try:
-        answer.read()
-    except (AzureError, OSError) as error:
-        raise RegistryError(Kind.UNAVAILABLE, str(error), answer.status_code) from error
-    return answer
+def _flags(locks: Locks) -> dict[str, bool]:
+    return {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}

@@ -1,54 +1,43 @@
-"""When a request is sent, and when again: behind one pacer for all threads, and within limits.
+"""When a request is sent, and when again: behind one pacer for all, and within limits.
 
 Imported inside a command only: azure-core is heavy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
-import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.pipeline.policies import AsyncHTTPPolicy, AsyncRetryPolicy
 from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
 from .protocol.refusals import Kind, RegistryError
+from .transport import ANSWER_OPTION
 
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""
 WHENEVER = math.inf
 """Patience that not even a time limit ends."""
-ANSWER_OPTION = 'acr_answer_seconds'
-"""Option of a request for the transport: how long an answer is waited for."""
-
-BEGUN_OPTION = 'acr_begun'
-"""Option of a request that was sent already: what is `Begun`."""
 
 _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
 _ENDS = 'acr_ends'
 _LONGEST_WAIT_SECONDS = 60
-REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
+_REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
 
 
-class Begun(NamedTuple):
-    """A first try: when it was sent, and the answer to it, or the error in its place."""
+class Retry(AsyncRetryPolicy):
+    """azure-core's retries, with the first wait not zero, spread over the calls, and never longer than a minute.
 
-    sent_at: float
-    outcome: Any
-
-
-class Retry(RetryPolicy):
-    """azure-core's retries, with the first wait not zero, spread over the threads, and never longer than a minute.
-
-    After 429 the pacer makes all threads wait: nothing is added to that, and it costs nothing of the few tries that
+    After 429 the pacer makes all calls wait: nothing is added to that, and it costs nothing of the few tries that
     a call has while the server is broken. Nothing is waited for longer than the time limit: the pacer then ends it.
     """
 
@@ -75,9 +64,10 @@ class Retry(RetryPolicy):
             settings['status'] += 1
         return super().increment(settings, response, error)
 
-    def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
+    async def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
         if not _is_refusal(response):
-            super().sleep(settings, _Sleeper(transport, self._limit) if settings[_ENDS] else transport, response)
+            sleeper = _Sleeper(transport, self._limit) if settings[_ENDS] else transport
+            await super().sleep(settings, sleeper, response)
 
 
 class _Sleeper:
@@ -87,15 +77,15 @@ class _Sleeper:
         self._transport = transport
         self._limit = limit
 
-    def sleep(self, seconds: float) -> None:
-        self._transport.sleep(max(0.0, min(seconds, self._limit.left)))
+    async def sleep(self, seconds: float) -> None:
+        await self._transport.sleep(max(0.0, min(seconds, self._limit.left)))
 
 
-class PacingPolicy(HTTPPolicy):
-    """Lets requests through when the pacer says so, each try of each thread.
+class PacingPolicy(AsyncHTTPPolicy):
+    """Lets requests through when the pacer says so, each try of each call.
 
-    Of each kind of call one thread at a time stands at the gate and sleeps; the others wait behind it, so that what
-    is learned meanwhile holds for all of them. `throttled` hears the calls a second that are left after a refusal.
+    Of each kind of call one at a time stands at the gate and sleeps; the others wait behind it, so that what is
+    learned meanwhile holds for all of them. `throttled` hears the calls a second that are left after a refusal.
     """
 
     def __init__(
@@ -110,62 +100,42 @@ class PacingPolicy(HTTPPolicy):
         self._pacer = pacer
         self._throttled = throttled
         self._clock = clock
-        self._lock = threading.Lock()
-        self._gates = {calls: threading.Lock() for calls in Calls}
+        self._gates = {calls: asyncio.Lock() for calls in Calls}
         self._retry_after = Retry().get_retry_after
 
-    def send(self, request: PipelineRequest) -> PipelineResponse:
+    async def send(self, request: PipelineRequest) -> PipelineResponse:
         calls, context = _calls(request.http_request), request.context
-        begun = context.options.pop(BEGUN_OPTION, None)
         if PATIENCE_OPTION in context.options:
-            began = begun.sent_at if begun else self._clock()
-            context[_SEND_BEFORE] = began + context.options.pop(PATIENCE_OPTION)
-        sent_at = begun.sent_at if begun else self._wait_for_turn(calls, context)
+            context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
+        sent_at = await self._wait_for_turn(calls, context)
         context.options[ANSWER_OPTION] = self.answer_seconds(calls)
         refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
         try:
-            response = _response(request, begun.outcome) if begun else self.next.send(request)
+            response = await self.next.send(request)
         except BaseException:
-            self._lost(calls)
+            self._pacer.lost(calls)
             raise
         context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
         self._learn(calls, response.http_response, sent_at)
         return response
 
-    def take_turn(self, calls: Calls) -> float | None:
-        """When a call is sent, that is now, if nothing forbids it; whoever takes the turn sends it."""
-        now = self._clock()
-        with self._lock:
-            free = self._pacer.rate(calls) is None and not self.limit.is_over() and self._pacer.wait(calls, now) <= 0
-        return now if free else None
-
     def answer_seconds(self, calls: Calls) -> float:
         """How long an answer is waited for; that to what was sent to change something has no limit here."""
         return self.limit.left + self.limit.answering if calls is Calls.READS else math.inf
 
-    def accepted(self, calls: Calls, status: int, remaining: str | None, sent_at: float) -> None:
-        """Learn from the answer to a call that took its turn, and needs nothing more; `remaining` is a header of it."""
-        with self._lock:
-            self._pacer.answered(calls, Answer(status, None, finite_number(remaining)), sent_at, self._clock())
-
-    def _lost(self, calls: Calls) -> None:
-        with self._lock:
-            self._pacer.lost(calls)
-
-    def _wait_for_turn(self, calls: Calls, context: Any) -> float:
-        with self._gates[calls]:
+    async def _wait_for_turn(self, calls: Calls, context: Any) -> float:
+        async with self._gates[calls]:
             while True:
                 now = self._clock()
                 self._hold_to_time(calls, context, now)
-                with self._lock:
-                    hopeless = self._pacer.hopeless(calls, now)
-                    seconds = self._pacer.wait(calls, now)
+                hopeless = self._pacer.hopeless(calls, now)
+                seconds = self._pacer.wait(calls, now)
                 if seconds <= 0:
                     return now
                 if hopeless:
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
                 self._hold_to_time(calls, context, now, seconds)
-                context.transport.sleep(seconds)
+                await context.transport.sleep(seconds)
 
     def _hold_to_time(self, calls: Calls, context: Any, now: float, seconds: float = 0.0) -> None:
         """Raise when a call could only be sent too late, so many seconds from now.
@@ -185,11 +155,10 @@ class PacingPolicy(HTTPPolicy):
         answer = Answer(
             status,
             self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
-            finite_number(response.headers.get(REMAINING)),
+            finite_number(response.headers.get(_REMAINING)),
         )
-        with self._lock:
-            self._pacer.answered(calls, answer, sent_at, self._clock())
-            rate = self._pacer.rate(calls)
+        self._pacer.answered(calls, answer, sent_at, self._clock())
+        rate = self._pacer.rate(calls)
         if answer.status == 429 and rate and calls is not Calls.TOKENS:
             self._throttled(rate)
 
@@ -198,12 +167,6 @@ def _too_late(context: Any, kind: Kind) -> RegistryError:
     if context.get(_ONLY_REFUSED, True):
         return RegistryError(kind, 'its turn did not come in time')
     return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
-
-
-def _response(request: PipelineRequest, outcome: Any) -> PipelineResponse:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return PipelineResponse(request.http_request, outcome, request.context)
 
 
 def _calls(request: HttpRequest) -> Calls:

@@ -1,242 +1,105 @@
-"""Requests on the wire: thousands of small ones, on connections of urllib3 that are kept.
+"""The HTTP session of a command: aiohttp's, with the proxies and certificates of the environment as az finds them.
 
-urllib3 makes the connections, with its proxies and certificates, and http.client reads the bodies.
-
-Imported inside a command only: azure-core and requests are heavy.
+Imported inside a command only: aiohttp, azure-core and requests are heavy.
 """
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import math
-import re
+import os
 import ssl
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
 from typing import Any
 
+import aiohttp
 import requests
-import urllib3
-from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRequestTimeoutError
-from azure.core.pipeline.transport import HttpTransport
-from azure.core.rest import HttpRequest
-from urllib3 import exceptions
-from urllib3.util.connection import is_connection_dropped
-from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+from azure.core.exceptions import ServiceRequestError, ServiceResponseTimeoutError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from .answers import FAILURES, Answer, not_answered
-from .heads import Response, first_line, header_bytes
-from .lane import Lane
 from .protocol.refusals import Kind, RegistryError
-from .retries import ANSWER_OPTION
+
+ANSWER_OPTION = 'acr_answer_seconds'
+"""Option of a request: for how many seconds its answer is waited for."""
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
-_IDLE_SECONDS = 1
-"""A connection that was used within this time is not looked at before it is used again."""
-
-_URL = re.compile(r'https://([^/?#]+)([^#]*)')
-_UNUSUAL = re.compile(r'[^!-~]')
+_CHUNK_BYTES = 1 << 20
+_LARGEST_ANSWER = 1 << 28
+"""In bytes, of what is not a blob: a page of a listing has about one MiB."""
 
 
-class Transport(HttpTransport):
-    """azure-core's transport over connections that are kept; a thread has one for as long as its request takes.
+class Transport(AioHttpTransport):
+    """azure-core's transport over one aiohttp session, with a limit for the time and the size of each answer.
 
-    Proxies and certificates are those of the environment, as requests finds them, looked up once: otherwise the whole
-    environment is read anew for each call, and a password from ~/.netrc put in place of our token.
+    It has to be made while an event loop runs.
     """
 
     def __init__(self, endpoint: str, concurrency: int, verify: bool | None = None) -> None:
         with requests.Session() as session:
             environment = session.merge_environment_settings(endpoint, {}, None, verify, None)
-        self._proxies, self._verify = environment['proxies'], environment['verify']
-        self._adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=concurrency, max_retries=0)
-        self._hosts: dict[str, _Host] = {}
-        self._lock = threading.Lock()
-        self._given_up = threading.Event()
+        self._proxies: dict[str, str | None] = {}
+        super().__init__(
+            session=aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=concurrency, ssl=tls_context(environment['verify'])),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={'Accept-Encoding': 'identity'},
+                response_class=_Answer,
+                trust_env=False,  # else a password of ~/.netrc would take the place of our token
+            ),
+            session_owner=True,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            connection_data_block_size=_CHUNK_BYTES,
+        )
 
-    def __enter__(self) -> Transport:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def open(self) -> None:
-        """Connections are opened as they are needed."""
-
-    def close(self) -> None:
-        for host in self._hosts.values():
-            host.close()
-        self._adapter.close()
-
-    def sleep(self, duration: float) -> None:
-        """Raises RegistryError once nothing is waited for any more; what was sent before may have been done."""
-        if self._given_up.wait(duration):
-            raise RegistryError(Kind.UNAVAILABLE, 'somebody interrupted it')
-
-    def give_up(self) -> None:
-        """Wake all that sleep before they send something, for somebody is tired of waiting."""
-        self._given_up.set()
-
-    def send(self, request: HttpRequest, **kwargs: Any) -> Answer:
-        """Raises azure-core's errors, as its own transports do; with `stream` the body is left to be read."""
-        host, target = address_of(request.url)
-        seconds = seconds_to_answer(kwargs.get(ANSWER_OPTION, math.inf))
-        connections = self._hosts.get(host) or self._host(request.url, host)
+    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:  # type: ignore[override]
+        """Raises azure-core's errors. With `stream` the body is left to be read, as it is."""
+        seconds = max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, options.pop(ANSWER_OPTION, math.inf)))
+        options.pop('logging_enable', None)  # it is left where no log is written
+        if options.get('stream'):
+            options['auto_decompress'] = False
         try:
-            connection = connections.take(min(_CONNECT_SECONDS, seconds))
-        except FAILURES as error:
-            raise _not_sent(error) from error
-        try:
-            connection.sock.settimeout(seconds)
-            raw = connection.exchange(request.method, target, _headers_of(request, host), _body_of(request))
-            answer = Answer(request, raw, connection, connections.keep)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, FAILURES):
-                raise not_answered(error) from error
-            raise
-        if not kwargs.get('stream', False):
-            answer.read()
-        return answer
+            sending = super().send(request, proxy=self._proxy(request.url), **options)
+            return await asyncio.wait_for(sending, seconds)
+        except asyncio.TimeoutError as error:
+            raise ServiceResponseTimeoutError('The answer did not come in time', error=error) from error
+        except (ValueError, OSError) as error:  # an address or a header that cannot be sent
+            raise ServiceRequestError(error, error=error) from error
 
-    def lane(self, host: str) -> Lane | None:
-        """A connection that is open and has nothing to do, for a loop to watch."""
-        connections = self._hosts.get(host)
-        connection = connections.take_idle() if connections else None
-        if not connections or not connection:
-            return None
-        if not isinstance(connection.sock, ssl.SSLSocket):  # TLS within TLS, through a proxy, cannot be watched
-            connections.keep(connection)
-            return None
-        return Lane(host, connection, connections.keep)
-
-    def _host(self, url: str, host: str) -> _Host:
-        with self._lock:
-            if host not in self._hosts:
-                prepared = requests.Request('GET', url).prepare()
-                pool = self._adapter.get_connection_with_tls_context(prepared, self._verify, proxies=self._proxies)
-                self._adapter.cert_verify(pool, url, self._verify, None)
-                self._hosts[host] = _Host(pool)
-            return self._hosts[host]
+    def _proxy(self, url: str) -> str | None:
+        """The proxy for the host of an address, as requests finds it in the environment; looked up once for each."""
+        host = url.partition('://')[2].partition('/')[0]
+        if host not in self._proxies:
+            found = requests.utils.get_environ_proxies(url, no_proxy=None)
+            self._proxies[host] = requests.utils.select_proxy(url, found)
+        return self._proxies[host]
 
 
-class _Host:
-    """The connections to one host: take one, and `keep` it when its answer was read."""
+class _Answer(aiohttp.ClientResponse):
+    """An answer that is not read beyond all measure."""
 
-    def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
-        self._pool = pool
-        self._idle: deque[tuple[Any, float]] = deque()
-        pool.ConnectionCls = type('Connection', (_Exchanging, pool.ConnectionCls), {})
-        # One for all of them: to read all authorities takes as long as ten calls.
-        context = create_urllib3_context(cert_reqs=resolve_cert_reqs(pool.cert_reqs))
-        if pool.ca_certs or pool.ca_cert_dir:
-            context.load_verify_locations(pool.ca_certs, pool.ca_cert_dir)
-        pool.ca_certs = pool.ca_cert_dir = None
-        pool.conn_kw['ssl_context'] = context
-
-    def take(self, seconds: float) -> Any:
-        """A connection that is open. Raises FAILURES."""
-        connection = self.take_idle()
-        if connection is None:
-            connection = self._pool._new_conn()  # pylint: disable=protected-access
-            self._open(connection, seconds)
-        return connection
-
-    def take_idle(self) -> Any:
-        """One that is open already, or None."""
-        while self._idle:
-            try:
-                connection, since = self._idle.pop()
-            except IndexError:  # somebody else was faster
-                break
-            if time.monotonic() - since > _IDLE_SECONDS and is_connection_dropped(connection):
-                connection.close()
-            if connection.sock is not None:
-                return connection
-        return None
-
-    def keep(self, connection: Any) -> None:
-        self._idle.append((connection, time.monotonic()))
-
-    def close(self) -> None:
-        while self._idle:
-            self._idle.pop()[0].close()
-
-    def _open(self, connection: Any, seconds: float) -> None:
-        connection.timeout = seconds
-        try:
-            if self._pool.proxy is not None:
-                self._pool._prepare_proxy(connection)  # pylint: disable=protected-access
-            self._pool._validate_conn(connection)  # pylint: disable=protected-access
-        except BaseException:
-            connection.close()
-            raise
+    async def read(self) -> bytes:
+        """Raises RegistryError for a body without an end."""
+        body = bytearray()
+        async for chunk in self.content.iter_any():
+            body += chunk
+            if len(body) > _LARGEST_ANSWER:
+                self.close()
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is endless', self.status)
+        return bytes(body)
 
 
-class _Exchanging:
-    """What is mixed into urllib3's connections."""
-
-    sock: Any
-    close: Callable[[], None]
-
-    def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> http.client.HTTPResponse:
-        """Send a request and read the head of its answer. Raises FAILURES."""
-        self.ask(first_line(method, target) + header_bytes(headers) + body)
-        return self.answer(self.sock, method)
-
-    def ask(self, request: bytes) -> None:
-        """Send a request. Raises FAILURES."""
-        try:
-            self.sock.sendall(request)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it may have answered before it had heard all
-
-    def answer(self, source: Any, method: str) -> http.client.HTTPResponse:
-        """The head of an answer, read from a socket or what can be read like one. Raises FAILURES."""
-        answer = Response(source, method=method)
-        answer.begin()
-        if answer.will_close:
-            self.close()
-        return answer
-
-
-def all_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
-    """These, and those that http.client would add."""
-    return {'Host': host.rpartition('@')[2], 'Accept-Encoding': 'identity', **headers}
-
-
-def _headers_of(request: HttpRequest, host: str) -> dict[str, str]:
-    headers = all_headers(request.headers, host)
-    if request.content is None and request.method in ('POST', 'PUT', 'PATCH'):
-        headers.setdefault('Content-Length', '0')
-    return headers
-
-
-def _body_of(request: HttpRequest) -> bytes:
-    body = request.content
-    return body.encode() if isinstance(body, str) else body or b''
-
-
-def address_of(url: str) -> tuple[str, str]:
-    """(host, path and query) of a URL. Raises ServiceRequestError for one that cannot be asked."""
-    match = _URL.match(url)
-    if not match:
-        raise ServiceRequestError('The address is not one of https')
-    host, target = match.groups()
-    if _UNUSUAL.search(target):
-        target = requests.utils.requote_uri(target)
-    return host, target if target.startswith('/') else f'/{target}'
-
-
-def _not_sent(error: Exception) -> AzureError:
-    late = isinstance(error, (exceptions.ConnectTimeoutError, TimeoutError))
-    refused = isinstance(error, exceptions.NewConnectionError)
-    kind = ServiceRequestTimeoutError if late and not refused else ServiceRequestError
-    return kind(error, error=error)
-
-
-def seconds_to_answer(wanted: float) -> float:
-    """How long an answer is waited for."""
-    return max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, wanted))
+def tls_context(verify: bool | str) -> ssl.SSLContext:
+    """The certificates that requests trusts: those of a file or folder, its own, or with False any."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    place = requests.utils.DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+    is_folder = os.path.isdir(place)
+    try:
+        context.load_verify_locations(cafile=None if is_folder else place, capath=place if is_folder else None)
+    except OSError as error:
+        raise RegistryError(Kind.UNREACHABLE, f"The certificates in '{place}' cannot be read: {error}") from error
+    return context

@@ -7,6 +7,7 @@ have a tag. So a registry of a million manifests has two and a half million blob
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def plan(path: Path, manifests: int) -> dict[str, Any]:
     cache = ManifestCache(path, 1)
     started = time.process_time()
     listings = _Listings(manifests)
-    inventory = scan(listings, 'registry', Extent(), Reporter(), cache)
+    inventory = asyncio.run(scan(listings, 'registry', Extent(), Reporter(), cache))
     cache.close()
     scanned = time.process_time()
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
@@ -101,7 +102,7 @@ def usage(path: Path, manifests: int) -> dict[str, Any]:
 
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
-    inventory = scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache)
+    inventory = asyncio.run(scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache))
     cache.close()
     scanned, before = time.process_time(), _peak()
     document = usage_document(inventory, 'image', 1_000, 'now', NOW * TICKS_PER_SECOND)
@@ -125,21 +126,18 @@ class _Listings:
     def announce(self, names: Iterable[str]) -> None:
         pass
 
-    def give_up(self) -> None:
-        pass
-
-    def repositories(self) -> Iterator[list[str]]:
+    async def repositories(self) -> AsyncIterator[list[str]]:
         yield list(self._images)
 
-    async def manifests_soon(self, _: Any, repository: str) -> list[Any]:
+    async def manifests(self, repository: str) -> AsyncIterator[list[Any]]:
         from azext_acrprune.registry.protocol.listings import parse_manifests
 
         began = time.thread_time()
         entries = list(map(_entry, self._images[repository]))
         self.seconds += time.thread_time() - began
-        return parse_manifests({'manifests': entries})
+        yield parse_manifests({'manifests': entries})
 
-    async def repository_locks_soon(self, *_: Any) -> Any:
+    async def repository_locks(self, *_: Any) -> Any:
         from azext_acrprune.model import UNLOCKED
 
         return UNLOCKED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from azext_acrprune.registry.protocol.challenge import parse_challenge
+from azext_acrprune.registry.protocol.refusals import parse_challenge
 
 REALM = 'realm="https://r.azurecr.io/oauth2/token",service="r.azurecr.io"'
 BASE = {'realm': 'https://r.azurecr.io/oauth2/token', 'service': 'r.azurecr.io'}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -37,40 +35,28 @@ class Answering:
         self.error = error
         self.sent = []
 
-    def delete_manifest(self, repository, digest):
-        self.sent.append((repository, digest))
+    def answer(self, repository, what):
+        self.sent.append((repository, what))
         if self.error:
             raise self.error
 
-    async def delete_manifest_soon(self, _, repository, digest):
-        self.delete_manifest(repository, digest)
+    async def delete_manifest(self, repository, digest):
+        self.answer(repository, digest)
 
-    def delete_tag(self, repository, tag, digest):
-        self.delete_manifest(repository, tag)
+    async def delete_tag(self, repository, tag, digest):
+        self.answer(repository, tag)
 
-    def set_manifest_locks(self, repository, digest, locks):
-        self.delete_manifest(repository, (digest, locks))
+    async def set_manifest_locks(self, repository, digest, locks):
+        self.answer(repository, (digest, locks))
 
 
-def together(journaled, names):
-    """Delete manifests in one flight."""
+def delete(journaled, names):
+    """Delete manifests, all at a time."""
 
     async def all_of_them():
-        await asyncio.gather(*(journaled.delete_manifest_soon(None, 'team/app', name) for name in names))
+        await asyncio.gather(*(journaled.delete_manifest('team/app', name) for name in names))
 
     asyncio.run(all_of_them())
-
-
-def by_threads(journaled, names):
-    """Delete manifests, each on a thread of its own."""
-    with ThreadPoolExecutor(len(names)) as threads:
-        list(threads.map(lambda name: journaled.delete_manifest('team/app', name), names))
-
-
-@pytest.fixture(params=[together, by_threads])
-def delete(request):
-    """The ways in which manifests are deleted: nothing but time may be between them."""
-    return request.param
 
 
 def lines(folder):
@@ -78,17 +64,17 @@ def lines(folder):
     return read_run(folder, run)
 
 
-def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(delete, tmp_path):
+def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(tmp_path):
     registry = Answering()
     journal = Journal(tmp_path, {'who': 'me'})
     written = []
-    registry.delete_manifest = lambda *_: written.append([line['event'] for line in lines(tmp_path)])
+    registry.answer = lambda *_: written.append([line['event'] for line in lines(tmp_path)])
     delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
     assert written == [['start', 'request']]
     assert [line['event'] for line in lines(tmp_path)] == ['start', 'request', 'outcome']
 
 
-def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(delete, tmp_path):
+def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_path):
     journal = Journal(tmp_path, {})
     delete(JournaledRegistry(Answering(), journal, SEEN), [IMAGE])
     lost = lost_in(lines(tmp_path))
@@ -109,9 +95,12 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(delet
         (Kind.MOVED, False),
     ],
 )
-def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(delete, tmp_path, kind, is_lost):
+def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, kind, is_lost):
     registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
-    for call in (lambda: delete(registry, [SIGNATURE]), lambda: registry.delete_tag('team/app', 'v1', IMAGE)):
+    for call in (
+        lambda: delete(registry, [SIGNATURE]),
+        lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE)),
+    ):
         if kind:
             with pytest.raises(RegistryError):
                 call()
@@ -125,7 +114,7 @@ def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(delete, tmp
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
     journal = Journal(tmp_path, {})
-    JournaledRegistry(Answering(), journal, SEEN).set_manifest_locks('team/app', IMAGE, UNLOCKED)
+    asyncio.run(JournaledRegistry(Answering(), journal, SEEN).set_manifest_locks('team/app', IMAGE, UNLOCKED))
     path = tmp_path / f'{journal.run}.jsonl'
     whole = path.read_bytes()
     for cut in range(len(whole)):
@@ -134,7 +123,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
     assert all(json.loads(line) for line in whole.splitlines())
 
 
-def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(delete, tmp_path):
+def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_path):
     journal, registry = Journal(tmp_path, {}), Answering()
     journaled = JournaledRegistry(registry, journal, SEEN)
     journal.close()  # from now on nothing can be written
@@ -161,17 +150,15 @@ def on_a_slow_disk(monkeypatch, path, lines):
     return sizes
 
 
-def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(delete, tmp_path, monkeypatch):
-    journal, sent, lock = Journal(tmp_path, {}), [], threading.Lock()
+def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(tmp_path, monkeypatch):
+    journal, sent = Journal(tmp_path, {}), []
     names = [f'sha256:{number:064x}' for number in range(100, 132)]
     path = tmp_path / f'{journal.run}.jsonl'
     sizes = on_a_slow_disk(monkeypatch, path, 1 + len(names))
 
     class Looking(Answering):
-        def delete_manifest(self, repository, digest):
-            with lock:
-                on_disk = path.read_bytes()[: max(sizes, default=0)]
-                sent.append((digest, digest.encode() in on_disk))
+        def answer(self, repository, what):
+            sent.append((what, what.encode() in path.read_bytes()[: max(sizes, default=0)]))
 
     seen = {'team/app': Repository('team/app', {name: Manifest(name, Content(1)) for name in names})}
     journaled = JournaledRegistry(Looking(), journal, seen)
@@ -183,7 +170,7 @@ def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(dele
     assert [line['event'] for line in lines(tmp_path)].count('outcome') == len(names)
 
 
-def test_after_a_disk_that_failed_once_nothing_is_sent(delete, tmp_path, monkeypatch):
+def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
     journal, registry, sync = Journal(tmp_path, {}), Answering(), os.fsync
     journaled = JournaledRegistry(registry, journal, SEEN)
 
@@ -197,9 +184,9 @@ def test_after_a_disk_that_failed_once_nothing_is_sent(delete, tmp_path, monkeyp
     assert registry.sent == []
 
 
-def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(delete, tmp_path):
+def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(tmp_path):
     journal, registry = Journal(tmp_path, {}), Answering()
-    registry.delete_manifest = lambda *_: journal.close()
+    registry.answer = lambda *_: journal.close()
     delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
 
 

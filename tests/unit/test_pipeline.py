@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from types import SimpleNamespace
 
 import jwt
@@ -13,7 +11,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.pipeline import REPOSITORY_OPTION, TokenPolicy
+from azext_acrprune.registry.bearer import REPOSITORY_OPTION, TokenPolicy
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
 from azext_acrprune.registry.retries import Retry
@@ -40,8 +38,9 @@ class Wire:
         self.answers = list(answers)
         self.tokens = []
 
-    def send(self, request):
+    async def send(self, request):
         self.tokens.append(request.http_request.headers.get('Authorization'))
+        await asyncio.sleep(0)
         status, error = self.answers.pop(0) if self.answers else (200, None)
         headers = {'WWW-Authenticate': CHALLENGE + (f',error="{error}"' if error else '')} if status == 401 else {}
         response = SimpleNamespace(status_code=status, headers=headers, reason='', content=b'')
@@ -55,9 +54,9 @@ class Issuer:
         self.forms = []
         self._clock, self._seconds, self._delay, self._grants = clock, seconds, delay, grants
 
-    def __call__(self, form):
+    async def __call__(self, form):
         self.forms.append(form)
-        time.sleep(self._delay)
+        await asyncio.sleep(self._delay)
         now = self._clock()
         granted = [{'type': 'repository', 'name': name, 'actions': ['pull']} for name in self._grants]
         return jwt.encode({'n': len(self.forms), 'iat': now, 'exp': now + self._seconds, 'access': granted}, KEY)
@@ -68,16 +67,23 @@ def no_sign_in():
 
 
 def policy_on(wire, issuer, clock, sign_in=no_sign_in, credential=Password('u', 'p')):
-    policy = TokenPolicy(TokenBook(HOST, credential, clock()), sign_in, issuer, clock)
+    policy = TokenPolicy(HOST, TokenBook(HOST, credential, clock()), sign_in, issuer, clock)
     policy.next = wire
     return policy
 
 
-def ask(policy, repository='a'):
-    request = PipelineRequest(
-        HttpRequest('GET', f'https://{HOST}/v2/a'), PipelineContext(None, **{REPOSITORY_OPTION: repository})
-    )
-    return policy.send(request)
+def request_to(url=f'https://{HOST}/v2/a', **options):
+    return PipelineRequest(HttpRequest('GET', url), PipelineContext(None, **options))
+
+
+def ask(policy, repository='a', times=1):
+    """The last answer to so many requests that are made together."""
+
+    async def together():
+        asked = [policy.send(request_to(**{REPOSITORY_OPTION: repository})) for _ in range(times)]
+        return await asyncio.gather(*asked)
+
+    return asyncio.run(together())[-1]
 
 
 @pytest.fixture
@@ -94,45 +100,27 @@ def test_many_calls_share_one_token(clock):
     assert len(set(wire.tokens)) == 1 and wire.tokens[0].startswith('Bearer ')
 
 
-def test_one_renewal_for_all_threads(clock):
-    wire, issuer = Wire(), Issuer(clock, delay=0.2)
-    policy = policy_on(wire, issuer, clock)
-    together = threading.Barrier(32)
-
-    def call():
-        together.wait(10)
-        return ask(policy).http_response.status_code
-
-    with ThreadPoolExecutor(32) as pool:
-        answers = [future.result() for future in [pool.submit(call) for _ in range(32)]]
-    assert answers == [200] * 32
-    assert len(issuer.forms) == 1
+def test_one_renewal_for_all_that_wait_for_a_token(clock):
+    wire, issuer = Wire(), Issuer(clock, delay=0.01)
+    assert ask(policy_on(wire, issuer, clock), times=32).http_response.status_code == 200
+    assert len(wire.tokens) == 32 and len(issuer.forms) == 1
 
 
-def test_one_renewal_for_all_threads_whose_token_became_invalid(clock):
-    wire, issuer = Wire((200, None), *[(401, 'invalid_token')] * 16), Issuer(clock, delay=0.1)
+def test_one_renewal_for_all_whose_token_became_invalid(clock):
+    wire, issuer = Wire((200, None), *[(401, 'invalid_token')] * 16), Issuer(clock, delay=0.01)
     policy = policy_on(wire, issuer, clock)
     ask(policy)
-    together = threading.Barrier(16)
-    first_tries = threading.Barrier(16)
-    answer = wire.send
+    assert ask(policy, times=16).http_response.status_code == 200
+    assert len(wire.tokens) == 1 + 16 + 16 and len(issuer.forms) == 2
 
-    def answer_first_tries_together(request):
-        response = answer(request)
-        if response.http_response.status_code == 401:
-            first_tries.wait(10)
-        return response
 
-    wire.send = answer_first_tries_together
-
-    def call():
-        together.wait(10)
-        return ask(policy).http_response.status_code
-
-    with ThreadPoolExecutor(16) as pool:
-        answers = [future.result() for future in [pool.submit(call) for _ in range(16)]]
-    assert answers == [200] * 16
-    assert len(issuer.forms) == 2
+def test_a_token_goes_to_its_registry_alone(clock):
+    wire, issuer = Wire(), Issuer(clock)
+    policy = policy_on(wire, issuer, clock)
+    for url in (f'https://{HOST}.example/v2/a', f'http://{HOST}/v2/a', f'https://{HOST}:444/v2/a', '//v2/a'):
+        with pytest.raises(RegistryError, match='must not go'):
+            asyncio.run(policy.send(request_to(url, **{REPOSITORY_OPTION: 'a'})))
+    assert (wire.tokens, issuer.forms) == ([], [])
 
 
 def test_an_expiring_token_is_renewed_before_the_call(clock):
@@ -175,18 +163,15 @@ def test_other_answers_are_left_to_the_caller(clock):
 
 def test_a_request_that_is_about_no_repository_carries_no_token(clock):
     wire, issuer = Wire(), Issuer(clock)
-    request = PipelineRequest(HttpRequest('POST', f'https://{HOST}/oauth2/token'), PipelineContext(None))
-    policy_on(wire, issuer, clock).send(request)
+    asyncio.run(policy_on(wire, issuer, clock).send(request_to(f'https://{HOST}/oauth2/token')))
     assert (wire.tokens, issuer.forms) == ([None], [])
 
 
 def test_a_request_tried_again_by_the_retries_still_knows_its_repository(clock):
     wire, issuer = Wire((503, None)), Issuer(clock)
     policy = policy_on(wire, issuer, clock)
-    request = PipelineRequest(
-        HttpRequest('GET', f'https://{HOST}/v2/a'), PipelineContext(None, **{REPOSITORY_OPTION: None})
-    )
-    assert [policy.send(request).http_response.status_code for _ in range(2)] == [503, 200]
+    request = request_to(**{REPOSITORY_OPTION: None})
+    assert [asyncio.run(policy.send(request)).http_response.status_code for _ in range(2)] == [503, 200]
     assert REPOSITORY_OPTION not in request.context.options
     assert len(issuer.forms) == 1
 
@@ -212,7 +197,7 @@ def test_an_expired_credential_is_replaced_before_a_token_is_asked_for(clock):
 
 
 def test_a_failing_token_call_reaches_the_caller(clock):
-    def refuse(_):
+    async def refuse(_):
         raise RegistryError(Kind.UNAUTHENTICATED, 'no')
 
     with pytest.raises(RegistryError, match='no'):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from types import SimpleNamespace
 
 import pytest
-from azure.core.pipeline import Pipeline, PipelineContext, PipelineRequest
-from azure.core.pipeline.transport import HttpTransport
+from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.protocol.pacing import Pacer
@@ -94,14 +95,14 @@ def test_the_time_in_which_somebody_is_asked_does_not_count(clock):
 # Requests
 
 
-class Transport(HttpTransport):
+class Transport(AsyncHttpTransport):
     """Answers in turn, then 200. To sleep moves the clock, and so does an answer, by `seconds`."""
 
     def __init__(self, clock, answers=(), seconds=0.0, headers=None):
         self.clock, self.answers, self.seconds, self.headers = clock, list(answers), seconds, headers or {}
         self.sent, self.slept, self.waits = [], 0.0, []
 
-    def send(self, request, **options):
+    async def send(self, request, **options):
         self.sent.append(self.clock())
         self.waits.append(options.get(ANSWER_OPTION))
         self.clock.now += self.seconds
@@ -116,17 +117,17 @@ class Transport(HttpTransport):
             text=lambda **_: '',
         )
 
-    def sleep(self, seconds):
+    async def sleep(self, seconds):
         self.slept += seconds
         self.clock.now += seconds
 
-    def open(self):
+    async def open(self):
         pass
 
-    def close(self):
+    async def close(self):
         pass
 
-    def __exit__(self, *_):
+    async def __aexit__(self, *_):
         pass
 
 
@@ -134,12 +135,10 @@ def outcome(transport, limit, call, **options):
     """The status of a call, or the kind of its error."""
     pacing = PacingPolicy(Pacer(), lambda _: None, transport.clock, limit)
     policies = [Retry(limit, retry_total=20, retry_status=9, retry_backoff_factor=0.4), pacing]
+    options['retry_on_methods'] = frozenset({'GET', 'DELETE', 'POST', 'PATCH'})
     try:
-        return (
-            Pipeline(transport, policies)
-            .run(HttpRequest(*call), retry_on_methods=frozenset({'GET', 'DELETE', 'POST', 'PATCH'}), **options)
-            .http_response.status_code
-        )
+        sent = asyncio.run(AsyncPipeline(transport, policies).run(HttpRequest(*call), **options))
+        return sent.http_response.status_code
     except RegistryError as error:
         return error.kind
 
@@ -218,9 +217,5 @@ def test_a_read_is_waited_for_anew_after_each_try(clock):
 
 
 def test_a_policy_without_a_limit_sends_as_ever(clock):
-    policy = PacingPolicy(Pacer(), lambda _: None, clock)
-    policy.next = SimpleNamespace(
-        send=lambda request: SimpleNamespace(http_response=SimpleNamespace(status_code=200, headers={}))
-    )
     clock.now += 1e12
-    assert policy.send(PipelineRequest(HttpRequest(*READ), PipelineContext(None))).http_response.status_code == 200
+    assert outcome(Transport(clock), NO_LIMIT, READ) == 200

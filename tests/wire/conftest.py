@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from azext_acrprune.registry import transport
 from azext_acrprune.registry.client import Registry
-from azext_acrprune.registry.flight import Flight
-from azext_acrprune.registry.pipeline import open_client
+from azext_acrprune.registry.pipeline import open_pipeline
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
 from azext_acrprune.registry.retries import PacingPolicy
+from azext_acrprune.registry.transport import Transport
 from azext_acrprune.reporter import Reporter
+from azext_acrprune.workers import Loop
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
+from tests.wire.plain import Client
 
 CONCURRENCY = 32
 SHORT_SECONDS = 0.05
@@ -51,35 +51,43 @@ def waits(monkeypatch, clock) -> list[float]:
     """
     seconds: list[float] = []
 
-    def wait(_, duration: float) -> None:
+    async def wait(_, duration: float) -> None:
         if duration > SHORT_SECONDS:
             seconds.append(duration)
         real = min(duration, 1) / 100
-        time.sleep(real)
+        await asyncio.sleep(real)
         clock.skipped += duration - real
 
-    monkeypatch.setattr(transport.Transport, 'sleep', wait)
+    monkeypatch.setattr(Transport, 'sleep', wait)
     return seconds
 
 
+@contextmanager
+def opened(endpoint: str, book: TokenBook, sign_in: Any, concurrency: int, pacing: PacingPolicy) -> Iterator[Client]:
+    """Our client, put together as the commands do it, on an event loop of its own."""
+    with Loop() as loop:
+        registry = Registry(loop.run(open_pipeline(endpoint, book, sign_in, concurrency, pacing, {})), book, endpoint)
+        try:
+            yield Client(registry, loop)
+        finally:
+            loop.run(registry.close())
+
+
 @pytest.fixture
-def connect(registry, monkeypatch, clock) -> Callable[..., Registry]:
-    """Opens our client on the local registry, put together as the commands do it; closed at the end of the test."""
+def connect(registry, monkeypatch, clock) -> Callable[..., Client]:
+    """Opens our client on the local registry; closed at the end of the test."""
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
     endpoint = f'https://{registry.login_server}'
-    with ExitStack() as opened:
+    with ExitStack() as held:
 
         def open_registry(
             credential: Credential = Password(*ADMIN),
             sign_in: Callable[[], Credential] = not_again,
             seconds_ago: float = 0,
             pacing: PacingPolicy | None = None,
-        ) -> Registry:
+        ) -> Client:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
-            client = opened.enter_context(
-                open_client(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock), {})
-            )
-            return Registry(client, book, endpoint)
+            return held.enter_context(opened(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock)))
 
         yield open_registry
 
@@ -88,7 +96,6 @@ class Flights:
     """Counts requests between being sent and being answered: all of them, and deletes by repository."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._deletes: Counter = Counter()
         self._together = 0
         self.forget()
@@ -108,46 +115,24 @@ class Flights:
             self._change(repository, -1)
 
     def _change(self, repository: str, step: int) -> None:
-        with self._lock:
-            self._together += step
-            self.most_together = max(self.most_together, self._together)
-            if repository:
-                self._deletes[repository] += step
-                self.most_deletes[repository] = max(self.most_deletes.get(repository, 0), self._deletes[repository])
+        self._together += step
+        self.most_together = max(self.most_together, self._together)
+        if repository:
+            self._deletes[repository] += step
+            self.most_deletes[repository] = max(self.most_deletes.get(repository, 0), self._deletes[repository])
 
 
 @pytest.fixture
 def flights(monkeypatch) -> Flights:
     """What is in flight on the wire; the transport itself stays as it is."""
-    counted, send, watch = Flights(), transport.Transport.send, Flight.watch
+    counted, send = Flights(), Transport.send
 
-    def send_counted(self: Any, request: Any, **options: Any) -> Any:
+    async def send_counted(self: Any, request: Any, **options: Any) -> Any:
         with counted.during(request):
-            return send(self, request, **options)
+            return await send(self, request, **options)
 
-    def watch_counted(self: Flight, begun: Any, done: Callable[[], None]) -> None:
-        with ExitStack() as flying:
-            flying.enter_context(counted.during(begun.request))
-            land = flying.pop_all().close
-        watch(self, begun, lambda: (land(), done()))
-
-    monkeypatch.setattr(transport.Transport, 'send', send_counted)
-    monkeypatch.setattr(Flight, 'watch', watch_counted)
+    monkeypatch.setattr(Transport, 'send', send_counted)
     return counted
-
-
-class _OnTape:
-    """A connection while VCR plays it: the answers are VCR's, and no socket is opened for them."""
-
-    sock = property(lambda _: SimpleNamespace(gettimeout=lambda: None, settimeout=lambda _: None), lambda *_: None)
-
-    def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
-        self.request(method, target, body or None, headers)  # type: ignore[attr-defined]
-        return self.getresponse()  # type: ignore[attr-defined]
-
-
-ON_TAPE = ((transport, '_Exchanging', _OnTape),)
-"""VCR's `custom_patches` for our client."""
 
 
 def unhurried(clock: Callable[[], float] = time.monotonic) -> PacingPolicy:

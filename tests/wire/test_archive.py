@@ -13,23 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.layout import parse_index
-from azext_acrprune.archive.push import push
 from azext_acrprune.archive.stored import read_archive
-from azext_acrprune.archive.write import archive, estimate
+from azext_acrprune.archive.write import estimate
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.registry.pushing import PushingRegistry
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds
 from tests.registry.auth import ADMIN
 from tests.registry.faults import Fault
+from tests.wire.plain import archive, execute, push, scan
 
 HOST = 'test.azurecr.io'
 _SETTINGS = settings(
@@ -42,8 +40,7 @@ _SETTINGS = settings(
 
 @pytest.fixture
 def client(connect):
-    opened = connect()
-    return PushingRegistry(opened._client, opened._book, opened._endpoint)  # pylint: disable=protected-access
+    return connect()
 
 
 def doom(client, untagged):

@@ -9,13 +9,12 @@ import time
 
 import pytest
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.named import decide_untag, parse_image
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.planned import Plan, decide_as_planned
 from azext_acrprune.documents.result import result_document
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
@@ -23,6 +22,7 @@ from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.reporter import Reporter
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in
+from tests.wire.plain import execute, scan
 from tests.wire.test_execute import REPOSITORY, before, deleted, failed, left, run, skipped
 
 
@@ -204,14 +204,13 @@ def test_tag_whose_manifest_a_listing_misses_stays_and_the_run_goes_on(registry,
     image_in(registry.storage, REPOSITORY, 'other', tag='stays')
     client = connect()
     decision = planned(client, filter=('.*:v1',))
-    listed = client.manifests
-    monkeypatch.setattr(
-        client,
-        'manifests',
-        lambda repository: (
-            [manifest for manifest in page if manifest.digest != digest] for page in listed(repository)
-        ),
-    )
+    listed = client.real.manifests
+
+    async def without_it(repository):
+        async for page in listed(repository):
+            yield [manifest for manifest in page if manifest.digest != digest]
+
+    monkeypatch.setattr(client.real, 'manifests', without_it)
     outcome = run(client, decision)
     assert outcome.untagged == ()
     assert skipped(outcome).keys() == {digest}
@@ -220,7 +219,11 @@ def test_tag_whose_manifest_a_listing_misses_stays_and_the_run_goes_on(registry,
 def test_named_tag_that_the_listing_of_tags_misses_is_no_traceback(registry, connect, monkeypatch):
     image_in(registry.storage, REPOSITORY, 'image', tag='v1')
     client = connect()
-    monkeypatch.setattr(client, 'tags', lambda repository: [[]])
+
+    async def none(_):
+        yield []
+
+    monkeypatch.setattr(client.real, 'tags', none)
     inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Reporter())
     decision = decide_untag(inventory, [parse_image(f'{REPOSITORY}:v1')])
     assert [entry['tag'] for entry in plan_document(decision, 'now')['untag']] == ['v1']

@@ -11,7 +11,7 @@ import pytest
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.inventory.cache import ManifestCache, cache_path, describe
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND, Ghost, NotRead
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
@@ -21,6 +21,7 @@ from tests.registry.auth import ALL
 from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault
 from tests.wire.images import image, image_in, index_in, put
+from tests.wire.plain import scan
 
 NOW = time.time()
 TELLING = Shares(ghosts=0.2, referrers=0.6, cosign=0.4, locked=0.2)

@@ -243,7 +243,9 @@ def test_a_busy_server_is_asked_again_after_the_right_time(
     registry, connect, waits, pattern, status, retry_after, wanted
 ):
     (digest,) = fill(registry.storage, 1)
-    registry.faults.rules.append(Fault(pattern, status, times=1, retry_after=retry_after))
+    # A connection that was kept and turns out to be gone is no answer: aiohttp takes another one at once.
+    times = 2 if status == 'reset' and not pattern.startswith('POST') else 1
+    registry.faults.rules.append(Fault(pattern, status, times=times, retry_after=retry_after))
     client = connect()
     assert everything(client.repositories()) == ['team/app']
     client.delete_manifest('team/app', digest)

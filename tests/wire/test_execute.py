@@ -11,10 +11,9 @@ from itertools import count
 
 import pytest
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.tokens import Password
@@ -23,6 +22,7 @@ from tests.registry.auth import ALL
 from tests.registry.faults import Fault
 from tests.registry.storage import digest_of
 from tests.wire.images import image, image_in, index_in, put
+from tests.wire.plain import execute, scan
 
 REPOSITORY = 'team/app'
 
@@ -587,5 +587,5 @@ def test_whatever_breaks_a_delete_is_in_the_outcome(registry, connect, monkeypat
     stale = stale_images(registry, 1)
     client = connect()
     decision = planned(client)
-    monkeypatch.setattr(client, 'delete_manifest_soon', lambda *_: {}['no such key'])
+    monkeypatch.setattr(client.real, 'delete_manifest', lambda *_: {}['no such key'])
     assert failed(run(client, decision)) == stale

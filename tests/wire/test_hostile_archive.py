@@ -11,24 +11,22 @@ import time
 
 import pytest
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.archive.choose import choose
 from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.layout import NotAnArchive, index_bytes, parse_index
-from azext_acrprune.archive.push import push
 from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.target import ArchiveError
-from azext_acrprune.archive.write import archive, estimate
+from azext_acrprune.archive.write import estimate
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.registry.pushing import PushingRegistry
 from azext_acrprune.reporter import Reporter
 from tests.e2e.images import Shelf
 from tests.registry.builder import OCI_IMAGE, OCI_INDEX, image_manifest, index_manifest
 from tests.registry.faults import Fault
+from tests.wire.plain import archive, execute, push, scan
 from tests.worlds import NOW
 
 HOST = 'test.azurecr.io'
@@ -37,8 +35,7 @@ posix = pytest.mark.skipif(os.name != 'posix', reason='needs links, pipes and de
 
 @pytest.fixture
 def client(connect):
-    opened = connect()
-    return PushingRegistry(opened._client, opened._book, opened._endpoint)  # pylint: disable=protected-access
+    return connect()
 
 
 @pytest.fixture
@@ -340,9 +337,9 @@ def test_a_layer_without_an_end_is_not_archived_and_its_image_stays(registry, cl
 
 
 def test_a_manifest_without_an_end_is_unreadable_and_all_that_it_may_need_stays(registry, client, monkeypatch):
-    from azext_acrprune.registry import answers
+    from azext_acrprune.registry import transport
 
-    monkeypatch.setattr(answers, '_LARGEST_ANSWER', 1 << 22)
+    monkeypatch.setattr(transport, '_LARGEST_ANSWER', 1 << 22)
     digests = {image_in(registry, name) for name in ('endless', 'other')}
     registry.faults.rules.append(Fault(f'GET .*/manifests/{min(digests)}', 'endless'))
     decision = decide(scan(client, HOST, Extent(Selection()), Reporter()), policy_of(Flags(ago='0')), NOW)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.reporter import Reporter
-from azext_acrprune.workers import run_tasks
 from tests.registry.faults import Fault, Throttle
 from tests.wire.images import image_in
+from tests.wire.plain import execute, scan
 
 REPOSITORY = 'team/app'
 FEW = 0.1  # the 2 % that are allowed are tested on a virtual clock: here a busy machine makes answers late
@@ -43,14 +43,9 @@ def fill(registry, count, repository=REPOSITORY):
 
 
 def read(client, digests, number):
-    """Read manifests on 32 threads, `number` times."""
+    """Read manifests, 32 at a time, `number` times."""
     digests = sorted(digests)
-
-    def task(place):
-        client.manifest(REPOSITORY, digests[place % len(digests)])
-        return []
-
-    run_tasks([lambda place=place: task(place) for place in range(number)], 32)
+    client.together([partial(client.real.manifest, REPOSITORY, digests[n % len(digests)]) for n in range(number)], 32)
 
 
 def refused(registry):

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
-from azext_acrprune.inventory.scan import Extent, scan
+from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds
+from tests.wire.plain import execute, scan
 
 _SETTINGS = settings(
     max_examples=300,

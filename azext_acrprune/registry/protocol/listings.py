@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from re import Pattern
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
+from .refusals import Kind, RegistryError, from_answer, text_or_none
+
+PAGE_SIZE = 1000
+_FRUITLESS_PAGES = 10
+"""In a row: a page may be empty, since what was on it is gone."""
+_MOST_PAGES = 100_000
+
+Parsed = TypeVar('Parsed')
 
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.
@@ -188,17 +196,59 @@ def is_media_type(text: Any) -> bool:
     return isinstance(text, str) and bool(_MEDIA_TYPE.match(text))
 
 
-def text_or_none(value: Any) -> str | None:
-    """The value if it is text; a hostile answer may have anything in its place.
-
-    It will reach a terminal: what is not printable is shown as a question mark.
-    """
-    if not isinstance(value, str):
-        return None
-    return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)
-
-
 def _spelled(pattern: Pattern[str], text: Any) -> str:
     if not isinstance(text, str) or not pattern.match(text):
         raise ValueError(f'{text!r} is not spelled as the specification says')
     return text
+
+
+class Pages:
+    """Where the pages of a listing lead. A registry that leads from page to page for ever is none."""
+
+    def __init__(self, url: str) -> None:
+        self.url: str | None = url
+        self._visited: set[str] = set()
+        self._seen: set[str] = set()
+        self._fruitless = 0
+
+    def turn(self, found: Iterable[Any], link: str | None) -> None:
+        """Go on to the next page, by what was found on this one. Raises RegistryError."""
+        page = str(self.url)
+        self._visited.add(page)
+        known = len(self._seen)
+        self._seen.update(map(_name, found))
+        self._fruitless = 0 if len(self._seen) > known else self._fruitless + 1
+        try:
+            self.url = next_page(link, page)
+        except ValueError as error:
+            raise RegistryError(Kind.NOT_A_REGISTRY, f'A listing cannot be followed: {error}') from error
+        endless = self._fruitless > _FRUITLESS_PAGES or len(self._visited) > _MOST_PAGES
+        if self.url in self._visited or self.url and endless:
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
+
+
+def locks_in(answer: Any) -> Locks:
+    """The locks of a repository, by the answer about it. Raises RegistryError."""
+    return parse_locks(parsed(answer, lambda document: document['changeableAttributes']))
+
+
+def _name(entry: str | Manifest | Tag) -> str:
+    """What tells an entry of a listing from the others."""
+    return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.digest
+
+
+def good(response: Any) -> Any:
+    """The answer, if it is no failing one. Raises RegistryError."""
+    if response.status_code >= 300:
+        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+    return response
+
+
+def parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+    """What an answer says. Raises RegistryError when it is none of a registry."""
+    try:
+        return parse(answer.json())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RegistryError(
+            Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', answer.status_code
+        ) from error

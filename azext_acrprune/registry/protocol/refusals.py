@@ -6,11 +6,12 @@ Everything this project knows about failing answers is here; callers ask the err
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ...prune_error import Kind, PruneError
-from .challenge import parse_challenge
-from .listings import text_or_none
+
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 _CHECK_NAME = 'Check that the name is that of a container registry.'
 
@@ -83,3 +84,22 @@ def _actions(detail: Any) -> tuple[str, ...]:
     entries: list[dict[str, Any]] = detail if isinstance(detail, list) else []
     actions = (text_or_none(entry.get('Action')) for entry in entries if isinstance(entry, dict))
     return tuple(action for action in actions if action)
+
+
+def parse_challenge(header: str) -> dict[str, str]:
+    """The parameters of a Bearer challenge (`realm`, `service`, `scope`, `error`); empty for any other scheme.
+
+    No library that azure-cli ships reads `WWW-Authenticate` in public.
+    """
+    scheme, _, parameters = header.partition(' ')
+    return dict(_PARAMETER.findall(parameters)) if scheme.lower() == 'bearer' else {}
+
+
+def text_or_none(value: Any) -> str | None:
+    """The value if it is text; a hostile answer may have anything in its place.
+
+    It will reach a terminal: what is not printable is shown as a question mark.
+    """
+    if not isinstance(value, str):
+        return None
+    return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)

@@ -1,0 +1,46 @@
+"""The door to a registry: all verbs that change one. Whoever stands in it lets all of them through, or none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from ..model import Locks
+
+
+class Changes(Protocol):
+    """What can be changed in a registry. Every verb raises RegistryError.
+
+    The registry itself, its journal, and the archive's condition each have every verb, written out: a verb that one of
+    them did not know would be sent without being written down, or without being in the archive.
+    """
+
+    async def delete_manifest(self, repository: str, digest: str) -> None:
+        """Delete a manifest and every tag on it; the service then deletes its referrers itself."""
+
+    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+        """Remove a tag from the manifest `digest`, and nothing but the tag."""
+
+    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+        """Set both locks of a manifest, on or off."""
+
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
+        """Set both locks of a tag, on or off."""
+
+    async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
+
+    async def lock(self, repository: str, reference: str, locks: Locks) -> None:
+        """Set locks on a digest or a tag, and take none off."""
+
+    async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
+        """Push the bytes of a manifest under its digest or a tag."""
+
+    async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
+        """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
+
+    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Upload a blob chunk by chunk; the registry verifies its digest."""
+
+    async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
+        """Bring a soft-deleted manifest back, under a tag if one is given."""

@@ -1,0 +1,201 @@
+"""The verbs that read a registry, and how calls are made."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.pipeline import AsyncPipeline
+from azure.core.rest import HttpRequest
+
+from ..model import Locks, Manifest, Tag
+from .bearer import REPOSITORY_OPTION
+from .protocol import listings as wire
+from .protocol.listings import PAGE_SIZE, Pages, good, locks_in, parsed
+from .protocol.refusals import Kind, RegistryError
+from .protocol.tokens import TokenBook
+
+LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
+_JSON = {'Accept': 'application/json'}
+_MANIFEST_TYPES = ', '.join(
+    (
+        'application/vnd.oci.image.index.v1+json',
+        'application/vnd.oci.image.manifest.v1+json',
+        'application/vnd.oci.artifact.manifest.v1+json',
+        'application/vnd.cncf.oras.artifact.manifest.v1+json',
+        'application/vnd.docker.distribution.manifest.list.v2+json',
+        'application/vnd.docker.distribution.manifest.v2+json',
+        '*/*',
+    )
+)
+_AS_STORED = {'Accept-Encoding': 'identity'}
+"""A digest is over what is stored, not over what is compressed on the way."""
+_UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
+REDIRECTS = (301, 302, 303, 307, 308)
+
+Entry = TypeVar('Entry')
+
+
+class Reads:
+    """One registry, to be read. Every verb raises RegistryError; as many as one likes may be under way at a time.
+
+    The SDK's verbs are not used for this: they drop `mediaType`, follow a `Link` to any host, fetch a blob in parts
+    that are a call each, and follow a redirect with what was meant for the registry.
+    """
+
+    def __init__(self, pipeline: AsyncPipeline, book: TokenBook, endpoint: str) -> None:
+        self._pipeline = pipeline
+        self._book = book
+        self._endpoint = endpoint
+        self.clock_ahead = 0.0
+        """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
+
+    async def close(self) -> None:
+        await self._pipeline.__aexit__()
+
+    def announce(self, repositories: Iterable[str]) -> None:
+        """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
+        self._book.announce(repositories)
+
+    def repositories(self) -> AsyncIterator[list[str]]:
+        """The catalog, page by page."""
+        return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
+
+    def manifests(self, repository: str) -> AsyncIterator[list[Manifest]]:
+        """The manifest listing of a repository, page by page; contents are not read."""
+        return self._pages(repository, f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}', wire.parse_manifests)
+
+    def tags(self, repository: str) -> AsyncIterator[list[Tag]]:
+        """The tag listing of a repository, page by page."""
+        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_tags)
+
+    async def repository_locks(self, repository: str) -> Locks:
+        """The locks of the repository itself."""
+        return locks_in(await self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}'))
+
+    async def manifest_properties(self, repository: str, digest: str) -> Manifest:
+        """One entry of the manifest listing; its content is not read."""
+        return parsed(await self._get(repository, self._entry_url(repository, digest)), wire.parse_manifest)
+
+    async def tag_properties(self, repository: str, tag: str) -> Tag:
+        """One entry of the tag listing."""
+        return parsed(await self._get(repository, self._entry_url(repository, tag)), wire.parse_tag)
+
+    async def tag_digest(self, repository: str, tag: str) -> str | None:
+        """What a tag is on now, None when there is no such tag."""
+        try:
+            return (await self.tag_properties(repository, tag)).digest
+        except RegistryError as error:
+            if error.kind is Kind.NOT_FOUND:
+                return None
+            raise
+
+    async def manifest(self, repository: str, digest: str) -> bytes:
+        """The bytes of a manifest, as they came."""
+        return (await self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES)).content
+
+    async def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether a repository has a blob."""
+        request = HttpRequest('HEAD', self._blob_url(repository, digest))
+        return (await self._send(request, **{REPOSITORY_OPTION: repository})).status_code in (200, *REDIRECTS)
+
+    async def config(self, repository: str, digest: str) -> bytes:
+        """The bytes of a config blob, from wherever the registry keeps its blobs; not more than a manifest may have."""
+        data = bytearray()
+        async for chunk in self.blob(repository, digest):
+            data += chunk
+            if len(data) > LARGEST_CONFIG_BYTES:
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'A config is larger than its manifest says')
+        return bytes(data)
+
+    async def blob(self, repository: str, digest: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob as they arrive, unverified, from wherever the registry keeps its blobs.
+
+        The request to another place goes without our token: its address carries a permission of its own, and is
+        not logged for it.
+        """
+        url, options = self._blob_url(repository, digest), {REPOSITORY_OPTION: repository, **_UNLOGGED_STREAM}
+        async with self._streamed(url, options) as answer:
+            place = urljoin(url, answer.headers.get('Location', '')) if answer.status_code in REDIRECTS else None
+            if place is None:
+                async for chunk in _body(answer):
+                    yield chunk
+        if place is not None:
+            if urlsplit(place).scheme != 'https':
+                raise RegistryError(Kind.NOT_A_REGISTRY, 'A blob is said to be at an address that is not https')
+            async with self._streamed(place, _UNLOGGED_STREAM) as answer:
+                async for chunk in _body(answer):
+                    yield chunk
+
+    async def deleted_manifests(self, repository: str) -> dict[str, str]:
+        """What is soft-deleted in a repository: when, by digest."""
+        path = f'/acr/v1/_deleted/{quote(repository)}/_manifests'
+        return {digest: when async for page in self._pages(repository, path, _deleted) for digest, when in page}
+
+    async def _pages(
+        self, repository: str | None, path: str, parse: Callable[[Any], list[Entry]]
+    ) -> AsyncIterator[list[Entry]]:
+        pages = Pages(self._endpoint + path)
+        while pages.url:
+            answer = await self._get(repository, pages.url)
+            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
+            found = parsed(answer, parse)
+            yield found
+            pages.turn(found, answer.headers.get('Link'))
+
+    async def _get(self, repository: str | None, url: str, **headers: str) -> Any:
+        return await self._answer(repository, HttpRequest('GET', url, headers=headers or _JSON))
+
+    async def _answer(self, repository: str | tuple[str, str] | None, request: HttpRequest, **options: Any) -> Any:
+        return good(await self._send(request, **{REPOSITORY_OPTION: repository}, **options))
+
+    @asynccontextmanager
+    async def _streamed(self, url: str, options: dict[str, Any]) -> AsyncIterator[Any]:
+        answer = await self._send(HttpRequest('GET', url, headers=_AS_STORED), **options)
+        try:
+            yield answer
+        finally:
+            await answer.close()
+
+    async def _send(self, request: HttpRequest, **options: Any) -> Any:
+        """The answer to a request, whatever its status; redirects are answers."""
+        try:
+            return (await self._pipeline.run(request, **options)).http_response
+        except HttpResponseError as error:
+            if error.response is None:
+                raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+            return error.response
+        except AzureError as error:
+            raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
+
+    def _blob_url(self, repository: str, digest: str) -> str:
+        return f'{self._endpoint}/v2/{quote(repository)}/blobs/{quote(digest, safe=":")}'
+
+    def _manifest_url(self, repository: str, reference: str) -> str:
+        return f'{self._endpoint}/v2/{quote(repository)}/manifests/{quote(reference, safe=":")}'
+
+    def _entry_url(self, repository: str, reference: str) -> str:
+        """Where a listing has a digest, or a tag."""
+        listing = '_manifests' if ':' in reference else '_tags'
+        return f'{self._endpoint}/acr/v1/{quote(repository)}/{listing}/{quote(reference, safe=":")}'
+
+
+def _deleted(page: Any) -> list[tuple[str, str]]:
+    return list(wire.parse_deleted(page).items())
+
+
+async def _body(answer: Any) -> AsyncIterator[bytes]:
+    try:
+        if answer.status_code != 200:
+            await answer.read()
+            good(answer)
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a blob', answer.status_code)
+        async for chunk in answer.iter_raw():
+            yield chunk
+    except (AzureError, OSError, asyncio.TimeoutError) as error:
+        raise RegistryError(Kind.UNAVAILABLE, f'the connection ended in the middle of a blob ({error})') from error
