@@ -38,7 +38,7 @@ _AS_STORED = {'Accept-Encoding': 'identity'}
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 REDIRECTS = (301, 302, 303, 307, 308)
 
-Entry = TypeVar('Entry')
+Page = TypeVar('Page', bound=Iterable[Any])
 
 
 class Reads:
@@ -135,11 +135,14 @@ class Reads:
     async def deleted_manifests(self, repository: str) -> dict[str, str]:
         """What is soft-deleted in a repository: when, by digest."""
         path = f'/acr/v1/_deleted/{quote(repository)}/_manifests'
-        return {digest: when async for page in self._pages(repository, path, _deleted) for digest, when in page}
+        found: dict[str, str] = {}
+        async for page in self._pages(repository, path, wire.parse_deleted):
+            found.update(page)
+        return found
 
     async def _pages(
-        self, repository: str | None, path: str, parse: Callable[[Any], list[Entry]]
-    ) -> AsyncIterator[list[Entry]]:
+        self, repository: str | None, path: str, parse: Callable[[Any], Page]
+    ) -> AsyncIterator[Page]:
         pages = Pages(self._endpoint + path)
         while pages.url:
             answer = await self._get(repository, pages.url)
@@ -183,10 +186,6 @@ class Reads:
         """Where a listing has a digest, or a tag."""
         listing = '_manifests' if ':' in reference else '_tags'
         return f'{self._endpoint}/acr/v1/{quote(repository)}/{listing}/{quote(reference, safe=":")}'
-
-
-def _deleted(page: Any) -> list[tuple[str, str]]:
-    return list(wire.parse_deleted(page).items())
 
 
 async def _body(answer: Any) -> AsyncIterator[bytes]:
