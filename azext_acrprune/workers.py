@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 Result = TypeVar('Result')
@@ -149,8 +148,12 @@ class Loop:
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do it to its end. Ctrl-C cancels it, and raises KeyboardInterrupt when what it cancelled has ended."""
         task = self._loop.create_task(work)
+
+        def cancel() -> None:
+            self._loop.call_soon_threadsafe(task.cancel)
+
         try:
-            with _handling(partial(self._loop.call_soon_threadsafe, task.cancel)):
+            with _handling(cancel):
                 return self._loop.run_until_complete(task)
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
