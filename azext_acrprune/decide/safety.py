@@ -199,14 +199,15 @@ def opaque(repository: Repository) -> str | None:
     )
 
 
-def falling(digest: str, going: Iterable[str], graph: Graph) -> Verdict | None:
+def falling(digest: str, going: AbstractSet[str], graph: Graph) -> Verdict | None:
     """The verdict for a manifest that goes because its subject or its index goes. None when neither goes."""
-    going = frozenset(going)
-    for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents)):
-        for other in others.get(digest, ()):
-            if other in going:
-                return Verdict(False, relation, other)
-    return None
+    above = (
+        Verdict(False, relation, other)
+        for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents))
+        for other in others.get(digest, ())
+        if other in going
+    )
+    return next(above, None)
 
 
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[tuple[str, list[str]]]:

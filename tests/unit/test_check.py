@@ -212,6 +212,13 @@ def test_the_manifest_that_says_another_size_than_most_is_broken():
     assert entry['mend']['command'] is None and {blob['size'] for blob in entry['data']['blobs']} == {7}
 
 
+def test_a_manifest_without_a_layer_that_others_disagree_about_is_whole():
+    wrong, unrelated = image('wrong', [0], tags=['v1']), image('unrelated', [1])
+    inventory = to_inventory([repository_of(wrong, image('one', [0]), image('two', [0]), unrelated)])
+    (entry,) = check_document(with_size(inventory, wrong['digest'], 7), 'now', ('myregistry',))['findings']
+    assert (entry['code'], entry['digest']) == ('sizeMismatch', wrong['digest'])
+
+
 def test_where_no_size_is_the_usual_one_all_are_suspected():
     one, two = image('one', [0]), image('two', [0])
     inventory = with_size(to_inventory([repository_of(one, two)]), one['digest'], 7)
