@@ -89,7 +89,7 @@ class LockOutcome:
 
 async def carry_out(registry: Reads, door: Changes, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
     """Lock and unlock. Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more."""
-    run = _Run(registry, door, marks)
+    run = _LockRun(registry, door, marks)
     for mark in plan.forget:
         await asyncio.to_thread(marks.remove, mark)
     tasks: list[Task] = [partial(run.attempt, target[:2], partial(run.lock, target)) for target in plan.lock]
@@ -98,7 +98,7 @@ async def carry_out(registry: Reads, door: Changes, plan: LockPlan, marks: Marks
     return run.outcome
 
 
-class _Run:
+class _LockRun:
     """One run of locking and unlocking. `outcome` is what became of it so far."""
 
     def __init__(self, registry: Reads, door: Changes, marks: Marks) -> None:

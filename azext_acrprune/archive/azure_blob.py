@@ -21,6 +21,7 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
+from ..spelling import one_line
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import ArchiveError, NotKept
 
@@ -149,7 +150,7 @@ class BlobArchive:
             yield
         except AzureError as error:
             status = error.status_code if isinstance(error, HttpResponseError) else None
-            reason = ''.join(filter(str.isprintable, str(error.message).split('\n', maxsplit=1)[0]))
+            reason = one_line(str(error.message).split('\n', maxsplit=1)[0])
             raise ArchiveError(
                 f"The archive '{self.name}' cannot be used: {reason}",
                 _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.'),

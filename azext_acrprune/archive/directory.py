@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from ..spelling import printable
 from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import ArchiveError, NotKept
 
@@ -204,9 +205,8 @@ class DirectoryArchive:
             inside += blobs.iterdir()
         for path in inside:
             if path.is_symlink():
-                name = ''.join(filter(str.isprintable, path.name))
                 raise ArchiveError(
-                    f"The archive '{self.name}' cannot be used: '{name}' in it is a link.",
+                    f"The archive '{self.name}' cannot be used: '{printable(path.name)}' in it is a link.",
                     'Give a directory in which there are no links; it may be behind one itself.',
                 )
 

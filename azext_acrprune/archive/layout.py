@@ -159,7 +159,7 @@ def _record(descriptor: dict[str, Any]) -> Record:
         size=size,
         archived_at=_text(annotations, 'archivedAt'),
         tag=tag,
-        locks=Locks('deleteEnabled=false' not in locks, 'writeEnabled=false' not in locks),
+        locks=Locks.from_flags(locks),
     )
 
 

@@ -25,7 +25,7 @@ _MOUNTS = 2
 
 
 @dataclass
-class Pushed:
+class Restored:
     """What became of a restoration: manifests, (repository, tag, digest), bytes, and what was left or failed."""
 
     manifests: list[Node] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Pushed:
     failed: list[Failed] = field(default_factory=list)
 
 
-async def push(registry: Registry, target: Any, chosen: Restoration, concurrency: int, reporter: Reporter) -> Pushed:
+async def push(registry: Registry, target: Any, chosen: Restoration, concurrency: int, reporter: Reporter) -> Restored:
     """Push manifests, then tags, then locks; what could not be pushed takes with it what needs it.
 
     Raises RegistryError when the registry cannot be used any more, ArchiveError when the archive cannot.
@@ -63,7 +63,7 @@ class _Push:
     def __init__(
         self, registry: Registry, target: Any, chosen: Restoration, reporter: Reporter, there: frozenset[str]
     ) -> None:
-        self.pushed = Pushed()
+        self.pushed = Restored()
         self._registry = registry
         self._target = target
         self._chosen = chosen

@@ -9,7 +9,7 @@ from typing import Any
 from ..decide.impact import Node
 from ..model import Failed, Skipped
 from .choose import Restoration
-from .push import Pushed
+from .push import Restored
 
 Tags = Iterable[tuple[str, str, str]]
 
@@ -35,7 +35,7 @@ def preview_document(registry: str, source: str, chosen: Restoration) -> dict[st
 
 
 def result_document(
-    registry: str, source: str, pushed: Pushed, skipped: Iterable[Skipped] = (), failed: Iterable[Failed] = ()
+    registry: str, source: str, pushed: Restored, skipped: Iterable[Skipped] = (), failed: Iterable[Failed] = ()
 ) -> dict[str, Any]:
     """What was restored; `skipped` and `failed` are those of which that was known before."""
     left, lost = [*skipped, *pushed.skipped], [*failed, *pushed.failed]

@@ -13,7 +13,7 @@ from ..model import Failed, Locks, Skipped
 from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
 from .choose import EXISTS, NOT_THERE, TAG_EXISTS
-from .push import Pushed
+from .push import Restored
 from .stored import type_of, verified
 from .target import NotKept
 
@@ -63,24 +63,24 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
     return found
 
 
-async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Pushed:
+async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Restored:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
     A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
     move them. Raises RegistryError when the registry cannot be asked.
     """
-    run = _Run(registry, dry_run, overwrite)
+    run = _Undeletion(registry, dry_run, overwrite)
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
         await run.repository(repository, here)
     return run.pushed
 
 
-class _Run:
+class _Undeletion:
     """One restoration. `pushed` is what became of it so far."""
 
     def __init__(self, registry: Registry, dry_run: bool, overwrite: bool) -> None:
-        self.pushed = Pushed()
+        self.pushed = Restored()
         self._registry = registry
         self._dry_run = dry_run
         self._overwrite = overwrite
@@ -193,5 +193,4 @@ def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _locks(entry: Mapping[str, Any]) -> Locks:
-    flags = entry.get('locks', ())
-    return Locks('deleteEnabled=false' not in flags, 'writeEnabled=false' not in flags)
+    return Locks.from_flags(entry.get('locks', ()))

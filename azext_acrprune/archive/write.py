@@ -83,7 +83,7 @@ async def archive(
     """
     async with _writing(target):
         index = await asyncio.to_thread(index_of, target)
-        run = _Run(registry, target, decision, layers, reporter, is_over)
+        run = _ArchiveRun(registry, target, decision, layers, reporter, is_over)
         reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
         await run_tasks(run.tasks(), min(concurrency, TRANSFERS))
         safe, skipped = narrowed(decision, run.failures)
@@ -125,7 +125,7 @@ def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
 
 
 @dataclass
-class _Run:
+class _ArchiveRun:
     """One run of archiving. `saved` gives media type and size of what is in the archive, `failures` say why not."""
 
     registry: Reads

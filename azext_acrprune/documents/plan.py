@@ -18,7 +18,7 @@ from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, in_or
 from .cost import Price, cost_fields
 from .groups import grouped
 from .layers import shared_layers
-from .rules import rule_rows
+from .rule_rows import rule_rows
 
 SCHEMA_VERSION = 1
 
@@ -56,7 +56,6 @@ def plan_document(
         'impact': kind_of_impact(decision.inventory, ledger),
         'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': rows,
-        **({'rules': rule_rows(decision, ledger)} if decision.rules else {}),
         **writer.entries(impact),
     }
     if group_by:
@@ -107,6 +106,7 @@ class _Writer:
 
     def entries(self, impact: Impact) -> dict[str, Any]:
         return {
+            **({'rules': rule_rows(self._decision, self._ledger)} if self._decision.rules else {}),
             'delete': [entry for repository in self.repositories for entry in self.deletes(repository, impact)],
             'untag': [entry for repository in self.repositories for entry in self.untags(repository)],
             'sharedLayers': shared_layers(self._decision, self._ledger, impact.staying),

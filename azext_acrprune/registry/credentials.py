@@ -16,6 +16,7 @@ from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, U
 from knack.util import CLIError
 
 from ..model import Account
+from ..spelling import one_line
 from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import Credential, Password, RefreshToken
 
@@ -153,8 +154,7 @@ def _reason(error: Exception) -> str:
     status = getattr(error, 'status_code', None)
     if status:
         return 'the answer about it cannot be read' if status == 200 else f'the resource manager answers {status}'
-    words = ' '.join(''.join(each if each.isprintable() else ' ' for each in str(error)).split())
-    return words[:_LONGEST_REASON].rstrip('.')
+    return one_line(str(error), _LONGEST_REASON).rstrip('.')
 
 
 @contextmanager

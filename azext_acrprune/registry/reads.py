@@ -140,9 +140,7 @@ class Reads:
             found.update(page)
         return found
 
-    async def _pages(
-        self, repository: str | None, path: str, parse: Callable[[Any], Page]
-    ) -> AsyncIterator[Page]:
+    async def _pages(self, repository: str | None, path: str, parse: Callable[[Any], Page]) -> AsyncIterator[Page]:
         pages = Pages(self._endpoint + path)
         while pages.url:
             answer = await self._get(repository, pages.url)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ...prune_error import Kind, PruneError
+from ...spelling import one_line, printable
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
@@ -64,7 +65,7 @@ _KINDS = {403: Kind.FORBIDDEN, 405: Kind.LOCKED, 429: Kind.BUSY}
 def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryError:
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
-    message = ''.join(filter(str.isprintable, message or ''))[:_LONGEST_MESSAGE]  # it will reach a terminal
+    message = one_line(message or '', _LONGEST_MESSAGE)
     kind = Kind.NOT_FOUND if status == 404 and code in _GONE else _KINDS.get(status, Kind.UNAVAILABLE)
     if status == 401:
         lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'
@@ -102,4 +103,4 @@ def text_or_none(value: Any) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    return value if value.isprintable() else ''.join(char if char.isprintable() else '?' for char in value)
+    return printable(value, longest=None)
