@@ -22,7 +22,7 @@ from azure.core.exceptions import (
 )
 
 from ..spelling import one_line
-from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .pure.layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import ArchiveError, NotKept
 
 BLOCK = 8 * 1024 * 1024

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from ..spelling import printable
-from .layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .pure.layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import ArchiveError, NotKept
 
 CHUNK = 1024 * 1024

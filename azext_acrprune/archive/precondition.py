@@ -8,7 +8,7 @@ from ..model import Locks
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
-from .layout import Record
+from .pure.layout import Record
 
 
 class ArchivedRegistry:

@@ -14,8 +14,8 @@ from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
 from ..workers import Task, from_thread, run_tasks
-from .choose import TAG_EXISTS, Image, Restoration
-from .layout import Record
+from .pure.choose import TAG_EXISTS, Image, Restoration
+from .pure.layout import Record
 from .stored import manifest_bytes, verified
 from .target import ArchiveError, NotKept
 from .write import TRANSFERS

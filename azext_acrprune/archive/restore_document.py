@@ -8,7 +8,7 @@ from typing import Any
 
 from ..decide.impact import Node
 from ..model import Failed, Skipped
-from .choose import Restoration
+from .pure.choose import Restoration
 from .push import Restored
 
 Tags = Iterable[tuple[str, str, str]]

@@ -13,19 +13,11 @@ from typing import Any
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
-from .layout import Record, parse_index
+from .pure.layout import Kept, Record, parse_index
 from .target import ArchiveError, NotKept
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 _OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A manifest in an archive, verified against its digest."""
-
-    content: Content
-    media_type: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from ..model import Failed, Locks, Skipped
 from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
-from .choose import EXISTS, NOT_THERE, TAG_EXISTS
+from .pure.choose import EXISTS, NOT_THERE, TAG_EXISTS
 from .push import Restored
 from .stored import type_of, verified
 from .target import NotKept

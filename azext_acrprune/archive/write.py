@@ -17,8 +17,8 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, in_thread, run_tasks
-from .contents import Wanted, blobs_of, narrowed, records_of, wanted
-from .layout import Index, Record, index_bytes, parse_index
+from .pure.contents import Wanted, blobs_of, narrowed, records_of, wanted
+from .pure.layout import Index, Record, index_bytes, parse_index
 from .stored import manifest_bytes, type_of
 from .target import ArchiveError, NotKept
 

@@ -57,7 +57,7 @@ class Archiving:
             )
 
     def _notices(self, decision: Decision) -> tuple[Notice, ...]:
-        from ..archive.contents import incomplete, not_restorable
+        from ..archive.pure.contents import incomplete, not_restorable
 
         return (*incomplete(decision), *(() if self.layers else not_restorable(decision)))
 

@@ -45,7 +45,7 @@ def restore(
 
 def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
     """Restore from the archive that `name` means."""
-    from ..archive.choose import choose
+    from ..archive.pure.choose import choose
     from ..archive.push import push
     from ..archive.restore_document import preview_document, result_document
     from ..archive.stored import read_archive

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azext_acrprune.archive.layout import Index, NotAnArchive, Record, index_bytes, parse_index
+from azext_acrprune.archive.pure.layout import Index, NotAnArchive, Record, index_bytes, parse_index
 from azext_acrprune.archive.stored import type_of
 from azext_acrprune.model import Locks
 

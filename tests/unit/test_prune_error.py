@@ -10,7 +10,7 @@ from azure.cli.core.azclierror import AzureResponseError, FileOperationError, Ma
 
 import azext_acrprune
 from azext_acrprune._errors import TYPES, as_azure_error, typed_errors
-from azext_acrprune.archive.choose import NotInArchive
+from azext_acrprune.archive.pure.choose import NotInArchive
 from azext_acrprune.decide.named import Locked
 from azext_acrprune.inventory.scan import UnknownRepository
 from azext_acrprune.pins.pinned import Incomplete, Problem

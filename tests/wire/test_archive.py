@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from azext_acrprune.archive.choose import choose
-from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
-from azext_acrprune.archive.layout import parse_index
+from azext_acrprune.archive.pure.choose import choose
+from azext_acrprune.archive.pure.contents import NOT_ARCHIVED
+from azext_acrprune.archive.pure.layout import parse_index
 from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.write import estimate
 from azext_acrprune.decide.decision import decide

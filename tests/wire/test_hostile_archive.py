@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from azext_acrprune.archive.choose import choose
-from azext_acrprune.archive.contents import NOT_ARCHIVED
 from azext_acrprune.archive.directory import DirectoryArchive
-from azext_acrprune.archive.layout import NotAnArchive, index_bytes, parse_index
+from azext_acrprune.archive.pure.choose import choose
+from azext_acrprune.archive.pure.contents import NOT_ARCHIVED
+from azext_acrprune.archive.pure.layout import NotAnArchive, index_bytes, parse_index
 from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.write import estimate

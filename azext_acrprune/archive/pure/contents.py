@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from ..decide.decision import Decision
-from ..decide.drift import needed
-from ..decide.graph import Graph, build_graph, missing_children, spread, walk
-from ..decide.impact import Node, open_ledger
-from ..decide.verdicts import Verdict
-from ..model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag
+from ...decide.decision import Decision
+from ...decide.drift import needed
+from ...decide.graph import Graph, build_graph, missing_children, spread, walk
+from ...decide.impact import Node, open_ledger
+from ...decide.verdicts import Verdict
+from ...model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag
 from .layout import Record
 
 NOT_ARCHIVED = 'notArchived'

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..decide.manifests import is_digest
-from ..model import UNLOCKED, Locks
-from ..prune_error import Kind, PruneError
-from ..registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
+from ...decide.manifests import is_digest
+from ...model import UNLOCKED, Content, Locks
+from ...prune_error import Kind, PruneError
+from ...registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
 
 LAYOUT_FILE = 'oci-layout'
 INDEX_FILE = 'index.json'
@@ -32,6 +32,14 @@ class NotAnArchive(PruneError):
     kind = Kind.FILE
     sentence = 'The archive cannot be read: {message}.'
     advice = 'Give an archive that a deleting command wrote.'
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A manifest in an archive, verified against its digest."""
+
+    content: Content
+    media_type: str
 
 
 @dataclass(frozen=True)

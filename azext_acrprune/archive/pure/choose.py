@@ -7,15 +7,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
-from ..decide.graph import Graph, build_graph, spread, walk
-from ..decide.impact import Node
-from ..decide.manifests import is_digest
-from ..decide.named import ImageName
-from ..decide.reasons import CHILD_OF, SUBJECT_OF
-from ..model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
-from ..prune_error import Kind, PruneError
-from .layout import Record
-from .stored import Kept
+from ...decide.graph import Graph, build_graph, spread, walk
+from ...decide.impact import Node
+from ...decide.manifests import is_digest
+from ...decide.named import ImageName
+from ...decide.reasons import CHILD_OF, SUBJECT_OF
+from ...model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
+from ...prune_error import Kind, PruneError
+from .layout import Kept, Record
 
 EXISTS = 'exists'
 TAG_EXISTS = 'tagExists'
