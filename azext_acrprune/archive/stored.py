@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
 from .pure.layout import Kept, Record, parse_index
-from .target import ArchiveError, NotKept
+from .target import ArchiveError, NotKept, Target
 
 _OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 _OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -29,7 +28,7 @@ class Archived:
     blobs: frozenset[str]
 
 
-def read_archive(target: Any, registry: str) -> Archived:
+def read_archive(target: Target, registry: str) -> Archived:
     """What can be restored to a registry. Raises ArchiveError or NotAnArchive."""
     data = target.index()
     if data is None:
@@ -46,7 +45,7 @@ def read_archive(target: Any, registry: str) -> Archived:
     return Archived(records, read_kept(target, (record.digest for record in records)), frozenset(target.sizes()))
 
 
-def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
+def read_kept(target: Target, digests: Iterable[str]) -> Mapping[str, Kept]:
     """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
     found: dict[str, Kept] = {}
     waiting, seen = sorted(digests), set()
@@ -66,7 +65,7 @@ def read_kept(target: Any, digests: Iterable[str]) -> Mapping[str, Kept]:
     return found
 
 
-def manifest_bytes(target: Any, digest: str) -> bytes:
+def manifest_bytes(target: Target, digest: str) -> bytes:
     """What a target has under the digest of a manifest, unverified; not much more than a manifest may have.
 
     Raises ArchiveError.

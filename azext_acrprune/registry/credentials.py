@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, UserFault
 from knack.util import CLIError
@@ -84,9 +84,10 @@ def registry_facts(cmd: Any, name: str, resource_group: str | None) -> RegistryF
         return RegistryFacts()
     soft_delete = getattr(getattr(registry, 'policies', None), 'soft_delete_policy', None)
     enabled = getattr(soft_delete, 'status', None) == 'enabled'
+    days = getattr(soft_delete, 'retention_days', None)
     sku = getattr(getattr(registry, 'sku', None), 'name', None)
     sku = getattr(sku, 'value', sku)  # newer clients make a member of an enumeration of what they know
-    return RegistryFacts(soft_delete.retention_days if enabled else None, sku if isinstance(sku, str) else None)
+    return RegistryFacts(days if enabled else None, sku if isinstance(sku, str) else None)
 
 
 def registry_account(cmd: Any, name: str, resource_group: str | None, facts: RegistryFacts) -> Account:
@@ -133,7 +134,7 @@ def _size_of(usages: Any) -> tuple[int, int | None] | None:
     return None
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _TOO_LARGE
 
 

@@ -149,7 +149,7 @@ def claims(token: str) -> Mapping[str, Any]:
 def _stale_at(granted: Mapping[str, Any], now: float) -> float:
     """When to renew. A lifetime is the difference of two claims, so that a wrong local clock does no harm."""
     expiry, issued = granted.get('exp'), granted.get('iat', now)
-    lifetime = 0
+    lifetime: float = 0
     if isinstance(expiry, (int, float)) and isinstance(issued, (int, float)) and math.isfinite(expiry - issued):
         lifetime = min(expiry - issued, _LONGEST_LIFETIME_SECONDS)
     lifetime = max(lifetime, _SHORTEST_LIFETIME_SECONDS)
