@@ -19,7 +19,7 @@ from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_c
 from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
-from .options import Arguments, DeleteOptions, SelectOptions
+from .options import DeleteOptions, SelectOptions
 from .pinning import load_pins
 from .scanning import scan
 from .selecting import exactly, policy_of_options
@@ -42,12 +42,12 @@ _NO_PINS = (
 
 def untagged(cmd: Command, **kwargs: object) -> Document | None:
     """Delete what is untagged and needed by nothing."""
-    return _prune(cmd, kwargs)
+    return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
 def tags(cmd: Command, **kwargs: object) -> Document | None:
     """Remove tags by pattern, age and number, and delete what is left without a tag."""
-    return _prune(cmd, kwargs)
+    return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
 def image(cmd: Command, images: list[ImageName], untag: bool = False, **kwargs: object) -> Document | None:
@@ -100,14 +100,12 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
     return delete(cmd, options, decide)
 
 
-def _prune(cmd: Command, kwargs: Arguments) -> Document | None:
-    selecting = SelectOptions.of(kwargs)
-
+def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Document | None:
     def decide(session: Session) -> Decided:
         decision = decide_by_rules(session, policy_of_options(selecting), selecting)
         return Decided(decision, decision.inventory)
 
-    return delete(cmd, DeleteOptions.of(kwargs), decide)
+    return delete(cmd, options, decide)
 
 
 def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,26 @@ def test_every_option_that_commands_share_is_in_a_record():
     records = [each for each in vars(options).values() if is_dataclass(each)]
     known = {field.name for record in (*records, Flags) for field in fields(record)}
     assert {name for names in _params._SHARED.values() for name in names} - known == set()
+
+
+COMMANDS = sorted(Path(options.__file__).parent.glob('*.py'))
+
+
+@pytest.mark.parametrize('path', COMMANDS, ids=lambda path: path.stem)
+def test_a_command_makes_records_of_its_arguments_and_passes_nothing_else_on(path):
+    tree = ast.parse(path.read_text())
+    used = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == 'kwargs']
+    made = [node for call in ast.walk(tree) if _makes_a_record(call) for node in _arguments(call)]
+    assert [node.lineno for node in used if node not in made] == []
+
+
+def _makes_a_record(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    return getattr(function, 'attr', None) == 'of' or getattr(function, 'id', None) == 'read'
+
+
+def _arguments(call: ast.Call) -> Iterator[ast.AST]:
+    for argument in call.args:
+        yield from [argument, *(argument.values if isinstance(argument, ast.Dict) else ())]
