@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
+from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag
 from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule
 from .graph import Graph, missing_children, walk
 
@@ -69,7 +69,7 @@ def keeps_as_a_part(claim: Claim) -> bool:
 def _first(claims: Iterable[Claim], place: Place, manifest: Manifest, tag: str | None) -> Claim:
     for claim in claims:
         rule = claim.rule
-        if not rule.match.asks_for_properties:
+        if rule is None or not rule.match.asks_for_properties:
             return claim
         holds = _holds(rule, place, manifest, tag)
         if holds is not False:
@@ -220,11 +220,15 @@ def _sized(match: Match, place: Place, manifest: Manifest) -> bool | None:
 
 def image_bytes(place: Place, digest: str) -> int | None:
     """The bytes of an image with all its parts, each blob counted once. None when some part was not read."""
-    contents = [place.repository.manifests[part].content for part in place.graph.parts(digest)]
-    if any(isinstance(content, (Ghost, Unreadable, NotRead)) for content in contents):
-        return None
-    blobs = {blob.digest: blob.size for content in contents for blob in content.blobs}
-    return sum(blobs.values()) + sum(content.size for content in contents)
+    blobs: dict[str, int] = {}
+    own = 0
+    for part in place.graph.parts(digest):
+        content = place.repository.manifests[part].content
+        if not isinstance(content, Content):
+            return None
+        own += content.size
+        blobs.update((blob.digest, blob.size) for blob in content.blobs)
+    return own + sum(blobs.values())
 
 
 def instant_of(manifest: Manifest, age: Age) -> int | None:
@@ -247,11 +251,12 @@ def instant_of_tag(tag: Tag, manifest: Manifest, age: Age) -> int | None:
 
 def time_of_tag(tag: Tag, manifest: Manifest, age: Age) -> str:
     """What happened at the instant that the age of a tag is counted from, in words."""
-    if instant_of_tag(tag, manifest, age) is None:
+    instant = instant_of_tag(tag, manifest, age)
+    if instant is None:
         return 'no readable time'
     if age.by != CREATED:
         return str(tag.last_update_time)
-    moved = tag.updated_at > manifest.created_at
+    moved = instant != manifest.created_at
     return f'tagged {tag.last_update_time}' if moved else f'created {manifest.created_time}'
 
 

@@ -80,6 +80,13 @@ class _Case:
         """The rule that claims a manifest of which no user tag stays."""
         return self.claims[manifest.digest].rule
 
+    def rule_that_takes(self, manifest: Manifest) -> Rule:
+        """The rule that claims a manifest which goes. Raises ValueError when there is none."""
+        rule = self.rule(manifest)
+        if rule is None:
+            raise ValueError(f'no rule takes {manifest.digest}')
+        return rule
+
 
 def judge(
     repository: Repository,
@@ -380,7 +387,7 @@ def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:
 
 def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[int, str | None], Verdict]) -> Verdict:
     """The verdict for an untagged manifest. Equal verdicts are one object in `known`: there may be a million."""
-    rule, included = case.rule(manifest), _included(case, manifest)
+    rule, included = case.rule_that_takes(manifest), _included(case, manifest)
     key = id(rule), included
     if key not in known:
         asked = f'include {included}, ' if included else ''

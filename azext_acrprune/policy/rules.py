@@ -294,9 +294,10 @@ class Policy:
 
 def untagged_policy(age: Age = Age(), keep: int = 0, repositories: tuple[str, ...] = ()) -> Policy:
     """The policy of `az acr prune untagged`; `repositories` are globs."""
-    given = {'untagged': {'ago': age.text, 'keep': keep}, 'repositories': list(repositories)}
+    untagged: dict[str, Any] = {'ago': age.text, 'keep': keep}
     if age.by != UPDATED:
-        given['untagged']['ageBy'] = age.by
+        untagged['ageBy'] = age.by
+    given = {'untagged': untagged, 'repositories': list(repositories)}
     return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories), by_itself=True)
 
 

@@ -158,7 +158,7 @@ def _text_of(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueEx
         'enum': lambda wanted: ' or '.join(map(_plain, wanted)),
         'const': _plain,
         'pattern': lambda _: 'sha256: and 64 hexadecimal digits',
-    }.get(error.rule)
+    }.get(str(error.rule))
     if expected:
         written = _shortened(source.written(path) or _plain(error.value))
         return f'expected {expected(error.rule_definition)}, not {written}{_cure(source, path, error)}'
