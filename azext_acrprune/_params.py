@@ -250,8 +250,8 @@ def _selection(context: AzArgumentContext) -> None:
         'keep_untagged',
         type=int,
         validator=validate_keep,
-        help='With --untagged: keep this many of the newest images that have no tag left. Without it that is the number '
-        'of --keep, as with `acr purge` since 0.18.',
+        help='With --untagged: keep this many of the newest images that have no tag left. Without it that is the '
+        'number of --keep, as with `acr purge` since 0.18.',
     )
     context.argument(
         'untagged',

@@ -123,7 +123,8 @@ class RepositoryRun:
             tags, drift = self._settle(doomed, untag, fresh)
             batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
             deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
-            untag, doomed = await self._work_until(deadline, tags, drift, batches, fresh)
+            there = fresh or Repository(self.name, {})
+            untag, doomed = await self._work_until(deadline, tags, drift, batches, there)
             if self._refused:
                 self._fail(doomed | untag, self._refused)
                 return
@@ -136,14 +137,17 @@ class RepositoryRun:
 
     def all_skipped(self) -> Iterator[Skipped]:
         for key, verdict in sorted(self._skipped.items()):
-            yield Skipped(self.name, *self._named(key, verdict.reason, verdict.because))
+            digest, tag = self._named(key)
+            yield Skipped(self.name, digest, verdict.reason, verdict.because, tag)
 
     def all_failed(self) -> Iterator[Failed]:
         for key, error in sorted(self._failed.items()):
-            yield Failed(self.name, *self._named(key, error))
+            digest, tag = self._named(key)
+            yield Failed(self.name, digest, error, tag)
 
-    def _named(self, key: str, *texts: str) -> tuple[str | None, ...]:
-        return (self._work.untag[key], *texts, key) if key in self._work.untag else (key, *texts, None)
+    def _named(self, key: str) -> tuple[str, str | None]:
+        """The digest that a key of the work stands for, and the tag where it is one."""
+        return (self._work.untag[key], key) if key in self._work.untag else (key, None)
 
     def _settle(self, doomed: set[str], untag: set[str], fresh: Repository | None) -> tuple[TagDrift, Drift]:
         """Take what changed since the plan, or is gone, off the work."""
@@ -157,18 +161,18 @@ class RepositoryRun:
         return tags, drift
 
     async def _work_until(
-        self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository | None
+        self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository
     ) -> tuple[set[str], set[str]]:
         """Remove tags, then delete, until it is time to look again; gives the tags and digests that are left to do."""
         untag = await self._untag_until(deadline, tags, fresh)
         return untag, await self._delete_until(deadline, drift, batches, fresh)
 
-    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Repository | None) -> set[str]:
+    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Repository) -> set[str]:
         tags = sorted(drift.valid)
         return set(tags) - await self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
 
     async def _delete_until(
-        self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository | None
+        self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository
     ) -> set[str]:
         """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
         todo = set(drift.valid)
@@ -188,7 +192,7 @@ class RepositoryRun:
         return todo
 
     async def _delete_in_waves(
-        self, digests: set[str], todo: set[str], drift: Drift, fresh: Repository | None, halted: Callable[[], bool]
+        self, digests: set[str], todo: set[str], drift: Drift, fresh: Repository, halted: Callable[[], bool]
     ) -> None:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
@@ -201,14 +205,14 @@ class RepositoryRun:
             if len(sent) < len(due):
                 break  # what was not sent is still there, and needs what the next wave would delete
 
-    def _begun(self, todo: set[str], drift: Drift, fresh: Repository | None) -> set[str]:
+    def _begun(self, todo: set[str], drift: Drift, fresh: Repository) -> set[str]:
         """What hangs on something that was deleted, and on nothing else.
 
         It is finished although the run is stopped. The next run would not know these attachments by their subject any
         more, and would take the platform images for images of their own.
         """
         begun = todo.intersection(spread(sorted(self.deleted), build_graph(self._work.seen).consequences))
-        there = set(fresh.manifests) - self.deleted if fresh else set()
+        there = set(fresh.manifests) - self.deleted
         return begun - set(needed(drift.graph, begun, there - begun))
 
     def _halted(self, deadline: float) -> bool:

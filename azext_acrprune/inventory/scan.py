@@ -130,8 +130,9 @@ async def rescan(registry: Reads, seen: Repository, planned: set[str], with_tags
         raise
     for digest, manifest in draft.manifests.items():
         known = seen.manifests.get(digest)
-        immutable = known and isinstance(known.content, (Content, NotRead))
-        content = known.content if immutable else await read(registry, seen.name, digest)
+        content = known.content if known else None
+        if not isinstance(content, (Content, NotRead)):  # those never change
+            content = await read(registry, seen.name, digest)
         draft.manifests[digest] = manifest.having(content)
     return draft.finished()
 

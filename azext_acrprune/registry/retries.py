@@ -66,7 +66,7 @@ class Retry(AsyncRetryPolicy):
 
     async def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
         if not _is_refusal(response):
-            sleeper = _Sleeper(transport, self._limit) if settings[_ENDS] else transport
+            sleeper: Any = _Sleeper(transport, self._limit) if settings[_ENDS] else transport
             await super().sleep(settings, sleeper, response)
 
 
@@ -116,7 +116,7 @@ class PacingPolicy(AsyncHTTPPolicy):
             self._pacer.lost(calls)
             raise
         context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
-        self._learn(calls, response.http_response, sent_at)
+        self._learn(calls, response, sent_at)
         return response
 
     def answer_seconds(self, calls: Calls) -> float:
@@ -150,12 +150,12 @@ class PacingPolicy(AsyncHTTPPolicy):
                 context[_ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
             raise _too_late(context, Kind.OUT_OF_TIME)
 
-    def _learn(self, calls: Calls, response: Any, sent_at: float) -> None:
-        status = response.status_code
+    def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
+        status = response.http_response.status_code
         answer = Answer(
             status,
-            self._retry_after(PipelineResponse(None, response, None)) if status == 429 else None,
-            finite_number(response.headers.get(_REMAINING)),
+            self._retry_after(response) if status == 429 else None,
+            finite_number(response.http_response.headers.get(_REMAINING)),
         )
         self._pacer.answered(calls, answer, sent_at, self._clock())
         rate = self._pacer.rate(calls)

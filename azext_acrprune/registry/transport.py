@@ -52,7 +52,7 @@ class Transport(AioHttpTransport):
             connection_data_block_size=_CHUNK_BYTES,
         )
 
-    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:  # type: ignore[override]
+    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
         """Raises azure-core's errors. With `stream` the body is left to be read, as it is."""
         seconds = max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, options.pop(ANSWER_OPTION, math.inf)))
         options.pop('logging_enable', None)  # it is left where no log is written
