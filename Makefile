@@ -1,8 +1,15 @@
-# Two commands: `make demo` shows the main job, `make test` proves it. Both install what they need.
+# `make demo` shows the main job, `make unit` tests what needs no registry in a minute, `make test` proves all of it.
+# Each installs what it needs.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+
+# Most modules of azure-cli are never imported: to compile them all takes three times as long as to install them.
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
+
+# Many tests wait for something, so one more runs at a time than there are cores.
+AT_ONCE = $(shell expr $$(nproc) + 1)
 
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
@@ -10,10 +17,10 @@ LOWEST_VENV ?= .venv-$(LOWEST)
 AZDEV = 0.2.13
 AZDEV_VENV ?= .venv-azdev
 
-# The two environments, and lint beside the first tests.
-MAKEFLAGS += --jobs=2
+# The environments are made side by side, and lint runs beside the first tests.
+MAKEFLAGS += --jobs=2 --output-sync=target --no-print-directory
 
-.PHONY: demo report test test-lowest lint azdev coverage mutations bench wheel clean
+.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -22,22 +29,30 @@ demo: $(VENV)/ready
 report: $(VENV)/ready
 	$(BIN)/python -m tests.demo.report report.html
 
-# One more at a time than there are cores, for many tests wait for something.
 test: $(VENV)/ready lint azdev test-lowest
-	$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 ))
+	@$(BIN)/python -m pytest -n $(AT_ONCE)
+	@echo 'Passed before: lint, azdev, and the main job and every command with azure-cli $(LOWEST).'
+
+# What needs no registry, in a minute.
+unit: $(VENV)/ready
+	@$(BIN)/python -m pytest -n auto tests/unit tests/test_architecture.py
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
-	ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py
+	@ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py
+
+# Random registries, policies, files and kills, a hundred times as many as in `make test`, other ones each time: an hour.
+soak: $(VENV)/ready
+	@ACRPRUNE_SOAK=100 $(BIN)/python -m pytest -n $(AT_ONCE) -m 'hypothesis or soak' -o faulthandler_timeout=0
 
 lint: $(VENV)/ready
-	$(BIN)/ruff check --quiet
-	$(BIN)/ruff format --check --quiet
-	$(BIN)/mypy --no-error-summary
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
 
 # `azdev linter` and `azdev style` (pylint and flake8), with the settings that azure-cli has for extensions.
 azdev: $(AZDEV_VENV)/ready
-	$(AZDEV_VENV)/bin/python -m tests.azdev
+	@$(AZDEV_VENV)/bin/python -m tests.azdev
 
 # Every line and branch of what decides is run by the unit tests, or this fails.
 coverage: $(VENV)/ready
@@ -55,21 +70,21 @@ wheel: $(VENV)/ready
 	$(BIN)/python setup.py --quiet bdist_wheel
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
 
 $(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json
-	$(PYTHON) -m venv $(LOWEST_VENV)
-	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==$(LOWEST) 'setuptools<80'
-	touch $@
+	@$(PYTHON) -m venv $(LOWEST_VENV)
+	@$(LOWEST_VENV)/bin/python $(PIP_INSTALL) azure-cli==$(LOWEST) 'setuptools<80'
+	@touch $@
 
 # azdev, and the azure-cli of the first environment.
 $(AZDEV_VENV)/ready: $(VENV)/ready
-	$(PYTHON) -m venv $(AZDEV_VENV)
-	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
-	$(AZDEV_VENV)/bin/python -m pip install -qq --disable-pip-version-check azdev==$(AZDEV)
-	touch $@
+	@$(PYTHON) -m venv $(AZDEV_VENV)
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
+	@$(AZDEV_VENV)/bin/python $(PIP_INSTALL) --quiet azdev==$(AZDEV)
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info

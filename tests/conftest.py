@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
+from tests.examples import examples
 from tests.registry.server import LocalRegistry
 
 
 def pytest_configure() -> None:
+    settings.register_profile('acrprune', examples(100))
+    settings.load_profile('acrprune')
+    _let_signals_through()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """One line for each folder of tests: what ran in it and how that ended."""
+    ended = {
+        name: Counter(_suite(report.nodeid) for report in terminalreporter.stats.get(name, ()))
+        for name in ('passed', 'failed', 'error', 'skipped')
+    }
+    for suite in sorted({suite for counts in ended.values() for suite in counts}):
+        counts = [f'{counts[suite]} {name}' for name, counts in ended.items() if counts[suite]]
+        terminalreporter.write_line(f'{suite}: {", ".join(counts)}')
+
+
+def _suite(test: str) -> str:
+    """`e2e` for tests/e2e/test_x.py::test_y, `properties and others` for what is in no folder."""
+    folders = test.partition('::')[0].split('/')[1:-1]
+    return folders[0] if folders else 'properties and others'
+
+
+def _let_signals_through() -> None:
     """What a background job or `nohup` ignores stays ignored here, but is not ignored by what the tests start.
 
     A process inherits which signals are ignored, but not which are handled.

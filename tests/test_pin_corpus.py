@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from azext_acrprune.pins import syntax
 from azext_acrprune.pins.pinned import Pin, merged
 from azext_acrprune.pins.read import STANDARD_INPUT, read_pins
 from azext_acrprune.pins.references import RegistryNames
+from tests.examples import examples
 
 CORPUS = Path(__file__).with_name('pin_corpus')
 EXPECTED = json.loads((CORPUS / 'expected.json').read_text())
@@ -219,7 +220,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=5_000, suppress_health_check=list(HealthCheck))
+@examples(400, *HealthCheck)
 @given(st.lists(PIECES | st.text(max_size=5), max_size=30).map(''.join), st.sampled_from(KINDS))
 def test_no_text_makes_a_traceback(text, kind):
     found = read_pins(text.encode('utf-8', 'surrogatepass'), kind, NAMES)
@@ -230,13 +231,13 @@ def test_no_text_makes_a_traceback(text, kind):
     assert merged([found, found]) == merged([found])
 
 
-@settings(max_examples=300, deadline=5_000)
+@examples(300)
 @given(st.binary(max_size=300), st.sampled_from(KINDS))
 def test_no_bytes_make_a_traceback(data, kind):
     read_pins(data, kind, NAMES)
 
 
-@settings(max_examples=200, deadline=5_000)
+@examples(200)
 @given(st.sampled_from(sorted(EXPECTED)), st.data())
 def test_no_damage_to_a_real_file_makes_a_traceback(name, data):
     text = bytearray((CORPUS / name).read_bytes())
@@ -257,7 +258,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=5_000)
+@examples(200)
 @given(ANYTHING, NAME, TAG, st.booleans(), st.sampled_from(['json', 'indented', 'yaml', 'flow']))
 def test_an_image_is_found_wherever_it_stands_in_a_document(around, name, tag, split, form):
     image = (

@@ -21,7 +21,7 @@ from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.worlds import NOW
 
 NOWHERE = 'sha256:' + '0' * 64
@@ -62,7 +62,7 @@ def protected(world, pins):
     }
 
 
-@examples(1000, HealthCheck.filter_too_much)
+@examples(400, HealthCheck.filter_too_much)
 @given(pinned_worlds(), worlds.policies)
 def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world, given_policy):
     world, pins = given_world
@@ -75,7 +75,7 @@ def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world
                 assert verdict.because.startswith('deploy.yaml:') and (name, digest) in protected(world, pins)
 
 
-@examples(500, HealthCheck.filter_too_much)
+@examples(200, HealthCheck.filter_too_much)
 @given(pinned_worlds(worlds.tagged_worlds))
 def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(given_world):
     world, pins = given_world
@@ -86,7 +86,7 @@ def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(giv
         assert all(tags[tag].kept for tag in wanted & set(tags))
 
 
-@examples(500, HealthCheck.filter_too_much)
+@examples(200, HealthCheck.filter_too_much)
 @given(pinned_worlds())
 def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_with_it(given_world):
     world, pins = given_world
@@ -108,7 +108,7 @@ def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_wit
                 decide_repository(inventory, name, pins)
 
 
-@examples(500, HealthCheck.filter_too_much)
+@examples(200, HealthCheck.filter_too_much)
 @given(
     pinned_worlds(),
     st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)), max_size=3),
@@ -127,7 +127,7 @@ def test_right_before_deleting_what_is_pinned_then_is_spared(given_world, mutati
         assert drift.skipped[digest].reason == PINNED
 
 
-@examples(300, HealthCheck.filter_too_much)
+@examples(150, HealthCheck.filter_too_much)
 @given(pinned_worlds(worlds.tagged_worlds))
 def test_an_older_plan_is_applied_without_what_is_pinned_now(given_world):
     world, pins = given_world

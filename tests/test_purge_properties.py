@@ -12,7 +12,8 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.planned import decide_as_planned, read_plan
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests import oracle, purge_oracle, worlds
-from tests.test_safety_properties import any_unreadable, delete_in_waves, examples, missing_in_pulls, remaining
+from tests.examples import examples
+from tests.test_safety_properties import any_unreadable, delete_in_waves, missing_in_pulls, remaining
 from tests.worlds import NOW
 
 REPOSITORY_REGEXES = ('.*', '.*', 'team/app0', 'team/.*', 'app1', 'team/app0|team/app2', 'team/app[12]', 't.+?0')
@@ -85,7 +86,7 @@ def removed_by(decision):
 # --- The same tags and manifests ---------------------------------------------------------------------------------
 
 
-@examples(3000)
+@examples(1000)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_the_same_tags_and_manifests_go_as_in_the_naive_reading(world, flags):
     decision = decision_on(world, flags)
@@ -103,7 +104,7 @@ def attachment_tags(world):
     }
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_the_plan_names_each_tag_that_goes_once(world, flags):
     document = plan_document(decision_on(world, flags), 'now')
@@ -119,7 +120,7 @@ def test_the_plan_names_each_tag_that_goes_once(world, flags):
 # --- What must never happen --------------------------------------------------------------------------------------
 
 
-@examples(1000)
+@examples(300)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_nothing_that_stays_is_broken(world, flags):
     decision = decision_on(world, flags)
@@ -131,7 +132,7 @@ def test_nothing_that_stays_is_broken(world, flags):
     assert oracle.broken_after(after, decision.doomed, flags['include']) == []
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_keep_leaves_that_many_of_the_candidates(world, flags):
     removed = removed_by(decision_on(world, flags))
@@ -147,7 +148,7 @@ def test_keep_leaves_that_many_of_the_candidates(world, flags):
         assert len(stay) >= min(flags['keep'], len(found))
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_no_pattern_takes_an_attachment_tag(world, flags):
     decision = decision_on(world, flags)
@@ -156,7 +157,7 @@ def test_no_pattern_takes_an_attachment_tag(world, flags):
     assert not attachment_tags(world) & {(entry['repository'], entry['tag']) for entry in document['untag']}
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_what_is_locked_never_goes_unless_it_was_asked_for(world, flags):
     decision = decision_on(world, flags)
@@ -172,7 +173,7 @@ def test_what_is_locked_never_goes_unless_it_was_asked_for(world, flags):
                 assert not tag_locked or (name, manifest['digest']) not in doomed
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_beside_an_unreadable_manifest_tags_go_and_manifests_stay(world, flags):
     broken = worlds.unreadable(worlds.index('broken'))
@@ -182,14 +183,14 @@ def test_beside_an_unreadable_manifest_tags_go_and_manifests_stay(world, flags):
     assert removed_by(decision) == purge_oracle.all_tags_to_remove(world, flags, NOW)
 
 
-@examples(600)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_without_untagged_no_manifest_goes_where_tags_are_selected(world, flags):
     flags = {**flags, 'filter': [('.*', '.*')], 'untagged': False, 'untagged_only': False}
     assert decision_on(world, flags).doomed == set()
 
 
-@examples(500)
+@examples(200)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_what_goes_without_include_locked_goes_with_it_too_unless_keep_counts_more(world, flags):
     flags = {**flags, 'keep': 0, 'keep_semver': 0, 'keep_per': [], 'keep_untagged': 0}
@@ -201,7 +202,7 @@ def test_what_goes_without_include_locked_goes_with_it_too_unless_keep_counts_mo
 # --- Bytes -------------------------------------------------------------------------------------------------------
 
 
-@examples(1000)
+@examples(300)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_freed_bytes_of_a_plan_with_tags_are_what_the_local_registry_loses(world, flags):
     world = [
@@ -262,7 +263,7 @@ def work_of(decision, name):
     return seen, decision.doomed_in(name), untag
 
 
-@examples(1500)
+@examples(500)
 @given(worlds.tagged_worlds(1), FLAGS, MUTATIONS, MUTATIONS)
 def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_nothing_that_is_needed_now(
     world, flags, meanwhile, later
@@ -300,7 +301,7 @@ def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_not
     )
 
 
-@examples(1500)
+@examples(500)
 @given(worlds.tagged_worlds(1), FLAGS, MUTATIONS)
 def test_a_plan_applied_later_skips_whatever_the_command_itself_would_have_skipped(world, flags, meanwhile):
     """A plan says what is locked and not how, so that another lock in place of the one it saw goes unseen."""

@@ -5,11 +5,10 @@ All rules are from semantics.md; the oracle says the section of each.
 
 import copy
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
@@ -19,19 +18,8 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.model import Inventory, Repository
 from azext_acrprune.policy.rules import Age, untagged_policy
 from tests import oracle, worlds
+from tests.examples import examples
 from tests.worlds import NOW
-
-CI = bool(os.environ.get('CI'))
-
-
-def examples(number, *unchecked):
-    """So many examples; in CI, where a run must not fail by chance, the same half of them each time."""
-    return settings(
-        max_examples=number // 2 if CI else number,
-        deadline=None,
-        derandomize=CI,
-        suppress_health_check=[HealthCheck.too_slow, *unchecked],
-    )
 
 
 def decision_on(world, policy, **options):
@@ -54,7 +42,7 @@ def deleted_by(document):
 # --- The safe set ------------------------------------------------------------------------------------------------
 
 
-@examples(2000)
+@examples(800)
 @given(worlds.worlds(), worlds.including_policies)
 def test_safe_set_equals_the_oracle_and_breaks_nothing(world, policy):
     doomed = set(decision_on(world, policy).doomed)
@@ -62,7 +50,7 @@ def test_safe_set_equals_the_oracle_and_breaks_nothing(world, policy):
     assert oracle.broken_after(world, doomed, policy['include']) == []
 
 
-@examples(800)
+@examples(300)
 @given(worlds.worlds(), worlds.including_policies)
 def test_every_manifest_has_a_reason_that_holds(world, policy):
     document = document_on(world, policy)
@@ -93,7 +81,7 @@ def related(reason, manifest, source):
     }[reason]
 
 
-@examples(400)
+@examples(200)
 @given(worlds.worlds(), worlds.including_policies)
 def test_reading_only_what_safety_needs_gives_the_same_safe_set_and_an_upper_bound(world, policy):
     full, bound = document_on(world, policy), document_on(world, policy, bound=True)
@@ -108,7 +96,7 @@ def test_reading_only_what_safety_needs_gives_the_same_safe_set_and_an_upper_bou
 # --- Layer impact ------------------------------------------------------------------------------------------------
 
 
-@examples(2000)
+@examples(800)
 @given(worlds.worlds(), worlds.including_policies)
 def test_freed_bytes_are_what_the_local_registry_loses(world, policy):
     decision = decision_on(world, policy)
@@ -151,7 +139,7 @@ def any_unreadable(world):
     return any(manifest['state'] == 'unreadable' for repository in world for manifest in repository['manifests'])
 
 
-@examples(1000)
+@examples(400)
 @given(worlds.worlds(), worlds.including_policies)
 def test_every_number_of_bytes_equals_the_oracle(world, policy):
     document = document_on(world, policy)
@@ -171,7 +159,7 @@ def test_every_number_of_bytes_equals_the_oracle(world, policy):
 # --- The plan document -------------------------------------------------------------------------------------------
 
 
-@examples(400)
+@examples(200)
 @given(worlds.worlds(), worlds.including_policies)
 def test_summary_adds_up(world, policy):
     document = document_on(world, policy)
@@ -185,7 +173,7 @@ def test_summary_adds_up(world, policy):
         assert summary[name] == sum(row[name] for row in rows)
 
 
-@examples(400)
+@examples(200)
 @given(worlds.worlds(), worlds.including_policies, st.randoms(use_true_random=False))
 def test_document_is_the_same_byte_for_byte_in_whatever_order_the_registry_answers(world, policy, random):
     inventory = worlds.to_inventory(world)
@@ -216,7 +204,7 @@ def shuffled(inventory, random):
 # --- Order of deletion -------------------------------------------------------------------------------------------
 
 
-@examples(800)
+@examples(300)
 @given(worlds.worlds(), st.booleans())
 def test_waves_name_each_manifest_once_and_an_index_before_its_children(world, everything):
     policy = {'ago': 0, 'keep': 0}
@@ -229,7 +217,7 @@ def test_waves_name_each_manifest_once_and_an_index_before_its_children(world, e
         assert_ordered(repository, doomed, {digest: number for number, wave in enumerate(waves) for digest in wave})
 
 
-@examples(400)
+@examples(200)
 @given(worlds.worlds(), st.integers(1, 6))
 def test_no_edge_leads_from_one_batch_to_another_and_none_is_larger_than_it_has_to_be(world, at_least):
     for repository in world:
@@ -296,7 +284,7 @@ def cyclic(nodes, pairs):
 # --- Drift -------------------------------------------------------------------------------------------------------
 
 
-@examples(400)
+@examples(200)
 @given(worlds.worlds(), worlds.including_policies)
 def test_an_unchanged_repository_skips_nothing(world, policy):
     for repository in world:
@@ -312,7 +300,7 @@ MUTATIONS = st.lists(
 )
 
 
-@examples(2000)
+@examples(800)
 @given(worlds.worlds(repositories=1), worlds.includes, MUTATIONS)
 def test_drift_lets_through_what_is_planned_and_nothing_that_is_needed_now(world, include, mutations):
     seen = world[0]

@@ -20,6 +20,7 @@ import time
 
 import pytest
 
+from tests.examples import times
 from tests.registry.azcli import Az
 
 from .images import Shelf
@@ -40,7 +41,8 @@ COMMAND = (
     '--yes',
     '--archive',
 )
-KILLS = 20
+KILLS = times(6)
+"""Of each kind."""
 REQUESTS = {'reads': ('GET', 42), 'layers': ('GET /v2/[^ ]*/blobs/', 36), 'deletes': ('(DELETE|PATCH)', 21)}
 """Kinds of requests, and how many of each a run makes that nobody kills."""
 RESTORING = {
@@ -121,10 +123,10 @@ def killed_at_a_request(az, registry, arguments, kinds, seed):
 
 
 def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
-    """A tenth of all steps on the disk for each seed, and any step in it."""
+    """A part of all steps on the disk for each seed, and any step in it."""
     folder.mkdir()
     (folder / 'sitecustomize.py').write_text(SITECUSTOMIZE)
-    step = STEPS * (seed % 10) // 10 + random.Random(seed).randrange(STEPS // 10) + 1
+    step = STEPS * (seed % 6) // 6 + random.Random(seed).randrange(STEPS // 6) + 1
     with monkeypatch.context() as patched:
         patched.setenv('PYTHONPATH', str(folder))
         patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
@@ -212,8 +214,9 @@ def readable_by_others(archive, place):
     return done.returncode == 0
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('at', ['request', 'step'])
-@pytest.mark.parametrize('seed', range(KILLS // 2))
+@pytest.mark.parametrize('seed', range(KILLS))
 def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, now, tmp_path, monkeypatch, at, seed):
     crowded(registry, now)
     before, archive = state(registry), tmp_path / 'archive'
@@ -270,6 +273,7 @@ def keep_others_only(registry, now):
     )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize('seed', range(KILLS))
 def test_a_killed_restore_goes_on_where_it_was(az, registry, now, emptied, seed):
     before, archive = emptied

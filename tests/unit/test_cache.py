@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
@@ -25,6 +25,7 @@ from azext_acrprune.inventory import cache as module
 from azext_acrprune.inventory.cache import SCHEMA_VERSION, ManifestCache, cache_path, describe, remove
 from azext_acrprune.model import Blob, Content
 from tests import worlds
+from tests.examples import examples
 from tests.registry.builder import image_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +108,7 @@ ORDINARY = st.builds(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(200, HealthCheck.function_scoped_fixture)
 @given(contents=st.dictionaries(DIGESTS, EVERY_FIELD | ORDINARY, min_size=1, max_size=3))
 def test_every_field_of_every_content_comes_back_as_it_was(contents):
     with tempfile.TemporaryDirectory() as folder:
@@ -395,7 +396,7 @@ def test_rows_that_turn_up_below_another_repository_are_missing(path):
     assert recalled(path, repository='team/other') == ({}, None)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(150, HealthCheck.function_scoped_fixture)
 @given(st.data())
 def test_random_damage_never_gives_a_wrong_content(data):
     with tempfile.TemporaryDirectory() as folder:
@@ -415,7 +416,7 @@ def test_random_damage_never_gives_a_wrong_content(data):
         assert recalled(path)[0].items() <= CONTENTS.items()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(60, HealthCheck.function_scoped_fixture)
 @given(st.data())
 def test_a_damaged_journal_never_gives_a_wrong_content(data):
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from azext_acrprune.documents.check import check_document, validation_document
 from azext_acrprune.model import Blob, Notice, Unreadable
 from azext_acrprune.show.tables import check_rows, result_rows
 from tests import oracle, worlds
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.worlds import (
     OCI_INDEX,
     attachment_tag,
@@ -264,7 +264,7 @@ def test_a_command_names_the_registry_as_it_was_named():
     )
 
 
-@examples(400)
+@examples(150)
 @given(worlds.tagged_worlds())
 def test_each_command_makes_its_finding_vanish_and_breaks_nothing(world):
     inventory = worlds.to_inventory(world)

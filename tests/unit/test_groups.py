@@ -13,7 +13,8 @@ from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.show.tables import plan_rows
 from tests import oracle, worlds
-from tests.test_safety_properties import deleted_by, examples
+from tests.examples import examples
+from tests.test_safety_properties import deleted_by
 from tests.worlds import NOW, attachment_tag, image, index, repository_of, to_inventory
 
 GROUPINGS = ('repository', 'reason', 'rule')
@@ -30,7 +31,7 @@ def row_of(document, group):
     return row
 
 
-@examples(300)
+@examples(100)
 @given(worlds.worlds(), worlds.policies, st.sampled_from(GROUPINGS))
 def test_groups_add_up_to_the_plan(world, policy, group_by):
     document = plan(world, untagged_policy(Age(f'{policy["ago"]}s', policy['ago']), policy['keep']), group_by)
@@ -42,7 +43,7 @@ def test_groups_add_up_to_the_plan(world, policy, group_by):
     assert len({row['group'] for row in rows}) == len(rows)
 
 
-@examples(300)
+@examples(100)
 @given(worlds.worlds(), worlds.policies)
 def test_a_group_frees_what_its_part_of_the_plan_frees_alone(world, policy):
     document = plan(world, untagged_policy(Age('x', policy['ago']), policy['keep']), 'reason')
@@ -111,7 +112,7 @@ def test_the_table_has_a_row_for_each_group_and_the_total():
 # --- Who keeps the layers that stay ------------------------------------------------------------------------------
 
 
-@examples(400)
+@examples(150)
 @given(worlds.worlds(), worlds.policies)
 def test_shared_layers_are_those_of_doomed_images_that_others_really_use(world, policy):
     document = plan(world, untagged_policy(Age('x', policy['ago']), policy['keep']), None)

@@ -6,10 +6,11 @@ import math
 from bisect import bisect_left
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from azext_acrprune.registry.protocol.pacing import Answer, Calls, Pacer, finite_number
+from tests.examples import examples
 from tests.unit.throttled import Bucket, Lying, Unthrottled, Windows, simulate
 
 LONG_RUN = 300
@@ -240,7 +241,7 @@ def test_only_finite_numbers_are_taken_from_headers(text, number):
 HEADERS = some.none() | some.floats(0, allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     some.lists(
         some.tuples(some.sampled_from([200, 202, 404, 429, 500]), HEADERS, HEADERS, some.floats(0, 5)), max_size=60

@@ -14,7 +14,7 @@ from azext_acrprune.model import NotRead
 from azext_acrprune.policy.file import EXAMPLES, PolicyError, example, parse_policy, parse_size, schema
 from azext_acrprune.policy.rules import Age, Limits
 from tests import oracle, purge_oracle, worlds
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.worlds import (
     BASE_LAYERS,
     CONFIGS,
@@ -626,7 +626,7 @@ def owners(repository, manifest):
     return found
 
 
-@examples(800)
+@examples(300)
 @given(worlds.tagged_worlds(), RULES)
 def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(world, sketches):
     document = policy_document(sketches)
@@ -652,7 +652,7 @@ def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(w
                 assert found.kept or actions[found.rule] in ('delete', 'untag')
 
 
-@examples(800)
+@examples(300)
 @given(worlds.tagged_worlds(), RULES)
 def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
     decision = decision_on(json.dumps(policy_document(sketches)), world)

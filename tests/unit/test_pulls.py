@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.model import TICKS_PER_SECOND, Content, Inventory, Manifest, Repository, Tag, parse_ticks
@@ -25,6 +25,7 @@ from azext_acrprune.pins.pulls import (
     pulled_of,
     pushed_of,
 )
+from tests.examples import examples
 
 DAY = 86_400 * TICKS_PER_SECOND
 HOUR = 3_600 * TICKS_PER_SECOND
@@ -169,7 +170,7 @@ def pinned_in(world: World, after: int, listed: bool = True) -> tuple[set[str], 
     return set(pins.on(repository)), pins
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.integers(0, 10**9), st.integers(0, 60), st.sampled_from([0.0, 0.3, 1.0]), st.integers(1, 90), st.booleans())
 def test_whatever_was_really_pulled_is_pinned(seed, log_begins, tells, days, listed):
     world = history(seed, log_begins, tells)
@@ -178,7 +179,7 @@ def test_whatever_was_really_pulled_is_pinned(seed, log_begins, tells, days, lis
     assert {digest for digest, at in world.pulled if at >= after} <= pinned
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.integers(0, 10**9), st.integers(1, 90))
 def test_where_the_log_tells_all_no_digest_is_pinned_but_what_was_pulled_or_has_a_tag_that_was(seed, days):
     world = history(seed, 0, 1.0)

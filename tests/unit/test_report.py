@@ -18,7 +18,7 @@ from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.usage.report_document import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
 from tests import oracle, worlds
 from tests.browser.registries import CREATED_AT, busy, inventory_of, plan_of
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.worlds import (
     BASE_LAYERS,
     DAY,
@@ -80,7 +80,7 @@ def attributed(world):
     }
 
 
-@examples(300)
+@examples(100)
 @given(worlds.worlds(), st.one_of(st.none(), worlds.policies), st.booleans())
 def test_every_list_adds_up_to_what_the_registry_stores(world, policy, show_kept):
     document = document_of(world, policy, show_kept)
@@ -98,7 +98,7 @@ def test_every_list_adds_up_to_what_the_registry_stores(world, policy, show_kept
     )
 
 
-@examples(300)
+@examples(100)
 @given(worlds.worlds(), worlds.policies)
 def test_what_is_drawn_as_freed_is_what_the_plan_frees(world, policy):
     document = document_of(world, policy)
@@ -109,7 +109,7 @@ def test_what_is_drawn_as_freed_is_what_the_plan_frees(world, policy):
     assert document['warnings'] == [each for each in document['warnings'] if each['code'] != 'planOutdated']
 
 
-@examples(300)
+@examples(100)
 @given(worlds.worlds(), worlds.policies)
 def test_portions_are_even_shares_rounded_to_whole_bytes(world, policy):
     doomed = frozenset(oracle.safe_set(selected(world), policy, NOW))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import GIB, Price
@@ -17,6 +17,7 @@ from azext_acrprune.show.report_page import STATE_LABELS, STATE_LABELS_WITHOUT_P
 from azext_acrprune.usage.report_document import report_document
 from tests.browser.registries import CREATED_AT, HOSTILE, busy, hostile, inventory_of, plan_of, sha
 from tests.browser.registries import manifest_of as manifest
+from tests.examples import examples
 from tests.worlds import NOW
 
 VOID = {'meta', 'input', 'wbr', 'br', 'link'}
@@ -78,7 +79,7 @@ def shape(page):
     return Counter((name, *sorted(attrs)) for name, attrs in page.elements if name not in ('text', 'svg'))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.text(max_size=200))
 def test_any_name_of_a_repository_is_shown_as_text_on_one_line(name):
     inventory = inventory_of([Repository(name, {sha('m'): manifest(('m',), [Blob(sha('b'), 10)], 1)})])
@@ -171,7 +172,7 @@ def test_the_cells_in_the_file_add_up_to_the_registry(images):
 SIZES = st.lists(st.one_of(st.integers(1, 100), st.integers(1, 10**15)), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.lists(SIZES, min_size=1, max_size=5))
 def test_areas_are_bytes_and_lie_within_the_map(groups):
     rows = [

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.usage.tag_patterns import pattern_of, patterns_in
 from tests import oracle, worlds
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.worlds import attachment_tag, image, index, repository_of, to_repository
 
 
@@ -95,7 +95,7 @@ def naive(repository):
     return found
 
 
-@examples(300)
+@examples(100)
 @given(worlds.tagged_worlds())
 def test_patterns_are_those_of_the_tags_that_keep_a_manifest(world):
     for repository in world:

@@ -16,7 +16,7 @@ from azext_acrprune.usage.usage_document import KINDS, LISTED, usage_document
 from azext_acrprune.usage.usage_rows import Log
 from tests import oracle, worlds
 from tests.browser.registries import CREATED_AT, busy, inventory_of, manifest_of, sha
-from tests.test_safety_properties import examples
+from tests.examples import examples
 from tests.unit.test_report import attributed, selected
 from tests.unit.test_tag_patterns import naive
 from tests.worlds import (
@@ -72,7 +72,7 @@ def by_name(document):
 # --- Everything adds up ------------------------------------------------------------------------------------------
 
 
-@examples(300)
+@examples(100)
 @given(worlds.tagged_worlds(), kinds, tops)
 def test_rows_of_every_kind_add_up_to_what_the_local_registry_stores(world, by, top):
     world = read_alone(world)
@@ -84,7 +84,7 @@ def test_rows_of_every_kind_add_up_to_what_the_local_registry_stores(world, by, 
     assert document['rows'] == sorted(document['rows'], key=lambda row: -row['attributedBytes'])
 
 
-@examples(200)
+@examples(80)
 @given(worlds.tagged_worlds(), st.sampled_from(('repository', 'tag-pattern')), tops)
 def test_growth_of_the_rows_adds_up_to_that_of_the_registry_in_each_month(world, by, top):
     document = document_of(world, by, top)
@@ -98,7 +98,7 @@ def test_growth_of_the_rows_adds_up_to_that_of_the_registry_in_each_month(world,
         assert total(document, key) == document['summary'][key]
 
 
-@examples(200)
+@examples(80)
 @given(worlds.tagged_worlds())
 def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
     first = {}
@@ -123,7 +123,7 @@ def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
 # --- Repositories ------------------------------------------------------------------------------------------------
 
 
-@examples(200)
+@examples(80)
 @given(worlds.tagged_worlds(), st.integers(0, 9))
 def test_unique_bytes_of_a_repository_are_what_its_real_deletion_frees(world, number):
     world = read_alone(world)
@@ -136,7 +136,7 @@ def test_unique_bytes_of_a_repository_are_what_its_real_deletion_frees(world, nu
         assert rows[name]['uniqueBytes'] == before - storage.stored_bytes()
 
 
-@examples(200)
+@examples(80)
 @given(worlds.tagged_worlds())
 def test_a_repository_has_its_bytes_with_each_blob_once_and_as_often_as_it_is_used(world):
     rows = by_name(document_of(world))
@@ -186,7 +186,7 @@ def test_equal_repositories_come_by_name():
 # --- Images ------------------------------------------------------------------------------------------------------
 
 
-@examples(200)
+@examples(80)
 @given(worlds.worlds())
 def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(world):
     shares = attributed(world)
@@ -235,7 +235,7 @@ def layers_of(manifest):
     return list(dict.fromkeys(each for each in listed if each != config))
 
 
-@examples(200)
+@examples(80)
 @given(worlds.worlds())
 def test_a_layer_has_its_users_and_what_lies_below_it_in_all_of_them(world):
     everything = [(repository['name'], manifest) for repository in world for manifest in repository['manifests']]
@@ -312,7 +312,7 @@ def test_a_layer_on_different_ground_belongs_to_no_chain():
 # --- Patterns of tags --------------------------------------------------------------------------------------------
 
 
-@examples(200)
+@examples(80)
 @given(worlds.tagged_worlds())
 def test_a_pattern_has_what_its_tags_keep_and_an_even_part_of_what_others_keep_too(world):
     shares = attributed(world)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from azext_acrprune.archive.directory import DirectoryArchive
@@ -25,17 +24,13 @@ from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds
+from tests.examples import examples
 from tests.registry.auth import ADMIN
 from tests.registry.faults import Fault
 from tests.wire.plain import archive, execute, push, scan
 
 HOST = 'test.azurecr.io'
-_SETTINGS = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=bool(os.environ.get('CI')),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+_SETTINGS = examples(20, HealthCheck.function_scoped_fixture)
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
@@ -16,14 +15,10 @@ from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.reporter import Reporter
 from tests import oracle, worlds
+from tests.examples import examples
 from tests.wire.plain import execute, scan
 
-_SETTINGS = settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=bool(os.environ.get('CI')),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+_SETTINGS = examples(150, HealthCheck.function_scoped_fixture)
 
 
 @pytest.fixture

@@ -1,0 +1,25 @@
+"""How many random examples a property is tried on: few and always the same ones, or many others in `make soak`."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+SOAK = int(os.environ.get('ACRPRUNE_SOAK', 0))
+"""How many times as many examples a long run tries; 0 in all others."""
+
+
+def times(number: int) -> int:
+    """So many, or many more of them in a long run."""
+    return number * max(SOAK, 1)
+
+
+def examples(number: int, *unchecked: HealthCheck) -> settings:
+    """So many examples, the same each time, for a run must not fail by chance; many others in a long run."""
+    return settings(
+        max_examples=times(number),
+        deadline=None,
+        derandomize=not SOAK,
+        suppress_health_check=[HealthCheck.too_slow, *unchecked],
+    )
