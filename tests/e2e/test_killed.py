@@ -6,16 +6,13 @@ a file that is not yet synced or has not its name yet.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -84,8 +81,12 @@ def crowded(registry, now):
         shelf.image(f'image {number}', tag=f'tag{number}' if number % 3 else None)
 
 
-def ended(az, registry, arguments, pattern, requests, seconds):
-    """The exit code of az, killed with all its processes so many seconds after it has sent so many requests."""
+def ended(az, registry, arguments, pattern, requests, done=False):
+    """The exit code of az, killed with all its processes when it has sent so many requests.
+
+    The last one, and all like it, is not answered; it is carried out where it is `done`.
+    """
+    hold = registry.faults.hold(f'^{pattern}', after=requests - 1, done=done)
     process = az.start(
         *arguments,
         stdout=subprocess.DEVNULL,
@@ -93,33 +94,18 @@ def ended(az, registry, arguments, pattern, requests, seconds):
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    sent = []
-
-    def count(method, path):
-        if re.match(pattern, f'{method} {path}'):
-            sent.append(path)
-            if len(sent) == requests:
-                threading.Thread(target=kill).start()
-
-    def kill():
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    registry.on_request = count
-    code = process.wait(120)
-    registry.on_request = None
+    if hold.wait(process):
+        os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait()
+    registry.faults.clear()
     return code
 
 
 def killed_at_a_request(az, registry, arguments, kinds, seed):
-    """Every kind of request in turn, at any of its requests or shortly after it."""
+    """Every kind of request in turn, at any of its requests: before it is carried out, or after it."""
     chance = random.Random(seed)
     pattern, number = list(kinds.values())[seed % len(kinds)]
-    registry.faults.latency = 0.01
-    code = ended(az, registry, arguments, pattern, 1 + chance.randrange(number), chance.random() * 0.03)
-    registry.faults.clear()
-    return code
+    return ended(az, registry, arguments, pattern, 1 + chance.randrange(number), chance.random() < 0.5)
 
 
 def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
@@ -132,7 +118,7 @@ def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
         patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
         return az.start(
             *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        ).wait(120)
+        ).wait()
 
 
 def kept_whole(archive, digest):
@@ -244,7 +230,7 @@ def test_a_killed_run_has_deleted_nothing_that_cannot_be_restored(az, registry, 
 def test_killed_runs_are_in_the_history_with_what_they_deleted(az, registry, now, tmp_path):
     crowded(registry, now)
     before = state(registry)
-    assert ended(az, registry, (*COMMAND, str(tmp_path / 'archive')), 'DELETE', 9, 0) == -signal.SIGKILL
+    assert ended(az, registry, (*COMMAND, str(tmp_path / 'archive')), 'DELETE', 9) == -signal.SIGKILL
     manifests, _ = gone(before, state(registry))
     (run,) = az(*PRUNE, 'history', 'list', check=True).json
     assert run['endedAt'] is None and run['error'] is None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
-import signal
 import subprocess
-import time
 
 import pytest
 
@@ -15,6 +13,7 @@ from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import DAY
 
 from .images import Shelf, telling
+from .signals import interrupt
 
 pytestmark = pytest.mark.shell
 
@@ -155,7 +154,7 @@ def test_at_a_terminal_the_question_decides(az, registry, now, answer, left):
     leader, follower = pty.openpty()
     process = az.start(*PRUNE, 'untagged', *TARGET, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.write(leader, f'?\n{answer}\n'.encode())
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 0
     assert 'This frees' in err and '3 manifests of 10 will be deleted' in err
     assert '(untagged: untagged for 1d or longer)' in out, 'a ? lists all'
@@ -172,14 +171,14 @@ def test_ctrl_c_stops_cleanly_and_says_what_was_deleted(az, registry, now):
     shelf = Shelf(registry.storage, now)
     for number in range(60):
         shelf.image(f'image {number}')
-    registry.faults.latency = 0.1
+    hold = registry.faults.hold('DELETE', after=5)
     process = az.start(
         *PRUNE, 'untagged', *TARGET, '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while registry.counters['manifest_delete'] < 5:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    assert hold.wait(process)
+    interrupt(process)
+    hold.let_go()
+    out, _ = process.communicate()
     result = json.loads(out)
     assert process.returncode == 1
     assert result['summary']['interrupted'] is True
@@ -298,7 +297,7 @@ def test_progress_is_shown_at_a_terminal_and_not_with_only_show_errors(az, regis
     process = az.start(
         *PRUNE, 'plan', *TARGET, *options, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower
     )
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     os.set_blocking(leader, False)
     try:
         seen = os.read(leader, 100_000).decode()

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -116,7 +115,7 @@ def test_what_runs_in_a_cluster_stays_and_the_plan_says_where_it_runs(az, regist
         (None, 'kubectl is not installed'),
         ('echo "Error from server (Forbidden): cronjobs.batch is forbidden" >&2; exit 1', 'Forbidden'),
         ('cat ANSWER; exit 1', 'failed with 1'),
-        ('exec sleep 60', 'no answer in 2 seconds'),
+        ('exec sleep infinity', 'no answer in 2 seconds'),
         ('head -c 60 ANSWER', 'cut off'),
         ('true', 'cut off'),
         ('echo "[]"', 'not a list of objects'),
@@ -133,8 +132,9 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
     answer = answers(tmp_path, workload('Deployment', 'web', a=reference)).split()[1]
     if script is not None:
         kubectl(script.replace('ANSWER', answer))
-    az('config', 'set', 'acrprune.kubectl_timeout=2', check=True)
-    before, started = present(registry), time.monotonic()
+    if 'sleep' in (script or ''):  # the others have all the time that they need
+        az('config', 'set', 'acrprune.kubectl_timeout=2', check=True)
+    before = present(registry)
     if command == 'policy':
         (tmp_path / 'policy.yaml').write_text(
             'version: 1\nrules: [{name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}]\npins: {from: [kubectl]}\n'
@@ -145,7 +145,6 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
     assert run.code != 0 and run.out == '' and 'Traceback' not in run.err, run.err
     assert 'Nothing was deleted, because kubectl could not be asked' in run.err and word in run.err, run.err
     assert present(registry) == before and registry.counters['manifest_delete'] == 0
-    assert time.monotonic() - started < 30
 
 
 def cluster(name, group='rg'):

@@ -190,8 +190,8 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     plan = json.loads(path.read_text())
     before = registry.storage.stored_bytes()
     survivors = set(registry.storage.manifests('team/app')) - {entry['digest'] for entry in plan['delete']}
-    registry.faults.latency = 0.01
     kill_at = 8 * (seed % 5) + random.Random(seed).randrange(8)
+    hold = registry.faults.hold('DELETE .*/manifests/', after=kill_at, done=seed % 2 == 1)
     process = az.start(
         *PRUNE,
         'apply',
@@ -205,10 +205,10 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while registry.counters['manifest_delete'] < kill_at and process.poll() is None:
-        time.sleep(0.002)
+    assert hold.wait(process)
     process.kill()
     process.wait()
+    registry.faults.clear()
     result = apply(az, path).json
     assert result['summary'] == {
         'registry': plan['registry'],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import datetime, timezone
 
 import pytest
@@ -125,14 +124,12 @@ def test_our_own_reads_of_manifests_are_no_pulls(az, registry, shelf, log):
 
 def refused(az, registry, *words, command=('untagged', '--yes'), within=WITHIN):
     before = present(registry)
-    started = time.monotonic()
     run = az(*PRUNE, *command, *within)
     assert run.code != 0 and run.out == '' and 'Traceback' not in run.err, run.err
     assert 'Nothing was deleted' in run.err
     for word in words:
         assert word in run.err, run.err
     assert present(registry) == before and registry.counters['manifest_delete'] == 0
-    assert time.monotonic() - started < 60
 
 
 def test_logs_that_do_not_cover_the_time_are_refused_with_the_date_from_which_they_would(az, registry, shelf, now):

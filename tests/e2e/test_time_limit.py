@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import time
 
@@ -15,6 +14,7 @@ from tests.registry.builder import Shares, build
 from tests.registry.faults import Fault
 
 from .images import Shelf
+from .signals import interrupt
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
@@ -45,16 +45,16 @@ def last_request(registry):
 
 
 def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(az, registry, now):
-    build(registry.storage, 3, 8, 600, now, SHRINKING)
+    build(registry.storage, 3, 8, 300, now, SHRINKING)
     doomed = {
         (entry['repository'], entry['digest'])
         for entry in az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']
     }
     kept = stored(registry) - doomed
-    registry.faults.latency = 0.05
+    registry.faults.latency = 0.1  # so that no machine makes more than 320 calls in a run, and all of it takes 500
 
     def run():
-        done = az(*UNTAGGED, '--time-limit', '10s', '--concurrency', '4', check=True)
+        done = az(*UNTAGGED, '--time-limit', '8s', '--concurrency', '4', check=True)
         summary = done.json['summary']
         assert (summary['impact'] == 'upperBound') is ('repositories were read' in done.err)
         assert summary['timeLimitReached'] is ('The time was over before' in done.err)
@@ -63,7 +63,7 @@ def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after
         return done.json
 
     left, result = until_done(registry, run)
-    assert len(left) > 2 and len(set(left)) > 2 and left == sorted(left, reverse=True)
+    assert len(left) > 1 and left == sorted(left, reverse=True)
     assert stored(registry) == kept and result['summary']['impact'] == 'exact'
 
 
@@ -71,14 +71,12 @@ def test_it_stops_in_time_with_ctrl_c_before_the_end_too(az, registry, now):
     shelf = Shelf(registry.storage, now)
     for number in range(60):
         shelf.image(f'image {number}')
-    registry.faults.rules.append(Fault('DELETE', 'slow', seconds=1))
-    registry.forget()
-    process = az.start(*UNTAGGED, '--time-limit', '60s', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not registry.counters['manifest_delete'] and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    hold = registry.faults.hold('DELETE', after=5)
+    process = az.start(*UNTAGGED, '--time-limit', '1h', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert hold.wait(process)
+    interrupt(process)
+    hold.let_go()
+    out, err = process.communicate()
     summary = json.loads(out)['summary']
     assert process.returncode == 1 and 'Traceback' not in err
     assert summary['interrupted'] and not summary['timeLimitReached'] and 0 < summary['manifestsDeleted'] < 60
@@ -104,21 +102,23 @@ def test_nothing_is_sent_after_the_end_and_the_exit_code_is_0(az, registry, now,
 def test_a_plan_within_a_limit_names_only_what_is_known_and_can_be_applied(az, registry, now, tmp_path):
     build(registry.storage, 3, 6, 120, now, SHRINKING)
     whole = az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json
-    registry.faults.latency = 0.1
+    unanswered = registry.storage.repositories()[1:5:3]
+    registry.faults.hold('GET /acr/v1/({})/_manifests'.format('|'.join(unanswered)))
     out = str(tmp_path / 'plan.json')
     run = az(
-        *PRUNE, 'plan', *TARGET, '--ago', '0', '--time-limit', '3s', '--concurrency', '4', '--out', out, check=True
+        *PRUNE, 'plan', *TARGET, '--ago', '0', '--time-limit', '10s', '--concurrency', '4', '--out', out, check=True
     )
     part = run.json
     (warning,) = part['warnings']
-    late = 6 - part['summary']['repositories']
-    assert part['impact'] == 'upperBound' and warning['code'] == 'timeLimit' and 0 < late < 6
+    late = len(unanswered)
+    assert 6 - part['summary']['repositories'] == late
+    assert part['impact'] == 'upperBound' and warning['code'] == 'timeLimit'
     assert f'{late} of 6 repositories' in warning['message'] and warning['message'] in run.err
     known = {entry['name'] for entry in part['repositories']}
     assert [entry['digest'] for entry in part['delete']] == [
         entry['digest'] for entry in whole['delete'] if entry['repository'] in known
     ]
-    registry.faults.latency = 0
+    registry.faults.clear()
     result = az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', check=True).json
     assert len(result['deleted']) == len(part['delete']) > 0
 
@@ -128,12 +128,12 @@ def test_a_plan_is_applied_in_as_many_runs_as_it_takes(az, registry, now, tmp_pa
     out = str(tmp_path / 'plan.json')
     plan = az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--out', out, check=True).json
     kept = stored(registry) - {(entry['repository'], entry['digest']) for entry in plan['delete']}
-    registry.faults.latency = 0.15
+    registry.faults.latency = 0.25  # so that no machine makes more than 128 calls in a run, and all of it takes more
     left, _ = until_done(
         registry,
         lambda: (
             az(
-                *PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--time-limit', '5s', '--concurrency', '4', check=True
+                *PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--time-limit', '8s', '--concurrency', '4', check=True
             ).json
         ),
     )
@@ -142,11 +142,10 @@ def test_a_plan_is_applied_in_as_many_runs_as_it_takes(az, registry, now, tmp_pa
 
 def test_a_limit_that_is_over_before_the_repositories_are_listed_is_an_error(az, registry, now):
     Shelf(registry.storage, now).image('stale')
-    registry.faults.rules.append(Fault('_catalog', 'slow', seconds=5))
-    started = time.monotonic()
+    registry.faults.hold('_catalog')
     run = az(*UNTAGGED, '--time-limit', '1s')
     assert run.code == 1 and 'longer --time-limit' in run.err and 'Traceback' not in run.err and run.out == ''
-    assert time.monotonic() - started < 30 and len(stored(registry)) == 1
+    assert len(stored(registry)) == 1
 
 
 def test_a_limit_that_is_not_reached_changes_nothing(az, registry, now):
@@ -161,5 +160,5 @@ def test_a_dry_run_takes_all_of_the_time_for_reading(az, registry, now):
     shelf = Shelf(registry.storage, now)
     for number in range(30):
         shelf.image(f'image {number}')
-    run = az(*PRUNE, 'untagged', *TARGET, '--time-limit', '20s', '--dry-run', check=True)
+    run = az(*PRUNE, 'untagged', *TARGET, '--time-limit', '1h', '--dry-run', check=True)
     assert len(run.json['delete']) == 30 and len(stored(registry)) == 30

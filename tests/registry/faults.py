@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import Any
 
 _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'writes', 'PUT': 'writes', 'POST': 'writes'}
 
@@ -62,6 +65,50 @@ class Throttle:
         return True
 
 
+class Hold:
+    """Keeps requests whose `METHOD path` matches from being answered: all but the first `after`, until it lets them go.
+
+    So a test waits for what it wants to see, however fast the machine is. What is `done` is carried out before it is
+    held, all else after it.
+    """
+
+    def __init__(self, pattern: str, after: int = 0, done: bool = False) -> None:
+        self.done = done
+        self._pattern = re.compile(pattern)
+        self._let_through = after
+        self._held: list[asyncio.Future] = []
+        self._over = False
+        self._changed = threading.Condition()
+
+    async def passes(self, text: str) -> bool:
+        """Return when the request may go on; gives whether it may. On the server's thread."""
+        with self._changed:
+            if self._over or not self._pattern.search(text):
+                return True
+            if self._let_through:
+                self._let_through -= 1
+                return True
+            held = asyncio.get_running_loop().create_future()
+            self._held.append(held)
+            self._changed.notify_all()
+        return await held
+
+    def wait(self, process: Any = None) -> bool:
+        """Wait until a request is held; gives False where the process that was to send it has ended instead."""
+        with self._changed:
+            while not self._held and (process is None or process.poll() is None):
+                self._changed.wait(0.1)
+            return bool(self._held)
+
+    def let_go(self, drop: bool = False) -> None:
+        """Hold nothing from now on; what is held goes on, or is dropped, which whoever sent it sees as a reset."""
+        with self._changed:
+            self._over = True
+            for held in self._held:
+                held.get_loop().call_soon_threadsafe(held.set_result, not drop)
+            self._held.clear()
+
+
 class Faults:
     """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered.
 
@@ -73,6 +120,7 @@ class Faults:
         self.clock = 0.0
         self.throttles: dict[str, Throttle] = {}
         self.rules: list[Fault] = []
+        self.holds: list[Hold] = []
         self.deletes_in_flight: Counter = Counter()
         self.most_deletes_in_flight: Counter = Counter()
         self._delete_second = (0, 0)
@@ -82,6 +130,21 @@ class Faults:
         self.latency = 0.0
         self.throttles.clear()
         self.rules.clear()
+        for hold in self.holds:
+            hold.let_go(drop=True)
+        self.holds.clear()
+
+    def hold(self, pattern: str, after: int = 0, done: bool = False) -> Hold:
+        """Begin to hold requests: see Hold."""
+        self.holds.append(Hold(pattern, after, done))
+        return self.holds[-1]
+
+    async def pass_holds(self, method: str, path: str, done: bool) -> bool:
+        """Wait until no hold keeps this request; gives False where one drops it."""
+        for hold in [each for each in self.holds if each.done is done]:
+            if not await hold.passes(f'{method} {path}'):
+                return False
+        return True
 
     def date(self) -> dict[str, str]:
         """The header of answers, where the clock is not right."""

@@ -94,6 +94,7 @@ class LocalRegistry:
     def reset(self) -> None:
         """Empty, without faults, with the first users again, and nothing counted."""
         self.storage = Storage()
+        self.faults.clear()
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
         self.metadata.cap = 1000
@@ -166,7 +167,11 @@ class LocalRegistry:
             return _hang_up(request)
         if self.on_request:
             self.on_request(call.method, call.path)
+        if not await self.faults.pass_holds(call.method, call.path, done=False):
+            return _hang_up(request)
         answer = self._answer(call, found, fault)
+        if not await self.faults.pass_holds(call.method, call.path, done=True):
+            return _hang_up(request)
         headers = {
             **common_headers(call.path, answer),
             **self.faults.date(),

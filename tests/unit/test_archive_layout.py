@@ -116,10 +116,10 @@ def test_what_is_no_index_is_told(data):
 def test_a_large_index_is_read_in_time_whatever_others_wrote_into_it():
     entries = [entry(digest=f'sha256:{number:064x}') for number in range(20_000)]
     entries += [{'digest': f'sha256:{number:064x}', 'size': 1} for number in range(20_000)]
-    data, start = json.dumps({'manifests': entries}).encode(), time.perf_counter()
+    data, start = json.dumps({'manifests': entries}).encode(), time.process_time()
     index = parse_index(data)
     assert (len(index.records), len(index.others)) == (20_000, 20_000)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize('wrong', ['type\r\nX-Evil: 1', '\xe9/\xe9', '', 7, None, 'no type', 'x' * 300 + '/y', ['a/b']])
