@@ -18,7 +18,7 @@ AZDEV = 0.2.13
 AZDEV_VENV ?= .venv-azdev
 
 # The environments are made side by side, and lint runs beside the first tests.
-MAKEFLAGS += --jobs=2 --output-sync=target --no-print-directory
+MAKEFLAGS += --jobs=2 --no-print-directory
 
 .PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel clean
 
