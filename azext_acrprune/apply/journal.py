@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from ..decide.graph import walk
 from ..model import Content, Locks, Repository
 from ..prune_error import PruneError
 from ..registry.changes import Changes
@@ -171,13 +172,8 @@ class JournaledRegistry:
         """What refers to a manifest, and what refers to that."""
         if repository not in self._referrers:
             self._referrers[repository] = _referrers(self._repositories[repository])
-        found: dict[str, None] = {}
-        waiting = [digest]
-        while waiting:
-            new = [each for each in self._referrers[repository].get(waiting.pop(), ()) if each not in found]
-            found.update(dict.fromkeys(new))
-            waiting += new
-        return list(found)
+        referrers = self._referrers[repository]
+        return walk([digest], lambda each: referrers.get(each, ()))[1:]
 
     def _note_falling(self, repository: str, digest: str) -> None:
         """The service deletes them itself, and maybe before us."""

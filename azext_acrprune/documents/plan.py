@@ -41,8 +41,7 @@ def plan_document(
     """The plan as JSON-ready data, schema version 1.
 
     The same decision gives the same document, except for `createdAt`. `freedBytes` of one repository are what its part
-    of the plan frees by itself. Layers that go only when several repositories lose them are in the total alone. With
-    `group_by` the document has `groups`, and with a `price` its `cost`.
+    of the plan frees alone; layers that go only with several repositories are in the total alone.
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)

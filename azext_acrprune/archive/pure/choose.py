@@ -12,7 +12,7 @@ from ...decide.impact import Node
 from ...decide.manifests import is_digest
 from ...decide.named import ImageName
 from ...decide.reasons import CHILD_OF, SUBJECT_OF
-from ...model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped
+from ...model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped, in_order
 from ...prune_error import Kind, PruneError
 from .layout import Kept, Record
 
@@ -77,12 +77,7 @@ def choose(
     shelf = _Shelf(records, newest, kept)
     asked = {(record.repository, record.digest) for record in records} if images is None else shelf.find(images)
     nodes = shelf.around(asked)
-    there = {
-        (repository.name, digest): manifest
-        for repository in inventory.repositories
-        for digest, manifest in repository.manifests.items()
-        if not isinstance(manifest.content, Ghost)
-    }
+    there = _there(inventory)
     holders = _holders(inventory)
     missing = sorted(node for node in nodes if node not in there)
     failed = shelf.failures(missing, set(blobs) | set(holders))
@@ -91,16 +86,8 @@ def choose(
     settled, skipped = _settle_tags(
         [tag for tag in newest if (tag.repository, tag.digest) in nodes | asked], now, set(there) | pushed, overwrite
     )
-    skipped += [
-        Skipped(repository, digest, EXISTS, 'it is there')
-        for repository, digest in shelf.images(nodes)
-        if (repository, digest) in there
-    ]
-    skipped += [
-        Skipped(old.repository, old.digest, NEWER_TAG, f'{new.digest} was archived later with it', old.tag)
-        for old, new in outdated
-        if (old.repository, old.digest) in nodes | asked
-    ]
+    skipped += [Skipped(*node, EXISTS, 'it is there') for node in shelf.images(nodes) if node in there]
+    skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | asked]
     locked = [
         record
         for record in (*shelf.images(nodes).values(), *settled)
@@ -116,6 +103,21 @@ def choose(
         skipped=tuple(skipped),
         failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
     )
+
+
+def _there(inventory: Inventory) -> dict[Node, Manifest]:
+    """The manifests that exist in the registry."""
+    return {
+        (repository.name, digest): manifest
+        for repository in inventory.repositories
+        for digest, manifest in repository.manifests.items()
+        if not isinstance(manifest.content, Ghost)
+    }
+
+
+def _outdated(old: Record, new: Record) -> Skipped:
+    because = f'{new.digest} was archived later with it'
+    return Skipped(old.repository, old.digest, NEWER_TAG, because, old.tag)
 
 
 class _Shelf:
@@ -284,7 +286,7 @@ def _above(graph: Graph, digest: str) -> Iterator[tuple[str, str]]:
 
 def _holders(inventory: Inventory) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for repository in sorted(inventory.repositories, key=lambda each: each.name):
+    for repository in in_order(inventory.repositories):
         for manifest in repository.manifests.values():
             for blob in manifest.content.blobs if isinstance(manifest.content, Content) else ():
                 if repository.name not in found.setdefault(blob.digest, []):

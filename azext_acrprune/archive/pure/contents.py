@@ -11,7 +11,7 @@ from ...decide.drift import needed
 from ...decide.graph import Graph, build_graph, missing_children, spread, walk
 from ...decide.impact import Node, open_ledger
 from ...decide.verdicts import Verdict
-from ...model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag
+from ...model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag, in_order
 from .layout import Record
 
 NOT_ARCHIVED = 'notArchived'
@@ -170,7 +170,7 @@ def incomplete(decision: Decision) -> list[Notice]:
 
 
 def _touched(decision: Decision) -> Iterator[tuple[Repository, Graph]]:
-    for repository in sorted(decision.inventory.repositories, key=lambda each: each.name):
+    for repository in in_order(decision.inventory.repositories):
         if decision.doomed_in(repository.name) or any(decision.untagged_in(repository)):
             yield repository, build_graph(repository)
 
