@@ -312,8 +312,8 @@ long-summary: >
     Layers that the registry still has somewhere are mounted, the others uploaded. Children come before indexes,
     subjects before what refers to them, then tags, then locks. Every manifest is the same to the byte. A tag that
     exists now is never moved without --overwrite, and what is there already is left alone, so after an interruption you
-    can run it again. Needs the permission to push (AcrPush); with --soft-deleted the
-    permission to restore deleted content, which Owner and Contributor have.
+    can run it again. Needs the permission to push (AcrPush); with --soft-deleted the permission to restore deleted
+    content, which Owner and Contributor have.
 examples:
   - name: See what an archive can bring back.
     text: az acr prune restore -r myregistry --archive /mnt/archive --all --dry-run -o table
