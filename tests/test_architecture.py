@@ -6,6 +6,7 @@ pins -> policy -> credentials -> registry client -> inventory -> graph -> decisi
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,32 @@ def test_what_is_pure_imports_of_ours_only_what_is_pure(name):
     for module, ours in imports(name):
         path = module.replace('.', '/')
         assert not ours or is_pure(f'{path}.py') or is_pure(f'{path}/'), f'{name} imports {module}'
+
+
+LEFT_TO_LIBRARIES = {'socket', 'selectors', 'select', 'ssl', 'http', 'urllib3', 'asyncio.streams', 'asyncio.transports'}
+NEEDS = {'registry/transport.py': {'ssl'}}
+"""A context of certificates is what aiohttp wants to be given."""
+HTTP_BY_HAND = re.compile(r'HTTP/\d|Content-Length|Transfer-Encoding|\.(?:recv|sendall|add_reader|wrap_socket)\(')
+NAMED_TUPLE = {'_make', '_replace', '_asdict', '_fields'}
+"""Public in spite of their names, as the standard library says."""
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_no_code_of_ours_reads_or_writes_http_or_watches_sockets(name):
+    for module, ours in imports(name):
+        heads = {module, module.partition('.')[0]}
+        assert ours or not heads & LEFT_TO_LIBRARIES - NEEDS.get(name, set()), f'{name} imports {module}'
+    found = HTTP_BY_HAND.search((PACKAGE / name).read_text())
+    assert not found, f'{name} writes or reads HTTP: {found[0]}'
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_private_names_of_others_are_left_alone(name):
+    """A private attribute has to be given its value, or defined, in the file that uses it."""
+    nodes = list(ast.walk(ast.parse((PACKAGE / name).read_text())))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and re.match(r'_[a-z]', node.attr)]
+    ours = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    ours |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    ours |= {getattr(node.target, 'id', '') for node in nodes if isinstance(node, ast.AnnAssign)}
+    for node in attributes:
+        assert node.attr in ours | NAMED_TUPLE, f'{name} uses {ast.unparse(node)}'

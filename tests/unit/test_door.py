@@ -1,0 +1,68 @@
+"""The door to a registry: every verb that changes one is known to all who stand in it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azext_acrprune.apply.journal import JournaledRegistry
+from azext_acrprune.archive.precondition import ArchivedRegistry
+from azext_acrprune.registry import client, reads
+from azext_acrprune.registry.changes import Changes
+from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.reads import Reads
+
+CHANGING_METHODS = {'DELETE', 'PATCH', 'POST', 'PUT'}
+
+
+def public(kind: Any) -> dict[str, list[str]]:
+    """The verbs that a class itself has: their parameters, in order."""
+    return {
+        name: list(inspect.signature(verb).parameters)
+        for name, verb in vars(kind).items()
+        if inspect.isfunction(verb) and not name.startswith('_')
+    }
+
+
+@pytest.mark.parametrize('kind', [Registry, JournaledRegistry, ArchivedRegistry])
+def test_the_door_is_the_same_for_all_who_stand_in_it(kind):
+    assert public(kind) == public(Changes)
+
+
+@pytest.mark.parametrize('kind', [JournaledRegistry, ArchivedRegistry])
+def test_nobody_lets_through_what_it_does_not_know(kind):
+    assert '__getattr__' not in vars(kind) and kind.__getattribute__ is object.__getattribute__
+
+
+@pytest.mark.parametrize('module', [reads, client])
+def test_what_sends_anything_but_a_read_is_a_verb_of_the_door(module):
+    kind = Reads if module is reads else Registry
+    sent = changing_functions(module)
+    assert {name for name in public(kind) if name in sent} <= set(public(Changes))
+    assert module is not reads or not sent
+
+
+def changing_functions(module: Any) -> set[str]:
+    """The functions of a module that name a method which changes something, and those that call them."""
+    tree = ast.parse(Path(module.__file__).read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    words = {function.name: _words(function) for function in functions}
+    found = {name for name, used in words.items() if used & CHANGING_METHODS}
+    while more := {name for name, used in words.items() if used & found} - found:
+        found |= more
+    return found
+
+
+def _words(function: ast.AST) -> set[str]:
+    """The strings and the attributes in a function."""
+    nodes = list(ast.walk(function))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return texts | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def test_all_verbs_of_the_door_are_found_that_way():
+    assert changing_functions(client) >= set(public(Changes))
