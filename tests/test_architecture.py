@@ -163,11 +163,27 @@ def test_no_code_of_ours_reads_or_writes_http_or_watches_sockets(name):
 
 @pytest.mark.parametrize('name', FILES)
 def test_private_names_of_others_are_left_alone(name):
-    """A private attribute has to be given its value, or defined, in the file that uses it."""
-    nodes = list(ast.walk(ast.parse((PACKAGE / name).read_text())))
-    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and re.match(r'_[a-z]', node.attr)]
-    ours = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    ours |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
-    ours |= {getattr(node.target, 'id', '') for node in nodes if isinstance(node, ast.AnnAssign)}
-    for node in attributes:
-        assert node.attr in ours | NAMED_TUPLE, f'{name} uses {ast.unparse(node)}'
+    """A private attribute is asked of `self` alone, and is defined in one of our files."""
+    for node in private_attributes(name):
+        of_self = isinstance(node.value, ast.Name) and node.value.id in ('self', 'cls')
+        assert of_self and node.attr in OURS, f'{name} uses {ast.unparse(node)}'
+
+
+def private_attributes(name: str) -> list[ast.Attribute]:
+    nodes = ast.walk(ast.parse((PACKAGE / name).read_text()))
+    found = [node for node in nodes if isinstance(node, ast.Attribute)]
+    return [node for node in found if re.match(r'_[a-z]', node.attr) and node.attr not in NAMED_TUPLE]
+
+
+def defined(name: str) -> Iterator[str]:
+    """What a file defines: functions, fields, and attributes that it gives a value."""
+    for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.AnnAssign):
+            yield getattr(node.target, 'id', getattr(node.target, 'attr', ''))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+OURS = {each for name in FILES for each in defined(name)}
