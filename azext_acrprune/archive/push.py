@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from ..decide.impact import Node
 from ..model import Failed, Skipped
@@ -17,7 +16,7 @@ from ..workers import Task, from_thread, run_tasks
 from .pure.choose import TAG_EXISTS, Image, Restoration
 from .pure.layout import Record
 from .stored import manifest_bytes, verified
-from .target import ArchiveError, NotKept
+from .target import ArchiveError, NotKept, Target
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
@@ -37,7 +36,9 @@ class Restored:
     failed: list[Failed] = field(default_factory=list)
 
 
-async def push(registry: Registry, target: Any, chosen: Restoration, concurrency: int, reporter: Reporter) -> Restored:
+async def push(
+    registry: Registry, target: Target, chosen: Restoration, concurrency: int, reporter: Reporter
+) -> Restored:
     """Push manifests, then tags, then locks; what could not be pushed takes with it what needs it.
 
     Raises RegistryError when the registry cannot be used any more, ArchiveError when the archive cannot.
@@ -61,7 +62,7 @@ class _Push:
     """One run. `pushed` is what became of it so far."""
 
     def __init__(
-        self, registry: Registry, target: Any, chosen: Restoration, reporter: Reporter, there: frozenset[str]
+        self, registry: Registry, target: Target, chosen: Restoration, reporter: Reporter, there: frozenset[str]
     ) -> None:
         self.pushed = Restored()
         self._registry = registry

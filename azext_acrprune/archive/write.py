@@ -20,7 +20,7 @@ from ..workers import Task, in_thread, run_tasks
 from .pure.contents import Wanted, blobs_of, narrowed, records_of, wanted
 from .pure.layout import Index, Record, index_bytes, parse_index
 from .stored import manifest_bytes, type_of
-from .target import ArchiveError, NotKept
+from .target import ArchiveError, NotKept, Target
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""
@@ -48,7 +48,7 @@ class Safe:
     records: tuple[Record, ...]
 
 
-def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
+def estimate(target: Target, decision: Decision, layers: bool) -> Estimate:
     """What archiving a decision takes. Raises ArchiveError when the target cannot be used or has no room for it."""
     target.check()
     index_of(target)
@@ -67,7 +67,7 @@ def estimate(target: Any, decision: Decision, layers: bool) -> Estimate:
 
 async def archive(
     registry: Reads,
-    target: Any,
+    target: Target,
     decision: Decision,
     layers: bool,
     archived_at: str,
@@ -93,7 +93,7 @@ async def archive(
 
 
 @asynccontextmanager
-async def _writing(target: Any) -> AsyncIterator[None]:
+async def _writing(target: Target) -> AsyncIterator[None]:
     """Have the archive to write to. Only to get it takes long: that is done on a thread."""
     writing = target.writing()
     await asyncio.to_thread(writing.__enter__)
@@ -102,7 +102,7 @@ async def _writing(target: Any) -> AsyncIterator[None]:
         yield
 
 
-def index_of(target: Any) -> Index:
+def index_of(target: Target) -> Index:
     """The index of an archive, empty where there is none yet. Raises NotAnArchive."""
     data = target.index()
     return parse_index(data) if data is not None else Index()
@@ -129,7 +129,7 @@ class _ArchiveRun:
     """One run of archiving. `saved` gives media type and size of what is in the archive, `failures` say why not."""
 
     registry: Reads
-    target: Any
+    target: Target
     decision: Decision
     layers: bool
     reporter: Reporter

@@ -20,7 +20,7 @@ from .command import Command
 from .options import RegistryOptions
 
 if TYPE_CHECKING:
-    from ..inventory.cache import NoCache
+    from ..inventory.cache import Cache
     from ..registry.client import Registry
     from ..registry.credentials import RegistryFacts
     from ..reporter import Reporter
@@ -49,7 +49,7 @@ class Session:
     registry: Registry
     host: str
     facts: RegistryFacts
-    cache: NoCache
+    cache: Cache
     reporter: Reporter
     limit: TimeLimit
     moment: datetime
@@ -148,12 +148,12 @@ def _is_read(source: logging.Logger | None, level: int) -> bool:
 
 
 @contextmanager
-def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[NoCache]:
+def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[Cache]:
     """The cache of the registry; whatever is wrong with it is a warning, never an error."""
     from ..inventory.cache import ManifestCache, NoCache, cache_path
 
     path = cache_path(cmd.cli_ctx.config.config_dir, host)
-    cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)
+    cache: Cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)
     try:
         yield cache
     finally:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..decide.manifests import is_digest
 from ..model import Blob, Content
@@ -68,39 +68,34 @@ LabelRow = tuple[bytes, bytes, str]
 """Labels with their checksum, key, and the repository that they were read in."""
 
 
-class NoCache:
-    """Knows nothing and keeps nothing. `trouble` says what was wrong with a cache, if anything was."""
+class Cache(Protocol):
+    """What is known of manifests from earlier runs.
 
-    trouble: str | None = None
+    `trouble` says what was wrong with the cache, None when nothing was.
+    """
+
+    trouble: str | None
 
     def looks(self) -> dict[str, int]:
         """When each repository was last listed or read from, by name: the later, the larger."""
-        return {}
 
     def sizes(self) -> dict[str, int]:
         """How many manifests of each repository are known, by name."""
-        return {}
 
     def keep_only(self, repositories: Collection[str]) -> None:
         """Forget every repository but these: the registry has no others."""
 
-    # pylint: disable-next=unused-argument
     def recall(self, repository: str, listed: Collection[str], blobs: Blobs | None = None) -> dict[str, Content]:
         """What is known of the manifests that a complete listing of the repository names; forgets all others.
 
         Contents hold the same `blobs`, which grow.
         """
-        return {}
 
-    # pylint: disable-next=unused-argument
     def recall_labels(self, repository: str, digests: Collection[str]) -> dict[str, dict[str, str]]:
         """The labels in the configs of these manifests, where they are known; after `recall`."""
-        return {}
 
-    # pylint: disable-next=unused-argument
     def remember(self, repository: str, digest: str, content: Content) -> bool:
         """Keep what was just read in this repository, and verified; gives whether it is time to `write`."""
-        return False
 
     def write(self) -> None:
         """Write what is to be kept; it may take a moment."""
@@ -108,13 +103,49 @@ class NoCache:
     def forget(self, repository: str, digest: str) -> None:
         """Know nothing of a manifest any more: it turned out to be a ghost."""
 
-    # pylint: disable-next=unused-argument
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         """Keep the labels in the config of this manifest, read in this repository and verified; as `remember`."""
-        return False
 
     def close(self) -> None:
         """Write what is still to be written."""
+
+
+class NoCache:
+    """A cache that knows nothing and keeps nothing."""
+
+    # pylint: disable=unused-argument
+
+    trouble: str | None = None
+
+    def looks(self) -> dict[str, int]:
+        return {}
+
+    def sizes(self) -> dict[str, int]:
+        return {}
+
+    def keep_only(self, repositories: Collection[str]) -> None:
+        pass
+
+    def recall(self, repository: str, listed: Collection[str], blobs: Blobs | None = None) -> dict[str, Content]:
+        return {}
+
+    def recall_labels(self, repository: str, digests: Collection[str]) -> dict[str, dict[str, str]]:
+        return {}
+
+    def remember(self, repository: str, digest: str, content: Content) -> bool:
+        return False
+
+    def write(self) -> None:
+        pass
+
+    def forget(self, repository: str, digest: str) -> None:
+        pass
+
+    def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -128,7 +159,7 @@ class CacheFacts:
     schema_version: int | None = None
 
 
-class ManifestCache(NoCache):
+class ManifestCache:
     """The cache of one registry. Safe with many threads and with other processes on the same file.
 
     What was not used for longest goes first when the file is full. A repository was last used when it was listed, or
@@ -137,6 +168,7 @@ class ManifestCache(NoCache):
     """
 
     def __init__(self, path: Path, moment: int, max_bytes: int = MAX_BYTES) -> None:
+        self.trouble: str | None = None
         self._path = path
         self._moments = count(moment)
         self._max_bytes = max_bytes

@@ -18,7 +18,7 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
-from .cache import Blobs, NoCache
+from .cache import Blobs, Cache, NoCache
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
@@ -77,7 +77,7 @@ async def scan(
     host: str,
     extent: Extent,
     reporter: Reporter,
-    cache: NoCache = NoCache(),
+    cache: Cache = NoCache(),
     is_over: Callable[[], bool] = lambda: False,
 ) -> Inventory:
     """Read the registry into an inventory; what the cache knows of listed manifests is not read again.
@@ -193,7 +193,7 @@ class _Walk:
         extent: Extent,
         selected: Iterable[str],
         reporter: Reporter,
-        cache: NoCache,
+        cache: Cache,
         is_over: Callable[[], bool],
     ) -> None:
         self._registry = registry
@@ -386,7 +386,7 @@ async def _catalog(registry: Reads, selection: Selection) -> tuple[list[str], li
         return names, [Notice('catalogForbidden', message)]
 
 
-def _ordered(names: Sequence[str], order: str, cache: NoCache, selected: AbstractSet[str]) -> list[str]:
+def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractSet[str]) -> list[str]:
     """First those in which something may go: the others only make the bytes exact."""
     looks = cache.looks() if order == OLDEST else {}
     sizes = cache.sizes() if order == LARGEST else {}
