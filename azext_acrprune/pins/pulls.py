@@ -85,7 +85,7 @@ class Pushed:
 
 
 @dataclass(frozen=True)
-class Unresolved:
+class UnresolvedPull:
     """Pulls of a tag that pointed to what the log does not know; `moved` when it was pushed to since."""
 
     tag: str | None
@@ -110,7 +110,7 @@ class Pulls:
     since: int = 0
     digests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     tags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    unresolved: Mapping[str, Sequence[Unresolved]] = field(default_factory=dict)
+    unresolved: Mapping[str, Sequence[UnresolvedPull]] = field(default_factory=dict)
 
 
 def check_period(seconds: int) -> int:
@@ -167,7 +167,7 @@ def last_pulls(since: int, pulled: Iterable[Pulled], pushed: Iterable[Pushed]) -
         history.setdefault((push.repository, push.tag), []).append(push)
     digests: dict[str, dict[str, int]] = {}
     tags: dict[str, dict[str, int]] = {}
-    unresolved: dict[str, list[Unresolved]] = {}
+    unresolved: dict[str, list[UnresolvedPull]] = {}
     for pull in pulled:
         if pull.tag:
             _latest(tags.setdefault(pull.repository, {}), pull.tag, pull.last)
@@ -176,7 +176,7 @@ def last_pulls(since: int, pulled: Iterable[Pulled], pushed: Iterable[Pushed]) -
             _latest(digests.setdefault(pull.repository, {}), digest, pull.last)
         if not pull.digest and not _before(pull, pushes):
             moved = any(push.at > pull.first - _SLACK for push in pushes)
-            unresolved.setdefault(pull.repository, []).append(Unresolved(pull.tag, pull.first, pull.last, moved))
+            unresolved.setdefault(pull.repository, []).append(UnresolvedPull(pull.tag, pull.first, pull.last, moved))
     return Pulls(since, digests, tags, unresolved)
 
 
@@ -222,7 +222,7 @@ def _parts(repository: Repository, digest: str) -> set[str]:
     return found
 
 
-def _is_still(pull: Unresolved, repository: Repository) -> bool:
+def _is_still(pull: UnresolvedPull, repository: Repository) -> bool:
     """Whether the tag points now to what it pointed to then, so that the pin on the tag pins it."""
     if pull.moved or not pull.tag:
         return False
@@ -232,7 +232,7 @@ def _is_still(pull: Unresolved, repository: Repository) -> bool:
     return any(pull.tag in manifest.tags for manifest in repository.manifests.values())
 
 
-def _anything_pulled(pull: Unresolved, repository: Repository) -> Iterator[Pin]:
+def _anything_pulled(pull: UnresolvedPull, repository: Repository) -> Iterator[Pin]:
     """Whatever was there at the time of a pull may be what was pulled."""
     what = f"as '{pull.tag}' " if pull.tag else ''
     for digest, manifest in repository.manifests.items():
