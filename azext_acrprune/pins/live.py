@@ -111,7 +111,7 @@ def thing_of_site(origin: str, configurations: Iterable[dict[str, Any]]) -> Thin
         for key in ('linuxFxVersion', 'windowsFxVersion'):
             value = _part(document, 'properties').get(key)
             match = _COMPOSE.match(value) if isinstance(value, str) else None
-            if match:
+            if match and value:
                 texts.append(_decoded(value[match.end() :]))
     return Thing(origin, documents, tuple(filter(None, texts)))
 

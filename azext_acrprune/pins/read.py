@@ -77,9 +77,9 @@ def _decoded(data: bytes) -> str | None:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, 'replace')
-    encoding = _without_mark(data[:_SAMPLE])
-    if encoding:
-        return data.decode(encoding, 'replace')
+    unmarked = _without_mark(data[:_SAMPLE])
+    if unmarked:
+        return data.decode(unmarked, 'replace')
     if data.translate(None, _CONTROLS) != data:
         return None
     try:

@@ -51,7 +51,7 @@ def yaml_events(text: str) -> Iterator[Event]:
         for event in yaml.parse(_CONTROL.sub(' ', text), Loader=_LOADER):
             read = _YAML.get(type(event))
             if read:
-                known = read(event, event.start_mark.line + 1)
+                known = read(event, event.start_mark.line + 1 if event.start_mark else 1)
                 depth += _DEPTH.get(known.kind, 0)
                 if depth > _DEEPEST:
                     raise BadSyntax(known.line, 'it is nested too deeply')
