@@ -262,6 +262,28 @@ examples:
     text: az acr prune policy validate --file policy.yaml
 """
 
+helps['acr prune policy explain'] = """
+type: command
+short-summary: Say in sentences what a policy file does, one for each rule.
+examples:
+  - name: What a colleague's policy does.
+    text: az acr prune policy explain --file policy.yaml
+"""
+
+helps['acr prune policy test'] = """
+type: command
+short-summary: Try a policy on images that a file describes, without a registry.
+long-summary: >
+    The file says in a few words which images there are, which of them stay and which go. The exit code is 1 when the
+    policy decides otherwise, and the result has the chain of decisions for each surprise. docs/policies.md says how a
+    test is written.
+examples:
+  - name: The tests of a policy, in a pipeline.
+    text: az acr prune policy test --file policy.tests.yaml
+  - name: The same tests with another policy.
+    text: az acr prune policy test --file policy.tests.yaml --policy new.yaml -o table
+"""
+
 helps['acr prune policy show-schema'] = """
 type: command
 short-summary: Show the JSON schema of a policy file, for an editor.

@@ -508,3 +508,16 @@ def _own(loader: AzCommandsLoader) -> None:
             options_list=['--name', '-n'],
             help='Which example: a CI registry, ML images, or a production registry.',
         )
+    with loader.argument_context('acr prune policy test') as context:
+        context.argument(
+            'tests_file',
+            options_list=['--file'],
+            completer=FilesCompleter(),
+            help='The file of tests: images in a few words, and what is expected of them.',
+        )
+        context.argument(
+            'policy_file',
+            options_list=['--policy'],
+            completer=FilesCompleter(),
+            help='The policy file. Without it, the one that the tests name.',
+        )

@@ -39,6 +39,8 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('lock', 'lock', table_transformer=_table('lock_rows'))
     with loader.command_group('acr prune policy', _of('policies')) as group:
         group.command('validate', 'validate')
+        group.command('explain', 'explain')
+        group.command('test', 'test', table_transformer=_table('policy_test_rows', 'policy_tables'))
         group.command('show-schema', 'show_schema')
         group.command('show-example', 'show_example')
 

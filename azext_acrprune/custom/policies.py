@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from .._errors import typed_errors
+from .command import Command
+from .failures import exit_with_failure
 from .selecting import read_policy
+from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..model import Document
+    from ..policy.cases import Cases
+    from ..policy.rules import Policy
 
 
 def validate(policy_file: str) -> Document:
     """Check a policy file."""
     policy = read_policy(policy_file, ())
     return {'valid': True, 'rules': [rule.name for rule in policy.rules]}
+
+
+def explain(policy_file: str) -> Document:
+    """Say in sentences what a policy does."""
+    from ..policy.words import sentences
+
+    return {'sentences': sentences(read_policy(policy_file, ()))}
+
+
+def test(cmd: Command, tests_file: str, policy_file: str | None = None) -> Document:
+    """Try a policy on images that a file describes; nothing is asked of any registry."""
+    from ..documents.policy_tests import tests_document
+
+    cases = _read_cases(tests_file)
+    document = tests_document(_policy_of(cases, tests_file, policy_file), cases.tests)
+    exit_with_failure(cmd, document['failed'])
+    return document
 
 
 def show_schema() -> Document:
@@ -26,3 +50,38 @@ def show_example(name: str) -> Document:
     from ..policy.file import example
 
     return example(name)
+
+
+def _read_cases(path: str) -> Cases:
+    from ..policy.cases import parse_cases
+    from ..policy.syntax import PolicyError
+    from ..prune_error import PruneError
+
+    with typed_errors():
+        try:
+            return parse_cases(read_text(path))
+        except PolicyError as error:
+            raise PruneError(
+                f"The tests '{path}' are not valid: {error}.",
+                'docs/policies.md says how a test is written.',
+                error.kind,
+            ) from error
+
+
+def _policy_of(cases: Cases, tests_file: str, policy_file: str | None) -> Policy:
+    """The policy that is tested: the one of the option, or the one that the tests name."""
+    from ..policy.file import example_text, parse_policy
+    from ..prune_error import Kind, PruneError
+
+    if policy_file:
+        return read_policy(policy_file, ())
+    if cases.example:
+        return parse_policy(example_text(cases.example))
+    if cases.policy:
+        return read_policy(os.path.join(os.path.dirname(tests_file), cases.policy), ())
+    with typed_errors():
+        raise PruneError(
+            f"Nothing says which policy the tests '{tests_file}' are about.",
+            "Give it with --policy, or write 'policy: FILE' into the tests.",
+            Kind.INVALID,
+        )

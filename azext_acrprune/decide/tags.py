@@ -11,7 +11,19 @@ from .claims import Place, age_is_over, claim_on_tag, counts, instant_of_tag, ti
 from .conditions import Due, due
 from .graph import user_tags
 from .ranking import Entry, spared, unranked
-from .reasons import EXCLUDED, KEEP_NEWEST, LOCKED, MATCHED, PINNED, TAGGED, UNRANKED, UNREADABLE, YOUNG
+from .reasons import (
+    EXCLUDED,
+    KEEP_NEWEST,
+    LOCKED,
+    MATCHED,
+    PINNED,
+    RELATIONS,
+    TAGGED,
+    UNRANKED,
+    UNREADABLE,
+    YOUNG,
+    sentence_of,
+)
 from .verdicts import Verdict, lock_on_tag
 
 
@@ -57,7 +69,9 @@ def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
 
 def stays_with_its_image(rule: Rule, tag: str, image: Verdict) -> Verdict:
     """Why a tag stays that would go if its image did."""
-    return _kept(rule, image.reason, tag, f'its image stays ({image.because})')
+    why = sentence_of(True, image.reason, image.because)
+    reason = EXCLUDED if image.reason in RELATIONS else image.reason
+    return _kept(rule, reason, tag, f'its image stays: {why}')
 
 
 def _protected_image(policy: Policy, repository: str, tags: Sequence[str]) -> Verdict | None:

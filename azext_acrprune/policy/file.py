@@ -112,7 +112,8 @@ class _Reader:
     def policy(self, document: Mapping[str, Any], repositories: Sequence[str]) -> Policy:
         rules = [self._rule(('rules', str(number)), rule) for number, rule in enumerate(document['rules'])]
         self._check_names([rule.name for rule in rules])
-        self._check_coverage(rules)
+        if not self.problems:
+            self._check_coverage(rules)
         limits = document.get('limits', {})
         if isnan(limits.get('maxPercent', 0)):  # nothing is more than that
             self._wrong(('limits', 'maxPercent'), 'expected number, not NaN')

@@ -1,0 +1,165 @@
+"""A file of tests of a policy -> tests: images in a few words, and what is expected of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import fastjsonschema
+
+from .ages import parse_age
+from .file import parse_size
+from .syntax import Path, PolicyError, Problem, Source, shaped
+
+
+@dataclass(frozen=True)
+class Described:
+    """An image in a few words. Ages are seconds before the moment of the test, `size` is bytes.
+
+    `names` are what a test calls it: `repository:tag` for each tag, and its id.
+    """
+
+    repository: str
+    tags: tuple[str, ...] = ()
+    id: str | None = None
+    updated: int = 0
+    created: int = 0
+    moved: int = 0
+    platforms: tuple[str, ...] = ()
+    attestation: bool = False
+    annotations: tuple[tuple[str, str], ...] = ()
+    platform_annotations: tuple[tuple[str, str], ...] = ()
+    labels: Mapping[str, str] | None = None
+    size: int = 1_000
+    media_type: str | None = None
+    artifact_type: str | None = None
+    subject: str | None = None
+    locked: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [*(f'{self.repository}:{tag}' for tag in self.tags), *([self.id] if self.id else [])]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a test expects of one image or tag: that it goes or stays, and by which rule where it says so."""
+
+    name: str
+    goes: bool
+    rule: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test."""
+
+    name: str
+    images: tuple[Described, ...]
+    expected: tuple[Expected, ...]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """All tests of a file, with the policy file or the example that they are about, if they say it."""
+
+    tests: tuple[Case, ...]
+    policy: str | None = None
+    example: str | None = None
+
+
+def parse_cases(text: str) -> Cases:
+    """The tests in a file. Raises PolicyError."""
+    source = Source(text, "a file with 'tests'")
+    shape = shaped(source, source.document(), tests_schema(), _validator())
+    reader = _Reader(source)
+    tests = tuple(reader.case(('tests', str(number)), test) for number, test in enumerate(shape.document['tests']))
+    problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
+    if problems:
+        raise PolicyError(*sorted(problems))
+    return Cases(tests, shape.document.get('policy'), shape.document.get('example'))
+
+
+def tests_schema() -> dict[str, Any]:
+    """The JSON schema of a file of tests."""
+    path = resources.files(__package__).joinpath('schema', 'policy-tests-v1.json')
+    schema: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    return schema
+
+
+class _Reader:
+    """Reads tests that have the shape of the schema; `problems` is what only their meaning shows to be wrong."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.problems: list[Problem] = []
+
+    def case(self, path: Path, test: Mapping[str, Any]) -> Case:
+        images = tuple(
+            self._image((*path, 'images', str(number)), image) for number, image in enumerate(test['images'])
+        )
+        known = [name for image in images for name in image.names]
+        for number, name in enumerate(known):
+            if name in known[:number]:
+                self._wrong((*path, 'images'), f"'{name}' is there twice")
+        for number, image in enumerate(images):
+            if image.subject and image.subject not in [name for above in images[:number] for name in above.names]:
+                self._wrong((*path, 'images', str(number), 'subject'), f"no image above is called '{image.subject}'")
+        expected = (*self._expected(path, test, 'stay'), *self._expected(path, test, 'go'))
+        for each in expected:
+            if each.name not in known:
+                self._wrong((*path, 'go' if each.goes else 'stay'), f"no image is called '{each.name}'")
+        return Case(test['name'], images, expected)
+
+    def _expected(self, path: Path, test: Mapping[str, Any], key: str) -> Iterator[Expected]:
+        wanted: Mapping[str, str | None] | Sequence[str] = test.get(key, ())
+        for name in wanted:
+            yield Expected(name, key == 'go', wanted[name] if isinstance(wanted, Mapping) else None)
+
+    def _image(self, path: Path, image: Mapping[str, Any]) -> Described:
+        repository, _, tag = image['image'].partition(':')
+        age = self._age((*path, 'age'), image.get('age', 0))
+        tags = (*([tag] if tag else []), *image.get('tags', ()))
+        if not tags and 'id' not in image:
+            self._wrong(path, "what has no tag needs an 'id', so that 'stay' and 'go' can name it")
+        return Described(
+            repository,
+            tags,
+            image.get('id'),
+            age,
+            self._age((*path, 'created'), image['created']) if 'created' in image else age,
+            self._age((*path, 'moved'), image['moved']) if 'moved' in image else age,
+            tuple(image.get('platforms', ())),
+            image.get('attestation', False),
+            tuple(image.get('annotations', {}).items()),
+            tuple(image.get('platformAnnotations', {}).items()),
+            image.get('labels'),
+            self._read((*path, 'size'), parse_size, image.get('size', 1_000)),
+            image.get('mediaType'),
+            image.get('artifactType'),
+            image.get('subject'),
+            image.get('locked', False),
+        )
+
+    def _age(self, path: Path, value: Any) -> int:
+        return self._read(path, lambda text: parse_age(str(text)), value)
+
+    def _read(self, path: Path, parse: Callable[[Any], int], value: Any) -> int:
+        try:
+            return parse(value)
+        except ValueError as error:
+            self._wrong(path, str(error))
+            return 0
+
+    def _wrong(self, path: Path, text: str) -> None:
+        self.problems.append(self._source.problem(path, text))
+
+
+@cache
+def _validator() -> Callable[[Any], Any]:
+    validator: Callable[[Any], Any] = fastjsonschema.compile(tests_schema())
+    return validator
