@@ -250,7 +250,7 @@ def _selection(context: AzArgumentContext) -> None:
         'keep_untagged',
         type=int,
         validator=validate_keep,
-        help='With --untagged: keep this many of the newest images that have no tag left. Without it that is the '
+        help='With --untagged: keep this many of the newest images that have no tag left. Without it, that is the '
         'number of --keep, as with `acr purge` since 0.18.',
     )
     context.argument(
@@ -428,6 +428,12 @@ def _own(loader: AzCommandsLoader) -> None:
             help='Also write the plan to this file, as JSON.',
         )
         context.argument('policy_file', arg_group=_SELECTION, validator=validate_plan_selection)
+        context.argument(
+            'strict_policy',
+            action='store_true',
+            arg_group=_SELECTION,
+            help='With --policy: what protects or keeps, and matches nothing in the registry, is an error.',
+        )
     with loader.argument_context('acr prune check') as context:
         context.argument(
             'repository',

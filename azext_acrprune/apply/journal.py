@@ -11,7 +11,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from ..decide.graph import walk
-from ..model import Content, Locks, Repository
+from ..model import Content, Locks, Repository, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -245,6 +244,15 @@ def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
         if isinstance(entry, dict) and isinstance(entry.get('event'), str):
             lines.append(entry)
     return lines
+
+
+def tags_taken_off(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, int]]:
+    """(repository, digest, instant in ticks) of each tag that a run removed from a manifest."""
+    for line in lines:
+        if (line['event'], line.get('request'), line.get('outcome')) == ('outcome', 'deleteTag', 'done'):
+            repository, digest, at = line.get('repository'), line.get('digest'), parse_ticks(line.get('at'))
+            if isinstance(repository, str) and isinstance(digest, str) and at is not None:
+                yield repository, digest, at
 
 
 def _referrers(repository: Repository) -> Mapping[str, list[str]]:

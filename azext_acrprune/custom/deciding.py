@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .journaling import untagged_by_us
 from .options import SelectOptions
 from .pinning import load_pins
-from .pulling import load_pulls, wish_of, with_pulls
+from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
 from .scanning import scan
 from .session import Session
 
@@ -44,10 +45,22 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     wish = wish_of(options.pulls, policy.pulled)
     policy = replace(policy, pins=pins, pulled=wish)
     pulls = load_pulls(session.cmd, wish, session.host, session.now) if wish else None
+    log = _pull_facts(session, policy, options) if policy.asks_for_pulls else None
     inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
     if wish and pulls:
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)
+    if log:
+        policy = with_pull_facts(log, policy, inventory)
+    if policy.asks_for_untagging:
+        policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
     return decide(inventory, policy, session.now)
+
+
+def _pull_facts(session: Session, policy: Policy, options: SelectOptions) -> PullFacts:
+    from ..policy.rules import PullLog
+
+    log = policy.pull_log or PullLog()
+    return load_pull_facts(session.cmd, log, session.host, session.now, options.pulls.workspace)
 
 
 def document_of(

@@ -38,6 +38,22 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
         journal.close()
 
 
+def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
+    """When this program last took a tag off each manifest, {repository: {digest: ticks}}, as the journals tell."""
+    from ..apply.journal import JournalError, journal_folder, read_run, runs, tags_taken_off
+
+    folder = journal_folder(cmd.cli_ctx.config.config_dir)
+    found: dict[str, dict[str, int]] = {}
+    with suppress(JournalError):  # what cannot be read is not known, and what is not known keeps
+        for run in runs(folder):
+            lines = read_run(folder, run)
+            if lines and lines[0].get('registry') == host:
+                for repository, digest, at in tags_taken_off(lines):
+                    known = found.setdefault(repository, {})
+                    known[digest] = max(at, known.get(digest, at))
+    return found
+
+
 def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
     """The runs that deleted or locked something, newest first. Asks nobody."""
     from ..apply.journal import read_run, runs

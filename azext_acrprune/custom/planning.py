@@ -10,7 +10,7 @@ from .command import Command
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .options import PriceOptions, RegistryOptions, SelectOptions, read
-from .selecting import policy_of_options
+from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
 from .user_files import write_json
 
@@ -27,6 +27,7 @@ def plan(
     group_by: str | None = None,
     out: str | None = None,
     policy_file: str | None = None,
+    strict_policy: bool = False,
     **kwargs: object,
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
@@ -37,6 +38,8 @@ def plan(
     policy = policy_of_options(options)
     with open_session(cmd, RegistryOptions.of(kwargs)) as session:
         decision = decide_by_rules(session, policy, options)
+        if strict_policy:
+            refuse_idle_patterns(decision)
     document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
     excess = first_excess(decision, policy.limits)
     if excess:

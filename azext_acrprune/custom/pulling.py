@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,17 @@ from .options import PullOptions
 if TYPE_CHECKING:
     from ..model import Inventory
     from ..pins.pulls import Pulls, Wish
-    from ..policy.rules import Policy
+    from ..policy.rules import Policy, PullLog
     from ..usage.usage_rows import Log
+
+
+@dataclass(frozen=True)
+class PullFacts:
+    """The last pulls that a workspace knows; `since` is the instant from which on its log has no hole, if any."""
+
+    workspace: str
+    since: int | None
+    pulls: Pulls
 
 
 def wish_of(options: PullOptions, of_policy: Wish | None) -> Wish | None:
@@ -52,6 +61,35 @@ def load_pulls(cmd: Command, wish: Wish, host: str, now: int) -> Pulls:
         pulls = log.pulls(start, end)
         by_tag_alone = any(not pull.digest for pull in pulls)
         return last_pulls(since, pulls, log.pushes(start, end) if by_tag_alone else ())
+
+
+def load_pull_facts(cmd: Command, log: PullLog, host: str, now: int, workspace: str | None) -> PullFacts:
+    """The last pulls that the log of a policy knows, however little that is. Raises AskError and BadLog."""
+    from ..pins.pulls import covered_since, last_pulls
+    from .azure import registry_log
+
+    named = workspace or log.workspace
+    if not named:
+        raise RequiredArgumentMissingError(
+            'Rules of the policy ask for pulls, and nothing says which Log Analytics workspace has them.',
+            recommendation="Give --workspace, or write 'facts: {pulls: {workspace: NAME}}' into the policy.",
+        )
+    with registry_log(cmd, named, host) as events:
+        spans = events.spans()
+        since = covered_since(spans, now)
+        start, end = _moment(min((first for first, _ in spans), default=now)), _moment(now)
+        pulls = events.pulls(start, end, log.identities, log.user_agents)
+        pushes = events.pushes(start, end) if any(not pull.digest for pull in pulls) else ()
+    return PullFacts(named, since, last_pulls(now if since is None else since, pulls, pushes))
+
+
+def with_pull_facts(facts: PullFacts, policy: Policy, inventory: Inventory) -> Policy:
+    """The policy with what the log knows of each manifest."""
+    from ..pins.pulls import day_of, last_uses
+
+    known = replace(policy.facts, pulled=last_uses(facts.pulls, inventory), pulls_since=facts.since)
+    given = {'workspace': facts.workspace, 'logsSince': None if facts.since is None else day_of(facts.since)}
+    return replace(policy, facts=known, given={**policy.given, 'pulls': given})
 
 
 def log_of(cmd: Command, workspace: str, host: str, now: int) -> Log:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .._errors import typed_errors
-from ..prune_error import PruneError
+from ..prune_error import Kind, PruneError
 from .options import SelectOptions
 from .user_files import read_text
 
 if TYPE_CHECKING:
+    from ..decide.decision import Decision
     from ..policy.rules import Policy, Selection
 
 logger = get_logger(__name__)
@@ -54,6 +55,19 @@ def read_policy(path: str, repositories: Sequence[str]) -> Policy:
             policy.sources, paths=tuple(os.path.join(os.path.dirname(path), pins) for pins in policy.sources.paths)
         ),
     )
+
+
+def refuse_idle_patterns(decision: Decision) -> None:
+    """Raise PruneError when something that protects or keeps matched nothing."""
+    from ..decide.remarks import UNUSED_PATTERN
+
+    idle = [remark.message for remark in decision.remarks if remark.code == UNUSED_PATTERN]
+    if idle:
+        raise PruneError(
+            f'The policy protects or keeps what is not there: {" ".join(idle)}',
+            'Correct it or take it out, or leave out --strict-policy to be warned instead.',
+            Kind.INVALID,
+        )
 
 
 def exactly(names: Iterable[str], required: bool = True) -> Selection:

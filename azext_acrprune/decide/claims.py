@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag
+from ..policy.facts import Facts
 from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule
 from .graph import Graph, missing_children, walk
 
@@ -32,6 +33,7 @@ class Place:
     labels: Labels
     now: int
     present: AbstractSet[str] | None = None
+    facts: Facts = Facts()
 
 
 class Claim(NamedTuple):

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 
 from ..model import TICKS_PER_SECOND, Content, Manifest, parse_ticks, time_text
 from ..policy.ages import SECONDS_PER_DAY
-from ..policy.rules import When
-from .claims import Place, images_of, labels_of
+from ..policy.rules import Period, When
+from .claims import Place, age_is_over, images_of, labels_of
 from .reasons import NOT_DUE, UNKNOWN
 
 _DURATION = re.compile(r'(\d{1,9}) ?([a-zA-Z]+)\Z', re.ASCII)
@@ -43,8 +43,54 @@ def due(when: When, place: Place, manifest: Manifest, tag: str | None) -> Due | 
 
 
 def _open(when: When, place: Place, manifest: Manifest, tag: str | None) -> Iterator[Due]:
+    if when.not_pulled_for:
+        yield from _pulled(when.not_pulled_for, place, manifest)
+    if when.never_pulled_after:
+        yield from _ever_pulled(when.never_pulled_after, place, manifest)
+    if when.untagged_for:
+        yield from _untagged(when.untagged_for, place, manifest, tag)
     if when.expired:
         yield from _expired(when.expired, place, manifest)
+
+
+def _pulled(period: Period, place: Place, manifest: Manifest) -> Iterator[Due]:
+    facts = place.facts
+    last = facts.pulled.get(place.repository.name, {}).get(manifest.digest, 0)
+    begin = place.now - period.seconds * TICKS_PER_SECOND
+    if last > begin:
+        yield Due(NOT_DUE, f'pulled {time_text(last)[:10]}')
+    elif facts.pulls_since is None:
+        yield Due(UNKNOWN, 'no log of pulls was asked')
+    elif facts.pulls_since > begin:
+        yield Due(UNKNOWN, f'the log of pulls covers {_days(place, facts.pulls_since)} of {period.text}')
+
+
+def _ever_pulled(period: Period, place: Place, manifest: Manifest) -> Iterator[Due]:
+    last = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)
+    if last:
+        yield Due(NOT_DUE, f'pulled {time_text(last)[:10]}')
+    elif last is None:
+        since = place.facts.pulls_since
+        covered = (
+            'no log of pulls was asked' if since is None else f'the log of pulls covers {_days(place, since)} alone'
+        )
+        yield Due(UNKNOWN, f'{covered}, and the image is older')
+    elif not age_is_over(manifest.created_at, period.seconds, place.now):
+        yield Due(NOT_DUE, f'created {manifest.created_time}')
+
+
+def _untagged(period: Period, place: Place, manifest: Manifest, tag: str | None) -> Iterator[Due]:
+    since = place.facts.untagged.get(place.repository.name, {}).get(manifest.digest)
+    if tag is not None:
+        yield Due(NOT_DUE, f'it has the tag {tag}')
+    elif since is None:
+        yield Due(UNKNOWN, 'the day on which it lost its last tag is not in the journal of this machine')
+    elif not age_is_over(max(since, manifest.updated_at or place.now), period.seconds, place.now):
+        yield Due(NOT_DUE, f'it lost its last tag {time_text(since)}, and was changed {manifest.last_update_time}')
+
+
+def _days(place: Place, since: int) -> str:
+    return f'{(place.now - since) // (SECONDS_PER_DAY * TICKS_PER_SECOND)} days'
 
 
 def _expired(keys: tuple[str, ...], place: Place, manifest: Manifest) -> Iterator[Due]:

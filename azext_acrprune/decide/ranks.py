@@ -24,18 +24,24 @@ def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited:
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
     found: dict[str, Verdict] = {}
     for number, manifests in images.items():
-        found.update(_ranked_by(policy.rules[number], manifests, place.now))
+        found.update(_ranked_by(policy.rules[number], manifests, place))
     if policy.keep_untagged:
         for digest in _newest_without_tags(policy, place, claims):
             found.setdefault(digest, Verdict(True, KEEP_NEWEST, f'keep {policy.keep_untagged} untagged'))
     return found
 
 
-def _ranked_by(rule: Rule, manifests: Iterable[Manifest], now: int) -> Iterator[tuple[str, Verdict]]:
+def _ranked_by(rule: Rule, manifests: Iterable[Manifest], place: Place) -> Iterator[tuple[str, Verdict]]:
     entries = [
-        Entry(manifest.digest, manifest.digest, instant_of(manifest, rule.age) or 0, is_tag=False)
+        Entry(
+            manifest.digest,
+            manifest.digest,
+            instant_of(manifest, rule.age) or 0,
+            is_tag=False,
+            pulled=place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at),
+        )
         for manifest in manifests
-        if rule.keep.of != OLD or age_is_over(instant_of(manifest, rule.age), rule.age.seconds, now)
+        if rule.keep.of != OLD or age_is_over(instant_of(manifest, rule.age), rule.age.seconds, place.now)
     ]
     for text, chosen in spared(entries, rule.keep):
         for entry in chosen:

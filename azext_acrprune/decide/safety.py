@@ -101,7 +101,7 @@ def judge(
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
     of all manifests that exist in the registry; without them no attachment is known to be an orphan.
     """
-    place = Place(repository, build_graph(repository), labels or {}, now, present)
+    place = Place(repository, build_graph(repository), labels or {}, now, present, policy.facts)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     held: dict[str, Verdict] = {}
     while True:

@@ -31,7 +31,7 @@ from .verdicts import Verdict, lock_on_tag
 class _Candidate:
     """A tag that may go unless its rule spares it; `counts` says whether that may be for a number that is kept.
 
-    `waits` is why it does not go yet, whatever its rank is.
+    `waits` is why it does not go yet, whatever its rank is. `pulled` is the last pull of its image, as in `Entry`.
     """
 
     tag: Tag
@@ -39,10 +39,12 @@ class _Candidate:
     rule: Rule
     counts: bool
     waits: Verdict | None = None
+    pulled: int | None = None
 
     @property
     def entry(self) -> Entry:
-        return Entry(self.tag.name, self.manifest.digest, instant_of_tag(self.tag, self.manifest, self.rule.age) or 0)
+        instant = instant_of_tag(self.tag, self.manifest, self.rule.age)
+        return Entry(self.tag.name, self.manifest.digest, instant or 0, pulled=self.pulled)
 
 
 def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
@@ -110,7 +112,8 @@ def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: 
         return _kept(rule, LOCKED, name, lock)
     if tag is None:
         return _kept(rule, YOUNG, name, 'no readable time')
-    return _Candidate(tag, manifest, rule, counts(policy, place, manifest), _waits(place, manifest, tag, rule))
+    pulled = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)
+    return _Candidate(tag, manifest, rule, counts(policy, place, manifest), _waits(place, manifest, tag, rule), pulled)
 
 
 def _waits(place: Place, manifest: Manifest, tag: Tag, rule: Rule) -> Verdict | None:

@@ -12,6 +12,7 @@ from ..decide.reasons import RELATIONS, sentence_of
 from ..decide.verdicts import Verdict
 from ..model import TICKS_PER_SECOND, UNLOCKED, Blob, Content, Inventory, Locks, Manifest, Repository, Tag, time_text
 from ..policy.cases import Case, Described, Expected
+from ..policy.facts import Facts
 from ..policy.rules import Policy
 
 NOW = 1_800_000_000 * TICKS_PER_SECOND
@@ -33,7 +34,8 @@ def _row(policy: Policy, case: Case) -> dict[str, Any]:
     world = _World(case.images)
     inventory = world.inventory()
     selected = frozenset(policy.selection.select(repository.name for repository in inventory.repositories))
-    decision = decide(replace(inventory, selected=selected), policy, NOW)
+    asked = replace(policy, facts=world.facts(case.log_covers))
+    decision = decide(replace(inventory, selected=selected), asked, NOW)
     surprises = [row for expected in case.expected for row in _surprises(decision, world, expected)]
     return {'name': case.name, 'passed': not surprises, 'failures': surprises}
 
@@ -56,6 +58,8 @@ class _World:
         self._tags: dict[str, dict[str, Tag]] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
         self._made = 0
+        self._pulled: dict[str, dict[str, int]] = {}
+        self._untagged: dict[str, dict[str, int]] = {}
         for image in images:
             self._add(image)
 
@@ -67,6 +71,10 @@ class _World:
         return Inventory(
             'registry.test', repositories, frozenset(each.name for each in repositories), labels=self._labels
         )
+
+    def facts(self, log_covers: int | None) -> Facts:
+        since = None if log_covers is None else NOW - log_covers * TICKS_PER_SECOND
+        return Facts(self._pulled, since, self._untagged)
 
     def _add(self, image: Described) -> None:
         parts = [
@@ -92,6 +100,9 @@ class _World:
             moved = NOW - image.moved * TICKS_PER_SECOND
             tags[tag] = Tag(tag, top.digest, time_text(moved), moved, moved)
             self.places[f'{image.repository}:{tag}'] = _Place(image.repository, top.digest, tag)
+        for instants, age in ((self._pulled, image.pulled), (self._untagged, image.untagged)):
+            if age is not None:
+                instants.setdefault(image.repository, {})[top.digest] = NOW - age * TICKS_PER_SECOND
         if image.id:
             self.places[image.id] = _Place(image.repository, top.digest, None)
 

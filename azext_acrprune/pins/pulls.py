@@ -185,6 +185,30 @@ def pins_of(pulls: Pulls, inventory: Inventory, after: int) -> tuple[Pin, ...]:
     return tuple(pin for repository in inventory.repositories for pin in _pins_in(pulls, repository, after))
 
 
+def last_uses(pulls: Pulls, inventory: Inventory) -> Mapping[str, Mapping[str, int]]:
+    """{repository: {digest: the last instant at which it, a part or a tag of it was pulled, or may have been}}."""
+    found: dict[str, dict[str, int]] = {}
+    for repository in inventory.repositories:
+        digests = dict(pulls.digests.get(repository.name, {}))
+        tags = pulls.tags.get(repository.name, {})
+        perhaps = [pull for pull in pulls.unresolved.get(repository.name, ()) if not _is_still(pull, repository)]
+        if not (digests or tags or perhaps):
+            continue
+        uses: dict[str, int] = {}
+        for digest, manifest in repository.manifests.items():
+            for part in _parts(repository, digest):
+                if part in digests:
+                    _latest(uses, digest, digests[part])
+            for tag in manifest.tags:
+                if tag in tags:
+                    _latest(uses, digest, tags[tag])
+            for pull in perhaps:
+                if manifest.created_at is None or manifest.created_at <= pull.last:
+                    _latest(uses, digest, pull.last)
+        found[repository.name] = uses
+    return found
+
+
 def _pins_in(pulls: Pulls, repository: Repository, after: int) -> Iterator[Pin]:
     name = repository.name
     digests = {digest: at for digest, at in pulls.digests.get(name, {}).items() if at >= after}

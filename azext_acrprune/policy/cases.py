@@ -20,6 +20,7 @@ from .syntax import Path, PolicyError, Problem, Source, shaped
 class Described:
     """An image in a few words. Ages are seconds before the moment of the test, `size` is bytes.
 
+    `pulled` is the last pull, None for never, and `untagged` when it lost its last tag, None where that is not known.
     `names` are what a test calls it: `repository:tag` for each tag, and its id.
     """
 
@@ -39,6 +40,8 @@ class Described:
     artifact_type: str | None = None
     subject: str | None = None
     locked: bool = False
+    pulled: int | None = None
+    untagged: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -56,11 +59,12 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """One test."""
+    """One test. `log_covers` is how far back the log of pulls goes, in seconds; None is no log."""
 
     name: str
     images: tuple[Described, ...]
     expected: tuple[Expected, ...]
+    log_covers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ class _Reader:
         for each in expected:
             if each.name not in known:
                 self._wrong((*path, 'go' if each.goes else 'stay'), f"no image is called '{each.name}'")
-        return Case(test['name'], images, expected)
+        covers = self._age((*path, 'logCovers'), test['logCovers']) if 'logCovers' in test else None
+        return Case(test['name'], images, expected, covers)
 
     def _expected(self, path: Path, test: Mapping[str, Any], key: str) -> Iterator[Expected]:
         wanted: Mapping[str, str | None] | Sequence[str] = test.get(key, ())
@@ -143,6 +148,8 @@ class _Reader:
             image.get('artifactType'),
             image.get('subject'),
             image.get('locked', False),
+            self._age((*path, 'pulled'), image['pulled']) if 'pulled' in image else None,
+            self._age((*path, 'untagged'), image['untagged']) if 'untagged' in image else None,
         )
 
     def _age(self, path: Path, value: Any) -> int:

@@ -43,6 +43,7 @@ from .rules import (
     Period,
     Policy,
     Protection,
+    PullLog,
     Rule,
     Scope,
     Thin,
@@ -132,6 +133,7 @@ class _Reader:
             include=frozenset(document.get('include', ())),
             sources=self._sources(document.get('pins', {})),
             pulled=self._pulled(protect.get('lastPulled')),
+            pull_log=_pull_log(document.get('facts', {}).get('pulls')),
         )
 
     def _check_names(self, names: Sequence[str]) -> None:
@@ -290,7 +292,6 @@ class _Reader:
             patched and self._read((*path, 'patched'), ending_regex, patched, None),
             keep.get('recentlyPulled', 0),
             self._thin((*path, 'thin'), keep['thin']) if 'thin' in keep else None,
-            keep.get('perSubject', {}).get('newest', 0),
             keep.get('count', IMAGES),
             keep.get('of', OLD),
             keep.get('others', SPARE),
@@ -313,6 +314,13 @@ class _Reader:
 
     def _wrong(self, path: Path, text: str) -> None:
         self.problems.append(self._source.problem(path, text))
+
+
+def _pull_log(pulls: Mapping[str, Any] | None) -> PullLog | None:
+    if pulls is None:
+        return None
+    ignore = pulls.get('ignore', {})
+    return PullLog(pulls.get('workspace'), tuple(ignore.get('identities', ())), tuple(ignore.get('userAgents', ())))
 
 
 def short_ages(policy: Policy) -> Iterator[str]:

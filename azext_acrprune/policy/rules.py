@@ -14,6 +14,7 @@ from typing import Any
 from ..pins.pinned import Pins, Sources
 from ..pins.pulls import Wish
 from .ages import DEFAULT_AGO
+from .facts import Facts
 from .patterns import EndPattern, GroupPattern, Pattern, glob
 
 DELETE = 'delete'
@@ -135,8 +136,7 @@ class Keep:
 
     The `newest` by time; the newest `semver` releases and as many pre-releases by version, where what `patched` finds
     at the end of a tag is no part of its version; the newest (count, pattern) in each group that a pattern makes; the
-    `recently_pulled` by last pull; and what `thin` spreads over time. Of what refers to an image, the newest
-    `per_subject` of each image and artifact type.
+    `recently_pulled` by last pull; and what `thin` spreads over time.
 
     `count` is IMAGES, where an image that stays keeps all its tags, or TAGS. `of` is ALL that is claimed, or what is
     OLD enough to go. What cannot be ranked is spared unless `others` is TAKE.
@@ -148,7 +148,6 @@ class Keep:
     patched: EndPattern | None = None
     recently_pulled: int = 0
     thin: Thin | None = None
-    per_subject: int = 0
     count: str = IMAGES
     of: str = OLD
     others: str = SPARE
@@ -185,6 +184,15 @@ class Protection:
     text: str
     scope: Scope
     whole_image: bool = False
+
+
+@dataclass(frozen=True)
+class PullLog:
+    """Which log tells of pulls, and whose pulls do not count: identities and user agents, such as those of scanners."""
+
+    workspace: str | None = None
+    identities: tuple[str, ...] = ()
+    user_agents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +240,7 @@ class Policy:
     ones, whatever the rules say. `include_locked` takes what is locked by itself or by a tag, not locked repositories.
     `include` names what else the rules take: GHOSTS; ORPHANS, which are attachments by tag whose subject is nowhere;
     and PARTIAL, indexes that lack children, which no number kept spares then.
+    `facts` are what rules ask beside the lists; `pull_log` says where those on pulls are.
     `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
     With `by_itself` each tag and each manifest goes by its own age alone, as with `acr purge`; else an image goes with
     its last tags, its parts and what refers to it, or none of it does. `keep_untagged` images without any tag left
@@ -250,6 +259,8 @@ class Policy:
     sources: Sources = Sources()
     pulled: Wish | None = None
     pins: Pins = Pins()
+    facts: Facts = Facts()
+    pull_log: PullLog | None = None
     by_itself: bool = False
     keep_untagged: int = 0
 
@@ -273,6 +284,16 @@ class Policy:
             for rule in self.rules
             for match in (rule.match, rule.match.excepting or rule.match)
         )
+
+    @property
+    def asks_for_pulls(self) -> bool:
+        return any(
+            rule.when.not_pulled_for or rule.when.never_pulled_after or rule.keep.recently_pulled for rule in self.rules
+        )
+
+    @property
+    def asks_for_untagging(self) -> bool:
+        return any(rule.when.untagged_for for rule in self.rules)
 
     def protects_repository(self, name: str) -> str | None:
         """What protects the whole repository, as the user said it."""

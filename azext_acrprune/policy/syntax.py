@@ -199,9 +199,10 @@ def _mend(document: Any, path: Path, error: fastjsonschema.JsonSchemaValueExcept
     """Put something of the right shape in the place of what is wrong; gives the place."""
     there = _at(document, path)
     if error.rule == 'additionalProperties':
-        for name in _unknown(error):
-            there.pop(name, None)
-        return (*path, *_unknown(error)[:1])
+        unknown = _unknown(error)
+        for name in unknown:
+            there.pop(name)
+        return (*path, *unknown[:1])
     if error.rule in ('required', 'anyOf') and isinstance(there, dict):
         wanted = error.rule_definition if error.rule == 'required' else error.rule_definition[0]['required']
         name = next(each for each in wanted if each not in there)

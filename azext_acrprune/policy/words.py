@@ -117,8 +117,6 @@ def _keeps(rule: Rule) -> Iterator[str]:
         yield f'the {keep.recently_pulled} {unit} pulled last'
     if keep.thin:
         yield f'{_thin(keep.thin)} {unit}'
-    if keep.per_subject:
-        yield f'the {keep.per_subject} newest of each artifact type for each subject'
     if keep != Keep():
         among = 'what is old enough' if keep.of == OLD else 'all that it claims'
         yield f'in each repository, of {among}'

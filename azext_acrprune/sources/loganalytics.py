@@ -75,10 +75,15 @@ class RegistryLog:
             raise self._error(str(error)) from error
         return [(instant(first), instant(last)) for first, last in rows]
 
-    def pulls(self, start: datetime, end: datetime) -> list[Pulled]:
-        """Pulls in a time by anybody but this program."""
+    def pulls(
+        self, start: datetime, end: datetime, identities: Sequence[str] = (), user_agents: Sequence[str] = ()
+    ) -> list[Pulled]:
+        """Pulls in a time by anybody but this program, these identities, and user agents with these words."""
         columns = f'Repository, Digest, Tag, {_text("First", "Last")}'
-        return [pulled_of(row) for row in self._rows(f'{_PULLS}\n| project {columns}', 5, start, end)]
+        ignored = [f'| where Identity !~ {_quoted(each)}\n' for each in identities]
+        ignored += [f'| where UserAgent !contains {_quoted(each)}\n' for each in user_agents]
+        query = _PULLS.replace('\n', f'\n{"".join(ignored)}', 1)
+        return [pulled_of(row) for row in self._rows(f'{query}\n| project {columns}', 5, start, end)]
 
     def pushes(self, start: datetime, end: datetime) -> list[Pushed]:
         """Pushes of tags in a time."""

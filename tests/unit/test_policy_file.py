@@ -55,7 +55,7 @@ def wrong(text):
             RULE + 'rulez: []\n',
             5,
             '',
-            "unknown key 'rulez'; expected one of description, include, limits, pins, protect, rules, version",
+            "unknown key 'rulez'; expected one of description, facts, include, limits, pins, protect, rules, version",
         ),
         (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
         (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
@@ -666,7 +666,16 @@ def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
 
 
 def test_schema_is_the_one_that_the_examples_have():
-    assert sorted(schema()['properties']) == ['description', 'include', 'limits', 'pins', 'protect', 'rules', 'version']
+    assert sorted(schema()['properties']) == [
+        'description',
+        'facts',
+        'include',
+        'limits',
+        'pins',
+        'protect',
+        'rules',
+        'version',
+    ]
     for name in EXAMPLES:
         assert parse_policy(json.dumps(example(name))).given['file'] == example(name)
 

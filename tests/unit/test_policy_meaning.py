@@ -523,3 +523,101 @@ def test_a_policy_is_told_in_a_sentence_for_each_rule():
 @pytest.mark.parametrize('wider, narrower, expected', [('**', 'a/b', True), ('*', 'a/b', False), ('**/x', 'a/x', True)])
 def test_one_glob_includes_another(wider, narrower, expected):
     assert includes(wider, narrower) is expected
+
+
+# --- 11 and 15 to 18. What people mean ---------------------------------------------------------------------------
+
+
+def outcome(when, images, keep='', **test):
+    """The images of a test that a rule takes, and the reasons of the others."""
+    rule = f'- {{name: r, match: {{everything: true}}, when: {{olderThan: 1d, {when}}}, {keep} do: delete}}'
+    case = {'name': 'test', 'images': yaml.safe_load(images), **test}
+    case['go'] = [name for each in case['images'] for name in ([each['id']] if 'id' in each else [each['image']])]
+    document = outcome_of(parse_policy(policy_of(rule)), parse_cases(json.dumps({'tests': [case]})).tests)
+    kept = {each['image']: each['chain'][0] for each in document['tests'][0]['failures']}
+    return [name for name in case['go'] if name not in kept], kept
+
+
+PULLS_OF = """[{image: 'a:never', age: 300d}, {image: 'a:long-ago', age: 300d, pulled: 100d},
+               {image: 'a:lately', age: 300d, pulled: 3d}, {image: 'a:new', age: 30d}]"""
+
+
+def test_what_nobody_pulled_for_so_long_goes_and_a_short_log_spares():
+    gone, kept = outcome('notPulledFor: 90d', PULLS_OF, logCovers='400d')
+    assert gone == ['a:never', 'a:long-ago', 'a:new']
+    assert 'pulled 2027-01-12' in kept['a:lately']
+    gone, kept = outcome('notPulledFor: 90d', PULLS_OF, logCovers='41d')
+    assert gone == [] and 'the log of pulls covers 41 days of 90d' in kept['a:never']
+    assert 'no log of pulls was asked' in outcome('notPulledFor: 90d', PULLS_OF)[1]['a:never']
+
+
+def test_what_was_never_pulled_goes_where_the_log_knows_all_of_its_life():
+    gone, kept = outcome('neverPulledAfter: 2d', PULLS_OF, logCovers='41d')
+    assert gone == ['a:new']
+    assert 'and the image is older' in kept['a:never'] and 'pulled 2027-01-12' in kept['a:lately']
+    assert outcome('neverPulledAfter: 31d', PULLS_OF, logCovers='400d')[0] == ['a:never']
+
+
+def test_the_images_that_were_pulled_last_stay_and_what_the_log_does_not_know():
+    gone, kept = outcome('by: updated', PULLS_OF, keep='keep: {recentlyPulled: 1},', logCovers='400d')
+    assert gone == ['a:never', 'a:long-ago', 'a:new'] and 'among the 1 pulled last' in kept['a:lately']
+    gone, kept = outcome('by: updated', PULLS_OF, keep='keep: {recentlyPulled: 1},', logCovers='41d')
+    assert gone == ['a:long-ago', 'a:new'] and 'its last pull is not known' in kept['a:never']
+
+
+def test_the_day_of_untagging_is_known_or_it_is_said_that_it_is_not():
+    images = """[{image: a, id: known, age: 300d, untagged: 100d}, {image: a, id: lately, age: 300d, untagged: 3d},
+                 {image: a, id: unknown, age: 300d}, {image: a, id: changed, age: 5d, untagged: 100d}]"""
+    gone, kept = outcome('untaggedFor: 90d', images)
+    assert gone == ['known']
+    assert 'it lost its last tag 2027-01-12' in kept['lately'] and 'not in the journal' in kept['unknown']
+
+
+DATED = """[{image: 'a:over', age: 20d, labels: {until: 2w}}, {image: 'a:not-yet', age: 13d, labels: {until: 2w}},
+            {image: 'a:dated', age: 20d, annotations: {until: '2027-01-14'}},
+            {image: 'a:later', age: 20d, annotations: {until: '2027-01-15'}},
+            {image: 'a:never', age: 900d, labels: {until: never}}, {image: 'a:silent', age: 900d},
+            {image: 'a:odd', age: 900d, labels: {until: soon}}, {image: 'a:months', age: 20d, labels: {until: 6m}}]"""
+
+
+def test_an_image_goes_when_its_own_date_is_over():
+    gone, kept = outcome('expired: {keys: [until]}', DATED)
+    assert gone == ['a:over', 'a:dated']
+    assert 'expires on 2027-01-16' in kept['a:not-yet'] and 'nothing says that it expires' in kept['a:silent']
+    assert 'nothing says that it expires' in kept['a:never'] and 'is not known' in kept['a:odd']
+    assert 'a:months' in kept, 'tools differ on m, and the longer meaning is the safe one'
+
+
+EOL = 'vnd.microsoft.artifact.lifecycle.end-of-life.date'
+
+
+def test_what_refers_to_an_image_says_when_its_life_ends_and_the_latest_counts():
+    images = f"""[{{image: 'a:v1', age: 90d}}, {{image: 'a:v2', age: 90d}}, {{image: 'a:v3', age: 90d}},
+        {{image: a, id: e1, age: 9d, subject: 'a:v1', annotations: {{{EOL}: '2026-12-01'}}}},
+        {{image: a, id: e2, age: 9d, subject: 'a:v2', annotations: {{{EOL}: '2026-12-01'}}}},
+        {{image: a, id: e3, age: 9d, subject: 'a:v2', annotations: {{{EOL}: '2028-12-01T00:00:00Z'}}}}]"""
+    gone, _ = outcome(f'expired: {{keys: [{EOL}]}}', images)
+    assert gone == ['a:v1', 'e1']
+
+
+@pytest.mark.parametrize(
+    'labels, goes',
+    [
+        (['2w', '2w'], True),
+        (['2w', '4w'], False),
+        (['2w', None], False),
+        (['2w', 'never'], False),
+        (['2w', 'odd'], False),
+        (['1h', '2w'], True),
+    ],
+)
+def test_an_index_ends_with_the_last_of_its_images(labels, goes):
+    made, known = labelled_index([{'until': text} if text else {} for text in labels], attested=True)
+    for manifest in made:
+        manifest['created'] = worlds.NOW - 20 * DAY * worlds.TICKS
+    inventory = worlds.to_inventory([repository_of(*made)])
+    inventory = inventory.__class__(**{**{f: getattr(inventory, f) for f in inventory.__slots__}, 'labels': known})
+    policy = policy_of(
+        '- {name: a, match: {everything: true}, when: {olderThan: 1d, expired: {keys: [until]}}, do: delete}'
+    )
+    assert bool(decide(inventory, parse_policy(policy), worlds.NOW).doomed) is goes

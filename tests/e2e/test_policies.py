@@ -1,0 +1,78 @@
+"""`az acr prune policy`, and plans by rules that ask for more than the lists of a registry tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+PRUNE = ('acr', 'prune')
+TARGET = ('-r', 'localhost')
+EXAMPLES = Path(__file__).resolve().parents[2] / 'azext_acrprune' / 'policy' / 'examples'
+
+POLICY = """version: 1
+rules:
+- {name: spare, match: {tags: [v1]}, do: keep}
+- {name: rest, match: {everything: true}, when: {olderThan: 1d}, do: delete}
+"""
+TESTS = """policy: policy.yaml
+tests:
+- name: right
+  images: [{image: 'app:v1', age: 9d}, {image: 'app:v2', age: 9d}]
+  stay: {'app:v1': spare}
+  go: {'app:v2': rest}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'policy.yaml').write_text(POLICY)
+    (tmp_path / 'right.yaml').write_text(TESTS)
+    (tmp_path / 'wrong.yaml').write_text(TESTS.replace("go: {'app:v2': rest}", "go: ['app:v1', 'app:v2']"))
+    return tmp_path
+
+
+def test_a_policy_is_tried_without_a_registry_and_a_surprise_has_its_chain(az, folder):
+    run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'right.yaml'), check=True)
+    assert run.json == {'passed': 1, 'failed': 0, 'tests': [{'name': 'right', 'passed': True, 'failures': []}]}
+    run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'wrong.yaml').replace('wrong', 'wrong'), '-o', 'json')
+    assert run.code != 0
+    (failure,) = json.loads(run.out)['tests'][0]['failures']
+    assert (failure['image'], failure['expected'], failure['found'], failure['rule']) == (
+        'app:v1',
+        'go',
+        'stay',
+        'spare',
+    )
+    assert 'the rule keeps it' in failure['chain'][0]
+
+
+@pytest.mark.parametrize('name', ['ci', 'ml', 'production'])
+def test_each_example_passes_its_tests(az, name):
+    run = az(*PRUNE, 'policy', 'test', '--file', str(EXAMPLES / f'{name}.tests.yaml'), '-o', 'table', check=True)
+    assert 'FAILED' not in run.out and 'passed' in run.out
+
+
+def test_tests_that_are_wrong_are_told_with_their_lines(az, folder):
+    (folder / 'wrong.yaml').write_text(TESTS.replace('age: 9d', 'age: 9x').replace('stay:', 'stya:'))
+    run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'wrong.yaml'))
+    assert run.code != 0
+    assert "line 4: tests[0].images[0].age: '9x' is not a duration" in run.err
+    assert "line 5: tests[0]: unknown key 'stya'" in run.err
+
+
+def test_tests_that_name_no_policy_ask_for_one(az, folder):
+    (folder / 'bare.yaml').write_text(TESTS.replace('policy: policy.yaml\n', ''))
+    run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'bare.yaml'))
+    assert run.code != 0 and '--policy' in run.err
+    policy = ('--policy', str(folder / 'policy.yaml'))
+    az(*PRUNE, 'policy', 'test', '--file', str(folder / 'bare.yaml'), *policy, check=True)
+
+
+def test_a_policy_is_told_in_sentences(az, folder):
+    said = az(*PRUNE, 'policy', 'explain', '--file', str(folder / 'policy.yaml'), check=True).json['sentences']
+    assert said[:2] == [
+        "'spare' keeps tags that match v1 in all repositories.",
+        "'rest' deletes tags and images without a tag in all repositories when untouched for 1d or longer.",
+    ]
