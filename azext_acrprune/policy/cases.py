@@ -90,7 +90,7 @@ def parse_cases(text: str) -> Cases:
 
 def tests_schema() -> dict[str, Any]:
     """The JSON schema of a file of tests."""
-    path = resources.files(__package__).joinpath('schema', 'policy-tests-v1.json')
+    path = resources.files(__package__) / 'schema' / 'policy-tests-v1.json'
     schema: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     return schema
 

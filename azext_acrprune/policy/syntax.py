@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -122,13 +122,19 @@ def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: 
             break
         except fastjsonschema.JsonSchemaValueException as error:
             path = tuple(error.path[1:])
-            if not any(path[: len(each)] == each for each in replaced):
+            if not _is_our_doing(path, error, replaced):
                 problems.extend(_problems(source, path, error))
             where = _mend(document, path, error, schema)
             if where in replaced:  # what was put there is not right either
                 break
             replaced.add(where)
     return Shaped(document, tuple(sorted(set(problems))), tuple(map(_key, replaced)))
+
+
+def _is_our_doing(path: Path, error: fastjsonschema.JsonSchemaValueException, replaced: Iterable[Path]) -> bool:
+    """Whether something is wrong only because of what was put, or taken away, there."""
+    emptied = error.rule in ('minProperties', 'anyOf')
+    return any(path[: len(each)] == each or emptied and each[: len(path)] == path for each in replaced)
 
 
 def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> Iterator[Problem]:
