@@ -8,8 +8,8 @@ Flags are plain data, with the names of the options:
 
     flags = {'filter': [(repository regex, tag regex)], 'match': [(glob, glob)], 'exclude': [(glob, glob)],
              'repository': [glob], 'ago': text, 'age_by': 'updated' | 'created', 'keep': number,
-             'keep_semver': number, 'keep_untagged': number or None, 'keep_per': [(number, regex)], 'untagged': bool, 'untagged_only': bool,
-             'include_locked': bool, 'include': [what is asked for by name]}
+             'keep_semver': number, 'keep_untagged': number or None, 'keep_per': [(number, regex)],
+             'untagged': bool, 'untagged_only': bool, 'include_locked': bool, 'include': [what is asked for by name]}
 
 Sets of tags are sets of (repository name, tag). What is meant to differ from `acr purge`: attachment tags are no user
 tags, tags of a locked manifest stay, nothing goes that something kept needs, `--ago` is one day when left out, and the
@@ -221,8 +221,8 @@ def untagged_after(repository, flags, now):
 def newest_untagged(repository, flags, now):
     """`--keep` counts untagged images where no tags are selected (Keeping the newest untagged).
 
-    Where they are, it counts those that have no tag left and are old enough, as acr purge does since 0.18 (Azure/acr-cli
-    #644); `--keep-untagged` gives them a number of their own.
+    Where they are, it counts those that have no tag left and are old enough, as acr purge does since 0.18
+    (Azure/acr-cli#644); `--keep-untagged` gives them a number of their own.
     """
     if selects_tags(flags):
         return newest_left(repository, flags, now)

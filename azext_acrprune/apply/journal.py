@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from ..decide.graph import walk
 from ..model import Content, Locks, Repository, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes

@@ -253,7 +253,8 @@ def test_a_policy_file_includes_too(az, registry, now, tmp_path):
     gone = ghost(registry, Shelf(registry.storage, now))
     path = tmp_path / 'policy.yaml'
     path.write_text(
-        'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+        'version: 1\ninclude: [ghosts]\n'
+        'rules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
     )
     plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(path), check=True).json
     assert [(entry['digest'], entry['rule']) for entry in plan['delete']] == [(gone, 'old')]

@@ -153,7 +153,8 @@ def test_a_policy_names_its_pins_from_its_own_folder(az, registry, shelf, tmp_pa
     (tmp_path / 'deploy').mkdir()
     (tmp_path / 'deploy' / 'app.yaml').write_text(f'image: images.contoso.com/team/app@{digest}\n')
     (tmp_path / 'policy.yaml').write_text(
-        'version: 1\nrules:\n- {name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}\npins:\n  paths: [deploy]\n  aliases: [images.contoso.com]\n'
+        'version: 1\nrules:\n- {name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}\n'
+        'pins:\n  paths: [deploy]\n  aliases: [images.contoso.com]\n'
         '  strict: true\n'
     )
     flags = ('--policy', str(tmp_path / 'policy.yaml'))

@@ -137,7 +137,8 @@ def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kub
     before = present(registry)
     if command == 'policy':
         (tmp_path / 'policy.yaml').write_text(
-            'version: 1\nrules: [{name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}]\npins: {from: [kubectl]}\n'
+            'version: 1\nrules: [{name: all, match: {everything: true}, when: {olderThan: 1d}, do: delete}]\n'
+            'pins: {from: [kubectl]}\n'
         )
         run = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'policy.yaml'))
     else:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from .images import Shelf
+
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost')
 EXAMPLES = Path(__file__).resolve().parents[2] / 'azext_acrprune' / 'policy' / 'examples'
@@ -76,3 +78,41 @@ def test_a_policy_is_told_in_sentences(az, folder):
         "'spare' keeps tags that match v1 in all repositories.",
         "'rest' deletes tags and images without a tag in all repositories when untouched for 1d or longer.",
     ]
+
+
+IDLE = """version: 1
+rules:
+- {name: rest, match: {everything: true}, when: {olderThan: 1d}, do: delete}
+protect: {tags: [latset]}
+"""
+
+
+def test_what_protects_nothing_is_a_warning_or_with_strict_policy_an_error(az, registry, now, folder):
+    az.login()
+    Shelf(registry.storage, now).image('one', days=200)
+    (folder / 'idle.yaml').write_text(IDLE)
+    plan = ('plan', *TARGET, '--policy', str(folder / 'idle.yaml'))
+    (warning,) = az(*PRUNE, *plan, check=True).json['warnings']
+    assert warning['message'].startswith('protect.tags latset matches nothing in the registry')
+    run = az(*PRUNE, *plan, '--strict-policy')
+    assert run.code != 0 and 'protect.tags latset' in run.err and 'Traceback' not in run.err
+
+
+LATE = """version: 1
+rules:
+- {name: old, match: {tags: ['v*']}, when: {olderThan: 1d}, do: untag}
+- {name: untagged, match: {tagged: false}, when: {untaggedFor: WHEN}, do: delete}
+"""
+
+
+def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, registry, now, folder):
+    az.login()
+    shelf = Shelf(registry.storage, now)
+    ours, unknown = shelf.image('ours', days=200, tag='v1'), shelf.image('unknown', days=200)
+    for when, gone in (('90d', set()), ('1s', {ours})):
+        (folder / 'late.yaml').write_text(LATE.replace('WHEN', when))
+        out = str(folder / 'plan.json')
+        az(*PRUNE, 'plan', *TARGET, '--policy', str(folder / 'late.yaml'), '--out', out, check=True)
+        az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--max-percent', '100', check=True)
+        left = set(registry.storage.state('team/app').manifests)
+        assert left == {ours, unknown} - gone

@@ -238,7 +238,8 @@ def test_a_workspace_is_found_by_its_name_or_its_resource_id(az, registry, shelf
     registry.resources.at = {WORKSPACES: spaces, f'{base}logs': spaces[2]}
     policy = az.home / 'policy.yaml'
     policy.write_text(
-        'version: 1\nrules:\n- {name: old, match: {everything: true}, when: {olderThan: 1d}, do: delete}\nprotect: {lastPulled: {within: 90d, workspace: logs}}\n'
+        'version: 1\nrules:\n- {name: old, match: {everything: true}, when: {olderThan: 1d}, do: delete}\n'
+        'protect: {lastPulled: {within: 90d, workspace: logs}}\n'
     )
     plan = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(policy), check=True).json
     assert plan['summary']['manifestsToDelete'] == 1
@@ -258,3 +259,41 @@ def test_the_options_are_checked(az, registry, shelf):
     ):
         run = az(*PRUNE, 'plan', '-r', 'localhost', *options)
         assert run.code != 0 and word in run.err and 'Traceback' not in run.err, run.err
+
+
+RULE = """version: 1
+facts:
+  pulls:
+    workspace: {workspace}
+    ignore: {{identities: [scanner@contoso.com], userAgents: [trivy]}}
+rules:
+- {{name: unused, match: {{everything: true}}, when: {{olderThan: 1d, notPulledFor: {days}d}}, do: delete}}
+"""
+
+
+@pytest.mark.parametrize(
+    'days, reasons', [(90, ['notDue']), (400, ['unknown', 'notDue', 'unknown', 'unknown', 'notDue'])]
+)
+def test_a_rule_asks_for_pulls_and_a_log_that_is_too_short_keeps_and_ends_nothing(
+    az, registry, shelf, log, tmp_path, days, reasons
+):
+    images = [shelf.image(name, days=500) for name in ('never', 'used', 'scanned', 'by trivy', 'long ago')]
+    log(20, digest=images[1])
+    log(2, digest=images[2], identity='Scanner@contoso.com')
+    log(2, digest=images[3], agent='Trivy/0.50')
+    log(200, digest=images[4])
+    (tmp_path / 'policy.yaml').write_text(RULE.format(workspace=WORKSPACE, days=days))
+    plan = az(
+        *PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'policy.yaml'), '--show-kept', check=True
+    ).json
+    kept = {entry['digest']: entry for entry in plan['kept']}
+    assert [kept[digest]['reason'] for digest in images if digest in kept] == reasons
+    assert plan['policy']['pulls']['workspace'] == WORKSPACE
+    if days == 400:
+        assert 'the log of pulls covers 365 days of 400d' in kept[images[0]]['because']
+
+
+def test_a_rule_that_asks_for_pulls_needs_a_log(az, registry, shelf, tmp_path):
+    (tmp_path / 'policy.yaml').write_text(RULE.format(workspace='x', days=9).replace('    workspace: x\n', ''))
+    run = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'policy.yaml'))
+    assert run.code != 0 and '--workspace' in run.err and 'Traceback' not in run.err

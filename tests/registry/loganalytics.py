@@ -19,6 +19,7 @@ WORKSPACE = '44444444-4444-4444-4444-444444444444'
 _TABLE = 'ContainerRegistryRepositoryEvents'
 _SERVER = re.compile(r"\| where LoginServer =~ '([^']*)'")
 _AGENT = re.compile(r"UserAgent !contains '([^']*)'")
+_IDENTITY = re.compile(r"Identity !~ '([^']*)'")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Event:
     tag: str = ''
     agent: str = 'containerd/1.7.15'
     server: str | None = None
+    identity: str = ''
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Logs:
     def _answer(self, query: str, events: list[Event]) -> Answer:
         assert query.startswith(f'{_TABLE}\n| where LoginServer =~ ')
         if "contains 'pull'" in query:
-            names, rows = ('Repository', 'Digest', 'Tag', 'First', 'Last'), _pulls(events, _AGENT.search(query)[1])
+            names, rows = ('Repository', 'Digest', 'Tag', 'First', 'Last'), _pulls(_heeded(events, query))
         elif "contains 'push'" in query:
             names, rows = ('Repository', 'Tag', 'Digest', 'At'), _pushes(events)
         else:
@@ -117,10 +119,21 @@ def _days(events: list[Event]) -> list[list[str]]:
     return [[_text(min(times)), _text(max(times))] for times in days.values()]
 
 
-def _pulls(events: list[Event], agent: str) -> list[list[str]]:
+def _heeded(events: list[Event], query: str) -> list[Event]:
+    """The events that a query does not leave out by their user agent or their identity."""
+    agents = [agent.lower() for agent in _AGENT.findall(query)]
+    identities = [identity.lower() for identity in _IDENTITY.findall(query)]
+    return [
+        event
+        for event in events
+        if not any(agent in event.agent.lower() for agent in agents) and event.identity.lower() not in identities
+    ]
+
+
+def _pulls(events: list[Event]) -> list[list[str]]:
     groups: dict[tuple[Any, ...], list[float]] = {}
     for event in events:
-        if 'pull' in event.operation.lower() and agent.lower() not in event.agent.lower() and event.repository:
+        if 'pull' in event.operation.lower() and event.repository:
             day = None if event.digest else int(event.at // 86_400)
             groups.setdefault((event.repository, event.digest, event.tag, day), []).append(event.at)
     return [[*key[:3], _text(min(times)), _text(max(times))] for key, times in groups.items()]

@@ -301,7 +301,10 @@ def test_a_young_partial_index_stays():
 
 
 def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
-    text = 'version: 1\ninclude: [ghosts, orphans]\nrules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+    text = (
+        'version: 1\ninclude: [ghosts, orphans]\n'
+        'rules: [{name: old, match: {tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+    )
     assert reasons(GHOST, ORPHAN, policy=parse_policy(text)) == [None, None]
     assert because(GHOST, policy=parse_policy(text)) == 'old: include ghosts, untagged for 1d or longer'
     tags_only = parse_policy(text.replace('tagged: false', 'tags: ["v*"]'))
@@ -309,7 +312,10 @@ def test_a_policy_file_includes_too_and_its_rules_decide_the_rest():
 
 
 def test_a_rule_that_asks_for_what_a_ghost_cannot_tell_keeps_it():
-    text = 'version: 1\ninclude: [ghosts]\nrules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+    text = (
+        'version: 1\ninclude: [ghosts]\n'
+        'rules: [{name: old, match: {size: {atLeast: 1}, tagged: false}, when: {olderThan: 1d}, do: delete}]\n'
+    )
     assert reasons(GHOST, policy=parse_policy(text)) == ['unreadable']
 
 

@@ -177,7 +177,7 @@ def test_rules_have_no_such_globs_either(key, glob, do):
 
 def test_a_protected_namespace_has_its_top_too():
     policy = policy_of(EVERYTHING, more='protect: {repositories: [base/**], tags: ["lts/**:v*"]}\n')
-    images = "[{image: 'base:v1', age: 9d}, {image: 'base/os:v1', age: 9d}, {image: 'lts:v1', age: 9d}, {image: 'b:v1', age: 9d}]"
+    images = json.dumps([{'image': f'{name}:v1', 'age': '9d'} for name in ('base', 'base/os', 'lts', 'b')])
     assert not surprises(policy, images, stay="['base:v1', 'base/os:v1', 'lts:v1']", go="['b:v1']")
 
 
@@ -340,7 +340,7 @@ def test_keep_counts_images_that_are_old_enough_unless_it_says_otherwise(keep, s
 
 def test_images_with_a_tag_and_without_one_are_counted_apart_and_parts_are_no_images():
     policy = policy_of('- {name: r, match: {everything: true}, when: {olderThan: 1d}, keep: {newest: 1}, do: delete}')
-    images = """[{image: 'app:a', age: 3d}, {image: 'app:b', age: 2d}, 
+    images = """[{image: 'app:a', age: 3d}, {image: 'app:b', age: 2d},
                  {image: app, id: index, age: 5d, platforms: [linux/a, linux/b]}, {image: app, id: alone, age: 9d}]"""
     assert not surprises(policy, images, stay="['app:b', index]", go="['app:a', alone]")
 
@@ -511,8 +511,8 @@ def test_a_policy_is_told_in_a_sentence_for_each_rule():
     )
     assert sentences(parse_policy(text)) == [
         "'spare' keeps tags and images without a tag in all repositories with the label (of an index: one image) a=b.",
-        "'old' takes the tag off, not the image: tags that match v* in all repositories, except those that match v1 in all "
-        'repositories when untouched for 2w or longer, but keeps the images of the 3 newest versions and of as many '
+        "'old' takes the tag off, not the image: tags that match v* in all repositories, except those that match v1 in "
+        'all repositories when untouched for 2w or longer, but keeps the images of the 3 newest versions and of as many '
         'pre-releases; in each repository, of what is old enough; what cannot be ranked stays.',
         'In each repository the 2 newest images that have a tag keep their newest one, whatever the rules say '
         '(limits.minKeepPerRepository).',
