@@ -58,7 +58,7 @@ class Graph:
 
     def parts(self, digest: str) -> list[str]:
         """The digest of an image, followed by those of its children at every depth."""
-        return walk([digest], lambda part: self.children.get(part, ()))
+        return walk([digest], self.below)
 
     def holders(self, digest: str) -> tuple[str, ...]:
         """The manifests that keep this one while they stay: its indexes and its subjects.

@@ -31,6 +31,7 @@ def test_index_and_child_know_each_other():
     graph = graph_of(child, parent)
     assert graph.children == {parent['digest']: (child['digest'],)}
     assert graph.parents == {child['digest']: (parent['digest'],)}
+    assert graph.below(parent['digest']) == (child['digest'],) and graph.below(child['digest']) == ()
     assert graph.referrers == graph.subjects == graph.orphans == {}
 
 

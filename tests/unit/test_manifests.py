@@ -22,6 +22,12 @@ def test_index_names_its_children_once_and_in_order():
     assert read({'manifests': [{'digest': OTHER}, {'digest': DIGEST}, {'digest': OTHER}]}).children == (OTHER, DIGEST)
 
 
+def test_children_that_buildkit_marks_are_attestations():
+    mark = {'vnd.docker.reference.type': 'attestation-manifest'}
+    index = read({'manifests': [{'digest': OTHER}, {'digest': DIGEST, 'annotations': mark}]})
+    assert (index.children, index.attestations) == ((OTHER, DIGEST), (DIGEST,))
+
+
 @pytest.mark.parametrize('body', [{'layers': []}, {'manifests': []}, {'blobs': []}])
 def test_image_index_and_artifact_manifests_may_have_a_subject(body):
     assert read({**body, 'subject': {'digest': DIGEST}}).subject == DIGEST
