@@ -16,11 +16,11 @@ from .verdicts import Verdict, kept_by_rule
 
 def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str]) -> dict[str, Verdict]:
     """The untagged images that stay for their rank, or because they have none."""
-    keeping = {id(rule) for rule in policy.rules if rule.keep != Keep()}
+    keeping = [rule for rule in policy.rules if rule.keep != Keep()]
     images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items() if keeping else ():
         manifest = place.repository.manifests[digest]
-        if id(claim.rule) in keeping and digest not in inherited and _is_image(policy, place, manifest):
+        if claim.rule in keeping and digest not in inherited and _is_image(policy, place, manifest):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
     found: dict[str, Verdict] = {}
     for number, manifests in images.items():

@@ -374,7 +374,7 @@ def _time_of(manifest: Manifest, age: Age) -> str | None:
 
 def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:
     going = frozenset(doomed)
-    untagged: dict[tuple[int, str | None], Verdict] = {}
+    untagged: dict[tuple[str, str], Verdict] = {}
     for digest in doomed:
         manifest = case.place.repository.manifests[digest]
         tags = user_tags(manifest)
@@ -384,13 +384,13 @@ def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:
             yield digest, falling(digest, going, case.place.graph) or _untagged(case, manifest, untagged)
 
 
-def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[int, str | None], Verdict]) -> Verdict:
+def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[str, str], Verdict]) -> Verdict:
     """The verdict for an untagged manifest. Equal verdicts are one object in `known`: there may be a million."""
     rule, included = case.rule_that_takes(manifest), _included(case, manifest)
-    key = id(rule), included
+    asked = f'include {included}, ' if included else ''
+    key = rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name
     if key not in known:
-        asked = f'include {included}, ' if included else ''
-        known[key] = Verdict(False, UNTAGGED, rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name)
+        known[key] = Verdict(False, UNTAGGED, *key)
     return known[key]
 
 

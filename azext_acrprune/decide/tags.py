@@ -60,7 +60,7 @@ def judge_tags(policy: Policy, place: Place) -> dict[str, Verdict]:
                 verdicts[tag] = found
             else:
                 candidates.append(found)
-    for rule in {id(candidate.rule): candidate.rule for candidate in candidates}.values():
+    for rule in policy.rules:
         verdicts.update(_spared_by_rank([each for each in candidates if each.rule is rule], rule))
     going = [candidate for candidate in candidates if candidate.tag.name not in verdicts]
     verdicts.update(_spared_by_floor(policy, verdicts, going, place))

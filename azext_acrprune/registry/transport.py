@@ -71,7 +71,12 @@ class Transport(AioHttpTransport):
         host = url.partition('://')[2].partition('/')[0]
         if host not in self._proxies:
             found = requests.utils.get_environ_proxies(url, no_proxy=None)
-            self._proxies[host] = requests.utils.select_proxy(url, found)
+            proxy = requests.utils.select_proxy(url, found)
+            proxy = proxy and requests.utils.prepend_scheme_if_needed(proxy, 'http')
+            if proxy and not proxy.lower().startswith(('http://', 'https://')):
+                what = 'is not one that HTTP goes through: give one with http:// or https://'
+                raise RegistryError(Kind.UNREACHABLE, f"The proxy of the environment for '{host}' {what}")
+            self._proxies[host] = proxy
         return self._proxies[host]
 
 

@@ -341,7 +341,8 @@ def test_nothing_is_asked_for_compressed_unless_somebody_wants_it(server, ask):
     assert b'Accept-Encoding: gzip\r\n' in server.requests[1]
 
 
-def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypatch):
+@pytest.mark.parametrize('scheme', ['http://', ''])
+def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypatch, scheme):
     lines: list[bytes] = []
     listening = socket.create_server(('127.0.0.1', 0))
 
@@ -360,8 +361,18 @@ def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(server, ask, monkeypat
     threading.Thread(target=tunnel, daemon=True).start()
     for name in ('no_proxy', 'NO_PROXY'):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv('HTTPS_PROXY', f'http://127.0.0.1:{listening.getsockname()[1]}')
+    monkeypatch.setenv('HTTPS_PROXY', f'{scheme}127.0.0.1:{listening.getsockname()[1]}')
     assert [ask(OK).content for _ in range(2)] == [b'hello'] * 2
     assert [line.rpartition(b' ')[0] for line in lines] == [f'CONNECT localhost:{server.port}'.encode()]
     monkeypatch.setenv('NO_PROXY', 'localhost')
     assert ask(OK, anew=True).content == b'hello' and len(lines) == 1
+
+
+@pytest.mark.parametrize('proxy', ['socks5://127.0.0.1:1', 'ftp://a:secret@127.0.0.1:1'])
+def test_a_proxy_that_http_does_not_go_through_is_an_error_that_says_so(server, ask, monkeypatch, proxy):
+    for name in ('no_proxy', 'NO_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('HTTPS_PROXY', proxy)
+    with pytest.raises(RegistryError, match='proxy') as raised:
+        ask()
+    assert server.requests == [] and 'secret' not in str(raised.value)
