@@ -123,7 +123,7 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
 
 
 def collect_garbage_seldom() -> None:
-    """An inventory is many small objects that all stay: to look through them again and again takes a quarter of a plan."""
+    """An inventory is many small objects that stay: to look through them again and again takes a fifth of a plan."""
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
 
