@@ -512,8 +512,8 @@ def test_a_policy_is_told_in_a_sentence_for_each_rule():
     assert sentences(parse_policy(text)) == [
         "'spare' keeps tags and images without a tag in all repositories with the label (of an index: one image) a=b.",
         "'old' takes the tag off, not the image: tags that match v* in all repositories, except those that match v1 in "
-        'all repositories when untouched for 2w or longer, but keeps the images of the 3 newest versions and of as many '
-        'pre-releases; in each repository, of what is old enough; what cannot be ranked stays.',
+        'all repositories when untouched for 2w or longer, but keeps the images of the 3 newest versions and of as '
+        'many pre-releases; in each repository, of what is old enough; what cannot be ranked stays.',
         'In each repository the 2 newest images that have a tag keep their newest one, whatever the rules say '
         '(limits.minKeepPerRepository).',
         'What no rule claims stays.',
