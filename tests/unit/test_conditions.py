@@ -1,15 +1,20 @@
-"""Until when an image is wanted, by its labels, its annotations and what refers to it."""
+"""What a rule waits for: until when an image is wanted, what is not known, and what has no rank."""
+
+from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.decide.claims import Place
-from azext_acrprune.decide.conditions import NEVER, wanted_until
+from azext_acrprune.decide.claims import Place, instant_of_tag
+from azext_acrprune.decide.conditions import NEVER, due, wanted_until
 from azext_acrprune.decide.graph import build_graph
-from azext_acrprune.model import parse_ticks
+from azext_acrprune.decide.safety import judge
+from azext_acrprune.model import Tag, parse_ticks
+from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.rules import CREATED, DELETE, TAKE, Age, Keep, Match, Period, Policy, Rule, When
 from tests.worlds import DAY, NOW, TICKS, image, index, repository_of, to_repository, unreadable
 
 KEYS = ('expires',)
-CREATED = NOW - 30 * DAY * TICKS
+PUSHED = NOW - 30 * DAY * TICKS
 
 
 def until(manifest, *others, labels=None):
@@ -25,9 +30,9 @@ def until(manifest, *others, labels=None):
     'text, instant',
     [
         ('never', NEVER),
-        ('12h', CREATED + 12 * 3_600 * TICKS),
-        ('2 w', CREATED + 14 * DAY * TICKS),
-        ('1m', CREATED + 31 * DAY * TICKS),
+        ('12h', PUSHED + 12 * 3_600 * TICKS),
+        ('2 w', PUSHED + 14 * DAY * TICKS),
+        ('1m', PUSHED + 31 * DAY * TICKS),
         ('2026-12-31T00:00:00Z', parse_ticks('2026-12-31T00:00:00Z')),
         ('2026-12-31', parse_ticks('2027-01-01T00:00:00Z')),
         ('2026-02-30', None),
@@ -79,3 +84,36 @@ def test_of_an_index_each_image_has_to_say_it_and_the_latest_counts():
     assert said('2026-12-30', '2026-12-31') == parse_ticks('2027-01-01T00:00:00Z')
     assert said('2026-12-30', '') == NEVER
     assert said('2026-12-30', 'soon') is None
+
+
+# --- What cannot be known --------------------------------------------------------------------------------------------
+
+
+def test_a_tag_or_an_image_without_a_time_has_no_age_by_creation():
+    by_creation = Age('1d', DAY, CREATED)
+    manifest = next(iter(to_repository(repository_of(image('image'))).manifests.values()))
+    tag = Tag('v1', manifest.digest, updated_at=NOW)
+    assert instant_of_tag(tag, manifest, by_creation) == NOW
+    assert instant_of_tag(tag._replace(updated_at=None), manifest, by_creation) is None
+    assert instant_of_tag(tag, manifest._replace(created_at=None), by_creation) is None
+
+
+def test_a_tag_that_the_tag_listing_does_not_have_stays():
+    repository = to_repository(repository_of(image('image', tags=['v1'])))
+    judgement = judge(replace(repository, tags={}), policy_of(Flags(match=('**:*',), ago='0')), NOW)
+    assert judgement.tags['v1'].reason == 'young'
+
+
+def test_what_has_no_rank_may_be_taken_all_the_same():
+    images = [image(f'image {number}') for number in range(3)]
+    rule = Rule(Match(tagged=False), DELETE, Age('1d', DAY), Keep(1, others=TAKE))
+    judgement = judge(to_repository(repository_of(*images)), Policy((rule,)), NOW)
+    assert sorted(verdict.reason for verdict in judgement.manifests.values()) == ['keepNewest', 'untagged', 'untagged']
+
+
+def test_what_has_a_tag_has_not_lost_its_last_one():
+    repository = to_repository(repository_of(image('image', tags=['v1'])))
+    place = Place(repository, build_graph(repository), {}, NOW)
+    (manifest,) = repository.manifests.values()
+    found = due(When(untagged_for=Period('1d', DAY)), place, manifest, 'v1')
+    assert (found.reason, found.text) == ('notDue', 'it has the tag v1')

@@ -123,6 +123,18 @@ def test_agreement_is_consistent():
     assert open_ledger(to_inventory([repository_of(image('one', [0]), image('other', [0]))])).consistent
 
 
+def test_what_images_hold_is_told_as_if_nothing_were_shared_once_and_alone():
+    one, two, other = image('one', [0, 1]), image('two', [0, 2]), image('other', [2])
+    ledger = open_ledger(to_inventory([repository_of(one, two, other)]))
+    holding = ledger.holding(('team/web', each['digest']) for each in (one, two))
+    layers = [layer['size'] for layer in BASE_LAYERS]
+    own = sum(len(each['data']) for each in (one, two)) + CONFIGS[1]['size'] + CONFIGS[2]['size']
+    assert holding.total == own + 2 * layers[0] + layers[1] + layers[2]
+    assert holding.stored == own + layers[0] + layers[1] + layers[2]
+    assert holding.shared == layers[2] + CONFIGS[2]['size']
+    assert holding.unique == holding.stored - holding.shared
+
+
 # --- What falls with one -----------------------------------------------------------------------------------------
 
 
