@@ -158,7 +158,7 @@ class BlobArchive:
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in blocks of one size, the last one apart."""
+    """The bytes in blocks of one size; the last block may be smaller."""
     waiting = bytearray()
     for chunk in chunks:
         waiting += chunk

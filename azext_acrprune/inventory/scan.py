@@ -269,7 +269,7 @@ class _Walk:
             self.labels[str(known[digest].config)] = labels
 
     def _shared(self, content: Content) -> Content:
-        """The same with one blob for all that hold it."""
+        """The content, with one object for each blob, whoever holds it."""
         blobs = tuple(self._blobs.one(*blob) for blob in content.blobs)
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return Content(content.size, content.children, content.subject, blobs, config, content.annotations)

@@ -114,7 +114,7 @@ class Pulls:
 
 
 def check_period(seconds: int) -> int:
-    """The same seconds, when a log may reach back so far. Raises ValueError."""
+    """The seconds, checked against how far a log may reach back. Raises ValueError when they are too many."""
     if not 0 < seconds <= LONGEST_PERIOD:
         raise ValueError('a log tells of the last twelve years at most, and of more than nothing')
     return seconds
@@ -154,7 +154,7 @@ def covered_since(spans: Iterable[tuple[int, int]], now: int) -> int | None:
 
 
 def check_coverage(since: int | None, seconds: int, now: int) -> int:
-    """The same instant, when the log covers the last `seconds`. Raises LogTooShort."""
+    """The instant, checked: the log must cover the last `seconds`. Raises LogTooShort when it does not."""
     if since is None or since > now - seconds * TICKS_PER_SECOND:
         raise LogTooShort(since, seconds)
     return since

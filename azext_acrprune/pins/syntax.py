@@ -66,7 +66,7 @@ def yaml_events(text: str) -> Iterator[Event]:
 
 
 def json_events(text: str) -> Iterator[Event]:
-    """The same of JSON, of JSON with comments, and of several JSON documents one after the other."""
+    """The events of JSON, of JSON with comments, and of several JSON documents one after the other."""
     line, last, depth = 1, 0, []
     for match in _JSON_TOKEN.finditer(text):
         line += text.count('\n', last, match.start())

@@ -103,7 +103,7 @@ def glob_scope(text: str) -> Scope:
 
 
 def excluded_scope(text: str) -> Scope:
-    """The same where it excludes: whoever excludes all tags of a repository means all that is in it."""
+    """A `repository:tag` glob to exclude. With all tags of a repository it excludes its untagged manifests too."""
     scope = glob_scope(text)
     return replace(scope, tags=()) if scope.tags[0].text in ('*', '**') else scope
 

@@ -256,7 +256,7 @@ def _unknown(error: fastjsonschema.JsonSchemaValueException) -> list[str]:
 
 
 def _with_integers(value: Any) -> Any:
-    """The same with whole numbers as integers, as JSON schema has it, and with words as keys."""
+    """The value with whole numbers as integers, as JSON schema has it, and with words as keys."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -153,7 +153,7 @@ def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -
 
 
 _known_kind = lru_cache(1024)(_kind)
-"""The same objects for the same kind: there are few of them."""
+"""One object for each kind of manifest: there are few kinds, and millions of manifests."""
 
 
 def _size(value: Any) -> int:
