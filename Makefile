@@ -20,7 +20,7 @@ AZDEV_VENV ?= .venv-azdev
 # The environments are made side by side, and lint runs beside the first tests.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
-.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel clean
+.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel environments clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -68,6 +68,9 @@ bench: $(VENV)/ready
 wheel: $(VENV)/ready
 	rm -rf build dist
 	$(BIN)/python setup.py --quiet bdist_wheel
+
+# All that `make test` installs.
+environments: $(VENV)/ready $(LOWEST_VENV)/ready $(AZDEV_VENV)/ready
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -m venv $(VENV)

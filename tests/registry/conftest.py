@@ -23,7 +23,7 @@ class Http:
         self._session.trust_env = False
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self._session.request(method, self.base + path, timeout=30, **options)
+        return self._session.request(method, self.base + path, timeout=120, **options)
 
     def admin(self, method: str, path: str, **options: Any) -> requests.Response:
         return self(method, path, auth=ADMIN, **options)

@@ -61,6 +61,6 @@ class Pusher:
         return digest_of(data), len(data)
 
     def _call(self, method: str, path: str, **options) -> requests.Response:
-        response = self._session.request(method, self._base + path, timeout=30, verify=self._ca_file, **options)
+        response = self._session.request(method, self._base + path, timeout=120, verify=self._ca_file, **options)
         response.raise_for_status()
         return response

@@ -109,7 +109,7 @@ class LocalRegistry:
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
         self._thread.start()
-        if not started.wait(20):
+        if not started.wait(120):
             raise RuntimeError('the local registry did not start')
         return self
 

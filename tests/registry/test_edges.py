@@ -268,7 +268,7 @@ def test_the_registry_runs_on_its_own_until_it_is_told_to_stop(tmp_path):
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         host, ca_file = process.stdout.readline().split()
-        listed = requests.get(f'https://{host}/acr/v1/_catalog', auth=ADMIN, verify=ca_file, timeout=10)
+        listed = requests.get(f'https://{host}/acr/v1/_catalog', auth=ADMIN, verify=ca_file, timeout=120)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert len(listed.json()['repositories']) == 2

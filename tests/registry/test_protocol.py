@@ -24,7 +24,11 @@ class Caller:
 
     def __call__(self, method: str, path: str, **options) -> requests.Response:
         return requests.request(
-            method, f'https://{self._registry.login_server}{path}', timeout=10, verify=self._registry.ca_file, **options
+            method,
+            f'https://{self._registry.login_server}{path}',
+            timeout=120,
+            verify=self._registry.ca_file,
+            **options,
         )
 
     def token(self, scope: str, user: tuple = ADMIN) -> str:

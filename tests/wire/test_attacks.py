@@ -108,7 +108,7 @@ def test_a_second_ctrl_c_does_not_wait_for_what_the_registry_asks_for(registry, 
     impatient(1, 2)
     with pytest.raises(KeyboardInterrupt):
         execute(client, decision, 8, Reporter(), time.monotonic)
-    assert time.monotonic() - start < 15 and left(registry) == digests
+    assert time.monotonic() - start < 45 and left(registry) == digests
 
 
 @posix
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_a_scan_that_waits(registry, connect, impatient):
     impatient(1)
     with pytest.raises(KeyboardInterrupt):
         planned(client)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 45
 
 
 # --- Locks -------------------------------------------------------------------------------------------------------

