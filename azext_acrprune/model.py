@@ -90,9 +90,11 @@ class Blob(NamedTuple):
 class Content(NamedTuple):
     """What a manifest says, verified against its digest.
 
-    `blobs` holds each stored blob once; foreign layers (with `urls`) are left out, being stored elsewhere. `config`
-    is the digest of that one of them which is no layer. `attestations` are the children that BuildKit's annotation
-    names as statements on other children.
+    `blobs` holds each stored blob once. `config` is the digest of that one of them which is no layer. `attestations`
+    are the children that BuildKit's annotation names as statements on other children. `inlined` are the children whose
+    bytes are in this manifest: they need not be in the registry. `unmeasured` are the blobs of which only the registry
+    knows whether it has them, or how large they are: layers with `urls`, which are mostly stored elsewhere, and the
+    layers of Docker schema 1, of which no size is said (0 here).
     """
 
     size: int
@@ -102,13 +104,19 @@ class Content(NamedTuple):
     config: str | None = None
     annotations: tuple[tuple[str, str], ...] = ()
     attestations: tuple[str, ...] = ()
+    inlined: tuple[str, ...] = ()
+    unmeasured: tuple[Blob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A manifest that is there and could not be read. It may need any other manifest."""
+    """A manifest that is there and could not be read: it may need anything (fail closed).
+
+    One that is `missing` answers 404: perhaps it is there in another replica, but it is no image that anybody can pull.
+    """
 
     reason: str
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class NotRead:
 class Manifest(NamedTuple):
     """A manifest in a repository, as the listing shows it, and what reading it gave.
 
-    `platform` is `os/architecture`, as in `linux/arm64`.
+    `platform` is `os/architecture`, as in `linux/arm64`. `quarantine` is a `quarantineState` that is not `Passed`.
     """
 
     digest: str
@@ -139,6 +147,7 @@ class Manifest(NamedTuple):
     image_size: int = 0
     platform: str | None = None
     locks: Locks = UNLOCKED
+    quarantine: str | None = None
 
     def having(self, content: Content | Unreadable | Ghost | NotRead) -> Manifest:
         """A copy with another content. It is faster than `_replace`, which counts with millions of manifests."""
@@ -159,12 +168,16 @@ class Tag(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One repository with all its manifests. `tags` is empty where the tag listing was not asked for."""
+    """One repository with all its manifests. `tags` is empty where the tag listing was not asked for.
+
+    `unseen` says what is known of the repository and was not listed; such a thing may need any of its manifests.
+    """
 
     name: str
     manifests: Mapping[str, Manifest]
     locks: Locks = UNLOCKED
     tags: Mapping[str, Tag] = field(default_factory=dict)
+    unseen: str | None = None
 
 
 def in_order(repositories: Iterable[Repository]) -> list[Repository]:

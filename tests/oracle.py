@@ -6,11 +6,15 @@ It shares no code with the package on purpose: the property tests compare the tw
     repository = {'name', 'selected': bool, 'locks': [flag], 'tag_locks': {tag: [flag]}, 'manifests': [manifest]}
     manifest   = {'digest', 'state', 'document', 'data', 'media_type', 'tags': [tag], 'updated', 'locks': [flag]}
 
+A manifest may have a 'quarantine' too, a state that is not `Passed`.
+
 `locks` names the flags that are false. `state` is 'read', 'ghost' or 'unreadable'; only of a 'read' manifest is the
 `document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number, 'include':
 [what is asked for by name]}, where 'include' may be left out. Sets of manifests are sets of (repository name, digest).
 """
 
+import base64
+import json
 import re
 
 TICKS = 10_000_000
@@ -18,6 +22,13 @@ DOCKER_IMAGES = (
     'application/vnd.docker.distribution.manifest.v2+json',
     'application/vnd.docker.distribution.manifest.v1+json',
     'application/vnd.docker.distribution.manifest.v1+prettyjws',
+)
+INDEXES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
+MANIFESTS = (
+    *DOCKER_IMAGES,
+    *INDEXES,
+    'application/vnd.oci.image.manifest.v1+json',
+    'application/vnd.oci.artifact.manifest.v1+json',
 )
 ATTACHMENT = re.compile(r'sha256-([0-9a-f]{64})(\.[\w.-]+)?')
 
@@ -36,8 +47,18 @@ def document(manifest):
 
 
 def children(manifest):
-    """index -> child, from `manifests[].digest` (The graph)."""
-    return [child['digest'] for child in document(manifest).get('manifests', [])]
+    """index -> child, from `manifests[].digest`; a descriptor of no manifest is a blob (The graph).
+
+    What a child needs whose bytes are in the index, the index needs.
+    """
+    named = [child for child in document(manifest).get('manifests', []) if child['mediaType'] in MANIFESTS]
+    inside = [json.loads(base64.b64decode(child['data'])) for child in named if 'data' in child]
+    return [child['digest'] for child in named] + [child['digest'] for each in inside for child in each['manifests']]
+
+
+def inlined(manifest):
+    """The children whose bytes are in the index: they are never missing (The graph)."""
+    return [child['digest'] for child in document(manifest).get('manifests', []) if 'data' in child]
 
 
 def oci_subjects(manifest):
@@ -45,34 +66,38 @@ def oci_subjects(manifest):
     return [document(manifest)['subject']['digest']] if 'subject' in document(manifest) else []
 
 
-def attached_to(tag, digest):
-    """The digest that a tag attaches the manifest `digest` to, None for a user tag (The graph, attachment by tag).
+def attached_to(tag, manifest):
+    """The digest that a tag attaches a manifest to, None for a user tag (The graph, attachment by tag).
 
-    A manifest is no attachment of itself.
+    A manifest is no attachment of itself, and a digest with nothing after it attaches an index alone.
     """
     match = ATTACHMENT.fullmatch(tag)
-    return 'sha256:' + match.group(1) if match and 'sha256:' + match.group(1) != digest else None
+    if not match or 'sha256:' + match.group(1) == manifest['digest']:
+        return None
+    is_index = manifest['media_type'] in INDEXES and 'config' not in document(manifest)
+    return 'sha256:' + match.group(1) if match.group(2) or is_index else None
 
 
 def subjects(manifest):
     """Whatever a manifest refers to: its OCI subject, and the digests in its attachment tags."""
-    attached = [attached_to(tag, manifest['digest']) for tag in manifest['tags']]
+    attached = [attached_to(tag, manifest) for tag in manifest['tags']]
     return oci_subjects(manifest) + [digest for digest in attached if digest]
 
 
 def has_user_tag(manifest):
-    return any(attached_to(tag, manifest['digest']) is None for tag in manifest['tags'])
+    return any(attached_to(tag, manifest) is None for tag in manifest['tags'])
 
 
 def needs(one, other):
     """Whether `other` must stay because `one` stays (Kept, and why): a child, a referrer, the subject it has.
 
-    A ghost needs nothing. It is needed by what names it: with a subject the service deletes its referrers.
+    A ghost needs nothing. It is needed by what names it, and by what its tags attach it to: with a subject the service
+    deletes its referrers.
     """
     if not exists(one):
         return False
     if not exists(other):
-        return other['digest'] in children(one) or other['digest'] in subjects(one)
+        return other['digest'] in children(one) or other['digest'] in subjects(one) or one['digest'] in subjects(other)
     return other['digest'] in children(one) or one['digest'] in subjects(other) or other['digest'] in subjects(one)
 
 
@@ -105,6 +130,29 @@ def is_young(manifest, policy, now):
     return updated is None or updated > now or now - updated < policy['ago'] * TICKS
 
 
+def settled(world, age, include, now):
+    """The world with the ghosts unreadable that may only not be there for the moment (Fail closed).
+
+    They are younger than `age` in seconds and than a day, or have a tag and were not asked for by name.
+    """
+
+    def is_doubtful(manifest):
+        times = [time for time in (manifest['updated'], manifest.get('created')) if time is not None]
+        young = not times or now - max(times) < max(age, 86_400) * TICKS
+        return manifest['state'] == 'ghost' and (young or bool(manifest['tags']) and 'ghosts' not in include)
+
+    return [
+        dict(
+            repository,
+            manifests=[
+                dict(manifest, state='unreadable', missing=True) if is_doubtful(manifest) else manifest
+                for manifest in repository['manifests']
+            ],
+        )
+        for repository in world
+    ]
+
+
 def newest_images(repository, keep, include=()):
     """The `keep` newest of the images: no tag, no part of an index, no referrer, no ghost (Keeping the newest).
 
@@ -133,7 +181,7 @@ def age_rank(manifest):
 def is_partial(repository, manifest):
     """An index that names a child which does not exist."""
     there = [other['digest'] for other in repository['manifests'] if exists(other)]
-    return any(child not in there for child in children(manifest))
+    return any(child not in there and child not in inlined(manifest) for child in children(manifest))
 
 
 def is_orphan(repository, manifest):
@@ -149,7 +197,7 @@ def is_orphan(repository, manifest):
 def is_nowhere_an_attachment(world, manifest):
     """Whether no repository has anything that its tags attach to: cosign may keep signatures in another one."""
     there = [other['digest'] for repository in world for other in repository['manifests'] if exists(other)]
-    return not any(attached_to(tag, manifest['digest']) in there for tag in manifest['tags'])
+    return not any(attached_to(tag, manifest) in there for tag in manifest['tags'])
 
 
 def is_asked_for(world, repository, manifest, policy):
@@ -174,12 +222,14 @@ def root_reason(world, repository, manifest, policy, now):
         'keepNewest': manifest['digest'] in newest_images(repository, policy['keep'], policy.get('include', ())),
         'excluded': not repository['selected'] or not is_asked_for(world, repository, manifest, policy),
         'unreadable': manifest['state'] == 'unreadable' or any(map(is_opaque, repository['manifests'])),
+        'quarantined': bool(manifest.get('quarantine')),
     }
     return next((reason for reason, holds in rules.items() if holds), None)
 
 
 def root_reasons(world, policy, now):
     """{(repository, digest): reason} of every root."""
+    world = settled(world, policy['ago'], policy.get('include', ()), now)
     return {
         (repository['name'], manifest['digest']): reason
         for repository in world
@@ -192,6 +242,7 @@ def root_reasons(world, policy, now):
 def safe_set(world, policy, now):
     """Everything that no root needs, directly or through others: it may go."""
     roots = root_reasons(world, policy, now)
+    world = settled(world, policy['ago'], policy.get('include', ()), now)
     return {
         (repository['name'], manifest['digest'])
         for repository in world
@@ -219,16 +270,27 @@ def without(world, doomed):
     ]
 
 
-def blob_table(world):
-    """{blob: bytes} of all that is stored: once per registry; layers with `urls` are stored elsewhere."""
-    table = {}
+def blob_table(world, before=None):
+    """{blob: bytes} of all that is stored: once per registry.
+
+    A layer with `urls` is stored elsewhere, unless it was pushed: that is known where another manifest has it without,
+    in this world or in the world `before`.
+    """
+    pushed = {blob['digest'] for blob in _blobs(before or world) if not blob.get('urls')}
+    return {blob['digest']: blob['size'] for blob in _blobs(world) if blob['digest'] in pushed}
+
+
+def _blobs(world):
+    """The descriptors of all blobs; an index may have some (The graph)."""
     for repository in world:
         for manifest in repository['manifests']:
             said = document(manifest)
-            for blob in [said.get('config'), *said.get('layers', []), *said.get('blobs', [])]:
-                if blob and not blob.get('urls'):
-                    table[blob['digest']] = blob['size']
-    return table
+            in_index = [each for each in said.get('manifests', []) if each['mediaType'] not in MANIFESTS]
+            yield from (
+                blob
+                for blob in [said.get('config'), *said.get('layers', []), *said.get('blobs', []), *in_index]
+                if blob
+            )
 
 
 def manifest_table(world):
@@ -249,13 +311,14 @@ def freed_manifest_bytes(world, doomed):
 def freed_bytes(world, doomed):
     """What a deletion frees: all that is stored before, less all that is stored after."""
     after = without(world, doomed)
-    return sum(blob_table(world).values()) - sum(blob_table(after).values()) + freed_manifest_bytes(world, doomed)
+    freed = sum(blob_table(world).values()) - sum(blob_table(after, world).values())
+    return freed + freed_manifest_bytes(world, doomed)
 
 
 def shared_bytes(world, doomed):
     """Bytes of the doomed manifests' blobs that survive."""
     gone = [(name, digest) for name, digest in all_nodes(world) if (name, digest) not in doomed]
-    theirs, surviving = blob_table(without(world, gone)), blob_table(without(world, doomed))
+    theirs, surviving = blob_table(without(world, gone), world), blob_table(without(world, doomed), world)
     return sum(size for digest, size in theirs.items() if digest in surviving)
 
 

@@ -127,10 +127,11 @@ def candidates(repository, flags, now):
             if (
                 selects_tags(flags)
                 and selects_repository(flags, repository['name'])
-                and oracle.attached_to(tag, manifest['digest']) is None
+                and oracle.attached_to(tag, manifest) is None
                 and selects_tag(flags, repository['name'], tag)
                 and not is_excluded(flags, repository['name'], tag)
                 and not protects_tag(flags, repository, manifest, tag)
+                and not manifest['quarantine']
                 and is_old(flags, time, now)
             ):
                 found.append((tag, time))
@@ -176,8 +177,15 @@ def tags_to_remove(repository, flags, now):
 
 
 def counts(flags, repository, manifest):
-    """Whether `--keep` counts a manifest: no ghost, and no index that lacks a child where those are to go."""
-    return oracle.exists(manifest) and not ('partial' in flags['include'] and oracle.is_partial(repository, manifest))
+    """Whether `--keep` counts a manifest: nothing that answers 404, and no index that lacks a child.
+
+    The latter where those are to go.
+    """
+    return (
+        oracle.exists(manifest)
+        and not manifest.get('missing')
+        and not ('partial' in flags['include'] and oracle.is_partial(repository, manifest))
+    )
 
 
 def version(tag):
@@ -201,7 +209,18 @@ def version_order(tag):
     return major, minor, patch, [(0, int(each), '') if each.isdigit() else (1, 0, each) for each in identifiers]
 
 
+def settled(world, flags, now):
+    """Ghosts that may only not be there for the moment, for the age that is asked of untagged manifests there."""
+    return [
+        each
+        for repository in world
+        for asked in [selects_repository(flags, repository['name']) and (flags['untagged'] or not selects_tags(flags))]
+        for each in oracle.settled([repository], SECONDS[flags['ago']] if asked else 0, flags['include'], now)
+    ]
+
+
 def all_tags_to_remove(world, flags, now):
+    world = settled(world, flags, now)
     return {(repository['name'], tag) for repository in world for tag in tags_to_remove(repository, flags, now)}
 
 
@@ -214,7 +233,7 @@ def untagged_after(repository, flags, now):
     return [
         manifest
         for manifest in repository['manifests']
-        if all(tag in removed or oracle.attached_to(tag, manifest['digest']) is not None for tag in manifest['tags'])
+        if all(tag in removed or oracle.attached_to(tag, manifest) is not None for tag in manifest['tags'])
     ]
 
 
@@ -271,13 +290,14 @@ def stays_by_itself(world, repository, manifest, flags, now):
         or manifest['state'] == 'unreadable'
         or not is_asked_for(world, repository, manifest, flags)
         or any(map(oracle.is_opaque, repository['manifests']))
+        or bool(manifest['quarantine'])
     )
 
 
 def is_orphan_after(repository, manifest):
     """An attachment whose subject does not exist is deleted only when asked: its attachment tag is not taken."""
     there = [other['digest'] for other in repository['manifests'] if oracle.exists(other)]
-    attached = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])]
+    attached = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest)]
     return bool(attached) and not any(subject in there for subject in oracle.subjects(manifest))
 
 
@@ -295,6 +315,7 @@ def manifests_to_delete(world, flags, now):
     """Those without a tag that are old themselves and that nothing kept needs, where they were asked for."""
     if selects_tags(flags) and not flags['untagged']:
         return set()
+    world = settled(world, flags, now)
     doomed = set()
     for repository in world:
         stay = oracle.closure(

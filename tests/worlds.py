@@ -4,6 +4,7 @@ Every manifest is real: canonical JSON whose sha256 is its digest, so that an in
 made before it. Cycles come from attachment tags alone, as they would in a real registry.
 """
 
+import base64
 import copy
 import hashlib
 import json
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
+from azext_acrprune.decide.measures import to_measure, with_measures
 from azext_acrprune.model import Ghost, Inventory, Locks, Manifest, NotRead, Repository, Tag, Unreadable
 from tests import oracle
 from tests.registry.failures import RegistryFailure
@@ -59,7 +61,7 @@ MISSING = [sha256(f'missing {number}'.encode()) for number in range(2)]
 # --- Manifests as plain data -------------------------------------------------------------------------------------
 
 
-def manifest_of(document, media_type, tags=(), age=30 * DAY, locks=(), state='read', fault=None):
+def manifest_of(document, media_type, tags=(), age=30 * DAY, locks=(), state='read', fault=None, quarantine=None):
     """One manifest of a world; `age` in seconds before NOW, None for no time at all."""
     data = json.dumps(document, sort_keys=True, separators=(',', ':')).encode()
     return {
@@ -72,6 +74,7 @@ def manifest_of(document, media_type, tags=(), age=30 * DAY, locks=(), state='re
         'tags': list(tags),
         'locks': list(locks),
         'updated': None if age is None else NOW - int(age * TICKS),
+        'quarantine': quarantine,
     }
 
 
@@ -94,6 +97,24 @@ def index(name='index', children=(), subject=None, docker=False, **more):
     entries = [{'mediaType': OCI_IMAGE, 'digest': child, 'size': 1} for child in children]
     document = {'schemaVersion': 2, 'mediaType': media_type, 'manifests': entries, 'annotations': {'name': name}}
     return manifest_of(_refer(document, subject), media_type, **more)
+
+
+def cache(name='cache', blobs=(), children=(), **more):
+    """An index that holds blobs, as BuildKit's registry cache before 0.21 is one, and perhaps children."""
+    entries = [LAYERS[number] for number in blobs] + [
+        {'mediaType': OCI_IMAGE, 'digest': child, 'size': 1} for child in children
+    ]
+    document = {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': entries, 'annotations': {'name': name}}
+    return manifest_of(document, OCI_INDEX, **more)
+
+
+def bringing(name='bringing', children=(), **more):
+    """An index that names one nested index, whose bytes it brings along."""
+    inside = index(f'inside {name}', children)
+    data = base64.b64encode(inside['data']).decode()
+    entry = {'mediaType': OCI_INDEX, 'digest': inside['digest'], 'size': len(inside['data']), 'data': data}
+    document = {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [entry], 'annotations': {'name': name}}
+    return manifest_of(document, OCI_INDEX, **more)
 
 
 def artifact(name='artifact', blobs=(), subject=None, **more):
@@ -176,7 +197,7 @@ _TAGS = _often(
 )
 _LOCKS = _often((), 30, ('deleteEnabled',), ('writeEnabled',))
 _SKETCHES = st.tuples(
-    st.sampled_from(('image', 'image', 'docker', 'index', 'index', 'artifact', 'list', 'copy')),
+    st.sampled_from(('image', 'image', 'docker', 'index', 'index', 'artifact', 'list', 'copy', 'cache', 'bringing')),
     _PICKS,
     _often(None, 5, 0, 1, 2, 8),
     _TIMES,
@@ -184,6 +205,7 @@ _SKETCHES = st.tuples(
     st.integers(0, 9),
     _LOCKS,
     _often('read', 110, *('ghost',) * 8, *FAULTS),
+    _often(None, 30, 'Failed'),
 )
 _REPOSITORY = st.tuples(
     st.lists(_SKETCHES, min_size=1, max_size=10),
@@ -248,7 +270,7 @@ def tagged_worlds(draw, repositories=3):
         repository['tag_created'] = {}
         for manifest in repository['manifests']:
             manifest['created'] = draw(_TIMES)
-            manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest'])]
+            manifest['tags'] = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest)]
         _give_user_tags(repository, draw(_USER_TAGS))
     return world
 
@@ -265,9 +287,9 @@ def _give_user_tags(repository, wanted):
 def _repository(name, sketch, elsewhere):
     sketches, selected, locks, tag_lock = sketch
     made = {}
-    for number, (kind, picks, subject, updated, _, _, manifest_locks, state) in enumerate(sketches):
+    for number, (kind, picks, subject, updated, _, _, manifest_locks, state, quarantine) in enumerate(sketches):
         manifest = _manifest(kind, str(number), picks, subject, list(made), elsewhere)
-        manifest.update(updated=updated, locks=list(manifest_locks), tags=[])
+        manifest.update(updated=updated, locks=list(manifest_locks), tags=[], quarantine=quarantine)
         manifest = ghost(manifest) if state == 'ghost' else manifest
         manifest = unreadable(manifest, state) if state in FAULTS and not manifest['fault'] else manifest
         made.setdefault(manifest['digest'], manifest)
@@ -282,6 +304,10 @@ def _manifest(kind, name, picks, subject, made, elsewhere):
     if kind == 'copy' and elsewhere:
         copied = elsewhere[sum(picks) % len(elsewhere)]
         return dict(copied, state='unreadable' if copied['fault'] else 'read')
+    if kind == 'bringing':
+        return bringing(name, [_pick(made, pick) for pick in picks])
+    if kind == 'cache':
+        return cache(name, [pick % len(LAYERS) for pick in picks], [_pick(made, pick) for pick in picks[:1]])
     if kind in ('index', 'list'):
         docker = kind == 'list'
         return index(name, [_pick(made, pick) for pick in picks], None if docker else subject, docker=docker)
@@ -373,7 +399,7 @@ def _push_unreadable(fresh, number, name):
 def _push_attachment(fresh, target, number, name):
     tag = attachment_tag(target['digest'], ('', '.new')[number % 2])
     if not any(tag in manifest['tags'] for manifest in fresh['manifests']):
-        _push(fresh, image(name, tags=[tag]))
+        _push(fresh, image(name, tags=[tag]) if number % 2 else index(name, tags=[tag]))
 
 
 def _push_ghosts_again(fresh, *_):
@@ -419,12 +445,14 @@ MUTATIONS = {
 def to_inventory(world, bound=False):
     """The inventory that a scan of this world gives; with `bound` one that read only what safety needs."""
     repositories = [repository for repository in world if repository['selected'] or not bound]
-    return Inventory(
+    inventory = Inventory(
         registry='test.azurecr.io',
         repositories=tuple(to_repository(repository, bound) for repository in repositories),
         selected=frozenset(repository['name'] for repository in world if repository['selected']),
         complete=not bound,
     )
+    stored = oracle.blob_table(world)
+    return with_measures(inventory, {digest: stored.get(digest, 0) for digest in to_measure(inventory)})
 
 
 def to_repository(repository, bound=False):
@@ -467,6 +495,7 @@ def _to_manifest(manifest, bound):
         updated_at=manifest['updated'],
         image_size=len(manifest['data']),
         locks=to_locks(manifest['locks']),
+        quarantine=manifest['quarantine'],
     )
 
 
@@ -529,6 +558,8 @@ def _store(storage, name, manifest):
             created=when,
             updated=when,
         )
+    if manifest['quarantine']:
+        storage.quarantine(name, manifest['digest'], manifest['quarantine'])
     if manifest['state'] == 'ghost':
         storage.make_ghost(name, manifest['digest'], deletable=True)
 

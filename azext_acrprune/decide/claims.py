@@ -125,6 +125,7 @@ def _has_properties(match: Match, place: Place, manifest: Manifest, one_is_enoug
             (match.media_types, manifest.media_type),
             (match.artifact_types, manifest.artifact_type),
             (match.platforms, manifest.platform),
+            (match.quarantines, manifest.quarantine),
         )
     ):
         return False
@@ -267,7 +268,7 @@ def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
 
     An index without all its children counts too, unless `--include partial` asks for such indexes to go.
     """
-    if isinstance(manifest.content, Ghost):
+    if isinstance(manifest.content, Ghost) or isinstance(manifest.content, Unreadable) and manifest.content.missing:
         return False
     return PARTIAL not in policy.include or not missing_children(place.repository, manifest.digest)
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..model import Ghost, Inventory, Notice, Repository, in_order
 from ..pins.pinned import Pins
 from ..policy.rules import ORPHANS, Limits, Policy
+from .ghosts import with_doubtful_ghosts
 from .graph import Graph, user_tags
 from .impact import Node
 from .remarks import remarks
@@ -73,6 +74,7 @@ class Decision:
 
 def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
+    inventory = with_doubtful_ghosts(inventory, policy, now)
     present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
     judgements = {
         repository.name: judge(

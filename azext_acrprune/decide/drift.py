@@ -10,7 +10,7 @@ from ..model import Ghost, Locks, Repository, Tag, Unreadable
 from ..pins.pinned import Pins
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
-from .reasons import LOCKED, PINNED, TAGS_CHANGED, UNREADABLE, UPDATED
+from .reasons import LOCKED, PINNED, QUARANTINED, TAGS_CHANGED, UNREADABLE, UPDATED
 from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 
@@ -131,6 +131,8 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
         return Verdict(True, LOCKED, lock)
     if now.last_update_time != before.last_update_time:
         return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
+    if now.quarantine and now.quarantine != before.quarantine:
+        return Verdict(True, QUARANTINED, now.quarantine)
     if isinstance(before.content, Ghost) and not isinstance(now.content, Ghost):
         return Verdict(True, UPDATED, 'it was a ghost, and is there now')
     return None
@@ -144,12 +146,12 @@ def _new_locks(
 
 
 def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> str | None:
-    """The digest of a manifest that stays and whose content is not known, so that it may need any other one.
+    """What is not known and may need any manifest: one that stays and could not be read, or what is not listed.
 
     A plan dooms nothing beside an unreadable manifest that stays, so every one that is found here is new. A ghost that
     is new or has changed may be an index that is being pushed.
     """
-    return next(
+    return fresh.unseen or next(
         (
             digest
             for digest, manifest in sorted(fresh.manifests.items())

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ..model import Content, Ghost, Manifest, Repository
-from .manifests import ATTACHMENT_PREFIX, attachment_subject
+from .manifests import ATTACHMENT_PREFIX, INDEX_TYPES, attachment_subject, is_fallback_tag
 from .reasons import CHILD_OF, REFERRER_OF, SUBJECT_OF
 
 
@@ -18,8 +18,9 @@ class Graph:
 
     Each mapping goes from a digest to digests. `subjects` and `referrers` include attachments by tag. `orphans` has the
     attachments whose tags name no subject that exists, each with the missing digest. `ghosts` has (ghost, relation) for
-    the ghosts that a manifest names as a child or a subject, and `named_by` is its reverse. Such a ghost stays while
-    the manifest stays: the service deletes the referrers of a subject with it, even if the subject is a ghost.
+    the ghosts that a manifest names as a child or a subject, and for those that their own tags attach to it. `named_by`
+    is its reverse. Such a ghost stays while the manifest stays: the service deletes the referrers of a subject with it,
+    even if the subject is a ghost.
     """
 
     children: Mapping[str, tuple[str, ...]]
@@ -72,19 +73,34 @@ def user_tags(manifest: Manifest) -> tuple[str, ...]:
     """The tags that people gave. An attachment tag alone keeps no manifest.
 
     A tag that names its own manifest is a user tag. Carvel's imgpkg gives such tags (`sha256-….imgpkg`) to the images
-    of a bundle, so that a clean-up keeps them.
+    of a bundle, so that a clean-up keeps them. A digest with nothing after it attaches only an index; on an image it is
+    a user tag, as mirroring tools give it (openshift/oc-mirror#1130).
     """
     if not _has_attachment_tags(manifest):
         return manifest.tags
-    return tuple(tag for tag in manifest.tags if attachment_subject(tag) in (None, manifest.digest))
+    return tuple(tag for tag in manifest.tags if subject_of_tag(manifest, tag) is None)
 
 
 def attached_subjects(manifest: Manifest) -> tuple[str, ...]:
     """The digests that the attachment tags of a manifest name, in order of tag."""
     if not _has_attachment_tags(manifest):
         return ()
-    named = map(attachment_subject, manifest.tags)
-    return tuple(subject for subject in named if subject and subject != manifest.digest)
+    named = (subject_of_tag(manifest, tag) for tag in manifest.tags)
+    return tuple(subject for subject in named if subject)
+
+
+def subject_of_tag(manifest: Manifest, tag: str) -> str | None:
+    """The digest that a tag attaches this manifest to, None where it is a user tag."""
+    subject = attachment_subject(tag)
+    if subject is None or subject == manifest.digest or is_fallback_tag(tag) and not _is_index(manifest):
+        return None
+    return subject
+
+
+def _is_index(manifest: Manifest) -> bool:
+    """By what the listing calls it; one that has a config is an image, whatever it is called."""
+    is_image = isinstance(manifest.content, Content) and manifest.content.config is not None
+    return manifest.media_type in INDEX_TYPES and not is_image
 
 
 def _has_attachment_tags(manifest: Manifest) -> bool:
@@ -110,6 +126,8 @@ def build_graph(repository: Repository) -> Graph:
     for digest, manifest in naming:
         if digest in edges.nodes:
             edges.add(digest, manifest)
+        else:
+            edges.add_ghost(digest, manifest)
     return edges.graph()
 
 
@@ -135,17 +153,24 @@ class _Edges:
                 self._children.setdefault(digest, []).append(child)
                 self._parents.setdefault(child, []).append(digest)
             elif child in self._listed:
-                self._ghosts.setdefault(digest, []).append((child, CHILD_OF))
+                self._hold_ghost(digest, child, CHILD_OF)
         for subject in _subjects(manifest, attached):
             if subject in self.nodes:
                 self._subjects.setdefault(digest, []).append(subject)
                 self._referrers.setdefault(subject, []).append(digest)
             elif subject in self._listed:
-                self._ghosts.setdefault(digest, []).append((subject, SUBJECT_OF))
-        for ghost, _ in self._ghosts.get(digest, ()):
-            self._named_by.setdefault(ghost, []).append(digest)
+                self._hold_ghost(digest, subject, SUBJECT_OF)
         if attached and not user_tags(manifest) and digest not in self._subjects:
             self._orphans[digest] = attached[0]
+
+    def add_ghost(self, digest: str, manifest: Manifest) -> None:
+        """A ghost needs nothing; what its tags attach it to holds it."""
+        for subject in sorted(self.nodes.intersection(attached_subjects(manifest))):
+            self._hold_ghost(subject, digest, REFERRER_OF)
+
+    def _hold_ghost(self, digest: str, ghost: str, relation: str) -> None:
+        self._ghosts.setdefault(digest, []).append((ghost, relation))
+        self._named_by.setdefault(ghost, []).append(digest)
 
     def graph(self) -> Graph:
         return Graph(
@@ -243,11 +268,14 @@ def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> I
 
 
 def missing_children(repository: Repository, digest: str) -> tuple[str, ...]:
-    """The children that an index names and that are not there, or are ghosts."""
+    """The children that an index names and that are not there, or are ghosts; what it brings along is not missing."""
+    content = repository.manifests[digest].content
+    inlined = content.inlined if isinstance(content, Content) else ()
     return tuple(
         child
         for child in _children(repository.manifests[digest])
-        if child not in repository.manifests or isinstance(repository.manifests[child].content, Ghost)
+        if child not in inlined
+        and (child not in repository.manifests or isinstance(repository.manifests[child].content, Ghost))
     )
 
 

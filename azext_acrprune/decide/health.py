@@ -10,8 +10,8 @@ from typing import Any
 
 from ..model import Blob, Content, Ghost, Locks, Manifest, Repository, Unreadable
 from ..spelling import printable
-from .graph import Graph, attached_subjects, missing_children, user_tags
-from .manifests import attachment_subject
+from .graph import Graph, attached_subjects, missing_children, subject_of_tag, user_tags
+from .manifests import INDEX_TYPES
 
 BROKEN = 'broken'
 """Pulling it fails, or it stops every clean-up of its repository."""
@@ -32,8 +32,6 @@ LOCK_CODES = (TAG_LOCKED_ALONE, MANIFEST_LOCKED_ALONE)
 
 MOST_LISTED = 100
 """The number of missing children or of layers that a finding lists: a manifest may name tens of thousands."""
-
-_INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
 
 GraphOf = Callable[[Repository], Graph]
 Stays = Callable[[str, str], bool]
@@ -145,10 +143,10 @@ def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Find
 
 
 def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
-    """An index without any child, which people pull by a tag. With an artifact type it may be an artifact by itself."""
+    """An index without any child or blob, which people pull by a tag. With an artifact type it may be an artifact."""
     if (
-        manifest.media_type in _INDEX_TYPES
-        and not content.children
+        manifest.media_type in INDEX_TYPES
+        and not (content.children or content.blobs or content.unmeasured)
         and user_tags(manifest)
         and manifest.artifact_type is None
     ):
@@ -175,7 +173,7 @@ def _without_subject(repository: Repository, manifest: Manifest, content: Conten
 
 def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Sequence[Repository]) -> Iterator[Finding]:
     for tag in set(manifest.tags).difference(user_tags(manifest)):
-        subject = attachment_subject(tag)
+        subject = subject_of_tag(manifest, tag)
         if subject and not _any_exists(everywhere, (subject,)):
             yield Finding(
                 ORPHAN_TAG,

@@ -165,7 +165,10 @@ class Ledger:
 
 
 def open_ledger(inventory: Inventory) -> Ledger:
-    """Count the holders of every blob and manifest in the registry. Ghosts and unread manifests hold nothing."""
+    """Count every holder of every blob and manifest in the registry; ghosts and the unread hold nothing.
+
+    Where something is there that was not listed, or a blob of which nobody knows, the ledger is not whole.
+    """
     count = _Count()
     for repository in inventory.repositories:
         count.add(repository)
@@ -200,6 +203,8 @@ class _Count:
         }
         if len(contents) < len(repository.manifests):
             self.whole = self.whole and not any(map(_is_unread, repository.manifests.values()))
+        unknown = repository.unseen or any(content.unmeasured for content in contents.values())
+        self.whole = self.whole and not unknown
         self.manifests += len(contents)
         self.manifest_bytes += sum(map(_size_of, contents.values()))
         for digest in self._known.intersection(contents):

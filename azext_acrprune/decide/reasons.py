@@ -14,6 +14,7 @@ YOUNG = 'young'
 KEEP_NEWEST = 'keepNewest'
 EXCLUDED = 'excluded'
 UNREADABLE = 'unreadable'
+QUARANTINED = 'quarantined'
 UNRANKED = 'unranked'
 NOT_DUE = 'notDue'
 UNKNOWN = 'unknown'
@@ -80,6 +81,7 @@ TOLD = {
         'with a fact missing that its rule asks for',
         'unreadable',
     ),
+    QUARANTINED: Told('it is in quarantine ({})', 'in quarantine', 'in quarantine', 'protected'),
     CHILD_OF: Told(
         'it is a part of the index {}, which stays',
         'part of an index',

@@ -25,6 +25,7 @@ from .reasons import (
     LOCKED,
     NOT_DUE,
     PINNED,
+    QUARANTINED,
     REFERRER_OF,
     SUBJECT_OF,
     TAGGED,
@@ -355,6 +356,14 @@ def _unreadable(case: _Case, left: Sequence[Manifest]) -> Roots:
             yield manifest.digest, kept_by_rule(case.rule(manifest), UNREADABLE, why)
 
 
+def _quarantined(case: _Case, left: Sequence[Manifest]) -> Roots:
+    """Such an image may be listed without its tag. Only a rule that names the state takes it."""
+    for manifest in left:
+        rule = case.rule(manifest) if manifest.quarantine else None
+        if manifest.quarantine and not (rule and rule.match.names_quarantine(manifest.quarantine)):
+            yield manifest.digest, Verdict(True, QUARANTINED, manifest.quarantine)
+
+
 _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _tagged,
     _locked,
@@ -365,6 +374,7 @@ _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _keep_newest,
     _excluded,
     _unreadable,
+    _quarantined,
 )
 
 

@@ -17,6 +17,7 @@ from .reasons import (
     LOCKED,
     MATCHED,
     PINNED,
+    QUARANTINED,
     RELATIONS,
     TAGGED,
     UNRANKED,
@@ -110,6 +111,8 @@ def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: 
     lock = lock_on_tag(place.repository, manifest, name, policy.include_locked)
     if lock:
         return _kept(rule, LOCKED, name, lock)
+    if manifest.quarantine and not rule.match.names_quarantine(manifest.quarantine):
+        return _kept(rule, QUARANTINED, name, manifest.quarantine)
     if tag is None:
         return _kept(rule, YOUNG, name, 'no readable time')
     pulled = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)

@@ -44,7 +44,7 @@ _HEAD = struct.Struct('>QHI')
 _BLOB = struct.Struct('>32sQ')
 _RUN = 4
 _NO_PLACE = 0xFFFF
-_SAID_BY_FEW = ('children', 'subject', 'annotations', 'attestations')
+_SAID_BY_FEW = ('children', 'subject', 'annotations', 'attestations', 'inlined', 'unmeasured')
 _WORTH_COMPRESSING = 256
 _ALGORITHMS = {32: 'sha256:', 48: 'sha384:', 64: 'sha512:'}
 _PLAIN_DIGEST = re.compile('sha256:[0-9a-f]{64}')
@@ -526,6 +526,8 @@ def _unpacked(packed: bytes, known: Blobs) -> Content:
         rest.get('config') if config_digest is None else config_digest,
         tuple(map(tuple, rest.get('annotations', ()))),
         tuple(rest.get('attestations', ())),
+        tuple(rest.get('inlined', ())),
+        tuple(Blob(*blob) for blob in rest.get('unmeasured', ())),
     )
 
 

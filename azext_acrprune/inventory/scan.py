@@ -272,7 +272,7 @@ class _Walk:
         """The content, with one object for each blob, whoever holds it."""
         blobs = tuple(self._blobs.one(*blob) for blob in content.blobs)
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
-        return Content(content.size, content.children, content.subject, blobs, config, content.annotations)
+        return content._replace(blobs=blobs, config=config)
 
     async def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:

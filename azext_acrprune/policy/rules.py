@@ -59,8 +59,8 @@ class Scope:
 class Match:
     """What a rule claims: what is in one of `scopes` and has every property that is given.
 
-    `tagged` is None for both. Types and platforms are equal to one of those given; sizes are bytes. What `excepting`
-    matches is not claimed.
+    `tagged` is None for both. Types, platforms and states of quarantine are equal to one of those given; sizes are
+    bytes. What `excepting` matches is not claimed.
     """
 
     scopes: tuple[Scope, ...] = (Scope(),)
@@ -73,6 +73,11 @@ class Match:
     at_least: int | None = None
     at_most: int | None = None
     excepting: Match | None = None
+    quarantines: tuple[str, ...] = ()
+
+    def names_quarantine(self, state: str) -> bool:
+        """Whether a state of quarantine is asked for by name. Otherwise it keeps an image."""
+        return state in self.quarantines
 
     @cached_property
     def asks_for_properties(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -18,6 +19,7 @@ OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
 DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json'
+DOCKER_SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 DAY = 86_400
 
 Layer = tuple[str, int]
@@ -78,6 +80,31 @@ def index_manifest(
     if annotations:
         document['annotations'] = annotations
     return _bytes(document)
+
+
+def docker_schema_1(layers: Sequence[str]) -> tuple[bytes, str]:
+    """A manifest of Docker's first format over the digests of layers, signed as libtrust does it, and its digest.
+
+    The signature itself is none: nobody can check it without the key of whoever pushed.
+    """
+    document = {
+        'schemaVersion': 1,
+        'name': 'library/old',
+        'tag': 'latest',
+        'architecture': 'amd64',
+        'fsLayers': [{'blobSum': layer} for layer in layers],
+        'history': [{'v1Compatibility': '{}'} for _ in layers],
+    }
+    payload = json.dumps(document, indent=3).encode()
+    head, tail = payload[: payload.rindex(b'\n')], payload[payload.rindex(b'\n') :]
+    protected = json.dumps({'formatLength': len(head), 'formatTail': _base64url(tail), 'time': '2015-06-01T00:00:00Z'})
+    signature = {'header': {'alg': 'ES256'}, 'signature': 'c2lnbmVk', 'protected': _base64url(protected.encode())}
+    signed = head + b',\n   "signatures": ' + json.dumps([signature]).encode() + tail
+    return signed, 'sha256:' + hashlib.sha256(payload).hexdigest()
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip('=')
 
 
 def cosign_tag(digest: str, suffix: str = '.sig') -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from .answers import Answer, Call, after_last, json_answer, page
 from .builder import DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX
 from .failures import RegistryFailure, blob_unknown
-from .records import Record, blobs_of, digest_of, parse_document
+from .records import SCHEMA_1_TYPES, Record, blobs_of, digest_of, manifest_digest, parse_document
 from .storage import Storage
 
 SIGNATURE = 'a-signature-that-opens-one-blob'
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
-_NEGOTIATED = (OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST)
+_NEGOTIATED = (OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST, *SCHEMA_1_TYPES)
 
 
 class Distribution:
@@ -45,7 +45,7 @@ class Distribution:
         if not document:
             raise RegistryFailure(400, 'MANIFEST_INVALID', 'manifest invalid')
         tag = None if reference.startswith('sha256:') else reference
-        if tag is None and digest_of(call.body) != reference:
+        if tag is None and manifest_digest(call.body) != reference:
             raise RegistryFailure(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content')
         for blob in blobs_of(document):
             if storage.has_blob(blob) and not storage.has_blob_in(repository, blob):
@@ -83,7 +83,8 @@ class Distribution:
         return answer
 
     def tags_list(self, storage: Storage, call: Call, repository: str) -> Answer:
-        names = after_last(call, storage.state(repository).tags, str)
+        tags = storage.state(repository).tags
+        names = after_last(call, [name for name, tag in tags.items() if tag.flags['listEnabled']], str)
         shown, headers = page(call, names, str, 1000) if 'n' in call.query else (names or None, {})
         return json_answer({'name': repository, 'tags': shown}, **headers)
 
@@ -165,6 +166,8 @@ class Distribution:
 
 def _accepted(media_type: str, accept: str) -> bool:
     """A manifest of a well-known type is only served to who asks for that type."""
+    if media_type in SCHEMA_1_TYPES:  # as the service answers for these, whatever else is accepted
+        return any(each in accept for each in SCHEMA_1_TYPES)
     return media_type not in _NEGOTIATED or '*/*' in accept or media_type in accept
 
 

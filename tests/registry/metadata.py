@@ -14,14 +14,24 @@ _IMAGE_CONFIGS = ('application/vnd.oci.image.config.v1+json', 'application/vnd.d
 
 
 class Metadata:
-    """Handlers over one storage; `cap` is the largest page that the server grants."""
+    """Handlers over one storage; `cap` is the largest page that the server grants.
+
+    What has `listEnabled` false is not in lists; `counts_hidden` says whether the counts of a repository have it. A
+    manifest listing names the first `most_tags` of a manifest alone (Azure/azure-cli#7438).
+    """
 
     def __init__(self, host: str) -> None:
         self.host = host
+        self.reset()
+
+    def reset(self) -> None:
         self.cap = 1000
+        self.most_tags = 10
+        self.counts_hidden = True
 
     def catalog(self, storage: Storage, call: Call) -> Answer:
-        shown, headers = page(call, after_last(call, storage.repositories(), str), str, self.cap)
+        names = [name for name in storage.repositories() if storage.state(name).flags['listEnabled']]
+        shown, headers = page(call, after_last(call, names, str), str, self.cap)
         return json_answer({'repositories': shown}, **headers)
 
     def repository(self, storage: Storage, call: Call, repository: str) -> Answer:
@@ -38,8 +48,10 @@ class Metadata:
     def manifests(self, storage: Storage, call: Call, repository: str) -> Answer:
         state = storage.state(repository)
         tags = _tags_by_digest(state)
-        shown, headers = page(call, _listed(call, state, state.manifests), lambda item: item[0], self.cap)
-        entries = [_manifest(storage, state, record, tags.get(digest)) for digest, record in shown or []]
+        shown, headers = page(call, _listed(call, state, _shown(state.manifests)), lambda item: item[0], self.cap)
+        entries = [
+            _manifest(storage, state, record, tags.get(digest, [])[: self.most_tags]) for digest, record in shown or []
+        ]
         return json_answer({'registry': self.host, 'imageName': repository, 'manifests': entries or None}, **headers)
 
     def manifest(self, storage: Storage, call: Call, repository: str, reference: str) -> Answer:
@@ -59,7 +71,7 @@ class Metadata:
 
     def tags(self, storage: Storage, call: Call, repository: str) -> Answer:
         wanted, state = call.query.get('digest'), storage.state(repository)
-        tags = {name: tag for name, tag in state.tags.items() if wanted in (None, tag.digest)}
+        tags = {name: tag for name, tag in _shown_tags(state).items() if wanted in (None, tag.digest)}
         shown, headers = page(call, _listed(call, state, tags), lambda item: item[0], self.cap)
         entries = [_tag(name, tag) for name, tag in shown or []] or None
         return json_answer({'registry': self.host, 'imageName': repository, 'tags': entries}, **headers)
@@ -81,8 +93,8 @@ class Metadata:
             'imageName': name,
             'createdTime': state.created,
             'lastUpdateTime': state.updated,
-            'manifestCount': len(state.manifests),
-            'tagCount': len(state.tags),
+            'manifestCount': len(state.manifests if self.counts_hidden else _shown(state.manifests)),
+            'tagCount': len(state.tags if self.counts_hidden else _shown_tags(state)),
             'changeableAttributes': state.flags,
         }
 
@@ -108,6 +120,16 @@ def _listed(call: Call, state: RepositoryState, entries: Mapping[str, Any]) -> l
     return [(name, entries[name]) for name in after_last(call, entries, updated)]
 
 
+def _shown(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry for name, entry in entries.items() if entry.flags['listEnabled']}
+
+
+def _shown_tags(state: RepositoryState) -> dict[str, Tag]:
+    """An image in quarantine is listed without its tags."""
+    held = {digest for digest, record in state.manifests.items() if record.quarantine not in (None, 'Passed')}
+    return {name: tag for name, tag in _shown(state.tags).items() if tag.digest not in held}
+
+
 def _platform(platform: Any) -> dict[str, str]:
     platform = platform if isinstance(platform, dict) else {}
     return {key: platform[key] for key in ('architecture', 'os') if isinstance(platform.get(key), str)}
@@ -115,8 +137,8 @@ def _platform(platform: Any) -> dict[str, str]:
 
 def _tags_by_digest(state: RepositoryState) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name in sorted(state.tags):
-        found.setdefault(state.tags[name].digest, []).append(name)
+    for name, tag in sorted(_shown_tags(state).items()):
+        found.setdefault(tag.digest, []).append(name)
     return found
 
 
@@ -146,6 +168,8 @@ def _manifest(storage: Storage, state: RepositoryState, record: Record, tags: li
     if tags:
         entry['tags'] = tags
     entry['changeableAttributes'] = record.flags
+    if record.quarantine:
+        entry['changeableAttributes'] = {**record.flags, 'quarantineState': record.quarantine}
     return entry
 
 

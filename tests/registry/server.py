@@ -97,7 +97,7 @@ class LocalRegistry:
         self.faults.clear()
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
-        self.metadata.cap = 1000
+        self.metadata.reset()
         self.distribution.blobs_at = None
         self.manager.sku, self.manager.replicas = 'Standard', []
         self.logs.__init__(self.login_server)  # the routes hold these very objects

@@ -5,6 +5,7 @@ Pure state without HTTP; the bytes that disappear here are the truth that previe
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections import Counter
@@ -29,7 +30,9 @@ from .records import (
     blobs_of,
     children_of,
     digest_of,
+    foreign_of,
     is_locked,
+    manifest_digest,
     parse_document,
     wire_time,
 )
@@ -126,7 +129,7 @@ class Storage:
         updated: str | None = None,
     ) -> str:
         """Store a manifest; unchecked, anything goes in: hostile data, a digest that is not its own."""
-        digest = digest or digest_of(data)
+        digest = digest or manifest_digest(data)
         document = parse_document(data)
         now = wire_time(self._clock())
         with self.lock:
@@ -140,7 +143,13 @@ class Storage:
                 known.updated = updated or now
             else:
                 record = Record(
-                    digest, data, media_type, document, blobs_of(document), created or now, updated or created or now
+                    digest,
+                    data,
+                    media_type,
+                    document,
+                    self._blobs_of(document),
+                    created or now,
+                    updated or created or now,
                 )
                 state.manifests[digest] = record
                 self._hold(record)
@@ -155,6 +164,14 @@ class Storage:
             if not record.ghost:
                 record.ghost, record.deletable = True, deletable
                 self._release(record)
+
+    def hide(self, repository: str, *, digest: str | None = None, tag: str | None = None) -> None:
+        """Do not show a repository, a manifest or a tag in lists; pulls find it."""
+        self.set_locks(repository, digest=digest, tag=tag, listEnabled=False)
+
+    def quarantine(self, repository: str, digest: str, state: str) -> None:
+        with self.lock:
+            self.manifest(repository, digest).quarantine = state
 
     def set_locks(self, repository: str, *, digest: str | None = None, tag: str | None = None, **flags: bool) -> None:
         with self.lock:
@@ -295,7 +312,9 @@ class Storage:
                     missing.append(digest)
                     continue
                 missing += [blob for blob in record.blobs if blob not in self._sizes]
-                waiting += [child['digest'] for child in record.children]
+                for child in record.children:
+                    inlined = parse_document(base64.b64decode(child.get('data', '')))
+                    waiting += [each['digest'] for each in children_of(inlined)] if inlined else [child['digest']]
             return missing
 
     # Inside
@@ -305,7 +324,7 @@ class Storage:
             if blob not in self._sizes:
                 raise RegistryFailure(400, 'MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', {'digest': blob})
         for child in children_of(document):
-            if child['digest'] not in self.manifests(repository):
+            if 'data' not in child and child['digest'] not in self.manifests(repository):
                 raise RegistryFailure(400, 'MANIFEST_UNKNOWN', 'manifest unknown', {'digest': child['digest']})
 
     @staticmethod
@@ -356,6 +375,11 @@ class Storage:
     def _untag(self, state: RepositoryState, name: str) -> None:
         state.departed[name] = state.tags.pop(name).updated
         state.updated = wire_time(self._clock())
+
+    def _blobs_of(self, document: dict[str, Any]) -> dict[str, int]:
+        """What a manifest uses; a foreign layer is among it where it was pushed."""
+        pushed = {digest: self._sizes[digest] for digest in foreign_of(document) if digest in self._sizes}
+        return {**pushed, **blobs_of(document)}
 
     def _hold(self, record: Record) -> None:
         for digest, declared in record.blobs.items():

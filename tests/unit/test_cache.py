@@ -121,7 +121,8 @@ def test_the_version_is_raised_whenever_something_else_is_kept():
     data = image_manifest(
         ('sha256:' + 'c' * 64, 7), [('sha256:' + 'd' * 64, 8)], subject=digest(1), annotations={'key': 'value'}
     )
-    rest = f'{{"children":[],"subject":"{digest(1)}","annotations":[["key","value"]],"attestations":[]}}'.encode()
+    said = f'"children":[],"subject":"{digest(1)}","annotations":[["key","value"]],"attestations":[]'
+    rest = f'{{{said},"inlined":[],"unmeasured":[]}}'.encode()
     assert (SCHEMA_VERSION, module._packed(read_manifest(worlds.sha256(data), data))) == (
         3,
         struct.pack('>QHI', len(data), 1, len(rest))

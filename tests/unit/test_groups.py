@@ -117,8 +117,10 @@ def test_the_table_has_a_row_for_each_group_and_the_total():
 def test_shared_layers_are_those_of_doomed_images_that_others_really_use(world, policy):
     document = plan(world, untagged_policy(Age('x', policy['ago']), policy['keep']), None)
     doomed = deleted_by(document)
-    survivors = {node: oracle.blob_table([only(world, node)]) for node in oracle.all_nodes(world) if node not in doomed}
-    going = [oracle.blob_table([only(world, node)]) for node in doomed]
+    survivors = {
+        node: oracle.blob_table([only(world, node)], world) for node in oracle.all_nodes(world) if node not in doomed
+    }
+    going = [oracle.blob_table([only(world, node)], world) for node in doomed]
     for layer in document['sharedLayers']:
         users = [node for node, blobs in survivors.items() if layer['digest'] in blobs]
         assert layer['images'] == len(users) > 0

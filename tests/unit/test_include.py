@@ -132,11 +132,13 @@ def test_a_ghost_goes_after_its_orphans_when_both_are_asked_for():
     ]
 
 
-def test_a_ghost_under_an_attachment_tag_is_a_ghost_and_no_orphan():
-    subject = image('subject', tags=['v1'])
-    for target in (subject['digest'], image('nowhere')['digest']):
-        assert reasons(dict(GHOST, tags=[attachment_tag(target)]), subject, include=['ghosts'])[0] is None
-        assert reasons(dict(GHOST, tags=[attachment_tag(target)]), subject, include=['orphans'])[0] == 'excluded'
+def test_a_ghost_under_an_attachment_tag_is_a_ghost_and_no_orphan_and_stays_with_its_subject():
+    subject, nowhere = image('subject', tags=['v1']), attachment_tag(image('nowhere')['digest'])
+    signature = dict(GHOST, tags=[attachment_tag(subject['digest'])])
+    assert reasons(signature, subject, include=['ghosts']) == ['referrerOf', 'tagged']
+    assert reasons(signature, dict(subject, tags=[]), include=['ghosts']) == [None, None]
+    assert reasons(dict(GHOST, tags=[nowhere]), include=['ghosts']) == [None]
+    assert reasons(dict(GHOST, tags=[nowhere]), include=['orphans']) == ['unreadable']
 
 
 def test_a_tagged_ghost_goes_only_where_its_tags_do():
@@ -144,7 +146,33 @@ def test_a_tagged_ghost_goes_only_where_its_tags_do():
     assert reasons(tagged, include=['ghosts']) == ['tagged']
     assert reasons(tagged, include=['ghosts'], match=('**:v*',), untagged=True) == [None]
     assert reasons(tagged, include=['ghosts'], match=('**:w*',), untagged=True) == ['tagged']
-    assert reasons(tagged, include=(), match=('**:v*',), untagged=True) == ['excluded']
+    assert reasons(tagged, include=(), match=('**:v*',), untagged=True) == ['unreadable']
+
+
+@pytest.mark.parametrize(
+    'age, asked, counts_as',
+    [
+        (2 * DAY, '1d', [None, 'excluded']),
+        (DAY - 1, '0', ['unreadable', 'unreadable']),
+        (2 * DAY, '3d', ['young', 'young']),
+        (None, '0', ['unreadable', 'young']),
+    ],
+)
+def test_a_ghost_younger_than_a_day_or_than_what_is_asked_for_may_be_an_index_on_its_way(age, asked, counts_as):
+    child = image('child', age=2 * DAY)
+    assert reasons(child, ghost(index('index', [child['digest']], age=age)), ago=asked) == counts_as
+
+
+def test_a_tagged_ghost_may_need_anything_unless_ghosts_are_asked_for():
+    child, gone = image('child'), ghost(index('index', tags=['v1']))
+    assert reasons(child, gone) == ['unreadable', 'tagged']
+    assert reasons(child, gone, include=['ghosts']) == [None, 'tagged']
+
+
+def test_a_young_ghost_makes_the_bytes_an_upper_bound():
+    young = ghost(image('new', age=60))
+    assert plan_document(decided(image('old'), young), 'now')['impact'] == 'upperBound'
+    assert plan_document(decided(image('old'), GHOST), 'now')['impact'] == 'exact'
 
 
 def test_a_named_ghost_that_an_index_which_stays_names_stays():

@@ -1,5 +1,6 @@
 """Manifest bytes -> edges and blobs (semantics.md, The graph, Layer impact, Fail closed)."""
 
+import base64
 import hashlib
 import json
 
@@ -8,6 +9,7 @@ import pytest
 from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_labels, read_manifest
 from azext_acrprune.model import Blob, Unreadable
 from tests import worlds
+from tests.registry.builder import docker_schema_1
 
 DIGEST = 'sha256:' + 'a' * 64
 OTHER = 'sha256:' + 'b' * 64
@@ -53,8 +55,15 @@ def test_config_layers_and_artifact_blobs_are_stored():
     assert set(content.blobs) == {Blob('c', 1), Blob('l', 2), Blob('b', 4)}
 
 
-def test_foreign_layers_are_not_stored():
-    assert read({'layers': [{'digest': 'l', 'size': 2, 'urls': ['https://example.com']}]}).blobs == ()
+def test_whether_foreign_layers_are_stored_only_the_registry_knows():
+    content = read({'layers': [{'digest': 'l', 'size': 2, 'urls': ['https://example.com']}]})
+    assert (content.blobs, content.unmeasured) == ((), (Blob('l', 2),))
+
+
+def test_a_layer_that_is_named_with_and_without_urls_is_stored():
+    foreign = {'digest': 'l', 'size': 2, 'urls': ['https://example.com']}
+    content = read({'layers': [foreign, {'digest': 'l', 'size': 2}]})
+    assert (content.blobs, content.unmeasured) == ((Blob('l', 2),), ())
 
 
 def test_foreign_layer_without_a_size_is_no_fault():
@@ -178,7 +187,7 @@ def test_only_docker_images_can_have_neither_children_nor_a_subject(media_type, 
 @pytest.mark.parametrize(
     'document',
     [
-        {'schemaVersion': 1, 'fsLayers': [{'blobSum': 'sha256:' + 'a' * 64}]},
+        {'schemaVersion': 1, 'fsLayers': [{'blobSum': 'layer'}]},
         {'manifests': [{'digest': '\x1b[2J'}]},
         {'config': {'digest': 'sha256:' + 'a' * 64, 'size': 10**400}},
     ],
@@ -213,3 +222,114 @@ def test_labels_of_what_is_no_config_are_not_known(data):
 def test_labels_of_bytes_that_do_not_match_the_digest_are_not_known():
     assert read_labels(DIGEST, b'{}') is None
     assert read_labels('no digest', b'{}') is None
+
+
+# --- Indexes that hold blobs, and what they bring along -------------------------------------------------------------
+
+LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip'
+CACHE_TYPE = 'application/vnd.buildkit.cacheconfig.v0'
+
+
+def test_what_is_no_manifest_is_a_blob_of_the_index_as_in_a_cache_of_buildkit():
+    layer = {'mediaType': LAYER_TYPE, 'digest': DIGEST, 'size': 7}
+    config = {'mediaType': CACHE_TYPE, 'digest': OTHER, 'size': 3}
+    content = read({'manifests': [layer, config]})
+    assert (content.children, content.blobs) == ((), (Blob(DIGEST, 7), Blob(OTHER, 3)))
+
+
+@pytest.mark.parametrize(
+    'media_type',
+    [
+        'application/vnd.oci.image.manifest.v1+json',
+        'application/vnd.oci.image.index.v1+json',
+        'application/vnd.docker.distribution.manifest.list.v2+json; charset=utf-8',
+        'Application/VND.docker.distribution.Manifest.v2+json',
+        'application/vnd.docker.distribution.manifest.v1+prettyjws',
+        'application/vnd.cncf.oras.artifact.manifest.v1+json',
+        '',
+        None,
+        7,
+    ],
+)
+def test_what_is_a_manifest_or_does_not_say_what_it_is_is_a_child(media_type):
+    assert read({'manifests': [{'mediaType': media_type, 'digest': DIGEST}]}).children == (DIGEST,)
+
+
+def inlined(body, **more):
+    return {
+        'mediaType': 'application/vnd.oci.image.index.v1+json',
+        'digest': worlds.sha256(body),
+        'size': len(body),
+        'data': base64.b64encode(body).decode(),
+        **more,
+    }
+
+
+def test_a_child_that_the_index_brings_along_needs_what_it_names():
+    inside = json.dumps({'manifests': [{'digest': DIGEST}], 'subject': {'digest': OTHER}}).encode()
+    content = read({'manifests': [inlined(inside)]})
+    assert content.inlined == (worlds.sha256(inside),)
+    assert content.children == (worlds.sha256(inside), DIGEST, OTHER)
+
+
+@pytest.mark.parametrize('more', [{'digest': DIGEST}, {'data': '***'}, {'data': 7}, {'data': ''}])
+def test_bytes_that_are_not_those_of_the_digest_bring_nothing_along(more):
+    assert read({'manifests': [inlined(b'{}', **more)]}).inlined == ()
+
+
+# --- What another client would read in another way -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        f'{{"Manifests": [{{"digest": "{DIGEST}"}}]}}',
+        f'{{"\u017fubject": {{"digest": "{DIGEST}"}}}}',
+        f'{{"SUBJECT": {{"digest": "{DIGEST}"}}}}',
+        f'{{"manifests": [], "manifests": [{{"digest": "{DIGEST}"}}]}}',
+        f'{{"manifests": [{{"digest": "{DIGEST}"}}], "manifests": []}}',
+        f'{{"manifests": [{{"digest": "{DIGEST}", "Digest": "{OTHER}"}}]}}',
+        f'{{"manifests": [{{"digest": "{DIGEST}", "digest": "{OTHER}"}}]}}',
+        f'{{"layers": [{{"Size": 1, "size": 2, "digest": "{DIGEST}"}}]}}',
+        f'{{"refers": {{"digest": "{DIGEST}"}}}}',
+        f'{{"subjectManifest": {{"digest": "{DIGEST}"}}}}',
+        f'{{"subject": null, "Subject": {{"digest": "{DIGEST}"}}}}',
+    ],
+)
+def test_a_manifest_that_can_be_read_in_two_ways_is_unreadable(data):
+    assert isinstance(read(data.encode()), Unreadable)
+
+
+def test_annotations_may_differ_in_case():
+    assert read({'annotations': {'a': '1', 'A': '2'}}).annotations == (('a', '1'), ('A', '2'))
+
+
+# --- Docker schema 1 -----------------------------------------------------------------------------------------------
+
+
+def test_a_signed_manifest_has_the_digest_of_what_was_signed():
+    signed, digest = docker_schema_1([DIGEST, OTHER, DIGEST])
+    content = read_manifest(digest, signed)
+    assert (content.size, content.children, content.blobs) == (len(signed), (), ())
+    assert content.unmeasured == (Blob(DIGEST, 0), Blob(OTHER, 0))
+
+
+def test_a_signed_manifest_that_was_changed_is_unreadable():
+    signed, digest = docker_schema_1([DIGEST])
+    assert isinstance(read_manifest(digest, signed.replace(b'amd64', b'arm64')), Unreadable)
+
+
+def test_what_stands_behind_the_signed_part_is_not_read():
+    signed, digest = docker_schema_1([DIGEST])
+    more = signed.replace(b'"signatures"', f'"manifests": [{{"digest": "{OTHER}"}}], "signatures"'.encode())
+    assert read_manifest(digest, more).children == ()
+
+
+@pytest.mark.parametrize(
+    'signatures',
+    [[], {}, [1], [{}], [{'protected': 'e30'}], [{'protected': 7}], [{'protected': '!'}], [{'protected': 'W10'}]],
+)
+def test_signatures_without_a_shape_are_no_signatures(signatures):
+    data = json.dumps({'fsLayers': [], 'signatures': signatures}).encode()
+    assert isinstance(read_manifest(DIGEST, data), Unreadable)
+    assert not isinstance(read(data), Unreadable)

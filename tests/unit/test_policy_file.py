@@ -609,7 +609,7 @@ def claiming(document, repository, tag=None):
 
 
 def claims_on(document, repository, manifest):
-    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest']) is None]
+    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
     return [claiming(document, repository, tag) for tag in user_tags] or [claiming(document, repository)]
 
 
@@ -635,7 +635,7 @@ def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(w
     for repository in world:
         name = repository['name']
         for manifest in repository['manifests']:
-            user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest']) is None]
+            user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
             claims = claims_on(document, name, manifest)
             verdict = decision.verdicts[name][manifest['digest']]
             if claims == [''] and verdict.rule:

@@ -1,10 +1,13 @@
 """One small world for each sentence of semantics.md, Kept, and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.safety import judge
 from azext_acrprune.policy.rules import Age, untagged_policy
+from tests import worlds
 from tests.worlds import (
     DAY,
     DOCKER_IMAGE,
@@ -152,8 +155,36 @@ def test_kept_referrer_keeps_its_subject_which_would_take_it_along(kind):
 @pytest.mark.parametrize('suffix', ['', '.sig', '.att', '.sbom'])
 def test_subject_keeps_its_attachments(suffix):
     subject = image('subject', tags=['v1'])
-    other = image('other', tags=[attachment_tag(subject['digest'], suffix)])
+    other = (image if suffix else index)('other', tags=[attachment_tag(subject['digest'], suffix)])
     assert reasons(subject, other) == ['tagged', 'referrerOf']
+
+
+def test_the_bare_tag_of_a_digest_is_a_user_tag_on_an_image_whatever_the_listing_calls_it():
+    subject = image('subject')
+    mirrored = image('mirrored', tags=[attachment_tag(subject['digest'], '')])
+    assert reasons(subject, mirrored) == [None, 'tagged']
+    assert reasons(subject, dict(mirrored, media_type=worlds.OCI_INDEX)) == [None, 'tagged']
+    assert reasons(subject, dict(index('index'), tags=mirrored['tags'], media_type=None)) == [None, 'tagged']
+
+
+# --- Quarantine --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_quarantine_stays_and_keeps_what_it_needs():
+    child = image('child')
+    held = index('index', [child['digest']], quarantine='Failed')
+    assert reasons(child, held) == ['childOf', 'quarantined']
+    assert verdicts(child, held)[held['digest']].because == 'Failed'
+
+
+# --- What the lists do not show ----------------------------------------------------------------------------------
+
+
+def test_something_that_is_not_listed_may_need_anything():
+    seen = to_repository(repository_of(image('one'), image('two', tags=['v1'])))
+    found = judge(replace(seen, unseen='it has 3 manifests, and 2 are listed'), untagged_policy(), NOW).manifests
+    assert sorted(verdict.reason for verdict in found.values()) == ['tagged', 'unreadable']
+    assert 'it has 3 manifests, and 2 are listed' in {verdict.because for verdict in found.values()}
 
 
 def test_attachment_goes_with_its_subject():
@@ -270,13 +301,13 @@ def test_ghost_is_deleted_only_when_asked():
 
 def test_ghost_protects_nothing():
     child, subject = image('child'), image('subject')
-    gone = ghost(index('index', [child['digest']], subject=subject['digest'], tags=['v1']))
-    assert reasons(child, subject, gone) == [None, None, 'tagged']
+    gone = ghost(index('index', [child['digest']], subject=subject['digest']))
+    assert reasons(child, subject, gone) == [None, None, 'excluded']
 
 
 def test_ghost_keeps_no_referrer():
-    subject = ghost(image('subject', tags=['v1']))
-    assert reasons(subject, image('sbom', subject=subject['digest'])) == ['tagged', None]
+    subject = ghost(image('subject'))
+    assert reasons(subject, image('sbom', subject=subject['digest'])) == ['excluded', None]
 
 
 def test_ghost_does_not_fail_closed():

@@ -76,7 +76,7 @@ def naive(repository):
         (pattern_of(tag), manifest['digest'])
         for manifest in repository['manifests']
         for tag in manifest['tags']
-        if not oracle.attached_to(tag, manifest['digest'])
+        if not oracle.attached_to(tag, manifest)
     ]
     for pattern in {pattern for pattern, _ in tagged}:
         members = {digest for each, digest in tagged if each == pattern}

@@ -243,7 +243,7 @@ def test_a_layer_has_its_users_and_what_lies_below_it_in_all_of_them(world):
         users = [
             (name, manifest)
             for name, manifest in everything
-            if row['digest'] in oracle.blob_table([dict(world[0], manifests=[manifest])])
+            if row['digest'] in oracle.blob_table([dict(world[0], manifests=[manifest])], world)
         ]
         assert (row['images'], row['repositories']) == (len(users), len({name for name, _ in users}))
         below = {

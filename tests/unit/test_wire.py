@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 
 from azext_acrprune.model import TICKS_PER_SECOND, Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.protocol.listings import (
+    RepositoryFacts,
+    listed_manifests,
+    listed_tags,
     next_page,
     parse_locks,
     parse_manifests,
     parse_repositories,
+    parse_repository,
     parse_tags,
     seconds_ahead,
 )
@@ -113,7 +117,8 @@ def test_what_is_no_time_for_the_standard_library_is_none_here(text):
     [
         (None, Locks()),
         ({}, Locks()),
-        ('text', Locks()),
+        ({'deleteEnabled': 'false'}, Locks(delete_enabled=False)),
+        ({'writeEnabled': 0}, Locks(write_enabled=False)),
         ({'deleteEnabled': True, 'writeEnabled': True, 'listEnabled': False}, Locks()),
         ({'deleteEnabled': None}, Locks()),
         ({'writeEnabled': False}, Locks(write_enabled=False)),
@@ -165,7 +170,7 @@ def test_platform_is_the_system_and_the_architecture(entry, platform):
     ],
 )
 def test_another_shape_is_an_error_that_the_client_knows(parse, page):
-    with pytest.raises((KeyError, TypeError, AttributeError)):
+    with pytest.raises((KeyError, TypeError, ValueError)):
         parse(page)
 
 
@@ -267,3 +272,96 @@ def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, par
 )
 def test_how_far_a_clock_is_ahead_of_the_registry(date, seconds):
     assert seconds_ahead(date, 1_621_459_150.0) == seconds
+
+
+# --- What is no answer, or would be read in another way by others ---------------------------------------------------
+
+
+@pytest.mark.parametrize('listed', [{}, '', 0, False, {'digest': 'sha256:a'}, 'null'])
+@pytest.mark.parametrize(
+    'parse, key', [(parse_manifests, 'manifests'), (parse_tags, 'tags'), (parse_repositories, 'repositories')]
+)
+def test_what_is_no_list_is_no_empty_listing(parse, key, listed):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        parse({key: listed})
+    assert parse({key: None}) == parse({key: []}) == []
+
+
+@pytest.mark.parametrize(
+    'entry',
+    [
+        {'Tags': ['v1']},
+        {'tags': {'v1': 1}},
+        {'tags': 'v1'},
+        {'changeableAttributes': {'DeleteEnabled': False}},
+        {'changeableAttributes': 'locked'},
+        {'changeableAttributes': []},
+        {'ChangeableAttributes': {}},
+        {'MediaType': 'application/vnd.oci.image.index.v1+json'},
+    ],
+)
+def test_an_entry_that_can_be_read_in_two_ways_has_no_shape(entry):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})
+
+
+@pytest.mark.parametrize('year, known', [('0001', False), ('1970', False), ('2014', False), ('2015', True)])
+def test_a_time_before_there_was_such_a_registry_is_none(year, known):
+    when = f'{year}-12-31T23:59:59Z'
+    entry = {'digest': 'sha256:a', 'lastUpdateTime': when, 'createdTime': when}
+    (manifest,), (tag,) = parse_manifests({'manifests': [entry]}), parse_tags({'tags': [{'name': 'v1', **entry}]})
+    assert {manifest.updated_at, manifest.created_at, tag.updated_at, tag.created_at} == {
+        parse_ticks(when) if known else None
+    }
+
+
+@pytest.mark.parametrize(
+    'state, held',
+    [('Passed', None), (None, None), ('Failed', 'Failed'), ('passed', 'passed'), ('', 'no readable state')],
+)
+def test_any_state_of_quarantine_but_passed_holds_an_image_back(state, held):
+    entry = {'digest': 'sha256:a', 'changeableAttributes': {'quarantineState': state}}
+    assert parse_manifests({'manifests': [entry]})[0].quarantine == held
+
+
+def test_of_a_digest_that_is_listed_twice_all_holds_that_either_entry_says():
+    late, early = '2021-11-17T21:45:14Z', '2020-11-17T21:45:14Z'
+    pages = [
+        [{'digest': 'sha256:a', 'tags': ['v1'], 'lastUpdateTime': early, 'mediaType': 'm'}],
+        [
+            {
+                'digest': 'sha256:a',
+                'tags': ['v2'],
+                'lastUpdateTime': late,
+                'mediaType': 'n',
+                'changeableAttributes': {'deleteEnabled': False, 'quarantineState': 'Failed'},
+            }
+        ],
+    ]
+    for order in (pages, pages[::-1]):
+        (manifest,) = listed_manifests(parse_manifests({'manifests': page}) for page in order).values()
+        assert (manifest.tags, manifest.last_update_time, manifest.media_type) == (('v1', 'v2'), late, None)
+        assert (manifest.locks, manifest.quarantine) == (Locks(delete_enabled=False), 'Failed')
+
+
+def test_a_tag_that_is_listed_twice_is_where_it_was_put_last_and_locked_where_either_is():
+    entries = [
+        {'name': 'v1', 'digest': 'sha256:a', 'lastUpdateTime': '2020-11-17T21:45:14Z'},
+        {'name': 'v1', 'digest': 'sha256:b', 'lastUpdateTime': '2021-11-17T21:45:14Z'},
+    ]
+    entries[0]['changeableAttributes'] = {'writeEnabled': False}
+    for order in (entries, entries[::-1]):
+        (tag,) = listed_tags([parse_tags({'tags': order})]).values()
+        assert (tag.digest, tag.locks) == ('sha256:b', Locks(write_enabled=False))
+
+
+def test_a_repository_says_how_much_it_has_and_may_be_silent():
+    said = {'manifestCount': 3, 'tagCount': 0, 'changeableAttributes': {'deleteEnabled': False}}
+    assert parse_repository(said) == RepositoryFacts(Locks(delete_enabled=False), 3, 0)
+    assert parse_repository({'changeableAttributes': None}) == RepositoryFacts()
+
+
+@pytest.mark.parametrize('count', [-1, '3', True, 1.0, [3]])
+def test_a_count_that_is_no_number_is_an_error(count):
+    with pytest.raises(ValueError):
+        parse_repository({'changeableAttributes': {}, 'manifestCount': count})

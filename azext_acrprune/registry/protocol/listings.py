@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from re import Pattern
@@ -31,11 +32,67 @@ _NOT_READ = NotRead()
 _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
+# Keys of entries. Go reads them in any case: an entry that another client reads in another way has no shape.
+_ENTRY_KEYS = frozenset(
+    'digest imageSize createdTime lastUpdateTime mediaType configMediaType artifactType architecture os tags name '
+    'changeableAttributes references signed quarantineState'.split()
+)
+_FLAG_KEYS = frozenset('deleteEnabled writeEnabled readEnabled listEnabled quarantineState quarantineDetails'.split())
+_FOLDED_KEYS = frozenset(key.casefold() for key in _ENTRY_KEYS | _FLAG_KEYS)
+_EARLIEST = parse_ticks('2015-01-01T00:00:00Z') or 0
+"""There was no such registry before: what is dated earlier has no time."""
+_PASSED = 'Passed'
+
+
 def parse_locks(attributes: Any) -> Locks:
-    """`changeableAttributes`; what is not said is not locked, and the registry still refuses what it locks."""
-    flags = attributes if isinstance(attributes, dict) else {}
-    delete_enabled, write_enabled = flags.get('deleteEnabled') is not False, flags.get('writeEnabled') is not False
+    """`changeableAttributes`; what is not said is not locked, and what is said in another way than `true` is.
+
+    Raises ValueError when they are no object, or have keys in another case.
+    """
+    flags = _flags(attributes)
+    delete_enabled, write_enabled = _enabled(flags.get('deleteEnabled')), _enabled(flags.get('writeEnabled'))
     return UNLOCKED if delete_enabled and write_enabled else Locks(delete_enabled, write_enabled)
+
+
+@dataclass(frozen=True)
+class RepositoryFacts:
+    """What a repository says of itself: its locks, and how many manifests and tags it has, None where it is silent."""
+
+    locks: Locks = UNLOCKED
+    manifests: int | None = None
+    tags: int | None = None
+
+
+def parse_repository(document: Mapping[str, Any]) -> RepositoryFacts:
+    """The properties of a repository. Raises KeyError, TypeError or ValueError when they have not the shape of some."""
+    return RepositoryFacts(
+        parse_locks(document['changeableAttributes']),
+        _count(document.get('manifestCount')),
+        _count(document.get('tagCount')),
+    )
+
+
+def listed_manifests(pages: Iterable[Iterable[Manifest]]) -> dict[str, Manifest]:
+    """The manifests of a whole listing by digest; of one that is listed twice, all that either entry says holds."""
+    found: dict[str, Manifest] = {}
+    for page in pages:
+        for manifest in page:
+            known = found.get(manifest.digest)
+            found[manifest.digest] = _both(known, manifest) if known else manifest
+    return found
+
+
+def listed_tags(pages: Iterable[Iterable[Tag]]) -> dict[str, Tag]:
+    """The tags of a whole listing by name. Of one that is listed twice the newer place counts, and every lock."""
+    found: dict[str, Tag] = {}
+    for page in pages:
+        for tag in page:
+            known = found.get(tag.name)
+            if known:
+                newer = max(known, tag, key=lambda each: (each.updated_at is None, each.updated_at or 0))
+                tag = newer._replace(locks=_both_locks(known.locks, tag.locks))
+            found[tag.name] = tag
+    return found
 
 
 def parse_repositories(page: Mapping[str, Any]) -> list[str]:
@@ -43,7 +100,7 @@ def parse_repositories(page: Mapping[str, Any]) -> list[str]:
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
     """
-    return [_spelled(_NAME, name) for name in page['repositories'] or []]
+    return [_spelled(_NAME, name) for name in _entries(page, 'repositories')]
 
 
 def parse_manifests(page: Mapping[str, Any]) -> list[Manifest]:
@@ -51,7 +108,7 @@ def parse_manifests(page: Mapping[str, Any]) -> list[Manifest]:
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
     """
-    return [_manifest(entry) for entry in page['manifests'] or []]
+    return [_manifest(entry) for entry in _entries(page, 'manifests')]
 
 
 def parse_tags(page: Mapping[str, Any]) -> list[Tag]:
@@ -59,7 +116,7 @@ def parse_tags(page: Mapping[str, Any]) -> list[Tag]:
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one: no list is not an empty list.
     """
-    return [_tag(entry) for entry in page['tags'] or []]
+    return [_tag(entry) for entry in _entries(page, 'tags')]
 
 
 def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +126,7 @@ def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
     """
     return {
         _spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
-        for entry in page['manifests'] or []
+        for entry in _entries(page, 'manifests')
     }
 
 
@@ -110,13 +167,71 @@ def seconds_ahead(date: str | None, now: float) -> float:
     return ahead if ahead > 60 else 0.0
 
 
+def _entries(page: Mapping[str, Any], key: str) -> list[Any]:
+    """What a page lists: an empty list is `null`, and anything else that is no list is an answer of something else."""
+    entries = page[key]
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise ValueError(f'{key} is not a list')
+    return entries
+
+
+def _checked(entry: Any, keys: frozenset[str]) -> Mapping[str, Any]:
+    if not isinstance(entry, dict):
+        raise ValueError('an entry is not an object')
+    for key in entry.keys() - keys:
+        if key.casefold() in _FOLDED_KEYS:
+            raise ValueError(f'{key!r} is not spelled as the service spells it')
+    return entry
+
+
+def _flags(attributes: Any) -> Mapping[str, Any]:
+    return {} if attributes is None else _checked(attributes, _FLAG_KEYS)
+
+
+def _enabled(flag: Any) -> bool:
+    return flag is None or flag is True
+
+
+def _quarantine(state: Any) -> str | None:
+    """A state of quarantine that holds an image back; what cannot be read is one."""
+    if state is None or state == _PASSED:
+        return None
+    return text_or_none(state) or 'no readable state'
+
+
+def _count(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError('a count is no number')
+    return value
+
+
+def _both(one: Manifest, other: Manifest) -> Manifest:
+    """One manifest that was listed twice."""
+    newer = max(one, other, key=lambda each: (each.updated_at is None, each.updated_at or 0))
+    return newer._replace(
+        tags=tuple(sorted({*one.tags, *other.tags})),
+        media_type=one.media_type if one.media_type == other.media_type else None,
+        locks=_both_locks(one.locks, other.locks),
+        quarantine=one.quarantine or other.quarantine,
+    )
+
+
+def _both_locks(one: Locks, other: Locks) -> Locks:
+    return Locks(one.delete_enabled and other.delete_enabled, one.write_enabled and other.write_enabled)
+
+
 def _manifest(entry: dict[str, Any]) -> Manifest:
     """By place and not by name: there are millions of them."""
-    get = entry.get
+    get = _checked(entry, _ENTRY_KEYS).get
     tags, created_time, last_update_time = get('tags'), get('createdTime'), get('lastUpdateTime')
     created = _instant(created_time)
     updated = created if last_update_time == created_time else _instant(last_update_time)  # as most are
     kind = get('mediaType'), get('artifactType'), get('os'), get('architecture')
+    flags = get('changeableAttributes')
     try:
         media_type, artifact_type, platform = _known_kind(*kind)
     except TypeError:  # a list or an object, which a hostile answer may have in place of a text, is no key
@@ -125,7 +240,7 @@ def _manifest(entry: dict[str, Any]) -> Manifest:
         (
             _spelled(_DIGEST, entry['digest']),
             _NOT_READ,
-            tuple(sorted([_spelled(_TAG, tag) for tag in tags])) if tags else (),
+            tuple(sorted([_spelled(_TAG, tag) for tag in _entries(entry, 'tags')])) if tags else (),
             media_type,
             artifact_type,
             created[0],
@@ -134,7 +249,8 @@ def _manifest(entry: dict[str, Any]) -> Manifest:
             updated[1],
             _size(get('imageSize')),
             platform,
-            parse_locks(get('changeableAttributes')),
+            parse_locks(flags),
+            _quarantine(flags.get('quarantineState')) if flags else None,
         )
     )
 
@@ -142,7 +258,9 @@ def _manifest(entry: dict[str, Any]) -> Manifest:
 def _instant(value: Any) -> tuple[str | None, int | None]:
     """A time as it is written, and in ticks; one that can be read can be shown."""
     ticks = parse_ticks(value)
-    return value if ticks is not None else text_or_none(value), ticks
+    return value if ticks is not None else text_or_none(
+        value
+    ), ticks if ticks is not None and ticks >= _EARLIEST else None
 
 
 def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -> tuple[str | None, ...]:
@@ -161,12 +279,14 @@ def _size(value: Any) -> int:
 
 
 def _tag(entry: dict[str, Any]) -> Tag:
+    _checked(entry, _ENTRY_KEYS)
+    last_update_time, updated_at = _instant(entry.get('lastUpdateTime'))
     return Tag(
         name=_spelled(_TAG, entry['name']),
         digest=_spelled(_DIGEST, entry['digest']),
-        last_update_time=text_or_none(entry.get('lastUpdateTime')),
-        created_at=parse_ticks(entry.get('createdTime')),
-        updated_at=parse_ticks(entry.get('lastUpdateTime')),
+        last_update_time=last_update_time,
+        created_at=_instant(entry.get('createdTime'))[1],
+        updated_at=updated_at,
         locks=parse_locks(entry.get('changeableAttributes')),
     )
 
