@@ -4,7 +4,8 @@ import pytest
 
 from azext_acrprune.decide.graph import build_graph, falls_with
 from azext_acrprune.decide.impact import open_ledger
-from azext_acrprune.model import Blob, Content
+from azext_acrprune.decide.measures import to_measure, with_measures
+from azext_acrprune.model import Blob, Content, Inventory, Manifest, Repository
 from tests.worlds import (
     BASE_LAYERS,
     CONFIGS,
@@ -22,6 +23,9 @@ from tests.worlds import (
 LAYER_0, LAYER_1 = (layer['size'] for layer in BASE_LAYERS[:2])
 FOREIGN = 6
 FOREIGN_LAYER_0 = 7
+
+
+DIGEST = 'sha256:' + 'a' * 64
 
 
 def impact_of(world, *doomed):
@@ -80,9 +84,32 @@ def test_foreign_layer_is_stored_elsewhere():
     assert impact_of([repository_of(gone)], gone).freed == config(FOREIGN) + size(gone)
 
 
-def test_who_names_a_layer_as_foreign_does_not_hold_it():
+def test_a_foreign_layer_that_was_pushed_is_held_by_who_names_it():
     gone, stays = image('gone', [0]), image('stays', [FOREIGN_LAYER_0])
-    assert impact_of([repository_of(gone, stays)], gone).freed == LAYER_0 + config(0) + size(gone)
+    assert impact_of([repository_of(gone, stays)], gone).freed == config(0) + size(gone)
+    assert impact_of([repository_of(stays, gone)], stays).freed == config(FOREIGN_LAYER_0) + size(stays)
+
+
+def of_unmeasured(*blobs):
+    content = Content(10, blobs=(Blob('layer', 5),), unmeasured=blobs)
+    return Inventory('host', (Repository('app', {DIGEST: Manifest(DIGEST, content)}),), frozenset(['app']))
+
+
+def test_the_registry_is_asked_for_blobs_that_no_manifest_says_to_be_stored():
+    assert to_measure(of_unmeasured(Blob('foreign', 7), Blob('layer', 5))) == {'foreign': 'app'}
+
+
+@pytest.mark.parametrize(
+    'sizes, registry, whole', [({}, 15, False), ({'foreign': 0}, 15, True), ({'foreign': 7}, 22, True)]
+)
+def test_what_the_registry_says_of_a_foreign_layer_counts_and_what_nobody_knows_is_not_whole(sizes, registry, whole):
+    ledger = open_ledger(with_measures(of_unmeasured(Blob('foreign', 7)), sizes))
+    assert (ledger.registry_bytes, ledger.whole) == (registry, whole)
+
+
+def test_what_is_there_and_not_listed_may_hold_anything():
+    seen = Repository('app', {DIGEST: Manifest(DIGEST, Content(10))}, unseen='more is there')
+    assert not open_ledger(Inventory('host', (seen,), frozenset())).whole
 
 
 def test_same_layer_twice_counts_once():

@@ -80,7 +80,7 @@ def hopeless(storage):
                 and (
                     any(child['digest'] in lost for child in record.children)
                     or record.subject in lost
-                    or any(oracle.attached_to(tag, digest) in lost for tag in storage.tags_on(name, digest))
+                    or any(oracle.attached_to(tag, as_plain(record)) in lost for tag in storage.tags_on(name, digest))
                 )
             }
             if not more:
@@ -88,6 +88,11 @@ def hopeless(storage):
             lost |= more
         found |= {(name, digest) for digest in lost}
     return found
+
+
+def as_plain(record):
+    """What the oracle asks about a manifest."""
+    return {'digest': record.digest, 'media_type': record.media_type, 'state': 'read', 'document': record.document}
 
 
 def archived(target):

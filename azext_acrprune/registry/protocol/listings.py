@@ -34,10 +34,14 @@ _LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 # Keys of entries. Go reads them in any case: an entry that another client reads in another way has no shape.
 _ENTRY_KEYS = frozenset(
-    'digest imageSize createdTime lastUpdateTime mediaType configMediaType artifactType architecture os tags name '
-    'changeableAttributes references signed quarantineState'.split()
+    (
+        *('digest', 'name', 'tags', 'imageSize', 'createdTime', 'lastUpdateTime', 'mediaType', 'configMediaType'),
+        *('artifactType', 'architecture', 'os', 'changeableAttributes', 'references', 'signed', 'quarantineState'),
+    )
 )
-_FLAG_KEYS = frozenset('deleteEnabled writeEnabled readEnabled listEnabled quarantineState quarantineDetails'.split())
+_FLAG_KEYS = frozenset(
+    ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled', 'quarantineState', 'quarantineDetails')
+)
 _FOLDED_KEYS = frozenset(key.casefold() for key in _ENTRY_KEYS | _FLAG_KEYS)
 _EARLIEST = parse_ticks('2015-01-01T00:00:00Z') or 0
 """There was no such registry before: what is dated earlier has no time."""
