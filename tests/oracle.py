@@ -273,24 +273,21 @@ def without(world, doomed):
 def blob_table(world, before=None):
     """{blob: bytes} of all that is stored: once per registry.
 
-    A layer with `urls` is stored elsewhere, unless it was pushed: that is known where another manifest has it without,
-    in this world or in the world `before`.
+    A layer with `urls` is stored elsewhere, unless it was pushed: here that is so where another manifest of this world,
+    or of the world `before`, has it without, even one that cannot be read.
     """
-    pushed = {blob['digest'] for blob in _blobs(before or world) if not blob.get('urls')}
-    return {blob['digest']: blob['size'] for blob in _blobs(world) if blob['digest'] in pushed}
+    everything = [manifest['document'] for repository in before or world for manifest in repository['manifests']]
+    known = [document(manifest) for repository in world for manifest in repository['manifests']]
+    pushed = {blob['digest'] for blob in _blobs(everything) if not blob.get('urls')}
+    return {blob['digest']: blob['size'] for blob in _blobs(known) if blob['digest'] in pushed}
 
 
-def _blobs(world):
+def _blobs(documents):
     """The descriptors of all blobs; an index may have some (The graph)."""
-    for repository in world:
-        for manifest in repository['manifests']:
-            said = document(manifest)
-            in_index = [each for each in said.get('manifests', []) if each['mediaType'] not in MANIFESTS]
-            yield from (
-                blob
-                for blob in [said.get('config'), *said.get('layers', []), *said.get('blobs', []), *in_index]
-                if blob
-            )
+    for said in documents:
+        in_index = [each for each in said.get('manifests', []) if each['mediaType'] not in MANIFESTS]
+        blobs = [said.get('config'), *said.get('layers', []), *said.get('blobs', []), *in_index]
+        yield from (blob for blob in blobs if blob)
 
 
 def manifest_table(world):

@@ -62,4 +62,5 @@ def _measured(repository: Repository, known: Mapping[str, int]) -> Repository:
 def _with_blobs(manifest: Manifest, content: Content, known: Mapping[str, int]) -> Manifest:
     stored = tuple(Blob(blob.digest, known[blob.digest]) for blob in content.unmeasured if known.get(blob.digest))
     unknown = tuple(blob for blob in content.unmeasured if blob.digest not in known)
-    return manifest.having(content._replace(blobs=content.blobs + stored, unmeasured=unknown))
+    # Foreign layers are base layers, so that they come first, as in the image.
+    return manifest.having(content._replace(blobs=stored + content.blobs, unmeasured=unknown))

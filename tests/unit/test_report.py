@@ -65,7 +65,7 @@ def attributed(world):
     """{node: bytes, not rounded}: each blob split evenly over those that hold it, each manifest over its copies."""
     held = {
         (repository['name'], manifest['digest']): {
-            **oracle.blob_table([dict(repository, manifests=[manifest])]),
+            **oracle.blob_table([dict(repository, manifests=[manifest])], world),
             **{
                 ('manifest', digest): size
                 for digest, size in oracle.manifest_table([dict(repository, manifests=[manifest])]).items()

@@ -48,8 +48,8 @@ def total(document, key='attributedBytes'):
     return sum(row[key] for row in document['rows']) + (others[key] if others else 0)
 
 
-def stored(world):
-    return sum(oracle.blob_table(world).values()) + sum(oracle.manifest_table(world).values())
+def stored(world, before=None):
+    return sum(oracle.blob_table(world, before).values()) + sum(oracle.manifest_table(world).values())
 
 
 def read_alone(world):
@@ -109,7 +109,10 @@ def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
     for repository in world:
         for manifest in repository['manifests']:
             alone = [dict(repository, manifests=[manifest])]
-            held = [*oracle.blob_table(alone), *(('manifest', digest) for digest in oracle.manifest_table(alone))]
+            held = [
+                *oracle.blob_table(alone, world),
+                *(('manifest', digest) for digest in oracle.manifest_table(alone)),
+            ]
             for key in held:
                 first.setdefault(key, []).extend([manifest['created']] if manifest['created'] is not None else ())
     expected = Counter()
@@ -143,8 +146,8 @@ def test_a_repository_has_its_bytes_with_each_blob_once_and_as_often_as_it_is_us
     for repository in world:
         row = rows[repository['name']]
         alone = [[dict(repository, manifests=[manifest])] for manifest in repository['manifests']]
-        assert row['storedBytes'] == stored([repository]) == row['uniqueBytes'] + row['sharedBytes']
-        assert row['totalBytes'] == sum(map(stored, alone))
+        assert row['storedBytes'] == stored([repository], world) == row['uniqueBytes'] + row['sharedBytes']
+        assert row['totalBytes'] == sum(stored(each, world) for each in alone)
         bare = [manifest for manifest in repository['manifests'] if not oracle.has_user_tag(manifest)]
         assert (row['manifests'], row['untagged']) == (len(repository['manifests']), len(bare))
         of_bare = sum(attributed(world)[repository['name'], manifest['digest']] for manifest in bare)
@@ -207,7 +210,7 @@ def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(wo
         ]
         assert row['manifests'] == len(falling)
         assert row['uniqueBytes'] == oracle.freed_bytes(world, falling)
-        assert row['storedBytes'] == stored(alone) == row['uniqueBytes'] + row['sharedBytes']
+        assert row['storedBytes'] == stored(alone, world) == row['uniqueBytes'] + row['sharedBytes']
         assert abs(row['attributedBytes'] - shares[name, digest]) < 10
 
 
@@ -227,11 +230,18 @@ def test_the_hundred_largest_images_have_a_row_unless_told_otherwise():
 # --- Layers ------------------------------------------------------------------------------------------------------
 
 
-def layers_of(manifest):
-    """The layers that a manifest has in the registry, in order, each once; without the config."""
+def layers_of(manifest, world):
+    """The layers that a manifest has in the registry, in order, each once; without the config.
+
+    Those that it names as foreign alone come first: they are base layers.
+    """
     said = oracle.document(manifest)
+    stored = oracle.blob_table([dict(world[0], manifests=[manifest])], world)
     config = said['config']['digest'] if 'config' in said else None
-    listed = [blob['digest'] for blob in (*said.get('layers', ()), *said.get('blobs', ())) if not blob.get('urls')]
+    in_index = [each for each in said.get('manifests', []) if each['mediaType'] not in oracle.MANIFESTS]
+    blobs = [*said.get('layers', ()), *said.get('blobs', ()), *in_index]
+    own = [blob['digest'] for blob in blobs if not blob.get('urls')]
+    listed = [blob['digest'] for blob in blobs if blob['digest'] in stored and blob['digest'] not in own] + own
     return list(dict.fromkeys(each for each in listed if each != config))
 
 
@@ -247,8 +257,8 @@ def test_a_layer_has_its_users_and_what_lies_below_it_in_all_of_them(world):
         ]
         assert (row['images'], row['repositories']) == (len(users), len({name for name, _ in users}))
         below = {
-            tuple(layers_of(manifest)[: layers_of(manifest).index(row['digest'])])
-            if row['digest'] in layers_of(manifest)
+            tuple(layers_of(manifest, world)[: layers_of(manifest, world).index(row['digest'])])
+            if row['digest'] in layers_of(manifest, world)
             else None
             for _, manifest in users
         }
