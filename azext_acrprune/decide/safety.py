@@ -192,11 +192,12 @@ def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
 
 
 def opaque(repository: Repository) -> str | None:
-    """The digest of an unreadable manifest that may need any other one, so that nothing may go from its repository.
+    """What is not known and may need any manifest of a repository, so that nothing may go from it.
 
-    It may be an index. It may also be a referrer, which the service deletes with its subject.
+    That is an unreadable manifest, which may be an index or a referrer (the service deletes a referrer with its
+    subject), or something that is there and not listed.
     """
-    return min(
+    return repository.unseen or min(
         (
             digest
             for digest, manifest in repository.manifests.items()
