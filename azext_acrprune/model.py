@@ -171,6 +171,7 @@ class Repository:
     """One repository with all its manifests. `tags` is empty where the tag listing was not asked for.
 
     `unseen` says what is known of the repository and was not listed; such a thing may need any of its manifests.
+    `hidden` are the digests of manifests that are there and were not listed.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Repository:
     locks: Locks = UNLOCKED
     tags: Mapping[str, Tag] = field(default_factory=dict)
     unseen: str | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 def in_order(repositories: Iterable[Repository]) -> list[Repository]:

@@ -175,7 +175,7 @@ MUTATIONS = (
     Mutation(
         'the listing right before deleting is that of the plan',
         'apply/repository.py',
-        'fresh = await rescan(self._registry, self._work.seen, doomed, bool(untag))',
+        'fresh = await rescan(self._registry, self._work.seen)',
         'fresh = self._work.seen',
         'wire/test_execute.py::test_a_manifest_that_got_a_tag_is_skipped',
     ),

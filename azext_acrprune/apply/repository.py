@@ -16,7 +16,7 @@ from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
 from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.reasons import LOCKED
 from ..decide.verdicts import Verdict, locks_of
-from ..inventory.scan import rescan
+from ..inventory.rescan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
 from ..pins.pinned import Pins
 from ..registry.changes import Changes
@@ -115,7 +115,7 @@ class RepositoryRun:
             listed_at = self._clock()
             try:
                 async with self._places:
-                    fresh = await rescan(self._registry, self._work.seen, doomed, bool(untag))
+                    fresh = await rescan(self._registry, self._work.seen)
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._ran_out_of_time(error):
                     self._fail(doomed | untag, str(error))

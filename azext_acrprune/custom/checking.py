@@ -62,7 +62,7 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
     What was deleted is read if it is listed all the same; what stays is known.
     """
     from ..documents.check import validation_document
-    from ..inventory.scan import look_again
+    from ..inventory.rescan import look_again
 
     decision = decided.decision
     deleted = {(entry['repository'], entry['digest']) for entry in result['deleted']}

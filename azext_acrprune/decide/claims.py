@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag
+from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag, Unreadable
 from ..policy.facts import Facts
 from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule
 from .graph import Graph, missing_children, walk

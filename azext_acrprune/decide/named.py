@@ -213,7 +213,8 @@ def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str])
     """The targets, and the untagged manifests that can be reached from them by edges to children and referrers."""
 
     def untagged(above: str) -> Iterator[str]:
-        return (other for other, _ in graph.consequences(above) if not user_tags(repository.manifests[other]))
+        others = (other for other, _ in graph.consequences(above) if other not in repository.hidden)
+        return (other for other in others if not user_tags(repository.manifests[other]))
 
     return frozenset(walk(targets, untagged))
 

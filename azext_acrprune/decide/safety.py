@@ -314,6 +314,8 @@ def _excluded(case: _Case, left: Sequence[Manifest]) -> Roots:
 def _why_excluded(case: _Case, manifest: Manifest, rule: Rule | None) -> str | None:
     if not case.selected:
         return 'repository not selected'
+    if manifest.digest in case.place.repository.hidden:
+        return 'it is hidden from lists'
     if isinstance(manifest.content, Ghost):
         if GHOSTS not in case.policy.include:
             return 'ghost'

@@ -18,12 +18,14 @@ from .graph import attached_subjects
 class Known:
     """What is known of a repository beside its manifest listing: its own counts, and its tag listing.
 
-    A count is None where the repository is silent, the tag listing where it was not asked for.
+    A count is None where the repository is silent, the tag listing where it was not asked for. `hidden` has the digests
+    that were not listed, and are there all the same.
     """
 
     manifests: int | None = None
     tags: int | None = None
     tag_listing: Mapping[str, Tag] | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 def with_all_tags(manifests: Mapping[str, Manifest], tags: Iterable[Tag]) -> dict[str, Manifest]:
@@ -60,7 +62,7 @@ def unlisted(manifests: Mapping[str, Manifest], tags: Iterable[Tag], attached: b
 def unseen(manifests: Mapping[str, Manifest], known: Known) -> str | None:
     """What is known of a repository and the listing does not account for, None where it accounts for all.
 
-    Whether the service counts a ghost is not known, so that both are right.
+    Nobody knows whether the service counts ghosts, and what it hides. So both are right.
     """
     return next(_unaccounted(manifests, known), None)
 
@@ -69,7 +71,7 @@ def _unaccounted(manifests: Mapping[str, Manifest], known: Known) -> Iterator[st
     listed = len(manifests)
     if known.manifests is not None and known.manifests != listed:
         ghosts = sum(1 for manifest in manifests.values() if isinstance(manifest.content, Ghost))
-        if not listed - ghosts <= known.manifests <= listed:
+        if not listed - ghosts - len(known.hidden) <= known.manifests <= listed:
             yield f'the repository counts {known.manifests:,} manifests, and {listed:,} are listed'
     tags = known.tag_listing
     if tags is None:
@@ -81,7 +83,7 @@ def _unaccounted(manifests: Mapping[str, Manifest], known: Known) -> Iterator[st
     for digest, manifest in manifests.items():
         for name in manifest.tags:
             names.add(name)
-            if name not in tags or tags[name].digest != digest:
+            if digest not in known.hidden and (name not in tags or tags[name].digest != digest):
                 yield f'the tag {name} is listed with {digest}, and not in the list of tags'
-    if known.tags is not None and known.tags != len(names):
+    if known.tags is not None and not len(tags) <= known.tags <= len(names):
         yield f'the repository counts {known.tags:,} tags, and {len(names):,} are listed'

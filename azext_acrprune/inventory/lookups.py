@@ -53,7 +53,7 @@ async def _standing(registry: Reads, repository: str, name: str) -> Standing:
 
 async def _is_gone(registry: Reads, repository: str) -> bool:
     try:
-        await registry.repository_locks(repository)
+        await registry.repository_facts(repository)
     except RegistryError as error:
         return error.kind is Kind.NOT_FOUND
     return False

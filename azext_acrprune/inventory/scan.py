@@ -6,12 +6,14 @@ import asyncio
 import builtins
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from ..decide.graph import user_tags
-from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels, read_manifest
-from ..model import UNLOCKED, Content, Ghost, Inventory, Locks, Manifest, Notice, NotRead, Repository, Tag, Unreadable
+from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels
+from ..decide.measures import to_measure, with_measures
+from ..model import Content, Ghost, Inventory, Manifest, Notice, Unreadable
 from ..policy.rules import Selection
 from ..prune_error import PruneError
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -19,6 +21,7 @@ from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .cache import Blobs, Cache, NoCache
+from .drafts import Draft, list_repository, look_up, read
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
@@ -56,22 +59,6 @@ class Extent:
     anew: bool = False
 
 
-@dataclass
-class _Draft:
-    """A repository while it is being read."""
-
-    name: str
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    locks: Locks = UNLOCKED
-    tags: dict[str, Tag] = field(default_factory=dict)
-    failure: RegistryError | None = None
-    gone: bool = False
-    late: bool = False
-
-    def finished(self) -> Repository:
-        return Repository(self.name, dict(sorted(self.manifests.items())), self.locks, self.tags)
-
-
 async def scan(
     registry: Reads,
     host: str,
@@ -92,19 +79,23 @@ async def scan(
     if not warnings:
         cache.keep_only(names)
     wanted = selected if extent.bound else names
-    drafts = [_Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
+    drafts = [Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     registry.announce(draft.name for draft in drafts)
     reporter.repositories_found(len(drafts))
     walk = _Walk(registry, extent, selected, reporter, cache, is_over)
     await run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
+    while unlisted_tasks := walk.look_ups(drafts):
+        await run_tasks(unlisted_tasks, extent.concurrency)
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
     warnings += _out_of_time(drafts)
-    return Inventory(
+    inventory = Inventory(
         registry=host,
         repositories=tuple(
-            draft.finished() for draft in drafts if draft.manifests and not (draft.failure or draft.gone or draft.late)
+            draft.finished()
+            for draft in drafts
+            if (draft.manifests or draft.facts.manifests) and not (draft.failure or draft.gone or draft.late)
         ),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
@@ -112,46 +103,23 @@ async def scan(
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),
     )
+    return with_measures(inventory, await _measured(registry, to_measure(inventory), extent.concurrency, is_over))
 
 
-async def rescan(registry: Reads, seen: Repository, planned: set[str], with_tags: bool = False) -> Repository | None:
-    """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
+async def _measured(
+    registry: Reads, wanted: Mapping[str, str], concurrency: int, is_over: Callable[[], bool]
+) -> dict[str, int]:
+    """How large blobs are, 0 for those that are not stored; what could not be asked for is not there."""
+    sizes: dict[str, int] = {}
 
-    A ghost is asked for again: pushed anew, it needs its children. Raises RegistryError.
-    """
-    try:
-        draft = _Draft(seen.name, await _listing(registry, seen.name))
-        draft.locks = await registry.repository_locks(seen.name)
-        if with_tags or any(draft.manifests[digest].tags for digest in planned if digest in draft.manifests):
-            draft.tags = await _tags(registry, seen.name)
-    except RegistryError as error:
-        if error.kind is Kind.NOT_FOUND:
-            return None
-        raise
-    for digest, manifest in draft.manifests.items():
-        known = seen.manifests.get(digest)
-        content = known.content if known else None
-        if not isinstance(content, (Content, NotRead)):  # those never change
-            content = await read(registry, seen.name, digest)
-        draft.manifests[digest] = manifest.having(content)
-    return draft.finished()
-
-
-async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
-    """The repositories as they are now, with their tags, without those that are gone. Raises RegistryError.
-
-    What was read in `seen` is not read again.
-    """
-    found: dict[str, Repository] = {}
-
-    async def look(repository: Repository) -> Iterable[Task]:
-        now = await rescan(registry, repository, set(), with_tags=True)
-        if now and now.manifests:
-            found[now.name] = now
+    async def measure(digest: str, repository: str) -> Iterable[Task]:
+        if not is_over():
+            with suppress(RegistryError):
+                sizes[digest] = await registry.blob_size(repository, digest)
         return []
 
-    await run_tasks([partial(look, repository) for repository in seen], concurrency)
-    return tuple(repository for _, repository in sorted(found.items()))
+    await run_tasks([partial(measure, digest, name) for digest, name in wanted.items()], concurrency)
+    return sizes
 
 
 def select(names: Sequence[str], selection: Selection) -> list[str]:
@@ -161,27 +129,6 @@ def select(names: Sequence[str], selection: Selection) -> list[str]:
         if pattern.literal and pattern.text not in known:
             raise UnknownRepository(pattern.text)
     return selection.select(names)
-
-
-async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
-    """The content of one manifest.
-
-    Raises RegistryError when the identity may not read the repository, the registry cannot be reached, or the time
-    is over.
-    """
-    try:
-        return read_manifest(digest, await registry.manifest(repository, digest))
-    except RegistryError as error:
-        return _without_content(error)
-
-
-def _without_content(error: RegistryError) -> Ghost | Unreadable:
-    """What a manifest is that could not be read."""
-    if error.kind is Kind.NOT_FOUND:
-        return Ghost()
-    if error.status == 401 or error.kind in (Kind.UNREACHABLE, Kind.OUT_OF_TIME):
-        raise error
-    return Unreadable(str(error))
 
 
 class _Walk:
@@ -206,38 +153,53 @@ class _Walk:
         self._blobs = Blobs()
         self.labels: dict[str, Mapping[str, str]] = {}
 
-    async def list(self, draft: _Draft) -> Iterable[Task]:
+    async def list(self, draft: Draft) -> Iterable[Task]:
         """List one repository; gives the tasks that read the rest of it."""
-        if not await self._attempt(draft, self._read_listing):
+        if not await self._attempt(draft, partial(list_repository, self._registry, wants_tags=self._wants_tags)):
             return []
         self._reporter.repository_done()
         return self._rest(draft)
 
-    def _rest(self, draft: _Draft) -> Iterable[Task]:
+    def _rest(self, draft: Draft) -> Iterable[Task]:
         wanted = self._wanted(draft)
         unknown = self._unknown(draft, wanted)
         self._reporter.manifests_found(len(unknown))
         known = sorted(set(wanted) - set(unknown)) if self._wants_labels(draft) else []
         return [
-            *self._lock_tasks(draft),
             *(partial(self._read, draft, digest) for digest in unknown),
             *(task for digest in known for task in self._label_tasks(draft, digest)),
         ]
 
-    def _lock_tasks(self, draft: _Draft) -> builtins.list[Task]:
-        """Locks are asked for where they can save a manifest: a user tag keeps its manifest anyway."""
-        candidates = self._candidates(draft) if draft.name in self._selected else []
-        tasks: list[Task] = []
-        if candidates:
-            tasks.append(partial(self._do, draft, self._read_locks))
-        if any(manifest.tags for manifest in candidates):
-            tasks.append(partial(self._do, draft, self._read_tags))
-        return tasks
+    def look_ups(self, drafts: Iterable[Draft]) -> builtins.list[Task]:
+        """The tasks that ask for what something names and was not listed, in repositories where something may go."""
+        open_ = [draft for draft in drafts if not (draft.failure or draft.gone or draft.late)]
+        return [
+            partial(self._look_up, draft, digest)
+            for draft in open_
+            if self._wants_tags(draft)
+            for digest in draft.unlisted()
+        ]
 
-    def _candidates(self, draft: _Draft) -> builtins.list[Manifest]:
+    async def _look_up(self, draft: Draft, digest: str) -> Iterable[Task]:
+        found: builtins.list[Task] = []
+
+        async def look(_: Draft) -> None:
+            if await look_up(self._registry, draft, digest):
+                self._reporter.manifests_found(1)
+                found.append(partial(self._read, draft, digest))
+
+        draft.asked.add(digest)
+        await self._attempt(draft, look)
+        return found
+
+    def _wants_tags(self, draft: Draft) -> bool:
+        """Tags are asked for where something may go: a manifest listing may leave some out."""
+        return draft.name in self._selected and bool(self._candidates(draft))
+
+    def _candidates(self, draft: Draft) -> builtins.list[Manifest]:
         return list(draft.manifests.values()) if self._extent.tags else _candidates(draft.manifests)
 
-    def _wanted(self, draft: _Draft) -> builtins.list[str]:
+    def _wanted(self, draft: Draft) -> builtins.list[str]:
         if not self._extent.bound or self._extent.tags:
             return list(draft.manifests)
         if not _candidates(draft.manifests):
@@ -248,7 +210,7 @@ class _Walk:
             if not (has_no_edges(manifest.media_type) and user_tags(manifest))
         ]
 
-    def _unknown(self, draft: _Draft, wanted: builtins.list[str]) -> builtins.list[str]:
+    def _unknown(self, draft: Draft, wanted: builtins.list[str]) -> builtins.list[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
         known = self._cache.recall(draft.name, draft.manifests, self._blobs)
         if self._extent.anew:
@@ -274,13 +236,13 @@ class _Walk:
         config = next((blob.digest for blob in blobs if blob.digest == content.config), content.config)
         return content._replace(blobs=blobs, config=config)
 
-    async def _read(self, draft: _Draft, digest: str) -> Iterable[Task]:
+    async def _read(self, draft: Draft, digest: str) -> Iterable[Task]:
         if not draft.failure and not draft.gone:
             await self._attempt(draft, partial(self._read_one, digest=digest))
         self._reporter.manifest_read()
         return self._label_tasks(draft, digest)
 
-    def _label_tasks(self, draft: _Draft, digest: str) -> Iterable[Task]:
+    def _label_tasks(self, draft: Draft, digest: str) -> Iterable[Task]:
         content = draft.manifests[digest].content
         if (
             self._wants_labels(draft)
@@ -291,10 +253,10 @@ class _Walk:
             return [partial(self._do, draft, partial(self._read_labels, digest=digest, content=content))]
         return []
 
-    def _wants_labels(self, draft: _Draft) -> bool:
+    def _wants_labels(self, draft: Draft) -> bool:
         return self._extent.labels and draft.name in self._selected
 
-    async def _read_labels(self, draft: _Draft, digest: str, content: Content) -> None:
+    async def _read_labels(self, draft: Draft, digest: str, content: Content) -> None:
         """What cannot be read is left out: a rule that asks for labels then keeps the image."""
         config = str(content.config)
         if config in self.labels or not any(
@@ -313,7 +275,7 @@ class _Walk:
             if self._cache.remember_labels(draft.name, digest, labels):
                 await asyncio.to_thread(self._cache.write)
 
-    async def _read_one(self, draft: _Draft, digest: str) -> None:
+    async def _read_one(self, draft: Draft, digest: str) -> None:
         try:
             content = await read(self._registry, draft.name, digest)
             self._unreachable = 0
@@ -331,20 +293,11 @@ class _Walk:
             await asyncio.to_thread(self._cache.forget, draft.name, digest)
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
-    async def _read_listing(self, draft: _Draft) -> None:
-        draft.manifests.update(await _listing(self._registry, draft.name))
-
-    async def _read_locks(self, draft: _Draft) -> None:
-        draft.locks = await self._registry.repository_locks(draft.name)
-
-    async def _read_tags(self, draft: _Draft) -> None:
-        draft.tags = await _tags(self._registry, draft.name)
-
-    async def _do(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> Iterable[Task]:
+    async def _do(self, draft: Draft, work: Callable[[Draft], Awaitable[None]]) -> Iterable[Task]:
         await self._attempt(draft, work)
         return []
 
-    async def _attempt(self, draft: _Draft, work: Callable[[_Draft], Awaitable[None]]) -> bool:
+    async def _attempt(self, draft: Draft, work: Callable[[Draft], Awaitable[None]]) -> bool:
         """Do work for one repository; a failure that is its own leaves the others alone."""
         if not self._is_in_time(draft):
             return False
@@ -355,13 +308,13 @@ class _Walk:
             self._fail(draft, error)
             return False
 
-    def _is_in_time(self, draft: _Draft) -> bool:
+    def _is_in_time(self, draft: Draft) -> bool:
         """What was not done because the time is over makes the repository late: it is known wholly or not at all."""
         draft.late = draft.late or self._is_over()
         return not draft.late
 
     @staticmethod
-    def _fail(draft: _Draft, error: RegistryError) -> None:
+    def _fail(draft: Draft, error: RegistryError) -> None:
         """Take down what became of a repository, or raise the error if it is not the repository's own."""
         if error.kind is Kind.NOT_FOUND:  # deleted since the catalog was read
             draft.gone = True
@@ -393,7 +346,7 @@ def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractS
     return sorted(names, key=lambda name: (name not in selected, looks.get(name, -1), -sizes.get(name, 0), name))
 
 
-def _out_of_time(drafts: Sequence[_Draft]) -> list[Notice]:
+def _out_of_time(drafts: Sequence[Draft]) -> list[Notice]:
     late = sum(draft.late for draft in drafts)
     if not late:
         return []
@@ -404,14 +357,6 @@ def _out_of_time(drafts: Sequence[_Draft]) -> list[Notice]:
             'run goes on from there; until then the freed bytes are an upper bound.',
         )
     ]
-
-
-async def _listing(registry: Reads, repository: str) -> dict[str, Manifest]:
-    return {manifest.digest: manifest async for page in registry.manifests(repository) for manifest in page}
-
-
-async def _tags(registry: Reads, repository: str) -> dict[str, Tag]:
-    return {tag.name: tag async for page in registry.tags(repository) for tag in page}
 
 
 def _candidates(manifests: Mapping[str, Manifest]) -> list[Manifest]:

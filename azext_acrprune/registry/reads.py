@@ -13,10 +13,10 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import AsyncPipeline
 from azure.core.rest import HttpRequest
 
-from ..model import Locks, Manifest, Tag
+from ..model import Manifest, Tag
 from .bearer import REPOSITORY_OPTION
 from .protocol import listings as wire
-from .protocol.listings import PAGE_SIZE, Pages, good, locks_in, parsed
+from .protocol.listings import PAGE_SIZE, Pages, RepositoryFacts, good, parsed
 from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import TokenBook
 
@@ -30,6 +30,8 @@ _MANIFEST_TYPES = ', '.join(
         'application/vnd.cncf.oras.artifact.manifest.v1+json',
         'application/vnd.docker.distribution.manifest.list.v2+json',
         'application/vnd.docker.distribution.manifest.v2+json',
+        'application/vnd.docker.distribution.manifest.v1+prettyjws',
+        'application/vnd.docker.distribution.manifest.v1+json',
         '*/*',
     )
 )
@@ -74,9 +76,11 @@ class Reads:
         """The tag listing of a repository, page by page."""
         return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_tags)
 
-    async def repository_locks(self, repository: str) -> Locks:
-        """The locks of the repository itself."""
-        return locks_in(await self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}'))
+    async def repository_facts(self, repository: str) -> RepositoryFacts:
+        """What a repository says of itself: its locks, and how much it has."""
+        return parsed(
+            await self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}'), wire.parse_repository
+        )
 
     async def manifest_properties(self, repository: str, digest: str) -> Manifest:
         """One entry of the manifest listing; its content is not read."""
@@ -103,6 +107,17 @@ class Reads:
         """Whether a repository has a blob."""
         request = HttpRequest('HEAD', self._blob_url(repository, digest))
         return (await self._send(request, **{REPOSITORY_OPTION: repository})).status_code in (200, *REDIRECTS)
+
+    async def blob_size(self, repository: str, digest: str) -> int:
+        """How many bytes of a blob a repository has, 0 where it has none of them."""
+        request = HttpRequest('HEAD', self._blob_url(repository, digest), headers=_AS_STORED)
+        answer = await self._send(request, **{REPOSITORY_OPTION: repository})
+        if answer.status_code == 404:
+            return 0
+        size = good(answer).headers.get('Content-Length', '')
+        if answer.status_code != 200 or not size.isdecimal():
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer does not say how large a blob is', answer.status_code)
+        return int(size)
 
     async def config(self, repository: str, digest: str) -> bytes:
         """The bytes of a config blob, from wherever the registry keeps its blobs; not more than a manifest may have."""

@@ -137,10 +137,19 @@ class _Listings:
         self.seconds += time.thread_time() - began
         yield parse_manifests({'manifests': entries})
 
-    async def repository_locks(self, *_: Any) -> Any:
-        from azext_acrprune.model import UNLOCKED
+    async def tags(self, repository: str) -> AsyncIterator[list[Any]]:
+        from azext_acrprune.registry.protocol.listings import parse_tags
 
-        return UNLOCKED
+        began = time.thread_time()
+        entries = map(_entry, self._images[repository])
+        tags = [{'name': tag, 'digest': entry['digest']} for entry in entries for tag in entry['tags'] or ()]
+        self.seconds += time.thread_time() - began
+        yield parse_tags({'tags': tags})
+
+    async def repository_facts(self, repository: str) -> Any:
+        from azext_acrprune.registry.protocol.listings import RepositoryFacts
+
+        return RepositoryFacts(manifests=len(self._images[repository]))
 
 
 def fill(path: str, manifests: int) -> None:

@@ -205,7 +205,7 @@ def test_tokens_that_expire_in_mid_scan_are_renewed_once_for_all_threads(registr
     registry.on_request = expire
     assert read_all(client) == quiet
     assert registry.counters['token'] <= tokens
-    assert 1 <= registry.counters['challenge'] <= 32 * 2
+    assert 1 <= registry.counters['challenge'] <= 32 * 3  # a token for ten repositories may be refused so often
 
 
 # Repositories that cannot be read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _FOLDED_KEYS = frozenset(key.casefold() for key in _ENTRY_KEYS | _FLAG_KEYS)
 _EARLIEST = parse_ticks('2015-01-01T00:00:00Z') or 0
 """There was no such registry before: what is dated earlier has no time."""
 _PASSED = 'Passed'
+_PARTIAL = 206
 
 
 def parse_locks(attributes: Any) -> Locks:
@@ -351,14 +353,16 @@ class Pages:
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
 
 
-def locks_in(answer: Any) -> Locks:
-    """The locks of a repository, by the answer about it. Raises RegistryError."""
-    return parse_locks(parsed(answer, lambda document: document['changeableAttributes']))
-
-
 def _name(entry: str | Manifest | Tag) -> str:
     """What tells an entry of a listing from the others."""
     return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.digest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):  # others may read the other one
+        raise ValueError('a key is there twice')
+    return found
 
 
 def good(response: Any) -> Any:
@@ -369,9 +373,14 @@ def good(response: Any) -> Any:
 
 
 def parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
-    """What an answer says. Raises RegistryError when it is none of a registry."""
+    """What an answer says. Raises RegistryError when it is none of a registry.
+
+    A part of an answer (206) is none: a listing without its end would be one without what is there.
+    """
     try:
-        return parse(answer.json())
+        if answer.status_code == _PARTIAL:
+            raise ValueError('it is only a part')
+        return parse(json.loads(answer.content, object_pairs_hook=_object))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RegistryError(
             Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', answer.status_code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import re
 from typing import Any
 
 from ...prune_error import Kind, PruneError
@@ -59,6 +60,8 @@ _LONGEST_MESSAGE = 500
 # Only these say that something is not there. A 404 of a gateway or a proxy says nothing about the registry, and
 # what was not read must not be taken for a ghost.
 _GONE = ('MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN')
+# A 404 may only mean that the `Accept` header lacks the type of what is there (google/go-containerregistry#1697).
+_ACCEPT = re.compile(r'\baccept\b', re.IGNORECASE)
 _KINDS = {403: Kind.FORBIDDEN, 405: Kind.LOCKED, 429: Kind.BUSY}
 
 
@@ -66,7 +69,8 @@ def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryErro
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
     message = one_line(message or '', _LONGEST_MESSAGE)
-    kind = Kind.NOT_FOUND if status == 404 and code in _GONE else _KINDS.get(status, Kind.UNAVAILABLE)
+    gone = status == 404 and code in _GONE and not _ACCEPT.search(message)
+    kind = Kind.NOT_FOUND if gone else _KINDS.get(status, Kind.UNAVAILABLE)
     if status == 401:
         lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'
         kind = Kind.FORBIDDEN if lacking else Kind.UNAUTHENTICATED
