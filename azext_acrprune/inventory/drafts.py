@@ -60,8 +60,8 @@ async def list_repository(registry: Reads, draft: Draft, wants_tags: Callable[[D
     something: it is listed once more.
     """
     for _ in range(_LOOKS):
-        draft.facts = await registry.repository_facts(draft.name)
         draft.manifests = listed_manifests([page async for page in registry.manifests(draft.name)])
+        draft.facts = await registry.repository_facts(draft.name)  # after the listing: a lock may be new
         draft.tag_listing = None
         if wants_tags(draft) or draft.facts.tags not in (None, _tags_named(draft)):
             draft.tag_listing = listed_tags([page async for page in registry.tags(draft.name)])

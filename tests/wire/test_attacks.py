@@ -210,7 +210,11 @@ def test_tag_whose_manifest_a_listing_misses_stays_and_the_run_goes_on(registry,
         async for page in listed(repository):
             yield [manifest for manifest in page if manifest.digest != digest]
 
+    async def nothing(*_):
+        raise RegistryError(Kind.NOT_FOUND, 'not here')
+
     monkeypatch.setattr(client.real, 'manifests', without_it)
+    monkeypatch.setattr(client.real, 'manifest_properties', nothing)
     outcome = run(client, decision)
     assert outcome.untagged == ()
     assert skipped(outcome).keys() == {digest}

@@ -125,9 +125,9 @@ def test_bytes_of_a_manifest_come_as_they_are(registry, connect):
 def test_locks_of_a_repository(registry, connect):
     fill(registry.storage, 1)
     client = connect()
-    assert client.repository_locks('team/app') == Locks()
+    assert client.repository_facts('team/app').locks == Locks()
     registry.storage.set_locks('team/app', writeEnabled=False)
-    assert client.repository_locks('team/app') == Locks(write_enabled=False)
+    assert client.repository_facts('team/app').locks == Locks(write_enabled=False)
 
 
 def test_deleting_takes_the_manifest_and_its_tags(registry, connect):
@@ -147,7 +147,7 @@ def test_failing_answers_are_errors_of_their_kind(registry, connect):
     assert kind_of(lambda: client.manifest('team/app', ghost)) is Kind.NOT_FOUND
     assert kind_of(lambda: client.delete_manifest('team/none', free)) is Kind.NOT_FOUND
     assert kind_of(lambda: everything(client.manifests('team/none'))) is Kind.NOT_FOUND
-    assert kind_of(lambda: client.repository_locks('UPPER')) is Kind.UNAVAILABLE
+    assert kind_of(lambda: client.repository_facts('UPPER')) is Kind.UNAVAILABLE
 
 
 def test_a_wrong_password_is_an_error_after_one_try(registry, connect):

@@ -260,7 +260,7 @@ def test_recorded_catalog_pages_replayed_to_the_end():
 def test_recorded_repository_locks_replayed():
     name = 'test_anon_access.test_get_repository_properties'
     with replayed(name) as client:
-        assert not client.repository_locks(repository_in(name)).locked
+        assert not client.repository_facts(repository_in(name)).locks.locked
 
 
 def test_recorded_tags_replayed():

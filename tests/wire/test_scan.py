@@ -163,7 +163,7 @@ def test_locks_of_tags_and_repositories_are_read_where_they_can_save_something(r
     repository = by_name(read_all(connect()))['team/app']
     assert [tag.name for tag in repository.tags.values() if tag.locks.locked] == [signed.replace(':', '-') + '.sig']
     assert not repository.locks.write_enabled
-    assert (registry.counters['tags_page'], registry.counters['repository_get']) == (1, 1)
+    assert (registry.counters['tags_page'], registry.counters['repository_get']) == (1, 2)
 
 
 # Tokens

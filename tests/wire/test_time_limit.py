@@ -187,7 +187,7 @@ def test_a_repository_that_is_too_large_for_many_runs_holds_up_no_other_one(regi
             image_in(registry.storage, name, f'{name} {number}', tag=f'v{number}')
     client = connect()
     limited(registry, client, path, 60)
-    for night in range(5):
+    for night in range(8):
         image_in(registry.storage, 'c/small', f'of night {night}')
         inventory = limited(registry, client, path, 60)
         assert 'c/small' in known(inventory)
