@@ -53,7 +53,6 @@ FLAGS = st.fixed_dictionaries(
         'keep': st.sampled_from((0, 0, 0, 1, 2, 5)),
         'keep_untagged': st.sampled_from((None, None, None, 0, 1)),
         'keep_semver': st.sampled_from((0, 0, 0, 1, 2)),
-        'keep_untagged': st.sampled_from((None, None, None, 0, 1)),
         'keep_per': st.sampled_from(((), (), ())) | some((1, 2), KEEP_PER),
         'untagged': st.sampled_from((True, True, False)),
         'untagged_only': st.sampled_from((False, False, False, True)),

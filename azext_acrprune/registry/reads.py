@@ -37,6 +37,8 @@ _MANIFEST_TYPES = ', '.join(
 )
 _AS_STORED = {'Accept-Encoding': 'identity'}
 """A digest is over what is stored, not over what is compressed on the way."""
+_LENGTH = 'content-length'
+"""What the answer to HEAD says of a blob: there is no other way to ask for a size."""
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -114,7 +116,7 @@ class Reads:
         answer = await self._send(request, **{REPOSITORY_OPTION: repository})
         if answer.status_code == 404:
             return 0
-        size = good(answer).headers.get('Content-Length', '')
+        size = good(answer).headers.get(_LENGTH, '')
         if answer.status_code != 200 or not size.isdecimal():
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer does not say how large a blob is', answer.status_code)
         return int(size)

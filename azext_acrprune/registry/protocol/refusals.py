@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import re
 from typing import Any
 
 from ...prune_error import Kind, PruneError
