@@ -1,11 +1,12 @@
 """The installed wheel in the real az, against the local registry.
 
-Most tests start az by a fork, which is the real az too, and takes a third of the time. Those marked `shell` start it
+Most tests start az by a fork, which is the real az too, and takes half of the time. Those marked `shell` start it
 as a shell does, and so does whatever runs with ACRPRUNE_AZ.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,15 @@ from tests.wheel import install_extension
 
 @pytest.fixture(scope='session')
 def extensions(tmp_path_factory) -> Path:
-    """The folder into which `az extension add` installed the wheel that setup.py builds."""
-    return install_extension(tmp_path_factory.mktemp('wheel'))
+    """The folder into which `az extension add` installed the wheel that setup.py builds, once for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    work = (own.parent if 'PYTEST_XDIST_WORKER' in os.environ else own) / 'wheel'
+    with open(f'{work}.lock', 'w', encoding='utf-8') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (work / 'done').exists():
+            install_extension(work)
+            (work / 'done').touch()
+    return work / 'extensions'
 
 
 @pytest.fixture(scope='session')
