@@ -12,30 +12,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ..model import Ghost, Manifest, Repository, Unreadable
-from ..policy.rules import CREATED, DELETE, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
-from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of, keeps_as_a_part
+from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
+from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of
 from .conditions import due
 from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags
 from .manifests import has_no_edges
 from .owners import carried_by, claim_of, inherited_claims
 from .ranks import ranked
-from .reasons import (
-    CHILD_OF,
-    EXCLUDED,
-    LOCKED,
-    NOT_DUE,
-    PINNED,
-    QUARANTINED,
-    REFERRER_OF,
-    SUBJECT_OF,
-    TAGGED,
-    UNKNOWN,
-    UNREADABLE,
-    UNTAGGED,
-    YOUNG,
-)
-from .tags import judge_tags, stays_with_its_image
+from .reasons import CHILD_OF, EXCLUDED, LOCKED, PINNED, QUARANTINED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
+from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
+from .wholes import still_staying
 
 Roots = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
@@ -106,8 +93,9 @@ def judge(
     held: dict[str, Verdict] = {}
     while True:
         case = _case(place, policy, selected, tags, held)
-        verdicts = _verdicts(case)
-        holding, staying = _held_by_parts(case, verdicts), _staying_with_images(case, verdicts)
+        roots = _roots(case)
+        verdicts = {**roots, **kept_by(roots, place.graph)}
+        holding, staying = ({}, {}) if policy.by_itself else still_staying(place, case.claims, roots, verdicts, held)
         if not (holding or staying):
             break
         held, tags = {**held, **holding}, {**tags, **staying}
@@ -143,42 +131,6 @@ def _case(
         opaque=opaque(repository),
         pinned=policy.pins.on(repository),
     )
-
-
-def _verdicts(case: _Case) -> dict[str, Verdict]:
-    """The verdict of each manifest that stays."""
-    roots = _roots(case)
-    return {**roots, **kept_by(roots, case.place.graph)}
-
-
-_WAITING = frozenset({SUBJECT_OF, YOUNG, UNREADABLE, UNKNOWN, NOT_DUE})
-
-
-def _held_by_parts(case: _Case, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """What stays because of a part that a rule keeps, or that something which refers to it keeps."""
-    if case.policy.by_itself:
-        return {}
-    parents = case.place.graph.parents
-    return {
-        parent: Verdict(True, EXCLUDED, f'its part {part} stays', verdicts[part].rule)
-        for part in sorted(parents.keys() & verdicts.keys())
-        if verdicts[part].reason == SUBJECT_OF or part in case.claims and keeps_as_a_part(case.claims[part])
-        for parent in parents[part]
-        if parent not in verdicts
-    }
-
-
-def _staying_with_images(case: _Case, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """The last tags of images that stay, where rules delete whole images: they stay together or go together."""
-    if case.policy.by_itself:
-        return {}
-    return {
-        tag: stays_with_its_image(claim.rule, tag, verdicts[digest])
-        for digest, claim in case.claims.items()
-        if claim.rule and claim.rule.action == DELETE and digest in verdicts
-        if verdicts[digest].reason in _WAITING or digest in case.held
-        for tag in user_tags(case.place.repository.manifests[digest])
-    }
 
 
 def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
