@@ -87,7 +87,9 @@ class Session:
 
 
 @contextmanager
-def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False) -> Iterator[Session]:
+def open_session(  # pylint: disable=too-many-locals  # it puts together all that a command needs
+    cmd: Command, options: RegistryOptions, restoring: bool = False
+) -> Iterator[Session]:
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     collect_garbage_seldom()
     from ..registry.client import Registry

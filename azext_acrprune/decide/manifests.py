@@ -257,7 +257,7 @@ def _blobs(document: dict[str, Any], in_index: list[Any]) -> tuple[tuple[Blob, .
         if not isinstance(layer, dict) or not is_digest(layer.get('blobSum')):
             raise ValueError('a layer has no digest')
         unmeasured[layer['blobSum']] = 0
-    return _as_blobs(stored), _as_blobs({each: unmeasured[each] for each in unmeasured if each not in stored})
+    return _as_blobs(stored), _as_blobs({each: size for each, size in unmeasured.items() if each not in stored})
 
 
 def _size_of(descriptor: dict[str, Any]) -> int | None:

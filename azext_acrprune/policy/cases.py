@@ -113,17 +113,12 @@ class _Reader:
         for number, image in enumerate(images):
             if image.subject and image.subject not in [name for above in images[:number] for name in above.names]:
                 self._wrong((*path, 'images', str(number), 'subject'), f"no image above is called '{image.subject}'")
-        expected = (*self._expected(path, test, 'stay'), *self._expected(path, test, 'go'))
+        expected = (*_expected(test, 'stay'), *_expected(test, 'go'))
         for each in expected:
             if each.name not in known:
                 self._wrong((*path, 'go' if each.goes else 'stay'), f"no image is called '{each.name}'")
         covers = self._age((*path, 'logCovers'), test['logCovers']) if 'logCovers' in test else None
         return Case(test['name'], images, expected, covers)
-
-    def _expected(self, path: Path, test: Mapping[str, Any], key: str) -> Iterator[Expected]:
-        wanted: Mapping[str, str | None] | Sequence[str] = test.get(key, ())
-        for name in wanted:
-            yield Expected(name, key == 'go', wanted[name] if isinstance(wanted, Mapping) else None)
 
     def _image(self, path: Path, image: Mapping[str, Any]) -> Described:
         repository, _, tag = image['image'].partition(':')
@@ -170,3 +165,9 @@ class _Reader:
 def _validator() -> Callable[[Any], Any]:
     validator: Callable[[Any], Any] = fastjsonschema.compile(tests_schema())
     return validator
+
+
+def _expected(test: Mapping[str, Any], key: str) -> Iterator[Expected]:
+    wanted: Mapping[str, str | None] | Sequence[str] = test.get(key, ())
+    for name in wanted:
+        yield Expected(name, key == 'go', wanted[name] if isinstance(wanted, Mapping) else None)
