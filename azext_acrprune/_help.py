@@ -235,6 +235,18 @@ examples:
     text: az acr prune pins list -r myregistry --pins-from subscription -o table
 """
 
+helps['acr prune pins remember'] = """
+type: command
+short-summary: Look at what runs, and remember it for --ran-within.
+long-summary: >
+    Writes down what running systems use, on this machine. With --ran-within, the commands that delete then keep what
+    was seen within that time, even when a system is down or scaled to nothing. Run it every hour or every day. Any
+    other command with --pins-from writes the same down.
+examples:
+  - name: Look at a cluster and at everything in the subscription
+    text: az acr prune pins remember -r myregistry --pins-from kubectl:production subscription
+"""
+
 helps['acr prune pins lock'] = """
 type: command
 short-summary: Lock pinned manifests against deletion by anybody, and unlock those that are no longer pinned.

@@ -32,6 +32,7 @@ from ._validators import (
     validate_plan_selection,
     validate_price,
     validate_pulled_within,
+    validate_ran_within,
     validate_registry,
     validate_restore,
     validate_restored_images,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
 _TIMED = ('time_limit', 'order')
-_PINS = ('pins', 'pins_from', 'strict_pins', 'alias')
+_PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
+_UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'validate')
 _GUARDED = ('max_deletions', 'max_percent')
@@ -67,13 +69,14 @@ _TAGS = (
 
 _SHARED = {
     'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
-    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_PULLS, *_DELETING, *_GUARDED, 'price'),
-    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_DELETING, *_GUARDED, 'price'),
-    'image': (*_TARGET, 'include_locked', *_PINS, *_DELETING, 'price'),
-    'repository': (*_TARGET, *_PINS, *_DELETING, 'price'),
-    'apply': (*_TARGET, *_TIMED, *_PINS, *_DELETING, *_GUARDED),
+    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'image': (*_TARGET, 'include_locked', *_PINS, *_UNASKED, *_DELETING, 'price'),
+    'repository': (*_TARGET, *_PINS, *_UNASKED, *_DELETING, 'price'),
+    'apply': (*_TARGET, *_TIMED, *_PINS, *_UNASKED, *_DELETING, *_GUARDED),
     'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
+    'pins remember': (*_CALLS, 'pins_from', 'alias'),
     'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
     'check': (*_CALLS, 'no_cache', *_TIMED, 'repository'),
     'report': (*_CALLS, 'no_cache', 'price'),
@@ -86,7 +89,7 @@ _OUTPUT = 'Output'
 _GROUPS = {
     'Sign-in': ('suffix', 'username', 'password'),
     _SELECTION: (*_UNTAGGED, *_TAGS),
-    'Pins': _PINS,
+    'Pins': (*_PINS, *_UNASKED),
     'Pull Log': _PULLS,
     'Limits': _GUARDED,
     'Archive': ('archive', 'archive_content'),
@@ -301,7 +304,19 @@ def _pins(context: AzArgumentContext) -> None:
     context.argument(
         'strict_pins',
         action='store_true',
-        help='Fail when some part of the pins cannot be read or followed. Without this option that is a warning.',
+        help='Fail when some part of the pins cannot be read or followed, or points to nothing. Without this option '
+        'that is a warning, and with --yes it is an error in any case.',
+    )
+    context.argument(
+        'no_strict_pins',
+        action='store_true',
+        help='Only warn of pins that cannot be read or followed, or that point to nothing, even with --yes.',
+    )
+    context.argument(
+        'ran_within',
+        validator=validate_ran_within,
+        help='Keep what --pins-from saw running within this time, such as `90d`, on this machine. '
+        '`az acr prune pins remember` looks without doing anything else.',
     )
     context.argument(
         'alias',

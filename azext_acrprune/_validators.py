@@ -104,6 +104,18 @@ def validate_pulled_within(namespace: Namespace) -> None:
         )
 
 
+def validate_ran_within(namespace: Namespace) -> None:
+    from .pins.pulls import check_period
+
+    if namespace.ran_within is not None:
+        _all(
+            '--ran-within',
+            [namespace.ran_within],
+            lambda text: check_period(parse_ago(text)),
+            'Give a duration such as 90d.',
+        )
+
+
 def validate_keep(namespace: Namespace) -> None:
     if any((getattr(namespace, name, None) or 0) < 0 for name in ('keep', 'keep_semver', 'keep_untagged')):
         raise InvalidArgumentValueError(

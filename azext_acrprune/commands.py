@@ -36,6 +36,7 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('clear', 'clear', table_transformer=_table('cache_rows'))
     with loader.command_group('acr prune pins', _of('pins')) as group:
         group.command('list', 'list_pins', table_transformer=_table('pin_rows'))
+        group.command('remember', 'remember_pins', table_transformer=_table('pin_rows'))
         group.command('lock', 'lock', table_transformer=_table('lock_rows'))
     with loader.command_group('acr prune policy', _of('policies')) as group:
         group.command('validate', 'validate')

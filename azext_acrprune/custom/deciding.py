@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .journaling import untagged_by_us
 from .options import SelectOptions
-from .pinning import load_pins
+from .pinning import load_pins, say_absent
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
 from .scanning import scan
 from .session import Session
@@ -47,6 +47,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     pulls = load_pulls(session.cmd, wish, session.host, session.now) if wish else None
     log = _pull_facts(session, policy, options) if policy.asks_for_pulls else None
     inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
+    say_absent(pins, inventory)
     if wish and pulls:
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)
     if log:

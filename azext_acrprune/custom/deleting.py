@@ -20,7 +20,7 @@ from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
 from .options import DeleteOptions, SelectOptions
-from .pinning import load_pins
+from .pinning import load_pins, say_absent
 from .scanning import scan
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
@@ -61,6 +61,7 @@ def image(cmd: Command, images: list[ImageName], untag: bool = False, **kwargs: 
     def decide(session: Session) -> Decided:
         pins = load_pins(cmd, options.pins, session.host)
         inventory = scan(session, selection, tags=True)
+        say_absent(pins, inventory)
         return Decided((decide_untag if untag else decide_images)(inventory, images, include_locked, pins), inventory)
 
     return delete(cmd, options, decide)
@@ -75,6 +76,7 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:
     def decide(session: Session) -> Decided:
         pins = load_pins(cmd, options.pins, session.host)
         inventory = scan(session, exactly([name]), tags=True)
+        say_absent(pins, inventory)
         return Decided(decide_repository(inventory, name, pins), inventory)
 
     return delete(cmd, options, decide)
@@ -94,6 +96,7 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
         inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
+        say_absent(pins, inventory)
         decision = decide_as_planned(plan, inventory, pins)
         return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory))
 

@@ -86,11 +86,20 @@ class RegistryOptions:
 
 @dataclass(frozen=True)
 class PinOptions:
-    """Where pins are: `pins` are files and folders, `pins_from` live systems, `alias` other names of the registry."""
+    """Where pins are: `pins` are files and folders, `pins_from` live systems, `alias` other names of the registry.
+
+    `ran_within` is a duration such as `90d`: what live systems were seen to use in that time. `yes` and `dry_run` are
+    the consent of a command that deletes; `yes` is None for a command that does not. Nobody reads the warnings of a
+    run that nobody is asked about, so there problems are errors, unless `no_strict_pins` says otherwise.
+    """
 
     pins: tuple[str, ...] = ()
     pins_from: tuple[str, ...] = ()
     strict_pins: bool = False
+    no_strict_pins: bool = False
+    ran_within: str | None = None
+    yes: bool | None = None
+    dry_run: bool = False
     alias: tuple[str, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from knack.log import get_logger
@@ -12,8 +12,8 @@ from .command import Command
 from .options import PinOptions
 
 if TYPE_CHECKING:
-    from ..model import Document
-    from ..pins.pinned import Found, Pins, Sources
+    from ..model import Document, Inventory
+    from ..pins.pinned import Found, Pins, Problem, Sources
     from ..pins.references import RegistryNames
 
 logger = get_logger(__name__)
@@ -26,27 +26,54 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
     """The pins of a command, by its options and by its policy file, if it has one.
 
     Raises SourceError or AskError for a source that cannot be read or asked at all, Incomplete for any problem where
-    that was asked for.
+    `is_strict`.
     """
-    from ..pins.pinned import Incomplete, Pins, Sources, merged
+    from ..pins.pinned import NOT_LISTED, Incomplete, Pins, Sources, merged
 
     of_policy = of_policy or Sources()
     aliases = (*options.alias, *of_policy.aliases)
     paths = (*options.pins, *of_policy.paths)
-    strict = options.strict_pins or of_policy.strict
+    strict = is_strict(cmd, options, of_policy)
     systems = (*options.pins_from, *of_policy.systems)
-    if not paths and not systems:
+    if not paths and not systems and not options.ran_within:
         return Pins()
     from ..pins.references import RegistryNames
     from ..sources.pin_files import read_files
 
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
-    found = merged((found, *(_asked(cmd, system, names) for system in dict.fromkeys(systems))))
-    if strict and found.problems:
+    asked = [_remembered(cmd, system, names, host) for system in dict.fromkeys(systems)]
+    ran = _ran(cmd, options.ran_within, host) if options.ran_within else ()
+    found = merged((found, *asked, *ran))
+    if strict and any(problem.code != NOT_LISTED for problem in found.problems):
         raise Incomplete(found.problems)
     _warn(found, host)
-    return Pins(found.pins, found.problems, _given(paths, aliases, strict, files, systems))
+    given = _given(paths, aliases, strict, files, systems)
+    return Pins(found.pins, found.problems, {**given, 'ranWithin': options.ran_within} if ran else given, strict)
+
+
+def is_strict(cmd: Command, options: PinOptions, of_policy: Sources) -> bool:
+    """Whether a problem with the pins is an error: where that was asked for, and where nobody reads a warning."""
+    from .consent import is_confirmed
+
+    if options.strict_pins or of_policy.strict:
+        return True
+    unattended = options.yes is not None and not options.dry_run and is_confirmed(cmd, options.yes)
+    return unattended and not options.no_strict_pins
+
+
+def say_absent(pins: Pins, inventory: Inventory) -> None:
+    """Say which pins point to nothing. Raises Incomplete where problems are errors."""
+    from ..decide.absent import absent_pins
+    from ..pins.pinned import ABSENT, Incomplete, Problem
+
+    problems = tuple(
+        Problem(f"'{pin.reference.shown}' is not in the registry", pin.source, pin.line, ABSENT)
+        for pin in absent_pins(inventory, pins)
+    )
+    if problems and pins.strict:
+        raise Incomplete(problems)
+    _say(problems)
 
 
 def _standard_input() -> BinaryIO | None:
@@ -69,6 +96,66 @@ def _asked(cmd: Command, text: str, names: RegistryNames) -> Found:
         return found_in_things(ask_azure(system, manager, seconds), names)
 
 
+def _remembered(cmd: Command, text: str, names: RegistryNames, host: str) -> Found:
+    """What a live system uses, which is written down for `--ran-within`; a disk that is full is no reason to stop."""
+    from ..sources.memory import UnreadableMemory
+
+    found = _asked(cmd, text, names)
+    try:
+        remember(cmd, text, found, host)
+    except UnreadableMemory as error:
+        logger.warning('Pins: %s. What %s runs now is not remembered.', error, text)
+    return found
+
+
+def look(cmd: Command, options: PinOptions, host: str) -> Pins:
+    """What live systems use now, and nothing else; it is written down. Raises AskError and UnreadableMemory."""
+    from ..pins.pinned import Pins, merged
+    from ..pins.references import RegistryNames
+
+    names, found = RegistryNames(host, options.alias), []
+    for system in dict.fromkeys(options.pins_from):
+        found.append(_asked(cmd, system, names))
+        remember(cmd, system, found[-1], host)
+    seen = merged(found)
+    _warn(seen, host)
+    return Pins(seen.pins, seen.problems, _given((), options.alias, False, {}, options.pins_from))
+
+
+def remember(cmd: Command, system: str, found: Found, host: str) -> None:
+    """Write down what a system was seen to use. Raises UnreadableMemory."""
+    from datetime import datetime, timezone
+
+    from ..sources.memory import Memory, Seen, memory_path
+
+    seen = Seen(datetime.now(timezone.utc), system, found.pins)
+    Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).add(seen)
+
+
+def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
+    """What live systems were seen to use within a time. Raises UnreadableMemory, also where nothing was ever seen."""
+    from datetime import datetime, timedelta, timezone
+
+    from ..pins.pinned import Found
+    from ..policy.ages import parse_ago
+    from ..sources.memory import Memory, UnreadableMemory, memory_path, within
+
+    every = Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).every()
+    if not every:
+        raise UnreadableMemory(
+            'Nothing is remembered of what ran',
+            "Run 'az acr prune pins remember --pins-from ...' for this registry, at least once a day.",
+        )
+    since = datetime.now(timezone.utc) - timedelta(seconds=parse_ago(period))
+    if every[0].at > since:
+        logger.warning(
+            'Pins: what ran is only remembered since %s; --ran-within %s cannot know what ran before.',
+            f'{every[0].at:%Y-%m-%d %H:%M} UTC',
+            period,
+        )
+    return (Found(within(every, since)),)
+
+
 def _given(
     paths: tuple[str, ...], aliases: tuple[str, ...], strict: bool, files: Mapping[str, int], systems: tuple[str, ...]
 ) -> Document:
@@ -77,13 +164,17 @@ def _given(
 
 
 def _warn(found: Found, host: str) -> None:
-    for problem in found.problems[:_MOST_WARNINGS]:
-        logger.warning('Pins: %s.', problem)
-    if len(found.problems) > _MOST_WARNINGS:
-        logger.warning('Pins: there are %d more problems like these.', len(found.problems) - _MOST_WARNINGS)
+    _say(found.problems)
     if not found.pins:
         logger.warning(
             "Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
             'names of the registry with --alias.',
             host,
         )
+
+
+def _say(problems: Sequence[Problem]) -> None:
+    for problem in problems[:_MOST_WARNINGS]:
+        logger.warning('Pins: %s.', problem)
+    if len(problems) > _MOST_WARNINGS:
+        logger.warning('Pins: there are %d more problems like these.', len(problems) - _MOST_WARNINGS)

@@ -16,7 +16,7 @@ from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
 from .journaling import journal_of
 from .options import PinOptions, RegistryOptions, read
-from .pinning import load_pins
+from .pinning import load_pins, look
 from .session import Session, open_session
 
 if TYPE_CHECKING:
@@ -45,6 +45,21 @@ def list_pins(cmd: Command, **kwargs: object) -> Document:
         )
     exit_with_failure(cmd, summary['notRead'])
     return document
+
+
+def remember_pins(cmd: Command, **kwargs: object) -> Document:
+    """Look at what runs, and write it down for `--ran-within`. Fails where either cannot be done."""
+    from ..decide.lock_plan import pulled_by
+
+    options = read(PinOptions, kwargs)
+    if not options.pins_from:
+        raise RequiredArgumentMissingError(
+            'Nothing says what to look at.', recommendation='Name running systems with --pins-from.'
+        )
+    with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
+        pins = look(cmd, options, session.host)
+        standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
+    return _document(session.host, pins, standings)
 
 
 def lock(cmd: Command, yes: bool = False, dry_run: bool = False, **kwargs: object) -> Document | None:
@@ -99,7 +114,7 @@ def _pins(session: Session, options: PinOptions) -> Pins:
     if not pins.given:
         raise RequiredArgumentMissingError(
             'Nothing says where the pins are.',
-            recommendation='Name files or folders with --pins, or live systems with --pins-from.',
+            recommendation='Name files with --pins, running systems with --pins-from, or a time with --ran-within.',
         )
     return pins
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..spelling import printable
-from .documents import found_in_document
-from .pinned import Found, Pin, Problem, merged
+from .pinned import NOT_LISTED, Found, Pin, Problem, merged
+from .read import read_document
 from .references import RegistryNames
-from .syntax import json_events, yaml_events
 
 KUBECTL = 'kubectl'
 AKS = 'aks'
@@ -43,12 +44,18 @@ class System:
 class Thing:
     """Something in a live system that may use images: where it is, and the documents (JSON-ready) that describe it.
 
-    `texts` are documents of YAML inside of it.
+    `texts` are documents of YAML inside of it. `unseen` says what of it could not be looked at.
     """
 
     origin: str
     documents: tuple[Any, ...]
     texts: tuple[str, ...] = ()
+    unseen: str | None = None
+
+
+def not_listed(origin: str, what: str) -> Thing:
+    """Nothing but the word that something may not be listed."""
+    return Thing(origin, (), unseen=f'{what} may not be listed: images that only these name are not known')
 
 
 def parse_system(text: str) -> System:
@@ -76,7 +83,19 @@ def things_of_cluster(origin: str, answer: Any) -> list[Thing]:
         raise ValueError('its answer is not a list of objects')
     if not items:
         raise ValueError('its answer has no objects at all, and every cluster runs something')
-    return [Thing(f'{origin}: {_name_of(item)}', (item,)) for item in items]
+    return [_thing_of(f'{origin}: {_name_of(item)}', item) for item in items]
+
+
+def _thing_of(origin: str, item: dict[str, Any]) -> Thing:
+    """An object; of a release of Helm, the manifest that it made and the values that were given to it."""
+    if item.get('type') != 'helm.sh/release.v1':
+        return Thing(origin, (item,))
+    try:
+        packed = base64.b64decode(base64.b64decode(_part(item, 'data')['release']))
+        release = json.loads(gzip.decompress(packed) if packed[:2] == b'\x1f\x8b' else packed)
+        return Thing(origin, (_part(release, 'config'),), (str(release.get('manifest') or ''),))
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, EOFError, zlib.error, RecursionError):
+        return Thing(origin, (), unseen='this release of Helm cannot be read')
 
 
 def things_of_task(origin: str, task: dict[str, Any], login_server: str) -> Thing:
@@ -123,13 +142,14 @@ def found_in_things(things: Iterable[Thing], names: RegistryNames) -> Found:
 
 def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
     origin = printable(thing.origin)
-    streams = [json_events(json.dumps(document)) for document in thing.documents]
-    streams += [yaml_events(text) for text in thing.texts]
-    for events in streams:
-        found, wrong = found_in_document(events, origin, names)
-        problems = [Problem(each.message, origin, code=each.code) for each in found.problems]
-        problems += [Problem(str(wrong), origin)] if wrong else []
-        yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), tuple(problems))
+    if thing.unseen:
+        yield Found(problems=(Problem(printable(thing.unseen), origin, code=NOT_LISTED),))
+    texts = [(json.dumps(document), True) for document in thing.documents]
+    texts += [(text, False) for text in thing.texts]
+    for text, is_json in texts:
+        found = read_document(text, origin, names, is_json)
+        problems = tuple(Problem(each.message, origin, code=each.code) for each in found.problems)
+        yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), problems)
 
 
 def _name_of(item: dict[str, Any]) -> str:

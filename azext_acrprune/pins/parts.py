@@ -2,119 +2,323 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from .references import (
-    TEMPLATE,
     Finding,
     Reference,
     RegistryNames,
     Unresolved,
     find_references,
+    has_template,
     reference_to,
     split_repository,
 )
+from .scopes import Filled, Scope, Value, filled, has_holes
 
 _KEY = re.compile(
-    r'(?P<group>.*?)(?P<part>registry|loginserver|repository|repourl|repo|newname|image|name|url|newtag|tag'
-    r'|targetrevision|semver|versioninfo|version|chart|digest|sha256|sha)\Z'
+    r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
+    r'|registry|loginserver|serverurl|server|hostname|host|hub'
+    r'|repositoryname|repositoryuri|repository|repourl|repo|newname|imagename|imageuri|imageandtag|image|name|url|uri|id|path'
+    r'|package|reference|finalimagetag|remotetags|newtag|tagname|tags|tag'
+    r'|targetrevision|semver|versioninfo|version|revision|chart|imagedigest|digest|sha256|sha|checksum|hash)\Z'
 )
-_REPOSITORY_PARTS = ('newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url')
+_SAME = {
+    **dict.fromkeys(
+        ('registryserverurl', 'registryloginserver', 'registryserver', 'registryurl', 'registryhost', 'registryname')
+        + ('loginserver', 'serverurl', 'server', 'hostname', 'host', 'hub'),
+        'registry',
+    ),
+    **dict.fromkeys(('repositoryname', 'repositoryuri'), 'repository'),
+    **dict.fromkeys(('imageuri', 'imageandtag'), 'image'),
+    **dict.fromkeys(('finalimagetag', 'remotetags', 'tagname', 'tags'), 'tag'),
+    **dict.fromkeys(('imagedigest', 'checksum', 'hash'), 'digest'),
+    'imagename': 'image',
+    'repourl': 'repourl',
+}
+_REPOSITORY_PARTS = (
+    'newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url', 'uri', 'package', 'reference', 'id', 'path',
+    'chart',
+)  # fmt: skip
+_INHERITING = ('repository', 'repo', 'image', 'name')
 _TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
-_VERSION_PARTS = ('version', 'versioninfo')
+_VERSION_PARTS = ('version', 'versioninfo', 'revision')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
+_CHART_PLACES = ('repourl', 'repository', 'repo')
+_IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
+_TAGGED = re.compile(r'[:@][^/]+\Z')
+_ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
+_GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
+_NO_TAG = frozenset(('', 'null', '~', 'none', '<none>', 'nil', 'undefined'))
 
-_Part = tuple[str, int]
-"""A text and its line."""
-
-Entries = Mapping[str, _Part]
+Parts = Mapping[str, list[Value]]
 
 
-def image_in_parts(entries: Entries, names: RegistryNames) -> Iterator[tuple[Finding, _Part]]:
-    """(finding, the entry that names the repository) of each image that the texts of one mapping make together."""
-    for parts in _groups(entries):
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image that parts make: where its repository stands, and the lines of all of its parts."""
+
+    finding: Finding
+    repository: Value
+    lines: frozenset[int]
+
+
+def may_be_parts(scope: Scope) -> bool:
+    """Whether the texts of a scope may make an image together, or with what stands around them."""
+    return any(_complete_enough(parts) for parts in _groups(scope))
+
+
+def must_wait(scope: Scope, names: RegistryNames) -> bool:
+    """Whether other parts of the document have to be known first."""
+    for parts in _groups(scope):
+        if not _complete_enough(parts):
+            continue
+        if any(has_holes(value.text) for values in parts.values() for value in values):
+            return True
+        if 'registry' in parts or not any(part in parts for part in (*_TAG_PARTS, *_VERSION_PARTS, *_DIGEST_PARTS)):
+            continue
+        if any(not split_repository(value.text, names) for part in _INHERITING for value in parts.get(part, ())):
+            return True
+    return False
+
+
+def images(scope: Scope, names: RegistryNames, names_registry: bool) -> Iterator[Made]:
+    """Each image that the texts of one scope make; `names_registry` tells whether its document names the registry."""
+    for parts in _groups(scope):
+        if not _complete_enough(parts):
+            continue
+        plain = False
         for key in _REPOSITORY_PARTS:
-            if key in parts:
-                yield from _image(parts, key, names)
+            if key == 'name' and ('newname' in parts or 'repourl' in parts):
+                continue
+            for value in parts.get(key, ()):
+                repository = _Repository(key, value, parts, scope)
+                if has_template(value.text) or find_references(value.text, names) or _has_host(value.text):
+                    yield from _images_of(repository, [], names, False)
+                elif not plain:  # what stands behind a registry is its repository, and no other name beside it
+                    yield from _images_of(repository, _registries(parts, scope, names), names, names_registry)
+            plain = plain or key in parts and not any(_has_host(value.text) for value in parts[key])
 
 
-def hostless_image(entries: Entries, names: RegistryNames) -> Iterator[tuple[Finding, int]]:
-    """The same of images that name no registry, for documents that name it for all of them (`global.imageRegistry`)."""
-    for parts in _groups(entries):
-        repository, line = parts.get('repository', ('', 0))
-        tag, digest = _first(parts, _TAG_PARTS), _digest(parts)
-        hostless = 'registry' not in parts and _PLAIN_NAME.match(repository) and not find_references(repository, names)
-        if hostless and (tag or digest):
-            finding = reference_to(repository, tag, digest, certain=False)
-            if isinstance(finding, Reference):
-                yield finding, line
+@dataclass(frozen=True)
+class _Repository:
+    """A text that names a repository, and the parts that stand beside it."""
+
+    key: str
+    value: Value
+    parts: Parts
+    scope: Scope
 
 
-def _groups(entries: Entries) -> Iterator[dict[str, _Part]]:
+def _complete_enough(parts: Parts) -> bool:
+    return len(parts) > 1 and any(part in parts for part in _REPOSITORY_PARTS)
+
+
+def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
     """The parts, of each image that has a prefix of its own: `sidecarImage`, `sidecarTag`."""
-    groups: dict[str, dict[str, _Part]] = {}
-    for key, value in entries.items():
-        group, part = _group_and_part(key)
+    if len(scope.entries) + len(scope.children) < 2:
+        return iter(())
+    groups: dict[str, dict[str, list[Value]]] = {}
+    for key, values in (*scope.entries.items(), *_given_in_children(scope)):
+        group, part = group_and_part(key)
         if part:
-            groups.setdefault(group, {}).setdefault(part, value)
-    return (parts for parts in groups.values() if len(parts) > 1)
+            groups.setdefault(group, {}).setdefault(part, []).extend(values)
+    common = groups.get('', {}).get('registry')
+    for group, parts in groups.items():
+        if group and common and 'registry' not in parts and len(parts) > 1:
+            parts['registry'] = common
+    return iter(groups.values())
+
+
+def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
+    """`registry: {server: ...}`, and the parameters of templates: `tag: {value: v1}`."""
+    for key, children in scope.children.items():
+        part = group_and_part(key)[1]
+        if part and key not in scope.entries:
+            for child in children[:1]:
+                for name in (
+                    'value',
+                    'defaultValue',
+                    'default',
+                    *(('server', 'url', 'host') if part == 'registry' else ()),
+                ):
+                    if name in child.entries:
+                        yield key, child.entries[name]
 
 
 @lru_cache(maxsize=10_000)
-def _group_and_part(key: str) -> tuple[str, str]:
-    match = _KEY.match(re.sub('[_.-]', '', key.lower())) if len(key) <= 100 else None
+def group_and_part(key: str) -> tuple[str, str]:
+    match = _KEY.match(re.sub('[_.@-]', '', key.lower())) if len(key) <= 100 else None
     if not match:
         return '', ''
-    group = match['group']
-    return group[:-5] if group.endswith('image') else group, match['part']
+    group, part = match['group'], match['part']
+    for word in ('with', *_IMAGE_WORDS):
+        group = group.removesuffix(word) if group != word or word != 'new' else group
+    return group, _SAME.get(part, part)
 
 
-def _image(parts: Mapping[str, _Part], key: str, names: RegistryNames) -> Iterator[tuple[Finding, _Part]]:
-    base = _with_registry(parts[key][0], parts, names)
-    if base is None:
+def _registries(parts: Parts, scope: Scope, names: RegistryNames) -> list[tuple[Filled, bool]]:
+    """(registry, whether it stands beside the image) of each that may be meant."""
+    own = parts.get('registry')
+    if own:
+        return [(each, True) for value in own for each in _texts(value, scope) if each.text.strip()]
+    return [(each, False) for each in _inherited(scope, names)]
+
+
+def _inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
+    """What the scopes around say of the registry of all images."""
+    here: Scope | None = scope
+    while here is not None:
+        for values in _registry_values(here):
+            found = [each for value in values for each in _texts(value, here)]
+            ours = [each for each in found if names.has(each.text) or names.may_be(each.text)]
+            if ours:
+                return ours
+        here = here.parent
+    return []
+
+
+def _registry_values(scope: Scope) -> Iterator[list[Value]]:
+    places = [scope, *(child for key in _GLOBAL for child in scope.children.get(key, ())[:1])]
+    places += [child for place in places[1:] for key in _GLOBAL for child in place.children.get(key, ())[:1]]
+    for place in places:
+        for key, values in place.entries.items():
+            if group_and_part(key)[1] == 'registry':
+                yield values
+
+
+def _texts(value: Value, scope: Scope) -> list[Filled]:
+    return [Filled(each.text, each.lines | {value.line}) for each in filled(value.text, scope)]
+
+
+def _images_of(
+    repository: _Repository, registries: Sequence[tuple[Filled, bool]], names: RegistryNames, names_registry: bool
+) -> Iterator[Made]:
+    for text in _texts(repository.value, repository.scope):
+        whole = [found for found in find_references(text.text, names) if isinstance(found, Reference) and found.tag]
+        if whole and not split_repository(text.text, names):
+            yield from _with_digest(whole, repository, text)
+            continue
+        for base, certain in _bases(text, repository, registries, names, names_registry):
+            yield from _with_tags(base, repository, names, certain)
+
+
+def _with_digest(whole: Sequence[Reference], repository: _Repository, text: Filled) -> Iterator[Made]:
+    """An image that is whole, with a digest that stands beside it."""
+    for digest in _digests(repository.parts, repository.scope):
+        for reference in whole:
+            if reference.digest is None and reference.certain:
+                yield Made(
+                    reference_to(reference.repository, reference.tag, digest.text),
+                    repository.value,
+                    text.lines | digest.lines,
+                )
+
+
+def _bases(
+    text: Filled,
+    repository: _Repository,
+    registries: Sequence[tuple[Filled, bool]],
+    names: RegistryNames,
+    names_registry: bool,
+) -> Iterator[tuple[Filled, bool]]:
+    """(registry and repository, whether the registry is said beside it) of an image."""
+    key, parts = repository.key, repository.parts
+    if split_repository(text.text, names) or names.has(text.text) and _chart(repository):
+        yield _in_place(text, repository), True
+    elif has_template(text.text) and '/' in text.text:
+        yield text, True
+    elif not text.text.strip() or find_references(text.text, names) or _has_host(text.text):
         return
-    tag, digest = _tag(parts), _digest(parts)
-    chart = _chart(parts, key)
-    if chart:
-        base = f'{base.rstrip("/")}/{chart}'
-    if tag and not digest:
-        tag, digest = _without_digest(tag)
-    yield from ((finding, parts[key]) for finding in _findings(base, tag, digest, parts, names))
-    if key == 'image' and _first(parts, (*_TAG_PARTS, *_DIGEST_PARTS)) is None:  # the version may be of something else
-        yield from ((finding, parts[key]) for finding in find_references(base, names))
+    elif any(beside for _, beside in registries):
+        for registry, _ in registries:
+            if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
+                registry = Filled(names.login_server, registry.lines)
+            yield Filled(f'{registry.text.rstrip("/")}/{text.text.lstrip("/")}', text.lines | registry.lines), True
+    elif (
+        key in _INHERITING
+        and not names.has(text.text)
+        and _PLAIN_NAME.match(text.text)
+        and (_tagged(parts, key) or key != 'name' and 'tag' in parts)
+    ):
+        for registry, _ in registries:
+            yield Filled(f'{registry.text.rstrip("/")}/{text.text}', text.lines | registry.lines), False
+        if not registries and names_registry and key == 'repository' and _tagged(parts, key):
+            yield Filled(f'{names.login_server}/{text.text}', text.lines), False
+
+
+def _tagged(parts: Parts, key: str) -> bool:
+    wanted = (*_TAG_PARTS, *_DIGEST_PARTS, *(() if key == 'name' else ('version',)))
+    return any(value.text.strip() for part in wanted for value in parts.get(part, ()))
+
+
+def _has_host(text: str) -> bool:
+    """Whether the first step of a name is the host of another registry."""
+    head, slash, _ = text.partition('/')
+    return '://' in text or bool(slash) and ('.' in head or ':' in head)
+
+
+def _in_place(text: Filled, repository: _Repository) -> Filled:
+    """The repository, below what is only the place of charts or of a family of images."""
+    chart = _chart(repository)
+    if not chart or text.text.rstrip('/').endswith(f'/{chart.text}'):
+        return text
+    return Filled(f'{text.text.rstrip("/")}/{chart.text}', text.lines | {chart.line})
+
+
+def _chart(repository: _Repository) -> Value | None:
+    key, parts = repository.key, repository.parts
+    if key not in _CHART_PLACES:
+        return None
+    if 'chart' in parts:
+        return _short(parts['chart'])
+    text = repository.value.text.lower()
+    if key != 'repourl' and 'version' in parts and 'name' in parts and text.startswith('oci://'):
+        return _short(parts['name'])
+    if 'version' not in parts and 'tag' not in parts:
+        return None
+    images = parts.get('image', ())
+    return _short(images) or next((value for value in images if ':' not in value.text and '/' not in text), None)
+
+
+def _short(values: Sequence[Value]) -> Value | None:
+    return next((value for value in values if value.text and '/' not in value.text and ':' not in value.text), None)
+
+
+def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, certain: bool) -> Iterator[Made]:
+    parts, scope = repository.parts, repository.scope
+    if repository.key == 'image' and any(key in parts for key in _CHART_PLACES):
+        return
+    tags, digests = _tags(parts, scope), _digests(parts, scope)
+    for tag, digest in itertools.product(tags or [None], digests or [None]):
+        lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
+        name, in_tag = _without_digest(tag.text) if tag else (None, None)
+        for finding in _findings(base.text, name, digest.text if digest else in_tag, parts, names, certain):
+            yield Made(finding, repository.value, lines)
 
 
 def _findings(
-    base: str, tag: str | None, digest: str | None, parts: Mapping[str, _Part], names: RegistryNames
+    base: str, tag: str | None, digest: str | None, parts: Parts, names: RegistryNames, certain: bool
 ) -> Iterator[Finding]:
     repository = split_repository(base, names)
     if repository is None:  # its host, or a part of its name, is filled in
         written = f'{base}{":" + tag if tag else ""}{"@" + digest if digest else ""}'
-        yield from find_references(written, names) if tag or digest else ()
+        if tag or digest or _TAGGED.search(base):
+            yield from find_references(written, names)
+    elif tag and _ANY_VERSION.search(tag) and not digest:
+        yield Unresolved(f'{base}:{tag}', 'it means any of several versions')
     elif tag or digest:
-        yield reference_to(repository, tag, digest)
+        yield reference_to(repository, tag, digest, certain)
     elif any(part in parts for part in _TAG_PARTS):
         yield Unresolved(base, 'its tag is left empty, and is filled in by another tool')
     elif 'registry' in parts:
-        yield reference_to(repository, None, None, certain=False)
-
-
-def _with_registry(text: str, parts: Mapping[str, _Part], names: RegistryNames) -> str | None:
-    """The repository with its registry, where that is or may be this one, and the text alone is no whole reference."""
-    if split_repository(text, names):
-        return text
-    registry = _first(parts, ('registry', 'loginserver'))
-    if not registry and re.search(TEMPLATE, text):
-        return text
-    if not registry or not text or find_references(text, names):
-        return None
-    if registry.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
-        registry = names.login_server
-    return f'{registry.rstrip("/")}/{text.lstrip("/")}'
+        yield Unresolved(base, 'neither a tag nor a digest stands beside it')
 
 
 def _without_digest(tag: str) -> tuple[str | None, str | None]:
@@ -125,27 +329,25 @@ def _without_digest(tag: str) -> tuple[str | None, str | None]:
     return name or None, digest or None
 
 
-def _tag(parts: Mapping[str, _Part]) -> str | None:
-    tag = _first(parts, (*_TAG_PARTS, *_VERSION_PARTS))
-    return tag.strip().replace('+', '_') if tag else None
+def _tags(parts: Parts, scope: Scope) -> list[Filled]:
+    for key in (*_TAG_PARTS, *_VERSION_PARTS):
+        found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
+        said = [Filled(each.text.strip().replace('+', '_'), each.lines) for each in found]
+        said = [each for each in said if each.text.lower() not in _NO_TAG]
+        if said:
+            return said
+    return []
 
 
-def _chart(parts: Mapping[str, _Part], key: str) -> str | None:
-    """The name of a chart, where the repository is only the place of charts."""
-    if key == 'repourl':
-        return _first(parts, ('chart',))
-    if key == 'repository' and 'version' in parts and parts[key][0].lower().startswith('oci://'):
-        return _first(parts, ('name',))
-    return None
-
-
-def _digest(parts: Mapping[str, _Part]) -> str | None:
-    digest = _first(parts, _DIGEST_PARTS)
-    if digest is None:
-        return None
-    return f'sha256:{digest}' if _HEX.match(digest) else digest
-
-
-def _first(parts: Mapping[str, _Part], keys: tuple[str, ...]) -> str | None:
-    found: list[str] = [parts[key][0] for key in keys if key in parts and parts[key][0].strip()]
-    return found[0] if found else None
+def _digests(parts: Parts, scope: Scope) -> list[Filled]:
+    for key in _DIGEST_PARTS:
+        found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
+        said = [each for each in found if each.text.strip().lower() not in _NO_TAG]
+        if said:
+            return [
+                Filled(
+                    f'sha256:{each.text.strip()}' if _HEX.match(each.text.strip()) else each.text.strip(), each.lines
+                )
+                for each in said
+            ]
+    return []

@@ -33,6 +33,13 @@ NOT_RESOLVED = 'pinNotResolved'
 """Code of a problem: a reference to this registry could not be followed."""
 
 
+ABSENT = 'pinAbsent'
+"""Code of a problem: a pin points to nothing in the registry."""
+
+NOT_LISTED = 'pinsNotListed'
+"""Code of a problem: a live system did not let us look at a part of it, and said so. That is told, and no error."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why there may be pins that nobody knows of."""
@@ -58,7 +65,9 @@ class Incomplete(PruneError):
     """Problems, where a user asked for none; `problems` is a tuple of them."""
 
     sentence = 'Nothing was deleted, because the pins are not all known: {message}.'
-    advice = 'Correct what is wrong, or leave out --strict-pins to be warned instead.'
+    advice = (
+        'Correct what is wrong; or leave out --strict-pins, and give --no-strict-pins with --yes, to be warned instead.'
+    )
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
@@ -82,11 +91,12 @@ class Sources:
 
 @dataclass(frozen=True)
 class Pins:
-    """All pins of one command. `given` is what the plan document shows of them."""
+    """All pins of one command. `given` is what the plan document shows of them; with `strict` a problem is an error."""
 
     pins: tuple[Pin, ...] = ()
     problems: tuple[Problem, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def shown(self) -> Mapping[str, Any]:

@@ -1,28 +1,33 @@
 """The bytes of a file -> who pins what in it. Never raises: what cannot be read is a problem in the answer.
 
-The name of the file says what it is, or else its beginning. Whatever is not understood is searched as text, line by
-line, which finds too much rather than too little.
+The name of the file says what it is, or else its look. Whatever is not understood is searched as text, line by line,
+which finds too much rather than too little.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
 from ..spelling import printable
-from .documents import found_in_document
+from .code import read_code
+from .collector import Collector
+from .documents import read_events
+from .lines import PLAIN, Style, read_lines
 from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
-from .syntax import Event, json_events, yaml_events
-from .templates import bicep_values, dockerfile_values, filled_in, terraform_values
+from .scopes import Scope, Value
+from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
 
 MAX_BYTES = 100 * 1024 * 1024
 """Of one file, or of standard input. A list of all pods of a large cluster has half of that."""
 
 STANDARD_INPUT = '<stdin>'
+
+Events = Callable[[str], Iterator[Event]]
 
 _BOMS = (
     (codecs.BOM_UTF8, 'utf-8'),
@@ -33,43 +38,74 @@ _BOMS = (
 )
 _CONTROLS = bytes(set(range(32)) - set(b'\t\n\r\f\x1b\x1a\x0b\x08'))
 _SAMPLE = 4096
-_YAML_START = re.compile(r'(?:^|\n)(?:---|%YAML|apiVersion:|kind:|services:|images:|name:|version:|on:)')
-_JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.sarif', '.webmanifest')
+_MOST_CODE = 4 * 1024 * 1024
+"""Longer texts in code are searched line by line: nobody writes so much by hand."""
+
+_MOST_PATIENCE = 8 * 1024 * 1024
+_SCRIPTS_WITH_BLOCKS = ('.ps1', '.psm1')
+_DEEPEST_INSIDE = 3
+_SHORTEST_INSIDE = 4
+
+_YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)|\s*-(?:\s|\Z)|\s*#|---|%YAML')
+_KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
+_TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
+_JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.jsonl', '.ndjson', '.sarif', '.webmanifest', '.tfstate')
 _YAML_SUFFIXES = ('.yaml', '.yml')
-_DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile)(?:\..*)?\Z', re.IGNORECASE)
-_FRONTEND = re.compile(r'\s*#\s*syntax\s*=', re.IGNORECASE)  # no comment: a build pulls this image first
-_FROM = re.compile(r'\s*FROM\s+(?:--\S+\s+)*(\S+)', re.IGNORECASE)
+_TEMPLATE_SUFFIXES = ('.gotmpl', '.tpl', '.j2', '.jinja', '.jinja2', '.tmpl', '.tftpl', '.template', '.erb')
+_XML_SUFFIXES = ('.xml', '.csproj', '.props', '.targets', '.sfproj', '.config')
+_DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile|earthfile)(?:\..*)?\Z', re.IGNORECASE)
 
-_TEXTS: Mapping[str, tuple[Callable[[str], dict[str, str]], tuple[str, ...]]] = {
-    '.tf': (terraform_values, ('#', '//')),
-    '.tfvars': (terraform_values, ('#', '//')),
-    '.hcl': (terraform_values, ('#', '//')),
-    '.bicep': (bicep_values, ('//',)),
-    '.bicepparam': (bicep_values, ('//',)),
+_CODE: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(('.tf', '.tfvars', '.hcl', '.nomad', '.jsonnet', '.libsonnet', '.php'), ('#', '//')),
+    **dict.fromkeys(
+        [
+            '.bicep',
+            '.bicepparam',
+            '.ts',
+            '.tsx',
+            '.js',
+            '.jsx',
+            '.mjs',
+            '.cjs',
+            '.go',
+            '.java',
+            '.kt',
+            '.kts',
+            '.scala',
+            '.groovy',
+            '.gradle',
+            '.cs',
+            '.fs',
+            '.rs',
+            '.cue',
+            '.swift',
+            '.dart',
+            '.c',
+            '.h',
+            '.cpp',
+            '.cc',
+            '.jenkinsfile',
+            '.pkl',
+        ],
+        ('//',),
+    ),
+    **dict.fromkeys(('.py', '.rb', '.nix', '.bzl', '.bazel', '.k', '.star', '.ex', '.exs', '.jl', '.r'), ('#',)),
+    **dict.fromkeys(('.hs', '.dhall', '.lua', '.sql'), ('--',)),
 }
-"""How the values of a language are found, and what begins its comments."""
+"""What begins the comments of the languages that are read as code."""
 
-
-def read_pins(data: bytes, source: str, names: RegistryNames) -> Found:
-    """What a file pins; `source` is its path, or STANDARD_INPUT."""
-    if len(data) > MAX_BYTES:
-        return Found(problems=(Problem(f'it is larger than {MAX_BYTES // 2**20} MiB and was not read', source),))
-    text = _decoded(data)
-    if text is None:
-        found = _lines(data.decode('latin-1').split('\n'), source, names)
-        return Found(
-            tuple(replace(pin, line=0) for pin in found.pins),
-            (Problem('it is not text; only what looks like an image was found in it', source),),
-        )
-    text = text.replace('\r\n', '\n').replace('\r', '\n')
-    everything = []
-    for events in _syntaxes(text, source):
-        found, wrong = found_in_document(events(text), source, names)
-        if wrong is None:
-            return found
-        problem = Problem(f'{printable(str(wrong))}; it was searched as text', source, wrong.line)
-        everything = [found, Found(problems=(problem,))]
-    return merged((*everything, _text(text, source, names)))
+_CODE_NAMES: Mapping[str, tuple[str, ...]] = {
+    'jenkinsfile': ('//',),
+    **dict.fromkeys(('build', 'workspace', 'tiltfile', 'snakefile', 'vagrantfile', 'fastfile'), ('#',)),
+}
+_SETTINGS = Style(('#', ';', '!', '//'), sections=True)
+_LINES: Mapping[str, Style] = {
+    **dict.fromkeys(('.ini', '.properties', '.conf', '.cfg', '.toml', '.container', '.service', '.kube'), _SETTINGS),
+    '.spdx': Style(packages=True),
+    **dict.fromkeys(('.bat', '.cmd'), Style(('rem ', '::', '@rem'), ('^',))),
+    **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc', '.log', '.csv', '.tsv'), Style((), (), assigns=False)),
+}
+_SETTING = re.compile(r'\s*(?:export\s+)?([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*\Z')
 
 
 def _decoded(data: bytes) -> str | None:
@@ -98,45 +134,206 @@ def _without_mark(sample: bytes) -> str | None:
     return None
 
 
-def _syntaxes(text: str, source: str) -> list[Callable[[str], Iterator[Event]]]:
-    """What to read a file as, one after the other until one fits; nothing for what is neither YAML nor JSON."""
-    suffix = PurePath(source).suffix.lower()
-    start = text[:_SAMPLE].lstrip()
-    if suffix in _YAML_SUFFIXES:
-        return [json_events, yaml_events] if start.startswith(('{', '[')) else [yaml_events]
-    if suffix in _JSON_SUFFIXES or source == STANDARD_INPUT and start.startswith('['):
-        return [json_events]
-    if suffix in _TEXTS or _DOCKERFILE.match(PurePath(source).name):
-        return []
-    if start.startswith('{') and not start.startswith('{{'):
-        return [json_events]
-    return [yaml_events] if _YAML_START.search(text, 0, _SAMPLE) else []
+_DOCKERFILE_STYLE = Style(goes_on=('\\', '`'), stages=True, assigns=False)
+_EARTHFILE_STYLE = Style(stages=True, targets=True, assigns=False)
 
 
-def _text(text: str, source: str, names: RegistryNames) -> Found:
-    """What the lines of a text say, with the values that the text itself gives."""
-    lines = text.split('\n')
-    if _DOCKERFILE.match(PurePath(source).name):
-        values = dockerfile_values(text)
-        lines = [
-            '' if line.lstrip().startswith('#') and not _FRONTEND.match(line) else filled_in(line, values)
-            for line in lines
-        ]
-        return merged((_lines(lines, source, names), _bases(lines, source, names)))
-    find_values, comments = _TEXTS.get(PurePath(source).suffix.lower(), (lambda _: {}, ('#',)))
-    values = find_values(text)
-    return _lines(
-        ['' if line.lstrip().startswith(comments) else filled_in(line, values) for line in lines], source, names
+def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | None = None) -> Found:
+    """What a file pins; `source` is its path, or STANDARD_INPUT, `beside` has the values of files that belong to it."""
+    if len(data) > MAX_BYTES:
+        return Found(problems=(Problem(f'it is larger than {MAX_BYTES // 2**20} MiB and was not read', source),))
+    text = _decoded(data)
+    if text is None:
+        return _binary(data, source, names)
+    if '\r' in text:
+        text = text.replace('\r\n', '\n').replace('\r', '\n')
+    reader = _File(source, names, beside)
+    reader.read(text)
+    return reader.collector.found()
+
+
+def read_document(text: str, source: str, names: RegistryNames, is_json: bool) -> Found:
+    """What a document of a live system pins; a text that is not what it should be is a problem."""
+    reader = _File(source, names, None)
+    problem = reader.read_events(text, json_events if is_json else yaml_events)
+    found = reader.collector.found()
+    return merged((found, Found(problems=(Problem(str(problem), source, problem.line),)))) if problem else found
+
+
+def _binary(data: bytes, source: str, names: RegistryNames) -> Found:
+    """What looks like an image in bytes that are no text; where the registry is not even named, nothing is missed."""
+    text = data.decode('latin-1')
+    if not any(host in text.lower() for host in names.hosts):
+        return Found()
+    found = merged(found_in(find_references(line, names), source) for line in text.split('\n') if '/' in line)
+    return Found(
+        tuple(replace(pin, line=0) for pin in found.pins),
+        (Problem('it is not text; only what looks like an image was found in it', source),),
     )
 
 
-def _bases(lines: list[str], source: str, names: RegistryNames) -> Found:
-    """The images that a Dockerfile builds on: without a tag they are `latest` for certain."""
-    found = [(match.group(1), number) for number, line in enumerate(lines, 1) for match in [_FROM.match(line)] if match]
-    return merged(found_in(find_references(image, names), source, number) for image, number in found)
+class _File:
+    """Reads one file, and the documents inside of its texts."""
+
+    def __init__(self, source: str, names: RegistryNames, beside: Scope | None) -> None:
+        self.collector = Collector(source, names)
+        self._source = source
+        self._beside = beside
+        self._depth = 0
+
+    def read(self, text: str) -> None:
+        self.collector.patient = len(text) <= _MOST_PATIENCE
+        path = PurePath(self._source)
+        suffix, name = path.suffix.lower(), path.name.lower()
+        if _DOCKERFILE.match(name):
+            self._lines(text, _EARTHFILE_STYLE if name.startswith('earthfile') else _DOCKERFILE_STYLE)
+        elif suffix in _CODE or name in _CODE_NAMES or name.startswith('jenkinsfile'):
+            self._code(text, _CODE.get(suffix) or _CODE_NAMES.get(name, ('//',)))
+        elif suffix in _SCRIPTS_WITH_BLOCKS:
+            self._powershell(text)
+        elif suffix in _LINES:
+            self._lines(text, _LINES[suffix])
+        elif suffix in _JSON_SUFFIXES:
+            self._try_json(text)
+        elif suffix in _YAML_SUFFIXES:
+            self._try_yaml(text)
+        elif suffix in _XML_SUFFIXES:
+            self._events(text, xml_events)
+        else:
+            self._by_look(text, suffix)
+
+    def _by_look(self, text: str, suffix: str) -> None:
+        start = text[:_SAMPLE].lstrip()
+        if start.startswith(('{', '[')) and not start.startswith(('{{', '{%', '{#')) and _is_json(start):
+            self._try_json(text)
+        elif start.startswith('<?xml'):
+            self._events(text, xml_events)
+        elif suffix in _TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
+            self._template(text)
+        elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):
+            self._try_yaml(text)
+        else:
+            self._lines(text, PLAIN)
+
+    def _try_json(self, text: str) -> None:
+        problem = self.read_events(text, json_events)
+        if problem:
+            self._searched(text, problem)
+
+    def _try_yaml(self, text: str) -> None:
+        if text[:_SAMPLE].lstrip().startswith(('{', '[')):
+            if self.read_events(text, json_events) is None:
+                return
+            self.collector.restart()
+        problem = self.read_events(text, yaml_events)
+        if problem and '{{' in text or problem and '{%' in text:
+            self.collector.restart()
+            self._template(text)
+        elif problem:
+            self._searched(text, problem)
+
+    def _template(self, text: str) -> None:
+        """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
+        problem = self.read_events(text, template_events)
+        if problem:
+            read_lines(text, self.collector, self.inside, Style(('#', '{{/*', '{{- /*', '{#')), self._beside)
+
+    def _events(self, text: str, events: Events) -> None:
+        problem = self.read_events(text, events)
+        if problem:
+            self._searched(text, problem)
+
+    def read_events(self, text: str, events: Events) -> BadSyntax | None:
+        try:
+            read_events(events(text), self.collector, self.inside, outer=self._beside)
+        except BadSyntax as error:
+            return error
+        return None
+
+    def _searched(self, text: str, problem: BadSyntax) -> None:
+        message = f'{printable(str(problem))}; it was searched as text'
+        self.collector.say(Problem(message, self._source, problem.line))
+        read_lines(text, self.collector, self.inside, Style(assigns=False), self._beside)
+
+    def _code(self, text: str, comments: tuple[str, ...]) -> None:
+        if len(text) > _MOST_CODE:
+            self._lines(text, PLAIN)
+        else:
+            read_code(text, self.collector, self.inside, comments, self._beside)
+
+    def _powershell(self, text: str) -> None:
+        """Commands without quotes, and tables and arrays in brackets: what the one does not see, the other does."""
+        text = _without_blocks(text)
+        names = read_code(text, self.collector, self.inside, ('#',), self._beside)
+        read_lines(text, self.collector, self.inside, Style(('#',), ('`',)), names)
+
+    def _lines(self, text: str, style: Style) -> None:
+        read_lines(text, self.collector, self.inside, style, self._beside)
+
+    def inside(self, text: str, line: int, scope: Scope, key: str) -> bool:
+        """Read a document that stands as a text inside of another; False where it is none."""
+        if self._depth >= _DEEPEST_INSIDE or len(text) < _SHORTEST_INSIDE:
+            return False
+        self._depth += 1
+        try:
+            return self._inside(text, line, scope, key)
+        finally:
+            self._depth -= 1
+
+    def _inside(self, text: str, line: int, scope: Scope, key: str) -> bool:
+        start = text.lstrip()
+        if start.startswith(('{', '[')) and not start.startswith('{{'):
+            return _is_json(start) and self._inner(text, line, scope, json_events)
+        if '\n' not in text:
+            return ' --' in text and self._script(text, line, scope)
+        if looks_like_yaml(text, 0.9) and self._inner(text, line, scope, yaml_events):
+            return True
+        return ('=' in text or '--' in text) and self._script(text, line, scope)
+
+    def _script(self, text: str, line: int, scope: Scope) -> bool:
+        read_lines(text, self.collector, self.inside, PLAIN, scope, line)
+        return True
+
+    def _inner(self, text: str, line: int, scope: Scope, events: Events) -> bool:
+        moved = (event._replace(line=event.line + line - 1) for event in events(text))
+        try:
+            read_events(list(moved), self.collector, self.inside, scope)
+        except BadSyntax:
+            return False
+        return True
 
 
-def _lines(lines: list[str], source: str, names: RegistryNames) -> Found:
-    return merged(
-        found_in(find_references(line, names), source, number) for number, line in enumerate(lines, 1) if '/' in line
-    )
+def _without_blocks(text: str) -> str:
+    """The text without the comments `<# ... #>` of PowerShell, on as many lines."""
+    return re.sub(r'<#(?s:.*?)(?:#>|\Z)', lambda match: '\n' * match.group().count('\n'), text)
+
+
+def looks_like_yaml(text: str, share: float = 0.6) -> bool:
+    """Whether most lines of the beginning are keys and items, and at least one is a key."""
+    lines = [line for line in text[:_SAMPLE].split('\n')[:60] if line.strip()]
+    lines = [line for line in lines if not _TEMPLATE_LINE.match(line)]
+    if not any(_KEY_LINE.match(line) for line in lines):
+        return False
+    indented = 0
+    good = 0
+    for line in lines:
+        if _YAML_LINE.match(line):
+            good += 1
+        elif line[:1] in ' \t' and good:  # inside of a block, most likely
+            indented += 1
+    return good + indented / 2 >= share * len(lines) and good > 0
+
+
+def _is_json(start: str) -> bool:
+    return re.match(r'[{\[]\s*(?:["{\[}\]/]|-?\d|true|false|null)', start) is not None
+
+
+def declared_values(files: Iterable[bytes]) -> Scope:
+    """The values that files of settings give to names: `*.tfvars`, `.env`."""
+    scope = Scope()
+    for data in files:
+        for line in (_decoded(data) or '').splitlines():
+            match = _SETTING.match(line)
+            if match and not line.lstrip().startswith('#'):
+                scope.declare(match[1], Value(match[2].strip('"\'')))
+    return scope

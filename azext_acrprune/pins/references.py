@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from re import Pattern
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -20,9 +20,10 @@ LATEST = 'latest'
 # Places where another tool puts a value in: Helm, GitHub, Bicep, Terraform, Compose, Azure Pipelines, shells,
 # format strings, documentation. None of these can take more than one pass over a text.
 TEMPLATE = (
-    r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
+    r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$?\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
     r'|\$\[[^\[\]\n]{0,300}\]|\$[A-Za-z_]\w{0,100}|#\{[^{}\n]{0,300}\}#?|\{\w[\w.-]{0,100}\}'
-    r'|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%)'
+    r'|<<[ ]?[\w.-]{1,100}[ ]?>>|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%|%\d|%\(\w{1,100}\)s|%[sv]|\(\([\w.-]{1,100}\)\)'
+    r'|\\\([\w.]{1,100}\))'
 )
 _BEFORE = r'(?:(?<![A-Za-z0-9.-])|(?<=\\[nrt]))'
 _PORT = r'\.?(?::\d{1,5})?'
@@ -39,6 +40,11 @@ _GOOD_DIGEST = re.compile(r'(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0
 _PLACEHOLDER = re.compile(r'__\w+__\Z')
 _API = re.compile(r'v2/(.+)/manifests/([^/]+)\Z')
 _TEMPLATE = re.compile(TEMPLATE)
+_SHORT = 500
+_PATTERN_FOLLOWS = re.compile(r'/?:?[*^|\[(?]|:[~^]')
+_BAD_TAG_FOLLOWS = re.compile(r':[^\s/\\"\',:;)}\]]')
+_NO_IMAGES = re.compile(r'/?(?:v2|oauth2|acr/v1)(?:/|\Z)')
+NO_TAG = 'neither a tag nor a digest stands beside it'
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class RegistryNames:
     login_server: str
     aliases: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def hosts(self) -> tuple[str, ...]:
         """Each in lower case, without a scheme and a port."""
         return tuple(dict.fromkeys(_bare_host(name) for name in (self.login_server, *self.aliases)))
@@ -76,6 +82,12 @@ class Reference:
     digest: str | None = None
     certain: bool = True
 
+    @property
+    def shown(self) -> str:
+        """`app:v1@sha256:...`, as people write it."""
+        tag, digest = f':{self.tag}' if self.tag else '', f'@{self.digest}' if self.digest else ''
+        return f'{self.repository}{tag}{digest}'
+
 
 @dataclass(frozen=True)
 class Unresolved:
@@ -88,12 +100,18 @@ class Unresolved:
 Finding = Reference | Unresolved
 
 
-def find_references(text: str, names: RegistryNames) -> list[Finding]:
-    """Every reference to this registry in a text, each once, in order.
+def find_references(text: str, names: RegistryNames, runs: bool = False) -> list[Finding]:
+    """Every reference to this registry in a text, each once, in order; patterns such as `team/*` are none.
 
-    A reference that is the whole text and says neither a tag nor a digest means `latest` for certain; inside
-    other text it may be the address of anything.
+    A reference that says neither a tag nor a digest means `latest` where it is the whole text, or where the text
+    `runs` or pulls images; elsewhere it is unresolved.
     """
+    return list((_found if len(text) <= _SHORT else _found.__wrapped__)(text, names, runs))
+
+
+@lru_cache(maxsize=4_096)
+def _found(text: str, names: RegistryNames, runs: bool) -> tuple[Finding, ...]:
+    """Lists of pods say few texts many times."""
     found: list[Finding] = []
     if 'pkg:' in text:
         found.extend(_purls(text, names))
@@ -103,8 +121,29 @@ def find_references(text: str, names: RegistryNames) -> list[Finding]:
         for match in _finder(names).finditer(text):
             known = bool(match['host']) or names.has(_TEMPLATE.split(match['variable'])[-1])
             if known or names.may_be(match['variable']):
-                found.extend(_read(match, known, match.group() == whole))
-    return list(dict.fromkeys(found))
+                found.extend(_read(match, known, runs or match.group() == whole))
+    return tuple(dict.fromkeys(found))
+
+
+def mentions(text: str, names: RegistryNames) -> bool:
+    """Whether a text names the registry itself, and not only patterns of its repositories."""
+    folded = text.lower()
+    if not any(_stem(host) in folded for host in names.hosts):
+        return False
+    return any(
+        not _NO_IMAGES.match(text, match.end()) and not text[match.end() :].startswith(('*', '/*'))
+        for match in _mention(names).finditer(text)
+    )
+
+
+def _stem(host: str) -> str:
+    """What the names of all regions of a registry begin with."""
+    return host.partition('.')[0]
+
+
+def has_template(text: str) -> bool:
+    """Whether some part of a text is filled in by another tool."""
+    return _TEMPLATE.search(text) is not None
 
 
 def split_repository(text: str, names: RegistryNames) -> str | None:
@@ -134,18 +173,39 @@ def reference_to(repository: str, tag: str | None, digest: str | None, certain: 
 def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
-    certain = known and bool(tag or digest or alone)
-    finding = reference_to(path, tag, digest, certain)
+    if _NO_IMAGES.match(path) or _PATTERN_FOLLOWS.match(match.string, match.end()):
+        return
+    if not tag and digest is None and _BAD_TAG_FOLLOWS.match(match.string, match.end()):
+        if known:
+            yield Unresolved(f'{match.group()}{match.string[match.end() :].split()[0]}', _why('', 'tag'))
+        return
+    if not tag and digest is None and (not alone or _is_chart(match)):
+        if known:
+            yield Unresolved(match.group(), NO_TAG)
+        return
+    finding = reference_to(path, tag, digest, known)
     if isinstance(finding, Reference):
         if known or tag or digest:
             yield finding
         if finding.digest is None and tag and not alone and tag[-1] in '.-':  # the end of a sentence, most likely
             yield from _references(reference_to(path, tag.rstrip('.-'), None, certain=False))
         return
-    if known:
+    if known or tag and _names_image(match):
         yield replace(finding, text=match.group())
     if tag and digest is not None:  # it was the digest that could not be read
-        yield from _references(reference_to(path, tag, None, certain))
+        yield from _references(reference_to(path, tag, None, known))
+
+
+def _is_chart(match: Any) -> bool:
+    """Whether it is an OCI URL: what pulls those needs a version."""
+    return match.string[: match.start()].lower().endswith('oci://')
+
+
+def _names_image(match: Any) -> bool:
+    """Whether a host and a tag that are both filled in elsewhere stand for an image, and not for a path or a port."""
+    before = match.string[max(0, match.start() - 8) : match.start()].lower()
+    path = _TEMPLATE.sub('', match['path']).strip('/.')
+    return bool(path) and not before.endswith(('http://', 'https://', '/')) and not path.startswith(('src', 'bin'))
 
 
 def _references(finding: Finding) -> Iterator[Finding]:
@@ -168,6 +228,9 @@ def _purls(text: str, names: RegistryNames) -> Iterator[Finding]:
     for match in _PURL.finditer(text):
         package, _, query = match.group(1).replace('&amp;', '&').partition('?')
         name, _, version = unquote(package.partition('#')[0]).partition('@')
+        first, _, rest = name.partition('/')
+        if rest and names.has(first):
+            query, name = f'repository_url={first}/{rest}&{query}', rest.rpartition('/')[2]
         told = parse_qs(query.partition('#')[0])
         host, _, path = _without_scheme(told.get('repository_url', [''])[0]).partition('/')
         if host and names.has(host):
@@ -186,6 +249,11 @@ def _purls(text: str, names: RegistryNames) -> Iterator[Finding]:
 def _finder(names: RegistryNames) -> Pattern[str]:
     host = f'(?:{_BEFORE}(?:(?P<host>{_hosts_pattern(names)})|(?P<variable>{_VARIABLE_HOST})){_PORT}/)'
     return re.compile(host + _PATH + _TAG + _DIGEST, re.IGNORECASE)
+
+
+@cache
+def _mention(names: RegistryNames) -> Pattern[str]:
+    return re.compile(rf'{_BEFORE}(?:{_hosts_pattern(names)}){_PORT}/?(?![\w-]|\.[a-z])', re.IGNORECASE)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ _DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _JSON_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
 _JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
+_DIRECTIVE = re.compile(r'\{\{[^{}]{0,1000}\}\}|\{%[^{}%]{0,1000}%\}')
+_DIRECTIVE_COMMENT = re.compile(r'\{\{-?\s*/\*(?s:.{0,5000}?)\*/\s{0,9}-?\}\}|\{#(?s:.{0,5000}?)#\}')
+_ONLY_DIRECTIVE = re.compile(r'\s*(?:\{\{[^{}]*\}\}\s*|\{%[^{}]*%\}\s*)+\Z')
+_HIDDEN = re.compile('\ue000(\\d+)\ue001')
+_XML_TOKEN = re.compile(
+    r'<!--(?s:.*?)(?:-->|\Z)|</(?P<close>[\w:.-]+)\s*>'
+    r'|<(?P<open>[\w:.-]+)(?P<attributes>(?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|\'[^\'<]*\'))*)\s*(?P<alone>/)?>'
+)
+_XML_ATTRIBUTE = re.compile(r'([\w:.-]+)\s*=\s*("[^"<]*"|\'[^\'<]*\')')
+_CDATA = re.compile(r'<!\[CDATA\[((?s:.*?))\]\]>')
 _CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]')
 
 
@@ -85,6 +96,66 @@ def json_events(text: str) -> Iterator[Event]:
             yield Event(SCALAR, line, _json_value(token, line))
     if depth:
         raise BadSyntax(line, 'it is not JSON: it ends in the middle')
+
+
+def template_events(text: str) -> Iterator[Event]:
+    """The same of YAML with the directives of Helm or Jinja, which stay in the texts that they stand in.
+
+    Lines of nothing but a directive are texts of their own, and come first.
+    """
+    directives: list[str] = []
+    lines = _DIRECTIVE_COMMENT.sub(lambda match: '\n' * match.group().count('\n'), text).split('\n')
+    for number, line in enumerate(lines):
+        if _ONLY_DIRECTIVE.match(line):
+            yield Event(SCALAR, number + 1, line.strip())
+            lines[number] = ''
+    hidden = _DIRECTIVE.sub(lambda match: _hide(match.group(), directives), '\n'.join(lines))
+    for event in yaml_events(hidden):
+        if '\ue000' in event.value:
+            event = event._replace(value=_HIDDEN.sub(lambda match: directives[int(match[1])], event.value))
+        yield event
+
+
+def _hide(directive: str, directives: list[str]) -> str:
+    if directive.startswith('{%'):
+        return ''
+    directives.append(directive)
+    return f'\ue000{len(directives) - 1}\ue001'
+
+
+def xml_events(text: str) -> Iterator[Event]:
+    """The same of XML: an element is a mapping of its children and attributes, or the text in it."""
+    line, last, opened = 1, 0, 0
+    tokens = list(_XML_TOKEN.finditer(text))
+    yield Event(OPEN_MAPPING, 1)
+    for number, match in enumerate(tokens):
+        line += text.count('\n', last, match.start())
+        last = match.start()
+        name = match['open']
+        if name:
+            leaf = number + 1 < len(tokens) and tokens[number + 1]['close'] == name
+            yield Event(SCALAR, line, name.rpartition(':')[2])
+            if leaf and not match['alone']:
+                inside = text[match.end() : tokens[number + 1].start()]
+                yield Event(SCALAR, line, html.unescape(_CDATA.sub(r'\1', inside)).strip())
+                continue
+            yield Event(OPEN_MAPPING, line)
+            for key, value in _XML_ATTRIBUTE.findall(match['attributes']):
+                yield Event(SCALAR, line, key)
+                yield Event(SCALAR, line, html.unescape(value[1:-1]))
+            opened += 1
+        closes = match['alone'] if name else match['close'] and not _closes_leaf(tokens, number)
+        if closes and opened:
+            opened -= 1
+            yield Event(CLOSE, line)
+    for _ in range(opened + 1):
+        yield Event(CLOSE, line)
+    yield Event(END_OF_DOCUMENT, line)
+
+
+def _closes_leaf(tokens: list[re.Match[str]], number: int) -> bool:
+    before = tokens[number - 1] if number else None
+    return bool(before and before['open'] == tokens[number]['close'] and not before['alone'])
 
 
 def _json_value(token: str, line: int) -> str:

@@ -45,6 +45,15 @@ class ResourceManager:
         """All items of a collection; `what` names it in errors, `path` begins with `/subscriptions/...`."""
         return list(self._pages(what, f'{self._endpoint}{path}?api-version={version}'))
 
+    def every_if_any(self, what: str, path: str, version: str) -> list[Resource]:
+        """The same of a collection that need not be there: a kind of resource that nobody registered has none."""
+        try:
+            return self.every(what, path, version)
+        except AskError as error:
+            if error.status in (404, 409):
+                return []
+            raise
+
     def one(self, what: str, path: str, version: str, method: str = 'GET') -> Resource:
         """One resource, or with POST the answer to a question about it."""
         answer = self._send(what, method, f'{self._endpoint}{path}?api-version={version}')
@@ -78,7 +87,7 @@ class ResourceManager:
                 what, str(error.message), 'Check the network, a proxy, and the certificate of the server.'
             ) from error
         if response.status_code != 200:
-            raise AskError(what, _message(response), _ADVICE.get(response.status_code))
+            raise AskError(what, _message(response), _ADVICE.get(response.status_code), response.status_code)
         try:
             return response.json()
         except ValueError as error:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,22 +16,47 @@ from typing import Any
 
 import yaml
 
-from ..pins.live import Thing, things_of_cluster
+from ..pins.live import Thing, not_listed, things_of_cluster
 from ..spelling import printable
 from .failure import AskError
 
 _KINDS = 'pods,deployments,statefulsets,daemonsets,replicasets,replicationcontrollers,jobs,cronjobs'
+"""What runs, and what makes it: a cluster whose answer lacks one of these was not seen."""
+
+_NOT_ASKED = frozenset(
+    _KINDS.split(',')
+    + [
+        *('secrets', 'nodes', 'events', 'events.events.k8s.io', 'leases.coordination.k8s.io', 'endpoints'),
+        *('endpointslices.discovery.k8s.io', 'componentstatuses', 'apiservices.apiregistration.k8s.io'),
+        'customresourcedefinitions.apiextensions.k8s.io',
+    ]
+)
+"""What is asked already, what names images that nobody runs, and what is secret."""
+
+_HELM_RELEASES = 'type=helm.sh/release.v1'
+_LISTED = re.compile(r'[a-z0-9.-]+\Z')
 
 
 def ask_kubectl(
     seconds: float, context: str | None = None, kubeconfig: str | None = None, origin: str | None = None
 ) -> list[Thing]:
-    """Everything in the cluster of a context, of the current one when None, within some seconds. Raises AskError."""
+    """Everything in the cluster of a context, of the current one when None, within some seconds each time it is asked.
+
+    Every kind of object that can be listed is listed, for nobody knows which ones name images. Raises AskError where
+    what runs cannot be seen; where another kind may not be listed, a Thing says so.
+    """
     source = origin or (f'kubectl {context}' if context else 'kubectl')
-    command = [_kubectl(source)]
-    command += [f'--context={context}'] if context else []
-    command += [f'--kubeconfig={kubeconfig}'] if kubeconfig else []
-    output = _run(source, seconds, [*command, 'get', _KINDS, '--all-namespaces', '--output=json'])
+    kubectl = [_kubectl(source)]
+    kubectl += [f'--context={context}'] if context else []
+    kubectl += [f'--kubeconfig={kubeconfig}'] if kubeconfig else []
+    things = _listed(source, _run(source, seconds, [*kubectl, 'get', _KINDS, *_EVERYWHERE]))
+    return [*things, *_others(source, seconds, kubectl), *_releases(source, seconds, kubectl)]
+
+
+_EVERYWHERE = ('--all-namespaces', '--output=json')
+
+
+def _listed(source: str, output: bytes) -> list[Thing]:
     try:
         return things_of_cluster(source, json.loads(output))
     except RecursionError as error:
@@ -39,6 +65,56 @@ def ask_kubectl(
         raise AskError(source, 'its answer is cut off, or is not JSON') from error
     except ValueError as error:
         raise AskError(source, str(error)) from error
+
+
+def _others(source: str, seconds: float, kubectl: list[str]) -> Iterator[Thing]:
+    """Objects of all other kinds: what is scaled to nothing, templates, custom resources, settings."""
+    done = _called(source, seconds, [*kubectl, 'api-resources', '--verbs=list', '--output=name'])
+    names = [name.strip() for name in done.stdout.decode('utf-8', 'replace').split('\n')]
+    kinds = [name for name in names if _LISTED.match(name) and name not in _NOT_ASKED and 'metrics' not in name]
+    if done.returncode or not kinds:
+        yield not_listed(source, 'which kinds of objects there are' if not kinds else 'some kinds of objects')
+    if kinds:
+        yield from _as_far_as_allowed(source, seconds, [*kubectl, 'get', ','.join(kinds), *_EVERYWHERE])
+
+
+def _releases(source: str, seconds: float, kubectl: list[str]) -> Iterator[Thing]:
+    """The releases of Helm, to which it can roll back; no other secret is looked at."""
+    command = [*kubectl, 'get', 'secrets', f'--field-selector={_HELM_RELEASES}', *_EVERYWHERE]
+    return _as_far_as_allowed(source, seconds, command, 'the releases of Helm')
+
+
+def _as_far_as_allowed(source: str, seconds: float, command: list[str], what: str | None = None) -> Iterator[Thing]:
+    """What kubectl lists; it goes on after what it may not list, and names it at the end."""
+    done = _called(source, seconds, command)
+    try:
+        answer = json.loads(done.stdout) if done.stdout.strip() else {'items': []}
+    except (ValueError, RecursionError) as error:
+        raise AskError(source, 'its answer is cut off, or is not JSON') from error
+    if isinstance(answer, dict) and answer.get('items'):
+        yield from things_of_cluster(source, answer)
+    if done.returncode:
+        said = done.stderr.decode('utf-8', 'replace').strip().split('\n')
+        for line in dict.fromkeys(said):
+            refused = _REFUSED.search(line)
+            yield not_listed(source, what or (refused[1] if refused else f'some objects ({printable(line)})'))
+
+
+_REFUSED = re.compile(r'forbidden: .*? cannot list resource "([^"]+)"')
+
+
+def _called(source: str, seconds: float, command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise AskError(
+            source,
+            f'kubectl gave no answer in {seconds:g} seconds',
+            'Check the network to the cluster, and that its sign-in asks no question; give it more time '
+            "with 'az config set acrprune.kubectl_timeout=SECONDS'.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise AskError(source, f'kubectl cannot be run: {error}') from error
 
 
 @contextmanager
@@ -62,17 +138,7 @@ def _kubectl(source: str) -> str:
 
 
 def _run(source: str, seconds: float, command: list[str]) -> bytes:
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise AskError(
-            source,
-            f'kubectl gave no answer in {seconds:g} seconds',
-            'Check the network to the cluster, and that its sign-in asks no question; give it more time '
-            "with 'az config set acrprune.kubectl_timeout=SECONDS'.",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise AskError(source, f'kubectl cannot be run: {error}') from error
+    done = _called(source, seconds, command)
     if done.returncode:
         said = done.stderr.decode('utf-8', 'replace').strip().split('\n')
         why = printable(said[-1]) or 'it does not say why'

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from ..pins.pinned import NOT_READ, Found, Problem, merged
-from ..pins.read import MAX_BYTES, STANDARD_INPUT, read_pins
+from ..pins.read import MAX_BYTES, STANDARD_INPUT, declared_values, read_pins
 from ..pins.references import RegistryNames
+from ..pins.scopes import Scope
 from ..prune_error import Kind, PruneError
 from ..spelling import printable
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
+_NOTHING = 'it names no image of this registry'
+_BESIDE = (
+    (re.compile(r'\.(?:tf|tf\.json|hcl|nomad)\Z'), '.tfvars'),
+    (re.compile(r'(?:compose|stack)[^/]*\.ya?ml\Z'), '.env'),
+)
+"""Which files take values from which others of their folder."""
 
 
 class SourceError(PruneError):
@@ -36,8 +44,8 @@ def read_files(
 ) -> tuple[Found, Mapping[str, int]]:
     """What files pin, and {file: number of its pins} of those that pin something.
 
-    Raises SourceError for what was named and is not there, or cannot be read; for an empty folder; and for a standard
-    input that is closed, ends in the middle or names no image of the registry, since the command before it may have
+    Raises SourceError for what was named and is not there, cannot be read, or names no image of the registry; for an
+    empty folder; and for a standard input that is closed or ends in the middle, since the command before it may have
     failed, or asked the wrong cluster. What is found in a folder and cannot be read is a problem.
     """
     found: dict[str, Found] = {}
@@ -63,14 +71,17 @@ def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tu
     if broken:
         raise SourceError(STANDARD_INPUT, broken.message)
     if not found.pins and not found.problems:
-        raise SourceError(STANDARD_INPUT, 'it names no image of this registry')
+        raise SourceError(STANDARD_INPUT, _NOTHING)
     yield STANDARD_INPUT, found
 
 
 def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     try:
         if not os.path.isdir(path):
-            yield _shown(path), read_pins(_data(path), _shown(path), names)
+            found = read_pins(_data(path), _shown(path), names, _beside(path))
+            if not found.pins and not found.problems:
+                raise SourceError(_shown(path), _NOTHING)
+            yield _shown(path), found
             return
     except (OSError, ValueError) as error:
         raise SourceError(_shown(path), _reason(error)) from error
@@ -85,9 +96,23 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
 
 def _read(file: str, source: str, names: RegistryNames) -> Found:
     try:
-        return read_pins(_data(file), source, names)
+        return read_pins(_data(file), source, names, _beside(file))
     except (OSError, ValueError) as error:
         return Found(problems=(Problem(f'it could not be read: {_reason(error)}', source),))
+
+
+def _beside(path: str) -> Scope | None:
+    """The values that other files of its folder give to the names in a file of Terraform or Compose."""
+    folder, name = os.path.split(path)
+    wanted = next((suffix for beginning, suffix in _BESIDE if beginning.search(name)), None)
+    if wanted is None:
+        return None
+    try:
+        files = sorted(each for each in os.listdir(folder or '.') if each.endswith(wanted))
+        paths = [os.path.join(folder, each) for each in files]
+        return declared_values(_data(each) for each in paths if os.path.isfile(each))
+    except OSError:
+        return None
 
 
 def _data(path: str) -> bytes:

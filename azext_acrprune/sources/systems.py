@@ -28,6 +28,18 @@ _TASKS_VERSION = '2019-06-01-preview'
 _REGISTRIES_VERSION = '2023-07-01'
 _INSTANCES_VERSION = '2023-05-01'
 
+_POOLS_VERSION = '2024-10-02-preview'
+_PROFILES_VERSION = '2024-11-01-preview'
+_BATCH_VERSION = '2024-07-01'
+_ML_VERSION = '2024-10-01'
+_ARC_VERSION = '2024-01-01'
+
+NOT_SEEN = (
+    'what virtual machines, scale sets, Service Fabric, other subscriptions and clusters elsewhere run is not seen, '
+    'and neither are the contexts of ACR tasks: name these images with --pins'
+)
+"""Said by `subscription`; docs/pins.md has the whole table."""
+
 Ask = Callable[[System, ResourceManager, float], Iterator[Thing]]
 
 
@@ -67,7 +79,7 @@ def _of_cluster(origin: str, path: str, manager: ResourceManager, seconds: float
 
 
 def _container_apps(system: System, manager: ResourceManager, _: float) -> Iterator[Thing]:
-    """Apps with all their active revisions, and jobs."""
+    """Apps with all their revisions, for an app can go back to one that is not active; jobs; and session pools."""
     source = CONTAINER_APPS
     if system.name:
         environments = _all(manager, source, 'Microsoft.App/managedEnvironments', _APPS_VERSION)
@@ -80,11 +92,13 @@ def _container_apps(system: System, manager: ResourceManager, _: float) -> Itera
     for app in _all(manager, source, 'Microsoft.App/containerApps', _APPS_VERSION):
         if _in_environment(app, system.name):
             revisions = manager.every(f'{source} {app.get("name")}', f'{_id(source, app)}/revisions', _APPS_VERSION)
-            active = [each for each in revisions if _properties(each).get('active') is not False]
-            yield Thing(f'container app {app.get("name")}', (_properties(app), *map(_properties, active)))
+            yield Thing(f'container app {app.get("name")}', (_properties(app), *map(_properties, revisions)))
     for job in _all(manager, source, 'Microsoft.App/jobs', _APPS_VERSION):
         if _in_environment(job, system.name):
             yield Thing(f'container app job {job.get("name")}', (_properties(job),))
+    for pool in _any(manager, source, 'Microsoft.App/sessionPools', _POOLS_VERSION):
+        if _in_environment(pool, system.name):
+            yield Thing(f'session pool {pool.get("name")}', (_properties(pool),))
 
 
 def _sites(of_functions: bool) -> Ask:
@@ -100,11 +114,10 @@ def _sites(of_functions: bool) -> Ask:
 
 
 def _site(origin: str, site: Resource, path: str, manager: ResourceManager) -> Thing:
-    """A list of sites has no whole configuration; that of sidecars stands elsewhere."""
+    """A list of sites has no whole configuration. That of sidecars stands elsewhere; sites of code have them too."""
     configuration = manager.one(origin, f'{path}/config/web', _SITES_VERSION)
     documents = [{'properties': _properties(site).get('siteConfig')}, configuration]
-    if str(_properties(configuration).get('linuxFxVersion', '')).lower().startswith('sitecontainers'):
-        documents += manager.every(origin, f'{path}/sitecontainers', _SITES_VERSION)
+    documents += manager.every_if_any(origin, f'{path}/sitecontainers', _SITES_VERSION)
     return thing_of_site(origin, documents)
 
 
@@ -120,11 +133,46 @@ def _tasks(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
 
 def _instances(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
     groups = _all(manager, 'container instances', 'Microsoft.ContainerInstance/containerGroups', _INSTANCES_VERSION)
-    return (Thing(f'container group {group.get("name")}', (_properties(group),)) for group in groups)
+    profiles = _any(
+        manager, 'container instances', 'Microsoft.ContainerInstance/containerGroupProfiles', _PROFILES_VERSION
+    )
+    for what, each in (*(('group', group) for group in groups), *(('group profile', each) for each in profiles)):
+        yield Thing(f'container {what} {each.get("name")}', (_properties(each),))
+
+
+def _batch(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+    """The images that pools of Azure Batch fetch beforehand."""
+    for account in _any(manager, 'Batch', 'Microsoft.Batch/batchAccounts', _BATCH_VERSION):
+        for pool in manager.every_if_any('Batch', f'{_id("Batch", account)}/pools', _BATCH_VERSION):
+            yield Thing(f'Batch pool {pool.get("name")} of {account.get("name")}', (_properties(pool),))
+
+
+def _machine_learning(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+    """The environments of Azure Machine Learning, in all versions, and what its endpoints run."""
+    source = 'Machine Learning'
+    for workspace in _any(manager, source, 'Microsoft.MachineLearningServices/workspaces', _ML_VERSION):
+        path, name = _id(source, workspace), workspace.get('name')
+        for environment in manager.every_if_any(source, f'{path}/environments', _ML_VERSION):
+            versions = manager.every_if_any(source, f'{_id(source, environment)}/versions', _ML_VERSION)
+            documents = (_properties(environment), *map(_properties, versions))
+            yield Thing(f'environment {environment.get("name")} of the workspace {name}', documents)
+        for kind in ('onlineEndpoints', 'batchEndpoints'):
+            for endpoint in manager.every_if_any(source, f'{path}/{kind}', _ML_VERSION):
+                deployments = manager.every_if_any(source, f'{_id(source, endpoint)}/deployments', _ML_VERSION)
+                documents = (_properties(endpoint), *map(_properties, deployments))
+                yield Thing(f'endpoint {endpoint.get("name")} of the workspace {name}', documents)
+
+
+def _not_seen(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
+    """What the resource manager cannot look into."""
+    for cluster in _any(manager, 'Arc', 'Microsoft.Kubernetes/connectedClusters', _ARC_VERSION):
+        yield Thing(f'Arc cluster {cluster.get("name")}', (), unseen='it is only seen with kubectl:CONTEXT')
+    yield Thing(SUBSCRIPTION, (), unseen=NOT_SEEN)
 
 
 def _everything(system: System, manager: ResourceManager, seconds: float) -> Iterator[Thing]:
-    for ask in (_clusters, _container_apps, _sites(False), _sites(True), _tasks, _instances):
+    azure = (_clusters, _container_apps, _sites(False), _sites(True), _tasks, _instances, _batch, _machine_learning)
+    for ask in (*azure, _not_seen):
         yield from ask(system, manager, seconds)
 
 
@@ -140,6 +188,10 @@ _ASK: Mapping[str, Ask] = {
 
 def _all(manager: ResourceManager, source: str, kind: str, version: str) -> list[Resource]:
     return manager.every(source, f'/subscriptions/{manager.subscription}/providers/{kind}', version)
+
+
+def _any(manager: ResourceManager, source: str, kind: str, version: str) -> list[Resource]:
+    return manager.every_if_any(source, f'/subscriptions/{manager.subscription}/providers/{kind}', version)
 
 
 def _in_environment(app: Resource, name: Any) -> bool:

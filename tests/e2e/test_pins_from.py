@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import shutil
@@ -74,11 +75,18 @@ def workload(kind, name, **images):
     }
 
 
-def answers(tmp_path, *items):
-    """A script that answers with a list of objects."""
-    path = Path(tmp_path) / 'answer.json'
-    path.write_text(json.dumps({'kind': 'List', 'apiVersion': 'v1', 'items': list(items)}))
-    return f'cat {path}'
+def answers(tmp_path, *items, kinds=('pods', 'secrets', 'nodes'), others=None, releases=(), refused=''):
+    """A script that lists `items`, and of all other kinds `others`; it is `refused` what stands there."""
+    paths = {}
+    for name, each in (('items', items), ('others', others or ()), ('releases', releases)):
+        paths[name] = Path(tmp_path) / f'{name}.json'
+        paths[name].write_text(json.dumps({'kind': 'List', 'apiVersion': 'v1', 'items': list(each)}))
+    told = f"echo '{refused}' >&2; exit 1" if refused else 'exit 0'
+    return (
+        f'case "$*" in *api-resources*) for kind in {" ".join(kinds)}; do echo $kind; done;; '
+        f'*helm.sh*) cat {paths["releases"]};; *"get pods,deployments"*) cat {paths["items"]};; '
+        f'*) cat {paths["others"]}; {told};; esac'
+    )
 
 
 def present(registry, repository='team/app'):
@@ -129,7 +137,8 @@ def test_what_runs_in_a_cluster_stays_and_the_plan_says_where_it_runs(az, regist
 @pytest.mark.parametrize('command', ['untagged', 'policy'])
 def test_a_cluster_that_cannot_be_asked_deletes_nothing(az, registry, image, kubectl, tmp_path, script, word, command):
     _, reference = image('one')
-    answer = answers(tmp_path, workload('Deployment', 'web', a=reference)).split()[1]
+    answers(tmp_path, workload('Deployment', 'web', a=reference))
+    answer = f'{tmp_path}/items.json'
     if script is not None:
         kubectl(script.replace('ANSWER', answer))
     if 'sleep' in (script or ''):  # the others have all the time that they need
@@ -255,8 +264,7 @@ def azure(registry, image):
     for app in apps:
         at[f'{GROUP}{APPS}/containerApps/{app["name"]}/revisions'] = []
     at[f'{GROUP}{APPS}/containerApps/app2/revisions'] = [
-        {'properties': {'active': True, 'template': apps[2]['properties']['template']}},
-        {'properties': {'active': False, 'template': template(image('inactive')[1])}},
+        {'properties': {'active': True, 'template': apps[2]['properties']['template']}}
     ]
     at[f'{APPS}/jobs'] = [
         resource(
@@ -272,6 +280,7 @@ def azure(registry, image):
             ('web', 'app,linux,container'),
             ('compose', 'app,linux,container'),
             ('side', 'app,linux'),
+            ('code', 'app,linux'),
             ('func', 'functionapp,linux,container'),
         )
     ]
@@ -279,6 +288,7 @@ def azure(registry, image):
     versions = {
         'web': f'DOCKER|{used("webapps", "web app web")}',
         'side': 'sitecontainers',
+        'code': 'PYTHON|3.12',
         'compose': 'COMPOSE|' + encoded(f'services:\n  a:\n    image: {used("webapps", "web app compose")}\n'),
         'func': f'DOCKER|{used("functionapps", "function app func")}',
     }
@@ -286,6 +296,7 @@ def azure(registry, image):
         at[f'{GROUP}{SITES}/{name}/config/web'] = {'properties': {'linuxFxVersion': version}}
         at[f'{GROUP}{SITES}/{name}/slots'] = []
     at[f'{GROUP}{SITES}/side/sitecontainers'] = [{'properties': {'image': used('webapps', 'web app side')}}]
+    at[f'{GROUP}{SITES}/code/sitecontainers'] = [{'properties': {'image': used('webapps', 'web app code')}}]
     at[f'{GROUP}{SITES}/web/slots'] = [resource('Microsoft.Web/sites', 'web/slots/stage')]
     at[f'{GROUP}{SITES}/web/slots/stage/config/web'] = {
         'properties': {'linuxFxVersion': f'DOCKER|{used("webapps", "web app web/slots/stage")}'}
@@ -321,6 +332,44 @@ def azure(registry, image):
             'batch',
             containers=[{'properties': {'image': used('subscription', 'container group batch')}}],
         )
+    ]
+    at[f'{ACI}/containerGroupProfiles'] = [
+        resource(
+            'Microsoft.ContainerInstance/containerGroupProfiles',
+            'spot',
+            containers=[{'properties': {'image': used('subscription', 'container group profile spot')}}],
+        )
+    ]
+    pool = used('containerapps:dev', 'session pool code')
+    at[f'{APPS}/sessionPools'] = [
+        resource(
+            'Microsoft.App/sessionPools',
+            'code',
+            environmentId=f'{ROOT}/x/dev',
+            customContainerTemplate={'containers': [{'image': pool}]},
+        )
+    ]
+    account = resource('Microsoft.Batch/batchAccounts', 'night')
+    at['/providers/Microsoft.Batch/batchAccounts'] = [account]
+    names = [used('subscription', 'Batch pool big of night')]
+    at[f'{GROUP}/providers/Microsoft.Batch/batchAccounts/night/pools'] = [
+        {
+            'name': 'big',
+            'properties': {
+                'deploymentConfiguration': {
+                    'virtualMachineConfiguration': {'containerConfiguration': {'containerImageNames': names}}
+                }
+            },
+        }
+    ]
+    learning = '/providers/Microsoft.MachineLearningServices/workspaces'
+    at[learning] = [resource('Microsoft.MachineLearningServices/workspaces', 'ml')]
+    of_workspace = f'{GROUP}{learning}/ml'
+    at[f'{of_workspace}/environments'] = [
+        resource('Microsoft.MachineLearningServices/workspaces/ml/environments', 'train')
+    ]
+    at[f'{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ml/environments/train/versions'] = [
+        {'name': '1', 'properties': {'image': used('subscription', 'environment train of the workspace ml')}}
     ]
     at[CLUSTERS] = [cluster('one')]
     credential(registry, 'one', encoded(KUBECONFIG))
@@ -413,3 +462,95 @@ def test_pins_list_and_lock_ask_live_systems_too(az, registry, image, kubectl, t
     assert document['summary']['missing'] == 1
     az(*PRUNE, 'pins', 'lock', *TARGET, '--pins-from', 'kubectl', check=True)
     assert not registry.storage.state('team/app').manifests[digest].flags['deleteEnabled']
+
+
+def custom(kind, name, **spec):
+    return {'apiVersion': 'x/v1', 'kind': kind, 'metadata': {'namespace': 'ci', 'name': name}, **spec}
+
+
+def release(text):
+    """A release of Helm as it stands in a secret."""
+    packed = gzip.compress(json.dumps({'name': 'web', 'manifest': text, 'config': {}}).encode())
+    twice = base64.b64encode(base64.b64encode(packed)).decode()
+    return {**custom('Secret', 'sh.helm.release.v1.web.v1', data={'release': twice}), 'type': 'helm.sh/release.v1'}
+
+
+def test_every_kind_of_object_that_can_be_listed_is_looked_at(az, registry, image, kubectl, tmp_path):
+    used = {
+        name: image(name) for name in ('ScaledJob', 'ControllerRevision', 'WorkflowTemplate', 'ConfigMap', 'Secret')
+    }
+
+    def pod(name):
+        return {'template': {'spec': {'containers': [{'image': used[name][1]}]}}}
+
+    others = [
+        custom('ScaledJob', 'a', spec={'jobTargetRef': pod('ScaledJob')}),
+        custom('ControllerRevision', 'b', data={'spec': pod('ControllerRevision')}),
+        custom('WorkflowTemplate', 'c', spec={'templates': [{'container': {'image': used['WorkflowTemplate'][1]}}]}),
+        custom('ConfigMap', 'd', data={'config.yaml': f'sidecar:\n  image: {used["ConfigMap"][1]}\n'}),
+    ]
+    kinds = ('pods', 'secrets', 'events', 'nodes', 'scaledjobs.keda.sh', 'configmaps')
+    releases = [release(f'kind: Pod\nspec:\n  containers:\n  - image: {used["Secret"][1]}\n')]
+    folder = kubectl(answers(tmp_path, workload('Deployment', 'web'), kinds=kinds, others=others, releases=releases))
+    az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--pins-from', 'kubectl', check=True)
+    assert present(registry) == {digest for digest, _ in used.values()}
+    asked = (folder / 'arguments').read_text().splitlines()
+    assert [line for line in asked if 'scaledjobs' in line] == [
+        'get scaledjobs.keda.sh,configmaps --all-namespaces --output=json'
+    ]
+    assert not any('secrets' in line and 'type=helm.sh/release.v1' not in line for line in asked)
+
+
+def test_what_may_not_be_listed_is_said_and_is_no_error(az, registry, image, kubectl, tmp_path):
+    digest, reference = image('used')
+    refused = (
+        'Error from server (Forbidden): tasks.tekton.dev is forbidden: User "x" cannot list resource "tasks" in API'
+    )
+    kubectl(
+        answers(
+            tmp_path,
+            workload('Deployment', 'web'),
+            kinds=('tasks.tekton.dev', 'configmaps'),
+            others=[custom('ConfigMap', 'a', data={'x': reference})],
+            refused=refused,
+        )
+    )
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--pins-from', 'kubectl', check=True)
+    assert 'kubectl: tasks may not be listed' in run.err
+    assert present(registry) == {digest}
+
+
+def test_revisions_that_are_not_active_can_be_gone_back_to_and_stay(az, registry, azure, image):
+    digest, reference = image('inactive')
+    registry.resources.at[f'{GROUP}{APPS}/containerApps/app0/revisions'] = [
+        {'properties': {'active': False, 'template': {'containers': [{'image': reference}]}}}
+    ]
+    plan = az(*PRUNE, 'plan', '-r', 'localhost', '--pins-from', 'containerapps', '--show-kept', check=True).json
+    assert digest in {entry['digest'] for entry in plan['kept'] if entry['reason'] == 'pinned'}
+
+
+def test_a_subscription_says_what_it_does_not_see(az, registry, azure, kubectl, tmp_path):
+    kubectl(answers(tmp_path, workload('Deployment', 'web')))
+    registry.resources.at['/providers/Microsoft.Kubernetes/connectedClusters'] = [{'name': 'edge'}]
+    run = az(*PRUNE, 'plan', '-r', 'localhost', '--pins-from', 'subscription', check=True)
+    assert 'virtual machines' in run.err and 'Arc cluster edge: it is only seen with kubectl:CONTEXT' in run.err
+
+
+def test_what_ran_within_some_time_stays_when_its_system_is_down(az, registry, image, kubectl, tmp_path):
+    digest, reference = image('ran')
+    never = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d')
+    assert never.code == 1 and 'pins remember' in never.err
+    kubectl(answers(tmp_path, workload('Deployment', 'web', a=reference)))
+    seen = az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl', check=True).json
+    assert [pin['digest'] for pin in seen['pins']] == [digest]
+    image('other')
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d', check=True)
+    assert 'only remembered since' in run.err
+    assert present(registry) == {digest}
+
+
+def test_remember_fails_when_it_cannot_look_or_write(az, registry, image, kubectl, tmp_path):
+    assert az(*PRUNE, 'pins', 'remember', '-r', 'localhost').code != 0
+    kubectl('exit 1')
+    failed = az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl')
+    assert failed.code == 1 and 'kubectl' in failed.err

@@ -7,10 +7,12 @@ import time
 import pytest
 
 from azext_acrprune.pins.references import (
+    NO_TAG,
     Reference,
     RegistryNames,
     Unresolved,
     find_references,
+    mentions,
     reference_to,
     split_repository,
 )
@@ -97,9 +99,15 @@ def test_what_is_of_no_or_another_registry_is_not_found(text):
     assert found(text) == []
 
 
-def test_without_a_tag_it_is_latest_and_only_certain_when_nothing_else_is_said():
+def test_without_a_tag_it_is_latest_where_it_is_all_that_is_said_or_is_run():
     assert found('myreg.azurecr.io/app') == [Reference('app', 'latest')]
-    assert found('see https://myreg.azurecr.io/app.') == [Reference('app', 'latest', certain=False)]
+    assert find_references('docker run myreg.azurecr.io/app sh', NAMES, runs=True) == [Reference('app', 'latest')]
+
+
+@pytest.mark.parametrize('text', ['see https://myreg.azurecr.io/app.', 'oci://myreg.azurecr.io/charts/app'])
+def test_without_a_tag_anything_else_is_no_guess_but_unresolved(text):
+    (finding,) = found(text)
+    assert isinstance(finding, Unresolved) and finding.why == NO_TAG
 
 
 def test_the_end_of_a_sentence_may_be_a_part_of_the_tag():
@@ -159,7 +167,38 @@ def test_what_is_known_beside_an_unknown_digest_is_pinned():
 def test_a_host_that_is_not_known_may_be_this_registry(host):
     assert found(f'{host}/app:v1') == [Reference('app', 'v1', certain=False)]
     assert found(f'{host}/app@{DIGEST}') == [Reference('app', None, DIGEST, certain=False)]
-    assert found(f'{host}/app') == found(f'{host}/app:$TAG') == []
+    assert found(f'{host}/app') == []
+
+
+@pytest.mark.parametrize('host', ['${REGISTRY}', '{{ .Values.registry }}', '$(acr)', 'my${X}.azurecr.io'])
+def test_a_host_and_a_tag_that_are_not_known_are_unresolved_and_never_nothing(host):
+    (finding,) = found(f'image: {host}/app:$TAG')
+    assert isinstance(finding, Unresolved) and 'tag' in finding.why
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['myreg.azurecr.io/*', 'myreg.azurecr.io/team/*:v*', 'myreg.azurecr.io/team/(a|b)', 'https://myreg.azurecr.io/v2/'],
+)
+def test_patterns_and_addresses_are_no_images(text):
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'names_it'),
+    [
+        ('myreg.azurecr.io', True),
+        ('https://myreg.azurecr.io/', True),
+        ('registry: MYREG.azurecr.io:443', True),
+        ('images.contoso.com', True),
+        ('myreg.azurecr.io.evil.com', False),
+        ('notmyreg.azurecr.io', False),
+        ('myreg.azurecr.io/*', False),
+        ('https://myreg.azurecr.io/v2/', False),
+    ],
+)
+def test_a_text_that_names_the_registry(text, names_it):
+    assert mentions(text, NAMES) is names_it
 
 
 def test_a_login_server_without_dots_and_with_a_port():

@@ -43,7 +43,8 @@ SAID = [
     (
         Incomplete((Problem('it is cut off', 'a.yaml', 3), Problem('b', 'c'))),
         'Nothing was deleted, because the pins are not all known: a.yaml:3: it is cut off and 1 more.',
-        'Correct what is wrong, or leave out --strict-pins to be warned instead.',
+        'Correct what is wrong; or leave out --strict-pins, and give --no-strict-pins with --yes, '
+        'to be warned instead.',
     ),
     (
         SourceError('a.yaml', 'it is closed'),

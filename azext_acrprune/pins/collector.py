@@ -1,0 +1,352 @@
+"""What scopes and their texts pin: images that are whole, images in parts, and names of the registry without an image.
+
+Readers of YAML, of code and of lines hand their scopes over when they end. Whatever needs a value that may still come
+waits for the end of the document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+
+from ..spelling import printable
+from .parts import images, may_be_parts, must_wait
+from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
+from .references import (
+    NO_TAG,
+    Finding,
+    Reference,
+    RegistryNames,
+    Unresolved,
+    find_references,
+    mentions,
+    split_repository,
+)
+from .scopes import DECLARING, HOISTING, Filled, Scope, Use, Value, filled, has_holes
+
+_RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
+_NO_PINS = frozenset(
+    [
+        'auths',
+        'imagepullsecrets',
+        'hostrules',
+        'insecureregistries',
+        'registrymirrors',
+        'registryaliases',
+        'packagerules',
+        'repos',
+        'imagereferences',
+        'allowedregistries',
+        'mirrors',
+        'matchpackagenames',
+        'matchhost',
+        'glob',
+        'verifyimages',
+        'match',
+        'trustedregistries',
+        'dockerconfigjson',
+        'imagelist',
+    ]
+)
+"""Keys below which registries and repositories are allowed, mirrored or signed in to, and no image is in use."""
+
+_SIGN_IN = frozenset(
+    [
+        'username',
+        'password',
+        'passwordsecretref',
+        'identity',
+        'credentials',
+        'auth',
+        'usernamesecretref',
+        'email',
+        'registries',
+        'imageregistrycredentials',
+        'containerregistries',
+        'registrycredentials',
+    ]
+)
+_WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
+"""Kinds of objects that look at a repository and run nothing of it."""
+
+_CHILD_PARTS = {
+    'ref': {'tag': 'tag', 'semver': 'semver', 'digest': 'digest'},
+    'digest': {'sha256': 'digest', 'sha-256': 'digest'},
+    'hashes': {'sha-256': 'digest', 'sha256': 'digest', 'content': 'digest'},
+    'checksums': {'checksumValue': 'digest'},
+    'identity': {'docker-reference': 'repository'},
+    'image': {'docker-manifest-digest': 'digest'},
+    'artifact': {'digest': 'digest', 'revision': 'digest'},
+}
+"""{key of a child: {key in it: what that is for its parent}}: of Flux, SLSA, CycloneDX, SPDX, VEX and cosign."""
+
+
+_MOST_PLACES = 50
+"""In one file that an image is noted with: a list of pods has it ten thousand times."""
+
+
+class Collector:
+    """Takes scopes that have ended; `found` is all that they pin.
+
+    One that is not `patient` waits for no values, for a list of a hundred thousand pods would wait as a whole.
+    """
+
+    def __init__(self, source: str, names: RegistryNames) -> None:
+        self.names = names
+        self.patient = True
+        self._source = source
+        self._found: list[Found] = []
+        self._waiting: list[tuple[Scope, list[Use]]] = []
+        self._mentions: list[tuple[str, int, bool]] = []
+        self._bare: list[tuple[str, int]] = []
+        self._spoken: set[int] = set()
+        self._names_registry = False
+        self._places: Counter[Finding] = Counter()
+        self._charts: dict[str, Value] = {}
+
+    def closed(self, scope: Scope) -> None:
+        """A scope is complete: look at it, or let it wait."""
+        if scope.pairs or any('.' in key for key in scope.entries):
+            self._join_pairs(scope)
+        if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):
+            self._synced(scope)
+        self._hand_up(scope)
+        self._note_charts(scope)
+        uses = self._own_uses(scope)
+        parts = may_be_parts(scope)
+        if any(has_holes(use.value.text) for use in uses) or parts and must_wait(scope, self.names):
+            if self.patient:
+                self._waiting.append((scope, uses))
+            else:
+                self._look(scope, uses)
+        elif uses or parts:
+            self._look(scope, uses)
+
+    def restart(self) -> None:
+        """Forget everything: the file is read anew as something else."""
+        self.__init__(self._source, self.names)  # type: ignore[misc]
+
+    def found(self) -> Found:
+        """Everything, with a problem for each name of the registry that led to no image."""
+        waiting, self._waiting = self._waiting, []
+        for scope, uses in waiting:
+            self._look(scope, uses)
+        pins = any(found.pins for found in self._found)
+        silent = {
+            line: text
+            for text, line, only_signs_in in self._mentions
+            if line not in self._spoken and not (only_signs_in and pins)
+        }
+        bare = {line: text for text, line in self._bare if line not in self._spoken}
+        problems = [
+            self._problem(f"'{printable(text)}' cannot be followed: {NO_TAG}", line) for line, text in bare.items()
+        ]
+        problems += [
+            self._problem(f"'{printable(text)}' names this registry, and no image with it can be read", line)
+            for line, text in silent.items()
+            if line not in bare
+        ]
+        return merged((*self._found, Found(problems=tuple(problems))))
+
+    def _problem(self, message: str, line: int) -> Problem:
+        return Problem(message, self._source, line, NOT_RESOLVED)
+
+    def say(self, problem: Problem) -> None:
+        self._found.append(Found(problems=(problem,)))
+
+    def mention(self, text: str, line: int, scope: Scope | None = None, key: str = '') -> None:
+        """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
+        if not mentions(text, self.names):
+            return
+        self._names_registry = True
+        here, signs_in, levels = scope, False, 0
+        keys = [key]
+        while here is not None and levels < 8:
+            keys.append(here.key)
+            if levels < 2 and any(_plain(each) in _SIGN_IN for each in (*here.entries, here.key)):
+                signs_in = True
+            here, levels = here.parent, levels + 1
+        plain = [_plain(each) for each in keys]
+        if not any(each in _NO_PINS or 'mirror' in each or 'allow' in each for each in plain):
+            signs_in = signs_in or plain[0] in ('dockerregistryserverurl', 'registryserver', 'acrserver')
+            self._mentions.append((text.strip()[:100], line, signs_in))
+
+    def settings(self, text: str, line: int, scope: Scope, key: str) -> None:
+        """Note the names and values of `image.repository=x,image.tag=y`."""
+        for part in text.replace('\n', ',').split(','):
+            name, sign, value = part.strip().partition('=')
+            if sign:
+                scope.pairs.setdefault(f'{key}=', []).append((name, Value(value, line)))
+
+    def _join_pairs(self, scope: Scope) -> None:
+        """Names and values of lists, and names with dots, as scopes of their own."""
+        for key, pairs in scope.pairs.items():
+            if key.lower() in DECLARING:
+                for name, value in pairs:
+                    scope.declare(name, value)
+            self._tree(scope, key, pairs)
+        entries = [(key, value) for key, values in scope.entries.items() if '.' in key for value in values]
+        dotted = [(key, value) for key, value in entries if '\n' not in value.text]
+        if len(dotted) > 1:
+            self._tree(scope, '', dotted)
+
+    def _tree(self, parent: Scope, key: str, pairs: list[tuple[str, Value]]) -> None:
+        """`image.tag` is the tag in the scope `image`; names without dots stand beside each other."""
+        scopes: dict[str, Scope] = {'': Scope(parent, key)}
+        for name, value in pairs:
+            place, _, last = name.rpartition('.')
+            if place not in scopes:
+                scopes[place] = Scope(parent, place)
+            scopes[place].add(last, value)
+            if '/' in value.text:
+                scopes[place].uses.append(Use(last, value))
+        for scope in scopes.values():
+            self.closed(scope)
+
+    def _note_charts(self, scope: Scope) -> None:
+        """helmfile: `repositories: [{name: acr, url: myreg.azurecr.io/charts}]` and `chart: acr/web`."""
+        names, urls = scope.entries.get('name'), scope.entries.get('url')
+        if names and urls and scope.key == 'repositories':
+            self._charts[names[0].text] = urls[0]
+        chart, version = scope.entries.get('chart'), scope.entries.get('version')
+        if chart and version and not scope.entries.get('repository'):
+            place, slash, name = chart[0].text.partition('/')
+            url = self._charts.get(place)
+            if slash and url:
+                text = f'{url.text.rstrip("/")}/{name}:{version[0].text.replace("+", "_")}'
+                self._add(find_references(text, self.names), chart[0].line, frozenset((url.line,)))
+
+    def _synced(self, scope: Scope) -> None:
+        """`myreg.azurecr.io: {images: {app: [v1]}}`, as skopeo has it."""
+        for repository, tags in scope.entries.items():
+            for tag in tags:
+                sign = '@' if tag.text.startswith('sha256:') else ':'
+                text = f'{self.names.login_server}/{repository}{sign}{tag.text}'
+                self._add(find_references(text, self.names), tag.line)
+
+    def _hand_up(self, scope: Scope) -> None:
+        """What a scope says for its parent: declared names, pairs of names and values, and parts of an image."""
+        parent = scope.parent
+        if parent is None:
+            return
+        key = scope.key.lower()
+        if key in DECLARING or key in HOISTING:
+            _declare(parent, scope)
+        if key in HOISTING:
+            for name, values in scope.declared.items():
+                for value in values:
+                    parent.declare(name, value)
+        if key == 'substitute':  # Flux: for the objects of other documents
+            _declare(_outermost(scope), scope)
+        for name, part in _CHILD_PARTS.get(scope.key, {}).items():
+            if name in scope.entries and part not in parent.entries:
+                parent.entries[part] = list(scope.entries[name])
+
+    def _own_uses(self, scope: Scope) -> list[Use]:
+        """The texts that a scope has to look at itself; those of a pair are for its parent, under its name."""
+        pair = pair_of(scope)
+        if pair is None or scope.parent is None:
+            return scope.uses
+        name, value = pair
+        pairs = scope.parent.pairs.setdefault(scope.key, [])
+        if len(pairs) < 1_000:
+            pairs.append((name, value))
+        return [use for use in scope.uses if use.value is not value]
+
+    def _look(self, scope: Scope, uses: Iterable[Use]) -> None:
+        joined: set[Value] = set()
+        if may_be_parts(scope):
+            for made in images(scope, self.names, self._names_registry):
+                self._add([made.finding], made.repository.line, made.lines)
+                joined.add(made.repository)
+        for use in uses:
+            if 'newName' in scope.entries and use.key == 'name':
+                self._spoken.add(use.value.line)
+            else:
+                self._use(use, scope, use.value in joined)
+
+    def _use(self, use: Use, scope: Scope, joined: bool) -> None:
+        for text in filled(use.value.text, scope):
+            if '/' in text.text or 'pkg:' in text.text:
+                self._text(text, use, scope, joined)
+
+    def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
+        bare = split_repository(text.text, self.names) is not None
+        if bare and (joined or self._is_no_pin(scope, use)):
+            self._spoken.add(use.value.line)
+            return
+        findings = find_references(text.text, self.names, use.runs)
+        if bare and not (use.runs or is_run(use.key)):
+            self._bare.append((text.text.strip(), use.value.line))
+            return
+        if joined:
+            findings = [finding for finding in findings if isinstance(finding, Reference)]
+        self._add(findings, use.value.line, text.lines)
+
+    def _is_no_pin(self, scope: Scope, use: Use) -> bool:
+        """Whether a repository is watched, allowed or mirrored where it stands, and run nowhere."""
+        here: Scope | None = scope
+        keys, kinds = [use.key], []
+        while here is not None:
+            keys.append(here.key)
+            kinds += [value.text.lower() for value in here.entries.get('kind', ())]
+            here = here.parent
+        allowed = any(_plain(key) in _NO_PINS or 'mirror' in _plain(key) for key in keys)
+        return allowed or any(kind in _WATCHING for kind in kinds)
+
+    def _add(self, findings: Iterable[Finding], line: int, lines: frozenset[int] = frozenset()) -> None:
+        said = []
+        for finding in findings:
+            if isinstance(finding, Unresolved) and finding.why == NO_TAG:
+                self._bare.append((finding.text, line))
+            else:
+                said.append(finding)
+        if said:
+            self._spoken.update(lines, (line,))
+            self._places.update(said)
+            said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
+            self._found.append(found_in(said, self._source, line))
+
+    def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
+        """A line of a text that no reader understands."""
+        self._add(find_references(text, self.names, runs), line)
+
+
+def is_run(key: str) -> bool:
+    """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
+    return not key or _plain(key).endswith(_RUNS)
+
+
+def pair_of(scope: Scope) -> tuple[str, Value] | None:
+    """The name and the value of `{name: image.tag, value: v1}`."""
+    entries = scope.entries
+    if not 1 < len(entries) < 7:
+        return None
+    name = entries.get('name') or entries.get('key')
+    value = entries.get('value') or entries.get('default')
+    return (name[0].text, value[0]) if name and value else None
+
+
+def _declare(parent: Scope, scope: Scope) -> None:
+    """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
+    for name, values in scope.entries.items():
+        for value in values:
+            parent.declare(name, value)
+    for name, children in scope.children.items():
+        for child in children:
+            for key in ('value', 'default', 'defaultValue'):
+                for value in child.entries.get(key, ()):
+                    parent.declare(name, replace(value, weak=key != 'value'))
+
+
+def _outermost(scope: Scope) -> Scope:
+    while scope.parent is not None:
+        scope = scope.parent
+    return scope
+
+
+@lru_cache(maxsize=10_000)
+def _plain(key: str) -> str:
+    return ''.join(char for char in key.lower() if char.isalnum())

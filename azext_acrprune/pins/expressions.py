@@ -1,0 +1,357 @@
+"""Expressions of any language -> the texts that they may make, with `${name}` where a value goes in.
+
+Bicep, Terraform, TypeScript, Python, Go, Groovy, C#, Nix, CUE and Jsonnet put texts together in the same few ways:
+side by side with `+`, with a name inside of a text, by `format`, `join` and `printf`, and by a choice of two.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+UNKNOWN = '${value}'
+"""What stands where a value is known to nobody."""
+
+MOST_TEXTS = 24
+"""That one expression, or one text with several values for its names, may make."""
+
+LONGEST = 4_000
+LONGEST_VALUE = 500
+
+_STRING = (
+    r'(?P<prefix>[fFrRbBuUsSlL$@]{1,2}(?=["\']))?'
+    r'(?P<string>"""(?s:.*?)"""|\'\'\'(?s:.*?)\'\'\'|"[^"\\\n$]*"|\'[^\'\\\n$]*\''
+    r'|"(?:[^"\\\n$]|\\.|\$\{[^{}\n]{0,300}\}|\$(?!\{)){0,2000}"'
+    r"|'(?:[^'\\\n$]|\\.|\$\{[^{}\n]{0,300}\}|\$(?!\{)){0,2000}'"
+    r'|`[^`]*`)'
+)
+_TOKEN_TEXT = (
+    r'(?P<space>[ \t\r\f\v]+|\\\n)|(?P<newline>\n)'
+    r'|(?P<comment>{comments})'
+    r'|(?P<heredoc><<[-~]?[ ]?["\']?(?P<mark>[A-Za-z_]\w{{0,50}})["\']?[^\n]*\n(?P<body>(?s:.*?))\n?[ \t]*(?P=mark)\b)'
+    r'|{string}'
+    r'|(?P<name>[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_*$][\w$]*)*!?)|(?P<number>\d[\w.]*)'
+    r'|(?P<sign>:=|=>|===?|!=|<=|>=|\?\?|\|\||&&|\?=|\+=|->|::|[^\s])'
+)
+_COMMENTS = {
+    '#': r'\#[^\n]*',
+    '//': r'//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)',
+    '--': r'--[^\n]*',
+    '<#': r'<\#(?s:.*?)(?:\#>|\Z)',
+}
+_ALTERNATIVES = frozenset(('?', ':', '||', '??', '|', 'or', 'else', 'if', '?:'))
+_IDENTITIES = frozenset(
+    [
+        'tostring',
+        'string',
+        'tolist',
+        'toset',
+        'trim',
+        'trimspace',
+        'strip',
+        'quote',
+        'squote',
+        'nonsensitive',
+        'sensitive',
+        'parse',
+        'list',
+        'array',
+    ]
+)
+_LISTS = frozenset(('createarray', 'tolist', 'array', 'list', 'setof', 'listof', 'arrayof', 'aslist', 'of'))
+_FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
+_INSIDE = re.compile(r'(?<![{$])\{([A-Za-z_][\w.]{0,100})[^{}\n]{0,100}\}(?!\})|\\\(([A-Za-z_][\w.]{0,100})\)')
+_ESCAPE = re.compile(r'\\([nrt"\'\\`$/])')
+_ESCAPES = {'n': '\n', 'r': '\n', 't': '\t'}
+
+
+@dataclass
+class Item:
+    """A piece of an expression: a `text` (in all of its `texts`), a `name`, a `sign`, or a `list` of arguments."""
+
+    kind: str
+    value: str = ''
+    texts: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, ...], ...] = ()
+    line: int = 0
+
+
+def token_pattern(comments: Sequence[str]) -> re.Pattern[str]:
+    """Finds the tokens of a language with these comments."""
+    known = '|'.join(_COMMENTS[mark] for mark in comments) or '(?!)'
+    return re.compile(_TOKEN_TEXT.format(comments=known, string=_STRING))
+
+
+def text_of(prefix: str | None, string: str) -> str:
+    """What a text in quotes says, with `${name}` for each name inside of it."""
+    quotes = 3 if string[:3] in ('"""', "'''") else 1
+    inside = string[quotes:-quotes]
+    raw = bool(prefix and set(prefix) & set('rR@')) or string[0] == '`'
+    if prefix and set(prefix) & set('fFsS$') or '\\(' in inside:
+        inside = _INSIDE.sub(lambda match: f'${{{match[1] or match[2]}}}', inside)
+    if '\\' in inside and not raw:
+        inside = _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), inside)
+    return inside
+
+
+def joined(items: Sequence[Item]) -> tuple[str, ...]:
+    """All the texts that the pieces of an expression may make; none where nothing in it is a text or a name."""
+    found: list[str] = []
+    for number, part in enumerate(_alternatives(items)):
+        texts = _together(part)
+        if number == 0 and any(item.kind == 'sign' and item.value == '?' for item in items):
+            continue  # the condition
+        found.extend(texts)
+    return tuple(dict.fromkeys(text[:LONGEST] for text in found))[:MOST_TEXTS]
+
+
+def _alternatives(items: Sequence[Item]) -> Iterator[list[Item]]:
+    part: list[Item] = []
+    for item in items:
+        if item.kind in ('sign', 'name') and item.value in _ALTERNATIVES:
+            yield part
+            part = []
+        else:
+            part.append(item)
+    yield part
+
+
+def _together(items: Sequence[Item]) -> tuple[str, ...]:
+    """The texts of one alternative: what stands side by side, with what `%` or `-f` fills in."""
+    for number, item in enumerate(items):
+        filler = item.kind == 'sign' and item.value == '%' or item.kind == 'name' and item.value == '-f'
+        if filler and number:
+            rest = [each for each in items[number + 1 :] if each.value != '%']
+            arguments = rest[0].arguments if rest and rest[0].kind == 'list' else _split(rest)
+            return _formatted(_together(items[:number]), [_value(argument) for argument in arguments])
+    pieces = [_value(_texts_of(item)) for item in items if item.kind in ('text', 'name', 'number')]
+    if not pieces:
+        return ()
+    if all(item.kind != 'sign' or item.value not in ('+', '&', '..', '++') for item in items):
+        texts = [item for item in items if item.kind == 'text']
+        if texts and len(pieces) > len(texts):  # a word before a text: `image 'x'`
+            return _product([_texts_of(item) for item in texts])
+        if len(pieces) > 1 and not texts:
+            return pieces[-1]
+    return _product(pieces)
+
+
+def _split(items: Sequence[Item]) -> list[tuple[str, ...]]:
+    """The texts of arguments that commas divide."""
+    found: list[list[Item]] = [[]]
+    for item in items:
+        if item.kind == 'sign' and item.value == ',':
+            found.append([])
+        else:
+            found[-1].append(item)
+    return [joined(part) for part in found if part]
+
+
+def _texts_of(item: Item) -> tuple[str, ...]:
+    if item.kind == 'text':
+        return item.texts
+    return (item.value,) if item.kind == 'number' else (f'${{{item.value}}}',)
+
+
+def _value(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return texts or (UNKNOWN,)
+
+
+def _product(pieces: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    made = (''.join(chosen)[:LONGEST] for chosen in itertools.product(*pieces))
+    return tuple(itertools.islice(made, MOST_TEXTS))
+
+
+def called(name: str, arguments: Sequence[Item]) -> Item:
+    """What a function answers, where it is one that is known; else a value that nobody knows.
+
+    Each argument is an item of kind `text`, or a `list` where it is one.
+    """
+    short = re.split(r'[.:]', name.rstrip('!'))[-1].lower()
+    known = _FUNCTIONS.get(short)
+    texts = known(arguments) if known and arguments else ()
+    if not texts and short in _IDENTITIES and len(arguments) == 1:
+        return arguments[0] if arguments[0].kind == 'list' else Item('text', texts=arguments[0].texts)
+    if short in ('parameters', 'variables', 'params') and arguments and arguments[0].texts:
+        texts = (f'${{{short}.{arguments[0].texts[0]}}}',)
+    if short in _LISTS:
+        return Item('list', arguments=tuple(argument.texts for argument in arguments))
+    return Item('text', texts=texts or (UNKNOWN,))
+
+
+def is_known(name: str) -> bool:
+    """Whether the arguments of a function are only parts of what it answers."""
+    return re.split(r'[.:]', name.rstrip('!'))[-1].lower() in _FUNCTIONS
+
+
+def _formatted(formats: Iterable[str], values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """`{0}`, `{}` and `%s` with the values in their places; a name in braces stays for its value."""
+    found: list[str] = []
+    for text in formats:
+        for chosen in itertools.islice(itertools.product(*values), MOST_TEXTS):
+            found.append(_FORMAT.sub(_filler(chosen), text))
+    return tuple(found[:MOST_TEXTS])
+
+
+def _filler(values: Sequence[str]) -> Callable[[re.Match[str]], str]:
+    following = iter(values)
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name and not name.isdigit():
+            return f'${{{name}}}'
+        value = next(following, UNKNOWN) if not name else values[int(name)] if int(name) < len(values) else UNKNOWN
+        return value[:LONGEST_VALUE]
+
+    return fill
+
+
+def _format(arguments: Sequence[Item]) -> tuple[str, ...]:
+    rest: list[tuple[str, ...]] = []
+    for argument in arguments[1:]:
+        rest.extend(argument.arguments if argument.kind == 'list' else [argument.texts])
+    return _formatted(arguments[0].texts, [_value(texts) for texts in rest])
+
+
+def _join(arguments: Sequence[Item]) -> tuple[str, ...]:
+    parts = next((argument.arguments for argument in arguments if argument.kind == 'list'), None)
+    separator = next((argument.texts for argument in arguments if argument.kind == 'text'), ('',))
+    if parts is None:
+        return ()
+    made = itertools.product(*[_value(part) for part in parts])
+    return tuple(itertools.islice((separator[0].join(chosen) for chosen in made), MOST_TEXTS))
+
+
+def _concat(arguments: Sequence[Item]) -> tuple[str, ...]:
+    return _product([_value(argument.texts) for argument in arguments])
+
+
+def _every(arguments: Sequence[Item]) -> tuple[str, ...]:
+    return tuple(text for argument in arguments for text in argument.texts)
+
+
+def _cased(change: Callable[[str], str]) -> Callable[[Sequence[Item]], tuple[str, ...]]:
+    return lambda arguments: tuple(text if '${' in text else change(text) for text in arguments[0].texts)
+
+
+def _replaced(arguments: Sequence[Item]) -> tuple[str, ...]:
+    if len(arguments) < 3 or not all(argument.texts for argument in arguments[:3]):
+        return ()
+    old, new = arguments[1].texts[0], arguments[2].texts[0]
+    return tuple(text.replace(old, new) for text in arguments[0].texts if '${' not in text and old)
+
+
+_FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
+    **dict.fromkeys(('format', 'sprintf', 'printf'), _format),
+    'join': _join,
+    'concat': _concat,
+    **dict.fromkeys(('lower', 'tolower'), _cased(str.lower)),
+    **dict.fromkeys(('upper', 'toupper'), _cased(str.upper)),
+    'if': lambda arguments: _every(arguments[1:]),
+    **dict.fromkeys(('coalesce', 'firstnonempty'), _every),
+    **dict.fromkeys(
+        ('getenv', 'env', 'get', 'getorelse', 'getordefault', 'fetch', 'lookup', 'try'),
+        lambda arguments: _every(arguments[1:]),
+    ),
+    'default': lambda arguments: _every(arguments),
+    'replace': _replaced,
+}
+
+_PIPED = frozenset(('default', 'd', 'coalesce', 'or'))
+_WORDS = re.compile(r'"((?:[^"\\]|\\.){0,300})"|\'([^\']{0,300})\'|`([^`]{0,300})`|([\w.$/-]+)|([|()])')
+_SIMPLE = re.compile(r'[\w.$-]+\Z')
+
+
+def hole_texts(expression: str) -> tuple[str, ...]:
+    """The texts that an expression between braces may make: `lower("V5")`, `printf "%s:%s" .a "b"`, `x | default "1"`.
+
+    Empty where it is beyond us.
+    """
+    if len(expression) > LONGEST_VALUE:
+        return ()
+    pieces = expression.split('|')
+    texts = _juxtaposed(pieces[0])
+    for piece in pieces[1:]:
+        words = [match for match in _WORDS.finditer(piece) if not match[5]]
+        if words and words[0][4] in _PIPED:
+            texts = (*texts, *_word_texts(words[1:]))
+    return tuple(dict.fromkeys(texts))
+
+
+def _juxtaposed(text: str) -> tuple[str, ...]:
+    """`printf "format" a b`, `x`, or an expression with brackets."""
+    words = [match for match in _WORDS.finditer(text) if not match[5]]
+    if not words:
+        return ()
+    if words[0][4] in ('printf', 'format', 'default', 'coalesce') and '(' not in text:
+        return called(words[0][4], [Item('text', texts=_word_texts([word])) for word in words[1:]]).texts
+    if _SIMPLE.match(text.strip()) or len(words) == 1 and '(' not in text:
+        return _word_texts(words)
+    return _evaluated(text)
+
+
+def _word_texts(words: Sequence[re.Match[str]]) -> tuple[str, ...]:
+    return tuple(f'${{{word[4]}}}' if word[4] else next(g for g in word.groups() if g is not None) for word in words)
+
+
+_PLAIN_TOKENS = token_pattern(())
+
+
+def _evaluated(text: str) -> tuple[str, ...]:
+    """An expression with calls in brackets; a stack of calls, for it may be nested deeply."""
+    calls: list[tuple[str, list[Item], list[Item]]] = [('', [], [])]
+    for match in _PLAIN_TOKENS.finditer(text):
+        name, arguments, items = calls[-1]
+        if match['string']:
+            items.append(Item('text', texts=(text_of(match['prefix'], match['string'].replace("''", "'")),)))
+        elif match['name']:
+            items.append(Item('name', match['name']))
+        elif match['number']:
+            items.append(Item('number', match['number']))
+        elif match['sign'] == '(':
+            called_name = items.pop().value if items and items[-1].kind == 'name' else ''
+            calls.append((called_name, [], []))
+        elif match['sign'] == ')' and len(calls) > 1:
+            calls.pop()
+            _argue(arguments, items)
+            calls[-1][2].append(called(name, arguments) if name else arguments[-1] if arguments else Item('text'))
+        elif match['sign'] == ',':
+            _argue(arguments, items)
+        elif match['sign']:
+            items.append(Item('sign', match['sign']))
+    return joined(_with_properties(calls[0][2]))
+
+
+def _argue(arguments: list[Item], items: list[Item]) -> None:
+    if len(items) == 1 and items[0].kind == 'list':
+        arguments.append(items[0])
+    elif items:
+        arguments.append(Item('text', texts=joined(_with_properties(items))))
+    items.clear()
+
+
+def _with_properties(items: Sequence[Item]) -> list[Item]:
+    """`parameters('a').b` is the value `a.b`; the `.b` of anything else makes it unknown."""
+    found: list[Item] = []
+    after_dot = False
+    for item in items:
+        if item.kind == 'sign' and item.value == '.':
+            after_dot = True
+        elif after_dot and found and item.kind == 'name':
+            texts = found[-1].texts
+            known = len(texts) == 1 and texts[0].startswith('${') and texts[0].endswith('}')
+            found[-1] = Item('text', texts=(f'{texts[0][:-1]}.{item.value}}}' if known else UNKNOWN,))
+            after_dot = False
+        else:
+            found.append(item)
+            after_dot = False
+    return found
+
+
+def arm_texts(expression: str) -> tuple[str, ...]:
+    """What an expression of a resource manager template says, such as `[concat(parameters('host'), '/app:v1')]`."""
+    if len(expression) > LONGEST or not expression.endswith(']') or expression.startswith('[['):
+        return (expression,)
+    return _evaluated(expression[1:-1]) or (UNKNOWN,)

@@ -1,0 +1,111 @@
+"""What running systems were seen to use: a file of JSON lines to which each look adds one, and nothing is taken away.
+
+A system that is down, or scaled to nothing, keeps so what it ran within some time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..pins.pinned import Pin
+from ..pins.references import Reference
+from ..prune_error import Kind, PruneError
+
+
+class UnreadableMemory(PruneError):
+    """What was seen cannot be written down or read."""
+
+    kind = Kind.FILE
+    sentence = '{message}.'
+    advice = "It is below the configuration folder of az. Move it away to begin anew with 'az acr prune pins remember'."
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one system used at one time; `system` is how a user names it, such as `kubectl:production`."""
+
+    at: datetime
+    system: str
+    pins: tuple[Pin, ...]
+
+
+def memory_path(folder: str, host: str) -> Path:
+    """Where the memory of the registry with this login server is, below az's configuration folder."""
+    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.ran.jsonl')
+
+
+class Memory:
+    """What was seen of one registry. Every method raises UnreadableMemory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, seen: Seen) -> None:
+        """Write a line down, on the disk; only its owner may read it."""
+        line = json.dumps(_line(seen), ensure_ascii=False, separators=(',', ':')) + '\n'
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                os.write(file, line.encode())
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise UnreadableMemory(f"What runs cannot be written to '{self._path}': {error.strerror}") from error
+
+    def every(self) -> list[Seen]:
+        """All that was seen, oldest first. A last line that was cut off when its writer died is left out."""
+        try:
+            lines = self._path.read_bytes().split(b'\n')
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UnreadableMemory(f"'{self._path}' cannot be read: {error.strerror}") from error
+        return list(self._read(lines))
+
+    def _read(self, lines: list[bytes]) -> Iterator[Seen]:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield _seen(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    if number == len(lines):
+                        return
+                    raise UnreadableMemory(f"Line {number} of '{self._path}' cannot be read") from error
+
+
+def within(seen: Iterable[Seen], since: datetime) -> tuple[Pin, ...]:
+    """Each image that was seen since a time, once; its source says when it was seen last."""
+    latest: dict[Reference, Pin] = {}
+    for look in seen:
+        if look.at >= since:
+            for pin in look.pins:
+                latest[pin.reference] = Pin(pin.reference, f'{pin.source}, seen {look.at:%Y-%m-%d %H:%M} UTC')
+    return tuple(latest.values())
+
+
+def _line(seen: Seen) -> dict[str, Any]:
+    return {
+        'at': seen.at.astimezone(timezone.utc).isoformat(),
+        'system': seen.system,
+        'pins': [
+            [pin.reference.repository, pin.reference.tag, pin.reference.digest, pin.reference.certain, pin.where]
+            for pin in seen.pins
+        ],
+    }
+
+
+def _seen(line: dict[str, Any]) -> Seen:
+    pins = tuple(
+        Pin(Reference(str(repository), tag, digest, bool(certain)), str(where))
+        for repository, tag, digest, certain, where in line['pins']
+    )
+    return Seen(datetime.fromisoformat(line['at']).astimezone(timezone.utc), str(line['system']), pins)

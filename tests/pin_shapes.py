@@ -1,0 +1,156 @@
+"""Files shaped like public ones, with what a person sees pinned in them, and how much of it is read.
+
+`python -m tests.pin_shapes` prints the shares, overall and by kind; with the name of a kind also what is wrong.
+
+A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with its text (`-` is standard input), and
+`#### pins:` with a line for each reference, written before any reader was tried on it:
+
+    REPOSITORY[:TAG][@FIRST DIGITS OF THE DIGEST]    an image that is in use
+    ~ REPOSITORY                                     an image of which nobody can tell the tag: a warning is right
+    o REPOSITORY[:TAG]                               may be a pin or not
+
+In texts, a digit between guillemets stands for the 64 hexadecimal digits of a digest.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from azext_acrprune.pins.pinned import Found
+from azext_acrprune.pins.references import Reference, RegistryNames
+from azext_acrprune.sources.pin_files import SourceError, read_files
+
+FOLDER = Path(__file__).with_name('pin_corpus_shapes')
+NAMES = RegistryNames('myreg.azurecr.io', ('images.contoso.com',))
+FOUND, WARNED, SILENT, FALSE = 'found', 'missed with a warning', 'missed in silence', 'false'
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files that belong together, and the lines of what they pin."""
+
+    kind: str
+    name: str
+    files: dict[str, str]
+    pins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What became of each expected line, and the pins that nobody expected."""
+
+    outcomes: dict[str, str]
+    false: tuple[str, ...]
+
+    def count(self) -> Counter[str]:
+        return Counter(self.outcomes.values()) + Counter({FALSE: len(self.false)})
+
+
+def cases(folder: Path = FOLDER) -> Iterator[Case]:
+    for path in sorted(folder.glob('*.txt')):
+        text = re.sub('«([0-9a-f])»', lambda match: match[1] * 64, path.read_text(encoding='utf-8'))
+        for part in text.split('#### case: ')[1:]:
+            head, _, pins = part.partition('#### pins:\n')
+            name, *files = head.split('#### file: ')
+            pairs = [file.split('\n', 1) for file in files]
+            yield Case(path.stem, name.strip(), dict(pairs), tuple(pins.split('\n')[:-1]))
+
+
+def read_case(case: Case) -> Found:
+    """What all files of a case say together, read as a user has them read."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in case.files.items():
+            path = Path(folder, name if name != '-' else 'stdin')
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding='utf-8')
+        try:
+            if '-' in case.files:
+                return read_files(['-'], NAMES, io.BytesIO(case.files['-'].encode()))[0]
+            return read_files([folder], NAMES)[0]
+        except SourceError:
+            return Found()
+
+
+def scored(case: Case) -> Score:
+    found = read_case(case)
+    lines = [text.split('\n') for text in case.files.values()]
+    warned = [(problem.message, _line(lines, problem.line)) for problem in found.problems]
+    pinned = [pin.reference for pin in found.pins]
+    maybe = [_text(line) for line in case.pins if line.startswith('o ')]
+    outcomes = {line: _outcome(line, pinned, warned, maybe) for line in case.pins if not line.startswith('o ')}
+    false = {_shown(pin) for pin in pinned if not any(_is_part(_text(line), pin) for line in case.pins)}
+    return Score(outcomes, tuple(sorted(false)))
+
+
+def _outcome(line: str, pinned: list[Reference], warned: list[tuple[str, str]], maybe: list[str]) -> str:
+    unknown, text = line.startswith('~ '), _text(line)
+    if unknown and any(_parts(each)[0] == text and any(_is(each, pin) for pin in pinned) for each in maybe):
+        return FOUND
+    if not unknown and any(_is(text, pin) for pin in pinned):
+        return FOUND
+    name = re.split('[:@]', text)[0].rsplit('/', 1)[-1].lower()
+    if any(name in place.lower() or name in message.lower() for message, place in warned):
+        return FOUND if unknown else WARNED
+    return SILENT
+
+
+def _text(line: str) -> str:
+    """The reference of an expected line."""
+    return line[2:] if line.startswith(('o ', '~ ')) else line
+
+
+def _line(files: list[list[str]], number: int) -> str:
+    """The text at a line, of whichever file it is."""
+    return '\n'.join(lines[number - 1] for lines in files if 0 < number <= len(lines))
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    name, _, digest = text.partition('@')
+    repository, _, tag = name.partition(':')
+    return repository, tag, digest
+
+
+def _is(text: str, pin: Reference) -> bool:
+    repository, tag, digest = _parts(text)
+    if digest:
+        return pin.repository == repository and (pin.digest or '')[7:].startswith(digest)
+    return (pin.repository, pin.tag) == (repository, tag)
+
+
+def _is_part(text: str, pin: Reference) -> bool:
+    repository, tag, digest = _parts(text)
+    same = bool(digest) and (pin.digest or '')[7:].startswith(digest)
+    return pin.repository == repository and (same or bool(tag) and pin.tag == tag)
+
+
+def _shown(pin: Reference) -> str:
+    return f'{pin.repository}{":" + pin.tag if pin.tag else ""}{"@" + pin.digest[7:11] if pin.digest else ""}'
+
+
+def main(kinds: list[str]) -> None:
+    totals: dict[str, Counter[str]] = {}
+    for case in cases():
+        score = scored(case)
+        totals.setdefault(case.kind, Counter()).update(score.count() + Counter({'files': len(case.files)}))
+        wrong = {line: outcome for line, outcome in score.outcomes.items() if outcome != FOUND}
+        if (case.kind in kinds or 'all' in kinds) and (wrong or score.false):
+            print(f'{case.kind} / {case.name}', *(f'\n    {wrong[line]}: {line}' for line in wrong), sep='')
+            print(*(f'    {FALSE}: {pin}\n' for pin in score.false), sep='', end='')
+    print(f'{"kind":14} {"files":>6} {"expected":>9} {FOUND:>7} {WARNED:>22} {SILENT:>18} {FALSE:>6}')
+    for kind, counts in {**totals, 'all': sum(totals.values(), Counter())}.items():
+        expected = counts[FOUND] + counts[WARNED] + counts[SILENT]
+        shares = [f'{100 * counts[what] / expected:.1f} %' for what in (FOUND, WARNED, SILENT, FALSE)]
+        print(
+            f'{kind:14} {counts["files"]:6} {expected:9} {shares[0]:>7} {shares[1]:>22} {shares[2]:>18} {shares[3]:>6}'
+        )
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -1,0 +1,22 @@
+"""Nothing that a person would see in files like public ones is missed in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from .pin_shapes import FOUND, SILENT, cases, scored
+
+CASES = list(cases())
+
+
+def test_there_are_many_kinds_of_files():
+    assert sum(len(case.files) for case in CASES) >= 150
+    assert len({(case.kind, case.name) for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda case: f'{case.kind}: {case.name}')
+def test_what_a_person_sees_is_pinned_or_said_and_nothing_else_is(case):
+    score = scored(case)
+    assert [line for line, outcome in score.outcomes.items() if outcome == SILENT] == []
+    assert score.false == ()
+    assert [line for line, outcome in score.outcomes.items() if outcome != FOUND] == []
