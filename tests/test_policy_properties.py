@@ -128,3 +128,84 @@ def test_thinning_is_what_restic_does_and_twice_takes_nothing_more(hours, thin):
     once = stays(hours, thin)
     assert {hour + begin for hour in once} == thinned([hour + begin for hour in hours], thin)
     assert stays(once, thin) == once
+
+
+# --- Budgets -----------------------------------------------------------------------------------------------------
+
+IMAGES = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 5), max_size=3, unique=True), st.integers(2, 40), st.booleans(), st.integers(0, 1)
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda each: each[1],
+)
+SIZES = st.sampled_from((0, 1, 600, 1_500, 100_000, 250_000, 1_000_000, 3_000_000, 6_400_000, 10**9))
+
+
+def registry_of(sketches):
+    """Images of shared layers in two repositories, some without a tag, each of another day."""
+    made = [
+        (where, worlds.image(f'i{days}', layers, tags=[f't{days}'] if tagged else [], age=days * 86_400))
+        for layers, days, tagged, where in sketches
+    ]
+    return [
+        worlds.repository_of(*[image for where, image in made if where == number], name=f'r{number}')
+        for number in (0, 1)
+    ]
+
+
+def nodes_by_age(world):
+    return [
+        (name, digest)
+        for _, name, digest in sorted(
+            (manifest['updated'], repository['name'], manifest['digest'])
+            for repository in world
+            for manifest in repository['manifests']
+        )
+    ]
+
+
+def smallest(world, order, suffices):
+    """The shortest row in an order that suffices, or all of it."""
+    return next((set(order[:number]) for number in range(len(order) + 1) if suffices(set(order[:number]))), set(order))
+
+
+def stored(world):
+    return sum(oracle.blob_table(world).values()) + sum(oracle.manifest_table(world).values())
+
+
+@examples(400)
+@given(IMAGES, st.sampled_from(('freed', 'registryUnder', 'repositoryUnder')), SIZES, st.booleans())
+def test_a_budget_is_the_shortest_row_that_suffices_exact_in_bytes(sketches, key, size, largest_first):
+    world = registry_of(sketches)
+    rule = {
+        'name': 'r',
+        'match': {'everything': True},
+        'when': {'olderThan': '1d'},
+        'until': {key: size},
+        'do': 'delete',
+    }
+    rule['order'] = 'largestFreed' if largest_first else 'oldest'
+    order = nodes_by_age(world)
+    if largest_first:
+        order.sort(key=lambda node: (-oracle.freed_bytes(world, {node}), node))
+    if key == 'repositoryUnder':
+        expected = set()
+        for repository in world:
+            mine = [node for node in order if node[0] == repository['name']]
+            alone = [repository]
+            expected |= smallest(alone, mine, lambda gone, alone=alone: stored(oracle.without(alone, gone)) <= size)
+    elif key == 'freed':
+        expected = smallest(world, order, lambda gone: oracle.freed_bytes(world, gone) >= size)
+    else:
+        expected = smallest(world, order, lambda gone: stored(oracle.without(world, gone)) <= size)
+    decision = decision_on(world, {'version': 1, 'rules': [rule]})
+    assert decision.doomed == expected
+    assert {tag for _, tag in removed_by(decision)} == {
+        tag
+        for repository in world
+        for manifest in repository['manifests']
+        if (repository['name'], manifest['digest']) in expected
+        for tag in manifest['tags']
+    }

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ..model import Ghost, Inventory, Notice, Repository, in_order
 from ..pins.pinned import Pins
 from ..policy.rules import ORPHANS, Limits, Policy
+from .budget import Spared, within_budgets
 from .ghosts import with_doubtful_ghosts
 from .graph import Graph, user_tags
 from .impact import Node
 from .remarks import remarks
-from .safety import judge
+from .safety import Judgement, judge
 from .verdicts import Verdict
 
 Verdicts = Mapping[str, Mapping[str, Verdict]]
@@ -76,12 +78,7 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
     inventory = with_doubtful_ghosts(inventory, policy, now)
     present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
-    judgements = {
-        repository.name: judge(
-            repository, policy, now, repository.name in inventory.selected, inventory.labels, present
-        )
-        for repository in in_order(inventory.repositories)
-    }
+    judgements = within_budgets(inventory, policy, partial(_judged, inventory, policy, now, present))
     tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
     return Decision(
         inventory,
@@ -94,6 +91,23 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         rules=tuple(rule.name for rule in policy.rules if rule.name),
         remarks=remarks(policy, inventory, tags),
     )
+
+
+def _judged(
+    inventory: Inventory, policy: Policy, now: int, present: AbstractSet[str] | None, spared: Spared
+) -> dict[str, Judgement]:
+    return {
+        repository.name: judge(
+            repository,
+            policy,
+            now,
+            repository.name in inventory.selected,
+            inventory.labels,
+            present,
+            spared.get(repository.name),
+        )
+        for repository in in_order(inventory.repositories)
+    }
 
 
 def _present(inventory: Inventory) -> frozenset[str]:

@@ -18,6 +18,7 @@ QUARANTINED = 'quarantined'
 UNRANKED = 'unranked'
 NOT_DUE = 'notDue'
 UNKNOWN = 'unknown'
+ENOUGH = 'enough'
 CHILD_OF = 'childOf'
 REFERRER_OF = 'referrerOf'
 SUBJECT_OF = 'subjectOf'
@@ -75,6 +76,7 @@ TOLD = {
         'excluded',
     ),
     NOT_DUE: Told('its rule waits for something ({})', 'not due', 'not due by the rule that claims it', 'recent'),
+    ENOUGH: Told('its rule has taken enough ({})', 'enough taken', 'of which a rule took enough', 'excluded'),
     UNKNOWN: Told(
         'a fact is missing that its rule asks for ({})',
         'a fact is missing',

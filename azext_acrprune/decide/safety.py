@@ -82,15 +82,18 @@ def judge(
     selected: bool = True,
     labels: Labels | None = None,
     present: AbstractSet[str] | None = None,
+    spared: Mapping[str, Verdict] | None = None,
 ) -> Judgement:
     """Judge every tag and every manifest of a repository.
 
     `now` is in ticks. `selected` is false for a repository in which nothing may be deleted. `present` are the digests
     of all manifests that exist in the registry; without them no attachment is known to be an orphan.
+    `spared` are manifests that stay because a rule with `until` has taken enough.
     """
     place = Place(repository, build_graph(repository), labels or {}, now, present, policy.facts)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
-    held: dict[str, Verdict] = {}
+    tags = {**tags, **dict(_spared_tags(repository, tags, spared or {}))}
+    held: dict[str, Verdict] = dict(spared or {})
     while True:
         case = _case(place, policy, selected, tags, held)
         roots = _roots(case)
@@ -101,6 +104,16 @@ def judge(
         held, tags = {**held, **holding}, {**tags, **staying}
     verdicts.update(_doomed(sorted(set(repository.manifests) - set(verdicts)), case))
     return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
+
+
+def _spared_tags(
+    repository: Repository, tags: Mapping[str, Verdict], spared: Mapping[str, Verdict]
+) -> Iterator[tuple[str, Verdict]]:
+    """The tags that stay because the rule that takes them has taken enough."""
+    for digest, verdict in spared.items():
+        for tag in user_tags(repository.manifests[digest]):
+            if tag in tags and not tags[tag].kept:
+                yield tag, verdict
 
 
 def _case(

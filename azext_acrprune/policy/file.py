@@ -31,9 +31,11 @@ from .patterns import (
     tag_glob,
 )
 from .rules import (
+    DELETE,
     IMAGES,
     KEEP,
     OLD,
+    OLDEST,
     SPARE,
     UPDATED,
     Age,
@@ -47,6 +49,7 @@ from .rules import (
     Rule,
     Scope,
     Thin,
+    Until,
     When,
 )
 from .syntax import Path, PolicyError, Problem, Source, shaped
@@ -56,7 +59,7 @@ EXAMPLES = ('ci', 'ml', 'production')
 _UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40}
 _SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
 _OF_TAGS = ('semver', 'perGroup', 'patched')
-_WORDS = ('count', 'of', 'others')
+_UNTIL = ('freed', 'registryUnder', 'repositoryUnder')
 _AGES = ('olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor', 'expired')
 
 Read = TypeVar('Read')
@@ -199,6 +202,7 @@ class _Reader:
             self._keep((*path, 'keep'), keep),
             rule['name'],
             self._when((*path, 'when'), when),
+            self._until(path, rule),
         )
 
     def _check_rule(self, path: Path, rule: Mapping[str, Any]) -> None:
@@ -272,6 +276,17 @@ class _Reader:
             self._period(path, when, 'untaggedFor'),
             tuple(when.get('expired', {}).get('keys', ())),
         )
+
+    def _until(self, path: Path, rule: Mapping[str, Any]) -> Until | None:
+        until = rule.get('until')
+        if until is None:
+            if 'order' in rule:
+                self._wrong((*path, 'order'), "'order' says in which order a rule takes images 'until' it is enough")
+            return None
+        if rule['do'] != DELETE:
+            self._wrong((*path, 'until'), f"'do: {rule['do']}' frees no bytes, so that it would never be enough")
+        freed, registry, repository = (self._size((*path, 'until', key), until.get(key)) for key in _UNTIL)
+        return Until(freed, registry, repository, rule.get('order', OLDEST))
 
     def _period(self, path: Path, when: Mapping[str, Any], key: str) -> Period | None:
         if key not in when:

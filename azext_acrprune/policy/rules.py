@@ -31,6 +31,10 @@ OLD = 'old'
 SPARE = 'spare'
 TAKE = 'take'
 
+OLDEST = 'oldest'
+NOT_PULLED_LONGEST = 'notPulledLongest'
+LARGEST_FREED = 'largestFreed'
+
 PERCENT_WITHOUT_A_QUESTION = 50
 """Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
 
@@ -164,6 +168,19 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Until:
+    """A rule takes no more than it takes for so many bytes: freed by the plan, left in the registry or in a repository.
+
+    Each image that it may take goes in `order`: OLDEST, NOT_PULLED_LONGEST, or LARGEST_FREED first.
+    """
+
+    freed: int | None = None
+    registry_under: int | None = None
+    repository_under: int | None = None
+    order: str = OLDEST
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule. `name` is empty for a rule made from options."""
 
@@ -173,6 +190,7 @@ class Rule:
     keep: Keep = Keep()
     name: str = ''
     when: When = When()
+    until: Until | None = None
 
     def says(self, text: str) -> str:
         """A reason, with the name of the rule in front where it has one."""
@@ -293,7 +311,12 @@ class Policy:
     @property
     def asks_for_pulls(self) -> bool:
         return any(
-            rule.when.not_pulled_for or rule.when.never_pulled_after or rule.keep.recently_pulled for rule in self.rules
+            rule.when.not_pulled_for
+            or rule.when.never_pulled_after
+            or rule.keep.recently_pulled
+            or rule.until
+            and rule.until.order == NOT_PULLED_LONGEST
+            for rule in self.rules
         )
 
     @property

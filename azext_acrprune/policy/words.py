@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from .rules import CREATED, DELETE, IMAGES, KEEP, OLD, TAKE, UNTAG, Keep, Match, Policy, Rule, Scope, Thin, When
+from .rules import (
+    CREATED,
+    DELETE,
+    IMAGES,
+    KEEP,
+    LARGEST_FREED,
+    NOT_PULLED_LONGEST,
+    OLD,
+    OLDEST,
+    TAKE,
+    UNTAG,
+    Keep,
+    Match,
+    Policy,
+    Rule,
+    Scope,
+    Thin,
+    Until,
+    When,
+)
 
 
 def sentences(policy: Policy) -> list[str]:
@@ -44,7 +63,23 @@ def _of_rule(rule: Rule) -> str:
         return f"'{rule.name}' keeps {what}."
     verb = {DELETE: 'deletes', UNTAG: 'takes the tag off, not the image:'}.get(rule.action, rule.action)
     keeps = '; '.join(_keeps(rule))
-    return f"'{rule.name}' {verb} {what} {_when(rule)}{f', but keeps {keeps}' if keeps else ''}."
+    until = f'; the {_ORDERS[rule.until.order]} go first, until {_enough(rule.until)}' if rule.until else ''
+    return f"'{rule.name}' {verb} {what} {_when(rule)}{f', but keeps {keeps}' if keeps else ''}{until}."
+
+
+_ORDERS = {
+    OLDEST: 'oldest',
+    NOT_PULLED_LONGEST: 'ones that nobody pulled for longest',
+    LARGEST_FREED: 'ones that free most',
+}
+
+
+def _enough(until: Until) -> str:
+    if until.freed is not None:
+        return f'the plan frees {until.freed:,} bytes'
+    if until.registry_under is not None:
+        return f'the registry stores no more than {until.registry_under:,} bytes'
+    return f'each repository holds no more than {until.repository_under:,} bytes'
 
 
 def _what(rule: Rule) -> str:

@@ -621,3 +621,37 @@ def test_an_index_ends_with_the_last_of_its_images(labels, goes):
         '- {name: a, match: {everything: true}, when: {olderThan: 1d, expired: {keys: [until]}}, do: delete}'
     )
     assert bool(decide(inventory, parse_policy(policy), worlds.NOW).doomed) is goes
+
+
+# --- 19. Until that is enough ------------------------------------------------------------------------------------
+
+
+def test_images_that_nobody_pulled_for_longest_go_first_and_what_is_not_known_stays():
+    images = """[{image: 'a:never', age: 30d, size: 1MiB}, {image: 'a:old', age: 300d, pulled: 100d, size: 1MiB},
+                 {image: 'a:new', age: 300d, pulled: 50d, size: 1MiB}, {image: 'a:unknown', age: 900d, size: 1MiB}]"""
+    until = 'until: {freed: 1500KiB}, order: notPulledLongest,'
+    gone, kept = outcome('by: updated', images, keep=until, logCovers='400d')
+    assert gone == ['a:never', 'a:old']
+    assert 'its rule has taken enough' in kept['a:new'] and 'a:unknown' in kept
+
+
+def test_a_multi_arch_image_counts_with_all_its_parts():
+    images = "[{image: 'a:v1', age: 90d, size: 1MiB, platforms: [x/a, x/b]}, {image: 'a:v2', age: 80d, size: 1MiB}]"
+    assert outcome('by: updated', images, keep='until: {freed: 2MiB},')[0] == ['a:v1']
+    assert outcome('by: updated', images, keep='until: {freed: 3MiB},')[0] == ['a:v1', 'a:v2']
+    assert outcome('by: updated', images, keep='until: {freed: 0},')[0] == []
+
+
+@pytest.mark.parametrize(
+    'rule, said',
+    [
+        ('until: {freed: 1}, do: untag', 'frees no bytes'),
+        ('until: {freed: 1}, do: keep', 'frees no bytes'),
+        ('order: oldest, do: delete', "'order' says in which order"),
+        ('until: {freed: 1, registryUnder: 2}, do: delete', 'at most 1'),
+        ('until: {freed: 5 MB}, do: delete', "'5 MB' is not a size"),
+    ],
+)
+def test_a_budget_that_means_nothing_is_refused(rule, said):
+    found = problems(policy_of(f'- {{name: a, match: {{tagged: true}}, when: {{olderThan: 1d}}, {rule}}}'))
+    assert any(said in each for each in found), found
