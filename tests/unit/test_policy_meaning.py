@@ -648,7 +648,7 @@ def test_a_multi_arch_image_counts_with_all_its_parts():
         ('until: {freed: 1}, do: untag', 'frees no bytes'),
         ('until: {freed: 1}, do: keep', 'frees no bytes'),
         ('order: oldest, do: delete', "'order' says in which order"),
-        ('until: {freed: 1, registryUnder: 2}, do: delete', 'at most 1'),
+        ('until: {freed: 1, registryUnder: 2}, do: delete', 'less than or equal to 1'),
         ('until: {freed: 5 MB}, do: delete', "'5 MB' is not a size"),
     ],
 )
