@@ -68,9 +68,11 @@ def arguments_of(example: Example, digests: dict[str, str], archive: Path) -> tu
 def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> tuple[str, ...]:
     """Do what has to come before an example: an archive to restore from, a plan to apply, a run to look at."""
     prune = ('acr', 'prune')
-    if '--policy' in arguments or example.command == 'policy validate':
-        policy = az(*prune, 'policy', 'show-example', '--name', 'ci', '-o', 'yaml', check=True).out
-        Path(az.home, 'policy.yaml').write_text(policy)
+    policies = ROOT / 'azext_acrprune' / 'policy' / 'examples'
+    for name in ('policy.yaml', 'new.yaml'):
+        (az.home / name).write_text((policies / 'ci.yaml').read_text())
+    tests = (policies / 'ci.tests.yaml').read_text()
+    (az.home / 'policy.tests.yaml').write_text(tests.replace('ci.yaml', 'policy.yaml'))
     if '--plan' in arguments:
         az(*prune, 'plan', *TARGET, '--out', 'plan.json', '-o', 'none', check=True)
     if example.command == 'restore':
