@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 # Most modules of azure-cli are never imported: to compile them all takes three times as long as to install them.
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL = -m pip install -qq --disable-pip-version-check --no-compile
 
 # Many tests wait for something, so one more runs at a time than there are cores.
 AT_ONCE = $(shell expr $$(nproc) + 1)
@@ -86,7 +86,7 @@ $(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json
 $(AZDEV_VENV)/ready: $(VENV)/ready
 	@$(PYTHON) -m venv $(AZDEV_VENV)
 	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
-	@$(AZDEV_VENV)/bin/python $(PIP_INSTALL) --quiet azdev==$(AZDEV)
+	@$(AZDEV_VENV)/bin/python $(PIP_INSTALL) azdev==$(AZDEV)
 	@touch $@
 
 clean:
