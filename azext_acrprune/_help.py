@@ -296,6 +296,20 @@ examples:
     text: az acr prune policy test --file policy.tests.yaml --policy new.yaml -o table
 """
 
+helps['acr prune policy diff'] = """
+type: command
+short-summary: Show what a new policy takes, and leaves, otherwise than an old one.
+long-summary: >
+    Both are tried on the same registry, or on a file that was written of it. Pins, and logs of pulls, are not asked:
+    what they keep stays in either case.
+examples:
+  - name: For a pull request, which fails when more would go.
+    text: >
+        az acr prune policy diff -r myregistry --old main.yaml --new policy.yaml --markdown diff.md --fail-on more
+  - name: Without a registry.
+    text: az acr prune policy diff --inventory inventory.json --old main.yaml --new policy.yaml -o table
+"""
+
 helps['acr prune policy show-schema'] = """
 type: command
 short-summary: Show the JSON schema of a policy file, for an editor.

@@ -30,6 +30,7 @@ from ._validators import (
     validate_out,
     validate_pins_from,
     validate_plan_selection,
+    validate_policy_diff,
     validate_price,
     validate_pulled_within,
     validate_ran_within,
@@ -82,6 +83,7 @@ _SHARED = {
     'report': (*_CALLS, 'no_cache', 'price'),
     'usage': (*_CALLS, 'no_cache', 'price', 'workspace'),
     'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
+    'policy diff': (*_CALLS, 'no_cache'),
 }
 
 _SELECTION = 'Selection'
@@ -444,6 +446,12 @@ def _own(loader: AzCommandsLoader) -> None:
         )
         context.argument('policy_file', arg_group=_SELECTION, validator=validate_plan_selection)
         context.argument(
+            'inventory_out',
+            arg_group=_OUTPUT,
+            completer=FilesCompleter(),
+            help='Also write all that was read of the registry to this file, for `az acr prune policy diff`.',
+        )
+        context.argument(
             'strict_policy',
             action='store_true',
             arg_group=_SELECTION,
@@ -528,6 +536,31 @@ def _own(loader: AzCommandsLoader) -> None:
             arg_type=get_enum_type(['ci', 'ml', 'production']),
             options_list=['--name', '-n'],
             help='Which example: a CI registry, ML images, or a production registry.',
+        )
+    with loader.argument_context('acr prune policy diff') as context:
+        context.argument(
+            'registry_name',
+            required=False,
+            validator=validate_policy_diff,
+            help='The container registry that both policies are tried on: its name or its full login server.',
+        )
+        context.argument(
+            'old_policy', options_list=['--old'], completer=FilesCompleter(), help='The policy file as it was.'
+        )
+        context.argument(
+            'new_policy', options_list=['--new'], completer=FilesCompleter(), help='The policy file as it shall be.'
+        )
+        context.argument(
+            'inventory_file',
+            options_list=['--inventory'],
+            completer=FilesCompleter(),
+            help='In place of a registry: what `az acr prune plan --inventory-out` wrote.',
+        )
+        context.argument('markdown', completer=FilesCompleter(), help='Also write it to this file, as Markdown.')
+        context.argument(
+            'fail_on',
+            arg_type=get_enum_type(['more']),
+            help='`more`: exit with 1 when the new policy takes anything that the old one does not.',
         )
     with loader.argument_context('acr prune policy test') as context:
         context.argument(

@@ -65,6 +65,17 @@ def validate_optional_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
         validate_registry(cmd, namespace)
 
 
+def validate_policy_diff(cmd: AzCliCommand, namespace: Namespace) -> None:
+    if namespace.inventory_file:
+        return
+    if not namespace.registry_name:
+        raise RequiredArgumentMissingError(
+            'Nothing says what the policies are tried on.',
+            recommendation='Give --registry, or --inventory with a file that plan --inventory-out wrote.',
+        )
+    validate_registry(cmd, namespace)
+
+
 def validate_ago(namespace: Namespace) -> None:
     if namespace.ago is not None:
         _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')

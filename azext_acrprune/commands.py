@@ -42,6 +42,7 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('validate', 'validate')
         group.command('explain', 'explain')
         group.command('test', 'test', table_transformer=_table('policy_test_rows', 'policy_tables'))
+        group.command('diff', 'diff', table_transformer=_table('policy_diff_rows', 'policy_tables'))
         group.command('show-schema', 'show_schema')
         group.command('show-example', 'show_example')
 

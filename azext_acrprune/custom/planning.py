@@ -28,10 +28,12 @@ def plan(
     out: str | None = None,
     policy_file: str | None = None,
     strict_policy: bool = False,
+    inventory_out: str | None = None,
     **kwargs: object,
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.decision import first_excess
+    from ..documents.inventory_file import inventory_document
     from ..show.money import saving_line
 
     options = SelectOptions.of(kwargs, policy_file)
@@ -48,6 +50,8 @@ def plan(
         logger.warning(saving_line(document['cost'], document['impact']))
     if out:
         write_json(document, out)
+    if inventory_out:
+        write_json(inventory_document(decision.inventory, session.now), inventory_out)
     exit_with_failure(cmd, says_unread(document))
     return document
 

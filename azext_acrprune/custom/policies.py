@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
 from .command import Command
 from .failures import exit_with_failure
+from .options import Arguments, RegistryOptions
+from .scanning import scan
 from .selecting import read_policy
-from .user_files import read_text
+from .session import open_session
+from .user_files import read_text, write_text
 
 if TYPE_CHECKING:
-    from ..model import Document
+    from ..model import Document, Inventory
     from ..policy.cases import Cases
     from ..policy.rules import Policy
 
@@ -38,6 +43,49 @@ def test(cmd: Command, tests_file: str, policy_file: str | None = None) -> Docum
     document = tests_document(_policy_of(cases, tests_file, policy_file), cases.tests)
     exit_with_failure(cmd, document['failed'])
     return document
+
+
+def diff(
+    cmd: Command,
+    old_policy: str,
+    new_policy: str,
+    inventory_file: str | None = None,
+    markdown: str | None = None,
+    fail_on: str | None = None,
+    **kwargs: object,
+) -> Document:
+    """What a new policy takes and leaves otherwise than an old one. Deletes nothing."""
+    from ..decide.decision import decide
+    from ..documents.policy_diff import diff_document
+    from ..show.policy_markdown import diff_markdown
+
+    policies = [read_policy(path, ()) for path in (old_policy, new_policy)]
+    inventory, now = _inventory(cmd, policies, inventory_file, kwargs)
+    names = [repository.name for repository in inventory.repositories]
+    old, new = (
+        decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
+        for policy in policies
+    )
+    document = diff_document(old, new)
+    if markdown:
+        write_text(diff_markdown(document), markdown)
+    exit_with_failure(cmd, fail_on == 'more' and document['goes'])
+    return document
+
+
+def _inventory(
+    cmd: Command, policies: Sequence[Policy], inventory_file: str | None, kwargs: Arguments
+) -> tuple[Inventory, int]:
+    """What both policies are tried on: a file, or the registry, read as far as either of them asks."""
+    from ..documents.inventory_file import read_inventory
+    from ..policy.rules import Selection
+
+    if inventory_file:
+        with typed_errors():
+            return read_inventory(read_text(inventory_file))
+    labels = any(policy.asks_for_labels for policy in policies)
+    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+        return scan(session, Selection(), tags=True, labels=labels), session.now
 
 
 def show_schema() -> Document:

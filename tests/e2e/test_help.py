@@ -9,7 +9,14 @@ import sys
 import pytest
 
 COMMANDS = ['plan', 'untagged', 'tags', 'image', 'repository', 'apply', 'explain', 'report', 'usage', 'check']
-POLICY_COMMANDS = ['policy validate', 'policy explain', 'policy test', 'policy show-schema', 'policy show-example']
+POLICY_COMMANDS = [
+    'policy validate',
+    'policy explain',
+    'policy test',
+    'policy diff',
+    'policy show-schema',
+    'policy show-example',
+]
 CACHE_COMMANDS = ['cache show', 'cache clear']
 
 

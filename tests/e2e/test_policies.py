@@ -116,3 +116,21 @@ def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, regi
         az(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--max-percent', '100', check=True)
         left = set(registry.storage.state('team/app').manifests)
         assert left == {ours, unknown} - gone
+
+
+def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registry, now, folder):
+    az.login()
+    Shelf(registry.storage, now).image('one', days=200, tag='v2')
+    (folder / 'old.yaml').write_text(POLICY.replace('olderThan: 1d', 'olderThan: 300d'))
+    files = ('--old', str(folder / 'old.yaml'), '--new', str(folder / 'policy.yaml'))
+    inventory, page = str(folder / 'inventory.json'), folder / 'diff.md'
+    az(*PRUNE, 'plan', *TARGET, '--policy', str(folder / 'policy.yaml'), '--inventory-out', inventory, check=True)
+    found = az(*PRUNE, 'policy', 'diff', *TARGET, *files, check=True).json
+    assert [row['tags'] for row in found['goes']] == [['v2']] and found['stays'] == []
+    registry.requests.clear()
+    run = az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files, '--markdown', str(page), '--fail-on', 'more')
+    assert run.code != 0 and json.loads(run.out) == found
+    assert registry.requests == [] and '#### Goes now: 1' in page.read_text()
+    az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files[:3], files[1], '--fail-on', 'more', check=True)
+    run = az(*PRUNE, 'policy', 'diff', *files)
+    assert run.code != 0 and '--inventory' in run.err and 'Traceback' not in run.err

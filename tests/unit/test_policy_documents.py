@@ -1,17 +1,25 @@
 """Every policy in docs/policies.md, and each example, is valid, can be planned, and does what its tests say."""
 
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.documents.inventory_file import NotAnInventory, inventory_document, read_inventory
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.documents.policy_diff import diff_document
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import EXAMPLES, example_text, parse_policy
+from azext_acrprune.show.policy_markdown import diff_markdown
 from tests import worlds
+from tests.test_safety_properties import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs' / 'policies.md').read_text()
@@ -63,3 +71,56 @@ def test_what_is_translated_from_another_tool_does_the_same(tool):
 def test_each_example_passes_the_tests_that_it_ships_with(name):
     folder = ROOT / 'azext_acrprune' / 'policy' / 'examples'
     assert failures(example_text(name), (folder / f'{name}.tests.yaml').read_text()) == []
+
+
+# --- In review ---------------------------------------------------------------------------------------------------
+
+SPARING = (
+    'version: 1\nrules:\n- {name: a, match: {tags: ["v*"]}, when: {olderThan: 10d}, keep: {newest: 1}, do: delete}\n'
+)
+BOLD = (
+    SPARING.replace('keep: {newest: 1}, ', '')
+    + '- {name: b, match: {tagged: false}, when: {olderThan: 1d}, do: untag}\n'
+)
+
+
+@examples(200)
+@given(worlds.tagged_worlds())
+def test_an_inventory_is_read_back_as_it_was(world):
+    inventory = worlds.to_inventory(world)
+    found, now = read_inventory(json.dumps(inventory_document(inventory, worlds.NOW)))
+    assert now == worlds.NOW
+    assert found.repositories == inventory.repositories
+    assert (found.registry, found.complete, found.labels) == (inventory.registry, inventory.complete, inventory.labels)
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[]', 'null', '{"schemaVersion": 2}', '{"schemaVersion": 1}', '1e999'])
+def test_a_file_that_is_no_inventory_is_an_error(text):
+    with pytest.raises(NotAnInventory):
+        read_inventory(text)
+
+
+def test_what_a_new_policy_takes_otherwise_is_told_with_rules_and_bytes():
+    images = [worlds.image(f'v{age}', [age % 6], tags=[f'v{age}'], age=age * worlds.DAY) for age in (5, 20, 30)]
+    inventory = worlds.to_inventory([worlds.repository_of(*images)])
+    old, new = (decide(inventory, parse_policy(text), worlds.NOW) for text in (SPARING, BOLD))
+    document = diff_document(old, new)
+    (row,) = document['goes']
+    assert (row['tags'], row['old']['reason'], row['new']['rule']) == (['v20'], 'keepNewest', 'a')
+    assert document['stays'] == [] and document['freedBytes']['difference'] > 0
+    back = diff_document(new, old)
+    assert (back['goes'], [each['tags'] for each in back['stays']]) == ([], [['v20']])
+    page = diff_markdown(document)
+    assert '#### Goes now: 1' in page and '| v20 | a |' in page
+
+
+@pytest.mark.skipif(not shutil.which('opa'), reason='opa is not here')
+@pytest.mark.parametrize('name, denied', [('no_production', 0), ('exact_bytes', 1), ('no_idle_rules', 1)])
+def test_the_samples_for_opa_deny_what_they_say(name, denied, tmp_path):
+    images = [worlds.image('v20', [1], tags=['v20'], age=20 * worlds.DAY)]
+    decision = decide(worlds.to_inventory([worlds.repository_of(*images)]), parse_policy(BOLD), worlds.NOW)
+    (tmp_path / 'plan.json').write_text(json.dumps(plan_document(decision, 'now')))
+    rego = str(ROOT / 'docs' / 'opa' / f'{name}.rego')
+    command = ['opa', 'eval', '-i', str(tmp_path / 'plan.json'), '-d', rego, 'data.main.deny']
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert len(answer['result'][0]['expressions'][0]['value']) == denied
