@@ -40,17 +40,22 @@ _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'outp
 _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
 _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
 _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
+_OPENS = re.compile(r'[ \t]*(?:\|[^|\n]*\|)?[ \t]*\n')
 _SETTING = re.compile(r'(--?[A-Za-z][\w-]*|[A-Za-z_][\w.]*)=(\S+)\Z')
 _DEEPEST = 200
 
 
 @dataclass
 class _Block:
-    """A bracket that is still open: the `key` and the `items` of the expression that is being read in it."""
+    """A bracket that is still open: the `key` and the `items` of the expression that is being read in it.
+
+    `closes` is the word that closes it where it is no bracket.
+    """
 
     bracket: str
     scope: Scope
     call: str = ''
+    closes: str = ''
     key: str | None = None
     keyed_by: str = ''
     items: list[Item] = field(default_factory=list)
@@ -91,6 +96,10 @@ class _Reader:
             self._new_line()
         elif match['string'] or match['heredoc']:
             self._string(match, line)
+        elif match['name'] == 'do' and _OPENS.match(match.string, match.end()):  # Ruby, Elixir
+            self._open('{', line, 'end')
+        elif match['name'] == 'end' and self._top.closes == 'end':
+            self._close()
         elif match['name']:
             self._finish_before_word()
             self._top.items.append(Item('name', match['name'], line=line))
@@ -184,7 +193,7 @@ class _Reader:
         top.line = items[-1].line
         return True
 
-    def _open(self, bracket: str, line: int) -> None:
+    def _open(self, bracket: str, line: int, closes: str = '') -> None:
         if len(self._blocks) > _DEEPEST:
             return
         top = self._top
@@ -200,7 +209,8 @@ class _Reader:
         if call in _DECLARATIONS or is_definition:  # Go: `var ( ... )`
             self._blocks.append(_Block('{', top.scope, line=line))
             return
-        block = _Block(bracket, self._scope_of(top.scope, top.key or '', labels, line), call, line=line)
+        scope = self._scope_of(top.scope, top.key or '', labels, line)
+        block = _Block(bracket, scope, call, closes=closes, line=line)
         if (
             call in ('format', 'join')
             and len(items) > 1
@@ -288,32 +298,40 @@ class _Reader:
             return
         if key is None:
             key, items = _command(items)
-        texts = joined([item for item in items if item.kind != 'block'])
-        if len(items) == 1 and items[0].kind == 'list' and key is None:
-            top.arguments.append(items[0])
-            top.argument_lines.append(line)
-            return
         if key is None:
-            top.arguments.append(Item('text', texts=texts, line=line))
-            top.argument_lines.append(line)
-            if any(is_known(block.call) for block in self._blocks[-2:]):
-                return
-            for text in texts:
-                if text.startswith('oci://') and top.bracket == '(':
-                    top.scope.add('chart', Value(text, line))
-            if not (top.bracket == '(' and top.call):
-                self._use(top.scope.key if top.bracket == '[' else '', texts, line)
-            else:
-                self._use('argument', texts, line)
+            self._argue(items, line)
+        else:
+            self._assigned(key, items, line)
+
+    def _argue(self, items: Sequence[Item], line: int) -> None:
+        """An expression without a key is an argument, or an item of a list."""
+        top = self._top
+        top.argument_lines.append(line)
+        if len(items) == 1 and items[0].kind == 'list':
+            top.arguments.append(items[0])
             return
-        for item in items:
-            for text in (text for texts_of in item.arguments for text in texts_of):
-                top.scope.add(key, Value(text, line))
+        texts = joined([item for item in items if item.kind != 'block'])
+        top.arguments.append(Item('text', texts=texts, line=line))
+        if any(is_known(block.call) for block in self._blocks[-2:]):
+            return
         for text in texts:
+            if text.startswith('oci://') and top.bracket == '(':
+                top.scope.add('chart', Value(text, line))
+        if top.bracket == '(' and top.call:
+            self._use('argument', texts, line)
+        else:
+            self._use(top.scope.key if top.bracket == '[' else '', texts, line)
+
+    def _assigned(self, key: str, items: Sequence[Item], line: int) -> None:
+        scope = self._top.scope
+        for item in items:
+            for text in (text for texts in item.arguments for text in texts):
+                scope.add(key, Value(text, line))
+        for text in joined([item for item in items if item.kind != 'block']):
             value = Value(text, line)
-            top.scope.add(key, value)
+            scope.add(key, value)
             if may_name_image(text):
-                top.scope.uses.append(Use(key, value))
+                scope.uses.append(Use(key, value))
 
     def _use(self, key: str, texts: Sequence[str], line: int) -> None:
         for text in texts:

@@ -6,16 +6,18 @@ waits for the end of the document.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from ..spelling import printable
-from .parts import images, may_be_parts, must_wait
+from .parts import group_and_part, images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
+    TEMPLATE,
     Finding,
     Reference,
     RegistryNames,
@@ -83,6 +85,8 @@ _CHILD_PARTS = {
 """{key of a child: {key in it: what that is for its parent}}: of Flux, SLSA, CycloneDX, SPDX, VEX and cosign."""
 
 
+_ALL_FILLED_IN = re.compile(rf'\s*{TEMPLATE}/{TEMPLATE}(?::{TEMPLATE}|@{TEMPLATE})\s*\Z')
+_MOST_PAIRS = 1_000
 _MOST_PLACES = 50
 """In one file that an image is noted with: a list of pods has it ten thousand times."""
 
@@ -240,6 +244,10 @@ class Collector:
                     parent.declare(name, value)
         if key == 'substitute':  # Flux: for the objects of other documents
             _declare(_outermost(scope), scope)
+        if scope.listed and len(scope.entries) == 1:  # Salt: `[{name: ...}, {tag: ...}]`
+            (name, values), pairs = next(iter(scope.entries.items())), parent.pairs.setdefault(scope.key, [])
+            if group_and_part(name)[1] and len(values) == 1 and len(pairs) < _MOST_PAIRS:
+                pairs.append((name, values[0]))
         for name, part in _CHILD_PARTS.get(scope.key, {}).items():
             if name in scope.entries and part not in parent.entries:
                 parent.entries[part] = list(scope.entries[name])
@@ -251,7 +259,7 @@ class Collector:
             return scope.uses
         name, value = pair
         pairs = scope.parent.pairs.setdefault(scope.key, [])
-        if len(pairs) < 1_000:
+        if len(pairs) < _MOST_PAIRS:
             pairs.append((name, value))
         return [use for use in scope.uses if use.value is not value]
 
@@ -278,6 +286,8 @@ class Collector:
             self._spoken.add(use.value.line)
             return
         findings = find_references(text.text, self.names, use.runs)
+        if not findings and use.key and is_run(use.key) and _ALL_FILLED_IN.match(text.text):
+            findings = [Unresolved(text.text, 'all of it is filled in by another tool')]
         if bare and not (use.runs or is_run(use.key)):
             self._bare.append((text.text.strip(), use.value.line))
             return

@@ -116,7 +116,7 @@ class _Reader:
             return
         in_mapping = self._stack[-1].is_mapping
         parent, key = self._scope(), self._key()
-        scope = Scope(parent, key, event.line)
+        scope = Scope(parent, key, event.line, listed=not in_mapping)
         if in_mapping and self._attached < _MOST_ATTACHED:
             self._attached += 1
             parent.attach(scope)

@@ -332,7 +332,8 @@ def _without_digest(tag: str) -> tuple[str | None, str | None]:
 def _tags(parts: Parts, scope: Scope) -> list[Filled]:
     for key in (*_TAG_PARTS, *_VERSION_PARTS):
         found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
-        said = [Filled(each.text.strip().replace('+', '_'), each.lines) for each in found]
+        names = [(text, each.lines) for each in found for text in each.text.split(',')]
+        said = [Filled(text.strip().replace('+', '_'), lines) for text, lines in names]
         said = [each for each in said if each.text.lower() not in _NO_TAG]
         if said:
             return said

@@ -127,8 +127,8 @@ class Use:
 class Scope:
     """What one mapping, block, stage or command says; `declared` are names that are known in it and below it.
 
-    `known` has what names turned out to mean, once everything is read; `pairs` are names and
-    values that lists give, as `[{name: image.tag, value: v1}]`.
+    It is `listed` as an item of a list. `known` has what names turned out to mean, once everything is read; `pairs` are
+    names and values that lists give, as `[{name: image.tag, value: v1}]`; `merged` is what `<<` takes over.
     """
 
     parent: Scope | None = None
@@ -140,6 +140,7 @@ class Scope:
     pairs: dict[str, list[tuple[str, Value]]] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
     merged: list[Scope] = field(default_factory=list)
+    listed: bool = False
     known: dict[str, list[Filled]] = field(default_factory=dict)
 
     def add(self, key: str, value: Value) -> None:
