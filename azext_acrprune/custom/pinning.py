@@ -35,7 +35,8 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
     paths = (*options.pins, *of_policy.paths)
     strict = is_strict(cmd, options, of_policy)
     systems = (*options.pins_from, *of_policy.systems)
-    if not paths and not systems and not options.ran_within:
+    ran_within = options.ran_within or of_policy.ran_within
+    if not paths and not systems and not ran_within:
         return Pins()
     from ..pins.references import RegistryNames
     from ..sources.pin_files import read_files
@@ -43,13 +44,13 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
     asked = [_remembered(cmd, system, names, host) for system in dict.fromkeys(systems)]
-    ran = _ran(cmd, options.ran_within, host) if options.ran_within else ()
+    ran = _ran(cmd, ran_within, host) if ran_within else ()
     found = merged((found, *asked, *ran))
     if strict and any(problem.code != NOT_LISTED for problem in found.problems):
         raise Incomplete(found.problems)
     _warn(found, host)
     given = _given(paths, aliases, strict, files, systems)
-    return Pins(found.pins, found.problems, {**given, 'ranWithin': options.ran_within} if ran else given, strict)
+    return Pins(found.pins, found.problems, {**given, 'ranWithin': ran_within} if ran else given, strict)
 
 
 def is_strict(cmd: Command, options: PinOptions, of_policy: Sources) -> bool:
@@ -137,7 +138,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     from datetime import datetime, timedelta, timezone
 
     from ..pins.pinned import Found
-    from ..policy.ages import parse_ago
+    from ..policy.ages import parse_age
     from ..sources.memory import Memory, UnreadableMemory, memory_path, within
 
     every = Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).every()
@@ -146,7 +147,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
             'Nothing is remembered of what ran',
             "Run 'az acr prune pins remember --pins-from ...' for this registry, at least once a day.",
         )
-    since = datetime.now(timezone.utc) - timedelta(seconds=parse_ago(period))
+    since = datetime.now(timezone.utc) - timedelta(seconds=parse_age(period))
     if every[0].at > since:
         logger.warning(
             'Pins: what ran is only remembered since %s; --ran-within %s cannot know what ran before.',

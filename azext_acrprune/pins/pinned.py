@@ -80,13 +80,14 @@ class Sources:
     """Where a user has pins: files and folders (`-` is standard input), live systems, and custom domains of the
     registry.
 
-    With `strict`, a problem is an error.
+    With `strict`, a problem is an error. What was seen to run within `ran_within`, a duration, is pinned too.
     """
 
     paths: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     strict: bool = False
     systems: tuple[str, ...] = ()
+    ran_within: str | None = None
 
 
 @dataclass(frozen=True)

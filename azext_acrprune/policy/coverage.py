@@ -72,6 +72,7 @@ def _has_properties(above: Rule, rule: Rule) -> bool:
                 (wider.media_types, narrower.media_types),
                 (wider.artifact_types, narrower.artifact_types),
                 (wider.platforms, narrower.platforms),
+                (wider.quarantines, narrower.quarantines),
             )
         )
         and set(wider.annotations) <= set(narrower.annotations)

@@ -36,6 +36,7 @@ from .rules import (
     KEEP,
     OLD,
     OLDEST,
+    QUARANTINED,
     SPARE,
     UPDATED,
     Age,
@@ -118,6 +119,7 @@ class _Reader:
         self._check_names([rule.name for rule in rules])
         if not self.problems:
             self._check_coverage(rules)
+        self._check_quarantine(rules, document.get('include', ()))
         limits = document.get('limits', {})
         if isnan(limits.get('maxPercent', 0)):  # nothing is more than that
             self._wrong(('limits', 'maxPercent'), 'expected number, not NaN')
@@ -134,7 +136,7 @@ class _Reader:
             limits=limits_of(document),
             min_keep=limits.get('minKeepPerRepository', 0),
             include=frozenset(document.get('include', ())),
-            sources=self._sources(document.get('pins', {})),
+            sources=replace(self._sources(document.get('pins', {})), ran_within=self._ran(protect.get('ran'))),
             pulled=self._pulled(protect.get('lastPulled')),
             pull_log=_pull_log(document.get('facts', {}).get('pulls')),
         )
@@ -143,6 +145,14 @@ class _Reader:
         for number, name in enumerate(names):
             if name in names[:number]:
                 self._wrong(('rules', str(number), 'name'), f"another rule is called '{name}' already")
+
+    def _check_quarantine(self, rules: Sequence[Rule], include: Sequence[str]) -> None:
+        for number, rule in enumerate(rules):
+            if rule.action != KEEP and rule.match.quarantines and QUARANTINED not in include:
+                self._wrong(
+                    ('rules', str(number), 'match', 'quarantine'),
+                    "what is in quarantine stays unless the policy has 'include: [quarantined]'",
+                )
 
     def _check_coverage(self, rules: Sequence[Rule]) -> None:
         """A rule that can claim nothing is not what its author thinks."""
@@ -164,6 +174,14 @@ class _Reader:
         for number, text in enumerate(systems):
             self._read(('pins', 'from', str(number)), parse_system, text, None)
         return Sources(tuple(paths), tuple(pins.get('aliases', ())), pins.get('strict', False), systems)
+
+    def _ran(self, wish: Mapping[str, Any] | None) -> str | None:
+        if wish is None:
+            return None
+        text = str(wish['within'])
+        path = ('protect', 'ran', 'within')
+        self._read(path, lambda _: check_period(parse_age(text)), text, 0)
+        return text
 
     def _pulled(self, wish: Mapping[str, Any] | None) -> Wish | None:
         if wish is None:
@@ -250,6 +268,7 @@ class _Reader:
             labels=tuple(sorted(match.get('labels', {}).items())),
             at_least=self._size((*path, 'size', 'atLeast'), size.get('atLeast')),
             at_most=self._size((*path, 'size', 'atMost'), size.get('atMost')),
+            quarantines=tuple(match.get('quarantine', ())),
         )
 
     def _patterns(

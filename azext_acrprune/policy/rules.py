@@ -41,6 +41,7 @@ PERCENT_WITHOUT_A_QUESTION = 50
 GHOSTS = 'ghosts'
 PARTIAL = 'partial'
 ORPHANS = 'orphans'
+QUARANTINED = 'quarantined'
 INCLUDED = (GHOSTS, PARTIAL, ORPHANS)
 """What rules take only when that is asked for by name."""
 

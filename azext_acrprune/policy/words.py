@@ -37,6 +37,8 @@ def _protections(policy: Policy) -> Iterator[str]:
         yield f'{what}, whatever the rules say ({each.text}).'
     for digest in sorted(policy.digests):
         yield f'{digest} stays, whatever the rules say (protect.digests).'
+    if policy.sources.ran_within:
+        yield f'What ran within {policy.sources.ran_within} stays, whatever the rules say (protect.ran).'
     if policy.pulled:
         yield f'What was pulled within {policy.pulled.text} stays, whatever the rules say (protect.lastPulled).'
 
@@ -96,6 +98,7 @@ def _described(match: Match, rule: Rule) -> str:
         _one_of(' with the media type ', match.media_types),
         _one_of(' with the artifact type ', match.artifact_types),
         _one_of(' for the platform ', match.platforms),
+        _one_of(' in quarantine as ', match.quarantines),
         _pairs(f' with the annotation (of an index: itself, or {some})', match.annotations),
         _pairs(f' with the label (of an index: {some})', match.labels),
         '' if match.at_least is None else f' of {match.at_least:,} bytes or more',

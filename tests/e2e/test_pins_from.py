@@ -544,6 +544,13 @@ def test_what_ran_within_some_time_stays_when_its_system_is_down(az, registry, i
     seen = az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl', check=True).json
     assert [pin['digest'] for pin in seen['pins']] == [digest]
     image('other')
+    (tmp_path / 'ran.yaml').write_text(
+        'version: 1\nrules: [{name: all, match: {everything: true}, when: {olderThan: 0}, do: delete}]\n'
+        'protect: {ran: {within: 2w}}\n'
+    )
+    plan = az(*PRUNE, 'plan', '-r', 'localhost', '--policy', str(tmp_path / 'ran.yaml'), check=True).json
+    assert plan['policy']['pins']['ranWithin'] == '2w'
+    assert digest not in [entry['digest'] for entry in plan['delete']]
     run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d', check=True)
     assert 'only remembered since' in run.err
     assert present(registry) == {digest}

@@ -1,6 +1,7 @@
 """What the author of a policy meant: each of these policies once took what it was meant to keep, or left it behind."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -86,7 +87,7 @@ def labelled_index(labels, nested=False, attested=False):
 def test_one_image_is_enough_to_keep_an_index_and_all_have_to_agree_to_take_it(labels, kept, taken, nested, attested):
     made, known = labelled_index([{'l': letter} for letter in labels], nested, attested)
     inventory = worlds.to_inventory([repository_of(*made)])
-    inventory = inventory.__class__(**{**{f: getattr(inventory, f) for f in inventory.__slots__}, 'labels': known})
+    inventory = replace(inventory, labels=known)
     spare = policy_of('- {name: spare, match: {labels: {l: y}}, do: keep}', EVERYTHING)
     take = policy_of('- {name: take, match: {labels: {l: y}}, when: {olderThan: 1d}, do: delete}')
     for policy, stays in ((spare, kept), (take, not taken)):
@@ -474,7 +475,7 @@ def test_one_excepted_image_is_enough_to_except_an_index():
         '- {name: a, match: {tagged: true, not: {labels: {keep: "yes"}}}, when: {olderThan: 1d}, do: delete}'
     )
     inventory = worlds.to_inventory([repository_of(*made)])
-    inventory = inventory.__class__(**{**{f: getattr(inventory, f) for f in inventory.__slots__}, 'labels': known})
+    inventory = replace(inventory, labels=known)
     assert decide(inventory, parse_policy(policy), worlds.NOW).doomed == frozenset()
 
 
@@ -616,11 +617,18 @@ def test_an_index_ends_with_the_last_of_its_images(labels, goes):
     for manifest in made:
         manifest['created'] = worlds.NOW - 20 * DAY * worlds.TICKS
     inventory = worlds.to_inventory([repository_of(*made)])
-    inventory = inventory.__class__(**{**{f: getattr(inventory, f) for f in inventory.__slots__}, 'labels': known})
+    inventory = replace(inventory, labels=known)
     policy = policy_of(
         '- {name: a, match: {everything: true}, when: {olderThan: 1d, expired: {keys: [until]}}, do: delete}'
     )
     assert bool(decide(inventory, parse_policy(policy), worlds.NOW).doomed) is goes
+
+
+def test_what_ran_within_some_time_is_asked_of_the_memory():
+    policy = parse_policy(policy_of(EVERYTHING, more='protect: {ran: {within: 2w}}\n'))
+    assert policy.sources.ran_within == '2w'
+    assert 'What ran within 2w stays' in sentences(policy)[0]
+    assert 'is not a duration' in problems(policy_of(EVERYTHING, more='protect: {ran: {within: often}}\n'))[0]
 
 
 # --- 19. Until that is enough ------------------------------------------------------------------------------------
@@ -655,3 +663,26 @@ def test_a_multi_arch_image_counts_with_all_its_parts():
 def test_a_budget_that_means_nothing_is_refused(rule, said):
     found = problems(policy_of(f'- {{name: a, match: {{tagged: true}}, when: {{olderThan: 1d}}, {rule}}}'))
     assert any(said in each for each in found), found
+
+
+# --- 21. Quarantine ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_quarantine_goes_only_by_a_rule_that_names_its_state():
+    rule = '- {name: failed, match: {quarantine: [Failed]}, when: {olderThan: 1d}, do: delete}'
+    assert 'include: [quarantined]' in problems(policy_of(rule))[0]
+    world = [repository_of(image('failed'), image('waiting', [1]), image('fine', [2]))]
+    inventory = worlds.to_inventory(world)
+    (repository,) = inventory.repositories
+    states = {'failed': 'Failed', 'waiting': 'Quarantined', 'fine': None}
+    manifests = {
+        digest: manifest._replace(quarantine=states[dict(manifest.content.annotations)['name']])
+        for digest, manifest in repository.manifests.items()
+    }
+    inventory = replace(inventory, repositories=(replace(repository, manifests=manifests),))
+    by_name = {dict(manifest.content.annotations)['name']: digest for digest, manifest in manifests.items()}
+    for rules, gone in ((rule, ['failed']), (EVERYTHING, ['fine'])):
+        policy = parse_policy(policy_of(rules, more='include: [quarantined]\n'))
+        assert {digest for _, digest in decide(inventory, policy, worlds.NOW).doomed} == {
+            by_name[name] for name in gone
+        }
