@@ -11,12 +11,12 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 from ..decide.graph import walk
@@ -149,8 +149,8 @@ class JournaledRegistry:
         call = partial(self._door.mount_blob, repository, digest, source)
         return await self._send('mountBlob', call, repository=repository, digest=digest, source=source)
 
-    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        call = partial(self._door.upload_blob, repository, digest, chunks)
+    async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
+        call = partial(self._door.upload_blob, repository, digest, file)
         await self._send('uploadBlob', call, repository=repository, digest=digest)
 
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:

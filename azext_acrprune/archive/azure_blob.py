@@ -116,6 +116,9 @@ class BlobArchive:
             blob = self._container.get_blob_client(blob_path(digest))
             yield from blob.download_blob(**_UNLOGGED).chunks()
 
+    def file(self, digest: str) -> None:
+        """No blob of a storage account is a file of this machine."""
+
     def index(self) -> bytes | None:
         """`index.json`, None where there is none yet."""
         with self._usable():

@@ -140,6 +140,11 @@ class DirectoryArchive:
         with self._usable():
             yield from self._chunks(digest)
 
+    def file(self, digest: str) -> BinaryIO:
+        """A blob as a file to be read, unverified."""
+        with self._usable():
+            return self._opened(self._root / blob_path(digest))
+
     def index(self) -> bytes | None:
         """`index.json`, None where there is none yet."""
         with self._usable():

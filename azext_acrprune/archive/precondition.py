@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from typing import BinaryIO
 
 from ..model import Locks
 from ..registry.changes import Changes
@@ -53,8 +54,8 @@ class ArchivedRegistry:
     async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         return await self._door.mount_blob(repository, digest, source)
 
-    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        await self._door.upload_blob(repository, digest, chunks)
+    async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
+        await self._door.upload_blob(repository, digest, file)
 
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         await self._door.restore_deleted(repository, digest, tag)

@@ -12,7 +12,8 @@ from ..model import Failed, Skipped
 from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..reporter import Reporter
-from ..workers import Task, from_thread, run_tasks
+from ..workers import Task, run_tasks
+from .blob_files import blob_file
 from .pure.choose import TAG_EXISTS, Image, Restoration
 from .pure.layout import Record
 from .stored import manifest_bytes, verified
@@ -138,7 +139,8 @@ class _Push:
             if await self._mounted(repository, digest):
                 self.pushed.mounted += size
             elif digest in self._there:
-                await self._registry.upload_blob(repository, digest, from_thread(self._target.chunks(digest)))
+                async with blob_file(self._target, digest) as file:
+                    await self._registry.upload_blob(repository, digest, file)
                 self.pushed.uploaded += size
             else:
                 raise RegistryError(Kind.NOT_FOUND, f'its blob {digest} is neither in the archive nor in the registry')

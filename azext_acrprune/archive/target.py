@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ..prune_error import Kind, PruneError
 
@@ -45,6 +45,9 @@ class Target(Protocol):
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
+
+    def file(self, digest: str) -> BinaryIO | None:
+        """A blob as a file to be read; None where it is not on this machine."""
 
     def index(self) -> bytes | None:
         """The bytes of the index, None when there is no archive here yet."""

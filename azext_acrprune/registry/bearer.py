@@ -58,6 +58,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         if _challenge_error(response) == 'invalid_token':
             self._book.reject(self._book.scope(repository), token)
             await self._authorize(request, repository)
+            _rewind(request.http_request.content)
             response = await self.next.send(request)
         return _final(response)
 
@@ -115,6 +116,12 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
         return str(response.json()['access_token'])
     except (ValueError, KeyError, TypeError) as error:
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
+
+
+def _rewind(content: Any) -> None:
+    """A body that is read from a file was read to its end when it was sent."""
+    if hasattr(content, 'seek'):
+        content.seek(0)
 
 
 def _challenge_error(response: PipelineResponse) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ..model import Locks
 
@@ -39,8 +38,8 @@ class Changes(Protocol):
     async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
 
-    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Upload a blob chunk by chunk; the registry verifies its digest."""
+    async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
+        """Upload a blob from a file; its digest is verified."""
 
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given."""

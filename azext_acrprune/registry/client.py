@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import AsyncIterator
-from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote, urlencode, urlsplit
 
 from azure.core.rest import HttpRequest
 
 from ..model import Locks
+from .bearer import REPOSITORY_OPTION
 from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
 from .retries import PATIENCE_OPTION, WHENEVER
+from .sdk import registry_errors
+
+if TYPE_CHECKING:
+    from azure.containerregistry.aio import ContainerRegistryClient
 
 DELETE_SECONDS = 60
 _IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
 _IN_ANY_CASE = {PATIENCE_OPTION: WHENEVER}
 _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
-_BYTES = {'Content-Type': 'application/octet-stream'}
 
 
 class Registry(Reads):
-    """One registry. Every verb raises RegistryError; as many as one likes may be under way at a time."""
+    """One registry. Every verb raises RegistryError; as many as one likes may be under way at a time.
+
+    The SDK's client pushes, uploads and sets locks, over our pipeline. What it would lose with the other verbs is in
+    docs/architecture.md.
+    """
 
     async def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
@@ -65,18 +74,19 @@ class Registry(Reads):
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
-        await self._patch(repository, digest, {'deleteEnabled': enabled})
+        await self._set_flags(repository, digest, can_delete=enabled)
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Set locks on a digest or a tag, and take none off."""
-        await self._patch(
-            repository, reference, {name: False for name, enabled in _flags(locks).items() if not enabled}
+        await self._set_flags(
+            repository, reference, **{name: False for name, enabled in _flags(locks).items() if not enabled}
         )
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
-        """Push the bytes of a manifest under its digest or a tag."""
-        url = self._manifest_url(repository, reference)
-        await self._answer(repository, HttpRequest('PUT', url, headers={'Content-Type': media_type}, content=data))
+        """Push the bytes of a manifest under its digest or a tag; the digest in the answer is verified."""
+        options: dict[str, Any] = {'tag': reference, 'media_type': media_type, REPOSITORY_OPTION: repository}
+        with registry_errors():
+            await self._sdk.set_manifest(repository, io.BytesIO(data), **options)
 
     async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
@@ -84,20 +94,16 @@ class Registry(Reads):
         request = HttpRequest('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
         return (await self._answer((repository, source), request)).status_code == 201
 
-    async def upload_blob(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Upload a blob chunk by chunk; the registry verifies its digest. Contents are never logged.
+    async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
+        """Upload a blob from a file, 4 MiB at a time; its digest is verified. Contents are never logged.
 
-        The SDK's verb reads its file between two requests, and everything else would wait for the disk.
+        The file is read on the event loop, so it has to be one of this machine.
         """
-        place = f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/'
-        place = self._next(place, await self._upload(repository, HttpRequest('POST', place)))
-        start = 0
-        async for chunk in chunks:
-            headers = {**_BYTES, 'Content-Range': f'{start}-{start + len(chunk) - 1}'}
-            answer = await self._upload(repository, HttpRequest('PATCH', place, headers=headers, content=chunk))
-            place, start = self._next(place, answer), start + len(chunk)
-        joint = '&' if urlsplit(place).query else '?'
-        await self._upload(repository, HttpRequest('PUT', f'{place}{joint}digest={quote(digest, safe="")}'))
+        options: dict[str, Any] = {REPOSITORY_OPTION: repository, 'logging_enable': False}
+        with registry_errors():
+            uploaded, _ = await self._sdk.upload_blob(repository, file, **options)
+        if uploaded != digest:
+            raise RegistryError(Kind.UNAVAILABLE, f'{uploaded} was uploaded instead of {digest}')
 
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
@@ -105,21 +111,24 @@ class Registry(Reads):
         await self._answer(repository, HttpRequest('POST', url, json={'tag': tag}))
 
     async def _set_locks(self, repository: str, reference: str, locks: Locks) -> None:
-        await self._patch(repository, reference, _flags(locks), **(_IN_ANY_CASE if locks.locked else _IN_TIME))
+        patience = _IN_ANY_CASE if locks.locked else _IN_TIME
+        await self._set_flags(repository, reference, **_flags(locks), **patience)
 
-    async def _patch(self, repository: str, reference: str, flags: dict[str, bool], **options: Any) -> None:
-        request = HttpRequest('PATCH', self._entry_url(repository, reference), json=flags)
-        await self._answer(repository, request, **options)
+    async def _set_flags(self, repository: str, reference: str, **flags_and_options: Any) -> None:
+        """Set flags of a digest or a tag, and leave those that are not named."""
+        is_tag = ':' not in reference
+        update = self._sdk.update_tag_properties if is_tag else self._sdk.update_manifest_properties
+        flags_and_options[REPOSITORY_OPTION] = repository
+        with registry_errors():
+            await update(repository, reference, **flags_and_options)
 
-    async def _upload(self, repository: str, request: HttpRequest) -> Any:
-        return await self._answer(repository, request, logging_enable=False)
+    @cached_property
+    def _sdk(self) -> ContainerRegistryClient:
+        """Made when it is first needed: what only reads does not import it. Closing the pipeline closes all of it."""
+        from azure.containerregistry.aio import ContainerRegistryClient
 
-    def _next(self, url: str, answer: Any) -> str:
-        place = urljoin(url, answer.headers.get('Location', ''))
-        if urlsplit(place)[:2] != urlsplit(self._endpoint)[:2]:  # our token must not follow it there
-            raise RegistryError(Kind.NOT_A_REGISTRY, 'An upload is said to go on at another host')
-        return place
+        return ContainerRegistryClient(self._endpoint, pipeline=self._pipeline)
 
 
 def _flags(locks: Locks) -> dict[str, bool]:
-    return {'deleteEnabled': locks.delete_enabled, 'writeEnabled': locks.write_enabled}
+    return {'can_delete': locks.delete_enabled, 'can_write': locks.write_enabled}

@@ -21,6 +21,7 @@ from azure.core.rest import HttpRequest
 from .bearer import TokenPolicy, fetch_token
 from .protocol.tokens import Credential, TokenBook
 from .retries import PacingPolicy, Retry
+from .sdk import SdkAnswers
 from .transport import Transport
 
 
@@ -68,5 +69,5 @@ async def open_pipeline(
     retry = Retry(pacing.limit, retry_total=20, retry_connect=6, retry_read=6, retry_status=9, retry_backoff_factor=0.4)
     tokens = TokenPolicy(endpoint.partition('://')[2], book, sign_in, fetch)
     watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
-    pipeline: AsyncPipeline = AsyncPipeline(transport, [headers, retry, tokens, pacing, *watching])
+    pipeline: AsyncPipeline = AsyncPipeline(transport, [SdkAnswers(), headers, retry, tokens, pacing, *watching])
     return pipeline
