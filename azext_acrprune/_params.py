@@ -519,6 +519,15 @@ def _own(loader: AzCommandsLoader) -> None:
             help='The image: `repository:tag` or `repository@digest`. Can be given several times.',
         )
         context.argument('untag', action='store_true', help='Only remove the tag, which frees nothing.')
+        context.argument(
+            'only_if',
+            options_list=['--only-if'],
+            arg_type=get_enum_type(['ghost', 'orphan', 'partial']),
+            help='Delete nothing unless the image still is what `az acr prune check` found: `ghost`, listed and not '
+            'there; `orphan`, attached to nothing that exists in the registry; `partial`, an index of which no '
+            'manifest is left. Nothing goes that is younger than a day, or that has a tag of people, annotations, or '
+            'something attached to it.',
+        )
     with loader.argument_context('acr prune repository') as context:
         context.argument('name', options_list=['--repository'], nargs=None, help='The repository to delete.')
     with loader.argument_context('acr prune apply') as context:

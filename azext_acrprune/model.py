@@ -201,7 +201,8 @@ class Notice:
 class Inventory:
     """A registry as one scan saw it.
 
-    `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound.
+    `complete` is false when some manifest that may use a layer was not read: impact is then an upper bound. `whole` is
+    false when a repository is known, or may exist, that was not listed: what is not here may then be there.
     `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
     digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
     repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
@@ -212,6 +213,7 @@ class Inventory:
     repositories: tuple[Repository, ...]
     selected: frozenset
     complete: bool = True
+    whole: bool = True
     warnings: tuple[Notice, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     late: frozenset = frozenset()

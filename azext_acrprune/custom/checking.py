@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -
     options = RegistryOptions.of({**kwargs, 'impact': 'bound'})
     with open_session(cmd, options) as session:
         inventory = scan(session, selection, tags=True, anew=True)
-        document = check_document(inventory, session.began, options.sign_in.target)
+        document = check_document(inventory, session.began, options.sign_in.target, _locked_by_us(session))
     exit_with_failure(cmd, says_unread(document) or document['summary']['broken'])
     return document
 
@@ -84,7 +85,23 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
         if repository.name in touched
     ]
     after = session.run(look_again(session.registry, seen, session.concurrency))
-    return validation_document(decided.seen, after, sorted(touched), session.options.sign_in.target)
+    target = session.options.sign_in.target
+    return validation_document(decided.seen, after, sorted(touched), target, session.now, _locked_by_us(session))
+
+
+def _locked_by_us(session: Session) -> Callable[[str, str], bool]:
+    """Whether `pins lock` locked a manifest. Where that is not known, it may have locked any."""
+    from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
+
+    path = marks_path(session.cmd.cli_ctx.config.config_dir, session.host)
+    if not path.exists():
+        return lambda repository, digest: False
+    try:
+        marks = Marks(path).all()
+    except MarksUnreadable as error:
+        logger.warning('Locks of manifests are not checked: %s.', error)
+        return lambda repository, digest: True
+    return lambda repository, digest: (repository, digest) in marks
 
 
 def _says_broken(validation: Document) -> int | None:

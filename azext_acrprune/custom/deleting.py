@@ -50,9 +50,12 @@ def tags(cmd: Command, **kwargs: object) -> Document | None:
     return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
-def image(cmd: Command, images: list[ImageName], untag: bool = False, **kwargs: object) -> Document | None:
+def image(
+    cmd: Command, images: list[ImageName], untag: bool = False, only_if: str | None = None, **kwargs: object
+) -> Document | None:
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
+    from ..decide.only_if import decide_only_if
 
     options = DeleteOptions.of(kwargs)
     include_locked = SelectOptions.of(kwargs).flags.include_locked
@@ -62,6 +65,9 @@ def image(cmd: Command, images: list[ImageName], untag: bool = False, **kwargs: 
         pins = load_pins(cmd, options.pins, session.host)
         inventory = scan(session, selection, tags=True)
         say_absent(pins, inventory)
+        if only_if:
+            decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins)
+            return Decided(decision, decision.inventory)
         return Decided((decide_untag if untag else decide_images)(inventory, images, include_locked, pins), inventory)
 
     return delete(cmd, options, decide)

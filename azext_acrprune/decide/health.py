@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import Blob, Content, Ghost, Locks, Manifest, Repository, Unreadable
+from ..model import Blob, Content, Ghost, Inventory, Locks, Manifest, Repository, Unreadable
 from ..spelling import printable
 from .graph import Graph, attached_subjects, missing_children, subject_of_tag, user_tags
 from .manifests import INDEX_TYPES
@@ -36,6 +36,36 @@ MOST_LISTED = 100
 GraphOf = Callable[[Repository], Graph]
 Stays = Callable[[str, str], bool]
 """Whether a manifest (repository, digest) stays in every clean-up, because something needs it."""
+IsOurs = Callable[[str, str], bool]
+"""Whether `az acr prune pins lock` locked a manifest (repository, digest)."""
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """All repositories that were read. With `whole`, there are no others, and nothing in them is hidden."""
+
+    repositories: Sequence[Repository]
+    whole: bool
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> Everywhere:
+        read = inventory.repositories
+        return cls(read, inventory.whole and not any(repository.unseen for repository in read))
+
+    def has_any(self, digests: Sequence[str]) -> bool:
+        """Whether any of these digests is in any repository. Cosign can keep signatures in another repository."""
+        return any(_exists(repository, digest) for repository in self.repositories for digest in digests)
+
+    @property
+    def absence(self) -> str:
+        """What is said of something that none of them has."""
+        return 'does not exist' if self.whole else 'is in none of the repositories that were read'
+
+
+def _exists(repository: Repository, digest: str) -> bool:
+    if digest in repository.hidden:
+        return True
+    return digest in repository.manifests and not isinstance(repository.manifests[digest].content, Ghost)
 
 
 @dataclass(frozen=True)
@@ -55,17 +85,13 @@ class Finding:
 
 
 def content_findings(
-    repositories: Sequence[Repository],
-    graph_of: GraphOf,
-    stays: Stays,
-    everywhere: Sequence[Repository],
-    consistent: bool,
+    repositories: Sequence[Repository], graph_of: GraphOf, stays: Stays, everywhere: Everywhere, consistent: bool
 ) -> Iterator[Finding]:
     """What is wrong with the content of manifests.
 
     An index without all its children is BROKEN when it stays. When it does not stay, the next clean-up takes it, and it
-    is a HINT. `everywhere` has all repositories in which the subject of an attachment may be. Sizes of layers are
-    compared when they are not `consistent`.
+    is a HINT. The subject of an attachment may be anywhere. Sizes of layers are compared when they are not
+    `consistent`.
     """
     for repository in repositories:
         orphans = graph_of(repository).orphans
@@ -75,13 +101,13 @@ def content_findings(
                     yield from _partial(repository, digest, stays)
             else:
                 yield from _without_content(repository, manifest)
-            if digest in orphans and not _any_exists(everywhere, attached_subjects(manifest)):
+            if digest in orphans and not everywhere.has_any(attached_subjects(manifest)):
                 yield Finding(
                     ORPHAN_ATTACHMENT,
                     HINT,
                     repository.name,
                     digest,
-                    f'The subject {orphans[digest]} of this attachment does not exist.',
+                    f'The subject {orphans[digest]} of this attachment {everywhere.absence}.',
                     data={'subject': orphans[digest]},
                 )
     if not consistent:
@@ -89,18 +115,22 @@ def content_findings(
 
 
 def other_findings(
-    repositories: Sequence[Repository], graph_of: GraphOf, everywhere: Sequence[Repository]
+    repositories: Sequence[Repository], graph_of: GraphOf, everywhere: Everywhere, is_ours: IsOurs
 ) -> Iterator[Finding]:
-    """What else is worth knowing: empty indexes, referrers and tags without a subject, locks that do not agree."""
+    """What else is worth knowing: empty indexes, referrers and tags without a subject, locks that do not agree.
+
+    What `pins lock` locked is as it is to be: it locks manifests and no tags.
+    """
     for repository in repositories:
         graph = graph_of(repository)
         for digest, manifest in repository.manifests.items():
             if isinstance(manifest.content, Content):
                 yield from _empty(repository, manifest, manifest.content)
-                yield from _without_subject(repository, manifest, manifest.content)
+                yield from _without_subject(repository, manifest, manifest.content, everywhere)
                 if digest not in graph.orphans:
                     yield from _orphan_tags(repository, manifest, everywhere)
-            yield from _locks_that_differ(repository, manifest)
+            if not is_ours(repository.name, digest):
+                yield from _locks_that_differ(repository, manifest)
 
 
 def _without_content(repository: Repository, manifest: Manifest) -> Iterator[Finding]:
@@ -143,12 +173,16 @@ def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Find
 
 
 def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
-    """An index without any child or blob, which people pull by a tag. With an artifact type it may be an artifact."""
+    """An index without any child or blob, which people pull by a tag.
+
+    With an artifact type, or with annotations, it may be an artifact that needs no more.
+    """
     if (
         manifest.media_type in INDEX_TYPES
         and not (content.children or content.blobs or content.unmeasured)
         and user_tags(manifest)
         and manifest.artifact_type is None
+        and not content.annotations
     ):
         yield Finding(
             EMPTY_INDEX,
@@ -159,28 +193,30 @@ def _empty(repository: Repository, manifest: Manifest, content: Content) -> Iter
         )
 
 
-def _without_subject(repository: Repository, manifest: Manifest, content: Content) -> Iterator[Finding]:
-    if content.subject is not None and not _exists(repository, content.subject):
+def _without_subject(
+    repository: Repository, manifest: Manifest, content: Content, everywhere: Everywhere
+) -> Iterator[Finding]:
+    if content.subject is not None and not everywhere.has_any((content.subject,)):
         yield Finding(
             ORPHAN_REFERRER,
             HINT,
             repository.name,
             manifest.digest,
-            f'It refers to {content.subject}, which does not exist.',
+            f'It refers to {content.subject}, which {everywhere.absence}.',
             data={'subject': content.subject},
         )
 
 
-def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Sequence[Repository]) -> Iterator[Finding]:
+def _orphan_tags(repository: Repository, manifest: Manifest, everywhere: Everywhere) -> Iterator[Finding]:
     for tag in set(manifest.tags).difference(user_tags(manifest)):
         subject = subject_of_tag(manifest, tag)
-        if subject and not _any_exists(everywhere, (subject,)):
+        if subject and not everywhere.has_any((subject,)):
             yield Finding(
                 ORPHAN_TAG,
                 HINT,
                 repository.name,
                 manifest.digest,
-                f'The tag attaches it to {subject}, which does not exist.',
+                f'The tag attaches it to {subject}, which {everywhere.absence}.',
                 tag,
                 {'subject': subject},
             )
@@ -221,15 +257,6 @@ def _lock_finding(code: str, repository: Repository, manifest: Manifest, tag: st
         tag,
         {'locks': list(locks.flags)},
     )
-
-
-def _exists(repository: Repository, digest: str) -> bool:
-    return digest in repository.manifests and not isinstance(repository.manifests[digest].content, Ghost)
-
-
-def _any_exists(everywhere: Iterable[Repository], digests: Sequence[str]) -> bool:
-    """Whether any of these digests exists in any repository. Cosign can keep signatures in another repository."""
-    return any(_exists(repository, digest) for repository in everywhere for digest in digests)
 
 
 def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, build_graph, user_tags
-from ..decide.health import BROKEN, LOCK_CODES, Finding, content_findings, other_findings
+from ..decide.health import BROKEN, LOCK_CODES, Everywhere, Finding, IsOurs, content_findings, other_findings
 from ..decide.impact import open_ledger
 from ..decide.safety import kept_by
 from ..decide.verdicts import lock_on
-from ..model import Inventory, Repository, in_order
+from ..model import Inventory, Repository, in_order, parse_ticks
 from .mends import Mends
 
 SCHEMA_VERSION = 1
@@ -20,9 +22,10 @@ FindingKey = tuple[str, str, str, str]
 
 
 class _View:
-    """The findings in some repositories. `everywhere` has all repositories that are known."""
+    """The findings in some repositories of a registry."""
 
-    def __init__(self, inventory: Inventory, everywhere: Sequence[Repository]) -> None:
+    def __init__(self, inventory: Inventory, everywhere: Everywhere, is_ours: IsOurs) -> None:
+        self._everywhere = everywhere
         self.repositories = in_order(inventory.repositories)
         self._graphs: dict[str, Graph] = {}
         needed = {repository.name: _needed(repository, self.graph(repository)) for repository in self.repositories}
@@ -35,7 +38,7 @@ class _View:
                     everywhere,
                     open_ledger(inventory).consistent,
                 ),
-                *other_findings(self.repositories, self.graph, everywhere),
+                *other_findings(self.repositories, self.graph, everywhere, is_ours),
             ),
             key=_key,
         )
@@ -45,8 +48,8 @@ class _View:
             self._graphs[repository.name] = build_graph(repository)
         return self._graphs[repository.name]
 
-    def entries(self, findings: Iterable[Finding], target: Sequence[str]) -> list[dict[str, Any]]:
-        mends = Mends(self.repositories, self.graph, target)
+    def entries(self, findings: Iterable[Finding], target: Sequence[str], now: int | None) -> list[dict[str, Any]]:
+        mends = Mends(self.repositories, self.graph, self._everywhere, target, now)
         return [
             {
                 'code': finding.code,
@@ -62,14 +65,21 @@ class _View:
         ]
 
 
-def check_document(inventory: Inventory, created_at: str, target: Sequence[str]) -> dict[str, Any]:
+def nothing_is_ours(_: str, __: str) -> bool:
+    return False
+
+
+def check_document(
+    inventory: Inventory, created_at: str, target: Sequence[str], is_ours: IsOurs = nothing_is_ours
+) -> dict[str, Any]:
     """Everything that is wrong in the repositories of the inventory, as JSON-ready data.
 
     The same registry gives the same document, `createdAt` apart: findings are in order of repository, digest, code and
     tag. `target` is how the commands that mend name the registry.
     """
-    view = _View(inventory, inventory.repositories)
-    entries = view.entries(view.findings, target)
+    now = parse_ticks(created_at)
+    view = _View(inventory, _everywhere(inventory, now), is_ours)
+    entries = view.entries(view.findings, target, now)
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
@@ -90,7 +100,12 @@ def check_document(inventory: Inventory, created_at: str, target: Sequence[str])
 
 
 def validation_document(
-    before: Inventory, after: Sequence[Repository], touched: Sequence[str], target: Sequence[str]
+    before: Inventory,
+    after: Sequence[Repository],
+    touched: Sequence[str],
+    target: Sequence[str],
+    now: int | None = None,
+    is_ours: IsOurs = nothing_is_ours,
 ) -> dict[str, Any]:
     """What is wrong in the `touched` repositories after a run. Findings that are new are in `new` too.
 
@@ -99,8 +114,8 @@ def validation_document(
     """
     others = [repository for repository in before.repositories if repository.name not in touched]
     seen = [repository for repository in before.repositories if repository.name in touched]
-    old = _View(_only(before, seen), before.repositories)
-    new = _View(_only(before, after), [*others, *after])
+    old = _View(_only(before, seen), _everywhere(before, now), is_ours)
+    new = _View(_only(before, after), _everywhere(replace(before, repositories=(*others, *after)), now), is_ours)
     with_tags = {repository.name for repository in seen if repository.tags}
     known = {(_key(finding), finding.severity) for finding in old.findings}
     news = [
@@ -113,9 +128,14 @@ def validation_document(
         'repositories': sorted(touched),
         'broken': _broken(new.findings),
         'newBroken': _broken(news),
-        'findings': new.entries(new.findings, target),
-        'new': new.entries(news, target),
+        'findings': new.entries(new.findings, target, now),
+        'new': new.entries(news, target, now),
     }
+
+
+def _everywhere(inventory: Inventory, now: int | None) -> Everywhere:
+    """Where subjects may be. One that answers 404 for the moment is there all the same."""
+    return Everywhere.of(with_doubtful_ghosts(inventory, None, now or 0))
 
 
 def _needed(repository: Repository, graph: Graph) -> set[str]:

@@ -1,10 +1,14 @@
-"""What mends a finding: a command if it is sure to work and deletes nothing that is whole, else advice."""
+"""What mends a finding: a command if it is sure to work and deletes nothing that may be of use, else advice.
+
+A command that deletes says on what condition, and looks again before it does.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 
+from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, user_tags, walk
 from ..decide.health import (
     EMPTY_INDEX,
@@ -18,25 +22,37 @@ from ..decide.health import (
     SIZE_MISMATCH,
     TAG_LOCKED_ALONE,
     UNREADABLE,
+    Everywhere,
     Finding,
     GraphOf,
 )
 from ..decide.manifests import is_digest
+from ..decide.only_if import GHOST as ONLY_IF_GHOST
+from ..decide.only_if import ORPHAN, PARTIAL, why_careful, why_not
 from ..decide.safety import opaque
 from ..decide.verdicts import lock_on, lock_on_tag
-from ..model import Repository
+from ..model import Inventory, Repository
 
 _FLAGS = {'deleteEnabled=false': ('--delete-enabled', 'false'), 'writeEnabled=false': ('--write-enabled', 'false')}
 
 _BY_HAND = (UNREADABLE, SIZE_MISMATCH)
 """Only people can tell which of the manifests is wrong, and whether it can be pulled all the same."""
 
+_CONDITIONS = {
+    GHOST: ONLY_IF_GHOST,
+    MISSING_CHILDREN: PARTIAL,
+    ORPHAN_ATTACHMENT: ORPHAN,
+    ORPHAN_REFERRER: ORPHAN,
+    ORPHAN_TAG: ORPHAN,
+}
+"""What is deleted to mend a finding, on which condition. All else that is broken, people mend themselves."""
+
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
     UNREADABLE: 'Check it again later. If its bytes are damaged, push the image again under another digest, and delete '
     "this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
     MISSING_CHILDREN: 'Push the image again with all its platforms. If nobody needs the others, delete it.',
-    EMPTY_INDEX: 'Delete it, or push the image again.',
+    EMPTY_INDEX: 'Push the image again. If nobody needs it, delete it.',
     SIZE_MISMATCH: 'See whether it can be pulled. If not, build the image again, push it, and delete this one.',
     ORPHAN_ATTACHMENT: 'Delete it, or push its image again.',
     ORPHAN_REFERRER: 'Delete it, or push its subject again.',
@@ -49,42 +65,54 @@ _ADVICE = {
 class Mends:
     """Finds the mend for a finding, from what is known of the registry.
 
-    `target` are the words that name the registry in a command, with the options that belong to them.
+    `target` are the words that name the registry in a command, with the options that belong to them. `now` is in ticks;
+    without it, nothing is known to be old enough to be deleted.
     """
 
-    def __init__(self, repositories: Sequence[Repository], graph_of: GraphOf, target: Sequence[str]) -> None:
+    def __init__(
+        self,
+        repositories: Sequence[Repository],
+        graph_of: GraphOf,
+        everywhere: Everywhere,
+        target: Sequence[str],
+        now: int | None,
+    ) -> None:
         self._repositories = {repository.name: repository for repository in repositories}
         self._graph_of = graph_of
+        self._everywhere = everywhere
         self._target = target
+        self._now = now
         self._unread: dict[str, str | None] = {}
 
     def of(self, finding: Finding) -> dict[str, str | None]:
         """The mend of a finding. `command` is a whole az command, or None when no command is sure to mend it."""
         repository = self._repositories[finding.repository]
-        obstacle = None if finding.code in (*_BY_HAND, *LOCK_CODES) else self._obstacle(repository, finding)
-        command = None if obstacle else self._command(repository, finding)
+        obstacle = None if finding.code in _BY_HAND else self._obstacle(repository, finding)
+        command = None if obstacle or finding.code in _BY_HAND else self._command(repository, finding)
         return {
             'command': shlex.join(['az', 'acr', *command]) if command else None,
             'advice': f'{_ADVICE[finding.code]} {obstacle}'.rstrip() if obstacle else _ADVICE[finding.code],
         }
 
-    def _command(self, repository: Repository, finding: Finding) -> list[str] | None:
+    def _command(self, repository: Repository, finding: Finding) -> list[str]:
         """The command as words, without `az acr`."""
-        name, manifest = f'{repository.name}@{finding.digest}', repository.manifests[finding.digest]
+        name = f'{repository.name}@{finding.digest}'
         if finding.code in LOCK_CODES:
             name = name if finding.code == TAG_LOCKED_ALONE else f'{repository.name}:{finding.tag}'
             flags = [word for lock in finding.data['locks'] for word in _FLAGS[lock]]
             return ['repository', 'update', '--name', *self._target, '--image', name, *flags]
         if finding.code == ORPHAN_TAG:
             name = f'{repository.name}:{finding.tag}'
-            return ['prune', 'image', '--registry', *self._target, '--image', name, '--untag']
-        works = user_tags(manifest) and finding.code not in (GHOST, EMPTY_INDEX) and not finding.data.get('empty')
-        if works or finding.code in _BY_HAND:
-            return None
-        return ['prune', 'image', '--registry', *self._target, '--image', name]
+        untag = ['--untag'] if finding.code == ORPHAN_TAG else []
+        condition = _CONDITIONS[finding.code]
+        return ['prune', 'image', '--registry', *self._target, '--image', name, *untag, '--only-if', condition]
 
     def _obstacle(self, repository: Repository, finding: Finding) -> str | None:
-        """Why a command could not delete the manifest or remove the tag."""
+        """Why no command is sure to mend it, as a sentence."""
+        if not self._everywhere.whole:
+            return 'Not all repositories could be read: check the whole registry for a command.'
+        if finding.code in LOCK_CODES:
+            return None
         manifest = repository.manifests[finding.digest]
         lock = (
             lock_on_tag(repository, manifest, finding.tag)
@@ -93,6 +121,19 @@ class Mends:
         )
         if lock:
             return f'It is locked ({lock}).'
+        return self._too_good(repository, finding) or self._kept(repository, finding)
+
+    def _too_good(self, repository: Repository, finding: Finding) -> str | None:
+        """What speaks against deleting it, which `--only-if` would find too."""
+        graph, condition = self._graph_of(repository), _CONDITIONS.get(finding.code)
+        untag = finding.code == ORPHAN_TAG
+        why = why_careful(repository, graph, finding.digest, self._now or 0, untag)
+        if condition:
+            why = why_not(repository, graph, finding.digest, condition, self._everywhere, finding.tag) or why
+        return f'It {why}.' if why else None
+
+    def _kept(self, repository: Repository, finding: Finding) -> str | None:
+        """Why a deletion by name would leave it."""
         if finding.code == ORPHAN_TAG:
             return None
         if not is_digest(finding.digest):
@@ -101,9 +142,14 @@ class Mends:
         if holder:
             return f'It stays for as long as {holder} is there.'
         if repository.name not in self._unread:
-            self._unread[repository.name] = opaque(repository)
+            self._unread[repository.name] = opaque(self._certain(repository))
         unread = self._unread[repository.name]
         return f'{unread} cannot be read and may need it.' if unread else None
+
+    def _certain(self, repository: Repository) -> Repository:
+        """The repository as a deletion sees it: what answers 404 and is young is no ghost."""
+        bare = Inventory('', (repository,), frozenset())
+        return with_doubtful_ghosts(bare, None, self._now or 0).repositories[0]
 
 
 def _holder(repository: Repository, graph: Graph, digest: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, falls_with
-from ..decide.health import BROKEN, MISSING_CHILDREN, content_findings
+from ..decide.health import BROKEN, MISSING_CHILDREN, Everywhere, content_findings
 from ..decide.impact import Impact, Ledger, open_ledger
 from ..decide.verdicts import Verdict, locks_of
 from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
@@ -85,6 +85,7 @@ class _Writer:
 
     def __init__(self, decision: Decision, ledger: Ledger) -> None:
         self.repositories: list[Repository] = in_order(decision.inventory.repositories)
+        self._everywhere = Everywhere.of(decision.inventory)
         self._decision = decision
         self._ledger = ledger
         self._graphs: dict[str, Graph] = dict(decision.graphs)
@@ -162,7 +163,7 @@ class _Writer:
         found.extend(
             Notice(finding.code, finding.message, finding.repository, finding.digest)
             for finding in content_findings(
-                self.repositories, self.graph, self._stays, self.repositories, self._ledger.consistent
+                self.repositories, self.graph, self._stays, self._everywhere, self._ledger.consistent
             )
             if finding.code != MISSING_CHILDREN or finding.severity == BROKEN
         )

@@ -99,6 +99,7 @@ async def scan(
         ),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
+        whole=not warnings and frozenset(wanted).issuperset(names),
         warnings=tuple(warnings),
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),

@@ -93,17 +93,66 @@ def test_hints_alone_leave_the_exit_code_at_0(az, registry, now):
 
 def test_each_command_that_mends_runs_and_makes_its_finding_vanish(az, registry, now):
     ill(registry, now)
-    registry.storage.delete_manifest('team/ill', registry.storage.tag('team/ill', 'unreadable').digest)
+    for tag in ('unreadable', 'ghost'):  # beside them nothing is deleted
+        registry.storage.delete_manifest('team/ill', registry.storage.tag('team/ill', tag).digest)
     _, document = checked(az)
     commands = [finding['mend']['command'] for finding in document['findings'] if finding['mend']['command']]
-    assert len(commands) == 10 and len(document['findings']) == 11
+    assert len(commands) == 6 and len(document['findings']) == 10
     for command in commands:
         _, *words = shlex.split(command)
         az(*words, *ADMIN_LOGIN, *(('--yes',) if words[1] == 'prune' else ()), check=True)
     code, after = checked(az)
-    assert (code, codes(after['findings'])) == (1, ['missingChildren'])
-    assert after['findings'][0]['mend']['command'] is None
-    assert {'fine', 'both', 'v1', 'v2', 'partial'} == set(registry.storage.tags('team/ill'))
+    assert (code, codes(after['findings'])) == (1, ['emptyIndex', *['missingChildren'] * 3])
+    assert not any(finding['mend']['command'] for finding in after['findings'])
+    assert {'fine', 'both', 'v1', 'v2', 'partial', 'empty', 'nothing'} == set(registry.storage.tags('team/ill'))
+
+
+def test_the_mend_of_a_ghost_leaves_one_that_is_back(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    digest = ghost(registry, shelf)
+    (finding,) = checked(az)[1]['findings']
+    registry.storage.manifest('team/app', digest).ghost = False
+    _, *words = shlex.split(finding['mend']['command'])
+    run = az(*words, *ADMIN_LOGIN, '--yes')
+    assert run.code == 1 and 'is no ghost' in run.err and 'Traceback' not in run.err
+    assert digest in registry.storage.manifests('team/app')
+
+
+def test_the_mend_of_a_ghost_leaves_one_that_is_back_right_before_it_is_deleted(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    digest = ghost(registry, shelf)
+    record = registry.storage.manifest('team/app', digest)
+    (finding,) = checked(az)[1]['findings']
+    asked = registry.counters['manifest_get']
+
+    def come_back(_, path):
+        if path.endswith('/_manifests') and registry.counters['manifest_get'] > asked:
+            record.ghost = False
+
+    registry.on_request = come_back
+    _, *words = shlex.split(finding['mend']['command'])
+    run = az(*words, *ADMIN_LOGIN, '--yes', check=True)
+    assert [(entry['digest'], entry['reason']) for entry in run.json['skipped']] == [(digest, 'updated')]
+
+
+def test_a_signature_of_what_is_in_another_repository_is_no_orphan_for_a_mend(az, registry, now):
+    image = Shelf(registry.storage, now, 'team/images').image('image', tag='v1')
+    Shelf(registry.storage, now, 'team/signatures').image('signature', tag=cosign_tag(image))
+    assert checked(az)[1]['findings'] == []
+    _, document = checked(az, '--repository', 'team/signatures')
+    (finding,) = document['findings']
+    assert finding['mend']['command'] is None and 'does not exist' not in finding['message']
+
+
+def test_beside_a_repository_that_may_not_be_read_nothing_is_called_an_orphan(az, registry, now):
+    from tests.registry.auth import ALL
+
+    image = Shelf(registry.storage, now, 'team/images').image('image', tag='v1')
+    Shelf(registry.storage, now, 'team/signatures').image('signature', tag=cosign_tag(image))
+    registry.auth.add_user('narrow', 'password', [('team/images', frozenset()), ('*', ALL)])
+    run = az(*PRUNE, 'check', '-r', 'localhost', '-u', 'narrow', '-p', 'password')
+    (finding,) = run.json['findings']
+    assert finding['mend']['command'] is None and 'does not exist' not in finding['message']
 
 
 def test_only_the_repositories_that_are_named_are_read(az, registry, now):
@@ -174,7 +223,7 @@ def test_ghosts_and_orphans_go_only_when_they_are_asked_for(az, registry, now):
     signature = shelf.image('signature', tag=cosign_tag(kept))
     gone, orphan = ghost(registry, shelf), shelf.image('orphan', tag=cosign_tag(GONE))
     stubborn = ghost(registry, shelf, 'stubborn', deletable=False)
-    young = ghost(registry, shelf, 'young', days=0.1)
+    young = ghost(registry, Shelf(registry.storage, now, 'team/young'), 'young', days=0.1)
     assert az(*PRUNE, 'untagged', *TARGET, '--yes', check=True).json['summary']['manifestsDeleted'] == 0
     run = az(*PRUNE, 'untagged', *TARGET, '--include', 'ghosts', 'orphans', '--yes', check=True)
     assert {entry['digest'] for entry in run.json['deleted']} == {gone, orphan, stubborn}
@@ -182,7 +231,8 @@ def test_ghosts_and_orphans_go_only_when_they_are_asked_for(az, registry, now):
         'include ghosts, untagged for 1d or longer',
         'include orphans, untagged for 1d or longer',
     }
-    assert set(registry.storage.manifests('team/app')) == {kept, signature, stubborn, young}
+    assert set(registry.storage.manifests('team/app')) == {kept, signature, stubborn}
+    assert set(registry.storage.manifests('team/young')) == {young}
 
 
 def test_a_ghost_that_is_there_again_right_before_it_is_deleted_is_skipped(az, registry, now):

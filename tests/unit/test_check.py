@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from azext_acrprune.decide.named import decide_images, decide_untag, parse_image
+from azext_acrprune.decide.named import parse_image
+from azext_acrprune.decide.only_if import NotSo, decide_only_if
 from azext_acrprune.documents.check import check_document, validation_document
-from azext_acrprune.model import Blob, Notice, Unreadable
+from azext_acrprune.model import Blob, Content, Notice, Unreadable, time_text
 from azext_acrprune.show.tables import check_rows, result_rows
 from tests import oracle, worlds
 from tests.examples import examples
@@ -29,8 +30,28 @@ REPOSITORY = 'team/web'
 GONE = image('gone')['digest']
 
 
-def checked(*manifests, more=(), target=('myregistry',), **options):
-    return check_document(to_inventory([repository_of(*manifests, **options), *more]), 'now', target)
+WHEN = time_text(worlds.NOW)
+
+
+def bare(inventory):
+    """The same without annotations, which all manifests of the worlds have and which no mend deletes."""
+    return replace(
+        inventory,
+        repositories=tuple(
+            replace(repository, manifests={digest: _bare(each) for digest, each in repository.manifests.items()})
+            for repository in inventory.repositories
+        ),
+    )
+
+
+def _bare(manifest):
+    content = manifest.content
+    return manifest.having(content._replace(annotations=())) if isinstance(content, Content) else manifest
+
+
+def checked(*manifests, more=(), target=('myregistry',), whole=True, **options):
+    inventory = bare(to_inventory([repository_of(*manifests, **options), *more]))
+    return check_document(replace(inventory, whole=whole), WHEN, target)
 
 
 def found(*manifests, **options):
@@ -47,8 +68,15 @@ def command(*manifests, **options):
     return entry['mend']['command']
 
 
-def deletes(manifest, repository=REPOSITORY):
-    return f'az acr prune image --registry myregistry --image {repository}@{manifest["digest"]}'
+def mend(*manifests, **options):
+    """(command, advice) of the only finding."""
+    (entry,) = checked(*manifests, **options)['findings']
+    return entry['mend']['command'], entry['mend']['advice']
+
+
+def deletes(manifest, condition):
+    name = f'{REPOSITORY}@{manifest["digest"]}'
+    return f'az acr prune image --registry myregistry --image {name} --only-if {condition}'
 
 
 # --- What is found -----------------------------------------------------------------------------------------------
@@ -67,8 +95,7 @@ def test_a_registry_in_good_health_has_no_findings():
 def test_a_ghost_is_broken_and_is_deleted_by_its_name():
     gone = ghost(image('gone'))
     assert found(gone) == [('ghost', 'broken', gone['digest'], None)]
-    assert command(gone) == deletes(gone)
-    assert command(dict(gone, tags=['v1'])) == deletes(gone)
+    assert command(gone) == deletes(gone, 'ghost')
 
 
 def test_an_unreadable_manifest_is_broken_and_no_command_mends_it():
@@ -122,22 +149,29 @@ def test_beside_an_unreadable_manifest_an_index_that_lacks_children_is_no_more_n
 
 def test_a_tagged_partial_index_is_not_deleted_by_a_mend_since_its_other_platforms_work():
     assert command(CHILD, index('partial', [CHILD['digest'], GONE], tags=['v1'])) is None
-    empty = index('partial', [GONE], tags=['v1'])
-    assert command(empty) == deletes(empty)
-    untagged = index('partial', [CHILD['digest'], GONE])
-    assert command(CHILD, untagged) == deletes(untagged)
+    assert command(index('partial', [GONE], tags=['v1'])) is None
+
+
+def test_an_untagged_index_is_deleted_by_a_mend_when_nothing_of_it_is_left():
+    assert mend(CHILD, index('partial', [CHILD['digest'], GONE])) == (
+        None,
+        'Push the image again with all its platforms. If nobody needs the others, delete it. '
+        'It is no index that lacks all its manifests.',
+    )
+    empty = index('partial', [GONE])
+    assert command(empty) == deletes(empty, 'partial')
 
 
 def test_an_index_that_names_nothing_is_broken_where_it_has_a_tag():
     empty = index('empty', tags=['v1'])
     assert found(empty) == [('emptyIndex', 'broken', empty['digest'], None)]
-    assert command(empty) == deletes(empty)
+    assert command(empty) is None
     assert found(index('empty')) == []
     assert found(WHOLE, CHILD, index('list of referrers', tags=[attachment_tag(WHOLE['digest'], '')])) == []
 
 
 def test_an_index_that_is_an_artifact_by_itself_may_name_nothing():
-    inventory = to_inventory([repository_of(index('empty', tags=['v1']))])
+    inventory = bare(to_inventory([repository_of(index('empty', tags=['v1']))]))
     manifests = inventory.repositories[0].manifests
     for digest, manifest in manifests.items():
         manifests[digest] = manifest._replace(artifact_type='application/x', media_type=OCI_INDEX)
@@ -147,7 +181,7 @@ def test_an_index_that_is_an_artifact_by_itself_may_name_nothing():
 def test_an_attachment_without_its_subject_is_a_hint():
     orphan = image('signature', tags=[attachment_tag(GONE)])
     assert found(orphan) == [('orphanAttachment', 'hint', orphan['digest'], None)]
-    assert command(orphan) == deletes(orphan)
+    assert command(orphan) == deletes(orphan, 'orphan')
 
 
 def test_an_attachment_whose_subject_is_in_another_repository_is_none():
@@ -165,7 +199,7 @@ def test_a_referrer_without_its_subject_is_a_hint(subject):
 
 def test_a_referrer_that_has_a_tag_of_its_own_is_not_deleted_by_a_mend():
     sbom = image('sbom', subject=GONE)
-    assert command(sbom) == deletes(sbom)
+    assert command(sbom) == deletes(sbom, 'orphan')
     assert command(dict(sbom, tags=['sbom-v1'])) is None
 
 
@@ -173,7 +207,9 @@ def test_a_cosign_tag_without_a_subject_on_a_manifest_that_has_a_place_is_remove
     tag = attachment_tag(GONE)
     both = dict(image('both'), tags=['v1', tag])
     assert found(both) == [('attachmentTagWithoutSubject', 'hint', both['digest'], tag)]
-    assert command(both) == f'az acr prune image --registry myregistry --image {REPOSITORY}:{tag} --untag'
+    assert (
+        command(both) == f'az acr prune image --registry myregistry --image {REPOSITORY}:{tag} --untag --only-if orphan'
+    )
 
 
 @pytest.mark.parametrize('flag, option', [('deleteEnabled', '--delete-enabled'), ('writeEnabled', '--write-enabled')])
@@ -250,11 +286,165 @@ def test_beside_an_unreadable_manifest_nothing_is_deleted_by_a_mend():
     assert entry['mend']['command'] is None and closed['digest'] in entry['mend']['advice']
 
 
-def test_a_signature_of_an_orphan_falls_with_it():
+def test_an_orphan_with_a_signature_has_no_command_that_would_take_both():
     orphan = image('sbom', tags=[attachment_tag(GONE, '.sbom')])
     signature = image('signature', tags=[attachment_tag(orphan['digest'])])
-    assert command(orphan, signature) == deletes(orphan)
-    assert command(orphan, dict(signature, tags=[*signature['tags'], 'v1'])) is None
+    text, advice = mend(orphan, signature)
+    assert text is None and advice.endswith(f'It would take {signature["digest"]} along.')
+
+
+@pytest.mark.parametrize(
+    'manifest',
+    [
+        ghost(image('gone', age=86_399)),
+        ghost(image('gone', age=None)),
+        ghost(image('gone', tags=['v1'])),
+        image('signature', tags=[attachment_tag(GONE)], age=3_600),
+        image('signature', tags=['v1', attachment_tag(GONE)], age=3_600),
+        image('sbom', subject=GONE, age=3_600),
+        index('partial', [GONE], age=3_600),
+    ],
+)
+def test_what_is_young_or_has_a_tag_of_people_has_advice_and_no_command(manifest):
+    text, advice = mend(manifest)
+    assert text is None and ('younger than a day' in advice or 'has the tag v1' in advice)
+
+
+@pytest.mark.parametrize('condition', [{}, {'subject': GONE}])
+def test_what_has_annotations_has_advice_and_no_command(condition):
+    orphan = image('orphan', tags=() if condition else [attachment_tag(GONE)], **condition)
+    (entry,) = check_document(to_inventory([repository_of(orphan)]), WHEN, ('r',))['findings']
+    assert entry['mend']['command'] is None and 'has annotations' in entry['mend']['advice']
+
+
+def test_an_index_that_only_carries_annotations_is_not_broken():
+    inventory = to_inventory([repository_of(index('notes', tags=['v1']))])
+    assert check_document(inventory, WHEN, ('r',))['findings'] == []
+
+
+ILL = [
+    [ghost(image('gone'))],
+    [index('partial', [GONE])],
+    [image('signature', tags=[attachment_tag(GONE)])],
+    [image('sbom', subject=GONE)],
+    [image('both', tags=['v1', attachment_tag(GONE)])],
+    [image('locked', tags=['v1'], locks=['deleteEnabled'])],
+]
+
+
+@pytest.mark.parametrize('manifests', ILL)
+def test_where_not_the_whole_registry_was_read_nothing_is_called_gone_and_there_is_no_command(manifests):
+    (entry,) = checked(*manifests)['findings']
+    assert entry['mend']['command']
+    (entry,) = checked(*manifests, whole=False)['findings']
+    assert entry['mend']['command'] is None and 'Not all repositories could be read' in entry['mend']['advice']
+    assert 'does not exist' not in entry['message']
+
+
+def test_where_something_is_hidden_a_subject_may_be_it():
+    inventory = bare(to_inventory([repository_of(image('signature', tags=[attachment_tag(GONE)]))]))
+    (repository,) = inventory.repositories
+    for hiding, findings in ((replace(repository, unseen='1 manifest'), 1), (replace(repository, hidden={GONE}), 0)):
+        entries = check_document(replace(inventory, repositories=(hiding,)), WHEN, ('r',))['findings']
+        assert [entry['mend']['command'] for entry in entries] == [None] * findings
+
+
+def test_a_referrer_of_what_is_in_another_repository_is_no_orphan():
+    images = repository_of(image('gone', tags=['v1']), name='team/images')
+    assert found(image('sbom', subject=GONE), more=[images]) == []
+
+
+def test_beside_a_ghost_that_may_be_on_its_way_nothing_is_deleted_by_a_mend():
+    young = ghost(index('young', [CHILD['digest']], age=60))
+    orphan = image('signature', tags=[attachment_tag(GONE)])
+    entry = next(entry for entry in checked(young, orphan)['findings'] if entry['code'] == 'orphanAttachment')
+    assert entry['mend']['command'] is None and young['digest'] in entry['mend']['advice']
+
+
+def test_what_pins_locked_is_as_it_is_to_be():
+    inventory = to_inventory([repository_of(image('image', tags=['v1'], locks=['deleteEnabled']))])
+    for ours, findings in ((True, 0), (False, 1)):
+        document = check_document(inventory, WHEN, ('r',), lambda repository, digest, ours=ours: ours)
+        assert len(document['findings']) == findings
+
+
+# --- --only-if ---------------------------------------------------------------------------------------------------
+
+
+def decided(manifests, condition, *more, untag=None, whole=True, now=worlds.NOW, **options):
+    """What goes of the first manifest under a condition: (repository, digest), or (repository, tag) with `untag`."""
+    inventory = replace(bare(to_inventory([repository_of(*manifests, **options), *more])), whole=whole)
+    name = f'{REPOSITORY}:{untag}' if untag else f'{REPOSITORY}@{manifests[0]["digest"]}'
+    decision = decide_only_if(inventory, [parse_image(name)], condition, now, untag=bool(untag))
+    assert decision.given['onlyIf'] == condition
+    gone = {tag for each in decision.inventory.repositories for tag, *_ in decision.untagged_in(each)}
+    return gone or {digest for _, digest in decision.doomed}
+
+
+@pytest.mark.parametrize(
+    'manifest, condition',
+    [
+        (ghost(image('gone')), 'ghost'),
+        (image('signature', tags=[attachment_tag(GONE)]), 'orphan'),
+        (image('sbom', subject=GONE), 'orphan'),
+        (index('partial', [GONE]), 'partial'),
+    ],
+)
+def test_what_is_as_the_condition_says_goes_alone(manifest, condition):
+    assert decided([manifest, CHILD, WHOLE], condition) == {manifest['digest']}
+    for other in {'ghost', 'orphan', 'partial'} - {condition}:
+        with pytest.raises(NotSo):
+            decided([manifest], other)
+    with pytest.raises(NotSo, match='not the whole registry'):
+        decided([manifest], condition, whole=False)
+    with pytest.raises(NotSo, match='younger than a day' if condition != 'ghost' else 'is no ghost'):
+        decided([manifest], condition, now=worlds.NOW - 29 * worlds.DAY * worlds.TICKS - 1)
+
+
+def test_a_condition_holds_for_a_tag_that_is_removed():
+    tag = attachment_tag(GONE)
+    both = image('both', tags=['v1', tag])
+    assert decided([both], 'orphan', untag=tag) == {tag}
+    with pytest.raises(NotSo, match='attached to nothing'):
+        decided([both], 'orphan', untag='v1')
+    with pytest.raises(NotSo, match='which exists'):
+        decided([both], 'orphan', repository_of(image('gone', tags=['v1']), name='team/images'), untag=tag)
+
+
+@pytest.mark.parametrize(
+    'manifests, condition, why',
+    [
+        ([image('gone')], 'ghost', 'is no ghost'),
+        ([image('sbom', subject=GONE, tags=['v1'])], 'orphan', 'has the tag v1'),
+        ([image('sbom', subject=CHILD['digest']), CHILD], 'orphan', 'which exists'),
+        ([image('plain')], 'orphan', 'attached to nothing'),
+        ([ghost(image('gone'))], 'orphan', 'attached to nothing'),
+        ([index('partial', [CHILD['digest'], GONE]), CHILD], 'partial', 'lacks all its manifests'),
+        ([worlds.cache('cache', [0], [GONE])], 'partial', 'lacks all its manifests'),
+        ([ghost(image('gone')), image('sbom', subject=GONE)], 'ghost', 'along'),
+        ([index('partial', [GONE]), ghost(image('gone'))], 'partial', 'along'),
+        ([index('partial', [GONE]), image('sbom', subject=index('partial', [GONE])['digest'])], 'partial', 'along'),
+        (
+            [
+                worlds.artifact('sbom', subject=GONE),
+                image('seal', subject=worlds.artifact('sbom', subject=GONE)['digest']),
+            ],
+            'orphan',
+            'along',
+        ),
+    ],
+)
+def test_nothing_goes_that_is_not_as_the_condition_says_or_that_something_hangs_on(manifests, condition, why):
+    with pytest.raises(NotSo, match=why):
+        decided(manifests, condition)
+
+
+def test_what_has_annotations_is_not_deleted_under_a_condition():
+    inventory = to_inventory([repository_of(image('sbom', subject=GONE))])
+    with pytest.raises(NotSo, match='annotations'):
+        decide_only_if(
+            inventory, [parse_image(f'{REPOSITORY}@{image("sbom", subject=GONE)["digest"]}')], 'orphan', worlds.NOW
+        )
 
 
 def test_a_command_names_the_registry_as_it_was_named():
@@ -267,12 +457,12 @@ def test_a_command_names_the_registry_as_it_was_named():
 @examples(150)
 @given(worlds.tagged_worlds())
 def test_each_command_makes_its_finding_vanish_and_breaks_nothing(world):
-    inventory = worlds.to_inventory(world)
-    document = check_document(inventory, 'now', ('myregistry',))
+    inventory = bare(worlds.to_inventory(world))
+    document = check_document(inventory, WHEN, ('myregistry',))
     for entry in document['findings']:
         if entry['mend']['command']:
             after = carried_out(world, inventory, entry)
-            left = check_document(worlds.to_inventory(after), 'now', ('myregistry',))['findings']
+            left = check_document(bare(worlds.to_inventory(after)), WHEN, ('myregistry',))['findings']
             keys = ('code', 'repository', 'digest', 'tag')
             assert {key: entry[key] for key in keys} not in [{key: each[key] for key in keys} for each in left]
             broken = [each for each in left if each['severity'] == 'broken']
@@ -291,7 +481,7 @@ def carried_out(world, inventory, entry):
             for repository in world
         ]
     if '--untag' in words:
-        decision = decide_untag(inventory, [name])
+        decision = decide_only_if(inventory, [name], words[-1], worlds.NOW, untag=True)
         return [
             dict(
                 repository,
@@ -308,7 +498,9 @@ def carried_out(world, inventory, entry):
             for repository in world
             if decision
         ]
-    return oracle.without(world, decide_images(inventory, [name]).doomed)
+    decision = decide_only_if(inventory, [name], words[-1], worlds.NOW)
+    assert decision.doomed == {(name.repository, name.digest)}, 'nothing else goes'
+    return oracle.without(world, decision.doomed)
 
 
 def locked(repository, name, flags):
@@ -352,7 +544,7 @@ def test_what_the_scan_met_is_told():
 def test_the_table_has_a_row_for_each_finding_and_the_total():
     rows = check_rows(checked(ghost(image('gone'))))
     assert [row['SEVERITY'] for row in rows] == ['broken', 'total']
-    assert rows[0]['MEND'] == deletes(image('gone')) and rows[1]['CODE'] == '1 broken'
+    assert rows[0]['MEND'] == deletes(image('gone'), 'ghost') and rows[1]['CODE'] == '1 broken'
 
 
 HOSTILE = '\x1b[2J\x07\r\n\u202e$(rm -rf ~)`id`;"\' \ud800'
