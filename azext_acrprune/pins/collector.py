@@ -128,10 +128,6 @@ class Collector:
         elif uses or parts:
             self._look(scope, uses)
 
-    def restart(self) -> None:
-        """Forget everything: the file is read anew as something else."""
-        self.__init__(self._source, self.names)  # type: ignore[misc]
-
     def found(self) -> Found:
         """Everything, with a problem for each name of the registry that led to no image."""
         waiting, self._waiting = self._waiting, []

@@ -255,7 +255,7 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
         ('getenv', 'env', 'get', 'getorelse', 'getordefault', 'fetch', 'lookup', 'try'),
         lambda arguments: _every(arguments[1:]),
     ),
-    'default': lambda arguments: _every(arguments),
+    'default': _every,
     'replace': _replaced,
 }
 

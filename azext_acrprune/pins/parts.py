@@ -23,8 +23,8 @@ from .scopes import Filled, Scope, Value, filled, has_holes
 _KEY = re.compile(
     r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
     r'|registry|loginserver|serverurl|server|hostname|host|hub'
-    r'|repositoryname|repositoryuri|repository|repourl|repo|newname|imagename|imageuri|imageandtag|image|name|url|uri|id|path'
-    r'|package|reference|finalimagetag|remotetags|newtag|tagname|tags|tag'
+    r'|repositoryname|repositoryuri|repository|repourl|repo|newname|imagename|imageuri|imageandtag|image|name|url|uri'
+    r'|id|path|package|reference|finalimagetag|remotetags|newtag|tagname|tags|tag'
     r'|targetrevision|semver|versioninfo|version|revision|chart|imagedigest|digest|sha256|sha|checksum|hash)\Z'
 )
 _SAME = {
@@ -241,16 +241,18 @@ def _bases(
             if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
                 registry = Filled(names.login_server, registry.lines)
             yield Filled(f'{registry.text.rstrip("/")}/{text.text.lstrip("/")}', text.lines | registry.lines), True
-    elif (
-        key in _INHERITING
-        and not names.has(text.text)
-        and _PLAIN_NAME.match(text.text)
-        and (_tagged(parts, key) or key != 'name' and 'tag' in parts)
-    ):
+    elif _may_be_in(text.text, key, parts) and not names.has(text.text):
         for registry, _ in registries:
             yield Filled(f'{registry.text.rstrip("/")}/{text.text}', text.lines | registry.lines), False
         if not registries and names_registry and key == 'repository' and _tagged(parts, key):
             yield Filled(f'{names.login_server}/{text.text}', text.lines), False
+
+
+def _may_be_in(name: str, key: str, parts: Parts) -> bool:
+    """Whether a name, under this key, may be a repository of a registry that is said elsewhere."""
+    if key not in _INHERITING or not _PLAIN_NAME.match(name):
+        return False
+    return _tagged(parts, key) or key != 'name' and 'tag' in parts
 
 
 def _tagged(parts: Parts, key: str) -> bool:
@@ -295,8 +297,9 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
     parts, scope = repository.parts, repository.scope
     if repository.key == 'image' and any(key in parts for key in _CHART_PLACES):
         return
-    tags, digests = _tags(parts, scope), _digests(parts, scope)
-    for tag, digest in itertools.product(tags or [None], digests or [None]):
+    tags: list[Filled] = _tags(parts, scope)
+    digests: list[Filled] = _digests(parts, scope)
+    for tag, digest in itertools.product(tags or (None,), digests or (None,)):
         lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
         name, in_tag = _without_digest(tag.text) if tag else (None, None)
         for finding in _findings(base.text, name, digest.text if digest else in_tag, parts, names, certain):

@@ -224,13 +224,17 @@ class _File:
         if text[:_SAMPLE].lstrip().startswith(('{', '[')):
             if self.read_events(text, json_events) is None:
                 return
-            self.collector.restart()
+            self._restart()
         problem = self.read_events(text, yaml_events)
         if problem and '{{' in text or problem and '{%' in text:
-            self.collector.restart()
+            self._restart()
             self._template(text)
         elif problem:
             self._searched(text, problem)
+
+    def _restart(self) -> None:
+        """Forget what was found: the file is read again as something else."""
+        self.collector = Collector(self._source, self.collector.names)
 
     def _template(self, text: str) -> None:
         """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
