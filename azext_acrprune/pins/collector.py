@@ -85,7 +85,8 @@ _CHILD_PARTS = {
 """{key of a child: {key in it: what that is for its parent}}: of Flux, SLSA, CycloneDX, SPDX, VEX and cosign."""
 
 
-_ALL_FILLED_IN = re.compile(rf'\s*{TEMPLATE}/{TEMPLATE}(?::{TEMPLATE}|@{TEMPLATE})\s*\Z')
+_FILLED_IN = re.compile(rf'\s*{TEMPLATE}/(?:[\w./-]|{TEMPLATE}){{1,300}}(?:[:@]{TEMPLATE})?\s*\Z')
+_IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
 _MOST_PAIRS = 1_000
 _MOST_PLACES = 50
 """In one file that an image is noted with: a list of pods has it ten thousand times."""
@@ -282,8 +283,11 @@ class Collector:
             self._spoken.add(use.value.line)
             return
         findings = find_references(text.text, self.names, use.runs)
-        if not findings and use.key and is_run(use.key) and _ALL_FILLED_IN.match(text.text):
-            findings = [Unresolved(text.text, 'all of it is filled in by another tool')]
+        open_host = (
+            _IN_COMMAND.search(text.text) if use.runs else use.key and is_run(use.key) and _FILLED_IN.match(text.text)
+        )
+        if not findings and open_host:
+            findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         if bare and not (use.runs or is_run(use.key)):
             self._bare.append((text.text.strip(), use.value.line))
             return

@@ -21,6 +21,8 @@ _ASSIGNMENT = re.compile(
 _BUILD_ARGUMENT = re.compile(r'\s*(?:ARG|ENV)\s+(?:--\w+\s+)?(.*)', re.IGNORECASE)
 _ARGUMENT = re.compile(r'(\w[\w.-]*)=("[^"]*"|\'[^\']*\'|\S*)')
 _SEVERAL = re.compile(r'\s*(?:export\s+)?(?:\w{1,100}=(?:"[^"]*"|\'[^\']*\'|[^\s"\']+)(?:\s+|;|\Z)){2,}\Z')
+_CASE = re.compile(r'^\s*[\w.*|"\'-]{1,100}\)\s+(?=\w+=)')
+_DEFAULT_GIVEN = re.compile(r'\$\{(\w{1,100}):?=([^{}]{1,300})\}')
 _DIRECTIVE = re.compile(r'\{\{[^{}]*\}\}')
 _OLD_ENV = re.compile(r'(\w+)\s+(.+)')
 _CHECKSUM = re.compile(r'SHA256: ([0-9a-fA-F]{64})\Z')
@@ -183,6 +185,9 @@ class _Reader:
             self._skip_until = end + 1
 
     def _statement(self, text: str, line: int) -> None:
+        text = _CASE.sub('', text)
+        for name, value in _DEFAULT_GIVEN.findall(text):
+            self._assign(name, value, line)
         several = _ARGUMENT.findall(text) if self._style.assigns and _SEVERAL.match(text) else ()
         if len(several) > 1:
             for name, value in several:
