@@ -306,3 +306,11 @@ def test_an_image_is_found_wherever_it_stands_in_a_document(around, name, tag, s
     kind = 'x.yaml' if form in ('yaml', 'flow') else 'x.json'
     found = read_pins(text.encode('utf-8', 'surrogatepass'), kind, NAMES)
     assert (name, tag) in {(pin.reference.repository, pin.reference.tag) for pin in found.pins}
+
+
+@pytest.mark.parametrize(
+    'text', ['${a b}', '${${a} b}', '[concat(' + 'x' * 5_000 + ')]', '${{ a || a }}', '{{ a | a }}']
+)
+def test_an_expression_that_means_itself_ends(text):
+    for kind in READERS:
+        read_pins(f'image: "myreg.azurecr.io/a:{text}"\na: "{text}"\nb = "{text}"\n{text}/x:1'.encode(), kind, NAMES)

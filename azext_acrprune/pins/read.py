@@ -147,9 +147,16 @@ def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | No
         return _binary(data, source, names)
     if '\r' in text:
         text = text.replace('\r\n', '\n').replace('\r', '\n')
-    reader = _File(source, names, beside)
-    reader.read(text)
-    return reader.collector.found()
+    try:
+        reader = _File(source, names, beside)
+        reader.read(text)
+        return reader.collector.found()
+    except RecursionError:
+        found = merged(
+            found_in(find_references(line, names), source, number) for number, line in enumerate(text.split('\n'), 1)
+        )
+        problem = Problem('it is nested too deeply; only what looks like an image was found in it', source)
+        return merged((found, Found(problems=(problem,))))
 
 
 def read_document(text: str, source: str, names: RegistryNames, is_json: bool) -> Found:

@@ -202,6 +202,11 @@ class Filled:
 Busy = frozenset[tuple[int, str]]
 
 
+def _deeper(busy: Busy) -> Busy:
+    """One step further into an expression: those that hold themselves have to end."""
+    return busy | {(-len(busy) - 1, '')}
+
+
 def has_holes(text: str) -> bool:
     """Whether something in a text has to be filled in, or the text is an expression of a resource manager template."""
     return any(mark in text for mark in _MARKS) and _HOLE.search(text) is not None or _is_expression(text)
@@ -219,7 +224,7 @@ def _is_expression(text: str) -> bool:
 def filled(text: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Filled]:
     """All that a text may say; a name without a value stays as it was written."""
     found = _filled_once(text, scope, busy)
-    for _ in range(_ROUNDS):  # a default may have held a name itself
+    for _ in range(0 if busy else _ROUNDS):  # a default may have held a name itself
         again = [each for each in found if each.text != text and each.text.count('${') and has_holes(each.text)]
         if not again or len(busy) > _DEEPEST or len(found) > _MOST_AGAIN:
             break
@@ -236,7 +241,7 @@ def filled(text: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Fil
 
 def _filled_once(text: str, scope: Scope | None, busy: Busy) -> list[Filled]:
     if _is_expression(text) and len(busy) <= _DEEPEST:
-        return [each for made in arm_texts(text) for each in filled(made, scope, busy)][:MOST_TEXTS]
+        return [each for made in arm_texts(text) for each in filled(made, scope, _deeper(busy))][:MOST_TEXTS]
     if len(text) > LONGEST or len(busy) > _DEEPEST or not any(mark in text for mark in _MARKS):
         return [Filled(text)]
     pieces: list[list[Filled]] = []
@@ -266,11 +271,11 @@ def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]
         return known
     if default and match['braced'] is not None:
         known = values_of(default[1], scope, busy)
-        return known or filled(default[2], scope, busy)
+        return known or filled(default[2], scope, _deeper(busy))
     found: list[Filled] = []
     for text in hole_texts(content):
         simple = text.startswith('${') and _SIMPLE.match(text[2:-1])
-        more = values_of(text[2:-1], scope, busy) if simple else filled(text, scope, busy)
+        more = values_of(text[2:-1], scope, busy) if simple else filled(text, scope, _deeper(busy))
         found.extend(each for each in more if '${value}' not in each.text)
     return found
 
