@@ -77,7 +77,7 @@ class _Push:
 
     async def image(self, image: Image) -> Iterable[Task]:
         """Push one manifest with its blobs."""
-        node = (image.repository, image.digest)
+        node = image.node
 
         async def work() -> None:
             lost = sorted(digest for digest in image.needs if (image.repository, digest) in self._missing)
@@ -86,12 +86,33 @@ class _Push:
             for digest, size in image.blobs:
                 async with self._once(image.repository, digest):
                     await self._blob(image.repository, digest, size)
-            await self._registry.put_manifest(*node, await self._manifest(image.digest), image.media_type)
+            await self._put(image)
             self.pushed.manifests.append(node)
 
         if not await self._attempt(node, None, work):
             self._missing.add(node)
         return []
+
+    async def _put(self, image: Image) -> None:
+        """Push a manifest. A registry with soft delete refuses what it keeps as deleted, and restores that instead."""
+        data = await self._manifest(image.digest)
+        try:
+            await self._registry.put_manifest(*image.node, data, image.media_type)
+        except RegistryError as error:
+            if error.kind in _FATAL or not await self._is_soft_deleted(image):
+                raise
+            if image.digest in {each.digest for each in self._chosen.skipped if each.reason == TAG_EXISTS}:
+                raise RegistryError(
+                    Kind.UNAVAILABLE, 'it is soft-deleted, and to restore it might move a tag that is on another now'
+                ) from error
+            tags = [record.tag for record in self._chosen.tags if (record.repository, record.digest) == image.node]
+            await self._registry.restore_deleted(*image.node, next(iter(tags), None))
+
+    async def _is_soft_deleted(self, image: Image) -> bool:
+        try:
+            return image.digest in await self._registry.deleted_manifests(image.repository)
+        except RegistryError:  # it may not be asked, or soft delete is off: the refusal of the push says more
+            return False
 
     async def tag(self, record: Record) -> Iterable[Task]:
         """Set a tag, unless it is on another manifest by now."""

@@ -5,75 +5,41 @@ The calls are those of `az acr manifest list-deleted` and `az acr manifest resto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..model import Failed, Locks, Skipped
+from ..model import UNLOCKED, Failed, Locks, Skipped
 from ..registry.client import Registry
 from ..registry.protocol.refusals import Kind, RegistryError
-from .pure.choose import EXISTS, NOT_THERE, TAG_EXISTS
+from .pure.choose import EXISTS, TAG_EXISTS
+from .pure.lost import Lost
 from .push import Restored
 from .stored import type_of, verified
 from .target import NotKept
 
-NOT_KEPT = 'notSoftDeleted'
-
-_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved')
-"""Outcomes of requests that took nothing from the manifest that they name."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A manifest that a run deleted, with the tags and locks that it had, or with `untagged` tags that it lost."""
-
-    repository: str
-    digest: str
-    media_type: str | None
-    tags: tuple[tuple[str, Locks], ...]
-    locks: Locks
-    untagged: bool = False
-
-
-def is_deletion(line: Mapping[str, Any]) -> bool:
-    """Whether a line of a journal is a request to delete something: runs lock and unlock, too."""
-    return line['event'] == 'request' and line.get('request') in ('deleteManifest', 'deleteTag')
-
-
-def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
-    """What a run deleted, by its journal, the last first: what was deleted after something else is needed by it.
-
-    A request without an outcome may have been done, and what the service deletes together with a subject too.
-    """
-    lines = list(lines)
-    refused = {_key(line) for line in lines if line['event'] == 'outcome' and line.get('outcome') in _NOT_DONE}
-    requests: dict[Any, Mapping[str, Any]] = {}
-    for line in lines:
-        if line['event'] == 'falls' or is_deletion(line):
-            requests.setdefault(_key(line), line)
-    found = []
-    for key, line in reversed(list(requests.items())):
-        if key in refused or not line.get('digest'):
-            continue
-        if line.get('request') != 'deleteTag':
-            tags = tuple((entry['tag'], _locks(entry)) for entry in line.get('tags', ()))
-            found.append(Lost(line['repository'], line['digest'], line.get('mediaType'), tags, _locks(line)))
-        else:
-            found.append(Lost(line['repository'], line['digest'], None, ((line['tag'], _locks(line)),), Locks(), True))
-    return found
+_NOT_KEPT = 'the registry does not keep it, or not any more'
 
 
 async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Restored:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
-    A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
-    move them. Raises RegistryError when the registry cannot be asked.
+    What is there already is made as it was: an interrupted run may go on. A manifest all of whose tags are on others
+    now is left alone unless they may be overwritten: the service would move them. Raises RegistryError when the
+    registry cannot be asked.
     """
     run = _Undeletion(registry, dry_run, overwrite)
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
         await run.repository(repository, here)
     return run.pushed
+
+
+@dataclass
+class _Present:
+    """What a repository has: each manifest and each tag with its locks, and what each tag is on."""
+
+    manifests: dict[str, Locks]
+    tags: dict[str, str]
+    tag_locks: dict[str, Locks]
 
 
 class _Undeletion:
@@ -86,66 +52,97 @@ class _Undeletion:
         self._overwrite = overwrite
 
     async def repository(self, name: str, lost: list[Lost]) -> None:
-        """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for."""
-        deleted, present, tags = await self._deleted(name), *await self._present(name)
-        for each in lost:
-            if not each.untagged:
-                await self._manifest(each, deleted, present, tags)
-        for each in sorted(lost, key=lambda one: one.digest):
-            if each.untagged or each.digest in present or (name, each.digest) in self.pushed.manifests:
-                await self._tags(each, present | {digest for _, digest in self.pushed.manifests}, tags)
+        """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for.
 
-    async def _manifest(
-        self, lost: Lost, deleted: frozenset[str], present: frozenset[str], tags: dict[str, str]
-    ) -> None:
-        if lost.digest in present:
+        Locks come last: a manifest that is locked takes no tag.
+        """
+        deleted, here = await self._deleted(name), await self._present(name)
+        await self._manifests([each for each in lost if not each.untagged], deleted, here)
+        for each in sorted(lost, key=lambda one: one.digest):
+            await self._tags(each, here)
+        for each in lost:
+            await self._locks(each, here)
+
+    async def _manifests(self, lost: list[Lost], deleted: frozenset[str], here: _Present) -> None:
+        """Restore in this order; what is refused is tried again as long as others come back.
+
+        The service refuses a referrer before its subject, and the journal does not tell the subject of each.
+        """
+        waiting = [each for each in lost if self._can_come_back(each, deleted, here)]
+        refused: dict[str, str] = {}
+        while waiting:
+            again = []
+            for each in waiting:
+                try:
+                    await self._manifest(each, here)
+                except RegistryError as error:
+                    refused[each.digest] = str(error)
+                    again.append(each)
+            if len(again) == len(waiting):
+                break
+            waiting = again
+        self.pushed.failed += [Failed(each.repository, each.digest, refused[each.digest]) for each in waiting]
+
+    def _can_come_back(self, lost: Lost, deleted: frozenset[str], here: _Present) -> bool:
+        if lost.digest in here.manifests:
             self._skip(lost, EXISTS, 'it is there')
-            return
-        if lost.digest not in deleted:
-            self._skip(lost, NOT_KEPT, 'the registry does not keep it, or not any more')
-            return
-        free = [tag for tag, _ in lost.tags if tags.get(tag, lost.digest) == lost.digest]
-        if lost.tags and not free and not self._overwrite:
+        elif lost.digest not in deleted:
+            self.pushed.failed.append(Failed(lost.repository, lost.digest, _NOT_KEPT))
+        elif lost.tags and not self._free(lost, here) and not self._overwrite:
             self._skip(lost, TAG_EXISTS, f'its tags are on others now: {", ".join(tag for tag, _ in lost.tags)}')
-            return
-        first = next(iter(free or [tag for tag, _ in lost.tags]), None)
-        try:
-            if not self._dry_run:
-                await self._restore(lost, first)
-            self.pushed.manifests.append((lost.repository, lost.digest))
-            if first:
-                tags[first] = lost.digest
-                self.pushed.tags.append((lost.repository, first, lost.digest))
-            await self._lock(lost, lost.digest, lost.locks)
-        except RegistryError as error:
-            self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error)))
+        else:
+            return True
+        return False
+
+    def _free(self, lost: Lost, here: _Present) -> list[str]:
+        return [tag for tag, _ in lost.tags if here.tags.get(tag, lost.digest) == lost.digest]
+
+    async def _manifest(self, lost: Lost, here: _Present) -> None:
+        tag = next(iter(self._free(lost, here) or [tag for tag, _ in lost.tags]), None)
+        if not self._dry_run:
+            await self._restore(lost, tag)
+        locks = UNLOCKED if self._dry_run else await self._locks_of(lost)
+        is_tagged = tag is not None and await self._is_on(lost, tag)
+        here.manifests[lost.digest] = locks
+        self.pushed.manifests.append((lost.repository, lost.digest))
+        if tag and is_tagged:
+            here.tags[tag] = lost.digest
+            here.tag_locks.pop(tag, None)
+            self.pushed.tags.append((lost.repository, tag, lost.digest))
 
     async def _restore(self, lost: Lost, tag: str | None) -> None:
-        """The service restores an index with its children: what is not deleted any more may be there again."""
+        """What is not deleted any more may be there again: a registry may restore an index with its children."""
         try:
             await self._registry.restore_deleted(lost.repository, lost.digest, tag)
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
-            await self._registry.manifest_properties(lost.repository, lost.digest)
+            await self._locks_of(lost)
 
-    async def _tags(self, lost: Lost, present: frozenset[str], tags: dict[str, str]) -> None:
-        for tag, locks in lost.tags:
-            if lost.digest not in present:
-                self._skip(lost, NOT_THERE, 'its manifest is not there', tag)
-            elif tags.get(tag, lost.digest) != lost.digest and not self._overwrite:
-                self._skip(lost, TAG_EXISTS, f'it is on {tags[tag]} now', tag)
-            else:
-                await self._tag(lost, tag, locks, tags)
+    async def _locks_of(self, lost: Lost) -> Locks:
+        return (await self._registry.manifest_properties(lost.repository, lost.digest)).locks
 
-    async def _tag(self, lost: Lost, tag: str, locks: Locks, tags: dict[str, str]) -> None:
+    async def _is_on(self, lost: Lost, tag: str) -> bool:
+        """Whether the service set the tag: it does not where somebody else restored the manifest."""
+        return self._dry_run or await self._registry.tag_digest(lost.repository, tag) == lost.digest
+
+    async def _tags(self, lost: Lost, here: _Present) -> None:
+        for tag, _ in lost.tags:
+            if lost.digest not in here.manifests:
+                if lost.untagged:
+                    self.pushed.failed.append(Failed(lost.repository, lost.digest, 'its manifest is not there', tag))
+            elif here.tags.get(tag, lost.digest) != lost.digest and not self._overwrite:
+                self._skip(lost, TAG_EXISTS, f'it is on {here.tags[tag]} now', tag)
+            elif here.tags.get(tag) != lost.digest:
+                await self._tag(lost, tag, here)
+
+    async def _tag(self, lost: Lost, tag: str, here: _Present) -> None:
         try:
-            if tags.get(tag) != lost.digest:
-                if not self._dry_run:
-                    await self._put_tag(lost, tag)
-                self.pushed.tags.append((lost.repository, tag, lost.digest))
-                tags[tag] = lost.digest
-            await self._lock(lost, tag, locks)
+            if not self._dry_run:
+                await self._put_tag(lost, tag)
+            self.pushed.tags.append((lost.repository, tag, lost.digest))
+            here.tags[tag] = lost.digest
+            here.tag_locks.pop(tag, None)
         except (RegistryError, NotKept) as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
 
@@ -156,11 +153,24 @@ class _Undeletion:
         data = verified(lost.digest, await self._registry.manifest(lost.repository, lost.digest))
         await self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
 
-    async def _lock(self, lost: Lost, reference: str, locks: Locks) -> None:
-        if locks.locked:
+    async def _locks(self, lost: Lost, here: _Present) -> None:
+        """Set the locks that the manifest and its tags had and do not have now."""
+        if lost.digest in here.manifests:
+            await self._lock(lost, None, lost.locks, here.manifests[lost.digest])
+        for tag, locks in lost.tags:
+            if here.tags.get(tag) == lost.digest:
+                await self._lock(lost, tag, locks, here.tag_locks.get(tag, UNLOCKED))
+
+    async def _lock(self, lost: Lost, tag: str | None, locks: Locks, now: Locks) -> None:
+        if set(locks.flags) <= set(now.flags):
+            return
+        reference = tag or lost.digest
+        try:
             if not self._dry_run:
                 await self._registry.lock(lost.repository, reference, locks)
             self.pushed.locked.append(f'{lost.repository} {reference}')
+        except RegistryError as error:
+            self.pushed.failed.append(Failed(lost.repository, lost.digest, f'it could not be locked: {error}', tag))
 
     async def _deleted(self, repository: str) -> frozenset[str]:
         try:
@@ -170,27 +180,19 @@ class _Undeletion:
                 return frozenset()
             raise
 
-    async def _present(self, repository: str) -> tuple[frozenset[str], dict[str, str]]:
-        """The manifests that are there, and what each tag is on."""
+    async def _present(self, repository: str) -> _Present:
         try:
             listed = [manifest async for page in self._registry.manifests(repository) for manifest in page]
+            tags = [tag async for page in self._registry.tags(repository) for tag in page]
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
-            listed = []
-        return (
-            frozenset(manifest.digest for manifest in listed),
-            {tag: manifest.digest for manifest in listed for tag in manifest.tags},
+            listed, tags = [], []
+        return _Present(
+            {manifest.digest: manifest.locks for manifest in listed},
+            {tag.name: tag.digest for tag in tags},
+            {tag.name: tag.locks for tag in tags},
         )
 
     def _skip(self, lost: Lost, reason: str, because: str, tag: str | None = None) -> None:
         self.pushed.skipped.append(Skipped(lost.repository, lost.digest, reason, because, tag))
-
-
-def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A tag is told by its name, a manifest by its digest."""
-    return line.get('request', 'deleteManifest'), line.get('repository'), line.get('tag') or line.get('digest')
-
-
-def _locks(entry: Mapping[str, Any]) -> Locks:
-    return Locks.from_flags(entry.get('locks', ()))

@@ -78,7 +78,7 @@ def show_run(cmd: Command, run: str) -> Document:
 def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
     """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
     from ..apply.journal import JournalError, read_run, runs
-    from ..archive.undelete import is_deletion
+    from ..archive.pure.lost import is_deletion
 
     folder = _folder(cmd)
     with typed_errors():

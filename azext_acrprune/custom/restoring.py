@@ -62,12 +62,28 @@ def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
     return result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
 
 
+def _check_soft_delete(session: Session) -> None:
+    """Raises InvalidArgumentValueError where soft delete is known to be off; an admin user is not told."""
+    if session.facts.sku and session.facts.soft_delete_days is None:
+        from azure.cli.core.azclierror import InvalidArgumentValueError
+
+        raise InvalidArgumentValueError(
+            f"Soft delete is off on the registry '{session.host}': it keeps nothing of what was deleted.",
+            recommendation="Restore from an archive with --archive. 'az acr config soft-delete show' shows the policy.",
+        )
+
+
 def _undelete(session: Session, options: RestoreOptions) -> Document:
     """Restore what a run deleted, from what the registry keeps of it."""
+    from ..archive.pure.lost import lost_in
     from ..archive.restore_document import result_document
-    from ..archive.undelete import lost_in, undelete
+    from ..archive.undelete import undelete
 
+    _check_soft_delete(session)
     run, lines = lines_of(session.cmd, session.host, options.journal)
+    lost = lost_in(lines)
     logger.warning('Restoring what the run %s deleted.', run)
-    pushed = session.run(undelete(session.registry, lost_in(lines), options.dry_run, options.overwrite))
+    pushed = session.run(undelete(session.registry, lost, options.dry_run, options.overwrite))
+    if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
+        logger.error('Nothing of what the run %s deleted could be restored: 0 of %d. See "failed".', run, len(lost))
     return result_document(session.host, f'softDelete of run {run}', pushed)

@@ -600,6 +600,76 @@ def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
     ]
 
 
+def purge_for_good(az):
+    arguments = ('--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked', '--max-percent', '100')
+    return az(*PRUNE, 'tags', *TARGET, *arguments, '--yes')
+
+
+def nested(registry, now):
+    """Indexes in an index, and referrers of referrers that hang on it, the deeper ones with digests in any order."""
+    shelf = Shelf(registry.storage, now)
+    inner = shelf.index([shelf.image('amd64'), shelf.image('arm64')])
+    subject = shelf.index([inner], tag='v1')
+    for name in ('sbom', 'provenance', 'scan'):
+        referrer = subject
+        for depth in range(4):
+            referrer = shelf.image(f'{name} {depth}', subject=referrer)
+    registry.storage.soft_delete_days = 7
+    return state(registry)
+
+
+def test_referrers_come_back_after_their_subjects_and_indexes_after_their_children_at_every_depth(az, registry, now):
+    before = nested(registry, now)
+    purge_for_good(az)
+    assert registry.storage.repositories() == []
+    back = az(*PRUNE, 'restore', *TARGET, '--soft-deleted')
+    assert back.code == 0, back.err
+    assert state(registry) == before and back.json['summary']['manifestsRestored'] == 16
+
+
+def test_an_interrupted_restore_is_completed_with_tags_and_locks(az, registry, now):
+    tangled(registry, now)
+    registry.storage.soft_delete_days = 7
+    before = state(registry)
+    assert purge_for_good(az).code == 0
+    registry.faults.rules.append(Fault('PATCH .*', 403))
+    broken = az(*PRUNE, 'restore', *TARGET, '--soft-deleted')
+    assert broken.code == 1 and state(registry) != before
+    registry.faults.clear()
+    again = az(*PRUNE, 'restore', *TARGET, '--soft-deleted')
+    assert again.code == 0 and state(registry) == before, again.err
+    assert again.json['summary']['manifestsRestored'] == 0 and again.json['summary']['locksSet'] > 0
+    nothing = az(*PRUNE, 'restore', *TARGET, '--soft-deleted').json['summary']
+    assert (nothing['locksSet'], nothing['tagsRestored'], nothing['failed']) == (0, 0, 0)
+
+
+def test_a_restore_that_finds_nothing_is_an_error(az, registry, now):
+    tangled(registry, now)
+    registry.storage.soft_delete_days = 7
+    assert purge_for_good(az).code == 0
+    registry.storage.deleted.clear()
+    run = az(*PRUNE, 'restore', *TARGET, '--soft-deleted')
+    assert run.code == 1 and 'Nothing of what the run' in run.err and '0 of ' in run.err
+    assert {entry['error'] for entry in run.json['failed']} >= {'the registry does not keep it, or not any more'}
+
+
+def test_soft_delete_that_is_off_is_an_error(az, registry, now):
+    tangled(registry, now)
+    assert purge_for_good(az).code == 0
+    assert az.login().code == 0
+    run = az(*PRUNE, 'restore', '-r', 'localhost', '--soft-deleted')
+    assert run.code == 1 and 'Soft delete is off' in run.err and not run.out
+
+
+def test_a_push_that_is_refused_because_its_digest_is_soft_deleted_is_a_restore(az, registry, now, tmp_path):
+    before = nested(registry, now)
+    assert purge(az, tmp_path / 'archive').code == 0
+    assert registry.storage.repositories() == []
+    back = restore(az, tmp_path / 'archive', '--all')
+    assert back.code == 0, back.err
+    assert state(registry) == before and registry.storage.deleted['team/app'] == {}
+
+
 def test_nothing_comes_back_over_a_tag_that_exists_now(az, registry, now):
     shelf = Shelf(registry.storage, now)
     old = shelf.image('old', tag='latest')

@@ -69,3 +69,13 @@ def unauthorized(repository: str, actions: list, kind: str = 'repository') -> Re
     """One entry of `detail` for each missing action; no detail where no action was asked for by name."""
     detail = [{'Type': kind, 'Name': repository, 'Action': action} for action in actions]
     return RegistryFailure(401, 'UNAUTHORIZED', UNAUTHORIZED, detail or None)
+
+
+def digest_deleted() -> RegistryFailure:
+    """A push of what is soft-deleted is refused; how has not been recorded."""
+    return RegistryFailure(409, 'CONFLICT', 'the manifest is soft-deleted: restore it')
+
+
+def subject_deleted() -> RegistryFailure:
+    """How a referrer is refused while its subject is soft-deleted has not been recorded."""
+    return RegistryFailure(409, 'CONFLICT', 'the subject of the manifest is soft-deleted: restore that first')

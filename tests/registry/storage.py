@@ -16,10 +16,12 @@ from typing import Any
 from .failures import (
     RegistryFailure,
     blob_unknown,
+    digest_deleted,
     disallowed,
     manifest_unknown,
     name_unknown,
     revision_unknown,
+    subject_deleted,
     tag_unknown,
 )
 from .records import (
@@ -135,6 +137,7 @@ class Storage:
         with self.lock:
             if checked:
                 self._check_references(repository, document)
+                self._check_deleted(repository, digest)
             state = self._repositories.setdefault(repository, RepositoryState(created or now, updated or now))
             self._check_writable(state, digest, tag)
             state.updated = updated or now
@@ -224,23 +227,26 @@ class Storage:
             return digests, tags
 
     def restore(self, repository: str, digest: str, tag: str | None = None) -> None:
-        """Bring a soft-deleted manifest back, and with an index those of its children that were deleted too."""
+        """Bring a soft-deleted manifest back under one tag, and neither children nor referrers with it.
+
+        The service takes a referrer only after its subject. How it refuses has not been recorded.
+        """
         with self.lock:
             self.purge()
-            gone = self.deleted.get(repository, {}).pop(digest, None)
-            if not gone:
+            deleted = self.deleted.get(repository, {})
+            if digest not in deleted:
                 raise manifest_unknown()
+            if deleted[digest].record.subject in deleted:
+                raise subject_deleted()
+            gone = deleted.pop(digest)
             now = wire_time(self._clock())
             state = self._repositories.setdefault(repository, RepositoryState(now, now))
             live = state.manifests.get(digest)
             if live and not live.ghost:
                 self._release(live)
             state.manifests[digest] = gone.record
-            for name in [tag] if tag else gone.tags:
+            for name in [tag] if tag else gone.tags[:1]:
                 self._move_tag(state, name, digest, now)
-            for child in gone.record.children:
-                if child['digest'] in self.deleted[repository]:
-                    self.restore(repository, child['digest'])
 
     def purge(self) -> None:
         """Let go of what was soft-deleted longer ago than the policy keeps it."""
@@ -354,6 +360,11 @@ class Storage:
             or is_locked(state.manifests[digest].flags)
             or any(is_locked(tag.flags) for tag in state.tags.values() if tag.digest == digest)
         )
+
+    def _check_deleted(self, repository: str, digest: str) -> None:
+        state = self._repositories.get(repository)
+        if digest in self.deleted.get(repository, {}) and not (state and digest in state.manifests):
+            raise digest_deleted()
 
     def _drop(self, repository: str, state: RepositoryState, digest: str) -> None:
         record = state.manifests.pop(digest)

@@ -286,17 +286,35 @@ def test_restoring_by_tag_brings_only_that_tag_and_unknown_ones_are_refused(soft
 
 
 @pytest.mark.parametrize('end', ['restored', 'deleted again'])
-def test_a_manifest_pushed_again_after_its_soft_delete_is_counted_once(soft, end):
+def test_a_manifest_put_again_after_its_soft_delete_is_counted_once(soft, end):
     digest = image(soft, 'one', 'layer')
-    whole = soft.stored_bytes()
+    record, whole = soft.manifest(APP, digest), soft.stored_bytes()
     soft.delete_manifest(APP, digest)
-    assert image(soft, 'one', 'layer') == digest and soft.stored_bytes() == whole
+    assert soft.put_manifest(APP, record.data, OCI_IMAGE, checked=False) == digest and soft.stored_bytes() == whole
     if end == 'deleted again':
         soft.delete_manifest(APP, digest)
     soft.restore(APP, digest)
     soft.soft_delete_days = None
     soft.delete_manifest(APP, digest)
     assert soft.stored_bytes() == 0
+
+
+def test_a_push_of_what_is_soft_deleted_is_refused(soft):
+    soft.delete_manifest(APP, image(soft, 'one', tag='v1'))
+    assert failure_of(image, soft, 'one') == (409, 'CONFLICT')
+    assert soft.repositories() == []
+
+
+def test_only_one_tag_and_neither_children_nor_referrers_come_back_and_referrers_only_after_their_subject(soft):
+    subject = image(soft, 'one', tag='v1')
+    image(soft, 'one', tag='v2')
+    referrer = image(soft, 'two', subject=subject)
+    soft.delete_manifest(APP, subject)
+    assert failure_of(soft.restore, APP, referrer) == (409, 'CONFLICT')
+    soft.restore(APP, subject)
+    assert list(soft.manifests(APP)) == [subject] and list(soft.tags(APP)) == ['v1']
+    soft.restore(APP, referrer)
+    assert set(soft.manifests(APP)) == {subject, referrer}
 
 
 # Repositories, names and times

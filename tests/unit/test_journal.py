@@ -10,7 +10,7 @@ import time
 import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs
-from azext_acrprune.archive.undelete import lost_in
+from azext_acrprune.archive.pure.lost import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
@@ -78,7 +78,7 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_p
     journal = Journal(tmp_path, {})
     delete(JournaledRegistry(Answering(), journal, SEEN), [IMAGE])
     lost = lost_in(lines(tmp_path))
-    assert [each.digest for each in lost] == [IMAGE, SIGNATURE, SBOM]
+    assert [each.digest for each in lost] == [IMAGE, SBOM, SIGNATURE]
     assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
 
 
@@ -110,6 +110,43 @@ def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, k
         (IMAGE, True),
         (SIGNATURE, False),
     ] * is_lost
+
+
+def test_what_was_refused_once_and_done_then_is_lost(tmp_path):
+    journal, client = Journal(tmp_path, {}), Answering(RegistryError(Kind.BUSY, 'no'))
+    registry = JournaledRegistry(client, journal, SEEN)
+    for call in (lambda: delete(registry, [IMAGE]), lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE))):
+        client.error = RegistryError(Kind.BUSY, 'no')
+        for _ in range(2):
+            with pytest.raises(RegistryError):
+                call()
+        client.error = None
+        call()
+    assert [(each.digest, each.untagged) for each in lost_in(lines(tmp_path))] == [
+        (IMAGE, True),
+        (IMAGE, False),
+        (SBOM, False),
+        (SIGNATURE, False),
+    ]
+
+
+def test_what_may_have_been_done_and_was_refused_then_is_lost(tmp_path):
+    client = Answering(RegistryError(Kind.UNAVAILABLE, 'no'))
+    registry = JournaledRegistry(client, Journal(tmp_path, {}), SEEN)
+    for client.error in (RegistryError(Kind.UNAVAILABLE, 'no'), RegistryError(Kind.BUSY, 'no')):
+        with pytest.raises(RegistryError):
+            delete(registry, [SIGNATURE])
+    assert [each.digest for each in lost_in(lines(tmp_path))] == [SIGNATURE]
+
+
+def test_what_fell_with_its_subject_is_lost_although_its_own_delete_was_refused(tmp_path):
+    client = Answering(RegistryError(Kind.BUSY, 'no'))
+    registry = JournaledRegistry(client, Journal(tmp_path, {}), SEEN)
+    with pytest.raises(RegistryError):
+        delete(registry, [SBOM])
+    client.error = None
+    delete(registry, [IMAGE])
+    assert [each.digest for each in lost_in(lines(tmp_path))] == [IMAGE, SBOM, SIGNATURE]
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):

@@ -40,6 +40,10 @@ class Image:
     blobs: tuple[tuple[str, int], ...]
     needs: frozenset[str]
 
+    @property
+    def node(self) -> Node:
+        return self.repository, self.digest
+
 
 @dataclass(frozen=True)
 class Restoration:
