@@ -48,8 +48,8 @@ Page = TypeVar('Page', bound=Iterable[Any])
 class Reads:
     """One registry, to be read. Every verb raises RegistryError; as many as one likes may be under way at a time.
 
-    The SDK's verbs are not used for this: they drop `mediaType`, follow a `Link` to any host, fetch a blob in parts
-    that are a call each, and follow a redirect with what was meant for the registry.
+    The SDK's verbs are not used for this: they drop `mediaType`, do not notice keys that are there twice, and fetch a
+    blob in parts that are a call each. docs/architecture.md has the reason for each verb.
     """
 
     def __init__(self, pipeline: AsyncPipeline, book: TokenBook, endpoint: str) -> None:
