@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
+_REGIONS = ('single_region',)
 _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
 _UNASKED = ('no_strict_pins',)
@@ -69,13 +70,25 @@ _TAGS = (
 )
 
 _SHARED = {
-    'plan': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
-    'untagged': (*_TARGET, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
-    'tags': (*_TARGET, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
-    'image': (*_TARGET, 'include_locked', *_PINS, *_UNASKED, *_DELETING, 'price'),
+    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
+    'untagged': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'tags': (
+        *_TARGET,
+        *_REGIONS,
+        *_TIMED,
+        *_UNTAGGED,
+        *_TAGS,
+        *_PINS,
+        *_UNASKED,
+        *_PULLS,
+        *_DELETING,
+        *_GUARDED,
+        'price',
+    ),
+    'image': (*_TARGET, *_REGIONS, 'include_locked', *_PINS, *_UNASKED, *_DELETING, 'price'),
     'repository': (*_TARGET, *_PINS, *_UNASKED, *_DELETING, 'price'),
     'apply': (*_TARGET, *_TIMED, *_PINS, *_UNASKED, *_DELETING, *_GUARDED),
-    'explain': (*_TARGET, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
+    'explain': (*_TARGET, *_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
     'pins remember': (*_CALLS, 'pins_from', 'alias'),
     'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
@@ -182,6 +195,12 @@ def _how(context: AzArgumentContext) -> None:
         validator=validate_price,
         help='What the registry costs for each GiB and day beyond the storage that its SKU includes, such as '
         '`0.003 USD`: a number, and any text as the currency. A month has 30 days.',
+    )
+    context.argument(
+        'single_region',
+        action='store_true',
+        help='Leave other regions of a replicated registry out of account. A push, a tag or a lock of another region '
+        'may not be known yet in the one that answers: what it needs may be deleted.',
     )
     context.argument(
         'no_cache', action='store_true', help='Read every manifest from the registry, and keep none for the next run.'

@@ -40,6 +40,10 @@ _SELECTING = (
 )
 
 
+_REGIONAL = re.compile(r'\.[a-z0-9]+\.geo\Z')
+"""What a regional endpoint has after the name: `myregistry.westeurope.geo.azurecr.io`."""
+
+
 def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
     from azure.cli.core.cloud import CloudSuffixNotSetException
@@ -50,6 +54,7 @@ def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     except (CloudSuffixNotSetException, AttributeError):
         endpoint = ''
     name = given[: -len(endpoint)] if endpoint and given.endswith(endpoint) else given
+    name = _REGIONAL.sub('', name)
     name, _, label = name.partition('-')
     if not name.isalnum() or not label.isalnum() and label:
         raise InvalidArgumentValueError(

@@ -49,8 +49,8 @@ MUTATIONS = (
     Mutation(
         'a pin is no root',
         'decide/safety.py',
-        '    _pinned,\n    _young,',
-        '    _young,',
+        '    _pinned,\n    _settling,',
+        '    _settling,',
         'unit/test_include.py::test_a_pinned_ghost_stays',
     ),
     Mutation(

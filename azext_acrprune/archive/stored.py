@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
+from ..decide.manifests import MAX_MANIFEST_BYTES, is_digest, read_manifest
 from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
 from .pure.layout import Kept, Record, parse_index
@@ -60,9 +60,17 @@ def read_kept(target: Target, digests: Iterable[str]) -> Mapping[str, Kept]:
             continue
         content = read_manifest(digest, data)
         if isinstance(content, Content):
+            content = _with_foreign_layers(target, content)
             found[digest] = Kept(content, type_of(data))
             waiting.extend(content.children)
     return found
+
+
+def _with_foreign_layers(target: Target, content: Content) -> Content:
+    """The content with the foreign layers that the archive holds among its blobs; the others are stored elsewhere."""
+    held = tuple(blob for blob in content.unmeasured if is_digest(blob.digest) and target.holds(blob.digest))
+    left = tuple(blob for blob in content.unmeasured if blob not in held)
+    return content._replace(blobs=held + content.blobs, unmeasured=left)
 
 
 def manifest_bytes(target: Target, digest: str) -> bytes:

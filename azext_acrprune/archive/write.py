@@ -168,9 +168,14 @@ class _ArchiveRun:
         if isinstance(content, Unreadable):
             self._failed(node, NotKept(content.reason))
             return []
-        strange = [blob.digest for blob in content.blobs if not is_digest(blob.digest)]
+        if isinstance(seen.content, Content):  # it knows which foreign layers the registry has
+            content = seen.content
+        strange = [blob.digest for blob in (*content.blobs, *content.unmeasured) if not is_digest(blob.digest)]
         if strange:  # it would become the name of a file
             self._failed(node, NotKept('it refers to a layer by something that is no digest'))
+            return []
+        if content.unmeasured and self.layers and node in self.wanted.whole:
+            self._failed(node, NotKept(f'the registry does not say whether it has {content.unmeasured[0].digest}'))
             return []
         self.reporter.transferred(content.size)
         self.saved[node] = (type_of(data, seen.media_type), content.size)

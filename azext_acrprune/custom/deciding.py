@@ -9,7 +9,7 @@ from .journaling import untagged_by_us
 from .options import SelectOptions
 from .pinning import load_pins, say_absent
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
-from .scanning import scan
+from .scanning import scan, settling_of
 from .session import Session
 
 if TYPE_CHECKING:
@@ -54,7 +54,17 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
         policy = with_pull_facts(log, policy, inventory)
     if policy.asks_for_untagging:
         policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
+    policy = _for_replicas(session, policy)
     return decide(inventory, policy, session.now)
+
+
+def _for_replicas(session: Session, policy: Policy) -> Policy:
+    """The policy for a registry of several regions, which the plan names."""
+    settling = settling_of(session)
+    if settling is None:
+        return policy
+    regions = list(session.facts.regions or ())
+    return replace(policy, settling=settling, given={**policy.given, 'regions': regions, 'youngest': '1d'})
 
 
 def _pull_facts(session: Session, policy: Policy, options: SelectOptions) -> PullFacts:

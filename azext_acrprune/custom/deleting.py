@@ -21,15 +21,15 @@ from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
 from .options import DeleteOptions, SelectOptions
 from .pinning import load_pins, say_absent
-from .scanning import scan
+from .scanning import scan, settling_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
-    from ..decide.named import ImageName
-    from ..model import Document
+    from ..decide.named import ImageName, Unsettled
+    from ..model import Document, Inventory, Manifest
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
@@ -68,9 +68,33 @@ def image(
         if only_if:
             decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins)
             return Decided(decision, decision.inventory)
-        return Decided((decide_untag if untag else decide_images)(inventory, images, include_locked, pins), inventory)
+        inventory = _with_doubts(session, inventory, images)
+        if untag:
+            return Decided(decide_untag(inventory, images, include_locked, pins), inventory)
+        return Decided(decide_images(inventory, images, include_locked, pins, _unsettled(session)), inventory)
 
     return delete(cmd, options, decide)
+
+
+def _with_doubts(session: Session, inventory: Inventory, images: list[ImageName]) -> Inventory:
+    """The inventory with those ghosts unreadable that may only not be there for the moment. What is named is none."""
+    from ..decide.ghosts import with_doubtful_ghosts
+    from ..decide.named import digest_of
+
+    named = {(name.repository, digest_of(name, inventory)) for name in images}
+    return with_doubtful_ghosts(inventory, None, session.now, named)
+
+
+def _unsettled(session: Session) -> Unsettled:
+    """Why a manifest is too young to go, where the registry is in several regions."""
+    from ..decide.claims import is_settling
+
+    settling = settling_of(session)
+
+    def why(manifest: Manifest) -> str | None:
+        return settling.text if settling and is_settling(manifest, settling, session.now) else None
+
+    return why
 
 
 def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:

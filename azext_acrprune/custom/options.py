@@ -64,11 +64,15 @@ class PaceOptions:
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What is read: `impact` is `exact` or `bound`, `order` is `oldest`, `largest` or `name`."""
+    """What is read: `impact` is `exact` or `bound`, `order` is `oldest`, `largest` or `name`.
+
+    With `single_region` other replicas of the registry are left out of account.
+    """
 
     impact: str = 'exact'
     order: str = 'name'
     no_cache: bool = False
+    single_region: bool = False
 
 
 @dataclass(frozen=True)

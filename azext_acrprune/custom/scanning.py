@@ -10,11 +10,29 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..model import Inventory
-    from ..policy.rules import Selection
+    from ..policy.rules import Selection, Settling
 
 logger = get_logger(__name__)
 
 _CLOCK_AHEAD = 'The clock of this machine is %.0f seconds ahead of that of the registry, whose time is taken for ages.'
+
+
+_SEVERAL = (
+    'The registry is in several regions (%s), and what one of them shows may be old. Nothing younger than a day goes. '
+    '--single-region leaves the other regions out of account.'
+)
+
+
+def settling_of(session: Session) -> Settling | None:
+    """The age that everything has to have, where other replicas may know more than the one that answers."""
+    from ..policy.rules import Settling
+
+    regions = session.facts.regions
+    if session.options.scan.single_region or regions is not None and len(regions) < 2:
+        return None
+    names = ', '.join(regions) if regions else 'which ones could not be told'
+    logger.warning(_SEVERAL, names)
+    return Settling(86_400, f'younger than a day, and the registry is in several regions ({names})')
 
 
 def scan(

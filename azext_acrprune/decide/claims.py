@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag, Unreadable
 from ..policy.facts import Facts
-from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule
+from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule, Settling
 from .graph import Graph, missing_children, walk
 
 Labels = Mapping[str, Mapping[str, str]]
@@ -271,6 +271,14 @@ def counts(policy: Policy, place: Place, manifest: Manifest) -> bool:
     if isinstance(manifest.content, Ghost) or isinstance(manifest.content, Unreadable) and manifest.content.missing:
         return False
     return PARTIAL not in policy.include or not missing_children(place.repository, manifest.digest)
+
+
+def is_settling(thing: Tag | Manifest, settling: Settling | None, now: int) -> bool:
+    """Whether something was made or changed so lately that another replica may know more of it."""
+    if settling is None:
+        return False
+    instants = [instant for instant in (thing.created_at, thing.updated_at) if instant is not None]
+    return not age_is_over(max(instants, default=None), settling.seconds, now)
 
 
 def age_is_over(instant: int | None, seconds: int, now: int) -> bool:

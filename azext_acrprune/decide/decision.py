@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model import Ghost, Inventory, Notice, Repository, in_order
 from ..pins.pinned import Pins
-from ..policy.rules import ORPHANS, Limits, Policy
+from ..policy.rules import ORPHANS, Limits, Policy, with_protected_service_artifacts
 from .budget import Spared, within_budgets
 from .ghosts import with_doubtful_ghosts
 from .graph import Graph, user_tags
@@ -76,9 +76,10 @@ class Decision:
 
 def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
+    protected = with_protected_service_artifacts(policy)
     inventory = with_doubtful_ghosts(inventory, policy, now)
     present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
-    judgements = within_budgets(inventory, policy, partial(_judged, inventory, policy, now, present))
+    judgements = within_budgets(inventory, policy, partial(_judged, inventory, protected, now, present))
     tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
     return Decision(
         inventory,

@@ -6,6 +6,7 @@ be an index that needs others, so that it is unreadable and not a ghost.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Manifest, Repository, Unreadable
@@ -19,14 +20,17 @@ _YOUNG = 'it answers 404, and may be on its way from another replica: it is too 
 _TAGGED = 'it answers 404, and has a tag'
 
 
-def with_doubtful_ghosts(inventory: Inventory, policy: Policy | None, now: int) -> Inventory:
+def with_doubtful_ghosts(
+    inventory: Inventory, policy: Policy | None, now: int, named: Container[tuple[str, str]] = ()
+) -> Inventory:
     """The inventory with those ghosts unreadable that are younger than the rules ask for, or a day, or are tagged.
 
-    Where the policy includes ghosts by name, a tagged one is a ghost. `now` is in ticks.
+    Where the policy includes ghosts, a tagged one is a ghost; so is one that is `named` (repository, digest). `now` is
+    in ticks.
     """
     tagged_too = policy is not None and GHOSTS in policy.include
     repositories = tuple(
-        _doubted(each, _seconds_of_doubt(policy, each.name), tagged_too, now) for each in inventory.repositories
+        _doubted(each, _seconds_of_doubt(policy, each.name), tagged_too, now, named) for each in inventory.repositories
     )
     return replace(inventory, repositories=repositories)
 
@@ -38,12 +42,14 @@ def _seconds_of_doubt(policy: Policy | None, repository: str) -> int:
     return max([SECONDS_OF_DOUBT, *ages])
 
 
-def _doubted(repository: Repository, seconds: int, tagged_too: bool, now: int) -> Repository:
+def _doubted(
+    repository: Repository, seconds: int, tagged_too: bool, now: int, named: Container[tuple[str, str]]
+) -> Repository:
     doubtful = {
         digest: manifest.having(Unreadable(why, missing=True))
         for digest, manifest in repository.manifests.items()
         if isinstance(manifest.content, Ghost)
-        for why in [_why_doubtful(manifest, seconds, tagged_too, now)]
+        for why in [_why_doubtful(manifest, seconds, tagged_too or (repository.name, digest) in named, now)]
         if why
     }
     return replace(repository, manifests={**repository.manifests, **doubtful}) if doubtful else repository

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..model import Content, Inventory, Repository, in_order
+from ..model import Content, Inventory, Manifest, Repository, in_order
 from ..pins.pinned import Pins
 from ..prune_error import Kind, PruneError
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
 from .manifests import is_digest
-from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE
+from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, YOUNG
 from .safety import falling, kept_by, opaque
 from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
@@ -25,6 +25,10 @@ class ImageName:
     repository: str
     tag: str | None = None
     digest: str | None = None
+
+
+Unsettled = Callable[[Manifest], str | None]
+"""Why a manifest is too young to go, where another replica may know more of it."""
 
 
 class NotAnImage(PruneError):
@@ -84,7 +88,11 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
 
 
 def decide_images(
-    inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False, pins: Pins = Pins()
+    inventory: Inventory,
+    images: Sequence[ImageName],
+    include_locked: bool = False,
+    pins: Pins = Pins(),
+    unsettled: Unsettled = lambda _: None,
 ) -> Decision:
     """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage, and Pinned.
 
@@ -107,7 +115,7 @@ def decide_images(
         {'images': [image.text for image in images]},
         {
             repository.name: _judge(
-                repository, targets.get(repository.name, set()), include_locked, pinned[repository.name]
+                repository, targets.get(repository.name, set()), include_locked, pinned[repository.name], unsettled
             )
             for repository in in_order(inventory.repositories)
         },
@@ -189,7 +197,11 @@ def _about(named: bool, name: str) -> tuple[str, str]:
 
 
 def _judge(
-    repository: Repository, targets: AbstractSet[str], include_locked: bool, pinned: Mapping[str, str]
+    repository: Repository,
+    targets: AbstractSet[str],
+    include_locked: bool,
+    pinned: Mapping[str, str],
+    unsettled: Unsettled,
 ) -> Mapping[str, Verdict]:
     if not targets:
         return dict.fromkeys(sorted(repository.manifests), Verdict(True, EXCLUDED, 'repository not selected'))
@@ -201,6 +213,10 @@ def _judge(
         for verdict in [_root(repository, digest, candidates, include_locked, pinned)]
         if verdict
     }
+    for digest in sorted(candidates - roots.keys()):
+        why = unsettled(repository.manifests[digest])
+        if why:
+            roots[digest] = Verdict(True, YOUNG, why)
     verdicts = {**roots, **kept_by(roots, graph)}
     doomed = frozenset(repository.manifests) - frozenset(verdicts)
     for digest in doomed:

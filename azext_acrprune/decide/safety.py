@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..model import Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
-from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of
+from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of, is_settling
 from .conditions import due
 from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags
 from .manifests import has_no_edges
@@ -225,6 +225,14 @@ def _pinned(case: _Case, left: Sequence[Manifest]) -> Roots:
             yield manifest.digest, Verdict(True, PINNED, who)
 
 
+def _settling(case: _Case, left: Sequence[Manifest]) -> Roots:
+    """What may not be known in every region yet stays, however little age was asked for."""
+    settling = case.policy.settling
+    for manifest in left if settling else ():
+        if settling and is_settling(manifest, settling, case.place.now):
+            yield manifest.digest, Verdict(True, YOUNG, settling.text)
+
+
 def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
     """Young manifests stay. A client pushes the platform images first, without a tag, and their index last."""
     for manifest in left:
@@ -336,6 +344,7 @@ _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _tagged,
     _locked,
     _pinned,
+    _settling,
     _young,
     _held,
     _waiting,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..model import Manifest, Repository, Tag
 from ..policy.rules import CREATED, KEEP, OLD, SPARE, Policy, Rule
-from .claims import Place, age_is_over, claim_on_tag, counts, instant_of_tag, time_of_tag
+from .claims import Place, age_is_over, claim_on_tag, counts, instant_of_tag, is_settling, time_of_tag
 from .conditions import Due, due
 from .graph import user_tags
 from .ranking import Entry, spared, unranked
@@ -115,6 +115,8 @@ def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: 
         return _kept(rule, QUARANTINED, name, manifest.quarantine)
     if tag is None:
         return _kept(rule, YOUNG, name, 'no readable time')
+    if policy.settling and is_settling(tag, policy.settling, place.now):
+        return _kept(rule, YOUNG, name, policy.settling.text)
     pulled = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)
     return _Candidate(tag, manifest, rule, counts(policy, place, manifest), _waits(place, manifest, tag, rule), pulled)
 

@@ -199,6 +199,14 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """Nothing goes that is younger than so many seconds, whatever a rule says, for the reason that `text` gives."""
+
+    seconds: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Protection:
     """What stays whatever the rules say: the tags in `scope`, or all of its repositories where it names no tags.
 
@@ -208,6 +216,10 @@ class Protection:
     text: str
     scope: Scope
     whole_image: bool = False
+
+
+SERVICE_NAMESPACE = 'csscpolicies'
+"""Where the service keeps the configuration of continuous patching (key-concept-continuous-patching)."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +280,8 @@ class Policy:
     `sources` say where pins are, `pulled` which pulls count as pins; `pins` is what was found there.
     With `by_itself` each tag and each manifest goes by its own age alone, as with `acr purge`; else an image goes with
     its last tags, its parts and what refers to it, or none of it does. `keep_untagged` images without any tag left
-    stay in each repository, the newest of those that are old enough, whichever rule claims them.
+    stay in each repository, the newest of those that are old enough, whichever rule claims them. `settling` is an age
+    that everything has to have.
     """
 
     rules: tuple[Rule, ...]
@@ -287,6 +300,7 @@ class Policy:
     pull_log: PullLog | None = None
     by_itself: bool = False
     keep_untagged: int = 0
+    settling: Settling | None = None
 
     @property
     def selection(self) -> Selection:
@@ -355,3 +369,13 @@ def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[Scope, ...] = (
     """Untagged manifests, wherever one of the scopes has their repository."""
     match = Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False)
     return Rule(match, DELETE, age, Keep(keep, of=ALL))
+
+
+def with_protected_service_artifacts(policy: Policy) -> Policy:
+    """The policy with the artifacts of the service itself protected, unless a pattern names their namespace."""
+    scopes = [scope for rule in policy.rules for scope in rule.match.scopes]
+    patterns = [*policy.repositories, *(pattern for scope in scopes for pattern in scope.repositories)]
+    if any(SERVICE_NAMESPACE in pattern.text for pattern in patterns):
+        return policy
+    protection = Protection('an artifact of the service', Scope((glob(f'{SERVICE_NAMESPACE}/**'),)))
+    return replace(policy, protections=(*policy.protections, protection))

@@ -35,10 +35,18 @@ class SignIn:
 
 @dataclass(frozen=True)
 class RegistryFacts:
-    """What the resource manager says of a registry, where this identity may ask it."""
+    """What the resource manager says of a registry, where this identity may ask it.
+
+    A policy that is off has None for its days. `regions` are the places where the registry is, its own included: None
+    where they could not be told, empty where nothing is known of the registry at all. `regional_endpoints` are the
+    hosts that speak to one of them each.
+    """
 
     soft_delete_days: int | None = None
     sku: str | None = None
+    retention_days: int | None = None
+    regions: tuple[str, ...] | None = ()
+    regional_endpoints: tuple[str, ...] = ()
 
 
 def sign_in(
@@ -79,15 +87,46 @@ def registry_facts(cmd: Any, name: str, resource_group: str | None) -> RegistryF
     from azure.core.exceptions import AzureError
 
     try:
-        registry, _ = get_registry_by_name(cmd.cli_ctx, name, resource_group)
+        registry, group = get_registry_by_name(cmd.cli_ctx, name, resource_group)
     except (CLIError, AzureError):
         return RegistryFacts()
-    soft_delete = getattr(getattr(registry, 'policies', None), 'soft_delete_policy', None)
-    enabled = getattr(soft_delete, 'status', None) == 'enabled'
-    days = getattr(soft_delete, 'retention_days', None)
-    sku = getattr(getattr(registry, 'sku', None), 'name', None)
-    sku = getattr(sku, 'value', sku)  # newer clients make a member of an enumeration of what they know
-    return RegistryFacts(days if enabled else None, sku if isinstance(sku, str) else None)
+    policies = getattr(registry, 'policies', None)
+    sku = _plain(getattr(getattr(registry, 'sku', None), 'name', None))
+    sku = sku if isinstance(sku, str) else None
+    return RegistryFacts(
+        _days(getattr(policies, 'soft_delete_policy', None), 'retention_days'),
+        sku,
+        _days(getattr(policies, 'retention_policy', None), 'days'),
+        _regions_of(cmd, group, name, sku),
+        tuple(getattr(registry, 'regional_endpoint_host_names', None) or ()),
+    )
+
+
+def _days(policy: Any, name: str) -> int | None:
+    """The days of a policy that is on."""
+    return getattr(policy, name, None) if _plain(getattr(policy, 'status', None)) == 'enabled' else None
+
+
+def _plain(value: Any) -> Any:
+    """Newer clients make a member of an enumeration of what they know."""
+    return getattr(value, 'value', value)
+
+
+def _regions_of(cmd: Any, group: str | None, name: str, sku: str | None) -> tuple[str, ...] | None:
+    """Where the registry is. Only Premium has replications, of which its own region is one."""
+    from azure.cli.command_modules.acr._client_factory import get_acr_service_client
+    from azure.cli.command_modules.acr._utils import get_resource_group_name_by_registry_name
+    from azure.core.exceptions import AzureError
+
+    if sku != 'Premium':
+        return ()
+    with _quiet_client():
+        try:
+            group = group or get_resource_group_name_by_registry_name(cmd.cli_ctx, name, None)
+            found = get_acr_service_client(cmd.cli_ctx).replications.list(group, name)
+            return tuple(sorted({str(replication.location) for replication in found}))
+        except (CLIError, AzureError, AttributeError, ValueError):
+            return None
 
 
 def registry_account(cmd: Any, name: str, resource_group: str | None, facts: RegistryFacts) -> Account:

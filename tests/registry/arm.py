@@ -20,8 +20,13 @@ class ResourceManager:
         self.auth = auth
         self.host = host
         self.names = [name]
+        self.reset()
+
+    def reset(self) -> None:
         self.sku = 'Standard'
         self.replicas: list[str] = []
+        self.retention_days: int | None = None
+        self.regional_hosts: list[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
         base = f'https://{self.host}/adfs'
@@ -106,8 +111,13 @@ class ResourceManager:
                 'creationDate': '2021-01-01T00:00:00Z',
                 'policies': {
                     'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
-                    'retentionPolicy': {'status': 'disabled', 'days': 7},
+                    'retentionPolicy': {
+                        'status': 'enabled' if self.retention_days is not None else 'disabled',
+                        'days': 7 if self.retention_days is None else self.retention_days,
+                    },
                 },
+                'regionalEndpoints': 'Enabled' if self.regional_hosts else 'Disabled',
+                'regionalEndpointHostNames': self.regional_hosts,
             },
         }
 

@@ -99,7 +99,7 @@ class LocalRegistry:
         self.auth.__init__()  # the routes hold this very object
         self.metadata.reset()
         self.distribution.blobs_at = None
-        self.manager.sku, self.manager.replicas = 'Standard', []
+        self.manager.reset()
         self.logs.__init__(self.login_server)  # the routes hold these very objects
         self.resources.__init__(self.login_server)
         self.on_request = None

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.decide.claims import age_is_over
+from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.safety import judge
-from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.policy.rules import Age, Settling, untagged_policy
 from tests import worlds
 from tests.worlds import (
     DAY,
@@ -380,3 +381,28 @@ def test_golden_case_of_twelve_manifests_lets_two_go():
     found = verdicts(*shared, leftover, renewed, old, new)
     assert len(found) == 12
     assert {digest for digest, verdict in found.items() if not verdict.kept} == {old['digest'], leftover['digest']}
+
+
+# --- Several regions ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    'updated, created, settled', [(2, 2, True), (0.5, 2, False), (2, 0.5, False), (None, None, False), (1, 1, True)]
+)
+def test_in_several_regions_nothing_goes_that_is_younger_than_a_day_in_any_way(updated, created, settled):
+    lately = image('lately', age=None if updated is None else updated * DAY)
+    lately['created'] = None if created is None else NOW - int(created * DAY * TICKS)
+    policy = replace(untagged_policy(Age('0', 0)), settling=Settling(DAY, 'two regions'))
+    (verdict,) = judge(to_repository(repository_of(lately)), policy, NOW).manifests.values()
+    assert (verdict.kept, verdict.because == 'two regions') == (not settled, not settled)
+
+
+# --- Artifacts of the service ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('named, kept', [((), True), (('**',), True), (('csscpolicies/**',), False)])
+def test_the_configuration_of_patching_stays_unless_its_namespace_is_named(named, kept):
+    policy = untagged_policy(Age('0', 0), repositories=named)
+    inventory = worlds.to_inventory([repository_of(image('policy'), name='csscpolicies/patchpolicy')])
+    ((verdict,),) = (verdicts.values() for verdicts in decide(inventory, policy, NOW).verdicts.values())
+    assert verdict.kept is kept

@@ -1,0 +1,185 @@
+"""What the service does that its lists do not show, through the real az: each was a way to lose an image."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.builder import (
+    DOCKER_SCHEMA_1,
+    OCI_IMAGE,
+    OCI_INDEX,
+    OCI_LAYER,
+    cosign_tag,
+    descriptor,
+    docker_schema_1,
+)
+from tests.registry.storage import DAY, wire_time
+
+from .images import Shelf
+
+APP = 'team/app'
+TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
+
+
+def prune(az, *arguments: str):
+    """What a run that is asked to delete answers, with its exit code 0."""
+    return az('acr', 'prune', *arguments, *TARGET, '--yes', '--max-percent', '100', check=True).json
+
+
+def there(registry) -> set[str]:
+    return set(registry.storage.manifests(APP))
+
+
+@pytest.fixture
+def shelf(registry, now) -> Shelf:
+    return Shelf(registry.storage, now)
+
+
+@pytest.mark.parametrize('counted', [True, False])
+def test_a_hidden_tagged_index_stays_whole(az, registry, shelf, counted):
+    registry.metadata.counts_hidden = counted
+    child = shelf.image('child')
+    registry.storage.hide(APP, digest=shelf.index([child], tag='stable'))
+    garbage = shelf.image('garbage')
+    before = registry.storage.stored_bytes()
+    result = prune(az, 'untagged', '--validate')
+    assert garbage not in there(registry)
+    assert registry.storage.whole(APP, 'stable') == []
+    assert result['summary']['freedBytes'] == before - registry.storage.stored_bytes()
+
+
+def test_a_tag_that_the_listing_leaves_out_keeps_its_image(az, registry, shelf):
+    for name in (*(f'pr-{number:02}' for number in range(11)), 'stable'):
+        digest = shelf.image('popular', tag=name)
+    prune(az, 'tags', '--filter', 'team/app:^pr-', '--ago', '1d', '--untagged')
+    assert registry.storage.tags_on(APP, digest) == ['stable']
+    assert az('acr', 'prune', 'explain', '--image', f'{APP}:stable', *TARGET, check=True).json['digest'] == digest
+
+
+def test_a_404_that_means_the_accept_header_is_no_ghost_and_schema_1_is_read(az, registry, shelf, now):
+    layer = registry.storage.put_blob(b'layer')
+    signed, digest = docker_schema_1([layer])
+    when = wire_time(now - 30 * DAY)
+    registry.storage.put_manifest(APP, signed, DOCKER_SCHEMA_1, 'v1', created=when, updated=when)
+    old = shelf.image('old')
+    plan = az('acr', 'prune', 'plan', *TARGET, check=True).json
+    assert ([entry['digest'] for entry in plan['delete']], plan['impact']) == ([old], 'exact')
+    assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
+    assert digest in there(registry)
+
+
+@pytest.mark.parametrize('ago', ['0', '1h'])
+def test_in_several_regions_nothing_younger_than_a_day_goes_unless_told(az, registry, shelf, ago):
+    registry.manager.sku, registry.manager.replicas = 'Premium', ['westeurope']
+    assert az.login().code == 0
+    old, young = shelf.image('old'), shelf.image('young', days=0.5)
+    shelf.image('young too', tag='pr-1', days=0.5)
+    signed_in = ('-r', 'localhost', '--yes', '--max-percent', '100')
+    run = az('acr', 'prune', 'untagged', '--ago', ago, *signed_in, check=True)
+    assert [entry['digest'] for entry in run.json['deleted']] == [old]
+    assert 'several regions (local, westeurope)' in run.err
+    run = az('acr', 'prune', 'tags', '--match', '**:pr-*', '--ago', ago, *signed_in, check=True)
+    assert run.json['untagged'] == []
+    run = az('acr', 'prune', 'image', '--image', f'{APP}@{young}', '-r', 'localhost', '--yes', check=True)
+    assert run.json['deleted'] == []
+    plan = az('acr', 'prune', 'plan', '--ago', ago, '-r', 'localhost', check=True).json
+    assert (plan['policy']['regions'], plan['policy']['youngest']) == (['local', 'westeurope'], '1d')
+    run = az('acr', 'prune', 'untagged', '--ago', ago, '--single-region', *signed_in, check=True)
+    assert [entry['digest'] for entry in run.json['deleted']] == [young]
+
+
+def test_a_regional_endpoint_names_its_registry(az, registry, shelf):
+    shelf.image('old')
+    name = f'localhost.westeurope.geo:{registry.port}'
+    plan = az('acr', 'prune', 'plan', '-r', name, *ADMIN_LOGIN, check=True).json
+    assert plan['summary']['manifestsToDelete'] == 1
+
+
+def test_the_bare_tag_of_a_digest_on_an_image_is_a_user_tag(az, registry, shelf):
+    mirrored = shelf.image('mirrored', tag='sha256-' + 'a' * 64)
+    prune(az, 'untagged', '--include', 'orphans')
+    assert there(registry) == {mirrored}
+    assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
+
+
+def test_a_cache_of_buildkit_holds_its_layers_and_is_healthy(az, registry, shelf):
+    shared, own = shelf.layer('shared', 400_000), shelf.layer('own', 10_000)
+    document = {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [descriptor(*shared, OCI_LAYER)]}
+    shelf.put(json.dumps(document).encode(), OCI_INDEX, 'cache')
+    shelf.image('image', base=shared)
+    assert own
+    before = registry.storage.stored_bytes()
+    result = prune(az, 'untagged')
+    assert result['summary']['freedBytes'] == before - registry.storage.stored_bytes() < 10_000
+    assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
+
+
+def test_an_index_that_brings_its_child_along_is_not_broken(az, registry, shelf):
+    import base64
+
+    from tests.registry.builder import index_manifest
+    from tests.registry.records import digest_of
+
+    child = shelf.image('child')
+    inside = index_manifest([(child, 1)])
+    entry = descriptor(digest_of(inside), len(inside), OCI_INDEX, data=base64.b64encode(inside).decode())
+    document = {'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [entry]}
+    shelf.put(json.dumps(document).encode(), OCI_INDEX, 'v1')
+    prune(az, 'untagged')
+    assert registry.storage.whole(APP, 'v1') == []
+    assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
+
+
+def test_a_foreign_layer_that_was_pushed_comes_back_from_an_archive(az, registry, shelf, tmp_path):
+    layer = shelf.layer('windows', 50_000)
+    config = descriptor(*shelf.layer('config', 100), 'application/vnd.oci.image.config.v1+json')
+    foreign = descriptor(*layer, OCI_LAYER, urls=['https://example.com/layer'])
+    document = {'schemaVersion': 2, 'mediaType': OCI_IMAGE, 'config': config, 'layers': [foreign]}
+    digest = shelf.put(json.dumps(document).encode(), OCI_IMAGE)
+    prune(az, 'untagged', '--archive', str(tmp_path / 'archive'))
+    assert not registry.storage.has_blob(layer[0])
+    az('acr', 'prune', 'restore', *TARGET, '--archive', str(tmp_path / 'archive'), '--all', check=True)
+    assert digest in there(registry)
+    assert registry.storage.has_blob(layer[0])
+
+
+def test_artifacts_of_the_service_stay_unless_they_are_named(az, registry, now):
+    own = Shelf(registry.storage, now, 'csscpolicies/patchpolicy')
+    digest = own.image('policy')
+    prune(az, 'untagged')
+    assert digest in registry.storage.manifests(own.repository)
+    prune(az, 'untagged', '--repository', own.repository)
+    assert own.repository not in registry.storage.repositories()
+
+
+def test_an_index_that_answers_404_for_the_moment_keeps_its_children(az, registry, shelf):
+    child = shelf.image('child')
+    registry.storage.make_ghost(APP, shelf.index([child], days=0.01))
+    prune(az, 'untagged')
+    assert child in there(registry)
+
+
+def test_a_tagged_referrer_that_answers_404_keeps_its_subject(az, registry, shelf):
+    subject = shelf.image('subject')
+    referrer = shelf.image('report', tag='keep', subject=subject)
+    registry.storage.make_ghost(APP, referrer)
+    prune(az, 'untagged')
+    assert there(registry) == {subject, referrer}
+
+
+def test_what_is_in_quarantine_stays(az, registry, shelf):
+    held = shelf.image('held', tag='v1')
+    registry.storage.quarantine(APP, held, 'Failed')
+    prune(az, 'untagged')
+    assert there(registry) == {held}
+
+
+def test_a_ghost_signature_stays_with_its_subject(az, registry, shelf):
+    subject = shelf.image('subject', tag='v1')
+    signature = shelf.image('signature', tag=cosign_tag(subject))
+    registry.storage.make_ghost(APP, signature, deletable=True)
+    prune(az, 'untagged', '--include', 'ghosts')
+    assert there(registry) == {subject, signature}
