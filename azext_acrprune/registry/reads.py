@@ -161,7 +161,7 @@ class Reads:
         pages = Pages(self._endpoint + path)
         while pages.url:
             answer = await self._get(repository, pages.url)
-            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time())
+            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time(), self.clock_ahead)
             found = parsed(answer, parse)
             yield found
             pages.turn(found, answer.headers.get('Link'))

@@ -174,7 +174,7 @@ def test_another_shape_is_an_error_that_the_client_knows(parse, page):
         parse(page)
 
 
-@pytest.mark.parametrize('link', [None, '', 'nonsense', '</acr/v1/x>; rel="prev"'])
+@pytest.mark.parametrize('link', [None, '', '</acr/v1/x>; rel="prev"'])
 def test_no_next_link_is_the_end(link):
     assert next_page(link, PAGE) is None
 
@@ -365,3 +365,31 @@ def test_a_repository_says_how_much_it_has_and_may_be_silent():
 def test_a_count_that_is_no_number_is_an_error(count):
     with pytest.raises(ValueError):
         parse_repository({'changeableAttributes': {}, 'manifestCount': count})
+
+
+@pytest.mark.parametrize('date', [None, '', 'yesterday'])
+def test_a_page_without_a_readable_date_leaves_the_clock_as_it_was(date):
+    assert seconds_ahead(date, 1_000_000, 500.0) == 500.0
+    assert seconds_ahead('Thu, 01 Jan 1970 00:00:00 GMT', 30, 500.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    'link',
+    [
+        '</acr/v1/x>; rel=next',
+        "</acr/v1/x>; rel='next'",
+        '</acr/v1/x>;rel="next"',
+        '</acr/v1/x>; REL="Next"',
+        '</acr/v1/x>; title="page"; rel="next"',
+        '</acr/v1/x>; rel="last next"',
+        '</acr/v1/y>; rel="prev", </acr/v1/x>; rel="next"',
+    ],
+)
+def test_a_link_is_read_in_any_spelling(link):
+    assert next_page(link, PAGE) == 'https://r.azurecr.io/acr/v1/x'
+
+
+@pytest.mark.parametrize('link', ['nonsense', '</acr/v1/x>', 'rel="next"'])
+def test_a_link_that_cannot_be_read_is_an_error_and_no_end(link):
+    with pytest.raises(ValueError):
+        next_page(link, PAGE)

@@ -12,6 +12,8 @@ from re import Pattern
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
+from requests.utils import parse_header_links
+
 from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
 from .refusals import Kind, RegistryError, from_answer, text_or_none
 
@@ -30,7 +32,6 @@ _DIGEST = re.compile(r'(?:sha256|[a-z0-9]+(?:[+._-][a-z0-9]+)*):[0-9a-zA-Z=_-]+\
 _HOST = re.compile(r'[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[0-9]{1,5})?\Z')
 _MEDIA_TYPE = re.compile(r'[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z')  # RFC 6838
 _NOT_READ = NotRead()
-_LINK = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
 # Keys of entries. Go reads them in any case: an entry that another client reads in another way has no shape.
@@ -149,27 +150,36 @@ def parse_tag(document: Mapping[str, Any]) -> Tag:
 def next_page(link: str | None, page_url: str) -> str | None:
     """The URL of the next page, None after the last one.
 
-    Raises ValueError when the link leads to another host: our token must not follow it there.
+    Raises ValueError when the link leads to another host, where our token must not follow it, and when the header
+    cannot be read: a list is never cut in silence.
     """
-    match = _LINK.search(link or '')
-    if not match:
+    found = _next_target(link) if link else None
+    if found is None:
         return None
-    target = match.group(1).replace('{', '%7B').replace('}', '%7D')  # azure-core would fill them in
+    target = found.replace('{', '%7B').replace('}', '%7D')  # azure-core would fill them in
     url = urljoin(page_url, unquote(target) if target.startswith('%2F') else target)
     if urlsplit(url)[:2] != urlsplit(page_url)[:2]:
         raise ValueError(f"the next page is on another host: '{urlsplit(url).netloc}'")
     return url
 
 
-def seconds_ahead(date: str | None, now: float) -> float:
+def _next_target(link: str) -> str | None:
+    """The target of the link whose relation is `next`, in any spelling of RFC 8288. Raises ValueError."""
+    links = [{key.strip().lower(): value for key, value in each.items()} for each in parse_header_links(link)]
+    if not links or not all(each.get('url') and each.get('rel') for each in links):
+        raise ValueError('the header Link cannot be read')
+    return next((each['url'].strip() for each in links if 'next' in each['rel'].lower().split()), None)
+
+
+def seconds_ahead(date: str | None, now: float, known: float = 0.0) -> float:
     """By how many seconds a clock that says `now` is ahead of the one that wrote a `Date` header.
 
-    0 within a minute, which the network may take, and where there is no readable date.
+    0 within a minute, which the network may take. Where there is no readable date, what was `known` before holds.
     """
     try:
         ahead = now - parsedate_to_datetime(date or '').timestamp()
     except (ValueError, OverflowError):
-        return 0.0
+        return known
     return ahead if ahead > 60 else 0.0
 
 
