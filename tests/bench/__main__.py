@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.wheel import install_extension
 
 from .faults import fault_rows
+from .pin_files import pin_rows
 from .planning import planning_rows, usage_rows
 from .rows import Row, machine_rows
 from .speed import delete_rows, plan_rows
@@ -36,7 +37,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         yield from machine_rows()
         extensions = install_extension(Path(folder))
-        for measured in (plan_rows, delete_rows, fault_rows, throttled_rows):
+        for measured in (plan_rows, delete_rows, fault_rows, throttled_rows, pin_rows):
             yield from measured(options, Path(folder), extensions)
     yield from planning_rows(options.largest, options.tries)
     yield from usage_rows(50_000)
