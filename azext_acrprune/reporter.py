@@ -1,13 +1,15 @@
-"""What the work tells the world while it runs: empty methods, for whoever shows progress to fill in.
+"""What the work tells while it runs, to whoever shows progress.
 
 All of them may be called from many threads at once and must return quickly.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
 
-class Reporter:
-    """Hears of progress and does nothing with it."""
+
+class Reporter(Protocol):
+    """Hears of progress."""
 
     def repositories_found(self, count: int) -> None:
         """The catalog is known: `count` repositories will be looked at."""
@@ -35,3 +37,34 @@ class Reporter:
 
     def throttled(self, per_second: float) -> None:
         """The registry refused a call; from now on at most so many are sent."""
+
+
+class Silent(Reporter):
+    """Hears of progress and does nothing with it."""
+
+    def repositories_found(self, count: int) -> None:
+        pass
+
+    def manifests_found(self, count: int) -> None:
+        pass
+
+    def manifest_read(self) -> None:
+        pass
+
+    def repository_done(self) -> None:
+        pass
+
+    def transfer_planned(self, size: int) -> None:
+        pass
+
+    def transferred(self, size: int) -> None:
+        pass
+
+    def deletes_planned(self, count: int) -> None:
+        pass
+
+    def deleted(self) -> None:
+        pass
+
+    def throttled(self, per_second: float) -> None:
+        pass

@@ -9,13 +9,13 @@ from .._errors import file_error
 from .command import Command
 
 if TYPE_CHECKING:
-    from ..inventory.cache import CacheFacts
+    from ..inventory.cache_file import CacheFacts
     from ..model import Document
 
 
 def show(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
     """What the cache holds for a registry; asks nobody."""
-    from ..inventory.cache import describe
+    from ..inventory.cache_file import describe
 
     host, path = _cache_of(cmd, registry_name, suffix)
     return _cache_document(host, describe(path))
@@ -23,7 +23,7 @@ def show(cmd: Command, registry_name: str, suffix: str | None = None) -> Documen
 
 def clear(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
     """Delete the cache of a registry, in whatever state it is, and say what it held."""
-    from ..inventory.cache import describe, remove
+    from ..inventory.cache_file import describe, remove
 
     host, path = _cache_of(cmd, registry_name, suffix)
     held = describe(path)
@@ -44,7 +44,7 @@ def login_server(cmd: Command, name: str, suffix: str | None) -> str:
 
 def _cache_of(cmd: Command, name: str, suffix: str | None) -> tuple[str, Path]:
     """The login server, and where its cache is."""
-    from ..inventory.cache import cache_path
+    from ..inventory.cache_file import cache_path
 
     host = login_server(cmd, name, suffix)
     return host, cache_path(cmd.cli_ctx.config.config_dir, host)

@@ -152,7 +152,8 @@ def _is_read(source: logging.Logger | None, level: int) -> bool:
 @contextmanager
 def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[Cache]:
     """The cache of the registry; whatever is wrong with it is a warning, never an error."""
-    from ..inventory.cache import ManifestCache, NoCache, cache_path
+    from ..inventory.cache import ManifestCache, NoCache
+    from ..inventory.cache_file import cache_path
 
     path = cache_path(cmd.cli_ctx.config.config_dir, host)
     cache: Cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)

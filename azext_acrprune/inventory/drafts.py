@@ -35,6 +35,11 @@ class Draft:
     late: bool = False
 
     @property
+    def known(self) -> bool:
+        """Whether the repository was read as a whole and is not empty."""
+        return bool(self.manifests or self.facts.manifests) and not (self.failure or self.gone or self.late)
+
+    @property
     def tags(self) -> dict[str, Tag]:
         return self.tag_listing or {}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,36 +66,24 @@ async def scan(
     cache: Cache = NoCache(),
     is_over: Callable[[], bool] = lambda: False,
 ) -> Inventory:
-    """Read the registry into an inventory; what the cache knows of listed manifests is not read again.
+    """Read the registry into an inventory, in the order of the extent, and without what the cache knows.
 
-    Once the time `is_over` nothing more is asked for, and only repositories that are wholly known are in the
-    inventory, in the order of the extent; the others are `late`. Repositories that cannot be read are left out and
-    named in its warnings. Raises RegistryError when the registry itself cannot be read, UnknownRepository when a
-    repository asked for by name is not there.
+    Repositories that cannot be read are left out, with a warning. Once the time `is_over` nothing more is read, and
+    the repositories that were not read as a whole are left out as `late`. Raises RegistryError when the registry
+    itself cannot be read, UnknownRepository when a repository asked for by name is not there.
     """
-    names, warnings = await _catalog(registry, extent.selection)
+    names, warnings = await _catalog(registry, extent.selection, cache)
     selected = select(names, extent.selection)
-    if not warnings:
-        cache.keep_only(names)
     wanted = selected if extent.bound else names
     drafts = [Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
-    registry.announce(draft.name for draft in drafts)
-    reporter.repositories_found(len(drafts))
     walk = _Walk(registry, extent, selected, reporter, cache, is_over)
-    await run_tasks([partial(walk.list, draft) for draft in drafts], extent.concurrency)
-    while unlisted_tasks := walk.look_ups(drafts):
-        await run_tasks(unlisted_tasks, extent.concurrency)
+    await walk.read(drafts)
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
-    warnings += [_unread(draft.name, draft.failure) for draft in drafts if draft.failure]
-    warnings += _out_of_time(drafts)
+    warnings += [*_failures(drafts), *_out_of_time(drafts)]
     inventory = Inventory(
         registry=host,
-        repositories=tuple(
-            draft.finished()
-            for draft in drafts
-            if (draft.manifests or draft.facts.manifests) and not (draft.failure or draft.gone or draft.late)
-        ),
+        repositories=tuple(draft.finished() for draft in drafts if draft.known),
         selected=frozenset(selected),
         complete=not warnings and not extent.bound,
         whole=not warnings and frozenset(wanted).issuperset(names),
@@ -154,7 +141,15 @@ class _Walk:
         self._blobs = Blobs()
         self.labels: dict[str, Mapping[str, str]] = {}
 
-    async def list(self, draft: Draft) -> Iterable[Task]:
+    async def read(self, drafts: Sequence[Draft]) -> None:
+        """Read these repositories: their listings, their manifests, and what these name and the listings do not."""
+        self._registry.announce(draft.name for draft in drafts)
+        self._reporter.repositories_found(len(drafts))
+        await run_tasks([partial(self._list, draft) for draft in drafts], self._extent.concurrency)
+        while unlisted_tasks := self._look_ups(drafts):
+            await run_tasks(unlisted_tasks, self._extent.concurrency)
+
+    async def _list(self, draft: Draft) -> Iterable[Task]:
         """List one repository; gives the tasks that read the rest of it."""
         if not await self._attempt(draft, partial(list_repository, self._registry, wants_tags=self._wants_tags)):
             return []
@@ -171,7 +166,7 @@ class _Walk:
             *(task for digest in known for task in self._label_tasks(draft, digest)),
         ]
 
-    def look_ups(self, drafts: Iterable[Draft]) -> builtins.list[Task]:
+    def _look_ups(self, drafts: Iterable[Draft]) -> list[Task]:
         """The tasks that ask for what something names and was not listed, in repositories where something may go."""
         open_ = [draft for draft in drafts if not (draft.failure or draft.gone or draft.late)]
         return [
@@ -182,7 +177,7 @@ class _Walk:
         ]
 
     async def _look_up(self, draft: Draft, digest: str) -> Iterable[Task]:
-        found: builtins.list[Task] = []
+        found: list[Task] = []
 
         async def look(_: Draft) -> None:
             if await look_up(self._registry, draft, digest):
@@ -197,10 +192,10 @@ class _Walk:
         """Tags are asked for where something may go: a manifest listing may leave some out."""
         return draft.name in self._selected and bool(self._candidates(draft))
 
-    def _candidates(self, draft: Draft) -> builtins.list[Manifest]:
+    def _candidates(self, draft: Draft) -> list[Manifest]:
         return list(draft.manifests.values()) if self._extent.tags else _candidates(draft.manifests)
 
-    def _wanted(self, draft: Draft) -> builtins.list[str]:
+    def _wanted(self, draft: Draft) -> list[str]:
         if not self._extent.bound or self._extent.tags:
             return list(draft.manifests)
         if not _candidates(draft.manifests):
@@ -211,7 +206,7 @@ class _Walk:
             if not (has_no_edges(manifest.media_type) and user_tags(manifest))
         ]
 
-    def _unknown(self, draft: Draft, wanted: builtins.list[str]) -> builtins.list[str]:
+    def _unknown(self, draft: Draft, wanted: list[str]) -> list[str]:
         """Take from the cache what it knows of the wanted manifests; gives those that are left to read."""
         known = self._cache.recall(draft.name, draft.manifests, self._blobs)
         if self._extent.anew:
@@ -327,17 +322,22 @@ class _Walk:
             raise error
 
 
-async def _catalog(registry: Reads, selection: Selection) -> tuple[list[str], list[Notice]]:
-    """Every repository, in order. Repositories given by name can do without the right to list the catalog."""
+async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple[list[str], list[Notice]]:
+    """The names of all repositories, in order; the cache forgets all others.
+
+    Without the right to list them, those that the selection asks for by name, and a warning.
+    """
     try:
-        return sorted({name async for page in registry.repositories() for name in page}), []
+        names = sorted({name async for page in registry.repositories() for name in page})
     except RegistryError as error:
-        names = selection.by_name()
-        if error.kind is not Kind.FORBIDDEN or names is None:
+        by_name = selection.by_name()
+        if error.kind is not Kind.FORBIDDEN or by_name is None:
             raise
-        names = sorted({*names, *(pattern.text for pattern in selection.asked_for if pattern.literal)})
+        names = sorted({*by_name, *(pattern.text for pattern in selection.asked_for if pattern.literal)})
         message = 'This identity may not list the repositories: others may use the same layers.'
         return names, [Notice('catalogForbidden', message)]
+    cache.keep_only(names)
+    return names, []
 
 
 def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractSet[str]) -> list[str]:
@@ -364,6 +364,9 @@ def _candidates(manifests: Mapping[str, Manifest]) -> list[Manifest]:
     return [manifest for manifest in manifests.values() if not user_tags(manifest)]
 
 
-def _unread(repository: str, error: RegistryError) -> Notice:
-    lacking = f' It needs the permission {" and ".join(error.actions)}.' if error.actions else ''
-    return Notice(UNREAD_REPOSITORY, f'The repository could not be read: {error}.{lacking}', repository)
+def _failures(drafts: Iterable[Draft]) -> Iterator[Notice]:
+    for draft in drafts:
+        if draft.failure:
+            actions = draft.failure.actions
+            lacking = f' It needs the permission {" and ".join(actions)}.' if actions else ''
+            yield Notice(UNREAD_REPOSITORY, f'The repository could not be read: {draft.failure}.{lacking}', draft.name)

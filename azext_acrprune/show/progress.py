@@ -12,7 +12,7 @@ from typing import Any
 
 from knack.log import get_logger
 
-from ..reporter import Reporter
+from ..reporter import Reporter, Silent
 from .sizes import count as count_of
 from .sizes import human_size
 
@@ -31,7 +31,7 @@ def progress(cli_ctx: Any) -> Iterator[Reporter]:
     It is silent with --only-show-errors, and where `core.disable_progress_bar` is set.
     """
     if cli_ctx.only_show_errors or cli_ctx.config.getboolean('core', 'disable_progress_bar', fallback=False):
-        yield Reporter()
+        yield Silent()
     elif not sys.stderr.isatty():
         yield ProgressReporter(logger.warning, _SECONDS_BETWEEN_LINES)
     else:

@@ -72,13 +72,13 @@ def plan(path: Path, manifests: int) -> dict[str, Any]:
     from azext_acrprune.inventory.scan import Extent, scan
     from azext_acrprune.model import TICKS_PER_SECOND
     from azext_acrprune.policy.rules import untagged_policy
-    from azext_acrprune.reporter import Reporter
+    from azext_acrprune.reporter import Silent
 
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
     started = time.process_time()
     listings = _Listings(manifests)
-    inventory = asyncio.run(scan(listings, 'registry', Extent(), Reporter(), cache))
+    inventory = asyncio.run(scan(listings, 'registry', Extent(), Silent(), cache))
     cache.close()
     scanned = time.process_time()
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
@@ -97,12 +97,12 @@ def usage(path: Path, manifests: int) -> dict[str, Any]:
     from azext_acrprune.inventory.cache import ManifestCache
     from azext_acrprune.inventory.scan import Extent, scan
     from azext_acrprune.model import TICKS_PER_SECOND
-    from azext_acrprune.reporter import Reporter
+    from azext_acrprune.reporter import Silent
     from azext_acrprune.usage.usage_document import usage_document
 
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
-    inventory = asyncio.run(scan(_Listings(manifests), 'registry', Extent(), Reporter(), cache))
+    inventory = asyncio.run(scan(_Listings(manifests), 'registry', Extent(), Silent(), cache))
     cache.close()
     scanned, before = time.process_time(), _peak()
     document = usage_document(inventory, 'image', 1_000, 'now', NOW * TICKS_PER_SECOND)

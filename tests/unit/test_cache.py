@@ -20,8 +20,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
-from azext_acrprune.inventory import cache as module
-from azext_acrprune.inventory.cache import SCHEMA_VERSION, ManifestCache, cache_path, describe, remove
+from azext_acrprune.inventory import cache_file
+from azext_acrprune.inventory.cache import ManifestCache
+from azext_acrprune.inventory.cache_file import SCHEMA_VERSION, cache_path, describe, remove
+from azext_acrprune.inventory.packing import packed_content
 from azext_acrprune.model import Blob, Content
 from tests import worlds
 from tests.examples import examples
@@ -123,7 +125,7 @@ def test_the_version_is_raised_whenever_something_else_is_kept():
     )
     said = f'"children":[],"subject":"{digest(1)}","annotations":[["key","value"]],"attestations":[]'
     rest = f'{{{said},"inlined":[],"unmeasured":[]}}'.encode()
-    assert (SCHEMA_VERSION, module._packed(read_manifest(worlds.sha256(data), data))) == (
+    assert (SCHEMA_VERSION, packed_content(read_manifest(worlds.sha256(data), data))) == (
         3,
         struct.pack('>QHI', len(data), 1, len(rest))
         + rest
@@ -521,7 +523,7 @@ def test_a_folder_in_place_of_the_file_is_a_warning(path):
 
 def test_a_file_that_somebody_keeps_locked_is_a_warning(path, monkeypatch):
     fill(path)
-    monkeypatch.setattr(module, '_BUSY_SECONDS', 0.1)
+    monkeypatch.setattr(cache_file, '_BUSY_SECONDS', 0.1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         with opened(path) as cache:
             other.execute('BEGIN IMMEDIATE')

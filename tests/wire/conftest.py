@@ -18,7 +18,7 @@ from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.registry.transport import Transport
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from azext_acrprune.workers import Loop
 from tests.registry.answers import Call
 from tests.registry.auth import ADMIN, Auth
@@ -137,7 +137,7 @@ def flights(monkeypatch) -> Flights:
 
 def unhurried(clock: Callable[[], float] = time.monotonic) -> PacingPolicy:
     """Pacing as it is before anything is known of a registry."""
-    return PacingPolicy(Pacer(), Reporter().throttled, clock)
+    return PacingPolicy(Pacer(), Silent().throttled, clock)
 
 
 def not_again() -> Credential:

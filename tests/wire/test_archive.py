@@ -22,7 +22,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests import oracle, worlds
 from tests.examples import examples
 from tests.registry.auth import ADMIN
@@ -41,7 +41,7 @@ def client(connect):
 def doom(client, untagged):
     """A decision that takes all it may, locked content too; without `untagged` only tags go."""
     policy = policy_of(Flags(match=('**:*',), ago='0', untagged=untagged, include_locked=True))
-    inventory = scan(client, HOST, Extent(policy.selection, tags=True), Reporter())
+    inventory = scan(client, HOST, Extent(policy.selection, tags=True), Silent())
     return decide(inventory, policy, worlds.NOW)
 
 
@@ -143,10 +143,10 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
     with tempfile.TemporaryDirectory() as name:
         target = DirectoryArchive(str(Path(name) / 'archive'))
         promised = estimate(target, decision, True)
-        safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
+        safe = archive(client, target, decision, True, '2026-01-01', 8, Silent())
         assert estimate(target, decision, True).missing == 0 or safe.skipped
         assert promised.missing == promised.size
-        outcome = execute(client, safe.decision, 8, Reporter(), time.monotonic)
+        outcome = execute(client, safe.decision, 8, Silent(), time.monotonic)
         assert not outcome.failed
         gone, _ = seen(storage)
         deleted = set(manifests) - set(gone)
@@ -169,9 +169,9 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
 def restored(client, target):
     records = read_archive(target, HOST) if parse_index(target.index()).records else None
     if records:
-        inventory = scan(client, HOST, Extent(Selection()), Reporter())
+        inventory = scan(client, HOST, Extent(Selection()), Silent())
         chosen = choose(records.records, records.kept, records.blobs, inventory, None)
-        push(client, target, chosen, 8, Reporter())
+        push(client, target, chosen, 8, Silent())
 
 
 @_SETTINGS
@@ -193,9 +193,9 @@ def test_nothing_goes_that_could_not_be_archived_and_what_it_needs_stays(registr
     registry.faults.rules.append(Fault(f'GET .*/blobs/{broken}', fault))
     with tempfile.TemporaryDirectory() as name:
         target = DirectoryArchive(name)
-        safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
+        safe = archive(client, target, decision, True, '2026-01-01', 8, Silent())
         registry.faults.clear()
-        execute(client, safe.decision, 8, Reporter(), time.monotonic)
+        execute(client, safe.decision, 8, Silent(), time.monotonic)
         after = seen(storage)[0]
         deleted = set(before) - set(after)
         assert deleted <= archived(target)

@@ -19,7 +19,7 @@ from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in
 from tests.wire.plain import execute, scan
@@ -28,7 +28,7 @@ from tests.wire.test_execute import REPOSITORY, before, deleted, failed, left, r
 
 def planned(client, **flags):
     policy = policy_of(Flags(**flags))
-    inventory = scan(client, 'localhost', Extent(policy.selection, tags=policy.takes_tags), Reporter())
+    inventory = scan(client, 'localhost', Extent(policy.selection, tags=policy.takes_tags), Silent())
     return decide(inventory, policy, int(time.time() * TICKS_PER_SECOND))
 
 
@@ -107,7 +107,7 @@ def test_a_second_ctrl_c_does_not_wait_for_what_the_registry_asks_for(registry, 
     start = time.monotonic()
     impatient(1, 2)
     with pytest.raises(KeyboardInterrupt):
-        execute(client, decision, 8, Reporter(), time.monotonic)
+        execute(client, decision, 8, Silent(), time.monotonic)
     assert time.monotonic() - start < 45 and left(registry) == digests
 
 
@@ -228,7 +228,7 @@ def test_named_tag_that_the_listing_of_tags_misses_is_no_traceback(registry, con
         yield []
 
     monkeypatch.setattr(client.real, 'tags', none)
-    inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Reporter())
+    inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Silent())
     decision = decide_untag(inventory, [parse_image(f'{REPOSITORY}:v1')])
     assert [entry['tag'] for entry in plan_document(decision, 'now')['untag']] == ['v1']
 
@@ -252,7 +252,7 @@ def test_result_of_a_run_with_skipped_tags_and_manifests_is_a_document(registry,
     client = connect()
     decision = planned(client, filter=('.*:.*',))
     image_in(registry.storage, REPOSITORY, 'three', tag='v2', days=0)
-    outcome = execute(client, decision, 4, Reporter(), time.monotonic)
+    outcome = execute(client, decision, 4, Silent(), time.monotonic)
     document = result_document(decision, outcome)
     assert [entry['tag'] for entry in document['untagged']] == ['v1']
     assert [(entry['digest'], entry['tag']) for entry in document['skipped']] == [(moved, 'v2')]
@@ -270,6 +270,6 @@ def test_a_manifest_that_was_locked_in_another_way_since_the_plan_file_stays(reg
     decision = planned(client, filter=('.*:v1',), untagged=True, include_locked=True)
     document = plan_document(decision, '2020-01-01T00:00:00Z')
     registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=True, writeEnabled=False)
-    inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Reporter())
+    inventory = scan(client, 'localhost', Extent(Selection(), tags=True), Silent())
     outcome = run(client, decide_as_planned(Plan(document), inventory))
     assert skipped(outcome) == {digest: 'locked'}

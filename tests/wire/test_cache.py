@@ -10,13 +10,14 @@ import pytest
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.inventory.cache import ManifestCache, cache_path, describe
+from azext_acrprune.inventory.cache import ManifestCache
+from azext_acrprune.inventory.cache_file import cache_path, describe
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND, Ghost, NotRead
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
 from azext_acrprune.registry.protocol.tokens import Password
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
 from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault
@@ -41,7 +42,7 @@ def read(registry, connect, path):
         registry.forget()
         cache = ManifestCache(path, 1)
         try:
-            return scan(client, 'localhost', Extent(**extent), Reporter(), cache)
+            return scan(client, 'localhost', Extent(**extent), Silent(), cache)
         finally:
             cache.close()
             assert cache.trouble is None
@@ -75,7 +76,7 @@ def reads(registry):
 def test_a_warm_plan_is_the_cold_one_and_reads_ghosts_only(registry, read, connect, cap):
     built(registry)
     registry.metadata.cap = cap
-    uncached = plan_of(scan(connect(), 'localhost', Extent(), Reporter()))
+    uncached = plan_of(scan(connect(), 'localhost', Extent(), Silent()))
     cold = plan_of(read())
     assert registry.counters['manifest_get'] == 150
     cold_lists = {
@@ -154,15 +155,15 @@ def test_a_bound_is_the_same_bound_after_an_exact_run(registry, read, bound):
 
 def test_a_damaged_cache_gives_the_cold_plan(registry, connect, path):
     built(registry)
-    uncached = plan_of(scan(connect(), 'localhost', Extent(), Reporter()))
+    uncached = plan_of(scan(connect(), 'localhost', Extent(), Silent()))
     for size in (0, 1, 5000, 20_000, 40_000):
         cache = ManifestCache(path, 1)
-        scan(connect(), 'localhost', Extent(), Reporter(), cache)
+        scan(connect(), 'localhost', Extent(), Silent(), cache)
         cache.close()
         with open(path, 'r+b') as file:
             file.truncate(size)
         cache = ManifestCache(path, 1)
-        assert plan_of(scan(connect(), 'localhost', Extent(), Reporter(), cache)) == uncached
+        assert plan_of(scan(connect(), 'localhost', Extent(), Silent(), cache)) == uncached
         cache.close()
 
 
@@ -242,7 +243,7 @@ def test_an_interrupted_scan_keeps_what_it_read(registry, connect, path):
     built(registry, shares=Shares(ghosts=0))
     seen = []
 
-    class Interrupted(Reporter):
+    class Interrupted(Silent):
         def manifest_read(self):
             seen.append(1)
             if len(seen) == 60:

@@ -17,7 +17,7 @@ from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.tokens import Password
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
 from tests.registry.faults import Fault
 from tests.registry.storage import digest_of
@@ -28,12 +28,12 @@ REPOSITORY = 'team/app'
 
 
 def planned(client, ago_seconds=86_400):
-    inventory = scan(client, 'localhost', Extent(), Reporter())
+    inventory = scan(client, 'localhost', Extent(), Silent())
     return decide(inventory, untagged_policy(Age('given', ago_seconds)), int(time.time() * TICKS_PER_SECOND))
 
 
 def run(client, decision, clock=time.monotonic, reporter=None):
-    return execute(client, decision, 32, reporter or Reporter(), clock)
+    return execute(client, decision, 32, reporter or Silent(), clock)
 
 
 def deleted(outcome, repository=REPOSITORY):
@@ -145,13 +145,13 @@ def test_no_more_requests_are_in_flight_than_allowed(registry, connect, flights,
     decision = planned(client)
     registry.faults.latency = 0.01
     flights.forget()
-    outcome = execute(client, decision, concurrency, Reporter(), time.monotonic)
+    outcome = execute(client, decision, concurrency, Silent(), time.monotonic)
     assert len(outcome.deleted) == 60
     assert concurrency // 2 < flights.most_together <= concurrency
 
 
 def test_every_planned_manifest_is_reported_once(registry, connect):
-    class Count(Reporter):
+    class Count(Silent):
         """Counts what it hears."""
 
         def __init__(self):
@@ -541,7 +541,7 @@ def test_deletes_that_waited_a_minute_for_a_thread_are_looked_at_again(registry,
     hour = [0.0]
     registry.forget()
     before(registry, 'DELETE', lambda: hour.append(3600.0))
-    outcome = execute(client, decision, 1, Reporter(), lambda: sum(hour))
+    outcome = execute(client, decision, 1, Silent(), lambda: sum(hour))
     assert deleted(outcome) == stale
     requests = [method for method, path, _ in registry.requests if method == 'DELETE' or '_manifests' in path]
     assert requests[:3] == ['GET', 'DELETE', 'GET']

@@ -11,7 +11,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.builder import (
     DOCKER_SCHEMA_1,
     OCI_CONFIG,
@@ -56,7 +56,7 @@ def index(storage: Storage, children: list[str], *tags: str, **more) -> str:
 def decided(client, **flags):
     policy = policy_of(Flags(**flags))
     extent = Extent(policy.selection, tags=policy.takes_tags)
-    return decide(scan(client, 'localhost', extent, Reporter()), policy, NOW)
+    return decide(scan(client, 'localhost', extent, Silent()), policy, NOW)
 
 
 def doomed(client, **flags) -> set[str]:
@@ -159,7 +159,7 @@ def test_all_tags_go_with_their_manifest_where_all_match(registry, client):
     popular = image(registry.storage, 'popular', *TAGS)
     decision = decided(client, filter=('team/app:.*',), untagged=True)
     assert decision.doomed == {(APP, popular)}
-    outcome = execute(client, decision, 4, Reporter(), time.monotonic)
+    outcome = execute(client, decision, 4, Silent(), time.monotonic)
     assert (outcome.skipped, outcome.failed) == ((), ())
     assert registry.storage.repositories() == []
 
@@ -205,7 +205,7 @@ def test_an_image_that_shares_a_layer_with_a_tagged_cache_frees_only_its_own(reg
     before = storage.stored_bytes()
     decision = decided(client)
     document = plan_document(decision, 'now')
-    execute(client, decision, 4, Reporter(), time.monotonic)
+    execute(client, decision, 4, Silent(), time.monotonic)
     assert document['impact'] == 'exact'
     assert document['summary']['freedBytes'] == before - storage.stored_bytes() < 1_100_000
 
@@ -221,7 +221,7 @@ def test_a_foreign_layer_is_counted_where_it_was_pushed(registry, client, pushed
     before = storage.stored_bytes()
     decision = decided(client)
     document = plan_document(decision, 'now')
-    execute(client, decision, 4, Reporter(), time.monotonic)
+    execute(client, decision, 4, Silent(), time.monotonic)
     assert document['impact'] == 'exact'
     assert document['summary']['freedBytes'] == before - storage.stored_bytes()
     assert (document['summary']['freedBytes'] > 7_000_000) == pushed
@@ -246,6 +246,6 @@ def test_what_was_hidden_since_the_plan_keeps_what_it_needs(registry, client):
     child = image(storage, 'child')
     decision = decided(client)
     storage.hide(APP, digest=index(storage, [child], 'v1'))
-    outcome = execute(client, decision, 4, Reporter(), time.monotonic)
+    outcome = execute(client, decision, 4, Silent(), time.monotonic)
     assert [(skipped.digest, skipped.reason) for skipped in outcome.skipped] == [(child, 'childOf')]
     assert storage.whole(APP, 'v1') == []

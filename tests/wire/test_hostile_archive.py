@@ -22,7 +22,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Selection
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.e2e.images import Shelf
 from tests.registry.builder import OCI_IMAGE, OCI_INDEX, image_manifest, index_manifest
 from tests.registry.faults import Fault
@@ -45,7 +45,7 @@ def place(tmp_path):
 
 def doomed(client):
     policy = policy_of(Flags(match=('**:*',), ago='0', untagged=True))
-    return decide(scan(client, HOST, Extent(policy.selection, tags=True), Reporter()), policy, NOW)
+    return decide(scan(client, HOST, Extent(policy.selection, tags=True), Silent()), policy, NOW)
 
 
 def prune(client, place, decision=None, is_over=lambda: False):
@@ -53,16 +53,16 @@ def prune(client, place, decision=None, is_over=lambda: False):
     decision = decision or doomed(client)
     target = DirectoryArchive(str(place))
     estimate(target, decision, True)
-    safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter(), is_over)
-    execute(client, safe.decision, 8, Reporter(), time.monotonic)
+    safe = archive(client, target, decision, True, '2026-01-01', 8, Silent(), is_over)
+    execute(client, safe.decision, 8, Silent(), time.monotonic)
     return {each.digest: each.because for each in safe.skipped if each.reason == NOT_ARCHIVED}
 
 
 def restore(client, place):
     target = DirectoryArchive(str(place))
     found = read_archive(target, HOST)
-    chosen = choose(found.records, found.kept, found.blobs, scan(client, HOST, Extent(Selection()), Reporter()), None)
-    return chosen, push(client, target, chosen, 8, Reporter())
+    chosen = choose(found.records, found.kept, found.blobs, scan(client, HOST, Extent(Selection()), Silent()), None)
+    return chosen, push(client, target, chosen, 8, Silent())
 
 
 def image_in(registry, name, tag=None):
@@ -97,7 +97,7 @@ def test_a_link_inside_leads_nowhere(registry, client, tmp_path, place, name):
     with pytest.raises(ArchiveError, match='is a link'):
         prune(client, place)
     with pytest.raises(ArchiveError, match='is a link'):
-        archive(client, DirectoryArchive(str(place)), doomed(client), True, '2026-01-01', 8, Reporter())
+        archive(client, DirectoryArchive(str(place)), doomed(client), True, '2026-01-01', 8, Silent())
     assert [path.read_text() for path in victim.iterdir()] == ['mine']
     assert left(registry) == {digest}
 
@@ -172,7 +172,7 @@ def test_two_that_archive_to_one_directory_at_a_time_lose_nothing(registry, clie
     target = DirectoryArchive(str(place))
     with target.writing():
         with pytest.raises(ArchiveError, match='Another process'):
-            archive(client, DirectoryArchive(str(place)), decision, True, '2026-01-01', 8, Reporter())
+            archive(client, DirectoryArchive(str(place)), decision, True, '2026-01-01', 8, Silent())
         told.append(1)
     assert told and left(registry) == {digest}
     assert prune(client, place) == {}
@@ -315,9 +315,9 @@ def test_a_chain_of_indexes_and_a_circle_of_attachments_end(registry, client, pl
         registry.storage.put_manifest('team/app', data, OCI_IMAGE, f'sha256-{subject[7:]}.sig')
     decision, start = doomed(client), time.process_time()
     target = DirectoryArchive(str(place))
-    safe = archive(client, target, decision, True, '2026-01-01', 8, Reporter())
+    safe = archive(client, target, decision, True, '2026-01-01', 8, Silent())
     found = read_archive(target, HOST)
-    inventory = scan(client, HOST, Extent(Selection(())), Reporter())
+    inventory = scan(client, HOST, Extent(Selection(())), Silent())
     chosen = choose(found.records, found.kept, found.blobs, inventory, None)
     assert time.process_time() - start < 60
     assert not safe.skipped and not chosen.failed
@@ -342,7 +342,7 @@ def test_a_manifest_without_an_end_is_unreadable_and_all_that_it_may_need_stays(
     monkeypatch.setattr(transport, '_LARGEST_ANSWER', 1 << 22)
     digests = {image_in(registry, name) for name in ('endless', 'other')}
     registry.faults.rules.append(Fault(f'GET .*/manifests/{min(digests)}', 'endless'))
-    decision = decide(scan(client, HOST, Extent(Selection()), Reporter()), policy_of(Flags(ago='0')), NOW)
+    decision = decide(scan(client, HOST, Extent(Selection()), Silent()), policy_of(Flags(ago='0')), NOW)
     assert decision.doomed == set()
     assert 'endless' in str(decision.inventory.repositories[0].manifests[min(digests)].content)
 

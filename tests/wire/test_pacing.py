@@ -14,7 +14,7 @@ from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.faults import Fault, Throttle
 from tests.wire.images import image_in
 from tests.wire.plain import execute, scan
@@ -23,7 +23,7 @@ REPOSITORY = 'team/app'
 FEW = 0.1  # the 2 % that are allowed are tested on a virtual clock: here a busy machine makes answers late
 
 
-class Told(Reporter):
+class Told(Silent):
     """Keeps what it hears of throttling."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Told(Reporter):
 
 
 def paced(clock, reporter=None, **options):
-    return PacingPolicy(Pacer(**options), (reporter or Reporter()).throttled, clock)
+    return PacingPolicy(Pacer(**options), (reporter or Silent()).throttled, clock)
 
 
 def fill(registry, count, repository=REPOSITORY):
@@ -53,7 +53,7 @@ def refused(registry):
 
 
 def plan(client):
-    inventory = scan(client, 'localhost', Extent(), Reporter())
+    inventory = scan(client, 'localhost', Extent(), Silent())
     return decide(inventory, untagged_policy(Age('given', 86_400)), int(time.time() * TICKS_PER_SECOND))
 
 
@@ -82,7 +82,7 @@ def test_deletes_go_by_what_is_left_and_are_hardly_refused(registry, connect):
     decision = plan(client)
     registry.forget()
     registry.faults.throttles['writes'] = Throttle(rate=33, burst=33)
-    outcome = execute(client, decision, 32, Reporter(), time.monotonic)
+    outcome = execute(client, decision, 32, Silent(), time.monotonic)
     assert len(outcome.deleted) == len(stale) and not outcome.failed
     assert max(registry.faults.most_deletes_in_flight.values()) <= 5
     assert refused(registry) <= 1 + FEW * len(stale)

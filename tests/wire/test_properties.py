@@ -13,7 +13,7 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.rules import Age, untagged_policy
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests import oracle, worlds
 from tests.examples import examples
 from tests.wire.plain import execute, scan
@@ -47,13 +47,13 @@ def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_wh
     selected = tuple(repository['name'] for repository in world if repository['selected'])
     asked = untagged_policy(Age('as drawn', policy['ago']), policy['keep'], tuple(selected) or ('no-such-repository*',))
     asked = replace(asked, include=frozenset(policy['include']))
-    inventory = scan(client, 'host', Extent(asked.selection), Reporter())
+    inventory = scan(client, 'host', Extent(asked.selection), Silent())
     decision = decide(inventory, asked, worlds.NOW)
     assert decision.doomed == oracle.safe_set(as_served(world), policy, worlds.NOW)
     promised = plan_document(decision, 'now')['summary']['freedBytes']
     kept = {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} - decision.doomed
     before = storage.stored_bytes()
-    result = result_document(decision, execute(client, decision, 8, Reporter(), time.monotonic))
+    result = result_document(decision, execute(client, decision, 8, Silent(), time.monotonic))
     assert result['skipped'] == result['failed'] == []
     assert {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} == kept
     assert result['summary']['freedBytes'] == promised

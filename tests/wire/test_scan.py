@@ -13,7 +13,7 @@ from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Selection
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
 from tests.registry.builder import Shares, build
 from tests.registry.faults import Fault
@@ -26,7 +26,7 @@ GHOSTLY = Shares(ghosts=0.2, referrers=0.6, cosign=0.4, locked=0.2)
 
 
 def read_all(client, patterns=(), **extent):
-    return scan(client, 'localhost', Extent(Selection(tuple(map(glob, patterns))), **extent), Reporter())
+    return scan(client, 'localhost', Extent(Selection(tuple(map(glob, patterns))), **extent), Silent())
 
 
 def built(registry, repositories=12, manifests=150, shares=Shares()):
@@ -253,9 +253,9 @@ def test_a_repository_given_by_name_that_is_not_there_is_an_error_without_the_ca
     client = connect(Password('reader', 'pw'))
     asked = Selection((glob('team/app'), glob('team/ap')))
     with pytest.raises(UnknownRepository, match='team/ap$'):
-        scan(client, 'localhost', Extent(asked), Reporter())
+        scan(client, 'localhost', Extent(asked), Silent())
     not_required = Selection((), ((glob('team/app'), glob('team/ap')),))
-    inventory = scan(client, 'localhost', Extent(not_required), Reporter())
+    inventory = scan(client, 'localhost', Extent(not_required), Silent())
     assert [repository.name for repository in inventory.repositories] == ['team/app']
 
 

@@ -12,7 +12,8 @@ import pytest
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
-from azext_acrprune.inventory.cache import ManifestCache, cache_path
+from azext_acrprune.inventory.cache import ManifestCache
+from azext_acrprune.inventory.cache_file import cache_path
 from azext_acrprune.inventory.scan import BY_NAME, LARGEST, OLDEST, OUT_OF_TIME, Extent
 from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -21,7 +22,7 @@ from azext_acrprune.policy.rules import Age, Selection, untagged_policy
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
-from azext_acrprune.reporter import Reporter
+from azext_acrprune.reporter import Silent
 from azext_acrprune.timelimit import TimeLimit
 from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault, Throttle
@@ -51,7 +52,7 @@ def limited(registry, client, path, calls, **extent):
         client,
         'localhost',
         Extent(**{'order': OLDEST, 'concurrency': 2, **extent}),
-        Reporter(),
+        Silent(),
         cache,
         after(registry, calls),
     )
@@ -84,7 +85,7 @@ def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry,
     document = plan_document(decide(inventory, POLICY, TICKS), 'now')
     assert document['impact'] == 'upperBound'
     assert {entry['repository'] for entry in document['delete']} <= known
-    whole = scan(client, 'localhost', Extent(), Reporter())
+    whole = scan(client, 'localhost', Extent(), Silent())
     assert {repository.name: repository for repository in whole.repositories if repository.name in known} == {
         repository.name: repository for repository in inventory.repositories
     }
@@ -93,14 +94,14 @@ def test_only_what_is_wholly_known_is_judged_and_the_bytes_are_a_bound(registry,
 def test_each_run_goes_on_where_the_last_one_stopped_until_nothing_is_left(registry, connect, path):
     build(registry.storage, 3, 6, 240, NOW, Shares(ghosts=0, locked=0))
     client = connect()
-    whole = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    whole = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
     kept = {
         (repository.name, digest) for repository in whole.inventory.repositories for digest in repository.manifests
     } - whole.doomed
     left = []
     for _ in range(12):
         decision = decide(limited(registry, client, path, 80), POLICY, TICKS)
-        execute(client, decision, 2, Reporter(), time.monotonic)
+        execute(client, decision, 2, Silent(), time.monotonic)
         left.append(sum(len(registry.storage.manifests(name)) for name in registry.storage.repositories()))
         if not decision.inventory.late:
             break
@@ -119,10 +120,10 @@ def test_nothing_is_asked_for_once_the_time_is_over(registry, connect, path):
 def test_deleting_stops_and_says_so(registry, connect):
     build(registry.storage, 3, 2, 120, NOW, Shares(ghosts=0, locked=0))
     client = connect()
-    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
     registry.faults.latency = 0.2
     started = time.monotonic()
-    outcome = execute(client, decision, 2, Reporter(), time.monotonic, lambda: time.monotonic() > started + 1)
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, lambda: time.monotonic() > started + 1)
     assert outcome.out_of_time and not outcome.interrupted
     assert 0 < len(outcome.deleted) < len(decision.doomed)
     summary = result_document(decision, outcome)['summary']
@@ -149,7 +150,7 @@ def test_wherever_the_time_ends_a_repository_is_known_as_without_a_limit_or_not_
         policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, age_by='created')) if extent.get('tags') else POLICY
     )
     client = connect()
-    whole = scan(client, 'localhost', Extent(**extent), Reporter())
+    whole = scan(client, 'localhost', Extent(**extent), Silent())
     right = decide(whole, policy, TICKS)
     calls, cuts = len(registry.requests), set()
     for cut in range(1, calls + 2, 3):
@@ -191,7 +192,7 @@ def test_a_repository_that_is_too_large_for_many_runs_holds_up_no_other_one(regi
         image_in(registry.storage, 'c/small', f'of night {night}')
         inventory = limited(registry, client, path, 60)
         assert 'c/small' in known(inventory)
-        execute(client, decide(inventory, POLICY, TICKS), 2, Reporter(), time.monotonic)
+        execute(client, decide(inventory, POLICY, TICKS), 2, Silent(), time.monotonic)
         if 'a/huge' in known(inventory):
             break
     assert set(registry.storage.repositories()) == {'b/small', 'c/small', 'd/small'} and night >= 3
@@ -226,7 +227,7 @@ def test_repositories_are_pruned_in_the_same_order(registry, connect, path):
     limited(registry, client, path, 10_000)
     decision = decide(limited(registry, client, path, 10_000, order=LARGEST), POLICY, TICKS)
     registry.forget()
-    execute(client, decision, 1, Reporter(), time.monotonic)
+    execute(client, decision, 1, Silent(), time.monotonic)
     deletes = [path for method, path, _ in registry.requests if method == 'DELETE']
     assert [path.split('/')[2] for path in deletes] == ['b'] * 6 + ['a'] * 2
 
@@ -248,10 +249,10 @@ class Timed:
         self.last = time.monotonic()
 
     def scan(self, **extent):
-        return scan(self.client, 'localhost', Extent(**extent), Reporter(), is_over=self.limit.is_over)
+        return scan(self.client, 'localhost', Extent(**extent), Silent(), is_over=self.limit.is_over)
 
     def execute(self, decision, concurrency=8):
-        return execute(self.client, decision, concurrency, Reporter(), time.monotonic, self.limit.is_ending)
+        return execute(self.client, decision, concurrency, Silent(), time.monotonic, self.limit.is_ending)
 
     def kept(self, but=0.0):
         """Whether all came to an end in time, the last request being this much late at most."""
@@ -272,7 +273,7 @@ TROUBLE = {
 @pytest.mark.parametrize('trouble', TROUBLE)
 def test_a_scan_ends_in_time(registry, connect, trouble):
     build(registry.storage, 3, 6, 240, NOW)
-    whole = scan(connect(), 'localhost', Extent(), Reporter())
+    whole = scan(connect(), 'localhost', Extent(), Silent())
     TROUBLE[trouble](registry)
     registry.faults.latency = 0.02
     timed = Timed(registry, connect, 2)
@@ -307,7 +308,7 @@ def stale(registry, number=60):
 )
 def test_deleting_ends_in_time_and_what_was_not_begun_is_left_and_has_not_failed(registry, connect, rule):
     before = stale(registry)
-    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(connect(), 'localhost', Extent(), Silent()), POLICY, TICKS)
     registry.faults.rules.append(rule)
     registry.faults.latency = 0.1
     timed = Timed(registry, connect, 2)
@@ -323,7 +324,7 @@ def test_deleting_ends_in_time_and_what_was_not_begun_is_left_and_has_not_failed
 
 def test_a_delete_that_was_sent_and_not_done_has_failed(registry, connect):
     before = stale(registry, 3)
-    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(connect(), 'localhost', Extent(), Silent()), POLICY, TICKS)
     registry.faults.rules.append(Fault('DELETE', 503))
     timed = Timed(registry, connect, 2)
     outcome = timed.execute(decision)
@@ -333,7 +334,7 @@ def test_a_delete_that_was_sent_and_not_done_has_failed(registry, connect):
 
 def test_when_all_was_done_before_the_end_nothing_is_said_of_the_time(registry, connect):
     stale(registry, 8)
-    decision = decide(scan(connect(), 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(connect(), 'localhost', Extent(), Silent()), POLICY, TICKS)
     outcome = Timed(registry, connect, 20).execute(decision)
     assert len(outcome.deleted) == 8 and not outcome.out_of_time and outcome.left == 0
 
@@ -341,11 +342,9 @@ def test_when_all_was_done_before_the_end_nothing_is_said_of_the_time(registry, 
 def test_all_done_with_the_last_call_is_no_end_before_the_end(registry, connect):
     stale(registry, 3)
     client = connect()
-    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
     registry.forget()
-    outcome = execute(
-        client, decision, 8, Reporter(), time.monotonic, lambda: registry.counters['manifest_delete'] >= 3
-    )
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, lambda: registry.counters['manifest_delete'] >= 3)
     assert len(outcome.deleted) == 3 and not outcome.out_of_time
 
 
@@ -354,7 +353,7 @@ def test_locks_that_were_taken_off_are_set_again_after_the_end(registry, connect
     registry.storage.set_locks('team/app', digest=digest, deleteEnabled=False)
     registry.storage.set_locks('team/app', tag='v1', writeEnabled=False)
     policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
-    decision = decide(scan(connect(), 'localhost', Extent(tags=True), Reporter()), policy, TICKS)
+    decision = decide(scan(connect(), 'localhost', Extent(tags=True), Silent()), policy, TICKS)
     registry.faults.rules.append(Fault('DELETE', 429))
     timed = Timed(registry, connect, 1.5)
     outcome = timed.execute(decision)
@@ -367,7 +366,7 @@ def test_locks_that_were_taken_off_are_set_again_after_the_end(registry, connect
 def test_ctrl_c_near_the_end_is_told_beside_it(registry, connect, ends):
     stale(registry, 60)
     client, pressed = connect(), []
-    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
     registry.forget()
 
     def is_over():
@@ -377,7 +376,7 @@ def test_ctrl_c_near_the_end_is_told_beside_it(registry, connect, ends):
             pressed.append(signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
         return due and ends
 
-    outcome = execute(client, decision, 2, Reporter(), time.monotonic, is_over)
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, is_over)
     assert outcome.interrupted and outcome.left > 0 and outcome.out_of_time is ends
 
 
@@ -401,14 +400,14 @@ def test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_a
 ):
     names = build(registry.storage, calls, 3, 120, NOW, TIED)
     policy, client = untagged_policy(Age('0', 0), keep), connect()
-    whole = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+    whole = decide(scan(client, 'localhost', Extent(), Silent()), policy, TICKS)
     kept = {(name, digest) for name in names for digest in registry.storage.manifests(name)} - whole.doomed
     runs, finished = 0, 0
     while True:
-        decision = decide(scan(client, 'localhost', Extent(), Reporter()), policy, TICKS)
+        decision = decide(scan(client, 'localhost', Extent(), Silent()), policy, TICKS)
         registry.forget()
         outcome = execute(
-            client, decision, 2, Reporter(), time.monotonic, lambda: registry.counters['manifest_delete'] >= calls
+            client, decision, 2, Silent(), time.monotonic, lambda: registry.counters['manifest_delete'] >= calls
         )
         runs += 1
         finished = max(finished, registry.counters['manifest_delete'])
@@ -428,13 +427,11 @@ def test_what_something_else_needs_is_not_finished(registry, connect):
     for digest in images:
         signature = image_in(registry.storage, 'team/app', 'signature', tag=digest.replace(':', '-') + '.sig')
     client = connect()
-    decision = decide(scan(client, 'localhost', Extent(), Reporter()), POLICY, TICKS)
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
     assert len(decision.doomed) == 13
     registry.forget()
-    outcome = execute(
-        client, decision, 1, Reporter(), time.monotonic, lambda: bool(registry.counters['manifest_delete'])
-    )
+    outcome = execute(client, decision, 1, Silent(), time.monotonic, lambda: bool(registry.counters['manifest_delete']))
     gone = {digest for _, digest in outcome.deleted}
     assert gone and gone < set(images) and outcome.left == 13 - len(gone)
     assert signature in registry.storage.manifests('team/app')
-    assert len(execute(client, decision, 1, Reporter(), time.monotonic).deleted) == 13
+    assert len(execute(client, decision, 1, Silent(), time.monotonic).deleted) == 13

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
@@ -64,44 +64,35 @@ class Restoration:
 
 
 def choose(
-    records: Iterable[Record],
+    records: Sequence[Record],
     kept: Mapping[str, Kept],
     blobs: AbstractSet[str],
     inventory: Inventory,
     images: Iterable[ImageName] | None,
     overwrite: bool = False,
 ) -> Restoration:
-    """What to push of the records of one registry; `images` None means all of them.
+    """What to push of the records of one registry. Raises NotInArchive.
 
-    `kept` are the manifests in the archive and `blobs` all digests in it. What is there already is left alone, and so
-    is a tag that is on another manifest now, unless it is to be overwritten. Raises NotInArchive.
+    `kept` are the manifests in the archive, `blobs` all digests in it; `images` None means all. What is there already
+    is left alone. So is a tag that is on another manifest now, unless it is to `overwrite` that.
     """
-    records = list(records)
     newest, outdated = _newest_tags(records)
     shelf = _Shelf(records, newest, kept)
-    asked = {(record.repository, record.digest) for record in records} if images is None else shelf.find(images)
+    asked = shelf.everything if images is None else shelf.find(images)
     nodes = shelf.around(asked)
-    there = _there(inventory)
-    holders = _holders(inventory)
-    missing = sorted(node for node in nodes if node not in there)
-    failed = shelf.failures(missing, set(blobs) | set(holders))
-    pushed = set(missing) - set(failed)
+    there, holders = _there(inventory), _holders(inventory)
+    failed = shelf.failures(nodes - set(there), set(blobs) | set(holders))
+    pushed = nodes - set(there) - set(failed)
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
-    settled, skipped = _settle_tags(
-        [tag for tag in newest if (tag.repository, tag.digest) in nodes | asked], now, set(there) | pushed, overwrite
-    )
+    wanted = [tag for tag in newest if (tag.repository, tag.digest) in nodes | asked]
+    settled, skipped = _settle_tags(wanted, now, set(there) | pushed, overwrite)
     skipped += [Skipped(*node, EXISTS, 'it is there') for node in shelf.images(nodes) if node in there]
     skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | asked]
-    locked = [
-        record
-        for record in (*shelf.images(nodes).values(), *settled)
-        if record.locks.locked and (record.repository, record.digest) not in failed
-    ]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
-        locks=tuple(locked),
+        locks=tuple(_locked([*shelf.images(nodes).values(), *settled], failed)),
         moves=frozenset((tag.repository, str(tag.tag)) for tag in tags if (tag.repository, tag.tag) in now),
         holders=holders,
         skipped=tuple(skipped),
@@ -119,6 +110,11 @@ def _there(inventory: Inventory) -> dict[Node, Manifest]:
     }
 
 
+def _locked(records: Iterable[Record], failed: Container[Node]) -> Iterator[Record]:
+    """The records that were locked when they were archived, without those that cannot be restored."""
+    return (each for each in records if each.locks.locked and (each.repository, each.digest) not in failed)
+
+
 def _outdated(old: Record, new: Record) -> Skipped:
     because = f'{new.digest} was archived later with it'
     return Skipped(old.repository, old.digest, NEWER_TAG, because, old.tag)
@@ -127,7 +123,8 @@ def _outdated(old: Record, new: Record) -> Skipped:
 class _Shelf:
     """The manifests of an archive by repository, as a graph each."""
 
-    def __init__(self, records: list[Record], tags: list[Record], kept: Mapping[str, Kept]) -> None:
+    def __init__(self, records: Sequence[Record], tags: list[Record], kept: Mapping[str, Kept]) -> None:
+        self.everything = {(record.repository, record.digest) for record in records}
         self._kept = kept
         self._tags = tags
         self._images = {(record.repository, record.digest): record for record in records if record.tag is None}
@@ -154,9 +151,9 @@ class _Shelf:
         """The records of those of these that were doomed when they were archived."""
         return {node: record for node, record in sorted(self._images.items()) if node in nodes}
 
-    def failures(self, missing: list[Node], blobs: AbstractSet[str]) -> dict[Node, str]:
+    def failures(self, missing: AbstractSet[Node], blobs: AbstractSet[str]) -> dict[Node, str]:
         """Why some of these cannot be pushed: by themselves, or because of what they need."""
-        own = {node: why for node in missing for why in [self._obstacle(node[1], blobs)] if why}
+        own = {node: why for node in sorted(missing) for why in [self._obstacle(node[1], blobs)] if why}
         failed, waiting = dict(own), set(missing)
         for name, digests in _by_repository(own).items():
             above = spread(digests, partial(_above, self._graphs[name]))
