@@ -7,8 +7,9 @@ else looks at the arguments.
 
 To add an option:
 
-1. Declare it in `_params.py`: its help, and its name in `_SHARED` for each command that has it. An option of one
-   command alone can be a parameter of its function instead, which takes no more steps.
+1. Declare it in `_shared_params.py` with its help, and add its name in `_params.py` to each command in `_SHARED` that
+   has it. An option of one command alone goes into `_own_params.py`; it can be a parameter of the command's function,
+   which takes no more steps.
 2. Add a field of the same name to the record of its topic below. The default of the field is the value where the
    option is not given, or where a command does not have it. Lists are tuples here.
 3. Pass the record to the function that needs the value.

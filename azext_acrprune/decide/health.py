@@ -19,7 +19,7 @@ HINT = 'hint'
 """Worth knowing. Everything that people pull by a tag is whole."""
 
 GHOST = 'ghost'
-UNREADABLE = 'unreadable'
+UNREADABLE_MANIFEST = 'unreadable'
 MISSING_CHILDREN = 'missingChildren'
 EMPTY_INDEX = 'emptyIndex'
 SIZE_MISMATCH = 'sizeMismatch'
@@ -144,7 +144,7 @@ def _without_content(repository: Repository, manifest: Manifest) -> Iterator[Fin
         )
     if isinstance(manifest.content, Unreadable):
         yield Finding(
-            UNREADABLE,
+            UNREADABLE_MANIFEST,
             BROKEN,
             repository.name,
             manifest.digest,

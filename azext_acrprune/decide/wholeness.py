@@ -15,7 +15,7 @@ from .graph import attached_subjects
 
 
 @dataclass(frozen=True)
-class Known:
+class Counted:
     """What is known of a repository beside its manifest listing: its own counts, and its tag listing.
 
     A count is None where the repository is silent, the tag listing where it was not asked for. `hidden` has the digests
@@ -59,7 +59,7 @@ def unlisted(manifests: Mapping[str, Manifest], tags: Iterable[Tag], attached: b
     return frozenset(named.difference(manifests))
 
 
-def unseen(manifests: Mapping[str, Manifest], known: Known) -> str | None:
+def unseen(manifests: Mapping[str, Manifest], known: Counted) -> str | None:
     """What is known of a repository and the listing does not account for, None where it accounts for all.
 
     Nobody knows whether the service counts ghosts, and what it hides. So both are right.
@@ -67,7 +67,7 @@ def unseen(manifests: Mapping[str, Manifest], known: Known) -> str | None:
     return next(_unaccounted(manifests, known), None)
 
 
-def _unaccounted(manifests: Mapping[str, Manifest], known: Known) -> Iterator[str]:
+def _unaccounted(manifests: Mapping[str, Manifest], known: Counted) -> Iterator[str]:
     listed = len(manifests)
     if known.manifests is not None and known.manifests != listed:
         ghosts = sum(1 for manifest in manifests.values() if isinstance(manifest.content, Ghost))

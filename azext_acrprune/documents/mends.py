@@ -21,7 +21,7 @@ from ..decide.health import (
     ORPHAN_TAG,
     SIZE_MISMATCH,
     TAG_LOCKED_ALONE,
-    UNREADABLE,
+    UNREADABLE_MANIFEST,
     Everywhere,
     Finding,
     GraphOf,
@@ -35,7 +35,7 @@ from ..model import Inventory, Repository
 
 _FLAGS = {'deleteEnabled=false': ('--delete-enabled', 'false'), 'writeEnabled=false': ('--write-enabled', 'false')}
 
-_BY_HAND = (UNREADABLE, SIZE_MISMATCH)
+_BY_HAND = (UNREADABLE_MANIFEST, SIZE_MISMATCH)
 """Only people can tell which of the manifests is wrong, and whether it can be pulled all the same."""
 
 _CONDITIONS = {
@@ -49,8 +49,8 @@ _CONDITIONS = {
 
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
-    UNREADABLE: 'Check it again later. If its bytes are damaged, push the image again under another digest, and delete '
-    "this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
+    UNREADABLE_MANIFEST: 'Check it again later. If its bytes are damaged, push the image again under another digest, '
+    "and delete this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
     MISSING_CHILDREN: 'Push the image again with all its platforms. If nobody needs the others, delete it.',
     EMPTY_INDEX: 'Push the image again. If nobody needs it, delete it.',
     SIZE_MISMATCH: 'See whether it can be pulled. If not, build the image again, push it, and delete this one.',

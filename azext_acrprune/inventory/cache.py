@@ -33,7 +33,7 @@ from .packing import (
     unpacked_content,
 )
 
-MAX_BYTES = 1024**3
+MAX_CACHE_BYTES = 1024**3
 """Room for two million manifests of eight layers."""
 
 _BATCH = 500
@@ -134,7 +134,7 @@ class ManifestCache:
     run, and faster than that, as microseconds do.
     """
 
-    def __init__(self, path: Path, moment: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, moment: int, max_bytes: int = MAX_CACHE_BYTES) -> None:
         self.trouble: str | None = None
         self._path = path
         self._moments = count(moment)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..decide.manifests import read_manifest
-from ..decide.wholeness import Known, unlisted, unseen, with_all_tags
+from ..decide.wholeness import Counted, unlisted, unseen, with_all_tags
 from ..model import Content, Ghost, Manifest, Repository, Tag, Unreadable
 from ..registry.protocol.listings import RepositoryFacts, listed_manifests, listed_tags
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -47,7 +47,7 @@ class Draft:
     def unseen(self) -> str | None:
         """What is known of the repository, and not accounted for by what was listed and found."""
         hidden = frozenset(self.hidden)
-        return unseen(self.manifests, Known(self.facts.manifests, self.facts.tags, self.tag_listing, hidden))
+        return unseen(self.manifests, Counted(self.facts.manifests, self.facts.tags, self.tag_listing, hidden))
 
     def unlisted(self) -> list[str]:
         """The digests that something names, that were not listed, and that nobody asked for."""

@@ -11,7 +11,7 @@ from ..decide.graph import build_graph, user_tags, walk
 from ..model import Repository
 from .attribution import Share, shares
 from .fields import TAGS_LISTED, push_times
-from .usage_rows import Known, Row, Rows
+from .usage_rows import Holdings, Row, Rows
 
 PatternKey = tuple[str, str | None]
 """(repository, pattern); the pattern is None for what no tag keeps."""
@@ -53,7 +53,7 @@ def patterns_in(repository: Repository) -> dict[str, tuple[str, ...]]:
     return {digest: tuple(patterns) for digest, patterns in found.items()}
 
 
-def pattern_rows(known: Known, number: int) -> Rows:
+def pattern_rows(known: Holdings, number: int) -> Rows:
     """Rows for patterns. The bytes of a manifest are divided evenly over its patterns, but each of them stores it."""
     of_pattern = shares(known.view, known.appeared, _patterns_of)
     listed = nsmallest(number, of_pattern, key=lambda key: (-of_pattern[key].size, key[0], key[1] or ''))
@@ -73,7 +73,7 @@ def _patterns_of(repository: Repository) -> Mapping[str, Sequence[PatternKey]]:
 
 
 def _rows_in(
-    known: Known, repository: Repository, wanted: Mapping[PatternKey, Share]
+    known: Holdings, repository: Repository, wanted: Mapping[PatternKey, Share]
 ) -> Iterator[tuple[PatternKey, Row]]:
     members: dict[PatternKey, list[str]] = {key: [] for key in wanted}
     alone: dict[PatternKey, list[str]] = {key: [] for key in wanted}
@@ -89,7 +89,7 @@ def _rows_in(
 
 
 def _row(
-    known: Known,
+    known: Holdings,
     repository: Repository,
     pattern: str | None,
     digests: list[str],

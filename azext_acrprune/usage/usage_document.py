@@ -11,7 +11,7 @@ from ..pins.pulls import day_of
 from .fields import registry_counts, shown_warnings
 from .tag_patterns import pattern_rows
 from .timeline import growth
-from .usage_rows import Known, Log, image_rows, layer_rows, repository_rows
+from .usage_rows import Holdings, Log, image_rows, layer_rows, repository_rows
 
 SCHEMA_VERSION = 1
 
@@ -35,7 +35,7 @@ def usage_document(
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
     `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer.
     """
-    known = Known(inventory, now, log)
+    known = Holdings(inventory, now, log)
     registry_bytes = known.ledger.registry_bytes
     impact = kind_of_impact(inventory, known.ledger)
     number = top or (len(inventory.repositories) if by == 'repository' else LISTED)
@@ -57,7 +57,7 @@ def usage_document(
     }
 
 
-def _summary(known: Known) -> dict[str, int]:
+def _summary(known: Holdings) -> dict[str, int]:
     shares = known.of_repository.values()
     return {
         **registry_counts(known.view),

@@ -35,7 +35,7 @@ class Log:
     since: int | None
 
 
-class Known:
+class Holdings:
     """A registry with everything that the rows look up."""
 
     def __init__(self, inventory: Inventory, now: int, log: Log | None) -> None:
@@ -80,7 +80,7 @@ class Known:
         return {'lastPulledTime': time_text(max(times)) if times else None}
 
 
-def repository_rows(known: Known, number: int) -> Rows:
+def repository_rows(known: Holdings, number: int) -> Rows:
     listed = largest(
         {repository.name: known.of_repository[repository.name].size for repository in known.view.repositories}, number
     )
@@ -89,7 +89,7 @@ def repository_rows(known: Known, number: int) -> Rows:
     return list(rows.values()), _other_repositories(known, others) if others else None
 
 
-def _repository(known: Known, name: str) -> Row:
+def _repository(known: Holdings, name: str) -> Row:
     share = known.of_repository[name]
     return {
         **repository_row(known.view, known.ledger.repositories[name], share.size),
@@ -98,7 +98,7 @@ def _repository(known: Known, name: str) -> Row:
     }
 
 
-def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
+def _other_repositories(known: Holdings, others: Sequence[Repository]) -> Row:
     """The sums over some repositories. Only numbers that add up: repositories share layers."""
     manifests = [manifest for repository in others for manifest in repository.manifests.values()]
     tagged = sum(1 for manifest in manifests if user_tags(manifest))
@@ -113,7 +113,7 @@ def _other_repositories(known: Known, others: Sequence[Repository]) -> Row:
     }
 
 
-def image_rows(known: Known, number: int) -> Rows:
+def image_rows(known: Holdings, number: int) -> Rows:
     """Rows for images. Each counts what falls when it alone is deleted, but `attributedBytes` are its own."""
     listed = nsmallest(
         number, ((-own - sum(parts), node) for node, _, own, parts in split(known.view.inventory, known.ledger))
@@ -125,14 +125,14 @@ def image_rows(known: Known, number: int) -> Rows:
     return shown, rest(known.ledger.manifests - len(shown), known.ledger.registry_bytes - attributed(shown))
 
 
-def _images(known: Known, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[tuple[Node, Row]]:
+def _images(known: Holdings, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[tuple[Node, Row]]:
     graph = build_graph(repository)
     may_fall = {digest for digest, manifest in repository.manifests.items() if not user_tags(manifest)}
     for node, size in sizes.items():
         yield node, _image(known, node, size, falls_with(node[1], graph, may_fall))
 
 
-def _image(known: Known, node: Node, size: int, falling: Iterable[str]) -> Row:
+def _image(known: Holdings, node: Node, size: int, falling: Iterable[str]) -> Row:
     name, digest = node
     falling = list(falling)
     created = known.ledger.repositories[name].manifests[digest].created_time
@@ -146,7 +146,7 @@ def _image(known: Known, node: Node, size: int, falling: Iterable[str]) -> Row:
     }
 
 
-def layer_rows(known: Known, number: int) -> Rows:
+def layer_rows(known: Holdings, number: int) -> Rows:
     sizes = known.ledger.sizes
     uses = layer_uses(largest(sizes, number), known.view.repositories, known.view.doomed.__contains__)
     chains = chain_fields(known.view, uses, known.names)

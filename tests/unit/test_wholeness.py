@@ -2,7 +2,7 @@
 
 import pytest
 
-from azext_acrprune.decide.wholeness import Known, unlisted, unseen, with_all_tags
+from azext_acrprune.decide.wholeness import Counted, unlisted, unseen, with_all_tags
 from azext_acrprune.model import Tag
 from tests.worlds import artifact, attachment_tag, bringing, ghost, image, index, repository_of, to_repository
 
@@ -19,7 +19,7 @@ ONE, TWO = image('one', tags=['v1']), image('two')
 
 
 @pytest.mark.parametrize(
-    'known', [Known(), Known(2, 1), Known(2, 1, tags_on(v1=ONE)), Known(None, None, tags_on(v1=ONE))]
+    'known', [Counted(), Counted(2, 1), Counted(2, 1, tags_on(v1=ONE)), Counted(None, None, tags_on(v1=ONE))]
 )
 def test_a_listing_that_accounts_for_all_is_whole(known):
     assert unseen(listing(ONE, TWO), known) is None
@@ -28,13 +28,13 @@ def test_a_listing_that_accounts_for_all_is_whole(known):
 @pytest.mark.parametrize(
     'known, said',
     [
-        (Known(3, 1), 'counts 3 manifests, and 2 are listed'),
-        (Known(1, 1), 'counts 1 manifests, and 2 are listed'),
-        (Known(2, 2, tags_on(v1=ONE)), 'counts 2 tags, and 1 are listed'),
-        (Known(2, 0, tags_on(v1=ONE)), 'counts 0 tags, and 1 are listed'),
-        (Known(2, 2, tags_on(v1=ONE, stable=image('hidden'))), 'the tag stable is on sha256:'),
-        (Known(2, 1, tags_on(v1=TWO)), 'the tag v1 is listed with sha256:'),
-        (Known(2, 0, {}), 'the tag v1 is listed with sha256:'),
+        (Counted(3, 1), 'counts 3 manifests, and 2 are listed'),
+        (Counted(1, 1), 'counts 1 manifests, and 2 are listed'),
+        (Counted(2, 2, tags_on(v1=ONE)), 'counts 2 tags, and 1 are listed'),
+        (Counted(2, 0, tags_on(v1=ONE)), 'counts 0 tags, and 1 are listed'),
+        (Counted(2, 2, tags_on(v1=ONE, stable=image('hidden'))), 'the tag stable is on sha256:'),
+        (Counted(2, 1, tags_on(v1=TWO)), 'the tag v1 is listed with sha256:'),
+        (Counted(2, 0, {}), 'the tag v1 is listed with sha256:'),
     ],
 )
 def test_what_the_listing_does_not_account_for_is_named(known, said):
@@ -43,7 +43,7 @@ def test_what_the_listing_does_not_account_for_is_named(known, said):
 
 @pytest.mark.parametrize('count, whole', [(1, False), (2, True), (3, True), (4, False)])
 def test_a_ghost_may_be_counted_or_not(count, whole):
-    assert (unseen(listing(ONE, TWO, ghost(image('ghost'))), Known(count)) is None) is whole
+    assert (unseen(listing(ONE, TWO, ghost(image('ghost'))), Counted(count)) is None) is whole
 
 
 def test_a_manifest_has_the_tags_of_both_listings():

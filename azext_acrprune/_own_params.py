@@ -1,0 +1,277 @@
+"""Options of one command, and those that one command words in its own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from argcomplete.completers import FilesCompleter
+from azure.cli.core.commands.parameters import get_enum_type
+
+from ._validators import (
+    validate_images,
+    validate_max_age,
+    validate_optional_registry,
+    validate_out,
+    validate_plan_selection,
+    validate_policy_diff,
+    validate_restore,
+    validate_restored_images,
+    validate_tag_selection,
+    validate_top,
+)
+
+if TYPE_CHECKING:
+    from azure.cli.core.commands.parameters import AzArgumentContext
+
+
+SELECTION = 'Selection'
+OUTPUT = 'Output'
+
+
+def _for_pins_lock(context: AzArgumentContext) -> None:
+    context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
+    context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
+
+
+def _for_restore(context: AzArgumentContext) -> None:
+    context.argument('archive', help='The archive to restore from: a directory, or `azure-blob:ACCOUNT/CONTAINER`.')
+    context.argument(
+        'images',
+        options_list=['--image'],
+        action='append',
+        validator=validate_restored_images,
+        help='Only this image, with what belongs to it: `repository:tag` or `repository@digest`. Can '
+        'be given several times.',
+    )
+    context.argument(
+        'everything',
+        options_list=['--all'],
+        action='store_true',
+        help='Restore all that the archive holds of this registry.',
+    )
+    context.argument(
+        'soft_deleted',
+        action='store_true',
+        validator=validate_restore,
+        help='Restore what a run deleted, from a registry that has soft delete on.',
+    )
+    context.argument('journal', help='Which run: see `az acr prune history list`. The last one when left out.')
+    context.argument(
+        'overwrite',
+        action='store_true',
+        help='Also take tags back that are on other manifests now. Without it these stay.',
+    )
+    context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
+
+
+def _for_history(context: AzArgumentContext) -> None:
+    context.argument(
+        'registry_name', required=False, validator=validate_optional_registry, help='Only runs on this registry.'
+    )
+
+
+def _for_history_show(context: AzArgumentContext) -> None:
+    context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
+
+
+def _for_plan(context: AzArgumentContext) -> None:
+    context.argument(
+        'show_kept', action='store_true', arg_group=OUTPUT, help='Also show what is kept, each with its reason.'
+    )
+    context.argument(
+        'group_by',
+        arg_group=OUTPUT,
+        arg_type=get_enum_type(['repository', 'reason', 'rule']),
+        help='Also show sums of the plan by repository, by reason, or by rule; the table then has these '
+        'sums in place of the manifests.',
+    )
+    context.argument(
+        'out',
+        arg_group=OUTPUT,
+        validator=validate_out,
+        completer=FilesCompleter(),
+        help='Also write the plan to this file, as JSON.',
+    )
+    context.argument('policy_file', arg_group=SELECTION, validator=validate_plan_selection)
+    context.argument(
+        'inventory_out',
+        arg_group=OUTPUT,
+        completer=FilesCompleter(),
+        help='Also write all that was read of the registry to this file, for `az acr prune policy diff`.',
+    )
+    context.argument(
+        'strict_policy',
+        action='store_true',
+        arg_group=SELECTION,
+        help='With --policy: what protects or keeps, and matches nothing in the registry, is an error.',
+    )
+
+
+def _for_check(context: AzArgumentContext) -> None:
+    context.argument(
+        'repository',
+        nargs='+',
+        help='Only these repositories: names or patterns, as in `team-a/**`. Nothing else is read.',
+    )
+
+
+def _for_report(context: AzArgumentContext) -> None:
+    context.argument(
+        'out', validator=validate_out, completer=FilesCompleter(), help='Write the report to this HTML file.'
+    )
+    context.argument(
+        'plan_file',
+        options_list=['--plan'],
+        completer=FilesCompleter(),
+        help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.',
+    )
+
+
+def _for_usage(context: AzArgumentContext) -> None:
+    context.argument(
+        'by',
+        arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
+        default='repository',
+        help='What each row stands for.',
+    )
+    context.argument(
+        'top',
+        type=int,
+        validator=validate_top,
+        help='Show this many rows, those with the most bytes; the others are one sum. When left out: all '
+        'repositories, and 100 rows of anything else.',
+    )
+    context.argument(
+        'workspace',
+        help='Also show when something was last pulled, by the log in this Log Analytics '
+        'workspace: its name, its workspace id, or its resource id.',
+    )
+
+
+def _for_explain(context: AzArgumentContext) -> None:
+    context.argument(
+        'images',
+        options_list=['--image'],
+        nargs=1,
+        validator=validate_images,
+        help='The image: `repository:tag` or `repository@digest`.',
+    )
+    context.argument('policy_file', arg_group=SELECTION, validator=validate_plan_selection)
+
+
+def _for_tags(context: AzArgumentContext) -> None:
+    context.extra(
+        'untag_only',
+        options_list=['--untag-only'],
+        action='store_true',
+        validator=validate_tag_selection,
+        help='Only remove tags, which is what happens without --untagged too: this says so, and no '
+        'other option can change it.',
+    )
+
+
+def _for_image(context: AzArgumentContext) -> None:
+    context.argument(
+        'images',
+        options_list=['--image'],
+        action='append',
+        validator=validate_images,
+        help='The image: `repository:tag` or `repository@digest`. Can be given several times.',
+    )
+    context.argument('untag', action='store_true', help='Only remove the tag, which frees nothing.')
+    context.argument(
+        'only_if',
+        options_list=['--only-if'],
+        arg_type=get_enum_type(['ghost', 'orphan', 'partial']),
+        help='Delete nothing unless the image still is what `az acr prune check` found: `ghost`, listed and not '
+        'there; `orphan`, attached to nothing that exists in the registry; `partial`, an index of which no '
+        'manifest is left. Nothing goes that is younger than a day, or that has a tag of people, annotations, or '
+        'something attached to it.',
+    )
+
+
+def _for_repository(context: AzArgumentContext) -> None:
+    context.argument('name', options_list=['--repository'], nargs=None, help='The repository to delete.')
+
+
+def _for_apply(context: AzArgumentContext) -> None:
+    context.argument(
+        'plan_file',
+        options_list=['--plan'],
+        completer=FilesCompleter(),
+        help='The plan: a file that `az acr prune plan --out` wrote.',
+    )
+    context.argument('max_age', validator=validate_max_age, help='Refuse a plan that is older than this.')
+
+
+def _for_policy(context: AzArgumentContext) -> None:
+    context.argument('policy_file', options_list=['--file'], completer=FilesCompleter(), help='The policy file.')
+    context.argument(
+        'name',
+        arg_type=get_enum_type(['ci', 'ml', 'production']),
+        options_list=['--name', '-n'],
+        help='Which example: a CI registry, ML images, or a production registry.',
+    )
+
+
+def _for_policy_diff(context: AzArgumentContext) -> None:
+    context.argument(
+        'registry_name',
+        required=False,
+        validator=validate_policy_diff,
+        help='The container registry that both policies are tried on: its name or its full login server.',
+    )
+    context.argument(
+        'old_policy', options_list=['--old'], completer=FilesCompleter(), help='The policy file as it was.'
+    )
+    context.argument(
+        'new_policy', options_list=['--new'], completer=FilesCompleter(), help='The policy file as it shall be.'
+    )
+    context.argument(
+        'inventory_file',
+        options_list=['--inventory'],
+        completer=FilesCompleter(),
+        help='In place of a registry: what `az acr prune plan --inventory-out` wrote.',
+    )
+    context.argument('markdown', completer=FilesCompleter(), help='Also write it to this file, as Markdown.')
+    context.argument(
+        'fail_on',
+        arg_type=get_enum_type(['more']),
+        help='`more`: exit with 1 when the new policy takes anything that the old one does not.',
+    )
+
+
+def _for_policy_test(context: AzArgumentContext) -> None:
+    context.argument(
+        'tests_file',
+        options_list=['--file'],
+        completer=FilesCompleter(),
+        help='The file of tests: images in a few words, and what is expected of them.',
+    )
+    context.argument(
+        'policy_file',
+        options_list=['--policy'],
+        completer=FilesCompleter(),
+        help='The policy file. Without it, the one that the tests name.',
+    )
+
+
+OWN = {
+    'pins lock': _for_pins_lock,
+    'restore': _for_restore,
+    'history': _for_history,
+    'history show': _for_history_show,
+    'plan': _for_plan,
+    'check': _for_check,
+    'report': _for_report,
+    'usage': _for_usage,
+    'explain': _for_explain,
+    'tags': _for_tags,
+    'image': _for_image,
+    'repository': _for_repository,
+    'apply': _for_apply,
+    'policy': _for_policy,
+    'policy diff': _for_policy_diff,
+    'policy test': _for_policy_test,
+}
+"""The options that one command has for itself, or words differently, in the order in which they are added."""
