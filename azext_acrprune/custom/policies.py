@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .._errors import typed_errors
 from .command import Command
 from .failures import exit_with_failure
-from .options import Arguments, RegistryOptions
+from .options import RegistryOptions
 from .scanning import scan
 from .selecting import read_policy
 from .session import open_session
@@ -60,7 +60,7 @@ def diff(
     from ..show.policy_markdown import diff_markdown
 
     policies = [read_policy(path, ()) for path in (old_policy, new_policy)]
-    inventory, now = _inventory(cmd, policies, inventory_file, kwargs)
+    inventory, now = _from_file(inventory_file) if inventory_file else _read(cmd, policies, RegistryOptions.of(kwargs))
     names = [repository.name for repository in inventory.repositories]
     old, new = (
         decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
@@ -73,18 +73,20 @@ def diff(
     return document
 
 
-def _inventory(
-    cmd: Command, policies: Sequence[Policy], inventory_file: str | None, kwargs: Arguments
-) -> tuple[Inventory, int]:
-    """What both policies are tried on: a file, or the registry, read as far as either of them asks."""
+def _from_file(inventory_file: str) -> tuple[Inventory, int]:
+    """A registry as `az acr prune plan --inventory-out` wrote it, and the instant at which it was read."""
     from ..documents.inventory_file import read_inventory
+
+    with typed_errors():
+        return read_inventory(read_text(inventory_file))
+
+
+def _read(cmd: Command, policies: Sequence[Policy], options: RegistryOptions) -> tuple[Inventory, int]:
+    """The registry, read as far as either policy asks, and the instant at which the command began."""
     from ..policy.rules import Selection
 
-    if inventory_file:
-        with typed_errors():
-            return read_inventory(read_text(inventory_file))
     labels = any(policy.asks_for_labels for policy in policies)
-    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+    with open_session(cmd, options) as session:
         return scan(session, Selection(), tags=True, labels=labels), session.now
 
 
