@@ -20,14 +20,18 @@ def claim_of(policy: Policy, on_untagged: Sequence[Claim], place: Place, manifes
     return min(only_untag or claims, key=lambda claim: policy.rules.index(claim.rule))
 
 
-def inherited_claims(claims: Mapping[str, Claim], place: Place) -> Iterator[tuple[str, Claim]]:
+def inherited_claims(
+    claims: Mapping[str, Claim], place: Place, only_unclaimed: bool = False
+) -> Iterator[tuple[str, Claim]]:
     """A part goes with its index, and a referrer with its subject, by the rule that takes what they belong to.
 
     Of several rules that delete its owners the one that asks for the greatest age claims it. What a rule asks to be
-    kept is no part in this sense.
+    kept is no part in this sense. With `only_unclaimed`, what some rule claims by itself is left out.
     """
     graph = place.graph
     for digest in (graph.parents.keys() | graph.subjects.keys()) & claims.keys():
+        if only_unclaimed and claims[digest].rule is not None:
+            continue
         if _belongs(digest, claims, place):
             rules = [rule for owner in _owners(digest, claims, place) for rule in [deleting(owner)] if rule]
             if rules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from ..model import Content, Manifest, Unreadable
-from ..policy.rules import OLD, SPARE, Keep, Policy, Rule
+from ..policy.rules import OLD, SPARE, Policy, Rule
 from .claims import Claim, Place, age_is_over, counts, instant_of
 from .graph import attached_subjects
 from .owners import deleting
@@ -16,7 +16,7 @@ from .verdicts import Verdict, kept_by_rule
 
 def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str]) -> dict[str, Verdict]:
     """The untagged images that stay for their rank, or because they have none."""
-    keeping = [rule for rule in policy.rules if rule.keep != Keep()]
+    keeping = [rule for rule in policy.rules if rule.keep.spares_some]
     images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items() if keeping else ():
         manifest = place.repository.manifests[digest]

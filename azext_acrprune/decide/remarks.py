@@ -41,6 +41,9 @@ def _unused(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
     for protection in policy.protections:
         if not any(_has_any(protection.scope, repository) for repository in inventory.repositories):
             yield _nothing(protection.text)
+    for digest in sorted(policy.digests):
+        if not any(digest in repository.manifests for repository in inventory.repositories):
+            yield _nothing(f'protect.digests {digest}')
     for rule in policy.rules:
         if rule.action == KEEP:
             for scope in rule.match.scopes:

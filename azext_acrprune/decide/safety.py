@@ -127,7 +127,7 @@ def _case(
         for digest, manifest in repository.manifests.items()
         if digest not in staying
     }
-    inherited = dict(inherited_claims(claims, place)) if place.graph.has_edges else {}
+    inherited = dict(inherited_claims(claims, place, policy.by_itself)) if place.graph.has_edges else {}
     claims.update(inherited)
     return _Case(
         place,

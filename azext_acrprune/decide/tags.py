@@ -145,7 +145,11 @@ def _going(rule: Rule) -> Verdict:
 
 def _spared_by_rank(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tuple[str, Verdict]]:
     """Those that wait, and of the others those that stay for their rank, each with its first reason."""
-    ranked = [each for each in candidates if each.counts and not (rule.keep.of == OLD and each.waits)]
+    ranked = [
+        each
+        for each in candidates
+        if rule.keep.spares_some and each.counts and not (rule.keep.of == OLD and each.waits)
+    ]
     by_rank: dict[str, Verdict] = {}
     if rule.keep.others == SPARE:
         for why, entry in unranked((each.entry for each in ranked), rule.keep):

@@ -163,6 +163,10 @@ class Keep:
     others: str = SPARE
 
     @property
+    def spares_some(self) -> bool:
+        return bool(self.newest or self.semver or self.groups or self.recently_pulled or self.thin)
+
+    @property
     def ranks_by_tag(self) -> bool:
         """Whether it asks what a tag is called, which an untagged image cannot answer."""
         return bool(self.semver or self.groups or self.thin and self.thin.group)

@@ -184,7 +184,11 @@ def test_a_protected_namespace_has_its_top_too():
 
 def test_each_pattern_that_keeps_nothing_is_a_warning():
     rules = '- {name: spare, match: {repositories: [team/**, teem/**], tags: [v*, w*]}, do: keep}'
-    policy = policy_of(rules, EVERYTHING, more='protect: {tags: [v1, latset], repositories: [basis], images: [x]}\n')
+    policy = policy_of(
+        rules,
+        EVERYTHING,
+        more=f'protect: {{tags: [v1, latset], repositories: [basis], images: [x], digests: [{worlds.MISSING[0]}]}}\n',
+    )
     world = [repository_of(image('a', tags=['v1']))]
     document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
     said = [
@@ -193,6 +197,7 @@ def test_each_pattern_that_keeps_nothing_is_a_warning():
     assert sorted(said) == [
         "'teem/**' in the rule 'spare'",
         "'w*' in the rule 'spare'",
+        f'protect.digests {worlds.MISSING[0]}',
         'protect.images x',
         'protect.repositories basis',
         'protect.tags latset',
