@@ -43,7 +43,7 @@ def flags(rule):
 
 
 def user_tags(manifest):
-    return [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest['digest']) is None]
+    return [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
 
 
 def old_tag(rule, repository, manifest, tag, now):
@@ -69,6 +69,7 @@ def tags_that_go(repository, document, now):
         for tag in user_tags(manifest)
         for rule in [rule_of(document, repository, manifest, tag)]
         if rule and rule['do'] != 'keep' and not purge_oracle.protects_tag(flags(rule), repository, manifest, tag)
+        if not manifest.get('quarantine')
     ]
     going = {}
     for rule in document['rules']:
@@ -105,6 +106,7 @@ def decide(world, document, now):
     for repository in world:
         if not repository['selected']:
             continue
+        repository = without_doubtful_ghosts(repository, document, now)
         going = tags_that_go(repository, document, now)
         held = set()
         while True:
@@ -117,6 +119,22 @@ def decide(world, document, now):
         tags |= {(repository['name'], tag) for tag in going}
         doomed |= {(repository['name'], digest) for digest in case.doomed}
     return tags, doomed
+
+
+def without_doubtful_ghosts(repository, document, now):
+    """A ghost that is younger than the rules ask for, or than a day, or has a tag, may be there: it is unreadable."""
+    ages = [
+        purge_oracle.SECONDS[rule['when']['olderThan']]
+        for rule in document['rules']
+        if rule['do'] == 'delete' and may_claim_untagged(rule['match'], repository)
+    ]
+    return oracle.settled([repository], max([DAY, *ages]), (), now)[0]
+
+
+def may_claim_untagged(match, repository):
+    globs = match.get('repositories', ['**'])
+    here = any(purge_oracle.glob_matches(glob, repository['name']) for glob in globs)
+    return here and match.get('tagged') is not True and 'tags' not in match
 
 
 class Case:
@@ -216,6 +234,7 @@ class Case:
             manifest not in self.left
             or manifest['digest'] in self.held
             or oracle.is_locked(self.repository, manifest)
+            or bool(manifest.get('quarantine'))
             or self.is_young(manifest)
             or self.ranks(manifest)
             or rule is None
