@@ -87,7 +87,7 @@ def newest(rule, repository, claimed, now):
     ranked = [
         (purge_oracle.tag_time(flags(rule), repository, manifest, tag), tag, manifest['digest'])
         for manifest, tag in claimed
-        if oracle.exists(manifest)
+        if oracle.exists(manifest) and not manifest.get('missing')
         if keep.get('of') == 'all' or old_tag(rule, repository, manifest, tag, now)
     ]
     ranked = sorted((each for each in ranked if each[0] is not None), key=lambda each: (-each[0], each[1]))
@@ -169,6 +169,7 @@ class Case:
             other
             for other in self.there
             if oracle.exists(manifest)
+            and not manifest.get('missing')
             and (manifest['digest'] in oracle.children(other) or other['digest'] in oracle.subjects(manifest))
         ]
 
