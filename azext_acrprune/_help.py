@@ -53,7 +53,7 @@ examples:
   - name: Show the plan and delete nothing.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
   - name: Keep a copy of all that goes, which `az acr prune restore` brings back.
-    text: az acr prune untagged -r myregistry --archive /mnt/archive --yes
+    text: az acr prune untagged -r myregistry --archive /mnt/archive --new-archive --yes
   - name: Keep what runs now in a cluster and in the web apps of the subscription.
     text: az acr prune untagged -r myregistry --pins-from aks:mycluster webapps
   - name: Also ghosts, and signatures whose image is gone. Check afterwards that nothing new is broken.

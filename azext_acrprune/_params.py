@@ -17,7 +17,7 @@ _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
 _UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
-_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'validate')
+_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate')
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
 _TAGS = (
@@ -68,7 +68,7 @@ _GROUPS = {
     'Pins': (*_PINS, *_UNASKED),
     'Pull Log': _PULLS,
     'Limits': _GUARDED,
-    'Archive': ('archive', 'archive_content'),
+    'Archive': ('archive', 'archive_content', 'new_archive'),
     'Performance': ('concurrency', 'max_rate', 'impact', 'no_cache', *_TIMED),
     OUTPUT: ('price',),
 }

@@ -320,6 +320,12 @@ def _consent(context: AzArgumentContext) -> None:
         help='What goes into the archive: `all`, or only `manifests`, which can be restored for as long as their '
         'layers are still in the registry.',
     )
+    context.argument(
+        'new_archive',
+        action='store_true',
+        help='The directory of --archive may be new or empty. Without this it is asked, or is an error where nobody '
+        'can be asked: a volume that is not mounted is an empty directory.',
+    )
 
 
 def _guards(context: AzArgumentContext) -> None:

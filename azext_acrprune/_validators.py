@@ -23,6 +23,10 @@ Parsed = TypeVar('Parsed')
 
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
+_CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
+_QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
+_STORAGE = re.compile(r'\.(blob|dfs|file)\.')
+
 _LONGEST_TIME_LIMIT_SECONDS = 10**9
 
 _SELECTING = (
@@ -289,21 +293,43 @@ def validate_pins_from(namespace: Namespace) -> None:
 
 
 def validate_archive(namespace: Namespace) -> None:
-    """Also that --archive-content is not given alone: it would archive nothing."""
+    """Also that what belongs to --archive is not given alone: it would archive nothing."""
     archive = namespace.archive
-    if archive is not None and archive.startswith('azure-blob:'):
-        if not re.fullmatch(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]', archive):
-            raise InvalidArgumentValueError(
-                f"--archive: '{archive}' is not a container of a storage account.",
-                recommendation='Give azure-blob:ACCOUNT/CONTAINER, or a directory.',
+    if archive is not None:
+        _check_archive(archive)
+        return
+    for option, is_given in (
+        ('--archive-content', getattr(namespace, 'archive_content', 'all') != 'all'),
+        ('--new-archive', getattr(namespace, 'new_archive', False)),
+    ):
+        if is_given:
+            raise RequiredArgumentMissingError(
+                f'{option} belongs to --archive, and nothing says where to archive.', recommendation='Give --archive.'
             )
-    elif archive == '':
+
+
+def _check_archive(archive: str) -> None:
+    """Raise when this is neither a directory nor a container. What may be a signature is not said again.
+
+    A word and a colon is a scheme, and an address without one is no directory either: a container that is spelled
+    wrong must not become a directory of that name.
+    """
+    plain = re.split(r'[^\w:./\\-]', archive.strip(), maxsplit=1, flags=re.ASCII)[0]
+    shown = plain if '@' not in archive else plain.partition(':')[0]
+    advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
+    if not archive.strip():
+        raise InvalidArgumentValueError('--archive: no directory is named.', recommendation=advice)
+    if archive.startswith('azure-blob:'):
+        if not _CONTAINER.match(archive):
+            raise InvalidArgumentValueError(
+                f"--archive: '{shown}' is not a container of a storage account.", recommendation=advice
+            )
+        return
+    first = re.split(r'[/\\]', os.path.splitdrive(archive)[1].lstrip('/\\'))[0]
+    if ':' in first or _STORAGE.search(first) or _QUERY.search(archive):
         raise InvalidArgumentValueError(
-            '--archive: no directory is named.', recommendation='Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
-        )
-    elif archive is None and getattr(namespace, 'archive_content', 'all') != 'all':
-        raise RequiredArgumentMissingError(
-            '--archive-content says what to archive, and nothing says where.', recommendation='Give --archive.'
+            f"--archive: '{shown}' is neither a directory nor a container of a storage account.",
+            recommendation=f'{advice} A directory whose name has a colon is ./NAME.',
         )
 
 

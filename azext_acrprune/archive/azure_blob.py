@@ -48,6 +48,11 @@ class BlobArchive:
         self._block_type = block_type
         self._etag: str | None = None
 
+    @staticmethod
+    def is_new() -> bool:
+        """A container is never made here: somebody made it for this."""
+        return False
+
     def check(self) -> None:
         """Find out whether this is an archive or can become one."""
         with self._usable():

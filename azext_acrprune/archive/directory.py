@@ -40,6 +40,11 @@ class DirectoryArchive:
         self._root = Path(path)
         self._seen: bytes | None = None
 
+    def is_new(self) -> bool:
+        """Whether there is nothing here yet: a volume that is not mounted is an empty directory."""
+        with self._usable():
+            return not (self._root.is_dir() and {entry.name for entry in self._root.iterdir()} - {_PARTIAL, _LOCK})
+
     def check(self) -> None:
         """Find out, without a trace, whether this is an archive or can become one."""
         with self._usable():

@@ -22,6 +22,9 @@ class Target(Protocol):
     def name(self) -> str:
         """The place as the user gave it."""
 
+    def is_new(self) -> bool:
+        """Whether this is a place that nobody made for an archive, perhaps by a typo: it is empty, or not there."""
+
     def check(self) -> None:
         """Find out that nothing can be written here before anything is."""
 

@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from azure.cli.core.azclierror import ValidationError
 from knack.log import get_logger
 
 from ..timelimit import SHARE_AFTER_ARCHIVING
 from .command import Command
-from .options import ArchiveOptions
+from .consent import asks_for, is_confirmed
+from .options import ArchiveOptions, ConsentOptions
 from .session import Session
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ BLOB_TARGET = 'azure-blob:'
 
 @dataclass(frozen=True)
 class Archiving:
-    """Where to archive, and whether the layers too."""
+    """Where to archive, and whether the layers too; `may_be_new` where a new directory was asked for."""
 
     target: Target
     layers: bool
+    may_be_new: bool = False
 
     def with_notices(self, decision: Decision) -> Decision:
         """The decision, its warnings saying what the archive will not be able to bring back."""
@@ -65,7 +68,29 @@ class Archiving:
 def archiving_of(cmd: Command, options: ArchiveOptions) -> Archiving | None:
     if not options.archive:
         return None
-    return Archiving(open_target(cmd, options.archive), options.archive_content == 'all')
+    return Archiving(open_target(cmd, options.archive), options.archive_content == 'all', options.new_archive)
+
+
+def may_begin(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> bool:
+    """Whether a new archive may be begun, should this be one: asks whoever did not say so, and says that it is new.
+
+    Raises ValidationError where nobody is asked.
+    """
+    if not archiving.target.is_new():
+        return True
+    new = f"There is no archive in '{archiving.target.name}' yet."
+    if archiving.may_be_new or consent.dry_run:
+        logger.warning('%s It is a new one.', new)
+        return True
+    if is_confirmed(cmd, consent.yes):
+        raise ValidationError(
+            f'{new} Nothing was deleted.',
+            recommendation='Check the name, and that the volume is mounted; or give --new-archive to begin one there.',
+        )
+    if asks_for(f'{new} Begin one there?'):
+        return True
+    logger.warning('Nothing was deleted.')
+    return False
 
 
 def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:

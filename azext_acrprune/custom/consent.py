@@ -38,6 +38,13 @@ def is_confirmed(cmd: Command, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
+def asks_for(question: str) -> bool:
+    """Ask whoever is at the terminal; no is the answer of whoever only presses Enter."""
+    from knack.prompting import prompt_y_n
+
+    return prompt_y_n(question, default='n')
+
+
 def has_consent(cmd: Command, document: Document, yes: bool, archived: bool = False) -> bool:
     from knack.prompting import prompt, prompt_y_n
 

@@ -12,7 +12,7 @@ from knack.log import get_logger
 
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
-from .archiving import Archiving, archive, archiving_of
+from .archiving import Archiving, archive, archiving_of, may_begin
 from .checking import validate
 from .command import Command
 from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
@@ -147,9 +147,13 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
     if not consent.dry_run:
         refuse_without_consent(cmd, consent.yes)
     with open_session(cmd, options.registry) as session:
+        archiving = archiving_of(cmd, options.archive)
+        with session.limit.standing_still():
+            may_archive = not archiving or may_begin(cmd, archiving, consent)
+        if not may_archive:
+            return None
         with nullcontext() if consent.dry_run else session.limit.keeping(SHARE_AFTER_READING):
             decided = decide(session)
-        archiving = archiving_of(cmd, options.archive)
         if archiving:
             decided = replace(decided, decision=archiving.with_notices(decided.decision))
         document = decided.plan or document_of(session, decided.decision, options.price)

@@ -134,10 +134,14 @@ class ConsentOptions:
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """Where to archive what goes: a directory or `azure-blob:ACCOUNT/CONTAINER`; `all` of it or only `manifests`."""
+    """Where to archive what goes: a directory or `azure-blob:ACCOUNT/CONTAINER`; `all` of it or only `manifests`.
+
+    `new_archive` says that a directory may be new.
+    """
 
     archive: str | None = None
     archive_content: str = 'all'
+    new_archive: bool = False
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def purge(az, archive, *arguments):
         '--yes',
         '--archive',
         str(archive),
+        '--new-archive',
         *arguments,
     )
 
@@ -224,6 +225,7 @@ def test_a_tag_that_was_removed_alone_comes_back_with_its_lock(az, registry, now
         '100',
         '--archive',
         str(tmp_path / 'archive'),
+        '--new-archive',
     )
     assert run.code == 0 and registry.storage.tags('team/app') == {}
     assert restore(az, tmp_path / 'archive', '--all').code == 0
@@ -237,7 +239,7 @@ def test_what_cannot_be_archived_stays_with_all_that_it_needs(az, registry, now,
     layer = next(entry['digest'] for entry in child.document['layers'] if entry['size'] < 50_000)
     registry.faults.rules.append(Fault(f'GET .*/blobs/{layer}', fault))
     before = state(registry)
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'))
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive')
     assert state(registry) == before and run.json['deleted'] == []
     assert {(entry['digest'], entry['reason']) for entry in run.json['skipped']} == {
         (images.stale, 'notArchived'),
@@ -246,7 +248,9 @@ def test_what_cannot_be_archived_stays_with_all_that_it_needs(az, registry, now,
     }
     registry.faults.clear()
     registry.forget()
-    again = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), check=True)
+    again = az(
+        *PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive', check=True
+    )
     assert again.json['summary']['manifestsDeleted'] == 3
     fetched = [path for method, path, _ in registry.requests if method == 'GET' and '/blobs/' in path]
     assert fetched == [f'/v2/team/app/blobs/{layer}'], 'what is in the archive is not fetched again'
@@ -279,7 +283,7 @@ def test_a_full_disk_is_a_clear_error_and_deletes_nothing(az, registry, now, tmp
 
         if when == 'meanwhile':
             registry.on_request = fill
-        run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(disk / 'archive'))
+        run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(disk / 'archive'), '--new-archive')
     assert run.code != 0 and state(registry) == before
     assert ('No space left on device' if when == 'meanwhile' else 'has not enough room') in run.err
     assert 'Traceback' not in run.err and registry.counters['manifest_delete'] == 0
@@ -303,7 +307,7 @@ def test_what_is_no_archive_is_an_error_and_deletes_nothing(az, registry, now, t
         lock = portalocker.Lock(str(place / '.lock'), 'a', timeout=0)
         lock.acquire()
     before = state(registry)
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(place))
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(place), '--new-archive')
     assert run.code != 0 and 'Traceback' not in run.err and state(registry) == before
     if lock:
         lock.release()
@@ -325,10 +329,65 @@ def test_options_that_do_not_go_together_are_errors(az, tmp_path):
         assert run.code in (1, 2) and 'Traceback' not in run.err, wrong
 
 
+TYPOS = (
+    'https://myaccount.blob.core.windows.net/images',
+    'https://myaccount.blob.core.windows.net/images?sv=2024&sig=GEHEIM%3D',
+    'https://user:GEHEIM@example.com/images',
+    's3://bucket/images',
+    'azureblob:myaccount/images',
+    'azure_blob:myaccount/images',
+    'Azure-Blob:myaccount/images',
+    'azure-blob://myaccount/images',
+    'azure-blob:myaccount/images?sv=2024&sig=GEHEIM',
+    'azure-blob:myaccount/images&sig=GEHEIM',
+    'file:///mnt/archive',
+    'oci:archive',
+    'myaccount.blob.core.windows.net/images',
+    '//myaccount.blob.core.windows.net/images',
+    'images?sv=2024&sig=GEHEIM',
+    ' ',
+)
+
+
+@pytest.mark.parametrize('typo', TYPOS)
+def test_a_target_that_is_neither_a_directory_nor_a_container_is_an_error(az, registry, now, typo):
+    telling(registry.storage, now)
+    before = state(registry)
+    for command in (('untagged', '--yes', '--new-archive'), ('restore', '--all')):
+        run = az(*PRUNE, command[0], *TARGET, *command[1:], '--archive', typo)
+        assert run.code == 1 and '--archive: ' in run.err and 'GEHEIM' not in run.err + run.out, run.err
+    assert state(registry) == before
+    assert not [path for path in az.home.rglob('*') if path.is_file() and b'GEHEIM' in path.read_bytes()]
+
+
+@pytest.mark.parametrize('is_there', [False, True])
+def test_a_new_directory_is_an_error_where_nobody_is_asked(az, registry, now, tmp_path, is_there):
+    telling(registry.storage, now)
+    before, place = state(registry), tmp_path / 'mounted'
+    if is_there:
+        place.mkdir()
+    command = (*PRUNE, 'untagged', *TARGET, '--archive', str(place))
+    run = az(*command, '--yes')
+    assert run.code == 1 and f"There is no archive in '{place}' yet" in run.err and '--new-archive' in run.err
+    assert state(registry) == before and place.exists() is is_there
+    preview = az(*command, '--dry-run')
+    assert preview.code == 0 and 'There is no archive' in preview.err
+    run = az(*command, '--yes', '--new-archive')
+    assert run.code == 0 and 'There is no archive' in run.err and run.json['deleted']
+    telling(registry.storage, now)
+    again = az(*command, '--yes')
+    assert again.code == 0 and 'There is no archive' not in again.err and again.json['deleted']
+
+
+def test_new_archive_without_an_archive_is_an_error(az):
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--new-archive')
+    assert run.code != 0 and '--new-archive belongs to --archive' in run.err
+
+
 def test_layers_come_from_where_they_are_stored_and_neither_token_nor_signature_is_told(az, registry, now, tmp_path):
     images = telling(registry.storage, now)
     registry.distribution.blobs_at = f'127.0.0.1:{registry.port}'
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--debug')
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive', '--debug')
     assert run.code == 0 and registry.counters['stored_blob'] > 0
     assert set(registry.storage.manifests('team/app')).isdisjoint({images.stale, *images.stale_children})
     assert SIGNATURE not in run.err and all(token not in run.err for token in registry.auth.issued)
@@ -344,6 +403,7 @@ def test_a_registry_with_repository_permissions_mounts_and_uploads_too(az, regis
         *PRUNE,
         'tags',
         *flags,
+        '--new-archive',
         '--match',
         'team/app:*',
         '--ago',
@@ -372,7 +432,9 @@ def test_every_command_that_deletes_archives_what_it_deletes(az, registry, now, 
     }[command]
     if command == 'apply':
         az(*PRUNE, 'plan', *TARGET, '--match', '**:*', '--ago', '10d', '--untagged', '--out', own[1], check=True)
-    run = az(*PRUNE, command, *TARGET, *own, '--yes', '--archive', str(tmp_path / 'archive'), check=True)
+    run = az(
+        *PRUNE, command, *TARGET, *own, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive', check=True
+    )
     assert run.json['summary']['manifestsDeleted'] == 3 and registry.storage.repositories() == []
     assert restore(az, tmp_path / 'archive', '--all').code == 0
     assert state(registry) == before and index in before['team/app'][0]
@@ -387,6 +449,7 @@ def test_a_dry_run_writes_nothing_and_says_what_could_not_be_restored(az, regist
         '--dry-run',
         '--archive',
         str(tmp_path / 'archive'),
+        '--new-archive',
         '--archive-content',
         'manifests',
         check=True,
@@ -403,7 +466,7 @@ def test_a_hostile_manifest_writes_nothing_elsewhere_and_stays(az, registry, now
     shelf = Shelf(registry.storage, now)
     data = json.dumps({'schemaVersion': 2, 'config': {'digest': layer, 'size': 7}, 'layers': []}).encode()
     hostile, other = shelf.put(data, 'application/vnd.oci.image.manifest.v1+json'), shelf.image('other')
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'a' / 'b' / 'archive'))
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'a' / 'b' / 'archive'), '--new-archive')
     assert [entry['digest'] for entry in run.json['deleted']] == [other]
     assert [(entry['digest'], entry['reason']) for entry in run.json['skipped']] == [(hostile, 'notArchived')]
     assert 'Traceback' not in run.err and not list(tmp_path.rglob('outside*'))
@@ -430,6 +493,7 @@ def test_a_damaged_archive_restores_what_is_whole_and_names_the_rest(az, registr
         '--yes',
         '--archive',
         str(tmp_path / 'archive'),
+        '--new-archive',
         check=True,
     )
     blobs = tmp_path / 'archive' / 'blobs' / 'sha256'
@@ -457,7 +521,7 @@ def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az,
             record.ghost = len(asked) == 2  # the scan reads it, and the archive does not find it
 
     registry.on_request = hide
-    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'))
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive')
     assert [entry['digest'] for entry in run.json['deleted']] == [other]
     assert [(entry['digest'], entry['because']) for entry in run.json['skipped']] == [
         (hidden, 'it is not in the archive')

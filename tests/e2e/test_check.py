@@ -315,7 +315,16 @@ def test_a_policy_file_includes_too(az, registry, now, tmp_path):
 def test_of_a_ghost_there_is_nothing_to_archive_so_that_it_stays(az, registry, now, tmp_path):
     gone = ghost(registry, Shelf(registry.storage, now))
     result = az(
-        *PRUNE, 'untagged', *TARGET, '--include', 'ghosts', '--archive', str(tmp_path / 'archive'), '--yes', check=True
+        *PRUNE,
+        'untagged',
+        *TARGET,
+        '--include',
+        'ghosts',
+        '--archive',
+        str(tmp_path / 'archive'),
+        '--new-archive',
+        '--yes',
+        check=True,
     ).json
     assert [(entry['digest'], entry['because']) for entry in result['skipped']] == [(gone, 'it is not in the archive')]
     assert gone in registry.storage.manifests('team/app')

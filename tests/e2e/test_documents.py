@@ -75,8 +75,11 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
     (az.home / 'policy.tests.yaml').write_text(tests.replace('ci.yaml', 'policy.yaml'))
     if '--plan' in arguments:
         az(*prune, 'plan', *TARGET, '--out', 'plan.json', '-o', 'none', check=True)
+    if '--archive' in arguments and example.command != 'restore':  # of an earlier run
+        archive.mkdir()
+        (archive / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
     if example.command == 'restore':
-        named = ('--image', 'team-a/api:v1', '--archive', str(archive), '--yes')
+        named = ('--image', 'team-a/api:v1', '--archive', str(archive), '--new-archive', '--yes')
         az(*prune, 'image', *TARGET, *named, check=True)
     if example.command == 'history show':
         az(*prune, 'untagged', *TARGET, '--yes', check=True)

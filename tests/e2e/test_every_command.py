@@ -41,7 +41,7 @@ def test_looking(prune, registry, now, tmp_path):
 def test_deleting_and_bringing_back(az, prune, registry, now, tmp_path):
     telling(registry.storage, now)
     before = state(registry)
-    flags = (*UNDO, '--archive', str(tmp_path / 'archive'))
+    flags = (*UNDO, '--new-archive', '--archive', str(tmp_path / 'archive'))
     assert prune('untagged', '--yes')['summary']['manifestsDeleted'] == 3
     telling(registry.storage, now)
     prune('plan', '--match', 'team/app:*', '--ago', '0', '--untagged', '--out', str(tmp_path / 'plan.json'))

@@ -36,6 +36,7 @@ COMMAND = (
     '--max-percent',
     '100',
     '--yes',
+    '--new-archive',
     '--archive',
 )
 KILLS = times(6)
