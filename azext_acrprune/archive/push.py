@@ -22,6 +22,7 @@ from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
 _MOUNTS = 2
+_UPLOADS = 5
 
 
 @dataclass
@@ -106,7 +107,12 @@ class _Push:
                     Kind.UNAVAILABLE, 'it is soft-deleted, and to restore it might move a tag that is on another now'
                 ) from error
             tags = [record.tag for record in self._chosen.tags if (record.repository, record.digest) == image.node]
-            await self._registry.restore_deleted(*image.node, next(iter(tags), None))
+            try:
+                await self._registry.restore_deleted(*image.node, next(iter(tags), None))
+            except RegistryError as again:
+                if again.kind is not Kind.NOT_FOUND:
+                    raise
+                await self._registry.manifest_properties(*image.node)  # it was done, and the answer was lost
 
     async def _is_soft_deleted(self, image: Image) -> bool:
         try:
@@ -160,12 +166,25 @@ class _Push:
             if await self._mounted(repository, digest):
                 self.pushed.mounted += size
             elif digest in self._there:
-                async with blob_file(self._target, digest) as file:
-                    await self._registry.upload_blob(repository, digest, file)
+                await self._upload(repository, digest)
                 self.pushed.uploaded += size
             else:
                 raise RegistryError(Kind.NOT_FOUND, f'its blob {digest} is neither in the archive nor in the registry')
         self._reporter.transferred(size)
+
+    async def _upload(self, repository: str, digest: str) -> None:
+        """Upload a blob; from its start again, some times, when an answer was lost in the middle."""
+        async with blob_file(self._target, digest) as file:
+            for left in reversed(range(_UPLOADS)):
+                file.seek(0)
+                try:
+                    await self._registry.upload_blob(repository, digest, file)
+                    return
+                except RegistryError as error:
+                    if not left or error.kind not in (Kind.UNAVAILABLE, Kind.UNREACHABLE):
+                        raise
+                if await self._registry.has_blob(repository, digest):  # only the last answer was lost
+                    return
 
     async def _mounted(self, repository: str, digest: str) -> bool:
         """A mount that is refused is no failure: the blob can be uploaded."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,12 @@ _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
 _ENDS = 'acr_ends'
 _LONGEST_WAIT_SECONDS = 60
+_EVERY_METHOD = frozenset({'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH'})
+_REPEATABLE = {'PATCH': re.compile('/acr/v1/'), 'POST': re.compile('/acr/v1/_deleted/|/v2/.+/blobs/uploads/')}
+"""Where these methods do no more when they are sent twice: set flags, restore what is deleted, begin an upload.
+
+A chunk of an upload is none of them: the registry would append it twice.
+"""
 _REMAINING = 'x-ms-ratelimit-remaining-calls-per-second'
 
 
@@ -38,12 +45,21 @@ class Retry(AsyncRetryPolicy):
     """azure-core's retries, with the first wait not zero, spread over the calls, and never longer than a minute.
 
     After 429 the pacer makes all calls wait: nothing is added to that, and it costs nothing of the few tries that
-    a call has while the server is broken. Nothing is waited for longer than the time limit: the pacer then ends it.
+    a call has while the server is broken. What was refused did nothing: calls of every kind are sent again then.
+    Nothing is waited for longer than the time limit: the pacer then ends it.
     """
 
     def __init__(self, limit: TimeLimit = NO_LIMIT, **options: Any) -> None:
         super().__init__(**options)
         self._limit = limit
+
+    async def send(self, request: PipelineRequest) -> PipelineResponse:
+        if _is_repeatable(request.http_request):
+            request.context.options.setdefault('retry_on_methods', _EVERY_METHOD)
+        return await super().send(request)
+
+    def is_retry(self, settings: dict[str, Any], response: PipelineResponse) -> bool:
+        return _is_refusal(response) or super().is_retry(settings, response)
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
         return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER}
@@ -175,6 +191,11 @@ def _calls(request: HttpRequest) -> Calls:
     if request.method == 'POST' and urlsplit(request.url).path.startswith('/oauth2/'):
         return Calls.TOKENS
     return Calls.WRITES
+
+
+def _is_repeatable(request: HttpRequest) -> bool:
+    where = _REPEATABLE.get(request.method)
+    return bool(where and where.match(urlsplit(request.url).path))
 
 
 def _is_refusal(response: Any) -> bool:

@@ -734,6 +734,24 @@ def test_a_push_that_is_refused_because_its_digest_is_soft_deleted_is_a_restore(
     assert state(registry) == before and registry.storage.deleted['team/app'] == {}
 
 
+@pytest.mark.parametrize('kind', [429, 502, 'reset', 'lost'])
+@pytest.mark.parametrize('source', ['archive', 'soft delete'])
+def test_a_restore_ends_in_one_run_although_writes_are_refused_and_lost(az, registry, now, tmp_path, kind, source):
+    tangled(registry, now)
+    before = state(registry)
+    if source == 'soft delete':
+        registry.storage.soft_delete_days = 7
+    assert purge(az, tmp_path / 'archive').code == 0
+    registry.faults.rules += [
+        Fault(pattern, kind, times=2)
+        for pattern in ('POST /v2', 'PATCH /v2', 'PUT /v2/.*/blobs', 'PUT /v2/.*/manifests', 'PATCH /acr', 'POST /acr')
+    ]
+    where = ('--archive', str(tmp_path / 'archive'), '--all') if source == 'archive' else ('--soft-deleted',)
+    back = az(*PRUNE, 'restore', *TARGET, *where)
+    assert back.code == 0, back.err + back.out
+    assert state(registry) == before
+
+
 def test_nothing_comes_back_over_a_tag_that_exists_now(az, registry, now):
     shelf = Shelf(registry.storage, now)
     old = shelf.image('old', tag='latest')

@@ -171,3 +171,41 @@ def test_an_upload_that_is_said_to_go_on_elsewhere_takes_no_token_there(registry
         Kind.NOT_A_REGISTRY,
         Kind.UNAVAILABLE,
     )
+
+
+# Sent again
+
+
+@pytest.mark.parametrize('kind', [429, 502, 503, 'reset', 'lost'])
+def test_locks_are_set_whatever_the_answer_was(registry, client, image, waits, kind):
+    registry.faults.rules.append(Fault('PATCH /acr', kind, times=3))
+    client.lock(APP, image, Locks(delete_enabled=False))
+    client.lock(APP, 'v1', Locks(write_enabled=False))
+    assert not flags_of(registry, image)['deleteEnabled'] and not registry.storage.tag(APP, 'v1').flags['writeEnabled']
+
+
+@pytest.mark.parametrize('kind', [429, 502, 'reset', 'lost'])
+@pytest.mark.parametrize('pattern', ['POST /v2/[^ ]*/blobs/uploads/', 'PUT /v2/[^ ]*/blobs/'])
+def test_an_upload_is_begun_and_ended_again(registry, client, waits, pattern, kind):
+    if kind == 'lost' and pattern.startswith('PUT'):
+        pytest.skip('whoever uploads looks whether the blob is there then')
+    registry.faults.rules.append(Fault(pattern, kind, times=2))
+    data = b'some bytes'
+    client.upload_blob(APP, digest_of(data), io.BytesIO(data))
+    assert registry.storage.get_blob(digest_of(data)) == data
+
+
+def test_a_chunk_that_was_refused_is_sent_again(registry, client, waits):
+    registry.faults.rules.append(Fault('PATCH /v2/', 429, times=3))
+    data = os.urandom(CHUNK + 10)
+    client.upload_blob(APP, digest_of(data), io.BytesIO(data))
+    assert registry.storage.get_blob(digest_of(data)) == data
+
+
+@pytest.mark.parametrize('kind', [429, 502, 'reset'])
+def test_a_soft_deleted_manifest_is_restored_in_the_second_try(registry, client, image, waits, kind):
+    registry.storage.soft_delete_days = 7
+    registry.storage.delete_manifest(APP, image)
+    registry.faults.rules.append(Fault('POST /acr/v1/_deleted/', kind, times=2))
+    client.restore_deleted(APP, image, 'v1')
+    assert registry.storage.tag(APP, 'v1').digest == image
