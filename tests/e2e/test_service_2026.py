@@ -139,7 +139,7 @@ def test_a_foreign_layer_that_was_pushed_comes_back_from_an_archive(az, registry
     foreign = descriptor(*layer, OCI_LAYER, urls=['https://example.com/layer'])
     document = {'schemaVersion': 2, 'mediaType': OCI_IMAGE, 'config': config, 'layers': [foreign]}
     digest = shelf.put(json.dumps(document).encode(), OCI_IMAGE)
-    prune(az, 'untagged', '--archive', str(tmp_path / 'archive'))
+    prune(az, 'untagged', '--archive', str(tmp_path / 'archive'), '--new-archive')
     assert not registry.storage.has_blob(layer[0])
     az('acr', 'prune', 'restore', *TARGET, '--archive', str(tmp_path / 'archive'), '--all', check=True)
     assert digest in there(registry)
