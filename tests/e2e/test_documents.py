@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from azure.cli.core.mock import DummyCli
 
 from azext_acrprune import COMMAND_LOADER_CLS as Loader
+from azext_acrprune.pins.pinned import Pin
+from azext_acrprune.pins.references import Reference
+from azext_acrprune.sources.memory import Memory, Seen, memory_path
 from tests.registry.azcli import ADMIN_LOGIN
 
 from .examples import DOCUMENTS, ROOT, Example, examples, shell_lines
 from .images import Shelf
 
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
-LOCAL = ('policy', 'cache', 'history')
+LOCAL = ('policy validate', 'policy explain', 'policy test', 'policy show', 'cache', 'history')
 DELETING = ('untagged', 'tags', 'image', 'repository', 'apply', 'pins lock')
 SAMPLE_DIGEST = re.compile(r'sha256:0123456789abcdef[0-9a-f]+')
 SAMPLE_RUN = re.compile(r'\d{8}T[\d.]+Z-[0-9a-f]{8}')
@@ -69,10 +73,14 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
     """Do what has to come before an example: an archive to restore from, a plan to apply, a run to look at."""
     prune = ('acr', 'prune')
     policies = ROOT / 'azext_acrprune' / 'policy' / 'examples'
-    for name in ('policy.yaml', 'new.yaml'):
+    for name in ('policy.yaml', 'new.yaml', 'main.yaml'):
         (az.home / name).write_text((policies / 'ci.yaml').read_text())
     tests = (policies / 'ci.tests.yaml').read_text()
     (az.home / 'policy.tests.yaml').write_text(tests.replace('ci.yaml', 'policy.yaml'))
+    if '--ran-within' in arguments:
+        remember_a_look(az.home, az.registry.login_server)
+    if '--inventory' in arguments:
+        az(*prune, 'plan', *TARGET, '--inventory-out', 'inventory.json', '-o', 'none', check=True)
     if '--plan' in arguments:
         az(*prune, 'plan', *TARGET, '--out', 'plan.json', '-o', 'none', check=True)
     if '--archive' in arguments and example.command != 'restore':  # of an earlier run
@@ -86,6 +94,13 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
         newest = az(*prune, 'history', 'list', check=True).json[0]['run']
         arguments = tuple(SAMPLE_RUN.sub(newest, argument) for argument in arguments)
     return arguments
+
+
+def remember_a_look(folder: Path, host: str) -> None:
+    """Write down what `pins remember` saw in a cluster a hundred days ago."""
+    pin = Pin(Reference('team-a/api', 'v1'), 'kubectl production: Pod default/web')
+    seen = Seen(datetime.now(timezone.utc) - timedelta(days=100), 'kubectl:production', (pin,))
+    Memory(memory_path(str(folder), host)).add(seen)
 
 
 @pytest.mark.parametrize('part', range(PARTS))

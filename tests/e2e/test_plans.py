@@ -303,7 +303,16 @@ def test_every_example_is_a_valid_policy(az, tmp_path, name):
 
 def test_the_schema_is_shown(az):
     schema = az(*PRUNE, 'policy', 'show-schema', check=True).json
-    assert set(schema['properties']) == {'version', 'description', 'rules', 'include', 'pins', 'protect', 'limits'}
+    assert set(schema['properties']) == {
+        'version',
+        'description',
+        'facts',
+        'rules',
+        'include',
+        'pins',
+        'protect',
+        'limits',
+    }
 
 
 def test_every_manifest_of_the_demo_registry_is_explained_in_a_sentence(az_of, tmp_path):
