@@ -77,8 +77,6 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
         (az.home / name).write_text((policies / 'ci.yaml').read_text())
     tests = (policies / 'ci.tests.yaml').read_text()
     (az.home / 'policy.tests.yaml').write_text(tests.replace('ci.yaml', 'policy.yaml'))
-    if '--ran-within' in arguments:
-        remember_a_look(az.home, az.registry.login_server)
     if '--inventory' in arguments:
         az(*prune, 'plan', *TARGET, '--inventory-out', 'inventory.json', '-o', 'none', check=True)
     if '--plan' in arguments:
@@ -110,6 +108,7 @@ def test_every_example_runs(az, registry, now, tmp_path, part):
             continue
         registry.reset()
         digests = fill(registry, now, az.home)
+        remember_a_look(az.home, registry.login_server)
         archive = tmp_path / f'archive {number}'
         arguments = prepare(az, example, arguments_of(example, digests, archive), archive)
         with (az.home / 'pods.json').open() as pods:
