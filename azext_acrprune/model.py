@@ -16,6 +16,14 @@ from typing import Any, NamedTuple
 
 TICKS_PER_SECOND = 10_000_000
 
+EXACT, UPPER_BOUND, LOWER_BOUND, UNKNOWN = 'exact', 'upperBound', 'lowerBound', 'unknown'
+"""What a number of bytes is. An UNKNOWN one may be too large and too small."""
+BOUNDS = {EXACT: '', UPPER_BOUND: 'at most ', LOWER_BOUND: 'at least ', UNKNOWN: 'about '}
+"""What is said before such a number."""
+
+UNREAD_REPOSITORY = 'repositoryNotRead'
+"""Code of the warning about a repository that could not be read."""
+
 Document = dict[str, Any]
 """JSON-ready data with names for its parts, as commands answer with it and files hold it."""
 

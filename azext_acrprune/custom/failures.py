@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 def says_unread(document: Document) -> bool:
     """Whether the plan is not of the whole registry because something could not be read; says what."""
-    from ..inventory.scan import UNREAD_REPOSITORY
+    from ..model import UNREAD_REPOSITORY
 
     unread = [warning for warning in document['warnings'] if warning['code'] == UNREAD_REPOSITORY]
     for warning in unread:

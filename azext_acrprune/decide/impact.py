@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 
-from ..model import Blob, Content, Inventory, Manifest, NotRead, Repository, Unreadable
+from ..model import (
+    EXACT,
+    LOWER_BOUND,
+    UNKNOWN,
+    UPPER_BOUND,
+    Blob,
+    Content,
+    Inventory,
+    Manifest,
+    NotRead,
+    Repository,
+    Unreadable,
+)
 
 Node = tuple[str, str]
 """(repository, digest)"""
@@ -57,10 +69,11 @@ class Holding:
 class Ledger:
     """Which manifests hold which bytes, over the whole registry.
 
-    `manifests` counts those that were read. `whole` is false when one was not read and is no ghost. `sizes` has the
-    bytes of every blob. Where manifests give different sizes, the largest counts and `consistent` is false. `shared_by`
-    has the number of holders of each blob with more than one. `copied` has the number of repositories of each manifest
-    that is in more than one. What a manifest holds is not listed again: a million such lists take a gigabyte.
+    `manifests` counts those that were read, and `unread` those that were not and are no ghosts. With `hidden`,
+    something is there that was not listed, or a blob of which nobody knows whether it is stored. `sizes` has the bytes
+    of every blob. Where manifests give different sizes, the largest counts and `consistent` is false. `shared_by` has
+    the number of holders of each blob with more than one. `copied` has the number of repositories of each manifest that
+    is in more than one. What a manifest holds is not listed again: a million such lists take a gigabyte.
     """
 
     repositories: Mapping[str, Repository]
@@ -70,7 +83,22 @@ class Ledger:
     copied: Mapping[str, int]
     registry_bytes: int
     consistent: bool
-    whole: bool
+    unread: int = 0
+    hidden: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that may hold bytes was read."""
+        return not self.unread and not self.hidden
+
+    def unread_among(self, nodes: Iterable[Node]) -> int:
+        """How many of the nodes were not read and are no ghosts."""
+        if not self.unread:
+            return 0
+        manifests = (
+            self.repositories[name].manifests.get(digest) for name, digest in nodes if name in self.repositories
+        )
+        return sum(manifest is not None and _is_unread(manifest) for manifest in manifests)
 
     def holders(self, blob: str) -> int:
         """How many read manifests hold a blob."""
@@ -180,8 +208,33 @@ def open_ledger(inventory: Inventory) -> Ledger:
         count.copied,
         count.manifest_bytes + sum(count.sizes.values()),
         count.consistent,
-        count.whole,
+        count.unread,
+        count.hidden,
     )
+
+
+def kind_of_freed(inventory: Inventory, ledger: Ledger, going: Iterable[Node]) -> str:
+    """What the bytes are that `going` free together.
+
+    Others that were not read may hold the same blobs: then it is an upper bound. What some of `going` free that were
+    not read is missing in it: then it is a lower bound. Where manifests give different sizes, the largest counts.
+    """
+    unread = ledger.unread_among(going)
+    others = not (inventory.complete and inventory.whole and ledger.consistent) or ledger.hidden
+    return kind_of(at_most=others or ledger.unread > unread, at_least=unread > 0)
+
+
+def kind_of_held(inventory: Inventory, ledger: Ledger) -> str:
+    """What the bytes are that the registry holds: what was not read is missing in them."""
+    all_read = inventory.complete and inventory.whole and ledger.whole
+    return kind_of(at_most=not ledger.consistent, at_least=not all_read)
+
+
+def kind_of(at_most: bool, at_least: bool) -> str:
+    """The name of a bound; a number that is two bounds at once is none."""
+    if at_most:
+        return UNKNOWN if at_least else UPPER_BOUND
+    return LOWER_BOUND if at_least else EXACT
 
 
 class _Count:
@@ -192,7 +245,7 @@ class _Count:
         self.sizes: dict[str, int] = {}
         self.shared_by: dict[str, int] = {}
         self.copied: dict[str, int] = {}
-        self.consistent = self.whole = True
+        self.consistent, self.hidden, self.unread = True, False, 0
         self._known: set[str] = set()
 
     def add(self, repository: Repository) -> None:
@@ -202,9 +255,9 @@ class _Count:
             if isinstance(manifest.content, Content)
         }
         if len(contents) < len(repository.manifests):
-            self.whole = self.whole and not any(map(_is_unread, repository.manifests.values()))
-        unknown = repository.unseen or any(content.unmeasured for content in contents.values())
-        self.whole = self.whole and not unknown
+            self.unread += sum(map(_is_unread, repository.manifests.values()))
+        unknown = repository.unseen is not None or any(content.unmeasured for content in contents.values())
+        self.hidden = self.hidden or unknown
         self.manifests += len(contents)
         self.manifest_bytes += sum(map(_size_of, contents.values()))
         for digest in self._known.intersection(contents):

@@ -8,12 +8,11 @@ from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import build_graph
-from ..decide.impact import open_ledger
+from ..decide.impact import kind_of_freed, open_ledger
 from ..decide.named import ImageName, decide_images, digest_of
 from ..decide.reasons import RELATIONS, TAGGED, sentence_of
 from ..decide.verdicts import Verdict
-from ..model import Content, Manifest, Repository, in_order
-from .plan import kind_of_impact
+from ..model import BOUNDS, Content, Manifest, Repository, in_order
 
 _USERS_SHOWN = 10
 
@@ -46,7 +45,7 @@ def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
         'rule': verdict.rule or None,
         'keptBy' if verdict.kept else 'goesAfter': _chain(decision, repository, verdict),
         'goesWith': [each for each in fallen if each != digest],
-        'impact': kind_of_impact(decision.inventory, ledger),
+        'impact': kind_of_freed(decision.inventory, ledger, nodes),
         'uniqueBytes': unique,
         'sharedBytes': sum(layer['size'] for layer in layers if layer['sharedWith']),
         'layers': layers,
@@ -137,7 +136,7 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
         parts.append(f' Its tags {", ".join(removed)} are removed.')
     number = len(document['goesWith'])
     with_it = f' with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
-    bound = 'at most ' if document['impact'] == 'upperBound' else ''
+    bound = BOUNDS[document['impact']]
     parts.append(f' Deleting it alone,{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
     shared = [layer for layer in document['layers'] if layer['sharedWith']]
     if shared:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, falls_with
 from ..decide.health import BROKEN, MISSING_CHILDREN, Everywhere, content_findings
-from ..decide.impact import Impact, Ledger, open_ledger
+from ..decide.impact import Impact, Ledger, kind_of_freed, open_ledger
 from ..decide.verdicts import Verdict, locks_of
-from ..model import Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
+from ..model import EXACT, Account, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
 from .groups import grouped
 from .layers import shared_layers
@@ -52,7 +52,7 @@ def plan_document(
         'registry': decision.inventory.registry,
         'createdAt': created_at,
         'policy': {**decision.given, **decision.pins.shown},
-        'impact': kind_of_impact(decision.inventory, ledger),
+        'impact': writer.kind,
         'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
         'repositories': rows,
         **writer.entries(impact),
@@ -75,11 +75,6 @@ def warnings_of(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
     return [_warning(warning) for warning in _Writer(decision, ledger).warnings()]
 
 
-def kind_of_impact(inventory: Inventory, ledger: Ledger) -> str:
-    """`exact` when every manifest that may use a layer was read and all give the same sizes, else `upperBound`."""
-    return 'exact' if inventory.complete and ledger.consistent and ledger.whole else 'upperBound'
-
-
 class _Writer:
     """Writes the entries of one plan."""
 
@@ -89,6 +84,7 @@ class _Writer:
         self._decision = decision
         self._ledger = ledger
         self._graphs: dict[str, Graph] = dict(decision.graphs)
+        self.kind = kind_of_freed(decision.inventory, ledger, decision.doomed_in_order())
 
     def graph(self, repository: Repository) -> Graph:
         if repository.name not in self._graphs:
@@ -102,6 +98,7 @@ class _Writer:
             'manifestsToDelete': len(self._decision.doomed_in(repository.name)),
             'tagsToDelete': _tags_to_delete(self._decision, repository),
             'freedBytes': impact.alone.get(repository.name, 0),
+            **self._bound(repository, self._decision.doomed_in(repository.name)),
         }
 
     def entries(self, impact: Impact) -> dict[str, Any]:
@@ -127,6 +124,7 @@ class _Writer:
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,
                 'uniqueBytes': with_others[digest] if digest in with_others else unique.get(digest, 0),
+                **self._bound_of_one(repository, digest),
                 **_why(verdicts[digest]),
                 **_locks(repository, manifest),
                 **self._pulled(repository, digest),
@@ -152,6 +150,19 @@ class _Writer:
                     **_why(verdict),
                     **self._pulled(repository, digest),
                 }
+
+    def _bound(self, repository: Repository, going: Iterable[str]) -> dict[str, str]:
+        """The `impact` of a part of the plan, where it is another than that of the whole."""
+        if self.kind == EXACT:
+            return {}
+        kind = kind_of_freed(self._decision.inventory, self._ledger, [(repository.name, each) for each in going])
+        return {} if kind == self.kind else {'impact': kind}
+
+    def _bound_of_one(self, repository: Repository, digest: str) -> dict[str, str]:
+        if self.kind == EXACT:
+            return {}
+        doomed = self._decision.doomed_in(repository.name)
+        return self._bound(repository, falls_with(digest, self.graph(repository), doomed))
 
     def _pulled(self, repository: Repository, digest: str) -> dict[str, Any]:
         at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)

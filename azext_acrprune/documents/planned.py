@@ -10,13 +10,13 @@ from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.health import GHOST
-from ..decide.impact import open_ledger
+from ..decide.impact import kind_of_freed, open_ledger
 from ..decide.reasons import EXCLUDED
 from ..decide.verdicts import Verdict
-from ..model import TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from ..model import EXACT, TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from ..prune_error import PruneError
-from .plan import SCHEMA_VERSION, is_sealed, kind_of_impact
+from .plan import SCHEMA_VERSION, is_sealed
 
 
 class PlanRefused(PruneError):
@@ -128,7 +128,7 @@ def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
         return AppliedBytes()
     promised, held = plan.document['summary']['freedBytes'], plan.document['summary']['registryBytes']
     freed = max(0, promised - ledger.bytes_freed_by(planned & there))
-    exact = plan.document['impact'] == kind_of_impact(inventory, ledger) == 'exact'
+    exact = plan.document['impact'] == kind_of_freed(inventory, ledger, planned & there) == EXACT
     return AppliedBytes(freed, exact and held - ledger.registry_bytes == freed)
 
 

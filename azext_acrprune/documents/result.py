@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.impact import open_ledger
+from ..decide.impact import kind_of, kind_of_freed, open_ledger
 from ..decide.verdicts import Verdict
-from ..model import Failed, Outcome, Skipped
-from .plan import kind_of_impact
+from ..model import LOWER_BOUND, UNKNOWN, Failed, Outcome, Skipped
 from .planned import AppliedBytes
 
 
@@ -48,12 +47,13 @@ def _summary(
     decision: Decision, outcome: Outcome, tags_with_manifests: int, soft_delete_days: int | None, earlier: AppliedBytes
 ) -> dict[str, Any]:
     ledger = open_ledger(decision.inventory)
+    kind = kind_of_freed(decision.inventory, ledger, outcome.deleted)
     return {
         'registry': decision.inventory.registry,
         'manifestsDeleted': len(outcome.deleted),
         'tagsDeleted': tags_with_manifests + len(outcome.untagged),
         'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
-        'impact': kind_of_impact(decision.inventory, ledger) if earlier.exact else 'upperBound',
+        'impact': kind if earlier.exact else kind_of(at_most=True, at_least=kind in (LOWER_BOUND, UNKNOWN)),
         'softDeleteRetentionDays': soft_delete_days,
         'skipped': len(outcome.skipped),
         'failed': len(outcome.failed),

@@ -49,6 +49,11 @@ class Draft:
         hidden = frozenset(self.hidden)
         return unseen(self.manifests, Counted(self.facts.manifests, self.facts.tags, self.tag_listing, hidden))
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is there and neither lists a manifest nor says that it has none."""
+        return not (self.manifests or self.failure or self.gone or self.late) and self.facts.manifests is None
+
     def unlisted(self) -> list[str]:
         """The digests that something names, that were not listed, and that nobody asked for."""
         return sorted(unlisted(self.manifests, self.tags.values()) - self.asked)

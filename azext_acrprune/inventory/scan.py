@@ -12,7 +12,7 @@ from functools import partial
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels
 from ..decide.measures import to_measure, with_measures
-from ..model import Content, Ghost, Inventory, Manifest, Notice, Unreadable
+from ..model import UNREAD_REPOSITORY, Content, Ghost, Inventory, Manifest, Notice, Unreadable
 from ..policy.rules import Selection
 from ..prune_error import PruneError
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -22,8 +22,6 @@ from ..workers import Task, run_tasks
 from .cache import Blobs, Cache, NoCache
 from .drafts import Draft, list_repository, look_up, read
 
-UNREAD_REPOSITORY = 'repositoryNotRead'
-"""Code of the warning about a repository that could not be read."""
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
 
@@ -81,12 +79,14 @@ async def scan(
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [*_failures(drafts), *_out_of_time(drafts)]
+    # A repository goes with its last manifest: one that is there, lists none and does not say 0, was not seen.
+    silent = any(draft.is_silent for draft in drafts)
     inventory = Inventory(
         registry=host,
         repositories=tuple(draft.finished() for draft in drafts if draft.known),
         selected=frozenset(selected),
-        complete=not warnings and not extent.bound,
-        whole=not warnings and frozenset(wanted).issuperset(names),
+        complete=not (warnings or extent.bound or silent),
+        whole=not (warnings or silent) and frozenset(wanted).issuperset(names),
         warnings=tuple(warnings),
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from ..model import BOUNDS
 from ..spelling import visible
 from .sizes import human_size
 
@@ -57,7 +58,7 @@ def saving_line(cost: dict[str, Any], impact: str) -> str:
         return f'What that saves is not known. {cost["why"]}'
     if not cost['savedBilledBytes']:
         return f'That saves nothing: it lies within the {_included(cost)}{_by(cost)}.'
-    most = 'at most ' if impact == 'upperBound' else ''
+    most = BOUNDS[impact]
     return (
         f'That saves {most}{_amount(cost, "savedPerMonth")} in {cost["daysPerMonth"]} days, at '
         f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day.'

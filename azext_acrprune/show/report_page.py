@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..decide.reasons import TOLD
+from ..model import BOUNDS
 from ..spelling import visible
 from .money import account_line, cost_line, saving_line
-from .sizes import human_size, percent, short_digest
+from .sizes import human_size, not_read_line, percent, short_digest
 
 _TEMPLATES = Path(__file__).parent / 'templates'
 
@@ -75,6 +76,8 @@ def report_html(document: dict[str, Any]) -> str:
         report=document,
         states=STATE_LABELS if document['plan'] else STATE_LABELS_WITHOUT_PLAN,
         reasons={reason: told.label for reason, told in TOLD.items()},
+        bounds=BOUNDS,
+        not_read=escape(not_read_line(document['notRead'])),
         lines=list(map(escape, _lines(document))),
         style=style,
         script=script,

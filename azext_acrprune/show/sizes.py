@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..model import TICKS_PER_SECOND
+from ..model import BOUNDS, TICKS_PER_SECOND
 from ..spelling import visible
 
 _DIGEST = re.compile(r'(sha256[:-][0-9a-f]{12})[0-9a-f]{52}')
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+_NAMED = 10
 _BAR_WIDTH = 20
 _BLOCKS = ' ▏▎▍▌▋▊▉█'
 _PERIODS = ((86_400, 'd'), (3_600, 'h'), (60, 'm'))
@@ -26,8 +27,8 @@ def human_size(size: int) -> str:
 
 
 def freed_size(size: int, impact: str) -> str:
-    """A size as far as it is known: `1.4 GiB`, or `at most 1.4 GiB` where the impact is an upper bound."""
-    return f'{"at most " if impact == "upperBound" else ""}{human_size(size)}'
+    """A size as far as it is known: `1.4 GiB`, or `at most`, `at least` or `about` so much."""
+    return f'{BOUNDS[impact]}{human_size(size)}'
 
 
 def human_age(updated_at: int | None, now: int) -> str:
@@ -56,6 +57,13 @@ def used_by(layer: dict[str, Any]) -> str:
     others = layer['images'] - 1
     more = f' and {others:,} {"other" if others == 1 else "others"}' if others else ''
     return f'used by {short_digest(layer["users"][0])}{more}'
+
+
+def not_read_line(names: list[str]) -> str:
+    """A sentence that names what was not read: `not_read` of a document is not empty."""
+    more = f', and {len(names) - _NAMED:,} more' if len(names) > _NAMED else ''
+    shown = ', '.join(visible(short_digest(name)) for name in names[:_NAMED])
+    return f'Not read, so that the numbers are bounds and not exact: {shown}{more}.'
 
 
 def count(number: int, noun: str) -> str:

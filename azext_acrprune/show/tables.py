@@ -24,7 +24,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
             'delete',
             entry,
             human_age(parse_ticks(entry['lastUpdateTime']), now),
-            freed_size(entry['uniqueBytes'], plan['impact']),
+            freed_size(entry['uniqueBytes'], entry.get('impact', plan['impact'])),
         )
         for entry in plan['delete']
     ]
@@ -348,8 +348,15 @@ def report_rows(report: dict[str, Any]) -> list[Row]:
     if 'treemap' not in report:
         return [report]
     summary = report['summary']
+    held = report['heldImpact']
     rows = [
-        _report_row(row['repository'], row, row['attributedBytes'], row.get('attributedFreedBytes'), report['impact'])
+        _report_row(
+            row['repository'],
+            row,
+            freed_size(row['attributedBytes'], row['impact']),
+            row.get('attributedFreedBytes'),
+            row.get('freedImpact', report['impact']),
+        )
         for row in report['repositories']
     ]
     others = report['otherRepositories']
@@ -358,19 +365,24 @@ def report_rows(report: dict[str, Any]) -> list[Row]:
             _report_row(
                 f'{count(others["repositories"], "smaller repository")}',
                 others,
-                others['attributedBytes'],
+                freed_size(others['attributedBytes'], held),
                 others.get('attributedFreedBytes'),
                 report['impact'],
             )
         )
-    return [*rows, _report_row('total', summary, summary['registryBytes'], summary['freedBytes'], report['impact'])]
+    return [
+        *rows,
+        _report_row(
+            'total', summary, freed_size(summary['registryBytes'], held), summary['freedBytes'], report['impact']
+        ),
+    ]
 
 
-def _report_row(name: str, row: dict[str, Any], share: int, freed: int | None, impact: str) -> Row:
+def _report_row(name: str, row: dict[str, Any], share: str, freed: int | None, impact: str) -> Row:
     return OrderedDict(
         REPOSITORY=name,
         MANIFESTS=row['manifests'],
         UNTAGGED=row['untagged'],
-        SHARE=human_size(share),
+        SHARE=share,
         FREED='' if freed is None else freed_size(freed, impact),
     )

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from ..model import parse_ticks
+from ..model import BOUNDS, EXACT, UNKNOWN, parse_ticks
 from ..spelling import visible
 from .money import account_line, cost_line
-from .sizes import blob_digest, freed_size, human_age, human_size, percent, share_bar, short_digest
+from .sizes import blob_digest, freed_size, human_age, human_size, not_read_line, percent, share_bar, short_digest
 from .tables import Row
 
 
@@ -22,7 +22,7 @@ def usage_rows(document: dict[str, Any]) -> list[Row]:
 
 
 def usage_lines(document: dict[str, Any]) -> Iterator[str]:
-    """Sentences about the used storage, its cost, and the time since which pulls are known."""
+    """Sentences about the used storage, its cost, the time since which pulls are known, and what was not read."""
     yield account_line(document['account'])
     yield cost_line(document['cost'])
     if document['pulls']:
@@ -31,6 +31,8 @@ def usage_lines(document: dict[str, Any]) -> Iterator[str]:
             f'Last pulls are as the workspace {visible(document["pulls"]["workspace"])} tells, '
             + (f'without a hole since {since}.' if since else 'which has no event of this registry of late.')
         )
+    if document['notRead']:
+        yield not_read_line(document['notRead'])
 
 
 class _Table:
@@ -108,15 +110,22 @@ class _Table:
         return {'MANIFESTS': row['manifests'], **untagged, **self._sizes(row)}
 
     def _sizes(self, row: Row) -> Row:
-        impact = self._document['impact']
-        sizes = {'TOTAL': human_size(row['totalBytes'])}
+        held = self._document['impact']
+        sizes = {'TOTAL': freed_size(row['totalBytes'], held)}
         if 'uniqueBytes' in row:
-            sizes.update(UNIQUE=freed_size(row['uniqueBytes'], impact), SHARED=human_size(row['sharedBytes']))
+            sizes.update(
+                UNIQUE=freed_size(row['uniqueBytes'], row['impact']), SHARED=freed_size(row['sharedBytes'], held)
+            )
         return sizes
 
     def _share(self, row: Row) -> Row:
         size = row['attributedBytes']
-        cells = {'ATTRIBUTED': human_size(size), 'SHARE': percent(size, self._whole)}
+        held = self._document['impact']
+        shared = '' if held == EXACT else BOUNDS[UNKNOWN]
+        cells = {
+            'ATTRIBUTED': freed_size(size, row.get('impact', held)),
+            'SHARE': f'{shared}{percent(size, self._whole)}',
+        }
         return {**cells, 'BAR': share_bar(size, self._whole, sys.stdout.encoding)} if sys.stdout.isatty() else cells
 
     def _times(self, row: Row) -> Row:
@@ -126,9 +135,11 @@ class _Table:
             **self._pulled(row),
         }
 
-    @staticmethod
-    def _growth(row: Row) -> str:
-        return f'+{human_size(sum(month["bytes"] for month in row["growth"] if month["month"] is not None))}'
+    def _growth(self, row: Row) -> str:
+        held = self._document['impact']
+        return (
+            f'{BOUNDS[held]}+{human_size(sum(month["bytes"] for month in row["growth"] if month["month"] is not None))}'
+        )
 
     def _pulled(self, row: Row) -> Row:
         """The column for the last pull: empty when no pull is known, left out when no log was asked."""

@@ -7,10 +7,10 @@ from heapq import nlargest
 from typing import Any, TypeVar
 
 from ..decide.graph import user_tags
-from ..decide.impact import Holding, Node
+from ..decide.impact import Holding, Node, kind_of_freed
 from ..documents.layers import Names
 from ..documents.plan import warnings_of
-from ..model import Repository
+from ..model import UNREAD_REPOSITORY, Repository, Unreadable
 from .stakes import View
 
 TAGS_LISTED = 10
@@ -45,6 +45,9 @@ def repository_row(view: View, repository: Repository, attributed: int) -> dict[
         'untagged': len(repository.manifests) - tagged,
         **holding_fields(holding),
         'attributedBytes': attributed,
+        'impact': kind_of_freed(
+            view.inventory, view.ledger, [(repository.name, digest) for digest in repository.manifests]
+        ),
         **push_times(repository, repository.manifests),
     }
 
@@ -94,6 +97,20 @@ def shown_warnings(view: View, own: Collection[dict[str, Any]] = ()) -> dict[str
     """The first warnings, those about the whole registry before the others, and the number of those left out."""
     warnings = sorted([*own, *warnings_of(view.bare, view.ledger)], key=lambda warning: warning['digest'] is not None)
     return {'warnings': warnings[:WARNINGS_LISTED], 'otherWarnings': len(warnings[WARNINGS_LISTED:])}
+
+
+def not_read(view: View) -> list[str]:
+    """What is known to be there and was not read: repositories, and `repository@digest`."""
+    inventory = view.inventory
+    unread = {notice.repository for notice in inventory.warnings if notice.code == UNREAD_REPOSITORY}
+    names = [f'{name} (whole repository)' for name in sorted({*filter(None, unread), *inventory.late})]
+    names += [f'{each.name} ({each.unseen})' for each in view.repositories if each.unseen]
+    return names + [
+        f'{repository.name}@{digest}'
+        for repository in view.repositories
+        for digest, manifest in sorted(repository.manifests.items())
+        if isinstance(manifest.content, Unreadable)
+    ]
 
 
 def _tagged(repository: Repository) -> int:

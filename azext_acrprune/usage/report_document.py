@@ -8,13 +8,12 @@ from heapq import nlargest
 from itertools import groupby
 from typing import Any
 
-from ..decide.impact import Node
+from ..decide.impact import Node, kind_of_freed, kind_of_held
 from ..documents.cost import Price, account_fields, cost_fields
 from ..documents.layers import Names, layer_row, layer_uses
-from ..documents.plan import kind_of_impact
 from ..documents.planned import Plan
 from ..model import Account, Inventory
-from .fields import image_fields, largest, registry_counts, repository_row, shown_warnings, sums
+from .fields import image_fields, largest, not_read, registry_counts, repository_row, shown_warnings, sums
 from .stakes import FREED, STATES, Stake, View
 from .timeline import appearances, growth, unneeded_ages
 
@@ -38,23 +37,28 @@ def report_document(
 ) -> dict[str, Any]:
     """The report as JSON-ready data; sizes are bytes, `now` is in ticks.
 
+    `impact` says what the bytes are that the plan frees, and `heldImpact` what all others are.
+
     The bytes of `states`, of the cells of `treemap`, of `growth` and of all repositories add up to `registryBytes`,
     each by itself. What the plan frees is counted on the registry as it is now.
     """
     view = View(inventory, plan, now)
     stakes = list(view.stakes())
     names = Names(view.repositories)
-    summary, impact = _summary(view, stakes), kind_of_impact(inventory, view.ledger)
+    summary, held = _summary(view, stakes), kind_of_held(inventory, view.ledger)
+    impact = kind_of_freed(inventory, view.ledger, view.doomed)
     registry_bytes = summary['registryBytes']
     return {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
         'createdAt': created_at,
         'impact': impact,
+        'heldImpact': held,
+        'notRead': not_read(view),
         'plan': _plan(plan),
         'summary': summary,
-        'account': account_fields(account, registry_bytes, impact),
-        'cost': cost_fields(account, registry_bytes if impact == 'exact' else None, price, summary['freedBytes']),
+        'account': account_fields(account, registry_bytes, held),
+        'cost': cost_fields(account, registry_bytes if held == 'exact' else None, price, summary['freedBytes']),
         'states': list(_states(stakes)),
         'treemap': _treemap(stakes, names),
         'growth': growth(inventory, view.ledger, appearances(inventory, now)),
@@ -197,6 +201,7 @@ def _repositories(view: View, stakes: list[Stake]) -> list[dict[str, Any]]:
             manifestsToDelete=len(nodes),
             attributedFreedBytes=freed[row['repository']],
             freedBytes=view.ledger.bytes_freed_by(nodes),
+            freedImpact=kind_of_freed(view.inventory, view.ledger, nodes),
         )
     return sorted(rows, key=lambda row: (-row['attributedBytes'], row['repository']))
 

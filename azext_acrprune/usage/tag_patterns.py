@@ -8,6 +8,7 @@ from heapq import nsmallest
 from itertools import groupby
 
 from ..decide.graph import build_graph, user_tags, walk
+from ..decide.impact import kind_of_freed
 from ..model import Repository
 from .attribution import Share, shares
 from .fields import TAGS_LISTED, push_times
@@ -111,6 +112,7 @@ def _row(
         'uniqueBytes': unique,
         'sharedBytes': holding.stored - unique,
         **known.share_fields([share]),
+        'impact': kind_of_freed(known.view.inventory, known.ledger, [(repository.name, each) for each in digests]),
         **push_times(repository, digests),
         **known.pulled(repository.name, digests, tags),
     }

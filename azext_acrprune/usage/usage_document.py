@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..decide.impact import kind_of_held
 from ..documents.cost import Price, account_fields, cost_fields
-from ..documents.plan import kind_of_impact
 from ..model import Account, Inventory
 from ..pins.pulls import day_of
-from .fields import registry_counts, shown_warnings
+from .fields import not_read, registry_counts, shown_warnings
 from .tag_patterns import pattern_rows
 from .timeline import growth
 from .usage_rows import Holdings, Log, image_rows, layer_rows, repository_rows
@@ -32,12 +32,15 @@ def usage_document(
 ) -> dict[str, Any]:
     """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
 
+    `impact` says what the sums are, and `impact` of a row what its `uniqueBytes` and `attributedBytes` are: images that
+    were not read are missing in all of them, and may share what others seem to have alone.
+
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
     `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer.
     """
     known = Holdings(inventory, now, log)
     registry_bytes = known.ledger.registry_bytes
-    impact = kind_of_impact(inventory, known.ledger)
+    impact = kind_of_held(inventory, known.ledger)
     number = top or (len(inventory.repositories) if by == 'repository' else LISTED)
     rows, others = KINDS[by](known, number)
     return {
@@ -53,6 +56,7 @@ def usage_document(
         'pulls': _pulls(log),
         'rows': rows,
         'otherRows': others,
+        'notRead': not_read(known.view),
         **shown_warnings(known.view),
     }
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ..decide.graph import build_graph, falls_with, user_tags
-from ..decide.impact import Ledger, Node
+from ..decide.impact import Ledger, Node, kind_of_freed
 from ..decide.portions import split
 from ..documents.layers import Names, layer_row, layer_uses
 from ..model import Inventory, Repository, time_text
@@ -142,6 +142,7 @@ def _image(known: Holdings, node: Node, size: int, falling: Iterable[str]) -> Ro
         'manifests': len(falling),
         **holding_fields(known.ledger.holding((name, each) for each in falling)),
         'attributedBytes': size,
+        'impact': kind_of_freed(known.view.inventory, known.ledger, [(name, each) for each in falling]),
         **known.pulled(name, (digest,)),
     }
 

@@ -1,11 +1,13 @@
 """What a deletion frees (semantics.md, Layer impact)."""
 
+from dataclasses import replace
+
 import pytest
 
 from azext_acrprune.decide.graph import build_graph, falls_with
-from azext_acrprune.decide.impact import open_ledger
+from azext_acrprune.decide.impact import kind_of, kind_of_freed, kind_of_held, open_ledger
 from azext_acrprune.decide.measures import to_measure, with_measures
-from azext_acrprune.model import Blob, Content, Inventory, Manifest, Repository
+from azext_acrprune.model import BOUNDS, Blob, Content, Inventory, Manifest, Repository
 from tests.worlds import (
     BASE_LAYERS,
     CONFIGS,
@@ -226,3 +228,46 @@ def test_what_the_plan_keeps_does_not_fall():
     child = image('child')
     parent = index('index', [child['digest']])
     assert falling(parent, child, parent, may_fall=[parent]) == digests(parent)
+
+
+# --- What a number is --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    'others, going, kind, held',
+    [
+        ([], [image('gone', [0])], 'exact', 'exact'),
+        ([unreadable(image('other', [1]))], [image('gone', [0])], 'upperBound', 'lowerBound'),
+        ([], [unreadable(image('gone', [0]))], 'lowerBound', 'lowerBound'),
+        ([unreadable(image('other', [1]))], [unreadable(image('gone', [0]))], 'unknown', 'lowerBound'),
+        ([ghost(image('other'))], [ghost(image('gone'))], 'exact', 'exact'),
+    ],
+)
+def test_what_was_not_read_makes_a_lower_bound_where_it_goes_and_an_upper_one_where_it_stays(others, going, kind, held):
+    inventory = to_inventory([repository_of(*others, *going)])
+    ledger = open_ledger(inventory)
+    nodes = [('team/web', manifest['digest']) for manifest in going]
+    assert (kind_of_freed(inventory, ledger, nodes), kind_of_held(inventory, ledger)) == (kind, held)
+
+
+@pytest.mark.parametrize('changes', [{'whole': False}, {'complete': False}])
+def test_a_repository_that_was_not_seen_makes_what_is_freed_an_upper_bound_and_what_is_held_a_lower_one(changes):
+    inventory = replace(to_inventory([repository_of(image('gone'))]), **changes)
+    ledger = open_ledger(inventory)
+    nodes = [('team/web', image('gone')['digest']), ('team/gone', 'sha256:unknown')]
+    assert kind_of_freed(inventory, ledger, nodes) == 'upperBound'
+    assert kind_of_held(inventory, ledger) == 'lowerBound'
+
+
+def test_what_a_repository_does_not_have_counts_as_read():
+    inventory = to_inventory([repository_of(unreadable(image('other')))])
+    assert open_ledger(inventory).unread_among([('team/web', 'sha256:none'), ('team/none', 'sha256:none')]) == 0
+
+
+@pytest.mark.parametrize(
+    'at_most, at_least, name',
+    [(False, False, 'exact'), (True, False, 'upperBound'), (False, True, 'lowerBound'), (True, True, 'unknown')],
+)
+def test_each_bound_has_a_name_and_a_word(at_most, at_least, name):
+    assert kind_of(at_most, at_least) == name
+    assert BOUNDS[name] == {'exact': '', 'upperBound': 'at most ', 'lowerBound': 'at least ', 'unknown': 'about '}[name]

@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.named import decide_repository
 from azext_acrprune.documents.cost import GIB, Price
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.model import Account, Blob, Notice
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.show.tables import plan_rows
 from tests.worlds import (
     BASE_LAYERS,
     CONFIGS,
@@ -232,3 +234,17 @@ def test_golden_case_frees_the_index_and_the_platform_that_was_replaced():
     assert {entry['digest'] for entry in document['delete']} == {old['digest'], leftover['digest']}
     assert document['summary']['keptByReason'] == {'tagged': 1, 'childOf': 9}
     assert document['summary']['freedBytes'] == BASE_LAYERS[4]['size'] + len(leftover['data']) + len(old['data'])
+
+
+def test_each_part_of_a_plan_says_which_bound_it_is_where_that_is_not_the_bound_of_the_whole():
+    going, closed = image('going', [0]), unreadable(image('closed', docker=True))
+    world = [repository_of(going, closed), repository_of(image('other'), name='team/other')]
+    inventory = to_inventory(world)
+    document = plan_document(decide_repository(inventory, 'team/web'), 'now')
+    assert document['impact'] == 'lowerBound', 'what the unread one frees is missing'
+    kinds = {entry['digest']: entry.get('impact', 'lowerBound') for entry in document['delete']}
+    assert kinds == {going['digest']: 'upperBound', closed['digest']: 'lowerBound'}
+    rows = {row['name']: row.get('impact', 'lowerBound') for row in document['repositories']}
+    assert rows == {'team/web': 'lowerBound', 'team/other': 'upperBound'}
+    frees = [row['FREES'].split()[:2] for row in plan_rows(document) if row['ACTION'] in ('delete', 'total')]
+    assert sorted(frees) == [['at', 'least'], ['at', 'least'], ['at', 'most']]

@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import Price
-from azext_acrprune.model import Account, Blob, Repository, parse_ticks
+from azext_acrprune.model import Account, Blob, Notice, Repository, parse_ticks
 from azext_acrprune.pins.pulls import Pulls
+from azext_acrprune.show.report_page import report_html
+from azext_acrprune.show.sizes import not_read_line
+from azext_acrprune.show.tables import report_rows
+from azext_acrprune.show.usage_tables import usage_lines, usage_rows
+from azext_acrprune.usage.report_document import report_document
 from azext_acrprune.usage.usage_document import KINDS, LISTED, usage_document
 from azext_acrprune.usage.usage_rows import Log
 from tests import oracle, worlds
@@ -431,3 +436,54 @@ def test_a_deep_nest_of_indexes_and_huge_sizes_are_no_trouble(by):
         total(document) + (document['summary']['manifestBytes'] if by == 'layer' else 0)
         == (document['summary']['registryBytes'])
     )
+
+
+# --- What was not read -------------------------------------------------------------------------------------------
+
+
+SIZES = ('TOTAL', 'UNIQUE', 'SHARED', 'ATTRIBUTED', 'SHARE', '12_MONTHS')
+
+
+def half_read():
+    closed, docker = unreadable(image('closed', [1], tags=['v1'])), image('fine', [0], tags=['v1'])
+    inventory = to_inventory([repository_of(closed, name='closed'), repository_of(docker, name='fine')])
+    warning = Notice('repositoryNotRead', 'The repository could not be read: no.', 'secret')
+    return closed, replace(inventory, complete=False, whole=False, warnings=(warning,))
+
+
+@pytest.mark.parametrize('by', KINDS)
+def test_beside_what_was_not_read_each_number_says_which_bound_it_is(by):
+    closed, inventory = half_read()
+    document = usage_document(inventory, by, None, CREATED_AT, NOW)
+    assert document['impact'] == 'lowerBound'
+    kinds = {row['repository']: row['impact'] for row in document['rows'] if by != 'layer'}
+    expected = {'closed': 'unknown', 'fine': 'upperBound'}
+    assert kinds == {name: expected[name] for name in kinds} and (kinds or by == 'layer')
+    assert document['notRead'] == ['secret (whole repository)', f'closed@{closed["digest"]}']
+    for row in usage_rows(document):
+        sizes = {
+            key: row[key] for key in ('TOTAL', 'UNIQUE', 'SHARED', 'ATTRIBUTED', 'SHARE', '12_MONTHS') if row.get(key)
+        }
+        assert sizes and all(text.startswith(('at least ', 'at most ', 'about ')) for text in sizes.values())
+    last = list(usage_lines(document))[-1]
+    assert last.startswith('Not read') and 'secret' in last and 'closed@sha256:' in last
+
+
+def test_where_all_was_read_nothing_is_a_bound():
+    document = usage_document(to_inventory([repository_of(image('fine', [0]))]), 'repository', None, CREATED_AT, NOW)
+    assert (document['impact'], document['notRead'], document['rows'][0]['impact']) == ('exact', [], 'exact')
+    words = ' '.join(str(value) for row in usage_rows(document) for value in row.values())
+    assert not any(word in words for word in ('at most', 'at least', 'about'))
+
+
+def test_a_report_says_which_bounds_its_numbers_are_and_what_was_not_read():
+    closed, inventory = half_read()
+    document = report_document(inventory, None, CREATED_AT, NOW)
+    assert document['heldImpact'] == 'lowerBound' and document['notRead'][0] == 'secret (whole repository)'
+    page = report_html(document)
+    assert '<strong>at least ' in page and 'lower bounds' in page and 'secret (whole repository)' in page
+    assert all(row['SHARE'].startswith(('at least ', 'at most ', 'about ')) for row in report_rows(document))
+
+
+def test_of_many_names_that_were_not_read_some_are_shown_and_all_are_counted():
+    assert not_read_line([str(number) for number in range(12)]).endswith('8, 9, and 2 more.')
