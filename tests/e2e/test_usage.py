@@ -289,7 +289,7 @@ def test_what_could_not_be_read_is_the_exit_code_and_the_rest_is_told(az, regist
     Shelf(registry.storage, now, 'team/secret').image('secret', tag='v1')
     registry.faults.rules.append(Fault('GET .*team/secret/_manifests', 403))
     run = az(*PRUNE, 'usage', *TARGET)
-    assert run.code == 1 and run.json['impact'] == 'upperBound' and 'team/secret' in run.err
+    assert run.code == 1 and run.json['impact'] == 'lowerBound' and 'team/secret' in run.err
     assert {row['repository'] for row in run.json['rows']} == {'team/app', 'team/other'}
     assert 'at most' in az(*PRUNE, 'usage', *TARGET, '-o', 'table').out
 
