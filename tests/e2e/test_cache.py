@@ -138,7 +138,7 @@ def test_show_says_where_the_cache_is_and_what_it_holds_without_asking_anybody(a
         'manifests': 10,
         'bytes': path.stat().st_size,
         'readable': True,
-        'schemaVersion': 2,
+        'schemaVersion': 3,
     }
     table = az(*CACHE, 'show', '-r', 'localhost', '-o', 'table', check=True).out
     assert table.split()[:5] == ['REGISTRY', 'MANIFESTS', 'SIZE', 'READABLE', 'PATH'] and ' KiB ' in table
