@@ -64,10 +64,12 @@ def time_text(ticks: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """`changeableAttributes`: a write lock blocks deletes too (405)."""
+    """`changeableAttributes`: a write lock blocks deletes too (405), the other two only hide."""
 
     delete_enabled: bool = True
     write_enabled: bool = True
+    read_enabled: bool = True
+    list_enabled: bool = True
 
     @property
     def locked(self) -> bool:
@@ -79,10 +81,21 @@ class Locks:
         flags = (('deleteEnabled=false', self.delete_enabled), ('writeEnabled=false', self.write_enabled))
         return tuple(flag for flag, enabled in flags if not enabled)
 
+    @property
+    def switched_off(self) -> tuple[str, ...]:
+        """All that is not enabled: the flags that lock, and those that hide."""
+        flags = (('readEnabled=false', self.read_enabled), ('listEnabled=false', self.list_enabled))
+        return (*self.flags, *(flag for flag, enabled in flags if not enabled))
+
+    def and_those(self, other: Locks) -> Locks:
+        """What is switched off here or there."""
+        return Locks.from_flags((*self.switched_off, *other.switched_off))
+
     @classmethod
     def from_flags(cls, flags: Container[str]) -> Locks:
         """The locks that have these flags, as a document or an archive has them written down."""
-        return cls('deleteEnabled=false' not in flags, 'writeEnabled=false' not in flags)
+        names = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
+        return cls(*(f'{name}=false' not in flags for name in names))
 
 
 UNLOCKED = Locks()

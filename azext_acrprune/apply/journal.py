@@ -139,7 +139,7 @@ class JournaledRegistry:
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         call = partial(self._door.lock, repository, reference, locks)
-        await self._send('setLocks', call, repository=repository, **_named(reference), locks=list(locks.flags))
+        await self._send('setLocks', call, repository=repository, **_named(reference), locks=list(locks.switched_off))
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         call = partial(self._door.put_manifest, repository, reference, data, media_type)
@@ -165,7 +165,7 @@ class JournaledRegistry:
             'digest': digest,
             'mediaType': manifest.media_type,
             'tags': tags,
-            'locks': list(manifest.locks.flags),
+            'locks': list(manifest.locks.switched_off),
         }
 
     def _falling(self, repository: str, digest: str) -> list[str]:
@@ -271,7 +271,7 @@ def _named(reference: str) -> dict[str, str]:
 
 def _tag(repository: Repository, tag: str) -> dict[str, Any]:
     seen = repository.tags.get(tag)
-    locks = list(seen.locks.flags) if seen else []
+    locks = list(seen.locks.switched_off) if seen else []
     return {'tag': tag, **({'locks': locks} if locks else {})}
 
 

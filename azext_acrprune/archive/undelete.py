@@ -162,7 +162,7 @@ class _Undeletion:
                 await self._lock(lost, tag, locks, here.tag_locks.get(tag, UNLOCKED))
 
     async def _lock(self, lost: Lost, tag: str | None, locks: Locks, now: Locks) -> None:
-        if set(locks.flags) <= set(now.flags):
+        if set(locks.switched_off) <= set(now.switched_off):
             return
         reference = tag or lost.digest
         try:

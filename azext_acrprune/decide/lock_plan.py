@@ -129,7 +129,7 @@ def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tup
     forget: list[Mark] = []
     for key, mark in sorted(marks.items()):
         standing = standings[key]
-        if standing.status != FOUND or standing.locks != Locks(False, mark.write_enabled):
+        if standing.status != FOUND or standing.locks.flags != Locks(False, mark.write_enabled).flags:
             if standing.status != NOT_READ:
                 forget.append(mark)
         elif complete and key not in wanted:

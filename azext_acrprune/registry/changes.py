@@ -30,7 +30,7 @@ class Changes(Protocol):
         """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
-        """Set locks on a digest or a tag, and take none off."""
+        """Switch off what `locks` has switched off of a digest or a tag, and switch nothing on."""
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         """Push the bytes of a manifest under its digest or a tag."""

@@ -77,10 +77,9 @@ class Registry(Reads):
         await self._set_flags(repository, digest, can_delete=enabled)
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
-        """Set locks on a digest or a tag, and take none off."""
-        await self._set_flags(
-            repository, reference, **{name: False for name, enabled in _flags(locks).items() if not enabled}
-        )
+        """Switch off what `locks` has switched off of a digest or a tag, and switch nothing on."""
+        flags = {**_flags(locks), 'can_read': locks.read_enabled, 'can_list': locks.list_enabled}
+        await self._set_flags(repository, reference, **{name: False for name, is_on in flags.items() if not is_on})
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         """Push the bytes of a manifest under its digest or a tag; the digest in the answer is verified."""

@@ -752,6 +752,20 @@ def test_a_restore_ends_in_one_run_although_writes_are_refused_and_lost(az, regi
     assert state(registry) == before
 
 
+@pytest.mark.parametrize('source', ['archive', 'soft delete'])
+def test_a_tag_that_nobody_could_pull_does_not_come_back_pullable(az, registry, now, tmp_path, source):
+    Shelf(registry.storage, now).image('withdrawn', tag='v1')
+    registry.storage.set_locks('team/app', tag='v1', readEnabled=False)
+    before = state(registry)
+    if source == 'soft delete':
+        registry.storage.soft_delete_days = 7
+    assert purge(az, tmp_path / 'archive').code == 0
+    assert registry.storage.repositories() == []
+    where = ('--archive', str(tmp_path / 'archive'), '--all') if source == 'archive' else ('--soft-deleted',)
+    back = az(*PRUNE, 'restore', *TARGET, *where)
+    assert back.code == 0 and state(registry) == before, back.err
+
+
 def test_nothing_comes_back_over_a_tag_that_exists_now(az, registry, now):
     shelf = Shelf(registry.storage, now)
     old = shelf.image('old', tag='latest')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_both_locks_of_a_manifest_or_a_tag_are_set_and_nothing_else(registry, cl
     registry.storage.set_locks(APP, digest=image, listEnabled=False)
     client.set_manifest_locks(APP, image, locks)
     client.set_tag_locks(APP, 'v1', locks)
-    assert client.manifest_properties(APP, image).locks == locks
+    assert client.manifest_properties(APP, image).locks == replace(locks, list_enabled=False)
     assert client.tag_properties(APP, 'v1').locks == locks
     assert flags_of(registry, image)['listEnabled'] is False
 
@@ -209,3 +210,10 @@ def test_a_soft_deleted_manifest_is_restored_in_the_second_try(registry, client,
     registry.faults.rules.append(Fault('POST /acr/v1/_deleted/', kind, times=2))
     client.restore_deleted(APP, image, 'v1')
     assert registry.storage.tag(APP, 'v1').digest == image
+
+
+def test_each_attribute_that_is_off_is_switched_off_and_no_other_is_switched_on(registry, client, image):
+    registry.storage.set_locks(APP, digest=image, writeEnabled=False)
+    client.lock(APP, image, Locks(read_enabled=False, list_enabled=False))
+    off = {'writeEnabled': False, 'readEnabled': False, 'listEnabled': False}
+    assert flags_of(registry, image) == {'deleteEnabled': True, **off}

@@ -112,7 +112,7 @@ def _there(inventory: Inventory) -> dict[Node, Manifest]:
 
 def _locked(records: Iterable[Record], failed: Container[Node]) -> Iterator[Record]:
     """The records that were locked when they were archived, without those that cannot be restored."""
-    return (each for each in records if each.locks.locked and (each.repository, each.digest) not in failed)
+    return (each for each in records if each.locks.switched_off and (each.repository, each.digest) not in failed)
 
 
 def _outdated(old: Record, new: Record) -> Skipped:

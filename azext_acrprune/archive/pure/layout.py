@@ -80,7 +80,7 @@ class Index:
         merged = {record.key: record for record in self.records}
         for record in records:
             known = merged.get(record.key)
-            merged[record.key] = replace(record, locks=_both(known.locks, record.locks)) if known else record
+            merged[record.key] = replace(record, locks=known.locks.and_those(record.locks)) if known else record
         return Index(tuple(merged[key] for key in sorted(merged)), self.others)
 
 
@@ -135,8 +135,8 @@ def _descriptor(record: Record) -> dict[str, Any]:
     }
     if record.tag:
         annotations[f'{_OURS}tag'] = record.tag
-    if record.locks.locked:
-        annotations[f'{_OURS}locks'] = ','.join(record.locks.flags)
+    if record.locks.switched_off:
+        annotations[f'{_OURS}locks'] = ','.join(record.locks.switched_off)
     return {'mediaType': record.media_type, 'digest': record.digest, 'size': record.size, 'annotations': annotations}
 
 
@@ -181,7 +181,3 @@ def _text(annotations: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f'{key} is no text')
     return value
-
-
-def _both(one: Locks, other: Locks) -> Locks:
-    return Locks(one.delete_enabled and other.delete_enabled, one.write_enabled and other.write_enabled)

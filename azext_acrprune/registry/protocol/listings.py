@@ -57,8 +57,8 @@ def parse_locks(attributes: Any) -> Locks:
     Raises ValueError when they are no object, or have keys in another case.
     """
     flags = _flags(attributes)
-    delete_enabled, write_enabled = _enabled(flags.get('deleteEnabled')), _enabled(flags.get('writeEnabled'))
-    return UNLOCKED if delete_enabled and write_enabled else Locks(delete_enabled, write_enabled)
+    enabled = tuple(_enabled(flags.get(f'{name}Enabled')) for name in ('delete', 'write', 'read', 'list'))
+    return UNLOCKED if all(enabled) else Locks(*enabled)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def listed_tags(pages: Iterable[Iterable[Tag]]) -> dict[str, Tag]:
             known = found.get(tag.name)
             if known:
                 newer = max(known, tag, key=lambda each: (each.updated_at is None, each.updated_at or 0))
-                tag = newer._replace(locks=_both_locks(known.locks, tag.locks))
+                tag = newer._replace(locks=known.locks.and_those(tag.locks))
             found[tag.name] = tag
     return found
 
@@ -231,13 +231,9 @@ def _both(one: Manifest, other: Manifest) -> Manifest:
     return newer._replace(
         tags=tuple(sorted({*one.tags, *other.tags})),
         media_type=one.media_type if one.media_type == other.media_type else None,
-        locks=_both_locks(one.locks, other.locks),
+        locks=one.locks.and_those(other.locks),
         quarantine=one.quarantine or other.quarantine,
     )
-
-
-def _both_locks(one: Locks, other: Locks) -> Locks:
-    return Locks(one.delete_enabled and other.delete_enabled, one.write_enabled and other.write_enabled)
 
 
 def _manifest(entry: dict[str, Any]) -> Manifest:
