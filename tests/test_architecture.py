@@ -194,3 +194,28 @@ def defined(name: str) -> Iterator[str]:
 
 
 OURS = {each for name in FILES for each in defined(name)}
+
+
+TWICE = {'SCHEMA_VERSION'}
+"""Names of one thing that there is several times: each document, and the cache, has the version of its own schema."""
+
+
+def names_and_places() -> Iterator[tuple[str, str]]:
+    """(name, file) of every module, of every class, and of every constant that other modules may import."""
+    for name in FILES:
+        if not name.endswith('__init__.py'):
+            yield Path(name).name, name
+        for node in ast.parse((PACKAGE / name).read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                yield node.name, name
+            elif isinstance(node, ast.Assign):
+                targets = (each for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name))
+                yield from ((each.id, name) for each in targets if re.match(r'[A-Z][A-Z0-9_]*\Z', each.id))
+
+
+def test_one_name_stands_for_one_thing():
+    places: dict[str, list[str]] = {}
+    for name, place in names_and_places():
+        places.setdefault(name, []).append(place)
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert set(twice) == TWICE, {name: where for name, where in twice.items() if name not in TWICE}

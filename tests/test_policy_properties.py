@@ -10,8 +10,8 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.ranking import Entry, spared
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.rules import Keep, Thin
-from azext_acrprune.policy.syntax import PolicyError
 from tests import oracle, policy_oracle, purge_oracle, worlds
 from tests.test_safety_properties import examples
 from tests.worlds import NOW

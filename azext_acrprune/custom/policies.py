@@ -104,7 +104,7 @@ def show_example(name: str) -> Document:
 
 def _read_cases(path: str) -> Cases:
     from ..policy.cases import parse_cases
-    from ..policy.syntax import PolicyError
+    from ..policy.parsing import PolicyError
     from ..prune_error import PruneError
 
     with typed_errors():

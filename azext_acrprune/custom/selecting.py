@@ -40,7 +40,7 @@ def policy_of_options(options: SelectOptions) -> Policy:
 
 def read_policy(path: str, repositories: Sequence[str]) -> Policy:
     from ..policy.file import parse_policy, short_ages
-    from ..policy.syntax import PolicyError
+    from ..policy.parsing import PolicyError
 
     with typed_errors():
         try:

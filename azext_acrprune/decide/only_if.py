@@ -48,7 +48,7 @@ def decide_only_if(
     for image in images:
         digest = digest_of(image, certain)
         repository = repositories[image.repository]
-        why = why_not(repository, build_graph(repository), digest, condition, everywhere, image.tag if untag else None)
+        why = why_not(repository, digest, condition, everywhere, image.tag if untag else None)
         why = why or why_careful(repository, build_graph(repository), digest, now, untag)
         if why:
             raise NotSo(f'{image.text} {why}')
@@ -57,7 +57,7 @@ def decide_only_if(
 
 
 def why_not(
-    repository: Repository, graph: Graph, digest: str, condition: str, everywhere: Everywhere, tag: str | None = None
+    repository: Repository, digest: str, condition: str, everywhere: Everywhere, tag: str | None = None
 ) -> str | None:
     """Why a condition is not true of a manifest, or of what its `tag` attaches it to; the rest of a sentence."""
     manifest = repository.manifests[digest]

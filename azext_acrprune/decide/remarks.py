@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..model import Inventory, Notice, Repository
 from ..policy.patterns import Pattern
-from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, Scope
+from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, RuleScope
 from .graph import user_tags
 from .reasons import UNRANKED
 from .verdicts import Verdict
@@ -55,13 +55,13 @@ def _nothing(what: str) -> Notice:
     return Notice(UNUSED_PATTERN, f'{what} matches nothing in the registry, so that it keeps nothing.')
 
 
-def _has_any(scope: Scope, repository: Repository) -> bool:
+def _has_any(scope: RuleScope, repository: Repository) -> bool:
     return scope.has_repository(repository.name) and (
         not scope.tags or any(scope.has_tag(tag) for tag in _tags_in(repository))
     )
 
 
-def _unused_in(scope: Scope, inventory: Inventory) -> Iterator[Pattern]:
+def _unused_in(scope: RuleScope, inventory: Inventory) -> Iterator[Pattern]:
     names = [repository.name for repository in inventory.repositories]
     yield from (pattern for pattern in scope.repositories if not any(map(pattern.matches, names)))
     tags = [

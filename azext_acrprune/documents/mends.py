@@ -129,7 +129,7 @@ class Mends:
         untag = finding.code == ORPHAN_TAG
         why = why_careful(repository, graph, finding.digest, self._now or 0, untag)
         if condition:
-            why = why_not(repository, graph, finding.digest, condition, self._everywhere, finding.tag) or why
+            why = why_not(repository, finding.digest, condition, self._everywhere, finding.tag) or why
         return f'It {why}.' if why else None
 
     def _kept(self, repository: Repository, finding: Finding) -> str | None:

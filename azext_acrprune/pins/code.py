@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from .collector import Collector
 from .documents import Inside
-from .expressions import UNKNOWN, Item, called, is_known, joined, text_of, token_pattern
+from .expressions import UNKNOWN_VALUE, Item, called, is_known, joined, text_of, token_pattern
 from .parts import group_and_part
 from .scopes import Scope, Use, Value, may_name_image
 
@@ -73,13 +73,13 @@ def read_code(
     first_line: int = 1,
 ) -> Scope:
     """Hand all blocks of a text over; `comments` says what begins those of its language. Gives the scope of all."""
-    reader = _Reader(collector, inside, parent, first_line)
+    reader = _CodeReader(collector, inside, parent, first_line)
     for match in token_pattern(tuple(comments)).finditer(text):
         reader.take(match)
     return reader.end()
 
 
-class _Reader:
+class _CodeReader:
     """Takes one token after the other."""
 
     def __init__(self, collector: Collector, inside: Inside, parent: Scope | None, line: int) -> None:
@@ -126,15 +126,13 @@ class _Reader:
         heredoc = match['heredoc'] is not None
         text = match['body'] if heredoc else text_of(match['prefix'], match['string'])
         start = line + 1 if heredoc else line
-        if '\n' in text and self._inside(text, start, self._top.scope, self._top.key or ''):
+        if '\n' in text and self._inside(text, start, self._top.scope):
             text = ''
         elif '\n' in text:
             for number, each in enumerate(text.split('\n')):
                 self._use('', (each,), start + number)
             text = ''
-        elif (
-            text[:1] in ('{', '[') and len(text) > 2 and self._inside(text, line, self._top.scope, self._top.key or '')
-        ):
+        elif text[:1] in ('{', '[') and len(text) > 2 and self._inside(text, line, self._top.scope):
             text = ''
         self._collector.mention(text, line, self._top.scope, self._top.key or '')
         self._top.items.append(Item('text', texts=(text,), line=line))
@@ -258,7 +256,7 @@ class _Reader:
             return method or replace(called(block.call, block.arguments), line=block.line)
         if block.bracket == '[' and top.items and top.items[-1].kind == 'name' and top.key is not None:
             top.items.pop()  # `os.environ['TAG']`
-            return Item('text', texts=(UNKNOWN,), line=block.line)
+            return Item('text', texts=(UNKNOWN_VALUE,), line=block.line)
         if block.bracket == '(' and len(block.arguments) == 1:
             return block.arguments[0]
         return _list(block)

@@ -21,7 +21,7 @@ _SETTINGS = re.compile(r'(?:[\w.-]{1,100}=[^,\s]{1,300}(?:[,\n]\s*|\Z)){2,}\Z')
 
 _LONG_TEXT = 2
 
-Inside = Callable[[str, int, Scope, str], bool]
+Inside = Callable[[str, int, Scope], bool]
 """Reads a text with several lines that stands inside of a document; False where it is nothing but lines."""
 
 
@@ -36,7 +36,7 @@ def read_events(
 
     `parent` is the scope that these documents stand in as a text, `outer` that of the files beside them.
     """
-    reader = _Reader(collector, inside, parent, outer)
+    reader = _EventReader(collector, inside, parent, outer)
     try:
         for event in events:
             reader.take(event)
@@ -57,7 +57,7 @@ class _Open:
         self.pending: str | None = None
 
 
-class _Reader:
+class _EventReader:
     """Takes one event after the other."""
 
     def __init__(self, collector: Collector, inside: Inside, parent: Scope | None, outer: Scope | None) -> None:
@@ -154,7 +154,7 @@ class _Reader:
     def _text(self, event: Event, text: str, key: str, value: Value | None = None) -> None:
         scope = self._scope()
         may_be_document = len(text) > _LONG_TEXT and ('\n' in text or text[0] in '{[' or ' --' in text)
-        if may_be_document and self._inside(text, event.line + (1 if event.block else 0), scope, key):
+        if may_be_document and self._inside(text, event.line + (1 if event.block else 0), scope):
             return
         if '=' in text and _SETTINGS.match(text):
             self._collector.settings(text, event.line, scope, key)

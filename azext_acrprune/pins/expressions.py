@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-UNKNOWN = '${value}'
+UNKNOWN_VALUE = '${value}'
 """What stands where a value is known to nobody."""
 
 MOST_TEXTS = 24
@@ -156,7 +156,7 @@ def _texts_of(item: Item) -> tuple[str, ...]:
 
 
 def _value(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return texts or (UNKNOWN,)
+    return texts or (UNKNOWN_VALUE,)
 
 
 def _product(pieces: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ def called(name: str, arguments: Sequence[Item]) -> Item:
         texts = (f'${{{short}.{arguments[0].texts[0]}}}',)
     if short in _LISTS:
         return Item('list', arguments=tuple(argument.texts for argument in arguments))
-    return Item('text', texts=texts or (UNKNOWN,))
+    return Item('text', texts=texts or (UNKNOWN_VALUE,))
 
 
 def is_known(name: str) -> bool:
@@ -202,7 +202,10 @@ def _filler(values: Sequence[str]) -> Callable[[re.Match[str]], str]:
         name = match[1]
         if name and not name.isdigit():
             return f'${{{name}}}'
-        value = next(following, UNKNOWN) if not name else values[int(name)] if int(name) < len(values) else UNKNOWN
+        if name:
+            value = values[int(name)] if int(name) < len(values) else UNKNOWN_VALUE
+        else:
+            value = next(following, UNKNOWN_VALUE)
         return value[:LONGEST_VALUE]
 
     return fill
@@ -342,7 +345,7 @@ def _with_properties(items: Sequence[Item]) -> list[Item]:
         elif after_dot and found and item.kind == 'name':
             texts = found[-1].texts
             known = len(texts) == 1 and texts[0].startswith('${') and texts[0].endswith('}')
-            found[-1] = Item('text', texts=(f'{texts[0][:-1]}.{item.value}}}' if known else UNKNOWN,))
+            found[-1] = Item('text', texts=(f'{texts[0][:-1]}.{item.value}}}' if known else UNKNOWN_VALUE,))
             after_dot = False
         else:
             found.append(item)
@@ -354,4 +357,4 @@ def arm_texts(expression: str) -> tuple[str, ...]:
     """What an expression of a resource manager template says, such as `[concat(parameters('host'), '/app:v1')]`."""
     if len(expression) > LONGEST or not expression.endswith(']') or expression.startswith('[['):
         return (expression,)
-    return _evaluated(expression[1:-1]) or (UNKNOWN,)
+    return _evaluated(expression[1:-1]) or (UNKNOWN_VALUE,)

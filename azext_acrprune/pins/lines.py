@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from .collector import Collector
 from .documents import Inside
 from .scopes import Scope, Use, Value, may_name_image
-from .tables import rows_of
+from .text_tables import rows_of
 
 _ASSIGNMENT = re.compile(
-    r'\s*(?:(?:export|set|local|readonly|declare|setx|env|ENV|let|def|const|my|Environment|vars?)\s+(?:-\w+\s+)*)?["\']?'
+    r'\s*(?:(?:export|set|local|readonly|declare|setx|env|ENV|let|def|const|my|Environment|vars?)\s+(?:-\w+\s+)*)?'
+    r'["\']?'
     r'\$?(?:env:)?(?P<name>[A-Za-z_][\w.-]{0,100})\s*(?P<sign>\?=|:=|::=|\+=|=|:(?=\s))\s*(?P<value>.*?)\s*\Z'
 )
 _BUILD_ARGUMENT = re.compile(r'\s*(?:ARG|ENV)\s+(?:--\w+\s+)?(.*)', re.IGNORECASE)
@@ -70,7 +71,7 @@ def read_lines(
     text: str, collector: Collector, inside: Inside, style: Style, parent: Scope | None = None, first_line: int = 1
 ) -> None:
     """Hand the scopes of a text over: the whole, its sections or stages, and its commands."""
-    reader = _Reader(collector, inside, style, parent)
+    reader = _LineReader(collector, inside, style, parent)
     lines = text.split('\n')
     rows = rows_of(lines)
     if rows:
@@ -100,7 +101,7 @@ def _logical(lines: Sequence[str], style: Style) -> Iterator[tuple[int, str]]:
         yield start, waiting
 
 
-class _Reader:
+class _LineReader:
     """Takes one line after the other."""
 
     def __init__(self, collector: Collector, inside: Inside, style: Style, parent: Scope | None) -> None:
@@ -181,7 +182,7 @@ class _Reader:
     def _heredoc(self, mark: str, lines: Sequence[str], number: int, line: int) -> None:
         """A document inside of a script."""
         end = next((at for at in range(number + 1, len(lines)) if lines[at].strip() == mark), None)
-        if end is not None and self._inside('\n'.join(lines[number + 1 : end]), line + 1, self._scope, ''):
+        if end is not None and self._inside('\n'.join(lines[number + 1 : end]), line + 1, self._scope):
             self._skip_until = end + 1
 
     def _statement(self, text: str, line: int) -> None:

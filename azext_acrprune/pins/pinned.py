@@ -26,7 +26,7 @@ class Pin:
         return f'{self.source}:{self.line}' if self.line else self.source
 
 
-NOT_READ = 'pinsNotRead'
+PINS_NOT_READ = 'pinsNotRead'
 """Code of a problem: a source, or a part of it, could not be read or understood."""
 
 NOT_RESOLVED = 'pinNotResolved'
@@ -47,7 +47,7 @@ class Problem:
     message: str
     source: str
     line: int = 0
-    code: str = NOT_READ
+    code: str = PINS_NOT_READ
 
     def __str__(self) -> str:
         return f'{self.source}:{self.line}: {self.message}' if self.line else f'{self.source}: {self.message}'

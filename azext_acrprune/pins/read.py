@@ -22,7 +22,7 @@ from .references import RegistryNames, find_references
 from .scopes import Scope, Value
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
 
-MAX_BYTES = 100 * 1024 * 1024
+MAX_FILE_BYTES = 100 * 1024 * 1024
 """Of one file, or of standard input. A list of all pods of a large cluster has half of that."""
 
 STANDARD_INPUT = '<stdin>'
@@ -140,8 +140,8 @@ _EARTHFILE_STYLE = Style(stages=True, targets=True, assigns=False)
 
 def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | None = None) -> Found:
     """What a file pins; `source` is its path, or STANDARD_INPUT, `beside` has the values of files that belong to it."""
-    if len(data) > MAX_BYTES:
-        return Found(problems=(Problem(f'it is larger than {MAX_BYTES // 2**20} MiB and was not read', source),))
+    if len(data) > MAX_FILE_BYTES:
+        return Found(problems=(Problem(f'it is larger than {MAX_FILE_BYTES // 2**20} MiB and was not read', source),))
     text = _decoded(data)
     if text is None:
         return _binary(data, source, names)
@@ -281,17 +281,17 @@ class _File:
     def _lines(self, text: str, style: Style) -> None:
         read_lines(text, self.collector, self.inside, style, self._beside)
 
-    def inside(self, text: str, line: int, scope: Scope, key: str) -> bool:
+    def inside(self, text: str, line: int, scope: Scope) -> bool:
         """Read a document that stands as a text inside of another; False where it is none."""
         if self._depth >= _DEEPEST_INSIDE or len(text) < _SHORTEST_INSIDE:
             return False
         self._depth += 1
         try:
-            return self._inside(text, line, scope, key)
+            return self._inside(text, line, scope)
         finally:
             self._depth -= 1
 
-    def _inside(self, text: str, line: int, scope: Scope, key: str) -> bool:
+    def _inside(self, text: str, line: int, scope: Scope) -> bool:
         start = text.lstrip()
         if start.startswith(('{', '[')) and not start.startswith('{{'):
             return _is_json(start) and self._inner(text, line, scope, json_events)

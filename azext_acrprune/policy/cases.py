@@ -13,7 +13,7 @@ import fastjsonschema
 
 from .ages import parse_age
 from .file import parse_size
-from .syntax import Path, PolicyError, Problem, Source, shaped
+from .parsing import Path, PolicyError, PolicyProblem, Source, shaped
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def parse_cases(text: str) -> Cases:
     """The tests in a file. Raises PolicyError."""
     source = Source(text, "a file with 'tests'")
     shape = shaped(source, source.document(), tests_schema(), _validator())
-    reader = _Reader(source)
+    reader = _CaseReader(source)
     tests = tuple(reader.case(('tests', str(number)), test) for number, test in enumerate(shape.document['tests']))
     problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
     if problems:
@@ -95,12 +95,12 @@ def tests_schema() -> dict[str, Any]:
     return schema
 
 
-class _Reader:
+class _CaseReader:
     """Reads tests that have the shape of the schema; `problems` is what only their meaning shows to be wrong."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.problems: list[Problem] = []
+        self.problems: list[PolicyProblem] = []
 
     def case(self, path: Path, test: Mapping[str, Any]) -> Case:
         images = tuple(

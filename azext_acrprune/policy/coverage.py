@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .names import includes
 from .patterns import Pattern
-from .rules import KEEP, Match, Rule, Scope
+from .rules import KEEP, Match, Rule, RuleScope
 
 _ANYTHING = ('.', '.+', '^.', '^.+', '^.+$', '.+$')
 """Expressions that every name matches."""
@@ -34,7 +34,7 @@ def _covers(above: Rule, rule: Rule, tagged: bool) -> bool:
     return places and excepted and _has_properties(above, rule)
 
 
-def _has_place(wider: Scope, narrower: Scope, tagged: bool) -> bool:
+def _has_place(wider: RuleScope, narrower: RuleScope, tagged: bool) -> bool:
     if not tagged and wider.tags:
         return False
     return _has_all(wider.repositories, narrower.repositories, '**') and _has_all(wider.tags, narrower.tags, '*')

@@ -20,6 +20,7 @@ from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
 from .coverage import covering
+from .parsing import Path, PolicyError, PolicyProblem, Source, shaped
 from .patterns import (
     Pattern,
     chosen_repositories,
@@ -31,14 +32,14 @@ from .patterns import (
     tag_glob,
 )
 from .rules import (
+    BY_UPDATE,
     DELETE,
     IMAGES,
+    INCLUDE_QUARANTINED,
     KEEP,
     OLD,
     OLDEST,
-    QUARANTINED,
     SPARE,
-    UPDATED,
     Age,
     Keep,
     Limits,
@@ -48,12 +49,11 @@ from .rules import (
     Protection,
     PullLog,
     Rule,
-    Scope,
+    RuleScope,
     Thin,
     Until,
     When,
 )
-from .syntax import Path, PolicyError, Problem, Source, shaped
 
 EXAMPLES = ('ci', 'ml', 'production')
 
@@ -85,7 +85,7 @@ def parse_policy(text: str, repositories: Sequence[str] = ()) -> Policy:
     """The policy that a file says; `repositories` are globs that narrow it. Raises PolicyError."""
     source = Source(text, "a policy with 'version' and 'rules'")
     shape = shaped(source, source.document(), schema(), _validator())
-    reader = _Reader(source)
+    reader = _PolicyReader(source)
     policy = reader.policy(shape.document, repositories)
     problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
     if problems:
@@ -107,12 +107,12 @@ def parse_size(value: Any) -> int:
     return int(Fraction(match[1]) * _UNITS[match[2]])
 
 
-class _Reader:
+class _PolicyReader:
     """Reads a document that has the shape of the schema; `problems` is what only its meaning shows to be wrong."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.problems: list[Problem] = []
+        self.problems: list[PolicyProblem] = []
 
     def policy(self, document: Mapping[str, Any], repositories: Sequence[str]) -> Policy:
         rules = [self._rule(('rules', str(number)), rule) for number, rule in enumerate(document['rules'])]
@@ -148,7 +148,7 @@ class _Reader:
 
     def _check_quarantine(self, rules: Sequence[Rule], include: Sequence[str]) -> None:
         for number, rule in enumerate(rules):
-            if rule.action != KEEP and rule.match.quarantines and QUARANTINED not in include:
+            if rule.action != KEEP and rule.match.quarantines and INCLUDE_QUARANTINED not in include:
                 self._wrong(
                     ('rules', str(number), 'match', 'quarantine'),
                     "what is in quarantine stays unless the policy has 'include: [quarantined]'",
@@ -194,14 +194,14 @@ class _Reader:
     def _protections(self, protect: Mapping[str, Any]) -> Iterator[Protection]:
         for number, text in enumerate(protect.get('repositories', ())):
             path = ('protect', 'repositories', str(number))
-            yield Protection(f'protect.repositories {text}', Scope(self._protected(path, text)))
+            yield Protection(f'protect.repositories {text}', RuleScope(self._protected(path, text)))
         for key in ('tags', 'images'):
             for number, text in enumerate(protect.get(key, ())):
                 path = ('protect', key, str(number))
                 repository, colon, tag = text.rpartition(':')
                 tags = self._globs(path, [tag], tag_glob)
                 names = self._protected(path, repository) if colon else ()
-                yield Protection(f'protect.{key} {text}', Scope(names, tags), whole_image=key == 'images')
+                yield Protection(f'protect.{key} {text}', RuleScope(names, tags), whole_image=key == 'images')
 
     def _protected(self, path: Path, text: str) -> tuple[Pattern, ...]:
         """What is protected below a namespace is protected at its top too: `base/**` is `base` as well."""
@@ -248,7 +248,7 @@ class _Reader:
 
     def _properties(self, path: Path, match: Mapping[str, Any]) -> Match:
         size = match.get('size', {})
-        scope = Scope(
+        scope = RuleScope(
             (
                 *self._patterns((*path, 'repositories'), match, repository_glob),
                 *self._patterns((*path, 'repositoriesRegex'), match, chosen_repositories),
@@ -286,7 +286,7 @@ class _Reader:
 
     def _age(self, path: Path, when: Mapping[str, Any]) -> Age:
         text = str(when.get('olderThan', DEFAULT_AGO))
-        return Age(text, self._read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', UPDATED))
+        return Age(text, self._read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', BY_UPDATE))
 
     def _when(self, path: Path, when: Mapping[str, Any]) -> When:
         return When(

@@ -8,18 +8,18 @@ from typing import Any
 from .ages import parse_ago
 from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
 from .rules import (
+    BY_UPDATE,
     DELETE,
     OLD,
     TAGS,
     UNTAG,
-    UPDATED,
     Age,
     Keep,
     Match,
     Policy,
     Protection,
     Rule,
-    Scope,
+    RuleScope,
     untagged_policy,
     untagged_rule,
 )
@@ -37,7 +37,7 @@ class Flags:
     exclude: tuple[str, ...] = ()
     repository: tuple[str, ...] = ()
     ago: str = '1d'
-    age_by: str = UPDATED
+    age_by: str = BY_UPDATE
     keep: int = 0
     keep_semver: int = 0
     keep_per: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def policy_of(flags: Flags) -> Policy:
         keep = Keep(flags.keep, flags.keep_semver, tuple(map(parse_keep_per, flags.keep_per)), count=TAGS, of=OLD)
         rules.append(Rule(Match(scopes, tagged=True), DELETE if flags.untagged else UNTAG, age, keep))
     if flags.untagged or not flags.selects_tags:
-        rules.append(untagged_rule(age, 0 if flags.selects_tags else _keep_untagged(flags), scopes or (Scope(),)))
+        rules.append(untagged_rule(age, 0 if flags.selects_tags else _keep_untagged(flags), scopes or (RuleScope(),)))
     return Policy(
         rules=tuple(rules),
         given={'tags' if flags.selects_tags else 'untagged': _given(flags), 'repositories': list(flags.repository)},
@@ -85,24 +85,24 @@ def _keep_untagged(flags: Flags) -> int:
     return flags.keep if flags.keep_untagged is None else flags.keep_untagged
 
 
-def tag_scopes(flags: Flags) -> tuple[Scope, ...]:
+def tag_scopes(flags: Flags) -> tuple[RuleScope, ...]:
     """What `--filter` and `--match` select, each by itself. Raises BadPattern."""
     return (*(filter_scope(text) for text in flags.filter), *(glob_scope(text) for text in flags.match))
 
 
-def filter_scope(text: str) -> Scope:
+def filter_scope(text: str) -> RuleScope:
     """`REPO_REGEX:TAG_REGEX` as `acr purge` reads it: the repository part anchored, the tag part not."""
     repository, tag = split_filter(text)
-    return Scope((anchored_regex(repository),), (searching_regex(tag),))
+    return RuleScope((anchored_regex(repository),), (searching_regex(tag),))
 
 
-def glob_scope(text: str) -> Scope:
+def glob_scope(text: str) -> RuleScope:
     """A `repository:tag` glob. Raises BadPattern."""
     repository, tag = split_glob(text)
-    return Scope((glob(repository),), (glob(tag),))
+    return RuleScope((glob(repository),), (glob(tag),))
 
 
-def excluded_scope(text: str) -> Scope:
+def excluded_scope(text: str) -> RuleScope:
     """A `repository:tag` glob to exclude. With all tags of a repository it excludes its untagged manifests too."""
     scope = glob_scope(text)
     return replace(scope, tags=()) if scope.tags[0].text in ('*', '**') else scope

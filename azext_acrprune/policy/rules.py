@@ -21,7 +21,7 @@ DELETE = 'delete'
 UNTAG = 'untag'
 KEEP = 'keep'
 
-UPDATED = 'updated'
+BY_UPDATE = 'updated'
 CREATED = 'created'
 
 IMAGES = 'images'
@@ -41,13 +41,13 @@ PERCENT_WITHOUT_A_QUESTION = 50
 GHOSTS = 'ghosts'
 PARTIAL = 'partial'
 ORPHANS = 'orphans'
-QUARANTINED = 'quarantined'
+INCLUDE_QUARANTINED = 'quarantined'
 INCLUDED = (GHOSTS, PARTIAL, ORPHANS)
 """What rules take only when that is asked for by name."""
 
 
 @dataclass(frozen=True)
-class Scope:
+class RuleScope:
     """Repositories, and tags in them. Without patterns it is all of them."""
 
     repositories: tuple[Pattern, ...] = ()
@@ -68,7 +68,7 @@ class Match:
     bytes. What `excepting` matches is not claimed.
     """
 
-    scopes: tuple[Scope, ...] = (Scope(),)
+    scopes: tuple[RuleScope, ...] = (RuleScope(),)
     tagged: bool | None = None
     media_types: tuple[str, ...] = ()
     artifact_types: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class Age:
 
     text: str = DEFAULT_AGO
     seconds: int = 86_400
-    by: str = UPDATED
+    by: str = BY_UPDATE
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Protection:
     """
 
     text: str
-    scope: Scope
+    scope: RuleScope
     whole_image: bool = False
 
 
@@ -363,15 +363,15 @@ class Policy:
 def untagged_policy(age: Age = Age(), keep: int = 0, repositories: tuple[str, ...] = ()) -> Policy:
     """The policy of `az acr prune untagged`; `repositories` are globs."""
     untagged: dict[str, Any] = {'ago': age.text, 'keep': keep}
-    if age.by != UPDATED:
+    if age.by != BY_UPDATE:
         untagged['ageBy'] = age.by
     given = {'untagged': untagged, 'repositories': list(repositories)}
     return Policy((untagged_rule(age, keep),), given, tuple(glob(name) for name in repositories), by_itself=True)
 
 
-def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[Scope, ...] = (Scope(),)) -> Rule:
+def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[RuleScope, ...] = (RuleScope(),)) -> Rule:
     """Untagged manifests, wherever one of the scopes has their repository."""
-    match = Match(tuple(Scope(scope.repositories) for scope in scopes), tagged=False)
+    match = Match(tuple(RuleScope(scope.repositories) for scope in scopes), tagged=False)
     return Rule(match, DELETE, age, Keep(keep, of=ALL))
 
 
@@ -381,5 +381,5 @@ def with_protected_service_artifacts(policy: Policy) -> Policy:
     patterns = [*policy.repositories, *(pattern for scope in scopes for pattern in scope.repositories)]
     if any(SERVICE_NAMESPACE in pattern.text for pattern in patterns):
         return policy
-    protection = Protection('an artifact of the service', Scope((glob(f'{SERVICE_NAMESPACE}/**'),)))
+    protection = Protection('an artifact of the service', RuleScope((glob(f'{SERVICE_NAMESPACE}/**'),)))
     return replace(policy, protections=(*policy.protections, protection))

@@ -19,7 +19,7 @@ from .rules import (
     Match,
     Policy,
     Rule,
-    Scope,
+    RuleScope,
     Thin,
     Until,
     When,
@@ -107,7 +107,7 @@ def _described(match: Match, rule: Rule) -> str:
     return ''.join(parts)
 
 
-def _where(scope: Scope) -> str:
+def _where(scope: RuleScope) -> str:
     tags = _one_of(' that match ', [pattern.text for pattern in scope.tags])
     places = _one_of(' in ', [pattern.text for pattern in scope.repositories]) or ' in all repositories'
     return f'{tags}{places}'

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from ..pins.pinned import NOT_READ, Found, Problem, merged
-from ..pins.read import MAX_BYTES, STANDARD_INPUT, declared_values, read_pins
+from ..pins.pinned import PINS_NOT_READ, Found, Problem, merged
+from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, declared_values, read_pins
 from ..pins.references import RegistryNames
 from ..pins.scopes import Scope
 from ..prune_error import Kind, PruneError
@@ -61,13 +61,13 @@ def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tu
             raise SourceError(STANDARD_INPUT, 'it is closed')
         if stdin.isatty():
             raise SourceError(STANDARD_INPUT, 'it is a terminal, and no file or other command')
-        data = stdin.read(MAX_BYTES + 1)
+        data = stdin.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise SourceError(STANDARD_INPUT, _reason(error)) from error
     if not data.strip():
         raise SourceError(STANDARD_INPUT, 'it is empty')
     found = read_pins(data, STANDARD_INPUT, names)
-    broken = next((problem for problem in found.problems if problem.code == NOT_READ), None)
+    broken = next((problem for problem in found.problems if problem.code == PINS_NOT_READ), None)
     if broken:
         raise SourceError(STANDARD_INPUT, broken.message)
     if not found.pins and not found.problems:
@@ -118,7 +118,7 @@ def _beside(path: str) -> Scope | None:
 def _data(path: str) -> bytes:
     """A byte more than the limit tells that it is exceeded; a device may have no end."""
     with open(path, 'rb') as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(MAX_FILE_BYTES + 1)
 
 
 def _walk(top: str) -> Iterator[tuple[str, str | None]]:

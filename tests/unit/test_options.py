@@ -22,7 +22,7 @@ from azext_acrprune.custom.options import (
     read,
 )
 from azext_acrprune.policy.flags import Flags
-from azext_acrprune.policy.rules import UPDATED
+from azext_acrprune.policy.rules import BY_UPDATE
 
 NAMED = {'registry_name': 'contoso'}
 
@@ -72,7 +72,7 @@ def test_only_commands_that_have_limits_are_held_to_them():
 
 def test_flags_have_their_defaults_where_a_command_has_not_all_of_them():
     flags = SelectOptions.of({'ago': None, 'repository': ['a', 'b']}).flags
-    assert (flags.ago, flags.age_by, flags.repository) == ('1d', UPDATED, ('a', 'b'))
+    assert (flags.ago, flags.age_by, flags.repository) == ('1d', BY_UPDATE, ('a', 'b'))
 
 
 def test_every_option_that_commands_share_is_in_a_record():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from azext_acrprune.pins.read import MAX_BYTES, STANDARD_INPUT
+from azext_acrprune.pins.read import MAX_FILE_BYTES, STANDARD_INPUT
 from azext_acrprune.pins.references import Reference, RegistryNames
 from azext_acrprune.sources.pin_files import SourceError, read_files
 
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_an_error(tmp_path):
 
 def test_a_file_that_is_too_large_is_a_problem(tmp_path):
     with open(tmp_path / 'huge', 'wb') as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     pins, problems = pinned(tmp_path)
     assert pins == [] and 'larger than 100 MiB' in problems[0]
     assert 'larger than 100 MiB' in pinned('/dev/zero')[1][0]

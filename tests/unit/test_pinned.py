@@ -13,17 +13,17 @@ from azext_acrprune.decide.drift import check_drift
 from azext_acrprune.decide.lock_plan import (
     FOUND,
     MISSING,
+    NOT_READ,
     REPOSITORY_MISSING,
     Mark,
     Standing,
     pins_document,
     plan_locks,
 )
-from azext_acrprune.decide.lock_plan import NOT_READ as UNREAD
 from azext_acrprune.model import Locks, Tag
 from azext_acrprune.pins.pinned import (
-    NOT_READ,
     NOT_RESOLVED,
+    PINS_NOT_READ,
     Found,
     Pin,
     Pins,
@@ -133,7 +133,7 @@ def test_what_is_missing_is_listed_where_it_is_certain():
         ('team/web', 'v2'): Standing(MISSING),
         ('team/web', 'v3'): Standing(MISSING),
         ('none', 'v1'): Standing(REPOSITORY_MISSING),
-        ('team/web', OTHER): Standing(UNREAD, error='no permission'),
+        ('team/web', OTHER): Standing(NOT_READ, error='no permission'),
     }
     document = pins_document('host', known, standings)
     assert [
@@ -143,7 +143,7 @@ def test_what_is_missing_is_listed_where_it_is_certain():
         ('none', 'v1', None, REPOSITORY_MISSING, ['deploy.yaml:4'], None),
         ('team/web', 'v1', DIGEST, FOUND, ['deploy.yaml:1', 'deploy.yaml:6'], None),
         ('team/web', 'v2', None, MISSING, ['deploy.yaml:2'], None),
-        ('team/web', 'v9', OTHER, UNREAD, ['deploy.yaml:5'], 'no permission'),
+        ('team/web', 'v9', OTHER, NOT_READ, ['deploy.yaml:5'], 'no permission'),
     ]
     assert document['summary'] == {'images': 4, 'found': 1, 'missing': 2, 'notRead': 1, 'problems': 0}
 
@@ -190,10 +190,10 @@ def test_a_lock_that_others_took_off_or_added_to_is_ours_no_more():
 
 
 def test_nothing_is_unlocked_while_some_pin_may_not_be_known():
-    assert planned(LOCKED, marks=MARKS, problems=(Problem('broken', 'a', code=NOT_READ),)).unlock == ()
-    unread = planned(LOCKED, team('v1'), marks=MARKS, v1=Standing(UNREAD, error='busy'))
+    assert planned(LOCKED, marks=MARKS, problems=(Problem('broken', 'a', code=PINS_NOT_READ),)).unlock == ()
+    unread = planned(LOCKED, team('v1'), marks=MARKS, v1=Standing(NOT_READ, error='busy'))
     assert (unread.unlock, unread.forget) == ((), ())
-    assert planned(Standing(UNREAD), marks=MARKS).forget == ()
+    assert planned(Standing(NOT_READ), marks=MARKS).forget == ()
 
 
 def test_marks_outlive_the_process_and_are_for_their_owner_alone(tmp_path):

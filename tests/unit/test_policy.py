@@ -6,7 +6,7 @@ import pytest
 
 from azext_acrprune.policy.ages import parse_ago
 from azext_acrprune.policy.patterns import glob as compiled_glob
-from azext_acrprune.policy.rules import Age, Match, Scope
+from azext_acrprune.policy.rules import Age, Match, RuleScope
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_name_without_wildcards_is_literal(glob, literal):
 @pytest.mark.parametrize('name', [field.name for field in fields(Match) if field.name not in ('scopes', 'tagged')])
 def test_whatever_a_match_asks_for_beside_place_and_tags_is_looked_at(name):
     assert Match(**{name: 1}).asks_for_properties
-    assert not Match((Scope(), Scope()), tagged=False).asks_for_properties
+    assert not Match((RuleScope(), RuleScope()), tagged=False).asks_for_properties

@@ -14,7 +14,7 @@ from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.coverage import covering
 from azext_acrprune.policy.file import parse_policy, short_ages
 from azext_acrprune.policy.names import can_be_repository, can_be_tag, includes
-from azext_acrprune.policy.syntax import PolicyError
+from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.words import sentences
 from tests import worlds
 from tests.worlds import DAY, image, repository_of

@@ -25,7 +25,7 @@ Validator = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class PolicyProblem:
     """One thing that is wrong: `line` counts from 1, `key` is as in `rules[0].when.olderThan`."""
 
     line: int
@@ -43,7 +43,7 @@ class PolicyError(PruneError):
     sentence = 'The policy is not valid: {message}.'
     advice = "See what is expected with 'az acr prune policy show-schema'."
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: PolicyProblem) -> None:
         """One problem is told in the same line, several in a line each."""
         super().__init__('\n  '.join(map(str, problems)))
         self.problems = problems
@@ -66,8 +66,8 @@ class Source:
         except (yaml.YAMLError, ValueError) as error:
             raise PolicyError(_syntax_problem(error)) from error
 
-    def problem(self, path: Path, text: str) -> Problem:
-        return Problem(self._find(path)[0], _key(path), text)
+    def problem(self, path: Path, text: str) -> PolicyProblem:
+        return PolicyProblem(self._find(path)[0], _key(path), text)
 
     def written(self, path: Path) -> str | None:
         """What stands there, as it is written; None for what is not there."""
@@ -100,10 +100,10 @@ class Shaped:
     """
 
     document: Any
-    problems: tuple[Problem, ...]
+    problems: tuple[PolicyProblem, ...]
     replaced: tuple[str, ...]
 
-    def is_as_written(self, problem: Problem) -> bool:
+    def is_as_written(self, problem: PolicyProblem) -> bool:
         return not any(problem.key.startswith(key) for key in self.replaced)
 
 
@@ -113,7 +113,7 @@ def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: 
     The validator stops at the first fault, so what is at fault gives way to something of the right shape and the
     document is looked at again.
     """
-    problems: list[Problem] = []
+    problems: list[PolicyProblem] = []
     replaced: set[Path] = set()
     document = deepcopy(document)
     while len(problems) < _MOST_PROBLEMS:
@@ -137,11 +137,11 @@ def _is_our_doing(path: Path, error: fastjsonschema.JsonSchemaValueException, re
     return any(path[: len(each)] == each or emptied and each[: len(path)] == path for each in replaced)
 
 
-def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> Iterator[Problem]:
+def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> Iterator[PolicyProblem]:
     if error.rule == 'additionalProperties':
         known = ', '.join(sorted(error.definition.get('properties', {})))
         for name in _unknown(error):
-            yield Problem(
+            yield PolicyProblem(
                 source.problem((*path, name), '').line, _key(path), f"unknown key '{name}'; expected one of {known}"
             )
     elif error.rule == 'required':
@@ -268,23 +268,23 @@ def _with_integers(value: Any) -> Any:
 
 def _composed(text: str, what: str) -> yaml.Node:
     if len(text) > _MOST_CHARACTERS:
-        raise PolicyError(Problem(1, '', 'it is too large'))
+        raise PolicyError(PolicyProblem(1, '', 'it is too large'))
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise PolicyError(_syntax_problem(error)) from error
     except RecursionError as error:
-        raise PolicyError(Problem(1, '', 'it is nested too deeply')) from error
+        raise PolicyError(PolicyProblem(1, '', 'it is nested too deeply')) from error
     if not isinstance(root, yaml.MappingNode):
-        raise PolicyError(Problem(1, '', f'expected {what}'))
+        raise PolicyError(PolicyProblem(1, '', f'expected {what}'))
     return root
 
 
-def _syntax_problem(error: Exception) -> Problem:
+def _syntax_problem(error: Exception) -> PolicyProblem:
     mark = getattr(error, 'problem_mark', None)
     problem = getattr(error, 'problem', None) or str(error)
     cure = '; write spaces in place of the tab' if "'\\t'" in problem else ''
-    return Problem(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}{cure}')
+    return PolicyProblem(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}{cure}')
 
 
 def _check_keys(root: yaml.Node) -> None:
@@ -292,13 +292,13 @@ def _check_keys(root: yaml.Node) -> None:
 
     Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
     """
-    problems: list[Problem] = []
+    problems: list[PolicyProblem] = []
     queue: list[tuple[Path, yaml.Node]] = [((), root)]
     for path, node in queue:
         if len(queue) > _MOST_NODES:
-            raise PolicyError(Problem(1, '', 'it is too large'))
+            raise PolicyError(PolicyProblem(1, '', 'it is too large'))
         if len(path) > _DEEPEST:
-            raise PolicyError(Problem(node.start_mark.line + 1, _key(path[:3]), 'it is nested too deeply'))
+            raise PolicyError(PolicyProblem(node.start_mark.line + 1, _key(path[:3]), 'it is nested too deeply'))
         if isinstance(node, yaml.SequenceNode):
             queue.extend(((*path, str(number)), item) for number, item in enumerate(node.value))
         elif isinstance(node, yaml.MappingNode):
@@ -308,13 +308,13 @@ def _check_keys(root: yaml.Node) -> None:
         raise PolicyError(*sorted(problems))
 
 
-def _key_problems(path: Path, node: yaml.MappingNode) -> Iterator[Problem]:
+def _key_problems(path: Path, node: yaml.MappingNode) -> Iterator[PolicyProblem]:
     names: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            yield Problem(key.start_mark.line + 1, _key(path), 'a key has to be a word')
+            yield PolicyProblem(key.start_mark.line + 1, _key(path), 'a key has to be a word')
         elif key.value in names:
-            yield Problem(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice")
+            yield PolicyProblem(key.start_mark.line + 1, _key(path), f"the key '{key.value}' is there twice")
         else:
             names.add(key.value)
 
