@@ -65,7 +65,7 @@ def is_strict(cmd: Command, options: PinOptions, of_policy: Sources) -> bool:
 
 def say_absent(pins: Pins, inventory: Inventory) -> None:
     """Say which pins point to nothing. Raises Incomplete where problems are errors."""
-    from ..decide.absent import absent_pins
+    from ..decide.remarks import absent_pins
     from ..pins.pinned import ABSENT, Incomplete, Problem
 
     problems = tuple(

@@ -57,7 +57,7 @@ def diff(
     """What a new policy takes and leaves otherwise than an old one. Deletes nothing."""
     from ..decide.decision import decide
     from ..documents.policy_diff import diff_document
-    from ..show.policy_markdown import diff_markdown
+    from ..show.policy_tables import diff_markdown
 
     policies = [read_policy(path, ()) for path in (old_policy, new_policy)]
     inventory, now = _from_file(inventory_file) if inventory_file else _read(cmd, policies, RegistryOptions.of(kwargs))

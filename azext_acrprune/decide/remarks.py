@@ -1,10 +1,11 @@
-"""What the author of a policy should know of it: what it does not do as written, and where it is bolder than usual."""
+"""What the author of a policy or of pins should know: what has no effect as written, and what is bolder than usual."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from ..model import Inventory, Notice, Repository
+from ..pins.pinned import Pin, Pins
 from ..policy.patterns import Pattern
 from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, RuleScope
 from .graph import user_tags
@@ -91,3 +92,24 @@ def _unranked(tags: Mapping[str, Mapping[str, Verdict]]) -> Iterator[Notice]:
             f'{len(names)} tag{"" if len(names) == 1 else "s"} {who} cannot rank, being no version or in no group, '
             f'{"stays" if len(names) == 1 else "stay"}, such as {names[0]}.{take}',
         )
+
+
+def absent_pins(inventory: Inventory, pins: Pins) -> tuple[Pin, ...]:
+    """The pins that are certain to mean this registry and name an image that is not in it.
+
+    A typing error in a pin would let go the image that it means. What could not be read may be there, and so may all
+    of a repository that was not looked at.
+    """
+    known = {repository.name: repository for repository in inventory.repositories}
+    late = inventory.late or not inventory.complete
+    return tuple(pin for pin in pins.pins if pin.reference.certain and _is_absent(pin, known, bool(late)))
+
+
+def _is_absent(pin: Pin, known: dict[str, Repository], late: bool) -> bool:
+    repository = known.get(pin.reference.repository)
+    if repository is None:
+        return not late
+    if pin.reference.digest is not None:
+        return pin.reference.digest not in repository.manifests
+    tagged = {tag for manifest in repository.manifests.values() for tag in manifest.tags}
+    return pin.reference.tag not in repository.tags and pin.reference.tag not in tagged

@@ -1,4 +1,4 @@
-"""A plan in sums by repository, by reason or by rule."""
+"""A plan in sums by repository, by reason or by rule; and what each rule of its policy does."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..decide.decision import Decision
+from ..decide.graph import user_tags
 from ..decide.impact import Ledger, Node
 from ..decide.portions import portions
-from ..decide.reasons import RELATIONS
+from ..decide.reasons import RELATIONS, YOUNG
 from ..decide.verdicts import Verdict
+from ..model import in_order
 
 BY_REPOSITORY, BY_REASON, BY_RULE = 'repository', 'reason', 'rule'
 
@@ -86,9 +88,51 @@ def _reason(_: Decision, __: Node, verdict: Verdict) -> GroupName:
 
 
 def _rule(decision: Decision, node: Node, verdict: Verdict) -> GroupName:
-    """The name of the rule behind a verdict. What stays or goes with another manifest has the rule of that manifest."""
+    """The name of the rule of a verdict, or what the options say."""
+    verdict = _behind(decision, node[0], verdict)
+    return verdict.rule or (None if verdict.kept or verdict.reason in RELATIONS else verdict.because)
+
+
+def rule_rows(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
+    """A row for each rule, in their order; a rule that does nothing is there with zeros.
+
+    `claimed` counts tags, and manifests without a tag that are no part of others; of them `young` are too young,
+    `kept` stay for another reason and `takes` go. `freedBytes` are what a rule frees alone, with all that falls with
+    what it takes.
+    """
+    claimed: dict[str, list[Verdict]] = {rule: [] for rule in decision.rules}
+    for verdict in _claimed(decision):
+        if verdict.rule in claimed:
+            claimed[verdict.rule].append(verdict)
+    taken: dict[str, list[Node]] = {rule: [] for rule in decision.rules}
+    for node in decision.doomed_in_order():
+        verdict = _behind(decision, node[0], decision.verdicts[node[0]][node[1]])
+        taken.setdefault(verdict.rule, []).append(node)
+    return [
+        {
+            'name': rule,
+            'claimed': len(verdicts),
+            'young': sum(verdict.kept and verdict.reason == YOUNG for verdict in verdicts),
+            'kept': sum(verdict.kept and verdict.reason != YOUNG for verdict in verdicts),
+            'takes': sum(not verdict.kept for verdict in verdicts),
+            'freedBytes': ledger.bytes_freed_by(taken[rule]),
+        }
+        for rule, verdicts in claimed.items()
+    ]
+
+
+def _claimed(decision: Decision) -> Iterator[Verdict]:
+    for repository in in_order(decision.inventory.repositories):
+        yield from decision.tags.get(repository.name, {}).values()
+        for digest, verdict in decision.verdicts[repository.name].items():
+            if not user_tags(repository.manifests[digest]):
+                yield verdict
+
+
+def _behind(decision: Decision, repository: str, verdict: Verdict) -> Verdict:
+    """The verdict that led to this one: what stays or goes with another manifest has the rule of that manifest."""
     seen: set[str] = set()
     while verdict.reason in RELATIONS and verdict.because not in seen:
         seen.add(verdict.because)
-        verdict = decision.verdicts[node[0]][verdict.because]
-    return verdict.rule or (None if verdict.kept or verdict.reason in RELATIONS else verdict.because)
+        verdict = decision.verdicts[repository][verdict.because]
+    return verdict

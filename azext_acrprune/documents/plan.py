@@ -16,9 +16,8 @@ from ..decide.impact import Impact, Ledger, kind_of_freed, open_ledger
 from ..decide.verdicts import Verdict, locks_of
 from ..model import EXACT, Account, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
-from .groups import grouped
+from .groups import grouped, rule_rows
 from .layers import shared_layers
-from .rule_rows import rule_rows
 
 SCHEMA_VERSION = 1
 

@@ -1,11 +1,14 @@
-"""Tables of the commands about policies."""
+"""Tables of the commands about policies, and the difference of two policies as Markdown, for a pull request."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
-from .sizes import short_digest
+from .sizes import human_size, short_digest
+
+_MOST_ROWS = 100
 
 
 def policy_test_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
@@ -36,3 +39,41 @@ def policy_diff_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
         for key in ('goes', 'stays')
         for row in document[key]
     ]
+
+
+def diff_markdown(document: dict[str, Any]) -> str:
+    """A page with the bytes, what goes and what stays otherwise, and by which rules."""
+    freed = document['freedBytes']
+    more = 'more' if freed['difference'] >= 0 else 'less'
+    lines = [
+        f'### What changes in `{document["registry"]}`',
+        '',
+        f'The plan frees {human_size(freed["new"])} in place of {human_size(freed["old"])}: '
+        f'{human_size(abs(freed["difference"]))} {more}.',
+        '',
+        *_table('Goes now', document['goes'], 'new'),
+        *_table('Stays now', document['stays'], 'old'),
+    ]
+    return '\n'.join(lines)
+
+
+def _table(title: str, rows: list[dict[str, Any]], taker: str) -> Iterator[str]:
+    yield f'#### {title}: {len(rows)}'
+    yield ''
+    if not rows:
+        return
+    yield f'| image | tags | rule of the {taker} policy | why, now |'
+    yield '|---|---|---|---|'
+    for row in rows[:_MOST_ROWS]:
+        image = f'{row["repository"]}@{short_digest(row["digest"])}'
+        tags, rule, why = ', '.join(row['tags']), row[taker]['rule'] or '', row['new']['because']
+        yield f'| `{image}` | {_cell(tags)} | {_cell(rule)} | {_cell(why)} |'
+    if len(rows) > _MOST_ROWS:
+        yield f'| and {len(rows) - _MOST_ROWS} more | | | |'
+    yield ''
+
+
+def _cell(text: str) -> str:
+    """Text in a table: nothing in it is markup."""
+    plain = ' '.join(text.split())
+    return ''.join(f'\\{character}' if character in '|\\`<>*_[]' else character for character in plain)

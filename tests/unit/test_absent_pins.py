@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.decide.absent import absent_pins
+from azext_acrprune.decide.remarks import absent_pins
 from azext_acrprune.model import Ghost, Inventory, Manifest, Repository
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference

@@ -17,7 +17,7 @@ from azext_acrprune.documents.policy_diff import diff_document
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import EXAMPLES, example_text, parse_policy
-from azext_acrprune.show.policy_markdown import diff_markdown
+from azext_acrprune.show.policy_tables import diff_markdown
 from tests import worlds
 from tests.test_safety_properties import examples
 
