@@ -107,7 +107,7 @@ class Journal:
 
 
 class JournaledRegistry:
-    """The door to a registry whose changes are written down, each before and after it is sent."""
+    """A registry whose changes are written to the journal, each before and after it is sent."""
 
     def __init__(self, door: Changes, journal: Journal, repositories: Mapping[str, Repository]) -> None:
         self._door = door
@@ -176,7 +176,7 @@ class JournaledRegistry:
         return walk([digest], lambda each: referrers.get(each, ()))[1:]
 
     def _note_falling(self, repository: str, digest: str) -> None:
-        """The service deletes them itself, and maybe before us."""
+        """Note the referrers of a manifest: the service deletes them with it, perhaps before we ask for that."""
         for referrer in self._falling(repository, digest):
             with _not_sent_unwritten():
                 self._journal.note('falls', subject=digest, **_said(self._manifest(repository, referrer)))
@@ -190,7 +190,7 @@ class JournaledRegistry:
 
     @contextmanager
     def _outcome(self, what: Mapping[str, Any]) -> Iterator[None]:
-        """Note what comes of a request; what happened has happened, whether it can be written down or not."""
+        """Write down the outcome of a request. An error of the journal does not change that outcome."""
         fields = {name: what[name] for name in ('request', 'repository', 'digest', 'tag') if what.get(name)}
         try:
             yield
@@ -204,7 +204,7 @@ class JournaledRegistry:
 
 @contextmanager
 def _not_sent_unwritten() -> Iterator[None]:
-    """What cannot be written down is not sent, and nothing after it either."""
+    """Write down a request before it is sent. When that fails, neither this request nor a later one is sent."""
     try:
         yield
     except JournalError as error:

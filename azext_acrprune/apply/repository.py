@@ -27,10 +27,10 @@ from ..workers import run_tasks
 
 DELETES_PER_REPOSITORY = 5
 DELETES_BEGUN_TOGETHER = 5
-"""Of images that are tied to each other. Few, since what was begun is finished when a run is stopped."""
+"""Most images of one part. Few, because a part that was begun is finished when a run is stopped."""
 RECHECK_SECONDS = 60
 PROGRESS_SECONDS = 10
-"""However long a listing took, this long may be deleted on the strength of it."""
+"""For at least this long, deletions may be based on one listing, however long that took."""
 
 
 class Stop:

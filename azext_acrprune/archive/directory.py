@@ -1,7 +1,7 @@
-"""An archive in a directory. What is in it under its final name is whole, verified and on the disk.
+"""An archive in a directory. A file under its final name is complete, verified and on the disk.
 
-Others may write there too. Only plain files count, and no link is followed inside: it may lead to what is no archive,
-or to something that never ends.
+Others may write there too. Only plain files count, and no link is followed inside: it may lead out of the archive,
+or to something that can be read without end.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class DirectoryArchive:
             pass
 
     def _refuse_links(self) -> None:
-        """What is written or removed inside must not be somewhere else."""
+        """Raise ArchiveError for a link in the archive: nothing outside of it may be written or removed."""
         blobs = self._root / _BLOBS
         inside = [self._root / _PARTIAL, self._root / _LOCK, blobs]
         if blobs.is_dir() and not blobs.is_symlink():
@@ -277,7 +277,7 @@ class DirectoryArchive:
 
 
 class _NoFile(OSError):
-    """Something that is there is no plain file."""
+    """A path that should be a plain file is something else."""
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The last word before a request: what is not in the archive is not deleted, whatever led to it."""
+"""The last check before a deletion is sent: a manifest that is not in the archive is not deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .pure.layout import Record
 
 
 class ArchivedRegistry:
-    """The door to a registry in which only what these records name can be deleted.
+    """A registry in which only the manifests and tags of these records can be deleted.
 
     A manifest can be missing when it is archived and be there again when it is deleted: a registry with replicas
     answers late.
@@ -25,7 +25,7 @@ class ArchivedRegistry:
         self._archived: set[tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
 
     async def delete_manifest(self, repository: str, digest: str) -> None:
-        """A ghost is in no archive, and stays: it may be back any moment. What is not even listed is gone."""
+        """Refuse a ghost: it is in no archive, and may become readable again. A manifest that is not listed is gone."""
         if (repository, digest) not in self._archived:
             await self._registry.manifest_properties(repository, digest)
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')

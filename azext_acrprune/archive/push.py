@@ -1,4 +1,4 @@
-"""Push back what was chosen from an archive. What was done once is found done: an interrupted run may go on."""
+"""Push what was chosen from an archive. A second run finds what the first one pushed, and goes on from there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a command exit with 1 although it answers."""
+"""Exit with 1 after a command that has answered, because something was not done."""
 
 from __future__ import annotations
 

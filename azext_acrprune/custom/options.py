@@ -118,7 +118,7 @@ class PullOptions:
 
 @dataclass(frozen=True)
 class PriceOptions:
-    """What storage costs. None is not known."""
+    """The price of storage; None when it is not known."""
 
     price: Price | None = None
 

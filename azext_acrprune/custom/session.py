@@ -75,7 +75,7 @@ class Session:
 
     @property
     def _true_moment(self) -> datetime:
-        """By the registry's clock where ours is ahead of it: a push under way must not look old."""
+        """The time of the registry where the clock of this machine is ahead: a push under way must not look old."""
         return self.moment - timedelta(seconds=self.registry.clock_ahead)
 
     def account(self) -> Account:
@@ -125,7 +125,7 @@ def open_session(  # pylint: disable=too-many-locals  # it puts together all tha
 
 
 def collect_garbage_seldom() -> None:
-    """An inventory is many small objects that stay: to look through them again and again takes a fifth of a plan."""
+    """Collect garbage less often: an inventory is many objects that stay, and the default costs a fifth of a plan."""
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
 

@@ -76,10 +76,10 @@ class Cache(Protocol):
         """Keep what was just read in this repository, and verified; gives whether it is time to `write`."""
 
     def write(self) -> None:
-        """Write what is to be kept; it may take a moment."""
+        """Write to the file what was remembered."""
 
     def forget(self, repository: str, digest: str) -> None:
-        """Know nothing of a manifest any more: it turned out to be a ghost."""
+        """Drop a manifest that turned out to be a ghost."""
 
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         """Keep the labels in the config of this manifest, read in this repository and verified; as `remember`."""
@@ -129,9 +129,9 @@ class NoCache:
 class ManifestCache:
     """The cache of one registry. Safe with many threads and with other processes on the same file.
 
-    What was not used for longest goes first when the file is full. A repository was last used when it was listed, or
-    when the last manifest of it was read. These moments are numbered from `moment` on, which has to grow from run to
-    run, and faster than that, as microseconds do.
+    When the file is full, the repositories that were not used for longest are dropped first. A repository is used when
+    it is listed and when a manifest of it is read. Uses are numbered from `moment` on, which has to be larger than all
+    numbers of earlier runs, as a time in microseconds is.
     """
 
     def __init__(self, path: Path, moment: int, max_bytes: int = MAX_CACHE_BYTES) -> None:
@@ -140,7 +140,7 @@ class ManifestCache:
         self._moments = count(moment)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._pending_lock = threading.Lock()  # nobody who has something to keep waits until other things are written
+        self._pending_lock = threading.Lock()  # `remember` does not wait while rows are written
         self._pending: list[Row] = []
         self._pending_labels: list[LabelRow] = []
         self._looks: dict[str, int] = {}
@@ -328,7 +328,7 @@ def _forget_manifests(connection: sqlite3.Connection, numbers: Iterable[tuple[in
 
 
 def _evict(connection: sqlite3.Connection, max_bytes: int) -> None:
-    """Make room once the file is too large. It does not shrink; what is free in it is used again."""
+    """Delete rows when the file is too large. The file does not shrink; SQLite uses the free pages again."""
     pages, free, size = (
         connection.execute(f'PRAGMA {name}').fetchone()[0] for name in ('page_count', 'freelist_count', 'page_size')
     )

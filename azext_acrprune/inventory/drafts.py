@@ -45,7 +45,7 @@ class Draft:
 
     @property
     def unseen(self) -> str | None:
-        """What is known of the repository, and not accounted for by what was listed and found."""
+        """A sentence on what the listings lack by the repository's own counts; None when they agree."""
         hidden = frozenset(self.hidden)
         return unseen(self.manifests, Counted(self.facts.manifests, self.facts.tags, self.tag_listing, hidden))
 
@@ -83,8 +83,7 @@ async def list_repository(registry: Reads, draft: Draft, wants_tags: Callable[[D
 async def look_up(registry: Reads, draft: Draft, digest: str) -> bool:
     """Ask for a digest that something names and that was not listed; gives whether it is there. Raises RegistryError.
 
-    The listing's own interface is asked: in a repository behind a cache rule, a pull of what is not there would import
-    it.
+    It asks the metadata API and pulls nothing: in a repository with a cache rule, a pull would import the image.
     """
     draft.asked.add(digest)
     try:

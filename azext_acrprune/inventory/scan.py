@@ -253,7 +253,7 @@ class _Walk:
         return self._extent.labels and draft.name in self._selected
 
     async def _read_labels(self, draft: Draft, digest: str, content: Content) -> None:
-        """What cannot be read is left out: a rule that asks for labels then keeps the image."""
+        """Read the labels of an image. Where they cannot be read, a rule that asks for labels keeps the image."""
         config = str(content.config)
         if config in self.labels or not any(
             blob.digest == config and blob.size <= MAX_MANIFEST_BYTES for blob in content.blobs
@@ -276,7 +276,7 @@ class _Walk:
             content = await read(self._registry, draft.name, digest)
             self._unreachable = 0
         except RegistryError as error:
-            # One manifest may break every connection; a whole row of them is a network that is down.
+            # A single manifest may break its connection; when many in a row do, the network is down.
             self._unreachable += 1
             if error.kind is not Kind.UNREACHABLE or self._unreachable > self._extent.concurrency:
                 raise
@@ -311,7 +311,7 @@ class _Walk:
 
     @staticmethod
     def _fail(draft: Draft, error: RegistryError) -> None:
-        """Take down what became of a repository, or raise the error if it is not the repository's own."""
+        """Note why a repository was not read; raise the error when it concerns the whole registry."""
         if error.kind is Kind.NOT_FOUND:  # deleted since the catalog was read
             draft.gone = True
         elif error.kind is Kind.OUT_OF_TIME:
@@ -341,7 +341,7 @@ async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple
 
 
 def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractSet[str]) -> list[str]:
-    """First those in which something may go: the others only make the bytes exact."""
+    """The selected repositories first: the others are read only to make the bytes exact."""
     looks = cache.looks() if order == OLDEST else {}
     sizes = cache.sizes() if order == LARGEST else {}
     return sorted(names, key=lambda name: (name not in selected, looks.get(name, -1), -sizes.get(name, 0), name))

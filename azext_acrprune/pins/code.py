@@ -80,7 +80,7 @@ def read_code(
 
 
 class _CodeReader:
-    """Takes one token after the other."""
+    """Reads code token by token, and hands over scopes."""
 
     def __init__(self, collector: Collector, inside: Inside, parent: Scope | None, line: int) -> None:
         self._collector = collector
@@ -246,7 +246,7 @@ class _CodeReader:
             self._collector.closed(block.scope)
 
     def _result(self, block: _Block, top: _Block) -> Item:
-        """What a bracket that closes is worth for the expression around it."""
+        """The item that a closed bracket becomes in the expression around it."""
         if block.bracket == '{':
             return Item('block', line=block.line)
         if block.bracket == '(':
@@ -286,7 +286,7 @@ class _CodeReader:
                     self._use('', (f'{repository}:{tag}',), block.line)
 
     def _finish(self) -> None:
-        """An expression ends: note its texts under its key, or as an argument."""
+        """Note the texts of an expression that ends, under its key or as an argument."""
         top = self._top
         items = [item for item in top.items if item.kind != 'newline']
         key, top.key = top.key, None

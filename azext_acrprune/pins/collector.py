@@ -89,7 +89,7 @@ _FILLED_IN = re.compile(rf'\s*{TEMPLATE}/(?:[\w./-]|{TEMPLATE}){{1,300}}(?:[:@]{
 _IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
 _MOST_PAIRS = 1_000
 _MOST_PLACES = 50
-"""In one file that an image is noted with: a list of pods has it ten thousand times."""
+"""How many places of one image are noted in a file: a list of pods may name it ten thousand times."""
 
 
 class Collector:
@@ -112,7 +112,7 @@ class Collector:
         self._charts: dict[str, Value] = {}
 
     def closed(self, scope: Scope) -> None:
-        """A scope is complete: look at it, or let it wait."""
+        """Look at a scope that is complete, or let it wait for values that stand further down."""
         if scope.pairs or any('.' in key for key in scope.entries):
             self._join_pairs(scope)
         if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):
@@ -130,7 +130,7 @@ class Collector:
             self._look(scope, uses)
 
     def found(self) -> Found:
-        """Everything, with a problem for each name of the registry that led to no image."""
+        """All pins and problems, with a problem for each name of the registry that led to no image."""
         waiting, self._waiting = self._waiting, []
         for scope, uses in waiting:
             self._look(scope, uses)
@@ -320,7 +320,7 @@ class Collector:
             self._found.append(found_in(said, self._source, line))
 
     def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
-        """A line of a text that no reader understands."""
+        """Look for references in a line that no reader understands."""
         self._add(find_references(text, self.names, runs), line)
 
 

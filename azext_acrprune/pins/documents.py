@@ -58,7 +58,7 @@ class _Open:
 
 
 class _EventReader:
-    """Takes one event after the other."""
+    """Reads events one by one, and hands over scopes."""
 
     def __init__(self, collector: Collector, inside: Inside, parent: Scope | None, outer: Scope | None) -> None:
         self._collector = collector
@@ -90,7 +90,7 @@ class _EventReader:
             self.end()
 
     def end(self) -> None:
-        """The document is over, even where some of it is still open."""
+        """Hand over what is still open: the document has ended."""
         while self._stack:
             self._close()
         self._collector.closed(self._root)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 UNKNOWN_VALUE = '${value}'
-"""What stands where a value is known to nobody."""
+"""Stands in a text where a value is not known."""
 
 MOST_TEXTS = 24
-"""That one expression, or one text with several values for its names, may make."""
+"""How many texts one expression may make, or one text whose names have several values."""
 
 LONGEST = 4_000
 LONGEST_VALUE = 500
@@ -165,7 +165,7 @@ def _product(pieces: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def called(name: str, arguments: Sequence[Item]) -> Item:
-    """What a function answers, where it is one that is known; else a value that nobody knows.
+    """The texts that a call of a function makes; an unknown value where the function is not known.
 
     Each argument is an item of kind `text`, or a `list` where it is one.
     """

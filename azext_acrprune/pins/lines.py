@@ -102,7 +102,7 @@ def _logical(lines: Sequence[str], style: Style) -> Iterator[tuple[int, str]]:
 
 
 class _LineReader:
-    """Takes one line after the other."""
+    """Reads text line by line, and hands over scopes."""
 
     def __init__(self, collector: Collector, inside: Inside, style: Style, parent: Scope | None) -> None:
         self._collector = collector
@@ -118,7 +118,7 @@ class _LineReader:
         self._collector.closed(self._root)
 
     def row(self, entries: dict[str, str], line: int) -> None:
-        """A row of a table."""
+        """Read a row of a table."""
         scope = Scope(self._root, 'row', line)
         for key, text in entries.items():
             value = Value(text, line)
@@ -180,7 +180,7 @@ class _LineReader:
         return True
 
     def _heredoc(self, mark: str, lines: Sequence[str], number: int, line: int) -> None:
-        """A document inside of a script."""
+        """Read a document that stands inside a script (`cat <<EOF`)."""
         end = next((at for at in range(number + 1, len(lines)) if lines[at].strip() == mark), None)
         if end is not None and self._inside('\n'.join(lines[number + 1 : end]), line + 1, self._scope):
             self._skip_until = end + 1

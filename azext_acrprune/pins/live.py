@@ -54,7 +54,7 @@ class Thing:
 
 
 def not_listed(origin: str, what: str) -> Thing:
-    """Nothing but the word that something may not be listed."""
+    """A thing without documents, for something that this identity may not list."""
     return Thing(origin, (), unseen=f'{what} may not be listed: images that only these name are not known')
 
 
@@ -136,7 +136,7 @@ def thing_of_site(origin: str, configurations: Iterable[dict[str, Any]]) -> Thin
 
 
 def found_in_things(things: Iterable[Thing], names: RegistryNames) -> Found:
-    """What they use. A pin says where its thing is; a text that is not what it should be is a problem."""
+    """The images that things use. A pin says where its thing is; a text that cannot be read is a problem."""
     return merged(found for thing in things for found in _found_in(thing, names))
 
 

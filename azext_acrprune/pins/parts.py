@@ -121,7 +121,7 @@ def _complete_enough(parts: Parts) -> bool:
 
 
 def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
-    """The parts, of each image that has a prefix of its own: `sidecarImage`, `sidecarTag`."""
+    """The parts of each image by name. A prefix makes an image of its own: `sidecarImage`, `sidecarTag`."""
     if len(scope.entries) + len(scope.children) < 2:
         return iter(())
     groups: dict[str, dict[str, list[Value]]] = {}
@@ -172,7 +172,7 @@ def _registries(parts: Parts, scope: Scope, names: RegistryNames) -> list[tuple[
 
 
 def _inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
-    """What the scopes around say of the registry of all images."""
+    """The registries that the scopes around name for all images."""
     here: Scope | None = scope
     while here is not None:
         for values in _registry_values(here):
@@ -267,7 +267,7 @@ def _has_host(text: str) -> bool:
 
 
 def _in_place(text: Filled, repository: _Repository) -> Filled:
-    """The repository, below what is only the place of charts or of a family of images."""
+    """The repository; the name of a chart is added to the URL of the place where charts are."""
     chart = _chart(repository)
     if not chart or text.text.rstrip('/').endswith(f'/{chart.text}'):
         return text

@@ -42,7 +42,7 @@ NOT_LISTED = 'pinsNotListed'
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there may be pins that nobody knows of."""
+    """Why some pins may be unknown. `line` 0 means the whole source; `code` is one of the codes above."""
 
     message: str
     source: str
@@ -55,14 +55,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Found:
-    """What sources say."""
+    """The pins and the problems that were found in sources."""
 
     pins: tuple[Pin, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 class Incomplete(PruneError):
-    """Problems, where a user asked for none; `problems` is a tuple of them."""
+    """There are problems with the pins, and the command may not go on with any; `problems` is a tuple of them."""
 
     sentence = 'Nothing was deleted, because the pins are not all known: {message}.'
     advice = (
@@ -164,7 +164,7 @@ def found_in(findings: Iterable[Finding], source: str, line: int = 0) -> Found:
 
 
 def merged(found: Iterable[Found]) -> Found:
-    """Everything that several sources say, each thing once; who is certain need not be asked again."""
+    """The pins and problems of several finds, each once. An uncertain pin is left out where the same one is certain."""
     every = list(found)
     pins = dict.fromkeys(pin for each in every for pin in each.pins)
     certain = {replace(pin, reference=replace(pin.reference, certain=False)) for pin in pins if pin.reference.certain}

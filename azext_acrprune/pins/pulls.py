@@ -257,7 +257,7 @@ def _is_still(pull: UnresolvedPull, repository: Repository) -> bool:
 
 
 def _anything_pulled(pull: UnresolvedPull, repository: Repository) -> Iterator[Pin]:
-    """Whatever was there at the time of a pull may be what was pulled."""
+    """A pin for each manifest that was there at the time of a pull, because any of them may be what was pulled."""
     what = f"as '{pull.tag}' " if pull.tag else ''
     for digest, manifest in repository.manifests.items():
         if manifest.created_at is None or manifest.created_at <= pull.last:

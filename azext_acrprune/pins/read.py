@@ -23,7 +23,7 @@ from .scopes import Scope, Value
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
-"""Of one file, or of standard input. A list of all pods of a large cluster has half of that."""
+"""The largest file, or standard input, that is read. A list of all pods of a large cluster has half of that."""
 
 STANDARD_INPUT = '<stdin>'
 
@@ -273,7 +273,7 @@ class _File:
             read_code(text, self.collector, self.inside, comments, self._beside)
 
     def _powershell(self, text: str) -> None:
-        """Commands without quotes, and tables and arrays in brackets: what the one does not see, the other does."""
+        """Read it as code and as lines: code has tables and arrays in brackets, lines have commands without quotes."""
         text = _without_blocks(text)
         names = read_code(text, self.collector, self.inside, ('#',), self._beside)
         read_lines(text, self.collector, self.inside, Style(('#',), ('`',)), names)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from .expressions import LONGEST, LONGEST_VALUE, MOST_TEXTS, arm_texts, hole_texts
 
 MOST_ENTRIES = 1_000
-"""Of one scope; what comes after is read for images, and known under no name."""
+"""Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 
 _ROUNDS = 2
 _MOST_AGAIN = 8
 _DEEPEST = 8
-"""Values in values in values."""
+"""How deep the value of a name may lead to other names."""
 
 _LISTED = ('env', 'variables', 'vars', 'parameters', 'params', 'inputs', 'arguments', 'substitutions', 'substitute')
 DECLARING = frozenset(
@@ -150,14 +150,14 @@ class Scope:
         _add(self.declared, name, value)
 
     def attach(self, child: Scope) -> None:
-        """Let names with dots lead into a child."""
+        """Add a child scope, which names with dots lead into."""
         if len(self.children) < MOST_ENTRIES:
             known = self.children.setdefault(child.key, [])
             if len(known) < MOST_ENTRIES:
                 known.append(child)
 
     def take_over(self) -> None:
-        """Say what the `merged` mappings say, as far as nothing else is said."""
+        """Take over the entries of the `merged` mappings whose keys this scope does not have."""
         for other in self.merged:
             for key, values in other.entries.items():
                 if len(self.entries) < MOST_ENTRIES:
@@ -281,7 +281,7 @@ def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]
 
 
 def values_of(name: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Filled]:
-    """What a name means where it stands; nothing where nobody says."""
+    """The values of a name as seen from a scope, empty where none is known."""
     if name.startswith('var.'):  # of Terraform: a default, and what files beside it give
         found = [each for spelled in _spellings(name) for each in _innermost(spelled, scope, busy)]
         return list(dict.fromkeys(found))

@@ -99,7 +99,7 @@ def json_events(text: str) -> Iterator[Event]:
 
 
 def template_events(text: str) -> Iterator[Event]:
-    """The same of YAML with the directives of Helm or Jinja, which stay in the texts that they stand in.
+    """The events of YAML with directives of Helm or Jinja; a directive inside a text stays a part of it.
 
     Lines of nothing but a directive are texts of their own, and come first.
     """
@@ -124,7 +124,7 @@ def _hide(directive: str, directives: list[str]) -> str:
 
 
 def xml_events(text: str) -> Iterator[Event]:
-    """The same of XML: an element is a mapping of its children and attributes, or the text in it."""
+    """The events of XML: an element is a mapping of its children and attributes, or the text in it."""
     line, last, opened = 1, 0, 0
     tokens = list(_XML_TOKEN.finditer(text))
     yield Event(OPEN_MAPPING, 1)

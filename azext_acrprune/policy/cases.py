@@ -69,7 +69,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Cases:
-    """All tests of a file, with the policy file or the example that they are about, if they say it."""
+    """All tests of a file, with the policy file or example that they test, where the file names one."""
 
     tests: tuple[Case, ...]
     policy: str | None = None

@@ -41,7 +41,7 @@ def _has_place(wider: RuleScope, narrower: RuleScope, tagged: bool) -> bool:
 
 
 def _has_all(wider: tuple[Pattern, ...], narrower: tuple[Pattern, ...], everything: str) -> bool:
-    """Without patterns it is all names."""
+    """Whether one list of patterns covers another. No patterns means all names."""
     if not wider or any(_is_everything(pattern, everything) for pattern in wider):
         return True
     return bool(narrower) and all(any(_includes(pattern, other) for pattern in wider) for other in narrower)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of pulls, and of tags that this program took off.
+    """What is known of pulls, and of tags that acrprune removed.
 
     `pulled` has the last pull of each manifest, {repository: {digest: ticks}}: of it, of a part of it, or by a tag of
     it, as far as the log of them tells from `pulls_since` on; None is no log at all. `untagged` says when the last tag
@@ -20,7 +20,7 @@ class Facts:
     untagged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def last_pull(self, repository: str, digest: str, created: int | None) -> int | None:
-        """The last pull of a manifest, 0 for none since it is there, None where the log does not tell."""
+        """The last pull of a manifest: 0 when it was never pulled, None when the log does not go back far enough."""
         last = self.pulled.get(repository, {}).get(digest, 0)
         if last:
             return last

@@ -74,7 +74,7 @@ def _steps(wider: Tokens, narrower: Tokens) -> Iterator[tuple[Tokens, Tokens]]:
 
 
 def _matches_some(glob: Tokens, step: Step, end: int) -> bool:
-    """Walk through the glob and through the grammar of names side by side."""
+    """Walk through the glob and the grammar of names at the same time."""
     seen: set[tuple[int, int, bool]] = set()
     queue = [(0, _START, False)]
     while queue:

@@ -70,14 +70,14 @@ class Source:
         return PolicyProblem(self._find(path)[0], _key(path), text)
 
     def written(self, path: Path) -> str | None:
-        """What stands there, as it is written; None for what is not there."""
+        """The text of the value at this path, as written; None where there is none."""
         node = self._find(path)[1]
         if node is None:
             return None
         return self._text[node.start_mark.index : node.end_mark.index].strip()
 
     def is_plain(self, path: Path) -> bool:
-        """Whether a word stands there without quotes."""
+        """Whether the value at this path is a word without quotes."""
         node = self._find(path)[1]
         return isinstance(node, yaml.ScalarNode) and node.style is None
 
@@ -225,7 +225,7 @@ def _mend(document: Any, path: Path, error: fastjsonschema.JsonSchemaValueExcept
 
 
 def _stand_in(definition: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
-    """Something that has the shape of a definition."""
+    """A value that is valid for a definition of the schema."""
     if '$ref' in definition:
         return _stand_in(schema['definitions'][definition['$ref'].rpartition('/')[2]], schema)
     if 'const' in definition:

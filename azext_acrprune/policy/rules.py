@@ -36,7 +36,7 @@ NOT_PULLED_LONGEST = 'notPulledLongest'
 LARGEST_FREED = 'largestFreed'
 
 PERCENT_WITHOUT_A_QUESTION = 50
-"""Nobody looks at the preview of a run with --yes: more of a repository's tagged manifests needs to be said."""
+"""The limit of a run with --yes, in percent of the tagged manifests of a repository: nobody sees its preview."""
 
 GHOSTS = 'ghosts'
 PARTIAL = 'partial'

@@ -1,4 +1,4 @@
-"""The bearer token of each request: one for many calls, renewed when it ran out.
+"""The bearer token of each request: many calls share one, and it is renewed when it has expired.
 
 Imported inside a command only: azure-core is heavy.
 """
@@ -26,7 +26,7 @@ _TOKEN_ROUNDS = 3
 
 
 class TokenPolicy(AsyncHTTPPolicy):
-    """Sets the bearer token of every request to the registry; answers that end the matter are raised, not returned.
+    """Sets the bearer token of every request to the registry. An answer that refuses the identity is raised.
 
     `sign_in` may wait for az, and runs on a thread. `fetch` gets an access token for a form.
     """
@@ -119,7 +119,7 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
 
 
 def _rewind(content: Any) -> None:
-    """A body that is read from a file was read to its end when it was sent."""
+    """Go back to the start of a file: it was read to its end when the request was sent the first time."""
     if hasattr(content, 'seek'):
         content.seek(0)
 

@@ -1,4 +1,4 @@
-"""The door to a registry: all verbs that change one. Whoever stands in it lets all of them through, or none."""
+"""All verbs that change a registry. A class that wraps a registry implements each of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..model import Locks
 class Changes(Protocol):
     """What can be changed in a registry. Every verb raises RegistryError.
 
-    The registry itself, its journal, and the archive's condition each have every verb, written out: a verb that one of
-    them did not know would be sent without being written down, or without being in the archive.
+    Three classes implement every verb: the registry itself, its journal, and the check against the archive. If one of
+    them lacked a verb, a change could be sent without a line in the journal, or before it is in the archive.
     """
 
     async def delete_manifest(self, repository: str, digest: str) -> None:
@@ -36,7 +36,7 @@ class Changes(Protocol):
         """Push the bytes of a manifest under its digest or a tag."""
 
     async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
-        """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
+        """Mount a blob of another repository in this one; false when the registry wants it uploaded instead."""
 
     async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
         """Upload a blob from a file; its digest is verified."""

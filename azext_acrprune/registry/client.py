@@ -1,4 +1,4 @@
-"""One registry: the verbs that read it, and here those that change it."""
+"""One registry: the verbs that change it, added to those that read it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 
 
 class Registry(Reads):
-    """One registry. Every verb raises RegistryError; as many as one likes may be under way at a time.
+    """One registry. Every verb raises RegistryError. Any number of them may run at a time.
 
     The SDK's client pushes, uploads and sets locks, over our pipeline. What it would lose with the other verbs is in
     docs/architecture.md.
@@ -37,16 +37,16 @@ class Registry(Reads):
     async def delete_manifest(self, repository: str, digest: str) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
-        It is not sent after a minute, for by then the reasons to delete are too old. One whose turn did not come until
-        then has not failed: its error is of the kind LATE, and new reasons may be looked for.
+        A call that waited for a minute is not sent: the listing that it is based on is too old by then. It raises an
+        error of the kind LATE, and the caller may list the repository again.
         """
         await self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
 
     async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
-        """Remove a tag from the manifest `digest`, and nothing but the tag; in time, as `delete_manifest`.
+        """Remove a tag from the manifest `digest`, and nothing but the tag; not sent after a minute of waiting.
 
-        The service removes it from whatever it is on, and says from what: an error of the kind MOVED tells how to put
-        it back there. The SDK's verb drops that header.
+        The service removes the tag from whatever manifest it is on, and names that manifest in a header, which the
+        SDK's verb drops. When it is another manifest, an error of the kind MOVED says how to put the tag back.
         """
         request = HttpRequest('DELETE', self._entry_url(repository, tag))
         lost = (await self._answer(repository, request, **_IN_TIME)).headers.get(_TAG_WAS_ON)
@@ -63,13 +63,13 @@ class Registry(Reads):
     async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
         """Set both locks of a manifest.
 
-        Taken off in time, as `delete_manifest`, for that is the next call; set whenever the registry allows it.
-        Setting them makes good what was begun, and no time limit ends it.
+        Unlocking is not sent after a minute, because a deletion follows it. Locking is sent whenever the registry
+        allows it and no time limit ends it, because it restores a lock that was taken off.
         """
         await self._set_locks(repository, digest, locks)
 
     async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        """Set both locks of a tag, with the patience of `set_manifest_locks`."""
+        """Set both locks of a tag; with the time limits of `set_manifest_locks`."""
         await self._set_locks(repository, tag, locks)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
@@ -88,7 +88,7 @@ class Registry(Reads):
             await self._sdk.set_manifest(repository, io.BytesIO(data), **options)
 
     async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
-        """Have a blob of another repository in this one; false when the registry wants it uploaded instead."""
+        """Mount a blob of another repository in this one; false when the registry wants it uploaded instead."""
         query = urlencode({'mount': digest, 'from': source})
         request = HttpRequest('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
         return (await self._answer((repository, source), request)).status_code == 201

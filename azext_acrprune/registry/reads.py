@@ -46,7 +46,7 @@ Page = TypeVar('Page', bound=Iterable[Any])
 
 
 class Reads:
-    """One registry, to be read. Every verb raises RegistryError; as many as one likes may be under way at a time.
+    """One registry, to be read. Every verb raises RegistryError. Any number of them may run at a time.
 
     The SDK's verbs are not used for this: they drop `mediaType`, do not notice keys that are there twice, and fetch a
     blob in parts that are a call each. docs/architecture.md has the reason for each verb.
@@ -111,7 +111,7 @@ class Reads:
         return (await self._send(request, **{REPOSITORY_OPTION: repository})).status_code in (200, *REDIRECTS)
 
     async def blob_size(self, repository: str, digest: str) -> int:
-        """How many bytes of a blob a repository has, 0 where it has none of them."""
+        """The size of a blob in bytes, 0 where the repository does not have it."""
         request = HttpRequest('HEAD', self._blob_url(repository, digest), headers=_AS_STORED)
         answer = await self._send(request, **{REPOSITORY_OPTION: repository})
         if answer.status_code == 404:

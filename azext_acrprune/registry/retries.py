@@ -1,4 +1,4 @@
-"""When a request is sent, and when again: behind one pacer for all, and within limits.
+"""When a request is sent and when it is tried again: one pacer and the limits of time hold for all requests.
 
 Imported inside a command only: azure-core is heavy.
 """
@@ -26,7 +26,7 @@ from .transport import ANSWER_OPTION
 PATIENCE_OPTION = 'acr_patience'
 """Option of a request: after this many seconds it must not be sent any more."""
 WHENEVER = math.inf
-"""Patience that not even a time limit ends."""
+"""A value of PATIENCE_OPTION: no time limit ends the wait of this request."""
 
 _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'

@@ -25,7 +25,7 @@ ANSWER_OPTION = 'acr_answer_seconds'
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
 _CHUNK_BYTES = 1 << 20
 _LARGEST_ANSWER = 1 << 28
-"""In bytes, of what is not a blob: a page of a listing has about one MiB."""
+"""In bytes; blobs may be larger. A page of a listing has about one MiB."""
 
 
 class Transport(AioHttpTransport):
@@ -81,7 +81,7 @@ class Transport(AioHttpTransport):
 
 
 class _Answer(aiohttp.ClientResponse):
-    """An answer that is not read beyond all measure."""
+    """An answer with a limit for its size."""
 
     async def read(self) -> bytes:
         """Raises RegistryError for a body without an end."""

@@ -46,7 +46,7 @@ class ResourceManager:
         return list(self._pages(what, f'{self._endpoint}{path}?api-version={version}'))
 
     def every_if_any(self, what: str, path: str, version: str) -> list[Resource]:
-        """The same of a collection that need not be there: a kind of resource that nobody registered has none."""
+        """All items of a collection; none where it does not exist, as for a kind of resource that nobody registered."""
         try:
             return self.every(what, path, version)
         except AskError as error:

@@ -49,8 +49,9 @@ class Image:
 class Restoration:
     """What is pushed back.
 
-    `waves` may go side by side inside, one after the other. `tags` and `locks` are set where their manifest is there
-    then. `moves` are the (repository, tag) that are on another manifest now and that were asked to be moved.
+    `waves` are pushed one after the other, the images of one wave at the same time. `tags` and `locks` are set on
+    manifests that are in the registry after that. `moves` are the (repository, tag) that are on another manifest now
+    and are to be moved.
     `holders` gives for each blob the repositories that have it.
     """
 
@@ -280,7 +281,7 @@ def _settle_tags(
 
 
 def _above(graph: Graph, digest: str) -> Iterator[tuple[str, str]]:
-    """Those that need this one to be there first."""
+    """(digest, empty text) of each manifest that can only be pushed after this one, as `spread` asks for them."""
     for other in (*graph.parents.get(digest, ()), *graph.referrers.get(digest, ())):
         yield other, ''
 

@@ -19,7 +19,7 @@ from .refusals import Kind, RegistryError, from_answer, text_or_none
 
 PAGE_SIZE = 1000
 _FRUITLESS_PAGES = 10
-"""In a row: a page may be empty, since what was on it is gone."""
+"""How many pages in a row may be empty: what was on a page may have been deleted meanwhile."""
 _MOST_PAGES = 100_000
 
 Parsed = TypeVar('Parsed')
@@ -226,7 +226,7 @@ def _count(value: Any) -> int | None:
 
 
 def _both(one: Manifest, other: Manifest) -> Manifest:
-    """One manifest that was listed twice."""
+    """Join two entries of one manifest that was listed twice."""
     newer = max(one, other, key=lambda each: (each.updated_at is None, each.updated_at or 0))
     return newer._replace(
         tags=tuple(sorted({*one.tags, *other.tags})),
@@ -237,7 +237,7 @@ def _both(one: Manifest, other: Manifest) -> Manifest:
 
 
 def _manifest(entry: dict[str, Any]) -> Manifest:
-    """By place and not by name: there are millions of them."""
+    """A manifest of an entry. Its fields are given by position, which is faster: there are millions of entries."""
     get = _checked(entry, _ENTRY_KEYS).get
     tags, created_time, last_update_time = get('tags'), get('createdTime'), get('lastUpdateTime')
     created = _instant(created_time)
