@@ -237,11 +237,11 @@ examples:
 
 helps['acr prune pins remember'] = """
 type: command
-short-summary: Look at what runs, and remember it for --ran-within.
+short-summary: Record which images running systems use, for --ran-within.
 long-summary: >
-    Writes down what running systems use, on this machine. With --ran-within, the commands that delete then keep what
-    was seen within that time, even when a system is down or scaled to nothing. Run it every hour or every day. Any
-    other command with --pins-from writes the same down.
+    The record is a file on this machine. With --ran-within, the commands that delete keep what was seen in use within
+    that time, even when a system is down or scaled to zero by then. Run this every hour or every day. Every other
+    command with --pins-from adds to the record too.
 examples:
   - name: Look at a cluster and at everything in the subscription
     text: az acr prune pins remember -r myregistry --pins-from kubectl:production subscription
@@ -298,12 +298,12 @@ examples:
 
 helps['acr prune policy diff'] = """
 type: command
-short-summary: Show what a new policy takes, and leaves, otherwise than an old one.
+short-summary: Compare two policies, and show what only one of them would delete.
 long-summary: >
-    Both are tried on the same registry, or on a file that was written of it. Pins, and logs of pulls, are not asked:
-    what they keep stays in either case.
+    Both are tried on the same registry, or on a file that plan wrote with --inventory-out. Nothing is deleted. Pins and
+    logs of pulls are not read, because what they keep stays with either policy.
 examples:
-  - name: For a pull request, which fails when more would go.
+  - name: In a pull request, and fail when the new policy would delete more.
     text: >
         az acr prune policy diff -r myregistry --old main.yaml --new policy.yaml --markdown diff.md --fail-on more
   - name: Without a registry.

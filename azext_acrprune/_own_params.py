@@ -103,7 +103,7 @@ def _for_plan(context: AzArgumentContext) -> None:
         'strict_policy',
         action='store_true',
         arg_group=SELECTION,
-        help='With --policy: what protects or keeps, and matches nothing in the registry, is an error.',
+        help='With --policy: fail when something in it that protects or keeps matches nothing in the registry.',
     )
 
 

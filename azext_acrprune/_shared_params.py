@@ -122,8 +122,8 @@ def _output(context: AzArgumentContext) -> None:
     context.argument(
         'single_region',
         action='store_true',
-        help='Leave other regions of a replicated registry out of account. A push, a tag or a lock of another region '
-        'may not be known yet in the one that answers: what it needs may be deleted.',
+        help='Take the answers of one region of a replicated registry for the whole. A push, tag or lock in another '
+        'region may not have arrived there yet, and what it needs may be deleted.',
     )
     context.argument(
         'no_cache', action='store_true', help='Read every manifest from the registry, and keep none for the next run.'
