@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 TICKS_PER_SECOND = 10_000_000
 
-EXACT, UPPER_BOUND, LOWER_BOUND, UNKNOWN = 'exact', 'upperBound', 'lowerBound', 'unknown'
-"""What a number of bytes is. An UNKNOWN one may be too large and too small."""
-BOUNDS = {EXACT: '', UPPER_BOUND: 'at most ', LOWER_BOUND: 'at least ', UNKNOWN: 'about '}
+EXACT, UPPER_BOUND, LOWER_BOUND, APPROXIMATE = 'exact', 'upperBound', 'lowerBound', 'unknown'
+"""What a number of bytes is. An APPROXIMATE one may be too large or too small."""
+BOUNDS = {EXACT: '', UPPER_BOUND: 'at most ', LOWER_BOUND: 'at least ', APPROXIMATE: 'about '}
 """What is said before such a number."""
 
 UNREAD_REPOSITORY = 'repositoryNotRead'

@@ -9,9 +9,9 @@ from itertools import chain
 from operator import attrgetter
 
 from ..model import (
+    APPROXIMATE,
     EXACT,
     LOWER_BOUND,
-    UNKNOWN,
     UPPER_BOUND,
     Blob,
     Content,
@@ -233,7 +233,7 @@ def kind_of_held(inventory: Inventory, ledger: Ledger) -> str:
 def kind_of(at_most: bool, at_least: bool) -> str:
     """The name of a bound; a number that is two bounds at once is none."""
     if at_most:
-        return UNKNOWN if at_least else UPPER_BOUND
+        return APPROXIMATE if at_least else UPPER_BOUND
     return LOWER_BOUND if at_least else EXACT
 
 

@@ -14,10 +14,10 @@ from .graph import Graph, attached_subjects, build_graph, missing_children, subj
 from .health import Everywhere
 from .named import ImageName, decide_images, decide_untag, digest_of
 
-GHOST, ORPHAN, PARTIAL = 'ghost', 'orphan', 'partial'
+IF_GHOST, IF_ORPHAN, IF_PARTIAL = 'ghost', 'orphan', 'partial'
 """A manifest that is listed and is not there; what is attached to nothing that exists; an index of which nothing is
 left."""
-CONDITIONS = (GHOST, ORPHAN, PARTIAL)
+CONDITIONS = (IF_GHOST, IF_ORPHAN, IF_PARTIAL)
 
 
 class NotSo(PruneError):
@@ -61,9 +61,9 @@ def why_not(
 ) -> str | None:
     """Why a condition is not true of a manifest, or of what its `tag` attaches it to; the rest of a sentence."""
     manifest = repository.manifests[digest]
-    if condition == GHOST:
+    if condition == IF_GHOST:
         return None if isinstance(manifest.content, Ghost) else 'is no ghost'
-    if condition == PARTIAL:
+    if condition == IF_PARTIAL:
         return None if _is_without_all_children(repository, manifest) else 'is no index that lacks all its manifests'
     subjects = [subject_of_tag(manifest, tag)] if tag else _subjects(manifest)
     named = [subject for subject in subjects if subject]

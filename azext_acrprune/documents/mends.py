@@ -27,8 +27,7 @@ from ..decide.health import (
     GraphOf,
 )
 from ..decide.manifests import is_digest
-from ..decide.only_if import GHOST as ONLY_IF_GHOST
-from ..decide.only_if import ORPHAN, PARTIAL, why_careful, why_not
+from ..decide.only_if import IF_GHOST, IF_ORPHAN, IF_PARTIAL, why_careful, why_not
 from ..decide.safety import opaque
 from ..decide.verdicts import lock_on, lock_on_tag
 from ..model import Inventory, Repository
@@ -39,11 +38,11 @@ _BY_HAND = (UNREADABLE_MANIFEST, SIZE_MISMATCH)
 """Only people can tell which of the manifests is wrong, and whether it can be pulled all the same."""
 
 _CONDITIONS = {
-    GHOST: ONLY_IF_GHOST,
-    MISSING_CHILDREN: PARTIAL,
-    ORPHAN_ATTACHMENT: ORPHAN,
-    ORPHAN_REFERRER: ORPHAN,
-    ORPHAN_TAG: ORPHAN,
+    GHOST: IF_GHOST,
+    MISSING_CHILDREN: IF_PARTIAL,
+    ORPHAN_ATTACHMENT: IF_ORPHAN,
+    ORPHAN_REFERRER: IF_ORPHAN,
+    ORPHAN_TAG: IF_ORPHAN,
 }
 """What is deleted to mend a finding, on which condition. All else that is broken, people mend themselves."""
 

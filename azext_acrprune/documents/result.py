@@ -8,7 +8,7 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.impact import kind_of, kind_of_freed, open_ledger
 from ..decide.verdicts import Verdict
-from ..model import LOWER_BOUND, UNKNOWN, Failed, Outcome, Skipped
+from ..model import APPROXIMATE, LOWER_BOUND, Failed, Outcome, Skipped
 from .planned import AppliedBytes
 
 
@@ -53,7 +53,7 @@ def _summary(
         'manifestsDeleted': len(outcome.deleted),
         'tagsDeleted': tags_with_manifests + len(outcome.untagged),
         'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
-        'impact': kind if earlier.exact else kind_of(at_most=True, at_least=kind in (LOWER_BOUND, UNKNOWN)),
+        'impact': kind if earlier.exact else kind_of(at_most=True, at_least=kind in (LOWER_BOUND, APPROXIMATE)),
         'softDeleteRetentionDays': soft_delete_days,
         'skipped': len(outcome.skipped),
         'failed': len(outcome.failed),

@@ -25,7 +25,7 @@ from .drafts import Draft, list_repository, look_up, read
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
 
-OLDEST, LARGEST, BY_NAME = 'oldest', 'largest', 'name'
+OLDEST_FIRST, LARGEST_FIRST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
 
 
@@ -342,8 +342,8 @@ async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple
 
 def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractSet[str]) -> list[str]:
     """The selected repositories first: the others are read only to make the bytes exact."""
-    looks = cache.looks() if order == OLDEST else {}
-    sizes = cache.sizes() if order == LARGEST else {}
+    looks = cache.looks() if order == OLDEST_FIRST else {}
+    sizes = cache.sizes() if order == LARGEST_FIRST else {}
     return sorted(names, key=lambda name: (name not in selected, looks.get(name, -1), -sizes.get(name, 0), name))
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from ..model import BOUNDS, EXACT, UNKNOWN, parse_ticks
+from ..model import APPROXIMATE, BOUNDS, EXACT, parse_ticks
 from ..spelling import visible
 from .money import account_line, cost_line
 from .sizes import blob_digest, freed_size, human_age, human_size, not_read_line, percent, share_bar, short_digest
@@ -121,7 +121,7 @@ class _Table:
     def _share(self, row: Row) -> Row:
         size = row['attributedBytes']
         held = self._document['impact']
-        shared = '' if held == EXACT else BOUNDS[UNKNOWN]
+        shared = '' if held == EXACT else BOUNDS[APPROXIMATE]
         cells = {
             'ATTRIBUTED': freed_size(size, row.get('impact', held)),
             'SHARE': f'{shared}{percent(size, self._whole)}',
