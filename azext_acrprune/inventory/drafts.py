@@ -51,7 +51,10 @@ class Draft:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it is there and neither lists a manifest nor says that it has none."""
+        """Whether it is there and neither lists a manifest nor says that it has none.
+
+        A repository goes with its last manifest: one without any was not seen as a whole.
+        """
         return not (self.manifests or self.failure or self.gone or self.late) and self.facts.manifests is None
 
     def unlisted(self) -> list[str]:

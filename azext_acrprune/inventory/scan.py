@@ -79,7 +79,6 @@ async def scan(
     if warnings:  # without a catalog, only its own listing tells that a repository is not there
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [*_failures(drafts), *_out_of_time(drafts)]
-    # A repository goes with its last manifest: one that is there, lists none and does not say 0, was not seen.
     silent = any(draft.is_silent for draft in drafts)
     inventory = Inventory(
         registry=host,
