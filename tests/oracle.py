@@ -274,9 +274,14 @@ def blob_table(world, before=None):
     """{blob: bytes} of all that is stored: once per registry.
 
     A layer with `urls` is stored elsewhere, unless it was pushed: here that is so where another manifest of this world,
-    or of the world `before`, has it without, even one that cannot be read.
+    or of the world `before`, has it without, even one that cannot be read. A ghost holds nothing.
     """
-    everything = [manifest['document'] for repository in before or world for manifest in repository['manifests']]
+    everything = [
+        manifest['document']
+        for repository in before or world
+        for manifest in repository['manifests']
+        if manifest['state'] != 'ghost'
+    ]
     known = [document(manifest) for repository in world for manifest in repository['manifests']]
     pushed = {blob['digest'] for blob in _blobs(everything) if not blob.get('urls')}
     return {blob['digest']: blob['size'] for blob in _blobs(known) if blob['digest'] in pushed}

@@ -396,12 +396,12 @@ def test_without_a_log_no_pull_is_known():
     assert (document['pulls'], document['rows'][0]['lastPulledTime']) == (None, None)
 
 
-def test_what_could_not_be_read_makes_the_numbers_upper_bounds_and_no_cost_is_invented():
+def test_what_could_not_be_read_makes_the_sums_lower_bounds_and_no_cost_is_invented():
     price = Price(Decimal('1'), 'USD')
     document = document_of(
         [repository_of(unreadable(image('a', [0])), image('b', [1]))], account=Account('Basic'), price=price
     )
-    assert (document['impact'], document['cost']['perMonth']) == ('upperBound', None)
+    assert (document['impact'], document['cost']['perMonth']) == ('lowerBound', None)
     assert 'unreadable' in {warning['code'] for warning in document['warnings']}
 
 
