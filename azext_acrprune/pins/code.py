@@ -20,21 +20,8 @@ _PAIRS = {'(': ')', '[': ']', '{': '}'}
 _ASSIGNS = frozenset(('=', ':=', '=>', ':', '?=', '+='))
 _GOES_ON = frozenset(('+', '.', '?', ':', '%', '&', '&&', '||', '??', '|', '..', '=', ':=', '=>', ',', '->', '?.', '!'))
 _TYPES = frozenset(
-    [
-        'string',
-        'str',
-        'String',
-        'object',
-        'array',
-        'int',
-        'bool',
-        'secureString',
-        'secureObject',
-        'any',
-        'number',
-        'val',
-        'var',
-    ]
+    ('string', 'str', 'String', 'object', 'array', 'int', 'bool', 'secureString', 'secureObject', 'any', 'number')
+    + ('val', 'var')
 )
 _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'output', 'task', 'group', 'job', 'target'))
 _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
@@ -186,7 +173,7 @@ class _CodeReader:
             return True
         for item in items:
             self._use('', item.texts, item.line)
-        top.key, top.keyed_by = _key(items), sign
+        top.key, top.keyed_by = '' if sign == ':' and _loops(items, top.scope) else _key(items), sign
         top.items.clear()
         top.line = items[-1].line
         return True
@@ -253,10 +240,12 @@ class _CodeReader:
             self._positional(block)
         if block.bracket == '(' and block.call:
             method = _method(block, top)
-            return method or replace(called(block.call, block.arguments), line=block.line)
+            return method or replace(_with_named(called(block.call, block.arguments), block), line=block.line)
         if block.bracket == '[' and top.items and top.items[-1].kind == 'name' and top.key is not None:
-            top.items.pop()  # `os.environ['TAG']`
-            return Item('text', texts=(UNKNOWN_VALUE,), line=block.line)
+            name = top.items.pop().value  # `os.environ['TAG']`, `versions["web"]`
+            index = [text for argument in block.arguments for text in argument.texts]
+            known = len(index) == 1 and index[0].isidentifier()
+            return Item('text', texts=(f'${{{name}.{index[0]}}}' if known else UNKNOWN_VALUE,), line=block.line)
         if block.bracket == '(' and len(block.arguments) == 1:
             return block.arguments[0]
         return _list(block)
@@ -278,7 +267,13 @@ class _CodeReader:
             top.scope.pairs.setdefault(top.key or '', []).append((match[1], Value(match[2], line)))
 
     def _positional(self, block: _Block) -> None:
-        """A repository and its tag, one after the other: `AddContainer("x", "myreg.azurecr.io/app", "3.1")`."""
+        """A repository and its tag, one after the other: `AddContainer("x", "myreg.azurecr.io/app", "3.1")`, or the
+        tag under its name: `pull("myreg.azurecr.io/app", tag="3.1")`.
+        """
+        for argument in block.arguments[:1]:
+            for each in argument.texts if '/' in ''.join(argument.texts) else ():
+                for value in block.scope.entries.get('tag', ()):
+                    self._use('', (f'{each}:{value.text}',), argument.line)
         for first, second in zip(block.arguments, block.arguments[1:], strict=False):
             if first.kind == second.kind == 'text' and first.texts and second.texts:
                 repository, tag = first.texts[0], second.texts[0]
@@ -339,6 +334,26 @@ class _CodeReader:
 
 def _has_question(items: Sequence[Item]) -> bool:
     return any(item.kind == 'sign' and item.value == '?' for item in items)
+
+
+def _with_named(item: Item, block: _Block) -> Item:
+    """`"{host}/app:{tag}".format(host=HOST, tag="1")`: the values that the call itself gives to the names."""
+    if block.call != 'format' or not block.scope.entries:
+        return item
+    texts = item.texts
+    for name, values in block.scope.entries.items():
+        texts = tuple(text.replace(f'${{{name}}}', values[0].text) for text in texts)
+    return replace(item, texts=texts)
+
+
+def _loops(items: Sequence[Item], scope: Scope) -> bool:
+    """Note `for x in xs:` of Bicep in the scope of its brackets."""
+    words = [item.value for item in items]
+    if len(words) != 4 or words[0] != 'for' or words[2] != 'in':
+        return False
+    scope.add('for_name', Value(words[1], items[0].line))
+    scope.add('for_each', Value(f'${{{words[3]}}}', items[0].line))
+    return True
 
 
 def _list(block: _Block) -> Item:

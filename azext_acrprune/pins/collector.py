@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..spelling import printable
-from .parts import group_and_part, images, may_be_parts, must_wait
+from .parts import group_and_part, images, in_registry_around, is_name_and_tag, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -26,7 +26,7 @@ from .references import (
     mentions,
     split_repository,
 )
-from .scopes import DECLARING, HOISTING, Filled, Scope, Use, Value, filled, has_holes
+from .scopes import DECLARING, HOISTING, Filled, Scope, Use, Value, filled, has_holes, rounds
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
 _NO_PINS = frozenset(
@@ -121,7 +121,10 @@ class Collector:
         self._note_charts(scope)
         uses = self._own_uses(scope)
         parts = may_be_parts(scope)
-        if any(has_holes(use.value.text) for use in uses) or parts and must_wait(scope, self.names):
+        open_uses = any(
+            has_holes(use.value.text) or not scope.listed and is_name_and_tag(use.value.text) for use in uses
+        )
+        if open_uses or parts and must_wait(scope, self.names):
             if self.patient:
                 self._waiting.append((scope, uses))
             else:
@@ -273,8 +276,11 @@ class Collector:
                 self._use(use, scope, use.value in joined)
 
     def _use(self, use: Use, scope: Scope, joined: bool) -> None:
-        for text in filled(use.value.text, scope):
+        texts = [text for each in rounds(use.value.text, scope) for text in filled(use.value.text, each)]
+        for text in texts:
             if '/' in text.text or 'pkg:' in text.text:
+                if text.text != use.value.text:  # a value may have brought the name of the registry in
+                    self.mention(text.text, use.value.line, scope, use.key)
                 self._text(text, use, scope, joined)
 
     def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
@@ -288,12 +294,20 @@ class Collector:
         )
         if not findings and open_host:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
-        if bare and not (use.runs or is_run(use.key)):
+        if bare and (scope.key == 'artifacts' or not (use.runs or is_run(use.key))):  # Skaffold gives them their tags
             self._bare.append((text.text.strip(), use.value.line))
             return
+        may_be = not findings and (is_run(use.key) or use.key == 'argument')
+        below = in_registry_around(text.text, scope, self.names) if may_be else None
+        if below:
+            findings = [
+                replace(each, certain=False)
+                for each in find_references(below.text, self.names)
+                if isinstance(each, Reference)
+            ]
         if joined:
             findings = [finding for finding in findings if isinstance(finding, Reference)]
-        self._add(findings, use.value.line, text.lines)
+        self._add(findings, use.value.line, text.lines | (below.lines if below else frozenset()))
 
     def _is_no_pin(self, scope: Scope, use: Use) -> bool:
         """Whether a repository is watched, allowed or mirrored where it stands, and run nowhere."""

@@ -62,7 +62,7 @@ _IDENTITIES = frozenset(
 )
 _LISTS = frozenset(('createarray', 'tolist', 'array', 'list', 'setof', 'listof', 'arrayof', 'aslist', 'of'))
 _FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
-_INSIDE = re.compile(r'(?<![{$])\{([A-Za-z_][\w.]{0,100})[^{}\n]{0,100}\}(?!\})|\\\(([A-Za-z_][\w.]{0,100})\)')
+_INSIDE = re.compile(r'(?<![{$])\{([A-Za-z_][\w.]{0,100})[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)')
 _ESCAPE = re.compile(r'\\([nrt"\'\\`$/])')
 _ESCAPES = {'n': '\n', 'r': '\n', 't': '\t'}
 
@@ -259,6 +259,7 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
         lambda arguments: _every(arguments[1:]),
     ),
     'default': _every,
+    'withregistry': lambda arguments: arguments[0].texts,
     'replace': _replaced,
 }
 

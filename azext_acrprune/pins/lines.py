@@ -24,6 +24,12 @@ _ARGUMENT = re.compile(r'(\w[\w.-]*)=("[^"]*"|\'[^\']*\'|\S*)')
 _SEVERAL = re.compile(r'\s*(?:export\s+)?(?:\w{1,100}=(?:"[^"]*"|\'[^\']*\'|[^\s"\']+)(?:\s+|;|\Z)){2,}\Z')
 _CASE = re.compile(r'^\s*[\w.*|"\'-]{1,100}\)\s+(?=\w+=)')
 _DEFAULT_GIVEN = re.compile(r'\$\{(\w{1,100}):?=([^{}]{1,300})\}')
+_LOOP = re.compile(r'\s*for\s+(\w{1,100})\s+in\s+([^;$`*{}]{1,2000}?)\s*(?:;|\Z)')
+_REGISTRY_COMMAND = re.compile(r'\baz\s+acr\s+(?:import|build|pack)\b')
+_REGISTRY_NAME = re.compile(r'\s(?:-n|--name|-r|--registry)(?:=|\s+)["\']?([\w.-]+)')
+_REGISTRY_IMAGE = re.compile(r'\s(?:-t|--image)(?:=|\s+)["\']?([^\s"\']+)')
+_FUNCTION_DEFAULT = re.compile(r'(?:env_var_or_default|env)\(["\']\w+["\'],\s*["\']([^"\']*)["\']\)\Z')
+_BRACKETED_FORMAT = re.compile(r'\((["\'][^"\']*["\']\s+-f\s+[^()]+)\)')
 _DIRECTIVE = re.compile(r'\{\{[^{}]*\}\}')
 _OLD_ENV = re.compile(r'(\w+)\s+(.+)')
 _CHECKSUM = re.compile(r'SHA256: ([0-9a-fA-F]{64})\Z')
@@ -36,7 +42,7 @@ _RUNS = re.compile(
     r'\b(?:run|pull|create|exec|set\s+image|copy|inspect|pulling|pulled|push)\b|--image\b|^\s*image\b', re.IGNORECASE
 )
 _LOGIN = re.compile(r'\b(?:log(?:in|out)|auth)\b', re.IGNORECASE)
-_OPTION = re.compile(r'(?<=\s)--?([A-Za-z][\w-]{0,60})(?:=|\s+)("[^"]*"|\'[^\']*\'|[^\s"\']+)')
+_OPTION = re.compile(r'(?<=\s)--?([A-Za-z][\w-]{0,60})(?:=|\s+)((?:[^\s"\']|"[^"]*"|\'[^\']*\')+)')
 _OCI = re.compile(r'oci://[^\s"\',;)]+')
 _SET = re.compile(r'set(?:-string|-literal)?\Z')
 _HELM = re.compile(r'\bhelm\b')
@@ -187,6 +193,10 @@ class _LineReader:
 
     def _statement(self, text: str, line: int) -> None:
         text = _CASE.sub('', text)
+        loop = _LOOP.match(text) if self._style.assigns else None
+        if loop:
+            for value in loop[2].split():
+                self._scope.declare(loop[1], Value(_unquoted(value), line))
         for name, value in _DEFAULT_GIVEN.findall(text):
             self._assign(name, value, line)
         several = _ARGUMENT.findall(text) if self._style.assigns and _SEVERAL.match(text) else ()
@@ -208,7 +218,7 @@ class _LineReader:
         if text.startswith('$(') and ' ' in text:
             self._command(text, line)
             return
-        value = Value(text, line)
+        value = Value(_FUNCTION_DEFAULT.sub(r'\1', text), line)  # of just
         self._scope.add(name, value)
         if may_name_image(text):
             self._scope.uses.append(Use('assigned', value))
@@ -222,6 +232,7 @@ class _LineReader:
                 if '/' not in text
                 else text
             )
+        text = _BRACKETED_FORMAT.sub(lambda match: _formatted(match[1]), text)
         scope = Scope(self._scope, 'command', line)
         self._options(text, scope, line)
         text = _OCI_TAG.sub(lambda match: f'{match[1]}{":" if match[2] == "tag" else "@"}{match[3]}', text)
@@ -235,9 +246,18 @@ class _LineReader:
         if may_name_image(text):
             value = Value(text, line)
             scope.uses.append(Use('command', value, bool(_RUNS.search(text)) or ' ' not in text.strip()))
+        self._in_registry(text, scope, line)
         if not _LOGIN.search(text):
             self._collector.mention(text, line, scope)
         self._collector.closed(scope)
+
+    def _in_registry(self, text: str, scope: Scope, line: int) -> None:
+        """`az acr import -n myreg --image app:1`: the registry by its name, and an image without one."""
+        name = _REGISTRY_NAME.search(text) if _REGISTRY_COMMAND.search(text) else None
+        login_server = self._collector.names.login_server
+        if name and name[1].lower() in (login_server, login_server.partition('.')[0]):
+            for image in _REGISTRY_IMAGE.findall(text):
+                scope.uses.append(Use('image', Value(f'{login_server}/{image}', line)))
 
     def _options(self, text: str, scope: Scope, line: int) -> None:
         if '--' not in text and ' -' not in text:
@@ -254,7 +274,7 @@ class _LineReader:
         for part in text.split(','):
             name, sign, value = part.partition('=')
             if sign:
-                scope.pairs.setdefault('set', []).append((name, Value(value, line)))
+                scope.pairs.setdefault('set', []).append((name, Value(_unquoted(value), line)))
 
 
 def _with_version(url: str, version: str) -> str:

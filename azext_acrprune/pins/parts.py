@@ -54,6 +54,7 @@ _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _TAGGED = re.compile(r'[:@][^/]+\Z')
 _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
+_NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
 _GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
 _NO_TAG = frozenset(('', 'null', '~', 'none', '<none>', 'nil', 'undefined'))
 
@@ -158,6 +159,8 @@ def group_and_part(key: str) -> tuple[str, str]:
     if not match:
         return '', ''
     group, part = match['group'], match['part']
+    if key.startswith('_'):  # hidden names of CUE and Jsonnet are values for others, and no parts beside them
+        group = f'_{group}'
     for word in ('with', *_IMAGE_WORDS):
         group = group.removesuffix(word) if group != word or word != 'new' else group
     return group, _SAME.get(part, part)
@@ -191,6 +194,34 @@ def _registry_values(scope: Scope) -> Iterator[list[Value]]:
         for key, values in place.entries.items():
             if group_and_part(key)[1] == 'registry':
                 yield values
+
+
+def is_name_and_tag(text: str) -> bool:
+    """Whether a text is an image without its host."""
+    return _NAME_AND_TAG.match(text) is not None and not _has_host(text)
+
+
+def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled | None:
+    """`team/app:5` where charts are told `global: {imageRegistry: myreg.azurecr.io}`, or within the braces of Jenkins'
+    `withRegistry('https://myreg.azurecr.io') {`: it may well be there.
+    """
+    if not is_name_and_tag(text):
+        return None
+    here: Scope | None = scope
+    while here is not None:
+        around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
+        for child in here.children.get('global', ()):
+            around += [
+                Filled(value.text, frozenset((value.line,)))
+                for key, values in child.entries.items()
+                if group_and_part(key)[1] == 'registry'
+                for value in values
+            ]
+        for place in around:
+            if any(names.has(each.text) for each in filled(place.text, here.parent)):
+                return Filled(f'{names.login_server}/{text}', place.lines)
+        here = here.parent
+    return None
 
 
 def _texts(value: Value, scope: Scope) -> list[Filled]:
@@ -278,6 +309,8 @@ def _chart(repository: _Repository) -> Value | None:
     key, parts = repository.key, repository.parts
     if key not in _CHART_PLACES:
         return None
+    if 'chart' in parts and key == 'repourl':  # Argo CD: `chart: team/app` stands below the place
+        return next((value for value in parts['chart'] if value.text and not _has_host(value.text)), None)
     if 'chart' in parts:
         return _short(parts['chart'])
     text = repository.value.text.lower()

@@ -23,7 +23,7 @@ TEMPLATE = (
     r'(?:\$\{\{[^{}\n]{0,300}\}\}|\{\{[^{}\n]{0,300}\}\}|\$?\$\{[^{}\n]{0,300}\}|\$\([^()\n]{0,300}\)'
     r'|\$\[[^\[\]\n]{0,300}\]|\$[A-Za-z_]\w{0,100}|#\{[^{}\n]{0,300}\}#?|\{\w[\w.-]{0,100}\}'
     r'|<<[ ]?[\w.-]{1,100}[ ]?>>|<[A-Za-z_][\w .-]{0,100}>|%\w{1,100}%|%\d|%\(\w{1,100}\)s|%[sv]|\(\([\w.-]{1,100}\)\)'
-    r'|\\\([\w.]{1,100}\))'
+    r'|\\\([\w.#]{1,100}\))'
 )
 _BEFORE = r'(?:(?<![A-Za-z0-9.-])|(?<=\\[nrt]))'
 _PORT = r'\.?(?::\d{1,5})?'
@@ -173,7 +173,11 @@ def reference_to(repository: str, tag: str | None, digest: str | None, certain: 
 def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
-    if _NO_IMAGES.match(path) or _PATTERN_FOLLOWS.match(match.string, match.end()):
+    if _NO_IMAGES.match(path):
+        return
+    if _PATTERN_FOLLOWS.match(match.string, match.end()):
+        if known and tag and match.string[match.end()] == '(':  # a call that nobody computed: `app:env("TAG")`
+            yield Unresolved(match.group(), 'its tag is filled in by another tool')
         return
     if not tag and digest is None and _BAD_TAG_FOLLOWS.match(match.string, match.end()):
         if known:

@@ -23,19 +23,8 @@ _DEEPEST = 8
 
 _LISTED = ('env', 'variables', 'vars', 'parameters', 'params', 'inputs', 'arguments', 'substitutions', 'substitute')
 DECLARING = frozenset(
-    (
-        *_LISTED,
-        'args',
-        'include',
-        'elements',
-        'properties',
-        'locals',
-        'matrix',
-        'environment',
-        'values',
-        'stringparameters',
-        'environments',
-    )
+    (*_LISTED, 'args', 'include', 'elements', 'properties', 'locals', 'matrix', 'environment', 'values')
+    + ('stringparameters', 'environments')
 )
 """Keys under which names get values, for whatever stands beside such a key and below that."""
 
@@ -89,14 +78,14 @@ _HOLE = re.compile(
     r'|\$\[\s*(?P<square>[^\[\]\n]{1,300})\]'
     r'|<<\s*(?P<angle>[\w.-]{1,100})\s*>>'
     r'|#\{\s*(?P<hash>[\w.-]{1,100})\s*\}'
-    r'|\\\((?P<cue>[\w.]{1,100})\)'
+    r'|\\\((?P<cue>[\w.#]{1,100})\)'
     r'|\(\((?P<concourse>[\w.-]{1,100})\)\)'
     r'|%\((?P<python>\w{1,100})\)s'
     r'|%(?P<windows>\w{1,100})%'
     r'|\$\$?(?P<bare>[A-Za-z_]\w{0,100})'
 )
 _MARKS = ('$', '{{', '<<', '#{', '\\(', '((', '%')
-_SIMPLE = re.compile(r'[\w.$-]+\Z')
+_SIMPLE = re.compile(r'[\w.$#-]+\Z')
 _DEFAULT = re.compile(r'(\w{1,100}):?[-=](.{0,300})\Z')
 _EXPRESSION = re.compile(r'\[\s*\w+\s*\(')
 _INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
@@ -324,9 +313,71 @@ def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
     return values
 
 
+def rounds(text: str, scope: Scope) -> Iterator[Scope]:
+    """The scopes of a text in a loop, one for each item: `for_each` of Terraform and `for x in xs` of Bicep."""
+    here: Scope | None = scope
+    while here is not None:
+        for over in here.entries.get('for_each', ()):
+            name = here.entries['for_name'][0].text if 'for_name' in here.entries else 'each'
+            if re.search(rf'\b{re.escape(name)}\b', text):
+                yield from _items(here, over, name, scope)
+                return
+        here = here.parent
+    yield scope
+
+
+def _items(loop: Scope, over: Value, name: str, scope: Scope) -> Iterator[Scope]:
+    known = list(loop.children.get('for_each', ())) or _children(over.text.strip('${}'), loop)
+    made = [_round(scope, name, child.key, child) for place in known for child in _all_children(place)]
+    for place in known:
+        for key, values in place.entries.items():
+            made += [_round(scope, name, key, value) for value in values]
+    if not known and not has_holes(over.text):  # `toset(["a", "b"])`
+        texts = [value.text for value in loop.entries['for_each']]
+        made = [_round(scope, name, text, Value(text, over.line)) for text in texts]
+    yield from made[:MOST_ENTRIES]
+    if not made or len(made) > MOST_ENTRIES:
+        yield scope
+
+
+def _round(scope: Scope, name: str, key: str, item: Scope | Value) -> Scope:
+    """What the names of a loop mean for one of its items."""
+    made = Scope(scope)
+    line = item.line
+    made.declare(f'{name}.key', Value(key, line))
+    if isinstance(item, Value):
+        made.declare(f'{name}.value', item)
+        made.declare(name, item)
+        return made
+    for field_name, values in item.entries.items():
+        for value in values:
+            made.declare(f'{name}.value.{field_name}', value)
+            made.declare(f'{name}.{field_name}', value)
+    return made
+
+
+def _all_children(scope: Scope) -> Iterator[Scope]:
+    for children in scope.children.values():
+        yield from children
+
+
+def _children(name: str, scope: Scope) -> list[Scope]:
+    """The scopes that a name leads to, from the innermost scope that knows it."""
+    for spelled in _spellings(name):
+        here: Scope | None = scope
+        while here is not None:
+            found = [here]
+            for step in spelled.split('.'):
+                found = [child for each in found for child in each.children.get(step, ())]
+            if found:
+                return found
+            here = here.parent
+    return []
+
+
 def _spellings(name: str) -> Iterator[str]:
     """`var.tag` is also the default of a variable, and `.Values.image.tag` is `image.tag` in the values."""
-    name = name.strip('.$ ')
+    name = name.strip('.$ ').lstrip('#')
     if not name:
         return
     yield name
