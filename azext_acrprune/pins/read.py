@@ -10,6 +10,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import PurePath
 
 from ..spelling import printable
@@ -348,3 +349,26 @@ def declared_values(files: Iterable[bytes]) -> Scope:
             if match and not line.lstrip().startswith('#'):
                 scope.declare(match[1], Value(match[2].strip('"\'')))
     return scope
+
+
+@lru_cache(maxsize=2)
+def module_values(files: tuple[bytes, ...]) -> Scope:
+    """The defaults of variables and the locals that the files of one Terraform module say for each other."""
+    declared = Scope()
+    for data in files:
+        text = (_decoded(data) or '').replace('\r', '')
+        root = read_code(text, Collector('', RegistryNames('none.invalid')), lambda *_: False, ('#', '//'))
+        for kind in ('variable', 'locals'):
+            for child in root.children.get(kind, ()):
+                _flatten(child, kind, declared, 0)
+    return declared
+
+
+def _flatten(scope: Scope, path: str, declared: Scope, depth: int) -> None:
+    """Names with dots for all that a scope says. Their lines are of another file, so they are left out."""
+    for key, values in scope.entries.items():
+        for value in values:
+            declared.declare(f'{path}.{key}', Value(value.text, weak=True))
+    for children in scope.children.values() if depth < _DEEPEST_INSIDE else ():
+        for child in children:
+            _flatten(child, f'{path}.{child.key}', declared, depth + 1)

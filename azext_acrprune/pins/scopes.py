@@ -383,7 +383,7 @@ def _spellings(name: str) -> Iterator[str]:
     yield name
     steps = name.split('.')
     if steps[0] == 'var' and len(steps) > 1:
-        yield f'variable.{steps[1]}.default'
+        yield '.'.join(['variable', steps[1], 'default', *steps[2:]])
         yield '.'.join(steps[1:])
         return
     if steps[0] == 'local' and len(steps) > 1:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from ..pins.pinned import PINS_NOT_READ, Found, Problem, merged
-from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, declared_values, read_pins
+from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, declared_values, module_values, read_pins
 from ..pins.references import RegistryNames
 from ..pins.scopes import Scope
 from ..prune_error import Kind, PruneError
@@ -18,6 +18,8 @@ from ..spelling import printable
 DASH = '-'
 _NEVER_ENTERED = '.git'
 _NOTHING = 'it names no image of this registry'
+_MOST_FILES = 100
+_LARGEST_MODULE = 1024 * 1024
 _BESIDE = (
     (re.compile(r'\.(?:tf|tf\.json|hcl|nomad)\Z'), '.tfvars'),
     (re.compile(r'(?:compose|stack)[^/]*\.ya?ml\Z'), '.env'),
@@ -110,9 +112,21 @@ def _beside(path: str) -> Scope | None:
     try:
         files = sorted(each for each in os.listdir(folder or '.') if each.endswith(wanted))
         paths = [os.path.join(folder, each) for each in files]
-        return declared_values(_data(each) for each in paths if os.path.isfile(each))
+        values = declared_values(_data(each) for each in paths if os.path.isfile(each))
+        if name.endswith('.tf'):  # its locals take what *.tfvars gives, too
+            return Scope(values, declared=_module(folder).declared)
+        return values
     except OSError:
         return None
+
+
+def _module(folder: str) -> Scope:
+    """The values that the files of a Terraform module share; nothing where they are too large to be one."""
+    paths = [os.path.join(folder, each) for each in sorted(os.listdir(folder or '.')) if each.endswith('.tf')]
+    sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
+    if len(sizes) != len(paths) or len(paths) > _MOST_FILES or sum(sizes) > _LARGEST_MODULE:
+        return Scope()
+    return module_values(tuple(_data(path) for path in paths))
 
 
 def _data(path: str) -> bytes:
