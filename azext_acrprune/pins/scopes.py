@@ -18,6 +18,7 @@ MOST_ENTRIES = 1_000
 
 _ROUNDS = 2
 _MOST_AGAIN = 8
+_MOST_ROUNDS = 100
 _DEEPEST = 8
 """How deep the value of a name may lead to other names."""
 
@@ -335,8 +336,8 @@ def _items(loop: Scope, over: Value, name: str, scope: Scope) -> Iterator[Scope]
     if not known and not has_holes(over.text):  # `toset(["a", "b"])`
         texts = [value.text for value in loop.entries['for_each']]
         made = [_round(scope, name, text, Value(text, over.line)) for text in texts]
-    yield from made[:MOST_ENTRIES]
-    if not made or len(made) > MOST_ENTRIES:
+    yield from made[:_MOST_ROUNDS]
+    if not made or len(made) > _MOST_ROUNDS:
         yield scope
 
 
