@@ -227,7 +227,7 @@ def test_what_was_soft_deleted_too_long_ago_is_gone_and_frees_its_bytes():
     assert storage.stored_bytes() == before
 
 
-def test_restoring_an_index_restores_its_children(http, registry):
+def test_restoring_an_index_does_not_restore_its_children(http, registry):
     storage = registry.storage
     storage.soft_delete_days = 7
     children = [image(storage, name) for name in ('amd64', 'arm64')]
@@ -236,6 +236,9 @@ def test_restoring_an_index_restores_its_children(http, registry):
         storage.delete_manifest(APP, digest)
     assert http.admin('GET', '/acr/v1/_deleted/_catalog').json() == {'repositories': [APP]}
     storage.restore(APP, index)
+    assert storage.whole(APP, 'v1') != []
+    for child in children:
+        storage.restore(APP, child)
     assert storage.whole(APP, 'v1') == []
 
 

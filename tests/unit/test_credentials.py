@@ -34,7 +34,7 @@ def test_the_sku_and_soft_delete_are_read_from_one_answer(answer):
     facts = answer(
         SimpleNamespace(sku=SimpleNamespace(name='Premium'), policies=SimpleNamespace(soft_delete_policy=soft_delete))
     )
-    assert facts == RegistryFacts(soft_delete_days=7, sku='Premium')
+    assert facts == RegistryFacts(soft_delete_days=7, sku='Premium', regions=None)
 
 
 @pytest.mark.parametrize(

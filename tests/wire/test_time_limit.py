@@ -14,7 +14,7 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.cache import ManifestCache
 from azext_acrprune.inventory.cache_file import cache_path
-from azext_acrprune.inventory.scan import BY_NAME, LARGEST, OLDEST, OUT_OF_TIME, Extent
+from azext_acrprune.inventory.scan import BY_NAME, LARGEST_FIRST, OLDEST_FIRST, OUT_OF_TIME, Extent
 from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.patterns import glob
@@ -51,7 +51,7 @@ def limited(registry, client, path, calls, **extent):
     inventory = scan(
         client,
         'localhost',
-        Extent(**{'order': OLDEST, 'concurrency': 2, **extent}),
+        Extent(**{'order': OLDEST_FIRST, 'concurrency': 2, **extent}),
         Silent(),
         cache,
         after(registry, calls),
@@ -214,7 +214,7 @@ def test_the_largest_known_come_first_or_all_by_name(registry, connect, path):
     client = connect()
     limited(registry, client, path, 10_000)
     image_in(registry.storage, 'd/new', 'new')
-    for order, expected in ((LARGEST, ['b/four', 'c/two', 'a/one', 'd/new']), (BY_NAME, [*sizes, 'd/new'])):
+    for order, expected in ((LARGEST_FIRST, ['b/four', 'c/two', 'a/one', 'd/new']), (BY_NAME, [*sizes, 'd/new'])):
         inventory = limited(registry, client, path, 10_000, order=order, concurrency=1)
         assert listed(registry) == list(known(inventory)) == expected
 
@@ -225,7 +225,7 @@ def test_repositories_are_pruned_in_the_same_order(registry, connect, path):
             image_in(registry.storage, name, f'{name} {number}')
     client = connect()
     limited(registry, client, path, 10_000)
-    decision = decide(limited(registry, client, path, 10_000, order=LARGEST), POLICY, TICKS)
+    decision = decide(limited(registry, client, path, 10_000, order=LARGEST_FIRST), POLICY, TICKS)
     registry.forget()
     execute(client, decision, 1, Silent(), time.monotonic)
     deletes = [path for method, path, _ in registry.requests if method == 'DELETE']
