@@ -7,7 +7,6 @@ have a tag. So a registry of a million manifests has two and a half million blob
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def plan(path: Path, manifests: int) -> dict[str, Any]:
     cache = ManifestCache(path, 1)
     started = time.process_time()
     listings = _Listings(manifests)
-    inventory = asyncio.run(scan(listings, 'registry', Extent(), Silent(), cache))
+    inventory = _run(scan(listings, 'registry', Extent(), Silent(), cache))
     cache.close()
     scanned = time.process_time()
     document = plan_document(decide(inventory, untagged_policy(), NOW * TICKS_PER_SECOND), 'now')
@@ -102,12 +101,20 @@ def usage(path: Path, manifests: int) -> dict[str, Any]:
 
     collect_garbage_seldom()
     cache = ManifestCache(path, 1)
-    inventory = asyncio.run(scan(_Listings(manifests), 'registry', Extent(), Silent(), cache))
+    inventory = _run(scan(_Listings(manifests), 'registry', Extent(), Silent(), cache))
     cache.close()
     scanned, before = time.process_time(), _peak()
     document = usage_document(inventory, 'image', 1_000, 'now', NOW * TICKS_PER_SECOND)
     assert document['otherRows']['rows'] == manifests - 1_000
     return {'usageSeconds': time.process_time() - scanned, 'peakMiB': _peak(), 'inventoryMiB': before}
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """As a command runs it. `asyncio.run` would write its whole result as text, when it sets SIGINT back."""
+    from azext_acrprune.workers import Loop
+
+    with Loop() as loop:
+        return loop.run(work)
 
 
 def _peak() -> float:
