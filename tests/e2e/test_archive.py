@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,12 +15,12 @@ from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import OCI_INDEX, cosign_tag
 from tests.registry.distribution import SIGNATURE
 from tests.registry.faults import Fault
+from tests.registry.skopeo import needs_skopeo, pull, skopeo
 
 from .images import Shelf, telling
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
-needs_skopeo = pytest.mark.skipif(not shutil.which('skopeo'), reason='skopeo is not installed (Debian: skopeo)')
 
 
 def state(registry):
@@ -58,25 +57,11 @@ def restore(az, archive, *arguments):
     return az(*PRUNE, 'restore', *TARGET, '--archive', str(archive), *arguments)
 
 
+OLD = ('--match', 'team/app:*', '--ago', '10d', '--untagged', '--include-locked', '--max-percent', '100', '--yes')
+
+
 def purge(az, archive, *arguments):
-    return az(
-        *PRUNE,
-        'tags',
-        *TARGET,
-        '--match',
-        'team/app:*',
-        '--ago',
-        '10d',
-        '--untagged',
-        '--include-locked',
-        '--max-percent',
-        '100',
-        '--yes',
-        '--archive',
-        str(archive),
-        '--new-archive',
-        *arguments,
-    )
+    return az(*PRUNE, 'tags', *TARGET, *OLD, '--new-archive', '--archive', str(archive), *arguments)
 
 
 def layout(archive):
@@ -142,43 +127,11 @@ def test_manifests_alone_come_back_while_their_layers_are_still_used(az, registr
 def test_skopeo_reads_the_archive_and_pulls_what_was_restored(az, registry, now, tmp_path):
     tangled(registry, now)
     assert purge(az, tmp_path / 'archive').code == 0
-    copied = subprocess.run(
-        [
-            'skopeo',
-            '--insecure-policy',
-            'copy',
-            '--all',
-            '--preserve-digests',
-            f'oci:{tmp_path / "archive"}:team/app:v1',
-            f'oci:{tmp_path / "copy"}:v1',
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    source = f'oci:{tmp_path / "archive"}:team/app:v1'
+    copied = skopeo(registry, 'copy', '--all', '--preserve-digests', source, f'oci:{tmp_path / "copy"}:v1')
     assert copied.returncode == 0, copied.stderr
     assert restore(az, tmp_path / 'archive', '--all').code == 0
-    certificates = tmp_path / 'certificates'
-    certificates.mkdir()
-    shutil.copy(registry.ca_file, certificates / 'ca.crt')
-    pulled = subprocess.run(
-        [
-            'skopeo',
-            '--insecure-policy',
-            'copy',
-            '--all',
-            '--preserve-digests',
-            '--src-cert-dir',
-            str(certificates),
-            '--src-creds',
-            ':'.join(ADMIN),
-            f'docker://{registry.login_server}/team/app:v2',
-            f'oci:{tmp_path / "pulled"}:v2',
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    pulled = pull(registry, 'team/app:v2', f'oci:{tmp_path / "pulled"}:v2')
     assert pulled.returncode == 0, pulled.stderr
 
 

@@ -21,24 +21,9 @@ from tests.examples import times
 from tests.registry.azcli import Az
 
 from .images import Shelf
-from .test_archive import PRUNE, TARGET, layout, restore, state, tangled
+from .test_archive import OLD, PRUNE, TARGET, layout, restore, state, tangled
 
-COMMAND = (
-    *PRUNE,
-    'tags',
-    *TARGET,
-    '--match',
-    'team/app:*',
-    '--ago',
-    '10d',
-    '--untagged',
-    '--include-locked',
-    '--max-percent',
-    '100',
-    '--yes',
-    '--new-archive',
-    '--archive',
-)
+COMMAND = (*PRUNE, 'tags', *TARGET, *OLD, '--new-archive', '--archive')
 KILLS = times(6)
 """Of each kind."""
 REQUESTS = {'reads': ('GET', 42), 'layers': ('GET /v2/[^ ]*/blobs/', 36), 'deletes': ('(DELETE|PATCH)', 21)}

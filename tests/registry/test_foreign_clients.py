@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.registry.auth import ADMIN
 from tests.registry.builder import OCI_CONFIG, OCI_INDEX, image_manifest, index_manifest
 from tests.registry.push import Pusher
+from tests.registry.skopeo import needs_skopeo, pull, push, skopeo
 from tests.registry.storage import digest_of
-
-needs_skopeo = pytest.mark.skipif(not shutil.which('skopeo'), reason='skopeo is not installed (Debian: skopeo)')
 
 
 @pytest.fixture
@@ -115,12 +111,7 @@ def oci_layout(folder: Path) -> tuple:
     return index[0], [digest for digest, _ in children]
 
 
-def skopeo(registry, *arguments: str) -> str:
-    certificates = Path(registry.ca_file).parent / 'skopeo'
-    certificates.mkdir(exist_ok=True)
-    shutil.copy(registry.ca_file, certificates / 'ca.crt')
-    options = [argument.replace('CERTS', str(certificates)).replace('CREDS', ':'.join(ADMIN)) for argument in arguments]
-    done = subprocess.run(['skopeo', '--insecure-policy', *options], capture_output=True, text=True, check=False)
+def succeeds(done):
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -129,37 +120,15 @@ def skopeo(registry, *arguments: str) -> str:
 def test_skopeo_pushes_inspects_pulls_and_deletes_a_multi_arch_image(registry, tmp_path):
     index, children = oci_layout(tmp_path / 'layout')
     image = f'docker://{registry.login_server}/team/multi:v1'
-    skopeo(
-        registry,
-        'copy',
-        '--all',
-        '--preserve-digests',
-        '--dest-cert-dir',
-        'CERTS',
-        '--dest-creds',
-        'CREDS',
-        f'oci:{tmp_path}/layout:v1',
-        image,
-    )
+    succeeds(push(registry, f'oci:{tmp_path}/layout:v1', 'team/multi:v1'))
     assert sorted(registry.storage.manifests('team/multi')) == sorted([index, *children])
     assert registry.storage.whole('team/multi', 'v1') == []
-    raw = skopeo(registry, 'inspect', '--raw', '--cert-dir', 'CERTS', '--creds', 'CREDS', image)
+    raw = succeeds(skopeo(registry, 'inspect', '--raw', '--cert-dir', 'CERTS', '--creds', 'CREDS', image))
     assert digest_of(raw.encode()) == index
-    skopeo(
-        registry,
-        'copy',
-        '--all',
-        '--preserve-digests',
-        '--src-cert-dir',
-        'CERTS',
-        '--src-creds',
-        'CREDS',
-        image,
-        f'oci:{tmp_path}/back:v1',
-    )
+    succeeds(pull(registry, 'team/multi:v1', f'oci:{tmp_path}/back:v1'))
     for digest in (index, *children):
         assert (tmp_path / 'back' / 'blobs' / 'sha256' / digest.partition(':')[2]).exists()
-    skopeo(registry, 'delete', '--cert-dir', 'CERTS', '--creds', 'CREDS', image)
+    succeeds(skopeo(registry, 'delete', '--cert-dir', 'CERTS', '--creds', 'CREDS', image))
     assert index not in registry.storage.manifests('team/multi')
 
 
@@ -167,18 +136,7 @@ def test_skopeo_pushes_inspects_pulls_and_deletes_a_multi_arch_image(registry, t
 def test_skopeo_mounts_a_layer_of_another_repository(registry, tmp_path):
     oci_layout(tmp_path / 'layout')
     for repository in ('team/one', 'team/two'):
-        skopeo(
-            registry,
-            'copy',
-            '--all',
-            '--preserve-digests',
-            '--dest-cert-dir',
-            'CERTS',
-            '--dest-creds',
-            'CREDS',
-            f'oci:{tmp_path}/layout:v1',
-            f'docker://{registry.login_server}/{repository}:v1',
-        )
+        succeeds(push(registry, f'oci:{tmp_path}/layout:v1', f'{repository}:v1'))
     before = registry.storage.stored_bytes()
     registry.storage.delete_repository('team/two')
     assert registry.storage.stored_bytes() == before, 'blobs and manifests are stored once'

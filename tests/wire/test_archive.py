@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +23,7 @@ from azext_acrprune.policy.rules import Selection
 from azext_acrprune.reporter import Silent
 from tests import oracle, worlds
 from tests.examples import examples
-from tests.registry.auth import ADMIN
+from tests.registry import skopeo
 from tests.registry.faults import Fault
 from tests.wire.plain import archive, execute, push, scan
 
@@ -99,30 +97,6 @@ def archived(target):
     return {(record.repository, record.tag or record.digest) for record in parse_index(target.index()).records}
 
 
-def pull(registry, folder, repository, digest):
-    certificates = folder / 'certificates'
-    certificates.mkdir(exist_ok=True)
-    shutil.copy(registry.ca_file, certificates / 'ca.crt')
-    return subprocess.run(
-        [
-            'skopeo',
-            '--insecure-policy',
-            'copy',
-            '--all',
-            '--preserve-digests',
-            '--src-cert-dir',
-            str(certificates),
-            '--src-creds',
-            ':'.join(ADMIN),
-            f'docker://{registry.login_server}/{repository}@{digest}',
-            f'oci:{folder / "pulled"}:x',
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def is_pullable_by_others(storage, repository, digest):
     """Whether skopeo can copy it: the worlds give wrong sizes to children, and foreign layers are nowhere."""
     record = storage.manifests(repository)[digest]
@@ -161,8 +135,8 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
             tag: value for tag, value in tags.items() if (tag[0], value[0]) not in lost
         }
         pullable = sorted(node for node in deleted - lost if is_pullable_by_others(storage, *node))
-        if pullable and shutil.which('skopeo'):
-            done = pull(registry, Path(name), *pullable[0])
+        if pullable and skopeo.INSTALLED:
+            done = skopeo.pull(registry, '@'.join(pullable[0]), f'oci:{Path(name) / "pulled"}:x')
             assert done.returncode == 0, done.stderr
 
 
