@@ -12,7 +12,7 @@ from azure.core.rest import HttpRequest
 
 from ..model import Locks
 from .bearer import REPOSITORY_OPTION
-from .protocol.listings import is_digest
+from .protocol.listings import done, is_digest, own
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
 from .retries import PATIENCE_OPTION, WHENEVER
@@ -40,7 +40,7 @@ class Registry(Reads):
         A call that waited for a minute is not sent: the listing that it is based on is too old by then. It raises an
         error of the kind LATE, and the caller may list the repository again.
         """
-        await self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME)
+        done(await self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME))
 
     async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
         """Remove a tag from the manifest `digest`, and nothing but the tag; not sent after a minute of waiting.
@@ -49,7 +49,7 @@ class Registry(Reads):
         SDK's verb drops. When it is another manifest, an error of the kind MOVED says how to put the tag back.
         """
         request = HttpRequest('DELETE', self._entry_url(repository, tag))
-        lost = (await self._answer(repository, request, **_IN_TIME)).headers.get(_TAG_WAS_ON)
+        lost = done(await self._answer(repository, request, **_IN_TIME)).headers.get(_TAG_WAS_ON)
         if is_digest(lost) and lost != digest:
             host = urlsplit(self._endpoint)
             name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
@@ -91,7 +91,7 @@ class Registry(Reads):
         """Mount a blob of another repository in this one; false when the registry wants it uploaded instead."""
         query = urlencode({'mount': digest, 'from': source})
         request = HttpRequest('POST', f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/?{query}')
-        return (await self._answer((repository, source), request)).status_code == 201
+        return bool(own(await self._answer((repository, source), request)).status_code == 201)
 
     async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
         """Upload a blob from a file, 4 MiB at a time; its digest is verified. Contents are never logged.
@@ -107,7 +107,7 @@ class Registry(Reads):
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
-        await self._answer(repository, HttpRequest('POST', url, json={'tag': tag}))
+        own(await self._answer(repository, HttpRequest('POST', url, json={'tag': tag})))
 
     async def _set_locks(self, repository: str, reference: str, locks: Locks) -> None:
         patience = _IN_ANY_CASE if locks.locked else _IN_TIME
@@ -117,9 +117,12 @@ class Registry(Reads):
         """Set flags of a digest or a tag, and leave those that are not named."""
         is_tag = ':' not in reference
         update = self._sdk.update_tag_properties if is_tag else self._sdk.update_manifest_properties
+        flags = {name: flag for name, flag in flags_and_options.items() if name.startswith('can_')}
         flags_and_options[REPOSITORY_OPTION] = repository
         with registry_errors():
-            await update(repository, reference, **flags_and_options)
+            now = await update(repository, reference, **flags_and_options)
+        if any(getattr(now, name) is not flag for name, flag in flags.items()):
+            raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer shows other locks than those that were set')
 
     @cached_property
     def _sdk(self) -> ContainerRegistryClient:

@@ -21,9 +21,10 @@ _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'write
 class Fault:
     """Breaks requests whose `METHOD path` matches `pattern`, with a probability, or the next `times` of them.
 
-    `kind` is a status (429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
-    (the connection ends in the middle of the body), `endless` (the body has no end), `reset` (nothing is done), or
-    `lost` (done, but not answered).
+    `kind` is a status (405, 429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
+    (the connection ends in the middle of the body), `endless` (the body has no end), `reset` (nothing is done),
+    `lost` (done, but not answered), or `proxy` (nothing is done, and something on the way answers with `status` and
+    `body`, by default with a page for people).
     """
 
     pattern: str
@@ -32,6 +33,8 @@ class Fault:
     times: int | None = None
     retry_after: int | None = None
     seconds: float = 0.2
+    status: int = 200
+    body: bytes = b'<!DOCTYPE html>\n<html><title>Sign in to this network</title></html>'
 
     def hits(self, text: str, chance: random.Random) -> bool:
         if self.times == 0 or not re.search(self.pattern, text) or chance.random() >= self.probability:

@@ -65,6 +65,23 @@ def test_times_sort_by_their_value_and_not_as_text():
     assert time_order('2021-05-11T21:17:13Z') < time_order('2021-05-11T21:17:13.0000001Z')
 
 
+# Faults
+
+
+def test_something_on_the_way_may_answer_in_place_of_the_registry(http, registry):
+    digest = image(registry.storage, 'one')
+    registry.faults.rules.append(Fault('DELETE', 'proxy', status=202, times=1))
+    answer = http.admin('DELETE', f'/v2/{APP}/manifests/{digest}')
+    assert (answer.status_code, answer.headers['Content-Type']) == (202, 'text/html') and '<html>' in answer.text
+    assert digest in registry.storage.manifests(APP)
+
+
+def test_a_refusal_as_locked_is_that_of_the_service(http, registry):
+    registry.faults.rules.append(Fault('DELETE', 405))
+    answer = http.admin('DELETE', f'/v2/{APP}/manifests/sha256:1')
+    assert (answer.status_code, answer.json()['errors'][0]['code']) == (405, 'REGISTRY_DISALLOWED_OPERATION')
+
+
 # Content
 
 

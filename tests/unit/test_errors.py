@@ -25,7 +25,7 @@ def body(code='CODE', message='the message', **more):
         (401, LACKING, Kind.FORBIDDEN),
         (403, None, Kind.FORBIDDEN),
         (404, None, Kind.UNAVAILABLE),
-        (405, None, Kind.LOCKED),
+        (405, None, Kind.UNAVAILABLE),
         (409, None, Kind.UNAVAILABLE),
         (429, None, Kind.BUSY),
         (500, None, Kind.UNAVAILABLE),
@@ -81,6 +81,13 @@ def test_hostile_nesting_does_no_harm():
 def test_text_of_an_error_names_its_code():
     assert str(from_answer(405, None, body())) == 'the message (CODE)'
     assert str(RegistryError(Kind.BUSY, 'the message')) == 'the message'
+
+
+@pytest.mark.parametrize('code', ['REGISTRY_DISALLOWED_OPERATION', 'UNSUPPORTED'])
+def test_only_the_registry_itself_can_say_that_something_is_locked(code):
+    body = f'{{"errors":[{{"code":"{code}","message":"locked"}}]}}'.encode()
+    assert from_answer(405, None, body).kind is Kind.LOCKED
+    assert from_answer(405, None, b'<html>Method not allowed</html>').kind is Kind.UNAVAILABLE
 
 
 @pytest.mark.parametrize('code', ['MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN'])

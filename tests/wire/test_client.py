@@ -166,6 +166,48 @@ def test_a_missing_permission_names_the_action_and_spends_no_token(registry, con
     assert (registry.counters['token'], registry.counters['challenge']) == (1, 1)
 
 
+# What is no answer of the registry
+
+PAGE = Fault.body
+ODD_ANSWERS = [(200, PAGE), (200, b''), (202, PAGE), (202, b'{"queued": true}'), (204, b''), (302, PAGE), (405, PAGE)]
+
+
+@pytest.mark.parametrize('status, body', ODD_ANSWERS)
+def test_what_something_on_the_way_answers_to_a_deletion_is_none(registry, connect, status, body):
+    digest = image_in(registry.storage, 'team/app', 'image', tag='v1')
+    registry.faults.rules.append(Fault('DELETE', 'proxy', status=status, body=body))
+    client = connect()
+    kinds = {
+        kind_of(lambda: client.delete_manifest('team/app', digest)),
+        kind_of(lambda: client.delete_tag('team/app', 'v1', digest)),
+    }
+    assert kinds <= {Kind.NOT_A_REGISTRY, Kind.UNAVAILABLE}
+
+
+SHOWN = b'{"manifest": {"digest": "sha256:%s", "changeableAttributes": {"deleteEnabled": true}}}' % (b'a' * 64)
+
+
+@pytest.mark.parametrize('status, body', [*ODD_ANSWERS, (200, b'{}'), (200, SHOWN)])
+def test_what_something_on_the_way_answers_to_a_lock_is_none(registry, connect, status, body):
+    digest = image_in(registry.storage, 'team/app', 'image', tag='v1')
+    registry.faults.rules.append(Fault('PATCH', 'proxy', status=status, body=body))
+    client = connect()
+    kinds = {
+        kind_of(lambda: client.set_manifest_locks('team/app', digest, Locks(delete_enabled=False))),
+        kind_of(lambda: client.set_tag_locks('team/app', 'v1', Locks(delete_enabled=False))),
+        kind_of(lambda: client.set_delete_enabled('team/app', digest, False)),
+    }
+    assert kinds <= {Kind.NOT_A_REGISTRY, Kind.UNAVAILABLE}
+
+
+def test_a_page_for_people_restores_and_mounts_nothing(registry, connect):
+    digest = image_in(registry.storage, 'team/app', 'image')
+    registry.faults.rules.append(Fault('POST /(acr|v2)', 'proxy', status=201))
+    client = connect()
+    assert kind_of(lambda: client.restore_deleted('team/app', digest)) is Kind.NOT_A_REGISTRY
+    assert kind_of(lambda: client.mount_blob('team/app', digest, 'team/other')) is Kind.NOT_A_REGISTRY
+
+
 # Tokens
 
 

@@ -49,6 +49,7 @@ _EARLIEST = parse_ticks('2015-01-01T00:00:00Z') or 0
 """There was no such registry before: what is dated earlier has no time."""
 _PASSED = 'Passed'
 _PARTIAL = 206
+_DONE = 202
 
 
 def parse_locks(attributes: Any) -> Locks:
@@ -375,6 +376,25 @@ def good(response: Any) -> Any:
     """The answer, if it is no failing one. Raises RegistryError."""
     if response.status_code >= 300:
         raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+    return response
+
+
+def done(response: Any) -> Any:
+    """The answer, if it is the one that the service gives to a deletion: 202, and no body. Raises RegistryError.
+
+    A proxy, or the page of a network that wants to be signed in to, answers too, and has deleted nothing.
+    """
+    if good(response).status_code != _DONE or response.content.strip():
+        raise RegistryError(
+            Kind.NOT_A_REGISTRY, 'The answer is not one that a container registry gives to this', response.status_code
+        )
+    return response
+
+
+def own(response: Any) -> Any:
+    """The answer, if it is a good one and no page for people. Raises RegistryError."""
+    if good(response).content.lstrip().startswith(b'<'):
+        raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', response.status_code)
     return response
 
 

@@ -61,7 +61,9 @@ _LONGEST_MESSAGE = 500
 _GONE = ('MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN')
 # A 404 may only mean that the `Accept` header lacks the type of what is there (google/go-containerregistry#1697).
 _ACCEPT = re.compile(r'\baccept\b', re.IGNORECASE)
-_KINDS = {403: Kind.FORBIDDEN, 405: Kind.LOCKED, 429: Kind.BUSY}
+_KINDS = {403: Kind.FORBIDDEN, 429: Kind.BUSY}
+# Only these say that something is locked. A proxy answers 405 too, to a method that it does not let through.
+_LOCKED = ('REGISTRY_DISALLOWED_OPERATION', 'UNSUPPORTED')
 
 
 def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryError:
@@ -70,6 +72,8 @@ def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryErro
     message = one_line(message or '', _LONGEST_MESSAGE)
     gone = status == 404 and code in _GONE and not _ACCEPT.search(message)
     kind = Kind.NOT_FOUND if gone else _KINDS.get(status, Kind.UNAVAILABLE)
+    if status == 405 and code in _LOCKED:
+        kind = Kind.LOCKED
     if status == 401:
         lacking = parse_challenge(challenge or '').get('error') == 'insufficient_scope'
         kind = Kind.FORBIDDEN if lacking else Kind.UNAUTHENTICATED
