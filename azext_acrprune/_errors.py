@@ -35,6 +35,7 @@ TYPES: dict[Kind, type[AzCLIError]] = {
     Kind.OUT_OF_TIME: AzureResponseError,
     Kind.UNAVAILABLE: AzureResponseError,
     Kind.UNREACHABLE: AzureConnectionError,
+    Kind.MALFORMED: AzureResponseError,
     Kind.NOT_A_REGISTRY: AzureResponseError,
 }
 

@@ -15,7 +15,8 @@ class Kind(Enum):
     INVALID: an argument, or a file in the place of one, means nothing. REFUSED: all is understood, and something
     forbids it. FILE: a file or a folder cannot be used. The others are about a registry or another service. LATE: the
     call was not made, or only refused, until it was too late. OUT_OF_TIME: the time limit was reached before a call
-    that only reads was answered. MOVED: a tag was removed that had just moved.
+    that only reads was answered. MOVED: a tag was removed that had just moved. MALFORMED: a part of an answer is
+    written as no registry writes it, and the rest as one does; NOT_A_REGISTRY: all of it is not.
     """
 
     INVALID = 'invalid'
@@ -31,6 +32,7 @@ class Kind(Enum):
     OUT_OF_TIME = 'out of time'
     UNAVAILABLE = 'unavailable'
     UNREACHABLE = 'unreachable'
+    MALFORMED = 'malformed'
     NOT_A_REGISTRY = 'not a registry'
 
 

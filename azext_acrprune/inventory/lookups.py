@@ -11,7 +11,7 @@ from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 
 _NO_REPOSITORY = 'NAME_UNKNOWN'
-_OF_ONE = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY)
+_OF_ONE = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED)
 
 
 async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Mapping[Key, Standing]:

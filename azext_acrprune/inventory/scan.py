@@ -25,6 +25,13 @@ from .drafts import Draft, list_repository, look_up, read
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
 
+CATALOG_FORBIDDEN = 'catalogForbidden'
+"""Code of the warning that the repositories could not be listed."""
+
+_ODD_NAME = 'The catalog names this repository, and it is spelled as no registry spells one: it was not read.'
+_OF_A_REPOSITORY = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED, Kind.NOT_A_REGISTRY)
+"""Kinds of errors that leave other repositories alone."""
+
 OLDEST_FIRST, LARGEST_FIRST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
 
@@ -66,17 +73,20 @@ async def scan(
 ) -> Inventory:
     """Read the registry into an inventory, in the order of the extent, and without what the cache knows.
 
-    Repositories that cannot be read are left out, with a warning. Once the time `is_over` nothing more is read, and
-    the repositories that were not read as a whole are left out as `late`. Raises RegistryError when the registry
-    itself cannot be read, UnknownRepository when a repository asked for by name is not there.
+    Repositories that cannot be read, or whose name is spelled as none is, are left out, with a warning. Once the time
+    `is_over` nothing more is read, and the repositories that were not read as a whole are left out as `late`. Raises
+    RegistryError when the registry itself cannot be read, UnknownRepository when a repository asked for by name is not
+    there.
     """
     names, warnings = await _catalog(registry, extent.selection, cache)
-    selected = select(names, extent.selection)
+    selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
     wanted = selected if extent.bound else names
     drafts = [Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
     walk = _Walk(registry, extent, selected, reporter, cache, is_over)
     await walk.read(drafts)
-    if warnings:  # without a catalog, only its own listing tells that a repository is not there
+    _raise_where_nothing_is_a_registry(drafts)
+    # Without a catalog, only its own listing tells that a repository is not there.
+    if any(warning.code == CATALOG_FORBIDDEN for warning in warnings):
         select(sorted({*names} - {draft.name for draft in drafts if draft.gone}), extent.selection)
     warnings += [*_failures(drafts), *_out_of_time(drafts)]
     silent = any(draft.is_silent for draft in drafts)
@@ -109,9 +119,12 @@ async def _measured(
     return sizes
 
 
-def select(names: Sequence[str], selection: Selection) -> list[str]:
-    """The names that are selected. Raises UnknownRepository for one that is asked for and is not there."""
-    known = set(names)
+def select(names: Sequence[str], selection: Selection, unread: AbstractSet[str] = frozenset()) -> list[str]:
+    """The names that are selected.
+
+    Raises UnknownRepository for one that is asked for, and is neither among them nor `unread`.
+    """
+    known = {*names, *unread}
     for pattern in selection.asked_for:
         if pattern.literal and pattern.text not in known:
             raise UnknownRepository(pattern.text)
@@ -315,28 +328,37 @@ class _Walk:
             draft.gone = True
         elif error.kind is Kind.OUT_OF_TIME:
             draft.late = True
-        elif error.kind in (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY):
+        elif error.kind in _OF_A_REPOSITORY:
             draft.failure = error
         else:
             raise error
 
 
 async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple[list[str], list[Notice]]:
-    """The names of all repositories, in order; the cache forgets all others.
+    """The names of all repositories, in order, and a warning for what is no name; the cache forgets all others.
 
     Without the right to list them, those that the selection asks for by name, and a warning.
     """
     try:
-        names = sorted({name async for page in registry.repositories() for name in page})
+        listed = {name async for page in registry.repositories() for name in page}
     except RegistryError as error:
         by_name = selection.by_name()
         if error.kind is not Kind.FORBIDDEN or by_name is None:
             raise
         names = sorted({*by_name, *(pattern.text for pattern in selection.asked_for if pattern.literal)})
         message = 'This identity may not list the repositories: others may use the same layers.'
-        return names, [Notice('catalogForbidden', message)]
+        return names, [Notice(CATALOG_FORBIDDEN, message)]
+    names = sorted(name for name in listed if isinstance(name, str))
+    odd = sorted(name.shown for name in listed if not isinstance(name, str))
     cache.keep_only(names)
-    return names, []
+    return names, [Notice(UNREAD_REPOSITORY, _ODD_NAME, shown) for shown in odd]
+
+
+def _raise_where_nothing_is_a_registry(drafts: Sequence[Draft]) -> None:
+    """Raise the error of a repository where each of them was answered by something that is no registry."""
+    errors = [draft.failure for draft in drafts if draft.failure]
+    if errors and len(errors) == len(drafts) and all(error.kind is Kind.NOT_A_REGISTRY for error in errors):
+        raise errors[0]
 
 
 def _ordered(names: Sequence[str], order: str, cache: Cache, selected: AbstractSet[str]) -> list[str]:

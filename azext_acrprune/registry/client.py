@@ -12,7 +12,8 @@ from azure.core.rest import HttpRequest
 
 from ..model import Locks
 from .bearer import REPOSITORY_OPTION
-from .protocol.listings import done, is_digest, own
+from .protocol.answers import done, own
+from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
 from .retries import PATIENCE_OPTION, WHENEVER

@@ -16,7 +16,8 @@ from azure.core.rest import HttpRequest
 from ..model import Manifest, Tag
 from .bearer import REPOSITORY_OPTION
 from .protocol import listings as wire
-from .protocol.listings import PAGE_SIZE, Pages, RepositoryFacts, good, parsed
+from .protocol.answers import good, parsed
+from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
 from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import TokenBook
 
@@ -66,7 +67,7 @@ class Reads:
         """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
         self._book.announce(repositories)
 
-    def repositories(self) -> AsyncIterator[list[str]]:
+    def repositories(self) -> AsyncIterator[list[str | OddName]]:
         """The catalog, page by page."""
         return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
 

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import ContentDecodePolicy
 
-from .protocol.listings import good
+from .protocol.answers import good
 from .protocol.refusals import Kind, RegistryError
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

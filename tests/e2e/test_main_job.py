@@ -210,6 +210,18 @@ def test_a_repository_that_may_not_be_read_is_named_and_the_rest_goes_on(az, reg
     assert 'metadata_read' in run.err
 
 
+def test_an_odd_name_and_an_odd_tag_leave_their_repositories_unread_and_the_rest_is_pruned(az, registry, now):
+    images = telling(registry.storage, now)
+    Shelf(registry.storage, now, 'Team/Upper').image('image', days=40)
+    Shelf(registry.storage, now, 'team/odd').image('image', tag='v 1', days=40)
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes')
+    assert run.code == 1 and 'Traceback' not in run.err
+    assert 'Team/Upper' in run.err and 'team/odd' in run.err and "'v 1'" in run.err
+    assert {entry['digest'] for entry in run.json['deleted']} == {images.stale, *images.stale_children}
+    assert run.json['summary']['impact'] == 'upperBound'
+    assert len(registry.storage.manifests('Team/Upper')) == len(registry.storage.manifests('team/odd')) == 1
+
+
 def test_debug_output_shows_no_token_and_no_password(az, registry, now):
     telling(registry.storage, now)
     assert az.login().code == 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.model import TICKS_PER_SECOND, Locks, NotRead, Tag, parse_ticks
 from azext_acrprune.registry.protocol.listings import (
+    OddName,
     RepositoryFacts,
     listed_manifests,
     listed_tags,
@@ -19,6 +20,7 @@ from azext_acrprune.registry.protocol.listings import (
     parse_tags,
     seconds_ahead,
 )
+from azext_acrprune.registry.protocol.refusals import RegistryError
 
 DIGEST = 'sha256:' + 'a' * 64
 PAGE = 'https://r.azurecr.io/acr/v1/a/b/_manifests?n=2'
@@ -171,7 +173,7 @@ def test_platform_is_the_system_and_the_architecture(entry, platform):
     ],
 )
 def test_another_shape_is_an_error_that_the_client_knows(parse, page):
-    with pytest.raises((KeyError, TypeError, ValueError)):
+    with pytest.raises((KeyError, TypeError, ValueError, RegistryError)):
         parse(page)
 
 
@@ -246,16 +248,28 @@ def test_a_time_that_is_no_text_is_none():
 @pytest.mark.parametrize(
     'page, parse',
     [
-        ({'repositories': ['team/\x1b[2Japp']}, parse_repositories),
-        ({'repositories': ['../../etc']}, parse_repositories),
         ({'manifests': [{'digest': 'sha256:ab/../cd'}]}, parse_manifests),
         ({'manifests': [{'digest': 'sha256:abcd', 'tags': ['v1\n']}]}, parse_manifests),
         ({'tags': [{'name': 'v 1'}]}, parse_tags),
     ],
 )
-def test_names_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
-    with pytest.raises(ValueError, match='is not spelled'):
+def test_tags_and_digests_that_no_registry_writes_never_reach_a_terminal_or_a_url(page, parse):
+    with pytest.raises(RegistryError, match='is not spelled'):
         parse(page)
+
+
+@pytest.mark.parametrize(
+    'name, shown',
+    [
+        ('team/\x1b[2Japp', 'team/\\u{1b}[2Japp'),
+        ('../../etc', '../../etc'),
+        ('Team/App', 'Team/App'),
+        (None, 'null'),
+        ({'name': 'a'}, '{"name": "a"}'),
+    ],
+)
+def test_an_entry_of_the_catalog_that_is_no_name_is_one_for_people_only(name, shown):
+    assert parse_repositories({'repositories': ['team/app', name]}) == ['team/app', OddName(shown)]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +316,7 @@ def test_what_is_no_list_is_no_empty_listing(parse, key, listed):
     ],
 )
 def test_an_entry_that_can_be_read_in_two_ways_has_no_shape(entry):
-    with pytest.raises((KeyError, TypeError, ValueError)):
+    with pytest.raises(RegistryError, match='is not as a registry writes it'):
         parse_manifests({'manifests': [{'digest': 'sha256:a', **entry}]})
 
 
@@ -364,7 +378,7 @@ def test_a_repository_says_how_much_it_has_and_may_be_silent():
 
 @pytest.mark.parametrize('count', [-1, '3', True, 1.0, [3]])
 def test_a_count_that_is_no_number_is_an_error(count):
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistryError, match='no number'):
         parse_repository({'changeableAttributes': {}, 'manifestCount': count})
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from azext_acrprune.inventory.scan import Extent, UnknownRepository
-from azext_acrprune.model import Content, Ghost, NotRead, Unreadable
+from azext_acrprune.model import UNREAD_REPOSITORY, Content, Ghost, NotRead, Unreadable
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Selection
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
@@ -282,10 +283,70 @@ def test_a_listing_that_stays_broken_leaves_its_repository_out(registry, connect
 def test_a_listing_that_is_none_never_passes_for_an_empty_repository(registry, connect):
     names = built(registry)
     registry.faults.rules.append(Fault(f'{names[4]}/_manifests', 'garbage'))
+    inventory = read_all(connect())
+    assert [warning.repository for warning in inventory.warnings] == [names[4]]
+    assert set(by_name(inventory)) == set(names) - {names[4]}
+    assert not (inventory.complete or inventory.whole)
+
+
+def test_where_no_listing_is_one_it_is_no_registry(registry, connect):
+    built(registry)
+    registry.faults.rules.append(Fault('/_manifests', 'proxy'))
     client = connect()
     with pytest.raises(RegistryError) as raised:
         read_all(client)
     assert raised.value.kind is Kind.NOT_A_REGISTRY
+
+
+@pytest.mark.parametrize('odd', ['Team/App', 'team//app', ' team/app', 'team/app\u202e', '../v2', '', 'a' * 500 + '!'])
+def test_a_repository_whose_name_is_none_is_named_and_the_rest_is_read(registry, connect, odd):
+    names = built(registry)
+    image_in(registry.storage, odd, 'image')
+    inventory = read_all(connect())
+    (warning,) = inventory.warnings
+    assert warning.code == UNREAD_REPOSITORY and str(warning.repository).isprintable()
+    assert warning.repository == odd or len(odd) > 100 or '\\u{202e}' in str(warning.repository)
+    assert set(by_name(inventory)) == set(names) and not (inventory.complete or inventory.whole)
+    assert not any(path.startswith(f'/acr/v1/{odd}/') for _, path, _ in registry.requests)
+
+
+@pytest.mark.parametrize('asked', [(), ('Team/App',), ('team-*/**',)])
+def test_an_odd_repository_is_no_unknown_one(registry, connect, asked):
+    built(registry)
+    image_in(registry.storage, 'Team/App', 'image')
+    inventory = read_all(connect(), patterns=asked)
+    assert [warning.repository for warning in inventory.warnings] == ['Team/App']
+    assert 'Team/App' not in inventory.selected
+
+
+def odd_tag(storage, repository):
+    image_in(storage, repository, 'odd', tag='v 1')
+
+
+def odd_digest(storage, repository):
+    record = next(iter(storage.manifests(repository).values()))
+    storage.state(repository).manifests['sha256:../..'] = replace(record, digest='sha256:../..')
+
+
+def odd_locks(storage, repository):
+    storage.state(repository).flags['DeleteEnabled'] = False
+
+
+@pytest.mark.parametrize('odd', [odd_tag, odd_digest, odd_locks])
+def test_a_repository_with_something_odd_in_its_lists_is_named_and_the_rest_is_read(registry, connect, odd):
+    names = built(registry)
+    odd(registry.storage, names[4])
+    inventory = read_all(connect())
+    assert [(warning.code, warning.repository) for warning in inventory.warnings] == [(UNREAD_REPOSITORY, names[4])]
+    assert 'is not as a registry writes it' in inventory.warnings[0].message
+    assert set(by_name(inventory)) == set(names) - {names[4]}
+    assert not (inventory.complete or inventory.whole)
+
+
+def test_the_only_repository_is_named_where_something_is_odd_in_it(registry, connect):
+    image_in(registry.storage, 'team/app', 'odd', tag='v 1')
+    inventory = read_all(connect())
+    assert [warning.repository for warning in inventory.warnings] == ['team/app'] and not inventory.repositories
 
 
 def test_a_repository_deleted_since_the_catalog_was_read_is_no_trouble(registry, connect):

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from re import Pattern
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from requests.utils import parse_header_links
 
 from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
-from .refusals import Kind, RegistryError, from_answer, text_or_none
+from ...spelling import printable, visible
+from .refusals import Kind, RegistryError, text_or_none
 
 PAGE_SIZE = 1000
 _FRUITLESS_PAGES = 10
 """How many pages in a row may be empty: what was on a page may have been deleted meanwhile."""
 _MOST_PAGES = 100_000
-
-Parsed = TypeVar('Parsed')
 
 # The grammar of the distribution specification. What does not follow it was not written by a registry, and would
 # reach a terminal and a URL.
@@ -48,8 +48,6 @@ _FOLDED_KEYS = frozenset(key.casefold() for key in _ENTRY_KEYS | _FLAG_KEYS)
 _EARLIEST = parse_ticks('2015-01-01T00:00:00Z') or 0
 """There was no such registry before: what is dated earlier has no time."""
 _PASSED = 'Passed'
-_PARTIAL = 206
-_DONE = 202
 
 
 def parse_locks(attributes: Any) -> Locks:
@@ -72,12 +70,13 @@ class RepositoryFacts:
 
 
 def parse_repository(document: Mapping[str, Any]) -> RepositoryFacts:
-    """The properties of a repository. Raises KeyError, TypeError or ValueError when they have not the shape of some."""
-    return RepositoryFacts(
-        parse_locks(document['changeableAttributes']),
-        _count(document.get('manifestCount')),
-        _count(document.get('tagCount')),
-    )
+    """The properties of a repository.
+
+    Raises RegistryError for odd ones, KeyError or TypeError when they have not the shape of some.
+    """
+    attributes, manifests, tags = document['changeableAttributes'], *map(document.get, ('manifestCount', 'tagCount'))
+    with _well_formed():
+        return RepositoryFacts(parse_locks(attributes), _count(manifests), _count(tags))
 
 
 def listed_manifests(pages: Iterable[Iterable[Manifest]]) -> dict[str, Manifest]:
@@ -103,49 +102,65 @@ def listed_tags(pages: Iterable[Iterable[Tag]]) -> dict[str, Tag]:
     return found
 
 
-def parse_repositories(page: Mapping[str, Any]) -> list[str]:
-    """The names of a catalog page.
+class OddName(NamedTuple):
+    """An entry of the catalog that is no name of a repository, as people may see it. It cannot be asked for."""
+
+    shown: str
+
+
+def parse_repositories(page: Mapping[str, Any]) -> list[str | OddName]:
+    """The names of a catalog page, and what is there in place of a name.
 
     Raises KeyError, TypeError or ValueError when the page has not the shape of one.
     """
-    return [_spelled(_NAME, name) for name in _entries(page, 'repositories')]
+    return [
+        name if is_repository(name) else OddName(visible(name if isinstance(name, str) else json.dumps(name)))
+        for name in _entries(page, 'repositories')
+    ]
 
 
 def parse_manifests(page: Mapping[str, Any]) -> list[Manifest]:
     """The entries of a manifest listing, their content not read yet.
 
-    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
+    Raises RegistryError for an odd entry, KeyError, TypeError or ValueError when the page has not the shape of one.
     """
-    return [_manifest(entry) for entry in _entries(page, 'manifests')]
+    entries = _entries(page, 'manifests')
+    with _well_formed():
+        return [_manifest(entry) for entry in entries]
 
 
 def parse_tags(page: Mapping[str, Any]) -> list[Tag]:
     """The entries of a tag listing.
 
-    Raises KeyError, TypeError or ValueError when the page has not the shape of one: no list is not an empty list.
+    Raises as `parse_manifests` does: no list is not an empty list.
     """
-    return [_tag(entry) for entry in _entries(page, 'tags')]
+    entries = _entries(page, 'tags')
+    with _well_formed():
+        return [_tag(entry) for entry in entries]
 
 
 def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
     """The soft-deleted manifests of a page: when they were deleted, by digest.
 
-    Raises KeyError, TypeError or ValueError when the page has not the shape of one.
+    Raises as `parse_manifests` does.
     """
-    return {
-        _spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or ''
-        for entry in _entries(page, 'manifests')
-    }
+    entries = _entries(page, 'manifests')
+    with _well_formed():
+        return {_spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or '' for entry in entries}
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
     """One manifest, as a listing has it. Raises as `parse_manifests` does."""
-    return _manifest(document['manifest'])
+    entry = document['manifest']
+    with _well_formed():
+        return _manifest(entry)
 
 
 def parse_tag(document: Mapping[str, Any]) -> Tag:
-    """One tag, as a listing has it. Raises as `parse_tags` does."""
-    return _tag(document['tag'])
+    """One tag, as a listing has it. Raises as `parse_manifests` does."""
+    entry = document['tag']
+    with _well_formed():
+        return _tag(entry)
 
 
 def next_page(link: str | None, page_url: str) -> str | None:
@@ -192,6 +207,22 @@ def _entries(page: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(entries, list):
         raise ValueError(f'{key} is not a list')
     return entries
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """Within it what an entry lacks, or has in a wrong place, is raised as RegistryError."""
+    try:
+        yield
+    except KeyError as error:
+        raise malformed(f'an entry has no {error}') from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise malformed(str(error)) from error
+
+
+def malformed(what: str) -> RegistryError:
+    """The error of an answer in which this is not as a registry writes it."""
+    return RegistryError(Kind.MALFORMED, f'something in its lists is not as a registry writes it ({printable(what)})')
 
 
 def _checked(entry: Any, keys: frozenset[str]) -> Mapping[str, Any]:
@@ -360,54 +391,8 @@ class Pages:
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The pages of a listing lead in a circle')
 
 
-def _name(entry: str | Manifest | Tag) -> str:
+def _name(entry: str | OddName | Manifest | Tag) -> str:
     """What tells an entry of a listing from the others."""
-    return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.digest
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):  # others may read the other one
-        raise ValueError('a key is there twice')
-    return found
-
-
-def good(response: Any) -> Any:
-    """The answer, if it is no failing one. Raises RegistryError."""
-    if response.status_code >= 300:
-        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
-    return response
-
-
-def done(response: Any) -> Any:
-    """The answer, if it is the one that the service gives to a deletion: 202, and no body. Raises RegistryError.
-
-    A proxy, or the page of a network that wants to be signed in to, answers too, and has deleted nothing.
-    """
-    if good(response).status_code != _DONE or response.content.strip():
-        raise RegistryError(
-            Kind.NOT_A_REGISTRY, 'The answer is not one that a container registry gives to this', response.status_code
-        )
-    return response
-
-
-def own(response: Any) -> Any:
-    """The answer, if it is a good one and no page for people. Raises RegistryError."""
-    if good(response).content.lstrip().startswith(b'<'):
-        raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', response.status_code)
-    return response
-
-
-def parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
-    """What an answer says. Raises RegistryError when it is none of a registry.
-
-    A part of an answer (206) is none: a listing without its end would be one without what is there.
-    """
-    try:
-        if answer.status_code == _PARTIAL:
-            raise ValueError('it is only a part')
-        return parse(json.loads(answer.content, object_pairs_hook=_object))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RegistryError(
-            Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', answer.status_code
-        ) from error
+    if isinstance(entry, Manifest):
+        return entry.digest
+    return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.shown

@@ -25,6 +25,7 @@ ADVICE = {
     Kind.UNAVAILABLE: 'Try again later.',
     Kind.OUT_OF_TIME: 'The time was over before the repositories were listed: give a longer --time-limit.',
     Kind.UNREACHABLE: 'Check the network, a proxy, and the certificate of the server.',
+    Kind.MALFORMED: 'Leave the repository out, or have a look at it with --debug.',
     Kind.NOT_A_REGISTRY: _CHECK_NAME,
 }
 """What to do where a whole command fails by an error of the registry."""
