@@ -25,7 +25,6 @@ class ResourceManager:
     def reset(self) -> None:
         self.sku = 'Standard'
         self.replicas: list[str] = []
-        self.retention_days: int | None = None
         self.regional_hosts: list[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
@@ -100,7 +99,7 @@ class ResourceManager:
         return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})
 
     def _registry(self, storage: Any, name: str) -> dict[str, Any]:
-        days = storage.soft_delete_days
+        days, retention = storage.soft_delete_days, storage.retention.days
         return {
             **_resource(name),
             'sku': {'name': self.sku, 'tier': self.sku},
@@ -112,8 +111,8 @@ class ResourceManager:
                 'policies': {
                     'softDeletePolicy': {'status': 'enabled' if days else 'disabled', 'retentionDays': days or 7},
                     'retentionPolicy': {
-                        'status': 'enabled' if self.retention_days is not None else 'disabled',
-                        'days': 7 if self.retention_days is None else self.retention_days,
+                        'status': 'disabled' if retention is None else 'enabled',
+                        'days': 7 if retention is None else retention,
                     },
                 },
                 'regionalEndpoints': 'Enabled' if self.regional_hosts else 'Disabled',

@@ -209,6 +209,7 @@ class LocalRegistry:
                 return refusal
         try:
             with self.storage.lock:
+                self.storage.purge()
                 return route.handler(self.storage, call, **groups)
         except RegistryFailure as failure:
             return _failure(failure)

@@ -38,6 +38,7 @@ from .records import (
     parse_document,
     wire_time,
 )
+from .retention import Retention
 
 DAY = 86_400
 
@@ -48,6 +49,7 @@ class Storage:
     def __init__(self, directory: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.lock = threading.RLock()
         self.soft_delete_days: int | None = None
+        self.retention = Retention()
         self.deleted: dict[str, dict[str, Deleted]] = {}
         self._clock = clock
         self._directory = directory
@@ -157,7 +159,11 @@ class Storage:
                 state.manifests[digest] = record
                 self._hold(record)
             if tag:
+                before = state.tags[tag].digest if tag in state.tags else digest
                 self._move_tag(state, tag, digest, updated or now)
+                self.retention.has_a_tag(repository, digest)
+                if before != digest:
+                    self._check_last_tag(repository, state, before)
         return digest
 
     def make_ghost(self, repository: str, digest: str, deletable: bool = False) -> None:
@@ -195,15 +201,7 @@ class Storage:
                 raise disallowed()
             if state.manifests[digest].ghost and not state.manifests[digest].deletable:
                 raise revision_unknown(repository, digest, detail=False)
-            doomed = [digest]
-            while doomed:
-                subject = doomed.pop()
-                self._drop(repository, state, subject)
-                doomed += [
-                    referrer
-                    for referrer, record in state.manifests.items()
-                    if record.subject == subject and not record.ghost and not self._locked(state, referrer)
-                ]
+            self._drop_with_referrers(repository, state, digest)
 
     def untag(self, repository: str, tag: str) -> str:
         """Remove a tag; gives the digest that it was on."""
@@ -213,6 +211,7 @@ class Storage:
             if is_locked(found.flags) or is_locked(state.flags):
                 raise disallowed()
             self._untag(state, tag)
+            self._check_last_tag(repository, state, found.digest)
             return found.digest
 
     def delete_repository(self, repository: str) -> tuple[list[str], list[str]]:
@@ -249,7 +248,14 @@ class Storage:
                 self._move_tag(state, name, digest, now)
 
     def purge(self) -> None:
-        """Let go of what was soft-deleted longer ago than the policy keeps it."""
+        """Do what the service does by itself by now: delete what lost its last tag, let go of what was soft-deleted.
+
+        The retention policy asks for nothing but `deleteEnabled` of the manifest.
+        """
+        for name, digest in self.retention.take_due(self._clock()):
+            record = self.manifests(name).get(digest)
+            if record and record.flags['deleteEnabled'] and not self.tags_on(name, digest):
+                self._drop_with_referrers(name, self.state(name), digest)
         if self.soft_delete_days is None:
             return
         oldest = self._clock() - self.soft_delete_days * DAY
@@ -365,6 +371,23 @@ class Storage:
         state = self._repositories.get(repository)
         if digest in self.deleted.get(repository, {}) and not (state and digest in state.manifests):
             raise digest_deleted()
+
+    def _check_last_tag(self, repository: str, state: RepositoryState, digest: str) -> None:
+        record = state.manifests.get(digest)
+        if record and not any(tag.digest == digest for tag in state.tags.values()):
+            self.retention.lost_its_last_tag(repository, digest, record.media_type, self._clock())
+            self.purge()
+
+    def _drop_with_referrers(self, repository: str, state: RepositoryState, digest: str) -> None:
+        doomed = [digest]
+        while doomed:
+            subject = doomed.pop()
+            self._drop(repository, state, subject)
+            doomed += [
+                referrer
+                for referrer, record in state.manifests.items()
+                if record.subject == subject and not record.ghost and not self._locked(state, referrer)
+            ]
 
     def _drop(self, repository: str, state: RepositoryState, digest: str) -> None:
         record = state.manifests.pop(digest)

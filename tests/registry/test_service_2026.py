@@ -19,7 +19,7 @@ from tests.registry.builder import (
     index_manifest,
 )
 from tests.registry.records import digest_of
-from tests.registry.storage import Storage
+from tests.registry.storage import DAY, Storage
 
 APP = 'team/app'
 
@@ -141,3 +141,100 @@ def test_a_foreign_layer_that_was_pushed_stays_as_long_as_a_manifest_names_it(re
     storage.delete_manifest(APP, digest)
     assert storage.stored_bytes() == 0
     assert not storage.has_blob(pushed)
+
+
+# What the registry deletes by itself
+
+
+def docker(storage: Storage, name: str, *tags: str, children=()) -> str:
+    """A Docker image, or a manifest list of `children`."""
+    if children:
+        data = index_manifest([(child, 1) for child in children], docker=True, annotations={'name': name})
+    else:
+        config = name.encode()
+        data = image_manifest((storage.put_blob(config), len(config)), [], docker=True)
+    for tag in tags or (None,):
+        storage.put_manifest(APP, data, json.loads(data)['mediaType'], tag, checked=False)
+    return digest_of(data)
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [1_800_000_000.0]
+
+
+@pytest.fixture
+def retained(clock) -> Storage:
+    """A storage whose retention policy is on, with seven days."""
+    storage = Storage(clock=lambda: clock[0])
+    storage.retention.days = 7
+    return storage
+
+
+def test_a_docker_manifest_that_loses_its_last_tag_is_deleted_days_later(retained, clock):
+    gone = docker(retained, 'gone', 'v1', 'v2')
+    stays = docker(retained, 'stays', 'v3')
+    retained.untag(APP, 'v1')
+    clock[0] += 8 * DAY
+    retained.purge()
+    assert gone in retained.manifests(APP), 'it has a tag'
+    retained.untag(APP, 'v2')
+    clock[0] += 6 * DAY
+    retained.purge()
+    assert gone in retained.manifests(APP)
+    clock[0] += DAY
+    before = retained.stored_bytes()
+    assert set(retained.manifests(APP)) == {stays}
+    assert retained.stored_bytes() == before
+
+
+def test_with_no_days_it_is_deleted_at_once_and_takes_its_referrers_and_not_its_children(retained):
+    retained.retention.days = 0
+    child = docker(retained, 'child')
+    index = docker(retained, 'list', 'v1', children=[child])
+    config = retained.put_blob(b'{}'), 2
+    sbom = image_manifest(config, [], subject=index, artifact_type='application/spdx+json')
+    retained.put_manifest(APP, sbom, OCI_IMAGE)
+    retained.untag(APP, 'v1')
+    assert set(retained.manifests(APP)) == {child}
+
+
+def test_the_retention_policy_breaks_an_index_whose_child_had_a_tag(retained):
+    retained.retention.days = 0
+    child = docker(retained, 'child', 'v1-amd64')
+    docker(retained, 'list', 'v1', children=[child])
+    retained.untag(APP, 'v1-amd64')
+    assert retained.whole(APP, 'v1') == [child]
+
+
+def test_it_takes_neither_oci_manifests_nor_what_is_locked_nor_what_had_no_tag_before(retained):
+    retained.retention.days = None
+    docker(retained, 'before', 'v0')
+    retained.untag(APP, 'v0')
+    retained.retention.days = 0
+    image(retained, 'oci', 'v1')
+    locked = docker(retained, 'locked', 'v2')
+    retained.set_locks(APP, digest=locked, deleteEnabled=False)
+    read_only = docker(retained, 'read only', 'v3')
+    retained.set_locks(APP, digest=read_only, writeEnabled=False)
+    for tag in ('v1', 'v2', 'v3'):
+        retained.untag(APP, tag)
+    assert len(retained.manifests(APP)) == 3
+    assert read_only not in retained.manifests(APP), 'it asks for deleteEnabled alone'
+
+
+def test_a_tag_that_moves_away_counts_and_switching_it_off_or_a_new_tag_cancels(retained, clock):
+    moved, again = docker(retained, 'old', 'latest'), docker(retained, 'again', 'v1')
+    docker(retained, 'new', 'latest')
+    retained.untag(APP, 'v1')
+    docker(retained, 'again', 'v2')
+    clock[0] += 7 * DAY
+    retained.purge()
+    assert moved not in retained.manifests(APP)
+    assert again in retained.manifests(APP)
+    retained.untag(APP, 'v2')
+    retained.retention.days = None
+    retained.retention.days = 0
+    clock[0] += 7 * DAY
+    retained.purge()
+    assert again in retained.manifests(APP)
