@@ -66,7 +66,8 @@ helps['acr prune tags'] = """
 type: command
 short-summary: Remove tags by pattern, age and number, and delete what is left without a tag.
 long-summary: >
-    Takes the options of `acr purge`. Without --untagged only tags go, and that frees nothing. A signature or SBOM
+    Takes the options of `acr purge`. Without --untagged only tags go, and that frees nothing, unless the registry has a
+    retention policy. A signature or SBOM
     under a tag of its own goes and stays with its image. What is locked, younger than --ago, or needed by an image that
     stays is left alone. With --yes nothing is deleted when more than half of the tagged manifests of a repository
     would go, unless --max-percent allows it.
@@ -79,7 +80,7 @@ examples:
         --exclude "**:latest" --untagged
   - name: In a pipeline, as with acr purge.
     text: az acr prune tags -r myregistry --filter ".*:^pr-" --ago 7d --untagged --yes
-  - name: Only remove tags, and let the retention policy of the registry do the rest.
+  - name: Only remove tags. Where a retention policy is on, the preview says which images the registry deletes then.
     text: az acr prune tags -r myregistry --match "**:pr-*" --ago 7d --untag-only --yes
 """
 
@@ -89,6 +90,8 @@ short-summary: Delete images by name, with their platform images and attachments
 long-summary: >
     Deletes the manifest with all its tags. Platform images that no other index needs, signatures and other referrers
     are deleted with it. The preview lists all of them and the bytes. A manifest that something else needs stays.
+    With --untag only the tag goes. Where a retention policy is on, the registry itself deletes an image of a Docker
+    type that has no tag left: the preview says so.
 examples:
   - name: The image of one tag.
     text: az acr prune image -r myregistry --image team-a/api:v1

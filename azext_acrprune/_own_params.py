@@ -178,7 +178,11 @@ def _for_image(context: AzArgumentContext) -> None:
         validator=validate_images,
         help='The image: `repository:tag` or `repository@digest`. Can be given several times.',
     )
-    context.argument('untag', action='store_true', help='Only remove the tag, which frees nothing.')
+    context.argument(
+        'untag',
+        action='store_true',
+        help='Only remove the tag. That frees nothing, unless the registry has a retention policy.',
+    )
     context.argument(
         'only_if',
         options_list=['--only-if'],

@@ -258,6 +258,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """The retention policy of a registry: after so many `days` without a tag it deletes a manifest.
+
+    `days` is None where nobody could tell whether such a policy is on.
+    """
+
+    days: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A planned manifest, or with `tag` a tag, that was left alone: it is no longer as the plan saw it."""
 

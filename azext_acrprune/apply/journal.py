@@ -11,7 +11,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
@@ -109,10 +109,18 @@ class Journal:
 class JournaledRegistry:
     """A registry whose changes are written to the journal, each before and after it is sent."""
 
-    def __init__(self, door: Changes, journal: Journal, repositories: Mapping[str, Repository]) -> None:
+    def __init__(
+        self,
+        door: Changes,
+        journal: Journal,
+        repositories: Mapping[str, Repository],
+        later: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """`later` are the (repository, digest) that the registry itself deletes when they lose their last tag."""
         self._door = door
         self._journal = journal
         self._repositories = repositories
+        self._later = set(later)
         self._referrers: dict[str, Mapping[str, list[str]]] = {}
 
     async def delete_manifest(self, repository: str, digest: str) -> None:
@@ -121,6 +129,7 @@ class JournaledRegistry:
         await self._send('deleteManifest', call, **self._manifest(repository, digest))
 
     async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+        self._note_later(repository, digest)
         call = partial(self._door.delete_tag, repository, tag, digest)
         said = _tag(self._repositories[repository], tag)
         await self._send('deleteTag', call, repository=repository, digest=digest, **said)
@@ -180,6 +189,15 @@ class JournaledRegistry:
         for referrer in self._falling(repository, digest):
             with _not_sent_unwritten():
                 self._journal.note('falls', subject=digest, **_said(self._manifest(repository, referrer)))
+
+    def _note_later(self, repository: str, digest: str) -> None:
+        """Note what the registry itself deletes without this tag, once for each manifest."""
+        gone = [digest, *self._falling(repository, digest)] if (repository, digest) in self._later else []
+        for each in gone:
+            if (repository, each) in self._later:
+                self._later.discard((repository, each))
+                with _not_sent_unwritten():
+                    self._journal.note('later', **_said(self._manifest(repository, each)))
 
     async def _send(self, request: str, call: Callable[[], Awaitable[Result]], **what: Any) -> Result:
         what = {'request': request, **what}

@@ -15,6 +15,7 @@ from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
 from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.reasons import LOCKED
+from ..decide.retention import check_last_tags
 from ..decide.verdicts import Verdict, locks_of
 from ..inventory.rescan import rescan
 from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
@@ -53,13 +54,18 @@ class Stop:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done in one repository: digests to delete, and {tag: digest} to remove."""
+    """What is to be done in one repository: digests to delete, and {tag: digest} to remove.
+
+    `later` are the digests that the registry itself deletes when their last tag is removed, and None where it deletes
+    nothing by itself.
+    """
 
     seen: Repository
     doomed: frozenset[str]
     untag: Mapping[str, str]
     include_locked: bool
     pins: Pins
+    later: frozenset[str] | None = None
 
     @classmethod
     def of(cls, decision: Decision, repository: Repository) -> Work:
@@ -69,6 +75,7 @@ class Work:
             {tag: digest for tag, digest, _ in decision.untagged_in(repository)},
             decision.include_locked,
             decision.pins,
+            decision.later_in(repository.name) if decision.retention else None,
         )
 
 
@@ -154,11 +161,21 @@ class RepositoryRun:
         planned = {tag: self._work.untag[tag] for tag in untag}
         tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked, self._work.pins)
         drift = check_drift(doomed, self._work.seen, fresh, self._work.include_locked, self._work.pins)
+        tags = self._without_last_tags(tags, drift.valid, fresh)
         self._skip(tags.skipped)
         self._skip(drift.skipped)
         self._count(self.untagged.update, tags.gone)
         self._count(self.deleted.update, drift.gone)
         return tags, drift
+
+    def _without_last_tags(self, drift: TagDrift, going: frozenset[str], fresh: Repository | None) -> TagDrift:
+        """The tags without those whose images the registry would delete with them, which have to stay."""
+        work = self._work
+        if fresh is None or work.later is None or not drift.valid:
+            return drift
+        planned = {tag: work.untag[tag] for tag in drift.valid}
+        staying = check_last_tags(planned, work.later, going, fresh, work.pins, work.include_locked)
+        return TagDrift(drift.valid - staying.keys(), {**drift.skipped, **staying}, drift.gone)
 
     async def _work_until(
         self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository

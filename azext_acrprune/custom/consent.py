@@ -22,7 +22,10 @@ _ASK = 'Delete them? {} (? lists them all)'
 _FOR_EVER = 'Deleted image data cannot be recovered.'
 _ARCHIVED = 'They are archived first, and can be restored from there.'
 _SOFT_DELETED = 'They can be restored for {} days.'
-_ASK_UNTAG = 'Remove these tags? (? lists them all)'
+_ASK_UNTAG = 'Remove these tags?{} (? lists them all)'
+_AT_ONCE = ' The registry deletes {} of the images that lose their last tag at once: there is no way back.'
+_IN_DAYS = ' The registry deletes {} of the images that lose their last tag in {} days.'
+_PERHAPS = ' The registry may delete {} of the images that lose their last tag, perhaps at once.'
 _CONFIRMATION_WORD = 'unlock'
 
 
@@ -66,10 +69,26 @@ def has_consent(cmd: Command, document: Document, yes: bool, archived: bool = Fa
 
 
 def _question(document: Document, archived: bool) -> str:
+    later = _after_untagging(document, archived)
     if not document['delete']:
-        return _ASK_UNTAG
+        return _ASK_UNTAG.format(later)
     days = document['summary']['softDeleteRetentionDays']
-    return _ASK.format(_ARCHIVED if archived else _SOFT_DELETED.format(days) if days else _FOR_EVER)
+    if archived:
+        return _ASK.format(_ARCHIVED)
+    return _ASK.format((_SOFT_DELETED.format(days) if days else _FOR_EVER) + later)
+
+
+def _after_untagging(document: Document, archived: bool) -> str:
+    """What the registry itself does after the tags are gone, as a sentence for the question."""
+    summary, later = document['summary'], len(document.get('deleteLater', ()))
+    if not later:
+        return ''
+    if archived:
+        return f' {_ARCHIVED}'
+    if not summary['retentionKnown']:
+        return _PERHAPS.format(later)
+    days = summary['retentionDays']
+    return _IN_DAYS.format(later, days) if days else _AT_ONCE.format(later)
 
 
 def hold_to_limits(decision: Decision, options: LimitOptions | None, confirmed: bool) -> None:

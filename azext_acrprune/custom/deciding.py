@@ -9,7 +9,7 @@ from .journaling import untagged_by_us
 from .options import SelectOptions
 from .pinning import load_pins, say_absent
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
-from .scanning import scan, settling_of
+from .scanning import retention_of, scan, settling_of
 from .session import Session
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     Raises the errors of `load_pins`, `load_pulls` and `scan`.
     """
     from ..decide.decision import decide
+    from ..decide.retention import with_retention
 
     pins = load_pins(session.cmd, options.pins, session.host, policy.sources)
     wish = wish_of(options.pulls, policy.pulled)
@@ -55,7 +56,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     if policy.asks_for_untagging:
         policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
     policy = _for_replicas(session, policy)
-    return decide(inventory, policy, session.now)
+    return with_retention(decide(inventory, policy, session.now), retention_of(session))
 
 
 def _for_replicas(session: Session, policy: Policy) -> Policy:

@@ -21,7 +21,7 @@ from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
 from .options import DeleteOptions, SelectOptions
 from .pinning import load_pins, say_absent
-from .scanning import scan, settling_of
+from .scanning import retention_of, scan, settling_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .user_files import read_text
@@ -56,6 +56,7 @@ def image(
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
     from ..decide.only_if import decide_only_if
+    from ..decide.retention import refused_if_needed, with_retention
 
     options = DeleteOptions.of(kwargs)
     include_locked = SelectOptions.of(kwargs).flags.include_locked
@@ -67,10 +68,12 @@ def image(
         say_absent(pins, inventory)
         if only_if:
             decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins)
-            return Decided(decision, decision.inventory)
+            decision = with_retention(decision, retention_of(session))
+            return Decided(refused_if_needed(decision), decision.inventory)
         inventory = _with_doubts(session, inventory, images)
         if untag:
-            return Decided(decide_untag(inventory, images, include_locked, pins), inventory)
+            decision = with_retention(decide_untag(inventory, images, include_locked, pins), retention_of(session))
+            return Decided(refused_if_needed(decision), inventory)
         return Decided(decide_images(inventory, images, include_locked, pins, _unsettled(session)), inventory)
 
     return delete(cmd, options, decide)
@@ -114,7 +117,8 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:
 
 def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) -> Document | None:
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
-    from ..documents.planned import applied_bytes, decide_as_planned, read_plan
+    from ..decide.retention import with_retention
+    from ..documents.planned import applied_bytes, decide_as_planned, read_plan, refuse_other_retention
     from ..policy.ages import parse_ago
 
     text = read_text(plan_file)
@@ -127,7 +131,8 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
             logger.warning(_NO_PINS)
         inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
         say_absent(pins, inventory)
-        decision = decide_as_planned(plan, inventory, pins)
+        decision = with_retention(decide_as_planned(plan, inventory, pins), retention_of(session))
+        refuse_other_retention(plan, decision)
         return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory))
 
     return delete(cmd, options, decide)
@@ -208,7 +213,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     decision, limit = decided.decision, session.limit
     repositories = {repository.name: repository for repository in decision.inventory.repositories}
     registry = session.registry
-    door: Changes = JournaledRegistry(registry, journal, repositories)
+    door: Changes = JournaledRegistry(registry, journal, repositories, decision.later)
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
     outcome = session.run(

@@ -72,7 +72,7 @@ def show_run(cmd: Command, run: str) -> Document:
 
     with typed_errors():
         lines = read_run(_folder(cmd), run)
-    return {**_run(run, lines), 'requests': _requests(lines)}
+    return {**_run(run, lines), 'requests': _requests(lines), 'deletedLater': _deleted_later(lines)}
 
 
 def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
@@ -114,6 +114,18 @@ def _run(run: str, lines: Sequence[Document]) -> Document:
         'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
         'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done'),
     }
+
+
+def _deleted_later(lines: Sequence[Document]) -> list[Document]:
+    """What the registry itself deletes, because the run removed the last tag, each with the tags that it had."""
+    return [
+        {
+            **{name: line.get(name) for name in ('repository', 'digest', 'mediaType')},
+            'tags': [entry['tag'] for entry in line.get('tags', ())],
+        }
+        for line in lines
+        if line['event'] == 'later'
+    ]
 
 
 def _requests(lines: Sequence[Document]) -> list[Document]:

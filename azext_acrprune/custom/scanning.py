@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..model import Inventory
+    from ..model import Inventory, Retention
     from ..policy.rules import Selection, Settling
 
 logger = get_logger(__name__)
@@ -33,6 +33,14 @@ def settling_of(session: Session) -> Settling | None:
     names = ', '.join(regions) if regions else 'which ones could not be told'
     logger.warning(_SEVERAL, names)
     return Settling(86_400, f'younger than a day, and the registry is in several regions ({names})')
+
+
+def retention_of(session: Session) -> Retention | None:
+    """The retention policy of the registry; one with days that are not known where nobody could be asked."""
+    from ..model import Retention
+
+    facts = session.facts
+    return None if facts.known and facts.retention_days is None else Retention(facts.retention_days)
 
 
 def scan(

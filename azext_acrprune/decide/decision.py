@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from ..model import Ghost, Inventory, Notice, Repository, in_order
+from ..model import Ghost, Inventory, Notice, Repository, Retention, in_order
 from ..pins.pinned import Pins
 from ..policy.rules import ORPHANS, Limits, Policy, with_protected_service_artifacts
 from .budget import Spared, within_budgets
@@ -29,7 +29,8 @@ class Decision:
 
     `given` is what the user asked for, as the plan document shows it. `pins` are asked again right before deleting.
     `graphs` has the graphs that were built already, by name of repository. `rules` names the rules of a policy file,
-    and `remarks` are what its author should know.
+    and `remarks` are what its author should know. `retention` is the policy of a registry that deletes by itself, and
+    `later` are the manifests that it will delete because this decision takes their last tag, with what falls with them.
     """
 
     inventory: Inventory
@@ -41,6 +42,8 @@ class Decision:
     graphs: Mapping[str, Graph] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
     remarks: tuple[Notice, ...] = ()
+    retention: Retention | None = None
+    later: frozenset[Node] = frozenset()
 
     @property
     def doomed(self) -> frozenset[Node]:
@@ -65,6 +68,10 @@ class Decision:
             name: frozenset([digest for digest, verdict in verdicts.items() if not verdict.kept])
             for name, verdicts in self.verdicts.items()
         }
+
+    def later_in(self, repository: str) -> frozenset[str]:
+        """The digests that the registry itself deletes later from one repository."""
+        return frozenset(digest for name, digest in self.later if name == repository) if self.later else frozenset()
 
     def untagged_in(self, repository: Repository) -> Iterator[tuple[str, str, Verdict]]:
         """(tag, digest, verdict) of each tag that is removed from a manifest that stays, in order of digest."""
@@ -141,10 +148,15 @@ def first_excess(decision: Decision, limits: Limits) -> Excess | None:
 
 
 def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
-    manifests = len(decision.doomed)
-    tags = sum(1 for repository in decision.inventory.repositories for _ in decision.untagged_in(repository))
-    if limits.deletions is not None and manifests + tags > limits.deletions:
-        yield Excess('manifests and tags', manifests + tags, limits.deletions)
+    manifests = len(decision.doomed) + len(decision.later)
+    removed = [
+        (repository.name, digest)
+        for repository in decision.inventory.repositories
+        for _, digest, _ in decision.untagged_in(repository)
+    ]
+    both = len(decision.doomed) + len(removed) + len(decision.later.difference(removed))  # each is counted once
+    if limits.deletions is not None and both > limits.deletions:
+        yield Excess('manifests and tags', both, limits.deletions)
     if limits.manifests is not None and manifests > limits.manifests:
         yield Excess('manifests', manifests, limits.manifests)
     for repository in in_order(decision.inventory.repositories):

@@ -27,6 +27,7 @@ NOT_IN_PLAN = 'notInPlan'
 UNTAGGED = 'untagged'
 MATCHED = 'matched'
 NAMED = 'named'
+RETENTION = 'retention'
 
 TAGS_CHANGED = 'tagsChanged'
 UPDATED = 'updated'
@@ -103,6 +104,7 @@ TOLD = {
     UNTAGGED: Told('it has no tag, and nothing needs it ({})', 'untagged'),
     MATCHED: Told('its tags go ({})', 'tags selected'),
     NAMED: Told('it was named ({})', 'named'),
+    RETENTION: Told('the registry deletes what loses its last tag ({})', 'retention policy'),
 }
 
 

@@ -17,6 +17,7 @@ from ..decide.verdicts import Verdict, locks_of
 from ..model import EXACT, Account, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
+from .later import later_entries, later_summary
 from .layers import shared_layers
 
 SCHEMA_VERSION = 1
@@ -52,7 +53,12 @@ def plan_document(
         'createdAt': created_at,
         'policy': {**decision.given, **decision.pins.shown},
         'impact': writer.kind,
-        'summary': {**_summary(decision, impact, rows), 'softDeleteRetentionDays': soft_delete_days},
+        'summary': {
+            **_summary(decision, impact, rows),
+            'softDeleteRetentionDays': soft_delete_days,
+            'manifestsToDeleteLater': len(decision.later),
+            **later_summary(decision, ledger, decision.doomed_in_order(), sorted(decision.later)),
+        },
         'repositories': rows,
         **writer.entries(impact),
     }
@@ -105,6 +111,7 @@ class _Writer:
             **({'rules': rule_rows(self._decision, self._ledger)} if self._decision.rules else {}),
             'delete': [entry for repository in self.repositories for entry in self.deletes(repository, impact)],
             'untag': [entry for repository in self.repositories for entry in self.untags(repository)],
+            'deleteLater': later_entries(self._decision),
             'sharedLayers': shared_layers(self._decision, self._ledger, impact.staying),
             'warnings': [_warning(warning) for warning in self.warnings()],
         }

@@ -114,6 +114,20 @@ def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> 
     )
 
 
+def refuse_other_retention(plan: Plan, decision: Decision) -> None:
+    """Raise PlanRefused when the registry would delete more by itself than the plan says, or sooner."""
+    if decision.retention is None or decision.retention.days is None or not decision.later:
+        return
+    named = {(entry['repository'], entry['digest']) for entry in plan.document.get('deleteLater', ())}
+    days = plan.document['summary'].get('retentionDays')
+    if not decision.later <= named or days is not None and days > decision.retention.days:
+        raise PlanRefused(
+            'The retention policy of the registry was changed since the plan was made: the registry would delete '
+            'manifests by itself that the plan does not name, or sooner than it says.',
+            "Make a new plan with 'az acr prune plan --out'.",
+        )
+
+
 def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
     """What an earlier part of the plan has freed: all that the plan promised, less what the rest of it still frees.
 

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.impact import kind_of, kind_of_freed, open_ledger
+from ..decide.impact import Node, kind_of, kind_of_freed, open_ledger
+from ..decide.retention import with_referrers
 from ..decide.verdicts import Verdict
-from ..model import APPROXIMATE, LOWER_BOUND, Failed, Outcome, Skipped
+from ..model import APPROXIMATE, LOWER_BOUND, Failed, Outcome, Skipped, in_order
+from .later import later_entries, later_summary
 from .planned import AppliedBytes
 
 
@@ -17,7 +19,8 @@ def result_document(
 ) -> dict[str, Any]:
     """The result as JSON-ready data.
 
-    `freedBytes` count what was really deleted, exactly or as an upper bound. `applied` has what an earlier, interrupted
+    `freedBytes` count what was really deleted, exactly or as an upper bound, and `freedLaterBytes` what the registry
+    itself deletes after that, because it lost its last tag. `applied` has what an earlier, interrupted
     run of the same plan freed.
     """
     manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
@@ -28,8 +31,13 @@ def result_document(
         for tag, digest, verdict in decision.untagged_in(repository)
     }
     with_manifests = sum(map(len, tags.values()))
+    later = deleted_later(decision, outcome)
     return {
-        'summary': _summary(decision, outcome, with_manifests, soft_delete_days, applied or AppliedBytes()),
+        'summary': {
+            **_summary(decision, outcome, with_manifests, soft_delete_days, applied or AppliedBytes()),
+            'manifestsDeletedLater': len(later),
+            **later_summary(decision, open_ledger(decision.inventory), outcome.deleted, later),
+        },
         'deleted': [
             {'repository': name, 'digest': digest, 'tags': tags[name, digest], **_why(decision.verdicts[name][digest])}
             for name, digest in outcome.deleted
@@ -38,9 +46,22 @@ def result_document(
             {'repository': name, 'tag': tag, 'digest': untagged[name, tag][0], **_why(untagged[name, tag][1])}
             for name, tag in outcome.untagged
         ],
+        'deletedLater': later_entries(decision, later),
         'skipped': [_left(skipped) for skipped in outcome.skipped],
         'failed': [_left(failed) for failed in outcome.failed],
     }
+
+
+def deleted_later(decision: Decision, outcome: Outcome) -> list[Node]:
+    """What the registry itself deletes, of all that the decision foresaw: whose tags were all removed."""
+    done = set(outcome.untagged)
+    gone: list[Node] = []
+    for repository in in_order(decision.inventory.repositories) if decision.later else ():
+        removed = {tag: digest for tag, digest, _ in decision.untagged_in(repository)}
+        left = {digest for tag, digest in removed.items() if (repository.name, tag) not in done}
+        lost = set(removed.values()) & decision.later_in(repository.name) - left
+        gone += [(repository.name, digest) for digest in sorted(with_referrers(repository, lost))]
+    return [node for node in gone if node in decision.later]
 
 
 def _summary(

@@ -48,6 +48,11 @@ class RegistryFacts:
     regions: tuple[str, ...] | None = ()
     regional_endpoints: tuple[str, ...] = ()
 
+    @property
+    def known(self) -> bool:
+        """Whether the resource manager said anything."""
+        return self.sku is not None
+
 
 def sign_in(
     cmd: Any, name: str, resource_group: str | None, suffix: str | None, username: str | None, password: str | None

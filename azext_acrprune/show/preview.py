@@ -31,6 +31,10 @@ def full_list(plan: dict[str, Any]) -> str:
     lines += [
         f'tag {entry["repository"]}:{entry["tag"]} ({entry["reason"]}: {entry["because"]})' for entry in plan['untag']
     ]
+    lines += [
+        f'{entry["repository"]}@{entry["digest"]} later, by the registry ({entry["reason"]}: {entry["because"]})'
+        for entry in plan.get('deleteLater', ())
+    ]
     return '\n'.join(lines)
 
 
@@ -59,6 +63,37 @@ def _going(plan: dict[str, Any]) -> Iterator[str]:
             f'{count(len(plan["untag"]), "tag")} will be removed from manifests that stay in {plan["registry"]}; '
             'that frees 0 bytes.'
         )
+        yield from _later(plan)
+
+
+def _later(plan: dict[str, Any]) -> Iterator[str]:
+    """What the registry itself deletes of the images that lose their last tag."""
+    going, summary = plan.get('deleteLater'), plan['summary']
+    if not going:
+        return
+    freed = (
+        f'{freed_size(summary["freedLaterBytes"], summary["freedLaterImpact"])} ({summary["freedLaterBytes"]:,} bytes)'
+    )
+    manifests = count(len(going), 'manifest')
+    if not summary['retentionKnown']:
+        yield (
+            f'The registry may delete {manifests} of these by itself: it is not known whether its retention policy is '
+            f"on, which 'az login' can tell. That would free {freed}, at once or later."
+        )
+    elif summary['retentionDays']:
+        yield (
+            f'The retention policy of the registry deletes {manifests} without a tag then, not before '
+            f'{_day_after(plan, summary["retentionDays"])}. That frees {freed}. Until then a new tag keeps them.'
+        )
+    else:
+        yield (
+            f'The retention policy of the registry deletes {manifests} at once then, and frees {freed}. '
+            'There is no way back.'
+        )
+
+
+def _day_after(plan: dict[str, Any], days: int) -> str:
+    return f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")) + timedelta(days=days):%Y-%m-%d}'
 
 
 def _deleting(plan: dict[str, Any]) -> Iterator[str]:
@@ -96,8 +131,7 @@ def _bytes_line(plan: dict[str, Any]) -> str:
     )
     days = summary['softDeleteRetentionDays']
     if days:
-        freed = datetime.fromisoformat(plan['createdAt'].rstrip('Z')) + timedelta(days=days)
-        line += f' Soft delete is on: nothing is freed before {freed:%Y-%m-%d}.'
+        line += f' Soft delete is on: nothing is freed before {_day_after(plan, days)}.'
         line += " Until then 'az acr prune restore --soft-deleted' brings all of it back, without an archive."
     return line
 

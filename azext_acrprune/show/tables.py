@@ -29,6 +29,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
         for entry in plan['delete']
     ]
     rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
+    rows += [_plan_row('later', entry, '', '') for entry in plan.get('deleteLater', ())]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     rows += [_shared_row(layer) for layer in plan.get('sharedLayers', ())]
     summary = plan['summary']
@@ -77,6 +78,7 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
         return plan_rows(result)
     rows = [_result_row('deleted', entry, entry['reason'], entry['because']) for entry in result['deleted']]
     rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]
+    rows += [_result_row('later', entry, entry['reason'], entry['because']) for entry in result.get('deletedLater', ())]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     if result.get('validation'):
@@ -88,6 +90,9 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
     )
     days = summary['softDeleteRetentionDays']
     later = f' in {days} days, by soft delete' if days else ''
+    if summary.get('freedLaterBytes'):
+        size = freed_size(summary['freedLaterBytes'], summary['freedLaterImpact'])
+        later += f', and {size} later by the retention policy' + ('' if summary['retentionKnown'] else ', if it is on')
     rows.append(
         OrderedDict(
             RESULT='total',

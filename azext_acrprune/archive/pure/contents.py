@@ -10,6 +10,7 @@ from ...decide.decision import Decision
 from ...decide.drift import needed
 from ...decide.graph import Graph, build_graph, missing_children, spread, walk
 from ...decide.impact import Node, open_ledger
+from ...decide.retention import with_retention
 from ...decide.verdicts import Verdict
 from ...model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag, in_order
 from .layout import Record
@@ -25,8 +26,9 @@ NOT_RESTORABLE = 'notRestorable'
 class Wanted:
     """What is archived. Each is (repository, digest).
 
-    `doomed` are the manifests that go, ghosts apart, of which there is nothing to keep; `parts` those that stay and
-    that a doomed index needs; `tagged` those that stay and only lose a tag, whose blobs nobody is about to lose.
+    `doomed` are the manifests that go, now or by the registry itself later, ghosts apart, of which there is nothing to
+    keep; `parts` those that stay and that a doomed index needs; `tagged` those that stay and only lose a tag, whose
+    blobs nobody is about to lose.
     """
 
     doomed: frozenset[Node]
@@ -51,7 +53,7 @@ def wanted(decision: Decision) -> Wanted:
     for repository, graph in _touched(decision):
         going = {
             digest
-            for digest in decision.doomed_in(repository.name)
+            for digest in decision.doomed_in(repository.name) | decision.later_in(repository.name)
             if not isinstance(repository.manifests[digest].content, Ghost)
         }
         inside = walk(sorted(going), graph.below)
@@ -77,7 +79,7 @@ def blobs_of(decision: Decision, nodes: Iterable[Node]) -> dict[str, int]:
 def records_of(
     decision: Decision, saved: Mapping[Node, tuple[str, int]], registry: str, archived_at: str
 ) -> list[Record]:
-    """The records of what was saved: doomed manifests with their tags, and tags that are removed alone.
+    """The records of what was saved: manifests that go with their tags, and tags that are removed alone.
 
     `saved` gives the media type and size of each manifest that is safely in the archive.
     """
@@ -86,8 +88,9 @@ def records_of(
         going = [repository.manifests[digest] for digest in sorted(decision.doomed_in(repository.name))]
         tags = [(tag, manifest.digest) for manifest in going for tag in manifest.tags]
         tags += [(tag, digest) for tag, digest, _ in decision.untagged_in(repository)]
+        later = [repository.manifests[digest] for digest in sorted(decision.later_in(repository.name))]
         wanted_records: list[tuple[str, str | None, Locks]] = [
-            (manifest.digest, None, manifest.locks) for manifest in going
+            (manifest.digest, None, manifest.locks) for manifest in (*going, *later)
         ]
         wanted_records += [(digest, tag, _tag_of(repository, tag, digest).locks) for tag, digest in tags]
         for digest, tag, locks in wanted_records:
@@ -113,26 +116,29 @@ def narrowed(decision: Decision, failures: Mapping[Node, str]) -> tuple[Decision
             **needed(graph, going - set(failed), set(failed)),
             **{digest: verdict for digest, verdict in failed.items() if digest in going},
         }
-        losing = [(tag, digest) for tag, digest, _ in decision.untagged_in(repository) if digest in failed]
+        later = decision.later_in(repository.name)
+        unsafe = {**needed(graph, later - set(failed), set(failed)), **failed}
+        losing = [(tag, digest) for tag, digest, _ in decision.untagged_in(repository) if digest in unsafe]
         skipped += [
             Skipped(repository.name, digest, verdict.reason, verdict.because)
             for digest, verdict in sorted(staying.items())
         ]
         skipped += [
-            Skipped(repository.name, digest, NOT_ARCHIVED, failed[digest].because, tag) for tag, digest in losing
+            Skipped(repository.name, digest, NOT_ARCHIVED, unsafe[digest].because, tag) for tag, digest in losing
         ]
         verdicts[repository.name].update(staying)
         kept_tags = [(tag, digest) for digest in staying for tag in repository.manifests[digest].tags] + losing
         for tag, digest in kept_tags:
             if tag in tags.get(repository.name, {}):
                 tags[repository.name][tag] = Verdict(True, NOT_ARCHIVED, digest)
-    return replace(decision, verdicts=verdicts, tags=tags), skipped
+    decision = replace(decision, verdicts=verdicts, tags=tags, later=frozenset())
+    return with_retention(decision, decision.retention), skipped
 
 
 def not_restorable(decision: Decision) -> list[Notice]:
     """The doomed manifests of which an archive of manifests alone is not enough: their layers go with them."""
     ledger = open_ledger(decision.inventory)
-    freed = set(ledger.freed_by(decision.doomed))
+    freed = set(ledger.freed_by(decision.doomed | decision.later))
     graphs = {repository.name: graph for repository, graph in _touched(decision)}
     manifests = _manifests(decision)
     notices = []

@@ -1,0 +1,175 @@
+"""Registries that delete by themselves what loses its last tag: which tags stay for it, and what is counted."""
+
+import dataclasses
+
+import pytest
+
+from azext_acrprune.decide.decision import decide, first_excess
+from azext_acrprune.decide.named import decide_untag, parse_image
+from azext_acrprune.decide.retention import StillNeeded, check_last_tags, refused_if_needed, with_retention
+from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.model import Outcome, Retention
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
+from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.rules import Limits
+from tests import worlds
+from tests.worlds import NOW, image, index
+
+WEEK = Retention(7)
+
+
+def inventory_of(*manifests):
+    return worlds.to_inventory([worlds.repository_of(*manifests, name='app')])
+
+
+def decided(manifests, retention=WEEK, policy=None, **changes):
+    inventory = inventory_of(*manifests)
+    policy = policy or policy_of(Flags(match=('**:pr-*',)))
+    return with_retention(dataclasses.replace(decide(inventory, policy, NOW), **changes), retention)
+
+
+def untagged(decision):
+    return [tag for repository in decision.inventory.repositories for tag, _, _ in decision.untagged_in(repository)]
+
+
+def later(decision):
+    return sorted(digest for _, digest in decision.later)
+
+
+def test_a_docker_image_that_loses_its_last_tag_is_deleted_later():
+    gone, tagged = image('a', (0,), docker=True, tags=['pr-1']), image('b', (1,), docker=True, tags=['pr-2', 'v1'])
+    decision = decided([gone, tagged, image('c', (2,), tags=['pr-3'])])
+    assert sorted(untagged(decision)) == ['pr-1', 'pr-2', 'pr-3']
+    assert later(decision) == [gone['digest']], 'neither what keeps a tag nor what is of an OCI type'
+
+
+@pytest.mark.parametrize('retention', [Retention(0), WEEK, Retention(None)])
+def test_the_tag_of_a_part_of_an_index_stays(retention):
+    part = image('a', (0,), docker=True, tags=['pr-1'])
+    decision = decided([part, index('i', [part['digest']], docker=True, tags=['v1'])], retention)
+    assert (untagged(decision), later(decision)) == ([], [])
+    verdict = decision.tags['app']['pr-1']
+    assert (verdict.kept, verdict.reason) == (True, 'excluded')
+    assert 'is a part of the index' in verdict.because
+    assert decision.verdicts['app'][part['digest']] == verdict
+
+
+def test_without_a_retention_policy_that_tag_goes():
+    part = image('a', (0,), docker=True, tags=['pr-1'])
+    decision = decided([part, index('i', [part['digest']], docker=True, tags=['v1'])], None)
+    assert (untagged(decision), later(decision)) == (['pr-1'], [])
+
+
+def test_the_tag_of_what_is_pinned_by_its_digest_stays():
+    pinned = image('a', (0,), docker=True, tags=['pr-1'])
+    pins = Pins((Pin(Reference('app', digest=pinned['digest']), 'deploy.yaml', 3),))
+    decision = decided([pinned], pins=pins)
+    assert untagged(decision) == []
+    assert (decision.tags['app']['pr-1'].reason, 'deploy.yaml:3' in decision.tags['app']['pr-1'].because) == (
+        'pinned',
+        True,
+    )
+
+
+def test_what_keep_spares_keeps_its_tag():
+    images = [image(str(age), (0,), docker=True, tags=[f'pr-{age}'], age=age * worlds.DAY) for age in (30, 40)]
+    policy = dataclasses.replace(policy_of(Flags(match=('**:pr-*',), untagged=True)), keep_untagged=1)
+    decision = decided(images, policy=policy)
+    assert untagged(decision) == []
+    assert decision.tags['app']['pr-30'].reason == 'keepNewest'
+    assert later(decision) == []
+
+
+def test_referrers_go_with_their_subject_and_parts_stay():
+    part = image('a', (0,), docker=True)
+    of_many = index('i', [part['digest']], docker=True, tags=['pr-1'])
+    sbom = image('sbom', (1,), subject=of_many['digest'])
+    signature = image('sig', (2,), subject=sbom['digest'])
+    decision = decided([part, of_many, sbom, signature])
+    assert later(decision) == sorted([of_many['digest'], sbom['digest'], signature['digest']])
+
+
+@pytest.mark.parametrize('held', [{'tags': ['keep']}, {'locks': ['deleteEnabled']}])
+def test_a_referrer_that_stays_keeps_the_tag_of_its_subject(held):
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    decision = decided([subject, image('sbom', (1,), subject=subject['digest'], **held)])
+    assert (untagged(decision), later(decision)) == ([], [])
+
+
+def test_something_unreadable_keeps_the_tag():
+    decision = decided([image('a', (0,), docker=True, tags=['pr-1']), worlds.unreadable(index('i'))])
+    assert untagged(decision) == []
+    assert decision.tags['app']['pr-1'].reason == 'unreadable'
+
+
+def test_what_is_locked_against_deletion_is_not_taken():
+    locked = image('a', (0,), docker=True, tags=['pr-1'], locks=['deleteEnabled'])
+    decision = decided([locked], policy=policy_of(Flags(match=('**:pr-*',), include_locked=True)))
+    assert later(decision) == []
+
+
+def test_the_plan_says_how_many_and_when_and_what_that_frees():
+    gone = image('a', (0,), docker=True, tags=['pr-1'])
+    sbom = image('sbom', (1,), subject=gone['digest'])
+    decision = decided([gone, sbom, image('b', (0,), tags=['v1'])])
+    document = plan_document(decision, 'now')
+    summary = document['summary']
+    assert summary['freedBytes'] == 0
+    shared = worlds.LAYERS[0]['size']
+    total = sum(sum(layer['size'] for layer in each['document']['layers']) for each in (gone, sbom))
+    assert summary['freedLaterBytes'] > total - shared
+    assert (summary['manifestsToDeleteLater'], summary['retentionDays'], summary['retentionKnown']) == (2, 7, True)
+    assert {entry['digest']: entry['reason'] for entry in document['deleteLater']} == {
+        gone['digest']: 'retention',
+        sbom['digest']: 'referrerOf',
+    }
+
+
+def test_where_nobody_could_tell_the_bytes_are_at_most_those():
+    document = plan_document(decided([image('a', (0,), docker=True, tags=['pr-1'])], Retention(None)), 'now')
+    assert document['summary']['freedLaterImpact'] == 'upperBound'
+    assert (document['summary']['retentionDays'], document['summary']['retentionKnown']) == (None, False)
+
+
+def test_limits_count_what_goes_later_and_each_once():
+    gone = [image(str(number), (number,), docker=True, tags=[f'pr-{number}']) for number in range(3)]
+    sbom = image('sbom', (4,), subject=gone[0]['digest'])
+    decision = decided([*gone, sbom])
+    assert first_excess(decision, Limits(deletions=4)) is None
+    assert first_excess(decision, Limits(deletions=3)).number == 4
+    assert first_excess(decision, Limits(manifests=3)).number == 4
+    assert first_excess(decided([*gone, sbom], None), Limits(manifests=0)) is None
+
+
+def test_a_named_tag_that_keeps_something_is_refused():
+    part = image('a', (0,), docker=True, tags=['pr-1'])
+    inventory = inventory_of(part, index('i', [part['digest']], tags=['v1']))
+    decision = with_retention(decide_untag(inventory, [parse_image('app:pr-1')]), Retention(0))
+    with pytest.raises(StillNeeded, match='app:pr-1 stays, because without it the retention policy would delete'):
+        refused_if_needed(decision)
+    other = with_retention(decide_untag(inventory, [parse_image('app:v1')]), Retention(0))
+    assert refused_if_needed(other) is other
+
+
+def test_what_changed_since_the_plan_keeps_the_tag():
+    part = image('a', (0,), docker=True, tags=['pr-1'])
+    alone = inventory_of(part).repositories[0]
+    with_index = inventory_of(part, index('i', [part['digest']])).repositories[0]
+    planned, gone = {'pr-1': part['digest']}, frozenset([part['digest']])
+    assert check_last_tags(planned, gone, frozenset(), alone) == {}
+    assert check_last_tags(planned, gone, frozenset(), with_index)['pr-1'].reason == 'childOf'
+    assert check_last_tags(planned, frozenset(), frozenset(), alone)['pr-1'].reason == 'tagsChanged'
+
+
+def test_the_result_counts_what_lost_all_its_tags():
+    from azext_acrprune.documents.result import result_document
+
+    both = image('a', (0,), docker=True, tags=['pr-1', 'pr-2'])
+    other = image('b', (1,), docker=True, tags=['pr-3'])
+    decision = decided([both, other])
+    outcome = Outcome((), (('app', 'pr-1'), ('app', 'pr-3')), (), ())
+    result = result_document(decision, outcome)
+    assert [entry['digest'] for entry in result['deletedLater']] == [other['digest']]
+    assert result['summary']['manifestsDeletedLater'] == 1
+    assert result['summary']['freedLaterBytes'] > worlds.LAYERS[1]['size']
