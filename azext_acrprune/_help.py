@@ -195,8 +195,8 @@ long-summary: >
     `attributedBytes` is the share of a row: each layer is split evenly over the images that use it, so all rows add up
     exactly to what the registry stores. `totalBytes` is what would be stored if nothing were shared, `storedBytes`
     counts each layer once, `uniqueBytes` would be freed if the row went, and `sharedBytes` would stay. An image is
-    counted with what is deleted with it, but its `attributedBytes` are its own: the platform images of an index have
-    rows of their own.
+    counted with what is deleted with it, as `az acr prune image` does that, but its `attributedBytes` are its own: the
+    platform images of an index have rows of their own. `staysWith` names what of it would stay, and why.
 
 
     A pattern is a tag with `*` for each UUID, commit (seven or more hex digits by themselves) and number: `pr-123` and

@@ -21,15 +21,15 @@ from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
 from .options import DeleteOptions, SelectOptions
 from .pinning import load_pins, say_absent
-from .scanning import retention_of, scan, settling_of
+from .scanning import retention_of, scan, unsettled_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
-    from ..decide.named import ImageName, Unsettled
-    from ..model import Document, Inventory, Manifest
+    from ..decide.named import ImageName
+    from ..model import Document, Inventory
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
@@ -74,7 +74,7 @@ def image(
         if untag:
             decision = with_retention(decide_untag(inventory, images, include_locked, pins), retention_of(session))
             return Decided(refused_if_needed(decision), inventory)
-        return Decided(decide_images(inventory, images, include_locked, pins, _unsettled(session)), inventory)
+        return Decided(decide_images(inventory, images, include_locked, pins, unsettled_of(session)), inventory)
 
     return delete(cmd, options, decide)
 
@@ -86,18 +86,6 @@ def _with_doubts(session: Session, inventory: Inventory, images: list[ImageName]
 
     named = {(name.repository, digest_of(name, inventory)) for name in images}
     return with_doubtful_ghosts(inventory, None, session.now, named)
-
-
-def _unsettled(session: Session) -> Unsettled:
-    """Why a manifest is too young to go, where the registry is in several regions."""
-    from ..decide.claims import is_settling
-
-    settling = settling_of(session)
-
-    def why(manifest: Manifest) -> str | None:
-        return settling.text if settling and is_settling(manifest, settling, session.now) else None
-
-    return why
 
 
 def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:

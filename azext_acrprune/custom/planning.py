@@ -10,6 +10,7 @@ from .command import Command
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .options import PriceOptions, RegistryOptions, SelectOptions, read
+from .scanning import unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
 from .user_files import write_json
@@ -63,6 +64,7 @@ def explain(cmd: Command, images: list[ImageName], policy_file: str | None = Non
     options = SelectOptions.of(kwargs, policy_file)
     policy = policy_of_options(options)
     with open_session(cmd, RegistryOptions.of(kwargs)) as session:
-        document = explained(decide_by_rules(session, policy, options), images[0])
+        decision = decide_by_rules(session, policy, options)
+        document = explained(decision, images[0], session.now, unsettled_of(session, say=False))
     logger.warning(document['explanation'])
     return document

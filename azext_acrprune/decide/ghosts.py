@@ -35,6 +35,25 @@ def with_doubtful_ghosts(
     return replace(inventory, repositories=repositories)
 
 
+def doubted_anew(inventory: Inventory, now: int, named: Container[tuple[str, str]] = ()) -> Inventory:
+    """The inventory of a decision by rules, with those ghosts unreadable that no rule but time and tags makes so."""
+    certain = tuple(
+        replace(each, manifests={digest: _as_ghost(manifest) for digest, manifest in each.manifests.items()})
+        if any(map(_is_doubted, each.manifests.values()))
+        else each
+        for each in inventory.repositories
+    )
+    return with_doubtful_ghosts(replace(inventory, repositories=certain), None, now, named)
+
+
+def _is_doubted(manifest: Manifest) -> bool:
+    return isinstance(manifest.content, Unreadable) and manifest.content.missing
+
+
+def _as_ghost(manifest: Manifest) -> Manifest:
+    return manifest.having(Ghost()) if _is_doubted(manifest) else manifest
+
+
 def _seconds_of_doubt(policy: Policy | None, repository: str) -> int:
     """The greatest age that a rule asks of untagged manifests in a repository, at least a day."""
     claims = claims_on_untagged(policy, repository) if policy else []

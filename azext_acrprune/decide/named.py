@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..model import Content, Inventory, Manifest, Repository, in_order
 from ..pins.pinned import Pins
@@ -115,13 +115,72 @@ def decide_images(
         {'images': [image.text for image in images]},
         {
             repository.name: _judge(
-                repository, targets.get(repository.name, set()), include_locked, pinned[repository.name], unsettled
+                repository,
+                targets.get(repository.name, set()),
+                include_locked,
+                pinned[repository.name],
+                unsettled,
+                opaque(repository) if repository.name in targets else None,
             )
             for repository in in_order(inventory.repositories)
         },
         include_locked=include_locked,
         pins=pins,
     )
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What becomes of one image and its parts when it alone is named and deleted.
+
+    `goes` are the digests that go, itself included; none where it has to stay. `stays` are itself, its parts and what
+    refers to it, as far as they stay, with what keeps each of them.
+    """
+
+    goes: frozenset[str]
+    stays: Mapping[str, Verdict]
+
+
+class Fallout:
+    """What deleting one image of a repository alone would take, by the rules of `decide_images`.
+
+    Only what hangs together with the image is judged, so that many images of a large repository can be asked for.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        include_locked: bool = False,
+        pins: Pins = Pins(),
+        unsettled: Unsettled = lambda _: None,
+    ) -> None:
+        self._repository = repository
+        self._include_locked = include_locked
+        self._unsettled = unsettled
+        self._graph = build_graph(repository)
+        self._pinned = pins.on(repository)
+        self._unread = opaque(repository)
+
+    def of(self, digest: str) -> Alone:
+        manifests = self._repository.manifests
+        near = replace(self._repository, manifests={each: manifests[each] for each in walk([digest], self._tied)})
+        verdicts = _judge(near, {digest}, self._include_locked, self._pinned, self._unsettled, self._unread)
+        return Alone(
+            frozenset(each for each, verdict in verdicts.items() if not verdict.kept),
+            staying(verdicts, self._graph, [digest]),
+        )
+
+    def _tied(self, digest: str) -> Iterator[str]:
+        graph = self._graph
+        yield from graph.holders(digest)
+        yield from (other for other, _ in graph.consequences(digest))
+        yield from (ghost for ghost, _ in graph.ghosts.get(digest, ()))
+
+
+def staying(verdicts: Mapping[str, Verdict], graph: Graph, named: Iterable[str]) -> dict[str, Verdict]:
+    """Of the images that are named, their parts and what refers to them: those that stay, each with what keeps it."""
+    asked = walk(sorted(named), lambda digest: (other for other, _ in graph.consequences(digest)))
+    return {digest: verdicts[digest] for digest in asked if verdicts[digest].kept}
 
 
 def decide_untag(
@@ -202,7 +261,9 @@ def _judge(
     include_locked: bool,
     pinned: Mapping[str, str],
     unsettled: Unsettled,
+    unread: str | None,
 ) -> Mapping[str, Verdict]:
+    """A verdict for each manifest. `unread` is what may need any of them, where something could not be read."""
     if not targets:
         return dict.fromkeys(sorted(repository.manifests), Verdict(True, EXCLUDED, 'repository not selected'))
     graph = build_graph(repository)
@@ -210,7 +271,7 @@ def _judge(
     roots = {
         digest: verdict
         for digest in sorted(repository.manifests)
-        for verdict in [_root(repository, digest, candidates, include_locked, pinned)]
+        for verdict in [_root(repository, digest, candidates, include_locked, pinned, unread)]
         if verdict
     }
     for digest in sorted(candidates - roots.keys()):
@@ -236,7 +297,12 @@ def _candidates(repository: Repository, graph: Graph, targets: AbstractSet[str])
 
 
 def _root(
-    repository: Repository, digest: str, candidates: AbstractSet[str], include_locked: bool, pinned: Mapping[str, str]
+    repository: Repository,
+    digest: str,
+    candidates: AbstractSet[str],
+    include_locked: bool,
+    pinned: Mapping[str, str],
+    unread: str | None,
 ) -> Verdict | None:
     manifest = repository.manifests[digest]
     lock = lock_on(repository, manifest, include_locked)
@@ -247,7 +313,6 @@ def _root(
     if digest not in candidates:
         tags = user_tags(manifest)
         return Verdict(True, TAGGED, tags[0]) if tags else Verdict(True, EXCLUDED, 'not named')
-    unread = opaque(repository)
     return Verdict(True, UNREADABLE, unread) if unread else None
 
 

@@ -1,7 +1,7 @@
 """Registries that delete by themselves: removing the last tag of an image is a deletion there, now or later.
 
-A retention policy asks for `deleteEnabled` alone, and takes Docker types alone (retention-policy, August 2026). It knows no
-index that needs the image, and no pin. So a tag stays here whose image has to stay.
+A retention policy asks for `deleteEnabled` alone, and takes Docker types alone (retention-policy, August 2026). It
+knows no index that needs the image, and no pin. So a tag stays here whose image has to stay.
 """
 
 from __future__ import annotations

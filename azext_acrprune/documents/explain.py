@@ -7,28 +7,29 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..decide.decision import Decision
+from ..decide.ghosts import doubted_anew
 from ..decide.graph import build_graph
-from ..decide.impact import kind_of_freed, open_ledger
-from ..decide.named import ImageName, decide_images, digest_of
+from ..decide.impact import Ledger, kind_of_freed, open_ledger
+from ..decide.named import Alone, Fallout, ImageName, Unsettled, digest_of
 from ..decide.reasons import RELATIONS, TAGGED, sentence_of
 from ..decide.verdicts import Verdict
 from ..model import BOUNDS, Content, Manifest, Repository, in_order
+from .staying import staying_rows, staying_sentence
 
 _USERS_SHOWN = 10
 
 
-def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
-    """The explanation as JSON-ready data. Raises NotAnImage.
+def explain(decision: Decision, image: ImageName, now: int, unsettled: Unsettled = lambda _: None) -> dict[str, Any]:
+    """The explanation as JSON-ready data; `now` is in ticks. Raises NotAnImage.
 
-    `goesWith` has the manifests that would fall if this image alone were deleted, and `uniqueBytes` what that would
-    free.
+    `goesWith` has the manifests that would fall if this image alone were deleted, `staysWith` those that hang on it and
+    would stay, and `uniqueBytes` what that would free: 0 where the image itself stays.
     """
     digest = digest_of(image, decision.inventory)
     repository = next(each for each in decision.inventory.repositories if each.name == image.repository)
     manifest, verdict = repository.manifests[digest], decision.verdicts[repository.name][digest]
-    ledger = open_ledger(decision.inventory)
-    alone = decide_images(decision.inventory, [ImageName('', repository.name, digest=digest)], include_locked=True)
-    fallen = sorted(alone.doomed_in(repository.name) | {digest})
+    alone, ledger = _alone(decision, repository.name, digest, now, unsettled)
+    fallen = sorted(alone.goes)
     nodes = [(repository.name, each) for each in fallen]
     layers = list(_layers(decision, repository, digest, ledger.freed_by(nodes)))
     unique = ledger.bytes_freed_by(nodes)
@@ -45,12 +46,21 @@ def explain(decision: Decision, image: ImageName) -> dict[str, Any]:
         'rule': verdict.rule or None,
         'keptBy' if verdict.kept else 'goesAfter': _chain(decision, repository, verdict),
         'goesWith': [each for each in fallen if each != digest],
+        'staysWith': staying_rows(alone.stays),
         'impact': kind_of_freed(decision.inventory, ledger, nodes),
         'uniqueBytes': unique,
         'sharedBytes': sum(layer['size'] for layer in layers if layer['sharedWith']),
         'layers': layers,
     }
     return {'explanation': _sentence(repository, manifest, verdict, document), **document}
+
+
+def _alone(decision: Decision, repository: str, digest: str, now: int, unsettled: Unsettled) -> tuple[Alone, Ledger]:
+    """What becomes of the image alone, and of the bytes, as `az acr prune image` would have it."""
+    inventory = doubted_anew(decision.inventory, now, {(repository, digest)})
+    here = next(each for each in inventory.repositories if each.name == repository)
+    fallout = Fallout(here, decision.include_locked, decision.pins, unsettled)
+    return fallout.of(digest), open_ledger(inventory)
 
 
 def _tag(decision: Decision, repository: Repository, tag: str) -> dict[str, Any]:
@@ -138,6 +148,8 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
     with_it = f' with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
     bound = BOUNDS[document['impact']]
     parts.append(f' Deleting it alone,{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
+    kept = staying_sentence(manifest.digest, document['staysWith'])
+    parts.append(f' {kept}' if kept else '')
     shared = [layer for layer in document['layers'] if layer['sharedWith']]
     if shared:
         parts.append(

@@ -19,6 +19,7 @@ from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
 from .later import later_entries, later_summary
 from .layers import shared_layers
+from .staying import staying_of_named
 
 SCHEMA_VERSION = 1
 
@@ -62,6 +63,8 @@ def plan_document(
         'repositories': rows,
         **writer.entries(impact),
     }
+    if 'images' in decision.given:
+        document['staysWith'] = staying_of_named(decision)
     if group_by:
         document.update(groupBy=group_by, groups=grouped(decision, ledger, group_by))
     if price:

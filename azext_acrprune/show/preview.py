@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..decide.reasons import TOLD
+from ..decide.reasons import TOLD, sentence_of
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_size, short_digest, used_by
 
@@ -17,7 +17,7 @@ _LISTED_LAYERS = 3
 def preview_lines(plan: dict[str, Any]) -> list[str]:
     """The preview of a plan document, as lines of text. Images that the user named are listed one by one."""
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
-    going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan)]
+    going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan), *_stays_with(plan)]
     staying = () if named else _staying(plan)
     return [*going, *staying, *(f'Note: {_warning(warning)}' for warning in _told(plan))]
 
@@ -117,6 +117,16 @@ def _locked(plan: dict[str, Any]) -> Iterator[str]:
     number = sum(1 for entry in (*plan['delete'], *plan['untag']) if 'locks' in entry)
     if number:
         yield f'{number} of them locked, and will be unlocked to go.'
+
+
+def _stays_with(plan: dict[str, Any]) -> Iterator[str]:
+    """Of images that the user named: what of them stays, and what keeps it."""
+    rows = plan.get('staysWith', ())
+    for row in rows[:_LISTED_REPOSITORIES]:
+        why = sentence_of(True, row['reason'], row['because'])
+        yield f'{row["repository"]}@{row["digest"]} stays, because {why}.'
+    if len(rows) > _LISTED_REPOSITORIES:
+        yield f'And {len(rows) - _LISTED_REPOSITORIES:,} more of their parts and referrers stay.'
 
 
 def _tags(entry: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..decide.impact import kind_of_held
+from ..decide.named import Unsettled
 from ..documents.cost import Price, account_fields, cost_fields
 from ..model import Account, Inventory
 from ..pins.pulls import day_of
@@ -29,6 +30,7 @@ def usage_document(
     account: Account = Account(),
     price: Price | None = None,
     log: Log | None = None,
+    unsettled: Unsettled = lambda _: None,
 ) -> dict[str, Any]:
     """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
 
@@ -38,7 +40,7 @@ def usage_document(
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
     `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer.
     """
-    known = Holdings(inventory, now, log)
+    known = Holdings(inventory, now, log, unsettled)
     registry_bytes = known.ledger.registry_bytes
     impact = kind_of_held(inventory, known.ledger)
     number = top or (len(inventory.repositories) if by == 'repository' else LISTED)

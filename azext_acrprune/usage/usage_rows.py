@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import nsmallest
 from itertools import groupby
 from typing import Any
 
-from ..decide.graph import build_graph, falls_with, user_tags
+from ..decide.ghosts import with_doubtful_ghosts
+from ..decide.graph import user_tags
 from ..decide.impact import Ledger, Node, kind_of_freed
+from ..decide.named import Alone, Fallout, Unsettled
 from ..decide.portions import split
 from ..documents.layers import Names, layer_row, layer_uses
+from ..documents.staying import staying_rows
 from ..model import Inventory, Repository, time_text
 from ..pins.pulls import Pulls
 from .attribution import Share, shares
@@ -20,6 +23,9 @@ from .base_images import chain_fields
 from .fields import holding_fields, image_fields, largest, repository_row
 from .stakes import View
 from .timeline import appearances, growth_rows
+
+STAYING_LISTED = 10
+"""So many parts and referrers of an image are named that stay when it is deleted."""
 
 Row = dict[str, Any]
 Rows = tuple[list[Row], Row | None]
@@ -38,12 +44,18 @@ class Log:
 class Holdings:
     """A registry with everything that the rows look up."""
 
-    def __init__(self, inventory: Inventory, now: int, log: Log | None) -> None:
+    def __init__(self, inventory: Inventory, now: int, log: Log | None, unsettled: Unsettled = lambda _: None) -> None:
         self.view = View(inventory, None, now)
         self.ledger: Ledger = self.view.ledger
         self.appeared = appearances(inventory, now)
         self.names = Names(self.view.repositories)
         self._pulls = log.pulls if log else Pulls()
+        self._certain = {each.name: each for each in with_doubtful_ghosts(inventory, None, now).repositories}
+        self._unsettled = unsettled
+
+    def fallout(self, repository: str) -> Fallout:
+        """What deleting single images of a repository would take, as `az acr prune image` would have it."""
+        return Fallout(self._certain[repository], unsettled=self._unsettled)
 
     @cached_property
     def of_repository(self) -> Mapping[str, Share]:
@@ -114,7 +126,7 @@ def _other_repositories(known: Holdings, others: Sequence[Repository]) -> Row:
 
 
 def image_rows(known: Holdings, number: int) -> Rows:
-    """Rows for images. Each counts what falls when it alone is deleted, but `attributedBytes` are its own."""
+    """Rows for images. Each counts what goes when it alone is deleted, but `attributedBytes` are its own."""
     listed = nsmallest(
         number, ((-own - sum(parts), node) for node, _, own, parts in split(known.view.inventory, known.ledger))
     )
@@ -126,23 +138,26 @@ def image_rows(known: Holdings, number: int) -> Rows:
 
 
 def _images(known: Holdings, repository: Repository, sizes: Mapping[Node, int]) -> Iterator[tuple[Node, Row]]:
-    graph = build_graph(repository)
-    may_fall = {digest for digest, manifest in repository.manifests.items() if not user_tags(manifest)}
+    fallout = known.fallout(repository.name)
     for node, size in sizes.items():
-        yield node, _image(known, node, size, falls_with(node[1], graph, may_fall))
+        yield node, _image(known, node, size, fallout.of(node[1]))
 
 
-def _image(known: Holdings, node: Node, size: int, falling: Iterable[str]) -> Row:
+def _image(known: Holdings, node: Node, size: int, alone: Alone) -> Row:
+    """The row of one image: itself and what would go with it; an image that has to stay frees nothing."""
     name, digest = node
-    falling = list(falling)
+    going = [(name, each) for each in sorted(alone.goes)]
+    holding = known.ledger.holding(going or [node])
+    unique = holding.unique if going else 0
     created = known.ledger.repositories[name].manifests[digest].created_time
     return {
         **image_fields(known.view, known.names, node),
         'createdTime': created,
-        'manifests': len(falling),
-        **holding_fields(known.ledger.holding((name, each) for each in falling)),
+        'manifests': len(going) or 1,
+        **holding_fields(replace(holding, unique=unique)),
         'attributedBytes': size,
-        'impact': kind_of_freed(known.view.inventory, known.ledger, [(name, each) for each in falling]),
+        'impact': kind_of_freed(known.view.inventory, known.ledger, going),
+        'staysWith': staying_rows(alone.stays)[:STAYING_LISTED],
         **known.pulled(name, (digest,)),
     }
 

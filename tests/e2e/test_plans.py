@@ -219,6 +219,11 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
         'freedBytes': plan['summary']['freedBytes'],
         'impact': 'exact',
         'softDeleteRetentionDays': None,
+        'manifestsDeletedLater': 0,
+        'retentionDays': None,
+        'retentionKnown': False,
+        'freedLaterBytes': 0,
+        'freedLaterImpact': 'exact',
         'interrupted': False,
         'timeLimitReached': False,
     }

@@ -196,7 +196,7 @@ def test_equal_repositories_come_by_name():
 
 @examples(80)
 @given(worlds.worlds())
-def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(world):
+def test_bytes_of_an_image_of_which_all_goes_are_of_what_falls_with_it_and_its_share_is_its_own(world):
     shares = attributed(world)
     for row in document_of(world, 'image')['rows']:
         name, digest = row['repository'], row['digest']
@@ -213,9 +213,11 @@ def test_bytes_of_an_image_are_of_what_falls_with_it_and_its_share_is_its_own(wo
                 manifests=[manifest for manifest in repository['manifests'] if (name, manifest['digest']) in falling],
             )
         ]
-        assert row['manifests'] == len(falling)
-        assert row['uniqueBytes'] == oracle.freed_bytes(world, falling)
-        assert row['storedBytes'] == stored(alone, world) == row['uniqueBytes'] + row['sharedBytes']
+        assert row['storedBytes'] == row['uniqueBytes'] + row['sharedBytes']
+        if not row['staysWith']:  # what keeps the rest is a question of its own: tests/test_alone_properties.py
+            assert row['manifests'] == len(falling)
+            assert row['uniqueBytes'] == oracle.freed_bytes(world, falling)
+            assert row['storedBytes'] == stored(alone, world)
         assert abs(row['attributedBytes'] - shares[name, digest]) < 10
 
 
