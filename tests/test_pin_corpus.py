@@ -88,7 +88,7 @@ def test_half_a_json_is_always_a_problem(name):
 
 
 def large(kind: str) -> str:
-    pods = [f'image: myreg.azurecr.io/team/app{number}:v{number}' for number in range(20_000)]
+    pods = [f'image: myreg.azurecr.io/team/app{number}:v{number}' for number in range(5_000)]
     if kind == 'x.json':
         return json.dumps({'items': [{'spec': {'image': pod[7:], 'padding': 'x' * 900}} for pod in pods]}, indent=2)
     if kind == 'x.yaml':
@@ -97,13 +97,13 @@ def large(kind: str) -> str:
 
 
 @pytest.mark.parametrize('kind', KINDS[:6])
-def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
+def test_a_file_of_5_mb_is_read_whole_and_in_time(kind):
     data = large(kind).encode()
-    assert len(data) > 18_000_000
+    assert len(data) > 4_500_000
     start = time.process_time()
     found = read_pins(data, kind, NAMES)
-    assert time.process_time() - start < 60
-    assert len(found.pins) == 20_000 and not found.problems
+    assert time.process_time() - start < 15
+    assert len(found.pins) == 5_000 and not found.problems
 
 
 @pytest.mark.parametrize(
@@ -152,12 +152,12 @@ def test_a_file_of_20_mb_is_read_whole_and_in_time(kind):
     ],
 )
 def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
-    text = unit * (50_000 // len(unit))
+    text = unit * (20_000 // len(unit))
     for kind in READERS:
         start = time.process_time()
         read_pins(text.encode(), kind, NAMES)
         read_pins(f'"{text}": "{text}"'.encode(), kind, NAMES)
-        assert time.process_time() - start < 20, kind
+        assert time.process_time() - start < 5, kind
 
 
 SHAPES = [(name, (CORPUS / name).read_bytes()) for name in sorted(EXPECTED)] + [
