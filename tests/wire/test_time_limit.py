@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 import time
+from itertools import count
 
 import pytest
 
@@ -32,6 +33,8 @@ from tests.wire.plain import execute, scan
 NOW = time.time()
 TICKS = int(NOW * TICKS_PER_SECOND)
 POLICY = untagged_policy(Age('0', 0))
+NIGHTS = count(time.time_ns() // 1000, 86_400 * 10**6)
+"""Moments of caches, in microseconds: a clock that is set back must not change the order."""
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def after(registry, calls):
 def limited(registry, client, path, calls, **extent):
     """A scan that ends after so many calls, as if on another night each time."""
     registry.forget()
-    cache = ManifestCache(path, time.time_ns() // 1000)
+    cache = ManifestCache(path, next(NIGHTS))
     inventory = scan(
         client,
         'localhost',
