@@ -11,8 +11,9 @@ from knack.log import get_logger
 
 from ..timelimit import SHARE_AFTER_ARCHIVING
 from .command import Command
-from .consent import asks_for, is_confirmed
+from .consent import is_confirmed
 from .options import ArchiveOptions, ConsentOptions
+from .questions import ask
 from .session import Session
 
 if TYPE_CHECKING:
@@ -71,26 +72,23 @@ def archiving_of(cmd: Command, options: ArchiveOptions) -> Archiving | None:
     return Archiving(open_target(cmd, options.archive), options.archive_content == 'all', options.new_archive)
 
 
-def may_begin(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> bool:
-    """Whether a new archive may be begun, should this be one: asks whoever did not say so, and says that it is new.
+def hold_target(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> None:
+    """Return where there is an archive, or a new one may be begun; asks whoever did not say so.
 
-    Raises ValidationError where nobody is asked.
+    Raises ValidationError where nobody is asked, and CLIError where somebody declines.
     """
     if not archiving.target.is_new():
-        return True
+        return
     new = f"There is no archive in '{archiving.target.name}' yet."
     if archiving.may_be_new or consent.dry_run:
         logger.warning('%s It is a new one.', new)
-        return True
+        return
     if is_confirmed(cmd, consent.yes):
         raise ValidationError(
             f'{new} Nothing was deleted.',
             recommendation='Check the name, and that the volume is mounted; or give --new-archive to begin one there.',
         )
-    if asks_for(f'{new} Begin one there?'):
-        return True
-    logger.warning('Nothing was deleted.')
-    return False
+    ask(f'{new} Begin one there?')
 
 
 def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:

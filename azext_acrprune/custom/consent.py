@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from knack.log import get_logger
 from ..prune_error import PruneError
 from .command import Command
 from .options import LimitOptions
+from .questions import answer_to, ask
 
 if TYPE_CHECKING:
     from ..decide.decision import Decision
@@ -27,6 +29,7 @@ _AT_ONCE = ' The registry deletes {} of the images that lose their last tag at o
 _IN_DAYS = ' The registry deletes {} of the images that lose their last tag in {} days.'
 _PERHAPS = ' The registry may delete {} of the images that lose their last tag, perhaps at once.'
 _CONFIRMATION_WORD = 'unlock'
+_QUESTION_LINES = 2
 
 
 def refuse_without_consent(cmd: Command, yes: bool) -> None:
@@ -41,31 +44,36 @@ def is_confirmed(cmd: Command, yes: bool) -> bool:
     return yes or cmd.cli_ctx.config.getboolean('core', 'disable_confirm_prompt', fallback=False)
 
 
-def asks_for(question: str) -> bool:
-    """Ask whoever is at the terminal; no is the answer of whoever only presses Enter."""
-    from knack.prompting import prompt_y_n
+def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = False) -> None:
+    """Show what would happen, and return when that was agreed to.
 
-    return prompt_y_n(question, default='n')
+    Raises CLIError where somebody declines, and ValidationError where locks were not confirmed.
+    """
+    from ..show.preview import full_list, has_locked, is_empty
 
-
-def has_consent(cmd: Command, document: Document, yes: bool, archived: bool = False) -> bool:
-    from knack.prompting import prompt, prompt_y_n
-
-    from ..show.preview import full_list, has_locked, is_empty, preview_lines
-
-    preview = '\n'.join(preview_lines(document))
     if is_confirmed(cmd, yes) or is_empty(document):
-        logger.warning(preview)
-        return True
-    print(preview, file=sys.stderr)
-    if not prompt_y_n(_question(document, archived), default='n', help_string=full_list(document)):
-        return False
-    if has_locked(document) and prompt(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
+        say_preview(document)
+        return
+    print(_preview(document, _QUESTION_LINES), file=sys.stderr)
+    ask(_question(document, archived), full_list(document))
+    if has_locked(document) and answer_to(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
         raise ValidationError(
             'What is locked was not confirmed, and nothing was deleted.',
             recommendation=f"Type '{_CONFIRMATION_WORD}' when asked, or leave out --include-locked.",
         )
-    return True
+
+
+def say_preview(document: Document) -> None:
+    """Show what a plan does, on standard error."""
+    logger.warning(_preview(document))
+
+
+def _preview(document: Document, lines_after: int = 0) -> str:
+    """The preview, so that it and so many lines after it fit the terminal; elsewhere lines are as long as they are."""
+    from ..show.preview import preview_lines
+
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    return '\n'.join(preview_lines(document, width, lines_after))
 
 
 def _question(document: Document, archived: bool) -> str:

@@ -12,10 +12,10 @@ from knack.log import get_logger
 
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
-from .archiving import Archiving, archive, archiving_of, may_begin
+from .archiving import Archiving, archive, archiving_of, hold_target
 from .checking import validate
 from .command import Command
-from .consent import has_consent, hold_to_limits, is_confirmed, refuse_without_consent
+from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
 from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
@@ -40,19 +40,19 @@ _NO_PINS = (
 )
 
 
-def untagged(cmd: Command, **kwargs: object) -> Document | None:
+def untagged(cmd: Command, **kwargs: object) -> Document:
     """Delete what is untagged and needed by nothing."""
     return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
-def tags(cmd: Command, **kwargs: object) -> Document | None:
+def tags(cmd: Command, **kwargs: object) -> Document:
     """Remove tags by pattern, age and number, and delete what is left without a tag."""
     return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
 def image(
     cmd: Command, images: list[ImageName], untag: bool = False, only_if: str | None = None, **kwargs: object
-) -> Document | None:
+) -> Document:
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
     from ..decide.only_if import decide_only_if
@@ -88,7 +88,7 @@ def _with_doubts(session: Session, inventory: Inventory, images: list[ImageName]
     return with_doubtful_ghosts(inventory, None, session.now, named)
 
 
-def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:
+def repository(cmd: Command, name: str, **kwargs: object) -> Document:
     """Delete a whole repository."""
     from ..decide.named import decide_repository
 
@@ -103,7 +103,7 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document | None:
     return delete(cmd, options, decide)
 
 
-def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) -> Document | None:
+def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) -> Document:
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
     from ..decide.retention import with_retention
     from ..documents.planned import applied_bytes, decide_as_planned, read_plan, refuse_other_retention
@@ -126,7 +126,7 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
     return delete(cmd, options, decide)
 
 
-def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Document | None:
+def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Document:
     def decide(session: Session) -> Decided:
         decision = decide_by_rules(session, policy_of_options(selecting), selecting)
         return Decided(decision, decision.inventory)
@@ -134,7 +134,7 @@ def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Do
     return delete(cmd, options, decide)
 
 
-def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document | None:
+def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document:
     """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
     consent = options.consent
     if not consent.dry_run:
@@ -142,9 +142,8 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
     with open_session(cmd, options.registry) as session:
         archiving = archiving_of(cmd, options.archive)
         with session.limit.standing_still():
-            may_archive = not archiving or may_begin(cmd, archiving, consent)
-        if not may_archive:
-            return None
+            if archiving:
+                hold_target(cmd, archiving, consent)
         with nullcontext() if consent.dry_run else session.limit.keeping(SHARE_AFTER_READING):
             decided = decide(session)
         if archiving:
@@ -154,13 +153,12 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
         if archiving:
             archiving.announce(decided.decision)
         if consent.dry_run:
+            say_preview(document)
             exit_with_failure(cmd, unread)
             return document
         hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
         with session.limit.standing_still():
-            agreed = has_consent(cmd, document, consent.yes, archiving is not None)
-        if not agreed:
-            return None
+            hold_consent(cmd, document, consent.yes, archiving is not None)
         result = _carry_out(session, decided, document, archiving)
         if consent.validate:
             validate(session, decided, result)

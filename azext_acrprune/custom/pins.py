@@ -17,6 +17,7 @@ from .failures import exit_with_failure
 from .journaling import journal_of
 from .options import PinOptions, RegistryOptions, read
 from .pinning import load_pins, look
+from .questions import ask
 from .session import Session, open_session
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def lock(cmd: Command, yes: bool = False, dry_run: bool = False, **kwargs: objec
         if dry_run:
             exit_with_failure(cmd, document['summary']['notRead'])
             return _answer(document, plan, 'lock', 'unlock')
-        if not _consent(cmd, plan, pins, yes):
-            return None
+        _hold_consent(cmd, plan, pins, yes)
         run, outcome = _carry_out(session, plan, marks)
     answer = {**_answer(document, outcome, 'locked', 'unlocked'), 'run': run}
     answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
@@ -169,9 +169,8 @@ def _target(repository: str, digest: str, who: str) -> dict[str, str]:
     return {'repository': repository, 'digest': digest, 'because': who}
 
 
-def _consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> bool:
-    from knack.prompting import prompt_y_n
-
+def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
+    """Show what would happen, and return when that was agreed to. Raises CLIError where somebody declines."""
     preview = (
         f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
         f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.'
@@ -180,10 +179,10 @@ def _consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> bool:
         preview += ' Nothing is unlocked while some pins could not be read or followed.'
     if is_confirmed(cmd, yes) or not (plan.lock or plan.unlock):
         logger.warning(preview)
-        return True
+        return
     print(preview, file=sys.stderr)
     everything = '\n'.join(
         [f'lock   {name}@{digest}  ({who})' for name, digest, who in plan.lock]
         + [f'unlock {mark.repository}@{mark.digest}' for mark in plan.unlock]
     )
-    return prompt_y_n('Do it? (? lists them all)', default='n', help_string=everything)
+    ask('Do it? (? lists them all)', everything)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
+from .consent import say_preview
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .options import PriceOptions, RegistryOptions, SelectOptions, read
@@ -49,6 +50,7 @@ def plan(
         logger.warning('The plan is over a limit of its policy and will not be carried out: %s.', excess)
     if group_by and 'cost' in document:  # a table of groups has no room for it
         logger.warning(saving_line(document['cost'], document['impact']))
+    say_preview(document)
     if out:
         write_json(document, out)
     if inventory_out:

@@ -2,40 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from textwrap import wrap
 from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
+from ..model import parse_ticks
 from .money import saving_line
-from .sizes import blob_digest, count, freed_size, human_size, short_digest, used_by
+from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
-_LISTED_REPOSITORIES = 10
+_LISTED = 10
 _LISTED_LAYERS = 3
+_SCREEN_LINES = 24
 
 
-def preview_lines(plan: dict[str, Any]) -> list[str]:
-    """The preview of a plan document, as lines of text. Images that the user named are listed one by one."""
+@dataclass(frozen=True)
+class _Part:
+    """Lines of the preview. Where there are too many for a screen, `more` says how many are left out."""
+
+    lines: Sequence[str]
+    more: str = ''
+
+    def shown(self, most: int) -> list[str]:
+        left = len(self.lines) - most
+        if not self.more or left <= 0:
+            return list(self.lines)
+        return [*self.lines[:most], self.more.format(f'{left:,}')]
+
+
+def preview_lines(plan: dict[str, Any], width: int | None = None, lines_after: int = 0) -> list[str]:
+    """The preview of a plan document, as lines of text that fit a screen together with so many lines after them.
+
+    Lines are broken at `width` columns, where one is given. Images that the user named are listed one by one.
+    """
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
-    going = [*_going(plan), *(full_list(plan).split('\n') if named else ()), *_locked(plan), *_stays_with(plan)]
-    staying = () if named else _staying(plan)
-    return [*going, *staying, *(f'Note: {_warning(warning)}' for warning in _told(plan))]
+    of_named = _Part(full_list(plan).split('\n') if named else (), 'And {} more of them: see the document.')
+    parts = [*_going(plan), of_named, _locked(plan), _stays_with(plan), *(() if named else _staying(plan))]
+    return _fitted([*parts, _notes(plan)], width, _SCREEN_LINES - lines_after)
+
+
+def _fitted(parts: Sequence[_Part], width: int | None, height: int) -> list[str]:
+    """The lines of all parts; of those that can be cut, as many as fit, and at most ten."""
+    for most in range(_LISTED, 0, -1):
+        lines = [line for part in parts for text in part.shown(most) for line in _broken(text, width)]
+        if len(lines) <= height:
+            break
+    return lines
+
+
+def _broken(text: str, width: int | None) -> list[str]:
+    if width is None:
+        return [text]
+    return wrap(text, width, subsequent_indent='  ', drop_whitespace=True, replace_whitespace=False) or ['']
 
 
 def full_list(plan: dict[str, Any]) -> str:
-    """Every manifest and tag that goes, one on a line: the answer to `?` at the question."""
+    """Every manifest and tag that goes, one on a line, the largest first: the answer to `?` at the question."""
+    going = sorted(plan['delete'], key=lambda entry: (-entry['uniqueBytes'], entry['repository'], entry['digest']))
     lines = [
-        f'{entry["repository"]}@{entry["digest"]}{_tags(entry)} ({entry["reason"]}: {entry["because"]})'
-        for entry in plan['delete']
+        f'{human_size(entry["uniqueBytes"]):>10}{_age(plan, entry):>6}  {entry["repository"]}@{entry["digest"]}'
+        f'{_tags(entry)}{_its_locks(entry)} ({entry["reason"]}: {entry["because"]})'
+        for entry in going
     ]
     lines += [
-        f'tag {entry["repository"]}:{entry["tag"]} ({entry["reason"]}: {entry["because"]})' for entry in plan['untag']
+        f'{"tag":>10}{_age(plan, entry):>6}  {entry["repository"]}:{entry["tag"]}{_its_locks(entry)} '
+        f'({entry["reason"]}: {entry["because"]})'
+        for entry in plan['untag']
     ]
     lines += [
-        f'{entry["repository"]}@{entry["digest"]} later, by the registry ({entry["reason"]}: {entry["because"]})'
+        f'{"later":>10}{"":>6}  {entry["repository"]}@{entry["digest"]} by the registry '
+        f'({entry["reason"]}: {entry["because"]})'
         for entry in plan.get('deleteLater', ())
     ]
     return '\n'.join(lines)
+
+
+def _age(plan: dict[str, Any], entry: dict[str, Any]) -> str:
+    return human_age(parse_ticks(entry['lastUpdateTime']), parse_ticks(plan['createdAt']) or 0)
+
+
+def _its_locks(entry: dict[str, Any]) -> str:
+    return f', locked: {", ".join(entry["locks"])}' if entry.get('locks') else ''
 
 
 def is_empty(plan: dict[str, Any]) -> bool:
@@ -48,22 +97,25 @@ def has_locked(plan: dict[str, Any]) -> bool:
     return any('locks' in entry for entry in (*plan['delete'], *plan['untag']))
 
 
-def _going(plan: dict[str, Any]) -> Iterator[str]:
+def _going(plan: dict[str, Any]) -> Iterator[_Part]:
     summary = plan['summary']
     if is_empty(plan):
-        yield f'Nothing to delete in {plan["registry"]}: {count(summary["manifests"], "manifest")} looked at.'
+        yield _Part([f'Nothing to delete in {plan["registry"]}: {count(summary["manifests"], "manifest")} looked at.'])
     if plan['delete']:
         yield from _deleting(plan)
-        yield _bytes_line(plan)
-        yield from [saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ()
-        for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]:
-            yield f'  {human_size(layer["size"])} stay because of {blob_digest(layer)}, {used_by(layer)}'
+        yield _Part([_bytes_line(plan), *([saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ())])
+        yield _Part(
+            [
+                f'  {human_size(layer["size"])} stay because of {blob_digest(layer)}, {used_by(layer)}'
+                for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]
+            ]
+        )
     if plan['untag']:
-        yield (
+        tags = (
             f'{count(len(plan["untag"]), "tag")} will be removed from manifests that stay in {plan["registry"]}; '
             'that frees 0 bytes.'
         )
-        yield from _later(plan)
+        yield _Part([tags, *_later(plan)])
 
 
 def _later(plan: dict[str, Any]) -> Iterator[str]:
@@ -96,37 +148,38 @@ def _day_after(plan: dict[str, Any], days: int) -> str:
     return f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")) + timedelta(days=days):%Y-%m-%d}'
 
 
-def _deleting(plan: dict[str, Any]) -> Iterator[str]:
+def _deleting(plan: dict[str, Any]) -> Iterator[_Part]:
+    """What goes from each repository, those first where most is freed."""
     summary = plan['summary']
     touched = [entry for entry in plan['repositories'] if entry['manifestsToDelete']]
-    yield (
-        f'{count(summary["manifestsToDelete"], "manifest")} of {summary["manifests"]} will be deleted '
-        f'from {count(len(touched), "repository")} of {plan["registry"]}:'
+    touched.sort(key=lambda entry: (-entry['freedBytes'], -entry['manifestsToDelete'], entry['name']))
+    where = count(len(touched), 'repository')
+    deleted = f'{count(summary["manifestsToDelete"], "manifest")} of {summary["manifests"]}'
+    yield _Part([f'{deleted} will be deleted from {where} of {plan["registry"]}:'])
+    yield _Part(
+        [
+            f'  {entry["name"]}: {entry["manifestsToDelete"]} of {entry["manifests"]}, '
+            f'{freed_size(entry["freedBytes"], entry.get("impact", plan["impact"]))}'
+            for entry in touched
+        ],
+        '  and {} more repositories',
     )
-    touched.sort(key=lambda entry: (-entry['manifestsToDelete'], entry['name']))
-    for entry in touched[:_LISTED_REPOSITORIES]:
-        yield f'  {entry["name"]}: {entry["manifestsToDelete"]} of {entry["manifests"]}'
-    if len(touched) > _LISTED_REPOSITORIES:
-        yield f'  and {len(touched) - _LISTED_REPOSITORIES} more repositories'
     tags = sum(len(entry['tags']) for entry in plan['delete'])
-    if tags:
-        yield f'{count(tags, "tag")} will go with them.'
+    yield _Part([f'{count(tags, "tag")} will go with them.'] if tags else ())
 
 
-def _locked(plan: dict[str, Any]) -> Iterator[str]:
+def _locked(plan: dict[str, Any]) -> _Part:
     number = sum(1 for entry in (*plan['delete'], *plan['untag']) if 'locks' in entry)
-    if number:
-        yield f'{number} of them locked, and will be unlocked to go.'
+    return _Part([f'{number} of them locked, and will be unlocked to go.'] if number else ())
 
 
-def _stays_with(plan: dict[str, Any]) -> Iterator[str]:
+def _stays_with(plan: dict[str, Any]) -> _Part:
     """Of images that the user named: what of them stays, and what keeps it."""
-    rows = plan.get('staysWith', ())
-    for row in rows[:_LISTED_REPOSITORIES]:
-        why = sentence_of(True, row['reason'], row['because'])
-        yield f'{row["repository"]}@{row["digest"]} stays, because {why}.'
-    if len(rows) > _LISTED_REPOSITORIES:
-        yield f'And {len(rows) - _LISTED_REPOSITORIES:,} more of their parts and referrers stay.'
+    rows = [
+        f'{row["repository"]}@{row["digest"]} stays, because {sentence_of(True, row["reason"], row["because"])}.'
+        for row in plan.get('staysWith', ())
+    ]
+    return _Part(rows, 'And {} more of their parts and referrers stay.')
 
 
 def _tags(entry: dict[str, Any]) -> str:
@@ -146,16 +199,17 @@ def _bytes_line(plan: dict[str, Any]) -> str:
     return line
 
 
-def _staying(plan: dict[str, Any]) -> Iterator[str]:
-    kept = plan['summary']['keptByReason']
-    if kept:
-        yield f'Kept: {count(plan["summary"]["manifestsKept"], "manifest")}.'
-    for reason, number in sorted(kept.items(), key=lambda item: (-item[1], item[0])):
-        yield f'  {number} {TOLD[reason].kept} ({reason})'
+def _staying(plan: dict[str, Any]) -> Iterator[_Part]:
+    kept = sorted(plan['summary']['keptByReason'].items(), key=lambda item: (-item[1], item[0]))
+    yield _Part([f'Kept: {count(plan["summary"]["manifestsKept"], "manifest")}.'] if kept else ())
+    yield _Part(
+        [f'  {number} {TOLD[reason].kept} ({reason})' for reason, number in kept], '  and those of {} more reasons'
+    )
 
 
-def _told(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return plan['warnings'][:_LISTED_REPOSITORIES]
+def _notes(plan: dict[str, Any]) -> _Part:
+    notes = [f'Note: {_warning(warning)}' for warning in plan['warnings']]
+    return _Part(notes, 'And {} more notes: see "warnings" in the document.')
 
 
 def _warning(warning: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def test_a_new_archive_is_begun_only_after_a_question(az, registry, now, tmp_pat
     before, place = set(registry.storage.manifests('team/app')), tmp_path / 'mounted'
     arguments = ('untagged', *TARGET, '--archive', str(place))
     code, out, err = answered(az, registry, 'n', *arguments)
-    assert code == 0 and 'deleted"' not in out and 'Nothing was deleted.' in err and not place.exists()
+    assert code == 1 and not out and 'Operation cancelled.' in err and not place.exists()
     assert set(registry.storage.manifests('team/app')) == before
     code, _, err = answered(az, registry, 'yy', *arguments)
     assert code == 0 and (place / 'oci-layout').exists(), err

@@ -155,9 +155,12 @@ def test_at_a_terminal_the_question_decides(az, registry, now, answer, left):
     process = az.start(*PRUNE, 'untagged', *TARGET, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.write(leader, f'?\n{answer}\n'.encode())
     out, err = process.communicate()
-    assert process.returncode == 0
     assert 'This frees' in err and '3 manifests of 10 will be deleted' in err
-    assert '(untagged: untagged for 1d or longer)' in out, 'a ? lists all'
+    assert 'Delete them?' in err and '(untagged: untagged for 1d or longer)' in err, 'a ? lists all'
+    if answer == 'y':
+        assert process.returncode == 0 and json.loads(out)['summary']['manifestsDeleted'] == 3
+    else:
+        assert process.returncode == 1 and not out and 'Operation cancelled.' in err
     assert sum(len(registry.storage.manifests(name)) for name in registry.storage.repositories()) == left
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -132,7 +133,7 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
     lines = preview_lines(a_plan())
     assert lines == [
         '1 manifest of 3 will be deleted from 1 repository of my.azurecr.io:',
-        '  team/app: 1 of 2',
+        '  team/app: 1 of 2, 2.0 KiB',
         'This frees 2.0 KiB (2,048 bytes); 1.0 KiB of their layers stay, because other images use them.',
         'Kept: 2 manifests.',
         '  1 with a tag (tagged)',
@@ -197,22 +198,46 @@ def test_nothing_to_delete_is_said():
 
 
 def test_the_full_list_names_every_manifest_with_its_reason():
-    assert full_list(a_plan()) == f'team/app@{DIGEST} (untagged: untagged for 1d or longer)'
+    assert full_list(a_plan()) == f'   2.0 KiB    8d  team/app@{DIGEST} (untagged: untagged for 1d or longer)'
+
+
+def test_the_full_list_has_the_largest_first_with_locks():
+    small = a_plan()['delete'][0]
+    large = {**small, 'uniqueBytes': 1024**3, 'tags': ['v1'], 'locks': ['manifest deleteEnabled=false']}
+    first, second = full_list(a_plan(delete=[small, large])).split('\n')
+    assert '1.0 GiB' in first and 'tags v1, locked: manifest deleteEnabled=false' in first and '2.0 KiB' in second
+
+
+@pytest.mark.parametrize('width', [None, 40, 80, 200])
+def test_the_preview_fits_a_screen_whatever_the_size_and_says_what_it_leaves_out(width):
+    row = a_plan()['repositories'][0]
+    note = {'code': 'x', 'repository': 'team/app', 'digest': DIGEST, 'message': 'It is odd. ' * 5}
+    plan = a_plan(
+        repositories=[{**row, 'name': f'team/app{number}', 'freedBytes': number * 1024} for number in range(40)],
+        warnings=[note] * 30,
+    )
+    plan['summary']['keptByReason'] = {'tagged': 9, 'young': 8, 'locked': 7, 'pinned': 6, 'childOf': 5}
+    lines = preview_lines(plan, width, lines_after=2)
+    assert len(lines) <= 22 and (width is None or all(len(line) <= width for line in lines))
+    assert lines[1 if width != 40 else 2].startswith('  team/app39: 1 of 2, 39.0 KiB'), 'most bytes first'
+    text = ' '.join(line.strip() for line in lines)
+    assert re.search(r'and \d+ more repositories', text) and re.search(r'And \d+ more notes', text)
 
 
 def test_tags_that_go_alone_are_counted_and_said_to_free_nothing():
     tag = {'repository': 'team/app', 'tag': 'pr-1', 'digest': DIGEST, 'reason': 'matched', 'because': 'x'}
+    tag['lastUpdateTime'] = None
     plan = a_plan(delete=[], untag=[tag])
     first = preview_lines(plan)[0]
     assert first == '1 tag will be removed from manifests that stay in my.azurecr.io; that frees 0 bytes.'
-    assert full_list(plan) == 'tag team/app:pr-1 (matched: x)'
+    assert full_list(plan) == '       tag     ?  team/app:pr-1 (matched: x)'
 
 
 def test_what_was_named_is_listed_with_every_tag_that_goes():
     entry = {**a_plan()['delete'][0], 'tags': ['v1', 'latest'], 'reason': 'named', 'because': DIGEST}
     lines = preview_lines(a_plan(delete=[entry], policy={'images': ['team/app:v1']}))
     assert '2 tags will go with them.' in lines
-    assert f'team/app@{DIGEST} with its tags v1, latest (named: {DIGEST})' in lines
+    assert f'   2.0 KiB    8d  team/app@{DIGEST} with its tags v1, latest (named: {DIGEST})' in lines
 
 
 def test_locked_content_that_goes_is_counted():
