@@ -64,7 +64,7 @@ def as_azure_error(error: PruneError, registry: str = '') -> AzCLIError:
 
 def file_error(path: str, error: Exception) -> AzCLIError:
     """The error of a file that cannot be read or written, or that is no text."""
-    reason = error.strerror if isinstance(error, OSError) else 'it is not text in UTF-8'
+    reason = error.strerror if isinstance(error, OSError) else 'it is not text in UTF-8 or UTF-16'
     return as_azure_error(
         PruneError(
             f"The file '{path}' cannot be used: {reason}.", 'Give a path that exists and that you may use.', Kind.FILE

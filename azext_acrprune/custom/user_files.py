@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def read_text(path: str) -> str:
+    """The text of a file in UTF-8, or in what PowerShell writes, which is UTF-16."""
+    from ..pins.encodings import encoding_of
+
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            return file.read()
+        with open(path, 'rb') as file:
+            data = file.read()
+        encoding, mark = encoding_of(data) or ('utf-8', 0)
+        return data[mark:].decode(encoding).replace('\r\n', '\n')
     except (OSError, UnicodeDecodeError) as error:
         raise file_error(path, error) from error
 

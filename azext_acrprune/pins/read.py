@@ -6,7 +6,6 @@ which finds too much rather than too little.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from ..spelling import printable
 from .code import read_code
 from .collector import Collector
 from .documents import read_events
+from .encodings import encoding_of
 from .lines import PLAIN, Style, read_lines
 from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
@@ -30,13 +30,6 @@ STANDARD_INPUT = '<stdin>'
 
 Events = Callable[[str], Iterator[Event]]
 
-_BOMS = (
-    (codecs.BOM_UTF8, 'utf-8'),
-    (codecs.BOM_UTF32_LE, 'utf-32-le'),
-    (codecs.BOM_UTF32_BE, 'utf-32-be'),
-    (codecs.BOM_UTF16_LE, 'utf-16-le'),
-    (codecs.BOM_UTF16_BE, 'utf-16-be'),
-)
 _CONTROLS = bytes(set(range(32)) - set(b'\t\n\r\f\x1b\x1a\x0b\x08'))
 _SAMPLE = 4096
 _MOST_CODE = 4 * 1024 * 1024
@@ -111,28 +104,16 @@ _SETTING = re.compile(r'\s*(?:export\s+)?([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*\Z')
 
 def _decoded(data: bytes) -> str | None:
     """The text, in whatever encoding editors and shells write; None for what is no text."""
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, 'replace')
-    unmarked = _without_mark(data[:_SAMPLE])
-    if unmarked:
-        return data.decode(unmarked, 'replace')
+    known = encoding_of(data)
+    if known:
+        encoding, mark = known
+        return data[mark:].decode(encoding, 'replace')
     if data.translate(None, _CONTROLS) != data:
         return None
     try:
         return data.decode('utf-8')
     except UnicodeDecodeError:
         return data.decode('latin-1')  # references are plain ASCII in all of its relatives
-
-
-def _without_mark(sample: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of plain text is zero there."""
-    half = len(sample) // 2
-    if half >= 4 and sample[1::2].count(0) > 0.7 * half and not sample[::2].count(0):
-        return 'utf-16-le'
-    if half >= 4 and sample[::2].count(0) > 0.7 * half and not sample[1::2].count(0):
-        return 'utf-16-be'
-    return None
 
 
 _DOCKERFILE_STYLE = Style(goes_on=('\\', '`'), stages=True, assigns=False)
