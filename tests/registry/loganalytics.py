@@ -1,6 +1,6 @@
 """The query API of Log Analytics, with the events of registries in one table.
 
-It answers the three questions that are asked of it, from the single events, in the shape of recorded answers of the
+It answers the four questions that are asked of it, from the single events, in the shape of recorded answers of the
 service: times with seven digits, empty text where there is none, a partial answer over the limit of rows.
 """
 
@@ -22,6 +22,9 @@ _AGENT = re.compile(r"UserAgent !contains '([^']*)'")
 _IDENTITY = re.compile(r"Identity !~ '([^']*)'")
 
 
+_PULLER = ('Repository', 'Digest', 'Tag', 'Identity', 'UserAgent', 'CallerIpAddress', 'Last')
+
+
 @dataclass(frozen=True)
 class Event:
     """A row of the table; `at` is in seconds since 1970."""
@@ -34,6 +37,7 @@ class Event:
     agent: str = 'containerd/1.7.15'
     server: str | None = None
     identity: str = ''
+    address: str = ''
 
 
 @dataclass
@@ -77,7 +81,9 @@ class Logs:
 
     def _answer(self, query: str, events: list[Event]) -> Answer:
         assert query.startswith(f'{_TABLE}\n| where LoginServer =~ ')
-        if "contains 'pull'" in query:
+        if 'CallerIpAddress' in query:
+            names, rows = _PULLER, _pullers(_heeded(events, query))
+        elif "contains 'pull'" in query:
             names, rows = ('Repository', 'Digest', 'Tag', 'First', 'Last'), _pulls(_heeded(events, query))
         elif "contains 'push'" in query:
             names, rows = ('Repository', 'Tag', 'Digest', 'At'), _pushes(events)
@@ -137,6 +143,15 @@ def _pulls(events: list[Event]) -> list[list[str]]:
             day = None if event.digest else int(event.at // 86_400)
             groups.setdefault((event.repository, event.digest, event.tag, day), []).append(event.at)
     return [[*key[:3], _text(min(times)), _text(max(times))] for key, times in groups.items()]
+
+
+def _pullers(events: list[Event]) -> list[list[str]]:
+    groups: dict[tuple[str, ...], float] = {}
+    for event in events:
+        if 'pull' in event.operation.lower() and event.repository:
+            key = (event.repository, event.digest, event.tag, event.identity, event.agent, event.address)
+            groups[key] = max(event.at, groups.get(key, event.at))
+    return [[*key, _text(at)] for key, at in groups.items()]
 
 
 def _pushes(events: list[Event]) -> list[list[str]]:
