@@ -34,6 +34,8 @@ examples:
     text: az acr prune plan -r myregistry --pins deploy --show-kept -o table
   - name: Tags of pull requests that are a month old, with the images that are left without a tag.
     text: az acr prune plan -r myregistry --match "**:pr-*" --ago 30d --untagged
+  - name: What nothing needs and nobody changed this year.
+    text: az acr prune plan -r myregistry --before 2026-01-01 -o table
   - name: What nobody has pulled for 90 days, by the log of the registry.
     text: az acr prune plan -r myregistry --match "**:*" --untagged --pulled-within 90d --workspace mylogs
 """
@@ -327,6 +329,8 @@ short-summary: Show an example of a policy, to start from.
 examples:
   - name: For a registry that pipelines push to.
     text: az acr prune policy show-example --name ci -o yaml
+  - name: As a file of your own, with its comments.
+    text: az acr prune policy show-example --name production --out policy.yaml
 """
 
 helps['acr prune cache'] = """
@@ -372,6 +376,8 @@ examples:
     text: az acr prune restore -r myregistry --archive /mnt/archive --image team-a/api:v1
   - name: All of it, from a container of a storage account.
     text: az acr prune restore -r myregistry --archive azure-blob:myaccount/images --all
+  - name: What a policy retired can be pulled again.
+    text: az acr prune restore -r myregistry --retired
   - name: What the last run deleted, where soft delete is on.
     text: az acr prune restore -r myregistry --soft-deleted
 """

@@ -55,6 +55,11 @@ def _for_restore(context: AzArgumentContext) -> None:
         validator=validate_restore,
         help='Restore what a run deleted, from a registry that has soft delete on.',
     )
+    context.argument(
+        'retired',
+        action='store_true',
+        help='Make what a policy retired pullable again: all of it, or what --image names.',
+    )
     context.argument('journal', help='Which run: see `az acr prune history list`. The last one when left out.')
     context.argument(
         'overwrite',
@@ -218,6 +223,12 @@ def _for_policy(context: AzArgumentContext) -> None:
     )
 
 
+def _for_policy_example(context: AzArgumentContext) -> None:
+    context.argument(
+        'out', completer=FilesCompleter(), validator=validate_out, help='Write it to this file, with its comments.'
+    )
+
+
 def _for_policy_diff(context: AzArgumentContext) -> None:
     context.argument(
         'registry_name',
@@ -275,6 +286,7 @@ OWN = {
     'repository': _for_repository,
     'apply': _for_apply,
     'policy': _for_policy,
+    'policy show-example': _for_policy_example,
     'policy diff': _for_policy_diff,
     'policy test': _for_policy_test,
 }

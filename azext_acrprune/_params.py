@@ -19,7 +19,7 @@ _UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
 _DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate')
 _GUARDED = ('max_deletions', 'max_percent')
-_UNTAGGED = ('repository', 'ago', 'age_by', 'keep', 'include')
+_UNTAGGED = ('repository', 'ago', 'before', 'age_by', 'keep', 'include')
 _TAGS = (
     'filter',
     'match',
@@ -33,7 +33,7 @@ _TAGS = (
 )
 
 _SHARED = {
-    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, 'price'),
+    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, 'price'),
     'untagged': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
     'tags': (
         *_TARGET,

@@ -15,6 +15,7 @@ from ._validators import (
     validate_ago,
     validate_alias,
     validate_archive,
+    validate_before,
     validate_concurrency,
     validate_exclude,
     validate_filter,
@@ -140,8 +141,14 @@ def _selection(context: AzArgumentContext) -> None:
     context.argument(
         'ago',
         validator=validate_ago,
-        help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`; '
-        '`1d` when left out. 0 puts pushes under way at risk: their images are untagged until the index arrives.',
+        help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`, or '
+        'since which date, as in `2026-08-01`; `1d` when left out. 0 puts pushes under way at risk: their images are '
+        'untagged until the index arrives.',
+    )
+    context.argument(
+        'before',
+        validator=validate_before,
+        help='In place of --ago: what was left alone since before this date may go, such as `2026-08-01`, in UTC.',
     )
     context.argument(
         'age_by',

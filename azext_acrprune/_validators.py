@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +15,7 @@ from azure.cli.core.azclierror import (
     RequiredArgumentMissingError,
 )
 
-from .policy.ages import parse_ago
+from .policy.ages import parse_ago, parse_ago_or_date
 
 if TYPE_CHECKING:
     from azure.cli.core.commands import AzCliCommand
@@ -34,6 +35,7 @@ _SELECTING = (
     'match',
     'exclude',
     'ago',
+    'before',
     'keep',
     'keep_semver',
     'keep_per',
@@ -87,11 +89,23 @@ def validate_policy_diff(cmd: AzCliCommand, namespace: Namespace) -> None:
 
 def validate_ago(namespace: Namespace) -> None:
     if namespace.ago is not None:
-        _all('--ago', [namespace.ago], parse_ago, 'Give a duration such as 30d.')
+        _all('--ago', [namespace.ago], _seconds_ago, 'Give a duration such as 30d, or a date such as 2026-08-01.')
+
+
+def validate_before(namespace: Namespace) -> None:
+    if namespace.before is None:
+        return
+    _all('--before', [namespace.before], _seconds_ago, 'Give a date such as 2026-08-01.')
+    if namespace.ago is not None:
+        raise MutuallyExclusiveArgumentError('--ago and --before both say how old.', recommendation='Give one of them.')
 
 
 def validate_max_age(namespace: Namespace) -> None:
-    _all('--max-age', [namespace.max_age], parse_ago, 'Give a duration such as 24h.')
+    _all('--max-age', [namespace.max_age], _seconds_ago, 'Give a duration such as 24h, or a date such as 2026-08-01.')
+
+
+def _seconds_ago(text: str) -> int:
+    return parse_ago_or_date(text, time.time())
 
 
 def validate_time_limit(namespace: Namespace) -> None:
@@ -119,7 +133,7 @@ def validate_pulled_within(namespace: Namespace) -> None:
         _all(
             '--pulled-within',
             [namespace.pulled_within],
-            lambda text: check_period(parse_ago(text)),
+            lambda text: check_period(_seconds_ago(text)),
             'Give a duration such as 90d.',
         )
 
@@ -131,7 +145,7 @@ def validate_ran_within(namespace: Namespace) -> None:
         _all(
             '--ran-within',
             [namespace.ran_within],
-            lambda text: check_period(parse_ago(text)),
+            lambda text: check_period(_seconds_ago(text)),
             'Give a duration such as 90d.',
         )
 
@@ -238,6 +252,7 @@ def validate_tag_selection(namespace: Namespace) -> None:
         )
     if (
         namespace.ago is None
+        and namespace.before is None
         and namespace.pulled_within is None
         and not (namespace.keep or namespace.keep_semver or namespace.keep_per)
     ):
@@ -335,10 +350,11 @@ def _check_archive(archive: str) -> None:
 
 def validate_restore(namespace: Namespace) -> None:
     """One source, and from an archive either all of it or what is named."""
-    if bool(namespace.archive) == namespace.soft_deleted:
+    if sum(map(bool, (namespace.archive, namespace.soft_deleted, namespace.retired))) != 1:
         raise RequiredArgumentMissingError(
             'Restore from where?',
-            recommendation='Give --archive, or --soft-deleted for a registry that has soft delete on; not both.',
+            recommendation='Give --archive, --soft-deleted for a registry that has soft delete on, or --retired for '
+            'what a policy retired; one of them.',
         )
     if namespace.archive and bool(namespace.images) == namespace.everything:
         raise RequiredArgumentMissingError('Restore what?', recommendation='Give --image, or --all; not both.')

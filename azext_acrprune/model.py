@@ -23,6 +23,8 @@ BOUNDS = {EXACT: '', UPPER_BOUND: 'at most ', LOWER_BOUND: 'at least ', APPROXIM
 
 UNREAD_REPOSITORY = 'repositoryNotRead'
 """Code of the warning about a repository that could not be read."""
+CATALOG_FORBIDDEN = 'catalogForbidden'
+"""Code of the warning that the repositories could not be listed."""
 
 Document = dict[str, Any]
 """JSON-ready data with names for its parts, as commands answer with it and files hold it."""
@@ -293,7 +295,8 @@ class Outcome:
     """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
 
     `untagged` are the (repository, tag) that were removed from manifests that stay. `left` counts the manifests and
-    tags that were not touched because somebody interrupted the run or it was `out_of_time`.
+    tags that were not touched because somebody interrupted the run or it was `out_of_time`. `retired` and `unretired`
+    are (repository, digest) too, `locked` and `unlocked` (repository, tag or digest).
     """
 
     deleted: tuple[tuple[str, str], ...]
@@ -303,3 +306,7 @@ class Outcome:
     interrupted: bool = False
     out_of_time: bool = False
     left: int = 0
+    retired: tuple[tuple[str, str], ...] = ()
+    unretired: tuple[tuple[str, str], ...] = ()
+    locked: tuple[tuple[str, str], ...] = ()
+    unlocked: tuple[tuple[str, str], ...] = ()

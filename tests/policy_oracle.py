@@ -2,7 +2,8 @@
 
 It shares no code with the package on purpose: the property tests compare the two. Worlds are those of tests.oracle
 and tests.purge_oracle; a policy is the document of its file. Of `match` it knows `repositories`, `tags`, `tagged`,
-`everything` and `mediaTypes`, of `when` the ages, of `keep` the `newest`.
+`everything` and `mediaTypes`, of `when` the ages, of `keep` the `newest` and `perSubject`; `do: retire` with a
+fact for each digest: how many days ago this program retired it, or 'theirs' for what somebody else hid.
 """
 
 from tests import oracle, purge_oracle
@@ -32,11 +33,15 @@ def describes(rule):
     return 'mediaTypes' in rule['match']
 
 
+def takes_images(rule):
+    return rule['do'] in ('delete', 'retire')
+
+
 def flags(rule):
     """The age of a rule in the words of tests.purge_oracle."""
     return {
-        'ago': rule['when']['olderThan'],
-        'age_by': rule['when'].get('by', 'updated'),
+        'ago': rule.get('when', {}).get('olderThan', '1d'),
+        'age_by': rule.get('when', {}).get('by', 'updated'),
         'include_locked': False,
         'include': (),
     }
@@ -68,7 +73,8 @@ def tags_that_go(repository, document, now):
         for manifest in repository['manifests']
         for tag in user_tags(manifest)
         for rule in [rule_of(document, repository, manifest, tag)]
-        if rule and rule['do'] != 'keep' and not purge_oracle.protects_tag(flags(rule), repository, manifest, tag)
+        if rule and rule['do'] != 'keep' and 'perSubject' not in rule.get('keep', {})
+        if not purge_oracle.protects_tag(flags(rule), repository, manifest, tag)
         if not manifest.get('quarantine')
     ]
     going = {}
@@ -100,18 +106,21 @@ def newest(rule, repository, claimed, now):
 # --- Manifests ---------------------------------------------------------------------------------------------------
 
 
-def decide(world, document, now):
+def decide(world, document, now, retired=None):
     """(tags that go, manifests that go) of a world, as sets of (repository, tag) and (repository, digest)."""
     tags, doomed = set(), set()
     for repository in world:
         if not repository['selected']:
             continue
         repository = without_doubtful_ghosts(repository, document, now)
+        repository = without_superseded_links(repository, document, now)
         going = tags_that_go(repository, document, now)
         held = set()
         while True:
             case = Case(repository, document, now, going, held)
             back, more = case.tags_to_give_back(), case.held_by_parts() - held
+            if not back and not more:
+                more = case.waiting(retired or {})
             if not back and not more:
                 break
             going = {tag: rule for tag, rule in going.items() if tag not in back}
@@ -126,9 +135,69 @@ def without_doubtful_ghosts(repository, document, now):
     ages = [
         purge_oracle.SECONDS[rule['when']['olderThan']]
         for rule in document['rules']
-        if rule['do'] == 'delete' and may_claim_untagged(rule['match'], repository)
+        if takes_images(rule) and may_claim_untagged(rule['match'], repository)
     ]
     return oracle.settled([repository], max([DAY, *ages]), (), now)[0]
+
+
+def without_superseded_links(repository, document, now):
+    """What newer reports supersede is an image by itself: what it refers to does not keep it, and a rule takes it."""
+    if any(map(oracle.is_opaque, repository['manifests'])):
+        return repository
+    groups = {}
+    for manifest in repository['manifests']:
+        rule = rule_of(document, repository, manifest, None)
+        if not rule or 'perSubject' not in rule.get('keep', {}) or not is_report(repository, manifest):
+            continue
+        if not is_held_somewhere(repository, manifest):
+            groups.setdefault((rule['name'], *oracle.oci_subjects(manifest)), []).append((rule, manifest))
+    superseded = []
+    for members in groups.values():
+        rule = members[0][0]
+        every = rule['keep'].get('of') == 'all'
+        ranked = [manifest for _, manifest in members if every or old_manifest(rule, manifest, now)]
+        ranked = [each for each in ranked if purge_oracle.manifest_time(flags(rule), each) is not None]
+        ranked.sort(key=lambda each: (-purge_oracle.manifest_time(flags(rule), each), each['digest']))
+        later = ranked[rule['keep']['perSubject']['newest'] :]
+        superseded += [each['digest'] for each in later if old_manifest(rule, each, now)]
+    manifests = [unlinked(each) if each['digest'] in superseded else each for each in repository['manifests']]
+    return {**repository, 'manifests': manifests}
+
+
+def is_report(repository, manifest):
+    there = [each for each in repository['manifests'] if oracle.exists(each)]
+    subjects = oracle.subjects(manifest)
+    return (
+        manifest['state'] == 'read'
+        and not user_tags(manifest)
+        and len(set(subjects)) == len(oracle.oci_subjects(manifest)) == 1
+        and any(each['digest'] in subjects for each in there)
+        and not any(manifest['digest'] in oracle.children(each) for each in there)
+    )
+
+
+def is_held_somewhere(repository, manifest):
+    there = [each for each in repository['manifests'] if oracle.exists(each)]
+    return any(
+        oracle.is_locked(repository, each) or bool(each.get('quarantine')) or bool(user_tags(each))
+        for each in all_that_falls([manifest], there)
+    )
+
+
+def all_that_falls(start, there):
+    found = list(start)
+    for one in found:
+        found += [
+            each
+            for each in there
+            if (each['digest'] in oracle.children(one) or one['digest'] in oracle.subjects(each)) and each not in found
+        ]
+    return found
+
+
+def unlinked(manifest):
+    document = {key: value for key, value in oracle.document(manifest).items() if key != 'subject'}
+    return {**manifest, 'document': document, 'superseded': True}
 
 
 def may_claim_untagged(match, repository):
@@ -190,12 +259,12 @@ class Case:
                     above.append(owner)
                     queue += [owner] if self.belongs(owner) else []
         rules = [self.rules[each['digest']] for each in above if not self.belongs(each)]
-        rules = [rule for rule in rules if rule and rule['do'] == 'delete']
+        rules = [rule for rule in rules if rule and takes_images(rule)]
         return max(rules, key=lambda rule: purge_oracle.SECONDS[rule['when']['olderThan']], default=None)
 
     def loses_all_its_tags(self, manifest):
         rule = self.rules.get(manifest['digest'])
-        return bool(user_tags(manifest)) and manifest in self.left and rule is not None and rule['do'] == 'delete'
+        return bool(user_tags(manifest)) and manifest in self.left and rule is not None and takes_images(rule)
 
     def shares_its_fate(self, manifest):
         """Whether it refers to an image whose tags all go, or to a part of it, or hangs on such a referrer."""
@@ -229,6 +298,20 @@ class Case:
         images.sort(key=lambda each: (-(purge_oracle.manifest_time(flags(rule), each) or 0), each['digest']))
         return manifest in images[: keep.get('newest', 0)]
 
+    def has_no_rank(self, manifest):
+        """Whether its rule counts reports on an image, and it is none."""
+        rule = self.rules[manifest['digest']]
+        if rule is None or 'perSubject' not in rule.get('keep', {}) or manifest.get('superseded'):
+            return False
+        if manifest['digest'] in self.inherited_by or manifest['state'] != 'read':
+            return False
+        if any(manifest['digest'] in oracle.children(each) for each in self.there):
+            return False
+        if not oracle.oci_subjects(manifest):
+            return not manifest['tags']
+        there = {each['digest'] for each in self.there}
+        return not user_tags(manifest) and not there.intersection(oracle.subjects(manifest))
+
     def stays_by_itself(self, manifest):
         rule = self.rules.get(manifest['digest'])
         return (
@@ -238,8 +321,9 @@ class Case:
             or bool(manifest.get('quarantine'))
             or self.is_young(manifest)
             or self.ranks(manifest)
+            or self.has_no_rank(manifest)
             or rule is None
-            or rule['do'] != 'delete'
+            or not takes_images(rule)
             or manifest['state'] != 'read'
             or purge_oracle.is_orphan_after(self.repository, manifest)
             or any(map(oracle.is_opaque, self.repository['manifests']))
@@ -277,6 +361,28 @@ class Case:
             if self.why_it_stays(manifest, opaque)
             for tag in user_tags(manifest)
         }
+
+    def waiting(self, retired):
+        """The images that are not deleted yet: some manifest of them was not retired for long enough."""
+        found = set()
+        for image in self.repository['manifests']:
+            if image['digest'] not in self.doomed or not self.is_retired_by_itself(image):
+                continue
+            parts = [each for each in below([image], self.there, oracle.children) if each['digest'] in self.doomed]
+            parts = [each for each in parts if each['state'] == 'read']
+            wanted = max(rule['retire'] for rule in self.retiring(image))
+            days = [retired.get(each['digest'], 0) for each in parts]
+            if 'theirs' in days or min(days, default=wanted) < wanted:
+                found |= {each['digest'] for each in parts}
+        return found
+
+    def retiring(self, image):
+        rules = [self.going[tag] for tag in user_tags(image)] or [self.rules[image['digest']]]
+        return [rule for rule in rules if rule and rule['do'] == 'retire']
+
+    def is_retired_by_itself(self, image):
+        above = [each for each in self.owners(image) if each['digest'] in self.doomed]
+        return bool(self.retiring(image)) and (bool(user_tags(image)) or not above)
 
     def why_it_stays(self, manifest, opaque):
         """As part of another image it may lose its tags, and as a ghost too."""

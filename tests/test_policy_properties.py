@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.ranking import Entry, spared
 from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.policy.facts import FOREIGN, STILL_RETIRED, Facts, Retired
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.rules import Keep, Thin
@@ -46,8 +47,9 @@ def document_of(sketches):
     rules = []
     for number, (match, tagged, action, ago, by, keep) in enumerate(sketches):
         match = match if tagged is None or tagged is False and 'tags' in match else {**match, 'tagged': tagged}
-        rule = {'name': f'rule {number}', 'match': match or {'everything': True}, 'when': {'olderThan': ago, 'by': by}}
-        rules.append({**rule, 'do': action, **({'keep': keep} if keep and action != 'keep' else {})})
+        rule = {'name': f'rule {number}', 'match': match or {'everything': True}, 'do': action}
+        takes = {'when': {'olderThan': ago, 'by': by}, **({'keep': keep} if keep else {})}
+        rules.append(rule if action == 'keep' else {**rule, **takes})
     return without_dead_rules({'version': 1, 'rules': rules})
 
 
@@ -91,6 +93,66 @@ def test_nothing_that_stays_is_broken_and_an_image_goes_whole(world, sketches):
     assert oracle.broken_after(purge_oracle.without_tags(world, removed_by(decision)), decision.doomed) == []
     rows = plan_document(decision, 'now')['rules']
     assert sum(row['claimed'] for row in rows) == sum(row['young'] + row['kept'] + row['takes'] for row in rows)
+
+
+# --- Reports -------------------------------------------------------------------------------------------------------
+
+REPORTS = st.fixed_dictionaries(
+    {'perSubject': st.fixed_dictionaries({'newest': st.integers(1, 2)})},
+    optional={'of': st.sampled_from(('all', 'old'))},
+)
+TYPES = st.sampled_from(([worlds.OCI_ARTIFACT], [worlds.OCI_IMAGE, worlds.OCI_ARTIFACT], [worlds.OCI_INDEX]))
+
+
+@examples(1200)
+@given(worlds.tagged_worlds(), RULES, REPORTS, TYPES, st.sampled_from(('0', '1d', '20d')))
+def test_of_reports_the_older_ones_go_and_all_else_is_as_ever(world, sketches, keep, types, age):
+    first = {'name': 'reports', 'match': {'mediaTypes': types}, 'when': {'olderThan': age}, 'keep': keep}
+    first['do'] = 'delete'
+    rules = document_of(sketches)['rules']
+    document = without_dead_rules({'version': 1, 'rules': [first, *rules]})
+    decision = decision_on(world, document)
+    tags, doomed = policy_oracle.decide(world, document, NOW)
+    assert (removed_by(decision), decision.doomed) == (tags, doomed)
+
+
+# --- Retiring ------------------------------------------------------------------------------------------------------
+
+RETIRED = st.lists(st.sampled_from((None, None, 20, 20, 5, 'theirs')), min_size=40, max_size=40)
+
+
+@examples(1200)
+@given(worlds.tagged_worlds(), RULES, RETIRED, st.lists(st.sampled_from((7, 14)), min_size=4, max_size=4))
+def test_what_is_retired_goes_when_all_of_its_image_was_retired_for_long_enough(world, sketches, retired, periods):
+    document = document_of(sketches)
+    for number, rule in enumerate(document['rules']):
+        if rule['do'] == 'delete' and number != 1:
+            rule.update(do='retire', retire={'for': f'{periods[number]}d'})
+    digests = sorted({each['digest'] for repository in world for each in repository['manifests']})
+    days = {digest: day for digest, day in zip(digests, retired) if day is not None}
+    policy = parse_policy(json.dumps(document))
+    decision = decide(worlds.to_inventory(world), replace(policy, facts=retired_facts(world, days)), NOW)
+    for rule in document['rules']:
+        rule['retire'] = rule.get('retire') and int(rule['retire']['for'][:-1])
+    tags, doomed = policy_oracle.decide(world, document, NOW, days)
+    assert (removed_by(decision), decision.doomed) == (tags, doomed)
+    assert oracle.broken_after(purge_oracle.without_tags(world, removed_by(decision)), decision.doomed) == []
+
+
+def retired_facts(world, days):
+    def standing(day):
+        return Retired(FOREIGN) if day == 'theirs' else Retired(STILL_RETIRED, NOW - day * 86_400 * worlds.TICKS)
+
+    return Facts(
+        retired={
+            repository['name']: {
+                manifest['digest']: standing(days[manifest['digest']])
+                for manifest in repository['manifests']
+                if manifest['digest'] in days
+            }
+            for repository in world
+        }
+    )
 
 
 # --- Thinning ----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
+from ..decide.content_json import content_as_json
 from ..decide.graph import walk
 from ..model import Content, Locks, Repository, parse_ticks
 from ..prune_error import PruneError
@@ -144,7 +145,17 @@ class JournaledRegistry:
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         call = partial(self._door.set_delete_enabled, repository, digest, enabled)
-        await self._send('unlock' if enabled else 'lock', call, repository=repository, digest=digest)
+        await self._send('unlock' if enabled else 'lock', call, repository=repository, **_named(digest))
+
+    async def set_read_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        """With what a manifest says: once pulls of it fail, nothing else can tell that."""
+        call = partial(self._door.set_read_enabled, repository, digest, enabled)
+        if enabled:
+            await self._send('unretire', call, repository=repository, digest=digest)
+            return
+        seen = self._repositories[repository].manifests[digest]
+        what = {'lastUpdateTime': seen.last_update_time, 'content': content_as_json(seen.content)}
+        await self._send('retire', call, **self._manifest(repository, digest), **what)
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         call = partial(self._door.lock, repository, reference, locks)

@@ -66,6 +66,7 @@ class Work:
     include_locked: bool
     pins: Pins
     later: frozenset[str] | None = None
+    superseded: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, decision: Decision, repository: Repository) -> Work:
@@ -76,6 +77,7 @@ class Work:
             decision.include_locked,
             decision.pins,
             decision.later_in(repository.name) if decision.retention else None,
+            decision.superseded_in(repository.name),
         )
 
 
@@ -160,7 +162,8 @@ class RepositoryRun:
         """Take what changed since the plan, or is gone, off the work."""
         planned = {tag: self._work.untag[tag] for tag in untag}
         tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked, self._work.pins)
-        drift = check_drift(doomed, self._work.seen, fresh, self._work.include_locked, self._work.pins)
+        include_locked, pins, superseded = self._work.include_locked, self._work.pins, self._work.superseded
+        drift = check_drift(doomed, self._work.seen, fresh, include_locked, pins, superseded)
         tags = self._without_last_tags(tags, drift.valid, fresh)
         self._skip(tags.skipped)
         self._skip(drift.skipped)

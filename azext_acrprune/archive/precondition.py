@@ -45,6 +45,9 @@ class ArchivedRegistry:
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         await self._door.set_delete_enabled(repository, digest, enabled)
 
+    async def set_read_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        await self._door.set_read_enabled(repository, digest, enabled)
+
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         await self._door.lock(repository, reference, locks)
 

@@ -45,7 +45,7 @@ class Archiving:
         from ..archive.write import estimate
         from ..show.sizes import count, human_size
 
-        size = estimate(self.target, decision, self.layers)
+        size = estimate(self.target, decision.with_retiring_gone(), self.layers)
         logger.warning(
             'Archived to %s before anything goes: %s, %s; %s of it is not there yet.',
             self.target.name,
@@ -92,21 +92,25 @@ def hold_target(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> 
 
 
 def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
-    """Archive what goes; gives what may be deleted then. Raises ArchiveError and RegistryError."""
+    """Archive what goes, and what is retired, which cannot be read later; gives what may be done then.
+
+    Raises ArchiveError and RegistryError.
+    """
     from ..archive.write import archive
 
     with session.limit.keeping(SHARE_AFTER_ARCHIVING):
         work = archive(
             session.registry,
             archiving.target,
-            decision,
+            decision.with_retiring_gone(),
             archiving.layers,
             session.began,
             session.concurrency,
             session.reporter,
             session.limit.is_over,
         )
-        return session.run(work)
+        safe = session.run(work)
+        return replace(safe, decision=safe.decision.with_retiring_kept())
 
 
 def open_target(cmd: Command, name: str) -> Target:

@@ -32,6 +32,9 @@ def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -
     with open_session(cmd, options) as session:
         inventory = scan(session, selection, tags=True, anew=True)
         document = check_document(inventory, session.began, options.sign_in.target, _locked_by_us(session))
+    for pattern in selection.asked_for:
+        if not any(map(pattern.matches, inventory.selected)):
+            logger.warning("--repository '%s' matches nothing in the registry.", pattern.text)
     exit_with_failure(cmd, says_unread(document) or document['summary']['broken'])
     return document
 

@@ -28,6 +28,7 @@ _ASK_UNTAG = 'Remove these tags?{} (? lists them all)'
 _AT_ONCE = ' The registry deletes {} of the images that lose their last tag at once: there is no way back.'
 _IN_DAYS = ' The registry deletes {} of the images that lose their last tag in {} days.'
 _PERHAPS = ' The registry may delete {} of the images that lose their last tag, perhaps at once.'
+_ASK_RETIRE = 'Retire them? Pulls of them fail then. (? lists them all)'
 _CONFIRMATION_WORD = 'unlock'
 _QUESTION_LINES = 2
 
@@ -79,7 +80,8 @@ def _preview(document: Document, lines_after: int = 0) -> str:
 def _question(document: Document, archived: bool) -> str:
     later = _after_untagging(document, archived)
     if not document['delete']:
-        return _ASK_UNTAG.format(later)
+        only_retires = document.get('retire') and not document['untag']
+        return _ASK_RETIRE if only_retires else _ASK_UNTAG.format(later)
     days = document['summary']['softDeleteRetentionDays']
     if archived:
         return _ASK.format(_ARCHIVED)

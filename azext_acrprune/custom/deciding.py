@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .journaling import untagged_by_us
+from .keeping_locked import with_lock_marks
 from .options import SelectOptions
 from .pinning import load_pins, say_absent
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
+from .retiring import with_retired
 from .scanning import retention_of, scan, settling_of
 from .session import Session
 
@@ -46,7 +48,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     wish = wish_of(options.pulls, policy.pulled)
     policy = replace(policy, pins=pins, pulled=wish)
     pulls = load_pulls(session.cmd, wish, session.host, session.now) if wish else None
-    log = _pull_facts(session, policy, options) if policy.asks_for_pulls else None
+    log = _pull_facts(session, policy, options) if _asks_for_pulls(policy, options) else None
     inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
     say_absent(pins, inventory)
     if wish and pulls:
@@ -55,6 +57,8 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
         policy = with_pull_facts(log, policy, inventory)
     if policy.asks_for_untagging:
         policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
+    policy = with_lock_marks(session, policy)
+    policy, inventory = with_retired(session, policy, inventory, log)
     policy = _for_replicas(session, policy)
     return with_retention(decide(inventory, policy, session.now), retention_of(session))
 
@@ -66,6 +70,11 @@ def _for_replicas(session: Session, policy: Policy) -> Policy:
         return policy
     regions = list(session.facts.regions or ())
     return replace(policy, settling=settling, given={**policy.given, 'regions': regions, 'youngest': '1d'})
+
+
+def _asks_for_pulls(policy: Policy, options: SelectOptions) -> bool:
+    """Pulls keep what is retired, too, where a log is named that tells of them."""
+    return policy.asks_for_pulls or policy.retires and bool(policy.pull_log or options.pulls.workspace)
 
 
 def _pull_facts(session: Session, policy: Policy, options: SelectOptions) -> PullFacts:

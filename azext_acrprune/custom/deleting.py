@@ -19,8 +19,10 @@ from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_
 from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
+from .keeping_locked import kept_locked
 from .options import DeleteOptions, SelectOptions
 from .pinning import load_pins, say_absent
+from .retiring import retired
 from .scanning import retention_of, scan, unsettled_of
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
@@ -107,13 +109,13 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
     from ..decide.retention import with_retention
     from ..documents.planned import applied_bytes, decide_as_planned, read_plan, refuse_other_retention
-    from ..policy.ages import parse_ago
+    from ..policy.ages import parse_ago_or_date
 
     text = read_text(plan_file)
     options = DeleteOptions.of(kwargs)
 
     def decide(session: Session) -> Decided:
-        plan = read_plan(text, session.host, session.now, parse_ago(max_age))
+        plan = read_plan(text, session.host, session.now, parse_ago_or_date(max_age, time.time()))
         pins = load_pins(cmd, options.pins, session.host)
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
@@ -205,6 +207,10 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     outcome = session.run(
         execute(registry, door, decision, session.concurrency, session.reporter, time.monotonic, limit.is_ending)
     )
+    if decision.kept_locked:
+        outcome = kept_locked(session, decision.kept_locked, door, outcome)
+    if decision.retires:
+        outcome = retired(session, decision, door, journal, outcome)
     if safe:
         outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
     if outcome.out_of_time:

@@ -12,6 +12,7 @@ from .command import Command
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
+    from ..decide.retirement import Retirements
     from ..model import Document
 
 
@@ -52,6 +53,18 @@ def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
                     known = found.setdefault(repository, {})
                     known[digest] = max(at, known.get(digest, at))
     return found
+
+
+def retired_by_us(cmd: Command, host: str) -> Retirements:
+    """What this program retired in a registry, and let be pulled again, as the journals tell."""
+    from ..apply.journal import JournalError, journal_folder, read_run, runs
+    from ..apply.retired import retirements_in
+
+    folder = journal_folder(cmd.cli_ctx.config.config_dir)
+    with suppress(JournalError):  # what cannot be read is not known to be ours, and stays as it is
+        journals = (read_run(folder, run) for run in runs(folder))
+        return retirements_in(lines for lines in journals if lines and lines[0].get('registry') == host)
+    return {}
 
 
 def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
@@ -135,7 +148,8 @@ def _requests(lines: Sequence[Document]) -> list[Document]:
     for line in lines:
         key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
         if line['event'] == 'request':
-            open_ones[key] = {**{name: value for name, value in line.items() if name != 'event'}, 'outcome': 'unknown'}
+            said = {name: value for name, value in line.items() if name not in ('event', 'content')}
+            open_ones[key] = {**said, 'outcome': 'unknown'}
             requests.append(open_ones[key])
         elif line['event'] == 'outcome' and key in open_ones:
             open_ones.pop(key).update({name: line[name] for name in ('outcome', 'error') if name in line})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from knack.log import get_logger
@@ -43,6 +44,8 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
 
     names = RegistryNames(host, aliases)
     found, files = read_files(paths, names, _standard_input())
+    if not systems and '-' not in paths:
+        _say_idle(aliases, paths)
     asked = [_remembered(cmd, system, names, host) for system in dict.fromkeys(systems)]
     ran = _ran(cmd, ran_within, host) if ran_within else ()
     found = merged((found, *asked, *ran))
@@ -51,6 +54,19 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
     _warn(found, host)
     given = _given(paths, aliases, strict, files, systems)
     return Pins(found.pins, found.problems, {**given, 'ranWithin': ran_within} if ran else given, strict)
+
+
+def _say_idle(aliases: Sequence[str], paths: Sequence[str]) -> None:
+    """Warn of other names of the registry that no file uses: a typing error pins nothing."""
+    from ..pins.references import RegistryNames
+    from ..sources.pin_files import SourceError, read_files
+
+    for alias in aliases:
+        with suppress(SourceError):  # it is raised for a file that names nothing
+            found, _ = read_files(paths, RegistryNames(alias), None)
+            if found.pins or found.problems:
+                continue
+        logger.warning("Pins: --alias '%s' is named by nothing that was read.", alias)
 
 
 def is_strict(cmd: Command, options: PinOptions, of_policy: Sources) -> bool:
@@ -138,7 +154,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     from datetime import datetime, timedelta, timezone
 
     from ..pins.pinned import Found
-    from ..policy.ages import parse_age
+    from ..policy.ages import is_date, parse_age, parse_ago_or_date
     from ..sources.memory import Memory, UnreadableMemory, memory_path, within
 
     every = Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).every()
@@ -147,7 +163,9 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
             'Nothing is remembered of what ran',
             "Run 'az acr prune pins remember --pins-from ...' for this registry, at least once a day.",
         )
-    since = datetime.now(timezone.utc) - timedelta(seconds=parse_age(period))
+    now = datetime.now(timezone.utc)
+    seconds = parse_ago_or_date(period, now.timestamp()) if is_date(period) else parse_age(period)
+    since = now - timedelta(seconds=seconds)
     if every[0].at > since:
         logger.warning(
             'Pins: what ran is only remembered since %s; --ran-within %s cannot know what ran before.',

@@ -10,7 +10,7 @@ from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
-from .options import PriceOptions, RegistryOptions, SelectOptions, read
+from .options import LimitOptions, PriceOptions, RegistryOptions, SelectOptions, read
 from .scanning import unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
@@ -36,18 +36,22 @@ def plan(
     """What may be deleted, and what that frees; deletes nothing."""
     from ..decide.decision import first_excess
     from ..documents.inventory_file import inventory_document
+    from ..policy.rules import Limits
     from ..show.money import saving_line
 
     options = SelectOptions.of(kwargs, policy_file)
-    policy = policy_of_options(options)
-    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+    registry = RegistryOptions.of(kwargs)
+    policy = policy_of_options(options, registry.sign_in.registry_name)
+    with open_session(cmd, registry) as session:
         decision = decide_by_rules(session, policy, options)
         if strict_policy:
             refuse_idle_patterns(decision)
     document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
-    excess = first_excess(decision, policy.limits)
+    limits = read(LimitOptions, kwargs)
+    percent = policy.limits.percent if limits.max_percent is None else limits.max_percent
+    excess = first_excess(decision, Limits(limits.max_deletions, policy.limits.manifests, percent))
     if excess:
-        logger.warning('The plan is over a limit of its policy and will not be carried out: %s.', excess)
+        logger.warning('The plan is over a limit and will not be carried out: %s.', excess)
     if group_by and 'cost' in document:  # a table of groups has no room for it
         logger.warning(saving_line(document['cost'], document['impact']))
     say_preview(document)
@@ -64,8 +68,9 @@ def explain(cmd: Command, images: list[ImageName], policy_file: str | None = Non
     from ..documents.explain import explain as explained
 
     options = SelectOptions.of(kwargs, policy_file)
-    policy = policy_of_options(options)
-    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+    registry = RegistryOptions.of(kwargs)
+    policy = policy_of_options(options, registry.sign_in.registry_name)
+    with open_session(cmd, registry) as session:
         decision = decide_by_rules(session, policy, options)
         document = explained(decision, images[0], session.now, unsettled_of(session, say=False))
     logger.warning(document['explanation'])

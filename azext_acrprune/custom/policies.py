@@ -32,7 +32,12 @@ def explain(policy_file: str) -> Document:
     """Say in sentences what a policy does."""
     from ..policy.words import sentences
 
-    return {'sentences': sentences(read_policy(policy_file, ()))}
+    policy = read_policy(policy_file)
+    said = sentences(policy)
+    for name in policy.registries:
+        other = [each for each in sentences(read_policy(policy_file, (), name)) if each not in said]
+        said = [*said, *(f"In the registry '{name}': {each}" for each in other)]
+    return {'sentences': said}
 
 
 def test(cmd: Command, tests_file: str, policy_file: str | None = None) -> Document:
@@ -59,8 +64,10 @@ def diff(
     from ..documents.policy_diff import diff_document
     from ..show.policy_tables import diff_markdown
 
-    policies = [read_policy(path, ()) for path in (old_policy, new_policy)]
-    inventory, now = _from_file(inventory_file) if inventory_file else _read(cmd, policies, RegistryOptions.of(kwargs))
+    read = _from_file(inventory_file) if inventory_file else None
+    registry = read[0].registry.partition('.')[0] if read else RegistryOptions.of(kwargs).sign_in.registry_name
+    policies = [read_policy(path, (), registry) for path in (old_policy, new_policy)]
+    inventory, now = read or _read(cmd, policies, RegistryOptions.of(kwargs))
     names = [repository.name for repository in inventory.repositories]
     old, new = (
         decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
@@ -96,10 +103,14 @@ def show_schema() -> Document:
     return schema()
 
 
-def show_example(name: str) -> Document:
-    from ..policy.file import example
+def show_example(name: str, out: str | None = None) -> Document:
+    """An example as a document; or, with `out`, a copy of it in a file, with its comments."""
+    from ..policy.file import example, example_text
 
-    return example(name)
+    if not out:
+        return example(name)
+    write_text(example_text(name), out)
+    return {'name': name, 'file': out}
 
 
 def _read_cases(path: str) -> Cases:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -13,8 +15,9 @@ from .command import Command
 from .options import PullOptions
 
 if TYPE_CHECKING:
+    from ..decide.impact import Node
     from ..model import Inventory
-    from ..pins.pulls import Pulls, Wish
+    from ..pins.pulls import Pulls, WhoPulled, Wish
     from ..policy.rules import Policy, PullLog
     from ..usage.usage_rows import Log
 
@@ -31,11 +34,11 @@ class PullFacts:
 def wish_of(options: PullOptions, of_policy: Wish | None) -> Wish | None:
     """What the options and the policy want of last pulls; options come first. None when they want nothing."""
     from ..pins.pulls import Wish
-    from ..policy.ages import parse_ago
+    from ..policy.ages import parse_ago_or_date
 
     text, wish = options.pulled_within, of_policy
     if text is not None:
-        wish = Wish(text, parse_ago(text), of_policy.workspace if of_policy else None)
+        wish = Wish(text, parse_ago_or_date(text, time.time()), of_policy.workspace if of_policy else None)
     if wish is None:
         return None
     workspace = options.workspace or wish.workspace
@@ -83,11 +86,23 @@ def load_pull_facts(cmd: Command, log: PullLog, host: str, now: int, workspace: 
     return PullFacts(named, since, last_pulls(now if since is None else since, pulls, pushes))
 
 
+def pullers(
+    cmd: Command, log: PullLog, workspace: str, host: str, now: int, inventory: Inventory, since: Mapping[Node, int]
+) -> WhoPulled:
+    """Who pulled each of these since an instant, or tried to. Raises AskError and BadLog."""
+    from ..pins.pulls import who_pulled
+    from .azure import registry_log
+
+    with registry_log(cmd, workspace, host) as events:
+        rows = events.pullers(_moment(min(since.values())), _moment(now), log.identities, log.user_agents)
+    return who_pulled(rows, inventory, since)
+
+
 def with_pull_facts(facts: PullFacts, policy: Policy, inventory: Inventory) -> Policy:
     """The policy with what the log knows of each manifest."""
     from ..pins.pulls import day_of, last_uses
 
-    known = replace(policy.facts, pulled=last_uses(facts.pulls, inventory), pulls_since=facts.since)
+    known = replace(policy.facts, pulled=last_uses(facts.pulls, inventory), pulls_since=facts.since, has_log=True)
     given = {'workspace': facts.workspace, 'logsSince': None if facts.since is None else day_of(facts.since)}
     return replace(policy, facts=known, given={**policy.given, 'pulls': given})
 

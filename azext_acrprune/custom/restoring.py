@@ -11,6 +11,7 @@ from .command import Command
 from .failures import exit_with_failure
 from .journaling import lines_of
 from .options import RegistryOptions, RestoreOptions
+from .retiring import take_back
 from .scanning import scan
 from .session import Session, open_session
 
@@ -27,6 +28,7 @@ def restore(
     images: list[ImageName] | None = None,
     everything: bool = False,
     soft_deleted: bool = False,
+    retired: bool = False,
     journal: str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -34,8 +36,10 @@ def restore(
 ) -> Document:
     """Bring back what was deleted: all of it, or the images that are named."""
     options = RestoreOptions(archive, tuple(images or ()), everything, soft_deleted, journal, overwrite, dry_run)
-    with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
-        if options.archive is None or options.soft_deleted:
+    with open_session(cmd, RegistryOptions.of(kwargs), restoring=not retired) as session:
+        if retired:
+            document = take_back(session, options.images, dry_run)
+        elif options.archive is None or options.soft_deleted:
             document = _undelete(session, options)
         else:
             document = _restore(session, options, options.archive)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .retiring import known_again
 from .session import Session
 
 if TYPE_CHECKING:
@@ -80,4 +81,4 @@ def scan(
             logger.warning(warning.message)
     if session.registry.clock_ahead:
         logger.warning(_CLOCK_AHEAD, session.registry.clock_ahead)
-    return inventory
+    return known_again(session, inventory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,25 +27,26 @@ _AGO_ZERO = (
 )
 
 
-def policy_of_options(options: SelectOptions) -> Policy:
+def policy_of_options(options: SelectOptions, registry: str | None = None) -> Policy:
     """The policy of the file, or of the flags where there is no file."""
     from ..policy.flags import policy_of
 
     if options.policy_file:
-        return read_policy(options.policy_file, options.flags.repository)
-    policy = policy_of(options.flags)
+        return read_policy(options.policy_file, options.flags.repository, registry)
+    policy = policy_of(options.flags, time.time())
     if any(rule.age.seconds == 0 for rule in policy.rules):
         logger.warning(_AGO_ZERO)
     return policy
 
 
-def read_policy(path: str, repositories: Sequence[str]) -> Policy:
+def read_policy(path: str, repositories: Sequence[str] = (), registry: str | None = None) -> Policy:
+    """The policy in a file, as it is for a registry with this name."""
     from ..policy.file import parse_policy, short_ages
     from ..policy.parsing import PolicyError
 
     with typed_errors():
         try:
-            policy = parse_policy(read_text(path), tuple(repositories))
+            policy = parse_policy(read_text(path), tuple(repositories), registry)
         except PolicyError as error:
             raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
     for sentence in short_ages(policy):

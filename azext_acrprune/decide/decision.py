@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 from ..model import Ghost, Inventory, Notice, Repository, Retention, in_order
 from ..pins.pinned import Pins
-from ..policy.rules import ORPHANS, Limits, Policy, with_protected_service_artifacts
+from ..policy.facts import Retired
+from ..policy.rules import ORPHANS, Limits, Policy
+from ..policy.service import with_protected_service_artifacts
 from .budget import Spared, within_budgets
 from .ghosts import with_doubtful_ghosts
 from .graph import Graph, user_tags
 from .impact import Node
+from .kept_locked import KeptLocked, kept_locked
+from .reasons import SUPERSEDED, TO_RETIRE
 from .remarks import remarks
+from .retirement import judged_with_retirements, returning
 from .safety import Judgement, judge
 from .verdicts import Verdict
 
@@ -31,6 +36,8 @@ class Decision:
     `graphs` has the graphs that were built already, by name of repository. `rules` names the rules of a policy file,
     and `remarks` are what its author should know. `retention` is the policy of a registry that deletes by itself, and
     `later` are the manifests that it will delete because this decision takes their last tag, with what falls with them.
+    Where some rule `retires`, `retired` has how what was retired stands, and `returning` says why some of it can be
+    pulled again. `kept_locked` is what is done about locks.
     """
 
     inventory: Inventory
@@ -44,6 +51,10 @@ class Decision:
     remarks: tuple[Notice, ...] = ()
     retention: Retention | None = None
     later: frozenset[Node] = frozenset()
+    retires: bool = False
+    retired: Mapping[str, Mapping[str, Retired]] = field(default_factory=dict)
+    returning: Mapping[Node, Verdict] = field(default_factory=dict)
+    kept_locked: KeptLocked | None = None
 
     @property
     def doomed(self) -> frozenset[Node]:
@@ -73,6 +84,37 @@ class Decision:
         """The digests that the registry itself deletes later from one repository."""
         return frozenset(digest for name, digest in self.later if name == repository) if self.later else frozenset()
 
+    def superseded_in(self, repository: str) -> frozenset[str]:
+        """The digests that go from one repository although what they refer to stays."""
+        verdicts = self.verdicts[repository]
+        return frozenset(digest for digest in self.doomed_in(repository) if verdicts[digest].reason == SUPERSEDED)
+
+    def retiring_in(self, repository: str) -> list[str]:
+        """The digests of one repository of which pulls will fail from now on, in order."""
+        if not self.retires:
+            return []
+        return [digest for digest, verdict in self.verdicts[repository].items() if verdict.reason == TO_RETIRE]
+
+    def with_retiring_gone(self) -> Decision:
+        """The decision as if what it retires went at once: what an archive has to have while it can be read."""
+        if not self.retires:
+            return self
+        verdicts = {
+            name: {digest: each._replace(kept=each.kept and each.reason != TO_RETIRE) for digest, each in found.items()}
+            for name, found in self.verdicts.items()
+        }
+        return replace(self, verdicts=verdicts)
+
+    def with_retiring_kept(self) -> Decision:
+        """The reverse of `with_retiring_gone`."""
+        if not self.retires:
+            return self
+        verdicts = {
+            name: {digest: each._replace(kept=each.kept or each.reason == TO_RETIRE) for digest, each in found.items()}
+            for name, found in self.verdicts.items()
+        }
+        return replace(self, verdicts=verdicts)
+
     def untagged_in(self, repository: Repository) -> Iterator[tuple[str, str, Verdict]]:
         """(tag, digest, verdict) of each tag that is removed from a manifest that stays, in order of digest."""
         tags = self.tags.get(repository.name, {})
@@ -86,7 +128,8 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     protected = with_protected_service_artifacts(policy)
     inventory = with_doubtful_ghosts(inventory, policy, now)
     present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
-    judgements = within_budgets(inventory, policy, partial(_judged, inventory, protected, now, present))
+    judged = partial(_judged, inventory, protected, now, present)
+    judgements = within_budgets(inventory, policy, partial(judged_with_retirements, inventory, protected, now, judged))
     tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
     return Decision(
         inventory,
@@ -98,6 +141,10 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
         graphs={name: judgement.graph for name, judgement in judgements.items()},
         rules=tuple(rule.name for rule in policy.rules if rule.name),
         remarks=remarks(policy, inventory, tags),
+        retires=policy.retires,
+        retired=policy.facts.retired if policy.retires else {},
+        returning=returning(policy, inventory, judgements),
+        kept_locked=kept_locked(policy, inventory, {name: each.graph for name, each in judgements.items()}),
     )
 
 
@@ -148,13 +195,16 @@ def first_excess(decision: Decision, limits: Limits) -> Excess | None:
 
 
 def _excesses(decision: Decision, limits: Limits) -> Iterator[Excess]:
-    manifests = len(decision.doomed) + len(decision.later)
+    retiring = sum(len(decision.retiring_in(name)) for name in decision.verdicts)
+    manifests = len(decision.doomed) + len(decision.later) + retiring
     removed = [
         (repository.name, digest)
         for repository in decision.inventory.repositories
         for _, digest, _ in decision.untagged_in(repository)
     ]
-    both = len(decision.doomed) + len(removed) + len(decision.later.difference(removed))  # each is counted once
+    both = (
+        len(decision.doomed) + retiring + len(removed) + len(decision.later.difference(removed))
+    )  # each is counted once
     if limits.deletions is not None and both > limits.deletions:
         yield Excess('manifests and tags', both, limits.deletions)
     if limits.manifests is not None and manifests > limits.manifests:
@@ -170,7 +220,8 @@ def _tagged(decision: Decision, repository: Repository) -> tuple:
     tagged = {
         digest: set(user_tags(manifest)) for digest, manifest in repository.manifests.items() if user_tags(manifest)
     }
-    lost = {digest for digest in decision.doomed_in(repository.name) if digest in tagged}
+    going = {*decision.doomed_in(repository.name), *decision.retiring_in(repository.name)}
+    lost = {digest for digest in going if digest in tagged}
     for tag, digest, _ in decision.untagged_in(repository):
         tagged[digest].discard(tag)
         if not tagged[digest]:

@@ -11,6 +11,7 @@ from ..pins.pinned import Pins
 from .graph import Graph, build_graph, spread
 from .manifests import has_no_edges
 from .reasons import LOCKED, PINNED, QUARANTINED, TAGS_CHANGED, UNREADABLE, UPDATED
+from .reports import without_links
 from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 
@@ -45,13 +46,15 @@ def check_drift(
     fresh: Repository | None,
     include_locked: bool = False,
     pins: Pins = Pins(),
+    superseded: AbstractSet[str] = frozenset(),
 ) -> Drift:
     """Compare the repository as the plan saw it with how it is now; `fresh` is None when it is gone.
 
     What is pinned now stays: a tag that is pinned may have moved since, and a plan may be older than its pins.
 
     Whatever the plan did not name survives, and with it all that it needs: a new index keeps its children, a new
-    referrer its subject (which would otherwise take the referrer with it).
+    referrer its subject (which would otherwise take the referrer with it). What is `superseded` goes although what it
+    refers to stays.
     """
     if fresh is None:
         return Drift(frozenset(), {}, frozenset(planned), build_graph(Repository(seen.name, {})))
@@ -70,10 +73,23 @@ def check_drift(
     )
     valid = set(present) - set(skipped)
     opaque = _opaque(valid, seen, fresh)
-    skipped.update(needed(graph, valid, set(fresh.manifests) - valid))
+    graph, spared = _needed_but_for(graph, valid, set(fresh.manifests) - valid, superseded & valid)
+    skipped.update(spared)
     if opaque:
         skipped.update({digest: Verdict(True, UNREADABLE, opaque) for digest in valid})
     return Drift(frozenset(present) - set(skipped), skipped, frozenset(planned) - set(present), graph)
+
+
+def _needed_but_for(
+    graph: Graph, valid: AbstractSet[str], survivors: AbstractSet[str], superseded: AbstractSet[str]
+) -> tuple[Graph, dict[str, Verdict]]:
+    """(the graph without the links of what is superseded, what survivors need); what they need has its links again."""
+    while True:
+        cut = without_links(graph, superseded)
+        spared = needed(cut, valid, survivors)
+        if not superseded & spared.keys():
+            return cut, spared
+        superseded = superseded - spared.keys()
 
 
 def needed(graph: Graph, doomed: AbstractSet[str], survivors: AbstractSet[str]) -> dict[str, Verdict]:
@@ -131,6 +147,8 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
         return Verdict(True, LOCKED, lock)
     if now.last_update_time != before.last_update_time:
         return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
+    if now.locks.read_enabled and not before.locks.read_enabled:
+        return Verdict(True, UPDATED, 'it can be pulled again')
     if now.quarantine and now.quarantine != before.quarantine:
         return Verdict(True, QUARANTINED, now.quarantine)
     if isinstance(before.content, Ghost) and not isinstance(now.content, Ghost):

@@ -10,7 +10,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from ..model import TICKS_PER_SECOND, Ghost, Inventory, Manifest, Repository, Unreadable
-from ..policy.rules import DELETE, GHOSTS, Policy
+from ..policy.rules import GHOSTS, Policy
 from .claims import claims_on_untagged
 
 SECONDS_OF_DOUBT = 86_400
@@ -57,7 +57,7 @@ def _as_ghost(manifest: Manifest) -> Manifest:
 def _seconds_of_doubt(policy: Policy | None, repository: str) -> int:
     """The greatest age that a rule asks of untagged manifests in a repository, at least a day."""
     claims = claims_on_untagged(policy, repository) if policy else []
-    ages = [claim.rule.age.seconds for claim in claims if claim.rule and claim.rule.action == DELETE]
+    ages = [claim.rule.age.seconds for claim in claims if claim.rule and claim.rule.takes_images]
     return max([SECONDS_OF_DOUBT, *ages])
 
 

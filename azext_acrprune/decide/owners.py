@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..model import Manifest
-from ..policy.rules import DELETE, UNTAG, Policy, Rule
+from ..policy.rules import UNTAG, Policy, Rule
 from .claims import Claim, Place, claim_on_manifest, claim_on_tag, keeps_as_a_part
 from .graph import user_tags, walk
 
@@ -40,7 +40,7 @@ def inherited_claims(
 
 def deleting(claim: Claim) -> Rule | None:
     """The rule of a claim that deletes for certain."""
-    return claim.rule if claim.rule and claim.certain and claim.rule.action == DELETE else None
+    return claim.rule if claim.rule and claim.certain and claim.rule.takes_images else None
 
 
 def _belongs(digest: str, claims: Mapping[str, Claim], place: Place) -> bool:

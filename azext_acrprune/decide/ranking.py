@@ -61,6 +61,8 @@ def unranked(entries: Iterable[Entry], keep: Keep) -> Iterator[tuple[str, Entry]
 
 
 def _why_unranked(entry: Entry, keep: Keep) -> str | None:
+    if keep.per_subject:
+        return 'it refers to nothing'
     patterns = [pattern for _, pattern in keep.groups]
     if keep.thin and keep.thin.group:
         patterns.append(keep.thin.group)

@@ -19,6 +19,8 @@ UNRANKED = 'unranked'
 NOT_DUE = 'notDue'
 UNKNOWN = 'unknown'
 ENOUGH = 'enough'
+TO_RETIRE = 'retire'
+RETIRED = 'retired'
 CHILD_OF = 'childOf'
 REFERRER_OF = 'referrerOf'
 SUBJECT_OF = 'subjectOf'
@@ -26,6 +28,7 @@ NOT_IN_PLAN = 'notInPlan'
 
 UNTAGGED = 'untagged'
 MATCHED = 'matched'
+SUPERSEDED = 'superseded'
 NAMED = 'named'
 RETENTION = 'retention'
 
@@ -78,6 +81,8 @@ TOLD = {
     ),
     NOT_DUE: Told('its rule waits for something ({})', 'not due', 'not due by the rule that claims it', 'recent'),
     ENOUGH: Told('its rule has taken enough ({})', 'enough taken', 'of which a rule took enough', 'excluded'),
+    TO_RETIRE: Told('it is retired first ({})', 'to be retired', 'to be retired: pulls of them will fail', 'recent'),
+    RETIRED: Told('it is retired ({})', 'retired', 'retired, so that pulls of them fail', 'recent'),
     UNKNOWN: Told(
         'a fact is missing that its rule asks for ({})',
         'a fact is missing',
@@ -103,6 +108,7 @@ TOLD = {
     NOT_IN_PLAN: Told('the plan does not take it ({})', 'not in the plan', '', 'excluded'),
     UNTAGGED: Told('it has no tag, and nothing needs it ({})', 'untagged'),
     MATCHED: Told('its tags go ({})', 'tags selected'),
+    SUPERSEDED: Told('newer ones refer to the same image ({})', 'superseded'),
     NAMED: Told('it was named ({})', 'named'),
     RETENTION: Told('the registry deletes what loses its last tag ({})', 'retention policy'),
 }

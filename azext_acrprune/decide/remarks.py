@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..model import Inventory, Notice, Repository
+from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Inventory, Notice, Repository
 from ..pins.pinned import Pin, Pins
 from ..policy.patterns import Pattern
 from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, RuleScope
@@ -15,20 +15,39 @@ from .verdicts import Verdict
 UNUSED_PATTERN = 'unusedPattern'
 WITHOUT_RANK = 'withoutRank'
 LOOSER_LIMIT = 'looserLimit'
+NO_LOG = 'noLogOfPulls'
+IDLE_PATTERN = 'idlePattern'
 
 
 def remarks(policy: Policy, inventory: Inventory, tags: Mapping[str, Mapping[str, Verdict]]) -> tuple[Notice, ...]:
     """Notices in stable order; `tags` are the verdicts on tags, by repository."""
-    return (*_looser(policy), *_unused(policy, inventory), *_unranked(tags))
+    return (
+        *_looser(policy),
+        *_unheard(policy),
+        *_unused(policy, inventory),
+        *_idle(policy, inventory),
+        *_unranked(tags),
+    )
 
 
 def _looser(policy: Policy) -> Iterator[Notice]:
+    for text in policy.loosened:
+        yield Notice(LOOSER_LIMIT, f'The policy is bolder for this registry than for all: {text}.')
     percent = policy.limits.percent
     if percent is not None and percent > PERCENT_WITHOUT_A_QUESTION:
         yield Notice(
             LOOSER_LIMIT,
             f'The policy lets {percent:g} percent of the tagged manifests of a repository go (limits.maxPercent). '
             f'{PERCENT_WITHOUT_A_QUESTION} percent is the limit of runs that ask no question.',
+        )
+
+
+def _unheard(policy: Policy) -> Iterator[Notice]:
+    if policy.retires and not policy.facts.has_log:
+        yield Notice(
+            NO_LOG,
+            'No log of pulls is asked, so that nobody learns whether a pull of something retired fails. Name the '
+            "workspace with --workspace, or under 'facts' in the policy.",
         )
 
 
@@ -50,6 +69,33 @@ def _unused(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
             for scope in rule.match.scopes:
                 for pattern in _unused_in(scope, inventory):
                     yield _nothing(f"'{pattern.text}' in the rule '{rule.name}'")
+
+
+def _idle(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
+    """Whatever selects what may go, and matches nothing: a typing error looks like a clean registry.
+
+    Repositories that were not read may have it.
+    """
+    if inventory.late or any(warning.code in (UNREAD_REPOSITORY, CATALOG_FORBIDDEN) for warning in inventory.warnings):
+        return
+    names = [repository.name for repository in inventory.repositories]
+    for pattern in policy.repositories:
+        if not any(map(pattern.matches, names)):
+            yield _takes_nothing(f"--repository '{pattern.text}'")
+    for rule in policy.rules:
+        for scope in rule.match.scopes if rule.action != KEEP else ():
+            if not rule.name and not any(_has_any(scope, repository) for repository in inventory.repositories):
+                yield _takes_nothing(f"'{_said(scope)}' of --filter or --match")
+            for pattern in _unused_in(scope, inventory) if rule.name else ():
+                yield _takes_nothing(f"'{pattern.text}' in the rule '{rule.name}'")
+
+
+def _said(scope: RuleScope) -> str:
+    return ':'.join(pattern.text for pattern in (*scope.repositories, *scope.tags))
+
+
+def _takes_nothing(what: str) -> Notice:
+    return Notice(IDLE_PATTERN, f'{what} matches nothing in the registry.')
 
 
 def _nothing(what: str) -> Notice:

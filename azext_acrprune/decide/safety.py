@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..model import Ghost, Manifest, Repository, Unreadable
 from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
@@ -20,6 +20,7 @@ from .manifests import has_no_edges
 from .owners import carried_by, claim_of, inherited_claims
 from .ranks import ranked
 from .reasons import CHILD_OF, EXCLUDED, LOCKED, PINNED, QUARANTINED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
+from .reports import reports_in, without_links
 from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
 from .wholes import still_staying
@@ -93,7 +94,9 @@ def judge(
     place = Place(repository, build_graph(repository), labels or {}, now, present, policy.facts)
     tags = judge_tags(policy, place) if policy.takes_tags and selected else {}
     tags = {**tags, **dict(_spared_tags(repository, tags, spared or {}))}
-    held: dict[str, Verdict] = dict(spared or {})
+    reports = reports_in(policy, place, bool(opaque(repository)))
+    whole, place = place.graph, replace(place, graph=without_links(place.graph, reports.superseded.keys()))
+    held: dict[str, Verdict] = {**reports.unranked, **(spared or {})}
     while True:
         case = _case(place, policy, selected, tags, held)
         roots = _roots(case)
@@ -102,8 +105,15 @@ def judge(
         if not (holding or staying):
             break
         held, tags = {**held, **holding}, {**tags, **staying}
+    superseded = {
+        digest: verdict
+        for digest, verdict in reports.superseded.items()
+        if digest not in verdicts and whole.subjects[digest][0] in verdicts
+    }
+    case = replace(case, place=replace(place, graph=without_links(whole, superseded.keys())))
     verdicts.update(_doomed(sorted(set(repository.manifests) - set(verdicts)), case))
-    return Judgement(dict(sorted(verdicts.items())), tags, place.graph)
+    verdicts.update(superseded)
+    return Judgement(dict(sorted(verdicts.items())), tags, case.place.graph)
 
 
 def _spared_tags(
@@ -375,7 +385,7 @@ def _untagged(case: _Case, manifest: Manifest, known: dict[tuple[str, str], Verd
     """The verdict for an untagged manifest. Equal verdicts are one object in `known`: there may be a million."""
     rule, included = case.rule_that_takes(manifest), _included(case, manifest)
     asked = f'include {included}, ' if included else ''
-    key = rule.says(f'{asked}untagged for {rule.age.text} or longer'), rule.name
+    key = rule.says(f'{asked}untagged {rule.age.said}'), rule.name
     if key not in known:
         known[key] = Verdict(False, UNTAGGED, *key)
     return known[key]

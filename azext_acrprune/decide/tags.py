@@ -140,7 +140,7 @@ def _kept(rule: Rule, reason: str, tag: str, text: str) -> Verdict:
 
 def _going(rule: Rule) -> Verdict:
     what = 'its image created, and the tag not moved,' if rule.age.by == CREATED else 'untouched'
-    return Verdict(False, MATCHED, rule.says(f'matched, and {what} for {rule.age.text} or longer'), rule.name)
+    return Verdict(False, MATCHED, rule.says(f'matched, and {what} {rule.age.said}'), rule.name)
 
 
 def _spared_by_rank(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tuple[str, Verdict]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from ..policy.rules import DELETE
 from .claims import Claim, Place, keeps_as_a_part
 from .graph import user_tags, walk
 from .reasons import EXCLUDED, NOT_DUE, QUARANTINED, UNKNOWN, UNREADABLE, YOUNG
@@ -63,7 +62,7 @@ def _staying_tags(
     return {
         tag: stays_with_its_image(claim.rule, tag, verdicts[digest])
         for digest, claim in claims.items()
-        if claim.rule and claim.rule.action == DELETE and digest in verdicts
+        if claim.rule and claim.rule.takes_images and digest in verdicts
         if verdicts[digest].reason in _WAITING or digest in held or digest in subjects
         for tag in user_tags(place.repository.manifests[digest])
     }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
-from ..model import Blob, Content, Ghost, Inventory, Locks, Manifest, NotRead, Repository, Tag, Unreadable
+from ..decide.content_json import content_as_json, content_from_json, unlike
+from ..model import Ghost, Inventory, Locks, Manifest, Repository, Tag
 from ..prune_error import Kind, PruneError
 
 SCHEMA_VERSION = 1
-_LISTS = ('children', 'attestations', 'inlined')
-_BLOBS = ('blobs', 'unmeasured')
 
 
 class NotAnInventory(PruneError):
@@ -61,7 +59,7 @@ def _repository(repository: Repository) -> dict[str, Any]:
         'unseen': repository.unseen,
         'hidden': sorted(repository.hidden),
         'manifests': [_manifest(manifest) for manifest in repository.manifests.values()],
-        'tags': [_given(tag._asdict(), Tag('', '')._asdict(), 'name', 'digest') for tag in repository.tags.values()],
+        'tags': [unlike(tag._asdict(), Tag('', '')._asdict(), 'name', 'digest') for tag in repository.tags.values()],
     }
 
 
@@ -80,42 +78,13 @@ def _read_repository(document: Mapping[str, Any]) -> Repository:
 
 def _manifest(manifest: Manifest) -> dict[str, Any]:
     return {
-        **_given(manifest._asdict(), Manifest('', Ghost())._asdict(), 'digest'),
-        'content': _content(manifest.content),
+        **unlike(manifest._asdict(), Manifest('', Ghost())._asdict(), 'digest'),
+        'content': content_as_json(manifest.content),
     }
 
 
 def _read_manifest(document: Mapping[str, Any]) -> Manifest:
-    found = {**document, 'content': _read_content(document['content'])}
+    found = {**document, 'content': content_from_json(document['content'])}
     found['tags'] = tuple(document.get('tags', ()))
     found['locks'] = Locks.from_flags(document.get('locks', ()))
     return Manifest(**found)
-
-
-def _given(values: Mapping[str, Any], defaults: Mapping[str, Any], *always: str) -> dict[str, Any]:
-    """What is not as ever, and what is `always` said; locks as their flags."""
-    return {
-        name: list(value.flags) if isinstance(value, Locks) else value
-        for name, value in values.items()
-        if name in always or value != defaults[name]
-    }
-
-
-def _content(content: Content | Unreadable | Ghost | NotRead) -> dict[str, Any]:
-    if isinstance(content, Content):
-        return {'kind': 'content', **_given(content._asdict(), Content(0)._asdict(), 'size')}
-    said = {field.name: getattr(content, field.name) for field in fields(content)}
-    return {'kind': type(content).__name__, **said}
-
-
-def _read_content(document: Mapping[str, Any]) -> Content | Unreadable | Ghost | NotRead:
-    said = {name: value for name, value in document.items() if name != 'kind'}
-    kinds = {'Unreadable': Unreadable, 'Ghost': Ghost, 'NotRead': NotRead}
-    if document['kind'] in kinds:
-        return kinds[document['kind']](**said)
-    for name in _LISTS:
-        said[name] = tuple(said.get(name, ()))
-    for name in _BLOBS:
-        said[name] = tuple(Blob(*blob) for blob in said.get(name, ()))
-    said['annotations'] = tuple((key, value) for key, value in said.get('annotations', ()))
-    return Content(**said)

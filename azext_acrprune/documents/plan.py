@@ -19,6 +19,8 @@ from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
 from .later import later_entries, later_summary
 from .layers import shared_layers
+from .locking import lock_entries
+from .retirements import retired_time, retirement_summary, retirements
 from .staying import staying_of_named
 
 SCHEMA_VERSION = 1
@@ -56,6 +58,7 @@ def plan_document(
         'impact': writer.kind,
         'summary': {
             **_summary(decision, impact, rows),
+            **retirement_summary(decision, ledger, impact.freed),
             'softDeleteRetentionDays': soft_delete_days,
             'manifestsToDeleteLater': len(decision.later),
             **later_summary(decision, ledger, decision.doomed_in_order(), sorted(decision.later)),
@@ -115,6 +118,8 @@ class _Writer:
             'delete': [entry for repository in self.repositories for entry in self.deletes(repository, impact)],
             'untag': [entry for repository in self.repositories for entry in self.untags(repository)],
             'deleteLater': later_entries(self._decision),
+            **retirements(self._decision, self.repositories),
+            **lock_entries(self._decision.kept_locked),
             'sharedLayers': shared_layers(self._decision, self._ledger, impact.staying),
             'warnings': [_warning(warning) for warning in self.warnings()],
         }
@@ -136,6 +141,7 @@ class _Writer:
                 **self._bound_of_one(repository, digest),
                 **_why(verdicts[digest]),
                 **_locks(repository, manifest),
+                **retired_time(self._decision, repository.name, digest),
                 **self._pulled(repository, digest),
             }
 

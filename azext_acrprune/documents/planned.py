@@ -11,12 +11,16 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.health import GHOST
 from ..decide.impact import kind_of_freed, open_ledger
-from ..decide.reasons import EXCLUDED
+from ..decide.reasons import EXCLUDED, TO_RETIRE
 from ..decide.verdicts import Verdict
 from ..model import EXACT, TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
+from ..policy.facts import STILL_RETIRED, Retired
 from ..prune_error import PruneError
+from .locking import locks_as_planned
 from .plan import SCHEMA_VERSION, is_sealed
+
+_KINDS = ('delete', 'untag', 'retire', 'unretire')
 
 
 class PlanRefused(PruneError):
@@ -42,7 +46,7 @@ class Plan:
 
     @property
     def repositories(self) -> frozenset[str]:
-        return frozenset(entry['repository'] for entry in (*self.document['delete'], *self.document['untag']))
+        return frozenset(entry['repository'] for kind in _KINDS for entry in self.document.get(kind, ()))
 
     @cached_property
     def ghosts(self) -> frozenset[tuple[str, str]]:
@@ -58,7 +62,7 @@ class Plan:
         return any('locks' in entry for entry in (*self.document['delete'], *self.document['untag']))
 
     def entries(self, kind: str, repository: str) -> list[Mapping[str, Any]]:
-        return [entry for entry in self.document[kind] if entry['repository'] == repository]
+        return [entry for entry in self.document.get(kind, ()) if entry['repository'] == repository]
 
 
 def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = None) -> Plan:
@@ -111,6 +115,13 @@ def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> 
         },
         include_locked=plan.includes_locked,
         pins=pins,
+        retires='retire' in plan.document,
+        kept_locked=locks_as_planned(plan.document),
+        retired={name: dict(_retired(plan, name)) for name in names},
+        returning={
+            (entry['repository'], entry['digest']): Verdict(True, entry['reason'], entry['because'])
+            for entry in plan.document.get('unretire', ())
+        },
     )
 
 
@@ -153,14 +164,14 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
         if not isinstance(manifest.content, Ghost) or (repository.name, digest) in plan.ghosts
     }
     tags: dict[str, Tag] = dict(repository.tags)
-    for entry in plan.entries('delete', repository.name):
+    for entry in (*plan.entries('delete', repository.name), *plan.entries('retire', repository.name)):
         known = manifests.get(entry['digest']) or Manifest(entry['digest'], Ghost())
         content = Ghost() if (repository.name, known.digest) in plan.ghosts else known.content
         manifests[known.digest] = known._replace(
             content=content,
             tags=tuple(entry['tags']),
             last_update_time=entry['lastUpdateTime'],
-            locks=_locks(entry, 'manifest'),
+            locks=replace(_locks(entry, 'manifest'), read_enabled='retiredTime' not in entry),
         )
         for tag in entry['tags']:
             tags[tag] = _tag(tags, tag, entry)
@@ -190,11 +201,23 @@ def _locks(entry: Mapping[str, Any], what: str) -> Locks:
     return Locks.from_flags([flag for locked, _, flag in given if locked == what])
 
 
+def _retired(plan: Plan, repository: str) -> Iterator[tuple[str, Retired]]:
+    for entry in plan.entries('delete', repository):
+        if 'retiredTime' in entry:
+            yield entry['digest'], Retired(STILL_RETIRED, parse_ticks(entry['retiredTime']) or 0)
+
+
 def _verdicts(plan: Plan, repository: Repository) -> Iterator[tuple[str, Verdict]]:
     doomed = {
         entry['digest']: Verdict(False, entry['reason'], entry['because'])
         for entry in plan.entries('delete', repository.name)
     }
+    doomed.update(
+        {
+            entry['digest']: Verdict(True, TO_RETIRE, entry['because'], entry['rule'])
+            for entry in plan.entries('retire', repository.name)
+        }
+    )
     untagged: set[str] = {entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in sorted(repository.manifests):
         why = 'only tags are removed' if digest in untagged else 'not in the plan'

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..decide.decision import Decision, decide
 from ..decide.graph import build_graph, walk
-from ..decide.reasons import RELATIONS, sentence_of
+from ..decide.reasons import RELATIONS, RETIRED, TO_RETIRE, sentence_of
 from ..decide.verdicts import Verdict
 from ..model import TICKS_PER_SECOND, UNLOCKED, Blob, Content, Inventory, Locks, Manifest, Repository, Tag, time_text
-from ..policy.cases import Case, Described, Expected
-from ..policy.facts import Facts
+from ..policy.cases import GO, STAY, UNPULLABLE, Case, Described, Expected
+from ..policy.facts import STILL_RETIRED, TAKEN_BACK, Facts, Retired
 from ..policy.rules import Policy
 
 NOW = 1_800_000_000 * TICKS_PER_SECOND
@@ -60,6 +60,7 @@ class _World:
         self._made = 0
         self._pulled: dict[str, dict[str, int]] = {}
         self._untagged: dict[str, dict[str, int]] = {}
+        self._retired: dict[str, dict[str, Retired]] = {}
         for image in images:
             self._add(image)
 
@@ -74,7 +75,7 @@ class _World:
 
     def facts(self, log_covers: int | None) -> Facts:
         since = None if log_covers is None else NOW - log_covers * TICKS_PER_SECOND
-        return Facts(self._pulled, since, self._untagged)
+        return Facts(self._pulled, since, self._untagged, since is not None, retired=self._retired)
 
     def _add(self, image: Described) -> None:
         parts = [
@@ -103,8 +104,15 @@ class _World:
         for instants, age in ((self._pulled, image.pulled), (self._untagged, image.untagged)):
             if age is not None:
                 instants.setdefault(image.repository, {})[top.digest] = NOW - age * TICKS_PER_SECOND
+        if image.retired is not None:
+            self._retire(image, [top, *parts, *statements], NOW - image.retired * TICKS_PER_SECOND)
         if image.id:
             self.places[image.id] = _Place(image.repository, top.digest, None)
+
+    def _retire(self, image: Described, manifests: Iterable[Manifest], at: int) -> None:
+        state = TAKEN_BACK if image.taken_back else STILL_RETIRED
+        retired = self._retired.setdefault(image.repository, {})
+        retired.update({manifest.digest: Retired(state, at, manifest.tags) for manifest in manifests})
 
     def _manifest(
         self,
@@ -146,14 +154,15 @@ class _World:
 def _surprises(decision: Decision, world: _World, expected: Expected) -> Iterator[dict[str, Any]]:
     place = world.places[expected.name]
     verdict, left = _found(decision, place)
-    goes = not verdict.kept and not left
-    if goes == expected.goes and expected.rule in (None, _rule_of(decision, place, verdict)):
+    outcome = GO if not verdict.kept and not left else UNPULLABLE if verdict.reason in (TO_RETIRE, RETIRED) else STAY
+    wanted = (STAY, UNPULLABLE) if expected.outcome == STAY else (expected.outcome,)
+    if outcome in wanted and expected.rule in (None, _rule_of(decision, place, verdict)):
         return
     by = f" by the rule '{expected.rule}'" if expected.rule else ''
     yield {
         'image': expected.name,
-        'expected': f'{"go" if expected.goes else "stay"}{by}',
-        'found': 'go' if goes else 'stay',
+        'expected': f'{expected.outcome}{by}',
+        'found': outcome,
         'rule': _rule_of(decision, place, verdict) or None,
         'chain': [*_chain(decision, place, verdict), *left],
     }

@@ -11,6 +11,7 @@ from ..decide.retention import with_referrers
 from ..decide.verdicts import Verdict
 from ..model import APPROXIMATE, LOWER_BOUND, Failed, Outcome, Skipped, in_order
 from .later import later_entries, later_summary
+from .locking import locked_entries
 from .planned import AppliedBytes
 
 
@@ -47,6 +48,8 @@ def result_document(
             for name, tag in outcome.untagged
         ],
         'deletedLater': later_entries(decision, later),
+        **_retirements(decision, outcome),
+        **locked_entries(decision.kept_locked, outcome.locked, outcome.unlocked),
         'skipped': [_left(skipped) for skipped in outcome.skipped],
         'failed': [_left(failed) for failed in outcome.failed],
     }
@@ -76,10 +79,26 @@ def _summary(
         'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
         'impact': kind if earlier.exact else kind_of(at_most=True, at_least=kind in (LOWER_BOUND, APPROXIMATE)),
         'softDeleteRetentionDays': soft_delete_days,
+        **({'retired': len(outcome.retired), 'unretired': len(outcome.unretired)} if decision.retires else {}),
         'skipped': len(outcome.skipped),
         'failed': len(outcome.failed),
         'interrupted': outcome.interrupted,
         'timeLimitReached': outcome.out_of_time or bool(decision.inventory.late),
+    }
+
+
+def _retirements(decision: Decision, outcome: Outcome) -> dict[str, Any]:
+    if not decision.retires:
+        return {}
+    return {
+        'retired': [
+            {'repository': name, 'digest': digest, **_why(decision.verdicts[name][digest])}
+            for name, digest in sorted(outcome.retired)
+        ],
+        'unretired': [
+            {'repository': name, 'digest': digest, **_why(decision.returning[name, digest])}
+            for name, digest in sorted(outcome.unretired)
+        ],
     }
 
 

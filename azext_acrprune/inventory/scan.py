@@ -12,7 +12,7 @@ from functools import partial
 from ..decide.graph import user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels
 from ..decide.measures import to_measure, with_measures
-from ..model import UNREAD_REPOSITORY, Content, Ghost, Inventory, Manifest, Notice, Unreadable
+from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Content, Ghost, Inventory, Manifest, Notice, Unreadable
 from ..policy.rules import Selection
 from ..prune_error import PruneError
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -24,9 +24,6 @@ from .drafts import Draft, list_repository, look_up, read
 
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
-
-CATALOG_FORBIDDEN = 'catalogForbidden'
-"""Code of the warning that the repositories could not be listed."""
 
 _ODD_NAME = 'The catalog names this repository, and it is spelled as no registry spells one: it was not read.'
 _OF_A_REPOSITORY = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED, Kind.NOT_A_REGISTRY)

@@ -85,6 +85,17 @@ class Pushed:
 
 
 @dataclass(frozen=True)
+class Puller:
+    """Somebody who pulled a digest or a tag, or tried to, the last time `at` an instant; `who` is for people."""
+
+    repository: str
+    digest: str | None
+    tag: str | None
+    who: str
+    at: int
+
+
+@dataclass(frozen=True)
 class UnresolvedPull:
     """Pulls of a tag that pointed to what the log does not know; `moved` when it was pushed to since."""
 
@@ -101,6 +112,10 @@ class Wish:
     text: str
     seconds: int
     workspace: str | None = None
+
+
+WhoPulled = Mapping[str, Mapping[str, str]]
+"""{repository: {digest: who}}."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,14 @@ def pushed_of(row: Sequence[Any]) -> Pushed:
     """A row of repository, tag, digest and time. Raises BadLog."""
     repository, tag, digest, at = row
     return Pushed(_name(repository), str(tag), _name(digest), instant(at))
+
+
+def puller_of(row: Sequence[Any]) -> Puller:
+    """A row of repository, digest, tag, identity, user agent, address and time. Raises BadLog."""
+    repository, digest, tag, identity, agent, address, at = row
+    by = ', '.join(str(part) for part in (agent, address) if part)
+    who = f'{identity or "somebody"} ({by})' if by else str(identity or 'somebody')
+    return Puller(_name(repository), _name(digest) if digest else None, _optional(tag), who, instant(at))
 
 
 def instant(value: Any) -> int:
@@ -231,6 +254,28 @@ def _tags_of_images(repository: Repository, digests: Mapping[str, int]) -> Mappi
             for tag in manifest.tags if pulls else ():
                 _latest(tags, tag, max(pulls))
     return tags
+
+
+def who_pulled(pullers: Iterable[Puller], inventory: Inventory, since: Mapping[tuple[str, str], int]) -> WhoPulled:
+    """Who pulled each of these last, after an instant, as far as the log names them.
+
+    `since` has that instant, {(repository, digest): ticks}. A pull of a part or of a tag counts for the image.
+    """
+    latest_first = sorted(pullers, key=lambda each: -each.at)
+    found: dict[str, dict[str, str]] = {}
+    for repository in inventory.repositories:
+        for digest, manifest in repository.manifests.items():
+            begin = since.get((repository.name, digest))
+            if begin is not None:
+                parts = _parts(repository, digest)
+                who = (
+                    each.who
+                    for each in latest_first
+                    if each.at > begin and each.repository == repository.name.lower()
+                    if each.digest in parts or each.tag in manifest.tags
+                )
+                found.setdefault(repository.name, {})[digest] = next(who, 'somebody')
+    return found
 
 
 def _parts(repository: Repository, digest: str) -> set[str]:

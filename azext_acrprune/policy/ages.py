@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from ..model import TICKS_PER_SECOND, parse_ticks
+
 DEFAULT_AGO = '1d'
 
 _NUMBER = r'(\d+\.?\d*|\.\d+)'
 _UNIT = '(ms|us|\u00b5s|\u03bcs|ns|h|m|s)'
 _DURATION = re.compile(rf'(?=.)(?:(?P<days>\d+)d)?(?P<rest>(?:{_NUMBER}{_UNIT})*)\Z', re.ASCII)
 _PART = re.compile(_NUMBER + _UNIT, re.ASCII)
+_DATE = re.compile(r'\d{4}-\d\d-', re.ASCII)
 SECONDS_PER_DAY = 86_400
 _LONG = re.compile(r'(?:(?P<y>\d+)y)?(?:(?P<mo>\d+)mo)?(?:(?P<w>\d+)w)?(?P<rest>.*)\Z', re.ASCII | re.DOTALL)
 _DAYS = {'y': 365, 'mo': 30, 'w': 7}
@@ -40,6 +43,27 @@ def parse_ago(text: str) -> int:
         raise ValueError(f"'{text}' is not a duration like 30d, 2d3h6m, 1h15m, 10m or 0")
     rest = sum(Fraction(number) * _NANOSECONDS[unit] for number, unit in _PART.findall(match['rest']))
     return int(match['days'] or 0) * SECONDS_PER_DAY + -(-rest // 10**9)
+
+
+def is_date(text: str) -> bool:
+    """Whether a text begins as a date does, and so is no duration."""
+    return bool(_DATE.match(text))
+
+
+def parse_ago_or_date(text: str, now: float) -> int:
+    """Whole seconds: of a duration as `parse_ago` has it, or since a date, `2026-08-01` in UTC or a time with its zone.
+
+    `now` is in seconds since 1970. Raises ValueError on anything else, and for a date that has not come yet.
+    """
+    if not is_date(text):
+        return parse_ago(text)
+    ticks = parse_ticks(f'{text}T00:00:00Z' if len(text) == len('2026-08-01') else text)
+    if ticks is None:
+        raise ValueError(f"'{text}' is not a date like 2026-08-01, or a time like 2026-08-01T06:00:00Z")
+    seconds = now - ticks / TICKS_PER_SECOND
+    if seconds < 0:
+        raise ValueError(f"'{text}' has not come yet")
+    return int(seconds)
 
 
 def parse_age(text: str) -> int:

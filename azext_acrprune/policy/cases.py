@@ -13,7 +13,9 @@ import fastjsonschema
 
 from .ages import parse_age
 from .file import parse_size
-from .parsing import Path, PolicyError, PolicyProblem, Source, shaped
+from .parsing import Path, PolicyError, Reader, Source, shaped
+
+GO, STAY, UNPULLABLE = 'go', 'stay', 'retire'
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Described:
     """An image in a few words. Ages are seconds before the moment of the test, `size` is bytes.
 
     `pulled` is the last pull, None for never, and `untagged` when it lost its last tag, None where that is not known.
+    `retired` is when this program retired it, None for never; with `taken_back` it can be pulled again since.
     `names` are what a test calls it: `repository:tag` for each tag, and its id.
     """
 
@@ -42,6 +45,8 @@ class Described:
     locked: bool = False
     pulled: int | None = None
     untagged: int | None = None
+    retired: int | None = None
+    taken_back: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -50,10 +55,13 @@ class Described:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a test expects of one image or tag: that it goes or stays, and by which rule where it says so."""
+    """What a test expects of one image or tag, and by which rule where it says so.
+
+    `outcome` is GO, STAY, or UNPULLABLE: it stays for now, and cannot be pulled any more.
+    """
 
     name: str
-    goes: bool
+    outcome: str
     rule: str | None = None
 
 
@@ -82,7 +90,7 @@ def parse_cases(text: str) -> Cases:
     shape = shaped(source, source.document(), tests_schema(), _validator())
     reader = _CaseReader(source)
     tests = tuple(reader.case(('tests', str(number)), test) for number, test in enumerate(shape.document['tests']))
-    problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
+    problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, reader.problems)}
     if problems:
         raise PolicyError(*sorted(problems))
     return Cases(tests, shape.document.get('policy'), shape.document.get('example'))
@@ -95,12 +103,8 @@ def tests_schema() -> dict[str, Any]:
     return schema
 
 
-class _CaseReader:
-    """Reads tests that have the shape of the schema; `problems` is what only their meaning shows to be wrong."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.problems: list[PolicyProblem] = []
+class _CaseReader(Reader):
+    """Reads tests."""
 
     def case(self, path: Path, test: Mapping[str, Any]) -> Case:
         images = tuple(
@@ -109,14 +113,14 @@ class _CaseReader:
         known = [name for image in images for name in image.names]
         for number, name in enumerate(known):
             if name in known[:number]:
-                self._wrong((*path, 'images'), f"'{name}' is there twice")
+                self.wrong((*path, 'images'), f"'{name}' is there twice")
         for number, image in enumerate(images):
             if image.subject and image.subject not in [name for above in images[:number] for name in above.names]:
-                self._wrong((*path, 'images', str(number), 'subject'), f"no image above is called '{image.subject}'")
-        expected = (*_expected(test, 'stay'), *_expected(test, 'go'))
+                self.wrong((*path, 'images', str(number), 'subject'), f"no image above is called '{image.subject}'")
+        expected = tuple(each for outcome in (STAY, GO, UNPULLABLE) for each in _expected(test, outcome))
         for each in expected:
             if each.name not in known:
-                self._wrong((*path, 'go' if each.goes else 'stay'), f"no image is called '{each.name}'")
+                self.wrong((*path, each.outcome), f"no image is called '{each.name}'")
         covers = self._age((*path, 'logCovers'), test['logCovers']) if 'logCovers' in test else None
         return Case(test['name'], images, expected, covers)
 
@@ -125,7 +129,7 @@ class _CaseReader:
         age = self._age((*path, 'age'), image.get('age', 0))
         tags = (*([tag] if tag else []), *image.get('tags', ()))
         if not tags and 'id' not in image:
-            self._wrong(path, "what has no tag needs an 'id', so that 'stay' and 'go' can name it")
+            self.wrong(path, "what has no tag needs an 'id', so that 'stay' and 'go' can name it")
         return Described(
             repository,
             tags,
@@ -138,27 +142,19 @@ class _CaseReader:
             tuple(image.get('annotations', {}).items()),
             tuple(image.get('platformAnnotations', {}).items()),
             image.get('labels'),
-            self._read((*path, 'size'), parse_size, image.get('size', 1_000)),
+            self.read((*path, 'size'), parse_size, image.get('size', 1_000), 0),
             image.get('mediaType'),
             image.get('artifactType'),
             image.get('subject'),
             image.get('locked', False),
             self._age((*path, 'pulled'), image['pulled']) if 'pulled' in image else None,
             self._age((*path, 'untagged'), image['untagged']) if 'untagged' in image else None,
+            self._age((*path, 'retired'), image['retired']) if 'retired' in image else None,
+            image.get('takenBack', False),
         )
 
     def _age(self, path: Path, value: Any) -> int:
-        return self._read(path, lambda text: parse_age(str(text)), value)
-
-    def _read(self, path: Path, parse: Callable[[Any], int], value: Any) -> int:
-        try:
-            return parse(value)
-        except ValueError as error:
-            self._wrong(path, str(error))
-            return 0
-
-    def _wrong(self, path: Path, text: str) -> None:
-        self.problems.append(self._source.problem(path, text))
+        return int(self.read(path, lambda text: parse_age(str(text)), value, 0))
 
 
 @cache
@@ -170,4 +166,4 @@ def _validator() -> Callable[[Any], Any]:
 def _expected(test: Mapping[str, Any], key: str) -> Iterator[Expected]:
     wanted: Mapping[str, str | None] | Sequence[str] = test.get(key, ())
     for name in wanted:
-        yield Expected(name, key == 'go', wanted[name] if isinstance(wanted, Mapping) else None)
+        yield Expected(name, key, wanted[name] if isinstance(wanted, Mapping) else None)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cache
 from importlib import resources
 from math import isnan
-from typing import Any, TypeVar
+from typing import Any
 
 import fastjsonschema
 import yaml
@@ -20,7 +20,8 @@ from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
 from .coverage import covering
-from .parsing import Path, PolicyError, PolicyProblem, Source, shaped
+from .overrides import REGISTRIES, loosened, overridden
+from .parsing import Path, PolicyError, Reader, Source, shaped
 from .patterns import (
     Pattern,
     chosen_repositories,
@@ -39,6 +40,7 @@ from .rules import (
     KEEP,
     OLD,
     OLDEST,
+    RETIRE,
     SPARE,
     Age,
     Keep,
@@ -63,8 +65,6 @@ _OF_TAGS = ('semver', 'perGroup', 'patched')
 _UNTIL = ('freed', 'registryUnder', 'repositoryUnder')
 _AGES = ('olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor', 'expired')
 
-Read = TypeVar('Read')
-
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a policy file."""
@@ -81,16 +81,39 @@ def example_text(name: str) -> str:
     return _resource('examples', f'{name}.yaml')
 
 
-def parse_policy(text: str, repositories: Sequence[str] = ()) -> Policy:
-    """The policy that a file says; `repositories` are globs that narrow it. Raises PolicyError."""
+def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | None = None) -> Policy:
+    """The policy that a file says, of a registry with this name; `repositories` are globs that narrow it.
+
+    What it says of any other registry is checked, too. Raises PolicyError.
+    """
     source = Source(text, "a policy with 'version' and 'rules'")
     shape = shaped(source, source.document(), schema(), _validator())
     reader = _PolicyReader(source)
-    policy = reader.policy(shape.document, repositories)
-    problems = {*shape.problems, *filter(shape.is_as_written, reader.problems)}
+    policy = reader.policy(overridden(shape.document, None), repositories)
+    problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, reader.problems)}
     if problems:
         raise PolicyError(*sorted(problems))
-    return policy
+    found = {
+        name: _of_registry(source, shape.document, name, repositories, policy)
+        for name in shape.document.get(REGISTRIES, {})
+    }
+    return found.get((registry or '').lower(), replace(policy, registries=tuple(found)))
+
+
+def _of_registry(
+    source: Source, document: Mapping[str, Any], name: str, repositories: Sequence[str], of_all: Policy
+) -> Policy:
+    """What a policy says of one registry. Raises PolicyError."""
+    reader, path = _PolicyReader(source), (REGISTRIES, name)
+    policy = reader.policy(overridden(document, name), repositories)
+    problems = [source.problem(path, f'{each.key}: {each.text}') for each in reader.problems]
+    unknown = document[REGISTRIES][name].get('rules', {}).keys() - {rule.name for rule in of_all.rules}
+    problems += [source.problem((*path, 'rules', each), f"no rule is called '{each}'") for each in unknown]
+    if name != name.lower():
+        problems.append(source.problem(path, 'the name of a registry is written in lower case, without its domain'))
+    if problems:
+        raise PolicyError(*sorted(problems))
+    return replace(policy, loosened=tuple(f'registries.{name}: {each}' for each in loosened(of_all, policy)))
 
 
 def limits_of(document: Mapping[str, Any]) -> Limits:
@@ -107,12 +130,8 @@ def parse_size(value: Any) -> int:
     return int(Fraction(match[1]) * _UNITS[match[2]])
 
 
-class _PolicyReader:
-    """Reads a document that has the shape of the schema; `problems` is what only its meaning shows to be wrong."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.problems: list[PolicyProblem] = []
+class _PolicyReader(Reader):
+    """Reads a whole policy."""
 
     def policy(self, document: Mapping[str, Any], repositories: Sequence[str]) -> Policy:
         rules = [self._rule(('rules', str(number)), rule) for number, rule in enumerate(document['rules'])]
@@ -122,8 +141,9 @@ class _PolicyReader:
         self._check_quarantine(rules, document.get('include', ()))
         limits = document.get('limits', {})
         if isnan(limits.get('maxPercent', 0)):  # nothing is more than that
-            self._wrong(('limits', 'maxPercent'), 'expected number, not NaN')
+            self.wrong(('limits', 'maxPercent'), 'expected number, not NaN')
         protect = document.get('protect', {})
+        locked = tuple(self._of_tags('lock', (), document.get('lock', ()), True))
         given: dict[str, Any] = {'file': document}
         if repositories:
             given['repositories'] = list(repositories)
@@ -131,7 +151,8 @@ class _PolicyReader:
             rules=tuple(rules),
             given=given,
             repositories=tuple(self._globs((), repositories, repository_glob)),
-            protections=tuple(self._protections(protect)),
+            protections=(*self._protections(protect), *locked),
+            kept_locked=locked if 'lock' in document else None,
             digests=frozenset(protect.get('digests', ())),
             limits=limits_of(document),
             min_keep=limits.get('minKeepPerRepository', 0),
@@ -144,12 +165,12 @@ class _PolicyReader:
     def _check_names(self, names: Sequence[str]) -> None:
         for number, name in enumerate(names):
             if name in names[:number]:
-                self._wrong(('rules', str(number), 'name'), f"another rule is called '{name}' already")
+                self.wrong(('rules', str(number), 'name'), f"another rule is called '{name}' already")
 
     def _check_quarantine(self, rules: Sequence[Rule], include: Sequence[str]) -> None:
         for number, rule in enumerate(rules):
             if rule.action != KEEP and rule.match.quarantines and INCLUDE_QUARANTINED not in include:
-                self._wrong(
+                self.wrong(
                     ('rules', str(number), 'match', 'quarantine'),
                     "what is in quarantine stays unless the policy has 'include: [quarantined]'",
                 )
@@ -160,7 +181,7 @@ class _PolicyReader:
             names = covering(rule, rules[:number])
             if names:
                 above = ' and '.join(f"'{name}'" for name in names)
-                self._wrong(
+                self.wrong(
                     ('rules', str(number)),
                     f"the rule '{rule.name}' can claim nothing: {above} above it claims all that it matches; "
                     'move it up, or take it out',
@@ -169,10 +190,10 @@ class _PolicyReader:
     def _sources(self, pins: Mapping[str, Any]) -> Sources:
         paths = pins.get('paths', ())
         if '-' in paths:
-            self._wrong(('pins', 'paths', str(paths.index('-'))), 'standard input is only named by --pins')
+            self.wrong(('pins', 'paths', str(paths.index('-'))), 'standard input is only named by --pins')
         systems = tuple(pins.get('from', ()))
         for number, text in enumerate(systems):
-            self._read(('pins', 'from', str(number)), parse_system, text, None)
+            self.read(('pins', 'from', str(number)), parse_system, text, None)
         return Sources(tuple(paths), tuple(pins.get('aliases', ())), pins.get('strict', False), systems)
 
     def _ran(self, wish: Mapping[str, Any] | None) -> str | None:
@@ -180,7 +201,7 @@ class _PolicyReader:
             return None
         text = str(wish['within'])
         path = ('protect', 'ran', 'within')
-        self._read(path, lambda _: check_period(parse_age(text)), text, 0)
+        self.read(path, lambda _: check_period(parse_age(text)), text, 0)
         return text
 
     def _pulled(self, wish: Mapping[str, Any] | None) -> Wish | None:
@@ -188,7 +209,7 @@ class _PolicyReader:
             return None
         text = str(wish['within'])
         path = ('protect', 'lastPulled', 'within')
-        seconds = self._read(path, lambda _: check_period(parse_age(text)), text, 0)
+        seconds = self.read(path, lambda _: check_period(parse_age(text)), text, 0)
         return Wish(text, seconds, wish.get('workspace'))
 
     def _protections(self, protect: Mapping[str, Any]) -> Iterator[Protection]:
@@ -196,12 +217,16 @@ class _PolicyReader:
             path = ('protect', 'repositories', str(number))
             yield Protection(f'protect.repositories {text}', RuleScope(self._protected(path, text)))
         for key in ('tags', 'images'):
-            for number, text in enumerate(protect.get(key, ())):
-                path = ('protect', key, str(number))
-                repository, colon, tag = text.rpartition(':')
-                tags = self._globs(path, [tag], tag_glob)
-                names = self._protected(path, repository) if colon else ()
-                yield Protection(f'protect.{key} {text}', RuleScope(names, tags), whole_image=key == 'images')
+            yield from self._of_tags(key, ('protect',), protect.get(key, ()), key == 'images')
+
+    def _of_tags(self, key: str, path: Path, texts: Sequence[str], whole_image: bool) -> Iterator[Protection]:
+        """What `tag` and `repository:tag` protect."""
+        for number, text in enumerate(texts):
+            place = (*path, key, str(number))
+            repository, colon, tag = text.rpartition(':')
+            tags = self._globs(place, [tag], tag_glob)
+            names = self._protected(place, repository) if colon else ()
+            yield Protection(f'{".".join((*path, key))} {text}', RuleScope(names, tags), whole_image)
 
     def _protected(self, path: Path, text: str) -> tuple[Pattern, ...]:
         """What is protected below a namespace is protected at its top too: `base/**` is `base` as well."""
@@ -212,7 +237,7 @@ class _PolicyReader:
         match, keep, when = rule.get('match', {}), rule.get('keep', {}), rule.get('when', {})
         self._check_rule(path, rule)
         if match.get('tagged') is False and (match.keys() & {'tags', 'tagsRegex'} or keep.keys() & {*_OF_TAGS}):
-            self._wrong((*path, 'match', 'tagged'), 'what is not tagged has no tags to match or to count')
+            self.wrong((*path, 'match', 'tagged'), 'what is not tagged has no tags to match or to count')
         return Rule(
             self._match((*path, 'match'), match),
             rule['do'],
@@ -221,26 +246,40 @@ class _PolicyReader:
             rule['name'],
             self._when((*path, 'when'), when),
             self._until(path, rule),
+            self._retire(path, rule),
         )
 
     def _check_rule(self, path: Path, rule: Mapping[str, Any]) -> None:
         if rule['do'] == KEEP:
             if 'keep' in rule:
-                self._wrong((*path, 'keep'), "a rule that says 'do: keep' keeps everything already")
+                self.wrong((*path, 'keep'), "a rule that says 'do: keep' keeps everything already")
             return
+        if 'perSubject' in rule.get('keep', {}):
+            self._check_reports(path, rule)
         if 'match' not in rule:
-            self._wrong(path, "the key 'match' is missing; 'match: {everything: true}' is everything")
+            self.wrong(path, "the key 'match' is missing; 'match: {everything: true}' is everything")
         if 'when' not in rule:
-            self._wrong(path, "the key 'when' is missing; say how old, such as 'when: {olderThan: 30d}'")
+            self.wrong(path, "the key 'when' is missing; say how old, such as 'when: {olderThan: 30d}'")
         elif not rule['when'].keys() & {*_AGES}:
-            self._wrong((*path, 'when'), f'one of the keys {", ".join(_AGES)} is missing')
+            self.wrong((*path, 'when'), f'one of the keys {", ".join(_AGES)} is missing')
+
+    def _check_reports(self, path: Path, rule: Mapping[str, Any]) -> None:
+        """Reports have to be told from signatures, which nobody wants to lose."""
+        match, others = rule.get('match', {}), rule['keep'].keys() - {'perSubject', 'of'}
+        if others:
+            self.wrong((*path, 'keep', min(others)), "with 'perSubject' nothing else can be counted")
+        if rule['do'] != DELETE:
+            self.wrong((*path, 'do'), "'keep: {perSubject: ...}' needs 'do: delete'")
+        if not match.keys() & {'artifactTypes', 'mediaTypes', 'annotations'} or match.get('tagged'):
+            text = "'keep: {perSubject: ...}' is about what refers to images; say which, by artifactTypes"
+            self.wrong((*path, 'match'), text)
 
     def _match(self, path: Path, match: Mapping[str, Any]) -> Match:
         others = sorted(match.keys() - {'everything', 'not'})
         if 'everything' in match and others:
-            self._wrong((*path, others[0]), "with 'everything: true' nothing else can be asked for but 'not'")
+            self.wrong((*path, others[0]), "with 'everything: true' nothing else can be asked for but 'not'")
         if 'not' in match and match.keys() == {'not'}:
-            self._wrong(path, "'not' takes something out; say what of, such as 'everything: true'")
+            self.wrong(path, "'not' takes something out; say what of, such as 'everything: true'")
         found = self._properties(path, match)
         if 'not' not in match:
             return found
@@ -275,18 +314,17 @@ class _PolicyReader:
         self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]
     ) -> tuple[Pattern, ...]:
         found = [
-            self._read((*path, str(number)), compiled, text, None)
-            for number, text in enumerate(match.get(path[-1], ()))
+            self.read((*path, str(number)), compiled, text, None) for number, text in enumerate(match.get(path[-1], ()))
         ]
         return tuple(pattern for pattern in found if pattern)
 
     def _globs(self, path: Path, texts: Sequence[str], compiled: Callable[[str], Pattern]) -> tuple[Pattern, ...]:
-        found = [self._read(path, compiled, text, None) for text in texts]
+        found = [self.read(path, compiled, text, None) for text in texts]
         return tuple(pattern for pattern in found if pattern)
 
     def _age(self, path: Path, when: Mapping[str, Any]) -> Age:
         text = str(when.get('olderThan', DEFAULT_AGO))
-        return Age(text, self._read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', BY_UPDATE))
+        return Age(text, self.read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', BY_UPDATE))
 
     def _when(self, path: Path, when: Mapping[str, Any]) -> When:
         return When(
@@ -300,32 +338,42 @@ class _PolicyReader:
         until = rule.get('until')
         if until is None:
             if 'order' in rule:
-                self._wrong((*path, 'order'), "'order' says in which order a rule takes images 'until' it is enough")
+                self.wrong((*path, 'order'), "'order' says in which order a rule takes images 'until' it is enough")
             return None
         if rule['do'] != DELETE:
-            self._wrong((*path, 'until'), f"'do: {rule['do']}' frees no bytes, so that it would never be enough")
+            self.wrong((*path, 'until'), f"'do: {rule['do']}' frees no bytes, so that it would never be enough")
         freed, registry, repository = (self._size((*path, 'until', key), until.get(key)) for key in _UNTIL)
         return Until(freed, registry, repository, rule.get('order', OLDEST))
+
+    def _retire(self, path: Path, rule: Mapping[str, Any]) -> Period | None:
+        if (rule['do'] == RETIRE) != ('retire' in rule):
+            place = (*path, 'retire') if 'retire' in rule else path
+            self.wrong(place, "'do: retire' and 'retire: {for: 14d}', which says for how long, belong together")
+        found = self._period((*path, 'retire'), rule.get('retire', {}), 'for')
+        if found and found.seconds < SECONDS_PER_DAY:
+            self.wrong((*path, 'retire', 'for'), 'what is retired for less than a day is missed by nobody in time')
+        return found
 
     def _period(self, path: Path, when: Mapping[str, Any], key: str) -> Period | None:
         if key not in when:
             return None
         text = str(when[key])
-        return Period(text, self._read((*path, key), parse_age, text, 0))
+        return Period(text, self.read((*path, key), parse_age, text, 0))
 
     def _keep(self, path: Path, keep: Mapping[str, Any]) -> Keep:
         if 'patched' in keep and 'semver' not in keep:
-            self._wrong((*path, 'patched'), "'patched' is a part of how versions are read; it needs 'semver'")
+            self.wrong((*path, 'patched'), "'patched' is a part of how versions are read; it needs 'semver'")
         group = keep.get('perGroup')
-        pattern = group and self._read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'], None)
+        pattern = group and self.read((*path, 'perGroup', 'pattern'), grouping_regex, group['pattern'], None)
         patched = keep.get('patched')
         return Keep(
             keep.get('newest', 0),
             keep.get('semver', 0),
             ((group['newest'], pattern),) if group and pattern else (),
-            patched and self._read((*path, 'patched'), ending_regex, patched, None),
+            patched and self.read((*path, 'patched'), ending_regex, patched, None),
             keep.get('recentlyPulled', 0),
             self._thin((*path, 'thin'), keep['thin']) if 'thin' in keep else None,
+            keep.get('perSubject', {}).get('newest', 0),
             keep.get('count', IMAGES),
             keep.get('of', OLD),
             keep.get('others', SPARE),
@@ -334,20 +382,10 @@ class _PolicyReader:
     def _thin(self, path: Path, thin: Mapping[str, Any]) -> Thin:
         numbers = {key: number for key, number in thin.items() if key != 'perGroup'}
         group = thin.get('perGroup')
-        return Thin(**numbers, group=group and self._read((*path, 'perGroup'), grouping_regex, group, None))
+        return Thin(**numbers, group=group and self.read((*path, 'perGroup'), grouping_regex, group, None))
 
     def _size(self, path: Path, value: Any) -> int | None:
-        return None if value is None else self._read(path, parse_size, value, 0)
-
-    def _read(self, path: Path, parse: Callable[[Any], Read], value: Any, instead: Any) -> Any:
-        try:
-            return parse(value)
-        except ValueError as error:
-            self._wrong(path, str(error))
-            return instead
-
-    def _wrong(self, path: Path, text: str) -> None:
-        self.problems.append(self._source.problem(path, text))
+        return None if value is None else self.read(path, parse_size, value, 0)
 
 
 def _pull_log(pulls: Mapping[str, Any] | None) -> PullLog | None:

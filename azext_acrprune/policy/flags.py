@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .ages import parse_ago
+from .ages import parse_ago_or_date
 from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
 from .rules import (
     BY_UPDATE,
@@ -29,7 +29,8 @@ from .rules import (
 class Flags:
     """The options as given. Those with many values are tuples of text; `keep_per` is `N:REGEX`.
 
-    Without `keep_untagged`, `keep` is the number of untagged images too that stay.
+    `ago` is a duration or a date, and `before` a date in its place. Without `keep_untagged`, `keep` is the number of
+    untagged images too that stay.
     """
 
     filter: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Flags:
     exclude: tuple[str, ...] = ()
     repository: tuple[str, ...] = ()
     ago: str = '1d'
+    before: str | None = None
     age_by: str = BY_UPDATE
     keep: int = 0
     keep_semver: int = 0
@@ -52,13 +54,14 @@ class Flags:
         return bool(self.filter or self.match) and not self.untagged_only
 
 
-def policy_of(flags: Flags) -> Policy:
+def policy_of(flags: Flags, now: float = 0) -> Policy:
     """The policy that options mean. Raises BadPattern, and ValueError for a bad duration or `N:REGEX`.
 
     With `--untagged`, an image whose last tag goes is deleted, and so are the untagged manifests of the same
-    repositories; without it only the tags go, as with `acr purge`.
+    repositories; without it only the tags go, as with `acr purge`. `now` is in seconds since 1970, for dates.
     """
-    age = Age(flags.ago, parse_ago(flags.ago), flags.age_by)
+    ago = flags.before or flags.ago
+    age = Age(ago, parse_ago_or_date(ago, now), flags.age_by)
     scopes = tag_scopes(flags)
     if not (flags.selects_tags or scopes or flags.include_locked or flags.exclude or flags.include):
         return untagged_policy(age, _keep_untagged(flags), flags.repository)
@@ -121,7 +124,8 @@ def _given(flags: Flags) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for option in fields(Flags):
         value = getattr(flags, option.name)
-        if option.name != 'repository' and (value != option.default or option.name in ('ago', 'keep')):
+        always = option.name == 'keep' or option.name == 'ago' and not flags.before
+        if option.name != 'repository' and (value != option.default or always):
             first, *rest = option.name.split('_')
             given[first + ''.join(map(str.title, rest))] = list(value) if isinstance(value, tuple) else value
     return given

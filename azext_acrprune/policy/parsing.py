@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import fastjsonschema
 import yaml
@@ -22,6 +22,7 @@ _LONGEST_QUOTE = 60
 
 Path = tuple[str, ...]
 Validator = Callable[[Any], Any]
+Read = TypeVar('Read')
 
 
 @dataclass(frozen=True, order=True)
@@ -54,10 +55,15 @@ class Source:
     """The text of a file with its syntax tree, which knows the lines and how a value is written."""
 
     def __init__(self, text: str, what: str = 'a policy') -> None:
-        """Raises PolicyError when the text is no YAML, is too large, or is no mapping."""
-        self._text = text
-        self._root = _composed(text, what)
-        _check_keys(self._root)
+        """Raises PolicyError when the text is no YAML, is too large, is no mapping, or has a key twice.
+
+        `problems` are mistakes in how it is written which are mended here, so that all else that is wrong can be told
+        with them.
+        """
+        self._text, self._root, self.problems = _composed(text, what)
+        keys = _check_keys(self._root)
+        if keys:
+            raise PolicyError(*sorted([*self.problems, *keys]))
 
     def document(self) -> dict[str, Any]:
         """What the text says. Whole numbers are integers, however they are written. Raises PolicyError."""
@@ -105,6 +111,25 @@ class Shaped:
 
     def is_as_written(self, problem: PolicyProblem) -> bool:
         return not any(problem.key.startswith(key) for key in self.replaced)
+
+
+class Reader:
+    """Reads a document that has the shape of a schema; `problems` is what only its meaning shows to be wrong."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.problems: list[PolicyProblem] = []
+
+    def read(self, path: Path, parse: Callable[[Any], Read], value: Any, instead: Any = None) -> Any:
+        """What a value means; what means nothing, by a ValueError, is a problem and becomes `instead`."""
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.wrong(path, str(error))
+            return instead
+
+    def wrong(self, path: Path, text: str) -> None:
+        self.problems.append(self._source.problem(path, text))
 
 
 def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: Validator) -> Shaped:
@@ -227,7 +252,7 @@ def _mend(document: Any, path: Path, error: fastjsonschema.JsonSchemaValueExcept
 def _stand_in(definition: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     """A value that is valid for a definition of the schema."""
     if '$ref' in definition:
-        return _stand_in(schema['definitions'][definition['$ref'].rpartition('/')[2]], schema)
+        return _stand_in(_at(schema, tuple(definition['$ref'].split('/')[1:])), schema)
     if 'const' in definition:
         return definition['const']
     if 'enum' in definition:
@@ -266,29 +291,63 @@ def _with_integers(value: Any) -> Any:
     return value
 
 
-def _composed(text: str, what: str) -> yaml.Node:
+def _composed(text: str, what: str) -> tuple[str, yaml.Node, list[PolicyProblem]]:
+    """(the text without the usual mistakes, its syntax tree, those mistakes). Raises PolicyError for any other one."""
     if len(text) > _MOST_CHARACTERS:
         raise PolicyError(PolicyProblem(1, '', 'it is too large'))
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise PolicyError(_syntax_problem(error)) from error
-    except RecursionError as error:
-        raise PolicyError(PolicyProblem(1, '', 'it is nested too deeply')) from error
+    problems: list[PolicyProblem] = []
+    while True:
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            break
+        except yaml.YAMLError as error:
+            problems.append(_syntax_problem(error))
+            mended = _mended(text, error)
+            if mended == text or len(problems) >= _MOST_PROBLEMS:
+                raise PolicyError(*problems) from error
+            text = mended
+        except RecursionError as error:
+            raise PolicyError(PolicyProblem(1, '', 'it is nested too deeply')) from error
     if not isinstance(root, yaml.MappingNode):
-        raise PolicyError(PolicyProblem(1, '', f'expected {what}'))
-    return root
+        raise PolicyError(*problems, PolicyProblem(1, '', f'expected {what}'))
+    return text, root, problems
+
+
+def _mended(text: str, error: yaml.YAMLError) -> str:
+    """The text with the line of an error as it was meant: spaces for tabs, and no escapes in double quotes."""
+    mark = getattr(error, 'problem_mark', None)
+    if mark is None:
+        return text
+    lines = text.split('\n')
+    line = lines[mark.line] if mark.line < len(lines) else ''
+    if _is_tab(error):
+        lines[mark.line] = line.replace('\t', '  ')
+    elif _is_escape(error):
+        lines[mark.line] = line.replace('\\', '\\\\')
+    return '\n'.join(lines)
+
+
+def _is_tab(error: Exception) -> bool:
+    return "'\\t'" in str(getattr(error, 'problem', ''))
+
+
+def _is_escape(error: Exception) -> bool:
+    return 'unknown escape character' in str(getattr(error, 'problem', ''))
 
 
 def _syntax_problem(error: Exception) -> PolicyProblem:
     mark = getattr(error, 'problem_mark', None)
     problem = getattr(error, 'problem', None) or str(error)
-    cure = '; write spaces in place of the tab' if "'\\t'" in problem else ''
+    cure = ''
+    if _is_tab(error):
+        cure = '; write spaces in place of the tab'
+    elif _is_escape(error):
+        cure = "; write an expression in single quotes, such as '^v\\d+$'"
     return PolicyProblem(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}{cure}')
 
 
-def _check_keys(root: yaml.Node) -> None:
-    """Raise for keys that are there twice: YAML would silently take the last one.
+def _check_keys(root: yaml.Node) -> list[PolicyProblem]:
+    """The keys that are there twice: YAML would silently take the last one.
 
     Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
     """
@@ -304,8 +363,7 @@ def _check_keys(root: yaml.Node) -> None:
         elif isinstance(node, yaml.MappingNode):
             problems.extend(_key_problems(path, node))
             queue.extend(((*path, str(key.value)), value) for key, value in node.value)
-    if problems:
-        raise PolicyError(*sorted(problems))
+    return problems
 
 
 def _key_problems(path: Path, node: yaml.MappingNode) -> Iterator[PolicyProblem]:

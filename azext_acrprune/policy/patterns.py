@@ -239,6 +239,11 @@ def _in_class(text: str, position: int) -> tuple[int, bool]:
 
 @cache
 def _compiled(text: str) -> Any:
+    if not text.isprintable():
+        raise BadPattern(
+            f"{text!r} has a character that cannot be seen, which '\\b' or '\\t' in double quotes is; write it in "
+            'single quotes'
+        )
     try:
         return regex.compile(text)
     except (regex.error, OverflowError, RecursionError) as error:

@@ -13,13 +13,14 @@ from typing import Any
 
 from ..pins.pinned import Pins, Sources
 from ..pins.pulls import Wish
-from .ages import DEFAULT_AGO
+from .ages import DEFAULT_AGO, is_date
 from .facts import Facts
 from .patterns import EndPattern, GroupPattern, Pattern, glob
 
 DELETE = 'delete'
 UNTAG = 'untag'
 KEEP = 'keep'
+RETIRE = 'retire'
 
 BY_UPDATE = 'updated'
 CREATED = 'created'
@@ -97,11 +98,16 @@ class Match:
 
 @dataclass(frozen=True)
 class Age:
-    """How long something must have been left alone: `text` as given, and what it means."""
+    """How long something must have been left alone: `text` as given, a duration or a date, and what it means."""
 
     text: str = DEFAULT_AGO
     seconds: int = 86_400
     by: str = BY_UPDATE
+
+    @property
+    def said(self) -> str:
+        """As the end of a sentence: `for 30d or longer`."""
+        return f'since before {self.text}' if is_date(self.text) else f'for {self.text} or longer'
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,8 @@ class Keep:
 
     The `newest` by time; the newest `semver` releases and as many pre-releases by version, where what `patched` finds
     at the end of a tag is no part of its version; the newest (count, pattern) in each group that a pattern makes; the
-    `recently_pulled` by last pull; and what `thin` spreads over time.
+    `recently_pulled` by last pull; and what `thin` spreads over time. `per_subject` is another thing: of what refers to
+    the same image, so many stay, the newest, and the others go while the image stays.
 
     `count` is IMAGES, where an image that stays keeps all its tags, or TAGS. `of` is ALL that is claimed, or what is
     OLD enough to go. What cannot be ranked is spared unless `others` is TAKE.
@@ -158,13 +165,15 @@ class Keep:
     patched: EndPattern | None = None
     recently_pulled: int = 0
     thin: Thin | None = None
+    per_subject: int = 0
     count: str = IMAGES
     of: str = OLD
     others: str = SPARE
 
     @property
     def spares_some(self) -> bool:
-        return bool(self.newest or self.semver or self.groups or self.recently_pulled or self.thin)
+        ranks = self.newest or self.semver or self.groups or self.recently_pulled or self.thin
+        return bool(ranks or self.per_subject)
 
     @property
     def ranks_by_tag(self) -> bool:
@@ -187,7 +196,11 @@ class Until:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `name` is empty for a rule made from options."""
+    """One rule. `name` is empty for a rule made from options.
+
+    `action` is DELETE, UNTAG, KEEP or RETIRE, which makes pulls of an image fail and deletes it when it stayed so for
+    as long as `retire_for`.
+    """
 
     match: Match = Match()
     action: str = DELETE
@@ -196,6 +209,12 @@ class Rule:
     name: str = ''
     when: When = When()
     until: Until | None = None
+    retire_for: Period | None = None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it deletes images, at once or later, and not only tags."""
+        return self.action in (DELETE, RETIRE)
 
     def says(self, text: str) -> str:
         """A reason, with the name of the rule in front where it has one."""
@@ -220,10 +239,6 @@ class Protection:
     text: str
     scope: RuleScope
     whole_image: bool = False
-
-
-SERVICE_NAMESPACE = 'csscpolicies'
-"""Where the service keeps the configuration of continuous patching (key-concept-continuous-patching)."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +300,9 @@ class Policy:
     With `by_itself` each tag and each manifest goes by its own age alone, as with `acr purge`; else an image goes with
     its last tags, its parts and what refers to it, or none of it does. `keep_untagged` images without any tag left
     stay in each repository, the newest of those that are old enough, whichever rule claims them. `settling` is an age
-    that everything has to have.
+    that everything has to have. `loosened` are the guards that are weaker for this registry than for all, and
+    `registries` those of which the file says something else. The tags that match `kept_locked`, their manifests and the
+    parts of these are kept locked; None is nothing said of locks.
     """
 
     rules: tuple[Rule, ...]
@@ -305,19 +322,24 @@ class Policy:
     by_itself: bool = False
     keep_untagged: int = 0
     settling: Settling | None = None
+    loosened: tuple[str, ...] = ()
+    registries: tuple[str, ...] = ()
+    kept_locked: tuple[Protection, ...] | None = None
 
     @property
     def selection(self) -> Selection:
         """Where something may be deleted: `--repository`, as far as some rule that deletes covers it."""
         scopes = [scope for rule in self.rules if rule.action != KEEP for scope in rule.match.scopes]
+        scopes += [each.scope for each in self.kept_locked or ()]
         everywhere = any(not scope.repositories for scope in scopes)
         covered = () if everywhere else tuple(pattern for scope in scopes for pattern in scope.repositories)
         return Selection(self.repositories, (covered,))
 
     @property
     def takes_tags(self) -> bool:
-        """Whether some rule may remove a tag."""
-        return any(rule.action != KEEP and rule.match.tagged is not False for rule in self.rules)
+        """Whether some rule may remove a tag, or tags are kept locked."""
+        takes = any(rule.action != KEEP and rule.match.tagged is not False for rule in self.rules)
+        return takes or self.kept_locked is not None
 
     @property
     def asks_for_labels(self) -> bool:
@@ -337,6 +359,10 @@ class Policy:
             and rule.until.order == NOT_PULLED_LONGEST
             for rule in self.rules
         )
+
+    @property
+    def retires(self) -> bool:
+        return any(rule.action == RETIRE for rule in self.rules)
 
     @property
     def asks_for_untagging(self) -> bool:
@@ -373,13 +399,3 @@ def untagged_rule(age: Age = Age(), keep: int = 0, scopes: tuple[RuleScope, ...]
     """Untagged manifests, wherever one of the scopes has their repository."""
     match = Match(tuple(RuleScope(scope.repositories) for scope in scopes), tagged=False)
     return Rule(match, DELETE, age, Keep(keep, of=ALL))
-
-
-def with_protected_service_artifacts(policy: Policy) -> Policy:
-    """The policy with the artifacts of the service itself protected, unless a pattern names their namespace."""
-    scopes = [scope for rule in policy.rules for scope in rule.match.scopes]
-    patterns = [*policy.repositories, *(pattern for scope in scopes for pattern in scope.repositories)]
-    if any(SERVICE_NAMESPACE in pattern.text for pattern in patterns):
-        return policy
-    protection = Protection('an artifact of the service', RuleScope((glob(f'{SERVICE_NAMESPACE}/**'),)))
-    return replace(policy, protections=(*policy.protections, protection))

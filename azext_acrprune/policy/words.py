@@ -13,6 +13,7 @@ from .rules import (
     NOT_PULLED_LONGEST,
     OLD,
     OLDEST,
+    RETIRE,
     TAKE,
     UNTAG,
     Keep,
@@ -35,6 +36,8 @@ def _protections(policy: Policy) -> Iterator[str]:
     for each in policy.protections:
         what = 'The image with such a tag stays, with all its tags' if each.whole_image else 'What matches stays'
         yield f'{what}, whatever the rules say ({each.text}).'
+    for each in policy.kept_locked or ():
+        yield f'Such a tag, its image and the parts of it are locked against deletion by anybody ({each.text}).'
     for digest in sorted(policy.digests):
         yield f'{digest} stays, whatever the rules say (protect.digests).'
     if policy.sources.ran_within:
@@ -63,10 +66,19 @@ def _of_rule(rule: Rule) -> str:
     what = _what(rule)
     if rule.action == KEEP:
         return f"'{rule.name}' keeps {what}."
-    verb = {DELETE: 'deletes', UNTAG: 'takes the tag off, not the image:'}.get(rule.action, rule.action)
+    verb = _VERBS[rule.action]
     keeps = '; '.join(_keeps(rule))
     until = f'; the {_ORDERS[rule.until.order]} go first, until {_enough(rule.until)}' if rule.until else ''
-    return f"'{rule.name}' {verb} {what} {_when(rule)}{f', but keeps {keeps}' if keeps else ''}{until}."
+    retires = f'; {_retires(rule)}' if rule.action == RETIRE else ''
+    return f"'{rule.name}' {verb} {what} {_when(rule)}{f', but keeps {keeps}' if keeps else ''}{until}{retires}."
+
+
+_VERBS = {DELETE: 'deletes', UNTAG: 'takes the tag off, not the image:', RETIRE: 'retires'}
+
+
+def _retires(rule: Rule) -> str:
+    period = rule.retire_for.text if rule.retire_for else ''
+    return f'pulls of it fail from then on, and what stays so for {period} is deleted for good'
 
 
 _ORDERS = {
@@ -126,7 +138,7 @@ def _when(rule: Rule) -> str:
     by = (
         f'when the image was created {rule.age.text} ago or longer and the tag not moved since'
         if rule.age.by == CREATED
-        else f'when untouched for {rule.age.text} or longer'
+        else f'when untouched {rule.age.said}'
     )
     return ' and '.join([by, *_conditions(rule.when)])
 
@@ -153,6 +165,9 @@ def _keeps(rule: Rule) -> Iterator[str]:
         yield f'the {number} newest {unit} of each group of {pattern.text}'
     if keep.recently_pulled:
         yield f'the {keep.recently_pulled} {unit} pulled last'
+    if keep.per_subject:
+        yield f'the {keep.per_subject} newest of those that refer to the same image'
+        return
     if keep.thin:
         yield f'{_thin(keep.thin)} {unit}'
     if keep != Keep():

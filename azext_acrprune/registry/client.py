@@ -74,8 +74,12 @@ class Registry(Reads):
         await self._set_locks(repository, tag, locks)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
-        """Lock a manifest against deletion, or unlock it; its other flags stay as they are."""
+        """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""
         await self._set_flags(repository, digest, can_delete=enabled)
+
+    async def set_read_enabled(self, repository: str, digest: str, enabled: bool) -> None:
+        """Make pulls of a manifest fail, or let them through; its other flags stay as they are."""
+        await self._set_flags(repository, digest, can_read=enabled)
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Switch off what `locks` has switched off of a digest or a tag, and switch nothing on."""

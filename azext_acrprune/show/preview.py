@@ -13,6 +13,7 @@ from ..model import parse_ticks
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
+_ACTIONS = ('delete', 'untag', 'retire', 'unretire', 'lock', 'unlock')
 _LISTED = 10
 _LISTED_LAYERS = 3
 _SCREEN_LINES = 24
@@ -76,6 +77,11 @@ def full_list(plan: dict[str, Any]) -> str:
         f'({entry["reason"]}: {entry["because"]})'
         for entry in plan.get('deleteLater', ())
     ]
+    lines += [
+        f'{kind:>10}{_age(plan, entry):>6}  {entry["repository"]}@{entry["digest"]}{_tags(entry)} ({entry["because"]})'
+        for kind in ('retire', 'unretire')
+        for entry in plan.get(kind, ())
+    ]
     return '\n'.join(lines)
 
 
@@ -89,7 +95,7 @@ def _its_locks(entry: dict[str, Any]) -> str:
 
 def is_empty(plan: dict[str, Any]) -> bool:
     """Whether a plan deletes nothing and removes no tag."""
-    return not plan['delete'] and not plan['untag']
+    return not any(plan.get(kind) for kind in _ACTIONS)
 
 
 def has_locked(plan: dict[str, Any]) -> bool:
@@ -116,6 +122,7 @@ def _going(plan: dict[str, Any]) -> Iterator[_Part]:
             'that frees 0 bytes.'
         )
         yield _Part([tags, *_later(plan)])
+    yield _Part([*_retiring(plan), *_locking(plan)])
 
 
 def _later(plan: dict[str, Any]) -> Iterator[str]:
@@ -146,6 +153,39 @@ def _later(plan: dict[str, Any]) -> Iterator[str]:
 
 def _day_after(plan: dict[str, Any], days: int) -> str:
     return f'{datetime.fromisoformat(plan["createdAt"].rstrip("Z")) + timedelta(days=days):%Y-%m-%d}'
+
+
+def _retiring(plan: dict[str, Any]) -> Iterator[str]:
+    """What is gone for good, and what can be taken back until when."""
+    gone = sum(1 for entry in plan['delete'] if 'retiredTime' in entry)
+    if gone:
+        yield f'{gone} of them retired before, and nobody took them back: they go for good now.'
+    if plan.get('retire'):
+        yield (
+            f'{count(len(plan["retire"]), "manifest")} will be retired: pulls of them fail from now on, and nothing '
+            f'is lost yet. {_sentence(plan["retire"][0]["because"])}'
+        )
+    if plan.get('retire') or plan['summary'].get('retiredBytes'):
+        registry = plan['registry'].partition('.')[0]
+        yield (
+            f'What is retired frees {human_size(plan["summary"]["retiredBytes"])} when it goes, and nothing before. '
+            f"'az acr prune restore -r {registry} --retired' takes it back."
+        )
+    if plan.get('unretire'):
+        yield f'{count(len(plan["unretire"]), "manifest")} that were retired are wanted, and can be pulled again.'
+
+
+def _locking(plan: dict[str, Any]) -> Iterator[str]:
+    if plan.get('lock'):
+        what = f'{len(plan["lock"])} tags and manifests'
+        yield f'{what} that the policy keeps locked will be locked against deletion by anybody.'
+    if plan.get('unlock'):
+        yield f'{len(plan["unlock"])} that were locked so, and that it does not name any more, will be unlocked.'
+
+
+def _sentence(because: str) -> str:
+    text = because.rpartition(': ')[2]
+    return f'{text[:1].upper()}{text[1:]}.'
 
 
 def _deleting(plan: dict[str, Any]) -> Iterator[_Part]:

@@ -30,6 +30,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
     ]
     rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
     rows += [_plan_row('later', entry, '', '') for entry in plan.get('deleteLater', ())]
+    rows += [_plan_row(kind, entry, '', '') for kind in ('retire', 'unretire') for entry in plan.get(kind, ())]
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     rows += [_shared_row(layer) for layer in plan.get('sharedLayers', ())]
     summary = plan['summary']
@@ -79,6 +80,8 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
     rows = [_result_row('deleted', entry, entry['reason'], entry['because']) for entry in result['deleted']]
     rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]
     rows += [_result_row('later', entry, entry['reason'], entry['because']) for entry in result.get('deletedLater', ())]
+    for kind in ('retired', 'unretired'):
+        rows += [_result_row(kind, entry, entry['reason'], entry['because']) for entry in result.get(kind, ())]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     if result.get('validation'):

@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 from azure.core.pipeline.policies import RetryPolicy
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
 
-from ..pins.pulls import OUR_USER_AGENT, Pulled, Pushed, instant, pulled_of, pushed_of
+from ..pins.pulls import OUR_USER_AGENT, Pulled, Puller, Pushed, instant, pulled_of, puller_of, pushed_of
 from .failure import AskError
 
 MOST_ROWS = 500_000
@@ -31,6 +31,10 @@ _PULLS = (
     f"where OperationName contains 'pull' and UserAgent !contains '{OUR_USER_AGENT}' and isnotempty(Repository)\n"
     '| extend Day = iff(isempty(Digest), bin(TimeGenerated, 1d), datetime(null))\n'
     '| summarize First = min(TimeGenerated), Last = max(TimeGenerated) by Repository, Digest, Tag, Day'
+)
+_PULLERS = (
+    f"where OperationName contains 'pull' and UserAgent !contains '{OUR_USER_AGENT}' and isnotempty(Repository)\n"
+    '| summarize Last = max(TimeGenerated) by Repository, Digest, Tag, Identity, UserAgent, CallerIpAddress'
 )
 _PUSHES = (
     "where OperationName contains 'push' and isnotempty(Repository) and isnotempty(Tag) and isnotempty(Digest)\n"
@@ -80,10 +84,16 @@ class RegistryLog:
     ) -> list[Pulled]:
         """Pulls in a time by anybody but this program, these identities, and user agents with these words."""
         columns = f'Repository, Digest, Tag, {_text("First", "Last")}'
-        ignored = [f'| where Identity !~ {_quoted(each)}\n' for each in identities]
-        ignored += [f'| where UserAgent !contains {_quoted(each)}\n' for each in user_agents]
-        query = _PULLS.replace('\n', f'\n{"".join(ignored)}', 1)
+        query = _heeding(_PULLS, identities, user_agents)
         return [pulled_of(row) for row in self._rows(f'{query}\n| project {columns}', 5, start, end)]
+
+    def pullers(
+        self, start: datetime, end: datetime, identities: Sequence[str] = (), user_agents: Sequence[str] = ()
+    ) -> list[Puller]:
+        """Who pulled what in a time, or tried to, with the last time; without those that `pulls` leaves out."""
+        columns = f'Repository, Digest, Tag, Identity, UserAgent, CallerIpAddress, {_text("Last")}'
+        query = _heeding(_PULLERS, identities, user_agents)
+        return [puller_of(row) for row in self._rows(f'{query}\n| project {columns}', 7, start, end)]
 
     def pushes(self, start: datetime, end: datetime) -> list[Pushed]:
         """Pushes of tags in a time."""
@@ -143,6 +153,13 @@ class _TooMuch(Exception):
 def _text(*names: str) -> str:
     """Times as text: with all their digits, whatever a client makes of a datetime."""
     return ', '.join(f'{name} = tostring({name})' for name in names)
+
+
+def _heeding(query: str, identities: Sequence[str], user_agents: Sequence[str]) -> str:
+    """A query without the events of some identities and user agents."""
+    ignored = [f'| where Identity !~ {_quoted(each)}\n' for each in identities]
+    ignored += [f'| where UserAgent !contains {_quoted(each)}\n' for each in user_agents]
+    return query.replace('\n', f'\n{"".join(ignored)}', 1)
 
 
 def _quoted(text: str) -> str:

@@ -167,6 +167,8 @@ def test_a_policy_names_its_pins_from_its_own_folder(az, registry, shelf, tmp_pa
     assert plan['delete'] == [] and plan['kept'][0]['because'] == f'{tmp_path}/deploy/app.yaml:1'
     explained = az(*PRUNE, 'explain', *TARGET, *flags, '--image', f'team/app@{digest}', check=True).json
     assert 'it is pinned' in explained['explanation'] and 'app.yaml:1' in explained['explanation']
+    typo = az(*PRUNE, 'plan', *TARGET, *flags, '--alias', 'imgaes.contoso.com', check=True).err
+    assert "--alias 'imgaes.contoso.com' is named by nothing" in typo and "--alias 'images" not in typo
     (tmp_path / 'deploy' / 'more.yaml').write_text('a: [')
     assert 'more.yaml' in az(*PRUNE, 'plan', *TARGET, *flags).err
 

@@ -317,6 +317,8 @@ def test_the_schema_is_shown(az):
         'pins',
         'protect',
         'limits',
+        'lock',
+        'registries',
     }
 
 

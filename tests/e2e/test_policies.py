@@ -80,6 +80,16 @@ def test_a_policy_is_told_in_sentences(az, folder):
     ]
 
 
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-16-le', 'utf-8-sig'])
+def test_an_example_is_copied_with_its_comments_and_read_as_powershell_writes_it(az, tmp_path, encoding):
+    path = tmp_path / 'mine.yaml'
+    assert az(*PRUNE, 'policy', 'show-example', '-n', 'ml', '--out', str(path), check=True).json['file'] == str(path)
+    text = path.read_text()
+    assert text == (EXAMPLES / 'ml.yaml').read_text()
+    path.write_bytes(text.replace('\n', '\r\n').encode(encoding))
+    assert az(*PRUNE, 'policy', 'validate', '--file', str(path), check=True).json['valid']
+
+
 IDLE = """version: 1
 rules:
 - {name: rest, match: {everything: true}, when: {olderThan: 1d}, do: delete}

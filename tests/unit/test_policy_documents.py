@@ -114,13 +114,32 @@ def test_what_a_new_policy_takes_otherwise_is_told_with_rules_and_bytes():
     assert '#### Goes now: 1' in page and '| v20 | a |' in page
 
 
-@pytest.mark.skipif(not shutil.which('opa'), reason='opa is not here')
-@pytest.mark.parametrize('name, denied', [('no_production', 0), ('exact_bytes', 1), ('no_idle_rules', 1)])
-def test_the_samples_for_opa_deny_what_they_say(name, denied, tmp_path):
+@pytest.mark.parametrize(
+    'name, repository, denied',
+    [
+        ('no_production', 'dev/app', []),
+        ('no_production', 'prod/app', ['prod/app@sha256:']),
+        ('exact_bytes', 'dev/app', ['bytes would be freed']),
+        ('no_idle_rules', 'dev/app', ['rule b claims', 'rule c claims', "'x*' in the rule 'c' matches nothing"]),
+    ],
+)
+def test_the_samples_for_opa_deny_what_they_say(name, repository, denied, tmp_path):
     images = [worlds.image('v20', [1], tags=['v20'], age=20 * worlds.DAY)]
-    decision = decide(worlds.to_inventory([worlds.repository_of(*images)]), parse_policy(BOLD), worlds.NOW)
-    (tmp_path / 'plan.json').write_text(json.dumps(plan_document(decision, 'now')))
-    rego = str(ROOT / 'docs' / 'opa' / f'{name}.rego')
-    command = ['opa', 'eval', '-i', str(tmp_path / 'plan.json'), '-d', rego, 'data.main.deny']
-    answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert len(answer['result'][0]['expressions'][0]['value']) == denied
+    idle = BOLD.replace('rules:\n', "rules:\n- {name: c, match: {tags: ['x*']}, do: keep}\n")
+    inventory = worlds.to_inventory([worlds.repository_of(*images, name=repository)])
+    plan = plan_document(decide(inventory, parse_policy(idle), worlds.NOW), 'now')
+    found = denials((ROOT / 'docs' / 'opa' / f'{name}.rego'), plan, tmp_path)
+    assert len(found) == len(denied) and all(any(part in said for said in found) for part in denied)
+
+
+def denials(rego, plan, folder):
+    """What a sample says of a plan, by opa itself where it is installed, else by Microsoft's rego-cpp."""
+    if shutil.which('opa'):
+        (folder / 'plan.json').write_text(json.dumps(plan))
+        command = ['opa', 'eval', '-i', str(folder / 'plan.json'), '-d', str(rego), 'data.main.deny']
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        return answer['result'][0]['expressions'][0]['value']
+    interpreter = pytest.importorskip('regopy').Interpreter()
+    interpreter.add_module(rego.stem, rego.read_text())
+    interpreter.set_input(plan)
+    return json.loads(str(interpreter.query('data.main.deny')))['expressions'][0]

@@ -55,7 +55,8 @@ def wrong(text):
             RULE + 'rulez: []\n',
             5,
             '',
-            "unknown key 'rulez'; expected one of description, facts, include, limits, pins, protect, rules, version",
+            "unknown key 'rulez'; expected one of description, facts, include, limits, lock, pins, protect, "
+            'registries, rules, version',
         ),
         (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
         (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
@@ -76,7 +77,7 @@ def wrong(text):
             'version: 1\nrules:\n- name: a\n  match: {tagged: false}\n  when: {olderThan: 1d}\n  do: remove\n',
             6,
             'rules[0].do',
-            'expected delete or untag or keep, not remove',
+            'expected delete or untag or retire or keep, not remove',
         ),
         (
             RULE + '  match:\n    tags: pr-*\n',
@@ -574,7 +575,8 @@ def policy_document(sketches):
     for number, (match, tagged, action, ago, keep) in enumerate(sketches):
         match = match if tagged is None or tagged is False and 'tags' in match else {**match, 'tagged': tagged}
         match = match or {'everything': True}
-        rule = {'name': f'rule {number}', 'match': match, 'when': {'olderThan': ago}, 'do': action}
+        rule = {'name': f'rule {number}', 'match': match, 'do': action}
+        rule.update({} if action == 'keep' else {'when': {'olderThan': ago}})
         rules.append({**rule, 'keep': {'newest': keep}} if keep and action != 'keep' else rule)
     return without_dead_rules({'version': 1, 'rules': rules})
 
@@ -671,8 +673,10 @@ def test_schema_is_the_one_that_the_examples_have():
         'facts',
         'include',
         'limits',
+        'lock',
         'pins',
         'protect',
+        'registries',
         'rules',
         'version',
     ]
@@ -733,8 +737,11 @@ def test_example_for_production_does_what_it_says():
     untagged = [image(f'untagged {age}', age=age * DAY) for age in (91, 92, 93, 94, 95, 96, 97)]
     base = repository_of(image('base', age=999 * DAY), *days(('v1.0.0', 999)), name='base/os')
     tags, manifests = gone(json.dumps(example('production')), repository_of(stable, *versions, *untagged), base)
-    assert tags == ['v1.0.0', 'v1.1.0']
-    assert manifests == ['untagged 96', 'untagged 97']
+    assert tags == [] and manifests == ['untagged 96', 'untagged 97']
+    decision = decision_on(json.dumps(example('production')), [repository_of(stable, *versions)])
+    (repository,) = decision.inventory.repositories
+    retired = {repository.manifests[each].tags for each in decision.retiring_in(repository.name)}
+    assert retired == {('v1.0.0',), ('v1.1.0',)}
 
 
 def test_example_for_production_stops_where_too_much_would_go():

@@ -13,6 +13,8 @@ from azext_acrprune.policy.ages import parse_age
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.coverage import covering
 from azext_acrprune.policy.file import parse_policy, short_ages
+from azext_acrprune.policy.flags import Flags
+from azext_acrprune.policy.flags import policy_of as policy_of_flags
 from azext_acrprune.policy.names import can_be_repository, can_be_tag, includes
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.words import sentences
@@ -509,6 +511,18 @@ def test_tabs_are_told_from_spaces():
     assert 'write spaces in place of the tab' in problems('version: 1\nrules:\n\t- name: a\n')[0]
 
 
+def test_mistakes_in_how_it_is_written_are_told_with_all_others():
+    said = problems(
+        'version: 1\nrules:\n- name: a\n\tmatch: {tagsRegex: ["^v\\d+$"]}\n  when: {olderThan: 5x}\n  do: delete\n'
+        '- {name: b, match: {tagsRegex: ["\\bx"]}, when: {olderThan: 1d}, do: delete}\n'
+    )
+    assert [each.partition(': ')[0] for each in said] == ['line 4', 'line 4', 'line 5', 'line 7']
+    assert 'write spaces in place of the tab' in said[0] + said[1]
+    assert 'write an expression in single quotes' in said[0] + said[1]
+    assert "'5x' is not a duration" in said[2]
+    assert 'in double quotes' in said[3]
+
+
 def test_a_policy_is_told_in_a_sentence_for_each_rule():
     text = policy_of(
         '- {name: spare, match: {labels: {a: b}}, do: keep}',
@@ -691,3 +705,33 @@ def test_what_is_in_quarantine_goes_only_by_a_rule_that_names_its_state():
         assert {digest for _, digest in decide(inventory, policy, worlds.NOW).doomed} == {
             by_name[name] for name in gone
         }
+
+
+# --- What matches nothing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    'flags, named',
+    [
+        (Flags(match=('tema-a/**:pr-*',)), "'tema-a/**:pr-*' of --filter or --match"),
+        (Flags(filter=('.*:^rp-',), keep=1), "'.*:^rp-' of --filter or --match"),
+        (Flags(repository=('tema-a/**',)), "--repository 'tema-a/**'"),
+        (Flags(match=('**:v1',), exclude=('**:latset',)), '--exclude **:latset'),
+    ],
+)
+def test_an_option_that_matches_nothing_is_named(flags, named):
+    world = [repository_of(image('app', tags=['v1']), name='team-a/app')]
+    decision = decide(worlds.to_inventory(world), policy_of_flags(flags), worlds.NOW)
+    (warning,) = plan_document(decision, 'now')['warnings']
+    assert warning['message'].startswith(f'{named} matches nothing in the registry')
+
+
+def test_a_rule_that_takes_and_matches_nothing_is_named_too_but_not_where_something_was_not_read():
+    text = policy_of(
+        "- {name: old, match: {repositories: ['team-b/**'], tags: ['v*']}, when: {olderThan: 1d}, do: delete}"
+    )
+    inventory = worlds.to_inventory([repository_of(image('app', tags=['v1']), name='team-a/app')])
+    said = [each.message for each in decide(inventory, parse_policy(text), worlds.NOW).remarks]
+    assert said == [f"'{each}' in the rule 'old' matches nothing in the registry." for each in ('team-b/**', 'v*')]
+    late = replace(inventory, late=frozenset({'team-b/app'}))
+    assert decide(late, parse_policy(text), worlds.NOW).remarks == ()

@@ -90,7 +90,7 @@ def records_of(
         tags += [(tag, digest) for tag, digest, _ in decision.untagged_in(repository)]
         later = [repository.manifests[digest] for digest in sorted(decision.later_in(repository.name))]
         wanted_records: list[tuple[str, str | None, Locks]] = [
-            (manifest.digest, None, manifest.locks) for manifest in (*going, *later)
+            (manifest.digest, None, _locks_of(decision, repository.name, manifest)) for manifest in (*going, *later)
         ]
         wanted_records += [(digest, tag, _tag_of(repository, tag, digest).locks) for tag, digest in tags]
         for digest, tag, locks in wanted_records:
@@ -98,6 +98,12 @@ def records_of(
                 media_type, size = saved[repository.name, digest]
                 records.append(Record(registry, repository.name, digest, media_type, size, archived_at, tag, locks))
     return records
+
+
+def _locks_of(decision: Decision, repository: str, manifest: Manifest) -> Locks:
+    """The locks that a manifest gets back. That this program retired it is none of them."""
+    retired = manifest.digest in decision.retired.get(repository, {})
+    return replace(manifest.locks, read_enabled=True) if retired else manifest.locks
 
 
 def narrowed(decision: Decision, failures: Mapping[Node, str]) -> tuple[Decision, list[Skipped]]:

@@ -1,0 +1,44 @@
+"""What a policy keeps locked, and the marks of the locks that it set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..apply.pin_locks import Marks
+    from ..decide.kept_locked import KeptLocked
+    from ..model import Outcome
+    from ..policy.rules import Policy
+    from ..registry.changes import Changes
+
+
+def with_lock_marks(session: Session, policy: Policy) -> Policy:
+    """The policy with what this program locked for policies before. Raises MarksUnreadable."""
+    from ..apply.keep_locked import policy_marks_path
+
+    path = policy_marks_path(session.cmd.cli_ctx.config.config_dir, session.host)
+    if policy.kept_locked is None or not path.exists():
+        return policy
+    marks = {key: mark.write_enabled for key, mark in _marks(session).all().items()}
+    return replace(policy, facts=replace(policy.facts, lock_marks=marks))
+
+
+def kept_locked(session: Session, work: KeptLocked, door: Changes, outcome: Outcome) -> Outcome:
+    """Lock and unlock, unless the run was stopped before. Raises MarksUnreadable."""
+    from ..apply.keep_locked import keep_locked
+
+    if outcome.interrupted or outcome.out_of_time:
+        return outcome
+    done = session.run(keep_locked(session.registry, door, work, _marks(session), session.concurrency))
+    return replace(
+        outcome, locked=tuple(done.locked), unlocked=tuple(done.unlocked), failed=(*outcome.failed, *done.failed)
+    )
+
+
+def _marks(session: Session) -> Marks:
+    from ..apply.keep_locked import policy_marks
+
+    return policy_marks(session.cmd.cli_ctx.config.config_dir, session.host)

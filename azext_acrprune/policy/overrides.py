@@ -1,0 +1,95 @@
+"""What a policy says otherwise of single registries, and where that is bolder than what it says of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from .rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Keep, Policy, Rule, When
+
+REGISTRIES = 'registries'
+_JOINED = ('repositories', 'tags', 'images', 'digests')
+
+
+def overridden(document: Mapping[str, Any], registry: str | None) -> dict[str, Any]:
+    """The document as it is for one registry; None, or one that is not named, is what it says of all.
+
+    What is protected is protected beside the rest. Of rules, by name, and of limits each key takes the place of that
+    key; all else is replaced as a whole.
+    """
+    found = {key: deepcopy(value) for key, value in document.items() if key != REGISTRIES}
+    for key, value in document.get(REGISTRIES, {}).get(registry, {}).items():
+        if key == 'rules':
+            found['rules'] = [{**rule, **value.get(rule.get('name'), {})} for rule in found['rules']]
+        elif key == 'protect':
+            found[key] = _joined(found.get(key, {}), value)
+        elif key == 'limits':
+            found[key] = {**found.get(key, {}), **value}
+        else:
+            found[key] = deepcopy(value)
+    return found
+
+
+def _joined(protect: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    lists = {key: [*protect.get(key, ()), *more.get(key, ())] for key in _JOINED if key in protect or key in more}
+    return {**protect, **more, **lists}
+
+
+def loosened(base: Policy, policy: Policy) -> Iterator[str]:
+    """The guards that are weaker for one registry than for all, as `limits.maxPercent (80 in place of 20)`."""
+    before, after = base.limits, policy.limits
+    percent = before.percent if before.percent is not None else PERCENT_WITHOUT_A_QUESTION
+    if after.percent is not None and after.percent > percent:
+        yield f'limits.maxPercent ({after.percent:g} in place of {percent:g})'
+    if before.manifests is not None and (after.manifests is None or after.manifests > before.manifests):
+        yield f'limits.maxManifests ({after.manifests} in place of {before.manifests})'
+    if policy.min_keep < base.min_keep:
+        yield f'limits.minKeepPerRepository ({policy.min_keep} in place of {base.min_keep})'
+    if policy.include - base.include:
+        yield f'include ({", ".join(sorted(policy.include - base.include))} too)'
+    if base.pulled and policy.pulled and policy.pulled.seconds < base.pulled.seconds:
+        yield f'protect.lastPulled ({policy.pulled.text} in place of {base.pulled.text})'
+    if base.sources.ran_within != policy.sources.ran_within:
+        yield f'protect.ran ({policy.sources.ran_within} in place of {base.sources.ran_within})'
+    for rule, of_all in zip(policy.rules, base.rules):
+        yield from _loosened_rule(rule, of_all)
+
+
+def _loosened_rule(rule: Rule, of_all: Rule) -> Iterator[str]:
+    if rule.action == KEEP:
+        return
+    if rule.age.seconds < of_all.age.seconds:
+        yield f"when.olderThan of '{rule.name}' ({rule.age.text} in place of {of_all.age.text})"
+    if _is_sooner(rule.when, of_all.when):
+        yield f"when of '{rule.name}'"
+    if _keeps_less(rule.keep, of_all.keep):
+        yield f"keep of '{rule.name}'"
+    if of_all.until and rule.until != of_all.until:
+        yield f"until of '{rule.name}'"
+    if rule.retire_for and of_all.retire_for and rule.retire_for.seconds < of_all.retire_for.seconds:
+        yield f"retire of '{rule.name}' ({rule.retire_for.text} in place of {of_all.retire_for.text})"
+
+
+def _is_sooner(when: When, of_all: When) -> bool:
+    """Whether something waits for less, or for other dates."""
+    periods = (
+        (when.not_pulled_for, of_all.not_pulled_for),
+        (when.never_pulled_after, of_all.never_pulled_after),
+        (when.untagged_for, of_all.untagged_for),
+    )
+    sooner = any(before and (after is None or after.seconds < before.seconds) for after, before in periods)
+    return sooner or bool(of_all.expired) and when.expired != of_all.expired
+
+
+def _keeps_less(keep: Keep, of_all: Keep) -> bool:
+    """Whether some number is smaller, or something is counted in another way."""
+    numbers = (
+        (keep.newest, of_all.newest),
+        (keep.semver, of_all.semver),
+        (keep.recently_pulled, of_all.recently_pulled),
+        (keep.per_subject, of_all.per_subject),
+    )
+    ways = (of_all.groups, of_all.thin, of_all.patched, of_all.count, of_all.of, of_all.others)
+    others = (keep.groups, keep.thin, keep.patched, keep.count, keep.of, keep.others)
+    return any(after < before for after, before in numbers) or of_all != Keep() and others != ways

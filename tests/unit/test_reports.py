@@ -1,0 +1,124 @@
+"""Reports that refer to an image: `keep: {perSubject: ...}` lets the older ones go while the image stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.drift import check_drift
+from azext_acrprune.documents.policy_tests import tests_document as outcome_of
+from azext_acrprune.model import Locks
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
+from azext_acrprune.policy.cases import parse_cases
+from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.policy.parsing import PolicyError
+from tests import worlds
+
+APP = 'team/app'
+POLICY = """version: 1
+rules:
+- name: scans
+  match: {artifactTypes: [scan]}
+  when: {olderThan: 7d}
+  keep: {perSubject: {newest: 2}OF}
+  do: delete
+- name: releases
+  match: {tags: ['v*']}
+  do: keep
+- name: rest
+  match: {everything: true}
+  when: {olderThan: 90d}
+  do: delete
+"""
+TESTS = """tests:
+- name: scans
+  images:
+  - {image: 'app:v1', age: 400d, platforms: [linux/amd64]}
+  - {image: 'app:v2', age: 400d}
+  - {image: 'app:b1', age: 400d}
+  - {image: app, id: s1, subject: 'app:v1', artifactType: scan, age: 30d}
+  - {image: app, id: s2, subject: 'app:v1', artifactType: scan, age: 20d}
+  - {image: app, id: s3, subject: 'app:v1', artifactType: scan, age: 10d}
+  - {image: app, id: s4, subject: 'app:v1', artifactType: scan, age: 1d}
+  - {image: app, id: sig, subject: 'app:v1', artifactType: signature, age: 300d}
+  - {image: app, id: sig of s1, subject: s1, artifactType: signature, age: 30d}
+  - {image: app, id: other, subject: 'app:v2', artifactType: scan, age: 300d}
+  - {image: app, id: of b1, subject: 'app:b1', artifactType: scan, age: 1d}
+  - {image: app, id: bare, artifactType: scan, age: 300d}
+  - {image: 'app:t', artifactType: scan, age: 300d}
+"""
+
+
+@pytest.mark.parametrize(
+    'of, expected',
+    [
+        (
+            '',
+            "  go: {s1: scans, sig of s1: scans, 'app:b1': rest, of b1: rest}\n"
+            "  stay: [s2, s3, s4, sig, other, bare, 'app:t', 'app:v1', 'app:v2']\n",
+        ),
+        (', of: all', '  go: {s1: scans, s2: scans}\n  stay: [s3, s4, sig, other]\n'),
+    ],
+)
+def test_of_each_image_the_newest_reports_stay_and_what_goes_takes_its_signature_along(of, expected):
+    policy = parse_policy(POLICY.replace('OF', of))
+    (test,) = outcome_of(policy, parse_cases(TESTS + expected).tests)['tests']
+    assert test['failures'] == []
+
+
+ARTIFACTS = f'mediaTypes: [{worlds.OCI_ARTIFACT}]'
+
+
+def world(locked=False):
+    image = worlds.image('app', [1], tags=['v1'], age=400 * worlds.DAY)
+    scans = [
+        worlds.artifact(f'scan {days}', subject=image['digest'], age=days * worlds.DAY) for days in (40, 30, 20, 10)
+    ]
+    inventory = worlds.to_inventory([worlds.repository_of(image, *scans, name=APP)])
+    digests = [each['digest'] for each in scans]
+    (repository,) = inventory.repositories
+    first = repository.manifests[digests[0]]._replace(locks=Locks(delete_enabled=not locked))
+    locked_one = replace(repository, manifests={**repository.manifests, digests[0]: first})
+    return replace(inventory, repositories=(locked_one,)), digests
+
+
+def policy_of(**more):
+    return replace(parse_policy(POLICY.replace('OF', '').replace('artifactTypes: [scan]', ARTIFACTS)), **more)
+
+
+def test_what_is_locked_or_pinned_stays_and_takes_no_place():
+    inventory, scans = world(locked=True)
+    assert decide(inventory, policy_of(), worlds.NOW).doomed == {(APP, scans[1])}
+    inventory, scans = world()
+    pins = Pins((Pin(Reference(APP, digest=scans[3]), 'somebody'),))
+    assert decide(inventory, policy_of(pins=pins), worlds.NOW).doomed == {(APP, scans[0])}
+
+
+def test_right_before_deleting_a_report_goes_although_its_image_stays_but_not_when_something_new_needs_it():
+    inventory, scans = world()
+    decision = decide(inventory, policy_of(), worlds.NOW)
+    (seen,) = inventory.repositories
+    doomed, superseded = decision.doomed_in(APP), decision.superseded_in(APP)
+    assert doomed == superseded == {*scans[:2]}
+    assert check_drift(doomed, seen, seen, superseded=superseded).valid == doomed
+    assert check_drift(doomed, seen, seen).valid == frozenset()
+    new = worlds.image('signature', subject=scans[0])
+    later = worlds.to_inventory([worlds.repository_of(new, name=APP)]).repositories[0].manifests
+    fresh = replace(seen, manifests={**seen.manifests, **later})
+    assert check_drift(doomed, seen, fresh, superseded=superseded).valid == {scans[1]}
+
+
+@pytest.mark.parametrize(
+    'before, after',
+    [
+        ('{artifactTypes: [scan]}', '{tagged: false}'),
+        ('perSubject: {newest: 2}', 'newest: 3, perSubject: {newest: 2}'),
+        ('do: delete\n- name: releases', 'do: untag\n- name: releases'),
+    ],
+)
+def test_it_has_to_say_which_reports_and_nothing_else(before, after):
+    with pytest.raises(PolicyError, match='perSubject'):
+        parse_policy(POLICY.replace('OF', '').replace(before, after))

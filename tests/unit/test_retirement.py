@@ -1,0 +1,136 @@
+"""What the journal tells of retired manifests, and what is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from azext_acrprune.apply.retired import chosen_of, retirements_in
+from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.named import NotAnImage, parse_image
+from azext_acrprune.decide.retirement import with_retirements
+from azext_acrprune.model import Content, Locks, Unreadable, parse_ticks
+from azext_acrprune.policy.facts import CHANGED, FOREIGN, RETURNED, STILL_RETIRED, TAKEN_BACK, Facts, Retired
+from azext_acrprune.policy.file import parse_policy
+from tests import worlds
+
+HIDDEN = ['readEnabled=false']
+APP = 'team/app'
+BEGIN = '2026-01-01T00:00:00Z'
+DIGEST = 'sha256:' + 'a' * 64
+CHILD = 'sha256:' + 'b' * 64
+WHAT = {'repository': APP, 'digest': DIGEST}
+START = {'event': 'start', 'at': BEGIN, 'command': 'az acr prune apply'}
+REQUEST = {
+    'event': 'request',
+    'request': 'retire',
+    'at': BEGIN,
+    **WHAT,
+    'tags': [{'tag': 'v1'}],
+    'lastUpdateTime': '2025-01-01T00:00:00Z',
+    'content': {'kind': 'content', 'size': 7, 'children': [CHILD]},
+}
+DONE = {'event': 'outcome', 'request': 'retire', 'at': BEGIN, **WHAT, 'outcome': 'done'}
+SEEN = {'event': 'retired', 'at': BEGIN, **WHAT, 'lastUpdateTime': '2026-01-01T00:00:01Z', 'locks': HIDDEN}
+RETIRED = [START, REQUEST, DONE, SEEN]
+BACK = {'event': 'outcome', 'request': 'unretire', 'at': BEGIN, **WHAT, 'outcome': 'done'}
+RESTORE = {**START, 'command': 'az acr prune restore'}
+
+
+def standing(runs, locks=Locks(read_enabled=False), time='2026-01-01T00:00:01Z'):
+    image = worlds.image('app', tags=['v1'])
+    inventory = worlds.to_inventory([worlds.repository_of(image, name=APP)])
+    (repository,) = inventory.repositories
+    (manifest,) = repository.manifests.values()
+    there = manifest._replace(digest=DIGEST, content=Unreadable('405'), locks=locks, last_update_time=time)
+    inventory = replace(inventory, repositories=(replace(repository, manifests={DIGEST: there}),))
+    found, standings = with_retirements(inventory, retirements_in(runs))
+    return found.repositories[0].manifests[DIGEST], standings.get(APP, {}).get(DIGEST)
+
+
+def test_what_was_retired_is_known_although_it_cannot_be_read_and_is_as_old_as_before():
+    manifest, retired = standing([RETIRED])
+    assert manifest.content == Content(7, (CHILD,))
+    assert manifest.updated_at == parse_ticks('2025-01-01T00:00:00Z')
+    assert retired == Retired(STILL_RETIRED, parse_ticks(BEGIN), ('v1',))
+
+
+@pytest.mark.parametrize(
+    'runs, locks, time, state',
+    [
+        ([], HIDDEN, SEEN['lastUpdateTime'], FOREIGN),
+        ([RETIRED[:3]], HIDDEN, SEEN['lastUpdateTime'], FOREIGN),  # killed before it knew
+        ([RETIRED[:3]], [], SEEN['lastUpdateTime'], RETURNED),
+        ([RETIRED], [*HIDDEN, 'deleteEnabled=false'], SEEN['lastUpdateTime'], FOREIGN),
+        ([RETIRED], HIDDEN, '2026-02-01T00:00:00Z', CHANGED),
+        ([RETIRED], [], SEEN['lastUpdateTime'], TAKEN_BACK),
+        ([RETIRED, [START, BACK]], [], SEEN['lastUpdateTime'], RETURNED),
+        ([RETIRED, [RESTORE, BACK]], [], SEEN['lastUpdateTime'], TAKEN_BACK),
+        ([RETIRED, [RESTORE, BACK]], HIDDEN, SEEN['lastUpdateTime'], FOREIGN),
+        ([[*RETIRED[:2], {**DONE, 'outcome': 'forbidden'}]], [], SEEN['lastUpdateTime'], RETURNED),
+    ],
+)
+def test_only_what_is_as_the_journal_left_it_is_ours(runs, locks, time, state):
+    assert standing(runs, Locks.from_flags(locks), time)[1].state == state
+
+
+@pytest.mark.parametrize(
+    'line', [{}, {'event': 'request', 'request': 'retire', 'at': 'x', **WHAT}, {**REQUEST, 'content': 3}]
+)
+def test_a_line_that_says_nothing_is_no_retirement(line):
+    assert standing([[START, line]])[1] == Retired(FOREIGN)
+
+
+def test_an_image_is_taken_back_with_its_parts_and_by_a_tag_that_it_had():
+    part = [
+        {**line, 'digest': CHILD, **({'content': {'kind': 'content', 'size': 1}} if 'content' in line else {})}
+        for line in RETIRED[1:]
+    ]
+    records = retirements_in([[*RETIRED, *part]])
+    both = [(APP, DIGEST), (APP, CHILD)]
+    assert chosen_of(records) == both == chosen_of(records, [parse_image(f'{APP}:v1')])
+    assert chosen_of(records, [parse_image(f'{APP}@{CHILD}')]) == both[1:]
+    with pytest.raises(NotAnImage):
+        chosen_of(records, [parse_image(f'{APP}:v2')])
+
+
+POLICY = """version: 1
+rules: [{name: old, match: {everything: true}, when: {olderThan: 30d}, do: retire, retire: {for: 14d}}]
+"""
+
+
+def decided(facts):
+    images = [worlds.image('one', tags=['v1'], age=90 * worlds.DAY), worlds.image('two', age=90 * worlds.DAY)]
+    inventory = worlds.to_inventory([worlds.repository_of(*images, name=APP)])
+    digests = [each['digest'] for each in images]
+    facts = replace(facts, retired={APP: {each: Retired(STILL_RETIRED, days_ago(20), ('v1',)) for each in digests}})
+    return decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW), digests
+
+
+def days_ago(days):
+    return worlds.NOW - days * worlds.DAY * worlds.TICKS
+
+
+@pytest.mark.parametrize(
+    'facts, gone, code',
+    [
+        (Facts(), 2, ['noLogOfPulls']),
+        (Facts(has_log=True, pulls_since=days_ago(25)), 2, []),
+        (Facts(has_log=True, pulls_since=days_ago(15)), 0, []),
+        (Facts(has_log=True), 0, []),
+    ],
+)
+def test_where_there_is_a_log_it_has_to_cover_the_time_since(facts, gone, code):
+    decision, _ = decided(facts)
+    assert len(decision.doomed) == gone and [each.code for each in decision.remarks] == code
+    assert not decision.returning  # what is not known stays as it is
+
+
+def test_a_pull_since_then_keeps_and_says_who_it_was():
+    facts = Facts(has_log=True, pulls_since=days_ago(99))
+    _, (one, two) = decided(facts)
+    pulled = replace(facts, pulled={APP: {one: days_ago(2), two: days_ago(30)}}, pulled_by={APP: {one: 'kubelet'}})
+    decision, _ = decided(pulled)
+    assert decision.doomed == {(APP, two)}
+    assert 'kubelet pulled it, or tried to' in decision.returning[APP, one].because
