@@ -109,7 +109,7 @@ def _of_registry(
     problems = [source.problem(path, f'{each.key}: {each.text}') for each in reader.problems]
     unknown = document[REGISTRIES][name].get('rules', {}).keys() - {rule.name for rule in of_all.rules}
     problems += [source.problem((*path, 'rules', each), f"no rule is called '{each}'") for each in unknown]
-    if name != name.lower():
+    if not name.isalnum() or name != name.lower():
         problems.append(source.problem(path, 'the name of a registry is written in lower case, without its domain'))
     if problems:
         raise PolicyError(*sorted(problems))

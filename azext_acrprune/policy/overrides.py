@@ -52,8 +52,21 @@ def loosened(base: Policy, policy: Policy) -> Iterator[str]:
         yield f'protect.lastPulled ({policy.pulled.text} in place of {base.pulled.text})'
     if base.sources.ran_within != policy.sources.ran_within:
         yield f'protect.ran ({policy.sources.ran_within} in place of {base.sources.ran_within})'
+    if {*base.sources.paths, *base.sources.systems} - {*policy.sources.paths, *policy.sources.systems}:
+        yield 'pins (some are not asked)'
+    if {each.text for each in base.kept_locked or ()} - {each.text for each in policy.kept_locked or ()}:
+        yield 'lock (something is not kept locked)'
+    ignored = _ignored(policy) - _ignored(base)
+    if ignored:
+        yield f'facts.pulls.ignore ({", ".join(sorted(ignored))} too)'
     for rule, of_all in zip(policy.rules, base.rules):
         yield from _loosened_rule(rule, of_all)
+
+
+def _ignored(policy: Policy) -> set[str]:
+    """Whose pulls do not count."""
+    log = policy.pull_log
+    return {*log.identities, *log.user_agents} if log else set()
 
 
 def _loosened_rule(rule: Rule, of_all: Rule) -> Iterator[str]:

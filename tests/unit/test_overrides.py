@@ -15,6 +15,8 @@ rules:
 - {name: old, match: {everything: true}, when: {olderThan: 30d, notPulledFor: 90d}, keep: {newest: 3}, do: delete}
 protect: {tags: [latest]}
 limits: {maxPercent: 20, minKeepPerRepository: 2}
+lock: ['v*']
+pins: {paths: [deploy]}
 registries:
   dev:
     protect: {tags: [dev]}
@@ -31,7 +33,7 @@ def test_each_registry_has_its_own_and_what_is_protected_is_protected_beside_the
     for registry, percent, tags in (('dev', 80, both), ('DEV', 80, both), (None, 20, both[:1])):
         policy = of('limits: {maxPercent: 80}', registry)
         assert policy.limits.percent == percent and policy.min_keep == 2
-        assert [each.text for each in policy.protections] == [f'protect.tags {tag}' for tag in tags]
+        assert [each.text for each in policy.protections] == [*(f'protect.tags {tag}' for tag in tags), 'lock v*']
         assert policy.given['file']['limits']['maxPercent'] == percent and 'registries' not in policy.given['file']
 
 
@@ -46,6 +48,9 @@ def test_each_registry_has_its_own_and_what_is_protected_is_protected_beside_the
         ('rules: {old: {when: {olderThan: 60d, notPulledFor: 120d}}}', []),
         ('rules: {old: {keep: {newest: 1}}}', ["keep of 'old'"]),
         ('rules: {old: {keep: {newest: 9}}}', []),
+        ('lock: []', ['lock (something is not kept locked)']),
+        ('pins: {paths: [other]}', ['pins (some are not asked)']),
+        ('facts: {pulls: {ignore: {userAgents: [trivy]}}}', ['facts.pulls.ignore (trivy too)']),
     ],
 )
 def test_a_guard_that_is_weaker_is_said_in_the_plan(override, said):
@@ -60,7 +65,7 @@ def test_a_guard_that_is_weaker_is_said_in_the_plan(override, said):
     'override, said',
     [
         ('rules: {odl: {when: {olderThan: 7d}}}', "no rule is called 'odl'"),
-        ('rules: {old: {when: {olderThan: 7x}}}', "line 7: registries.dev: rules[0].when.olderThan: '7x'"),
+        ('rules: {old: {when: {olderThan: 7x}}}', "line 9: registries.dev: rules[0].when.olderThan: '7x'"),
         ('limits: {maxPercnt: 5}', "unknown key 'maxPercnt'"),
         ('rules: {old: {do: keep}}', "unknown key 'do'"),
         ('include: [everything]', 'expected ghosts or orphans or partial or quarantined'),
