@@ -41,15 +41,16 @@ def policy_of_options(options: SelectOptions, registry: str | None = None) -> Po
 
 def read_policy(path: str, repositories: Sequence[str] = (), registry: str | None = None) -> Policy:
     """The policy in a file, as it is for a registry with this name."""
-    from ..policy.file import parse_policy, short_ages
+    from ..policy.file import parse_policy
     from ..policy.parsing import PolicyError
+    from ..policy.slips import idle_conditions, short_ages
 
     with typed_errors():
         try:
             policy = parse_policy(read_text(path), tuple(repositories), registry)
         except PolicyError as error:
             raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
-    for sentence in short_ages(policy):
+    for sentence in (*short_ages(policy), *idle_conditions(policy)):
         logger.warning(sentence)
     return replace(
         policy,

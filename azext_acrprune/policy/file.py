@@ -395,17 +395,6 @@ def _pull_log(pulls: Mapping[str, Any] | None) -> PullLog | None:
     return PullLog(pulls.get('workspace'), tuple(ignore.get('identities', ())), tuple(ignore.get('userAgents', ())))
 
 
-def short_ages(policy: Policy) -> Iterator[str]:
-    """A sentence on each rule that takes what is younger than a day: a push may be under way."""
-    for rule in policy.rules:
-        if rule.action != KEEP and rule.age.seconds < SECONDS_PER_DAY:
-            minutes = " ('m' are minutes, months are 'mo')" if rule.age.text.endswith('m') else ''
-            yield (
-                f"The rule '{rule.name}' takes what is {rule.age.text} old{minutes}, and so a push under way: a "
-                'multi-arch push uploads its images untagged, and their index last.'
-            )
-
-
 @cache
 def _validator() -> Callable[[Any], Any]:
     return fastjsonschema.compile(schema())

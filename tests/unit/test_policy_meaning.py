@@ -12,11 +12,12 @@ from azext_acrprune.documents.policy_tests import tests_document as outcome_of
 from azext_acrprune.policy.ages import parse_age
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.coverage import covering
-from azext_acrprune.policy.file import parse_policy, short_ages
+from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.flags import Flags
 from azext_acrprune.policy.flags import policy_of as policy_of_flags
 from azext_acrprune.policy.names import can_be_repository, can_be_tag, includes
 from azext_acrprune.policy.parsing import PolicyError
+from azext_acrprune.policy.slips import idle_conditions, short_ages
 from azext_acrprune.policy.words import sentences
 from tests import worlds
 from tests.worlds import DAY, image, repository_of
@@ -705,6 +706,13 @@ def test_what_is_in_quarantine_goes_only_by_a_rule_that_names_its_state():
         assert {digest for _, digest in decide(inventory, policy, worlds.NOW).doomed} == {
             by_name[name] for name in gone
         }
+
+
+def test_a_when_that_decides_nothing_is_told():
+    first = "- {name: a, match: {tags: ['v*']}, when: {olderThan: 30d}, do: keep}"
+    text = policy_of(first, '- {name: b, match: {tags: [x]}, do: keep}')
+    (said,) = idle_conditions(parse_policy(text))
+    assert "no effect in the rule 'a'" in said
 
 
 # --- What matches nothing ----------------------------------------------------------------------------------------
