@@ -20,6 +20,9 @@ AZDEV_VENV ?= .venv-azdev
 # The environments are made side by side, and lint runs beside the first tests.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
+# What is compiled once is not compiled again by each az that a test starts.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel environments clean
 
 demo: $(VENV)/ready
