@@ -103,6 +103,13 @@ class Journal:
         if self._broken is not None:
             raise JournalError(f"The journal '{self._path}' cannot be written: {self._broken}")
 
+    def so_far(self) -> bytes:
+        """All lines until now, for a copy of the journal. Raises JournalError."""
+        try:
+            return self._path.read_bytes()
+        except OSError as error:
+            raise JournalError(f"The journal '{self._path}' cannot be read: {error.strerror}") from error
+
     def close(self) -> None:
         os.close(self._file)
 

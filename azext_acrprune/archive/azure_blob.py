@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,12 +22,16 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from ..spelling import one_line
-from .pure.layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
-from .target import ArchiveError, NotKept
+from ..spelling import one_line, printable
+from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .target import RUN_AGAIN, ArchiveError, NotKept
 
 BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
+SMALL = 32 * 1024
+"""What is smaller is sent in one request instead of two."""
+AT_A_TIME = 16
+"""Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
 _DIGEST = 'acrprune_digest'
 _UNLOGGED = {'logging_enable': False}
@@ -34,6 +39,7 @@ _ADVICE: dict[int | None, str] = {
     403: 'It needs the role Storage Blob Data Contributor on the container.',
     404: "Create the container with 'az storage container create', or give another one.",
 }
+_MODIFIED = 412
 
 
 class BlobArchive:
@@ -47,6 +53,7 @@ class BlobArchive:
         self._container = container
         self._block_type = block_type
         self._etag: str | None = None
+        self._since: Any = None
 
     @staticmethod
     def is_new() -> bool:
@@ -81,6 +88,13 @@ class BlobArchive:
             ]
             return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
 
+    def held(self, digests: Iterable[str]) -> dict[str, int]:
+        """Which of these are there, committed after they were verified, and how large; some are asked for at a time."""
+        wanted = list(digests)
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            found = zip(wanted, threads.map(self._size, wanted), strict=True)
+            return {digest: size for digest, size in found if size is not None}
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Make it an OCI image layout. Two that write are told apart when they replace the index."""
@@ -91,76 +105,156 @@ class BlobArchive:
 
     def holds(self, digest: str) -> bool:
         """Whether this blob is there, committed after it was verified."""
-        with self._usable():
-            try:
-                properties = self._container.get_blob_client(blob_path(digest)).get_blob_properties()
-            except ResourceNotFoundError:
-                return False
-            return (properties.metadata or {}).get(_DIGEST) == digest
+        return self._size(digest) is not None
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
         """Keep these bytes under their digest. Raises NotKept; then nothing of them is there."""
         algorithm, _, expected = digest.partition(':')
         content = hashlib.new(algorithm)
-        with self._usable():
+
+        def verified(block: bytes) -> None:
+            content.update(block)
+            heard(len(block))
+
+        with self._usable(digest):
             blob = self._container.get_blob_client(blob_path(digest))
-            blocks: list[Any] = []
-            for block in _blocks(chunks):
-                content.update(block)
-                identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
-                blob.stage_block(identifier, block, length=len(block), validate_content=True, **_UNLOGGED)
-                blocks.append(self._block_type(identifier))
-                heard(len(block))
+            staged = self._staged([blob], chunks, verified)
             if content.hexdigest() != expected:
                 raise NotKept(f'what came is not {digest}')
-            blob.commit_block_list(blocks, metadata={_DIGEST: digest})
+            _commit(blob, staged, metadata={_DIGEST: digest})
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
-        with self._usable():
+        with self._usable(digest):
             blob = self._container.get_blob_client(blob_path(digest))
             yield from blob.download_blob(**_UNLOGGED).chunks()
 
     def file(self, digest: str) -> None:
         """No blob of a storage account is a file of this machine."""
 
-    def index(self) -> bytes | None:
-        """`index.json`, None where there is none yet."""
-        with self._usable():
-            try:
-                download = self._container.get_blob_client(INDEX_FILE).download_blob(**_UNLOGGED)
-            except ResourceNotFoundError:
-                self._etag = None
-                return None
-            self._etag = download.properties.etag
-            check_index_size(download.size)
-            return download.readall()
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove these blobs, some at a time; what was written since the index was last read or replaced stays."""
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            for _ in threads.map(self._remove, digests):
+                pass
 
-    def replace_index(self, data: bytes) -> None:
-        """Put another `index.json` in place of the one that was read, unless somebody else did so meanwhile."""
+    def index(self, copy: bool = False) -> Iterator[bytes] | None:
+        """The bytes of `index.json`, or of its copy; None where there is none."""
+        name = COPY_FILE if copy else INDEX_FILE
+        with self._usable(name):
+            try:
+                download = self._container.get_blob_client(name).download_blob(**_UNLOGGED)
+            except ResourceNotFoundError:
+                if not copy:
+                    self._etag = None
+                return None
+            if not copy:
+                self._etag, self._since = download.properties.etag, download.properties.last_modified
+            check_index_size(download.size)
+            return self._read(name, download)
+
+    def replace_index(self, pieces: Iterable[bytes]) -> None:
+        """Put another `index.json` in place of the one that was read, unless somebody else did so meanwhile.
+
+        A copy of it is written before.
+        """
         condition = (
             {'etag': self._etag, 'match_condition': MatchConditions.IfNotModified}
             if self._etag
             else {'match_condition': MatchConditions.IfMissing}
         )
-        with self._usable():
+        index, copy = (self._container.get_blob_client(name) for name in (INDEX_FILE, COPY_FILE))
+        with self._usable(INDEX_FILE):
+            staged = self._staged([index, copy], pieces, lambda _: None)
+            _commit(copy, staged)
             try:
-                self._container.upload_blob(INDEX_FILE, data, overwrite=True, **condition, **_UNLOGGED)
+                written = _commit(index, staged, **condition)
             except (ResourceModifiedError, ResourceExistsError) as error:
-                raise ArchiveError(
-                    f"Another process is writing to the archive '{self.name}'.",
-                    'Run the command again: what was archived is not fetched again.',
-                ) from error
+                self._copy_anew(index, copy)
+                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN) from error
+            self._etag, self._since = written['etag'], written['last_modified']
+
+    def journals(self) -> list[str]:
+        """The runs whose journals are here, oldest first."""
+        begin, end = f'{JOURNAL_FOLDER}/', '.jsonl'
+        with self._usable(JOURNAL_FOLDER):
+            names = [blob.name for blob in self._container.list_blobs(name_starts_with=begin, **_UNLOGGED)]
+            return sorted(name[len(begin) : -len(end)] for name in names if name.endswith(end))
+
+    def journal(self, run: str) -> Iterator[bytes]:
+        """The bytes of the journal of a run."""
+        name = f'{JOURNAL_FOLDER}/{run}.jsonl'
+        with self._usable(name):
+            yield from self._container.get_blob_client(name).download_blob(**_UNLOGGED).chunks()
+
+    def put_journal(self, run: str, pieces: Iterable[bytes]) -> None:
+        """Keep the journal of a run, in place of what was kept of it."""
+        name = f'{JOURNAL_FOLDER}/{run}.jsonl'
+        with self._usable(name):
+            blob = self._container.get_blob_client(name)
+            _commit(blob, self._staged([blob], pieces, lambda _: None))
+
+    def _size(self, digest: str) -> int | None:
+        """How large a blob is; None where it is not there, or not by us."""
+        with self._usable(digest):
+            try:
+                properties = self._container.get_blob_client(blob_path(digest)).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+            return int(properties.size) if (properties.metadata or {}).get(_DIGEST) == digest else None
+
+    def _remove(self, digest: str) -> None:
+        with self._usable(digest):
+            try:
+                self._container.delete_blob(blob_path(digest), if_unmodified_since=self._since)
+            except ResourceNotFoundError:
+                pass
+            except HttpResponseError as error:
+                if error.status_code != _MODIFIED:
+                    raise
+
+    def _staged(self, blobs: list[Any], chunks: Iterable[bytes], told: Callable[[bytes], None]) -> bytes | list[Any]:
+        """Send these bytes as blocks of each blob, and tell each block; gives what `_commit` takes.
+
+        A few bytes are not sent yet.
+        """
+        blocks: list[Any] = []
+        coming = _blocks(chunks)
+        first = next(coming, b'')
+        told(first)
+        if len(first) < SMALL:
+            return first
+        self._stage(blobs, first, blocks)
+        for block in coming:
+            self._stage(blobs, block, blocks)
+            told(block)
+        return blocks
+
+    def _stage(self, blobs: list[Any], block: bytes, blocks: list[Any]) -> None:
+        identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
+        for blob in blobs:
+            blob.stage_block(identifier, block, length=len(block), validate_content=True, **_UNLOGGED)
+        blocks.append(self._block_type(identifier))
+
+    def _copy_anew(self, index: Any, copy: Any) -> None:
+        """Make the copy that of the index that is there."""
+        _commit(copy, self._staged([copy], index.download_blob(**_UNLOGGED).chunks(), lambda _: None))
+
+    def _read(self, name: str, download: Any) -> Iterator[bytes]:
+        with self._usable(name):
+            yield from download.chunks()
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def _usable(self, what: str = '') -> Iterator[None]:
+        """`what` is the blob, by its digest or its name, that is worked on."""
         try:
             yield
         except AzureError as error:
             status = error.status_code if isinstance(error, HttpResponseError) else None
             reason = one_line(str(error.message).split('\n', maxsplit=1)[0])
+            where = f" at '{printable(blob_path(what) if ':' in what else what)}'" if what else ''
             raise ArchiveError(
-                f"The archive '{self.name}' cannot be used: {reason}",
+                f"The archive '{self.name}' cannot be used{where}: {reason}",
                 _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.'),
             ) from error
 
@@ -175,3 +269,10 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
             del waiting[:BLOCK]
     if waiting:
         yield bytes(waiting)
+
+
+def _commit(blob: Any, staged: bytes | list[Any], **options: Any) -> Any:
+    """Make what was sent a blob, whole or not at all; gives what the service says of it."""
+    if isinstance(staged, bytes):
+        return blob.upload_blob(staged, overwrite=True, validate_content=True, **options, **_UNLOGGED)
+    return blob.commit_block_list(staged, **options)

@@ -11,25 +11,36 @@ import hashlib
 import os
 import re
 import shutil
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from ..spelling import printable
-from .pure.layout import INDEX_FILE, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
-from .target import ArchiveError, NotKept
+from .plain_files import NoFile, checksum_of, chunks_of, opened, sync_directory, sync_down, write_files
+from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
+from .target import RUN_AGAIN, ArchiveBusy, ArchiveError
 
-CHUNK = 1024 * 1024
 _PARTIAL = '.partial'
 _LOCK = '.lock'
 _BLOBS = 'blobs'
 _ASIDE = re.compile(r'[0-9a-f]{32}\Z')
-_NO_LINK_NO_WAIT = getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)
 _BLOB = re.compile(r'[0-9a-f]{64,128}\Z')
+_JOURNAL = re.compile(r'([\w.-]{1,100})\.jsonl\Z')
 _BLOCK = 4096
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK)
+"""What the system says of a lock that somebody else holds. It says anything else when it has no locks to give."""
+_MAKE_ROOM = 'Make room there, or give another directory; what was archived so far is not fetched again.'
+_GET_PERMISSION = 'Run the command as a user who may read and write there.'
+_LOOK_AT_DISK = 'Look at the disk, or at the mount; what was archived so far is not fetched again.'
+_ADVICE = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EFBIG: _MAKE_ROOM,
+    errno.EACCES: _GET_PERMISSION,
+    errno.EPERM: _GET_PERMISSION,
+    errno.EROFS: 'It is mounted so that nobody can write there; give another directory.',
+}
 
 
 class DirectoryArchive:
@@ -38,7 +49,7 @@ class DirectoryArchive:
     def __init__(self, path: str) -> None:
         self.name = path
         self._root = Path(path)
-        self._seen: bytes | None = None
+        self._seen: str | None = None
 
     def is_new(self) -> bool:
         """Whether there is nothing here yet: a volume that is not mounted is an empty directory."""
@@ -83,6 +94,16 @@ class DirectoryArchive:
                     )
             return found
 
+    def held(self, digests: Iterable[str]) -> dict[str, int]:
+        """Which of these are there, and how large, unverified."""
+        found: dict[str, int] = {}
+        for digest in digests:
+            with suppress(OSError):  # what cannot be looked at is not there
+                path = self._root / blob_path(digest)
+                if path.is_file() and not path.is_symlink():
+                    found[digest] = path.stat().st_size
+        return found
+
     @staticmethod
     def taken_by(size: int) -> int:
         """How much of the free space a file of this size takes."""
@@ -90,35 +111,46 @@ class DirectoryArchive:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Have the archive for this process alone; makes it when it is not there yet.
+        """Have the archive for this process alone; makes it when it is not there yet. Raises ArchiveBusy.
 
         The system lets go of the lock when the process dies, however it does.
         """
-        import portalocker
-
         with self._usable():
             place = self._place()
             self._refuse_links()
             (self._root / _PARTIAL).mkdir(parents=True, exist_ok=True)
-            self._sync_down_from(place)
-            try:
-                lock = portalocker.Lock(str(self._root / _LOCK), 'a', timeout=0, fail_when_locked=True)
-                lock.acquire()
-            except portalocker.exceptions.LockException as error:
-                raise ArchiveError(
-                    f"Another process is writing to the archive '{self.name}'.",
-                    'Wait for it, or give another directory.',
-                ) from error
+            sync_down(place, self._root.absolute())
+            lock = self._locked()
         try:
             with self._usable():
                 for left in (self._root / _PARTIAL).iterdir():  # of a run that was killed
                     if _ASIDE.match(left.name):
                         left.unlink()
                 if not (self._root / LAYOUT_FILE).exists():
-                    self._replace(self._root / LAYOUT_FILE, [LAYOUT])
+                    self._write([LAYOUT_FILE], [LAYOUT])
             yield
         finally:
-            lock.release()
+            lock.close()
+
+    def _locked(self) -> BinaryIO:
+        """The open lock file, which is this process's alone until it is closed."""
+        import portalocker
+
+        file = open(self._root / _LOCK, 'ab')  # noqa: SIM115  # pylint: disable=consider-using-with  # kept open
+        try:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.exceptions.LockException as error:
+            file.close()
+            reason = error.args[0] if error.args else error
+            if isinstance(reason, OSError) and reason.errno in _HELD:
+                raise ArchiveBusy(self.name) from error
+            raise ArchiveError(
+                f"The archive '{self.name}' cannot be locked, so another run could write to it at the same time: "
+                f"'{_LOCK}' in it: {getattr(reason, 'strerror', None) or reason}.",
+                'Mount its file system so that it has locks (NFS without the option nolock), or give a directory of '
+                'another one.',
+            ) from error
+        return file
 
     def holds(self, digest: str) -> bool:
         """Whether this blob is there, every byte of it verified."""
@@ -126,10 +158,10 @@ class DirectoryArchive:
             try:
                 algorithm, _, expected = digest.partition(':')
                 content = hashlib.new(algorithm)
-                for chunk in self._chunks(digest):
+                for chunk in chunks_of(opened(self._root / blob_path(digest))):
                     content.update(chunk)
                 return content.hexdigest() == expected
-            except (FileNotFoundError, _NoFile):
+            except (FileNotFoundError, NoFile):
                 return False
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
@@ -138,67 +170,99 @@ class DirectoryArchive:
         `heard` is told of each number of bytes that was written.
         """
         with self._usable():
-            self._replace(self._root / blob_path(digest), chunks, digest, heard)
+            self._write([blob_path(digest)], chunks, digest, heard)
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
         with self._usable():
-            yield from self._chunks(digest)
+            yield from chunks_of(opened(self._root / blob_path(digest)))
 
     def file(self, digest: str) -> BinaryIO:
         """A blob as a file to be read, unverified."""
         with self._usable():
-            return self._opened(self._root / blob_path(digest))
+            return opened(self._root / blob_path(digest))
 
-    def index(self) -> bytes | None:
-        """`index.json`, None where there is none yet."""
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove these blobs; one that is gone already is no error."""
         with self._usable():
-            self._seen = self._index()
-            return self._seen
+            folders = set()
+            for digest in digests:
+                path = self._root / blob_path(digest)
+                path.unlink(missing_ok=True)
+                folders.add(path.parent)
+            for folder in folders:
+                if folder.exists():
+                    sync_directory(folder)
 
-    def replace_index(self, data: bytes) -> None:
-        """Put another `index.json` in place of the one that was read; whoever reads sees one or the other, whole.
+    def index(self, copy: bool = False) -> Iterator[bytes] | None:
+        """The bytes of `index.json`, or of its copy; None where there is none."""
+        with self._usable():
+            try:
+                file = opened(self._root / (COPY_FILE if copy else INDEX_FILE))
+            except FileNotFoundError:
+                self._seen = self._seen if copy else None
+                return None
+            try:
+                check_index_size(os.fstat(file.fileno()).st_size)
+                if not copy:
+                    self._seen = checksum_of(file)
+            except BaseException:
+                file.close()
+                raise
+            return self._read(file)
 
-        The lock of `writing` does not reach everywhere: on some shares each machine has its own.
+    def replace_index(self, pieces: Iterable[bytes]) -> None:
+        """Put another `index.json` in place of the one that was read, and its copy before it.
+
+        Whoever reads sees one or the other, whole. The lock of `writing` does not reach everywhere: on some shares
+        each machine has its own.
         """
         with self._usable():
-            if self._index() != self._seen:
-                raise ArchiveError(
-                    f"Another process is writing to the archive '{self.name}'.",
-                    'Run the command again: what was archived is not fetched again.',
-                )
-            self._replace(self._root / INDEX_FILE, [data])
-            self._seen = data
+            if self._checksum() != self._seen:
+                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN)
+            self._write([COPY_FILE, INDEX_FILE], pieces)
+            self._seen = self._checksum()
 
-    def _index(self) -> bytes | None:
+    def journals(self) -> list[str]:
+        """The runs whose journals are here, oldest first."""
+        with self._usable():
+            try:
+                names = [path.name for path in (self._root / JOURNAL_FOLDER).iterdir()]
+            except FileNotFoundError:
+                return []
+            return sorted(match.group(1) for match in map(_JOURNAL.match, names) if match)
+
+    def journal(self, run: str) -> Iterator[bytes]:
+        """The bytes of the journal of a run."""
+        with self._usable():
+            yield from chunks_of(opened(self._root / JOURNAL_FOLDER / f'{run}.jsonl'))
+
+    def put_journal(self, run: str, pieces: Iterable[bytes]) -> None:
+        """Keep the journal of a run, in place of what was kept of it."""
+        with self._usable():
+            self._write([f'{JOURNAL_FOLDER}/{run}.jsonl'], pieces)
+
+    def _checksum(self) -> str | None:
+        """That of the index that is there now, None where there is none."""
         try:
-            with self._opened(self._root / INDEX_FILE) as file:
+            with opened(self._root / INDEX_FILE) as file:
                 check_index_size(os.fstat(file.fileno()).st_size)
-                return file.read()
+                return checksum_of(file)
         except FileNotFoundError:
             return None
 
-    def _chunks(self, digest: str) -> Iterator[bytes]:
-        with self._opened(self._root / blob_path(digest)) as file:
-            while True:
-                chunk = file.read(CHUNK)
-                if not chunk:
-                    return
-                yield chunk
+    def _read(self, file: BinaryIO) -> Iterator[bytes]:
+        with self._usable():
+            yield from chunks_of(file)
 
-    @staticmethod
-    def _opened(path: Path) -> BinaryIO:
-        """A plain file, to be read. Raises OSError: neither what follows a link, nor what waits or never ends."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise _NoFile(error.errno, 'a link is in the place of a file') from error
-            raise
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise _NoFile(errno.EINVAL, 'something is in the place of a file')
-        return os.fdopen(descriptor, 'rb')
+    def _write(
+        self,
+        names: list[str],
+        chunks: Iterable[bytes],
+        digest: str | None = None,
+        heard: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        write_files(self._root / _PARTIAL, [self._root / name for name in names], chunks, digest, heard)
 
     def _blob_folders(self) -> Iterator[Path]:
         try:
@@ -210,7 +274,7 @@ class DirectoryArchive:
     def _refuse_links(self) -> None:
         """Raise ArchiveError for a link in the archive: nothing outside of it may be written or removed."""
         blobs = self._root / _BLOBS
-        inside = [self._root / _PARTIAL, self._root / _LOCK, blobs]
+        inside = [self._root / name for name in (_PARTIAL, _LOCK, JOURNAL_FOLDER)] + [blobs]
         if blobs.is_dir() and not blobs.is_symlink():
             inside += blobs.iterdir()
         for path in inside:
@@ -219,46 +283,6 @@ class DirectoryArchive:
                     f"The archive '{self.name}' cannot be used: '{printable(path.name)}' in it is a link.",
                     'Give a directory in which there are no links; it may be behind one itself.',
                 )
-
-    def _replace(
-        self,
-        target: Path,
-        chunks: Iterable[bytes],
-        digest: str | None = None,
-        heard: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """Write a file aside, verify it, and rename it; neither a crash nor a kill leaves half of it in its place."""
-        aside = self._root / _PARTIAL / uuid4().hex
-        algorithm, _, expected = (digest or 'sha256:').partition(':')
-        content = hashlib.new(algorithm)
-        try:
-            with open(aside, 'xb') as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                    content.update(chunk)
-                    heard(len(chunk))
-                file.flush()
-                os.fsync(file.fileno())
-            if digest and content.hexdigest() != expected:
-                raise NotKept(f'what came is not {digest}')
-            made = not target.parent.exists()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(aside, target)
-            _sync_directory(target.parent)
-            if made:
-                _sync_directory(target.parent.parent)
-                _sync_directory(self._root)
-        finally:
-            with suppress(OSError):
-                aside.unlink()
-
-    def _sync_down_from(self, place: Path) -> None:
-        """Make new directories last: those between `place`, which was there, and this one."""
-        path = self._root.absolute()
-        for each in (path, *path.parents):
-            _sync_directory(each)
-            if each == place:
-                return
 
     def _place(self) -> Path:
         """The directory itself, or what is there of its path."""
@@ -270,21 +294,15 @@ class DirectoryArchive:
         try:
             yield
         except OSError as error:
+            where = f" at '{self._inside(error.filename)}'" if error.filename else ''
             raise ArchiveError(
-                f"The archive '{self.name}' cannot be used: {error.strerror or error}.",
-                'Make room there, or give another directory; what was archived so far is not fetched again.',
+                f"The archive '{self.name}' cannot be used{where}: {error.strerror or error}.",
+                _ADVICE.get(error.errno or 0, _LOOK_AT_DISK),
             ) from error
 
-
-class _NoFile(OSError):
-    """A path that should be a plain file is something else."""
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename last through a loss of power, on systems that can."""
-    if os.name == 'posix':
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _inside(self, path: str | bytes) -> str:
+        """A path as it is called inside the archive."""
+        name = os.fsdecode(path)
+        with suppress(ValueError):
+            name = str(Path(name).absolute().relative_to(self._root.absolute()))
+        return printable(name)

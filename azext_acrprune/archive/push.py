@@ -45,7 +45,8 @@ async def push(
 
     Raises RegistryError when the registry cannot be used any more, ArchiveError when the archive cannot.
     """
-    run = _Push(registry, target, chosen, reporter, frozenset(await asyncio.to_thread(target.sizes)))
+    blobs = {digest for wave in chosen.waves for image in wave for digest, _ in image.blobs}
+    run = _Push(registry, target, chosen, reporter, frozenset(await asyncio.to_thread(target.held, blobs)))
     reporter.transfer_planned(sum(size for wave in chosen.waves for image in wave for _, size in image.blobs))
     for wave in chosen.waves:
         await run_tasks([partial(run.image, image) for image in wave], min(concurrency, TRANSFERS))
@@ -74,7 +75,8 @@ class _Push:
         self._missing: set[Node] = set()
         self._unset: set[tuple[str, str | None]] = set()
         self._there = there
-        self._blobs: dict[tuple[str, str], asyncio.Lock] = {}
+        self._blobs: dict[str, asyncio.Lock] = {}
+        self._placed: dict[str, list[str]] = {}
 
     async def image(self, image: Image) -> Iterable[Task]:
         """Push one manifest with its blobs."""
@@ -85,7 +87,7 @@ class _Push:
             if lost:
                 raise RegistryError(Kind.NOT_FOUND, f'what it needs could not be restored: {lost[0]}')
             for digest, size in image.blobs:
-                async with self._once(image.repository, digest):
+                async with self._once(digest):
                     await self._blob(image.repository, digest, size)
             await self._put(image)
             self.pushed.manifests.append(node)
@@ -157,9 +159,9 @@ class _Push:
         """Verified: under a tag the registry would take any bytes."""
         return verified(digest, await asyncio.to_thread(manifest_bytes, self._target, digest))
 
-    def _once(self, repository: str, digest: str) -> asyncio.Lock:
-        """Images of one wave share layers: the second one finds it there."""
-        return self._blobs.setdefault((repository, digest), asyncio.Lock())
+    def _once(self, digest: str) -> asyncio.Lock:
+        """Images share layers: the second one finds it in its repository, or mounts it from another one."""
+        return self._blobs.setdefault(digest, asyncio.Lock())
 
     async def _blob(self, repository: str, digest: str, size: int) -> None:
         if not await self._registry.has_blob(repository, digest):
@@ -170,6 +172,7 @@ class _Push:
                 self.pushed.uploaded += size
             else:
                 raise RegistryError(Kind.NOT_FOUND, f'its blob {digest} is neither in the archive nor in the registry')
+        self._placed.setdefault(digest, []).append(repository)
         self._reporter.transferred(size)
 
     async def _upload(self, repository: str, digest: str) -> None:
@@ -188,7 +191,8 @@ class _Push:
 
     async def _mounted(self, repository: str, digest: str) -> bool:
         """A mount that is refused is no failure: the blob can be uploaded."""
-        sources = [each for each in self._chosen.holders.get(digest, ()) if each != repository]
+        holders = (*self._placed.get(digest, ())[:1], *self._chosen.holders.get(digest, ()))
+        sources = [each for each in dict.fromkeys(holders) if each != repository]
         for source in sources[:_MOUNTS]:
             try:
                 if await self._registry.mount_blob(repository, digest, source):

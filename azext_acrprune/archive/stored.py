@@ -1,4 +1,4 @@
-"""The manifests that are in an archive. Pure, but for the target that they are read from.
+"""The manifests that are in an archive, and its journals. Pure, but for the target that they are read from.
 
 Whoever may write to an archive says what is in it: nothing of it is believed that its digest does not prove.
 """
@@ -6,71 +6,171 @@ Whoever may write to an archive says what is in it: nothing of it is believed th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from shlex import quote
 
-from ..decide.manifests import MAX_MANIFEST_BYTES, is_digest, read_manifest
+from ..decide.graph import spread
+from ..decide.manifests import MAX_MANIFEST_BYTES, attachment_subject, is_digest, read_manifest
+from ..decide.named import ImageName
 from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
-from .pure.layout import Kept, Record, parse_index
+from .catalog import catalog_of
+from .pure.layout import OCI_IMAGE, OCI_INDEX, Kept, Record
 from .target import ArchiveError, NotKept, Target
 
-_OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
-_OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+READERS = 16
+"""Manifests that are read at a time: most of the time is waiting, for a disk or a storage account."""
 
 
 @dataclass(frozen=True)
 class Archived:
-    """What an archive holds of one registry: records, manifests by digest, and the digests of all its blobs."""
+    """What an archive holds of one registry: records, manifests by digest, and the digests of its blobs.
+
+    `troubles` are sentences on what is wrong with its index.
+    """
 
     records: tuple[Record, ...]
     kept: Mapping[str, Kept]
     blobs: frozenset[str]
+    troubles: tuple[str, ...] = ()
 
 
-def read_archive(target: Target, registry: str) -> Archived:
-    """What can be restored to a registry. Raises ArchiveError or NotAnArchive."""
-    data = target.index()
-    if data is None:
-        raise ArchiveError(f"There is no archive '{target.name}'.", 'Give the archive that a deleting command wrote.')
-    index = parse_index(data)
-    records = tuple(record for record in index.records if record.registry == registry)
+IsAsked = Callable[[Record], bool]
+"""Whether somebody asked for the manifest, or the tag, of a record."""
+
+
+def named(images: Iterable[ImageName]) -> IsAsked:
+    """What asks for images by name; of a tag for each manifest that ever had it."""
+    names = {(image.repository, image.tag or image.digest) for image in images}
+    return lambda record: (record.repository, record.tag or record.digest) in names
+
+
+def read_archive(target: Target, registry: str, is_asked: IsAsked | None = None) -> Archived:
+    """What can be restored to a registry. Raises ArchiveError or NotAnArchive.
+
+    With `is_asked` no more is read than that and what belongs to it. Records of other manifests are left out then, but
+    those of tags in the same repositories are not: which one of a tag is the newest is judged later.
+    """
+    catalog = catalog_of(target)
+    records = tuple(record for record in catalog.index.records if record.registry == registry)
     if not records:
-        others = sorted({record.registry for record in index.records})
+        others = sorted({record.registry for record in catalog.index.records})
         raise ArchiveError(
             f"The archive '{target.name}' holds nothing of '{registry}'"
             f'{", only of " + ", ".join(others) if others else ""}.',
-            'Give the registry that was archived; skopeo copies from an archive to any other.',
+            f"'az acr prune archive list --archive {quote(target.name)}' shows what it holds. Give the registry that "
+            'was archived; skopeo copies from an archive to any other.',
         )
-    return Archived(records, read_kept(target, (record.digest for record in records)), frozenset(target.sizes()))
+    if is_asked is None:
+        kept = read_kept(target, (record.digest for record in records))
+        return Archived(records, kept, frozenset(target.sizes()), catalog.troubles)
+    records, kept = _near(target, records, is_asked)
+    return Archived(records, kept, frozenset(target.held(_blobs_in(kept))), catalog.troubles)
+
+
+def _near(
+    target: Target, records: Iterable[Record], is_asked: IsAsked
+) -> tuple[tuple[Record, ...], Mapping[str, Kept]]:
+    """The records, and the manifests, of what is asked for and of all that belongs to it."""
+    asked: dict[str, set[str]] = {}
+    here: dict[str, list[Record]] = {}
+    for record in records:
+        here.setdefault(record.repository, []).append(record)
+        if is_asked(record):
+            asked.setdefault(record.repository, set()).add(record.digest)
+    kept: dict[str, Kept] = {}
+    near: list[Record] = []
+    for name, digests in sorted(asked.items()):
+        digests, found = _belonging(target, here[name], digests)
+        kept.update(found)
+        near += [record for record in here[name] if record.tag or record.digest in digests]
+    return tuple(near), kept
+
+
+def _belonging(target: Target, records: list[Record], digests: set[str]) -> tuple[set[str], dict[str, Kept]]:
+    """The digests in one repository that belong to some, each with what the archive keeps of it."""
+    kept = dict(read_kept(target, {record.digest for record in records if record.subject is None}))
+    edges = _edges(records, kept)
+    while True:
+        kept.update(read_kept(target, digests - set(kept)))
+        for digest in digests & set(kept):
+            content = kept[digest].content
+            for other in (*content.children, *([content.subject] if content.subject else [])):
+                edges.setdefault(digest, set()).add(other)
+        near = {*digests, *spread(sorted(digests), lambda each: ((other, '') for other in edges.get(each, ())))}
+        if near == digests:
+            return digests, {digest: each for digest, each in kept.items() if digest in digests}
+        digests = near
+
+
+def _edges(records: list[Record], kept: Mapping[str, Kept]) -> dict[str, set[str]]:
+    """From each manifest to those that refer to it, and to what its own tags attach it to, as the records tell."""
+    edges: dict[str, set[str]] = {}
+    for record in records:
+        subject = record.subject
+        if subject is None and record.digest in kept:
+            subject = kept[record.digest].content.subject
+        attached = attachment_subject(record.tag) if record.tag else None
+        for other in (subject, attached):
+            if other:
+                edges.setdefault(other, set()).add(record.digest)
+                edges.setdefault(record.digest, set()).add(other)
+    return edges
+
+
+def _blobs_in(kept: Mapping[str, Kept]) -> set[str]:
+    return {blob.digest for each in kept.values() for blob in each.content.blobs if is_digest(blob.digest)}
 
 
 def read_kept(target: Target, digests: Iterable[str]) -> Mapping[str, Kept]:
     """These manifests and all that they need to be pulled, by digest; what is missing or damaged is left out."""
     found: dict[str, Kept] = {}
-    waiting, seen = sorted(digests), set()
-    while waiting:
-        digest = waiting.pop()
-        if digest in seen:
-            continue
-        seen.add(digest)
-        try:
-            data = manifest_bytes(target, digest)
-        except ArchiveError:
-            continue
+    seen: set[str] = set()
+    wave = sorted(digests)
+    with ThreadPoolExecutor(READERS) as threads:
+        while wave:
+            seen.update(wave)
+            read = threads.map(lambda digest: _kept(target, digest), wave)
+            found.update((digest, kept) for digest, kept in zip(wave, read, strict=True) if kept)
+            children = {child for digest in wave if digest in found for child in found[digest].content.children}
+            wave = sorted(children - seen)
+    return found
+
+
+def _kept(target: Target, digest: str) -> Kept | None:
+    with suppress(ArchiveError):
+        data = manifest_bytes(target, digest)
         content = read_manifest(digest, data)
         if isinstance(content, Content):
-            content = _with_foreign_layers(target, content)
-            found[digest] = Kept(content, type_of(data))
-            waiting.extend(content.children)
-    return found
+            return Kept(_with_foreign_layers(target, content), type_of(data))
+    return None
 
 
 def _with_foreign_layers(target: Target, content: Content) -> Content:
     """The content with the foreign layers that the archive holds among its blobs; the others are stored elsewhere."""
+    if not content.unmeasured:
+        return content
     held = tuple(blob for blob in content.unmeasured if is_digest(blob.digest) and target.holds(blob.digest))
     left = tuple(blob for blob in content.unmeasured if blob not in held)
     return content._replace(blobs=held + content.blobs, unmeasured=left)
+
+
+def journal_runs(target: Target) -> list[str]:
+    """The runs whose journals are in an archive, oldest first. Raises ArchiveError."""
+    return target.journals()
+
+
+def journal_bytes(target: Target, run: str) -> bytes:
+    """The journal of a run as the archive has it: lines of JSON. Raises ArchiveError, also where it has none."""
+    if run not in target.journals():
+        raise ArchiveError(
+            f"The archive '{target.name}' has no journal of a run '{run}'.",
+            f"'az acr prune archive list --archive {quote(target.name)}' shows which it has.",
+        )
+    return b''.join(target.journal(run))
 
 
 def manifest_bytes(target: Target, digest: str) -> bytes:
@@ -99,4 +199,4 @@ def type_of(data: bytes, listed: str | None = None) -> str:
     for named in (listed, document.get('mediaType')):
         if named is not None and is_media_type(named):
             return named
-    return _OCI_INDEX if 'manifests' in document else _OCI_IMAGE
+    return OCI_INDEX if 'manifests' in document else OCI_IMAGE

@@ -11,11 +11,13 @@ from typing import BinaryIO, Protocol
 
 from ..prune_error import Kind, PruneError
 
+RUN_AGAIN = 'Run the command again: what was archived is not fetched again.'
+
 
 class Target(Protocol):
-    """A place for an archive: blobs under their digests, and one index. Every method may raise ArchiveError.
+    """A place for an archive: blobs under their digests, one index with its copy, and journals of runs.
 
-    Methods may be called from many threads at once.
+    Every method may raise ArchiveError, and may be called from many threads at once.
     """
 
     @property
@@ -37,8 +39,11 @@ class Target(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """{digest: bytes} of every blob that is here."""
 
+    def held(self, digests: Iterable[str]) -> Mapping[str, int]:
+        """{digest: bytes} of those of these blobs that are here."""
+
     def writing(self) -> AbstractContextManager[None]:
-        """Within it this run alone writes to the archive."""
+        """Within it this run alone writes to the archive. Raises ArchiveBusy while another one does."""
 
     def holds(self, digest: str) -> bool:
         """Whether a blob is here, whole, by its digest."""
@@ -52,11 +57,23 @@ class Target(Protocol):
     def file(self, digest: str) -> BinaryIO | None:
         """A blob as a file to be read; None where it is not on this machine."""
 
-    def index(self) -> bytes | None:
-        """The bytes of the index, None when there is no archive here yet."""
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove blobs, but none that was written since the index was last read or replaced."""
 
-    def replace_index(self, data: bytes) -> None:
-        """Put a new index in the place of the old one, whole or not at all."""
+    def index(self, copy: bool = False) -> Iterator[bytes] | None:
+        """The bytes of the index, or of its copy; None when there is none here."""
+
+    def replace_index(self, pieces: Iterable[bytes]) -> None:
+        """Put a new index in the place of the one that was read, and a copy beside it, whole or not at all."""
+
+    def journals(self) -> list[str]:
+        """The runs whose journals are here, oldest first."""
+
+    def journal(self, run: str) -> Iterator[bytes]:
+        """The bytes of the journal of a run: lines of JSON, the last one perhaps cut off."""
+
+    def put_journal(self, run: str, pieces: Iterable[bytes]) -> None:
+        """Keep the journal of a run, in place of what was kept of it."""
 
 
 class ArchiveError(PruneError):
@@ -66,6 +83,15 @@ class ArchiveError(PruneError):
 
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why, advice)
+
+
+class ArchiveBusy(ArchiveError):
+    """Another run has the archive; `name` is that of the archive."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Another process is writing to the archive '{name}'.", 'Wait for it, or give another directory.'
+        )
 
 
 class NotKept(Exception):

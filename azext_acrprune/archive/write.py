@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,26 +19,44 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, in_thread, run_tasks
-from .pure.contents import Wanted, blobs_of, narrowed, records_of, wanted
-from .pure.layout import Index, Record, index_bytes, parse_index
+from .catalog import index_to_change, open_catalog
+from .pure.contents import OUT_OF_TIME, Saved, Wanted, blobs_of, narrowed, records_of, wanted
+from .pure.layout import Index, Record, index_pieces, run_bytes
 from .stored import manifest_bytes, type_of
-from .target import ArchiveError, NotKept, Target
+from .target import ArchiveBusy, ArchiveError, NotKept, Target
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""
 
 _TRIES = 3
 _MARGIN_BYTES = 1024**2
+_LOOKS_AGAIN = 0.5
+"""Seconds between two looks at an archive that another run has."""
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of the blobs that an archive has to hold, and of those that it does not hold yet."""
+    """Bytes of the blobs that an archive has to hold, and of those that it does not hold yet.
+
+    `troubles` are sentences on what is wrong with the index of the archive.
+    """
 
     size: int
     missing: int
     blobs: int
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds a run waits for an archive that another one is writing to, and who hears that it waits."""
+
+    seconds: float = 0
+    waits: Callable[[], None] = lambda: None
+
+
+NO_PATIENCE = Patience()
 
 
 @dataclass(frozen=True)
@@ -51,9 +71,9 @@ class Safe:
 def estimate(target: Target, decision: Decision, layers: bool) -> Estimate:
     """What archiving a decision takes. Raises ArchiveError when the target cannot be used or has no room for it."""
     target.check()
-    index_of(target)
-    there = target.sizes()
+    catalog = open_catalog(target)
     sizes = _sizes(decision, wanted(decision), layers)
+    there = target.held(sizes)
     missing = {digest: size for digest, size in sizes.items() if there.get(digest) != size}
     needed = sum(target.taken_by(size) for size in missing.values()) + _MARGIN_BYTES
     free = target.free_bytes()
@@ -62,7 +82,8 @@ def estimate(target: Target, decision: Decision, layers: bool) -> Estimate:
             f"The archive '{target.name}' has not enough room: it needs {needed:,} bytes, and {free:,} are free.",
             'Make room, give another directory, or archive less at a time.',
         )
-    return Estimate(sum(sizes.values()), sum(missing.values()), len(sizes))
+    troubles = catalog.troubles if catalog else ()
+    return Estimate(sum(sizes.values()), sum(missing.values()), len(sizes), troubles)
 
 
 async def archive(
@@ -74,38 +95,60 @@ async def archive(
     concurrency: int,
     reporter: Reporter,
     is_over: Callable[[], bool] = lambda: False,
+    run: str = '',
+    patience: Patience = NO_PATIENCE,
 ) -> Safe:
     """Put into the archive what goes, and give what may be deleted then.
 
     With `layers` the blobs too, else only manifests. What could not be archived, or not before the time `is_over`,
-    stays with all that it needs.
+    stays with all that it needs. `run` is the name of this run, which the archive has too.
     Raises ArchiveError or RegistryError when the archive or the registry cannot be used: nothing may be deleted then.
     """
-    async with _writing(target):
-        index = await asyncio.to_thread(index_of, target)
-        run = _ArchiveRun(registry, target, decision, layers, reporter, is_over)
-        reporter.transfer_planned(sum(_sizes(decision, run.wanted, layers).values()))
-        await run_tasks(run.tasks(), min(concurrency, TRANSFERS))
-        safe, skipped = narrowed(decision, run.failures)
-        records = records_of(safe, run.saved, decision.inventory.registry, archived_at)
-        await asyncio.to_thread(target.replace_index, index_bytes(index.with_records(records)))
+    async with writing_to(target, patience):
+        index = await asyncio.to_thread(index_to_change, target)
+        work = _ArchiveRun(registry, target, decision, layers, reporter, is_over)
+        reporter.transfer_planned(sum(_sizes(decision, work.wanted, layers).values()))
+        await run_tasks(work.tasks(), min(concurrency, TRANSFERS))
+        safe, skipped = narrowed(decision, work.failures)
+        records = records_of(safe, work.saved, decision.inventory.registry, archived_at)
+        if records or index is None:
+            index = await asyncio.to_thread(
+                _with_run, target, index or Index(), records, run or archived_at, archived_at
+            )
+            await asyncio.to_thread(target.replace_index, index_pieces(index))
     return Safe(safe, tuple(skipped), tuple(records))
 
 
+def _with_run(target: Target, index: Index, records: list[Record], run: str, archived_at: str) -> Index:
+    """The index with the records of a run, which are a blob of their own too."""
+    if not records:
+        return index
+    data = run_bytes(records, run)
+    digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
+    target.put(digest, [data], lambda _: None)
+    return index.with_records(records).with_run(digest, len(data), run, archived_at)
+
+
 @asynccontextmanager
-async def _writing(target: Target) -> AsyncIterator[None]:
-    """Have the archive to write to. Only to get it takes long: that is done on a thread."""
-    writing = target.writing()
-    await asyncio.to_thread(writing.__enter__)
+async def writing_to(target: Target, patience: Patience = NO_PATIENCE) -> AsyncIterator[None]:
+    """Have the archive to write to. To get it may take long: that is done on a thread. Raises ArchiveBusy."""
+    deadline = time.monotonic() + patience.seconds
+    is_told = False
     with ExitStack() as held:
+        while True:
+            writing = target.writing()
+            try:
+                await asyncio.to_thread(writing.__enter__)
+                break
+            except ArchiveBusy:
+                if time.monotonic() >= deadline:
+                    raise
+            if not is_told:
+                patience.waits()
+            is_told = True
+            await asyncio.sleep(_LOOKS_AGAIN)
         held.push(writing)
         yield
-
-
-def index_of(target: Target) -> Index:
-    """The index of an archive, empty where there is none yet. Raises NotAnArchive."""
-    data = target.index()
-    return parse_index(data) if data is not None else Index()
 
 
 def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
@@ -126,7 +169,7 @@ def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
 
 @dataclass
 class _ArchiveRun:
-    """One run of archiving. `saved` gives media type and size of what is in the archive, `failures` say why not."""
+    """One run of archiving. `saved` is what is in the archive, `failures` say why not."""
 
     registry: Reads
     target: Target
@@ -134,7 +177,7 @@ class _ArchiveRun:
     layers: bool
     reporter: Reporter
     is_over: Callable[[], bool]
-    saved: dict[Node, tuple[str, int]] = field(default_factory=dict)
+    saved: dict[Node, Saved] = field(default_factory=dict)
     failures: dict[Node, str] = field(default_factory=dict)
     _users: dict[str, set[Node]] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
@@ -178,8 +221,10 @@ class _ArchiveRun:
             self._failed(node, NotKept(f'the registry does not say whether it has {content.unmeasured[0].digest}'))
             return []
         self.reporter.transferred(content.size)
-        self.saved[node] = (type_of(data, seen.media_type), content.size)
-        if not self.layers or node not in self.wanted.whole:
+        with_blobs = self.layers and node in self.wanted.whole
+        size = content.size + (sum(blob.size for blob in content.blobs) if with_blobs else 0)
+        self.saved[node] = Saved(type_of(data, seen.media_type), content.size, content.subject or '', size)
+        if not with_blobs:
             return []
         return [
             partial(self._save_blob, node[0], blob.digest, self._sizes.get(blob.digest, blob.size))
@@ -252,7 +297,7 @@ class _ArchiveRun:
 
     def _hurry(self) -> None:
         if self.is_over():
-            raise NotKept('the time was over')
+            raise NotKept(OUT_OF_TIME)
 
     def _failed(self, node: Node, error: Exception) -> None:
         _raise_if_fatal(error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from azure.cli.core.azclierror import ValidationError
 from knack.log import get_logger
 
+from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_ARCHIVING
 from .command import Command
 from .consent import is_confirmed
@@ -18,13 +19,15 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..archive.target import Target
-    from ..archive.write import Safe
+    from ..archive.write import Patience, Safe
     from ..decide.decision import Decision
     from ..model import Notice
 
 logger = get_logger(__name__)
 
 BLOB_TARGET = 'azure-blob:'
+WAIT_SECONDS = 60
+"""How long a run waits for an archive that another run is writing to."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Archiving:
         from ..show.sizes import count, human_size
 
         size = estimate(self.target, decision.with_retiring_gone(), self.layers)
+        for trouble in size.troubles:
+            logger.warning(trouble)
         logger.warning(
             'Archived to %s before anything goes: %s, %s; %s of it is not there yet.',
             self.target.name,
@@ -91,8 +96,8 @@ def hold_target(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> 
     ask(f'{new} Begin one there?')
 
 
-def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
-    """Archive what goes, and what is retired, which cannot be read later; gives what may be done then.
+def archive(session: Session, decision: Decision, archiving: Archiving, run: str) -> Safe:
+    """Archive what goes in this run, and what is retired, which cannot be read later; gives what may be done then.
 
     Raises ArchiveError and RegistryError.
     """
@@ -108,9 +113,29 @@ def archive(session: Session, decision: Decision, archiving: Archiving) -> Safe:
             session.concurrency,
             session.reporter,
             session.limit.is_over,
+            run,
+            patience_with(archiving.target),
         )
         safe = session.run(work)
         return replace(safe, decision=safe.decision.with_retiring_kept())
+
+
+def patience_with(target: Target) -> Patience:
+    """Wait for a while for an archive that another run is writing to, and say so."""
+    from ..archive.write import Patience
+
+    waiting = "Another run is writing to the archive '%s'. This one waits for it, up to %d seconds."
+    return Patience(WAIT_SECONDS, lambda: logger.warning(waiting, target.name, WAIT_SECONDS))
+
+
+def keep_journal(archiving: Archiving, journal: Journal) -> None:
+    """Write the journal of this run into its archive, so that another machine can undo it. A failure is a warning."""
+    from ..archive.target import ArchiveError
+
+    try:
+        archiving.target.put_journal(journal.run, [journal.so_far()])
+    except (ArchiveError, JournalError) as error:
+        logger.warning('The archive has no journal of this run, so that only this machine knows all of it: %s', error)
 
 
 def open_target(cmd: Command, name: str) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from knack.log import get_logger
 
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
-from .archiving import Archiving, archive, archiving_of, hold_target
+from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal
 from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
@@ -172,18 +172,24 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
 def _carry_out(session: Session, decided: Decided, document: Document, archiving: Archiving | None) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     where = archiving.target.name if archiving else None
-    with journal_of(
-        session.cmd,
-        session.options.sign_in.username,
-        document['registry'],
-        planChecksum=document['checksum'],
-        policy=document['policy'],
-        archive=where,
-    ) as journal:
-        safe = archive(session, decided.decision, archiving) if archiving else None
+    with (
+        ExitStack() as in_the_end,
+        journal_of(
+            session.cmd,
+            session.options.sign_in.username,
+            document['registry'],
+            planChecksum=document['checksum'],
+            policy=document['policy'],
+            archive=where,
+        ) as journal,
+    ):
+        safe = archive(session, decided.decision, archiving, journal.run) if archiving else None
         if safe:
             decided = replace(decided, decision=safe.decision)
             journal.write('archived', archive=where, notArchived=len(safe.skipped))
+        if archiving and safe and safe.records:
+            keep_journal(archiving, journal)
+            in_the_end.callback(keep_journal, archiving, journal)
         result = _execute(session, decided, journal, safe)
         result.update(run=journal.run, archive=where)
         with suppress(JournalError):  # what was deleted is told in any case

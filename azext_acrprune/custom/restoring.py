@@ -16,8 +16,9 @@ from .scanning import scan
 from .session import Session, open_session
 
 if TYPE_CHECKING:
+    from ..archive.stored import Archived
     from ..decide.named import ImageName
-    from ..model import Document
+    from ..model import Document, Inventory
 
 logger = get_logger(__name__)
 
@@ -52,18 +53,35 @@ def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
     from ..archive.pure.choose import choose
     from ..archive.push import push
     from ..archive.restore_document import preview_document, result_document
-    from ..archive.stored import read_archive
-    from ..policy.rules import Selection
+    from ..archive.stored import named, read_archive
 
     target = open_target(session.cmd, name)
-    archived = read_archive(target, session.host)
     images = None if options.everything else options.images
-    inventory = scan(session, Selection())
+    archived = read_archive(target, session.host, named(images) if images is not None else None)
+    for trouble in archived.troubles:
+        logger.warning(trouble)
+    inventory = _what_is_there(session, archived, options.everything)
     chosen = choose(archived.records, archived.kept, archived.blobs, inventory, images, options.overwrite)
     if options.dry_run:
         return preview_document(session.host, target.name, chosen)
     pushed = session.run(push(session.registry, target, chosen, session.concurrency, session.reporter))
     return result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
+
+
+def _what_is_there(session: Session, archived: Archived, everything: bool) -> Inventory:
+    """The registry now, as far as a restoration has to know it: for some images not more than these."""
+    from ..archive.present import lacks_blobs, present
+    from ..policy.rules import Selection
+    from ..registry.protocol.refusals import Kind, RegistryError
+
+    if everything:
+        try:
+            return scan(session, Selection())
+        except RegistryError as error:
+            if error.kind is not Kind.FORBIDDEN:
+                raise
+    inventory = session.run(present(session.registry, session.host, archived, session.concurrency))
+    return scan(session, Selection()) if lacks_blobs(archived, inventory) and not everything else inventory
 
 
 def _check_soft_delete(session: Session) -> None:

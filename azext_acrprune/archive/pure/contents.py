@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ...decide.decision import Decision
 from ...decide.drift import needed
@@ -12,14 +13,29 @@ from ...decide.graph import Graph, build_graph, missing_children, spread, walk
 from ...decide.impact import Node, open_ledger
 from ...decide.retention import with_retention
 from ...decide.verdicts import Verdict
-from ...model import UNLOCKED, Content, Ghost, Locks, Manifest, Notice, Repository, Skipped, Tag, in_order
+from ...model import Content, Ghost, Manifest, Notice, Repository, Skipped, Tag, in_order
 from .layout import Record
 
 NOT_ARCHIVED = 'notArchived'
 """The reason of what was not deleted because it could not be archived."""
 
+OUT_OF_TIME = 'the time was over'
+"""Why something was not archived that nothing is wrong with: the next run goes on with it."""
+
 NOT_RESTORABLE = 'notRestorable'
 """Code of the notice about a manifest that an archive of manifests alone cannot bring back."""
+
+
+class Saved(NamedTuple):
+    """A manifest that is safely in an archive; `subject` is empty where it names none.
+
+    `image_size` counts its blobs too, where they are archived.
+    """
+
+    media_type: str
+    size: int
+    subject: str
+    image_size: int
 
 
 @dataclass(frozen=True)
@@ -76,34 +92,44 @@ def blobs_of(decision: Decision, nodes: Iterable[Node]) -> dict[str, int]:
     return sizes
 
 
-def records_of(
-    decision: Decision, saved: Mapping[Node, tuple[str, int]], registry: str, archived_at: str
-) -> list[Record]:
-    """The records of what was saved: manifests that go with their tags, and tags that are removed alone.
-
-    `saved` gives the media type and size of each manifest that is safely in the archive.
-    """
+def records_of(decision: Decision, saved: Mapping[Node, Saved], registry: str, archived_at: str) -> list[Record]:
+    """The records of what was saved: manifests that go with their tags, and tags that are removed alone."""
     records: list[Record] = []
     for repository, _ in _touched(decision):
         going = [repository.manifests[digest] for digest in sorted(decision.doomed_in(repository.name))]
         tags = [(tag, manifest.digest) for manifest in going for tag in manifest.tags]
         tags += [(tag, digest) for tag, digest, _ in decision.untagged_in(repository)]
         later = [repository.manifests[digest] for digest in sorted(decision.later_in(repository.name))]
-        wanted_records: list[tuple[str, str | None, Locks]] = [
-            (manifest.digest, None, _locks_of(decision, repository.name, manifest)) for manifest in (*going, *later)
+        things: list[Manifest | Tag] = [
+            *(_as_before_retiring(decision, repository.name, manifest) for manifest in (*going, *later)),
+            *(_tag_of(repository, tag, digest) for tag, digest in tags),
         ]
-        wanted_records += [(digest, tag, _tag_of(repository, tag, digest).locks) for tag, digest in tags]
-        for digest, tag, locks in wanted_records:
-            if (repository.name, digest) in saved:
-                media_type, size = saved[repository.name, digest]
-                records.append(Record(registry, repository.name, digest, media_type, size, archived_at, tag, locks))
+        for thing in things:
+            if kept := saved.get((repository.name, thing.digest)):
+                record = Record(registry, repository.name, thing.digest, kept.media_type, kept.size, archived_at)
+                records.append(_as_it_is(record, thing, repository, kept))
     return records
 
 
-def _locks_of(decision: Decision, repository: str, manifest: Manifest) -> Locks:
-    """The locks that a manifest gets back. That this program retired it is none of them."""
-    retired = manifest.digest in decision.retired.get(repository, {})
-    return replace(manifest.locks, read_enabled=True) if retired else manifest.locks
+def _as_before_retiring(decision: Decision, repository: str, manifest: Manifest) -> Manifest:
+    """A manifest with the locks that it gets back. That this program retired it is none of them."""
+    if manifest.digest not in decision.retired.get(repository, {}):
+        return manifest
+    return manifest._replace(locks=replace(manifest.locks, read_enabled=True))
+
+
+def _as_it_is(record: Record, thing: Manifest | Tag, repository: Repository, kept: Saved) -> Record:
+    """The record of a manifest or of a tag, with its locks and the times that it has now."""
+    return replace(
+        record,
+        tag=thing.name if isinstance(thing, Tag) else None,
+        locks=thing.locks,
+        created=thing.created_time if isinstance(thing, Manifest) else None,
+        updated=thing.last_update_time,
+        repository_locks=repository.locks,
+        subject=kept.subject,
+        image_size=kept.image_size,
+    )
 
 
 def narrowed(decision: Decision, failures: Mapping[Node, str]) -> tuple[Decision, list[Skipped]]:
@@ -203,7 +229,7 @@ def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> dict[st
 
 
 def _tag_of(repository: Repository, tag: str, digest: str) -> Tag:
-    return repository.tags.get(tag) or Tag(tag, digest, locks=UNLOCKED)
+    return repository.tags[tag]._replace(digest=digest) if tag in repository.tags else Tag(tag, digest)
 
 
 def _blobs(manifest: Manifest) -> AbstractSet[str]:

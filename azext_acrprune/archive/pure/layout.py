@@ -1,29 +1,48 @@
 """The index of an archive: an OCI image layout (image-spec 1.0 and 1.1) with a descriptor for each manifest and tag.
 
 A descriptor names its manifest for other tools (`org.opencontainers.image.ref.name`), and for the way back it says in
-annotations which registry, repository and tag that was, and which locks were on it.
+annotations which registry, repository and tag that was, which locks were on it, and when it was pushed. A seal over all
+of these says whether the index is as it was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from ...decide.manifests import is_digest
-from ...model import UNLOCKED, Content, Locks
+from ...model import UNLOCKED, Content, Locks, parse_ticks
 from ...prune_error import Kind, PruneError
 from ...registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
+from ...spelling import printable
+from .streamed import items_of, salvaged
 
 LAYOUT_FILE = 'oci-layout'
 INDEX_FILE = 'index.json'
+COPY_FILE = 'index.copy.json'
+"""What is written before the index, and is the same: it has all that the index has when that one is damaged."""
+JOURNAL_FOLDER = 'journal'
 MAX_INDEX_BYTES = 2**30
 """Enough for a million manifests and tags; what is larger would take all memory."""
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-_INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
+OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+RUN_TYPE = 'application/vnd.acrprune.run.v1+json'
+"""The artifact type of an index that has the descriptors of one run alone."""
+_READ_AS = {
+    'application/vnd.docker.distribution.manifest.v2+json': OCI_IMAGE,
+    'application/vnd.docker.distribution.manifest.list.v2+json': OCI_INDEX,
+}
+"""Docker's types have the form of these. skopeo finds nothing else in a layout before its version 1.14."""
 _REF_NAME = 'org.opencontainers.image.ref.name'
 _OURS = 'io.acrprune.'
+_PIECE = 1024
+_DIGITS = 20
 
 
 class NotAnArchive(PruneError):
@@ -42,9 +61,15 @@ class Kept:
     media_type: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A manifest that was in a repository, or with `tag` a tag that was on it. `archived_at` is a time in UTC."""
+    """A manifest that was in a repository, or with `tag` a tag that was on it. `archived_at` is a time in UTC.
+
+    `created` and `updated` are its times as the registry gave them, None where that is not known; of a tag only the
+    second is kept. `repository_locks` are those of its repository. `subject` is the digest that the manifest names as
+    its subject, empty where it names none. `image_size` are the bytes of the manifest and of those of its own blobs
+    that the archive holds for it. Archives of earlier versions tell neither.
+    """
 
     registry: str
     repository: str
@@ -54,6 +79,11 @@ class Record:
     archived_at: str
     tag: str | None = None
     locks: Locks = UNLOCKED
+    created: str | None = None
+    updated: str | None = None
+    repository_locks: Locks = UNLOCKED
+    subject: str | None = None
+    image_size: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -66,11 +96,33 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """An entry of an index that names nothing that can be restored: how it is told, why, and the entry itself."""
+
+    name: str
+    why: str
+    entry: Any
+
+
+@dataclass(frozen=True)
 class Index:
-    """What is in an archive; `others` are descriptors that other tools wrote, kept as they are."""
+    """What is in an archive; `others` are descriptors that other tools wrote or that name runs, kept as they are.
+
+    `seal` is what the bytes said that it is, None where an earlier version wrote them. `compacting` names a compaction
+    that was begun and is not done. `run` names the run whose records alone these are.
+    """
 
     records: tuple[Record, ...] = ()
     others: tuple[Any, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
+    compacting: str | None = None
+    seal: str | None = field(default=None, compare=False)
+    run: str | None = field(default=None, compare=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each of our entries is as it was written, as far as that can be known."""
+        return not self.damaged and self.seal in (None, seal_of(self.records))
 
     def with_records(self, records: Iterable[Record]) -> Index:
         """The index with more records. One that was there already takes the later time and keeps its locks too.
@@ -81,37 +133,135 @@ class Index:
         for record in records:
             known = merged.get(record.key)
             merged[record.key] = replace(record, locks=known.locks.and_those(record.locks)) if known else record
-        return Index(tuple(merged[key] for key in sorted(merged)), self.others)
+        return replace(self, records=tuple(merged[key] for key in sorted(merged)))
+
+    def with_run(self, digest: str, size: int, run: str, archived_at: str) -> Index:
+        """The index with the descriptor of one run: a blob that has the records of that run."""
+        notes = {f'{_OURS}run': run, f'{_OURS}archivedAt': archived_at}
+        descriptor = {'mediaType': OCI_INDEX, 'artifactType': RUN_TYPE, 'digest': digest, 'size': size}
+        known = [each for each in self.others if not (isinstance(each, dict) and each.get('digest') == digest)]
+        return replace(self, others=(*known, {**descriptor, 'annotations': notes}))
+
+
+def is_run(descriptor: Any) -> bool:
+    """Whether a descriptor names the records of one run."""
+    return isinstance(descriptor, dict) and descriptor.get('artifactType') == RUN_TYPE
+
+
+def run_time(descriptor: Any) -> str | None:
+    """When the run was that a descriptor names."""
+    return _text_or_none(_annotations(descriptor).get(f'{_OURS}archivedAt'))
+
+
+def run_of(index: Index) -> tuple[str, str]:
+    """(name, time) of the run whose records an index is."""
+    return index.run or 'unknown', max((record.archived_at for record in index.records), default='')
+
+
+def nameless_descriptor(digest: str, kept: Kept) -> dict[str, Any]:
+    """A descriptor by which other tools find a manifest of which nobody knows where it was: by its digest."""
+    read_as = _READ_AS.get(kept.media_type, kept.media_type)
+    return {'mediaType': read_as, 'digest': digest, 'size': kept.content.size, 'annotations': {_REF_NAME: digest}}
+
+
+def seal_of(records: Iterable[Record]) -> str:
+    """The checksum of records, whatever their order."""
+    seal = hashlib.sha256()
+    for record in sorted(records, key=_key):
+        seal.update('\0'.join(map(str, _sealed(record))).encode('utf-8', 'surrogatepass') + b'\n')
+    return f'sha256:{seal.hexdigest()}'
+
+
+def index_pieces(index: Index) -> Iterator[bytes]:
+    """`index.json` of an archive in pieces; the same index gives the same bytes, each entry on a line of its own."""
+    notes = {f'{_OURS}seal': seal_of(index.records)} if index.records else {}
+    if index.compacting:
+        notes[f'{_OURS}compacting'] = index.compacting
+    return _document(index, {'schemaVersion': 2, 'mediaType': OCI_INDEX, **({'annotations': notes} if notes else {})})
+
+
+def run_bytes(records: Iterable[Record], run: str) -> bytes:
+    """The records of one run as an index of their own, from which the index of the archive can be made anew."""
+    head = {'artifactType': RUN_TYPE, 'schemaVersion': 2, 'mediaType': OCI_INDEX, 'annotations': {f'{_OURS}run': run}}
+    return b''.join(_document(Index(tuple(sorted(records, key=_key))), head))
+
+
+RUN_BEGINS = f'{{"artifactType": "{RUN_TYPE}"'.encode()
+"""How the bytes of such an index begin, so that they are found among other blobs."""
 
 
 def index_bytes(index: Index) -> bytes:
-    """`index.json` of an archive; the same index gives the same bytes. Raises NotAnArchive when it is too large."""
-    document = {
-        'schemaVersion': 2,
-        'mediaType': _INDEX_TYPE,
-        'manifests': [*map(_descriptor, index.records), *index.others],
-    }
-    try:
-        data = json.dumps(document, indent=1, sort_keys=True).encode()
-    except RecursionError as error:
-        raise NotAnArchive(f'{INDEX_FILE} is nested too deeply') from error
+    """`index.json` of an archive. Raises NotAnArchive when it is too large."""
+    data = b''.join(index_pieces(index))
     check_index_size(len(data))
     return data
 
 
-def parse_index(data: bytes) -> Index:
-    """The index in these bytes. Raises NotAnArchive."""
-    check_index_size(len(data))
+def _document(index: Index, head: dict[str, Any]) -> Iterator[bytes]:
+    yield json.dumps(head)[:-1].encode() + b', "manifests": [\n'
+    entries = _entries(index)
+    lines: list[str] = []
+    separator = ''
     try:
-        descriptors = json.loads(data)['manifests']
-        if not isinstance(descriptors, list):
-            raise TypeError('its manifests are no list')
-        return Index(
-            tuple(_record(each) for each in descriptors if _is_ours(each)),
-            tuple(each for each in descriptors if not _is_ours(each)),
-        )
+        for entry in entries:
+            lines.append(separator + json.dumps(entry, separators=(',', ':')))
+            separator = ',\n'
+            if len(lines) == _PIECE:
+                yield ''.join(lines).encode()
+                lines = []
+    except RecursionError as error:
+        raise NotAnArchive(f'{INDEX_FILE} is nested too deeply') from error
+    yield ''.join(lines).encode() + b'\n]}\n'
+
+
+def _entries(index: Index) -> Iterator[Any]:
+    """Every descriptor. Of those with one name for other tools only the one that was archived last keeps it."""
+    newest: dict[str, Record] = {}
+    for record in index.records:
+        known = newest.get(record.name)
+        if not known or (known.archived_at, known.key) < (record.archived_at, record.key):
+            newest[record.name] = record
+    for record in index.records:
+        yield _descriptor(record, newest[record.name] is record)
+    yield from index.others
+    yield from (damaged.entry for damaged in index.damaged)
+
+
+def parse_index(data: bytes | Iterable[bytes]) -> Index:
+    """The index in these bytes, whole or in pieces. An entry of ours that cannot be used is among its `damaged`.
+
+    Raises NotAnArchive.
+    """
+    records: list[Record] = []
+    others: list[Any] = []
+    damaged: list[Damaged] = []
+    notes: dict[str, Any] = {}
+    try:
+        for key, value in items_of(_bounded(data), 'manifests'):
+            if key == 'annotations' and isinstance(value, dict):
+                notes = value
+            elif key == 'manifests':
+                _sort_in(value, records, others, damaged)
     except (ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
-        raise NotAnArchive(f'{INDEX_FILE} cannot be read: {error}') from error
+        raise NotAnArchive(f'{INDEX_FILE} is damaged ({error})') from error
+    return Index(
+        tuple(records),
+        tuple(others),
+        tuple(damaged),
+        _text_or_none(notes.get(f'{_OURS}compacting')),
+        _text_or_none(notes.get(f'{_OURS}seal')),
+        _text_or_none(notes.get(f'{_OURS}run')),
+    )
+
+
+def salvaged_index(data: bytes) -> Index:
+    """What can be read of a damaged index."""
+    records: list[Record] = []
+    others: list[Any] = []
+    damaged: list[Damaged] = []
+    for entry in salvaged(data, ('digest', 'mediaType', 'size')):
+        _sort_in(entry, records, others, damaged)
+    return Index(tuple(records), tuple(others), tuple(damaged))
 
 
 def check_index_size(size: int) -> None:
@@ -126,18 +276,49 @@ def blob_path(digest: str) -> str:
     return f'blobs/{algorithm}/{encoded}'
 
 
-def _descriptor(record: Record) -> dict[str, Any]:
-    annotations = {
-        _REF_NAME: record.name,
-        f'{_OURS}registry': record.registry,
-        f'{_OURS}repository': record.repository,
-        f'{_OURS}archivedAt': record.archived_at,
+def _bounded(data: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in [data] if isinstance(data, bytes) else data:
+        size += len(chunk)
+        check_index_size(size)
+        yield chunk
+
+
+def _sort_in(entry: Any, records: list[Record], others: list[Any], damaged: list[Damaged]) -> None:
+    if not _is_ours(entry):
+        others.append(entry)
+        return
+    try:
+        records.append(_record(entry))
+    except (ValueError, KeyError, TypeError) as error:
+        why = f'{error.args[0]} is missing' if isinstance(error, KeyError) else str(error)
+        damaged.append(Damaged(_told(entry), why, entry))
+
+
+def _told(entry: dict[str, Any]) -> str:
+    """What an entry is called where it says that, else its digest."""
+    named = _annotations(entry).get(_REF_NAME) or entry.get('digest') or 'an entry without a name'
+    return printable(str(named))[:200]
+
+
+def _descriptor(record: Record, is_named: bool) -> dict[str, Any]:
+    notes = {_REF_NAME: record.name} if is_named else {}
+    notes[f'{_OURS}registry'] = record.registry
+    notes[f'{_OURS}repository'] = record.repository
+    notes[f'{_OURS}archivedAt'] = record.archived_at
+    read_as = _READ_AS.get(record.media_type, record.media_type)
+    optional = {
+        'tag': record.tag,
+        'locks': ','.join(record.locks.switched_off) or None,
+        'mediaType': record.media_type if read_as != record.media_type else None,
+        'repositoryLocks': ','.join(record.repository_locks.switched_off) or None,
+        'createdTime': record.created,
+        'lastUpdateTime': record.updated,
+        'subject': record.subject,
+        'imageSize': None if record.image_size is None else str(record.image_size),
     }
-    if record.tag:
-        annotations[f'{_OURS}tag'] = record.tag
-    if record.locks.switched_off:
-        annotations[f'{_OURS}locks'] = ','.join(record.locks.switched_off)
-    return {'mediaType': record.media_type, 'digest': record.digest, 'size': record.size, 'annotations': annotations}
+    notes.update({f'{_OURS}{key}': value for key, value in optional.items() if value is not None})
+    return {'mediaType': read_as, 'digest': record.digest, 'size': record.size, 'annotations': notes}
 
 
 def _is_ours(descriptor: Any) -> bool:
@@ -145,30 +326,69 @@ def _is_ours(descriptor: Any) -> bool:
 
 
 def _record(descriptor: dict[str, Any]) -> Record:
-    annotations = _annotations(descriptor)
-    registry, repository = _text(annotations, 'registry'), _text(annotations, 'repository')
-    tag, media_type, size = annotations.get(f'{_OURS}tag'), descriptor['mediaType'], descriptor['size']
-    if not (
-        is_digest(descriptor['digest'])
-        and is_host(registry)
-        and is_repository(repository)
-        and (tag is None or is_tag(tag))
-        and is_media_type(media_type)
-    ):
-        raise ValueError('a descriptor names nothing that can be in a registry')
+    """Raises ValueError, KeyError or TypeError for a descriptor that names nothing that can be in a registry."""
+    notes = _annotations(descriptor)
+    registry, repository = notes[f'{_OURS}registry'], notes[f'{_OURS}repository']
+    tag, size, digest = notes.get(f'{_OURS}tag'), descriptor['size'], descriptor['digest']
+    media_type = notes.get(f'{_OURS}mediaType', descriptor['mediaType'])
+    subject = notes.get(f'{_OURS}subject')
+    _check_names(registry, repository, media_type)
+    if not is_digest(digest):
+        raise ValueError('its digest is none')
+    if not (tag is None or is_tag(tag)):
+        raise ValueError('its tag is none that a registry can have')
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise ValueError('a descriptor has no size')
-    locks = str(annotations.get(f'{_OURS}locks', '')).split(',')
+        raise ValueError('it has no size')
+    if not (subject in (None, '') or is_digest(subject)):
+        raise ValueError('its subject is no digest')
     return Record(
-        registry=registry,
-        repository=repository,
-        digest=descriptor['digest'],
-        media_type=media_type,
+        registry=intern(registry),
+        repository=intern(repository),
+        digest=intern(digest),
+        media_type=intern(media_type),
         size=size,
-        archived_at=_text(annotations, 'archivedAt'),
+        archived_at=intern(_text(notes, 'archivedAt')),
         tag=tag,
-        locks=Locks.from_flags(locks),
+        locks=_locks(notes, 'locks'),
+        created=_time(notes, 'createdTime'),
+        updated=_time(notes, 'lastUpdateTime'),
+        repository_locks=_locks(notes, 'repositoryLocks'),
+        subject=subject,
+        image_size=_number(notes, 'imageSize'),
     )
+
+
+def _check_names(registry: Any, repository: Any, media_type: Any) -> None:
+    for name, checked, what in (
+        (registry, _is_host, 'registry'),
+        (repository, _is_repository, 'repository'),
+        (media_type, _is_media_type, 'media type'),
+    ):
+        if not (isinstance(name, str) and checked(name)):
+            raise ValueError(f'its {what} is none')
+
+
+# An index has the same few names in all its entries.
+_is_host = lru_cache(64)(is_host)
+_is_repository = lru_cache(4096)(is_repository)
+_is_media_type = lru_cache(256)(is_media_type)
+
+
+def _locks(annotations: dict[str, Any], key: str) -> Locks:
+    flags = annotations.get(f'{_OURS}{key}')
+    return Locks.from_flags(str(flags).split(',')) if flags else UNLOCKED
+
+
+def _time(annotations: dict[str, Any], key: str) -> str | None:
+    """A time as it was written down. One that cannot be read says nothing."""
+    text = annotations.get(f'{_OURS}{key}')
+    return text if parse_ticks(text) is not None else None
+
+
+def _number(annotations: dict[str, Any], key: str) -> int | None:
+    """A number as it was written down, for an annotation is text. One that cannot be read says nothing."""
+    text = annotations.get(f'{_OURS}{key}')
+    return int(text) if isinstance(text, str) and len(text) < _DIGITS and text.isascii() and text.isdigit() else None
 
 
 def _annotations(descriptor: Any) -> dict[str, Any]:
@@ -179,5 +399,19 @@ def _annotations(descriptor: Any) -> dict[str, Any]:
 def _text(annotations: dict[str, Any], key: str) -> str:
     value = annotations[f'{_OURS}{key}']
     if not isinstance(value, str):
-        raise TypeError(f'{key} is no text')
+        raise TypeError(f'its {key} is no text')
     return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _key(record: Record) -> tuple[str, str, str, str]:
+    return record.key
+
+
+def _sealed(record: Record) -> tuple[Any, ...]:
+    locks = (','.join(each.switched_off) for each in (record.locks, record.repository_locks))
+    times = (record.archived_at, record.created, record.updated)
+    return (*record.key, record.media_type, record.size, *locks, *times, record.subject, record.image_size)

@@ -1,0 +1,86 @@
+"""What is in a registry now of what an archive may bring back: a call for each manifest and tag, and no listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from ..decide.graph import walk
+from ..decide.impact import Node
+from ..decide.manifests import read_manifest
+from ..model import Content, Inventory, Manifest, NotRead, Repository
+from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
+from ..workers import Task, run_tasks
+from .stored import Archived
+
+
+async def present(registry: Reads, host: str, archived: Archived, concurrency: int) -> Inventory:
+    """Those manifests and tags of the archive that are in the registry now. Raises RegistryError."""
+    nodes = nodes_of(archived)
+    tags = {
+        (each.repository, each.tag) for each in archived.records if each.tag and (each.repository, each.digest) in nodes
+    }
+    manifests: dict[Node, Manifest] = {}
+    on: dict[Node, list[str]] = {}
+
+    async def manifest(node: Node) -> Iterable[Task]:
+        try:
+            manifests[node] = Manifest(node[1], read_manifest(node[1], await registry.manifest(*node)))
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+        return []
+
+    async def tag(repository: str, name: str) -> Iterable[Task]:
+        digest = await registry.tag_digest(repository, name)
+        if digest:
+            on.setdefault((repository, digest), []).append(name)
+        return []
+
+    registry.announce(sorted({name for name, _ in nodes}))
+    await run_tasks([partial(manifest, node) for node in sorted(nodes)], concurrency)
+    await run_tasks([partial(tag, *each) for each in sorted(tags)], concurrency)
+    found = {node: manifests.get(node) or Manifest(node[1], NotRead()) for node in {*manifests, *on}}
+    return _inventory(host, {node: each._replace(tags=tuple(sorted(on.get(node, ())))) for node, each in found.items()})
+
+
+def _inventory(host: str, manifests: Mapping[Node, Manifest]) -> Inventory:
+    by_name: dict[str, dict[str, Manifest]] = {}
+    for (name, digest), manifest in sorted(manifests.items()):
+        by_name.setdefault(name, {})[digest] = manifest
+    repositories = tuple(Repository(name, each) for name, each in by_name.items())
+    return Inventory(host, repositories, frozenset(), complete=False, whole=False)
+
+
+def nodes_of(archived: Archived) -> set[Node]:
+    """The manifests that the archive may bring back: those that were read of it, with all that is inside them."""
+    kept = archived.kept
+    named: dict[str, set[str]] = {}
+    for record in archived.records:
+        if record.digest in kept:
+            named.setdefault(record.repository, set()).add(record.digest)
+    return {
+        (name, digest)
+        for name, digests in named.items()
+        for digest in walk(sorted(digests), lambda each: kept[each].content.children if each in kept else ())
+    }
+
+
+def lacks_blobs(archived: Archived, inventory: Inventory) -> bool:
+    """Whether blobs are in neither: only a scan of the whole registry tells whether another repository has them."""
+    known = {
+        blob.digest
+        for repository in inventory.repositories
+        for manifest in repository.manifests.values()
+        if isinstance(manifest.content, Content)
+        for blob in manifest.content.blobs
+    }
+    there = {(repository.name, digest) for repository in inventory.repositories for digest in repository.manifests}
+    needed = {
+        blob.digest
+        for node in nodes_of(archived) - there
+        if node[1] in archived.kept
+        for blob in archived.kept[node[1]].content.blobs
+    }
+    return not needed <= archived.blobs | known

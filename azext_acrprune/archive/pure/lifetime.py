@@ -1,0 +1,70 @@
+"""What of an archive is older than somebody wants it, and what in it is needed by nothing any more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
+
+from ...decide.graph import walk
+from ...decide.manifests import is_digest
+from ...model import parse_ticks
+from .layout import Index, Kept, Record, is_run, run_time
+
+
+def expired(index: Index, before: int) -> tuple[Index, tuple[Record, ...]]:
+    """(the index without what was archived before an instant in ticks, what that is).
+
+    What has no readable time stays. The descriptor of a run goes when everything that was archived as early does.
+    """
+    gone = tuple(record for record in index.records if _is_before(record.archived_at, before))
+    left = tuple(record for record in index.records if not _is_before(record.archived_at, before))
+    others = tuple(each for each in index.others if not (is_run(each) and _is_before(run_time(each), before)))
+    return (replace(index, records=left, others=others), gone) if gone else (index, ())
+
+
+def _is_before(time: str | None, before: int) -> bool:
+    ticks = parse_ticks(time)
+    return ticks is not None and ticks < before
+
+
+def needed_blobs(index: Index, kept: Mapping[str, Kept]) -> frozenset[str]:
+    """The digests that something in an archive needs; `kept` are its manifests, as far as they can be read."""
+    inside = walk(sorted(manifests_of(index)), lambda each: kept[each].content.children if each in kept else ())
+    contents = [kept[digest].content for digest in inside if digest in kept]
+    blobs = {blob.digest for content in contents for blob in (*content.blobs, *content.unmeasured)}
+    return frozenset(inside) | blobs | _digests(each for each in index.others if is_run(each))
+
+
+def manifests_of(index: Index) -> frozenset[str]:
+    """The manifests that an index itself names, in damaged entries and in those of other tools too.
+
+    A run names manifests of its own, but keeps none of them.
+    """
+    entries = (*index.others, *(damaged.entry for damaged in index.damaged))
+    return _digests(each for each in entries if not is_run(each)) | {record.digest for record in index.records}
+
+
+def _digests(entries: Iterable[Any]) -> frozenset[str]:
+    named = (str(entry.get('digest')) for entry in entries if isinstance(entry, dict))
+    return frozenset(digest for digest in named if is_digest(digest))
+
+
+def without(index: Index, lost: AbstractSet[str]) -> tuple[Index, tuple[Record, ...]]:
+    """(the index without records of manifests that are lost, these records)."""
+    gone = tuple(record for record in index.records if record.digest in lost)
+    return replace(index, records=tuple(record for record in index.records if record.digest not in lost)), gone
+
+
+def merged(indexes: Iterable[Index], runs: Iterable[Index]) -> Index:
+    """One index of all that any of these has; the later time of what several have, and all its locks."""
+    found = Index()
+    earlier = sorted(runs, key=lambda run: max((record.archived_at for record in run.records), default=''))
+    for each in (*earlier, *indexes):
+        newer = {record.key: record.archived_at for record in found.records}
+        found = found.with_records(record for record in each.records if record.archived_at >= newer.get(record.key, ''))
+        known = [other.get('digest') for other in found.others if isinstance(other, dict)]
+        others = [other for other in each.others if not (isinstance(other, dict) and other.get('digest') in known)]
+        found = replace(found, others=(*found.others, *others), compacting=found.compacting or each.compacting)
+    return found
