@@ -222,7 +222,7 @@ def find_repair(target: Target) -> Repair:
     runs, manifests = _looked_into(target, sizes)
     index = merged(before, runs.values())
     for digest, run in runs.items():
-        index = index.with_run(digest, sizes[digest], *run_of(run))
+        index = index.with_run(run_of(run, digest))
     index, lost = without(index, {record.digest for record in index.records} - set(manifests))
     nameless = () if any(each.records for each in before) or runs else tuple(sorted(_tops(index, manifests)))
     others = [nameless_descriptor(digest, manifests[digest]) for digest in nameless]

@@ -21,7 +21,7 @@ from ..reporter import Reporter
 from ..workers import Task, in_thread, run_tasks
 from .catalog import index_to_change, open_catalog
 from .pure.contents import OUT_OF_TIME, Saved, Wanted, blobs_of, narrowed, records_of, wanted
-from .pure.layout import Index, Record, index_pieces, run_bytes
+from .pure.layout import Index, Record, Run, index_pieces, run_bytes
 from .stored import manifest_bytes, type_of
 from .target import ArchiveBusy, ArchiveError, NotKept, Target
 
@@ -126,7 +126,7 @@ def _with_run(target: Target, index: Index, records: list[Record], run: str, arc
     data = run_bytes(records, run)
     digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
     target.put(digest, [data], lambda _: None)
-    return index.with_records(records).with_run(digest, len(data), run, archived_at)
+    return index.with_records(records).with_run(Run(digest, archived_at, run))
 
 
 @asynccontextmanager

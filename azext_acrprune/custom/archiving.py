@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 BLOB_TARGET = 'azure-blob:'
-WAIT_SECONDS = 60
+WAIT_SECONDS = 30
 """How long a run waits for an archive that another run is writing to."""
 
 

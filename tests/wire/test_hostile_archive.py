@@ -5,6 +5,7 @@ What was told to be archived is, or stays; nothing is written, removed or read o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -16,8 +17,8 @@ from azext_acrprune.archive.pure.choose import choose
 from azext_acrprune.archive.pure.contents import NOT_ARCHIVED
 from azext_acrprune.archive.pure.layout import NotAnArchive, index_bytes, parse_index
 from azext_acrprune.archive.stored import read_archive
-from azext_acrprune.archive.target import ArchiveError
-from azext_acrprune.archive.write import estimate
+from azext_acrprune.archive.target import ArchiveBusy, ArchiveError
+from azext_acrprune.archive.write import Patience, estimate
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -176,6 +177,34 @@ def test_two_that_archive_to_one_directory_at_a_time_lose_nothing(registry, clie
         told.append(1)
     assert told and left(registry) == {digest}
     assert prune(client, place) == {}
+
+
+def test_a_run_waits_for_one_that_is_writing_and_says_so(registry, client, place):
+    image_in(registry, 'image')
+    writing = DirectoryArchive(str(place)).writing()
+    writing.__enter__()
+    told = []
+
+    def waits():
+        told.append(left(registry))
+        writing.__exit__(None, None, None)
+
+    target, patience = DirectoryArchive(str(place)), Patience(60, waits)
+    safe = archive(client, target, doomed(client), True, '2026-01-01', 8, Silent(), lambda: False, '', patience)
+    assert len(told) == 1 and len(safe.records) == 1
+
+
+@pytest.mark.parametrize('reason', [OSError(errno.ENOLCK, 'No locks available'), EOFError('it ended')])
+def test_a_file_system_without_locks_is_not_another_process(place, monkeypatch, reason):
+    import portalocker
+
+    def refuse(*_):
+        raise portalocker.exceptions.LockException(reason)
+
+    monkeypatch.setattr(portalocker, 'lock', refuse)
+    with pytest.raises(ArchiveError, match='cannot be locked') as caught, DirectoryArchive(str(place)).writing():
+        pass
+    assert not isinstance(caught.value, ArchiveBusy) and '.lock' in str(caught.value)
 
 
 # --- The archive, when it is read --------------------------------------------------------------------------------

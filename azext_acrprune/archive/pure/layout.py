@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...decide.manifests import is_digest
 from ...model import UNLOCKED, Content, Locks, parse_ticks
@@ -104,9 +104,17 @@ class Damaged:
     entry: Any
 
 
+class Run(NamedTuple):
+    """A run that archived something: the digest of the blob with its records, when it was, and its name."""
+
+    digest: str
+    archived_at: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Index:
-    """What is in an archive; `others` are descriptors that other tools wrote or that name runs, kept as they are.
+    """What is in an archive; `others` are descriptors that other tools wrote, kept as they are.
 
     `seal` is what the bytes said that it is, None where an earlier version wrote them. `compacting` names a compaction
     that was begun and is not done. `run` names the run whose records alone these are.
@@ -116,6 +124,7 @@ class Index:
     others: tuple[Any, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     compacting: str | None = None
+    runs: tuple[Run, ...] = ()
     seal: str | None = field(default=None, compare=False)
     run: str | None = field(default=None, compare=False)
 
@@ -135,27 +144,16 @@ class Index:
             merged[record.key] = replace(record, locks=known.locks.and_those(record.locks)) if known else record
         return replace(self, records=tuple(merged[key] for key in sorted(merged)))
 
-    def with_run(self, digest: str, size: int, run: str, archived_at: str) -> Index:
-        """The index with the descriptor of one run: a blob that has the records of that run."""
-        notes = {f'{_OURS}run': run, f'{_OURS}archivedAt': archived_at}
-        descriptor = {'mediaType': OCI_INDEX, 'artifactType': RUN_TYPE, 'digest': digest, 'size': size}
-        known = [each for each in self.others if not (isinstance(each, dict) and each.get('digest') == digest)]
-        return replace(self, others=(*known, {**descriptor, 'annotations': notes}))
+    def with_run(self, run: Run) -> Index:
+        """The index with one run more."""
+        runs = {each.digest: each for each in (*self.runs, run)}
+        return replace(self, runs=tuple(sorted(runs.values(), key=lambda each: (each.archived_at, each.digest))))
 
 
-def is_run(descriptor: Any) -> bool:
-    """Whether a descriptor names the records of one run."""
-    return isinstance(descriptor, dict) and descriptor.get('artifactType') == RUN_TYPE
-
-
-def run_time(descriptor: Any) -> str | None:
-    """When the run was that a descriptor names."""
-    return _text_or_none(_annotations(descriptor).get(f'{_OURS}archivedAt'))
-
-
-def run_of(index: Index) -> tuple[str, str]:
-    """(name, time) of the run whose records an index is."""
-    return index.run or 'unknown', max((record.archived_at for record in index.records), default='')
+def run_of(index: Index, digest: str) -> Run:
+    """The run whose records alone an index is, which is the blob `digest`."""
+    archived_at = max((record.archived_at for record in index.records), default='')
+    return Run(digest, archived_at, index.run or archived_at)
 
 
 def nameless_descriptor(digest: str, kept: Kept) -> dict[str, Any]:
@@ -177,6 +175,8 @@ def index_pieces(index: Index) -> Iterator[bytes]:
     notes = {f'{_OURS}seal': seal_of(index.records)} if index.records else {}
     if index.compacting:
         notes[f'{_OURS}compacting'] = index.compacting
+    if index.runs:
+        notes[f'{_OURS}runs'] = ','.join(map(' '.join, index.runs))
     return _document(index, {'schemaVersion': 2, 'mediaType': OCI_INDEX, **({'annotations': notes} if notes else {})})
 
 
@@ -249,6 +249,7 @@ def parse_index(data: bytes | Iterable[bytes]) -> Index:
         tuple(others),
         tuple(damaged),
         _text_or_none(notes.get(f'{_OURS}compacting')),
+        _runs(notes.get(f'{_OURS}runs')),
         _text_or_none(notes.get(f'{_OURS}seal')),
         _text_or_none(notes.get(f'{_OURS}run')),
     )
@@ -372,6 +373,12 @@ def _check_names(registry: Any, repository: Any, media_type: Any) -> None:
 _is_host = lru_cache(64)(is_host)
 _is_repository = lru_cache(4096)(is_repository)
 _is_media_type = lru_cache(256)(is_media_type)
+
+
+def _runs(text: Any) -> tuple[Run, ...]:
+    """The runs as they were written down. What cannot be read is none."""
+    parts = [part.split(' ') for part in text.split(',')] if isinstance(text, str) else []
+    return tuple(Run(*part) for part in parts if len(part) == 3 and is_digest(part[0]))  # noqa: PLR2004
 
 
 def _locks(annotations: dict[str, Any], key: str) -> Locks:

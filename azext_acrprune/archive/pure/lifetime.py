@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any
 
 from ...decide.graph import walk
 from ...decide.manifests import is_digest
 from ...model import parse_ticks
-from .layout import Index, Kept, Record, is_run, run_time
+from .layout import Index, Kept, Record
 
 
 def expired(index: Index, before: int) -> tuple[Index, tuple[Record, ...]]:
     """(the index without what was archived before an instant in ticks, what that is).
 
-    What has no readable time stays. The descriptor of a run goes when everything that was archived as early does.
+    What has no readable time stays. The runs of that time go too.
     """
     gone = tuple(record for record in index.records if _is_before(record.archived_at, before))
     left = tuple(record for record in index.records if not _is_before(record.archived_at, before))
-    others = tuple(each for each in index.others if not (is_run(each) and _is_before(run_time(each), before)))
-    return (replace(index, records=left, others=others), gone) if gone else (index, ())
+    runs = tuple(run for run in index.runs if not _is_before(run.archived_at, before))
+    return (replace(index, records=left, runs=runs), gone) if gone else (index, ())
 
 
 def _is_before(time: str | None, before: int) -> bool:
@@ -34,21 +33,14 @@ def needed_blobs(index: Index, kept: Mapping[str, Kept]) -> frozenset[str]:
     inside = walk(sorted(manifests_of(index)), lambda each: kept[each].content.children if each in kept else ())
     contents = [kept[digest].content for digest in inside if digest in kept]
     blobs = {blob.digest for content in contents for blob in (*content.blobs, *content.unmeasured)}
-    return frozenset(inside) | blobs | _digests(each for each in index.others if is_run(each))
+    return frozenset(inside) | blobs | {run.digest for run in index.runs}
 
 
 def manifests_of(index: Index) -> frozenset[str]:
-    """The manifests that an index itself names, in damaged entries and in those of other tools too.
-
-    A run names manifests of its own, but keeps none of them.
-    """
+    """The manifests that an index names, in damaged entries and in those of other tools too."""
     entries = (*index.others, *(damaged.entry for damaged in index.damaged))
-    return _digests(each for each in entries if not is_run(each)) | {record.digest for record in index.records}
-
-
-def _digests(entries: Iterable[Any]) -> frozenset[str]:
     named = (str(entry.get('digest')) for entry in entries if isinstance(entry, dict))
-    return frozenset(digest for digest in named if is_digest(digest))
+    return frozenset(digest for digest in named if is_digest(digest)) | {record.digest for record in index.records}
 
 
 def without(index: Index, lost: AbstractSet[str]) -> tuple[Index, tuple[Record, ...]]:
@@ -66,5 +58,7 @@ def merged(indexes: Iterable[Index], runs: Iterable[Index]) -> Index:
         found = found.with_records(record for record in each.records if record.archived_at >= newer.get(record.key, ''))
         known = [other.get('digest') for other in found.others if isinstance(other, dict)]
         others = [other for other in each.others if not (isinstance(other, dict) and other.get('digest') in known)]
-        found = replace(found, others=(*found.others, *others), compacting=found.compacting or each.compacting)
+        found = replace(found, others=(*found.others, *others))
+        for run in each.runs:
+            found = found.with_run(run)
     return found
