@@ -382,6 +382,85 @@ examples:
     text: az acr prune restore -r myregistry --soft-deleted
 """
 
+helps['acr prune archive'] = """
+type: group
+short-summary: Look into archives, verify them, and keep them small. Needs no registry.
+"""
+
+helps['acr prune archive list'] = """
+type: command
+short-summary: List the images in an archive, with their tags and the time at which they were archived.
+long-summary: >
+    `imageSize` counts the manifest and its own blobs. Images share layers, so these sizes do not add up: `az acr prune
+    archive show` says what the archive takes. A table has the newest images only.
+examples:
+  - name: Everything that an archive can bring back.
+    text: az acr prune archive list --archive /mnt/archive -o table
+  - name: What a team had.
+    text: az acr prune archive list --archive /mnt/archive -r myregistry --repository "team-a/**"
+"""
+
+helps['acr prune archive show'] = """
+type: command
+short-summary: Show how much an archive holds, since when, what that costs, and which runs wrote it; or one image.
+examples:
+  - name: What it takes, and what it costs in a month at this price for a GiB and day.
+    text: az acr prune archive show --archive /mnt/archive --price "0.0006 USD" -o table
+  - name: One image, with its blobs.
+    text: az acr prune archive show --archive /mnt/archive --image team-a/api:v1
+"""
+
+helps['acr prune archive verify'] = """
+type: command
+short-summary: Read every byte of an archive, and say which images could not come back.
+long-summary: >
+    Compares each blob with its digest, and looks whether each image has all that it needs. The exit code is 1 when
+    something is damaged. Images of which only the manifest was archived are counted, and are no damage.
+examples:
+  - name: Once a month, from a pipeline.
+    text: az acr prune archive verify --archive /mnt/archive --query summary
+"""
+
+helps['acr prune archive expire'] = """
+type: command
+short-summary: Take images out of an archive that were archived long ago.
+long-summary: >
+    Only the index changes. What other images need stays, and so do all blobs, until `az acr prune archive compact`
+    removes those that nothing needs.
+examples:
+  - name: What would expire.
+    text: az acr prune archive expire --archive /mnt/archive --older-than 180d --dry-run
+  - name: In a pipeline, before the archive is compacted.
+    text: az acr prune archive expire --archive /mnt/archive --older-than 180d --yes
+"""
+
+helps['acr prune archive compact'] = """
+type: command
+short-summary: Remove the blobs that nothing in an archive needs.
+long-summary: >
+    Removes nothing while a manifest in the archive cannot be read, because it is not known what that one needs. Run it
+    again after an interruption: it goes on, and until then nothing can be added to the archive.
+examples:
+  - name: How much that would free.
+    text: az acr prune archive compact --archive /mnt/archive --dry-run --query summary
+  - name: In a pipeline.
+    text: az acr prune archive compact --archive /mnt/archive --yes
+"""
+
+helps['acr prune archive repair'] = """
+type: command
+short-summary: Make the index of an archive anew, from what is left of it and from the blobs.
+long-summary: >
+    Each run writes down beside the blobs what it archived. So an index that is lost or damaged can be made anew, with
+    repositories, tags and locks. Entries whose manifest is missing or damaged are taken out, and named. What expired
+    comes back as long as the archive was not compacted.
+examples:
+  - name: What would be in the new index.
+    text: az acr prune archive repair --archive /mnt/archive --dry-run
+  - name: Write it.
+    text: az acr prune archive repair --archive /mnt/archive --yes
+"""
+
 helps['acr prune history'] = """
 type: group
 short-summary: Show what earlier runs on this machine deleted or locked.

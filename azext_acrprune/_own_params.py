@@ -10,6 +10,7 @@ from azure.cli.core.commands.parameters import get_enum_type
 from ._validators import (
     validate_images,
     validate_max_age,
+    validate_older_than,
     validate_optional_registry,
     validate_out,
     validate_plan_selection,
@@ -67,6 +68,47 @@ def _for_restore(context: AzArgumentContext) -> None:
         help='Also take tags back that are on other manifests now. Without it these stay.',
     )
     context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
+
+
+def _for_archive(context: AzArgumentContext) -> None:
+    context.argument(
+        'archive', required=True, arg_group=None, help='The archive: a directory, or `azure-blob:ACCOUNT/CONTAINER`.'
+    )
+
+
+def _for_archive_change(context: AzArgumentContext) -> None:
+    _for_archive(context)
+    context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask.')
+    context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
+
+
+def _for_archive_expire(context: AzArgumentContext) -> None:
+    _for_archive_change(context)
+    context.argument(
+        'older_than',
+        validator=validate_older_than,
+        help='Take out what was archived longer ago than this: a duration such as `180d`.',
+    )
+
+
+def _for_archive_list(context: AzArgumentContext) -> None:
+    _for_archive(context)
+    context.argument(
+        'registry_name', required=False, validator=validate_optional_registry, help='Only images of this registry.'
+    )
+    context.argument('repository', nargs='+', help='Only these repositories: names or patterns, as in `team-a/**`.')
+
+
+def _for_archive_show(context: AzArgumentContext) -> None:
+    _for_archive(context)
+    context.argument(
+        'images',
+        options_list=['--image'],
+        nargs=1,
+        required=False,
+        validator=validate_restored_images,
+        help='Show this image: `repository:tag` or `repository@digest`.',
+    )
 
 
 def _for_history(context: AzArgumentContext) -> None:
@@ -274,6 +316,12 @@ def _for_policy_test(context: AzArgumentContext) -> None:
 OWN = {
     'pins lock': _for_pins_lock,
     'restore': _for_restore,
+    'archive list': _for_archive_list,
+    'archive show': _for_archive_show,
+    'archive verify': _for_archive,
+    'archive expire': _for_archive_expire,
+    'archive compact': _for_archive_change,
+    'archive repair': _for_archive_change,
     'history': _for_history,
     'history show': _for_history_show,
     'plan': _for_plan,

@@ -60,6 +60,12 @@ _SHARED = {
     'usage': (*_CALLS, 'no_cache', 'price', 'workspace'),
     'restore': (*_CALLS, 'no_cache', 'dry_run', 'archive'),
     'policy diff': (*_CALLS, 'no_cache'),
+    'archive list': ('archive', 'registry_name', 'suffix'),
+    'archive show': ('archive', 'price'),
+    'archive verify': ('archive',),
+    'archive expire': ('archive', 'yes', 'dry_run'),
+    'archive compact': ('archive', 'yes', 'dry_run'),
+    'archive repair': ('archive', 'yes', 'dry_run'),
 }
 
 _GROUPS = {

@@ -108,6 +108,10 @@ def _seconds_ago(text: str) -> int:
     return parse_ago_or_date(text, time.time())
 
 
+def validate_older_than(namespace: Namespace) -> None:
+    _all('--older-than', [namespace.older_than], parse_ago, 'Give a duration such as 180d.')
+
+
 def validate_time_limit(namespace: Namespace) -> None:
     """`45m` -> seconds."""
     if namespace.time_limit is None:

@@ -28,6 +28,13 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('usage', 'usage', table_transformer=_table('usage_rows', 'usage_tables'))
     with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
         group.command('restore', 'restore', table_transformer=_table('restore_rows'))
+    with loader.command_group('acr prune archive', _of('archives')) as group:
+        group.command('list', 'list_images', table_transformer=_table('image_rows', 'archive_tables'))
+        group.show_command('show', 'show', table_transformer=_table('archive_rows', 'archive_tables'))
+        group.command('verify', 'verify', table_transformer=_table('verify_rows', 'archive_tables'))
+        group.command('expire', 'expire', table_transformer=_table('summary_rows', 'archive_tables'))
+        group.command('compact', 'compact', table_transformer=_table('summary_rows', 'archive_tables'))
+        group.command('repair', 'repair', table_transformer=_table('summary_rows', 'archive_tables'))
     with loader.command_group('acr prune history', _of('journaling')) as group:
         group.command('list', 'list_runs', table_transformer=_table('history_rows'))
         group.show_command('show', 'show_run', table_transformer=_table('history_rows'))

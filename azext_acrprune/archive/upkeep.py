@@ -17,6 +17,7 @@ from uuid import uuid4
 from ..decide.manifests import MAX_MANIFEST_BYTES, read_manifest
 from ..model import Content
 from .catalog import catalog_of, index_to_change
+from .patience import NO_PATIENCE, Patience, writing
 from .pure.layout import (
     RUN_BEGINS,
     Index,
@@ -123,12 +124,12 @@ def find_expired(target: Target, before: int) -> Expiry:
     return Expiry(gone, index)
 
 
-def expire(target: Target, before: int) -> Expiry:
+def expire(target: Target, before: int, patience: Patience = NO_PATIENCE) -> Expiry:
     """Take out of the index what was archived before an instant; its blobs stay until the archive is compacted.
 
     Raises ArchiveBusy while a run writes to the archive.
     """
-    with target.writing():
+    with writing(target, patience):
         found = find_expired(target, before)
         if found.gone:
             target.replace_index(index_pieces(found.index))
@@ -151,12 +152,12 @@ def find_garbage(target: Target) -> Garbage:
     return _garbage(target, catalog_of(target).index)
 
 
-def compact(target: Target) -> Garbage:
+def compact(target: Target, patience: Patience = NO_PATIENCE) -> Garbage:
     """Remove the blobs that nothing in the archive needs; an interrupted compaction goes on.
 
     Raises ArchiveBusy while a run writes to the archive.
     """
-    with target.writing():
+    with writing(target, patience):
         index = catalog_of(target).index
         garbage = _garbage(target, index)
         if garbage.sizes or index.compacting:
@@ -231,9 +232,9 @@ def find_repair(target: Target) -> Repair:
     return Repair(replace(index, others=(*index.others, *others), compacting=None), lost, found, nameless)
 
 
-def repair(target: Target) -> Repair:
+def repair(target: Target, patience: Patience = NO_PATIENCE) -> Repair:
     """Replace the index by one that is made anew. Raises ArchiveBusy while a run writes to the archive."""
-    with target.writing():
+    with writing(target, patience):
         found = find_repair(target)
         target.replace_index(index_pieces(found.index))
         return found

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,18 +19,17 @@ from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, in_thread, run_tasks
 from .catalog import index_to_change, open_catalog
-from .pure.contents import OUT_OF_TIME, Saved, Wanted, blobs_of, narrowed, records_of, wanted
+from .patience import NO_PATIENCE, Patience, writing_meanwhile
+from .pure.contents import NO_TIME_LEFT, Saved, Wanted, blobs_of, narrowed, records_of, wanted
 from .pure.layout import Index, Record, Run, index_pieces, run_bytes
 from .stored import manifest_bytes, type_of
-from .target import ArchiveBusy, ArchiveError, NotKept, Target
+from .target import ArchiveError, NotKept, Target
 
 TRANSFERS = 8
 """At a time: layers are large, and more connections are not faster."""
 
 _TRIES = 3
 _MARGIN_BYTES = 1024**2
-_LOOKS_AGAIN = 0.5
-"""Seconds between two looks at an archive that another run has."""
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
 
 
@@ -46,17 +44,6 @@ class Estimate:
     missing: int
     blobs: int
     troubles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How many seconds a run waits for an archive that another one is writing to, and who hears that it waits."""
-
-    seconds: float = 0
-    waits: Callable[[], None] = lambda: None
-
-
-NO_PATIENCE = Patience()
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,7 @@ async def archive(
     stays with all that it needs. `run` is the name of this run, which the archive has too.
     Raises ArchiveError or RegistryError when the archive or the registry cannot be used: nothing may be deleted then.
     """
-    async with writing_to(target, patience):
+    async with writing_meanwhile(target, patience):
         index = await asyncio.to_thread(index_to_change, target)
         work = _ArchiveRun(registry, target, decision, layers, reporter, is_over)
         reporter.transfer_planned(sum(_sizes(decision, work.wanted, layers).values()))
@@ -127,28 +114,6 @@ def _with_run(target: Target, index: Index, records: list[Record], run: str, arc
     digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
     target.put(digest, [data], lambda _: None)
     return index.with_records(records).with_run(Run(digest, archived_at, run))
-
-
-@asynccontextmanager
-async def writing_to(target: Target, patience: Patience = NO_PATIENCE) -> AsyncIterator[None]:
-    """Have the archive to write to. To get it may take long: that is done on a thread. Raises ArchiveBusy."""
-    deadline = time.monotonic() + patience.seconds
-    is_told = False
-    with ExitStack() as held:
-        while True:
-            writing = target.writing()
-            try:
-                await asyncio.to_thread(writing.__enter__)
-                break
-            except ArchiveBusy:
-                if time.monotonic() >= deadline:
-                    raise
-            if not is_told:
-                patience.waits()
-            is_told = True
-            await asyncio.sleep(_LOOKS_AGAIN)
-        held.push(writing)
-        yield
 
 
 def _sizes(decision: Decision, goes_in: Wanted, layers: bool) -> dict[str, int]:
@@ -297,7 +262,7 @@ class _ArchiveRun:
 
     def _hurry(self) -> None:
         if self.is_over():
-            raise NotKept(OUT_OF_TIME)
+            raise NotKept(NO_TIME_LEFT)
 
     def _failed(self, node: Node, error: Exception) -> None:
         _raise_if_fatal(error)

@@ -18,8 +18,9 @@ from .questions import ask
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..archive.patience import Patience
     from ..archive.target import Target
-    from ..archive.write import Patience, Safe
+    from ..archive.write import Safe
     from ..decide.decision import Decision
     from ..model import Notice
 
@@ -122,7 +123,7 @@ def archive(session: Session, decision: Decision, archiving: Archiving, run: str
 
 def patience_with(target: Target) -> Patience:
     """Wait for a while for an archive that another run is writing to, and say so."""
-    from ..archive.write import Patience
+    from ..archive.patience import Patience
 
     waiting = "Another run is writing to the archive '%s'. This one waits for it, up to %d seconds."
     return Patience(WAIT_SECONDS, lambda: logger.warning(waiting, target.name, WAIT_SECONDS))

@@ -21,7 +21,7 @@ from .examples import DOCUMENTS, ROOT, Example, examples, shell_lines
 from .images import Shelf
 
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
-LOCAL = ('policy validate', 'policy explain', 'policy test', 'policy show', 'cache', 'history')
+LOCAL = ('archive', 'policy validate', 'policy explain', 'policy test', 'policy show', 'cache', 'history')
 DELETING = ('untagged', 'tags', 'image', 'repository', 'apply', 'pins lock')
 SAMPLE_DIGEST = re.compile(r'sha256:0123456789abcdef[0-9a-f]+')
 SAMPLE_RUN = re.compile(r'\d{8}T[\d.]+Z-[0-9a-f]{8}')
@@ -81,10 +81,10 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
         az(*prune, 'plan', *TARGET, '--inventory-out', 'inventory.json', '-o', 'none', check=True)
     if '--plan' in arguments:
         az(*prune, 'plan', *TARGET, '--out', 'plan.json', '-o', 'none', check=True)
-    if '--archive' in arguments and example.command != 'restore':  # of an earlier run
+    if '--archive' in arguments and example.command != 'restore' and not example.command.startswith('archive'):
         archive.mkdir()
         (archive / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
-    if example.command == 'restore':
+    if example.command == 'restore' or example.command.startswith('archive'):
         named = ('--image', 'team-a/api:v1', '--archive', str(archive), '--new-archive', '--yes')
         az(*prune, 'image', *TARGET, *named, check=True)
     if example.command == 'history show':

@@ -13,12 +13,13 @@ import time
 import pytest
 
 from azext_acrprune.archive.directory import DirectoryArchive
+from azext_acrprune.archive.patience import Patience
 from azext_acrprune.archive.pure.choose import choose
 from azext_acrprune.archive.pure.contents import NOT_ARCHIVED
 from azext_acrprune.archive.pure.layout import NotAnArchive, index_bytes, parse_index
 from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.target import ArchiveBusy, ArchiveError
-from azext_acrprune.archive.write import Patience, estimate
+from azext_acrprune.archive.write import estimate
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of

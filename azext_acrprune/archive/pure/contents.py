@@ -19,7 +19,7 @@ from .layout import Record
 NOT_ARCHIVED = 'notArchived'
 """The reason of what was not deleted because it could not be archived."""
 
-OUT_OF_TIME = 'the time was over'
+NO_TIME_LEFT = 'the time was over'
 """Why something was not archived that nothing is wrong with: the next run goes on with it."""
 
 NOT_RESTORABLE = 'notRestorable'

@@ -11,15 +11,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 
 from ...decide.manifests import is_digest
-from ...model import UNLOCKED, Content, Locks, parse_ticks
+from ...model import UNLOCKED, Content, Locks
 from ...prune_error import Kind, PruneError
-from ...registry.protocol.listings import is_host, is_media_type, is_repository, is_tag
+from ...registry.protocol.listings import is_tag
 from ...spelling import printable
+from .notes import OURS, check_names, locks_of, notes_of, number_of, text_of, text_or_none, time_of
 from .streamed import items_of, salvaged
 
 LAYOUT_FILE = 'oci-layout'
@@ -40,9 +40,7 @@ _READ_AS = {
 }
 """Docker's types have the form of these. skopeo finds nothing else in a layout before its version 1.14."""
 _REF_NAME = 'org.opencontainers.image.ref.name'
-_OURS = 'io.acrprune.'
 _PIECE = 1024
-_DIGITS = 20
 
 
 class NotAnArchive(PruneError):
@@ -172,17 +170,17 @@ def seal_of(records: Iterable[Record]) -> str:
 
 def index_pieces(index: Index) -> Iterator[bytes]:
     """`index.json` of an archive in pieces; the same index gives the same bytes, each entry on a line of its own."""
-    notes = {f'{_OURS}seal': seal_of(index.records)} if index.records else {}
+    notes = {f'{OURS}seal': seal_of(index.records)} if index.records else {}
     if index.compacting:
-        notes[f'{_OURS}compacting'] = index.compacting
+        notes[f'{OURS}compacting'] = index.compacting
     if index.runs:
-        notes[f'{_OURS}runs'] = ','.join(map(' '.join, index.runs))
+        notes[f'{OURS}runs'] = ','.join(map(' '.join, index.runs))
     return _document(index, {'schemaVersion': 2, 'mediaType': OCI_INDEX, **({'annotations': notes} if notes else {})})
 
 
 def run_bytes(records: Iterable[Record], run: str) -> bytes:
     """The records of one run as an index of their own, from which the index of the archive can be made anew."""
-    head = {'artifactType': RUN_TYPE, 'schemaVersion': 2, 'mediaType': OCI_INDEX, 'annotations': {f'{_OURS}run': run}}
+    head = {'artifactType': RUN_TYPE, 'schemaVersion': 2, 'mediaType': OCI_INDEX, 'annotations': {f'{OURS}run': run}}
     return b''.join(_document(Index(tuple(sorted(records, key=_key))), head))
 
 
@@ -248,10 +246,10 @@ def parse_index(data: bytes | Iterable[bytes]) -> Index:
         tuple(records),
         tuple(others),
         tuple(damaged),
-        _text_or_none(notes.get(f'{_OURS}compacting')),
-        _runs(notes.get(f'{_OURS}runs')),
-        _text_or_none(notes.get(f'{_OURS}seal')),
-        _text_or_none(notes.get(f'{_OURS}run')),
+        text_or_none(notes.get(f'{OURS}compacting')),
+        _runs(notes.get(f'{OURS}runs')),
+        text_or_none(notes.get(f'{OURS}seal')),
+        text_or_none(notes.get(f'{OURS}run')),
     )
 
 
@@ -298,15 +296,15 @@ def _sort_in(entry: Any, records: list[Record], others: list[Any], damaged: list
 
 def _told(entry: dict[str, Any]) -> str:
     """What an entry is called where it says that, else its digest."""
-    named = _annotations(entry).get(_REF_NAME) or entry.get('digest') or 'an entry without a name'
+    named = notes_of(entry).get(_REF_NAME) or entry.get('digest') or 'an entry without a name'
     return printable(str(named))[:200]
 
 
 def _descriptor(record: Record, is_named: bool) -> dict[str, Any]:
     notes = {_REF_NAME: record.name} if is_named else {}
-    notes[f'{_OURS}registry'] = record.registry
-    notes[f'{_OURS}repository'] = record.repository
-    notes[f'{_OURS}archivedAt'] = record.archived_at
+    notes[f'{OURS}registry'] = record.registry
+    notes[f'{OURS}repository'] = record.repository
+    notes[f'{OURS}archivedAt'] = record.archived_at
     read_as = _READ_AS.get(record.media_type, record.media_type)
     optional = {
         'tag': record.tag,
@@ -318,22 +316,22 @@ def _descriptor(record: Record, is_named: bool) -> dict[str, Any]:
         'subject': record.subject,
         'imageSize': None if record.image_size is None else str(record.image_size),
     }
-    notes.update({f'{_OURS}{key}': value for key, value in optional.items() if value is not None})
+    notes.update({f'{OURS}{key}': value for key, value in optional.items() if value is not None})
     return {'mediaType': read_as, 'digest': record.digest, 'size': record.size, 'annotations': notes}
 
 
 def _is_ours(descriptor: Any) -> bool:
-    return f'{_OURS}repository' in _annotations(descriptor)
+    return f'{OURS}repository' in notes_of(descriptor)
 
 
 def _record(descriptor: dict[str, Any]) -> Record:
     """Raises ValueError, KeyError or TypeError for a descriptor that names nothing that can be in a registry."""
-    notes = _annotations(descriptor)
-    registry, repository = notes[f'{_OURS}registry'], notes[f'{_OURS}repository']
-    tag, size, digest = notes.get(f'{_OURS}tag'), descriptor['size'], descriptor['digest']
-    media_type = notes.get(f'{_OURS}mediaType', descriptor['mediaType'])
-    subject = notes.get(f'{_OURS}subject')
-    _check_names(registry, repository, media_type)
+    notes = notes_of(descriptor)
+    registry, repository = notes[f'{OURS}registry'], notes[f'{OURS}repository']
+    tag, size, digest = notes.get(f'{OURS}tag'), descriptor['size'], descriptor['digest']
+    media_type = notes.get(f'{OURS}mediaType', descriptor['mediaType'])
+    subject = notes.get(f'{OURS}subject')
+    check_names(registry, repository, media_type)
     if not is_digest(digest):
         raise ValueError('its digest is none')
     if not (tag is None or is_tag(tag)):
@@ -348,70 +346,21 @@ def _record(descriptor: dict[str, Any]) -> Record:
         digest=intern(digest),
         media_type=intern(media_type),
         size=size,
-        archived_at=intern(_text(notes, 'archivedAt')),
+        archived_at=intern(text_of(notes, 'archivedAt')),
         tag=tag,
-        locks=_locks(notes, 'locks'),
-        created=_time(notes, 'createdTime'),
-        updated=_time(notes, 'lastUpdateTime'),
-        repository_locks=_locks(notes, 'repositoryLocks'),
+        locks=locks_of(notes, 'locks'),
+        created=time_of(notes, 'createdTime'),
+        updated=time_of(notes, 'lastUpdateTime'),
+        repository_locks=locks_of(notes, 'repositoryLocks'),
         subject=subject,
-        image_size=_number(notes, 'imageSize'),
+        image_size=number_of(notes, 'imageSize'),
     )
-
-
-def _check_names(registry: Any, repository: Any, media_type: Any) -> None:
-    for name, checked, what in (
-        (registry, _is_host, 'registry'),
-        (repository, _is_repository, 'repository'),
-        (media_type, _is_media_type, 'media type'),
-    ):
-        if not (isinstance(name, str) and checked(name)):
-            raise ValueError(f'its {what} is none')
-
-
-# An index has the same few names in all its entries.
-_is_host = lru_cache(64)(is_host)
-_is_repository = lru_cache(4096)(is_repository)
-_is_media_type = lru_cache(256)(is_media_type)
 
 
 def _runs(text: Any) -> tuple[Run, ...]:
     """The runs as they were written down. What cannot be read is none."""
     parts = [part.split(' ') for part in text.split(',')] if isinstance(text, str) else []
     return tuple(Run(*part) for part in parts if len(part) == 3 and is_digest(part[0]))  # noqa: PLR2004
-
-
-def _locks(annotations: dict[str, Any], key: str) -> Locks:
-    flags = annotations.get(f'{_OURS}{key}')
-    return Locks.from_flags(str(flags).split(',')) if flags else UNLOCKED
-
-
-def _time(annotations: dict[str, Any], key: str) -> str | None:
-    """A time as it was written down. One that cannot be read says nothing."""
-    text = annotations.get(f'{_OURS}{key}')
-    return text if parse_ticks(text) is not None else None
-
-
-def _number(annotations: dict[str, Any], key: str) -> int | None:
-    """A number as it was written down, for an annotation is text. One that cannot be read says nothing."""
-    text = annotations.get(f'{_OURS}{key}')
-    return int(text) if isinstance(text, str) and len(text) < _DIGITS and text.isascii() and text.isdigit() else None
-
-
-def _annotations(descriptor: Any) -> dict[str, Any]:
-    found = descriptor.get('annotations') if isinstance(descriptor, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _text(annotations: dict[str, Any], key: str) -> str:
-    value = annotations[f'{_OURS}{key}']
-    if not isinstance(value, str):
-        raise TypeError(f'its {key} is no text')
-    return value
-
-
-def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _key(record: Record) -> tuple[str, str, str, str]:

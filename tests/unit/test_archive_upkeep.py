@@ -1,0 +1,238 @@
+"""An archive is verified, expires, is compacted and repaired, and nothing that an entry needs is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from azext_acrprune.archive.catalog import index_to_change, open_catalog
+from azext_acrprune.archive.directory import DirectoryArchive
+from azext_acrprune.archive.pure.layout import (
+    COPY_FILE,
+    INDEX_FILE,
+    OCI_IMAGE,
+    OCI_INDEX,
+    Index,
+    Record,
+    Run,
+    index_pieces,
+    run_bytes,
+)
+from azext_acrprune.archive.target import ArchiveBusy, ArchiveError
+from azext_acrprune.archive.upkeep import compact, expire, find_garbage, find_repair, repair, verify
+from azext_acrprune.model import Locks, parse_ticks
+
+OLD, NEW = '2026-01-01T00:00:00Z', '2026-06-01T00:00:00Z'
+MARCH = parse_ticks('2026-03-01T00:00:00Z')
+
+
+class Filled:
+    """An archive with images of two runs: `shared` is a layer of both, `old` and `new` are digests by name."""
+
+    def __init__(self, path):
+        self.path = path
+        self.target = DirectoryArchive(str(path))
+        self.shared = self.blob(b'shared layer')
+        self.digests, self.layers = {}, {}
+        for when, names in ((OLD, ('a', 'b')), (NEW, ('c', 'd'))):
+            self.run(when, [self.image(name) for name in names])
+        child = self.image('child')
+        index = self.put({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [self.descriptor(child, OCI_IMAGE)]})
+        self.digests['index'] = index
+        self.run(OLD, [child])
+        self.run(NEW, [index], OCI_INDEX)
+
+    def blob(self, data):
+        digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
+        with self.target.writing():
+            self.target.put(digest, [data], lambda _: None)
+        return digest
+
+    def descriptor(self, digest, media_type='application/vnd.oci.image.layer.v1.tar'):
+        return {'mediaType': media_type, 'digest': digest, 'size': self.at(digest).stat().st_size}
+
+    def put(self, document):
+        return self.blob(json.dumps(document).encode())
+
+    def image(self, name):
+        self.layers[name] = self.blob(f'layer of {name}'.encode())
+        layers = [self.descriptor(self.layers[name]), self.descriptor(self.shared)]
+        config = self.descriptor(self.blob(f'config of {name}'.encode()), 'application/vnd.oci.image.config.v1+json')
+        self.digests[name] = self.put({'schemaVersion': 2, 'mediaType': OCI_IMAGE, 'config': config, 'layers': layers})
+        return self.digests[name]
+
+    def run(self, when, digests, media_type=OCI_IMAGE):
+        records = []
+        for digest in digests:
+            name = next(name for name, each in self.digests.items() if each == digest)
+            one = ('r', 'team/app', digest, media_type, self.at(digest).stat().st_size, when)
+            records += [Record(*one, None, Locks(False)), Record(*one, name)]
+        data = run_bytes(records, f'run {when}'.replace(' ', '-'))
+        digest = self.blob(data)
+        with self.target.writing():
+            index = index_to_change(self.target) or Index()
+            self.target.replace_index(index_pieces(index.with_records(records).with_run(Run(digest, when, 'run'))))
+
+    def at(self, digest):
+        return self.path / 'blobs' / 'sha256' / digest[7:]
+
+    def names(self):
+        return {record.tag for record in open_catalog(self.target).index.records if record.tag}
+
+    def state(self):
+        index = json.loads((self.path / INDEX_FILE).read_bytes())
+        return index['manifests'], {path.name for path in (self.path / 'blobs' / 'sha256').iterdir()}
+
+
+@pytest.fixture
+def filled(tmp_path):
+    return Filled(tmp_path / 'archive')
+
+
+def test_what_is_whole_is_verified(filled):
+    verified = verify(filled.target)
+    assert (verified.damaged, verified.broken, verified.bare) == ({}, (), ())
+
+
+@pytest.mark.parametrize('how', ['changed', 'cut', 'gone'])
+def test_a_damaged_layer_is_named_with_each_image_that_needs_it(filled, how):
+    path = filled.at(filled.layers['a'])
+    path.unlink() if how == 'gone' else path.write_bytes(b'x' if how == 'changed' else path.read_bytes()[:3])
+    verified = verify(filled.target)
+    assert set(verified.damaged) == (set() if how == 'gone' else {filled.layers['a']})
+    assert [record.digest for record, _ in verified.broken] == [filled.digests['a']]
+    assert filled.layers['a'] in verified.broken[0][1]
+
+
+def test_an_image_of_which_only_the_manifest_was_archived_is_no_damage(filled):
+    document = json.loads(filled.at(filled.digests['a']).read_bytes())
+    for part in (*document['layers'], document['config']):
+        filled.at(part['digest']).unlink()
+    verified = verify(filled.target)
+    assert [record.digest for record in verified.bare] == [filled.digests['a']] and filled.digests['b'] in {
+        record.digest for record, _ in verified.broken
+    }, 'the other ones had their layers and lost one'
+
+
+def test_what_is_old_expires_and_what_others_need_of_it_stays(filled):
+    gone = expire(filled.target, MARCH).gone
+    assert {record.tag for record in gone if record.tag} == {'a', 'b', 'child'}
+    assert filled.names() == {'c', 'd', 'index'}
+    garbage = set(find_garbage(filled.target).sizes)
+    assert {filled.digests['a'], filled.layers['a'], filled.layers['b']} <= garbage
+    assert garbage.isdisjoint({filled.shared, filled.digests['child'], filled.layers['child'], filled.layers['c']})
+    assert set(compact(filled.target).sizes) == garbage
+    assert all(not filled.at(digest).exists() for digest in garbage)
+    verified = verify(filled.target)
+    assert (verified.damaged, verified.broken) == ({}, ())
+    assert find_garbage(filled.target).sizes == {}
+
+
+def test_compacting_without_garbage_changes_nothing(filled):
+    before = filled.state()
+    assert compact(filled.target).sizes == {} and filled.state() == before
+
+
+def test_nothing_is_removed_while_it_is_not_known_what_is_needed(filled):
+    expire(filled.target, MARCH)
+    filled.at(filled.digests['c']).write_bytes(b'{}')
+    before = filled.state()
+    with pytest.raises(ArchiveError, match='cannot be read') as caught:
+        compact(filled.target)
+    assert filled.digests['c'] in str(caught.value) and 'archive verify' in caught.value.advice
+    assert filled.state() == before
+    assert [record.tag for record in repair(filled.target).lost if record.tag] == ['c']
+    assert compact(filled.target).sizes and filled.names() == {'d', 'index', 'a', 'b', 'child'}
+
+
+def test_what_another_tool_put_in_is_kept_with_its_layers(filled):
+    layer = filled.blob(b'of another tool')
+    config = filled.descriptor(filled.blob(b'config of another tool'))
+    manifest = {'schemaVersion': 2, 'mediaType': OCI_IMAGE, 'config': config, 'layers': [filled.descriptor(layer)]}
+    digest = filled.put(manifest)
+    index = json.loads((filled.path / INDEX_FILE).read_bytes())
+    index['manifests'].append(filled.descriptor(digest, OCI_IMAGE))
+    (filled.path / INDEX_FILE).write_text(json.dumps(index))
+    expire(filled.target, MARCH)
+    compact(filled.target)
+    assert filled.at(layer).exists() and filled.at(digest).exists()
+
+
+class Dying(DirectoryArchive):
+    """An archive whose process dies after so many files were removed."""
+
+    left = 0
+
+    def remove(self, digests):
+        for digest in digests:
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            super().remove([digest])
+
+
+@pytest.mark.parametrize('removed', [0, 1, 5])
+def test_a_compaction_that_dies_goes_on_and_nothing_is_added_before(filled, removed):
+    expire(filled.target, MARCH)
+    garbage = set(find_garbage(filled.target).sizes)
+    dying = Dying(str(filled.path))
+    dying.left = removed
+    with pytest.raises(KeyboardInterrupt):
+        compact(dying)
+    with pytest.raises(ArchiveError, match='is being compacted') as caught:
+        index_to_change(filled.target)
+    assert 'archive compact' in caught.value.advice
+    assert filled.names() == {'c', 'd', 'index'} and not verify(filled.target).broken
+    assert len(compact(filled.target).sizes) == len(garbage) - removed
+    assert index_to_change(filled.target).compacting is None and find_garbage(filled.target).sizes == {}
+
+
+@pytest.mark.parametrize('what', ['index', 'both', 'both damaged', 'all but blobs'])
+def test_an_index_is_made_anew_from_the_blobs(filled, what):
+    before = open_catalog(filled.target).index
+    if what == 'both damaged':
+        for name in (INDEX_FILE, COPY_FILE):
+            (filled.path / name).write_bytes((filled.path / name).read_bytes()[:900])
+    elif what == 'all but blobs':
+        for path in filled.path.iterdir():
+            if path.is_dir() and path.name != 'blobs':
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+    else:
+        (filled.path / INDEX_FILE).unlink()
+        if what == 'both':
+            (filled.path / COPY_FILE).unlink()
+    repair(filled.target)
+    after = open_catalog(filled.target)
+    assert after.troubles == () and after.index.records == before.records
+    assert [run.digest for run in after.index.runs] == [run.digest for run in before.runs]
+
+
+def test_a_repair_of_what_is_whole_changes_nothing(filled):
+    before = filled.state()
+    found = find_repair(filled.target)
+    assert (found.lost, found.found, found.nameless) == ((), (), ())
+    repair(filled.target)
+    assert filled.state() == before
+
+
+def test_where_nothing_names_the_images_any_more_other_tools_find_them_by_digest(filled):
+    for run in open_catalog(filled.target).index.runs:
+        filled.at(run.digest).unlink()
+    for name in (INDEX_FILE, COPY_FILE):
+        (filled.path / name).unlink()
+    repaired = repair(filled.target)
+    tops = {filled.digests[name] for name in ('a', 'b', 'c', 'd', 'index')}
+    assert set(repaired.nameless) == tops
+    entries, _ = filled.state()
+    assert {each['annotations']['org.opencontainers.image.ref.name'] for each in entries} == tops
+
+
+@pytest.mark.parametrize('work', [lambda target: expire(target, MARCH), compact, repair])
+def test_an_archive_that_a_run_is_writing_to_is_left_alone(filled, work):
+    with DirectoryArchive(str(filled.path)).writing(), pytest.raises(ArchiveBusy):
+        work(filled.target)
