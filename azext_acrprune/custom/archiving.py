@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..archive.target import Target
     from ..archive.write import Safe
     from ..decide.decision import Decision
-    from ..model import Notice
+    from ..model import Document, Notice
 
 logger = get_logger(__name__)
 
@@ -119,6 +119,22 @@ def archive(session: Session, decision: Decision, archiving: Archiving, run: str
         )
         safe = session.run(work)
         return replace(safe, decision=safe.decision.with_retiring_kept())
+
+
+def says_unarchived(result: Document) -> bool:
+    """Whether something stays because it could not be archived; says what. What came too late is no such thing."""
+    from ..archive.pure.contents import could_not_be_archived
+
+    kept = [each for each in result['skipped'] if could_not_be_archived(each['reason'], each['because'])]
+    if kept:
+        logger.error(
+            '%d of what was to go could not be archived, so it stays. The first: %s@%s: %s. See "skipped".',
+            len(kept),
+            kept[0]['repository'],
+            kept[0]['digest'],
+            kept[0]['because'],
+        )
+    return bool(kept)
 
 
 def patience_with(target: Target) -> Patience:

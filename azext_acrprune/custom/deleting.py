@@ -12,7 +12,7 @@ from knack.log import get_logger
 
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
-from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal
+from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal, says_unarchived
 from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
@@ -165,7 +165,8 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
         if consent.validate:
             validate(session, decided, result)
     summary = result['summary']
-    exit_with_failure(cmd, unread or summary['failed'] or summary['interrupted'])
+    unarchived = says_unarchived(result)
+    exit_with_failure(cmd, unread or unarchived or summary['failed'] or summary['interrupted'])
     return result
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.wheel import install_extension
 
+from .archives import archive_rows
 from .faults import fault_rows
 from .pin_files import pin_rows
 from .planning import planning_rows, usage_rows
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument('--manifests', type=int, default=10_000)
     parser.add_argument('--repositories', type=int, default=100)
     parser.add_argument('--largest', type=int, default=1_000_000, help='The largest registry that is only planned.')
+    parser.add_argument('--archived', type=int, default=50_000, help='Images in an archive.')
     parser.add_argument('--tries', type=int, default=2)
     options = parser.parse_args()
     for what, number, limit in rows(options):
@@ -37,7 +39,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         yield from machine_rows()
         extensions = install_extension(Path(folder))
-        for measured in (plan_rows, delete_rows, fault_rows, throttled_rows, pin_rows):
+        for measured in (plan_rows, delete_rows, fault_rows, throttled_rows, pin_rows, archive_rows):
             yield from measured(options, Path(folder), extensions)
     yield from planning_rows(options.largest, options.tries)
     yield from usage_rows(50_000)

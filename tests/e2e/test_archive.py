@@ -194,6 +194,7 @@ def test_what_cannot_be_archived_stays_with_all_that_it_needs(az, registry, now,
     before = state(registry)
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--archive', str(tmp_path / 'archive'), '--new-archive')
     assert state(registry) == before and run.json['deleted'] == []
+    assert run.code == 1 and 'could not be archived' in run.err and layer in run.err
     assert {(entry['digest'], entry['reason']) for entry in run.json['skipped']} == {
         (images.stale, 'notArchived'),
         (images.stale_children[0], 'notArchived'),

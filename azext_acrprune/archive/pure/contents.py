@@ -22,8 +22,18 @@ NOT_ARCHIVED = 'notArchived'
 NO_TIME_LEFT = 'the time was over'
 """Why something was not archived that nothing is wrong with: the next run goes on with it."""
 
+_CHILD = 'its child '
+
 NOT_RESTORABLE = 'notRestorable'
 """Code of the notice about a manifest that an archive of manifests alone cannot bring back."""
+
+
+def could_not_be_archived(reason: str, because: str) -> bool:
+    """Whether this is why something stays that was to go, and there was time enough.
+
+    An index stays for its child: what is said of the child tells.
+    """
+    return reason == NOT_ARCHIVED and not because.endswith(NO_TIME_LEFT) and not because.startswith(_CHILD)
 
 
 class Saved(NamedTuple):
@@ -221,7 +231,7 @@ def _failed_in(name: str, graph: Graph, failures: Mapping[Node, str]) -> dict[st
     above = spread(sorted(own), lambda digest: ((parent, '') for parent in graph.parents.get(digest, ())))
     return {
         **{
-            digest: Verdict(True, NOT_ARCHIVED, f'its child {child} could not be archived')
+            digest: Verdict(True, NOT_ARCHIVED, f'{_CHILD}{child} could not be archived')
             for digest, (_, child) in above.items()
         },
         **own,
