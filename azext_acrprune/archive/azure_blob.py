@@ -52,6 +52,7 @@ class BlobArchive:
         self.name = name
         self._container = container
         self._block_type = block_type
+        self.made_of_index: object = None
         self._etag: str | None = None
         self._since: Any = None
 
@@ -153,6 +154,14 @@ class BlobArchive:
             check_index_size(download.size)
             return self._read(name, download)
 
+    def is_as_read(self) -> bool:
+        """Whether `index.json` is still the one that was read, or written, last."""
+        with self._usable(INDEX_FILE):
+            try:
+                return bool(self._container.get_blob_client(INDEX_FILE).get_blob_properties().etag == self._etag)
+            except ResourceNotFoundError:
+                return self._etag is None
+
     def replace_index(self, pieces: Iterable[bytes]) -> None:
         """Put another `index.json` in place of the one that was read, unless somebody else did so meanwhile.
 
@@ -173,6 +182,7 @@ class BlobArchive:
                 self._copy_anew(index, copy)
                 raise ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN) from error
             self._etag, self._since = written['etag'], written['last_modified']
+            self.made_of_index = None
 
     def journals(self) -> list[str]:
         """The runs whose journals are here, oldest first."""

@@ -23,6 +23,15 @@ def open_catalog(target: Target) -> Catalog | None:
     Where the index cannot be read, its copy is used. Where it is not as it was written, what it lacks is taken from the
     copy.
     """
+    if isinstance(target.made_of_index, Catalog) and target.is_as_read():
+        return target.made_of_index
+    target.made_of_index = None
+    catalog = _opened(target)
+    target.made_of_index = catalog
+    return catalog
+
+
+def _opened(target: Target) -> Catalog | None:
     index = _parsed(target)
     if index is None and _parsed(target, copy=True) is None:
         if target.journals():

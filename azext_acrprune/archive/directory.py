@@ -49,6 +49,7 @@ class DirectoryArchive:
     def __init__(self, path: str) -> None:
         self.name = path
         self._root = Path(path)
+        self.made_of_index: object = None
         self._seen: str | None = None
 
     def is_new(self) -> bool:
@@ -211,6 +212,11 @@ class DirectoryArchive:
                 raise
             return self._read(file)
 
+    def is_as_read(self) -> bool:
+        """Whether `index.json` is still the one that was read, or written, last."""
+        with self._usable():
+            return self._checksum() == self._seen
+
     def replace_index(self, pieces: Iterable[bytes]) -> None:
         """Put another `index.json` in place of the one that was read, and its copy before it.
 
@@ -218,10 +224,11 @@ class DirectoryArchive:
         each machine has its own.
         """
         with self._usable():
-            if self._checksum() != self._seen:
+            if not self.is_as_read():
                 raise ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN)
             self._write([COPY_FILE, INDEX_FILE], pieces)
             self._seen = self._checksum()
+            self.made_of_index = None
 
     def journals(self) -> list[str]:
         """The runs whose journals are here, oldest first."""

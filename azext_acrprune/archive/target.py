@@ -20,6 +20,9 @@ class Target(Protocol):
     Every method may raise ArchiveError, and may be called from many threads at once.
     """
 
+    made_of_index: object
+    """What somebody made of the index that was read last, to be used again while `is_as_read`."""
+
     @property
     def name(self) -> str:
         """The place as the user gave it."""
@@ -62,6 +65,9 @@ class Target(Protocol):
 
     def index(self, copy: bool = False) -> Iterator[bytes] | None:
         """The bytes of the index, or of its copy; None when there is none here."""
+
+    def is_as_read(self) -> bool:
+        """Whether the index is still the one that was read, or written, last."""
 
     def replace_index(self, pieces: Iterable[bytes]) -> None:
         """Put a new index in the place of the one that was read, and a copy beside it, whole or not at all."""

@@ -140,7 +140,9 @@ def repair(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False)
 
 def _catalog(target: Target) -> Catalog:
     from ..archive.catalog import catalog_of
+    from .session import collect_garbage_seldom
 
+    collect_garbage_seldom()
     catalog = catalog_of(target)
     _warn(catalog.troubles)
     return catalog
