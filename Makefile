@@ -15,6 +15,7 @@ LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune
 LOWEST_VENV ?= .venv-$(LOWEST)
 
 AZDEV = 0.2.13
+AZURITE = 3.35.0
 AZDEV_VENV ?= .venv-azdev
 
 # The environments are made side by side, and lint runs beside the first tests.
@@ -32,7 +33,7 @@ demo: $(VENV)/ready
 report: $(VENV)/ready
 	$(BIN)/python -m tests.demo.report report.html
 
-test: $(VENV)/ready lint azdev test-lowest
+test: $(VENV)/ready .azurite/ready lint azdev test-lowest
 	@$(BIN)/python -m pytest -n $(AT_ONCE)
 	@echo 'Passed before: lint, azdev, and the main job and every command with azure-cli $(LOWEST).'
 
@@ -73,7 +74,14 @@ wheel: $(VENV)/ready
 	$(BIN)/python setup.py --quiet bdist_wheel
 
 # All that `make test` installs.
-environments: $(VENV)/ready $(LOWEST_VENV)/ready $(AZDEV_VENV)/ready
+environments: $(VENV)/ready $(LOWEST_VENV)/ready $(AZDEV_VENV)/ready .azurite/ready
+
+# Microsoft's emulator of the blob service. Without npm, its tests are skipped.
+.azurite/ready:
+	@mkdir -p .azurite
+	@if command -v npm >/dev/null; then npm install --prefix .azurite --silent --no-audit --no-fund azurite@$(AZURITE) \
+		|| echo 'Azurite could not be installed'; fi
+	@touch $@
 
 $(VENV)/ready: requirements.txt requirements-dev.txt
 	@$(PYTHON) -m venv $(VENV)
@@ -93,4 +101,4 @@ $(AZDEV_VENV)/ready: $(VENV)/ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info
+	rm -rf $(VENV) .venv-* .azurite build dist *.egg-info

@@ -60,6 +60,18 @@ def test_deleting_and_bringing_back(az, prune, registry, now, tmp_path):
     assert registry.storage.repositories() == []
 
 
+def test_looking_after_an_archive(az, prune, registry, now, tmp_path):
+    telling(registry.storage, now)
+    place = ('--archive', str(tmp_path / 'archive'))
+    prune('untagged', '--yes', '--new-archive', *place)
+    assert prune('archive list', *place, target=())['summary']['images'] == 3
+    assert prune('archive show', *place, '--price', '1 EUR', target=())['runs'][0]['hasJournal']
+    assert prune('archive verify', *place, target=())['summary']['wholeImages'] == 3
+    assert prune('archive repair', *place, '--yes', target=())['summary']['lost'] == 0
+    assert prune('archive expire', *place, '--older-than', '0', '--yes', target=())['summary']['imagesLeft'] == 0
+    assert prune('archive compact', *place, '--yes', target=())['summary']['blobsRemoved'] > 0
+
+
 def test_policies_and_locks(az, prune, registry, now, tmp_path):
     images = telling(registry.storage, now)
     example = az(*PRUNE, 'policy', 'show-example', '--name', 'ci', '-o', 'yaml', check=True).out

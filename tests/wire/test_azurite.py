@@ -1,0 +1,133 @@
+"""An archive in a container of Azurite, Microsoft's own emulator of the blob service, by its own client."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from azext_acrprune.archive.azure_blob import BlobArchive
+from azext_acrprune.archive.catalog import index_to_change, open_catalog
+from azext_acrprune.archive.pure.layout import COPY_FILE, INDEX_FILE, OCI_IMAGE, Index, Record, index_pieces
+from azext_acrprune.archive.target import ArchiveError
+from azext_acrprune.archive.upkeep import compact, expire, find_garbage, repair, verify
+from tests.unit.test_archive_upkeep import MARCH, Filled
+
+_FOLDER = Path(__file__).resolve().parents[2] / '.azurite' / 'node_modules' / '.bin'
+AZURITE = shutil.which('azurite-blob', path=str(_FOLDER)) or shutil.which('azurite-blob')
+ACCOUNT = {
+    'account_name': 'devstoreaccount1',
+    'account_key': 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
+}
+"""The account that every Azurite has; its key is no secret."""
+
+pytestmark = pytest.mark.skipif(not AZURITE, reason='Azurite is not installed (npm: azurite)')
+
+
+@pytest.fixture(scope='module')
+def service(tmp_path_factory):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    options = ('--blobHost', '127.0.0.1', '--blobPort', str(port), '--silent', '--skipApiVersionCheck')
+    folder = str(tmp_path_factory.mktemp('azurite'))
+    with subprocess.Popen([AZURITE, *options, '--disableTelemetry', '--location', folder]) as process:
+        wait_for(port, process)
+        from azure.storage.blob import BlobServiceClient
+
+        yield BlobServiceClient(f'http://127.0.0.1:{port}/{ACCOUNT["account_name"]}', credential=ACCOUNT)
+        process.terminate()
+
+
+def wait_for(port, process):
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        assert process.poll() is None
+        time.sleep(0.1)
+    raise AssertionError('Azurite does not listen')
+
+
+@pytest.fixture
+def container(service, request):
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:40]
+    return service.create_container(name)
+
+
+@pytest.fixture
+def archive(container):
+    """Opens the same archive each time, as another process does."""
+    from azure.storage.blob import BlobBlock
+
+    return lambda: BlobArchive('azure-blob:account/images', container, BlobBlock)
+
+
+def put(target, data):
+    digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
+    with target.writing():
+        target.put(digest, [data], lambda _: None)
+    return digest
+
+
+def record(digest, tag):
+    return Record('r', 'team/app', digest, OCI_IMAGE, 1, '2026-01-01T00:00:00Z', tag)
+
+
+def test_blobs_of_every_size_are_kept_looked_up_and_read(archive):
+    target, data = archive(), (b'', b'a', b'b' * 40_000, b'c' * 20_000_000)
+    target.check()
+    digests = [put(target, each) for each in data]
+    absent = f'sha256:{0:064x}'
+    assert target.held([*digests, absent]) == target.sizes() == dict(zip(digests, map(len, data), strict=True))
+    assert [b''.join(target.chunks(digest)) for digest in digests] == list(data)
+    assert target.holds(digests[2]) and not target.holds(absent)
+
+
+def test_the_second_of_two_that_change_an_index_is_told_and_the_copy_is_of_the_first(archive, container):
+    first, second = archive(), archive()
+    with first.writing():
+        assert index_to_change(first) is None and index_to_change(second) is None
+        first.replace_index(index_pieces(Index((record(put(first, b'a'), 'v1'),))))
+        with pytest.raises(ArchiveError, match='Another process'):
+            second.replace_index(index_pieces(Index((record(put(first, b'b'), 'v2'),))))
+    index, copy = (container.get_blob_client(name).download_blob().readall() for name in (INDEX_FILE, COPY_FILE))
+    assert index == copy and [each.tag for each in open_catalog(archive()).index.records] == ['v1']
+    assert first.is_as_read() and not second.is_as_read()
+
+
+def test_what_was_written_since_the_index_was_read_is_not_removed(archive, monkeypatch):
+    target = archive()
+    with target.writing():
+        early = put(target, b'early')
+        target.replace_index(index_pieces(Index((record(early, 'v1'),))))
+        index_to_change(archive())
+        time.sleep(1.1)  # the service tells times in whole seconds
+        late = put(target, b'late')
+        target.remove([early, late, f'sha256:{0:064x}'])
+    assert set(target.sizes()) == {late}
+
+
+def test_it_expires_is_compacted_verified_and_repaired(archive, container):
+    filled = Filled(None, archive())
+    assert {each.tag for each in expire(archive(), MARCH).gone if each.tag} == {'a', 'b', 'child'}
+    assert compact(archive()).sizes and find_garbage(archive()).sizes == {}
+    verified = verify(archive())
+    assert (verified.damaged, verified.broken) == ({}, ())
+    records = open_catalog(archive()).index.records
+    for name in (INDEX_FILE, COPY_FILE):
+        container.delete_blob(name)
+    repair(archive())
+    assert open_catalog(archive()).index.records == records and filled.names() == {'c', 'd', 'index'}
+
+
+def test_journals_are_kept_by_run(archive):
+    target = archive()
+    target.put_journal('run-1', [b'{}\n'])
+    target.put_journal('run-1', [b'{}\n{}\n'])
+    assert target.journals() == ['run-1'] and b''.join(target.journal('run-1')) == b'{}\n{}\n'
