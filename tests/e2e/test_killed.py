@@ -17,8 +17,11 @@ import time
 
 import pytest
 
+from azext_acrprune.archive.directory import DirectoryArchive
+from azext_acrprune.archive.upkeep import expire, find_garbage, verify
 from tests.examples import times
 from tests.registry.azcli import Az
+from tests.unit.test_archive_upkeep import MARCH, Filled
 
 from .images import Shelf
 from .test_archive import OLD, PRUNE, TARGET, layout, restore, state, tangled
@@ -54,7 +57,7 @@ def counted(name):
         return real(*arguments, **options)
     setattr(os, name, step)
 
-for name in ('write', 'fsync', 'replace'):
+for name in os.environ.get('ACRPRUNE_TEST_STEPS', 'write fsync replace').split():
     counted(name)
 """
 
@@ -260,3 +263,32 @@ def test_a_killed_restore_goes_on_where_it_was(az, registry, now, emptied, seed)
     assert state(registry) == before
     assert registry.storage.whole('team/app', 'v1') == []
     assert (archive / 'index.json').read_bytes() == index
+
+
+COMPACTING = 26
+"""Steps on the disk of a compaction that nobody kills: two indexes with their copies, and the blobs between them."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('seed', range(KILLS))
+def test_a_killed_compaction_goes_on_and_loses_nothing(az, tmp_path, monkeypatch, seed):
+    filled = Filled(tmp_path / 'archive')
+    expire(filled.target, MARCH)
+    garbage = set(find_garbage(filled.target).sizes)
+    folder = tmp_path / 'site'
+    folder.mkdir()
+    (folder / 'sitecustomize.py').write_text(SITECUSTOMIZE)
+    step = COMPACTING * (seed % 6) // 6 + random.Random(seed).randrange(COMPACTING // 6) + 1
+    command = (*PRUNE, 'archive', 'compact', '--yes', '--archive', str(filled.path))
+    with monkeypatch.context() as patched:
+        patched.setenv('PYTHONPATH', str(folder))
+        patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
+        patched.setenv('ACRPRUNE_TEST_STEPS', 'fsync replace unlink')
+        code = az.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).wait()
+    assert code == -signal.SIGKILL, 'it was killed, and not done before'
+    assert not verify(DirectoryArchive(str(filled.path))).broken and filled.names() == {'c', 'd', 'index'}
+    again = az(*command)
+    assert again.code == 0, again.err
+    assert not find_garbage(DirectoryArchive(str(filled.path))).sizes
+    assert all(not filled.at(digest).exists() for digest in garbage) and filled.at(filled.shared).exists()
+    assert not verify(DirectoryArchive(str(filled.path))).broken and filled.names() == {'c', 'd', 'index'}
