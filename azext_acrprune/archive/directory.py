@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..spelling import printable
-from .plain_files import NoFile, checksum_of, chunks_of, opened, sync_directory, sync_down, write_files
+from .plain_files import NOT_PLAIN, checksum_of, chunks_of, opened, sync_directory, sync_down, write_files
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import RUN_AGAIN, ArchiveBusy, ArchiveError
 
@@ -162,8 +162,10 @@ class DirectoryArchive:
                 for chunk in chunks_of(opened(self._root / blob_path(digest))):
                     content.update(chunk)
                 return content.hexdigest() == expected
-            except (FileNotFoundError, NoFile):
-                return False
+            except OSError as error:
+                if error.errno in (errno.ENOENT, *NOT_PLAIN):
+                    return False
+                raise
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
         """Keep these bytes under their digest, on the disk when this returns. Raises NotKept.

@@ -18,8 +18,8 @@ CHUNK = 1024 * 1024
 _NO_LINK_NO_WAIT = getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)
 
 
-class NoFile(OSError):
-    """A path that should be a plain file is something else."""
+NOT_PLAIN = (errno.ELOOP, errno.EINVAL)
+"""The error numbers of a path that should be a plain file and is something else."""
 
 
 def opened(path: Path) -> BinaryIO:
@@ -28,11 +28,11 @@ def opened(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise NoFile(error.errno, 'a link is in the place of a file', str(path)) from error
+            raise OSError(error.errno, 'a link is in the place of a file', str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise NoFile(errno.EINVAL, 'something is in the place of a file', str(path))
+        raise OSError(errno.EINVAL, 'something is in the place of a file', str(path))
     return os.fdopen(descriptor, 'rb')
 
 

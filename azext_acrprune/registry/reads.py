@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -18,7 +18,7 @@ from .bearer import REPOSITORY_OPTION
 from .protocol import listings as wire
 from .protocol.answers import good, parsed
 from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
-from .protocol.refusals import Kind, RegistryError
+from .protocol.refusals import Kind, RegistryError, change_errors
 from .protocol.tokens import TokenBook
 
 LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
@@ -41,6 +41,7 @@ _AS_STORED = {'Accept-Encoding': 'identity'}
 _LENGTH = 'content-length'
 """What the answer to HEAD says of a blob: there is no other way to ask for a size."""
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
+_READING = ('GET', 'HEAD')
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Page = TypeVar('Page', bound=Iterable[Any])
@@ -171,7 +172,8 @@ class Reads:
         return await self._answer(repository, HttpRequest('GET', url, headers=headers or _JSON))
 
     async def _answer(self, repository: str | tuple[str, str] | None, request: HttpRequest, **options: Any) -> Any:
-        return good(await self._send(request, **{REPOSITORY_OPTION: repository}, **options))
+        with nullcontext() if request.method in _READING else change_errors():
+            return good(await self._send(request, **{REPOSITORY_OPTION: repository}, **options))
 
     @asynccontextmanager
     async def _streamed(self, url: str, options: dict[str, Any]) -> AsyncIterator[Any]:

@@ -13,7 +13,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import ContentDecodePolicy
 
 from .protocol.answers import good
-from .protocol.refusals import Kind, RegistryError
+from .protocol.refusals import Kind, RegistryError, change_errors
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What the SDK raises for answers that are none of a registry; DecodeError is a HttpResponseError."""
@@ -33,7 +33,13 @@ class SdkAnswers(ContentDecodePolicy):
 
 @contextmanager
 def registry_errors() -> Iterator[None]:
-    """Within it the errors of azure-core and of the SDK are raised as RegistryError."""
+    """Within it the errors of azure-core and of the SDK, whose verbs here all change something, are RegistryError."""
+    with change_errors(), _mapped():
+        yield
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ...prune_error import Kind, PruneError
@@ -54,6 +56,16 @@ class RegistryError(PruneError):
 
     def __str__(self) -> str:
         return f'{self.message} ({self.code})' if self.code else self.message
+
+
+@contextmanager
+def change_errors() -> Iterator[None]:
+    """Within it the errors of a request that changes something say so, where a whole command fails by one."""
+    try:
+        yield
+    except RegistryError as error:
+        error.sentence = "The registry '{registry}' did not carry out a change: {message}."
+        raise
 
 
 _LONGEST_MESSAGE = 500
