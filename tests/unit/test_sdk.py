@@ -97,3 +97,10 @@ def test_a_good_answer_of_another_status_is_an_error():
 
 def test_what_was_not_answered_is_unreachable():
     assert outcome(ServiceRequestError('no route')) == (Kind.UNREACHABLE, 'no route')
+
+
+def test_a_change_that_fails_is_not_told_as_something_that_could_not_be_read():
+    with pytest.raises(RegistryError) as caught, registry_errors():
+        raise ServiceRequestError('the network is down')
+    sentence, _ = caught.value.told('contoso')
+    assert sentence == "The registry 'contoso' did not carry out a change: the network is down."
