@@ -10,9 +10,10 @@ from .._errors import typed_errors
 from .archiving import open_target, patience_with
 from .caching import login_server
 from .command import Command
-from .consent import asks_for, is_confirmed, refuse_without_consent
+from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
 from .options import PriceOptions, read
+from .questions import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ..model import Document
 
 logger = get_logger(__name__)
-
-_KEPT = 'Nothing was changed.'
 
 
 def list_images(
@@ -81,7 +80,7 @@ def verify(cmd: Command, archive: str) -> Document:
     return document
 
 
-def expire(cmd: Command, archive: str, older_than: str, yes: bool = False, dry_run: bool = False) -> Document | None:
+def expire(cmd: Command, archive: str, older_than: str, yes: bool = False, dry_run: bool = False) -> Document:
     """Take out of the index what was archived long ago."""
     from ..archive.archive_documents import expire_document
     from ..archive.upkeep import expire, find_expired
@@ -93,13 +92,12 @@ def expire(cmd: Command, archive: str, older_than: str, yes: bool = False, dry_r
         _may_ask(cmd, yes, dry_run)
         found = find_expired(target, before)
         if not dry_run and found.gone:
-            if not _agrees(cmd, f'Take {count(len(found.gone), "entry")} out of {target.name}?', yes):
-                return None
+            _hold(cmd, f'Take {count(len(found.gone), "entry")} out of {target.name}?', yes)
             found = expire(target, before, patience_with(target))
     return expire_document(target.name, found, dry_run)
 
 
-def compact(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document | None:
+def compact(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document:
     """Remove the blobs that nothing in an archive needs."""
     from ..archive.archive_documents import compact_document
     from ..archive.upkeep import compact, find_garbage
@@ -111,13 +109,13 @@ def compact(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False
         garbage = find_garbage(target)
         if not dry_run:
             question = f'Remove {count(len(garbage.sizes), "blob")}, {human_size(garbage.size)}, from {target.name}?'
-            if garbage.sizes and not _agrees(cmd, question, yes):
-                return None
+            if garbage.sizes:
+                _hold(cmd, question, yes)
             garbage = compact(target, patience_with(target))
     return compact_document(target.name, garbage, dry_run)
 
 
-def repair(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document | None:
+def repair(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document:
     """Make the index of an archive anew, from what is left of it and from the blobs."""
     from ..archive.archive_documents import repair_document
     from ..archive.upkeep import find_repair, repair
@@ -130,8 +128,7 @@ def repair(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False)
         if not dry_run:
             images = count(sum(1 for record in found.index.records if record.tag is None), 'image')
             lost = f', without {count(len(found.lost), "entry")} that cannot come back' if found.lost else ''
-            if not _agrees(cmd, f'Write an index of {images} to {target.name}{lost}?', yes):
-                return None
+            _hold(cmd, f'Write an index of {images} to {target.name}{lost}?', yes)
             found = repair(target, patience_with(target))
     for record in found.lost:
         logger.warning('%s is lost: its manifest is missing or damaged.', record.name)
@@ -217,8 +214,7 @@ def _may_ask(cmd: Command, yes: bool, dry_run: bool) -> None:
         refuse_without_consent(cmd, yes)
 
 
-def _agrees(cmd: Command, question: str, yes: bool) -> bool:
-    if is_confirmed(cmd, yes) or asks_for(question):
-        return True
-    logger.warning(_KEPT)
-    return False
+def _hold(cmd: Command, question: str, yes: bool) -> None:
+    """Return when somebody agreed. Raises CLIError where they decline."""
+    if not is_confirmed(cmd, yes):
+        ask(question)
