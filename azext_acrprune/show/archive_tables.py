@@ -50,7 +50,11 @@ def archive_rows(result: dict[str, Any]) -> list[Row]:
         return [result]
     rows = [
         OrderedDict(
-            REPOSITORY=each['name'], IMAGES=each['images'], OLDEST=each['oldest'], NEWEST=each['newest'], STORED=''
+            REPOSITORY=each['repository'],
+            IMAGES=each['images'],
+            OLDEST=each['oldest'],
+            NEWEST=each['newest'],
+            STORED='',
         )
         for each in result['repositories']
     ]

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from azext_acrprune.archive.archive_documents import list_document, show_document, verify_document
 from azext_acrprune.archive.catalog import index_to_change, open_catalog
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.pure.layout import (
@@ -24,6 +25,7 @@ from azext_acrprune.archive.pure.layout import (
 from azext_acrprune.archive.target import ArchiveBusy, ArchiveError
 from azext_acrprune.archive.upkeep import compact, expire, find_garbage, find_repair, repair, verify
 from azext_acrprune.model import Locks, parse_ticks
+from azext_acrprune.show.archive_tables import archive_rows, image_rows, verify_rows
 
 OLD, NEW = '2026-01-01T00:00:00Z', '2026-06-01T00:00:00Z'
 MARCH = parse_ticks('2026-03-01T00:00:00Z')
@@ -238,3 +240,20 @@ def test_where_nothing_names_the_images_any_more_other_tools_find_them_by_digest
 def test_an_archive_that_a_run_is_writing_to_is_left_alone(filled, work):
     with DirectoryArchive(str(filled.path)).writing(), pytest.raises(ArchiveBusy):
         work(filled.target)
+
+
+def test_tables_of_an_archive_have_a_row_for_each_image_or_repository_and_the_total(filled):
+    catalog = open_catalog(filled.target)
+    listed = image_rows(list_document('archive', catalog, lambda record: True))
+    assert {row['TAGS'] for row in listed} == set(filled.digests)
+    cost = {'perMonth': '1.2500', 'currency': 'USD'}
+    shown = archive_rows(show_document('archive', catalog, filled.target.sizes(), [], cost))
+    assert [row['REPOSITORY'] for row in shown] == ['team/app', 'total']
+    assert shown[-1]['STORED'].endswith(', 1.2500 USD a month') and shown[-1]['IMAGES'] == len(filled.digests)
+    assert verify_rows(verify_document('archive', verify(filled.target)))[-1]['WHAT'] == '6 of 6 images are whole'
+
+
+def test_a_long_table_has_the_newest_and_a_line_on_the_others():
+    image = {'repository': 'a', 'digest': f'sha256:{0:064x}', 'tags': [], 'imageSize': None}
+    rows = image_rows({'images': [{**image, 'archivedAt': f'{number:03}'} for number in range(60)]})
+    assert len(rows) == 51 and rows[0]['ARCHIVED'] == '059' and rows[-1]['REPOSITORY'] == '... and 10 images more'
