@@ -30,7 +30,7 @@ BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
 SMALL = 32 * 1024
 """What is smaller is sent in one request instead of two."""
-AT_A_TIME = 16
+BLOBS_AT_A_TIME = 16
 """Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
 _DIGEST = 'acrprune_digest'
@@ -92,7 +92,7 @@ class BlobArchive:
     def held(self, digests: Iterable[str]) -> dict[str, int]:
         """Which of these are there, committed after they were verified, and how large; some are asked for at a time."""
         wanted = list(digests)
-        with ThreadPoolExecutor(AT_A_TIME) as threads:
+        with ThreadPoolExecutor(BLOBS_AT_A_TIME) as threads:
             found = zip(wanted, threads.map(self._size, wanted), strict=True)
             return {digest: size for digest, size in found if size is not None}
 
@@ -135,7 +135,7 @@ class BlobArchive:
 
     def remove(self, digests: Iterable[str]) -> None:
         """Remove these blobs, some at a time; what was written since the index was last read or replaced stays."""
-        with ThreadPoolExecutor(AT_A_TIME) as threads:
+        with ThreadPoolExecutor(BLOBS_AT_A_TIME) as threads:
             for _ in threads.map(self._remove, digests):
                 pass
 
