@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -11,15 +12,17 @@ from ..pins.pinned import Pins
 from ..prune_error import Kind, PruneError
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
-from .manifests import is_digest
 from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, YOUNG
 from .safety import falling, kept_by, opaque
 from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
+_SHORT_DIGEST = re.compile(r'(?:sha256:)?(?P<digits>[0-9a-f]{1,64})\Z')
+_CANDIDATES = 5
+
 
 @dataclass(frozen=True)
 class ImageName:
-    """An image by tag or by digest. `text` is what the user wrote."""
+    """An image by tag or by digest. `text` is what the user wrote; the digest may be the beginning of one."""
 
     text: str
     repository: str
@@ -62,12 +65,16 @@ class Pinned(PruneError):
 
 
 def parse_image(text: str) -> ImageName:
-    """Parse `repository:tag` or `repository@digest`. Raises ValueError for anything else."""
+    """Parse `repository:tag` or `repository@digest`. Raises ValueError for anything else.
+
+    A digest may be cut, as tables show them: `app@sha256:012c17e4ec1b`, `app@012c17e4ec1b`.
+    """
     repository, at, digest = text.partition('@')
     if at:
-        if not repository or not is_digest(digest):
-            raise ValueError(f"'{text}' is not repository@sha256:..., with all 64 digits")
-        return ImageName(text, repository, digest=digest)
+        short = _SHORT_DIGEST.match(digest)
+        if not repository or not short:
+            raise ValueError(f"'{text}' is not repository@sha256:..., with up to 64 digits")
+        return ImageName(text, repository, digest=f'sha256:{short["digits"]}')
     repository, _, tag = text.rpartition(':')
     if not repository or not tag or '/' in tag:
         raise ValueError(f"'{text}' is neither repository:tag nor repository@digest")
@@ -82,9 +89,20 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
             if image.tag in manifest.tags:
                 return digest
         raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.")
-    if image.digest is not None and image.digest in repository.manifests:
-        return image.digest
-    raise NotAnImage(_what_it_is(image, repository))
+    found = whole_digest(image, repository.manifests)
+    if found is None:
+        raise NotAnImage(_what_it_is(image, repository))
+    return found
+
+
+def whole_digest(image: ImageName, digests: Iterable[str]) -> str | None:
+    """The one of these digests that begins as that of the image. Raises NotAnImage where several do."""
+    found = sorted(digest for digest in digests if image.digest and digest.startswith(image.digest))
+    if len(found) > 1:
+        candidates = ', '.join(f'{image.repository}@{digest}' for digest in found[:_CANDIDATES])
+        more = f' and {len(found) - _CANDIDATES} more' if len(found) > _CANDIDATES else ''
+        raise NotAnImage(f"'{image.text}' may be several images: {candidates}{more}. Give more of its digest.")
+    return found[0] if found else None
 
 
 def decide_images(
@@ -331,11 +349,11 @@ def _users(repository: Repository, digest: str) -> Iterable[tuple[str, list[str]
         for name, manifest in sorted(repository.manifests.items())
         if isinstance(manifest.content, Content)
     ]
-    configs = [name for name, content in contents if content.config == digest]
+    configs = [name for name, content in contents if (content.config or '').startswith(digest)]
     layers = [
         name
         for name, content in contents
-        if content.config != digest and any(blob.digest == digest for blob in content.blobs)
+        if name not in configs and any(blob.digest.startswith(digest) for blob in content.blobs)
     ]
     return [(kind, users) for kind, users in (('config', configs), ('layer', layers)) if users]
 

@@ -79,7 +79,7 @@ OWN_CASES = {
     'percent of more than all': ('untagged', ('--max-percent', '101', '--yes'), '--max-percent'),
     'negative number of deletions': ('untagged', ('--max-deletions', '-1', '--yes'), '--max-deletions'),
     'image without a tag': ('image', ('--image', 'team/app', '--yes'), 'neither repository:tag'),
-    'image with a short digest': ('image', ('--image', 'team/app@sha256:abc', '--yes'), 'all 64 digits'),
+    'image with a short digest': ('image', ('--image', 'team/app@sha256:nohex', '--yes'), 'up to 64 digits'),
     'unknown tag': ('image', ('--image', 'team/app:nosuch', '--yes'), "no tag 'nosuch'"),
     'unknown digest': ('image', ('--image', f'team/app@{DIGEST}', '--yes'), 'no manifest'),
     'image of an unknown repository': ('image', ('--image', 'team/nosuch:v1', '--yes'), 'team/nosuch'),

@@ -63,7 +63,7 @@ def test_an_image_is_named_by_tag_or_by_digest():
     assert parse_image('localhost:5000/b:c').repository == 'localhost:5000/b'
 
 
-@pytest.mark.parametrize('text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:1'])
+@pytest.mark.parametrize('text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:', 'a@sha256:xyz', f'a@{NOWHERE}0'])
 def test_whatever_else_is_no_image(text):
     with pytest.raises(ValueError):
         parse_image(text)
@@ -81,6 +81,19 @@ def test_whatever_else_is_no_image(text):
 def test_what_names_no_manifest_is_said_to_be_what_it_is(text, said):
     with pytest.raises(NotAnImage, match=said):
         digest_of(named(text)[0], to_inventory(WORLD))
+
+
+@pytest.mark.parametrize('shown', [f'sha256:{INDEX["digest"][7:19]}', INDEX['digest'][7:19], INDEX['digest']])
+def test_a_digest_may_be_cut_as_tables_show_it(shown):
+    assert digest_of(named(f'@{shown}')[0], to_inventory(WORLD)) == INDEX['digest']
+
+
+def test_of_a_cut_digest_that_may_be_several_the_candidates_are_named():
+    several = [image(f'image {number}') for number in range(40)]
+    start = next(text for text in '0123456789abcdef' if sum(each['digest'][7] == text for each in several) > 1)
+    with pytest.raises(NotAnImage, match='may be several images') as caught:
+        digest_of(named(f'@sha256:{start}')[0], to_inventory([repository_of(*several)]))
+    assert str(caught.value).count(f'{NAME}@sha256:{start}') >= 3, 'the name, and the candidates'
 
 
 def test_of_many_users_of_a_layer_five_are_named():
