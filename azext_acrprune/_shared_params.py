@@ -299,7 +299,8 @@ def _pulls(context: AzArgumentContext) -> None:
     context.argument(
         'workspace',
         help='The Log Analytics workspace that the registry sends its ContainerRegistryRepositoryEvents to: its name, '
-        'its workspace id, or its resource id.',
+        'its workspace id, or its resource id. What was changed within a day in any region of a registry that has '
+        'several counts as new.',
     )
 
 

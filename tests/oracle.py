@@ -6,7 +6,8 @@ It shares no code with the package on purpose: the property tests compare the tw
     repository = {'name', 'selected': bool, 'locks': [flag], 'tag_locks': {tag: [flag]}, 'manifests': [manifest]}
     manifest   = {'digest', 'state', 'document', 'data', 'media_type', 'tags': [tag], 'updated', 'locks': [flag]}
 
-A manifest may have a 'quarantine' too, a state that is not `Passed`.
+A manifest may have a 'quarantine' too, a state that is not `Passed`, and may be 'hidden' from lists. A world has the
+whole truth: what lists, tag lists and replicas do not show is in it all the same.
 
 `locks` names the flags that are false. `state` is 'read', 'ghost' or 'unreadable'; only of a 'read' manifest is the
 `document` known. `updated` is in ticks of 100 ns, or None. A policy is {'ago': seconds, 'keep': number, 'include':
@@ -220,7 +221,9 @@ def root_reason(world, repository, manifest, policy, now):
         'locked': is_locked(repository, manifest),
         'young': is_young(manifest, policy, now),
         'keepNewest': manifest['digest'] in newest_images(repository, policy['keep'], policy.get('include', ())),
-        'excluded': not repository['selected'] or not is_asked_for(world, repository, manifest, policy),
+        'excluded': not repository['selected']
+        or bool(manifest.get('hidden'))
+        or not is_asked_for(world, repository, manifest, policy),
         'unreadable': manifest['state'] == 'unreadable' or any(map(is_opaque, repository['manifests'])),
         'quarantined': bool(manifest.get('quarantine')),
     }
@@ -250,6 +253,34 @@ def safe_set(world, policy, now):
         for manifest in repository['manifests']
         if manifest['digest'] not in stay
     }
+
+
+# --- Replicas ----------------------------------------------------------------------------------------------------
+
+
+def union(regions):
+    """What the regions of a registry hold together (Replicas): nothing may be deleted that any of them needs."""
+    return [
+        dict(same[0], locks=[lock for each in same for lock in each['locks']], manifests=_together(same))
+        for same in zip(*regions)
+    ]
+
+
+def _together(same):
+    """Each manifest once, with its tags and locks in every region; what some region can serve is no ghost."""
+    found = {}
+    for repository in same:
+        for manifest in repository['manifests']:
+            known = found.get(manifest['digest'], manifest)
+            better = manifest if manifest['state'] == 'read' else known
+            tags = [*known['tags'], *(tag for tag in manifest['tags'] if tag not in known['tags'])]
+            found[manifest['digest']] = dict(better, tags=tags, locks=[*known['locks'], *manifest['locks']])
+    return list(found.values())
+
+
+def everywhere(regions):
+    """(repository name, digest) of what every region has: all else would go on the word of some of them (Replicas)."""
+    return set.intersection(*(set(all_nodes(world)) for world in regions))
 
 
 # --- Layer impact ------------------------------------------------------------------------------------------------

@@ -93,6 +93,45 @@ def test_reading_only_what_safety_needs_gives_the_same_safe_set_and_an_upper_bou
         assert bound['summary']['freedBytes'] >= full['summary']['freedBytes']
 
 
+# --- What the lists and the replicas do not show -----------------------------------------------------------------
+
+
+@examples(300)
+@given(worlds.half_hidden_worlds(), worlds.including_policies, st.sampled_from((1, 2, 10)), st.booleans())
+def test_nothing_goes_that_something_needs_which_no_list_shows(world, policy, most_tags, counted):
+    world = world if counted else worlds.with_traces(world)
+    shown = [worlds.to_shown(repository, most_tags, counted) for repository in world]
+    inventory = replace(worlds.to_inventory(world), repositories=tuple(shown))
+    doomed = set(decide(inventory, policy_for(policy), NOW).doomed)
+    assert doomed <= oracle.safe_set(world, policy, NOW)
+    assert oracle.broken_after(world, doomed, policy['include']) == []
+
+
+@examples(300)
+@given(worlds.lagging_regions(), worlds.including_policies)
+def test_nothing_goes_that_any_region_needs(regions, policy):
+    merged = [worlds.to_merged(views) for views in zip(*regions)]
+    inventory = replace(worlds.to_inventory(regions[0]), repositories=tuple(merged))
+    doomed = set(decide(inventory, policy_for(policy), NOW).doomed)
+    assert doomed <= oracle.everywhere(regions)
+    assert oracle.broken_after(oracle.union(regions), doomed, policy['include']) == []
+    for world in regions:  # what another region can serve is no ghost
+        assert oracle.broken_after(world, doomed, ('ghosts',)) == []
+
+
+@examples(200)
+@given(worlds.lagging_regions(repositories=1), worlds.includes)
+def test_right_before_deleting_nothing_goes_that_any_region_needs_now(regions, include):
+    """Between the plan and the deletion each region has seen changes of its own."""
+    (before,) = regions[0]
+    planned = {digest for name, digest in oracle.safe_set([before], {'ago': 0, 'keep': 0, 'include': include}, NOW)}
+    now = worlds.to_merged([before, regions[1][0]])
+    drift = check_drift(planned, worlds.to_repository(before), now)
+    valid = {(before['name'], digest) for digest in drift.valid}
+    for world in ([before], list(regions[1])):
+        assert oracle.broken_after(world, valid, include) == []
+
+
 # --- Layer impact ------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
 from azext_acrprune.decide.measures import to_measure, with_measures
+from azext_acrprune.decide.replicas import merged_locks, merged_manifests, merged_tags
+from azext_acrprune.decide.wholeness import Counted, unlisted, unseen, with_all_tags
 from azext_acrprune.model import Ghost, Inventory, Locks, Manifest, NotRead, Repository, Tag, Unreadable
 from tests import oracle
 from tests.registry.failures import RegistryFailure
@@ -348,6 +350,64 @@ def _tag_locks(manifests, tag_lock):
     return {tags[position % len(tags)]: [flag]}
 
 
+@st.composite
+def half_hidden_worlds(draw, repositories=2):
+    """Registries in which some manifests and tags are in no list."""
+    world = draw(worlds(repositories))
+    for repository in world:
+        for number, manifest in enumerate(repository['manifests']):
+            manifest['hidden'] = draw(_often(False, 3, True))
+            manifest['tags'] += [attachment_tag(MISSING[0], f'.x{number}')] * draw(_often(0, 2, 1))
+        repository['hidden_tags'] = [
+            tag for manifest in repository['manifests'] for tag in manifest['tags'] if draw(_often(False, 4, True))
+        ]
+    return world
+
+
+def with_traces(world):
+    """The world for a registry that does not count what is hidden: there all that is hidden has a tag that is listed.
+
+    What is in no list, has no tag in one, is named by nothing and not counted, nobody can know of. The tags of what is
+    in quarantine are in no list: here what is in quarantine has none.
+    """
+    return [
+        dict(
+            repository,
+            hidden_tags=[],
+            manifests=[
+                dict(
+                    manifest,
+                    hidden=manifest['hidden'] and bool(manifest['tags']),
+                    quarantine=None if manifest['tags'] else manifest['quarantine'],
+                )
+                for manifest in repository['manifests']
+            ],
+        )
+        for repository in world
+    ]
+
+
+_CHANGES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9), st.integers(0, 9)), max_size=3)
+
+
+@st.composite
+def lagging_regions(draw, repositories=2):
+    """A registry as two regions have it: each has seen changes of its own, and none of the other."""
+    world = draw(worlds(repositories))
+    return tuple([_changed(repository, draw(_CHANGES)) for repository in world] for _ in range(2))
+
+
+def _changed(repository, changes):
+    """A repository after changes; what is pushed is not young, so that no age protects it."""
+    names = sorted(MUTATIONS)
+    planned = {manifest['digest'] for manifest in repository['manifests']}
+    fresh = mutated(repository, planned, [(names[number % len(names)], *others) for number, *others in changes])
+    for manifest in fresh['manifests']:
+        if manifest['updated'] == NOW:
+            manifest['updated'] = NOW - 3 * DAY * TICKS
+    return fresh
+
+
 # --- Mutations ---------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +526,36 @@ def to_repository(repository, bound=False):
     )
 
 
+def to_shown(repository, most_tags=10, counted=True):
+    """The repository as a scan finds it where lists leave things out: it looks up what is named and was not listed."""
+    whole = to_repository(repository)
+    hidden = {manifest['digest'] for manifest in repository['manifests'] if manifest.get('hidden')}
+    tags = {name: tag for name, tag in whole.tags.items() if name not in repository.get('hidden_tags', ())}
+    cut = {
+        digest: manifest._replace(tags=tuple(tag for tag in manifest.tags if tag in tags)[:most_tags])
+        for digest, manifest in whole.manifests.items()
+    }
+    listed = with_all_tags({digest: cut[digest] for digest in cut if digest not in hidden}, tags.values())
+    found = set()
+    while more := unlisted(listed, tags.values()).intersection(whole.manifests).difference(found):
+        found |= more
+        listed = with_all_tags({**listed, **{digest: cut[digest] for digest in more}}, tags.values())
+    counts = (len(whole.manifests), len(whole.tags)) if counted else (len(listed) - len(found), len(tags))
+    missing = unseen(listed, Counted(*counts, tags, frozenset(found)))
+    return Repository(whole.name, listed, whole.locks, tags, missing, frozenset(found))
+
+
+def to_merged(views):
+    """One repository as several regions show it."""
+    each = [to_repository(view) for view in views]
+    return Repository(
+        each[0].name,
+        merged_manifests([view.manifests for view in each]),
+        merged_locks(view.locks for view in each),
+        merged_tags([view.tags for view in each]),
+    )
+
+
 def _to_tag(repository, manifest, tag):
     updated = repository['tag_times'].get(tag, manifest['updated'])
     created = repository.get('tag_created', {}).get(tag, manifest['updated'])
@@ -519,12 +609,12 @@ def time_text(ticks):
 # --- In the local registry ---------------------------------------------------------------------------------------
 
 
-def to_storage(world, with_bytes=False):
+def to_storage(world, with_bytes=False, storage=None):
     """The local registry holding this world; what an inventory cannot read is whole there where it can be.
 
-    `with_bytes` its blobs can be pulled too.
+    `with_bytes` its blobs can be pulled too. It goes into an empty `storage` where one is given.
     """
-    storage = Storage()
+    storage = storage or Storage()
     for digest, size in oracle.blob_table(_all_read(world)).items():
         if with_bytes:
             storage.put_blob(BLOBS[digest])
@@ -560,12 +650,16 @@ def _store(storage, name, manifest):
         )
     if manifest['quarantine']:
         storage.quarantine(name, manifest['digest'], manifest['quarantine'])
+    if manifest.get('hidden'):
+        storage.hide(name, digest=manifest['digest'])
     if manifest['state'] == 'ghost':
         storage.make_ghost(name, manifest['digest'], deletable=True)
 
 
 def _store_locks(storage, repository):
     name = repository['name']
+    for tag in set(repository.get('hidden_tags', ())) & set(storage.tags(name)):
+        storage.hide(name, tag=tag)
     if repository['locks']:
         storage.set_locks(name, **_flags(repository['locks']))
     for tag in sorted(set(repository['tag_locks']) & set(storage.tags(name))):

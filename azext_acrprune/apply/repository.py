@@ -124,7 +124,7 @@ class RepositoryRun:
             listed_at = self._clock()
             try:
                 async with self._places:
-                    fresh = await rescan(self._registry, self._work.seen)
+                    fresh = await rescan(self._registry, self._work.seen, self.deleted)
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._ran_out_of_time(error):
                     self._fail(doomed | untag, str(error))

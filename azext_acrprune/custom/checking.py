@@ -87,7 +87,7 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
         for repository in decided.seen.repositories
         if repository.name in touched
     ]
-    after = session.run(look_again(session.registry, seen, session.concurrency))
+    after = session.run(look_again(session.door, seen, session.concurrency))
     target = session.options.sign_in.target
     return validation_document(decided.seen, after, sorted(touched), target, session.now, _locked_by_us(session))
 

@@ -10,15 +10,16 @@ from .keeping_locked import with_lock_marks
 from .options import SelectOptions
 from .pinning import load_pins, say_absent
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
+from .regions import for_replicas, settling_of, with_doubts, with_log
 from .retiring import with_retired
-from .scanning import retention_of, scan, settling_of
+from .scanning import retention_of, scan
 from .session import Session
 
 if TYPE_CHECKING:
     from ..decide.decision import Decision
     from ..documents.cost import Price
     from ..documents.planned import AppliedBytes
-    from ..model import Document, Inventory
+    from ..model import Document, Inventory, Skipped
     from ..policy.rules import Policy
 
 
@@ -27,13 +28,14 @@ class Decided:
     """A decision, and the registry as it was read for it.
 
     `plan` is the document of the plan that is carried out, None when no plan is, and `earlier` are the bytes that an
-    earlier run of that plan freed.
+    earlier run of that plan freed. `held` is what the plan names and is too young to go.
     """
 
     decision: Decision
     seen: Inventory
     plan: Document | None = None
     earlier: AppliedBytes | None = None
+    held: tuple[Skipped, ...] = ()
 
 
 def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) -> Decision:
@@ -59,17 +61,12 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
         policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
     policy = with_lock_marks(session, policy)
     policy, inventory = with_retired(session, policy, inventory, log)
-    policy = _for_replicas(session, policy)
-    return with_retention(decide(inventory, policy, session.now), retention_of(session))
-
-
-def _for_replicas(session: Session, policy: Policy) -> Policy:
-    """The policy for a registry of several regions, which the plan names."""
+    workspace = options.pulls.workspace or (wish.workspace if wish else None) or (log.workspace if log else None)
+    inventory = with_log(session, inventory, workspace)
     settling = settling_of(session)
-    if settling is None:
-        return policy
-    regions = list(session.facts.regions or ())
-    return replace(policy, settling=settling, given={**policy.given, 'regions': regions, 'youngest': '1d'})
+    decision = decide(inventory, for_replicas(session, policy, settling, workspace), session.now)
+    decision = with_doubts(session, decision, settling, workspace)
+    return with_retention(decision, retention_of(session))
 
 
 def _asks_for_pulls(policy: Policy, options: SelectOptions) -> bool:

@@ -20,10 +20,11 @@ from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .journaling import journal_of
 from .keeping_locked import kept_locked
-from .options import DeleteOptions, SelectOptions
+from .options import DeleteOptions, PullOptions, SelectOptions, read
 from .pinning import load_pins, say_absent
+from .regions import say_held, settling_of_named, unsettled_of, with_log
 from .retiring import retired
-from .scanning import retention_of, scan, unsettled_of
+from .scanning import retention_of, scan
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .user_files import read_text
@@ -63,20 +64,24 @@ def image(
     options = DeleteOptions.of(kwargs)
     include_locked = SelectOptions.of(kwargs).flags.include_locked
     selection = exactly(name.repository for name in images)
+    workspace = read(PullOptions, kwargs).workspace
 
     def decide(session: Session) -> Decided:
         pins = load_pins(cmd, options.pins, session.host)
-        inventory = scan(session, selection, tags=True)
+        inventory = with_log(session, scan(session, selection, tags=True), workspace)
         say_absent(pins, inventory)
+        settling = settling_of_named(session)
+        unsettled = unsettled_of(session, settling)
         if only_if:
-            decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins)
+            decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins, unsettled)
             decision = with_retention(decision, retention_of(session))
             return Decided(refused_if_needed(decision), decision.inventory)
         inventory = _with_doubts(session, inventory, images)
+        decision = (decide_untag if untag else decide_images)(inventory, images, include_locked, pins, unsettled)
+        say_held(session, decision, settling)
         if untag:
-            decision = with_retention(decide_untag(inventory, images, include_locked, pins), retention_of(session))
-            return Decided(refused_if_needed(decision), inventory)
-        return Decided(decide_images(inventory, images, include_locked, pins, unsettled_of(session)), inventory)
+            decision = refused_if_needed(with_retention(decision, retention_of(session)))
+        return Decided(decision, inventory)
 
     return delete(cmd, options, decide)
 
@@ -95,12 +100,14 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document:
     from ..decide.named import decide_repository
 
     options = DeleteOptions.of(kwargs)
+    workspace = read(PullOptions, kwargs).workspace
 
     def decide(session: Session) -> Decided:
         pins = load_pins(cmd, options.pins, session.host)
-        inventory = scan(session, exactly([name]), tags=True)
+        inventory = with_log(session, scan(session, exactly([name]), tags=True), workspace)
         say_absent(pins, inventory)
-        return Decided(decide_repository(inventory, name, pins), inventory)
+        unsettled = unsettled_of(session, settling_of_named(session))
+        return Decided(decide_repository(inventory, name, pins, unsettled), inventory)
 
     return delete(cmd, options, decide)
 
@@ -113,6 +120,7 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
 
     text = read_text(plan_file)
     options = DeleteOptions.of(kwargs)
+    workspace = read(PullOptions, kwargs).workspace
 
     def decide(session: Session) -> Decided:
         plan = read_plan(text, session.host, session.now, parse_ago_or_date(max_age, time.time()))
@@ -120,10 +128,14 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
         inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
+        inventory = with_log(session, inventory, workspace)
         say_absent(pins, inventory)
-        decision = with_retention(decide_as_planned(plan, inventory, pins), retention_of(session))
+        settling = settling_of_named(session)
+        decision = decide_as_planned(plan, inventory, pins, unsettled_of(session, settling))
+        held = say_held(session, decision, settling)
+        decision = with_retention(decision, retention_of(session))
         refuse_other_retention(plan, decision)
-        return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory))
+        return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory), held)
 
     return delete(cmd, options, decide)
 
@@ -208,7 +220,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     decision, limit = decided.decision, session.limit
     repositories = {repository.name: repository for repository in decision.inventory.repositories}
     registry = session.registry
-    door: Changes = JournaledRegistry(registry, journal, repositories, decision.later)
+    door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later)
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
     outcome = session.run(
@@ -218,8 +230,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
         outcome = kept_locked(session, decision.kept_locked, door, outcome)
     if decision.retires:
         outcome = retired(session, decision, door, journal, outcome)
-    if safe:
-        outcome = replace(outcome, skipped=(*safe.skipped, *outcome.skipped))
+    outcome = replace(outcome, skipped=(*decided.held, *(safe.skipped if safe else ()), *outcome.skipped))
     if outcome.out_of_time:
         logger.warning(
             'The time was over before all was done: %s of the manifests and tags in the preview are '

@@ -21,7 +21,7 @@ are the record `Flags` in `policy/flags.py`, which also writes them into the pla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -67,13 +67,15 @@ class PaceOptions:
 class ScanOptions:
     """What is read: `impact` is `exact` or `bound`, `order` is `oldest`, `largest` or `name`.
 
-    With `single_region` other replicas of the registry are left out of account.
+    With `single_region` other replicas of the registry are left out of account; with `all_regions` each of them is
+    asked that can be, as a command wants it that decides what goes.
     """
 
     impact: str = 'exact'
     order: str = 'name'
     no_cache: bool = False
     single_region: bool = False
+    all_regions: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class RegistryOptions:
 
     @classmethod
     def of(cls, arguments: Arguments) -> RegistryOptions:
-        return cls(read(SignInOptions, arguments), read(PaceOptions, arguments), read(ScanOptions, arguments))
+        decides = 'single_region' in arguments and not arguments['single_region']
+        scan = replace(read(ScanOptions, arguments), all_regions=decides)
+        return cls(read(SignInOptions, arguments), read(PaceOptions, arguments), scan)
 
 
 @dataclass(frozen=True)

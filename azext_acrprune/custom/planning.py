@@ -11,7 +11,7 @@ from .consent import say_preview
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
 from .options import LimitOptions, PriceOptions, RegistryOptions, SelectOptions, read
-from .scanning import unsettled_of
+from .regions import settling_of_named, unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
 from .user_files import write_json
@@ -72,6 +72,8 @@ def explain(cmd: Command, images: list[ImageName], policy_file: str | None = Non
     policy = policy_of_options(options, registry.sign_in.registry_name)
     with open_session(cmd, registry) as session:
         decision = decide_by_rules(session, policy, options)
-        document = explained(decision, images[0], session.now, unsettled_of(session, say=False))
+        document = explained(
+            decision, images[0], session.now, unsettled_of(session, settling_of_named(session, say=False))
+        )
     logger.warning(document['explanation'])
     return document

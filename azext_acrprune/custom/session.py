@@ -17,12 +17,13 @@ from .._errors import typed_errors
 from ..model import TICKS_PER_SECOND, Account
 from ..timelimit import TimeLimit
 from .command import Command
-from .options import RegistryOptions
+from .options import PaceOptions, RegistryOptions
 
 if TYPE_CHECKING:
     from ..inventory.cache import Cache
     from ..registry.client import Registry
-    from ..registry.credentials import RegistryFacts
+    from ..registry.credentials import RegistryFacts, SignIn
+    from ..registry.endpoints import Endpoints
     from ..reporter import Reporter
     from ..workers import Loop
 
@@ -60,6 +61,14 @@ class Session:
         return self.loop.run(work)
 
     @property
+    def door(self) -> Registry:
+        """What changes go through: one endpoint for the whole run, where each region has one."""
+        from ..registry.client import Registry
+
+        first = self.registry.replicas[0]
+        return first if isinstance(first, Registry) else self.registry
+
+    @property
     def concurrency(self) -> int:
         return self.options.pace.concurrency
 
@@ -87,41 +96,64 @@ class Session:
 
 
 @contextmanager
-def open_session(  # pylint: disable=too-many-locals  # it puts together all that a command needs
-    cmd: Command, options: RegistryOptions, restoring: bool = False
-) -> Iterator[Session]:
+def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False) -> Iterator[Session]:
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     collect_garbage_seldom()
-    from ..registry.client import Registry
     from ..registry.credentials import registry_facts, sign_in
-    from ..registry.pipeline import open_pipeline
-    from ..registry.protocol.pacing import Pacer
-    from ..registry.protocol.tokens import PRUNING, RESTORING, TokenBook
-    from ..registry.retries import PacingPolicy
     from ..show.progress import progress
     from ..workers import Loop
 
-    asked, pace = options.sign_in, options.pace
-    limit = TimeLimit(pace.time_limit, time.monotonic)
+    asked = options.sign_in
+    limit = TimeLimit(options.pace.time_limit, time.monotonic)
     with typed_errors(asked.registry_name):
         signed_in = sign_in(
             cmd, asked.registry_name, asked.resource_group_name, asked.suffix, asked.username, asked.password
         )
-        endpoint = f'https://{signed_in.host}'
-        book = TokenBook(signed_in.host, signed_in.credential, time.time(), RESTORING if restoring else PRUNING)
+        host = signed_in.host
         facts = registry_facts(cmd, asked.registry_name, asked.resource_group_name)
-        with progress(cmd.cli_ctx) as reporter, _cache(cmd, signed_in.host, options.scan.no_cache) as cache:
-            pacing = PacingPolicy(Pacer(facts.sku, pace.max_rate), reporter.throttled, limit=limit)
-            with Loop() as loop:
-                opening = open_pipeline(
-                    endpoint, book, signed_in.renew, pace.concurrency, pacing, _pipeline_options(cmd)
-                )
-                registry = Registry(loop.run(opening), book, endpoint)
-                moment = datetime.now(timezone.utc)
-                try:
-                    yield Session(cmd, options, registry, signed_in.host, facts, cache, reporter, limit, moment, loop)
-                finally:
-                    loop.run(registry.close())
+        with progress(cmd.cli_ctx) as reporter, _cache(cmd, host, options.scan.no_cache) as cache, Loop() as loop:
+            regional = regional_hosts(facts, options)
+            endpoints = _endpoints(
+                cmd, signed_in, options.pace, facts.sku, 1 + len(regional), reporter, limit, restoring
+            )
+            registry = loop.run(endpoints.open(regional))
+            moment = datetime.now(timezone.utc)
+            try:
+                yield Session(cmd, options, registry, host, facts, cache, reporter, limit, moment, loop)
+            finally:
+                loop.run(registry.close())
+
+
+def regional_hosts(facts: RegistryFacts, options: RegistryOptions) -> tuple[str, ...]:
+    """The endpoints that have to be asked beside the login server, by a command that decides what goes."""
+    several = facts.regions is None or len(facts.regions) > 1
+    return facts.regional_endpoints if several and options.scan.all_regions else ()
+
+
+def _endpoints(
+    cmd: Command,
+    signed_in: SignIn,
+    pace: PaceOptions,
+    sku: str | None,
+    number: int,
+    reporter: Reporter,
+    limit: TimeLimit,
+    restoring: bool,
+) -> Endpoints:
+    """What opens the endpoints of a registry, which share the calls that are allowed a minute."""
+    from ..registry.endpoints import Endpoints
+    from ..registry.protocol.pacing import Pacer
+    from ..registry.protocol.tokens import PRUNING, RESTORING
+    from ..registry.retries import PacingPolicy
+
+    max_rate = pace.max_rate / number if pace.max_rate else None
+    return Endpoints(
+        signed_in,
+        RESTORING if restoring else PRUNING,
+        pace.concurrency,
+        lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit),
+        lambda: _pipeline_options(cmd),
+    )
 
 
 def collect_garbage_seldom() -> None:

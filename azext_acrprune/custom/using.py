@@ -10,7 +10,8 @@ from .command import Command
 from .failures import exit_with_failure, says_unread
 from .options import PriceOptions, PullOptions, RegistryOptions, read
 from .pulling import log_of
-from .scanning import scan, unsettled_of
+from .regions import settling_of_named, unsettled_of
+from .scanning import scan
 from .session import open_session
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
             session.account(),
             price,
             log,
-            unsettled_of(session, say=False),
+            unsettled_of(session, settling_of_named(session, say=False)),
         )
     for line in usage_lines(document):
         logger.warning(line)

@@ -169,17 +169,21 @@ def _opaque(going: AbstractSet[str], seen: Repository, fresh: Repository) -> str
     A plan dooms nothing beside an unreadable manifest that stays, so every one that is found here is new. A ghost that
     is new or has changed may be an index that is being pushed.
     """
-    return fresh.unseen or next(
-        (
-            digest
-            for digest, manifest in sorted(fresh.manifests.items())
-            if digest not in going
-            and not has_no_edges(manifest.media_type)
-            and (
-                isinstance(manifest.content, Unreadable)
-                or isinstance(manifest.content, Ghost)
-                and seen.manifests.get(digest) != manifest
-            )
-        ),
-        None,
+    return (
+        fresh.unseen
+        or seen.unseen
+        or next(
+            (
+                digest
+                for digest, manifest in sorted(fresh.manifests.items())
+                if digest not in going
+                and not has_no_edges(manifest.media_type)
+                and (
+                    isinstance(manifest.content, Unreadable)
+                    or isinstance(manifest.content, Ghost)
+                    and seen.manifests.get(digest) != manifest
+                )
+            ),
+            None,
+        )
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from ..model import Content, Inventory, Manifest, Repository, in_order
+from ..model import Content, Inventory, Manifest, Repository, Tag, in_order
 from ..pins.pinned import Pins
 from ..prune_error import Kind, PruneError
 from .decision import Decision
@@ -30,8 +30,12 @@ class ImageName:
     digest: str | None = None
 
 
-Unsettled = Callable[[Manifest], str | None]
-"""Why a manifest is too young to go, where another replica may know more of it."""
+Unsettled = Callable[[Manifest | Tag], str | None]
+"""Why a manifest or tag is too young to go, where another replica may know more of it."""
+
+
+def settled(_: Manifest | Tag) -> None:
+    """There is no other replica, so that nothing is too young."""
 
 
 class NotAnImage(PruneError):
@@ -52,6 +56,13 @@ class Locked(PruneError):
 
     def __init__(self, *names: str) -> None:
         super().__init__(', '.join(names))
+
+
+class Young(PruneError):
+    """A named tag, or something in a named repository, is too young where there are replicas. The text says why."""
+
+    sentence = 'Nothing was deleted, because this is {message}.'
+    advice = 'Try again when it is older than a day; --single-region leaves the other regions out of account.'
 
 
 class Pinned(PruneError):
@@ -110,7 +121,7 @@ def decide_images(
     images: Sequence[ImageName],
     include_locked: bool = False,
     pins: Pins = Pins(),
-    unsettled: Unsettled = lambda _: None,
+    unsettled: Unsettled = settled,
 ) -> Decision:
     """Delete the named manifests with all their tags, and what falls with them. Raises NotAnImage, and Pinned.
 
@@ -202,9 +213,13 @@ def staying(verdicts: Mapping[str, Verdict], graph: Graph, named: Iterable[str])
 
 
 def decide_untag(
-    inventory: Inventory, images: Sequence[ImageName], include_locked: bool = False, pins: Pins = Pins()
+    inventory: Inventory,
+    images: Sequence[ImageName],
+    include_locked: bool = False,
+    pins: Pins = Pins(),
+    unsettled: Unsettled = settled,
 ) -> Decision:
-    """Remove the named tags and nothing else. Raises NotAnImage, Pinned or Locked."""
+    """Remove the named tags and nothing else. Raises NotAnImage, Pinned, Locked or Young."""
     tags: dict[str, dict[str, Verdict]] = {}
     refused = [
         f'{image.text} ({pins.by_tag(image.repository)[str(image.tag)]})'
@@ -223,6 +238,9 @@ def decide_untag(
             image.repository,
             {tag: Verdict(True, TAGGED, tag) for other in repository.manifests.values() for tag in other.tags},
         )
+        why = unsettled(repository.tags.get(str(image.tag)) or manifest)
+        if why:
+            raise Young(f'{why}: {image.text}')
         tags[image.repository][str(image.tag)] = Verdict(False, NAMED, image.text)
     kept = Verdict(True, EXCLUDED, 'only tags are removed')
     return Decision(
@@ -238,8 +256,11 @@ def decide_untag(
     )
 
 
-def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> Decision:
-    """Delete everything in a repository. Raises Locked or Pinned when anything in it is, NotAnImage if empty."""
+def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins(), unsettled: Unsettled = settled) -> Decision:
+    """Delete everything in a repository.
+
+    Raises Locked, Pinned or Young when anything in it is, NotAnImage if empty.
+    """
     repository = _repository(inventory, name)
     locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
     locks += [
@@ -256,6 +277,7 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> D
     ]
     if pinned:
         raise Pinned(*pinned)
+    _refuse_young(repository, unsettled)
     return Decision(
         inventory,
         {'repository': name},
@@ -267,6 +289,16 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins()) -> D
         },
         pins=pins,
     )
+
+
+def _refuse_young(repository: Repository, unsettled: Unsettled) -> None:
+    """Raises Young for the first manifest or tag that is too young; nobody may know all that is in it then."""
+    things: Iterable[Manifest | Tag] = (*repository.manifests.values(), *repository.tags.values())
+    for thing in things:
+        why = unsettled(thing)
+        if why:
+            name = f':{thing.name}' if isinstance(thing, Tag) else f'@{thing.digest}'
+            raise Young(f'{why}: {repository.name}{name}')
 
 
 def _about(named: bool, name: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from .decision import Decision
 from .ghosts import SECONDS_OF_DOUBT, with_doubtful_ghosts
 from .graph import Graph, attached_subjects, build_graph, missing_children, subject_of_tag, user_tags
 from .health import Everywhere
-from .named import ImageName, decide_images, decide_untag, digest_of
+from .named import ImageName, Unsettled, decide_images, decide_untag, digest_of, settled
 
 IF_GHOST, IF_ORPHAN, IF_PARTIAL = 'ghost', 'orphan', 'partial'
 """A manifest that is listed and is not there; what is attached to nothing that exists; an index of which nothing is
@@ -35,10 +35,11 @@ def decide_only_if(
     now: int,
     untag: bool = False,
     pins: Pins = Pins(),
+    unsettled: Unsettled = settled,
 ) -> Decision:
     """Delete the named manifests alone, or with `untag` only their tags, if the condition is true of all of them.
 
-    Raises NotSo, NotAnImage, Pinned and Locked. `now` is in ticks.
+    Raises NotSo, NotAnImage, Pinned, Locked and Young. `now` is in ticks.
     """
     certain = with_doubtful_ghosts(inventory, None, now)
     everywhere = Everywhere.of(certain)
@@ -52,7 +53,7 @@ def decide_only_if(
         why = why or why_careful(repository, build_graph(repository), digest, now, untag)
         if why:
             raise NotSo(f'{image.text} {why}')
-    decided = (decide_untag if untag else decide_images)(certain, images, pins=pins)
+    decided = (decide_untag if untag else decide_images)(certain, images, pins=pins, unsettled=unsettled)
     return replace(decided, given={**decided.given, 'onlyIf': condition})
 
 

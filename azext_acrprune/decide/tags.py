@@ -115,15 +115,17 @@ def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: 
         return _kept(rule, QUARANTINED, name, manifest.quarantine)
     if tag is None:
         return _kept(rule, YOUNG, name, 'no readable time')
-    if policy.settling and is_settling(tag, policy.settling, place.now):
-        return _kept(rule, YOUNG, name, policy.settling.text)
     pulled = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)
-    return _Candidate(tag, manifest, rule, counts(policy, place, manifest), _waits(place, manifest, tag, rule), pulled)
+    return _Candidate(
+        tag, manifest, rule, counts(policy, place, manifest), _waits(policy, place, manifest, tag, rule), pulled
+    )
 
 
-def _waits(place: Place, manifest: Manifest, tag: Tag, rule: Rule) -> Verdict | None:
+def _waits(policy: Policy, place: Place, manifest: Manifest, tag: Tag, rule: Rule) -> Verdict | None:
     if not age_is_over(instant_of_tag(tag, manifest, rule.age), rule.age.seconds, place.now):
         return _kept(rule, YOUNG, tag.name, time_of_tag(tag, manifest, rule.age))
+    if policy.settling and is_settling(tag, policy.settling, place.now):
+        return _kept(rule, YOUNG, tag.name, policy.settling.text)
     found: Due | None = due(rule.when, place, manifest, tag.name)
     return None if found is None else _kept(rule, found.reason, tag.name, found.text)
 

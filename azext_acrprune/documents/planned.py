@@ -11,7 +11,8 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.health import GHOST
 from ..decide.impact import kind_of_freed, open_ledger
-from ..decide.reasons import EXCLUDED, TO_RETIRE
+from ..decide.named import Unsettled, settled
+from ..decide.reasons import EXCLUDED, TO_RETIRE, YOUNG
 from ..decide.verdicts import Verdict
 from ..model import EXACT, TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
@@ -93,26 +94,24 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
     return Plan(document)
 
 
-def decide_as_planned(plan: Plan, inventory: Inventory, pins: Pins = Pins()) -> Decision:
+def decide_as_planned(
+    plan: Plan, inventory: Inventory, pins: Pins = Pins(), unsettled: Unsettled = settled
+) -> Decision:
     """The decision of a plan over the registry as it is now.
 
     What the plan names is taken as the plan saw it, so that the check right before deleting finds what changed since.
     That check looks at `pins` too. A planned manifest that is no longer there is a ghost in this decision, and counts
-    as done. Repositories that were not read in time are left for the next run.
+    as done. What is too young to go stays. Repositories that were not read in time are left for the next run.
     """
-    present = {repository.name: repository for repository in inventory.repositories}
-    names = sorted({*present, *plan.repositories} - inventory.late)
-    repositories = tuple(_as_planned(plan, present.get(name) or Repository(name, {})) for name in names)
+    here = {repository.name: repository for repository in inventory.repositories}
+    names = sorted({*here, *plan.repositories} - inventory.late)
+    present = {name: here.get(name) or Repository(name, {}) for name in names}
+    repositories = tuple(_as_planned(plan, repository) for repository in present.values())
     return Decision(
         replace(inventory, repositories=repositories),
         plan.document['policy'],
-        {repository.name: dict(_verdicts(plan, repository)) for repository in repositories},
-        {
-            name: {
-                entry['tag']: Verdict(False, entry['reason'], entry['because']) for entry in plan.entries('untag', name)
-            }
-            for name in names
-        },
+        {repository.name: dict(_verdicts(plan, repository, present, unsettled)) for repository in repositories},
+        {name: dict(_tag_verdicts(plan, repository, unsettled)) for name, repository in present.items()},
         include_locked=plan.includes_locked,
         pins=pins,
         retires='retire' in plan.document,
@@ -207,9 +206,25 @@ def _retired(plan: Plan, repository: str) -> Iterator[tuple[str, Retired]]:
             yield entry['digest'], Retired(STILL_RETIRED, parse_ticks(entry['retiredTime']) or 0)
 
 
-def _verdicts(plan: Plan, repository: Repository) -> Iterator[tuple[str, Verdict]]:
+def _tag_verdicts(plan: Plan, here: Repository, unsettled: Unsettled) -> Iterator[tuple[str, Verdict]]:
+    """Verdicts on the tags that the plan takes, in a repository as it is now."""
+    for entry in plan.entries('untag', here.name):
+        thing = here.tags.get(entry['tag']) or here.manifests.get(entry['digest'])
+        yield entry['tag'], _planned_verdict(entry, thing, unsettled)
+
+
+def _planned_verdict(entry: Mapping[str, Any], thing: Manifest | Tag | None, unsettled: Unsettled) -> Verdict:
+    """The verdict of the plan, unless something is still there and too young to go."""
+    why = thing and unsettled(thing)
+    return Verdict(True, YOUNG, why) if why else Verdict(False, entry['reason'], entry['because'])
+
+
+def _verdicts(
+    plan: Plan, repository: Repository, present: Mapping[str, Repository], unsettled: Unsettled
+) -> Iterator[tuple[str, Verdict]]:
+    here = present[repository.name].manifests
     doomed = {
-        entry['digest']: Verdict(False, entry['reason'], entry['because'])
+        entry['digest']: _planned_verdict(entry, here.get(entry['digest']), unsettled)
         for entry in plan.entries('delete', repository.name)
     }
     doomed.update(

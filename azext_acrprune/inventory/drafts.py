@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..decide.manifests import read_manifest
+from ..decide.replicas import merged_locks, merged_manifests, merged_tags
 from ..decide.wholeness import Counted, unlisted, unseen, with_all_tags
 from ..model import Content, Ghost, Manifest, Repository, Tag, Unreadable
 from ..registry.protocol.listings import RepositoryFacts, listed_manifests, listed_tags
@@ -21,7 +22,8 @@ class Draft:
     """A repository while it is being read.
 
     `tag_listing` is None where it was not asked for. `asked` are the digests that something names and that were not
-    listed, as far as the registry was asked for them; `hidden` are those of them that are there.
+    listed, as far as the registry was asked for them; `hidden` are those of them that are there. `views` are what each
+    replica shows, where several were asked: the rest is the union of it.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Draft:
     tag_listing: dict[str, Tag] | None = None
     asked: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    views: list[Draft] = field(default_factory=list)
     failure: RegistryError | None = None
     gone: bool = False
     late: bool = False
@@ -45,9 +48,22 @@ class Draft:
 
     @property
     def unseen(self) -> str | None:
-        """A sentence on what the listings lack by the repository's own counts; None when they agree."""
+        """A sentence on what the listings lack by the repository's own counts; None when they agree.
+
+        Each replica is compared with what it says itself.
+        """
+        if self.views:
+            return next(filter(None, (self._of_view(view).unseen for view in self.views)), None)
         hidden = frozenset(self.hidden)
         return unseen(self.manifests, Counted(self.facts.manifests, self.facts.tags, self.tag_listing, hidden))
+
+    def _of_view(self, view: Draft) -> Draft:
+        """What one replica shows, with the contents that are known by now."""
+        known = {
+            digest: manifest.having(self.manifests.get(digest, manifest).content)
+            for digest, manifest in view.manifests.items()
+        }
+        return replace(view, manifests=known)
 
     @property
     def is_silent(self) -> bool:
@@ -55,6 +71,8 @@ class Draft:
 
         A repository goes with its last manifest: one without any was not seen as a whole.
         """
+        if self.views:
+            return any(view.is_silent for view in self.views)
         return not (self.manifests or self.failure or self.gone or self.late) and self.facts.manifests is None
 
     def unlisted(self) -> list[str]:
@@ -69,18 +87,61 @@ class Draft:
 async def list_repository(registry: Reads, draft: Draft, wants_tags: Callable[[Draft], bool]) -> None:
     """List the manifests of a repository, and its tags where they are wanted. Raises RegistryError.
 
+    Where the registry has several replicas that can be asked, each is, and the draft has the union of their answers.
+    """
+    if len(registry.replicas) == 1:
+        await _list(registry.replicas[0], draft, wants_tags)
+        return
+    draft.views = [await _view(replica, draft.name, wants_tags) for replica in registry.replicas]
+    if all(view.gone for view in draft.views):
+        raise RegistryError(Kind.NOT_FOUND, 'the repository is in no region')
+    if any(view.tag_listing is not None for view in draft.views):
+        for replica, view in zip(registry.replicas, draft.views):
+            if view.tag_listing is None and not view.gone:
+                await _list_tags(replica, view)
+    _merge(draft)
+
+
+def _merge(draft: Draft) -> None:
+    """Make a draft the union of its views."""
+    listings = [view.tag_listing for view in draft.views if view.tag_listing is not None]
+    draft.manifests = merged_manifests([view.manifests for view in draft.views])
+    draft.tag_listing = merged_tags([view.tags for view in draft.views]) if listings else None
+    counts = [view.facts.manifests for view in draft.views if view.facts.manifests is not None]
+    draft.facts = RepositoryFacts(merged_locks(view.facts.locks for view in draft.views), max(counts, default=None))
+
+
+async def _view(replica: Reads, name: str, wants_tags: Callable[[Draft], bool]) -> Draft:
+    """What one replica shows of a repository, which may be in others alone."""
+    view = Draft(name)
+    try:
+        await _list(replica, view, wants_tags)
+    except RegistryError as error:
+        if error.kind is not Kind.NOT_FOUND:
+            raise
+        view = Draft(name, gone=True)
+    return view
+
+
+async def _list(replica: Reads, draft: Draft, wants_tags: Callable[[Draft], bool]) -> None:
+    """List one repository as one replica has it.
+
     Where the listings do not agree with what the repository says of itself, somebody may just have pushed or deleted
     something: it is listed once more.
     """
     for _ in range(_LOOKS):
-        draft.manifests = listed_manifests([page async for page in registry.manifests(draft.name)])
-        draft.facts = await registry.repository_facts(draft.name)  # after the listing: a lock may be new
+        draft.manifests = listed_manifests([page async for page in replica.manifests(draft.name)])
+        draft.facts = await replica.repository_facts(draft.name)  # after the listing: a lock may be new
         draft.tag_listing = None
         if wants_tags(draft) or draft.facts.tags not in (None, _tags_named(draft)):
-            draft.tag_listing = listed_tags([page async for page in registry.tags(draft.name)])
-            draft.manifests = with_all_tags(draft.manifests, draft.tags.values())
+            await _list_tags(replica, draft)
         if draft.unseen is None:
             return
+
+
+async def _list_tags(replica: Reads, draft: Draft) -> None:
+    draft.tag_listing = listed_tags([page async for page in replica.tags(draft.name)])
+    draft.manifests = with_all_tags(draft.manifests, draft.tags.values())
 
 
 async def look_up(registry: Reads, draft: Draft, digest: str) -> bool:
@@ -89,25 +150,50 @@ async def look_up(registry: Reads, draft: Draft, digest: str) -> bool:
     It asks the metadata API and pulls nothing: in a repository with a cache rule, a pull would import the image.
     """
     draft.asked.add(digest)
-    try:
-        draft.manifests[digest] = await registry.manifest_properties(draft.name, digest)
-    except RegistryError as error:
-        if error.kind is Kind.NOT_FOUND:
-            return False
-        raise
+    views = draft.views or [draft]
+    found = [await _look_up(replica, view, digest) for replica, view in zip(registry.replicas, views)]
+    if not any(found):
+        return False
     draft.hidden.add(digest)
+    if draft.views:
+        copies = [{digest: manifest} if manifest else {} for manifest in found]
+        draft.manifests[digest] = merged_manifests(copies)[digest]
     draft.manifests = with_all_tags(draft.manifests, draft.tags.values())
     return True
 
 
+async def _look_up(replica: Reads, view: Draft, digest: str) -> Manifest | None:
+    """Ask one replica for a digest, and put it into what that replica shows."""
+    try:
+        found = await replica.manifest_properties(view.name, digest)
+    except RegistryError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return None
+        raise
+    view.manifests[digest] = found
+    view.hidden.add(digest)
+    return found
+
+
 async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
-    """The content of one manifest.
+    """The content of one manifest, from whichever replica has it.
 
     Raises RegistryError when the identity may not read the repository, the registry cannot be reached, or the time
     is over.
     """
+    found: Content | Ghost | Unreadable = Ghost()
+    for replica in registry.replicas:
+        content = await _read(replica, repository, digest)
+        if isinstance(content, Content):
+            return content
+        if isinstance(content, Unreadable):
+            found = content
+    return found
+
+
+async def _read(replica: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
     try:
-        return read_manifest(digest, await registry.manifest(repository, digest))
+        return read_manifest(digest, await replica.manifest(repository, digest))
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return Ghost()

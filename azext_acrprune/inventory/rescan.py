@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from ..decide.wholeness import unlisted
@@ -13,11 +14,11 @@ from ..workers import Task, run_tasks
 from .drafts import Draft, list_repository, look_up, read
 
 
-async def rescan(registry: Reads, seen: Repository) -> Repository | None:
+async def rescan(registry: Reads, seen: Repository, deleted: AbstractSet[str] = frozenset()) -> Repository | None:
     """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
 
-    A ghost is asked for again: pushed anew, it needs its children. What was missing in `seen` is not. Raises
-    RegistryError.
+    What we `deleted` through the first replica ourselves is gone, although others may show it for a while. A ghost is
+    asked for again: pushed anew, it needs its children. What was missing in `seen` is not. Raises RegistryError.
     """
     draft = Draft(seen.name, asked=set(unlisted(seen.manifests, seen.tags.values())))
     try:
@@ -26,6 +27,8 @@ async def rescan(registry: Reads, seen: Repository) -> Repository | None:
         if error.kind is Kind.NOT_FOUND:
             return None
         raise
+    if draft.views and deleted:
+        _forget(draft, seen, deleted)
     for digest, manifest in draft.manifests.items():
         draft.manifests[digest] = manifest.having(await _reread(registry, seen, digest))
     while draft.unlisted():
@@ -34,6 +37,16 @@ async def rescan(registry: Reads, seen: Repository) -> Repository | None:
                 content = await _reread(registry, seen, digest)
                 draft.manifests[digest] = draft.manifests[digest].having(content)
     return draft.finished()
+
+
+def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
+    """Take off what was deleted and is shown as it was before: the deletion has not arrived there yet."""
+    first, *others = draft.views
+    for digest in {*deleted}.intersection(draft.manifests).difference(first.manifests):
+        copies = [view.manifests[digest] for view in others if digest in view.manifests]
+        if all(copy.last_update_time == seen.manifests[digest].last_update_time for copy in copies):
+            del draft.manifests[digest]
+            draft.asked.add(digest)
 
 
 async def _reread(registry: Reads, seen: Repository, digest: str) -> Content | Ghost | Unreadable | NotRead:

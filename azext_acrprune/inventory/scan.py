@@ -337,7 +337,7 @@ async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple
     Without the right to list them, those that the selection asks for by name, and a warning.
     """
     try:
-        listed = {name async for page in registry.repositories() for name in page}
+        listed = {name for each in registry.replicas async for page in each.repositories() for name in page}
     except RegistryError as error:
         by_name = selection.by_name()
         if error.kind is not Kind.FORBIDDEN or by_name is None:

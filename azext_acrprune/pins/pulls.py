@@ -138,13 +138,13 @@ def check_period(seconds: int) -> int:
 def pulled_of(row: Sequence[Any]) -> Pulled:
     """A row of repository, digest, tag, first and last time. Raises BadLog."""
     repository, digest, tag, first, last = row
-    return Pulled(_name(repository), _name(digest) if digest else None, _optional(tag), instant(first), instant(last))
+    return Pulled(name_of(repository), name_of(digest) if digest else None, text_of(tag), instant(first), instant(last))
 
 
 def pushed_of(row: Sequence[Any]) -> Pushed:
     """A row of repository, tag, digest and time. Raises BadLog."""
     repository, tag, digest, at = row
-    return Pushed(_name(repository), str(tag), _name(digest), instant(at))
+    return Pushed(name_of(repository), str(tag), name_of(digest), instant(at))
 
 
 def puller_of(row: Sequence[Any]) -> Puller:
@@ -152,7 +152,7 @@ def puller_of(row: Sequence[Any]) -> Puller:
     repository, digest, tag, identity, agent, address, at = row
     by = ', '.join(str(part) for part in (agent, address) if part)
     who = f'{identity or "somebody"} ({by})' if by else str(identity or 'somebody')
-    return Puller(_name(repository), _name(digest) if digest else None, _optional(tag), who, instant(at))
+    return Puller(name_of(repository), name_of(digest) if digest else None, text_of(tag), who, instant(at))
 
 
 def instant(value: Any) -> int:
@@ -336,14 +336,15 @@ def _day_after(at: int) -> str:
     return day_of(at + _SECONDS_PER_DAY * TICKS_PER_SECOND)
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
+    """A repository or digest of the log, in small letters. Raises BadLog where there is none."""
     if not isinstance(value, str) or not value:
         raise BadLog(f"'{value}' names nothing")
     return value.lower()
 
 
-def _optional(value: Any) -> str | None:
-    """A tag or digest; the table has empty text where there is none."""
+def text_of(value: Any) -> str | None:
+    """A tag or digest of the log, None for the empty text that it has where there is none. Raises BadLog."""
     if value is not None and not isinstance(value, str):
         raise BadLog(f"'{value}' is no text")
     return value or None

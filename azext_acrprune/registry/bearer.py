@@ -6,6 +6,7 @@ Imported inside a command only: azure-core is heavy.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,18 +18,23 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import HttpRequest
 
 from .protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
-from .protocol.tokens import Credential, TokenBook
+from .protocol.tokens import PATIENCE_SECONDS, Credential, TokenBook, Trouble
 
 REPOSITORY_OPTION = 'acr_repository'
 """Option of a request: the repository that it is about, None for the catalog. Without it a request has no token."""
 
 _TOKEN_ROUNDS = 3
+_MOST_TRIES = 20
+"""Of one call: where other calls go through, one whose tokens are refused for ever is not waited for."""
 
 
 class TokenPolicy(AsyncHTTPPolicy):
     """Sets the bearer token of every request to the registry. An answer that refuses the identity is raised.
 
-    `sign_in` may wait for az, and runs on a thread. `fetch` gets an access token for a form.
+    `sign_in` may wait for az, and runs on a thread. `fetch` gets an access token for a form. `clock` is that of tokens,
+    `steady` one that is never set, and `left` says for how many seconds it may wait.
+
+    A token that is refused before its time is renewed, then its sign-in, and then both are waited for: see `Trouble`.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class TokenPolicy(AsyncHTTPPolicy):
         sign_in: Callable[[], Credential],
         fetch: Callable[[dict[str, str]], Awaitable[str]],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         super().__init__()
         self._host = host
@@ -45,7 +53,10 @@ class TokenPolicy(AsyncHTTPPolicy):
         self._sign_in = sign_in
         self._fetch = fetch
         self._clock = clock
+        self._steady = steady
+        self._left = left
         self._renewal = asyncio.Lock()
+        self._trouble = Trouble()
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         if REPOSITORY_OPTION in request.context.options:
@@ -53,43 +64,104 @@ class TokenPolicy(AsyncHTTPPolicy):
         if REPOSITORY_OPTION not in request.context:
             return _final(await self.next.send(request))
         repository: str | None = request.context[REPOSITORY_OPTION]
-        token = await self._authorize(request, repository)
-        response = await self.next.send(request)
-        if _challenge_error(response) == 'invalid_token':
-            self._book.reject(self._book.scope(repository), token)
-            await self._authorize(request, repository)
-            _rewind(request.http_request.content)
+        refused = False
+        for _ in range(_MOST_TRIES):
+            token = await self._authorize(request, repository, refused)
+            if token is None:
+                break
             response = await self.next.send(request)
+            refused = self._refuses_token(response)
+            if not refused:
+                if response.http_response.status_code < 500:  # a gateway knows nothing of tokens
+                    self._trouble.accepted()
+                break
+            self._book.reject(self._book.scope(repository), token)
+            _rewind(request.http_request.content)
         return _final(response)
 
-    async def _authorize(self, request: PipelineRequest, repository: str | None) -> str:
+    def _refuses_token(self, response: PipelineResponse) -> bool:
+        """Whether an answer is about the token itself, and not about what it allows.
+
+        One that does not say so is taken for it where a good token came to be refused.
+        """
+        if response.http_response.status_code != 401:
+            return False
+        error = parse_challenge(response.http_response.headers.get('WWW-Authenticate', '')).get('error')
+        return error == 'invalid_token' or error is None and self._trouble.was_accepted
+
+    async def _authorize(self, request: PipelineRequest, repository: str | None, refused: bool) -> str | None:
+        """Set the token of a request; None where one was refused and nothing is left to do about it."""
         address = urlsplit(request.http_request.url)
         if (address.scheme, address.netloc) != ('https', self._host):
             raise RegistryError(Kind.NOT_A_REGISTRY, f"Our token must not go to '{address.netloc}'")
-        token = self._held(repository) or await self._renew(repository)
-        request.http_request.headers['Authorization'] = f'Bearer {token}'
+        token = self._held(repository) or await self._renew(request, repository, refused)
+        if token is not None:
+            request.http_request.headers['Authorization'] = f'Bearer {token}'
         return token
 
     def _held(self, repository: str | None) -> str | None:
         """The token for a repository, if there is one already."""
         return self._book.bearer(self._book.scope(repository), self._clock())
 
-    async def _renew(self, repository: str | None) -> str:
+    async def _renew(self, request: PipelineRequest, repository: str | None, refused: bool) -> str | None:
+        """A new token; where one was refused, or the sign-in is, what is to be done about that is done first."""
         async with self._renewal:
-            token = self._held(repository)
-            for _ in range(_TOKEN_ROUNDS):
+            refusal: RegistryError | None = None
+            while True:
+                token = self._held(repository)
                 if token:
                     return token
-                await self._fetch_token(self._book.scope(repository))
-                token = self._held(repository)  # the scope is another one when a wildcard was dropped
-        if not token:
-            raise RegistryError(Kind.NOT_A_REGISTRY, 'The registry gives no token that can be used')
-        return token
+                if (refused or refusal) and not await self._mend(request, refusal):
+                    if refusal:
+                        raise refusal
+                    return None
+                refused, refusal = False, None
+                try:
+                    return await self._new_token(repository)
+                except RegistryError as error:
+                    if not self._book.may_be_renewed or not _may_pass(error):
+                        raise
+                    refusal = error
 
-    async def _fetch_token(self, scope: str) -> None:
-        if self._book.credential_expired(self._clock()):
-            self._book.sign_in(await asyncio.to_thread(self._sign_in), self._clock())
-        self._book.accept(scope, await self._fetch(self._book.form(scope)), self._clock())
+    async def _mend(self, request: PipelineRequest, refusal: RegistryError | None) -> bool:
+        """Do what is next to be done about a refused token, or sign-in; gives whether anything was left to do.
+
+        Raises an error that says so where good tokens came to be refused for too long.
+        """
+        remedy = self._trouble.remedy(self._steady(), refusal is not None or not self._book.may_be_renewed)
+        if remedy is None:
+            if self._trouble.was_accepted:
+                raise _refused_for_long()
+            return False
+        if remedy.pause:
+            transport: Any = request.context.transport
+            await transport.sleep(max(0.0, min(remedy.pause, self._left())))
+        if remedy.signs_in and self._book.may_be_renewed:
+            self._book.forget()
+            await self._try_to_sign_in()
+        return True
+
+    async def _try_to_sign_in(self) -> None:
+        """Sign in anew; where tokens came to be refused a sign-in may be refused for a while too."""
+        try:
+            await self._sign_in_anew()
+        except RegistryError as error:
+            if error.kind is not Kind.UNAUTHENTICATED or not self._trouble.was_accepted:
+                raise
+
+    async def _new_token(self, repository: str | None) -> str:
+        for _ in range(_TOKEN_ROUNDS):
+            if self._book.credential_expired(self._clock()):
+                await self._sign_in_anew()
+            scope = self._book.scope(repository)
+            self._book.accept(scope, await self._fetch(self._book.form(scope)), self._clock())
+            token = self._held(repository)  # the scope is another one when a wildcard was dropped
+            if token:
+                return token
+        raise RegistryError(Kind.NOT_A_REGISTRY, 'The registry gives no token that can be used')
+
+    async def _sign_in_anew(self) -> None:
+        self._book.sign_in(await asyncio.to_thread(self._sign_in), self._clock())
 
 
 async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, str]) -> str:
@@ -124,10 +196,21 @@ def _rewind(content: Any) -> None:
         content.seek(0)
 
 
-def _challenge_error(response: PipelineResponse) -> str | None:
-    if response.http_response.status_code != 401:
-        return None
-    return parse_challenge(response.http_response.headers.get('WWW-Authenticate', '')).get('error')
+def _may_pass(error: RegistryError) -> bool:
+    """Whether a sign-in is refused, or a page came in the place of a token, as from a proxy for a while."""
+    return error.kind is Kind.UNAUTHENTICATED or (error.kind, error.status) == (Kind.NOT_A_REGISTRY, 200)
+
+
+def _refused_for_long() -> RegistryError:
+    minutes = PATIENCE_SECONDS // 60
+    error = RegistryError(
+        Kind.UNAUTHENTICATED, f'it has refused every token for {minutes} minutes, those of a new sign-in too', 401
+    )
+    error.advice = (
+        'This is no missing permission. So it is while the mode of its role assignments is switched, for minutes to '
+        "hours: try again later. 'az acr check-health --name {registry}' tests the sign-in."
+    )
+    return error
 
 
 def _final(response: PipelineResponse) -> PipelineResponse:

@@ -38,14 +38,14 @@ class RegistryFacts:
     """What the resource manager says of a registry, where this identity may ask it.
 
     A policy that is off has None for its days. `regions` are the places where the registry is, its own included: None
-    where they could not be told, empty where nothing is known of the registry at all. `regional_endpoints` are the
-    hosts that speak to one of them each.
+    where they could not be told, empty where its SKU has one place alone. `regional_endpoints` are the hosts that speak
+    to one of them each.
     """
 
     soft_delete_days: int | None = None
     sku: str | None = None
     retention_days: int | None = None
-    regions: tuple[str, ...] | None = ()
+    regions: tuple[str, ...] | None = None
     regional_endpoints: tuple[str, ...] = ()
 
     @property
@@ -103,8 +103,15 @@ def registry_facts(cmd: Any, name: str, resource_group: str | None) -> RegistryF
         sku,
         _days(getattr(policies, 'retention_policy', None), 'days'),
         _regions_of(cmd, group, name, sku),
-        tuple(getattr(registry, 'regional_endpoint_host_names', None) or ()),
+        _regional_endpoints(registry),
     )
+
+
+def _regional_endpoints(registry: Any) -> tuple[str, ...]:
+    """The hosts that speak to one region each, that of the region where the registry is at home first."""
+    hosts: list[str] = [str(host).lower() for host in getattr(registry, 'regional_endpoint_host_names', None) or ()]
+    home = f'.{getattr(registry, "location", "")}.'.lower()
+    return tuple(sorted(hosts, key=lambda host: home not in host))
 
 
 def _days(policy: Any, name: str) -> int | None:
@@ -124,7 +131,7 @@ def _regions_of(cmd: Any, group: str | None, name: str, sku: str | None) -> tupl
     from azure.core.exceptions import AzureError
 
     if sku != 'Premium':
-        return ()
+        return () if sku else None
     with _quiet_client():
         try:
             group = group or get_resource_group_name_by_registry_name(cmd.cli_ctx, name, None)

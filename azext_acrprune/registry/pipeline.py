@@ -47,15 +47,18 @@ async def open_pipeline(
     concurrency: int,
     pacing: PacingPolicy,
     pipeline_options: dict[str, Any],
+    tokens_at: str | None = None,
 ) -> AsyncPipeline:
     """The way to `https://HOST`; to be closed with `__aexit__`, as a context manager.
+
+    Tokens come from there, or from the endpoint `tokens_at`.
 
     `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
     The policies are those that do something for us: with all that the SDK has, a call takes half as much CPU again.
     """
 
     async def fetch(form: dict[str, str]) -> str:
-        return await fetch_token(pipeline, endpoint, form)
+        return await fetch_token(pipeline, tokens_at or endpoint, form)
 
     options = dict(pipeline_options)
     transport = Transport(endpoint, concurrency, options.pop('connection_verify', None))
@@ -67,7 +70,9 @@ async def open_pipeline(
         )
     )
     retry = Retry(pacing.limit, retry_total=20, retry_connect=6, retry_read=6, retry_status=9, retry_backoff_factor=0.4)
-    tokens = TokenPolicy(endpoint.partition('://')[2], book, sign_in, fetch)
+    tokens = TokenPolicy(
+        endpoint.partition('://')[2], book, sign_in, fetch, steady=pacing.clock, left=lambda: pacing.limit.left
+    )
     watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
     pipeline: AsyncPipeline = AsyncPipeline(transport, [SdkAnswers(), headers, retry, tokens, pacing, *watching])
     return pipeline

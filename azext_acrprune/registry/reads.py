@@ -18,7 +18,7 @@ from .bearer import REPOSITORY_OPTION
 from .protocol import listings as wire
 from .protocol.answers import good, parsed
 from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
-from .protocol.refusals import Kind, RegistryError, change_errors
+from .protocol.refusals import Kind, RegistryError, change_errors, parse_challenge
 from .protocol.tokens import TokenBook
 
 LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
@@ -58,15 +58,41 @@ class Reads:
         self._pipeline = pipeline
         self._book = book
         self._endpoint = endpoint
-        self.clock_ahead = 0.0
-        """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
+        self._clock_ahead = 0.0
+        self.replicas: tuple[Reads, ...] = (self,)
+        """All that have to be asked to know what the registry holds; the first is the one that changes go through."""
 
     async def close(self) -> None:
         await self._pipeline.__aexit__()
+        for other in self._others:
+            await other.close()
+
+    @property
+    def clock_ahead(self) -> float:
+        """By how many seconds the clock of this machine is ahead of the registry's, once something was listed."""
+        return max([self._clock_ahead, *(other.clock_ahead for other in self._others)])
+
+    @property
+    def _others(self) -> list[Reads]:
+        return [replica for replica in self.replicas if replica is not self]
+
+    async def tokens_of(self, host: str) -> tuple[str, str]:
+        """Which service gives the tokens for another endpoint of this registry, and from where, as that says itself.
+
+        Tokens come from that endpoint or from the login server, whatever it says.
+        """
+        answer = await self._send(HttpRequest('GET', f'https://{host}/v2/'))
+        said = parse_challenge(answer.headers.get('WWW-Authenticate', ''))
+        realm = urlsplit(said.get('realm', ''))
+        at_login_server = (realm.scheme, realm.netloc) == ('https', urlsplit(self._endpoint).netloc)
+        return said.get('service') or host, self._endpoint if at_login_server else f'https://{host}'
 
     def announce(self, repositories: Iterable[str]) -> None:
         """Say which repositories will be asked for; on an ABAC registry their tokens come in batches."""
-        self._book.announce(repositories)
+        names = list(repositories)
+        self._book.announce(names)
+        for other in self._others:
+            other.announce(names)
 
     def repositories(self) -> AsyncIterator[list[str | OddName]]:
         """The catalog, page by page."""
@@ -163,7 +189,7 @@ class Reads:
         pages = Pages(self._endpoint + path)
         while pages.url:
             answer = await self._get(repository, pages.url)
-            self.clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time(), self.clock_ahead)
+            self._clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time(), self._clock_ahead)
             found = parsed(answer, parse)
             yield found
             pages.turn(found, answer.headers.get('Link'))

@@ -115,14 +115,14 @@ class PacingPolicy(AsyncHTTPPolicy):
         self.limit = limit
         self._pacer = pacer
         self._throttled = throttled
-        self._clock = clock
+        self.clock = clock
         self._gates = {calls: asyncio.Lock() for calls in Calls}
         self._retry_after = Retry().get_retry_after
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         calls, context = _calls(request.http_request), request.context
         if PATIENCE_OPTION in context.options:
-            context[_SEND_BEFORE] = self._clock() + context.options.pop(PATIENCE_OPTION)
+            context[_SEND_BEFORE] = self.clock() + context.options.pop(PATIENCE_OPTION)
         sent_at = await self._wait_for_turn(calls, context)
         context.options[ANSWER_OPTION] = self.answer_seconds(calls)
         refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
@@ -142,7 +142,7 @@ class PacingPolicy(AsyncHTTPPolicy):
     async def _wait_for_turn(self, calls: Calls, context: Any) -> float:
         async with self._gates[calls]:
             while True:
-                now = self._clock()
+                now = self.clock()
                 self._hold_to_time(calls, context, now)
                 hopeless = self._pacer.hopeless(calls, now)
                 seconds = self._pacer.wait(calls, now)
@@ -173,7 +173,7 @@ class PacingPolicy(AsyncHTTPPolicy):
             self._retry_after(response) if status == 429 else None,
             finite_number(response.http_response.headers.get(_REMAINING)),
         )
-        self._pacer.answered(calls, answer, sent_at, self._clock())
+        self._pacer.answered(calls, answer, sent_at, self.clock())
         rate = self._pacer.rate(calls)
         if answer.status == 429 and rate and calls is not Calls.TOKENS:
             self._throttled(rate)
@@ -190,7 +190,7 @@ def _calls(request: HttpRequest) -> Calls:
         return Calls.READS
     if request.method == 'POST' and urlsplit(request.url).path.startswith('/oauth2/'):
         return Calls.TOKENS
-    return Calls.WRITES
+    return Calls.DELETES if request.method == 'DELETE' else Calls.WRITES
 
 
 def _is_repeatable(request: HttpRequest) -> bool:

@@ -40,7 +40,11 @@ class Transport(AioHttpTransport):
         self._proxies: dict[str, str | None] = {}
         super().__init__(
             session=aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=concurrency, ssl=tls_context(environment['verify'])),
+                connector=aiohttp.TCPConnector(
+                    limit=concurrency,
+                    ssl=tls_context(environment['verify']),
+                    ttl_dns_cache=None,  # looked up once: the name of a replicated registry leads to any region
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={'Accept-Encoding': 'identity'},
                 response_class=_Answer,

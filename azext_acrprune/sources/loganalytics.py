@@ -14,6 +14,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 from azure.core.pipeline.policies import RetryPolicy
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
 
+from ..pins.changed import Changed, changed_of
 from ..pins.pulls import OUR_USER_AGENT, Pulled, Puller, Pushed, instant, pulled_of, puller_of, pushed_of
 from .failure import AskError
 
@@ -39,6 +40,10 @@ _PULLERS = (
 _PUSHES = (
     "where OperationName contains 'push' and isnotempty(Repository) and isnotempty(Tag) and isnotempty(Digest)\n"
     '| summarize by Repository, Tag, Digest, At = TimeGenerated'
+)
+_CHANGES = (
+    "where OperationName !contains 'pull' and isnotempty(Repository)\n"
+    '| summarize At = max(TimeGenerated) by Repository, Digest, Tag, OperationName'
 )
 
 _ADVICE = {
@@ -99,6 +104,11 @@ class RegistryLog:
         """Pushes of tags in a time."""
         columns = f'Repository, Tag, Digest, {_text("At")}'
         return [pushed_of(row) for row in self._rows(f'{_PUSHES}\n| project {columns}', 4, start, end)]
+
+    def changes(self, start: datetime, end: datetime) -> list[Changed]:
+        """All but pulls in a time, in whichever region; of equal ones the last."""
+        columns = f'Repository, Digest, Tag, OperationName, {_text("At")}'
+        return [changed_of(row) for row in self._rows(f'{_CHANGES}\n| project {columns}', 5, start, end)]
 
     def _rows(self, query: str, width: int, start: datetime, end: datetime) -> Iterator[Sequence[Any]]:
         try:

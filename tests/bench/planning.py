@@ -129,6 +129,7 @@ class _Listings:
     def __init__(self, manifests: int) -> None:
         self.seconds = 0.0
         self._images = dict(_repositories(manifests))
+        self.replicas = (self,)
 
     def announce(self, names: Iterable[str]) -> None:
         pass

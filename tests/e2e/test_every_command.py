@@ -14,7 +14,7 @@ pytestmark = pytest.mark.shell
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
-UNDO = ('--ago', '0', '--max-percent', '100', '--yes')
+UNDO = ('--ago', '0', '--single-region', '--max-percent', '100', '--yes')
 
 
 @pytest.fixture

@@ -254,7 +254,7 @@ def test_a_push_that_finishes_between_plan_and_delete_is_saved_by_the_drift_chec
             finished.append(shelf.index(children, tag='v2', days=0))
 
     registry.on_request = finish_the_push
-    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--yes', check=True)
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--single-region', '--yes', check=True)
     assert '--ago 0 takes pushes in flight' in run.err
     assert {(entry['digest'], entry['reason'], entry['because']) for entry in run.json['skipped']} == {
         (child, 'childOf', finished[0]) for child in children

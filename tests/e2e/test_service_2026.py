@@ -16,6 +16,8 @@ from tests.registry.builder import (
     descriptor,
     docker_schema_1,
 )
+from tests.registry.loganalytics import WORKSPACE, Event
+from tests.registry.replicas import NEVER
 from tests.registry.storage import DAY, wire_time
 
 from .images import Shelf
@@ -71,24 +73,91 @@ def test_a_404_that_means_the_accept_header_is_no_ghost_and_schema_1_is_read(az,
     assert digest in there(registry)
 
 
-@pytest.mark.parametrize('ago', ['0', '1h'])
-def test_in_several_regions_nothing_younger_than_a_day_goes_unless_told(az, registry, shelf, ago):
+def in_two_regions(az, registry) -> tuple[str, ...]:
+    """The registry as somebody sees it who may ask the resource manager; gives the words of a run that deletes."""
     registry.manager.sku, registry.manager.replicas = 'Premium', ['westeurope']
     assert az.login().code == 0
+    return ('-r', 'localhost', '--yes')
+
+
+def test_in_several_regions_nothing_younger_than_a_day_goes_unless_told(az, registry, shelf):
+    target = in_two_regions(az, registry)
     old, young = shelf.image('old'), shelf.image('young', days=0.5)
     shelf.image('young too', tag='pr-1', days=0.5)
-    signed_in = ('-r', 'localhost', '--yes', '--max-percent', '100')
-    run = az('acr', 'prune', 'untagged', '--ago', ago, *signed_in, check=True)
+    run = az('acr', 'prune', 'untagged', '--ago', '0', *target, check=True)
     assert [entry['digest'] for entry in run.json['deleted']] == [old]
     assert 'several regions (local, westeurope)' in run.err
-    run = az('acr', 'prune', 'tags', '--match', '**:pr-*', '--ago', ago, *signed_in, check=True)
+    run = az('acr', 'prune', 'tags', '--match', '**:pr-*', '--ago', '1h', *target, '--max-percent', '100', check=True)
     assert run.json['untagged'] == []
-    run = az('acr', 'prune', 'image', '--image', f'{APP}@{young}', '-r', 'localhost', '--yes', check=True)
+    run = az('acr', 'prune', 'image', '--image', f'{APP}@{young}', *target, check=True)
     assert run.json['deleted'] == []
-    plan = az('acr', 'prune', 'plan', '--ago', ago, '-r', 'localhost', check=True).json
-    assert (plan['policy']['regions'], plan['policy']['youngest']) == (['local', 'westeurope'], '1d')
-    run = az('acr', 'prune', 'untagged', '--ago', ago, '--single-region', *signed_in, check=True)
+    plan = az('acr', 'prune', 'plan', '--ago', '0', '-r', 'localhost', check=True).json['policy']
+    assert (plan['regions'], plan['regionsBy'], plan['youngest']) == (['local', 'westeurope'], 'oneRegion', '1d')
+    run = az('acr', 'prune', 'untagged', '--ago', '0', '--single-region', *target, check=True)
     assert [entry['digest'] for entry in run.json['deleted']] == [young]
+
+
+def test_in_several_regions_every_command_that_deletes_has_the_same_floor(az, registry, shelf, tmp_path):
+    target, plan = in_two_regions(az, registry), str(tmp_path / 'plan.json')
+    young = shelf.image('young', days=0.5)
+    tagged = shelf.image('tagged', tag='v1', days=0.5)
+    wanted = az('acr', 'prune', 'plan', '--ago', '0', '--single-region', '-r', 'localhost', '--out', plan, check=True)
+    assert wanted.json['policy']['regionsBy'] == 'singleRegion'
+    result = az('acr', 'prune', 'apply', '--plan', plan, *target, check=True).json
+    assert (result['deleted'], [entry['digest'] for entry in result['skipped']]) == ([], [young])
+    for command in (('image', '--image', f'{APP}:v1', '--untag'), ('repository', '--repository', APP)):
+        run = az('acr', 'prune', *command, *target)
+        assert run.code and 'younger than a day' in run.err and '--single-region' in run.err
+    assert there(registry) == {young, tagged}
+    az('acr', 'prune', 'apply', '--plan', plan, '--single-region', *target, check=True)
+    az('acr', 'prune', 'repository', '--repository', APP, '--single-region', *target, check=True)
+    assert there(registry) == set()
+
+
+def test_where_the_regions_are_not_known_there_may_be_several(az, shelf):
+    """Without a sign-in to Azure nobody can ask the resource manager."""
+    old, young = shelf.image('old'), shelf.image('young', days=0.5)
+    plan = az('acr', 'prune', 'plan', *TARGET, check=True)
+    assert 'regions' not in plan.json['policy'] and 'regions' not in plan.err
+    plan = az('acr', 'prune', 'plan', '--ago', '0', *TARGET, check=True)
+    assert [entry['digest'] for entry in plan.json['delete']] == [old]
+    assert (plan.json['policy']['regions'], plan.json['policy']['regionsBy']) == (None, 'oneRegion')
+    assert '--single-region' in plan.err and 'az login' in plan.err
+    named = az('acr', 'prune', 'image', '--image', f'{APP}@{young}', '--dry-run', *TARGET, check=True)
+    assert [entry['digest'] for entry in named.json['delete']] == [young]
+    plan = az('acr', 'prune', 'plan', '--ago', '0', '--single-region', *TARGET, check=True)
+    assert sorted(entry['digest'] for entry in plan.json['delete']) == sorted([old, young])
+
+
+def test_every_regional_endpoint_is_asked_and_one_of_them_deletes(az, registry, now):
+    regions = registry.replicate(endpoints=True, local={}, far={'tag': NEVER})
+    here = Shelf(regions['local'], now)
+    stale, tagged = here.image('stale'), here.image('tagged')
+    regions['far'].catch_up()
+    regions['local'].lags = {'tag': NEVER}
+    regions['far'].put_manifest(APP, regions['far'].manifest(APP, tagged).data, OCI_IMAGE, 'stable')
+    assert az.login().code == 0
+    target = ('-r', 'localhost')
+    assert az('acr', 'prune', 'plan', *target, check=True).json['policy']['regionsBy'] == 'regionalEndpoints'
+    result = az('acr', 'prune', 'untagged', *target, '--yes', '--validate', check=True).json
+    assert [entry['digest'] for entry in result['deleted']] == [stale]
+    assert set(registry.deletes_at) == {registry.manager.regional_hosts[0]}
+    regions.settle()
+    assert regions['far'].whole(APP, 'stable') == []
+
+
+def test_what_the_log_says_was_changed_in_another_region_is_new(az, registry, shelf, now):
+    in_two_regions(az, registry)
+    child, free = shelf.image('child'), Shelf(registry.storage, now, 'team/free').image('free')
+    pushed = Event(now - 3600, 'Push', APP, 'sha256:' + 'd' * 64, 'stable')
+    registry.logs.events = [pushed, Event(now - 3600, 'Push', 'team/free', 'sha256:' + 'e' * 64)]
+    registry.logs.events.append(Event(now - 1800, 'Delete', 'team/free', 'sha256:' + 'e' * 64))
+    target = ('-r', 'localhost', '--workspace', WORKSPACE)
+    plan = az('acr', 'prune', 'plan', *target, check=True).json
+    assert [entry['digest'] for entry in plan['delete']] == [free]
+    assert plan['policy']['regionsBy'] == 'log'
+    az('acr', 'prune', 'repository', '--repository', APP, *target, '--yes')
+    assert there(registry) == {child}
 
 
 def test_a_regional_endpoint_names_its_registry(az, registry, shelf):

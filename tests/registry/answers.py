@@ -26,7 +26,10 @@ JSON_TYPE = 'application/json; charset=utf-8'
 
 @dataclass
 class Call:
-    """One request: decoded path, query and form parameters, body; `raw_path` as the client spelled it."""
+    """One request: decoded path, query and form parameters, body; `raw_path` as the client spelled it.
+
+    `host` is the endpoint that it came in at.
+    """
 
     method: str
     path: str
@@ -34,6 +37,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     raw_path: str = ''
+    host: str = ''
 
 
 @dataclass

@@ -38,7 +38,10 @@ class Identity:
 
 
 class Auth:
-    """Issues and checks tokens. Everything about it may be changed while the registry runs."""
+    """Issues and checks tokens. Everything about it may be changed while the registry runs.
+
+    With `refuses_all` no token is good, as while the mode of role assignments is switched.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -51,6 +54,7 @@ class Auth:
         self.anonymous: Identity | None = None
         self.users: dict[str, Identity] = {}
         self.revoked: set[str] = set()
+        self.refuses_all = False
         self.issued: list[str] = []
         self._decoded: dict[str, dict[str, Any]] = {}
         self.add_user(*ADMIN)
@@ -105,6 +109,11 @@ class Auth:
         challenge += f',scope="{kind}:{name}:{",".join(actions)}"'
         challenge += f',error="{error}"' if error else ''
         return _failure_answer(unauthorized(name, missing, kind), {'WWW-Authenticate': challenge})
+
+    def name_of(self, call: Call) -> str:
+        """Who makes a call; nobody's name where that is not known. All anonymous callers are one."""
+        identity = self._who(call.headers.get('Authorization', ''))
+        return identity.name if identity else ''
 
     def ping(self, call: Call, host: str) -> Answer:
         """`GET /v2/`."""
@@ -199,8 +208,20 @@ class Auth:
         self.issued.append(token)
         return token
 
+    def switch_mode(self, at_once: bool = False) -> None:
+        """Begin to grant by repository; tokens from before are worth nothing, and all tokens until this is done.
+
+        It takes minutes to hours: `refuses_all` is to be set back, unless it is done `at_once`. An identity's own
+        sign-in to Azure is good all the while.
+        """
+        self.abac, self.refuses_all = True, not at_once
+        self.revoked.update(token for token in self.issued if not self._is_of_azure(token))
+
+    def _is_of_azure(self, token: str) -> bool:
+        return jwt.decode(token, options={'verify_signature': False}).get('aud') == 'aad'
+
     def _claims(self, token: str) -> dict[str, Any] | None:
-        if token in self.revoked:
+        if token in self.revoked or self.refuses_all and token and not self._is_of_azure(token):
             return None
         cached = self._decoded.get(token)
         if cached is None:

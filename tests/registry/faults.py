@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
+from .limits import Limits
+
 _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'writes', 'PUT': 'writes', 'POST': 'writes'}
 
 
@@ -115,13 +117,14 @@ class Hold:
 class Faults:
     """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered.
 
-    `clock` is by how many seconds the `Date` of answers is ahead.
+    `limits` are those of the service itself. `clock` is by how many seconds the `Date` of answers is ahead.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.latency = 0.0
         self.clock = 0.0
         self.throttles: dict[str, Throttle] = {}
+        self.limits: Limits | None = None
         self.rules: list[Fault] = []
         self.holds: list[Hold] = []
         self.deletes_in_flight: Counter = Counter()
@@ -132,6 +135,7 @@ class Faults:
     def clear(self) -> None:
         self.latency = 0.0
         self.throttles.clear()
+        self.limits = None
         self.rules.clear()
         for hold in self.holds:
             hold.let_go(drop=True)

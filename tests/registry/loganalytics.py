@@ -83,6 +83,9 @@ class Logs:
         assert query.startswith(f'{_TABLE}\n| where LoginServer =~ ')
         if 'CallerIpAddress' in query:
             names, rows = _PULLER, _pullers(_heeded(events, query))
+        elif "!contains 'pull'" in query:
+            names = ('Repository', 'Digest', 'Tag', 'OperationName', 'At')
+            rows = _changes(events)
         elif "contains 'pull'" in query:
             names, rows = ('Repository', 'Digest', 'Tag', 'First', 'Last'), _pulls(_heeded(events, query))
         elif "contains 'push'" in query:
@@ -160,6 +163,15 @@ def _pushes(events: list[Event]) -> list[list[str]]:
         for event in events
         if 'push' in event.operation.lower() and event.repository and event.tag and event.digest
     ]
+
+
+def _changes(events: list[Event]) -> list[list[str]]:
+    last: dict[tuple[str, ...], float] = {}
+    for event in events:
+        if 'pull' not in event.operation.lower() and event.repository:
+            key = (event.repository, event.digest, event.tag, event.operation)
+            last[key] = max(event.at, last.get(key, 0.0))
+    return [[*key, _text(at)] for key, at in last.items()]
 
 
 def _span(text: str | None) -> tuple[float, float]:

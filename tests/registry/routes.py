@@ -69,12 +69,12 @@ Entry = tuple[str, str, str, list[str] | None, Callable[..., Any]]
 
 def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry]:
     def token(_: Any, call: Any) -> Any:
-        return auth.token(call, host)
+        return auth.token(call, call.host or host)
 
     subscription = r'(?i:/subscriptions/[0-9a-f-]+'
     registries = r'/providers/Microsoft\.ContainerRegistry/registries'
     registry = subscription + r'/resourceGroups/[^/]+' + registries + r'/(?P<name>[^/]+)'
-    yield 'GET', '/v2/?', 'ping', None, lambda _, call: auth.ping(call, host)
+    yield 'GET', '/v2/?', 'ping', None, lambda _, call: auth.ping(call, call.host or host)
     yield 'POST', '/oauth2/exchange', 'exchange', None, lambda _, call: auth.exchange(call)
     yield 'POST', '/oauth2/token', 'token', None, token
     yield 'GET', '/oauth2/token', 'token', None, token

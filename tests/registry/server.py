@@ -25,6 +25,7 @@ from .failures import RegistryFailure, disallowed, too_many
 from .faults import Fault, Faults
 from .loganalytics import Logs
 from .metadata import Metadata
+from .replicas import Regions, Replica
 from .resources import Resources
 from .routes import Route, Routes
 from .storage import Storage
@@ -34,6 +35,7 @@ _LATE_SECONDS = 0.0006
 """The loop counts in milliseconds and wakes up a little late: without this, 20 ms are 21 for who asks."""
 _SAID = {405: disallowed, 429: too_many}
 """What the service says with a status; to others it says nothing here."""
+_REGIONAL_ENDPOINTS = 3
 _RATES = {'Basic': 2.0, 'Standard': 8.0, 'Premium': 32.0}
 
 
@@ -61,6 +63,8 @@ class LocalRegistry:
 
     `counters` counts answers by kind of call, `requests` logs (method, path, status), `user_agents` are those that read
     manifests; `on_request` is called with (method, path) before a request is handled, on the server's thread.
+
+    After `replicate` the login server goes to one region, as DNS has it, and each region may have its own endpoint.
     """
 
     def __init__(
@@ -73,6 +77,8 @@ class LocalRegistry:
         self.counters: Counter = Counter()
         self.requests: list[tuple[str, str, int]] = []
         self.user_agents: set[str] = set()
+        self.deletes_at: Counter = Counter()
+        self._served: dict[str, Storage] = {}
         self.on_request: Callable[[str, str], None] | None = None
         self._home = tempfile.TemporaryDirectory() if directory is None else None
         self._directory = directory or Path(self._home.name)
@@ -87,15 +93,32 @@ class LocalRegistry:
     def ca_file(self) -> str:
         return str(self._directory / 'ca.pem')
 
+    def replicate(self, endpoints: bool = False, **lags: dict[str, float]) -> Regions:
+        """Have empty regions with these names and lags, `local` among them, to which the login server goes.
+
+        With `endpoints` each of them has an endpoint of its own.
+        """
+        regions = Regions(**lags)
+        names = list(regions)
+        self.storage = regions['local']
+        self.manager.sku, self.manager.replicas = 'Premium', [name for name in names if name != 'local']
+        if endpoints:
+            hosts = [f'localhost:{port}' for port in self._regional_ports]
+            self._served = {host: regions[name] for host, name in zip(hosts, names)}
+            self.manager.regional_hosts = list(self._served)
+        return regions
+
     def forget(self) -> None:
         """Start counting anew."""
         self.counters.clear()
         self.requests.clear()
         self.user_agents.clear()
+        self.deletes_at.clear()
 
     def reset(self) -> None:
         """Empty, without faults, with the first users again, and nothing counted."""
         self.storage = Storage()
+        self._served = {}
         self.faults.clear()
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
@@ -132,6 +155,7 @@ class LocalRegistry:
         site = web.TCPSite(runner, '127.0.0.1', self.port, ssl_context=self._context, shutdown_timeout=1)
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
+        self._regional_ports = [await self._another_port(runner) for _ in range(_REGIONAL_ENDPOINTS)]
         self.metadata = Metadata(self.login_server)
         self.manager = ResourceManager(self.auth, self.login_server)
         self.logs = Logs(self.login_server)
@@ -144,10 +168,16 @@ class LocalRegistry:
         await self._stopped.wait()
         await runner.cleanup()
 
+    async def _another_port(self, runner: web.ServerRunner) -> int:
+        site = web.TCPSite(runner, '127.0.0.1', 0, ssl_context=self._context, shutdown_timeout=1)
+        await site.start()
+        return site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw_path, _, query = request.raw_path.partition('?')
         body = await request.content.read() if request.body_exists else b''
         call = Call(request.method, unquote(raw_path), request.query if query else {}, request.headers, body, raw_path)
+        call.host = f'localhost:{request.transport.get_extra_info("sockname")[1]}'
         found = self._routes.find(call.method, call.path)
         if found and found[0].kind == 'manifest_delete':
             with self.faults.delete_in_flight(found[1]['repository']):
@@ -204,13 +234,18 @@ class LocalRegistry:
 
     def _handled(self, call: Call, route: Route, groups: dict) -> Answer:
         if route.actions is not None:
-            refusal = self.auth.check(call, self.login_server, groups.get('repository'), route.actions)
+            refusal = self.auth.check(call, call.host, groups.get('repository'), route.actions)
             if refusal:
                 return refusal
+        if call.method == 'DELETE':
+            self.deletes_at[call.host] += 1
+        storage = self._served.get(call.host, self.storage)
         try:
-            with self.storage.lock:
-                self.storage.purge()
-                return route.handler(self.storage, call, **groups)
+            with storage.lock:
+                if isinstance(storage, Replica):
+                    storage.catch_up()
+                storage.purge()
+                return route.handler(storage, call, **groups)
         except RegistryFailure as failure:
             return _failure(failure)
 
@@ -226,7 +261,11 @@ class LocalRegistry:
 
     def _throttled(self, call: Call) -> Answer | None:
         throttle = self.faults.throttle_for(call.method, call.path)
-        return _retry_after(_failure(too_many()), throttle.retry_after) if throttle else None
+        if throttle:
+            return _retry_after(_failure(too_many()), throttle.retry_after)
+        limits = self.faults.limits
+        seconds = limits and limits.take(self.auth.name_of(call), call.host, call.method, call.path)
+        return _retry_after(_failure(too_many()), seconds) if seconds else None
 
     def _rate_headers(self, route: Route, answer: Answer) -> None:
         """Token answers and deletes say what is left; reads never do."""

@@ -23,5 +23,9 @@ def test_the_test_that_notices_a_mutation_exists(mutation):
 
 def test_the_document_lists_each_mutation_with_its_test():
     document = (ROOT / 'docs' / 'testing.md').read_text()
-    rows = [line for line in document.splitlines() if line.startswith(('| `decide/', '| `apply/'))]
+    rows = [
+        line
+        for line in document.splitlines()
+        if line.startswith(('| `decide/', '| `apply/', '| `inventory/', '| `registry/'))
+    ]
     assert rows == [f'| `{each.file}` | {each.fault} | `{each.test}` |' for each in MUTATIONS]

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from azext_acrprune.registry.protocol.pacing import Answer, Calls, Pacer, finite_number
+from azext_acrprune.registry.protocol.pacing import A_MINUTE, Answer, Calls, Pacer, finite_number
 from tests.examples import examples
-from tests.unit.throttled import Bucket, Lying, Unthrottled, Windows, simulate
+from tests.unit.throttled import Bucket, Lying, Periods, Unthrottled, Windows, simulate
 
 LONG_RUN = 300
-SKUS = [('Basic', 16, 2), ('Standard', 50, 8), ('Premium', 166, 33)]
+SKUS = [('Basic', 83, 8), ('Standard', 83, 8), ('Premium', 166, 33)]
 READS = [(sku, rate) for sku, rate, _ in SKUS]
-WRITES = [(sku, rate) for sku, _, rate in SKUS]
+DELETES = [(sku, rate) for sku, _, rate in SKUS]
+LIMITS = [(sku, calls) for sku in ('Standard', 'Premium') for calls in (Calls.READS, Calls.WRITES, Calls.DELETES)]
 
 
 def assert_well_paced(run, server, refused=0.02):
@@ -54,17 +55,36 @@ def test_reads_use_what_is_counted_by_the_minute(sku, rate, make):
 @pytest.mark.parametrize('retry_after', [None, 1])
 @pytest.mark.parametrize('telling', [True, False])
 @pytest.mark.parametrize('known', [True, False])
-@pytest.mark.parametrize('sku, rate', WRITES)
-def test_writes_use_the_rate_of_a_bucket(sku, rate, known, telling, retry_after):
+@pytest.mark.parametrize('sku, rate', DELETES)
+def test_deletes_use_the_rate_of_a_bucket(sku, rate, known, telling, retry_after):
     server = Bucket(rate, retry_after=retry_after, telling=telling)
-    run = simulate(Pacer(sku if known else None), server, LONG_RUN, Calls.WRITES)
+    run = simulate(Pacer(sku if known else None), server, LONG_RUN, Calls.DELETES)
     assert_well_paced(run, server)
 
 
-@pytest.mark.parametrize('sku, rate', WRITES[1:])
-def test_writes_that_are_told_what_is_left_are_hardly_ever_refused(sku, rate):
+@pytest.mark.parametrize('sku, rate', DELETES[1:])
+def test_deletes_that_are_told_what_is_left_are_hardly_ever_refused(sku, rate):
     server = Bucket(rate, telling=True)
-    assert_well_paced(simulate(Pacer(sku), server, LONG_RUN, Calls.WRITES), server, refused=0.003)
+    assert_well_paced(simulate(Pacer(sku), server, LONG_RUN, Calls.DELETES), server, refused=0.003)
+
+
+@pytest.mark.parametrize('locks', [True, False])
+@pytest.mark.parametrize('sku, calls', LIMITS)
+def test_the_limits_of_the_service_are_used_and_nothing_is_sent_in_vain(sku, calls, locks):
+    """A burst passes, then all wait for the end of the period that `Retry-After` tells."""
+    server = Periods(A_MINUTE[sku.lower()][calls] / 60, locks=locks)
+    run = simulate(Pacer(sku), server, 2 * LONG_RUN, calls)
+    assert run.rate >= 0.95 * server.rate
+    assert run.share_needless < 0.01 and run.share_refused < 0.01
+
+
+def test_calls_of_all_tasks_wait_for_the_end_of_the_period_together():
+    pacer = Pacer('Premium')
+    accept(pacer, Calls.DELETES, 0.0, 100)
+    refuse_together(pacer, Calls.DELETES, 1.0, 1.1, 5, retry_after=50)
+    pacer.answered(Calls.DELETES, Answer(429, 49), 1.0, 2.0)
+    assert pacer.wait(Calls.DELETES, 2.0) == pytest.approx(49.1)
+    assert pacer.wait(Calls.WRITES, 2.0) == pacer.wait(Calls.READS, 2.0) == 0
 
 
 @pytest.mark.parametrize('rate, sku', [(166, 'Basic'), (16, 'Premium'), (5, 'Standard'), (400, 'Premium')])
@@ -95,7 +115,7 @@ def test_nothing_is_held_back_while_nothing_is_refused():
 
 
 def test_a_service_that_says_nothing_is_left_and_accepts_on_is_not_waited_for():
-    run = simulate(Pacer(), Lying(), 10, Calls.WRITES, latency=0.02)
+    run = simulate(Pacer(), Lying(), 10, Calls.DELETES, latency=0.02)
     assert run.rate > 400
 
 
@@ -120,7 +140,7 @@ def test_many_refusals_at_once_are_one():
     for pacer, number in ((once, 1), (often, 20)):
         accept(pacer, Calls.READS, 0.0, 400)
         refuse_together(pacer, Calls.READS, 1.0, 1.1, number)
-    assert once.rate(Calls.READS) == often.rate(Calls.READS) == pytest.approx(1000 / 60)
+    assert once.rate(Calls.READS) == often.rate(Calls.READS) == pytest.approx(5000 / 60)
     assert once.wait(Calls.READS, 1.1) == often.wait(Calls.READS, 1.1) == 0.5
 
 
@@ -180,10 +200,10 @@ def test_a_refusal_of_one_kind_slows_down_that_kind_alone():
 @pytest.mark.parametrize('left, expected', [(32, 32), (7, 500 / 60), (1e300, 2000 / 60)])
 def test_what_is_left_in_a_second_tells_the_rate_to_begin_with(left, expected):
     pacer = Pacer()
-    assert pacer.wait(Calls.WRITES, 0.0) == 0
-    pacer.answered(Calls.WRITES, Answer(202, None, left), 0.0, 0.1)
-    refuse_together(pacer, Calls.WRITES, 0.2, 0.3, 1)
-    assert pacer.rate(Calls.WRITES) == pytest.approx(expected)
+    assert pacer.wait(Calls.DELETES, 0.0) == 0
+    pacer.answered(Calls.DELETES, Answer(202, None, left), 0.0, 0.1)
+    refuse_together(pacer, Calls.DELETES, 0.2, 0.3, 1)
+    assert pacer.rate(Calls.DELETES) == pytest.approx(expected)
 
 
 # --max-rate

@@ -394,7 +394,7 @@ def test_in_several_regions_nothing_goes_that_is_younger_than_a_day_in_any_way(u
     lately['created'] = None if created is None else NOW - int(created * DAY * TICKS)
     policy = replace(untagged_policy(Age('0', 0)), settling=Settling(DAY, 'two regions'))
     (verdict,) = judge(to_repository(repository_of(lately)), policy, NOW).manifests.values()
-    assert (verdict.kept, verdict.because == 'two regions') == (not settled, not settled)
+    assert (verdict.kept, verdict.because in ('two regions', 'no readable time')) == (not settled, not settled)
 
 
 # --- Artifacts of the service ------------------------------------------------------------------------------------

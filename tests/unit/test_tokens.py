@@ -3,7 +3,16 @@
 import jwt
 import pytest
 
-from azext_acrprune.registry.protocol.tokens import BATCH, AccessToken, Password, RefreshToken, TokenBook, claims
+from azext_acrprune.registry.protocol.tokens import (
+    BATCH,
+    AccessToken,
+    Password,
+    RefreshToken,
+    Remedy,
+    TokenBook,
+    Trouble,
+    claims,
+)
 
 HOST = 'r.azurecr.io'
 NOW = 1_700_000_000.0
@@ -231,3 +240,40 @@ def test_printing_a_book_shows_no_secret():
 )
 def test_printing_a_credential_or_a_token_shows_no_secret(secret):
     assert 'a-secret-value' not in repr(secret)
+
+
+# Tokens that are refused before their time
+
+
+def remedies(trouble, number, of_sign_in=False):
+    return [trouble.remedy(place, of_sign_in) for place in range(number)]
+
+
+def test_a_refused_token_is_renewed_then_its_sign_in_then_it_is_waited_for():
+    trouble = Trouble()
+    trouble.accepted()
+    pauses = [Remedy(True, seconds) for seconds in (5, 10, 20, 30, 30)]
+    assert remedies(trouble, 7) == [Remedy(), Remedy(True), *pauses]
+    assert trouble.remedy(299) == Remedy(True, 30)
+    assert trouble.remedy(300) is None
+
+
+def test_a_sign_in_that_is_refused_is_not_tried_as_it_was():
+    trouble = Trouble()
+    trouble.accepted()
+    assert remedies(trouble, 2, of_sign_in=True) == [Remedy(True), Remedy(True, 5)]
+
+
+@pytest.mark.parametrize(
+    'of_sign_in, expected', [(False, [Remedy(), Remedy(True), None]), (True, [Remedy(True), None])]
+)
+def test_what_never_was_good_is_not_waited_for(of_sign_in, expected):
+    assert remedies(Trouble(), len(expected), of_sign_in) == expected
+
+
+def test_after_a_good_token_trouble_begins_anew():
+    trouble = Trouble()
+    trouble.accepted()
+    remedies(trouble, 5)
+    trouble.accepted()
+    assert trouble.remedy(10**6) == Remedy()

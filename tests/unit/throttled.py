@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,29 @@ class Bucket:
             return Answer(429, self._retry_after)
         self._level -= 1
         return Answer(200, None, self._level if self._telling else None)
+
+
+class Periods:
+    """As the service is documented since June 2026: a bucket that refills all the time, and once it is empty a period.
+
+    Until that period ends all is refused, with the seconds that are left of it. `burst` is how many calls it saves up,
+    a minute's if nothing is said. Where it `locks` not, the bucket grants what it has before the period ends.
+    """
+
+    def __init__(self, rate: float, burst: float | None = None, seconds: float = 60, locks: bool = True) -> None:
+        self.rate = rate
+        self._bucket = Bucket(rate, seconds * rate if burst is None else burst)
+        self._seconds, self._locks, self._ends = seconds, locks, 0.0
+
+    def answer(self, now: float) -> Answer:
+        if self._locks and now < self._ends:
+            return Answer(429, math.ceil(self._ends - now))
+        answer = self._bucket.answer(now)
+        if answer.status != 429:
+            return answer
+        if now >= self._ends:
+            self._ends = now + self._seconds
+        return Answer(429, math.ceil(self._ends - now))
 
 
 class Windows:
@@ -72,16 +96,21 @@ class Lying:
 
 @dataclass
 class Run:
-    """What came of a simulation."""
+    """What came of a simulation. Refusals are `needless` of calls that were sent after the first one was known."""
 
     seconds: float
     sent: list[float] = field(default_factory=list)
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
+    needless: int = 0
 
     @property
     def rate(self) -> float:
         return len(self.accepted) / self.seconds
+
+    @property
+    def share_needless(self) -> float:
+        return self.needless / max(1, len(self.sent))
 
     @property
     def share_refused(self) -> float:
@@ -101,7 +130,7 @@ def simulate(
     """`threads` that always want to call, one after the other through a gate, as in the real client."""
     chance, order, run = random.Random(seed), count(), Run(seconds)
     events: list[tuple[float, int, Callable[[float], None]]] = []
-    idle = [threads]
+    idle, told = [threads], [math.inf]
 
     def at(time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(events, (time, next(order), event))
@@ -119,11 +148,16 @@ def simulate(
 
     def arrive(sent: float, now: float) -> None:
         answer = server.answer(now)
+        run.needless += answer.status == 429 and sent > told[0]
         (run.refused if answer.status == 429 else run.accepted).append(now)
         at(now + latency * chance.uniform(0.2, 0.8), lambda received: receive(answer, sent, received))
 
     def receive(answer: Answer, sent: float, now: float) -> None:
         pacer.answered(calls, answer, sent, now)
+        if answer.status == 429:
+            told[0] = min(told[0], now)
+        elif sent > told[0]:
+            told[0] = math.inf
         idle[0] += 1
         if idle[0] == 1:
             at(now + CPU_SECONDS, ask)

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.credentials import SignIn
+from azext_acrprune.registry.endpoints import Endpoints
 from azext_acrprune.registry.pipeline import open_pipeline
 from azext_acrprune.registry.protocol.pacing import Pacer
-from azext_acrprune.registry.protocol.tokens import Credential, Password, RefreshToken, TokenBook
+from azext_acrprune.registry.protocol.tokens import PRUNING, Credential, Password, RefreshToken, TokenBook
 from azext_acrprune.registry.retries import PacingPolicy
 from azext_acrprune.registry.transport import Transport
 from azext_acrprune.reporter import Silent
@@ -88,6 +90,23 @@ def connect(registry, monkeypatch, clock) -> Callable[..., Client]:
         ) -> Client:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
             return held.enter_context(opened(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock)))
+
+        yield open_registry
+
+
+@pytest.fixture
+def connect_regions(registry, monkeypatch, clock) -> Iterator[Callable[[], Client]]:
+    """Opens our client on the login server of the local registry and on its regional endpoints."""
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', registry.ca_file)
+    signed_in = SignIn(registry.login_server, Password(*ADMIN), not_again)
+    with ExitStack() as held:
+
+        def open_registry() -> Client:
+            loop = held.enter_context(Loop())
+            endpoints = Endpoints(signed_in, PRUNING, CONCURRENCY, lambda: unhurried(clock), dict)
+            opened_registry = loop.run(endpoints.open(registry.manager.regional_hosts))
+            held.callback(lambda: loop.run(opened_registry.close()))
+            return Client(opened_registry, loop)
 
         yield open_registry
 

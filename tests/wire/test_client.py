@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
@@ -245,6 +246,80 @@ def test_an_expired_refresh_token_signs_in_again(registry, connect):
     assert everything(client.repositories()) == ['team/app']
     assert asked == [1]
     assert [status for _, path, status in registry.requests if path == '/oauth2/token'] == [200]
+
+
+def test_a_refresh_token_that_is_refused_before_its_time_leads_to_one_new_sign_in(registry, connect, waits):
+    """As after a revoked session."""
+    (digest,) = fill(registry.storage, 1)
+    asked = []
+
+    def sign_in():
+        asked.append(1)
+        return refresh_token(registry.auth)
+
+    client = connect(refresh_token(registry.auth), sign_in)
+    client.manifest('team/app', digest)
+    registry.auth.revoked.update(registry.auth.issued)
+    client.together([partial(client.real.manifest, 'team/app', digest)] * 32, 32)
+    assert (asked, waits) == ([1], [])
+
+
+def test_a_clock_of_the_service_that_is_set_leads_to_one_new_sign_in(registry, connect, waits):
+    (digest,) = fill(registry.storage, 1)
+    asked = []
+
+    def sign_in():
+        asked.append(1)
+        return refresh_token(registry.auth)
+
+    client = connect(refresh_token(registry.auth), sign_in)
+    client.manifest('team/app', digest)
+    registry.auth.clock = lambda: time.time() + 5 * HOUR
+    client.manifest('team/app', digest)
+    assert (asked, waits) == ([1], [])
+
+
+def test_a_switch_of_the_mode_in_mid_run_is_waited_out(registry, connect, waits):
+    (digest,) = fill(registry.storage, 1)
+    client = connect(refresh_token(registry.auth), lambda: refresh_token(registry.auth))
+    client.manifest('team/app', digest)
+    registry.auth.switch_mode()
+    registry.on_request = lambda *_: setattr(registry.auth, 'refuses_all', sum(waits) < 100)
+    client.together([partial(client.real.manifest, 'team/app', digest)] * 32, 32)
+    assert waits == [5, 10, 20, 30, 30, 30]
+    assert registry.auth.issued and registry.counters['challenge'] < 32 * 8
+
+
+def test_a_switch_of_the_mode_that_does_not_end_is_said_and_is_no_missing_permission(registry, connect, waits):
+    (digest,) = fill(registry.storage, 1)
+    client = connect(refresh_token(registry.auth), lambda: refresh_token(registry.auth))
+    client.manifest('team/app', digest)
+    registry.auth.switch_mode()
+    with pytest.raises(RegistryError, match='refused every token for 5 minutes') as raised:
+        client.manifest('team/app', digest)
+    assert raised.value.kind is Kind.UNAUTHENTICATED and 'no missing permission' in raised.value.advice
+    assert 295 <= sum(waits) <= 330
+
+
+def test_a_page_in_the_place_of_a_token_is_waited_out_in_mid_run(registry, connect, waits):
+    (digest,) = fill(registry.storage, 1)
+    client = connect(refresh_token(registry.auth), lambda: refresh_token(registry.auth))
+    client.manifest('team/app', digest)
+    registry.auth.revoked.update(registry.auth.issued)
+    registry.faults.rules.append(Fault('/oauth2/token', 'garbage', times=3))
+    client.manifest('team/app', digest)
+    assert sum(waits) == 15
+
+
+def test_a_password_that_is_refused_is_not_waited_for(registry, connect, waits):
+    (digest,) = fill(registry.storage, 1)
+    client = connect()
+    client.manifest('team/app', digest)
+    registry.auth.revoked.update(registry.auth.issued)
+    registry.auth.admin_enabled = False
+    with pytest.raises(RegistryError) as raised:
+        client.manifest('team/app', digest)
+    assert (raised.value.kind, waits) == (Kind.UNAUTHENTICATED, [])
 
 
 def test_a_refresh_token_serves_the_whole_registry(registry, connect):

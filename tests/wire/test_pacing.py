@@ -100,12 +100,23 @@ def test_throttled_writes_do_not_slow_down_reads(registry, connect, clock, waits
     assert waited and len(waits) == waited
 
 
+def test_throttled_deletes_do_not_slow_down_other_writes(registry, connect, clock, waits):
+    (digest,) = fill(registry, 1)
+    client = connect(pacing=paced(clock))
+    registry.faults.rules.append(Fault('DELETE', 429, retry_after=40))
+    with pytest.raises(RegistryError):
+        client.delete_manifest(REPOSITORY, digest)
+    waited = len(waits)
+    client.set_delete_enabled(REPOSITORY, digest, False)
+    assert waited and len(waits) == waited
+
+
 def test_a_refusal_is_told_with_the_rate_that_is_left(registry, connect, clock, waits):
     digests, told = fill(registry, 5), Told()
     client = connect(pacing=paced(clock, told, sku='Basic'))
     registry.faults.throttles['reads'] = Throttle(rate=40, burst=20)
     read(client, digests, 40)
-    assert told.rates and told.rates[0] == pytest.approx(1000 / 60)
+    assert told.rates and told.rates[0] == pytest.approx(5000 / 60)
 
 
 def test_a_cap_holds_from_the_first_call_on_and_for_all_threads(registry, connect, clock, waits):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given
+from hypothesis import strategies as some
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
@@ -16,14 +17,25 @@ from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.reporter import Silent
 from tests import oracle, worlds
 from tests.examples import examples
+from tests.registry.replicas import KINDS, NEVER
 from tests.wire.plain import execute, scan
 
 _SETTINGS = examples(150, HealthCheck.function_scoped_fixture)
+_FEWER = examples(60, HealthCheck.function_scoped_fixture)
 
 
 @pytest.fixture
 def client(connect):
     return connect()
+
+
+@pytest.fixture
+def connected_regions(registry, connect_regions):
+    registry.replicate(endpoints=True, local={}, far={})
+    return connect_regions()
+
+
+EVERY_LAG = dict.fromkeys(KINDS, NEVER)
 
 
 def as_served(world: list) -> list:
@@ -71,3 +83,69 @@ def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_wh
     assert result['summary']['freedBytes'] == promised
     if plan_document(decision, 'now')['impact'] == 'exact':
         assert before - storage.stored_bytes() == promised
+
+
+def served(storage):
+    return {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)}
+
+
+def pulls(storage):
+    """What a pull of each tag would miss."""
+    return {
+        (name, tag): sorted(storage.whole(name, tag)) for name in storage.repositories() for tag in storage.tags(name)
+    }
+
+
+def policy_over(world, policy):
+    selected = tuple(repository['name'] for repository in world if repository['selected'])
+    asked = untagged_policy(Age('as drawn', policy['ago']), policy['keep'], selected or ('no-such-repository*',))
+    return replace(asked, include=frozenset(policy['include']))
+
+
+@_FEWER
+@given(worlds.half_hidden_worlds(), worlds.including_policies, some.sampled_from((1, 2, 10)), some.booleans())
+def test_nothing_is_lost_that_the_lists_do_not_show(registry, client, world, policy, most_tags, counted):
+    world = world if counted else worlds.with_traces(world)
+    registry.storage = storage = worlds.to_storage(world)
+    registry.metadata.most_tags, registry.metadata.counts_hidden = most_tags, counted
+    asked = policy_over(world, policy)
+    decision = decide(scan(client, 'host', Extent(asked.selection), Silent()), asked, worlds.NOW)
+    truth = as_served(world)
+    assert decision.doomed <= oracle.safe_set(truth, policy, worlds.NOW)
+    assert oracle.broken_after(truth, decision.doomed, policy['include']) == []
+    before, there, tagged = storage.stored_bytes(), served(storage), pulls(storage)
+    document = plan_document(decision, 'now')
+    execute(client, decision, 8, Silent(), time.monotonic)
+    assert there - served(storage) <= decision.doomed
+    left = pulls(storage)
+    assert {tag: tagged[tag] for tag in left} == left
+    lost = before - storage.stored_bytes()
+    if document['impact'] == 'exact':
+        assert document['summary']['freedBytes'] == lost
+    elif document['impact'] == 'upperBound':
+        assert document['summary']['freedBytes'] >= lost
+
+
+@_FEWER
+@given(worlds.lagging_regions(), worlds.including_policies)
+def test_nothing_is_lost_that_one_region_alone_shows(registry, connected_regions, regions, policy):
+    places = registry.replicate(endpoints=True, local=EVERY_LAG, far=EVERY_LAG)
+    for name, world in zip(('local', 'far'), regions):
+        worlds.to_storage(world, storage=places[name])
+    asked = policy_over(regions[0], policy)
+    client = connected_regions
+    decision = decide(scan(client, 'host', Extent(asked.selection), Silent()), asked, worlds.NOW)
+    assert decision.doomed <= oracle.everywhere(regions)
+    assert oracle.broken_after(as_served(oracle.union(regions)), decision.doomed, policy['include']) == []
+    for world in regions:  # what another region can serve is no ghost
+        assert oracle.broken_after(as_served(world), decision.doomed, ('ghosts',)) == []
+    tagged = {name: pulls(places[name]) for name in places}
+    there = served(places['local'])
+    execute(client, decision, 8, Silent(), time.monotonic, door=client.real.replicas[0])
+    gone = there - served(places['local'])
+    assert gone <= decision.doomed
+    for repository, digest in gone:  # the deletions arrive in the other region
+        places['far'].receive_deletion(repository, digest)
+    for name in places:
+        left = pulls(places[name])
+        assert {tag: tagged[name][tag] for tag in left} == left

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
@@ -377,3 +378,19 @@ def test_a_proxy_that_http_does_not_go_through_is_an_error_that_says_so(server, 
     with pytest.raises(RegistryError, match='proxy') as raised:
         ask()
     assert server.requests == [] and 'secret' not in str(raised.value)
+
+
+def test_the_name_of_a_registry_is_looked_up_once(server, ask, monkeypatch):
+    """The name of a replicated registry may lead to another region a moment later. The clock of aiohttp runs fast."""
+    moments, looked_up, look_up = count(step=1_000), [], socket.getaddrinfo
+
+    def counted(host, *arguments, **options):
+        looked_up.append(host)
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, 'getaddrinfo', counted)
+    monkeypatch.setattr('aiohttp.connector.monotonic', lambda: next(moments))
+    for _ in range(3):
+        ask(OK, HANG_UP)
+    assert server.connections == 3
+    assert looked_up.count('localhost') == 1

@@ -18,6 +18,7 @@ class Calls(Enum):
 
     READS = 'reads'
     WRITES = 'writes'
+    DELETES = 'deletes'
     TOKENS = 'tokens'
 
 
@@ -29,9 +30,11 @@ class Answer(NamedTuple):
     remaining: float | None = None
 
 
-_READS_A_MINUTE = {'basic': 1_000, 'standard': 3_000, 'premium': 10_000}
-_WRITES_A_MINUTE = {'basic': 100, 'standard': 500, 'premium': 2_000}
-_TOKENS_A_MINUTE = 10_000  # recorded: 166.65 calls a second remain after one, on every registry
+_SMALL = {Calls.READS: 5_000, Calls.WRITES: 1_000, Calls.DELETES: 500, Calls.TOKENS: 10_000}
+_PREMIUM = {Calls.READS: 10_000, Calls.WRITES: 2_000, Calls.DELETES: 2_000, Calls.TOKENS: 10_000}
+A_MINUTE = {'basic': _SMALL, 'standard': _SMALL, 'premium': _PREMIUM}
+"""Calls a minute that one identity may make in one region, by SKU, as documented since June 2026. A registry as a whole
+may have twice as many."""
 
 _SLOWEST = 0.5
 _DIP = 0.06
@@ -68,17 +71,13 @@ def finite_number(text: str | None) -> float | None:
 class Pacer:
     """When which call may be sent. Whoever shares it between threads holds a lock around each method.
 
-    `max_rate`, in calls a minute, caps reads and writes together from the first one on. The limits of the SKU are
-    only where learning starts: newer limits are per identity and may be higher.
+    `max_rate`, in calls a minute, caps all calls but those for tokens together from the first one on. The limits of the
+    SKU are only where learning starts: others share them, and support can raise them.
     """
 
     def __init__(self, sku: str | None = None, max_rate: float | None = None) -> None:
-        name = sku.lower() if sku else ''
-        self._budgets: dict[Calls, _Budget] = {
-            Calls.READS: _Budget(_READS_A_MINUTE.get(name, _READS_A_MINUTE['standard']) / 60),
-            Calls.WRITES: _Budget(_WRITES_A_MINUTE.get(name, _WRITES_A_MINUTE['standard']) / 60),
-            Calls.TOKENS: _Budget(_TOKENS_A_MINUTE / 60),
-        }
+        a_minute = A_MINUTE.get(sku.lower() if sku else '', _SMALL)
+        self._budgets: dict[Calls, _Budget] = {calls: _Budget(a_minute[calls] / 60) for calls in Calls}
         self._interval = 60 / max_rate if max_rate else 0.0
         self._free_at = -math.inf
 
@@ -205,6 +204,7 @@ class _Pace:
         self._refusals_seen = 0
         self._recovery = 0.0
         self._grown = 0.0
+        self._pause = 0.0
         self._due = -math.inf
 
     @property
@@ -217,7 +217,7 @@ class _Pace:
         if not self._refusals_seen:
             return None
         if self._refusals_seen == 1:
-            return self._limit * math.exp(_GROWTH_OF_A_GUESS * self._grown)
+            return self._limit * math.exp(_GROWTH_OF_A_GUESS * self._grown / max(1, self._pause))
         return self._limit * (1 + _DIP * (self._grown / self._recovery - 1) ** 3)
 
     @property
@@ -241,7 +241,7 @@ class _Pace:
     def expect(self, remaining: float) -> None:
         """A service that counts by the second says before the first call what it allows: 8 or 32, as recorded."""
         if self.rate is None:
-            self._limit = max(self._limit, min(remaining, _WRITES_A_MINUTE['premium'] / 60))
+            self._limit = max(self._limit, min(remaining, _PREMIUM[Calls.DELETES] / 60))
 
     def used_up(self, now: float) -> None:
         """At this moment nothing is left of the allowance: measure it, and begin anew a little below.
@@ -261,7 +261,8 @@ class _Pace:
         self._due = now + 1 / self._limit
 
     def mind_pause(self, seconds: float) -> None:
-        """Where a refusal costs a long pause, come near the limit less often."""
+        """Where a refusal costs a long pause, come near the limit less often, and grow from a guess more slowly."""
+        self._pause = seconds
         self._recovery = max(self._recovery, min(_LONGEST_RECOVERY_FROM_A_PAUSE_SECONDS, _RECOVERY_PAUSES * seconds))
 
 

@@ -18,6 +18,9 @@ BATCH = 10
 MARGIN_SECONDS = 120
 _SHORTEST_LIFETIME_SECONDS = 20
 _LONGEST_LIFETIME_SECONDS = 86_400
+PATIENCE_SECONDS = 300
+"""For so long a token is waited for, where good ones came to be refused."""
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 30
 _CATALOG = 'registry:catalog:*'
 _EVERYTHING = f'{_CATALOG} repository:*:*'
 
@@ -47,6 +50,48 @@ Credential = RefreshToken | Password
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """What is done about a refused token: after a pause in seconds a new one is asked for, perhaps signed in anew."""
+
+    signs_in: bool = False
+    pause: float = 0.0
+
+
+class Trouble:
+    """Tokens are refused before their time, those of a new sign-in too perhaps: what is done about it, in order.
+
+    A clock that was set, a revoked session, or a registry that changes the mode of its role assignments, during which
+    all tokens are refused for minutes. A token that was good before is waited for; one that never was is not. Times are
+    seconds of a clock that is never set.
+    """
+
+    def __init__(self) -> None:
+        self.was_accepted = False
+        self._since: float | None = None
+        self._remedies = 0
+
+    def accepted(self) -> None:
+        """A token was good: the trouble is over, if there was any."""
+        self.was_accepted = True
+        self._since = None
+        self._remedies = 0
+
+    def remedy(self, now: float, of_sign_in: bool = False) -> Remedy | None:
+        """What to do after a token was refused, or the sign-in by which it is had; None when nothing is left to do."""
+        self._since = now if self._since is None else self._since
+        self._remedies = max(self._remedies + 1, 2 if of_sign_in else 1)
+        if self._remedies == 1:
+            return Remedy()
+        if self._remedies == 2:
+            return Remedy(signs_in=True)
+        if not self.was_accepted or now - self._since >= PATIENCE_SECONDS:
+            return None
+        return Remedy(
+            signs_in=True, pause=min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self._remedies - 3))
+        )
+
+
+@dataclass(frozen=True)
 class AccessToken:
     """A bearer token and the second from which it is not used any more."""
 
@@ -70,6 +115,15 @@ class TokenBook:
         self._credential = credential
         self._credential_stale_at = _stale_at(granted, now) if granted else None
         self._wildcards = 'aad_identity' not in granted
+
+    @property
+    def may_be_renewed(self) -> bool:
+        """Whether a new sign-in gives another credential; a password stays what it is."""
+        return isinstance(self._credential, RefreshToken)
+
+    def forget(self) -> None:
+        """Forget all tokens: they are no longer what they were."""
+        self._tokens.clear()
 
     def announce(self, repositories: Iterable[str]) -> None:
         """Say which repositories will be asked for, so that their tokens can be fetched in batches."""
