@@ -63,7 +63,9 @@ def test_an_image_is_named_by_tag_or_by_digest():
     assert parse_image('localhost:5000/b:c').repository == 'localhost:5000/b'
 
 
-@pytest.mark.parametrize('text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:', 'a@sha256:xyz', f'a@{NOWHERE}0'])
+@pytest.mark.parametrize(
+    'text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:', 'a@sha256:xyz', f'a@{NOWHERE}0']
+)
 def test_whatever_else_is_no_image(text):
     with pytest.raises(ValueError):
         parse_image(text)
