@@ -4,6 +4,7 @@ from typing import Any
 
 from azure.cli.core import AzCommandsLoader
 from azure.cli.core.profiles import ResourceType
+from knack.events import EVENT_INVOKER_POST_PARSE_ARGS
 
 import azext_acrprune._help  # noqa: F401  pylint: disable=unused-import
 
@@ -13,6 +14,8 @@ class AcrPruneCommandsLoader(AzCommandsLoader):
 
     def __init__(self, cli_ctx: Any = None) -> None:
         super().__init__(cli_ctx=cli_ctx, resource_type=ResourceType.MGMT_CONTAINERREGISTRY, operation_group='webhooks')
+        if cli_ctx:
+            cli_ctx.register_event(EVENT_INVOKER_POST_PARSE_ARGS, _print_safely)
 
     def load_command_table(self, args: list[str]) -> dict[str, Any]:
         from azext_acrprune.commands import load_command_table
@@ -24,6 +27,14 @@ class AcrPruneCommandsLoader(AzCommandsLoader):
         from azext_acrprune._params import load_arguments
 
         load_arguments(self, command)
+
+
+def _print_safely(cli_ctx: Any, command: str, **_: Any) -> None:
+    """Before one of our commands does anything; az tells of every command."""
+    if command.startswith('acr prune '):
+        from azext_acrprune.commands import print_safely
+
+        print_safely(cli_ctx)
 
 
 COMMAND_LOADER_CLS = AcrPruneCommandsLoader

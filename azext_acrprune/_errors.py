@@ -20,6 +20,7 @@ from azure.cli.core.azclierror import (
 )
 
 from .prune_error import Kind, PruneError
+from .spelling import escaped_lines
 
 TYPES: dict[Kind, type[AzCLIError]] = {
     Kind.INVALID: InvalidArgumentValueError,
@@ -59,7 +60,7 @@ def typed_errors(registry: str | None = None) -> Iterator[None]:
 def as_azure_error(error: PruneError, registry: str = '') -> AzCLIError:
     """The error of azure-cli that says the same; `registry` is the name of the registry that is worked on."""
     sentence, advice = error.told(registry)
-    return TYPES[error.kind](sentence, recommendation=advice)
+    return TYPES[error.kind](escaped_lines(sentence), recommendation=escaped_lines(advice))
 
 
 def file_error(path: str, error: Exception) -> AzCLIError:

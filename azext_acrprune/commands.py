@@ -54,6 +54,13 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('show-example', 'show_example')
 
 
+def print_safely(cli_ctx: Any) -> None:
+    """Let az print only what no terminal and no pipeline obeys, for what is in a registry was written by others."""
+    from .show.safe import make_safe
+
+    make_safe(cli_ctx)
+
+
 def _of(module: str) -> CliCommandType:
     """The commands in one module, which is imported when one of them runs."""
     from azure.cli.core.commands import CliCommandType

@@ -25,6 +25,7 @@ from ..model import Content, Locks, Repository, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..spelling import json_line
 
 _SUFFIX = '.jsonl'
 
@@ -78,7 +79,7 @@ class Journal:
 
     def note(self, event: str, **fields: Any) -> None:
         """Append a line that is on the disk no later than the next one that is written. Raises JournalError."""
-        line = json.dumps({'event': event, 'at': _now(), **fields}, separators=(',', ':')).encode() + b'\n'
+        line = json_line({'event': event, 'at': _now(), **fields}).encode() + b'\n'
         self._check()
         try:
             if os.write(self._file, line) < len(line):

@@ -11,6 +11,7 @@ from azure.cli.core.azclierror import RequiredArgumentMissingError
 from knack.log import get_logger
 
 from ..apply.journal import JournalError
+from ..spelling import escaped
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
@@ -182,7 +183,7 @@ def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
         return
     print(preview, file=sys.stderr)
     everything = '\n'.join(
-        [f'lock   {name}@{digest}  ({who})' for name, digest, who in plan.lock]
-        + [f'unlock {mark.repository}@{mark.digest}' for mark in plan.unlock]
+        [escaped(f'lock   {name}@{digest}  ({who})') for name, digest, who in plan.lock]
+        + [escaped(f'unlock {mark.repository}@{mark.digest}') for mark in plan.unlock]
     )
     ask('Do it? (? lists them all)', everything)

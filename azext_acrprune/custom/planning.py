@@ -53,7 +53,7 @@ def plan(
     if excess:
         logger.warning('The plan is over a limit and will not be carried out: %s.', excess)
     if group_by and 'cost' in document:  # a table of groups has no room for it
-        logger.warning(saving_line(document['cost'], document['impact']))
+        logger.warning('%s', saving_line(document['cost'], document['impact']))
     say_preview(document)
     if out:
         write_json(document, out)

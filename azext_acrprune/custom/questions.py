@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout, suppress
 
+from ..spelling import escaped_lines
+
 _YES = ('y', 'yes')
 
 
@@ -26,12 +28,13 @@ def answer_to(question: str) -> str:
     from knack.prompting import prompt
 
     with redirect_stdout(sys.stderr), suppress(EOFError):
-        return prompt(question)
+        return prompt(escaped_lines(question))
     return ''
 
 
 def _show(text: str) -> None:
     """In the pager of whoever is at the terminal; where standard output is a file, on standard error."""
+    text = escaped_lines(text)
     if sys.stdout.isatty():
         from pydoc import pager
 

@@ -43,7 +43,7 @@ def scan(
     )
     for warning in inventory.warnings:
         if warning.code == OUT_OF_TIME:
-            logger.warning(warning.message)
+            logger.warning('%s', warning.message)
     if session.registry.clock_ahead:
         logger.warning(_CLOCK_AHEAD, session.registry.clock_ahead)
     return known_again(session, inventory)

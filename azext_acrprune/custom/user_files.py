@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .._errors import file_error
+from ..spelling import json_chunks
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -27,7 +27,7 @@ def read_text(path: str) -> str:
 def write_json(document: Document, path: str) -> None:
     try:
         with open(path, 'w', encoding='utf-8') as file:
-            json.dump(document, file, indent=2)
+            file.writelines(json_chunks(document))
             file.write('\n')
     except OSError as error:
         raise file_error(path, error) from error

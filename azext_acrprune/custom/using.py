@@ -42,6 +42,6 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
             unsettled_of(session, settling_of_named(session, say=False)),
         )
     for line in usage_lines(document):
-        logger.warning(line)
+        logger.warning('%s', line)
     exit_with_failure(cmd, says_unread(document))
     return document

@@ -280,9 +280,7 @@ def _disputed(repositories: Sequence[Repository]) -> Iterator[Finding]:
                     digest,
                     f'It says that the layer {printable(first.digest)} has {first.size:,} bytes, and other manifests '
                     f'say {other:,}; the larger size counts.',
-                    data={
-                        'blobs': [{'digest': printable(blob.digest), 'size': blob.size} for blob in blobs[:MOST_LISTED]]
-                    },
+                    data={'blobs': [{'digest': blob.digest, 'size': blob.size} for blob in blobs[:MOST_LISTED]]},
                 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
 from ..model import parse_ticks
+from ..spelling import escaped
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
@@ -54,6 +55,7 @@ def _fitted(parts: Sequence[_Part], width: int | None, height: int) -> list[str]
 
 
 def _broken(text: str, width: int | None) -> list[str]:
+    text = escaped(text)
     if width is None:
         return [text]
     return wrap(text, width, subsequent_indent='  ', drop_whitespace=True, replace_whitespace=False) or ['']
@@ -82,7 +84,7 @@ def full_list(plan: dict[str, Any]) -> str:
         for kind in ('retire', 'unretire')
         for entry in plan.get(kind, ())
     ]
-    return '\n'.join(lines)
+    return '\n'.join(map(escaped, lines))
 
 
 def _age(plan: dict[str, Any], entry: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from ..pins.pinned import Pin
 from ..pins.references import Reference
 from ..prune_error import Kind, PruneError
+from ..spelling import json_line
 
 
 class UnreadableMemory(PruneError):
@@ -49,7 +50,7 @@ class Memory:
 
     def add(self, seen: Seen) -> None:
         """Write a line down, on the disk; only its owner may read it."""
-        line = json.dumps(_line(seen), ensure_ascii=False, separators=(',', ':')) + '\n'
+        line = json_line(_line(seen)) + '\n'
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -222,7 +222,8 @@ def test_a_link_to_another_host_is_refused(target):
 HOSTILE = '\x1b[2J\x9b31m\u202e\r\n\ud800text'
 
 
-def test_text_that_would_change_a_terminal_is_shown_without_what_does():
+def test_text_that_would_change_a_terminal_is_kept_as_it_came():
+    """A document has to say what the registry said; whoever shows it makes it safe."""
     entry = dict.fromkeys(
         ('mediaType', 'artifactType', 'createdTime', 'lastUpdateTime', 'os', 'architecture', 'imageSize'), HOSTILE
     )
@@ -236,7 +237,7 @@ def test_text_that_would_change_a_terminal_is_shown_without_what_does():
         manifest.platform,
         tag.last_update_time,
     ]
-    assert all(text.isprintable() and text.endswith('text') for text in texts)
+    assert set(texts) == {HOSTILE, f'{HOSTILE}/{HOSTILE}'}
     assert (manifest.created_at, manifest.updated_at, manifest.image_size) == (None, None, 0)
 
 

@@ -17,7 +17,7 @@ from requests.utils import parse_header_links
 
 from ...model import UNLOCKED, Locks, Manifest, NotRead, Tag, parse_ticks
 from ...spelling import printable, visible
-from .refusals import Kind, RegistryError, text_or_none
+from .refusals import Kind, RegistryError
 
 PAGE_SIZE = 1000
 _FRUITLESS_PAGES = 10
@@ -146,7 +146,7 @@ def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
     """
     entries = _entries(page, 'manifests')
     with _well_formed():
-        return {_spelled(_DIGEST, entry['digest']): text_or_none(entry.get('deletedAt')) or '' for entry in entries}
+        return {_spelled(_DIGEST, entry['digest']): _text(entry.get('deletedAt')) or '' for entry in entries}
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
@@ -246,7 +246,12 @@ def _quarantine(state: Any) -> str | None:
     """A state of quarantine that holds an image back; what cannot be read is one."""
     if state is None or state == _PASSED:
         return None
-    return text_or_none(state) or 'no readable state'
+    return _text(state) or 'no readable state'
+
+
+def _text(value: Any) -> str | None:
+    """The value as it came, if it is text: who shows it makes it safe."""
+    return value if isinstance(value, str) else None
 
 
 def _count(value: Any) -> int | None:
@@ -300,18 +305,16 @@ def _manifest(entry: dict[str, Any]) -> Manifest:
 
 
 def _instant(value: Any) -> tuple[str | None, int | None]:
-    """A time as it is written, and in ticks; one that can be read can be shown."""
+    """A time as it is written, and in ticks."""
     ticks = parse_ticks(value)
-    return value if ticks is not None else text_or_none(
-        value
-    ), ticks if ticks is not None and ticks >= _EARLIEST else None
+    return _text(value), ticks if ticks is not None and ticks >= _EARLIEST else None
 
 
 def _kind(media_type: Any, artifact_type: Any, system: Any, architecture: Any) -> tuple[str | None, ...]:
     """Media type, artifact type and platform."""
-    system, architecture = text_or_none(system), text_or_none(architecture)
+    system, architecture = _text(system), _text(architecture)
     platform = f'{system}/{architecture}' if system and architecture else None
-    return text_or_none(media_type), text_or_none(artifact_type), platform
+    return _text(media_type), _text(artifact_type), platform
 
 
 _known_kind = lru_cache(1024)(_kind)
