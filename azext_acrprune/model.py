@@ -229,7 +229,8 @@ class Inventory:
     `selected` names the repositories in which something may be deleted. `labels` are those of image configs, by
     digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
     repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
-    {repository: {digest: ticks}}, as far as a log of them was asked and knows.
+    {repository: {digest: ticks}}, as far as a log of them was asked and knows. `stored` are the bytes that Azure says
+    are stored, None where it does not say: where these are more than was read, something was not seen.
     """
 
     registry: str
@@ -241,6 +242,7 @@ class Inventory:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     late: frozenset = frozenset()
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    stored: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,11 @@ class Account:
     limit_bytes: int | None = None
     regions: int | None = None
     why: str | None = None
+
+    @property
+    def stored_bytes(self) -> int | None:
+        """The bytes in one region."""
+        return None if self.used_bytes is None else self.used_bytes // (self.regions or 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,5 +98,5 @@ def document_of(
         session.facts.soft_delete_days,
         group_by,
         price,
-        session.account() if price else None,
+        session.account if price else None,
     )

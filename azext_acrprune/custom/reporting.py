@@ -31,7 +31,7 @@ def report(cmd: Command, out: str, plan_file: str | None = None, **kwargs: objec
     with open_session(cmd, RegistryOptions.of(kwargs)) as session:
         plan = read_plan(text, session.host, session.now) if text is not None else None
         inventory = scan(session, Selection())
-        document = report_document(inventory, plan, session.began, session.now, session.account(), price)
+        document = report_document(inventory, plan, session.began, session.now, session.account, price)
     write_text(report_html(document), out)
     logger.warning('The report is in %s.', out)
     exit_with_failure(cmd, says_unread(document))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -46,4 +47,14 @@ def scan(
             logger.warning('%s', warning.message)
     if session.registry.clock_ahead:
         logger.warning(_CLOCK_AHEAD, session.registry.clock_ahead)
-    return known_again(session, inventory)
+    return _with_stored_bytes(session, known_again(session, inventory))
+
+
+def _with_stored_bytes(session: Session, inventory: Inventory) -> Inventory:
+    """The inventory with what Azure says is stored: nothing else can tell that the catalog hides a repository.
+
+    Azure is only asked by who is signed in, and where all that is listed was read.
+    """
+    if not (session.facts.sku and inventory.complete and inventory.whole):
+        return inventory
+    return replace(inventory, stored=session.account.stored_bytes)

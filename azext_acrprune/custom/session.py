@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from knack.log import get_logger
@@ -87,8 +88,9 @@ class Session:
         """The time of the registry where the clock of this machine is ahead: a push under way must not look old."""
         return self.moment - timedelta(seconds=self.registry.clock_ahead)
 
+    @cached_property
     def account(self) -> Account:
-        """Ask the resource manager how much the registry uses, and in how many regions it is."""
+        """What the resource manager says when it is first asked: how much the registry uses, and in which regions."""
         from ..registry.credentials import registry_account
 
         sign_in = self.options.sign_in

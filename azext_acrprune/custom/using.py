@@ -36,7 +36,7 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
             top,
             session.began,
             session.now,
-            session.account(),
+            session.account,
             price,
             log,
             unsettled_of(session, settling_of_named(session, say=False)),

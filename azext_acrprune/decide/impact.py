@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
@@ -21,6 +22,7 @@ from ..model import (
     Repository,
     Unreadable,
 )
+from .manifests import has_no_edges
 
 Node = tuple[str, str]
 """(repository, digest)"""
@@ -99,6 +101,13 @@ class Ledger:
             self.repositories[name].manifests.get(digest) for name, digest in nodes if name in self.repositories
         )
         return sum(manifest is not None and _is_unread(manifest) for manifest in manifests)
+
+    def is_cut(self, nodes: Iterable[Node]) -> bool:
+        """Whether something was not listed in a repository of these nodes."""
+        if not self.hidden:
+            return False
+        repositories = {name for name, _ in nodes if name in self.repositories}
+        return any(self.repositories[name].unseen is not None for name in repositories)
 
     def holders(self, blob: str) -> int:
         """How many read manifests hold a blob."""
@@ -217,17 +226,64 @@ def kind_of_freed(inventory: Inventory, ledger: Ledger, going: Iterable[Node]) -
     """What the bytes are that `going` free together.
 
     Others that were not read may hold the same blobs: then it is an upper bound. What some of `going` free that were
-    not read is missing in it: then it is a lower bound. Where manifests give different sizes, the largest counts.
+    not read is missing in it, and so is what goes with them and was not listed: then it is a lower bound. Where
+    manifests give different sizes, the largest counts.
     """
+    going = list(going)
     unread = ledger.unread_among(going)
-    others = not (inventory.complete and inventory.whole and ledger.consistent) or ledger.hidden
-    return kind_of(at_most=others or ledger.unread > unread, at_least=unread > 0)
+    others = not (is_seen(inventory, ledger) and ledger.consistent) or ledger.hidden
+    return kind_of(at_most=others or ledger.unread > unread, at_least=unread > 0 or ledger.is_cut(going))
+
+
+def is_seen(inventory: Inventory, ledger: Ledger) -> bool:
+    """Whether no repository is out of sight."""
+    return inventory.complete and inventory.whole and not bytes_unseen(inventory, ledger)
+
+
+def kind_of_repository(inventory: Inventory, ledger: Ledger, repository: Repository) -> str:
+    """What the bytes are that all of a repository holds, or frees."""
+    kind = kind_of_freed(inventory, ledger, [(repository.name, digest) for digest in repository.manifests])
+    return _also_at_least(kind, repository.unseen is not None)
+
+
+def kind_of_falling(
+    inventory: Inventory, ledger: Ledger, repository: str, fallen: Iterable[str], may_refer: AbstractSet[str]
+) -> str:
+    """What the bytes are that one image of a repository frees, with all that falls with it.
+
+    `may_refer` are those of the `unread_referrers` of the repository that may fall: if one of them refers to the image,
+    it falls too, and what it frees is missing.
+    """
+    fallen = list(fallen)
+    kind = kind_of_freed(inventory, ledger, [(repository, each) for each in fallen])
+    return _also_at_least(kind, not may_refer.issubset(fallen))
+
+
+def _also_at_least(kind: str, at_least: bool) -> str:
+    return kind_of(kind in (UPPER_BOUND, APPROXIMATE), at_least or kind in (LOWER_BOUND, APPROXIMATE))
+
+
+def unread_referrers(repository: Repository) -> frozenset[str]:
+    """The manifests that were not read and may refer to others, or be a part of what others have."""
+    return frozenset(
+        digest
+        for digest, manifest in repository.manifests.items()
+        if _is_unread(manifest) and not has_no_edges(manifest.media_type)
+    )
 
 
 def kind_of_held(inventory: Inventory, ledger: Ledger) -> str:
     """What the bytes are that the registry holds: what was not read is missing in them."""
-    all_read = inventory.complete and inventory.whole and ledger.whole
-    return kind_of(at_most=not ledger.consistent, at_least=not all_read)
+    return kind_of(at_most=not ledger.consistent, at_least=not (is_seen(inventory, ledger) and ledger.whole))
+
+
+def bytes_unseen(inventory: Inventory, ledger: Ledger) -> int:
+    """How many bytes Azure says are stored beyond those of all that was read; 0 where it does not say.
+
+    A repository may be hidden from the catalog. They may also be of images that were soft-deleted, of uploads that no
+    manifest uses yet, or of what was deleted a moment ago: nobody can tell.
+    """
+    return max(0, (inventory.stored or 0) - ledger.registry_bytes)
 
 
 def kind_of(at_most: bool, at_least: bool) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.graph import user_tags
-from ..decide.impact import Ledger, Node
+from ..decide.impact import Ledger, Node, is_seen, kind_of_freed
 from ..decide.portions import portions
 from ..decide.reasons import RELATIONS, YOUNG
 from ..decide.verdicts import Verdict
-from ..model import in_order
+from ..model import APPROXIMATE, in_order
 
 BY_REPOSITORY, BY_REASON, BY_RULE = 'repository', 'reason', 'rule'
 
@@ -25,6 +25,8 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str,
     `freedBytes` are what a group frees if it goes alone. `attributedFreedBytes` add up to the `freedBytes` of the plan,
     and `attributedBytes` to `registryBytes`: a blob counts in equal parts for the images that use it. By rule, `group`
     is the name of a rule, or for what goes by options what they say. It is None for what stays without a rule.
+
+    `impact` says what the freed bytes of a group are, both of them, and `heldImpact` what its `attributedBytes` are.
     """
     group_of = {BY_REPOSITORY: _repository, BY_REASON: _reason, BY_RULE: _rule}[group_by]
     counts: dict[GroupName, Counter] = {}
@@ -41,7 +43,11 @@ def grouped(decision: Decision, ledger: Ledger, group_by: str) -> list[dict[str,
         counts.setdefault(group_of(decision, node, verdict), Counter())['tagsToDelete'] += 1
     for portion in portions(decision.inventory, ledger, decision.doomed):
         counts[groups[portion.node]].update(attributedBytes=portion.size, attributedFreedBytes=portion.freed)
-    rows = [_row(group, counted, ledger.bytes_freed_by(going.get(group, ()))) for group, counted in counts.items()]
+    kinds = _kinds(decision, ledger, groups, going, group_by == BY_REPOSITORY)
+    rows = [
+        {**_row(group, counted, ledger.bytes_freed_by(going.get(group, ()))), **kinds[group]}
+        for group, counted in counts.items()
+    ]
     return sorted(
         rows,
         key=lambda row: (
@@ -64,6 +70,35 @@ def _row(group: GroupName, counted: Mapping[str, int], freed: int) -> dict[str, 
         'attributedFreedBytes',
     )
     return {'group': group, **{number: counted[number] for number in numbers}, 'freedBytes': freed}
+
+
+def _kinds(
+    decision: Decision,
+    ledger: Ledger,
+    groups: Mapping[Node, GroupName],
+    going: Mapping[GroupName, list[Node]],
+    by_repository: bool,
+) -> Mapping[GroupName, dict[str, str]]:
+    """What the freed bytes and the attributed bytes of each group are; a group may have tags alone.
+
+    What is in a repository that was not seen belongs to other groups than that repository too.
+    """
+    missing = not by_repository and (not is_seen(decision.inventory, ledger) or ledger.hidden)
+    members: defaultdict[GroupName, list[Node]] = defaultdict(list)
+    for node, group in groups.items():
+        members[group].append(node)
+
+    def kind(nodes: Sequence[Node]) -> str:
+        return kind_of_freed(decision.inventory, ledger, nodes)
+
+    def held(nodes: Sequence[Node]) -> str:
+        return APPROXIMATE if missing else kind(nodes)
+
+    nobody = {'impact': kind(()), 'heldImpact': held(())}
+    return defaultdict(
+        lambda: nobody,
+        {group: {'impact': kind(going.get(group, ())), 'heldImpact': held(nodes)} for group, nodes in members.items()},
+    )
 
 
 def _manifests(decision: Decision) -> Iterator[tuple[Node, Verdict]]:
@@ -98,7 +133,7 @@ def rule_rows(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
 
     `claimed` counts tags, and manifests without a tag that are no part of others; of them `young` are too young,
     `kept` stay for another reason and `takes` go. `freedBytes` are what a rule frees alone, with all that falls with
-    what it takes.
+    what it takes; `impact` says which kind of number that is.
     """
     claimed: dict[str, list[Verdict]] = {rule: [] for rule in decision.rules}
     for verdict in _claimed(decision):
@@ -116,6 +151,7 @@ def rule_rows(decision: Decision, ledger: Ledger) -> list[dict[str, Any]]:
             'kept': sum(verdict.kept and verdict.reason != YOUNG for verdict in verdicts),
             'takes': sum(not verdict.kept for verdict in verdicts),
             'freedBytes': ledger.bytes_freed_by(taken[rule]),
+            'impact': kind_of_freed(decision.inventory, ledger, taken[rule]),
         }
         for rule, verdicts in claimed.items()
     ]

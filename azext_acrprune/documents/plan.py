@@ -12,9 +12,18 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, falls_with
 from ..decide.health import BROKEN, MISSING_CHILDREN, Everywhere, content_findings
-from ..decide.impact import Impact, Ledger, kind_of_freed, open_ledger
+from ..decide.impact import (
+    Impact,
+    Ledger,
+    bytes_unseen,
+    kind_of_falling,
+    kind_of_freed,
+    kind_of_held,
+    open_ledger,
+    unread_referrers,
+)
 from ..decide.verdicts import Verdict, locks_of
-from ..model import EXACT, Account, Manifest, Notice, Repository, Tag, in_order, time_text
+from ..model import EXACT, Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
 from .later import later_entries, later_summary
@@ -29,6 +38,10 @@ _KEY = 'checksum'
 _UNSEALED = (_KEY, 'createdAt')
 """Not part of what the checksum is made of: the same registry gives the same checksum at any time."""
 _BATCH = 1_000
+
+UNSEEN_BYTES = 'unseenBytes'
+"""Code of the warning that Azure counts more bytes than were found."""
+
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'), check_circular=False)
 
 
@@ -44,7 +57,8 @@ def plan_document(
     """The plan as JSON-ready data, schema version 1.
 
     The same decision gives the same document, except for `createdAt`. `freedBytes` of one repository are what its part
-    of the plan frees alone; layers that go only with several repositories are in the total alone.
+    of the plan frees alone; layers that go only with several repositories are in the total alone. `heldImpact` says
+    what `registryBytes` and `sharedBytes` are: what was not read is missing in both.
     """
     ledger = open_ledger(decision.inventory)
     writer = _Writer(decision, ledger)
@@ -59,9 +73,10 @@ def plan_document(
         'summary': {
             **_summary(decision, impact, rows),
             **retirement_summary(decision, ledger, impact.freed),
-            'softDeleteRetentionDays': soft_delete_days,
             'manifestsToDeleteLater': len(decision.later),
             **later_summary(decision, ledger, decision.doomed_in_order(), sorted(decision.later)),
+            'heldImpact': kind_of_held(decision.inventory, ledger),
+            'softDeleteRetentionDays': soft_delete_days,
         },
         'repositories': rows,
         **writer.entries(impact),
@@ -95,6 +110,7 @@ class _Writer:
         self._decision = decision
         self._ledger = ledger
         self._graphs: dict[str, Graph] = dict(decision.graphs)
+        self._may_refer: dict[str, frozenset[str]] = {}
         self.kind = kind_of_freed(decision.inventory, ledger, decision.doomed_in_order())
 
     def graph(self, repository: Repository) -> Graph:
@@ -176,8 +192,12 @@ class _Writer:
     def _bound_of_one(self, repository: Repository, digest: str) -> dict[str, str]:
         if self.kind == EXACT:
             return {}
-        doomed = self._decision.doomed_in(repository.name)
-        return self._bound(repository, falls_with(digest, self.graph(repository), doomed))
+        name, doomed = repository.name, self._decision.doomed_in(repository.name)
+        if name not in self._may_refer:
+            self._may_refer[name] = unread_referrers(repository) & doomed
+        fallen = falls_with(digest, self.graph(repository), doomed)
+        kind = kind_of_falling(self._decision.inventory, self._ledger, name, fallen, self._may_refer[name])
+        return {} if kind == self.kind else {'impact': kind}
 
     def _pulled(self, repository: Repository, digest: str) -> dict[str, Any]:
         at = self._decision.inventory.pulled.get(repository.name, {}).get(digest)
@@ -186,6 +206,7 @@ class _Writer:
     def warnings(self) -> list[Notice]:
         found = [*self._decision.inventory.warnings, *self._decision.remarks]
         found.extend(Notice(problem.code, str(problem)) for problem in self._decision.pins.problems)
+        found.extend(_unseen(self._decision.inventory, self._ledger))
         found.extend(
             Notice(finding.code, finding.message, finding.repository, finding.digest)
             for finding in content_findings(
@@ -207,6 +228,17 @@ class _Writer:
             )
             for digest in doomed.intersection((*graph.children, *graph.referrers))
         }
+
+
+def _unseen(inventory: Inventory, ledger: Ledger) -> Iterator[Notice]:
+    unseen = bytes_unseen(inventory, ledger)
+    if unseen:
+        yield Notice(
+            UNSEEN_BYTES,
+            f'Azure says that {unseen:,} bytes more are stored than were found. Images may be there that are hidden '
+            'from the catalog; so may soft-deleted ones, uploads that no manifest uses yet, and what was deleted a '
+            'moment ago.',
+        )
 
 
 def _identity(repository: Repository, manifest: Manifest) -> dict[str, Any]:

@@ -6,24 +6,27 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.impact import open_ledger
+from ..decide.impact import kind_of_freed, open_ledger
 from ..decide.reasons import RELATIONS
 from ..decide.verdicts import Verdict
-from ..model import Repository, in_order
+from ..model import APPROXIMATE, EXACT, Repository, in_order
 
 
 def diff_document(old: Decision, new: Decision) -> dict[str, Any]:
     """The difference as JSON-ready data, in order of repository, digest and tag.
 
     `goes` is what only the new policy takes, `stays` what only the old one took; each with the rule and the reason of
-    both. The bytes are those that the plans of both free.
+    both. The bytes are those that the plans of both free; `impact` says which kind of number each of them is.
     """
     ledger = open_ledger(new.inventory)
-    freed = {'old': ledger.bytes_freed_by(old.doomed_in_order()), 'new': ledger.bytes_freed_by(new.doomed_in_order())}
+    plans = {'old': old, 'new': new}
+    freed = {name: ledger.bytes_freed_by(each.doomed_in_order()) for name, each in plans.items()}
+    kinds = {name: kind_of_freed(new.inventory, ledger, each.doomed_in_order()) for name, each in plans.items()}
     rows = [row for repository in in_order(new.inventory.repositories) for row in _rows(old, new, repository)]
     return {
         'registry': new.inventory.registry,
         'freedBytes': {**freed, 'difference': freed['new'] - freed['old']},
+        'impact': {**kinds, 'difference': EXACT if set(kinds.values()) == {EXACT} else APPROXIMATE},
         'goes': [row for goes, row in rows if goes],
         'stays': [row for goes, row in rows if not goes],
     }

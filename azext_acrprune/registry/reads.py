@@ -94,6 +94,10 @@ class Reads:
         for other in self._others:
             other.announce(names)
 
+    def named_by_tokens(self) -> frozenset[str]:
+        """The repositories that the tokens of this run name, whether they are there or not."""
+        return self._book.named
+
     def repositories(self) -> AsyncIterator[list[str | OddName]]:
         """The catalog, page by page."""
         return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)

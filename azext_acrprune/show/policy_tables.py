@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..spelling import escaped
-from .sizes import human_size, short_digest
+from .sizes import freed_size, short_digest
 
 _MOST_ROWS = 100
 
@@ -44,13 +44,13 @@ def policy_diff_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
 
 def diff_markdown(document: dict[str, Any]) -> str:
     """A page with the bytes, what goes and what stays otherwise, and by which rules."""
-    freed = document['freedBytes']
+    freed, kind = document['freedBytes'], document['impact']
     more = 'more' if freed['difference'] >= 0 else 'less'
     lines = [
         f'### What changes in `{_code(document["registry"])}`',
         '',
-        f'The plan frees {human_size(freed["new"])} in place of {human_size(freed["old"])}: '
-        f'{human_size(abs(freed["difference"]))} {more}.',
+        f'The plan frees {freed_size(freed["new"], kind["new"])} in place of {freed_size(freed["old"], kind["old"])}: '
+        f'{freed_size(abs(freed["difference"]), kind["difference"])} {more}.',
         '',
         *_table('Goes now', document['goes'], 'new'),
         *_table('Stays now', document['stays'], 'old'),

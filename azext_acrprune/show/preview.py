@@ -232,7 +232,8 @@ def _bytes_line(plan: dict[str, Any]) -> str:
     summary = plan['summary']
     line = (
         f'This frees {freed_size(summary["freedBytes"], plan["impact"])} ({summary["freedBytes"]:,} bytes); '
-        f'{human_size(summary["sharedBytes"])} of their layers stay, because other images use them.'
+        f'{freed_size(summary["sharedBytes"], summary["heldImpact"])} of their layers stay, '
+        'because other images use them.'
     )
     days = summary['softDeleteRetentionDays']
     if days:

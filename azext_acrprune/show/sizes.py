@@ -88,7 +88,7 @@ def share_bar(part: int, whole: int, encoding: Any) -> str:
         min(_BAR_WIDTH * steps, max(part > 0, (2 * _BAR_WIDTH * steps * part + whole) // (2 * whole))) if whole else 0
     )
     if steps == 1:
-        return '#' * length
+        return '=' * length
     return _BLOCKS[-1] * (length // steps) + _BLOCKS[length % steps].strip()
 
 

@@ -42,7 +42,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
             TAGS=str(summary['tagsToDelete'] or ''),
             AGE='',
             FREES=freed_size(summary['freedBytes'], plan['impact']),
-            REASON=f'{human_size(summary["sharedBytes"])} shared and staying',
+            REASON=f'{freed_size(summary["sharedBytes"], summary["heldImpact"])} shared and staying',
             BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else '',
         )
     )
@@ -51,12 +51,12 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
 
 def group_rows(plan: dict[str, Any]) -> list[Row]:
     """A row for each group of a plan, and the total. Shares add up; the bytes that groups free alone do not."""
-    title, impact, summary = plan['groupBy'].upper(), plan['impact'], plan['summary']
+    title, summary = plan['groupBy'].upper(), plan['summary']
     rows = [
-        _group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], impact)
+        _group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], row['impact'])
         for row in plan['groups']
     ]
-    return [*rows, _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], impact)]
+    return [*rows, _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], plan['impact'])]
 
 
 def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: int, impact: str) -> Row:

@@ -7,7 +7,7 @@ from heapq import nlargest
 from typing import Any, TypeVar
 
 from ..decide.graph import user_tags
-from ..decide.impact import Holding, Node, kind_of_freed
+from ..decide.impact import Holding, Node, kind_of_repository
 from ..documents.layers import Names
 from ..documents.plan import warnings_of
 from ..model import UNREAD_REPOSITORY, Repository, Unreadable
@@ -45,9 +45,7 @@ def repository_row(view: View, repository: Repository, attributed: int) -> dict[
         'untagged': len(repository.manifests) - tagged,
         **holding_fields(holding),
         'attributedBytes': attributed,
-        'impact': kind_of_freed(
-            view.inventory, view.ledger, [(repository.name, digest) for digest in repository.manifests]
-        ),
+        'impact': kind_of_repository(view.inventory, view.ledger, repository),
         **push_times(repository, repository.manifests),
     }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import groupby
 
 from ..decide.graph import build_graph, user_tags, walk
-from ..decide.impact import kind_of_freed
-from ..model import Repository
+from ..decide.impact import kind_of_freed, unread_referrers
+from ..model import APPROXIMATE, Repository
 from .attribution import Share, shares
 from .fields import TAGS_LISTED, push_times
 from .usage_rows import Holdings, Row, Rows
@@ -112,7 +112,14 @@ def _row(
         'uniqueBytes': unique,
         'sharedBytes': holding.stored - unique,
         **known.share_fields([share]),
-        'impact': kind_of_freed(known.view.inventory, known.ledger, [(repository.name, each) for each in digests]),
+        'impact': _kind(known, repository, digests),
         **push_times(repository, digests),
         **known.pulled(repository.name, digests, tags),
     }
+
+
+def _kind(known: Holdings, repository: Repository, digests: Iterable[str]) -> str:
+    """What the bytes of a pattern are. What was not read, or not listed, may give its pattern to anything here."""
+    if repository.unseen is not None or unread_referrers(repository):
+        return APPROXIMATE
+    return kind_of_freed(known.view.inventory, known.ledger, [(repository.name, each) for each in digests])

@@ -252,3 +252,15 @@ def test_a_ghost_signature_stays_with_its_subject(az, registry, shelf):
     registry.storage.make_ghost(APP, signature, deletable=True)
     prune(az, 'untagged', '--include', 'ghosts')
     assert there(registry) == {subject, signature}
+
+
+def test_no_number_is_exact_where_azure_stores_more_than_the_catalog_shows(az, registry, shelf, now):
+    shelf.image('old')
+    Shelf(registry.storage, now, 'team/other').image('kept', tag='v1')
+    az.login()
+    plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
+    assert (plan['impact'], plan['summary']['heldImpact'], plan['warnings']) == ('exact', 'exact', [])
+    registry.storage.hide('team/other')
+    plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
+    assert (plan['impact'], plan['summary']['heldImpact']) == ('upperBound', 'lowerBound')
+    assert [warning['code'] for warning in plan['warnings']] == ['unseenBytes']

@@ -57,6 +57,8 @@ class Auth:
         self.refuses_all = False
         self.issued: list[str] = []
         self._decoded: dict[str, dict[str, Any]] = {}
+        self.granted_besides: list[dict[str, Any]] = []
+        """What tokens name beyond what was asked for."""
         self.add_user(*ADMIN)
 
     def add_user(
@@ -89,7 +91,7 @@ class Auth:
         identity = self._identity_of(form, call)
         if identity is None:
             return _failure_answer(unauthorized('', []), {})
-        granted = [entry for scope in _scopes(call) for entry in self._grant(scope, identity)]
+        granted = [entry for scope in _scopes(call) for entry in self._grant(scope, identity)] + self.granted_besides
         return json_answer(
             {
                 'access_token': self._issue(

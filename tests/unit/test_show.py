@@ -40,6 +40,7 @@ def a_plan(**changes) -> dict:
         'freedBytes': 2048,
         'freedManifestBytes': 48,
         'sharedBytes': 1024,
+        'heldImpact': 'exact',
         'softDeleteRetentionDays': None,
     }
     return {

@@ -57,7 +57,7 @@ def test_a_bar_is_in_eighths_of_a_column_and_never_nothing(part, whole, text):
 
 @pytest.mark.parametrize('encoding', ['ascii', 'latin-1', 'cp437', None, 'no such encoding'])
 def test_a_bar_is_plain_where_the_encoding_has_no_eighths(encoding):
-    assert [share_bar(part, 100, encoding) for part in (0, 1, 50, 100)] == ['', '#', '#' * 10, '#' * 20]
+    assert [share_bar(part, 100, encoding) for part in (0, 1, 50, 100)] == ['', '=', '=' * 10, '=' * 20]
 
 
 @given(st.integers(0, 2**90), st.integers(1, 2**90), st.sampled_from(('utf-8', 'ascii')))
@@ -95,7 +95,7 @@ def test_a_terminal_shows_bars_beside_the_shares(by, terminal):
 
 def test_a_terminal_without_blocks_shows_plain_bars(terminal):
     terminal.encoding = 'ascii'
-    assert rows_of('repository')[-1]['BAR'] == '#' * 20
+    assert rows_of('repository')[-1]['BAR'] == '=' * 20
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ class TokenBook:
         self._actions = actions
         self._tokens: dict[Scope, AccessToken] = {}
         self._batches: dict[str, Scope] = {}
+        self.named: frozenset[str] = frozenset()
+        """The repositories that tokens were granted for, by name."""
         self.sign_in(credential, now)
 
     def sign_in(self, credential: Credential, now: float) -> None:
@@ -175,6 +177,7 @@ class TokenBook:
         When a wildcard was dropped silently, what follows asks for named repositories.
         """
         granted = claims(token)
+        self.named |= _repositories_in(granted)
         self._tokens[scope] = AccessToken(token, _stale_at(granted, now))
         if scope == _EVERYTHING and not _grants_wildcard(granted):
             self._wildcards = False
@@ -211,10 +214,14 @@ def _stale_at(granted: Mapping[str, Any], now: float) -> float:
 
 
 def _grants_wildcard(granted: Mapping[str, Any]) -> bool:
-    access: list[dict[str, Any]] | None = granted.get('access')
-    if not isinstance(access, list):
-        return True
-    names: tuple[Any, ...] = tuple(
-        entry.get('name') for entry in access if isinstance(entry, dict) and entry.get('type') == 'repository'
-    )
-    return '*' in names
+    return not isinstance(granted.get('access'), list) or '*' in _names_in(granted)
+
+
+def _repositories_in(granted: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name in _names_in(granted) if isinstance(name, str) and '*' not in name)
+
+
+def _names_in(granted: Mapping[str, Any]) -> list[Any]:
+    access = granted.get('access')
+    entries: list[Any] = access if isinstance(access, list) else []
+    return [entry.get('name') for entry in entries if isinstance(entry, dict) and entry.get('type') == 'repository']
