@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 
 from ..model import Content, Ghost, Manifest, Repository
 from .manifests import ATTACHMENT_PREFIX, INDEX_TYPES, attachment_subject, is_fallback_tag
@@ -66,7 +67,14 @@ class Graph:
 
         A ghost is kept by each manifest that names it, its referrers included.
         """
-        return (*self.parents.get(digest, ()), *self.subjects.get(digest, ()), *self.named_by.get(digest, ()))
+        return tuple(self._held_by(digest))
+
+    def is_held_beyond(self, digest: str, fallen: AbstractSet[str]) -> bool:
+        """Whether something keeps this manifest that is not among `fallen`."""
+        return any(holder not in fallen for holder in self._held_by(digest))
+
+    def _held_by(self, digest: str) -> Iterator[str]:
+        return chain(self.parents.get(digest, ()), self.subjects.get(digest, ()), self.named_by.get(digest, ()))
 
 
 def user_tags(manifest: Manifest) -> tuple[str, ...]:
@@ -217,7 +225,7 @@ def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozens
 
     def falling(above: str) -> Iterator[str]:
         for other, relation in graph.consequences(above):
-            if other in may_fall and (relation == REFERRER_OF or fallen.issuperset(graph.holders(other))):
+            if other in may_fall and (relation == REFERRER_OF or not graph.is_held_beyond(other, fallen)):
                 fallen.add(other)
                 yield other
 

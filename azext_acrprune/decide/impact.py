@@ -256,7 +256,7 @@ def kind_of_falling(
     """
     fallen = list(fallen)
     kind = kind_of_freed(inventory, ledger, [(repository, each) for each in fallen])
-    return _also_at_least(kind, not may_refer.issubset(fallen))
+    return _also_at_least(kind, not may_refer <= set(fallen))
 
 
 def _also_at_least(kind: str, at_least: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..model import Locks, Manifest, Repository
@@ -50,18 +50,17 @@ def locks_of(repository: Repository, manifest: Manifest, tag: str | None = None)
     """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
     if not (manifest.tags or manifest.locks.locked):  # as with most that may go
         return ()
-    own = tuple(_own_locks(repository, manifest))
-    return own if tag is None else tuple(lock for lock in own if lock[0] in ('manifest', f'tag {tag}'))
+    return tuple(_own_locks(repository, manifest, manifest.tags if tag is None else (tag,)))
 
 
 def _first(found: tuple[tuple[str, Locks], ...]) -> str | None:
     return f'{found[0][0]} {found[0][1].flags[0]}' if found else None
 
 
-def _own_locks(repository: Repository, manifest: Manifest) -> Iterator[tuple[str, Locks]]:
+def _own_locks(repository: Repository, manifest: Manifest, tags: Iterable[str]) -> Iterator[tuple[str, Locks]]:
     if manifest.locks.locked:
         yield 'manifest', manifest.locks
-    for tag in manifest.tags:
+    for tag in tags:
         known = repository.tags.get(tag)
         if known and known.locks.locked:
             yield f'tag {tag}', known.locks

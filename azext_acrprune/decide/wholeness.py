@@ -30,14 +30,13 @@ class Counted:
 
 def with_all_tags(manifests: Mapping[str, Manifest], tags: Iterable[Tag]) -> dict[str, Manifest]:
     """The manifests, each with the tags that either listing gives it."""
-    more: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for tag in tags:
-        manifest = manifests.get(tag.digest)
-        if manifest is not None and tag.name not in manifest.tags:
-            more.setdefault(tag.digest, set()).add(tag.name)
+        names.setdefault(tag.digest, set()).add(tag.name)
     found = dict(manifests)
-    for digest, names in more.items():
-        found[digest] = found[digest]._replace(tags=tuple(sorted(names.union(found[digest].tags))))
+    for digest in names.keys() & found.keys():
+        if not names[digest].issubset(found[digest].tags):
+            found[digest] = found[digest]._replace(tags=tuple(sorted(names[digest].union(found[digest].tags))))
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from ..decide.depth import DEEPEST, within_depth
 from ..decide.manifests import read_manifest
 from ..decide.replicas import merged_locks, merged_manifests, merged_tags
 from ..decide.wholeness import Counted, unlisted, unseen, with_all_tags
@@ -23,7 +25,8 @@ class Draft:
 
     `tag_listing` is None where it was not asked for. `asked` are the digests that something names and that were not
     listed, as far as the registry was asked for them; `hidden` are those of them that are there. `views` are what each
-    replica shows, where several were asked: the rest is the union of it.
+    replica shows, where several were asked: the rest is the union of it. `rounds` counts how often something was asked
+    for that was found by what was asked for before.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Draft:
     failure: RegistryError | None = None
     gone: bool = False
     late: bool = False
+    rounds: int = 0
 
     @property
     def known(self) -> bool:
@@ -52,6 +56,8 @@ class Draft:
 
         Each replica is compared with what it says itself.
         """
+        if self.is_too_deep:
+            return f'what is hidden in it is nested more than {DEEPEST} deep'
         if self.views:
             return next(filter(None, (self._of_view(view).unseen for view in self.views)), None)
         hidden = frozenset(self.hidden)
@@ -75,12 +81,27 @@ class Draft:
             return any(view.is_silent for view in self.views)
         return not (self.manifests or self.failure or self.gone or self.late) and self.facts.manifests is None
 
+    @property
+    def is_too_deep(self) -> bool:
+        """Whether what is hidden led on and on, and was followed no further."""
+        return self.rounds > DEEPEST
+
     def unlisted(self) -> list[str]:
-        """The digests that something names, that were not listed, and that nobody asked for."""
-        return sorted(unlisted(self.manifests, self.tags.values()) - self.asked)
+        """The digests that something names, that were not listed, and that nobody asked for; at last none."""
+        found = sorted(unlisted(self.manifests, self.tags.values()) - self.asked)
+        self.rounds += bool(found)
+        return [] if self.is_too_deep else found
+
+    @cached_property
+    def tags_on(self) -> Mapping[str, list[Tag]]:
+        """The tags of the tag listing, once it is complete, by digest."""
+        found: dict[str, list[Tag]] = {}
+        for tag in self.tags.values():
+            found.setdefault(tag.digest, []).append(tag)
+        return found
 
     def finished(self) -> Repository:
-        manifests = dict(sorted(self.manifests.items()))
+        manifests = within_depth(dict(sorted(self.manifests.items())))
         return Repository(self.name, manifests, self.facts.locks, self.tags, self.unseen, frozenset(self.hidden))
 
 
@@ -158,7 +179,7 @@ async def look_up(registry: Reads, draft: Draft, digest: str) -> bool:
     if draft.views:
         copies = [{digest: manifest} if manifest else {} for manifest in found]
         draft.manifests[digest] = merged_manifests(copies)[digest]
-    draft.manifests = with_all_tags(draft.manifests, draft.tags.values())
+    draft.manifests.update(with_all_tags({digest: draft.manifests[digest]}, draft.tags_on.get(digest, ())))
     return True
 
 

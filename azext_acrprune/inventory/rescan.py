@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
+from ..decide.depth import TOO_DEEP
 from ..decide.wholeness import unlisted
 from ..model import Content, Ghost, NotRead, Repository, Unreadable
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -31,8 +32,8 @@ async def rescan(registry: Reads, seen: Repository, deleted: AbstractSet[str] = 
         _forget(draft, seen, deleted)
     for digest, manifest in draft.manifests.items():
         draft.manifests[digest] = manifest.having(await _reread(registry, seen, digest))
-    while draft.unlisted():
-        for digest in draft.unlisted():
+    while unlisted_now := draft.unlisted():
+        for digest in unlisted_now:
             if await look_up(registry, draft, digest):
                 content = await _reread(registry, seen, digest)
                 draft.manifests[digest] = draft.manifests[digest].having(content)
@@ -51,7 +52,7 @@ def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
 
 async def _reread(registry: Reads, seen: Repository, digest: str) -> Content | Ghost | Unreadable | NotRead:
     known = seen.manifests.get(digest)
-    if known and isinstance(known.content, (Content, NotRead)):
+    if known and (isinstance(known.content, (Content, NotRead)) or known.content == TOO_DEEP):
         return known.content
     return await read(registry, seen.name, digest)
 
