@@ -6,12 +6,14 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
+ONLY_ELSEWHERE = {'async-timeout', 'typing-extensions'}
+"""What some versions of Python need, and others do not."""
 
 
 def test_every_import_is_of_az_or_required():
@@ -31,6 +33,23 @@ def test_everything_that_is_required_is_imported():
     for name in required():
         module = name.replace('azure-', 'azure.')
         assert re.search(rf'^\s*(?:from|import) {re.escape(module)}\b', code, re.M), f'{name} is not used'
+
+
+def test_every_package_that_is_installed_is_in_the_list_of_licences():
+    page = (ROOT / 'docs' / 'architecture.md').read_text().partition('\n## Licences\n')[2]
+    told = dict(re.findall(r'^\| ([a-z0-9-]+) \| (.+) \|$', page, re.M))
+    del told['package']
+    installed = {plain(each) for name in required() for each in needed_by(name)}
+    assert set(told) - ONLY_ELSEWHERE == installed - ONLY_ELSEWHERE
+    for name, licence in told.items():
+        assert licence in ' '.join(licences(name)), f'{name} states {licences(name)}'
+
+
+def licences(name: str) -> list[str]:
+    """What a distribution states: an expression, classifiers, or a line of text."""
+    stated = metadata(name)
+    classifiers = [each for each in stated.get_all('Classifier') or () if each.startswith('License ::')]
+    return [*(stated.get_all('License-Expression') or ()), *classifiers, *(stated.get_all('License') or ())]
 
 
 def required() -> set[str]:
