@@ -121,7 +121,8 @@ type: command
 short-summary: Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped.
 long-summary: >
     A plan is refused when it is of another registry, was edited or cut off, or is too old. What changed since is
-    skipped, with the reason. Run again after an interruption, it goes on, and the result counts all parts.
+    skipped, with the reason. Run again after an interruption, it goes on: what is gone already is in `goneBefore`, and
+    the freed bytes are those of this run.
 examples:
   - name: In a pipeline, after somebody has looked at the plan.
     text: az acr prune apply -r myregistry --plan plan.json --yes

@@ -298,12 +298,24 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A planned manifest, or with `tag` a tag, that is gone, and not because this run deleted it; or nobody knows."""
+
+    repository: str
+    digest: str
+    reason: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a plan. `deleted` are (repository, digest); what was gone already counts as deleted.
+    """What became of a plan. `deleted` are the (repository, digest) that this run deleted, and what fell with them.
 
     `untagged` are the (repository, tag) that were removed from manifests that stay. `left` counts the manifests and
     tags that were not touched because somebody interrupted the run or it was `out_of_time`. `retired` and `unretired`
-    are (repository, digest) too, `locked` and `unlocked` (repository, tag or digest).
+    are (repository, digest) too, `locked` and `unlocked` (repository, tag or digest). `listing_age` is the age in
+    seconds of the oldest listing by which something was deleted, None where nothing was. `unverified` has a notice for
+    each repository that could not be listed after the run, of which only the answers to the deletions are known.
     """
 
     deleted: tuple[tuple[str, str], ...]
@@ -317,3 +329,6 @@ class Outcome:
     unretired: tuple[tuple[str, str], ...] = ()
     locked: tuple[tuple[str, str], ...] = ()
     unlocked: tuple[tuple[str, str], ...] = ()
+    gone: tuple[Gone, ...] = ()
+    listing_age: float | None = None
+    unverified: tuple[Notice, ...] = ()

@@ -245,8 +245,8 @@ MUTATIONS = (
     Mutation(
         'the listing right before deleting is that of the plan',
         'apply/repository.py',
-        'fresh = await rescan(self._registry, self._work.seen, self.deleted)',
-        'fresh = self._work.seen',
+        'there = await rescan(self._registry, before, self._places)',
+        'there = self._work.seen',
         'wire/test_execute.py::test_a_manifest_that_got_a_tag_is_skipped',
     ),
     Mutation(
@@ -257,11 +257,32 @@ MUTATIONS = (
         'wire/test_execute.py::test_an_index_that_cannot_be_deleted_leaves_its_children',
     ),
     Mutation(
-        'the registry is not looked at again after a minute of deleting',
-        'apply/repository.py',
-        'deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)',
-        "deadline = listed_at + float('inf')",
-        'wire/test_execute.py::test_the_registry_is_looked_at_again_after_a_minute_of_deleting',
+        'the registry is not looked at again after ten seconds of deleting',
+        'registry/permit.py',
+        'LISTING_SECONDS = 10',
+        'LISTING_SECONDS = 1000',
+        'wire/test_execute.py::test_the_registry_is_looked_at_again_after_ten_seconds_of_deleting',
+    ),
+    Mutation(
+        'a deletion leaves although its permit ended while a connection was made',
+        'registry/transport.py',
+        '            leaving.now()\n',
+        '            pass\n',
+        'wire/test_transport.py::test_a_permit_that_ends_while_a_connection_is_made_lets_nothing_leave',
+    ),
+    Mutation(
+        'what is still listed after the run counts as deleted',
+        'apply/look_back.py',
+        '    tally.settle(now, unanswered)\n',
+        '',
+        'wire/test_window.py::test_what_is_still_listed_after_the_run_was_not_deleted',
+    ),
+    Mutation(
+        'what somebody else deleted counts as deleted',
+        'apply/tally.py',
+        '            if self._fell(key):\n                self.deleted',
+        '            if True:\n                self.deleted',
+        'wire/test_window.py::test_a_second_run_after_the_first_claims_nothing',
     ),
     Mutation(
         'a repository without permission is tried to the end',
@@ -280,15 +301,15 @@ MUTATIONS = (
     Mutation(
         'a stopped run does not finish what hangs on what it deleted',
         'apply/repository.py',
-        '                self._begun(todo, drift, fresh),',
-        '                set(),',
+        '        await self._finish(doomed)\n',
+        '',
         'wire/test_time_limit.py::test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_after_one_run',
     ),
     Mutation(
         'a stopped run finishes what something else needs',
         'apply/repository.py',
-        '        return begun - set(needed(drift.graph, begun, there - begun))',
-        '        return begun',
+        '            begun -= set(needed(build_graph(look.there), begun, set(look.there.manifests) - begun))\n',
+        '',
         'wire/test_time_limit.py::test_what_something_else_needs_is_not_finished',
     ),
     Mutation(

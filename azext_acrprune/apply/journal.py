@@ -24,6 +24,7 @@ from ..decide.graph import walk
 from ..model import Content, Locks, Repository, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
+from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..spelling import json_line
 
@@ -132,23 +133,25 @@ class JournaledRegistry:
         self._later = set(later)
         self._referrers: dict[str, Mapping[str, list[str]]] = {}
 
-    async def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         self._note_falling(repository, digest)
-        call = partial(self._door.delete_manifest, repository, digest)
+        call = partial(self._door.delete_manifest, repository, digest, permit)
         await self._send('deleteManifest', call, **self._manifest(repository, digest))
 
-    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit) -> None:
         self._note_later(repository, digest)
-        call = partial(self._door.delete_tag, repository, tag, digest)
+        call = partial(self._door.delete_tag, repository, tag, digest, permit)
         said = _tag(self._repositories[repository], tag)
         await self._send('deleteTag', call, repository=repository, digest=digest, **said)
 
-    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        call = partial(self._door.set_manifest_locks, repository, digest, locks)
+    async def set_manifest_locks(
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+    ) -> None:
+        call = partial(self._door.set_manifest_locks, repository, digest, locks, permit)
         await self._send('setLocks', call, repository=repository, digest=digest, locks=list(locks.flags))
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        call = partial(self._door.set_tag_locks, repository, tag, locks)
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+        call = partial(self._door.set_tag_locks, repository, tag, locks, permit)
         await self._send('setLocks', call, repository=repository, tag=tag, locks=list(locks.flags))
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:

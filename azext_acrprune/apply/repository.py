@@ -1,84 +1,52 @@
 """What is done in one repository.
 
-Right before deleting it is listed again, and again after each minute of deleting, so that what changed meanwhile is
+Right before deleting it is listed, and again when that listing is ten seconds old, so that what changed meanwhile is
 left alone. At most five deletes run at a time in it: more leave ghosts (dotnet/docker-tools 1503).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from ..decide.decision import Decision
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
 from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.reasons import LOCKED
 from ..decide.retention import check_last_tags
 from ..decide.verdicts import Verdict, locks_of
-from ..inventory.rescan import rescan
-from ..model import UNLOCKED, Failed, Locks, Repository, Skipped
-from ..pins.pinned import Pins
-from ..registry.changes import Changes
+from ..inventory.rescan import Before, rescan
+from ..model import UNLOCKED, Content, Locks, Notice, Repository, Unreadable
+from ..registry.permit import LISTING_SECONDS, Late, Permit
 from ..registry.protocol.refusals import Kind, RegistryError
-from ..registry.reads import Reads
-from ..reporter import Reporter
 from ..workers import run_tasks
+from .look_back import look_back
+from .tally import Tally
+from .work import Surroundings, Work
 
 DELETES_PER_REPOSITORY = 5
 DELETES_BEGUN_TOGETHER = 5
 """Most images of one part. Few, because a part that was begun is finished when a run is stopped."""
-RECHECK_SECONDS = 60
-PROGRESS_SECONDS = 10
-"""For at least this long, deletions may be based on one listing, however long that took."""
 
+FRESH_SECONDS = 5
+"""A listing after which something had to be read for longer is made once more."""
 
-class Stop:
-    """Whether nothing more is begun: after Ctrl-C, or when the time is over."""
+LOOKS = 3
+"""How often a repository is listed where that takes too long to delete anything by it."""
 
-    def __init__(self, is_over: Callable[[], bool]) -> None:
-        self.interrupted = False
-        self._is_over = is_over
-        self._ran_out = False
+FINISHING_LOOKS = 2
+HOPELESS_SECONDS = 180
+"""For so long a repository in which nothing can be done is tried, as the pacer tries what is refused."""
 
-    def interrupt(self) -> None:
-        self.interrupted = True
+REST_STEP_SECONDS = 0.25
+"""How often it is looked whether the run was stopped while the registry wants to be left alone."""
 
-    def run_out(self) -> None:
-        self._ran_out = True
+UNANSWERED_SECONDS = 60
+"""For so long a deletion is sent again of which nobody knows whether it was done."""
 
-    def is_set(self) -> bool:
-        return self.interrupted or self._ran_out or self._is_over()
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be done in one repository: digests to delete, and {tag: digest} to remove.
-
-    `later` are the digests that the registry itself deletes when their last tag is removed, and None where it deletes
-    nothing by itself.
-    """
-
-    seen: Repository
-    doomed: frozenset[str]
-    untag: Mapping[str, str]
-    include_locked: bool
-    pins: Pins
-    later: frozenset[str] | None = None
-    superseded: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, decision: Decision, repository: Repository) -> Work:
-        return cls(
-            repository,
-            frozenset(decision.doomed_in(repository.name)),
-            {tag: digest for tag, digest, _ in decision.untagged_in(repository)},
-            decision.include_locked,
-            decision.pins,
-            decision.later_in(repository.name) if decision.retention else None,
-            decision.superseded_in(repository.name),
-        )
+_UNANSWERED = 'the registry did not answer it, and whether it was done is not known'
 
 
 @dataclass(frozen=True)
@@ -90,162 +58,196 @@ class _Lock:
     locks: Locks
 
 
-class RepositoryRun:
-    """Each digest and each tag of the work ends up done, skipped or failed, or untouched when it was stopped."""
+@dataclass(frozen=True)
+class _Look:
+    """A repository as a listing shows it, and until when deletions may leave by it."""
 
-    def __init__(
-        self,
-        registry: Reads,
-        door: Changes,
-        work: Work,
-        places: asyncio.Semaphore,
-        stop: Stop,
-        reporter: Reporter,
-        clock: Callable[[], float],
-    ) -> None:
+    permit: Permit
+    there: Repository
+
+
+class RepositoryRun:
+    """Each digest and each tag of the work ends up in the `tally`, or untouched when the run was stopped."""
+
+    def __init__(self, around: Surroundings, work: Work) -> None:
         self.name = work.seen.name
-        self.deleted: set[str] = set()
-        self.untagged: set[str] = set()
-        self._skipped: dict[str, Verdict] = {}  # by digest or by tag: a tag has no colon
-        self._failed: dict[str, str] = {}
-        self._registry = registry
-        self._door = door
+        self.tally = Tally(work.seen, work.doomed, work.untag, around.reporter)
+        self.listing_age: float | None = None
+        self.unverified: Notice | None = None
+        self._registry = around.registry
+        self._door = around.door
+        self._around = around
         self._work = work
-        self._places = places
-        self._stop = stop
-        self._reporter = reporter
-        self._clock = clock
+        self._places = around.places
+        self._stop = around.stop
+        self._clock = around.clock
         self._refused: str | None = None
         self._late: set[str] = set()
+        self._was_late = False
+        self._put_off: set[str] = set()  # they are tried again after the others
+        self._rest_seconds = 0.0
+        self._sent = False
+        self._unanswered: dict[str, float] = {}
+        self._read: dict[str, Content | Unreadable] = {}
 
     async def prune(self) -> None:
+        """Do the work, as far as nothing forbids it, and look afterwards whether it was done."""
+        await self._work_off()
+        self.tally.fail(self._unanswered.keys() & self.tally.left, _UNANSWERED)
+        if self._sent:
+            self.unverified = await look_back(self._around, self._work.seen, self.tally, self._unanswered.keys())
+
+    async def _work_off(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
+        hopeless_at = self._clock() + HOPELESS_SECONDS
         while (doomed or untag) and not self._stop.is_set():
-            listed_at = self._clock()
+            todo = len(doomed) + len(untag)
+            async with self._around.turn if self._was_late else nullcontext():
+                look = await self._look(doomed, untag)
+                if look is None:
+                    return
+                untag, doomed = await self._work_by(look, doomed, untag)
+            if self._refused:
+                self.tally.fail(doomed | untag, self._refused)
+                return
+            if len(doomed) + len(untag) < todo:
+                hopeless_at = self._clock() + HOPELESS_SECONDS
+            elif self._clock() >= hopeless_at:
+                self.tally.fail(doomed | untag, str(Late()))
+                return
+            await self._rest()
+        await self._finish(doomed)
+
+    async def _look(self, doomed: set[str], untag: set[str]) -> _Look | None:
+        """List the repository, and read what is new in it; None where nothing can be done by that.
+
+        Where something had to be read for long, it is listed once more, which is quick then.
+        """
+        for _ in range(LOOKS):
+            permit, known = Permit(self._clock), len(self._read)
             try:
-                async with self._places:
-                    fresh = await rescan(self._registry, self._work.seen, self.deleted)
+                before = self._before(self._going(doomed, untag))
+                there = await rescan(self._registry, before, self._places)
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._ran_out_of_time(error):
-                    self._fail(doomed | untag, str(error))
+                    self.tally.fail(doomed | untag, str(error))
+                return None
+            self._remember(there)
+            if permit.age < FRESH_SECONDS or len(self._read) == known and permit.left > 0:
+                return _Look(permit, there or Repository(self.name, {}))
+        self.tally.fail(doomed | untag, _too_slow(permit.age))
+        return None
+
+    def _before(self, going: Iterable[str]) -> Before:
+        deleted = frozenset(self.tally.deleted)
+        return Before(self._work.seen, frozenset(going), self._read, self._around.cache, deleted)
+
+    def _going(self, doomed: set[str], untag: set[str]) -> set[str]:
+        """What may be deleted, by the registry itself too: where that takes what loses its last tag."""
+        by_itself = set() if self._work.later is None else {self._work.untag[tag] for tag in untag}
+        return doomed | by_itself
+
+    def _remember(self, there: Repository | None) -> None:
+        """Keep what was read: a manifest never changes, and one that could not be read stays so for this run."""
+        seen = self._work.seen.manifests
+        for digest, manifest in there.manifests.items() if there else ():
+            content = manifest.content
+            if isinstance(content, (Content, Unreadable)) and (digest not in seen or seen[digest].content != content):
+                self._read[digest] = content
+
+    async def _work_by(self, look: _Look, doomed: set[str], untag: set[str]) -> tuple[set[str], set[str]]:
+        """Remove tags, then delete, while the listing allows it; gives the tags and digests that are left to do."""
+        tags, drift = self._settle(doomed, untag, look.there)
+
+        def halted() -> bool:
+            return self._stop.is_set() or self._is_barred(look.permit)
+
+        left = set(tags.valid) - await self._send(sorted(tags.valid), lambda tag: self._untag(tag, look), halted)
+        todo = set(drift.valid)
+        batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
+        for batch in sorted(batches, key=lambda batch: not self._put_off.isdisjoint(batch)):
+            if halted():
+                break
+            await self._delete_in_waves(todo.intersection(batch), todo, drift, look, halted)
+        self._note_age(look.permit)
+        return left, todo
+
+    async def _finish(self, todo: set[str]) -> None:
+        """Delete what hangs on something that was deleted, and on nothing else, although the run is stopped.
+
+        The next run would not know these attachments by their subject any more, and would take the platform images for
+        images of their own.
+        """
+        graph = build_graph(self._work.seen)
+        for _ in range(FINISHING_LOOKS):
+            begun = todo.intersection(spread(sorted(self.tally.deleted), graph.consequences))
+            look = await self._look(begun, set()) if begun and not self._refused else None
+            if look is None:
                 return
-            tags, drift = self._settle(doomed, untag, fresh)
-            batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
-            deadline = max(listed_at + RECHECK_SECONDS, self._clock() + PROGRESS_SECONDS)
-            there = fresh or Repository(self.name, {})
-            untag, doomed = await self._work_until(deadline, tags, drift, batches, there)
-            if self._refused:
-                self._fail(doomed | untag, self._refused)
-                return
+            begun -= set(needed(build_graph(look.there), begun, set(look.there.manifests) - begun))
+            _, drift = self._settle(begun, set(), look.there)
+            left = set(drift.valid)
+            await self._delete_in_waves(set(left), left, drift, look, partial(self._is_barred, look.permit))
+            self._note_age(look.permit)
+            todo = left
 
-    @property
-    def left(self) -> int:
-        """How many digests and tags are untouched."""
-        touched = {*self.deleted, *self.untagged, *self._skipped, *self._failed}
-        return len({*self._work.doomed, *self._work.untag} - touched)
+    async def _rest(self) -> None:
+        """Leave the registry alone for as long as it wants, unless the run is stopped."""
+        seconds, self._rest_seconds = self._rest_seconds, 0.0
+        while seconds > 0 and not self._stop.is_set():
+            await self._around.pause(min(seconds, REST_STEP_SECONDS))
+            seconds -= REST_STEP_SECONDS
 
-    def all_skipped(self) -> Iterator[Skipped]:
-        for key, verdict in sorted(self._skipped.items()):
-            digest, tag = self._named(key)
-            yield Skipped(self.name, digest, verdict.reason, verdict.because, tag)
+    def _note_age(self, permit: Permit) -> None:
+        if permit.oldest is not None:
+            self.listing_age = max(permit.oldest, self.listing_age or 0.0)
 
-    def all_failed(self) -> Iterator[Failed]:
-        for key, error in sorted(self._failed.items()):
-            digest, tag = self._named(key)
-            yield Failed(self.name, digest, error, tag)
-
-    def _named(self, key: str) -> tuple[str, str | None]:
-        """The digest that a key of the work stands for, and the tag where it is one."""
-        return (self._work.untag[key], key) if key in self._work.untag else (key, None)
-
-    def _settle(self, doomed: set[str], untag: set[str], fresh: Repository | None) -> tuple[TagDrift, Drift]:
+    def _settle(self, doomed: set[str], untag: set[str], there: Repository) -> tuple[TagDrift, Drift]:
         """Take what changed since the plan, or is gone, off the work."""
         planned = {tag: self._work.untag[tag] for tag in untag}
-        tags = check_tags(planned, self._work.seen, fresh, self._work.include_locked, self._work.pins)
+        tags = check_tags(planned, self._work.seen, there, self._work.include_locked, self._work.pins)
         include_locked, pins, superseded = self._work.include_locked, self._work.pins, self._work.superseded
-        drift = check_drift(doomed, self._work.seen, fresh, include_locked, pins, superseded)
-        tags = self._without_last_tags(tags, drift.valid, fresh)
-        self._skip(tags.skipped)
-        self._skip(drift.skipped)
-        self._count(self.untagged.update, tags.gone)
-        self._count(self.deleted.update, drift.gone)
+        drift = check_drift(doomed, self._work.seen, there, include_locked, pins, superseded)
+        tags = self._without_last_tags(tags, drift.valid, there)
+        self.tally.skip(tags.skipped)
+        self.tally.skip(drift.skipped)
+        self.tally.not_there({*tags.gone, *drift.gone}, self._unanswered.keys())
         return tags, drift
 
-    def _without_last_tags(self, drift: TagDrift, going: frozenset[str], fresh: Repository | None) -> TagDrift:
+    def _without_last_tags(self, drift: TagDrift, going: frozenset[str], there: Repository) -> TagDrift:
         """The tags without those whose images the registry would delete with them, which have to stay."""
         work = self._work
-        if fresh is None or work.later is None or not drift.valid:
+        if work.later is None or not drift.valid:
             return drift
         planned = {tag: work.untag[tag] for tag in drift.valid}
-        staying = check_last_tags(planned, work.later, going, fresh, work.pins, work.include_locked)
+        staying = check_last_tags(planned, work.later, going, there, work.pins, work.include_locked)
         return TagDrift(drift.valid - staying.keys(), {**drift.skipped, **staying}, drift.gone)
 
-    async def _work_until(
-        self, deadline: float, tags: TagDrift, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository
-    ) -> tuple[set[str], set[str]]:
-        """Remove tags, then delete, until it is time to look again; gives the tags and digests that are left to do."""
-        untag = await self._untag_until(deadline, tags, fresh)
-        return untag, await self._delete_until(deadline, drift, batches, fresh)
-
-    async def _untag_until(self, deadline: float, drift: TagDrift, fresh: Repository) -> set[str]:
-        tags = sorted(drift.valid)
-        return set(tags) - await self._send(tags, lambda tag: self._untag(tag, fresh), lambda: self._halted(deadline))
-
-    async def _delete_until(
-        self, deadline: float, drift: Drift, batches: Sequence[Sequence[str]], fresh: Repository
-    ) -> set[str]:
-        """Delete part by part until it is time to look again, or to stop; gives what is left to do."""
-        todo = set(drift.valid)
-        for batch in batches:
-            if self._halted(deadline):
-                break
-            await self._delete_in_waves(todo.intersection(batch), todo, drift, fresh, lambda: self._halted(deadline))
-        if self._stop.is_set():
-            latest = max(deadline, self._clock() + PROGRESS_SECONDS)
-            await self._delete_in_waves(
-                self._begun(todo, drift, fresh),
-                todo,
-                drift,
-                fresh,
-                lambda: bool(self._refused) or self._clock() >= latest,
-            )
-        return todo
-
     async def _delete_in_waves(
-        self, digests: set[str], todo: set[str], drift: Drift, fresh: Repository, halted: Callable[[], bool]
+        self, digests: set[str], todo: set[str], drift: Drift, look: _Look, halted: Callable[[], bool]
     ) -> None:
         """Delete, and take off what there is to do whatever is done, or is needed by what could not be deleted."""
         for wave in deletion_waves(drift.graph, digests):
             due = [digest for digest in wave if digest in todo]
-            sent = await self._send(due, lambda digest: self._delete(digest, fresh), halted)
+            sent = await self._send(due, lambda digest: self._delete(digest, look), halted)
             todo -= sent
-            spared = needed(drift.graph, todo, sent - self.deleted)
-            self._skip(spared)
+            spared = needed(drift.graph, todo, sent - self.tally.deleted - self.tally.gone.keys())
+            self.tally.skip(spared)
             todo -= set(spared)
             if len(sent) < len(due):
                 break  # what was not sent is still there, and needs what the next wave would delete
 
-    def _begun(self, todo: set[str], drift: Drift, fresh: Repository) -> set[str]:
-        """What hangs on something that was deleted, and on nothing else.
-
-        It is finished although the run is stopped. The next run would not know these attachments by their subject any
-        more, and would take the platform images for images of their own.
-        """
-        begun = todo.intersection(spread(sorted(self.deleted), build_graph(self._work.seen).consequences))
-        there = set(fresh.manifests) - self.deleted
-        return begun - set(needed(drift.graph, begun, there - begun))
-
-    def _halted(self, deadline: float) -> bool:
-        return self._stop.is_set() or bool(self._refused) or self._clock() >= deadline
+    def _is_barred(self, permit: Permit) -> bool:
+        """Whether nothing may be sent by this listing any more."""
+        return bool(self._refused) or permit.left <= 0
 
     async def _send(
         self, keys: Sequence[str], call: Callable[[str], Awaitable[None]], halted: Callable[[], bool]
     ) -> set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
-        A throttled registry makes calls queue, for a place in flight and then for their turn. The queues are short, for
-        there are five calls of a repository in them at most, and they go in turn. One that would wait for more than a
-        minute in either is not sent, nor has it failed: it is looked at again.
+        A throttled registry makes calls queue, for a place in flight and then for their turn. One whose listing is too
+        old when its turn comes is not sent, nor has it failed: it is looked at again.
         """
         sent: set[str] = set()
         left = iter(keys)
@@ -253,30 +255,30 @@ class RepositoryRun:
 
         async def send() -> tuple[()]:
             for key in left:
-                latest = self._clock() + RECHECK_SECONDS
                 if halted():
                     break
                 sent.add(key)
                 async with self._places:
-                    if self._clock() >= latest:
+                    if halted():
                         self._late.add(key)
                     else:
                         await call(key)
             return ()
 
         await run_tasks([send] * min(DELETES_PER_REPOSITORY, len(keys)), DELETES_PER_REPOSITORY)
+        self._was_late = self._was_late or bool(self._late)
         return sent - self._late
 
-    async def _delete(self, digest: str, fresh: Repository) -> None:
-        locks = self._locks(digest, fresh)
-        error = await self._unlocked(locks, partial(self._door.delete_manifest, self.name, digest))
-        self._record(digest, self.deleted, error)
+    async def _delete(self, digest: str, look: _Look) -> None:
+        locks = self._locks(digest, look.there)
+        call = partial(self._door.delete_manifest, self.name, digest, look.permit)
+        self._record(digest, await self._unlocked(locks, call, look.permit))
 
-    async def _untag(self, tag: str, fresh: Repository) -> None:
+    async def _untag(self, tag: str, look: _Look) -> None:
         digest = self._work.untag[tag]
-        locks = [lock for lock in self._locks(digest, fresh) if lock.tag == tag]
-        error = await self._unlocked(locks, partial(self._door.delete_tag, self.name, tag, digest))
-        self._record(tag, self.untagged, error)
+        locks = [lock for lock in self._locks(digest, look.there) if lock.tag == tag]
+        call = partial(self._door.delete_tag, self.name, tag, digest, look.permit)
+        self._record(tag, await self._unlocked(locks, call, look.permit))
 
     def _locks(self, digest: str, fresh: Repository) -> list[_Lock]:
         """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""
@@ -286,14 +288,16 @@ class RepositoryRun:
             _Lock(digest, what.partition(' ')[2], locks) for what, locks in locks_of(fresh, fresh.manifests[digest])
         ]
 
-    async def _unlocked(self, locks: list[_Lock], call: Callable[[], Awaitable[None]]) -> RegistryError | None:
+    async def _unlocked(
+        self, locks: list[_Lock], call: Callable[[], Awaitable[None]], permit: Permit
+    ) -> RegistryError | None:
         """Make a call with the locks taken off; when it fails, or is given up, they are set again."""
         error: RegistryError | None = None
         opened: list[_Lock] = []
         try:
             for lock in locks:
                 opened.append(lock)
-                error = await self._take_off(lock)
+                error = await self._take_off(lock, permit)
                 if error:
                     break
             error = error or await self._try(call)
@@ -311,30 +315,46 @@ class RepositoryRun:
         errors = [await self._try(partial(self._set, lock, lock.locks)) for lock in opened]
         return next((error for error in errors if error and error.kind is not Kind.NOT_FOUND), None)
 
-    async def _take_off(self, lock: _Lock) -> RegistryError | None:
+    async def _take_off(self, lock: _Lock, permit: Permit) -> RegistryError | None:
         """Unlock; a tag that is gone says nothing about its manifest, which has changed then."""
-        error = await self._try(partial(self._set, lock, UNLOCKED))
+        error = await self._try(partial(self._set, lock, UNLOCKED, permit))
         if error and error.kind is Kind.NOT_FOUND and lock.tag and lock.tag not in self._work.untag:
             return RegistryError(Kind.LOCKED, f'the locked tag {lock.tag} is no longer there')
         return error
 
-    async def _set(self, lock: _Lock, locks: Locks) -> None:
+    async def _set(self, lock: _Lock, locks: Locks, permit: Permit | None = None) -> None:
         if lock.tag:
-            await self._door.set_tag_locks(self.name, lock.tag, locks)
+            await self._door.set_tag_locks(self.name, lock.tag, locks, permit)
         else:
-            await self._door.set_manifest_locks(self.name, lock.digest, locks)
+            await self._door.set_manifest_locks(self.name, lock.digest, locks, permit)
 
-    def _record(self, key: str, done: set[str], error: RegistryError | None) -> None:
-        if error is None or error.kind is Kind.NOT_FOUND:
-            self._count(done.update, [key])
-        elif error.kind is Kind.LATE or self._ran_out_of_time(error):
+    def _record(self, key: str, error: RegistryError | None) -> None:
+        self._sent = True
+        if error is None:
+            self.tally.done(key)
+        elif error.kind is Kind.NOT_FOUND:
+            self.tally.not_found(key, key in self._unanswered)
+        elif isinstance(error, Late):
+            self._delay(key, error)
+        elif self._ran_out_of_time(error):
             self._late.add(key)
         elif error.kind is Kind.LOCKED:
-            self._skip({key: Verdict(True, LOCKED, str(error))})
+            self.tally.skip({key: Verdict(True, LOCKED, str(error))})
         else:
-            self._fail([key], str(error))
+            self.tally.fail([key], str(error), error.kind is Kind.MOVED)
             if error.kind in (Kind.FORBIDDEN, Kind.UNAUTHENTICATED):
                 self._refused = str(error)
+
+    def _delay(self, key: str, error: Late) -> None:
+        """Look at it again; one whose requests have had no answer for too long has failed."""
+        self._rest_seconds = max(self._rest_seconds, error.seconds)
+        if error.tried:
+            self._put_off.add(key)
+        now = self._clock()
+        if error.unanswered and now + error.seconds - self._unanswered.setdefault(key, now) >= UNANSWERED_SECONDS:
+            self.tally.fail([key], _UNANSWERED)
+        else:
+            self._late.add(key)
 
     def _ran_out_of_time(self, error: Exception) -> bool:
         """Whether it is the time limit that ended a call: then nothing more is begun, in no repository."""
@@ -351,22 +371,17 @@ class RepositoryRun:
         except Exception as error:  # pylint: disable=broad-except  # the outcome has to name every manifest
             return _error_of(error)
 
-    def _skip(self, verdicts: Mapping[str, Verdict]) -> None:
-        self._count(self._skipped.update, verdicts)
-
-    def _fail(self, keys: Iterable[str], error: str) -> None:
-        self._count(self._failed.update, dict.fromkeys(keys, error))
-
-    def _count(self, record: Callable, keys: Iterable) -> None:
-        """Record what became of some digests or tags, and report each of them as done."""
-        record(keys)
-        for _ in keys:
-            self._reporter.deleted()
-
 
 def _error_of(error: Exception) -> RegistryError:
     return (
         error
         if isinstance(error, RegistryError)
         else RegistryError(Kind.UNAVAILABLE, f'{type(error).__name__}: {error}')
+    )
+
+
+def _too_slow(age: float) -> str:
+    return (
+        f'its listing took {age:.0f} s, and nothing is deleted by a listing that was begun more than '
+        f'{LISTING_SECONDS} s ago. Run it nearer to the registry, or when that is less busy'
     )

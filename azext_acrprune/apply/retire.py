@@ -17,7 +17,7 @@ from ..decide.impact import Node
 from ..decide.reasons import LOCKED, RETIRED
 from ..decide.retirement import Retirements, is_ours
 from ..decide.verdicts import Verdict
-from ..inventory.rescan import rescan
+from ..inventory.rescan import Before, rescan
 from ..model import Failed, Repository, Skipped
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -139,7 +139,7 @@ class _Run:
 
     async def _unchanged(self, seen: Repository, part: list[str]) -> list[str]:
         """Those that are as they were, whose locks and tags nobody changed, and that nothing new needs."""
-        fresh = await rescan(self._registry, seen)
+        fresh = await rescan(self._registry, Before(seen))
         drift = check_drift(self._together(seen), seen, fresh, pins=self._decision.pins)
         self._skip(seen.name, {digest: drift.skipped[digest] for digest in part if digest in drift.skipped})
         hidden = {

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from ..model import Locks
 from ..registry.changes import Changes
+from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from .pure.layout import Record
@@ -24,23 +25,25 @@ class ArchivedRegistry:
         self._door = door
         self._archived: set[tuple[str, str]] = {(record.repository, record.tag or record.digest) for record in records}
 
-    async def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         """Refuse a ghost: it is in no archive, and may become readable again. A manifest that is not listed is gone."""
         if (repository, digest) not in self._archived:
             await self._registry.manifest_properties(repository, digest)
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
-        await self._door.delete_manifest(repository, digest)
+        await self._door.delete_manifest(repository, digest, permit)
 
-    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit) -> None:
         if (repository, tag) not in self._archived:
             raise RegistryError(Kind.LOCKED, 'it is not in the archive')
-        await self._door.delete_tag(repository, tag, digest)
+        await self._door.delete_tag(repository, tag, digest, permit)
 
-    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        await self._door.set_manifest_locks(repository, digest, locks)
+    async def set_manifest_locks(
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+    ) -> None:
+        await self._door.set_manifest_locks(repository, digest, locks, permit)
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        await self._door.set_tag_locks(repository, tag, locks)
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+        await self._door.set_tag_locks(repository, tag, locks, permit)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         await self._door.set_delete_enabled(repository, digest, enabled)

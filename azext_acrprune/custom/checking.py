@@ -63,13 +63,14 @@ def validate(session: Session, decided: Decided, result: Document) -> None:
 def _look_again(session: Session, decided: Decided, result: Document) -> Document:
     """Look again at the repositories that a decision touches. Raises RegistryError.
 
-    What was deleted is read if it is listed all the same; what stays is known.
+    What was to be deleted is read if it is listed all the same; what stays is known.
     """
     from ..documents.check import validation_document
     from ..inventory.rescan import look_again
 
     decision = decided.decision
-    deleted = {(entry['repository'], entry['digest']) for entry in result['deleted']}
+    sent = [*result['deleted'], *result['goneBefore'], *result['failed']]
+    deleted = {(entry['repository'], entry['digest']) for entry in sent if 'tag' not in entry}
     touched = {
         repository.name
         for repository in decision.inventory.repositories

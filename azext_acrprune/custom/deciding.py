@@ -18,7 +18,6 @@ from .session import Session
 if TYPE_CHECKING:
     from ..decide.decision import Decision
     from ..documents.cost import Price
-    from ..documents.planned import AppliedBytes
     from ..model import Document, Inventory, Skipped
     from ..policy.rules import Policy
 
@@ -27,14 +26,13 @@ if TYPE_CHECKING:
 class Decided:
     """A decision, and the registry as it was read for it.
 
-    `plan` is the document of the plan that is carried out, None when no plan is, and `earlier` are the bytes that an
-    earlier run of that plan freed. `held` is what the plan names and is too young to go.
+    `plan` is the document of the plan that is carried out, None when no plan is. `held` is what the plan names and is
+    too young to go.
     """
 
     decision: Decision
     seen: Inventory
     plan: Document | None = None
-    earlier: AppliedBytes | None = None
     held: tuple[Skipped, ...] = ()
 
 

@@ -115,7 +115,7 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document:
 def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) -> Document:
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
     from ..decide.retention import with_retention
-    from ..documents.planned import applied_bytes, decide_as_planned, read_plan, refuse_other_retention
+    from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention
     from ..policy.ages import parse_ago_or_date
 
     text = read_text(plan_file)
@@ -135,7 +135,7 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
         held = say_held(session, decision, settling)
         decision = with_retention(decision, retention_of(session))
         refuse_other_retention(plan, decision)
-        return Decided(decision, inventory, plan.document, applied_bytes(plan, inventory), held)
+        return Decided(decision, inventory, plan.document, held)
 
     return delete(cmd, options, decide)
 
@@ -178,7 +178,8 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
             validate(session, decided, result)
     summary = result['summary']
     unarchived = says_unarchived(result)
-    exit_with_failure(cmd, unread or unarchived or summary['failed'] or summary['interrupted'])
+    unverified = result['warnings'] and not summary['timeLimitReached']
+    exit_with_failure(cmd, unread or unarchived or summary['failed'] or summary['interrupted'] or unverified)
     return result
 
 
@@ -224,7 +225,16 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
     outcome = session.run(
-        execute(registry, door, decision, session.concurrency, session.reporter, time.monotonic, limit.is_ending)
+        execute(
+            registry,
+            door,
+            decision,
+            session.concurrency,
+            session.reporter,
+            time.monotonic,
+            limit.is_ending,
+            session.cache,
+        )
     )
     if decision.kept_locked:
         outcome = kept_locked(session, decision.kept_locked, door, outcome)
@@ -237,4 +247,6 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
             'left. The same command goes on from there.',
             f'{outcome.left:,}',
         )
-    return result_document(decision, outcome, session.facts.soft_delete_days, decided.earlier)
+    for notice in outcome.unverified:
+        logger.warning('%s: %s', notice.repository, notice.message)
+    return result_document(decision, outcome, session.facts.soft_delete_days)

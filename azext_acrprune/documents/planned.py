@@ -10,11 +10,10 @@ from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.health import GHOST
-from ..decide.impact import kind_of_freed, open_ledger
 from ..decide.named import Unsettled, settled
 from ..decide.reasons import EXCLUDED, TO_RETIRE, YOUNG
 from ..decide.verdicts import Verdict
-from ..model import EXACT, TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
+from ..model import TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from ..policy.facts import STILL_RETIRED, Retired
 from ..prune_error import PruneError
@@ -29,14 +28,6 @@ class PlanRefused(PruneError):
 
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why, advice)
-
-
-@dataclass(frozen=True)
-class AppliedBytes:
-    """The bytes that an earlier part of the same plan freed. Not `exact` if others changed the registry meanwhile."""
-
-    freed: int = 0
-    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,24 +127,6 @@ def refuse_other_retention(plan: Plan, decision: Decision) -> None:
             'manifests by itself that the plan does not name, or sooner than it says.',
             "Make a new plan with 'az acr prune plan --out'.",
         )
-
-
-def applied_bytes(plan: Plan, inventory: Inventory) -> AppliedBytes:
-    """What an earlier part of the plan has freed: all that the plan promised, less what the rest of it still frees.
-
-    If that is not what the registry lost since, others changed it too, and the number is an upper bound.
-    """
-    if inventory.late:
-        return AppliedBytes(exact=False)
-    ledger = open_ledger(inventory)
-    there = {(repository.name, digest) for repository in inventory.repositories for digest in repository.manifests}
-    planned = {(entry['repository'], entry['digest']) for entry in plan.document['delete']}
-    if planned <= there:
-        return AppliedBytes()
-    promised, held = plan.document['summary']['freedBytes'], plan.document['summary']['registryBytes']
-    freed = max(0, promised - ledger.bytes_freed_by(planned & there))
-    exact = plan.document['impact'] == kind_of_freed(inventory, ledger, planned & there) == EXACT
-    return AppliedBytes(freed, exact and held - ledger.registry_bytes == freed)
 
 
 def _as_planned(plan: Plan, repository: Repository) -> Repository:

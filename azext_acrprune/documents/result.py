@@ -6,23 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.impact import Node, kind_of, kind_of_freed, open_ledger
+from ..decide.impact import Ledger, Node, kind_of, kind_of_freed, open_ledger
 from ..decide.retention import with_referrers
 from ..decide.verdicts import Verdict
-from ..model import APPROXIMATE, LOWER_BOUND, Failed, Outcome, Skipped, in_order
+from ..model import APPROXIMATE, LOWER_BOUND, UPPER_BOUND, Content, Failed, Gone, Outcome, Skipped, in_order
 from .later import later_entries, later_summary
 from .locking import locked_entries
-from .planned import AppliedBytes
 
 
-def result_document(
-    decision: Decision, outcome: Outcome, soft_delete_days: int | None = None, applied: AppliedBytes | None = None
-) -> dict[str, Any]:
+def result_document(decision: Decision, outcome: Outcome, soft_delete_days: int | None = None) -> dict[str, Any]:
     """The result as JSON-ready data.
 
-    `freedBytes` count what was really deleted, exactly or as an upper bound, and `freedLaterBytes` what the registry
-    itself deletes after that, because it lost its last tag. `applied` has what an earlier, interrupted
-    run of the same plan freed.
+    `freedBytes` count what this run deleted, and `impact` says which bound that is. What was gone without it is in
+    `goneBefore`: its bytes are not in the number, and those that it shared with what was deleted are not either.
+    `freedLaterBytes` are what the registry itself deletes after that, because it lost its last tag.
     """
     manifests = {repository.name: repository.manifests for repository in decision.inventory.repositories}
     tags = {node: list(manifests[node[0]][node[1]].tags) for node in outcome.deleted}
@@ -31,11 +28,12 @@ def result_document(
         for repository in decision.inventory.repositories
         for tag, digest, verdict in decision.untagged_in(repository)
     }
-    with_manifests = sum(map(len, tags.values()))
+    left = {(failed.repository, failed.tag) for failed in outcome.failed if failed.tag}
+    with_manifests = sum((name, tag) not in left for (name, _), held in tags.items() for tag in held)
     later = deleted_later(decision, outcome)
     return {
         'summary': {
-            **_summary(decision, outcome, with_manifests, soft_delete_days, applied or AppliedBytes()),
+            **_summary(decision, outcome, with_manifests, soft_delete_days),
             'manifestsDeletedLater': len(later),
             **later_summary(decision, open_ledger(decision.inventory), outcome.deleted, later),
         },
@@ -50,8 +48,10 @@ def result_document(
         'deletedLater': later_entries(decision, later),
         **_retirements(decision, outcome),
         **locked_entries(decision.kept_locked, outcome.locked, outcome.unlocked),
-        'skipped': [_left(skipped) for skipped in outcome.skipped],
-        'failed': [_left(failed) for failed in outcome.failed],
+        'goneBefore': [_item(gone) for gone in outcome.gone],
+        'skipped': [_item(skipped) for skipped in outcome.skipped],
+        'failed': [_item(failed) for failed in outcome.failed],
+        'warnings': [asdict(notice) for notice in outcome.unverified],
     }
 
 
@@ -68,18 +68,20 @@ def deleted_later(decision: Decision, outcome: Outcome) -> list[Node]:
 
 
 def _summary(
-    decision: Decision, outcome: Outcome, tags_with_manifests: int, soft_delete_days: int | None, earlier: AppliedBytes
+    decision: Decision, outcome: Outcome, tags_with_manifests: int, soft_delete_days: int | None
 ) -> dict[str, Any]:
     ledger = open_ledger(decision.inventory)
-    kind = kind_of_freed(decision.inventory, ledger, outcome.deleted)
+    age = outcome.listing_age
     return {
         'registry': decision.inventory.registry,
         'manifestsDeleted': len(outcome.deleted),
         'tagsDeleted': tags_with_manifests + len(outcome.untagged),
-        'freedBytes': ledger.bytes_freed_by(outcome.deleted) + earlier.freed,
-        'impact': kind if earlier.exact else kind_of(at_most=True, at_least=kind in (LOWER_BOUND, APPROXIMATE)),
+        'freedBytes': ledger.bytes_freed_by(outcome.deleted),
+        'impact': _impact(decision, outcome, ledger),
         'softDeleteRetentionDays': soft_delete_days,
         **({'retired': len(outcome.retired), 'unretired': len(outcome.unretired)} if decision.retires else {}),
+        'listingAgeSeconds': None if age is None else round(age, 1),
+        'goneBefore': len(outcome.gone),
         'skipped': len(outcome.skipped),
         'failed': len(outcome.failed),
         'interrupted': outcome.interrupted,
@@ -102,10 +104,28 @@ def _retirements(decision: Decision, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _impact(decision: Decision, outcome: Outcome, ledger: Ledger) -> str:
+    """Which bound the freed bytes are.
+
+    What was deleted by the registry's word alone may not be; what was gone before may have been the last but this run
+    to hold a blob.
+    """
+    kind = kind_of_freed(decision.inventory, ledger, outcome.deleted)
+    held_bytes = any(
+        isinstance(ledger.repositories[gone.repository].manifests[gone.digest].content, Content)
+        for gone in outcome.gone
+        if not gone.tag
+    )
+    return kind_of(
+        at_most=kind in (UPPER_BOUND, APPROXIMATE) or bool(outcome.unverified),
+        at_least=kind in (LOWER_BOUND, APPROXIMATE) or held_bytes,
+    )
+
+
 def _why(verdict: Verdict) -> dict[str, Any]:
     return {'reason': verdict.reason, 'because': verdict.because}
 
 
-def _left(item: Skipped | Failed) -> dict[str, Any]:
-    """A manifest or a tag that was left alone. It has a `tag` only if it is one."""
+def _item(item: Skipped | Failed | Gone) -> dict[str, Any]:
+    """A manifest or a tag that this run did not delete. It has a `tag` only if it is one."""
     return {key: value for key, value in asdict(item).items() if key != 'tag' or value}

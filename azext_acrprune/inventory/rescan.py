@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..decide.depth import TOO_DEEP
+from ..decide.manifests import has_no_edges
 from ..decide.wholeness import unlisted
-from ..model import Content, Ghost, NotRead, Repository, Unreadable
+from ..model import Content, Ghost, Manifest, NotRead, Repository, Unreadable
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
+from .cache import Cache, NoCache
 from .drafts import Draft, list_repository, look_up, read
 
+_READS_AT_A_TIME = 32
 
-async def rescan(registry: Reads, seen: Repository, deleted: AbstractSet[str] = frozenset()) -> Repository | None:
-    """The repository as it is now, None when it is gone; only what was not read in `seen` is read.
+State = Content | Ghost | Unreadable | NotRead
 
-    What we `deleted` through the first replica ourselves is gone, although others may show it for a while. A ghost is
-    asked for again: pushed anew, it needs its children. What was missing in `seen` is not. Raises RegistryError.
+
+@dataclass(frozen=True)
+class Before:
+    """What is known of a repository before it is looked at again: as it was `seen`, and what was `read` since.
+
+    `cache` may know more. `going` are the manifests that are to go: what stays and can have no edges has no say in
+    that, and is not read. None where all is wanted, and the empty set where nothing goes but tags. What was `deleted`
+    through the first replica by this run is gone, although others may show it for a while.
     """
+
+    seen: Repository
+    going: AbstractSet[str] | None = None
+    read: Mapping[str, Content | Unreadable] = field(default_factory=dict)
+    cache: Cache = NoCache()
+    deleted: AbstractSet[str] = frozenset()
+
+    def state(self, manifest: Manifest) -> State | None:
+        """What need not be read of a manifest, None where it has to be.
+
+        A ghost has: pushed anew, it needs its children.
+        """
+        known = self.seen.manifests.get(manifest.digest)
+        settled = known and (isinstance(known.content, (Content, NotRead)) or known.content == TOO_DEEP)
+        if known and (settled or self.going == frozenset()):
+            return known.content
+        if manifest.digest in self.read:
+            return self.read[manifest.digest]
+        if self.going is None or manifest.digest in self.going:
+            return None
+        return NotRead() if has_no_edges(manifest.media_type) or not self.going else None
+
+
+async def rescan(registry: Reads, before: Before, places: asyncio.Semaphore | None = None) -> Repository | None:
+    """The repository as it is now, None when it is gone. Each call takes one of the `places`.
+
+    Only what is not known is read, much of it at a time. What was missing before is not asked for again. Raises
+    RegistryError.
+    """
+    seen, places = before.seen, places or asyncio.Semaphore(_READS_AT_A_TIME)
     draft = Draft(seen.name, asked=set(unlisted(seen.manifests, seen.tags.values())))
     try:
-        await list_repository(registry, draft, lambda _: True)
+        async with places:
+            await list_repository(registry, draft, lambda _: True)
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return None
         raise
-    if draft.views and deleted:
-        _forget(draft, seen, deleted)
-    for digest, manifest in draft.manifests.items():
-        draft.manifests[digest] = manifest.having(await _reread(registry, seen, digest))
-    while unlisted_now := draft.unlisted():
-        for digest in unlisted_now:
-            if await look_up(registry, draft, digest):
-                content = await _reread(registry, seen, digest)
-                draft.manifests[digest] = draft.manifests[digest].having(content)
+    if draft.views and before.deleted:
+        _forget(draft, seen, before.deleted)
+    look = _Unknown(registry, before, draft, places)
+    await look.read(draft.manifests)
+    while named := draft.unlisted():
+        await look.find(named)
     return draft.finished()
 
 
@@ -50,11 +88,47 @@ def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
             draft.asked.add(digest)
 
 
-async def _reread(registry: Reads, seen: Repository, digest: str) -> Content | Ghost | Unreadable | NotRead:
-    known = seen.manifests.get(digest)
-    if known and (isinstance(known.content, (Content, NotRead)) or known.content == TOO_DEEP):
-        return known.content
-    return await read(registry, seen.name, digest)
+class _Unknown:
+    """What is read of one repository; each task writes to the draft under keys that no other one writes."""
+
+    def __init__(self, registry: Reads, before: Before, draft: Draft, places: asyncio.Semaphore) -> None:
+        self._registry = registry
+        self._before = before
+        self._draft = draft
+        self._places = places
+
+    async def read(self, digests: Iterable[str]) -> None:
+        """Take what is known, and read the rest."""
+        states = {digest: self._before.state(self._draft.manifests[digest]) for digest in digests}
+        new = {
+            digest for digest, state in states.items() if state is None and digest not in self._before.seen.manifests
+        }
+        if new:
+            cached = self._before.cache.recall(self._draft.name, self._draft.manifests)
+            states.update((digest, cached[digest]) for digest in new.intersection(cached))
+        for digest, state in states.items():
+            if state is not None:
+                self._set(digest, state)
+        wanted = sorted(digest for digest, state in states.items() if state is None)
+        await run_tasks([partial(self._read, digest) for digest in wanted], _READS_AT_A_TIME)
+
+    async def find(self, named: Sequence[str]) -> None:
+        """Ask for what is named and was not listed, and read what of it is there."""
+        await run_tasks([partial(self._find, digest) for digest in named], _READS_AT_A_TIME)
+        await self.read(digest for digest in named if digest in self._draft.manifests)
+
+    async def _read(self, digest: str) -> Iterable[Task]:
+        async with self._places:
+            self._set(digest, await read(self._registry, self._draft.name, digest))
+        return []
+
+    async def _find(self, digest: str) -> Iterable[Task]:
+        async with self._places:
+            await look_up(self._registry, self._draft, digest)
+        return []
+
+    def _set(self, digest: str, state: State) -> None:
+        self._draft.manifests[digest] = self._draft.manifests[digest].having(state)
 
 
 async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
@@ -63,9 +137,10 @@ async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: i
     What was read in `seen` is not read again.
     """
     found: dict[str, Repository] = {}
+    places = asyncio.Semaphore(concurrency)
 
     async def look(repository: Repository) -> Iterable[Task]:
-        now = await rescan(registry, repository)
+        now = await rescan(registry, Before(repository), places)
         if now and now.manifests:
             found[now.name] = now
         return []

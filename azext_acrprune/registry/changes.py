@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import BinaryIO, Protocol
 
 from ..model import Locks
+from .permit import Permit
 
 
 class Changes(Protocol):
-    """What can be changed in a registry. Every verb raises RegistryError.
+    """What can be changed in a registry. Every verb raises RegistryError, those with a permit Late when it is over.
 
     Three classes implement every verb: the registry itself, its journal, and the check against the archive. If one of
     them lacked a verb, a change could be sent without a line in the journal, or before it is in the archive.
     """
 
-    async def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself."""
 
-    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
+    async def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit) -> None:
         """Remove a tag from the manifest `digest`, and nothing but the tag."""
 
-    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
-        """Set both locks of a manifest, on or off."""
+    async def set_manifest_locks(
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+    ) -> None:
+        """Set both locks of a manifest, on or off; with a permit only while that is good."""
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        """Set both locks of a tag, on or off."""
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+        """Set both locks of a tag, on or off; with a permit only while that is good."""
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""

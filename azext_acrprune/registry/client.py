@@ -12,6 +12,7 @@ from azure.core.rest import HttpRequest
 
 from ..model import Locks
 from .bearer import REPOSITORY_OPTION
+from .permit import PERMIT_OPTION, Permit
 from .protocol.answers import done, own
 from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
@@ -22,9 +23,7 @@ from .sdk import registry_errors
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
 
-DELETE_SECONDS = 60
-_IN_TIME = {PATIENCE_OPTION: DELETE_SECONDS}
-_IN_ANY_CASE = {PATIENCE_OPTION: WHENEVER}
+_IN_ANY_CASE: dict[str, Any] = {PATIENCE_OPTION: WHENEVER}
 _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 
 
@@ -35,22 +34,22 @@ class Registry(Reads):
     docs/architecture.md.
     """
 
-    async def delete_manifest(self, repository: str, digest: str) -> None:
+    async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
-        A call that waited for a minute is not sent: the listing that it is based on is too old by then. It raises an
-        error of the kind LATE, and the caller may list the repository again.
+        Raises Late when the permit is over before the request leaves, and the caller may list the repository again.
         """
-        done(await self._answer(repository, HttpRequest('DELETE', self._manifest_url(repository, digest)), **_IN_TIME))
+        request = HttpRequest('DELETE', self._manifest_url(repository, digest))
+        done(await self._answer(repository, request, **{PERMIT_OPTION: permit}))
 
-    async def delete_tag(self, repository: str, tag: str, digest: str) -> None:
-        """Remove a tag from the manifest `digest`, and nothing but the tag; not sent after a minute of waiting.
+    async def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit) -> None:
+        """Remove a tag from the manifest `digest`, and nothing but the tag. Raises Late as `delete_manifest` does.
 
         The service removes the tag from whatever manifest it is on, and names that manifest in a header, which the
         SDK's verb drops. When it is another manifest, an error of the kind MOVED says how to put the tag back.
         """
         request = HttpRequest('DELETE', self._entry_url(repository, tag))
-        lost = done(await self._answer(repository, request, **_IN_TIME)).headers.get(_TAG_WAS_ON)
+        lost = done(await self._answer(repository, request, **{PERMIT_OPTION: permit})).headers.get(_TAG_WAS_ON)
         if is_digest(lost) and lost != digest:
             host = urlsplit(self._endpoint)
             name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
@@ -61,17 +60,19 @@ class Registry(Reads):
                 f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'",
             )
 
-    async def set_manifest_locks(self, repository: str, digest: str, locks: Locks) -> None:
+    async def set_manifest_locks(
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+    ) -> None:
         """Set both locks of a manifest.
 
-        Unlocking is not sent after a minute, because a deletion follows it. Locking is sent whenever the registry
-        allows it and no time limit ends it, because it restores a lock that was taken off.
+        With the permit of the deletion that follows, it raises Late as `delete_manifest` does. Without one it is sent
+        whenever the registry allows it and no time limit ends it, because it restores a lock that was taken off.
         """
-        await self._set_locks(repository, digest, locks)
+        await self._set_locks(repository, digest, locks, permit)
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks) -> None:
-        """Set both locks of a tag; with the time limits of `set_manifest_locks`."""
-        await self._set_locks(repository, tag, locks)
+    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+        """Set both locks of a tag; a permit means what it means to `set_manifest_locks`."""
+        await self._set_locks(repository, tag, locks, permit)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""
@@ -114,9 +115,9 @@ class Registry(Reads):
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
         own(await self._answer(repository, HttpRequest('POST', url, json={'tag': tag})))
 
-    async def _set_locks(self, repository: str, reference: str, locks: Locks) -> None:
-        patience = _IN_ANY_CASE if locks.locked else _IN_TIME
-        await self._set_flags(repository, reference, **_flags(locks), **patience)
+    async def _set_locks(self, repository: str, reference: str, locks: Locks, permit: Permit | None) -> None:
+        when: dict[str, Any] = {PERMIT_OPTION: permit} if permit else _IN_ANY_CASE
+        await self._set_flags(repository, reference, **_flags(locks), **when)
 
     async def _set_flags(self, repository: str, reference: str, **flags_and_options: Any) -> None:
         """Set flags of a digest or a tag, and leave those that are not named."""

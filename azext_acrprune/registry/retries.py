@@ -19,6 +19,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy, AsyncRetryPolicy
 from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
+from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
 from .protocol.refusals import Kind, RegistryError
 from .transport import ANSWER_OPTION
@@ -31,6 +32,7 @@ WHENEVER = math.inf
 _SEND_BEFORE = 'acr_send_before'
 _ONLY_REFUSED = 'acr_only_refused'
 _ENDS = 'acr_ends'
+_PERMIT = 'acr_permit_of_try'
 _LONGEST_WAIT_SECONDS = 60
 _EVERY_METHOD = frozenset({'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH'})
 _REPEATABLE = {'PATCH': re.compile('/acr/v1/'), 'POST': re.compile('/acr/v1/_deleted/|/v2/.+/blobs/uploads/')}
@@ -62,7 +64,8 @@ class Retry(AsyncRetryPolicy):
         return _is_refusal(response) or super().is_retry(settings, response)
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER}
+        permit = options.get(PERMIT_OPTION)
+        return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER, _PERMIT: permit}
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
@@ -83,7 +86,22 @@ class Retry(AsyncRetryPolicy):
     async def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
         if not _is_refusal(response):
             sleeper: Any = _Sleeper(transport, self._limit) if settings[_ENDS] else transport
-            await super().sleep(settings, sleeper, response)
+            in_time: Any = _InTime(sleeper, settings[_PERMIT])
+            await super().sleep(settings, in_time, response)
+
+
+class _InTime:
+    """Sleeps as the transport does, and not at all where a permit would be over then."""
+
+    def __init__(self, transport: Any, permit: Permit | None) -> None:
+        self._transport = transport
+        self._permit = permit
+
+    async def sleep(self, seconds: float) -> None:
+        """Raises Late."""
+        if self._permit and seconds >= self._permit.left:
+            raise Late(seconds, unanswered=True)
+        await self._transport.sleep(seconds)
 
 
 class _Sleeper:
@@ -125,11 +143,14 @@ class PacingPolicy(AsyncHTTPPolicy):
             context[_SEND_BEFORE] = self.clock() + context.options.pop(PATIENCE_OPTION)
         sent_at = await self._wait_for_turn(calls, context)
         context.options[ANSWER_OPTION] = self.answer_seconds(calls)
-        refused_before, context[_ONLY_REFUSED] = context.get(_ONLY_REFUSED, True), False
+        tried, refused_before = _ONLY_REFUSED in context, context.get(_ONLY_REFUSED, True)
+        context[_ONLY_REFUSED] = False
         try:
             response = await self.next.send(request)
-        except BaseException:
+        except BaseException as error:
             self._pacer.lost(calls)
+            if isinstance(error, Late):  # this try did not leave, and an earlier one may have been carried out
+                raise Late(unanswered=error.unanswered or not refused_before, tried=tried) from error
             raise
         context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
         self._learn(calls, response, sent_at)
@@ -165,6 +186,9 @@ class PacingPolicy(AsyncHTTPPolicy):
             if calls is Calls.READS:
                 context[_ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
             raise _too_late(context, Kind.OUT_OF_TIME)
+        permit: Permit | None = context.options.get(PERMIT_OPTION)
+        if permit and seconds >= permit.left:
+            raise Late(seconds, not context.get(_ONLY_REFUSED, True), _ONLY_REFUSED in context)
 
     def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
         status = response.http_response.status_code

@@ -9,6 +9,7 @@ import asyncio
 import math
 import os
 import ssl
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -17,10 +18,14 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseTimeoutErr
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.refusals import Kind, RegistryError
 
 ANSWER_OPTION = 'acr_answer_seconds'
 """Option of a request: for how many seconds its answer is waited for."""
+
+_leaving: ContextVar[_Leaving | None] = ContextVar('leaving', default=None)
+"""How the request that this task sends leaves, where it needs a permit."""
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
 _CHUNK_BYTES = 1 << 20
@@ -47,6 +52,7 @@ class Transport(AioHttpTransport):
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={'Accept-Encoding': 'identity'},
+                request_class=_Request,
                 response_class=_Answer,
                 trust_env=False,  # else a password of ~/.netrc would take the place of our token
             ),
@@ -57,7 +63,9 @@ class Transport(AioHttpTransport):
         )
 
     async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
-        """Raises azure-core's errors. With `stream` the body is left to be read, as it is."""
+        """Raises azure-core's errors, and Late. With `stream` the body is left to be read, as it is."""
+        permit = options.pop(PERMIT_OPTION, None)
+        _leaving.set(_Leaving(permit) if permit else None)
         seconds = max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, options.pop(ANSWER_OPTION, math.inf)))
         options.pop('logging_enable', None)  # it is left where no log is written
         if options.get('stream'):
@@ -82,6 +90,36 @@ class Transport(AioHttpTransport):
                 raise RegistryError(Kind.UNREACHABLE, f"The proxy of the environment for '{host}' {what}")
             self._proxies[host] = proxy
         return self._proxies[host]
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request whose permit is looked at when a connection is there, right before its first byte is written.
+
+    aiohttp itself sends a request once more when the connection that it took is closed: that one is looked at too.
+    """
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """Raises Late."""
+        leaving = _leaving.get()
+        if leaving:
+            leaving.now()
+        return await super().send(conn)
+
+
+class _Leaving:
+    """A request that leaves by a permit, more than once where its connection is closed."""
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+        self._left = False
+
+    def now(self) -> None:
+        """Raises Late."""
+        try:
+            self._permit.leave()
+        except Late as error:
+            raise Late(unanswered=self._left) from error
+        self._left = True
 
 
 class _Answer(aiohttp.ClientResponse):

@@ -82,13 +82,15 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
     rows += [_result_row('later', entry, entry['reason'], entry['because']) for entry in result.get('deletedLater', ())]
     for kind in ('retired', 'unretired'):
         rows += [_result_row(kind, entry, entry['reason'], entry['because']) for entry in result.get(kind, ())]
+    rows += [_result_row('gone before', entry, entry['reason'], '') for entry in result['goneBefore']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
     if result.get('validation'):
         rows += _validation_rows(result['validation'])
     summary = result['summary']
+    gone = f'{len(result["goneBefore"])} gone before, ' if result['goneBefore'] else ''
     total = (
-        f'{summary["manifestsDeleted"]} deleted, {len(result["untagged"])} untagged, '
+        f'{summary["manifestsDeleted"]} deleted, {len(result["untagged"])} untagged, {gone}'
         f'{summary["skipped"]} skipped, {summary["failed"]} failed'
     )
     days = summary['softDeleteRetentionDays']

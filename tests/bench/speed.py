@@ -58,7 +58,7 @@ def plan_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Ro
 
 def delete_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Row]:
     """Everything is deleted; what it takes to look before that is measured alone, and left out."""
-    with LocalRegistry(_all_untagged(options)) as registry:
+    with LocalRegistry(all_untagged(options)) as registry:
         az = Az(folder / 'deletes', registry, extensions)
         registry.faults.latency = LATENCY_SECONDS
         az(*DELETE, '--dry-run', check=True)
@@ -69,7 +69,7 @@ def delete_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[
         number, deletes = summary[0]['manifestsDeleted'], registry.counters['manifest_delete']
         most = max(registry.faults.most_deletes_in_flight.values())
         calls = [call for call in calls_of(registry) if call[0] == 'DELETE']
-        registry.storage = _all_untagged(options)
+        registry.storage = all_untagged(options)
         alone = bare(registry, 'aiohttp', calls).wall
         yield f'delete {number:,} manifests in {options.repositories} repositories, s', f'{deleting:.1f}', ''
         yield '  the same calls by bare aiohttp, s', f'{alone:.1f}', ''
@@ -78,7 +78,7 @@ def delete_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[
         yield 'delete, most in flight in one repository', str(most), 'at most 5'
 
 
-def _all_untagged(options: Namespace) -> Storage:
+def all_untagged(options: Namespace) -> Storage:
     storage = Storage()
     build(storage, 2, options.repositories, options.manifests, _NOW, ALL_UNTAGGED)
     return storage

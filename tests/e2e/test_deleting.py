@@ -162,6 +162,18 @@ def test_untagged_only_leaves_every_tag(az, registry, now):
     assert {entry['digest'] for entry in result['deleted']} == {images.stale, *images.stale_children}
 
 
+def test_what_something_on_the_way_answers_deletes_nothing_and_is_a_failure(az, registry, now):
+    images = telling(registry.storage, now)
+    before = registry.storage.stored_bytes()
+    registry.faults.rules.append(Fault(f'DELETE .*{images.stale}', 'proxy', status=200))
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes')
+    summary = run.json['summary']
+    assert run.code == 1 and registry.storage.stored_bytes() == before
+    assert (summary['manifestsDeleted'], summary['freedBytes'], len(run.json['deleted'])) == (0, 0, 0)
+    assert {entry['digest'] for entry in run.json['failed']} == {images.stale}
+    assert {entry['reason'] for entry in run.json['skipped']} == {'childOf'}
+
+
 # --- image -------------------------------------------------------------------------------------------------------
 
 

@@ -209,14 +209,17 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     process.kill()
     process.wait()
     registry.faults.clear()
+    held, there = registry.storage.stored_bytes(), set(registry.storage.manifests('team/app'))
+    tags = sum(len(entry['tags']) for entry in plan['delete'] if entry['digest'] in there)
     result = apply(az, path).json
     assert result['summary'] == {
         'registry': plan['registry'],
-        'manifestsDeleted': 40,
-        'tagsDeleted': 10,
+        'manifestsDeleted': len(there - survivors),
+        'tagsDeleted': tags,
+        'goneBefore': 40 - len(there - survivors),
         'skipped': 0,
         'failed': 0,
-        'freedBytes': plan['summary']['freedBytes'],
+        'freedBytes': held - registry.storage.stored_bytes(),
         'impact': 'exact',
         'softDeleteRetentionDays': None,
         'manifestsDeletedLater': 0,
@@ -224,10 +227,13 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
         'retentionKnown': False,
         'freedLaterBytes': 0,
         'freedLaterImpact': 'exact',
+        'listingAgeSeconds': result['summary']['listingAgeSeconds'],
         'interrupted': False,
         'timeLimitReached': False,
     }
-    assert {entry['digest'] for entry in result['deleted']} == {entry['digest'] for entry in plan['delete']}
+    assert {entry['digest'] for entry in result['deleted'] + result['goneBefore']} == {
+        entry['digest'] for entry in plan['delete']
+    }
     assert set(registry.storage.manifests('team/app')) == survivors
     assert before - registry.storage.stored_bytes() == plan['summary']['freedBytes']
     assert registry.storage.whole('team/app', 'stays') == []

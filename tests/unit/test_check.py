@@ -645,6 +645,7 @@ def test_the_table_of_a_run_has_a_row_for_what_is_broken_now():
     result = {
         'deleted': [],
         'untagged': [],
+        'goneBefore': [],
         'skipped': [],
         'failed': [],
         'validation': validation,

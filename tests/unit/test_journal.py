@@ -12,6 +12,7 @@ import pytest
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs
 from azext_acrprune.archive.pure.lost import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
+from azext_acrprune.registry.permit import Late, Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
 IMAGE, SBOM, SIGNATURE = (f'sha256:{number:064x}' for number in range(3))
@@ -27,6 +28,8 @@ SEEN = {
     )
 }
 
+PERMIT = Permit(time.monotonic)
+
 
 class Answering:
     """Stands where the client stands: every deletion is answered alike."""
@@ -40,13 +43,13 @@ class Answering:
         if self.error:
             raise self.error
 
-    async def delete_manifest(self, repository, digest):
+    async def delete_manifest(self, repository, digest, permit):
         self.answer(repository, digest)
 
-    async def delete_tag(self, repository, tag, digest):
+    async def delete_tag(self, repository, tag, digest, permit):
         self.answer(repository, tag)
 
-    async def set_manifest_locks(self, repository, digest, locks):
+    async def set_manifest_locks(self, repository, digest, locks, permit=None):
         self.answer(repository, (digest, locks))
 
 
@@ -54,7 +57,7 @@ def delete(journaled, names):
     """Delete manifests, all at a time."""
 
     async def all_of_them():
-        await asyncio.gather(*(journaled.delete_manifest('team/app', name) for name in names))
+        await asyncio.gather(*(journaled.delete_manifest('team/app', name, PERMIT) for name in names))
 
     asyncio.run(all_of_them())
 
@@ -99,7 +102,7 @@ def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, k
     registry = JournaledRegistry(Answering(RegistryError(kind, 'no') if kind else None), Journal(tmp_path, {}), SEEN)
     for call in (
         lambda: delete(registry, [SIGNATURE]),
-        lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE)),
+        lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE, PERMIT)),
     ):
         if kind:
             with pytest.raises(RegistryError):
@@ -112,10 +115,21 @@ def test_what_was_refused_is_not_lost_and_what_may_have_been_done_is(tmp_path, k
     ] * is_lost
 
 
+@pytest.mark.parametrize('unanswered', [False, True])
+def test_what_came_too_late_is_lost_only_where_an_earlier_try_had_no_answer(tmp_path, unanswered):
+    registry = JournaledRegistry(Answering(Late(unanswered=unanswered)), Journal(tmp_path, {}), SEEN)
+    with pytest.raises(Late):
+        delete(registry, [SIGNATURE])
+    assert [each.digest for each in lost_in(lines(tmp_path))] == [SIGNATURE] * unanswered
+
+
 def test_what_was_refused_once_and_done_then_is_lost(tmp_path):
     journal, client = Journal(tmp_path, {}), Answering(RegistryError(Kind.BUSY, 'no'))
     registry = JournaledRegistry(client, journal, SEEN)
-    for call in (lambda: delete(registry, [IMAGE]), lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE))):
+    for call in (
+        lambda: delete(registry, [IMAGE]),
+        lambda: asyncio.run(registry.delete_tag('team/app', 'v1', IMAGE, PERMIT)),
+    ):
         client.error = RegistryError(Kind.BUSY, 'no')
         for _ in range(2):
             with pytest.raises(RegistryError):

@@ -122,12 +122,14 @@ def test_a_result_is_a_row_a_manifest_and_a_total():
             },
             'deleted': [{**entry, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
             'untagged': [{**entry, 'tag': 'v1', 'reason': 'matched', 'because': 'z'}],
+            'goneBefore': [{**entry, 'reason': 'before'}],
             'skipped': [{**entry, 'reason': 'locked', 'because': 'y'}],
             'failed': [{**entry, 'error': 'server error'}],
         }
     )
-    assert [row['RESULT'] for row in rows] == ['deleted', 'untagged', 'skipped', 'failed', 'total']
-    assert rows[1]['TAG'] == 'v1' and rows[3]['REASON'] == 'server error' and rows[4]['REASON'] == '2.0 KiB freed'
+    assert [row['RESULT'] for row in rows] == ['deleted', 'untagged', 'gone before', 'skipped', 'failed', 'total']
+    assert rows[1]['TAG'] == 'v1' and rows[4]['REASON'] == 'server error' and rows[5]['REASON'] == '2.0 KiB freed'
+    assert '1 gone before' in rows[5]['REPOSITORY']
 
 
 def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():

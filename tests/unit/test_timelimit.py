@@ -11,6 +11,7 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import HttpRequest
 
+from azext_acrprune.registry.permit import PERMIT_OPTION, Permit
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
@@ -184,9 +185,14 @@ def test_a_broken_registry_is_not_waited_for_beyond_the_time_and_what_it_was_ask
     assert transport.sent and max(transport.sent) < end and clock.now <= end
 
 
-def test_patience_ends_before_the_time_does(clock):
-    transport = Transport(clock, [429], headers={'Retry-After': '50'})
-    assert outcome(transport, over(clock, 90), WRITE, **{PATIENCE_OPTION: 10}) is Kind.LATE
+@pytest.mark.parametrize('status, kind', [(429, Kind.LATE), (503, Kind.UNAVAILABLE)])
+@pytest.mark.parametrize('headers', [{}, {'Retry-After': '11'}])
+def test_a_permit_ends_before_the_time_does(clock, status, kind, headers):
+    transport = Transport(clock, [status] * 100, headers=headers)
+    limit = over(clock, 90)
+    began = clock()
+    assert outcome(transport, limit, WRITE, **{PERMIT_OPTION: Permit(clock)}) is kind
+    assert transport.sent and max(transport.sent) < began + 10 and clock() < began + 10
 
 
 @pytest.mark.parametrize('answers', [[], [429, 429], [503, 503, 503]])

@@ -65,12 +65,19 @@ def waits(monkeypatch, clock) -> list[float]:
 
 
 @contextmanager
-def opened(endpoint: str, book: TokenBook, sign_in: Any, concurrency: int, pacing: PacingPolicy) -> Iterator[Client]:
+def opened(
+    endpoint: str,
+    book: TokenBook,
+    sign_in: Any,
+    concurrency: int,
+    pacing: PacingPolicy,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Client]:
     """Our client, put together as the commands do it, on an event loop of its own."""
     with Loop() as loop:
         registry = Registry(loop.run(open_pipeline(endpoint, book, sign_in, concurrency, pacing, {})), book, endpoint)
         try:
-            yield Client(registry, loop)
+            yield Client(registry, loop, clock)
         finally:
             loop.run(registry.close())
 
@@ -89,7 +96,8 @@ def connect(registry, monkeypatch, clock) -> Callable[..., Client]:
             pacing: PacingPolicy | None = None,
         ) -> Client:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
-            return held.enter_context(opened(endpoint, book, sign_in, CONCURRENCY, pacing or unhurried(clock)))
+            pacing = pacing or unhurried(clock)
+            return held.enter_context(opened(endpoint, book, sign_in, CONCURRENCY, pacing, clock))
 
         yield open_registry
 

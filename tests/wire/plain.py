@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,15 +14,27 @@ from azext_acrprune.archive.write import archive as _archive
 from azext_acrprune.inventory.lookups import look_up as _look_up
 from azext_acrprune.inventory.scan import scan as _scan
 from azext_acrprune.registry.client import Registry
+from azext_acrprune.registry.permit import Permit
+from azext_acrprune.registry.transport import Transport
 from azext_acrprune.workers import Loop, run_tasks
 
 
 class Client:
-    """Our registry client, `real`, with its verbs as plain methods; pages come from plain iterators."""
+    """Our registry client, `real`, with its verbs as plain methods; pages come from plain iterators.
 
-    def __init__(self, real: Registry, loop: Loop) -> None:
+    `clock` is the one that it is paced by.
+    """
+
+    def __init__(self, real: Registry, loop: Loop, clock: Callable[[], float] = time.monotonic) -> None:
         self.real = real
         self.loop = loop
+        self.clock = clock
+
+    def delete_manifest(self, repository: str, digest: str, permit: Permit | None = None) -> None:
+        self.loop.run(self.real.delete_manifest(repository, digest, permit or Permit(time.monotonic)))
+
+    def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit | None = None) -> None:
+        self.loop.run(self.real.delete_tag(repository, tag, digest, permit or Permit(time.monotonic)))
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self.real, name)
@@ -66,8 +79,13 @@ def look_up(client: Client, *arguments: Any) -> Any:
     return client.loop.run(_look_up(client.real, *arguments))
 
 
-def execute(client: Client, *arguments: Any, door: Any = None) -> Any:
-    return client.loop.run(_execute(client.real, door or client.real, *arguments))
+def execute(client: Client, *arguments: Any, door: Any = None, **options: Any) -> Any:
+    return client.loop.run(_execute(client.real, door or client.real, *arguments, pause=_pause, **options))
+
+
+async def _pause(seconds: float) -> None:
+    """Wait as the client's transport does, which the fixture `waits` makes short."""
+    await Transport.sleep(None, seconds)
 
 
 def archive(client: Client, *arguments: Any) -> Any:

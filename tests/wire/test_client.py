@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from azext_acrprune.model import Locks
+from azext_acrprune.registry.permit import Late, Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password
 from tests.registry import metadata
@@ -346,7 +347,7 @@ def test_a_password_in_a_netrc_file_does_not_take_the_place_of_our_token(registr
     'status, retry_after, wanted',
     [
         (429, 1, lambda seconds: 0.9 < seconds <= 1),
-        (429, 50, lambda seconds: 49.9 < seconds <= 50),
+        (429, 9, lambda seconds: 8.9 < seconds <= 9),
         (429, 0, lambda seconds: 0.4 < seconds <= 0.5),
         (429, None, lambda seconds: 0.4 < seconds <= 0.5),
         (503, 2, lambda seconds: seconds == 2),
@@ -365,7 +366,7 @@ def test_a_busy_server_is_asked_again_after_the_right_time(
     registry.faults.rules.append(Fault(pattern, status, times=times, retry_after=retry_after))
     client = connect()
     assert everything(client.repositories()) == ['team/app']
-    client.delete_manifest('team/app', digest)
+    client.delete_manifest('team/app', digest, Permit(lambda: 0))
     assert len(waits) == 1 and wanted(waits[0])
 
 
@@ -381,15 +382,40 @@ def test_no_server_makes_a_call_wait_for_more_than_a_minute(registry, connect, w
     assert len(waits) == 1 and 59.9 < waits[0] <= 60
 
 
-def test_a_delete_that_would_have_to_wait_for_a_minute_is_late_and_others_are_not(registry, connect, waits, clock):
+def test_a_delete_that_would_have_to_wait_for_ten_seconds_is_late_and_says_how_long_to_wait(registry, connect, waits):
     first, second = fill(registry.storage, 2)
-    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=60))
+    registry.faults.rules.append(Fault('DELETE', 429, times=1, retry_after=10))
     client = connect()
-    assert kind_of(lambda: client.delete_manifest('team/app', first)) is Kind.LATE
-    assert waits == []
-    clock.skipped += 1
-    client.delete_manifest('team/app', second)
+    with pytest.raises(Late) as raised:
+        client.delete_manifest('team/app', first)
+    assert waits == [] and 9 < raised.value.seconds <= 10 and not raised.value.unanswered
+    client.delete_manifest('team/app', second, Permit(lambda: 0))
     assert len(waits) == 1 and list(registry.storage.manifests('team/app')) == [first]
+
+
+@pytest.mark.parametrize('kind', [500, 503, 'reset', 'lost'])
+def test_a_delete_without_an_answer_is_not_sent_again_after_ten_seconds(registry, connect, waits, clock, kind):
+    (digest,) = fill(registry.storage, 1)
+    registry.faults.rules.append(Fault('DELETE', kind))
+    client = connect()
+    began = clock()
+    with pytest.raises(Late) as raised:
+        client.delete_manifest('team/app', digest, Permit(clock))
+    assert raised.value.unanswered and raised.value.seconds > 0 and clock() - began < 10
+
+
+def test_a_permit_that_is_over_lets_nothing_leave(registry, connect):
+    (digest,) = fill(registry.storage, 1)
+    image_in(registry.storage, 'team/app', 'tagged', tag='v1')
+    client, over = connect(), Permit(iter((0.0, *[10.0] * 20)).__next__)
+    calls = (
+        lambda: client.delete_manifest('team/app', digest, over),
+        lambda: client.delete_tag('team/app', 'v1', digest, over),
+        lambda: client.set_manifest_locks('team/app', digest, Locks(), over),
+        lambda: client.set_tag_locks('team/app', 'v1', Locks(), over),
+    )
+    assert {kind_of(call) for call in calls} == {Kind.LATE} and over.oldest is None
+    assert not [method for method, _, _ in registry.requests if method in ('DELETE', 'PATCH')]
 
 
 @pytest.mark.parametrize(

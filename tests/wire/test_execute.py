@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from functools import partial
-from itertools import count
 
 import pytest
 
@@ -32,8 +31,8 @@ def planned(client, ago_seconds=86_400):
     return decide(inventory, untagged_policy(Age('given', ago_seconds)), int(time.time() * TICKS_PER_SECOND))
 
 
-def run(client, decision, clock=time.monotonic, reporter=None):
-    return execute(client, decision, 32, reporter or Silent(), clock)
+def run(client, decision, clock=None, reporter=None):
+    return execute(client, decision, 32, reporter or Silent(), clock or client.clock)
 
 
 def deleted(outcome, repository=REPOSITORY):
@@ -42,6 +41,10 @@ def deleted(outcome, repository=REPOSITORY):
 
 def skipped(outcome):
     return {skip.digest: skip.reason for skip in outcome.skipped}
+
+
+def gone(outcome):
+    return {each.digest: each.reason for each in outcome.gone}
 
 
 def failed(outcome):
@@ -175,18 +178,18 @@ def test_every_planned_manifest_is_reported_once(registry, connect):
 # Failures
 
 
-def test_a_404_counts_as_deleted(registry, connect):
-    gone, other = sorted(stale_images(registry, 2))
+def test_a_404_is_done_by_somebody_else(registry, connect):
+    taken, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
     before(
         registry,
-        f'DELETE /v2/{REPOSITORY}/manifests/{gone}',
-        lambda: registry.storage.delete_manifest(REPOSITORY, gone),
+        f'DELETE /v2/{REPOSITORY}/manifests/{taken}',
+        lambda: registry.storage.delete_manifest(REPOSITORY, taken),
     )
     outcome = run(client, decision)
-    assert deleted(outcome) == {gone, other}
-    assert [status for method, path, status in registry.requests if path.endswith(gone)][-1] == 404
+    assert (deleted(outcome), gone(outcome), failed(outcome)) == ({other}, {taken: 'before'}, set())
+    assert [status for method, path, status in registry.requests if path.endswith(taken)][-1] == 404
 
 
 def test_a_405_is_skipped_as_locked(registry, connect):
@@ -453,21 +456,23 @@ def test_a_ghost_that_was_pushed_again_protects_its_children(registry, connect):
     assert skipped(run(client, decision)) == {child: 'childOf'}
 
 
-def test_what_is_gone_already_counts_as_deleted(registry, connect):
-    gone, other = sorted(stale_images(registry, 2))
+def test_what_is_gone_already_is_done_by_somebody_else(registry, connect):
+    taken, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
-    before_deleting(registry, lambda: registry.storage.delete_manifest(REPOSITORY, gone))
-    assert deleted(run(client, decision)) == {gone, other}
+    before_deleting(registry, lambda: registry.storage.delete_manifest(REPOSITORY, taken))
+    outcome = run(client, decision)
+    assert (deleted(outcome), gone(outcome)) == ({other}, {taken: 'before'})
     assert deletes(registry) == [other]
 
 
-def test_a_repository_that_is_gone_counts_as_deleted(registry, connect):
+def test_a_repository_that_is_gone_is_done_by_somebody_else(registry, connect):
     stale = stale_images(registry, 3)
     client = connect()
     decision = planned(client)
     before_deleting(registry, lambda: registry.storage.delete_repository(REPOSITORY))
-    assert deleted(run(client, decision)) == stale
+    outcome = run(client, decision)
+    assert (deleted(outcome), gone(outcome)) == (set(), dict.fromkeys(stale, 'before'))
     assert deletes(registry) == []
 
 
@@ -491,26 +496,42 @@ def test_a_push_that_ends_between_plan_and_delete_is_whole(registry, connect):
     assert storage.whole(REPOSITORY, 'v1') == []
 
 
-def test_the_registry_is_looked_at_again_after_a_minute_of_deleting(registry, connect):
+def moved_on(clock, registry, pattern, seconds):
+    """Let so many seconds pass whenever a request whose `METHOD path` contains the pattern comes."""
+
+    def hook(method, path):
+        if pattern in f'{method} {path}':
+            clock.skipped += seconds
+
+    registry.on_request = hook
+
+
+def test_the_registry_is_looked_at_again_after_ten_seconds_of_deleting(registry, connect, clock):
     stale = stale_images(registry, 40)
     last = max(stale)
     client = connect()
     decision = planned(client)
-    seconds = count(0, 10)
     registry.forget()
-    before(registry, 'DELETE', lambda: index_in(registry.storage, REPOSITORY, [last], tag='v2'))
-    outcome = run(client, decision, clock=lambda: float(next(seconds)))
+
+    def hook(method, _):
+        if method == 'DELETE':
+            clock.skipped += 1
+            if not registry.counters['manifest_delete']:
+                index_in(registry.storage, REPOSITORY, [last], tag='v2')
+
+    registry.on_request = hook
+    outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome)) == (stale - {last}, {last: 'childOf'})
-    assert registry.counters['manifests_page'] >= 4
+    assert registry.counters['manifests_page'] >= 4 and outcome.listing_age < 10
 
 
-def test_what_was_skipped_stays_skipped_when_it_is_looked_at_again(registry, connect):
+def test_what_was_skipped_stays_skipped_when_it_is_looked_at_again(registry, connect, clock):
     stale = sorted(stale_images(registry, 20))
     client = connect()
     decision = planned(client)
-    seconds = count(0, 10)
-    before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=stale[0], deleteEnabled=False))
-    outcome = run(client, decision, clock=lambda: float(next(seconds)))
+    registry.storage.set_locks(REPOSITORY, digest=stale[0], deleteEnabled=False)
+    moved_on(clock, registry, 'DELETE', 1)
+    outcome = run(client, decision)
     assert (deleted(outcome), skipped(outcome)) == (set(stale[1:]), {stale[0]: 'locked'})
 
 
@@ -524,7 +545,7 @@ def test_a_404_that_is_not_the_registry_s_own_counts_as_failed_and_not_as_done(r
     assert (deleted(outcome), failed(outcome)) == (set(), stale)
 
 
-def test_a_delete_whose_turn_does_not_come_within_a_minute_is_looked_at_again(registry, connect, waits):
+def test_a_delete_whose_turn_does_not_come_in_time_is_looked_at_again(registry, connect, waits):
     taken, other = sorted(stale_images(registry, 2))
     client = connect()
     decision = planned(client)
@@ -534,7 +555,7 @@ def test_a_delete_whose_turn_does_not_come_within_a_minute_is_looked_at_again(re
     assert (deleted(outcome), skipped(outcome), failed(outcome)) == ({other}, {taken: 'childOf'}, set())
 
 
-def test_deletes_that_waited_a_minute_for_a_thread_are_looked_at_again(registry, connect):
+def test_deletes_that_waited_too_long_for_a_place_are_looked_at_again(registry, connect):
     stale = stale_images(registry, 5)
     client = connect()
     decision = planned(client)
@@ -556,6 +577,15 @@ def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry,
     outcome = run(client, decision)
     assert deleted(outcome) == {index, *leaves}
     assert deletes(registry)[:2] == [index, index]
+
+
+def test_a_delete_that_had_no_answer_and_is_gone_then_is_not_called_deleted(registry, connect, waits):
+    lost, other = sorted(stale_images(registry, 2))
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'DELETE .*{lost}', 'lost'))
+    outcome = run(client, decision)
+    assert deleted(outcome) == {other} and gone(outcome).keys() == {lost} and not outcome.failed
 
 
 def test_a_delete_of_unknown_outcome_is_given_up_after_a_minute(registry, connect, waits):

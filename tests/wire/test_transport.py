@@ -18,6 +18,7 @@ from azure.core.exceptions import AzureError, IncompleteReadError, ServiceReques
 from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry import transport
+from azext_acrprune.registry.permit import PERMIT_OPTION, Late, Permit
 from azext_acrprune.registry.protocol.refusals import RegistryError
 from azext_acrprune.registry.transport import ANSWER_OPTION, Transport
 from azext_acrprune.workers import Loop
@@ -38,11 +39,13 @@ class Server:
         self.answers: list[Any] = []
         self.requests: list[bytes] = []
         self.connections = 0
+        self.on_connection = lambda: None
 
     def serve(self) -> None:
         while True:
             try:
                 plain, _ = self._listening.accept()
+                self.on_connection()
                 connection = self._context.wrap_socket(plain, server_side=True)
             except OSError:
                 if self._listening.fileno() < 0:
@@ -394,3 +397,43 @@ def test_the_name_of_a_registry_is_looked_up_once(server, ask, monkeypatch):
         ask(OK, HANG_UP)
     assert server.connections == 3
     assert looked_up.count('localhost') == 1
+
+
+# Permits
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def move_on(self):
+        self.now += 10
+
+
+def test_a_permit_that_ends_while_a_connection_is_made_lets_nothing_leave(ask, server):
+    clock = Hand()
+    permit, server.on_connection = Permit(clock), clock.move_on
+    with pytest.raises(Late) as raised:
+        ask(OK, method='DELETE', **{PERMIT_OPTION: permit})
+    assert server.requests == [] and server.connections == 1 and not raised.value.unanswered
+
+
+def test_a_request_that_is_sent_once_more_where_a_kept_connection_is_gone_needs_its_permit_again(ask, server):
+    clock = Hand()
+    ask(OK)
+    permit, server.on_connection = Permit(clock), clock.move_on
+    with pytest.raises(Late) as raised:
+        ask(b'', HANG_UP, method='DELETE', **{PERMIT_OPTION: permit})
+    assert len(server.requests) == 2 and server.connections == 2 and raised.value.unanswered
+
+
+def test_a_permit_says_how_old_the_listing_was_when_the_request_left(ask):
+    clock = Hand()
+    permit, clock.now = Permit(clock), 3.5
+    assert ask(OK, method='DELETE', **{PERMIT_OPTION: permit}).status == 200
+    assert permit.oldest == 3.5
+    assert ask(OK).status == 200, 'another request needs no permit'
