@@ -11,6 +11,7 @@ from .auth import ADMIN, SUBSCRIPTION, TENANT, Auth
 GROUP = 'local'
 _BASE = f'/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ContainerRegistry/registries'
 _INCLUDED_GIB = {'Basic': 10, 'Standard': 100, 'Premium': 500}
+_MOST_TIB = {'Basic': 40, 'Standard': 40, 'Premium': 100}
 
 
 class ResourceManager:
@@ -25,6 +26,8 @@ class ResourceManager:
     def reset(self) -> None:
         self.sku = 'Standard'
         self.replicas: list[str] = []
+        self.used_bytes: int | None = None
+        self.cache_rules: list[str] = []
         self.regional_hosts: list[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
@@ -71,11 +74,13 @@ class ResourceManager:
         return json_answer(self._registry(storage, name)) if name in self.names else _not_found(name)
 
     def usages(self, storage: Any, call: Call, name: str) -> Answer:
-        limit = _INCLUDED_GIB[self.sku] * 1024**3
-        used = (storage.stored_bytes() + storage.pending_bytes()) * (1 + len(self.replicas))
+        """What the home region stores, or says that it does; the limit of `Size` is what the SKU includes."""
+        limit, most = _INCLUDED_GIB[self.sku] * 1024**3, _MOST_TIB[self.sku] * 1024**4
+        used = storage.stored_bytes() + storage.pending_bytes() if self.used_bytes is None else self.used_bytes
         size = {'name': 'Size', 'limit': limit, 'currentValue': used, 'unit': 'Bytes'}
+        maximum = {'name': 'MaximumStorageCapacity', 'limit': most, 'currentValue': used, 'unit': 'Bytes'}
         webhooks = {'name': 'Webhooks', 'limit': 2, 'currentValue': 0, 'unit': 'Count'}
-        return json_answer({'value': [size, webhooks]}) if name in self.names else _not_found(name)
+        return json_answer({'value': [size, webhooks, maximum]}) if name in self.names else _not_found(name)
 
     def replications(self, storage: Any, call: Call, name: str) -> Answer:
         """The registry's own region is one of them."""
@@ -94,6 +99,23 @@ class ResourceManager:
                 ]
             }
         )
+
+    def cached(self, storage: Any, call: Call, name: str) -> Answer:
+        """The cache rules: each brings what is pulled from a target that it names, which may end with a wildcard."""
+        rules = [
+            {
+                'id': f'{_BASE}/{name}/cacheRules/rule{number}',
+                'name': f'rule{number}',
+                'type': 'Microsoft.ContainerRegistry/registries/cacheRules',
+                'properties': {
+                    'sourceRepository': f'docker.io/{target}',
+                    'targetRepository': target,
+                    'provisioningState': 'Succeeded',
+                },
+            }
+            for number, target in enumerate(self.cache_rules)
+        ]
+        return json_answer({'value': rules})
 
     def credentials(self, storage: Any, call: Call, name: str) -> Answer:
         return json_answer({'username': ADMIN[0], 'passwords': [{'name': 'password', 'value': ADMIN[1]}]})

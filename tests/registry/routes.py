@@ -87,6 +87,7 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', registry + ')', 'arm', None, manager.registry
     yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
     yield 'GET', registry + '/replications)', 'arm', None, manager.replications
+    yield 'GET', registry + '/cacheRules)', 'arm', None, manager.cached
     yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
 
 

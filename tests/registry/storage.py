@@ -50,6 +50,7 @@ class Storage:
         self.lock = threading.RLock()
         self.soft_delete_days: int | None = None
         self.retention = Retention()
+        self.upstream: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.deleted: dict[str, dict[str, Deleted]] = {}
         self._clock = clock
         self._directory = directory
@@ -173,6 +174,11 @@ class Storage:
             if not record.ghost:
                 record.ghost, record.deletable = True, deletable
                 self._release(record)
+
+    def make_empty(self, repository: str) -> None:
+        """A repository without a manifest, as one is left over now and then."""
+        now = wire_time(self._clock())
+        self._repositories[repository] = RepositoryState(now, now)
 
     def hide(self, repository: str, *, digest: str | None = None, tag: str | None = None) -> None:
         """Do not show a repository, a manifest or a tag in lists; pulls find it."""
@@ -302,6 +308,9 @@ class Storage:
         """The manifest that a tag or digest names, for a pull; a read lock on any of its three places forbids it."""
         tag = self.tags(repository).get(reference)
         record = self.manifests(repository).get(tag.digest if tag else reference)
+        if (not record or record.ghost) and (repository, reference) in self.upstream:  # a cache rule brings it
+            self.put_manifest(repository, *self.upstream[repository, reference], checked=False)
+            record = self.manifest(repository, reference)
         if not record or record.ghost:
             raise revision_unknown(repository, reference, detail=True)
         if not all(held.flags['readEnabled'] for held in (self.state(repository), record, tag) if held):

@@ -68,6 +68,9 @@ def test_az_signs_in_and_asks_the_resource_manager(az, registry, pushed):
     usage = az('acr', 'show-usage', '-n', 'localhost', check=True).json
     assert usage['value'][0]['currentValue'] == registry.storage.stored_bytes()
     registry.manager.sku, registry.manager.replicas = 'Premium', ['eastus']
+    usage = {each['name']: each for each in az('acr', 'show-usage', '-n', 'localhost', check=True).json['value']}
+    assert usage['Size']['currentValue'] == registry.storage.stored_bytes(), 'the home region alone'
+    assert (usage['Size']['limit'], usage['MaximumStorageCapacity']['limit']) == (500 * 1024**3, 100 * 1024**4)
     found = az('acr', 'replication', 'list', '-r', 'localhost', check=True).json
     assert [replication['location'] for replication in found] == ['local', 'eastus']
     exposed = az('acr', 'login', '-n', 'localhost', '--expose-token', check=True).json

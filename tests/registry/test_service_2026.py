@@ -88,6 +88,18 @@ def test_what_is_in_quarantine_is_listed_with_its_state_and_without_its_tags(htt
     assert ('tags' in entries[held], entries[passed]['tags']) == (False, ['v2'])
 
 
+def test_a_pull_of_what_is_not_there_brings_it_where_a_cache_rule_is(http, registry):
+    storage = registry.storage
+    data = image_manifest((storage.put_blob(b'{}'), 2), [])
+    missing = digest_of(data)
+    storage.put_manifest(APP, index_manifest([(missing, len(data))]), OCI_INDEX, 'v1', checked=False)
+    storage.upstream[APP, missing] = data, OCI_IMAGE
+    assert http.admin('GET', f'/acr/v1/{APP}/_manifests/{missing}').status_code == 404
+    assert missing not in digests(http)
+    assert http.admin('GET', f'/v2/{APP}/manifests/{missing}', headers={'Accept': OCI_IMAGE}).status_code == 200
+    assert missing in digests(http)
+
+
 # What things are
 
 
