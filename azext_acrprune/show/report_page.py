@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +14,7 @@ from typing import Any
 from ..decide.reasons import TOLD
 from ..model import BOUNDS
 from ..spelling import visible
-from .money import account_line, cost_line, saving_line
+from .money import account_line, price_lines, saving_line
 from .sizes import human_size, not_read_line, percent, short_digest
 
 _TEMPLATES = Path(__file__).parent / 'templates'
@@ -57,6 +58,9 @@ class Box:
     height: float
 
 
+_WORDS = re.compile(r'.{3,}[-/._: ]', re.DOTALL)
+
+
 def report_html(document: dict[str, Any]) -> str:
     """The HTML file. Every text of the registry is escaped and made visible."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -90,7 +94,7 @@ def report_html(document: dict[str, Any]) -> str:
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     """Sentences about the used storage, its cost, and the saving where there is a plan and a price."""
     yield account_line(document['account'])
-    yield cost_line(document['cost'])
+    yield from price_lines(document['cost'])
     if document['plan'] and document['cost']['pricePerGiBDay'] is not None:
         yield saving_line(document['cost'], document['impact'])
 
@@ -130,10 +134,14 @@ def _label(cell: dict[str, Any]) -> str:
 
 
 def _fits(text: str, box: Box, size: float) -> str:
-    """The part of a text that fits into a box in a font of that size. Empty when hardly anything fits."""
-    room = int((box.width - size) / (size * 0.56))
-    shown: list[str] = [text] if len(text) <= room else [text[: max(0, room - 1)], '…']
-    return ''.join(shown) if room >= 4 and box.height >= size * 1.6 else ''
+    """The whole words of a text that fit into a box in a font of that size. Empty when hardly anything fits."""
+    room = int((box.width - size) / (size * 0.6))
+    if room < 4 or box.height < size * 1.6:
+        return ''
+    if len(text) <= room:
+        return text
+    words = _WORDS.match(text[: room - 1])
+    return f'{words[0]}…' if words else ''
 
 
 def layout(groups: Sequence[dict[str, Any]], width: float, height: float) -> tuple[list[Box], list[Box]]:

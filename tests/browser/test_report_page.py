@@ -73,6 +73,34 @@ def test_page_is_silent_asks_for_nothing_and_fits_the_screen(browser, page, pict
     assert (pictures / f'{screen}.png').stat().st_size < 1_500_000
 
 
+@pytest.mark.parametrize('width', [390, 320])
+def test_on_a_phone_the_page_never_overflows_and_a_box_that_scrolls_shows_it(browser, page, pictures, width):
+    browser.open(page, (width, 844))
+    for name in ('states', 'repositories', 'images', 'layers'):
+        browser.run('document.getElementById(arguments[0]).scrollIntoView({behavior: "instant"})', name)
+        browser.picture(pictures / f'phone-{width}-{name}.png', whole=False)
+    assert browser.run('return document.documentElement.scrollWidth') <= width
+    boxes = browser.run(
+        'return [...document.querySelectorAll(".scroll")].map(each => ({'
+        'scrolls: each.scrollWidth > each.clientWidth,'
+        'says: !each.previousElementSibling.hidden && each.previousElementSibling.className === "sideways",'
+        'shadow: getComputedStyle(each).backgroundImage.includes("gradient"),'
+        'reached: each.tabIndex === 0}))'
+    )
+    assert len(boxes) == 6
+    assert all(box['says'] == box['scrolls'] and box['shadow'] and box['reached'] for box in boxes)
+    assert width != 390 or not any(box['scrolls'] for box in boxes), 'on a phone every column is on the screen'
+    assert browser.run('return [...document.querySelectorAll("table")].every(each => each.closest(".scroll"))')
+
+
+@pytest.mark.parametrize('width', [1280, 390, 320])
+def test_no_label_of_the_map_is_cut_in_mid_word(browser, page, width):
+    browser.open(page, (width, 844))
+    labels = browser.run('return [...document.querySelectorAll(".treemap text")].map(each => each.textContent.trim())')
+    cut = [label for label in labels if label.endswith('…')]
+    assert cut and all(label[-2] in '-/._: ' for label in cut)
+
+
 def test_a_request_would_be_seen_and_is_refused(browser, page):
     """The watch of the other tests is no blind one: a page that asks is caught, by the log and by its own policy."""
     browser.open(page)

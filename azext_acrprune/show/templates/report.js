@@ -11,6 +11,16 @@ for (const table of document.querySelectorAll('table.sortable')) {
   }
 }
 
+for (const box of document.querySelectorAll('.scroll')) {
+  const sign = document.createElement('p');
+  sign.className = 'sideways';
+  sign.textContent = 'More columns to the right: scroll sideways →';
+  box.before(sign);
+  const look = () => { sign.hidden = box.scrollWidth <= box.clientWidth; };
+  new ResizeObserver(look).observe(box);
+  look();
+}
+
 function sort(table, head) {
   const up = head.hasAttribute('aria-sort') ? head.getAttribute('aria-sort') === 'descending' : head.dataset.sort === 'text';
   for (const other of head.parentNode.cells) other.removeAttribute('aria-sort');
