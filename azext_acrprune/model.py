@@ -194,7 +194,8 @@ class Repository:
     """One repository with all its manifests. `tags` is empty where the tag listing was not asked for.
 
     `unseen` says what is known of the repository and was not listed; such a thing may need any of its manifests.
-    `hidden` are the digests of manifests that are there and were not listed.
+    `hidden` are the digests of manifests that are there and were not listed. A `cached` repository is behind a cache
+    rule: the registry brings what is not there when somebody pulls it.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Repository:
     tags: Mapping[str, Tag] = field(default_factory=dict)
     unseen: str | None = None
     hidden: frozenset[str] = frozenset()
+    cached: bool = False
 
 
 def in_order(repositories: Iterable[Repository]) -> list[Repository]:
@@ -249,13 +251,15 @@ class Inventory:
 class Account:
     """What the resource manager says of a registry; what it does not say is None.
 
-    `used_bytes` are the real ones, replicas and all, `limit_bytes` its limit for them; `regions` counts the places
-    where the registry is, its own included. `why` is a sentence on why `used_bytes` is not known.
+    `used_bytes` are the real ones in its home region, `included_bytes` those that its SKU includes, and `limit_bytes`
+    the most that it may store. `regions` counts the places where the registry is, its own included. `why` is a sentence
+    on why `used_bytes` is not known.
     """
 
     sku: str | None = None
     soft_delete_days: int | None = None
     used_bytes: int | None = None
+    included_bytes: int | None = None
     limit_bytes: int | None = None
     regions: int | None = None
     why: str | None = None

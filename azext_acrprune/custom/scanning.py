@@ -38,7 +38,8 @@ def scan(
 
     options = session.options
     bound = options.scan.impact == 'bound'
-    extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew)
+    cached = session.facts.cache_rules or ()
+    extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew, cached)
     inventory = session.run(
         scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)
     )

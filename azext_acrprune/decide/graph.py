@@ -276,6 +276,11 @@ def deletion_batches(graph: Graph, doomed: AbstractSet[str], at_least: int) -> I
 
 
 def missing_children(repository: Repository, digest: str) -> tuple[str, ...]:
+    """The children that an index lacks. Behind a cache rule it lacks none: a pull brings them (artifact-cache)."""
+    return () if repository.cached else absent_children(repository, digest)
+
+
+def absent_children(repository: Repository, digest: str) -> tuple[str, ...]:
     """The children that an index names and that are not there, or are ghosts; what it brings along is not missing."""
     content = repository.manifests[digest].content
     inlined = content.inlined if isinstance(content, Content) else ()

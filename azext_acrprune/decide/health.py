@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model import Blob, Content, Ghost, Inventory, Locks, Manifest, Repository, Unreadable
 from ..spelling import printable
-from .graph import Graph, attached_subjects, missing_children, subject_of_tag, user_tags
+from .graph import Graph, absent_children, attached_subjects, subject_of_tag, user_tags
 from .manifests import INDEX_TYPES
 
 BROKEN = 'broken'
@@ -153,16 +153,17 @@ def _without_content(repository: Repository, manifest: Manifest) -> Iterator[Fin
 
 
 def _partial(repository: Repository, digest: str, stays: Stays) -> Iterator[Finding]:
-    missing = missing_children(repository, digest)
+    missing = absent_children(repository, digest)
     if missing:
         content = repository.manifests[digest].content
         total = len(content.children) if isinstance(content, Content) else 0
         yield Finding(
             MISSING_CHILDREN,
-            BROKEN if stays(repository.name, digest) else HINT,
+            BROKEN if stays(repository.name, digest) and not repository.cached else HINT,
             repository.name,
             digest,
-            f'The index lacks {len(missing)} of its {total} manifests: {missing[0]}.',
+            f'The index lacks {len(missing)} of its {total} manifests: {missing[0]}.'
+            + (' A cache rule brings them when somebody pulls them.' if repository.cached else ''),
             data={
                 'missing': list(missing[:MOST_LISTED]),
                 'lacking': len(missing),

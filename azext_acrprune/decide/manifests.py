@@ -24,6 +24,9 @@ _ATTESTATION_KEY = 'vnd.docker.reference.type'
 
 INDEX_TYPES = ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')
 
+STREAMING_TYPE = 'application/vnd.azure.artifact.streaming.v1'
+"""The artifact type of the copy that artifact streaming makes of an image: a referrer of it, as large as the image."""
+
 # Docker's image manifests have no `subject` field and no `manifests` list (the distribution and image
 # specifications of Docker). An OCI image manifest has no children either, but may have a subject: deleting that
 # subject would take the referrer with it, so an OCI manifest always has to be read.

@@ -262,6 +262,8 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins(), unse
     Raises Locked, Pinned or Young when anything in it is, NotAnImage if empty.
     """
     repository = _repository(inventory, name)
+    if not repository.manifests and not repository.unseen:
+        raise NotAnImage(f"The repository '{name}' is empty: it has no manifest that could be deleted.")
     locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
     locks += [
         f'{name}@{digest} ({what} {lock.flags[0]})'

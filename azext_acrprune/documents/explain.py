@@ -10,6 +10,7 @@ from ..decide.decision import Decision
 from ..decide.ghosts import doubted_anew
 from ..decide.graph import build_graph
 from ..decide.impact import Ledger, kind_of_freed, open_ledger
+from ..decide.manifests import STREAMING_TYPE
 from ..decide.named import Alone, Fallout, ImageName, Unsettled, digest_of
 from ..decide.reasons import RELATIONS, TAGGED, sentence_of
 from ..decide.verdicts import Verdict
@@ -47,12 +48,20 @@ def explain(decision: Decision, image: ImageName, now: int, unsettled: Unsettled
         'keptBy' if verdict.kept else 'goesAfter': _chain(decision, repository, verdict),
         'goesWith': [each for each in fallen if each != digest],
         'staysWith': staying_rows(alone.stays),
+        'streamingCopies': _streaming_copies(repository, digest),
         'impact': kind_of_freed(decision.inventory, ledger, nodes),
         'uniqueBytes': unique,
         'sharedBytes': sum(layer['size'] for layer in layers if layer['sharedWith']),
         'layers': layers,
     }
     return {'explanation': _sentence(repository, manifest, verdict, document), **document}
+
+
+def _streaming_copies(repository: Repository, digest: str) -> list[str]:
+    """The copies that artifact streaming made of an image or of its parts."""
+    graph = build_graph(repository)
+    referrers = {each for part in graph.parts(digest) for each in graph.referrers.get(part, ())}
+    return sorted(each for each in referrers if repository.manifests[each].artifact_type == STREAMING_TYPE)
 
 
 def _alone(decision: Decision, repository: str, digest: str, now: int, unsettled: Unsettled) -> tuple[Alone, Ledger]:
@@ -150,6 +159,12 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
     parts.append(f' Deleting it alone,{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
     kept = staying_sentence(manifest.digest, document['staysWith'])
     parts.append(f' {kept}' if kept else '')
+    if manifest.artifact_type == STREAMING_TYPE:
+        parts.append(' It is the copy that artifact streaming made of an image, as large as that.')
+    copies = document['streamingCopies']
+    if copies:
+        more = f' and {len(copies) - 1} more' if len(copies) > 1 else ''
+        parts.append(f' Artifact streaming has hung a copy of it on it, as large as itself: {copies[0]}{more}.')
     shared = [layer for layer in document['layers'] if layer['sharedWith']]
     if shared:
         parts.append(

@@ -13,6 +13,7 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.graph import Graph, build_graph, user_tags, walk
 from ..decide.impact import Ledger, Node
+from ..decide.manifests import STREAMING_TYPE
 from ..model import Content, Repository, in_order
 
 USERS_LISTED = 5
@@ -40,6 +41,7 @@ class Names:
             'partOf': owner is not None,
             'platform': manifest.platform,
             'artifactType': manifest.artifact_type,
+            'streamingCopy': manifest.artifact_type == STREAMING_TYPE,
         }
 
     def text(self, repository: str, digest: str) -> str:
@@ -104,13 +106,13 @@ def layer_uses(
 
 
 def layer_row(size: int, digest: str, use: LayerUse, names: Names) -> dict[str, Any]:
-    """A layer, and who shares it; `users` are some of its images."""
+    """A layer, and who shares it; `users` are some of its images, each once: parts have the name of their index."""
     return {
         'digest': digest,
         'size': size,
         'images': use.images,
         'repositories': use.repositories,
-        'users': [names.text(*node) for node in use.users],
+        'users': list(dict.fromkeys(names.text(*node) for node in use.users)),
     }
 
 

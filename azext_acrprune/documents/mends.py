@@ -61,6 +61,9 @@ _ADVICE = {
 }
 
 
+_CACHED = 'Nothing has to be done: the repository is behind a cache rule, which brings what somebody pulls.'
+
+
 class Mends:
     """Finds the mend for a finding, from what is known of the registry.
 
@@ -86,6 +89,8 @@ class Mends:
     def of(self, finding: Finding) -> dict[str, str | None]:
         """The mend of a finding. `command` is a whole az command, or None when no command is sure to mend it."""
         repository = self._repositories[finding.repository]
+        if finding.code == MISSING_CHILDREN and repository.cached:
+            return {'command': None, 'advice': _CACHED}
         obstacle = None if finding.code in _BY_HAND else self._obstacle(repository, finding)
         command = None if obstacle or finding.code in _BY_HAND else self._command(repository, finding)
         return {

@@ -22,6 +22,7 @@ from ..decide.impact import (
     open_ledger,
     unread_referrers,
 )
+from ..decide.manifests import STREAMING_TYPE
 from ..decide.verdicts import Verdict, locks_of
 from ..model import EXACT, Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
@@ -150,6 +151,7 @@ class _Writer:
                 **_identity(repository, manifest),
                 'mediaType': manifest.media_type,
                 'artifactType': manifest.artifact_type,
+                **({'streamingCopy': True} if manifest.artifact_type == STREAMING_TYPE else {}),
                 'createdTime': manifest.created_time,
                 'lastUpdateTime': manifest.last_update_time,
                 'imageSize': manifest.image_size,

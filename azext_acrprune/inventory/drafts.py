@@ -26,7 +26,8 @@ class Draft:
     `tag_listing` is None where it was not asked for. `asked` are the digests that something names and that were not
     listed, as far as the registry was asked for them; `hidden` are those of them that are there. `views` are what each
     replica shows, where several were asked: the rest is the union of it. `rounds` counts how often something was asked
-    for that was found by what was asked for before.
+    for that was found by what was asked for before. A `cached` one is behind a cache
+    rule.
     """
 
     name: str
@@ -40,11 +41,12 @@ class Draft:
     gone: bool = False
     late: bool = False
     rounds: int = 0
+    cached: bool = False
 
     @property
     def known(self) -> bool:
-        """Whether the repository was read as a whole and is not empty."""
-        return bool(self.manifests or self.facts.manifests) and not (self.failure or self.gone or self.late)
+        """Whether the repository was read as a whole; it may be empty."""
+        return not (self.failure or self.gone or self.late or self.is_silent)
 
     @property
     def tags(self) -> dict[str, Tag]:
@@ -102,7 +104,8 @@ class Draft:
 
     def finished(self) -> Repository:
         manifests = within_depth(dict(sorted(self.manifests.items())))
-        return Repository(self.name, manifests, self.facts.locks, self.tags, self.unseen, frozenset(self.hidden))
+        hidden = frozenset(self.hidden)
+        return Repository(self.name, manifests, self.facts.locks, self.tags, self.unseen, hidden, self.cached)
 
 
 async def list_repository(registry: Reads, draft: Draft, wants_tags: Callable[[Draft], bool]) -> None:

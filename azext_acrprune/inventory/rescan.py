@@ -61,7 +61,7 @@ async def rescan(registry: Reads, before: Before, places: asyncio.Semaphore | No
     RegistryError.
     """
     seen, places = before.seen, places or asyncio.Semaphore(_READS_AT_A_TIME)
-    draft = Draft(seen.name, asked=set(unlisted(seen.manifests, seen.tags.values())))
+    draft = Draft(seen.name, asked=set(unlisted(seen.manifests, seen.tags.values())), cached=seen.cached)
     try:
         async with places:
             await list_repository(registry, draft, lambda _: True)

@@ -54,7 +54,8 @@ class Extent:
     With `bound`, only what the safety of the selected repositories needs is read. With `tags`, any manifest may go and
     not only untagged ones, so that the selected repositories are read whole, their tag listings too. With `labels`,
     the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
-    cache knows is read all the same: nothing else shows that it has become a ghost.
+    cache knows is read all the same: nothing else shows that it has become a ghost. `cached` are the targets of cache
+    rules, each a repository or with `*` at its end a prefix.
     """
 
     selection: Selection = Selection()
@@ -64,6 +65,14 @@ class Extent:
     concurrency: int = 32
     order: str = BY_NAME
     anew: bool = False
+    cached: tuple[str, ...] = ()
+
+    def is_cached(self, repository: str) -> bool:
+        """Whether a repository is behind a cache rule."""
+        return any(
+            repository.startswith(target[:-1]) if target.endswith('*') else repository == target
+            for target in self.cached
+        )
 
 
 async def scan(
@@ -84,7 +93,10 @@ async def scan(
     names, warnings = await _catalog(registry, extent.selection, cache)
     selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
     wanted = selected if extent.bound else names
-    drafts = [Draft(name) for name in _ordered(wanted, extent.order, cache, frozenset(selected))]
+    drafts = [
+        Draft(name, cached=extent.is_cached(name))
+        for name in _ordered(wanted, extent.order, cache, frozenset(selected))
+    ]
     walk = _Walk(registry, extent, selected, reporter, cache, is_over)
     await walk.read(drafts)
     _raise_where_nothing_is_a_registry(drafts)
@@ -103,7 +115,8 @@ async def scan(
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),
     )
-    return with_measures(inventory, await _measured(registry, to_measure(inventory), extent.concurrency, is_over))
+    asked = {digest: name for digest, name in to_measure(inventory).items() if not extent.is_cached(name)}
+    return with_measures(inventory, await _measured(registry, asked, extent.concurrency, is_over))
 
 
 async def _measured(

@@ -39,7 +39,8 @@ class RegistryFacts:
 
     A policy that is off has None for its days. `regions` are the places where the registry is, its own included: None
     where they could not be told, empty where its SKU has one place alone. `regional_endpoints` are the hosts that speak
-    to one of them each.
+    to one of them each. `cache_rules` are the repositories, or with `*` at the end their prefixes, into which the
+    registry itself brings what somebody pulls: None where they could not be told.
     """
 
     soft_delete_days: int | None = None
@@ -47,6 +48,7 @@ class RegistryFacts:
     retention_days: int | None = None
     regions: tuple[str, ...] | None = None
     regional_endpoints: tuple[str, ...] = ()
+    cache_rules: tuple[str, ...] | None = ()
 
     @property
     def known(self) -> bool:
@@ -104,6 +106,7 @@ def registry_facts(cmd: Any, name: str, resource_group: str | None) -> RegistryF
         _days(getattr(policies, 'retention_policy', None), 'days'),
         _regions_of(cmd, group, name, sku),
         _regional_endpoints(registry),
+        _cache_rules_of(cmd, group, name) if sku else (),
     )
 
 
@@ -141,6 +144,22 @@ def _regions_of(cmd: Any, group: str | None, name: str, sku: str | None) -> tupl
             return None
 
 
+def _cache_rules_of(cmd: Any, group: str | None, name: str) -> tuple[str, ...] | None:
+    """The target repositories of the cache rules."""
+    from azure.cli.command_modules.acr._client_factory import get_acr_service_client
+    from azure.cli.command_modules.acr._utils import get_resource_group_name_by_registry_name
+    from azure.core.exceptions import AzureError
+
+    with _quiet_client():
+        try:
+            group = group or get_resource_group_name_by_registry_name(cmd.cli_ctx, name, None)
+            rules = list(get_acr_service_client(cmd.cli_ctx).cache_rules.list(group, name))
+        except (CLIError, AzureError, AttributeError, ValueError):
+            return None
+    targets = (getattr(getattr(rule, 'properties', rule), 'target_repository', None) for rule in rules)
+    return tuple(sorted({target for target in targets if isinstance(target, str)}))
+
+
 def registry_account(cmd: Any, name: str, resource_group: str | None, facts: RegistryFacts) -> Account:
     """Ask how much a registry uses, as `az acr show-usage` does, and in how many regions it is.
 
@@ -155,12 +174,19 @@ def registry_account(cmd: Any, name: str, resource_group: str | None, facts: Reg
         try:
             group = get_resource_group_name_by_registry_name(cmd.cli_ctx, name, resource_group)
             client = get_acr_service_client(cmd.cli_ctx)
-            size = _size_of(client.registries.list_usages(group, name))
+            usages = client.registries.list_usages(group, name)
         except (CLIError, AzureError, ValueError) as error:
             return replace(known, why=f'The real usage is not known: {_reason(error)}.')
-        if size is None:
+        used, included = _usage_of(usages, 'Size')
+        if used is None:
             return replace(known, why='The real usage is not known: the answer about it does not say.')
-        return replace(known, used_bytes=size[0], limit_bytes=size[1], regions=_regions(client, group, name, facts.sku))
+        return replace(
+            known,
+            used_bytes=used,
+            included_bytes=included,
+            limit_bytes=_usage_of(usages, 'MaximumStorageCapacity')[1],
+            regions=_regions(client, group, name, facts.sku),
+        )
 
 
 @contextmanager
@@ -175,14 +201,14 @@ def _quiet_client() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _size_of(usages: Any) -> tuple[int, int | None] | None:
-    """(used bytes, their limit) in an answer about usages."""
+def _usage_of(usages: Any, name: str) -> tuple[int | None, int | None]:
+    """(used bytes, their limit) in an answer about usages. The limit of `Size` is what the SKU includes."""
     listed = getattr(usages, 'value', None)
     for usage in listed if isinstance(listed, list) else ():
-        used, limit = getattr(usage, 'current_value', None), getattr(usage, 'limit', None)
-        if getattr(usage, 'name', None) == 'Size' and _is_size(used):
-            return used, limit if _is_size(limit) else None
-    return None
+        if getattr(usage, 'name', None) == name:
+            used, limit = getattr(usage, 'current_value', None), getattr(usage, 'limit', None)
+            return used if _is_size(used) else None, limit if _is_size(limit) else None
+    return None, None
 
 
 def _is_size(value: object) -> TypeGuard[int]:

@@ -208,6 +208,9 @@ def _deleting(plan: dict[str, Any]) -> Iterator[_Part]:
     )
     tags = sum(len(entry['tags']) for entry in plan['delete'])
     yield _Part([f'{count(tags, "tag")} will go with them.'] if tags else ())
+    copies = sum(1 for entry in plan['delete'] if entry.get('streamingCopy'))
+    among = f'Among them {"is" if copies == 1 else "are"} {count(copies, "streaming copy")} of images that go.'
+    yield _Part([among] if copies else ())
 
 
 def _locked(plan: dict[str, Any]) -> _Part:

@@ -264,3 +264,44 @@ def test_no_number_is_exact_where_azure_stores_more_than_the_catalog_shows(az, r
     plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
     assert (plan['impact'], plan['summary']['heldImpact']) == ('upperBound', 'lowerBound')
     assert [warning['code'] for warning in plan['warnings']] == ['unseenBytes']
+
+
+STREAMING = 'application/vnd.azure.artifact.streaming.v1'
+
+
+def test_the_copy_of_artifact_streaming_is_named_as_such(az, registry, shelf):
+    subject = shelf.image('subject', tag='v1')
+    copy = shelf.image('copy', subject=subject, artifact_type=STREAMING)
+    rows = az('acr', 'prune', 'usage', '--by', 'image', *TARGET, check=True).json['rows']
+    assert {row['digest']: row['streamingCopy'] for row in rows} == {subject: False, copy: True}
+    assert 'streaming copy' in az('acr', 'prune', 'usage', '--by', 'image', *TARGET, '-o', 'table', check=True).out
+    run = az('acr', 'prune', 'explain', '--image', f'{APP}:v1', *TARGET, check=True)
+    assert run.json['streamingCopies'] == [copy]
+    assert f'Artifact streaming has hung a copy of it on it, as large as itself: {copy}.' in run.err
+    run = az('acr', 'prune', 'image', '--image', f'{APP}:v1', '--yes', *TARGET, check=True)
+    assert 'Among them is 1 streaming copy of images that go.' in run.err
+
+
+def test_behind_a_cache_rule_nothing_is_brought_that_is_not_there_and_a_missing_platform_is_a_hint(
+    az, registry, shelf, now
+):
+    from tests.registry.builder import image_manifest
+    from tests.registry.records import digest_of
+
+    data = image_manifest(shelf.layer('config', 100), [])
+    missing = digest_of(data)
+    for name in (APP, 'other/app'):
+        registry.storage.upstream[name, missing] = data, OCI_IMAGE
+        Shelf(registry.storage, now, name).index([missing], tag='v1')
+    registry.manager.cache_rules = ['team/*']
+    assert az.login().code == 0
+    run = az('acr', 'prune', 'check', '-r', 'localhost')
+    found = {finding['repository']: finding for finding in run.json['findings']}
+    assert {name: finding['severity'] for name, finding in found.items()} == {APP: 'hint', 'other/app': 'broken'}
+    assert found[APP]['mend'] == {
+        'command': None,
+        'advice': 'Nothing has to be done: the repository is behind a cache rule, which brings what somebody pulls.',
+    }
+    az('acr', 'prune', 'untagged', '--include', 'partial', '--ago', '0', '-r', 'localhost', '--yes', check=True)
+    assert missing not in registry.storage.manifests(APP)
+    assert not [path for _, path, _ in registry.requests if path.startswith('/v2/') and missing in path]

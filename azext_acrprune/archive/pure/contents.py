@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...decide.decision import Decision
 from ...decide.drift import needed
-from ...decide.graph import Graph, build_graph, missing_children, spread, walk
+from ...decide.graph import Graph, absent_children, build_graph, spread, walk
 from ...decide.impact import Node, open_ledger
 from ...decide.retention import with_retention
 from ...decide.verdicts import Verdict
@@ -212,7 +212,7 @@ def incomplete(decision: Decision) -> list[Notice]:
         )
         for repository, _ in _touched(decision)
         for digest in sorted(decision.doomed_in(repository.name))
-        for missing in [missing_children(repository, digest)]
+        for missing in [absent_children(repository, digest)]
         if missing
     ]
 
