@@ -118,7 +118,7 @@ def _output(context: AzArgumentContext) -> None:
         'price',
         validator=validate_price,
         help='What the registry costs for each GiB and day beyond the storage that its SKU includes, such as '
-        '`0.003 USD`: a number, and any text as the currency. A month has 30 days.',
+        '`0.003 USD`: a number, and any text as the currency, with or without `/GiB/day`. A month has 30 days.',
     )
     context.argument(
         'single_region',

@@ -189,14 +189,15 @@ def validate_max_rate(namespace: Namespace) -> None:
     namespace.max_rate = int(match[1]) * (60 if match[2] == 's' else 1)
 
 
+_PRICE_ADVICE = "Give the price of a GiB and day, such as '0.003 USD': a thirtieth of what a GiB costs in a month."
+
+
 def validate_price(namespace: Namespace) -> None:
     """`0.003 USD` -> a price."""
     from .documents.cost import parse_price
 
     if namespace.price is not None:
-        (namespace.price,) = _all(
-            '--price', [namespace.price], parse_price, "Give the price of a GiB and day, such as '0.003 USD'."
-        )
+        (namespace.price,) = _all('--price', [namespace.price], parse_price, _PRICE_ADVICE)
 
 
 def validate_top(namespace: Namespace) -> None:

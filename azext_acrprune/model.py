@@ -266,8 +266,8 @@ class Account:
 
     @property
     def stored_bytes(self) -> int | None:
-        """The bytes in one region."""
-        return None if self.used_bytes is None else self.used_bytes // (self.regions or 1)
+        """The bytes in one region, which Azure counts in the home region alone."""
+        return self.used_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ def _carry_out(session: Session, decided: Decided, document: Document, archiving
             session.options.sign_in.username,
             document['registry'],
             planChecksum=document['checksum'],
+            usedBytes=_used_bytes(session, document),
             policy=document['policy'],
             archive=where,
         ) as journal,
@@ -209,6 +210,12 @@ def _carry_out(session: Session, decided: Decided, document: Document, archiving
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
         return result
+
+
+def _used_bytes(session: Session, document: Document) -> int | None:
+    """What Azure says that the registry stores before a run, where anything goes and the identity may ask."""
+    goes = document['delete'] or document.get('deleteLater')
+    return session.account.used_bytes if goes and session.facts.known else None
 
 
 def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None) -> Document:

@@ -67,6 +67,23 @@ def retired_by_us(cmd: Command, host: str) -> Retirements:
     return {}
 
 
+def last_run(cmd: Command, host: str) -> Document | None:
+    """The last run that deleted something from a registry: `run`, `at`, its `summary`, and `usedBytes` of Azure before.
+
+    None where no journal tells of one, or none can be read.
+    """
+    from ..apply.journal import JournalError, journal_folder, read_run, runs
+
+    folder = journal_folder(cmd.cli_ctx.config.config_dir)
+    with suppress(JournalError):
+        for run in reversed(runs(folder)):
+            start, end = _ends(read_run(folder, run))
+            summary = end.get('summary') or {}
+            if start.get('registry') == host and summary.get('manifestsDeleted'):
+                return {'run': run, 'at': start['at'], 'summary': summary, 'usedBytes': start.get('usedBytes')}
+    return None
+
+
 def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
     """The runs that deleted or locked something, newest first. Asks nobody."""
     from ..apply.journal import read_run, runs
@@ -76,7 +93,17 @@ def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None
     with typed_errors():
         folder = _folder(cmd)
         found = [_run(run, read_run(folder, run)) for run in reversed(runs(folder))]
+    _say_what_azure_said(found)
     return [run for run in found if host in (None, run['registry'])]
+
+
+def _say_what_azure_said(newest_first: list[Document]) -> None:
+    """Give each run as `usedBytesAfter` what Azure said before the next one on the same registry, if it was asked."""
+    known: dict[str, int] = {}
+    for run in newest_first:
+        run['usedBytesAfter'] = known.get(run['registry'])
+        if run['usedBytesBefore'] is not None:
+            known[run['registry']] = run['usedBytesBefore']
 
 
 def show_run(cmd: Command, run: str) -> Document:
@@ -115,18 +142,27 @@ def _folder(cmd: Command) -> Path:
 
 def _run(run: str, lines: Sequence[Document]) -> Document:
     """One run: how it began and ended. A run without an end was killed, or is not over."""
-    start: Document = next((line for line in lines if line['event'] == 'start'), {})
-    end: Document = next((line for line in lines if line['event'] == 'end'), {})
+    start, end = _ends(lines)
+    summary = end.get('summary') or {}
     outcomes = [line for line in lines if line['event'] == 'outcome' and line.get('request') != 'setLocks']
     return {
         'run': run,
         **{key: start.get(key) for key in ('at', 'who', 'command', 'registry', 'planChecksum', 'archive')},
         'endedAt': end.get('at'),
         'error': end.get('error'),
+        'freedBytes': summary.get('freedBytes'),
+        'usedBytesBefore': start.get('usedBytes'),
         'requests': sum(1 for line in lines if line['event'] == 'request'),
         'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
         'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done'),
     }
+
+
+def _ends(lines: Sequence[Document]) -> tuple[Document, Document]:
+    """The first line of a journal, and the last one; each is empty where it is missing."""
+    start: Document = next((line for line in lines if line['event'] == 'start'), {})
+    end: Document = next((line for line in lines if line['event'] == 'end'), {})
+    return start, end
 
 
 def _deleted_later(lines: Sequence[Document]) -> list[Document]:

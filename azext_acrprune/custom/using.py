@@ -8,6 +8,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .failures import exit_with_failure, says_unread
+from .journaling import last_run
 from .options import PriceOptions, PullOptions, RegistryOptions, read
 from .pulling import log_of
 from .regions import settling_of_named, unsettled_of
@@ -40,6 +41,7 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
             price,
             log,
             unsettled_of(session, settling_of_named(session, say=False)),
+            last_run(cmd, session.host),
         )
     for line in usage_lines(document):
         logger.warning('%s', line)

@@ -7,27 +7,52 @@ from typing import Any
 
 from ..model import BOUNDS
 from ..spelling import visible
-from .sizes import human_size
+from .sizes import freed_size, human_size
 
 _MAY_BE = {
     'softDeleted': 'soft-deleted images',
     'uploads': 'uploads that no manifest uses',
-    'replicas': 'replicas',
     'unread': 'what could not be read',
     'countedLater': 'what Azure counts with a delay',
 }
 
 
+_SINCE_MAY_BE = {
+    **_MAY_BE,
+    'softDeleted': 'soft delete, which keeps it for some days',
+    'pushes': 'what was pushed since',
+    'replicas': 'replicas that have not followed',
+    'bound': 'the promise was no exact number',
+    'retention': 'what the retention policy deleted',
+    'deletions': 'what others deleted since',
+}
+
+
+def since_lines(since: dict[str, Any] | None) -> list[str]:
+    """What the last run promised, beside what Azure says since; nothing where that is not known."""
+    if since is None:
+        return []
+    less, rest = since['lessBytes'], since['restBytes']
+    went = f'went down by {human_size(less)}' if less >= 0 else f'went up by {human_size(-less)}'
+    line = (
+        f'The last run ({since["run"]}) freed {freed_size(since["freedBytes"], since["impact"])}; since then the '
+        f'number of Azure {went}'
+    )
+    if not rest:
+        return [f'{line}, which is all of it.']
+    causes = ', '.join(_SINCE_MAY_BE[each] for each in since['restMayBe'])
+    bill = ' The bill stops at once, the number follows later.' if rest > 0 else ''
+    return [f'{line}. The difference of {human_size(abs(rest))} may be: {causes}.{bill}']
+
+
 def account_line(account: dict[str, Any]) -> str:
-    """The used bytes, their limit, and how many of them are accounted for."""
+    """The used bytes, their limits, and how many of them are accounted for."""
     if account['usedBytes'] is None:
         return str(account['why'] or 'The real usage is not known.')
-    of_limit = f' of {human_size(account["limitBytes"])}' if account['limitBytes'] is not None else ''
-    regions = account['regions'] or 1
-    times = f' in {regions} regions' if regions > 1 else ''
+    here = '' if account['regions'] == 1 else ' in the home region'
     line = (
-        f'Azure says that {human_size(account["usedBytes"])}{of_limit} are used: manifests and layers account for '
-        f'{human_size(account["accountedBytes"])}{times}'
+        f'Azure says that {human_size(account["usedBytes"])} are used{here}{_limits(account)}: manifests and layers '
+        f'account for {human_size(account["accountedBytes"])}'
     )
     rest = account['unaccountedBytes']
     if not rest:
@@ -36,16 +61,32 @@ def account_line(account: dict[str, Any]) -> str:
     return f'{line}, {human_size(abs(rest))} {"more than it says" if rest < 0 else "are not accounted for"} ({causes}).'
 
 
+def _limits(account: dict[str, Any]) -> str:
+    """What the SKU includes, and the most that the registry may store, as far as Azure says."""
+    told = [
+        text.format(human_size(account[key]))
+        for key, text in (('includedBytes', '{} are included'), ('limitBytes', 'the limit is {}'))
+        if account[key] is not None
+    ]
+    return f' ({", ".join(told)})' if told else ''
+
+
+def price_lines(cost: dict[str, Any]) -> list[str]:
+    """What the whole storage costs; nothing where nobody gave a price."""
+    return [cost_line(cost)] if cost['pricePerGiBDay'] is not None else []
+
+
 def cost_line(cost: dict[str, Any]) -> str:
     """What the whole storage costs in a month, or why that is not known."""
     if cost['perMonth'] is None:
         return str(cost['why'])
     if not cost['billedBytes']:
         return (
-            f'Cost of storage: nothing, for the {human_size(cost["usedBytes"])} that are used lie within the '
-            f'{_included(cost)}{_by(cost)}.'
+            f'Cost of storage: nothing, for the {human_size(cost["usedBytes"])} that are used{_in_regions(cost)} lie '
+            f'within the {_included(cost)}{_by(cost)}.'
         )
-    beyond = f'{human_size(cost["billedBytes"])} of {human_size(cost["usedBytes"])} are beyond the {_included(cost)}'
+    used = f'{human_size(cost["usedBytes"])}{_in_regions(cost)}'
+    beyond = f'{human_size(cost["billedBytes"])} of {used} are beyond the {_included(cost)}'
     return (
         f'Cost of storage: {_amount(cost, "perMonth")} in {cost["daysPerMonth"]} days, at '
         f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day: {beyond}{_by(cost)}.'
@@ -66,7 +107,13 @@ def saving_line(cost: dict[str, Any], impact: str) -> str:
 
 
 def _included(cost: dict[str, Any]) -> str:
-    return f'{human_size(cost["includedBytes"])} that {cost["sku"]} includes'
+    return f'{human_size(cost["includedBytes"])} that {cost["sku"] or "the registry"} includes'
+
+
+def _in_regions(cost: dict[str, Any]) -> str:
+    """The bill counts each byte once for each region."""
+    regions = cost['regions'] or 1
+    return f' in {regions} regions' if regions > 1 else ''
 
 
 def _by(cost: dict[str, Any]) -> str:

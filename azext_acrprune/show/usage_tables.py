@@ -9,7 +9,7 @@ from typing import Any
 
 from ..model import APPROXIMATE, BOUNDS, EXACT, parse_ticks
 from ..spelling import visible
-from .money import account_line, cost_line
+from .money import account_line, price_lines, since_lines
 from .sizes import blob_digest, freed_size, human_age, human_size, not_read_line, percent, share_bar, short_digest
 from .tables import Row
 
@@ -24,7 +24,8 @@ def usage_rows(document: dict[str, Any]) -> list[Row]:
 def usage_lines(document: dict[str, Any]) -> Iterator[str]:
     """Sentences about the used storage, its cost, the time since which pulls are known, and what was not read."""
     yield account_line(document['account'])
-    yield cost_line(document['cost'])
+    yield from since_lines(document['sinceLastRun'])
+    yield from price_lines(document['cost'])
     if document['pulls']:
         since = document['pulls']['logsSince']
         yield (
@@ -67,7 +68,8 @@ class _Table:
 
     def _image(self, row: Row) -> Row:
         name = f'{row["repository"]}:{row["name"]}' if row['name'] else f'{row["repository"]}@{row["digest"]}'
-        about = ' '.join(filter(None, (row['platform'], row['artifactType'], 'part of it' if row['partOf'] else '')))
+        kind = 'streaming copy' if row['streamingCopy'] else row['artifactType']
+        about = ' '.join(filter(None, (row['platform'], kind, 'part of it' if row['partOf'] else '')))
         return OrderedDict(
             IMAGE=visible(short_digest(f'{name} ({about})' if about else name)),
             **self._sizes(row),

@@ -7,7 +7,8 @@ from typing import Any
 from ..decide.impact import kind_of_held
 from ..decide.named import Unsettled
 from ..documents.cost import Price, account_fields, cost_fields
-from ..model import Account, Inventory
+from ..documents.promised import since_fields
+from ..model import Account, Document, Inventory
 from ..pins.pulls import day_of
 from .fields import not_read, registry_counts, shown_warnings
 from .tag_patterns import pattern_rows
@@ -31,6 +32,7 @@ def usage_document(
     price: Price | None = None,
     log: Log | None = None,
     unsettled: Unsettled = lambda _: None,
+    last_run: Document | None = None,
 ) -> dict[str, Any]:
     """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
 
@@ -38,7 +40,8 @@ def usage_document(
     were not read are missing in all of them, and may share what others seem to have alone.
 
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
-    `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer.
+    `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer. `last_run` is
+    what the journal says of the last run that deleted something, as in `since_fields`.
     """
     known = Holdings(inventory, now, log, unsettled)
     registry_bytes = known.ledger.registry_bytes
@@ -54,6 +57,7 @@ def usage_document(
         'summary': _summary(known),
         'growth': growth(inventory, known.ledger, known.appeared),
         'account': account_fields(account, registry_bytes, impact),
+        'sinceLastRun': since_fields(last_run, account),
         'cost': cost_fields(account, registry_bytes if impact == 'exact' else None, price),
         'pulls': _pulls(log),
         'rows': rows,

@@ -31,6 +31,15 @@ prices = st.builds(
         (' 3 kr ', '3', 'kr'),
         ('0', '0', ''),
         ('0.10 US dollars', '0.10', 'US dollars'),
+        ('0.003 USD/GiB', '0.003', 'USD'),
+        ('0.003 USD/GiB/day', '0.003', 'USD'),
+        ('0.003 USD / GB / d', '0.003', 'USD'),
+        ('$0.003/day/GiB', '0.003', '$'),
+        ('USD 0.003 per GiB per day', '0.003', 'USD'),
+        ('0.003 USD per GiB and day', '0.003', 'USD'),
+        ('0.003 € a GiB and a day', '0.003', '€'),
+        ('0.003 USD/GiB-day', '0.003', 'USD'),
+        ('0.003 per gib', '0.003', ''),
     ],
 )
 def test_a_price_is_a_number_and_any_currency(text, amount, currency):
@@ -59,6 +68,11 @@ def test_a_price_is_a_number_and_any_currency(text, amount, currency):
         '1 \u202e',
         '1 ' + 'x' * 17,
         '٣',
+        '0.10 USD/GiB/month',
+        '0.10 USD per month',
+        '3 USD/TiB/day',
+        '0.003 USD/GiB/GiB',
+        '0.003 USD/layer',
     ],
 )
 def test_what_is_no_price_is_refused(text):
@@ -110,7 +124,20 @@ def test_what_lies_within_the_included_storage_saves_nothing():
 
 def test_what_goes_goes_in_every_region():
     account = Account('Premium', used_bytes=1_000 * GIB, regions=3)
-    assert cost_fields(account, 0, CENT, GIB)['savedBilledBytes'] == 3 * GIB
+    fields = cost_fields(account, 0, CENT, GIB)
+    assert (fields['usedBytes'], fields['billedBytes'], fields['savedBilledBytes']) == (
+        3_000 * GIB,
+        2_500 * GIB,
+        3 * GIB,
+    )
+    assert ': 2.4 TiB of 2.9 TiB in 3 regions are beyond the 500.0 GiB that Premium includes.' in cost_line(fields)
+    one = cost_fields(Account('Premium', used_bytes=1_000 * GIB, regions=1), 0, CENT, GIB)
+    assert one['billedBytes'] == 500 * GIB
+
+
+def test_what_azure_says_is_included_counts_before_the_list_of_skus():
+    fields = cost_fields(Account('Gold', used_bytes=30 * GIB, included_bytes=20 * GIB, regions=1), 0, CENT)
+    assert (fields['includedBytes'], fields['billedBytes'], fields['why']) == (20 * GIB, 10 * GIB, None)
 
 
 def test_without_the_real_usage_manifests_and_layers_count_once_and_the_document_says_so():

@@ -34,7 +34,7 @@ def test_the_sku_and_soft_delete_are_read_from_one_answer(answer):
     facts = answer(
         SimpleNamespace(sku=SimpleNamespace(name='Premium'), policies=SimpleNamespace(soft_delete_policy=soft_delete))
     )
-    assert facts == RegistryFacts(soft_delete_days=7, sku='Premium', regions=None)
+    assert facts == RegistryFacts(soft_delete_days=7, sku='Premium', regions=None, cache_rules=None)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,9 @@ def account(monkeypatch):
 
 
 def test_real_bytes_limit_and_regions_are_what_the_resource_manager_says(account):
-    usages = SimpleNamespace(value=[SimpleNamespace(name='Webhooks', current_value=1, limit=2), SIZE])
-    assert account(usages, ('here', 'there', 'here')) == Account('Premium', 7, 7, 100, 2)
+    most = SimpleNamespace(name='MaximumStorageCapacity', current_value=7, limit=400)
+    usages = SimpleNamespace(value=[SimpleNamespace(name='Webhooks', current_value=1, limit=2), SIZE, most])
+    assert account(usages, ('here', 'there', 'here')) == Account('Premium', 7, 7, 100, 400, 2)
 
 
 @pytest.mark.parametrize('sku, regions', [('Basic', 1), ('Standard', 1), (None, None)])
@@ -91,7 +92,7 @@ def test_only_premium_is_asked_for_its_replications(account, sku, regions):
 
 
 def test_replications_that_cannot_be_had_are_not_known(account):
-    assert account(SimpleNamespace(value=[SIZE]), HttpResponseError()) == Account('Premium', 7, 7, 100, None)
+    assert account(SimpleNamespace(value=[SIZE]), HttpResponseError()) == Account('Premium', 7, 7, 100)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_an_answer_that_does_not_say_the_bytes_says_nothing(account, usages):
 @pytest.mark.parametrize('limit', [None, 'x', -1])
 def test_a_limit_that_is_no_size_is_not_known(account, limit):
     usages = SimpleNamespace(value=[SimpleNamespace(name='Size', current_value=7, limit=limit)])
-    assert (account(usages).used_bytes, account(usages).limit_bytes) == (7, None)
+    assert (account(usages).used_bytes, account(usages).included_bytes) == (7, None)
 
 
 def forbidden(status):
@@ -135,3 +136,12 @@ def forbidden(status):
 )
 def test_what_may_not_be_asked_is_not_known_and_says_why_in_one_line(account, error, why):
     assert account(error) == Account('Premium', 7, why=f'The real usage is not known: {why}.')
+
+
+@pytest.mark.parametrize('shaped', [lambda rule: rule, lambda rule: SimpleNamespace(properties=rule)])
+def test_cache_rules_are_read_as_old_and_new_clients_give_them(answer, monkeypatch, shaped):
+    rules = [shaped(SimpleNamespace(target_repository=target)) for target in ('mirror/*', 'library/nginx', None)]
+    client = SimpleNamespace(cache_rules=SimpleNamespace(list=lambda *_: rules))
+    monkeypatch.setattr('azure.cli.command_modules.acr._client_factory.get_acr_service_client', lambda *_: client)
+    facts = answer(SimpleNamespace(sku=SimpleNamespace(name='Basic')))
+    assert facts.cache_rules == ('library/nginx', 'mirror/*')
