@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,18 @@ from .locking import locks_as_planned
 from .plan import SCHEMA_VERSION, is_sealed
 
 _KINDS = ('delete', 'untag', 'retire', 'unretire')
+_TEXTS = {
+    'delete': ('repository', 'digest', 'reason'),
+    'untag': ('repository', 'digest', 'tag', 'reason'),
+    'warnings': ('code',),
+    'retire': ('repository', 'digest', 'rule'),
+    'unretire': ('repository', 'digest', 'reason'),
+    'deleteLater': ('repository', 'digest'),
+    'lock': ('repository', 'because'),
+    'unlock': ('repository',),
+}
+"""What each entry of a plan says in words, by the list that it stands in."""
+_ALWAYS = ('delete', 'untag', 'warnings')
 
 
 class PlanRefused(PruneError):
@@ -44,7 +56,7 @@ class Plan:
     def ghosts(self) -> frozenset[tuple[str, str]]:
         """(repository, digest) of the ghosts that were known when the plan was made. Any other ghost is new."""
         return frozenset(
-            (warning['repository'], warning['digest'])
+            (str(warning.get('repository')), str(warning.get('digest')))
             for warning in self.document['warnings']
             if warning['code'] == GHOST
         )
@@ -72,6 +84,8 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
         raise PlanRefused(f'The file is not a plan of schema version {SCHEMA_VERSION}.', again)
     if not is_sealed(document):
         raise PlanRefused('The plan was changed since it was made: its checksum does not match.', again)
+    if not _is_whole(document):
+        raise PlanRefused('The plan lacks something that every plan has.', again)
     if document['registry'] != registry:
         raise PlanRefused(
             f"The plan is of the registry '{document['registry']}', not of '{registry}'.",
@@ -83,6 +97,34 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
     if max_age_seconds is not None and now - created > max_age_seconds * TICKS_PER_SECOND:
         raise PlanRefused('The plan is too old.', f'{again} Or allow its age with --max-age.')
     return Plan(document)
+
+
+def _is_whole(document: Document) -> bool:
+    """Whether a document with a seal that matches has what is looked at here: anybody can seal anything."""
+    summary = document.get('summary')
+    return (
+        all(isinstance(document.get(key), str) for key in ('registry', 'impact'))
+        and isinstance(document.get('policy'), dict)
+        and isinstance(summary, dict)
+        and all(isinstance(summary.get(key), int) for key in ('freedBytes', 'registryBytes'))
+        and all(_has_entries(document[key], texts) for key, texts in _TEXTS.items() if key in document)
+        and all(key in document for key in _ALWAYS)
+    )
+
+
+def _has_entries(entries: object, texts: Sequence[str]) -> bool:
+    """Whether something is a list of entries with these texts, whose tags and locks are lists of texts."""
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(text), str) for text in texts)
+        and all(isinstance(each, str) for name in ('tags', 'locks') for each in _listed(entry.get(name, [])))
+        for entry in entries
+    )
+
+
+def _listed(value: object) -> Iterable[object]:
+    """The items of a list; anything else is an item that is no text."""
+    return value if isinstance(value, list) else [None]
 
 
 def decide_as_planned(
@@ -109,7 +151,7 @@ def decide_as_planned(
         kept_locked=locks_as_planned(plan.document),
         retired={name: dict(_retired(plan, name)) for name in names},
         returning={
-            (entry['repository'], entry['digest']): Verdict(True, entry['reason'], entry['because'])
+            (entry['repository'], entry['digest']): Verdict(True, entry['reason'], str(entry.get('because')))
             for entry in plan.document.get('unretire', ())
         },
     )
@@ -141,14 +183,14 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
         content = Ghost() if (repository.name, known.digest) in plan.ghosts else known.content
         manifests[known.digest] = known._replace(
             content=content,
-            tags=tuple(entry['tags']),
-            last_update_time=entry['lastUpdateTime'],
+            tags=tuple(entry.get('tags', ())),
+            last_update_time=entry.get('lastUpdateTime'),
             locks=replace(_locks(entry, 'manifest'), read_enabled='retiredTime' not in entry),
         )
-        for tag in entry['tags']:
+        for tag in entry.get('tags', ()):
             tags[tag] = _tag(tags, tag, entry)
     for entry in plan.entries('untag', repository.name):
-        tags[entry['tag']] = _tag(tags, entry['tag'], entry)._replace(last_update_time=entry['lastUpdateTime'])
+        tags[entry['tag']] = _tag(tags, entry['tag'], entry)._replace(last_update_time=entry.get('lastUpdateTime'))
         if entry['digest'] in manifests:
             manifests[entry['digest']] = manifests[entry['digest']]._replace(locks=_locks(entry, 'manifest'))
     holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
@@ -189,7 +231,7 @@ def _tag_verdicts(plan: Plan, here: Repository, unsettled: Unsettled) -> Iterato
 def _planned_verdict(entry: Mapping[str, Any], thing: Manifest | Tag | None, unsettled: Unsettled) -> Verdict:
     """The verdict of the plan, unless something is still there and too young to go."""
     why = thing and unsettled(thing)
-    return Verdict(True, YOUNG, why) if why else Verdict(False, entry['reason'], entry['because'])
+    return Verdict(True, YOUNG, why) if why else Verdict(False, entry['reason'], str(entry.get('because')))
 
 
 def _verdicts(
@@ -202,7 +244,7 @@ def _verdicts(
     }
     doomed.update(
         {
-            entry['digest']: Verdict(True, TO_RETIRE, entry['because'], entry['rule'])
+            entry['digest']: Verdict(True, TO_RETIRE, str(entry.get('because')), entry['rule'])
             for entry in plan.entries('retire', repository.name)
         }
     )
