@@ -361,6 +361,23 @@ examples:
     text: az acr prune cache clear -r myregistry
 """
 
+helps['acr prune undo'] = """
+type: command
+short-summary: Bring back what a run took, from wherever it can be had. Deletes nothing.
+long-summary: >
+    The last run that deleted something from the registry, or the one that --run names. What it archived comes back from
+    its archive, and what the registry keeps as soft-deleted from there; where each has a part, both are used. It says
+    first what comes back, what does not, and why, and asks. Of a restore that moved tags, the tags go back to where
+    they were. After an interruption, run it again: it goes on. Needs the permissions of `az acr prune restore`.
+examples:
+  - name: Undo the last run that deleted something.
+    text: az acr prune undo -r myregistry
+  - name: See what would come back, and what would not.
+    text: az acr prune undo -r myregistry --dry-run -o table
+  - name: One image of a run, by the name that `az acr prune history list` gives.
+    text: az acr prune undo -r myregistry --run 20260101T000000.000000Z-0a1b2c3d --image team-a/api:v1 --yes
+"""
+
 helps['acr prune restore'] = """
 type: command
 short-summary: Bring back what was deleted, from an archive or from a registry that has soft delete on.
@@ -368,17 +385,24 @@ long-summary: >
     Layers that the registry still has somewhere are mounted, the others uploaded. Children come before indexes,
     subjects before what refers to them, then tags, then locks. Every manifest is the same to the byte. A tag that
     exists now is never moved without --overwrite, and what is there already is left alone, so after an interruption you
-    can run it again. Needs the permission to push (AcrPush); with --soft-deleted the permission to restore deleted
-    content, which Owner and Contributor have.
+    can run it again. It asks before it moves tags, and before it restores to another registry than the one that was
+    archived. Needs the permission to push (AcrPush); with --soft-deleted the permission to restore deleted content,
+    which Owner and Contributor have.
 examples:
-  - name: See what an archive can bring back.
+  - name: See what an archive can bring back. All of it is read and verified.
     text: az acr prune restore -r myregistry --archive /mnt/archive --all --dry-run -o table
   - name: One image, with its platform images, signatures, tags and locks.
     text: az acr prune restore -r myregistry --archive /mnt/archive --image team-a/api:v1
+  - name: All tags of a team that begin with v, of what went within a week.
+    text: az acr prune restore -r myregistry --archive /mnt/archive --image "team-a/**:v*" --since 7d
   - name: All of it, from a container of a storage account.
     text: az acr prune restore -r myregistry --archive azure-blob:myaccount/images --all
   - name: What a policy retired can be pulled again.
     text: az acr prune restore -r myregistry --retired
+  - name: To another registry than the one that was archived.
+    text: >
+        az acr prune restore -r othername --archive azure-blob:myaccount/images --all
+        --from-registry myregistry.azurecr.io
   - name: What the last run deleted, where soft delete is on.
     text: az acr prune restore -r myregistry --soft-deleted
 """
@@ -464,12 +488,15 @@ examples:
 
 helps['acr prune history'] = """
 type: group
-short-summary: Show what earlier runs on this machine deleted or locked.
+short-summary: Show what earlier runs on this machine deleted, locked or restored.
+long-summary: >
+    Journals are kept for 400 days. `az config set acrprune.journal_keep=90d` sets another time, and `forever` keeps
+    them all.
 """
 
 helps['acr prune history list'] = """
 type: command
-short-summary: List the runs that deleted or locked something, newest first. Needs no sign-in.
+short-summary: List the runs that deleted, locked or restored something, newest first. Needs no sign-in.
 examples:
   - name: Who deleted or locked what, and when.
     text: az acr prune history list -o table
@@ -479,8 +506,12 @@ examples:
 
 helps['acr prune history show'] = """
 type: command
-short-summary: Show each request of a run, and what came of it. Needs no sign-in.
+short-summary: Show what a run did, why, and the command that brings it back. Needs no sign-in.
 examples:
-  - name: One run, by the name that `az acr prune history list` gives.
-    text: az acr prune history show --run 20260101T000000.000000Z-0a1b2c3d -o table
+  - name: The last run, on one screen.
+    text: az acr prune history show -o table
+  - name: The run that took an image.
+    text: az acr prune history show --image team-a/api:v3 -o table
+  - name: Each request of a run, by the name that `az acr prune history list` gives.
+    text: az acr prune history show --run 20260101T000000.000000Z-0a1b2c3d --requests -o table
 """

@@ -8,7 +8,9 @@ from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_enum_type
 
 from ._validators import (
+    validate_asked_images,
     validate_images,
+    validate_lock_until,
     validate_max_age,
     validate_older_than,
     validate_optional_registry,
@@ -16,8 +18,10 @@ from ._validators import (
     validate_plan_selection,
     validate_policy_diff,
     validate_restore,
-    validate_restored_images,
+    validate_shown_image,
+    validate_since,
     validate_tag_selection,
+    validate_taken_images,
     validate_top,
 )
 
@@ -32,17 +36,21 @@ OUTPUT = 'Output'
 def _for_pins_lock(context: AzArgumentContext) -> None:
     context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask before locking.')
     context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be done.')
+    context.argument(
+        'release',
+        action='store_true',
+        help='Unlock what `az acr prune undo --lock` and `az acr prune restore --lock` locked, and do nothing else.',
+    )
 
 
 def _for_restore(context: AzArgumentContext) -> None:
     context.argument('archive', help='The archive to restore from: a directory, or `azure-blob:ACCOUNT/CONTAINER`.')
+    _asked_images(context)
     context.argument(
-        'images',
-        options_list=['--image'],
-        action='append',
-        validator=validate_restored_images,
-        help='Only this image, with what belongs to it: `repository:tag` or `repository@digest`. Can '
-        'be given several times.',
+        'repository', nargs='+', arg_group=None, help='Only these repositories: names or patterns, as in `team-a/**`.'
+    )
+    context.argument(
+        'since', validator=validate_since, help='Only what went since then: an age such as `7d`, or a date.'
     )
     context.argument(
         'everything',
@@ -61,13 +69,65 @@ def _for_restore(context: AzArgumentContext) -> None:
         action='store_true',
         help='Make what a policy retired pullable again: all of it, or what --image names.',
     )
-    context.argument('journal', help='Which run: see `az acr prune history list`. The last one when left out.')
+    context.argument(
+        'journal',
+        help='Only what this run deleted: see `az acr prune history list`. With --soft-deleted the last one when '
+        'nothing else says what.',
+    )
+    context.argument(
+        'from_registry',
+        help='The registry that was archived, where it is another one: its name or its full login server. Without '
+        'this it is asked.',
+    )
+    _changing_tags(context)
+    context.argument(
+        'dry_run',
+        action='store_true',
+        help='Change nothing, read all that would be pushed, verify it, and answer with what would be restored.',
+    )
+
+
+def _for_undo(context: AzArgumentContext) -> None:
+    context.argument(
+        'run',
+        options_list=['--run'],
+        help='The run: see `az acr prune history list`. When left out, the last one that deleted something from this '
+        'registry.',
+    )
+    _asked_images(context)
+    _changing_tags(context)
+    context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would come back.')
+
+
+def _asked_images(context: AzArgumentContext) -> None:
+    context.argument(
+        'images',
+        options_list=['--image'],
+        action='append',
+        validator=validate_asked_images,
+        help='Only this image, with what belongs to it: `repository:tag`, as a name or a pattern, or '
+        '`repository@digest`, of which the first seven digits are enough. Can be given several times.',
+    )
+
+
+def _changing_tags(context: AzArgumentContext) -> None:
     context.argument(
         'overwrite',
         action='store_true',
         help='Also take tags back that are on other manifests now. Without it these stay.',
     )
-    context.argument('dry_run', action='store_true', help='Change nothing, and answer with what would be restored.')
+    context.argument('yes', options_list=['--yes', '-y'], action='store_true', help='Do not ask.')
+    context.argument(
+        'lock',
+        action='store_true',
+        help='Lock what comes back against deletion, until `az acr prune pins lock --release`.',
+    )
+    context.argument(
+        'lock_until',
+        validator=validate_lock_until,
+        help='The same, until a time from now such as `30d`, or a date: the next `az acr prune pins lock` after that '
+        'unlocks it.',
+    )
 
 
 def _for_archive(context: AzArgumentContext) -> None:
@@ -106,7 +166,7 @@ def _for_archive_show(context: AzArgumentContext) -> None:
         options_list=['--image'],
         nargs=1,
         required=False,
-        validator=validate_restored_images,
+        validator=validate_shown_image,
         help='Show this image: `repository:tag` or `repository@digest`.',
     )
 
@@ -118,7 +178,18 @@ def _for_history(context: AzArgumentContext) -> None:
 
 
 def _for_history_show(context: AzArgumentContext) -> None:
-    context.argument('run', options_list=['--run'], help='The run: see `az acr prune history list`.')
+    context.argument(
+        'run', options_list=['--run'], help='The run: see `az acr prune history list`. The last one when left out.'
+    )
+    context.argument(
+        'images',
+        options_list=['--image'],
+        nargs=1,
+        validator=validate_taken_images,
+        help='The last run that took this image: `repository:tag` or `repository@digest`, of which the first seven '
+        'digits are enough.',
+    )
+    context.argument('requests', action='store_true', help='Show each request, and what came of it.')
 
 
 def _for_plan(context: AzArgumentContext) -> None:
@@ -316,6 +387,7 @@ def _for_policy_test(context: AzArgumentContext) -> None:
 OWN = {
     'pins lock': _for_pins_lock,
     'restore': _for_restore,
+    'undo': _for_undo,
     'archive list': _for_archive_list,
     'archive show': _for_archive_show,
     'archive verify': _for_archive,

@@ -354,26 +354,65 @@ def _check_archive(archive: str) -> None:
 
 
 def validate_restore(namespace: Namespace) -> None:
-    """One source, and from an archive either all of it or what is named."""
+    """One source, and from an archive either all of it or what is asked for."""
+    asked = [name for name in ('images', 'repository', 'since', 'journal') if getattr(namespace, name)]
     if sum(map(bool, (namespace.archive, namespace.soft_deleted, namespace.retired))) != 1:
         raise RequiredArgumentMissingError(
             'Restore from where?',
             recommendation='Give --archive, --soft-deleted for a registry that has soft delete on, or --retired for '
             'what a policy retired; one of them.',
         )
-    if namespace.archive and bool(namespace.images) == namespace.everything:
-        raise RequiredArgumentMissingError('Restore what?', recommendation='Give --image, or --all; not both.')
-    if namespace.soft_deleted and (namespace.images or namespace.everything):
-        raise MutuallyExclusiveArgumentError(
-            '--soft-deleted restores all that one run deleted.', recommendation='Leave out --image and --all.'
+    if namespace.archive and bool(asked) == namespace.everything:
+        raise RequiredArgumentMissingError(
+            'Restore what?', recommendation='Give --all, or any of --image, --repository, --since and --journal.'
         )
-    if namespace.journal and not namespace.soft_deleted:
-        raise RequiredArgumentMissingError('--journal belongs to --soft-deleted.', recommendation='Give both.')
+    if namespace.soft_deleted and namespace.everything:
+        raise MutuallyExclusiveArgumentError(
+            '--all belongs to --archive.', recommendation='Leave it out: all that a run deleted is restored.'
+        )
+    if namespace.retired and set(asked) - {'images'}:
+        raise MutuallyExclusiveArgumentError(
+            f'--{next(name for name in asked if name != "images")} does not go with --retired.',
+            recommendation='Name images with --image, or leave it out for all that was retired.',
+        )
+    if namespace.from_registry and not namespace.archive:
+        raise RequiredArgumentMissingError('--from-registry belongs to --archive.', recommendation='Give both.')
 
 
-def validate_restored_images(namespace: Namespace) -> None:
+def validate_shown_image(namespace: Namespace) -> None:
     if namespace.images:
         validate_images(namespace)
+
+
+def validate_asked_images(namespace: Namespace) -> None:
+    from .decide.asked import parse_asked_image
+
+    advice = 'Give repository:tag, a pattern of it such as team-a/**:v*, or repository@sha256:0123456.'
+    namespace.images = _all('--image', namespace.images, parse_asked_image, advice) or None
+
+
+def validate_lock_until(namespace: Namespace) -> None:
+    from .decide.asked import ahead_of
+
+    if namespace.lock_until is not None:
+        advice = 'Give a time from now on such as 30d, or a date.'
+        _all('--lock-until', [namespace.lock_until], lambda text: ahead_of(text, 0), advice)
+
+
+def validate_since(namespace: Namespace) -> None:
+    from .decide.asked import since_of
+
+    if namespace.since is not None:
+        _all('--since', [namespace.since], lambda text: since_of(text, 0), 'Give an age such as 7d, or a date.')
+
+
+def validate_taken_images(namespace: Namespace) -> None:
+    from .decide.named import parse_image
+
+    names = _all(
+        '--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:0123456, or longer.'
+    )
+    namespace.images = names or None
 
 
 def validate_out(namespace: Namespace) -> None:

@@ -35,9 +35,11 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('expire', 'expire', table_transformer=_table('summary_rows', 'archive_tables'))
         group.command('compact', 'compact', table_transformer=_table('summary_rows', 'archive_tables'))
         group.command('repair', 'repair', table_transformer=_table('summary_rows', 'archive_tables'))
-    with loader.command_group('acr prune history', _of('journaling')) as group:
-        group.command('list', 'list_runs', table_transformer=_table('history_rows'))
-        group.show_command('show', 'show_run', table_transformer=_table('history_rows'))
+    with loader.command_group('acr prune', _of('undoing'), is_preview=True) as group:
+        group.command('undo', 'undo', table_transformer=_table('restore_rows'))
+    with loader.command_group('acr prune history', _of('history')) as group:
+        group.command('list', 'list_runs', table_transformer=_table('runs_rows', 'history_tables'))
+        group.show_command('show', 'show_run', table_transformer=_table('run_rows', 'history_tables'))
     with loader.command_group('acr prune cache', _of('caching')) as group:
         group.show_command('show', 'show', table_transformer=_table('cache_rows'))
         group.command('clear', 'clear', table_transformer=_table('cache_rows'))

@@ -64,6 +64,11 @@ def time_text(ticks: int) -> str:
     return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
+def counted_time(text: str | None, ticks: int | None) -> str | None:
+    """The time that something counts with, as text: that of the registry, or an older one from before it came back."""
+    return text if ticks is None or parse_ticks(text) == ticks else time_text(ticks)
+
+
 @dataclass(frozen=True, slots=True)
 class Locks:
     """`changeableAttributes`: a write lock blocks deletes too (405), the other two only hide."""
@@ -245,6 +250,18 @@ class Inventory:
     late: frozenset = frozenset()
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stored: int | None = None
+
+
+class CameBack(NamedTuple):
+    """Something that was deleted and brought back `at` an instant: the instants that it had before, as far as known.
+
+    `now` is the time that the registry gave it then, as text.
+    """
+
+    created: int | None
+    updated: int | None
+    now: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,15 @@ from uuid import uuid4
 
 from ..decide.content_json import content_as_json
 from ..decide.graph import walk
-from ..model import Content, Locks, Repository, parse_ticks
+from ..model import Content, Locks, Repository, counted_time, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..spelling import json_line
 
-_SUFFIX = '.jsonl'
+SUFFIX = '.jsonl'
+"""Of the file of a run, after the name of the run."""
 
 Result = TypeVar('Result')
 
@@ -50,7 +51,7 @@ class Journal:
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
         """Begin it; only its owner may read it. Raises JournalError."""
         self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}'
-        self._path = folder / f'{self.run}{_SUFFIX}'
+        self._path = folder / f'{self.run}{SUFFIX}'
         self._syncing = asyncio.Lock()
         self._written = self._on_disk = 0
         self._broken: str | None = None
@@ -117,7 +118,10 @@ class Journal:
 
 
 class JournaledRegistry:
-    """A registry whose changes are written to the journal, each before and after it is sent."""
+    """A registry whose changes are written to the journal, each before and after it is sent.
+
+    `why` gives what is written down of the reason for which a digest or a tag of a repository goes.
+    """
 
     def __init__(
         self,
@@ -125,12 +129,14 @@ class JournaledRegistry:
         journal: Journal,
         repositories: Mapping[str, Repository],
         later: Collection[tuple[str, str]] = (),
+        why: Callable[[str, str], Mapping[str, str]] = lambda *_: {},
     ) -> None:
         """`later` are the (repository, digest) that the registry itself deletes when they lose their last tag."""
         self._door = door
         self._journal = journal
         self._repositories = repositories
         self._later = set(later)
+        self._why = why
         self._referrers: dict[str, Mapping[str, list[str]]] = {}
 
     async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
@@ -141,7 +147,7 @@ class JournaledRegistry:
     async def delete_tag(self, repository: str, tag: str, digest: str, permit: Permit) -> None:
         self._note_later(repository, digest)
         call = partial(self._door.delete_tag, repository, tag, digest, permit)
-        said = _tag(self._repositories[repository], tag)
+        said = {**_tag(self._repositories[repository], tag), **self._why(repository, tag)}
         await self._send('deleteTag', call, repository=repository, digest=digest, **said)
 
     async def set_manifest_locks(
@@ -166,11 +172,15 @@ class JournaledRegistry:
             return
         seen = self._repositories[repository].manifests[digest]
         what = {'lastUpdateTime': seen.last_update_time, 'content': content_as_json(seen.content)}
-        await self._send('retire', call, **self._manifest(repository, digest), **what)
+        await self._send('retire', call, **{**self._manifest(repository, digest), **what})
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         call = partial(self._door.lock, repository, reference, locks)
         await self._send('setLocks', call, repository=repository, **_named(reference), locks=list(locks.switched_off))
+
+    async def lock_repository(self, repository: str, locks: Locks) -> None:
+        call = partial(self._door.lock_repository, repository, locks)
+        await self._send('setLocks', call, repository=repository, locks=list(locks.switched_off))
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         call = partial(self._door.put_manifest, repository, reference, data, media_type)
@@ -197,6 +207,10 @@ class JournaledRegistry:
             'mediaType': manifest.media_type,
             'tags': tags,
             'locks': list(manifest.locks.switched_off),
+            'repositoryLocks': list(self._repositories[repository].locks.switched_off),
+            'createdTime': counted_time(manifest.created_time, manifest.created_at),
+            'lastUpdateTime': counted_time(manifest.last_update_time, manifest.updated_at),
+            **self._why(repository, digest),
         }
 
     def _falling(self, repository: str, digest: str) -> list[str]:
@@ -263,9 +277,20 @@ def journal_folder(config_dir: str) -> Path:
 def runs(folder: Path) -> list[str]:
     """The runs that have a journal, oldest first. Raises JournalError."""
     try:
-        return sorted(path.stem for path in folder.glob(f'*{_SUFFIX}'))
+        return sorted(path.stem for path in folder.glob(f'*{SUFFIX}'))
     except OSError as error:
         raise JournalError(f"The journals in '{folder}' cannot be read: {error.strerror}") from error
+
+
+def remove_before(folder: Path, moment: datetime) -> list[str]:
+    """Remove the journals of runs that began before a moment; gives those runs. What cannot be removed stays."""
+    gone = []
+    for run in runs(folder):
+        if run < f'{moment:%Y%m%dT%H%M%S.%fZ}':
+            with suppress(OSError):
+                (folder / f'{run}{SUFFIX}').unlink()
+                gone.append(run)
+    return gone
 
 
 def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
@@ -273,7 +298,7 @@ def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
     if run not in runs(folder):
         raise JournalError(f"There is no journal of a run '{run}'")
     try:
-        text = (folder / f'{run}{_SUFFIX}').read_bytes().decode('utf-8', 'replace')
+        text = (folder / f'{run}{SUFFIX}').read_bytes().decode('utf-8', 'replace')
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
     lines: list[dict[str, Any]] = []
@@ -311,8 +336,9 @@ def _named(reference: str) -> dict[str, str]:
 
 def _tag(repository: Repository, tag: str) -> dict[str, Any]:
     seen = repository.tags.get(tag)
-    locks = list(seen.locks.switched_off) if seen else []
-    return {'tag': tag, **({'locks': locks} if locks else {})}
+    time = counted_time(seen.last_update_time, seen.updated_at) if seen else None
+    known = {'locks': list(seen.locks.switched_off), 'lastUpdateTime': time} if seen else {}
+    return {'tag': tag, **_said(known)}
 
 
 def _now() -> str:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import BinaryIO
 
 from ..workers import from_thread
+from .pure.layout import blob_path
 from .target import ArchiveError, NotKept, Target
 
 
@@ -21,7 +22,7 @@ async def blob_file(target: Target, digest: str) -> AsyncIterator[BinaryIO]:
     NotKept for bytes that are not those of the digest: the SDK would upload them under a digest of their own.
     """
     there = await asyncio.to_thread(target.file, digest)
-    with _file_errors(), there or tempfile.TemporaryFile() as file:
+    with _file_errors(digest), there or tempfile.TemporaryFile() as file:
         async for _ in from_thread(_verified(digest, target.chunks(digest), None if there else file)):
             pass
         file.seek(0)
@@ -36,15 +37,17 @@ def _verified(digest: str, chunks: Iterator[bytes], copy: BinaryIO | None) -> It
             copy.write(chunk)
         yield chunk
     if digest != f'sha256:{content.hexdigest()}':
-        raise NotKept(f'the bytes of {digest} are damaged')
+        raise NotKept(
+            f'the bytes of {digest} are damaged: {blob_path(digest)} of the archive is not what its name says'
+        )
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
+def _file_errors(digest: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ArchiveError(
-            f'A blob cannot be read from a file of this machine, or copied to one: {error.strerror or error}.',
+            f'The blob {digest} cannot be read here, or copied to a file: {error.strerror or error}.',
             'Make room in the folder for temporary files, or give another folder in TMPDIR.',
         ) from error

@@ -54,6 +54,9 @@ class ArchivedRegistry:
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         await self._door.lock(repository, reference, locks)
 
+    async def lock_repository(self, repository: str, locks: Locks) -> None:
+        await self._door.lock_repository(repository, locks)
+
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         await self._door.put_manifest(repository, reference, data, media_type)
 

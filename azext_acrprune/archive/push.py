@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from ..decide.impact import Node
-from ..model import Failed, Skipped
-from ..registry.client import Registry
+from ..model import Failed, Locks, Skipped
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
+from .afterwards import Note, unheard
 from .blob_files import blob_file
 from .pure.choose import TAG_EXISTS, Image, Restoration
 from .pure.layout import Record
+from .pure.past import Past
 from .stored import manifest_bytes, verified
 from .target import ArchiveError, NotKept, Target
 from .write import TRANSFERS
@@ -27,32 +30,65 @@ _UPLOADS = 5
 
 @dataclass
 class Restored:
-    """What became of a restoration: manifests, (repository, tag, digest), bytes, and what was left or failed."""
+    """What became of a restoration: manifests, (repository, tag, digest), bytes, and what was left or failed.
+
+    `moved` are those of the tags that were on another manifest, (repository, tag, digest that it was on). `past` has
+    the times that things had which came back, in this run or in one that was killed.
+    """
 
     manifests: list[Node] = field(default_factory=list)
     tags: list[tuple[str, str, str]] = field(default_factory=list)
+    moved: list[tuple[str, str, str]] = field(default_factory=list)
     locked: list[str] = field(default_factory=list)
     uploaded: int = 0
     mounted: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
+
+    def add(self, other: Restored) -> None:
+        """Take up what became of another part of the same work."""
+        self.manifests += other.manifests
+        self.tags += other.tags
+        self.moved += other.moved
+        self.locked += other.locked
+        self.uploaded += other.uploaded
+        self.mounted += other.mounted
+        self.skipped += other.skipped
+        self.failed += other.failed
+        self.past += other.past
 
 
 async def push(
-    registry: Registry, target: Target, chosen: Restoration, concurrency: int, reporter: Reporter
+    registry: Reads,
+    door: Changes,
+    target: Target,
+    chosen: Restoration,
+    concurrency: int,
+    reporter: Reporter,
+    note: Note = unheard,
+    veiled: Container[Node] = (),
 ) -> Restored:
     """Push manifests, then tags, then locks; what could not be pushed takes with it what needs it.
 
+    What nobody could read is locked against reading before it has a tag. `note` is told what comes back and what a
+    moved tag was on, before that is done. `veiled` are manifests that an earlier run may have left unreadable.
     Raises RegistryError when the registry cannot be used any more, ArchiveError when the archive cannot.
     """
     blobs = {digest for wave in chosen.waves for image in wave for digest, _ in image.blobs}
-    run = _Push(registry, target, chosen, reporter, frozenset(await asyncio.to_thread(target.held, blobs)))
+    there = frozenset(await asyncio.to_thread(target.held, blobs))
+    run = _Push(registry, door, target, chosen, reporter, there, note, veiled)
+    for each in chosen.past:
+        note('was', **each.fields)
     reporter.transfer_planned(sum(size for wave in chosen.waves for image in wave for _, size in image.blobs))
     for wave in chosen.waves:
         await run_tasks([partial(run.image, image) for image in wave], min(concurrency, TRANSFERS))
+    await run.lock_repositories()
     await run_tasks([partial(run.tag, record) for record in chosen.tags], concurrency)
+    await run.unveil()
     await run_tasks([partial(run.lock, record) for record in chosen.locks], concurrency)
     done = run.pushed
+    done.past.extend(chosen.past)
     done.manifests.sort()
     done.tags.sort()
     done.locked.sort()
@@ -61,20 +97,38 @@ async def push(
     return done
 
 
+def _nodes(chosen: Restoration) -> Iterator[Node]:
+    """The manifests that a restoration pushes, tags or locks."""
+    yield from (image.node for wave in chosen.waves for image in wave)
+    yield from ((record.repository, record.digest) for record in (*chosen.tags, *chosen.locks))
+
+
 class _Push:
     """One run. `pushed` is what became of it so far."""
 
     def __init__(
-        self, registry: Registry, target: Target, chosen: Restoration, reporter: Reporter, there: frozenset[str]
+        self,
+        registry: Reads,
+        door: Changes,
+        target: Target,
+        chosen: Restoration,
+        reporter: Reporter,
+        there: frozenset[str],
+        note: Note,
+        veiled: Container[Node],
     ) -> None:
         self.pushed = Restored()
         self._registry = registry
+        self._door = door
         self._target = target
         self._chosen = chosen
         self._reporter = reporter
         self._missing: set[Node] = set()
         self._unset: set[tuple[str, str | None]] = set()
         self._there = there
+        self._note = note
+        self._veiled = {node for node in _nodes(chosen) if node in veiled}
+        self._veiling = asyncio.Lock()
         self._blobs: dict[str, asyncio.Lock] = {}
         self._placed: dict[str, list[str]] = {}
 
@@ -90,6 +144,7 @@ class _Push:
                 async with self._once(digest):
                     await self._blob(image.repository, digest, size)
             await self._put(image)
+            await self._hide(image.repository, image.digest, image.locks)
             self.pushed.manifests.append(node)
 
         if not await self._attempt(node, None, work):
@@ -98,23 +153,35 @@ class _Push:
 
     async def _put(self, image: Image) -> None:
         """Push a manifest. A registry with soft delete refuses what it keeps as deleted, and restores that instead."""
+        if image.soft_deleted:
+            await self._restore_deleted(image)
+            return
         data = await self._manifest(image.digest)
         try:
-            await self._registry.put_manifest(*image.node, data, image.media_type)
+            await self._door.put_manifest(*image.node, data, image.media_type)
         except RegistryError as error:
             if error.kind in _FATAL or not await self._is_soft_deleted(image):
                 raise
-            if image.digest in {each.digest for each in self._chosen.skipped if each.reason == TAG_EXISTS}:
-                raise RegistryError(
-                    Kind.UNAVAILABLE, 'it is soft-deleted, and to restore it might move a tag that is on another now'
-                ) from error
-            tags = [record.tag for record in self._chosen.tags if (record.repository, record.digest) == image.node]
-            try:
-                await self._registry.restore_deleted(*image.node, next(iter(tags), None))
-            except RegistryError as again:
-                if again.kind is not Kind.NOT_FOUND:
-                    raise
-                await self._registry.manifest_properties(*image.node)  # it was done, and the answer was lost
+            await self._restore_deleted(image)
+
+    async def _restore_deleted(self, image: Image) -> None:
+        if image.digest in {each.digest for each in self._chosen.skipped if each.reason == TAG_EXISTS}:
+            raise RegistryError(
+                Kind.UNAVAILABLE, 'it is soft-deleted, and to restore it might move a tag that is on another now'
+            )
+        records = [record for record in self._chosen.tags if (record.repository, record.digest) == image.node]
+        records.sort(key=lambda record: not record.locks.read_enabled)  # the service sets one: one that all may read
+        tag = next((str(record.tag) for record in records), None)
+        if tag and (image.repository, tag) in self._chosen.moves:
+            self._note_move(records[0], self._chosen.moves[image.repository, tag])
+        try:
+            await self._door.restore_deleted(*image.node, tag)
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            await self._registry.manifest_properties(*image.node)  # it was done, and the answer was lost
+        if tag:
+            await self._hide(image.repository, tag, records[0].locks)
 
     async def _is_soft_deleted(self, image: Image) -> bool:
         try:
@@ -134,13 +201,63 @@ class _Push:
                 self._unset.add((repository, tag))
                 self.pushed.skipped.append(Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))
             elif now != record.digest:
-                data = await self._manifest(record.digest)
-                await self._registry.put_manifest(repository, tag, data, record.media_type)
+                await self._set_tag(record, now)
                 self.pushed.tags.append((repository, tag, record.digest))
 
         if not await self._attempt((repository, record.digest), tag, work):
             self._unset.add((repository, tag))
         return []
+
+    async def _set_tag(self, record: Record, now: str | None) -> None:
+        """Set a tag; one that nobody may read at no time lets anybody read a manifest that was not there before."""
+        repository, tag = record.repository, str(record.tag)
+        data = await self._tagged_bytes(record)
+        if now:
+            self._note_move(record, now)
+        if not record.locks.read_enabled:
+            await self._veil(record)
+        await self._door.put_manifest(repository, tag, data, record.media_type)
+        await self._hide(repository, tag, record.locks)
+
+    def _note_move(self, record: Record, now: str) -> None:
+        """Write down what a tag is on that is about to be moved, so that it can be moved back."""
+        self._note('moves', repository=record.repository, tag=str(record.tag), digest=now, to=record.digest)
+        self.pushed.moved.append((record.repository, str(record.tag), now))
+
+    async def _veil(self, record: Record) -> None:
+        """Switch reading off on a manifest that this run pushed, until its tags are set and locked."""
+        node = record.repository, record.digest
+        async with self._veiling:
+            if node in self._veiled or node not in self.pushed.manifests:
+                return
+            if (await self._registry.manifest_properties(*node)).locks.read_enabled:
+                self._note('veils', repository=node[0], digest=node[1])
+                self._veiled.add(node)
+                await self._door.lock(*node, Locks(read_enabled=False))
+
+    async def unveil(self) -> None:
+        """Switch reading on again, where only a tag was to be unreadable, in this run or in one that was killed."""
+        for node in sorted(self._veiled):
+            name, digest = node
+            if await self._attempt(node, None, partial(self._door.set_read_enabled, name, digest, True)):
+                self._note('unveils', repository=name, digest=digest)
+
+    async def _hide(self, repository: str, reference: str, locks: Locks) -> None:
+        """Switch off at once what lets others read or list something: all other locks come last."""
+        hidden = Locks(read_enabled=locks.read_enabled, list_enabled=locks.list_enabled)
+        if hidden.switched_off:
+            await self._door.lock(repository, reference, hidden)
+
+    async def lock_repositories(self) -> None:
+        """Set the flags of repositories that came back whole, before anything in them has a tag."""
+        for name, locks in sorted(self._chosen.repository_locks.items()):
+            try:
+                await self._door.lock_repository(name, locks)
+                self.pushed.locked.append(name)
+            except RegistryError as error:
+                if error.kind in _FATAL:
+                    raise
+                self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def lock(self, record: Record) -> Iterable[Task]:
         """Set the locks of a manifest or a tag that is there now."""
@@ -149,7 +266,7 @@ class _Push:
             return []
 
         async def work() -> None:
-            await self._registry.lock(record.repository, record.tag or record.digest, record.locks)
+            await self._door.lock(record.repository, record.tag or record.digest, record.locks)
             self.pushed.locked.append(record.name)
 
         await self._attempt(node, record.tag, work)
@@ -158,6 +275,14 @@ class _Push:
     async def _manifest(self, digest: str) -> bytes:
         """Verified: under a tag the registry would take any bytes."""
         return verified(digest, await asyncio.to_thread(manifest_bytes, self._target, digest))
+
+    async def _tagged_bytes(self, record: Record) -> bytes:
+        """From the archive; where that is damaged, what the registry brought back by itself."""
+        try:
+            return await self._manifest(record.digest)
+        except (ArchiveError, NotKept):
+            data = await self._registry.manifest(record.repository, record.digest)
+            return verified(record.digest, data)
 
     def _once(self, digest: str) -> asyncio.Lock:
         """Images share layers: the second one finds it in its repository, or mounts it from another one."""
@@ -181,11 +306,12 @@ class _Push:
             for left in reversed(range(_UPLOADS)):
                 file.seek(0)
                 try:
-                    await self._registry.upload_blob(repository, digest, file)
+                    await self._door.upload_blob(repository, digest, file)
                     return
                 except RegistryError as error:
                     if not left or error.kind not in (Kind.UNAVAILABLE, Kind.UNREACHABLE):
-                        raise
+                        why = f'its blob {digest} could not be uploaded: {error}'
+                        raise RegistryError(error.kind, why, error.status) from error
                 if await self._registry.has_blob(repository, digest):  # only the last answer was lost
                     return
 
@@ -195,7 +321,7 @@ class _Push:
         sources = [each for each in dict.fromkeys(holders) if each != repository]
         for source in sources[:_MOUNTS]:
             try:
-                if await self._registry.mount_blob(repository, digest, source):
+                if await self._door.mount_blob(repository, digest, source):
                     return True
             except RegistryError as error:
                 if error.kind in _FATAL:

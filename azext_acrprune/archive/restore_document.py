@@ -1,4 +1,4 @@
-"""What becomes, or became, of a restoration, as the document that `restore` answers with. Pure."""
+"""What becomes, or became, of a restoration, as the document that `restore` and `undo` answer with. Pure."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ from .push import Restored
 Tags = Iterable[tuple[str, str, str]]
 
 
-def preview_document(registry: str, source: str, chosen: Restoration) -> dict[str, Any]:
-    """What would be restored."""
-    nodes = sorted((image.repository, image.digest) for wave in chosen.waves for image in wave)
-    tags = [(record.repository, str(record.tag), record.digest) for record in chosen.tags]
+def expected(chosen: Restoration) -> Restored:
+    """What would become of a restoration from an archive, if nothing more goes wrong."""
+    return Restored(
+        manifests=[image.node for wave in chosen.waves for image in wave],
+        tags=[(record.repository, str(record.tag), record.digest) for record in chosen.tags],
+        moved=[(name, tag, digest) for (name, tag), digest in chosen.moves.items()],
+        skipped=list(chosen.skipped),
+        failed=list(chosen.failed),
+    )
+
+
+def preview_document(registry: str, source: str, expects: Restored, verified: int | None = None) -> dict[str, Any]:
+    """What would be restored; `verified` are the bytes that were read for it and are what their digests say."""
+    nodes = sorted(set(expects.manifests))
     return {
         'summary': {
             'registry': registry,
             'source': source,
             'manifestsToRestore': len(nodes),
-            'tagsToRestore': len(tags),
-            'skipped': len(chosen.skipped),
-            'failed': len(chosen.failed),
+            'tagsToRestore': len(expects.tags),
+            'tagsToMove': len(expects.moved),
+            **({} if verified is None else {'verifiedBytes': verified}),
+            'skipped': len(expects.skipped),
+            'failed': len(expects.failed),
         },
-        'restore': _manifests(nodes, tags),
-        'tags': _tags(nodes, tags),
-        'skipped': _left(chosen.skipped),
-        'failed': _left(chosen.failed),
+        'restore': _manifests(nodes, expects.tags),
+        **_rest(expects, expects.skipped, expects.failed),
     }
 
 
@@ -45,6 +55,7 @@ def result_document(
             'source': source,
             'manifestsRestored': len(pushed.manifests),
             'tagsRestored': len(pushed.tags),
+            'tagsMoved': len(pushed.moved),
             'locksSet': len(pushed.locked),
             'uploadedBytes': pushed.uploaded,
             'mountedBytes': pushed.mounted,
@@ -52,9 +63,21 @@ def result_document(
             'failed': len(lost),
         },
         'restored': _manifests(pushed.manifests, pushed.tags),
-        'tags': _tags(pushed.manifests, pushed.tags),
-        'skipped': _left(left),
-        'failed': _left(lost),
+        **_rest(pushed, left, lost),
+    }
+
+
+def _rest(part: Restored, skipped: Iterable[Skipped], failed: Iterable[Failed]) -> dict[str, Any]:
+    was_on = {(repository, tag): digest for repository, tag, digest in part.moved}
+    return {
+        'tags': _tags(part.manifests, part.tags),
+        'moved': [
+            {'repository': repository, 'tag': tag, 'from': was_on[repository, tag], 'to': digest}
+            for repository, tag, digest in sorted(part.tags)
+            if (repository, tag) in was_on
+        ],
+        'skipped': _left(skipped),
+        'failed': _left(failed),
     }
 
 
@@ -69,10 +92,11 @@ def _manifests(nodes: list[Node], tags: Tags) -> list[dict[str, Any]]:
 
 def _tags(nodes: list[Node], tags: Tags) -> list[dict[str, Any]]:
     """Tags that go back on manifests which were there all the time."""
+    there = set(nodes)
     return [
         {'repository': repository, 'tag': tag, 'digest': digest}
         for repository, tag, digest in sorted(tags)
-        if (repository, digest) not in nodes
+        if (repository, digest) not in there
     ]
 
 

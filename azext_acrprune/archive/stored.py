@@ -38,6 +38,14 @@ class Archived:
     troubles: tuple[str, ...] = ()
 
 
+class HoldsOthers(ArchiveError):
+    """An archive that holds nothing of the registry that is asked for, but of `registries`, if of any."""
+
+    def __init__(self, why: str, advice: str, registries: tuple[str, ...]) -> None:
+        super().__init__(why, advice)
+        self.registries = registries
+
+
 IsAsked = Callable[[Record], bool]
 """Whether somebody asked for the manifest, or the tag, of a record."""
 
@@ -49,7 +57,7 @@ def named(images: Iterable[ImageName]) -> IsAsked:
 
 
 def read_archive(target: Target, registry: str, is_asked: IsAsked | None = None) -> Archived:
-    """What can be restored to a registry. Raises ArchiveError or NotAnArchive.
+    """What was archived of a registry. Raises ArchiveError, HoldsOthers or NotAnArchive.
 
     With `is_asked` no more is read than that and what belongs to it. Records of other manifests are left out then, but
     those of tags in the same repositories are not: which one of a tag is the newest is judged later.
@@ -57,18 +65,21 @@ def read_archive(target: Target, registry: str, is_asked: IsAsked | None = None)
     catalog = catalog_of(target)
     records = tuple(record for record in catalog.index.records if record.registry == registry)
     if not records:
-        others = sorted({record.registry for record in catalog.index.records})
-        raise ArchiveError(
+        others = tuple(sorted({record.registry for record in catalog.index.records}))
+        raise HoldsOthers(
             f"The archive '{target.name}' holds nothing of '{registry}'"
             f'{", only of " + ", ".join(others) if others else ""}.',
-            f"'az acr prune archive list --archive {quote(target.name)}' shows what it holds. Give the registry that "
-            'was archived; skopeo copies from an archive to any other.',
+            f"'az acr prune archive list --archive {quote(target.name)}' shows what it holds. Name the registry that was "
+            f'archived with --from-registry{" " + others[0] if others else ""}.',
+            others,
         )
     if is_asked is None:
         kept = read_kept(target, (record.digest for record in records))
         return Archived(records, kept, frozenset(target.sizes()), catalog.troubles)
     records, kept = _near(target, records, is_asked)
-    return Archived(records, kept, frozenset(target.held(_blobs_in(kept))), catalog.troubles)
+    return Archived(
+        records, kept, frozenset(target.held(_blobs_in(kept) | {record.digest for record in records})), catalog.troubles
+    )
 
 
 def _near(

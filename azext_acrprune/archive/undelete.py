@@ -5,13 +5,18 @@ The calls are those of `az acr manifest list-deleted` and `az acr manifest resto
 
 from __future__ import annotations
 
+from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..model import UNLOCKED, Failed, Locks, Skipped
-from ..registry.client import Registry
+from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
+from .afterwards import Note, unheard
 from .pure.choose import EXISTS, TAG_EXISTS
 from .pure.lost import Lost
+from .pure.past import Key, Past
 from .push import Restored
 from .stored import type_of, verified
 from .target import NotKept
@@ -19,14 +24,23 @@ from .target import NotKept
 _NOT_KEPT = 'the registry does not keep it, or not any more'
 
 
-async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrite: bool) -> Restored:
+async def undelete(
+    registry: Reads,
+    door: Changes,
+    lost: list[Lost],
+    dry_run: bool,
+    overwrite: bool,
+    note: Note = unheard,
+    begun: Container[Key] = (),
+) -> Restored:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
     What is there already is made as it was: an interrupted run may go on. A manifest all of whose tags are on others
-    now is left alone unless they may be overwritten: the service would move them. Raises RegistryError when the
-    registry cannot be asked.
+    now is left alone unless they may be overwritten: the service would move them. `note` is told what comes back and
+    what a moved tag was on, before that is done; `begun` is what an earlier run had begun to bring back. Raises
+    RegistryError when the registry cannot be asked.
     """
-    run = _Undeletion(registry, dry_run, overwrite)
+    run = _Undeletion(registry, door, dry_run, overwrite, note, begun)
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
         await run.repository(repository, here)
@@ -35,8 +49,12 @@ async def undelete(registry: Registry, lost: list[Lost], dry_run: bool, overwrit
 
 @dataclass
 class _Present:
-    """What a repository has: each manifest and each tag with its locks, and what each tag is on."""
+    """What a repository has: each manifest and each tag with its locks, and what each tag is on.
 
+    `is_new` says that there is nothing in it but what is brought back.
+    """
+
+    is_new: bool
     manifests: dict[str, Locks]
     tags: dict[str, str]
     tag_locks: dict[str, Locks]
@@ -45,9 +63,14 @@ class _Present:
 class _Undeletion:
     """One restoration. `pushed` is what became of it so far."""
 
-    def __init__(self, registry: Registry, dry_run: bool, overwrite: bool) -> None:
+    def __init__(
+        self, registry: Reads, door: Changes, dry_run: bool, overwrite: bool, note: Note, begun: Container[Key]
+    ) -> None:
         self.pushed = Restored()
         self._registry = registry
+        self._door = door
+        self._note = note
+        self._begun = begun
         self._dry_run = dry_run
         self._overwrite = overwrite
 
@@ -56,12 +79,43 @@ class _Undeletion:
 
         Locks come last: a manifest that is locked takes no tag.
         """
-        deleted, here = await self._deleted(name), await self._present(name)
+        deleted, here = await self._deleted(name), await self._present(name, lost)
+        self._note_past(lost, deleted, here)
         await self._manifests([each for each in lost if not each.untagged], deleted, here)
+        await self._lock_repository(name, lost, here)
         for each in sorted(lost, key=lambda one: one.digest):
             await self._tags(each, here)
         for each in lost:
             await self._locks(each, here)
+
+    def _note_past(self, lost: list[Lost], deleted: frozenset[str], here: _Present) -> None:
+        """Write down the times of what is about to come back, and of what an earlier run had begun to bring back."""
+        for each in lost:
+            manifest = Past(each.repository, each.digest, None, each.created, each.updated)
+            if not each.untagged and (manifest.key in self._begun or each.digest in deleted - set(here.manifests)):
+                self.pushed.past.append(manifest)
+            for tag, _ in each.tags:
+                past = Past(each.repository, each.digest, tag, None, each.tag_times.get(tag))
+                if past.key in self._begun or here.tags.get(tag) != each.digest:
+                    self.pushed.past.append(past)
+        if not self._dry_run:
+            for past in self.pushed.past:
+                if past.repository == lost[0].repository:
+                    self._note('was', **past.fields)
+
+    async def _lock_repository(self, name: str, lost: list[Lost], here: _Present) -> None:
+        """Set the flags of a repository that comes back whole; those of any other one are somebody's wish since."""
+        locks = UNLOCKED
+        for each in lost:
+            locks = locks.and_those(each.repository_locks)
+        if not (here.is_new and here.manifests and locks.switched_off):
+            return
+        try:
+            if not self._dry_run:
+                await self._door.lock_repository(name, locks)
+            self.pushed.locked.append(name)
+        except RegistryError as error:
+            self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def _manifests(self, lost: list[Lost], deleted: frozenset[str], here: _Present) -> None:
         """Restore in this order; what is refused is tried again as long as others come back.
@@ -95,12 +149,33 @@ class _Undeletion:
         return False
 
     def _free(self, lost: Lost, here: _Present) -> list[str]:
-        return [tag for tag, _ in lost.tags if here.tags.get(tag, lost.digest) == lost.digest]
+        """The tags that are on nothing else now; first those that anybody may pull: the service sets one of them."""
+        tags = sorted(lost.tags, key=lambda each: not each[1].read_enabled)
+        return [tag for tag, _ in tags if here.tags.get(tag, lost.digest) == lost.digest]
+
+    def _note_move(self, lost: Lost, tag: str | None, here: _Present) -> None:
+        """Write down what a tag is on that is about to be moved, so that it can be moved back."""
+        now = here.tags.get(tag or '', lost.digest)
+        if tag and now != lost.digest:
+            self.pushed.moved.append((lost.repository, tag, now))
+            if not self._dry_run:
+                self._note('moves', repository=lost.repository, tag=tag, digest=now, to=lost.digest)
+
+    async def _hide(self, lost: Lost, tag: str | None) -> None:
+        """Switch off at once what lets others read or list something. What fails is tried again with the locks."""
+        for reference, locks in ((tag, dict(lost.tags).get(tag or '', UNLOCKED)), (lost.digest, lost.locks)):
+            hidden = Locks(read_enabled=locks.read_enabled, list_enabled=locks.list_enabled)
+            later = reference == lost.digest and len(lost.tags) > 1  # its bytes are read for the other tags
+            if reference and hidden.switched_off and not later:
+                with suppress(RegistryError):
+                    await self._door.lock(lost.repository, reference, hidden)
 
     async def _manifest(self, lost: Lost, here: _Present) -> None:
         tag = next(iter(self._free(lost, here) or [tag for tag, _ in lost.tags]), None)
+        self._note_move(lost, tag, here)
         if not self._dry_run:
             await self._restore(lost, tag)
+            await self._hide(lost, tag)
         locks = UNLOCKED if self._dry_run else await self._locks_of(lost)
         is_tagged = tag is not None and await self._is_on(lost, tag)
         here.manifests[lost.digest] = locks
@@ -113,7 +188,7 @@ class _Undeletion:
     async def _restore(self, lost: Lost, tag: str | None) -> None:
         """What is not deleted any more may be there again: a registry may restore an index with its children."""
         try:
-            await self._registry.restore_deleted(lost.repository, lost.digest, tag)
+            await self._door.restore_deleted(lost.repository, lost.digest, tag)
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
@@ -138,8 +213,10 @@ class _Undeletion:
 
     async def _tag(self, lost: Lost, tag: str, here: _Present) -> None:
         try:
+            self._note_move(lost, tag, here)
             if not self._dry_run:
                 await self._put_tag(lost, tag)
+                await self._hide_tag(lost, tag)
             self.pushed.tags.append((lost.repository, tag, lost.digest))
             here.tags[tag] = lost.digest
             here.tag_locks.pop(tag, None)
@@ -151,7 +228,13 @@ class _Undeletion:
         if not media_type:
             media_type = (await self._registry.manifest_properties(lost.repository, lost.digest)).media_type
         data = verified(lost.digest, await self._registry.manifest(lost.repository, lost.digest))
-        await self._registry.put_manifest(lost.repository, tag, data, type_of(data, media_type))
+        await self._door.put_manifest(lost.repository, tag, data, type_of(data, media_type))
+
+    async def _hide_tag(self, lost: Lost, tag: str) -> None:
+        locks = dict(lost.tags)[tag]
+        hidden = Locks(read_enabled=locks.read_enabled, list_enabled=locks.list_enabled)
+        if hidden.switched_off:
+            await self._door.lock(lost.repository, tag, hidden)
 
     async def _locks(self, lost: Lost, here: _Present) -> None:
         """Set the locks that the manifest and its tags had and do not have now."""
@@ -167,7 +250,7 @@ class _Undeletion:
         reference = tag or lost.digest
         try:
             if not self._dry_run:
-                await self._registry.lock(lost.repository, reference, locks)
+                await self._door.lock(lost.repository, reference, locks)
             self.pushed.locked.append(f'{lost.repository} {reference}')
         except RegistryError as error:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, f'it could not be locked: {error}', tag))
@@ -180,7 +263,7 @@ class _Undeletion:
                 return frozenset()
             raise
 
-    async def _present(self, repository: str) -> _Present:
+    async def _present(self, repository: str, lost: list[Lost]) -> _Present:
         try:
             listed = [manifest async for page in self._registry.manifests(repository) for manifest in page]
             tags = [tag async for page in self._registry.tags(repository) for tag in page]
@@ -188,7 +271,9 @@ class _Undeletion:
             if error.kind is not Kind.NOT_FOUND:
                 raise
             listed, tags = [], []
+        ours = {each.digest for each in lost if not each.untagged}
         return _Present(
+            ours.issuperset(manifest.digest for manifest in listed),
             {manifest.digest: manifest.locks for manifest in listed},
             {tag.name: tag.digest for tag in tags},
             {tag.name: tag.locks for tag in tags},

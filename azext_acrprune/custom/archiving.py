@@ -155,6 +155,11 @@ def keep_journal(archiving: Archiving, journal: Journal) -> None:
         logger.warning('The archive has no journal of this run, so that only this machine knows all of it: %s', error)
 
 
+def lasting_name(name: str) -> str:
+    """A name of an archive that means the same from any folder."""
+    return name if name.startswith(BLOB_TARGET) else os.path.abspath(os.path.expanduser(name))
+
+
 def open_target(cmd: Command, name: str) -> Target:
     """The archive that a name means: a directory, or a container of a storage account."""
     if not name.startswith(BLOB_TARGET):

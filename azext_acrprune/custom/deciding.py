@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .journaling import untagged_by_us
+from .journaling import came_back, untagged_by_us
 from .keeping_locked import with_lock_marks
 from .options import SelectOptions
 from .pinning import load_pins, say_absent
@@ -43,6 +43,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     """
     from ..decide.decision import decide
     from ..decide.retention import with_retention
+    from ..decide.returned import with_old_times
 
     pins = load_pins(session.cmd, options.pins, session.host, policy.sources)
     wish = wish_of(options.pulls, policy.pulled)
@@ -61,6 +62,8 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     policy, inventory = with_retired(session, policy, inventory, log)
     workspace = options.pulls.workspace or (wish.workspace if wish else None) or (log.workspace if log else None)
     inventory = with_log(session, inventory, workspace)
+    inventory, returned = with_old_times(inventory, came_back(session.cmd, session.host))
+    policy = replace(policy, facts=replace(policy.facts, came_back=returned))
     settling = settling_of(session)
     decision = decide(inventory, for_replicas(session, policy, settling, workspace), session.now)
     decision = with_doubts(session, decision, settling, workspace)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
-from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal, says_unarchived
+from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal, lasting_name, says_unarchived
 from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
@@ -31,6 +32,7 @@ from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
+    from ..decide.decision import Decision
     from ..decide.named import ImageName
     from ..model import Document, Inventory
     from ..registry.changes import Changes
@@ -186,6 +188,7 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
 def _carry_out(session: Session, decided: Decided, document: Document, archiving: Archiving | None) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     where = archiving.target.name if archiving else None
+    summary = document['summary']
     with (
         ExitStack() as in_the_end,
         journal_of(
@@ -195,7 +198,14 @@ def _carry_out(session: Session, decided: Decided, document: Document, archiving
             planChecksum=document['checksum'],
             usedBytes=_used_bytes(session, document),
             policy=document['policy'],
-            archive=where,
+            promised={
+                'manifests': summary['manifestsToDelete'],
+                'tags': summary['tagsToDelete'],
+                'freedBytes': summary['freedBytes'],
+                'impact': document['impact'],
+            },
+            softDeleteDays=session.facts.soft_delete_days,
+            archive=where and lasting_name(where),
         ) as journal,
     ):
         safe = archive(session, decided.decision, archiving, journal.run) if archiving else None
@@ -218,6 +228,12 @@ def _used_bytes(session: Session, document: Document) -> int | None:
     return session.account.used_bytes if goes and session.facts.known else None
 
 
+def _why(decision: Decision, repository: str, name: str) -> dict[str, str]:
+    """The reason for which a digest or a tag goes, as the journal has it."""
+    verdict = decision.verdicts.get(repository, {}).get(name) or decision.tags.get(repository, {}).get(name)
+    return {'reason': verdict.reason, 'because': verdict.because} if verdict else {}
+
+
 def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None) -> Document:
     """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
     from ..apply.execute import execute
@@ -228,7 +244,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     decision, limit = decided.decision, session.limit
     repositories = {repository.name: repository for repository in decision.inventory.repositories}
     registry = session.registry
-    door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later)
+    door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later, partial(_why, decision))
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
     outcome = session.run(

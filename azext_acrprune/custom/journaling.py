@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
+from ..prune_error import Kind, PruneError
 from .command import Command
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
+    from ..apply.journal_index import JournalIndex
     from ..decide.retirement import Retirements
-    from ..model import Document
+    from ..model import CameBack, Document
+    from ..policy.facts import Thing
+
+KEPT = '400d'
+"""How long a journal is kept: longer than the registry keeps anything, and than a year of audits."""
+FOR_EVER = 'forever'
+_LONGEST_SECONDS = 10**10
 
 
 @contextmanager
@@ -23,12 +32,14 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
     `username` is the one that was given to sign in. `said` is what its first line says beside who does what in which
     registry.
     """
-    from ..apply.journal import Journal, JournalError, journal_folder
+    from ..apply.journal import Journal, JournalError
     from .azure import who
+    from .circumstances import circumstances
 
-    header = {'who': who(cmd, username), 'command': f'az {cmd.name}', 'registry': registry, **said}
+    header = {'who': who(cmd, username), 'command': f'az {cmd.name}', 'registry': registry, **circumstances(), **said}
     with typed_errors():
-        journal = Journal(journal_folder(cmd.cli_ctx.config.config_dir), header)
+        remove_old_journals(cmd)
+        journal = Journal(folder_of(cmd), header)
     try:
         yield journal
     except BaseException as error:
@@ -37,19 +48,18 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
         raise
     finally:
         journal.close()
+        index_of(cmd).add(journal.run)
 
 
 def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
     """When this program last took a tag off each manifest, {repository: {digest: ticks}}, as the journals tell."""
-    from ..apply.journal import JournalError, journal_folder, read_run, runs, tags_taken_off
+    from ..apply.journal import JournalError, read_run, tags_taken_off
 
-    folder = journal_folder(cmd.cli_ctx.config.config_dir)
     found: dict[str, dict[str, int]] = {}
     with suppress(JournalError):  # what cannot be read is not known, and what is not known keeps
-        for run in runs(folder):
-            lines = read_run(folder, run)
-            if lines and lines[0].get('registry') == host:
-                for repository, digest, at in tags_taken_off(lines):
+        for summary in index_of(cmd).summaries():
+            if summary['registry'] == host and summary['untags']:
+                for repository, digest, at in tags_taken_off(read_run(folder_of(cmd), summary['run'])):
                     known = found.setdefault(repository, {})
                     known[digest] = max(at, known.get(digest, at))
     return found
@@ -57,13 +67,12 @@ def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
 
 def retired_by_us(cmd: Command, host: str) -> Retirements:
     """What this program retired in a registry, and let be pulled again, as the journals tell."""
-    from ..apply.journal import JournalError, journal_folder, read_run, runs
+    from ..apply.journal import JournalError, read_run
     from ..apply.retired import retirements_in
 
-    folder = journal_folder(cmd.cli_ctx.config.config_dir)
     with suppress(JournalError):  # what cannot be read is not known to be ours, and stays as it is
-        journals = (read_run(folder, run) for run in runs(folder))
-        return retirements_in(lines for lines in journals if lines and lines[0].get('registry') == host)
+        here = [str(summary['run']) for summary in index_of(cmd).summaries() if summary['registry'] == host]
+        return retirements_in(read_run(folder_of(cmd), run) for run in here)
     return {}
 
 
@@ -72,121 +81,110 @@ def last_run(cmd: Command, host: str) -> Document | None:
 
     None where no journal tells of one, or none can be read.
     """
-    from ..apply.journal import JournalError, journal_folder, read_run, runs
+    from ..apply.journal import JournalError, read_run
+    from ..archive.pure.run_story import ends_of
 
-    folder = journal_folder(cmd.cli_ctx.config.config_dir)
     with suppress(JournalError):
-        for run in reversed(runs(folder)):
-            start, end = _ends(read_run(folder, run))
-            summary = end.get('summary') or {}
-            if start.get('registry') == host and summary.get('manifestsDeleted'):
-                return {'run': run, 'at': start['at'], 'summary': summary, 'usedBytes': start.get('usedBytes')}
+        for known in reversed(index_of(cmd).summaries()):
+            if known['registry'] == host and known['deletes']:
+                start, end = ends_of(read_run(folder_of(cmd), str(known['run'])))
+                summary = end.get('summary') or {}
+                if summary.get('manifestsDeleted'):
+                    used = start.get('usedBytes')
+                    return {'run': known['run'], 'at': start['at'], 'summary': summary, 'usedBytes': used}
     return None
 
 
-def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
-    """The runs that deleted or locked something, newest first. Asks nobody."""
-    from ..apply.journal import read_run, runs
-    from .caching import login_server
+def came_back(cmd: Command, host: str) -> dict[Thing, CameBack]:
+    """What was brought back to a registry, with the times that it had before, as the journals tell."""
+    from ..apply.journal import JournalError, read_run
+    from ..archive.pure.past import came_back_in
 
-    host = login_server(cmd, registry_name, suffix) if registry_name else None
-    with typed_errors():
-        folder = _folder(cmd)
-        found = [_run(run, read_run(folder, run)) for run in reversed(runs(folder))]
-    _say_what_azure_said(found)
-    return [run for run in found if host in (None, run['registry'])]
-
-
-def _say_what_azure_said(newest_first: list[Document]) -> None:
-    """Give each run as `usedBytesAfter` what Azure said before the next one on the same registry, if it was asked."""
-    known: dict[str, int] = {}
-    for run in newest_first:
-        run['usedBytesAfter'] = known.get(run['registry'])
-        if run['usedBytesBefore'] is not None:
-            known[run['registry']] = run['usedBytesBefore']
-
-
-def show_run(cmd: Command, run: str) -> Document:
-    """All that one run sent, and what came of it. Asks nobody."""
-    from ..apply.journal import read_run
-
-    with typed_errors():
-        lines = read_run(_folder(cmd), run)
-    return {**_run(run, lines), 'requests': _requests(lines), 'deletedLater': _deleted_later(lines)}
+    found: dict[Thing, CameBack] = {}
+    with suppress(JournalError):  # what cannot be read is not known: then things have the time of today
+        for summary in index_of(cmd).summaries():
+            if summary['registry'] == host and summary['restores']:
+                found.update(came_back_in(read_run(folder_of(cmd), summary['run'])))
+    return found
 
 
 def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
-    """(run, its lines): of the run that is named, or of the last one that deleted something from this registry."""
-    from ..apply.journal import JournalError, read_run, runs
-    from ..archive.pure.lost import is_deletion
+    """(run, its lines): of the run that is named, or of the last one that deleted something from this registry.
 
-    folder = _folder(cmd)
+    Raises JournalError, also for a run that did nothing which can be undone.
+    """
+    from ..apply.journal import JournalError, read_run
+
+    found = [summary for summary in index_of(cmd).summaries() if run in (None, summary['run'])]
+    if run and not found:
+        raise JournalError(f"There is no journal of a run '{run}'")
+    here = [summary for summary in found if summary['registry'] == host]
+    if run and not here:
+        raise JournalError(f"The run '{run}' was not on the registry '{host}'")
+    undoable = [summary for summary in here if summary['deletes'] or run and summary['moves']]
+    if not undoable:
+        raise JournalError(
+            f"The run '{run}' deleted nothing" if run else f"No journal tells of anything deleted from '{host}'"
+        )
+    name = str(undoable[-1]['run'])
+    return name, read_run(folder_of(cmd), name)
+
+
+def lines_since(cmd: Command, host: str, since: int | None) -> Iterator[list[Document]]:
+    """The lines of each run that deleted something from this registry since then, in ticks, the last run first."""
+    from ..apply.journal import read_run
+    from ..model import parse_ticks
+
     with typed_errors():
-        for name in [run] if run else reversed(runs(folder)):
-            lines = read_run(folder, name)
-            here = _run(name, lines)['registry'] == host
-            if run and not here:
-                raise JournalError(f"The run '{run}' was not on the registry '{host}'")
-            if here and any(map(is_deletion, lines)):
-                return name, lines
-            if run:
-                raise JournalError(f"The run '{run}' deleted nothing")
-        raise JournalError(f"No journal tells of anything deleted from '{host}'")
+        for summary in reversed(index_of(cmd).summaries()):
+            at = parse_ticks(summary['at'])
+            if summary['registry'] == host and summary['deletes'] and (not since or at is None or at >= since):
+                yield read_run(folder_of(cmd), summary['run'])
 
 
-def _folder(cmd: Command) -> Path:
+def folder_of(cmd: Command) -> Path:
+    """Where the journals are."""
     from ..apply.journal import journal_folder
 
     return journal_folder(cmd.cli_ctx.config.config_dir)
 
 
-def _run(run: str, lines: Sequence[Document]) -> Document:
-    """One run: how it began and ended. A run without an end was killed, or is not over."""
-    start, end = _ends(lines)
-    summary = end.get('summary') or {}
-    outcomes = [line for line in lines if line['event'] == 'outcome' and line.get('request') != 'setLocks']
-    return {
-        'run': run,
-        **{key: start.get(key) for key in ('at', 'who', 'command', 'registry', 'planChecksum', 'archive')},
-        'endedAt': end.get('at'),
-        'error': end.get('error'),
-        'freedBytes': summary.get('freedBytes'),
-        'usedBytesBefore': start.get('usedBytes'),
-        'requests': sum(1 for line in lines if line['event'] == 'request'),
-        'done': sum(1 for line in outcomes if line.get('outcome') == 'done'),
-        'notDone': sum(1 for line in outcomes if line.get('outcome') != 'done'),
-    }
+def index_of(cmd: Command) -> JournalIndex:
+    """The index of the journals."""
+    from ..apply.journal_index import JournalIndex, Outline
+    from ..archive.pure.run_story import images_taken, summary_of
+
+    def outline(run: str, lines: list[Document]) -> Outline:
+        return Outline(summary_of(run, lines), tuple(images_taken(lines)))
+
+    return JournalIndex(folder_of(cmd), outline)
 
 
-def _ends(lines: Sequence[Document]) -> tuple[Document, Document]:
-    """The first line of a journal, and the last one; each is empty where it is missing."""
-    start: Document = next((line for line in lines if line['event'] == 'start'), {})
-    end: Document = next((line for line in lines if line['event'] == 'end'), {})
-    return start, end
+def kept_seconds(cmd: Command) -> int | None:
+    """How long journals are kept, by the setting `acrprune.journal_keep`; None for ever. Raises PruneError."""
+    from ..policy.ages import parse_age
+
+    text = cmd.cli_ctx.config.get('acrprune', 'journal_keep', fallback=KEPT)
+    if text == FOR_EVER:
+        return None
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise PruneError(
+            f"The setting acrprune.journal_keep says '{text}', which is no time.",
+            f"Set it with 'az config set acrprune.journal_keep={KEPT}', or to {FOR_EVER}.",
+            Kind.INVALID,
+        ) from error
 
 
-def _deleted_later(lines: Sequence[Document]) -> list[Document]:
-    """What the registry itself deletes, because the run removed the last tag, each with the tags that it had."""
-    return [
-        {
-            **{name: line.get(name) for name in ('repository', 'digest', 'mediaType')},
-            'tags': [entry['tag'] for entry in line.get('tags', ())],
-        }
-        for line in lines
-        if line['event'] == 'later'
-    ]
+def remove_old_journals(cmd: Command) -> None:
+    """Remove the journals of runs that began longer ago than journals are kept."""
+    from ..apply.journal import remove_before
 
-
-def _requests(lines: Sequence[Document]) -> list[Document]:
-    """Each request with its outcome; one without was sent, and nothing is known of it."""
-    requests: list[Document] = []
-    open_ones: dict[tuple[object, ...], Document] = {}
-    for line in lines:
-        key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
-        if line['event'] == 'request':
-            said = {name: value for name, value in line.items() if name not in ('event', 'content')}
-            open_ones[key] = {**said, 'outcome': 'unknown'}
-            requests.append(open_ones[key])
-        elif line['event'] == 'outcome' and key in open_ones:
-            open_ones.pop(key).update({name: line[name] for name in ('outcome', 'error') if name in line})
-    return requests
+    seconds = kept_seconds(cmd)
+    if seconds is not None:
+        gone = remove_before(
+            folder_of(cmd), datetime.now(timezone.utc) - timedelta(seconds=min(seconds, _LONGEST_SECONDS))
+        )
+        if gone:
+            index_of(cmd).forget(gone)

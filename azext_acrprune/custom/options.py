@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from ..decide.named import ImageName
+    from ..decide.asked import AskedImage
     from ..documents.cost import Price
     from ..policy.flags import Flags
 
@@ -160,16 +160,41 @@ class LimitOptions:
 class RestoreOptions:
     """What is restored, and from where.
 
-    From `archive` either `everything` or the `images`; or, with `soft_deleted`, what the run `journal` deleted, the
-    last run where it is None. `overwrite` also moves tags back that are on other manifests now.
+    From `archive`, or with `soft_deleted` from what the registry keeps of what it deleted: `everything`, or what meets
+    all conditions that are given: `images`, patterns of repositories, `since` an age or a date, or the run `journal`.
+    `overwrite` also moves tags back that are on other manifests now. `from_registry` names the registry that was
+    archived, where that is another one.
     """
 
     archive: str | None = None
-    images: tuple[ImageName, ...] = ()
+    images: tuple[AskedImage, ...] = ()
+    repository: tuple[str, ...] = ()
+    since: str | None = None
     everything: bool = False
     soft_deleted: bool = False
     journal: str | None = None
+    from_registry: str | None = None
     overwrite: bool = False
+    yes: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class HoldOptions:
+    """Whether to lock what comes back, and until when: an age from now on, or a date; None until it is released."""
+
+    lock: bool = False
+    lock_until: str | None = None
+
+
+@dataclass(frozen=True)
+class UndoOptions:
+    """Which run is undone, the last one that deleted something where it is None, and which `images` of it."""
+
+    run: str | None = None
+    images: tuple[AskedImage, ...] = ()
+    overwrite: bool = False
+    yes: bool = False
     dry_run: bool = False
 
 

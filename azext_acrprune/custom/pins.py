@@ -15,6 +15,7 @@ from ..spelling import escaped
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
+from .holding import release_held, release_over
 from .journaling import journal_of
 from .options import PinOptions, RegistryOptions, read
 from .pinning import load_pins, look
@@ -64,13 +65,18 @@ def remember_pins(cmd: Command, **kwargs: object) -> Document:
     return _document(session.host, pins, standings)
 
 
-def lock(cmd: Command, yes: bool = False, dry_run: bool = False, **kwargs: object) -> Document | None:
+def lock(
+    cmd: Command, yes: bool = False, dry_run: bool = False, release: bool = False, **kwargs: object
+) -> Document | None:
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
     from ..apply.pin_locks import Marks, marks_path
 
     if not dry_run:
         refuse_without_consent(cmd, yes)
-    with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
+    options = RegistryOptions.of({**kwargs, 'no_cache': True})
+    if release:
+        return release_held(cmd, options, yes, dry_run)
+    with open_session(cmd, options) as session:
         marks = Marks(marks_path(cmd.cli_ctx.config.config_dir, session.host))
         pins = _pins(session, read(PinOptions, kwargs))
         plan, standings = _plan(session, pins, marks.all())
@@ -97,6 +103,7 @@ def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, Loc
 
     with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
         door = JournaledRegistry(session.registry, journal, {})
+        release_over(session, door)
         outcome = session.run(carry_out(session.registry, door, plan, marks, session.concurrency))
         with suppress(JournalError):  # what was locked is told in any case
             journal.write(

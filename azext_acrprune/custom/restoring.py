@@ -2,73 +2,184 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
-from .archiving import open_target
+from .archiving import lasting_name, open_target
+from .bringing_back import begun_before, bring_back, hold_to_answer, taken_again
 from .command import Command
 from .failures import exit_with_failure
-from .journaling import lines_of
-from .options import RegistryOptions, RestoreOptions
+from .journaling import lines_of, lines_since
+from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
 from .scanning import scan
 from .session import Session, open_session
 
 if TYPE_CHECKING:
+    from ..archive.afterwards import Note
+    from ..archive.pure.choose import Restoration
+    from ..archive.pure.lost import Lost
+    from ..archive.pure.past import Begun
+    from ..archive.push import Restored
     from ..archive.stored import Archived
+    from ..archive.target import Target
+    from ..decide.asked import Asked, AskedImage
     from ..decide.named import ImageName
     from ..model import Document, Inventory
+    from ..registry.changes import Changes
 
 logger = get_logger(__name__)
+
+_LISTED = 10
 
 
 def restore(
     cmd: Command,
-    archive: str | None = None,
-    images: list[ImageName] | None = None,
+    images: list[AskedImage] | None = None,
+    since: str | None = None,
     everything: bool = False,
     soft_deleted: bool = False,
     retired: bool = False,
     journal: str | None = None,
+    from_registry: str | None = None,
     overwrite: bool = False,
-    dry_run: bool = False,
+    lock: bool = False,
+    lock_until: str | None = None,
     **kwargs: object,
 ) -> Document:
-    """Bring back what was deleted: all of it, or the images that are named."""
-    options = RestoreOptions(archive, tuple(images or ()), everything, soft_deleted, journal, overwrite, dry_run)
+    """Bring back what was deleted: all of it, or what is asked for."""
+    own = {'images': images, 'since': since, 'everything': everything, 'soft_deleted': soft_deleted}
+    own.update(journal=journal, from_registry=from_registry, overwrite=overwrite)
+    options = read(RestoreOptions, {**kwargs, **own})
+    holding = HoldOptions(lock or lock_until is not None, lock_until)
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=not retired) as session:
         if retired:
-            document = take_back(session, options.images, dry_run)
+            document = take_back(session, _named(options.images), options.dry_run)
         elif options.archive is None or options.soft_deleted:
-            document = _undelete(session, options)
+            document = _undelete(session, options, holding)
         else:
-            document = _restore(session, options, options.archive)
+            document = _restore(session, options, options.archive, holding)
     exit_with_failure(cmd, document['summary']['failed'])
     return document
 
 
-def _restore(session: Session, options: RestoreOptions, name: str) -> Document:
+def _named(images: Sequence[AskedImage]) -> list[ImageName]:
+    """Images that are there, by their names: what is retired is not deleted yet."""
+    from ..decide.named import parse_image
+
+    return [parse_image(image.text) for image in images]
+
+
+def _restore(session: Session, options: RestoreOptions, name: str, holding: HoldOptions) -> Document:
     """Restore from the archive that `name` means."""
     from ..archive.pure.choose import choose
-    from ..archive.push import push
-    from ..archive.restore_document import preview_document, result_document
-    from ..archive.stored import named, read_archive
+    from ..archive.rehearsal import rehearse
+    from ..archive.restore_document import expected, preview_document, result_document
 
     target = open_target(session.cmd, name)
-    images = None if options.everything else options.images
-    archived = read_archive(target, session.host, named(images) if images is not None else None)
+    asked = None if options.everything else _asked(session, options)
+    source, archived = _archived(session, target, options.from_registry, asked)
+    inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
+    chosen = choose(
+        archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
+    )
+    if options.dry_run:
+        chosen, verified = session.run(rehearse(target, chosen, session.reporter))
+        return preview_document(session.host, target.name, expected(chosen), verified)
+    _hold_to_restoration(session, options, source, chosen)
+    for line in taken_again(session.cmd, session.host, options.journal or '') if chosen.waves or chosen.tags else ():
+        logger.warning(line)
+    work = partial(push_chosen, session, target, chosen, begun)
+    run, pushed = bring_back(session, [work], holding, source=lasting_name(name), sourceRegistry=source)
+    return {**result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed), 'run': run}
+
+
+def push_chosen(
+    session: Session, target: Target, chosen: Restoration, begun: Begun, door: Changes, note: Note
+) -> Coroutine[Any, Any, Restored]:
+    """Push what was chosen of an archive."""
+    from ..archive.push import push
+
+    return push(session.registry, door, target, chosen, session.concurrency, session.reporter, note, begun.veiled)
+
+
+def _archived(session: Session, target: Target, source: str | None, asked: Asked | None) -> tuple[str, Archived]:
+    """(the registry that was archived, what the archive has of it): this one, the one that is named, or the only one.
+
+    Raises ArchiveError, or NotAnArchive.
+    """
+    from ..archive.stored import HoldsOthers
+
+    wanted = _host_named(session, source) if source else session.host
+    try:
+        return wanted, read_asked(target, wanted, asked)
+    except HoldsOthers as error:
+        if source or len(error.registries) != 1:
+            raise
+        (only,) = error.registries
+        return only, read_asked(target, only, asked)
+
+
+def read_asked(target: Target, host: str, asked: Asked | None) -> Archived:
+    """What is asked for of an archive, with a warning for whatever is wrong with its index.
+
+    Raises ArchiveError, or NotAnArchive.
+    """
+    from ..archive.pure.choose import is_asked_by
+    from ..archive.stored import read_archive
+
+    archived = read_archive(target, host, is_asked_by(asked) if asked else None)
     for trouble in archived.troubles:
         logger.warning(trouble)
-    inventory = _what_is_there(session, archived, options.everything)
-    chosen = choose(archived.records, archived.kept, archived.blobs, inventory, images, options.overwrite)
-    if options.dry_run:
-        return preview_document(session.host, target.name, chosen)
-    pushed = session.run(push(session.registry, target, chosen, session.concurrency, session.reporter))
-    return result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
+    return archived
 
 
-def _what_is_there(session: Session, archived: Archived, everything: bool) -> Inventory:
+def _host_named(session: Session, name: str) -> str:
+    """The login server that a name of a registry means, or is."""
+    from .caching import login_server
+
+    return name.lower() if '.' in name or ':' in name else login_server(session.cmd, name, None)
+
+
+def _asked(session: Session, options: RestoreOptions) -> Asked:
+    """What is asked for. Raises JournalError, also for a run that deleted nothing."""
+    from ..archive.pure.lost import keys_of_lost, lost_in
+    from ..decide.asked import Asked, since_of
+    from ..policy.patterns import repository_glob
+
+    run = None
+    if options.journal and not options.soft_deleted:
+        run = keys_of_lost(lost_in(lines_of(session.cmd, session.host, options.journal)[1]))
+    since = since_of(options.since, session.now) if options.since else None
+    return Asked(options.images, tuple(map(repository_glob, options.repository)), since, run)
+
+
+def _hold_to_restoration(session: Session, options: RestoreOptions, source: str, chosen: Restoration) -> None:
+    """Ask where tags are moved, and where this is not the registry that was archived."""
+    lines = []
+    if source != session.host and not options.from_registry:
+        lines.append(f'This archive is of {source}, and would be restored to {session.host}.')
+    lines += moved_lines([(name, tag, digest) for (name, tag), digest in chosen.moves.items()])
+    if lines:
+        hold_to_answer(session.cmd, options.yes, lines, 'Restore it?')
+
+
+def moved_lines(moved: list[tuple[str, str, str]]) -> list[str]:
+    """What is said before tags are moved."""
+    from ..show.sizes import count, short_digest
+
+    if not moved:
+        return []
+    shown = [f'  {name}:{tag}, which is on {short_digest(digest)} now' for name, tag, digest in sorted(moved)]
+    more = [f'  and {len(shown) - _LISTED} more'] if len(shown) > _LISTED else []
+    return [f'{count(len(moved), "tag")} will be moved from other manifests:', *shown[:_LISTED], *more]
+
+
+def what_is_there(session: Session, archived: Archived, everything: bool) -> Inventory:
     """The registry now, as far as a restoration has to know it: for some images not more than these."""
     from ..archive.present import lacks_blobs, present
     from ..policy.rules import Selection
@@ -87,25 +198,55 @@ def _what_is_there(session: Session, archived: Archived, everything: bool) -> In
 def _check_soft_delete(session: Session) -> None:
     """Raises InvalidArgumentValueError where soft delete is known to be off; an admin user is not told."""
     if session.facts.sku and session.facts.soft_delete_days is None:
-        from azure.cli.core.azclierror import InvalidArgumentValueError
-
         raise InvalidArgumentValueError(
             f"Soft delete is off on the registry '{session.host}': it keeps nothing of what was deleted.",
             recommendation="Restore from an archive with --archive. 'az acr config soft-delete show' shows the policy.",
         )
 
 
-def _undelete(session: Session, options: RestoreOptions) -> Document:
+def _undelete(session: Session, options: RestoreOptions, holding: HoldOptions) -> Document:
     """Restore what a run deleted, from what the registry keeps of it."""
-    from ..archive.pure.lost import lost_in
-    from ..archive.restore_document import result_document
-    from ..archive.undelete import undelete
+    from ..archive.restore_document import preview_document, result_document
 
     _check_soft_delete(session)
-    run, lines = lines_of(session.cmd, session.host, options.journal)
-    lost = lost_in(lines)
-    logger.warning('Restoring what the run %s deleted.', run)
-    pushed = session.run(undelete(session.registry, lost, options.dry_run, options.overwrite))
+    source, lost = _lost(session, options)
+    begun = begun_before(session.cmd, session.host)
+    logger.warning('Restoring what %s deleted.', source)
+    work = partial(undelete_lost, session, lost, begun, options.overwrite)
+    if options.dry_run or options.overwrite:
+        expects = session.run(work(session.registry, None))
+        if options.dry_run:
+            return preview_document(session.host, f'softDelete of {source}', expects)
+        _hold_to_moves(session, options, expects)
+    run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
     if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
-        logger.error('Nothing of what the run %s deleted could be restored: 0 of %d. See "failed".', run, len(lost))
-    return result_document(session.host, f'softDelete of run {run}', pushed)
+        logger.error('Nothing of what %s deleted could be restored: 0 of %d. See "failed".', source, len(lost))
+    return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}
+
+
+def _hold_to_moves(session: Session, options: RestoreOptions, expects: Restored) -> None:
+    if expects.moved:
+        hold_to_answer(session.cmd, options.yes, moved_lines(expects.moved), 'Restore it?')
+
+
+def undelete_lost(
+    session: Session, lost: list[Lost], begun: Begun, overwrite: bool, door: Changes, note: Note | None
+) -> Coroutine[Any, Any, Restored]:
+    """Bring back what the registry keeps of what was lost; without a `note` only say what that is."""
+    from ..archive.afterwards import unheard
+    from ..archive.undelete import undelete
+
+    return undelete(session.registry, door, lost, note is None, overwrite, note or unheard, begun.things)
+
+
+def _lost(session: Session, options: RestoreOptions) -> tuple[str, list[Lost]]:
+    """(which runs deleted it, what is asked for of that). Raises JournalError, and NothingAsked."""
+    from ..archive.pure.lost import asked_of, lost_at
+    from ..decide.asked import Asked
+
+    asked = _asked(session, options)
+    if options.journal or asked == Asked():
+        run, lines = lines_of(session.cmd, session.host, options.journal)
+        return f'the run {run}', asked_of(lost_at(lines), asked)
+    runs = lines_since(session.cmd, session.host, asked.since)
+    return 'earlier runs', asked_of([each for lines in runs for each in lost_at(lines)], asked)

@@ -35,6 +35,10 @@ class Place:
     present: AbstractSet[str] | None = None
     facts: Facts = Facts()
 
+    def came_back(self, digest: str, tag: str | None = None) -> int | None:
+        """When something came back that had been deleted, in ticks; None for anything else."""
+        return self.facts.came_back.get((self.repository.name, digest, tag))
+
 
 class Claim(NamedTuple):
     """The rule that claims something, or None. It is not `certain` when something that it asks for was not read."""

@@ -21,6 +21,7 @@ from .owners import carried_by, claim_of, inherited_claims
 from .ranks import ranked
 from .reasons import CHILD_OF, EXCLUDED, LOCKED, PINNED, QUARANTINED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
 from .reports import reports_in, without_links
+from .returned import is_back_lately
 from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
 from .wholes import still_staying
@@ -251,6 +252,8 @@ def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
         seconds = _seconds_of(case, manifest.digest, age)
         if seconds is not None and not age_is_over(instant_of(manifest, age), seconds, case.place.now):
             yield manifest.digest, kept_by_rule(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+        elif seconds is not None and is_back_lately(case.place.came_back(manifest.digest), seconds, case.place.now):
+            yield manifest.digest, kept_by_rule(rule, YOUNG, f'it came back {manifest.last_update_time}')
 
 
 def _seconds_of(case: _Case, digest: str, age: Age) -> int | None:

@@ -25,6 +25,7 @@ from .reasons import (
     YOUNG,
     sentence_of,
 )
+from .returned import is_back_lately
 from .verdicts import Verdict, lock_on_tag
 
 
@@ -115,6 +116,8 @@ def _claimed(policy: Policy, place: Place, manifest: Manifest, name: str, rule: 
         return _kept(rule, QUARANTINED, name, manifest.quarantine)
     if tag is None:
         return _kept(rule, YOUNG, name, 'no readable time')
+    if is_back_lately(place.came_back(manifest.digest, name), rule.age.seconds, place.now):
+        return _kept(rule, YOUNG, name, f'it came back {tag.last_update_time}')
     pulled = place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at)
     return _Candidate(
         tag, manifest, rule, counts(policy, place, manifest), _waits(policy, place, manifest, tag, rule), pulled

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+Thing = tuple[str, str, str | None]
+"""A repository, a digest, and a tag on it or None for the manifest itself."""
+
 STILL_RETIRED = 'retired'
 CHANGED = 'changed'
 FOREIGN = 'foreign'
@@ -33,7 +36,8 @@ class Facts:
     nothing of late has no `pulls_since`. `pulled_by` says whose pull that was, of what is retired.
     `untagged` says when the last tag of a manifest was taken off, {repository: {digest: ticks}}, and `retired` how
     those stand that cannot be pulled, or could not. `lock_marks` are the tags and digests that this program locked for
-    a policy, {(repository, tag or digest): its `writeEnabled` before}.
+    a policy, {(repository, tag or digest): its `writeEnabled` before}. `came_back` says when something was brought back
+    that had been deleted: it counts with the times that it had before.
     """
 
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -43,6 +47,7 @@ class Facts:
     pulled_by: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     retired: Mapping[str, Mapping[str, Retired]] = field(default_factory=dict)
     lock_marks: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    came_back: Mapping[Thing, int] = field(default_factory=dict)
 
     def last_pull(self, repository: str, digest: str, created: int | None) -> int | None:
         """The last pull of a manifest: 0 when it was never pulled, None when the log does not go back far enough."""

@@ -38,6 +38,9 @@ class Changes(Protocol):
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Switch off what `locks` has switched off of a digest or a tag, and switch nothing on."""
 
+    async def lock_repository(self, repository: str, locks: Locks) -> None:
+        """Switch off what `locks` has switched off of a repository itself, and switch nothing on."""
+
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         """Push the bytes of a manifest under its digest or a tag."""
 

@@ -84,8 +84,14 @@ class Registry(Reads):
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         """Switch off what `locks` has switched off of a digest or a tag, and switch nothing on."""
-        flags = {**_flags(locks), 'can_read': locks.read_enabled, 'can_list': locks.list_enabled}
-        await self._set_flags(repository, reference, **{name: False for name, is_on in flags.items() if not is_on})
+        await self._set_flags(repository, reference, **_switched_off(locks))
+
+    async def lock_repository(self, repository: str, locks: Locks) -> None:
+        """Switch off what `locks` has switched off of a repository itself, and switch nothing on."""
+        options: dict[str, Any] = {**_switched_off(locks), REPOSITORY_OPTION: repository}
+        update: Any = self._sdk.update_repository_properties  # its overloads say that it gives no coroutine
+        with registry_errors():
+            await update(repository, **options)
 
     async def put_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
         """Push the bytes of a manifest under its digest or a tag; the digest in the answer is verified."""
@@ -136,6 +142,11 @@ class Registry(Reads):
         from azure.containerregistry.aio import ContainerRegistryClient
 
         return ContainerRegistryClient(self._endpoint, pipeline=self._pipeline)
+
+
+def _switched_off(locks: Locks) -> dict[str, bool]:
+    flags = {**_flags(locks), 'can_read': locks.read_enabled, 'can_list': locks.list_enabled}
+    return {name: False for name, is_on in flags.items() if not is_on}
 
 
 def _flags(locks: Locks) -> dict[str, bool]:

@@ -198,34 +198,6 @@ def _restore_row(result: str, entry: dict[str, Any], tags: str, reason: str = ''
     )
 
 
-def history_rows(result: Any) -> list[Row]:
-    """A row for each run, or for each request of one run."""
-    if isinstance(result, dict) and isinstance(result.get('requests'), list):
-        return [
-            OrderedDict(
-                AT=entry['at'],
-                REQUEST=entry['request'],
-                REPOSITORY=entry['repository'],
-                WHAT=short_digest(entry.get('tag') or entry.get('digest', '')),
-                OUTCOME=entry['outcome'],
-            )
-            for entry in result['requests']
-        ]
-    runs = result if isinstance(result, list) else [result]
-    return [
-        OrderedDict(
-            RUN=run['run'],
-            WHO=run['who'],
-            COMMAND=run['command'],
-            REGISTRY=run['registry'],
-            DONE=run['done'],
-            NOT_DONE=run['notDone'],
-            ENDED=run['error'] or run['endedAt'] or 'was killed, or is not over',
-        )
-        for run in runs
-    ]
-
-
 def cache_rows(cache: dict[str, Any]) -> list[Row]:
     """One row for the cache of one registry."""
     if 'readable' not in cache:

@@ -156,7 +156,7 @@ def test_a_tag_that_exists_now_is_only_moved_when_told(az, registry, now, tmp_pa
     assert back.code == 0 and [entry['reason'] for entry in back.json['skipped']] == ['tagExists']
     assert registry.storage.tags('team/app')['latest'].digest == new
     assert old in registry.storage.manifests('team/app')
-    assert restore(az, tmp_path / 'archive', '--all', '--overwrite').code == 0
+    assert restore(az, tmp_path / 'archive', '--all', '--overwrite', '--yes').code == 0
     assert registry.storage.tags('team/app')['latest'].digest == old
 
 
@@ -451,7 +451,7 @@ def test_a_damaged_archive_restores_what_is_whole_and_names_the_rest(az, registr
     assert [entry['digest'] for entry in back.json['restored']] == [whole]
     assert {damaged, cut} <= {entry['digest'] for entry in back.json['failed']}
     assert set(registry.storage.manifests('team/app')) == {whole, stays}
-    assert set(registry.storage.tags('team/app')) == {'whole', 'kept'}
+    assert set(registry.storage.tags('team/app')) == {'whole', 'kept', 'gone'}, 'the registry has its manifest whole'
 
 
 def test_what_was_not_there_to_be_archived_and_is_there_again_is_not_deleted(az, registry, now, tmp_path):
@@ -595,7 +595,7 @@ def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
     assert '--soft-deleted' in run.err and 'nothing is freed before' in run.err
     assert registry.storage.repositories() == ['team/other']
     preview = az(*PRUNE, 'restore', '-r', 'localhost', '--soft-deleted', '--dry-run', check=True).json
-    assert preview['summary']['manifestsRestored'] == 7 and registry.storage.repositories() == ['team/other']
+    assert preview['summary']['manifestsToRestore'] == 7 and registry.storage.repositories() == ['team/other']
     back = az(*PRUNE, 'restore', '-r', 'localhost', '--soft-deleted')
     assert back.code == 0, back.err
     after = state(registry)
@@ -733,7 +733,7 @@ def test_nothing_comes_back_over_a_tag_that_exists_now(az, registry, now):
     back = az(*PRUNE, 'restore', *TARGET, '--soft-deleted', check=True).json
     assert [entry['reason'] for entry in back['skipped']][0] == 'tagExists'
     assert registry.storage.tags('team/app')['latest'].digest == new
-    az(*PRUNE, 'restore', *TARGET, '--soft-deleted', '--overwrite', check=True)
+    az(*PRUNE, 'restore', *TARGET, '--soft-deleted', '--overwrite', '--yes', check=True)
     assert registry.storage.tags('team/app')['latest'].digest == old
 
 

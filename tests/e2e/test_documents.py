@@ -22,7 +22,7 @@ from .images import Shelf
 
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 LOCAL = ('archive', 'policy validate', 'policy explain', 'policy test', 'policy show', 'cache', 'history')
-DELETING = ('untagged', 'tags', 'image', 'repository', 'apply', 'pins lock')
+DELETING = ('untagged', 'tags', 'image', 'repository', 'apply', 'pins lock', 'undo')
 SAMPLE_DIGEST = re.compile(r'sha256:0123456789abcdef[0-9a-f]+')
 SAMPLE_RUN = re.compile(r'\d{8}T[\d.]+Z-[0-9a-f]{8}')
 
@@ -84,11 +84,13 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
     if '--archive' in arguments and example.command != 'restore' and not example.command.startswith('archive'):
         archive.mkdir()
         (archive / 'oci-layout').write_text('{"imageLayoutVersion": "1.0.0"}')
-    if example.command == 'restore' or example.command.startswith('archive'):
+    if example.command in ('restore', 'undo') or example.command.startswith('archive'):
         named = ('--image', 'team-a/api:v1', '--archive', str(archive), '--new-archive', '--yes')
         az(*prune, 'image', *TARGET, *named, check=True)
     if example.command == 'history show':
+        az(*prune, 'image', *TARGET, '--image', 'team-a/api:v3', '--yes', check=True)
         az(*prune, 'untagged', *TARGET, '--yes', check=True)
+    if example.command in ('history show', 'undo'):
         newest = az(*prune, 'history', 'list', check=True).json[0]['run']
         arguments = tuple(SAMPLE_RUN.sub(newest, argument) for argument in arguments)
     return arguments

@@ -53,8 +53,10 @@ def test_deleting_and_bringing_back(az, prune, registry, now, tmp_path):
     prune('image', '--image', 'team/other:v1', '--yes')
     history = prune('history list', target=())
     assert history[0]['run'] in az(*PRUNE, 'history', 'list', '-o', 'table', check=True).out
-    assert [run['command'].split()[-1] for run in history] == ['image', 'tags', 'apply', 'untagged']
+    assert [run['command'].split()[-1] for run in history] == ['image', 'tags', 'restore', 'apply', 'untagged']
     assert prune('history show', '--run', history[0]['run'], target=())['requests']
+    assert prune('history show', '--image', 'team/other:v1', target=())['run'] == history[0]['run']
+    assert prune('undo', '--yes', '--run', history[1]['run'])['summary']['tagsRestored'] == 2
     assert restore(az, tmp_path / 'archive', '--all').code == 0
     prune('repository', '--repository', 'team/app', '--yes')
     assert registry.storage.repositories() == []

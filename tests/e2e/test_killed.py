@@ -292,3 +292,28 @@ def test_a_killed_compaction_goes_on_and_loses_nothing(az, tmp_path, monkeypatch
     assert not find_garbage(DirectoryArchive(str(filled.path))).sizes
     assert all(not filled.at(digest).exists() for digest in garbage) and filled.at(filled.shared).exists()
     assert not verify(DirectoryArchive(str(filled.path))).broken and filled.names() == {'c', 'd', 'index'}
+
+
+@pytest.mark.parametrize('seed', [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (0, *range(2, KILLS)))])
+def test_a_killed_undo_that_is_run_again_ends_in_the_same_state(az, registry, now, tmp_path, seed):
+    crowded(registry, now)
+    registry.storage.set_locks('team/app', tag='v1', readEnabled=False)
+    before = state(registry)
+    took = az(*COMMAND, str(tmp_path / 'archive'), check=True).json['run']
+    arguments = (*PRUNE, 'undo', *TARGET, '--yes')
+    assert killed_at_a_request(az, registry, arguments, RESTORING, seed) == -signal.SIGKILL
+    again = az(*arguments)
+    assert again.code == 0 and again.json['undoes'] == took, again.err
+    assert state(registry) == before and registry.storage.whole('team/app', 'v2') == []
+    begun, ended = (told(tmp_path / 'azure', event) for event in ('was', 'restored'))
+    assert begun and begun == ended, 'all of it has its old times'
+
+
+def told(az_home, event):
+    """{(repository, digest, tag)} that lines of the journals with this event name."""
+    lines = [
+        json.loads(line)
+        for path in sorted((az_home / 'acrprune' / 'journal').glob('*.jsonl'))
+        for line in path.read_text().split('\n')[:-1]
+    ]
+    return {(line['repository'], line['digest'], line.get('tag')) for line in lines if line['event'] == event}

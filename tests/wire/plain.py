@@ -93,8 +93,8 @@ def archive(client: Client, *arguments: Any) -> Any:
 
 
 def push(client: Client, *arguments: Any) -> Any:
-    return client.loop.run(_push(client.real, *arguments))
+    return client.loop.run(_push(client.real, client.real, *arguments))
 
 
 def undelete(client: Client, *arguments: Any) -> Any:
-    return client.loop.run(_undelete(client.real, *arguments))
+    return client.loop.run(_undelete(client.real, client.real, *arguments))

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
+from ...decide.asked import Asked, NothingAsked, Taken
 from ...decide.graph import Graph, build_graph, spread, walk
 from ...decide.impact import Node
 from ...decide.manifests import is_digest
-from ...decide.named import ImageName
 from ...decide.reasons import CHILD_OF, SUBJECT_OF
-from ...model import Content, Failed, Ghost, Inventory, Manifest, Repository, Skipped, in_order
+from ...model import (
+    UNLOCKED,
+    Content,
+    Failed,
+    Ghost,
+    Inventory,
+    Locks,
+    Manifest,
+    Repository,
+    Skipped,
+    in_order,
+    parse_ticks,
+)
 from ...prune_error import Kind, PruneError
-from .layout import Kept, Record
+from .layout import Kept, Record, blob_path
+from .past import Key, Past
 
 EXISTS = 'exists'
 TAG_EXISTS = 'tagExists'
@@ -32,13 +45,18 @@ class NotInArchive(PruneError):
 
 @dataclass(frozen=True)
 class Image:
-    """A manifest to push; `needs` are digests that have to be there before, of those that are pushed too."""
+    """A manifest to push; `needs` are digests that have to be there before, of those that are pushed too.
+
+    One that the registry keeps as `soft_deleted` is brought back from there. `locks` are those that it had.
+    """
 
     repository: str
     digest: str
     media_type: str
     blobs: tuple[tuple[str, int], ...]
     needs: frozenset[str]
+    locks: Locks = UNLOCKED
+    soft_deleted: bool = False
 
     @property
     def node(self) -> Node:
@@ -50,18 +68,25 @@ class Restoration:
     """What is pushed back.
 
     `waves` are pushed one after the other, the images of one wave at the same time. `tags` and `locks` are set on
-    manifests that are in the registry after that. `moves` are the (repository, tag) that are on another manifest now
-    and are to be moved.
-    `holders` gives for each blob the repositories that have it.
+    manifests that are in the registry after that. `moves` are the {(repository, tag): digest} that are on another
+    manifest now and are to be moved. `holders` gives for each blob the repositories that have it. `repository_locks`
+    are those of repositories that come back whole. `past` has the times that things had before they went.
     """
 
     waves: tuple[tuple[Image, ...], ...]
     tags: tuple[Record, ...]
     locks: tuple[Record, ...]
-    moves: frozenset[tuple[str, str]]
+    moves: Mapping[tuple[str, str], str]
     holders: Mapping[str, tuple[str, ...]]
     skipped: tuple[Skipped, ...]
     failed: tuple[Failed, ...]
+    repository_locks: Mapping[str, Locks] = field(default_factory=dict)
+    past: tuple[Past, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be changed."""
+        return not (self.waves or self.tags or self.locks or self.repository_locks)
 
 
 def choose(
@@ -69,36 +94,76 @@ def choose(
     kept: Mapping[str, Kept],
     blobs: AbstractSet[str],
     inventory: Inventory,
-    images: Iterable[ImageName] | None,
+    asked: Asked | None,
     overwrite: bool = False,
+    soft_deleted: AbstractSet[Node] = frozenset(),
+    begun: Container[Key] = (),
 ) -> Restoration:
     """What to push of the records of one registry. Raises NotInArchive.
 
-    `kept` are the manifests in the archive, `blobs` all digests in it; `images` None means all. What is there already
-    is left alone. So is a tag that is on another manifest now, unless it is to `overwrite` that.
+    `kept` are the manifests in the archive, `blobs` all digests in it; `asked` is None for all. What is there already
+    is left alone. So is a tag that is on another manifest now, unless it is to `overwrite` that. What the registry
+    keeps as `soft_deleted` need not be in the archive. `begun` is what an earlier run had begun to bring back.
     """
+    if asked and asked.run is not None:
+        records = [each for each in records if (each.repository, each.digest, each.tag) in asked.run]
     newest, outdated = _newest_tags(records)
-    shelf = _Shelf(records, newest, kept)
-    asked = shelf.everything if images is None else shelf.find(images)
-    nodes = shelf.around(asked)
+    shelf = _Shelf(records, newest, kept, soft_deleted)
+    found = shelf.everything if asked is None else shelf.find(asked)
+    nodes = shelf.around(found)
     there, holders = _there(inventory), _holders(inventory)
-    failed = shelf.failures(nodes - set(there), set(blobs) | set(holders))
+    failed = shelf.failures(nodes - set(there), blobs, set(blobs) | set(holders))
     pushed = nodes - set(there) - set(failed)
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
-    wanted = [tag for tag in newest if (tag.repository, tag.digest) in nodes | asked]
+    wanted = [tag for tag in newest if (tag.repository, tag.digest) in nodes | found]
     settled, skipped = _settle_tags(wanted, now, set(there) | pushed, overwrite)
-    skipped += [Skipped(*node, EXISTS, 'it is there') for node in shelf.images(nodes) if node in there]
-    skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | asked]
+    images = shelf.images(nodes)
+    skipped += [Skipped(*node, EXISTS, 'it is there') for node in images if node in there]
+    skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | found]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
+    places = [(tag.repository, str(tag.tag)) for tag in tags]
+    returning = [*(record for node, record in images.items() if node in pushed), *tags]
+    resumed = [each for each in (*images.values(), *settled) if each not in returning and _past(each).key in begun]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
-        locks=tuple(_locked([*shelf.images(nodes).values(), *settled], failed)),
-        moves=frozenset((tag.repository, str(tag.tag)) for tag in tags if (tag.repository, tag.tag) in now),
+        locks=tuple(_locked([*images.values(), *settled], failed)),
+        moves={place: now[place] for place in places if place in now},
         holders=holders,
         skipped=tuple(skipped),
         failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
+        repository_locks=_repository_locks(images, there, pushed),
+        past=tuple(map(_past, (*returning, *resumed))),
     )
+
+
+def is_asked_by(asked: Asked) -> Callable[[Record], bool]:
+    """Whether a record is asked for."""
+    return lambda record: asked.means(_taken(record))
+
+
+def _taken(record: Record) -> Taken:
+    return Taken(record.repository, record.digest, record.tag, parse_ticks(record.archived_at))
+
+
+def _past(record: Record) -> Past:
+    return Past(record.repository, record.digest, record.tag, record.created, record.updated)
+
+
+def _repository_locks(
+    images: Mapping[Node, Record], there: Iterable[Node], pushed: AbstractSet[Node]
+) -> dict[str, Locks]:
+    """The flags of repositories that come back whole: of those that have nothing but what is brought back here.
+
+    Those of any other repository are somebody's wish since.
+    """
+    others = {name for name, digest in there if (name, digest) not in images}
+    found: dict[str, Locks] = {}
+    for (name, _), record in images.items():
+        if record.repository_locks.switched_off and name not in others:
+            found[name] = found.get(name, UNLOCKED).and_those(record.repository_locks)
+    coming = {name for name, _ in (*there, *pushed)}
+    return {name: locks for name, locks in found.items() if name in coming}
 
 
 def _there(inventory: Inventory) -> dict[Node, Manifest]:
@@ -124,16 +189,27 @@ def _outdated(old: Record, new: Record) -> Skipped:
 class _Shelf:
     """The manifests of an archive by repository, as a graph each."""
 
-    def __init__(self, records: Sequence[Record], tags: list[Record], kept: Mapping[str, Kept]) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        tags: list[Record],
+        kept: Mapping[str, Kept],
+        soft_deleted: AbstractSet[Node] = frozenset(),
+    ) -> None:
+        self._soft_deleted = soft_deleted
         self.everything = {(record.repository, record.digest) for record in records}
         self._kept = kept
         self._tags = tags
         self._images = {(record.repository, record.digest): record for record in records if record.tag is None}
         self._graphs = {name: self._graph(name) for name in sorted({name for name, _ in self._images})}
 
-    def find(self, images: Iterable[ImageName]) -> set[Node]:
-        """The manifests that are named. Raises NotInArchive."""
-        return {self._find(image) for image in images}
+    def find(self, asked: Asked) -> set[Node]:
+        """The manifests that are asked for. Raises NotInArchive."""
+        items = [_taken(each) for each in (*self._images.values(), *self._tags)]
+        try:
+            return {(item.repository, item.digest) for item in asked.find(items)}
+        except NothingAsked as error:
+            raise NotInArchive(str(error)) from error
 
     def around(self, asked: Iterable[Node]) -> set[Node]:
         """What was asked for, and all that belongs to it: what refers to it, its subject, and its children.
@@ -152,9 +228,13 @@ class _Shelf:
         """The records of those of these that were doomed when they were archived."""
         return {node: record for node, record in sorted(self._images.items()) if node in nodes}
 
-    def failures(self, missing: AbstractSet[Node], blobs: AbstractSet[str]) -> dict[Node, str]:
-        """Why some of these cannot be pushed: by themselves, or because of what they need."""
-        own = {node: why for node in sorted(missing) for why in [self._obstacle(node[1], blobs)] if why}
+    def failures(self, missing: AbstractSet[Node], held: AbstractSet[str], blobs: AbstractSet[str]) -> dict[Node, str]:
+        """Why some of these cannot be pushed: by themselves, or because of what they need.
+
+        `held` are the digests in the archive, `blobs` those that the registry has too.
+        """
+        alone = sorted(missing - self._soft_deleted)
+        own = {node: why for node in alone for why in [self._obstacle(node[1], held, blobs)] if why}
         failed, waiting = dict(own), set(missing)
         for name, digests in _by_repository(own).items():
             above = spread(digests, partial(_above, self._graphs[name]))
@@ -180,12 +260,16 @@ class _Shelf:
             waiting.difference_update(wave)
 
     def _image(self, node: Node) -> Image:
-        record, kept = self._images.get(node), self._kept[node[1]]
+        record, kept = self._images.get(node), self._kept.get(node[1])
+        soft_deleted = node in self._soft_deleted
+        blobs = kept.content.blobs if kept and not soft_deleted else ()
         return Image(
             *node,
-            record.media_type if record else kept.media_type,
-            tuple((blob.digest, blob.size) for blob in kept.content.blobs),
+            record.media_type if record else kept.media_type if kept else '',
+            tuple((blob.digest, blob.size) for blob in blobs),
             frozenset(digest for _, digest in self._needs(node)),
+            record.locks if record else UNLOCKED,
+            soft_deleted,
         )
 
     def _needs(self, node: Node, *relations: str) -> set[Node]:
@@ -196,25 +280,16 @@ class _Shelf:
             if relation in (relations or (CHILD_OF, SUBJECT_OF)) and other != digest
         }
 
-    def _obstacle(self, digest: str, blobs: AbstractSet[str]) -> str | None:
+    def _obstacle(self, digest: str, held: AbstractSet[str], blobs: AbstractSet[str]) -> str | None:
+        if digest not in self._kept and digest in held:
+            return f'the archive is damaged: {blob_path(digest)} is not what its name says'
         if digest not in self._kept:
-            return 'the archive does not hold its bytes, or they are damaged'
+            return f'the archive lacks its manifest: there is no {blob_path(digest)}'
         needed = [blob.digest for blob in self._kept[digest].content.blobs]
         if not all(map(is_digest, needed)):
             return 'it refers to a layer by something that is no digest'
         lost = [blob for blob in needed if blob not in blobs]
         return f'its blob {lost[0]} is neither in the archive nor in the registry' if lost else None
-
-    def _find(self, image: ImageName) -> Node:
-        found = [
-            (record.repository, record.digest)
-            for record in (self._tags if image.tag else self._images.values())
-            if record.repository == image.repository
-            and (record.tag == image.tag if image.tag else record.digest == image.digest)
-        ]
-        if not found:
-            raise NotInArchive(f'{image.repository}:{image.tag}' if image.tag else f'{image.repository}@{image.digest}')
-        return found[0]
 
     def _graph(self, name: str) -> Graph:
         digests = {digest for repository, digest in self._images if repository == name}

@@ -13,7 +13,7 @@ from ...decide.graph import Graph, absent_children, build_graph, spread, walk
 from ...decide.impact import Node, open_ledger
 from ...decide.retention import with_retention
 from ...decide.verdicts import Verdict
-from ...model import Content, Ghost, Manifest, Notice, Repository, Skipped, Tag, in_order
+from ...model import Content, Ghost, Manifest, Notice, Repository, Skipped, Tag, counted_time, in_order
 from .layout import Record
 
 NOT_ARCHIVED = 'notArchived'
@@ -129,13 +129,13 @@ def _as_before_retiring(decision: Decision, repository: str, manifest: Manifest)
 
 
 def _as_it_is(record: Record, thing: Manifest | Tag, repository: Repository, kept: Saved) -> Record:
-    """The record of a manifest or of a tag, with its locks and the times that it has now."""
+    """The record of a manifest or of a tag, with its locks and the times that it counts with."""
     return replace(
         record,
         tag=thing.name if isinstance(thing, Tag) else None,
         locks=thing.locks,
-        created=thing.created_time if isinstance(thing, Manifest) else None,
-        updated=thing.last_update_time,
+        created=counted_time(thing.created_time, thing.created_at) if isinstance(thing, Manifest) else None,
+        updated=counted_time(thing.last_update_time, thing.updated_at),
         repository_locks=repository.locks,
         subject=kept.subject,
         image_size=kept.image_size,

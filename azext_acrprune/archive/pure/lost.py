@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...model import Locks
+from ...decide.asked import Asked, Taken
+from ...model import UNLOCKED, Locks, parse_ticks
+from .past import Key
 
 _NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved')
 """Outcomes of requests that took nothing from the manifest that they name."""
@@ -15,7 +17,12 @@ _NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved')
 
 @dataclass(frozen=True)
 class Lost:
-    """A manifest that a run deleted, with the tags and locks that it had, or with `untagged` tags that it lost."""
+    """A manifest that a run deleted, with the tags and locks that it had, or with `untagged` tags that it lost.
+
+    `created` and `updated` are its times and `tag_times` the last updates of its tags, as the registry gave them and as
+    far as they are known. `repository_locks` are those of its repository. `reason` and `because` say why it went. With
+    `later` it only lost its last tag, and the registry itself deletes it some time after that.
+    """
 
     repository: str
     digest: str
@@ -23,6 +30,33 @@ class Lost:
     tags: tuple[tuple[str, Locks], ...]
     locks: Locks
     untagged: bool = False
+    created: str | None = None
+    updated: str | None = None
+    tag_times: Mapping[str, str] = field(default_factory=dict)
+    repository_locks: Locks = UNLOCKED
+    reason: str | None = None
+    because: str | None = None
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class Move:
+    """A tag that a restoration moved, and the digests that it was on before and after that."""
+
+    repository: str
+    tag: str
+    was_on: str
+    moved_to: str
+
+
+def moves_in(lines: Iterable[Mapping[str, Any]]) -> list[Move]:
+    """The tags that a run moved, or was about to move, each once: where a tag was in the end is looked up."""
+    found: dict[tuple[str, str], Move] = {}
+    for line in lines:
+        if line['event'] == 'moves':
+            move = Move(*(str(line.get(key)) for key in ('repository', 'tag', 'digest', 'to')))
+            found.setdefault((move.repository, move.tag), move)
+    return list(found.values())
 
 
 def is_deletion(line: Mapping[str, Any]) -> bool:
@@ -45,7 +79,35 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
             falling.setdefault((line.get('repository'), line.get('subject')), []).append(line)
         elif is_deletion(line) and _key(line) in maybe_done:
             requests.setdefault(_key(line), line)
-    return [lost for line in _newest_first(requests, falling) for lost in _lost(line)]
+    later = [line for line in lines if line['event'] == 'later' and _key(line) not in requests]
+    return [lost for line in (*_newest_first(requests, falling), *later) for lost in _lost(line)]
+
+
+def keys_of_lost(lost: Iterable[Lost]) -> set[Key]:
+    """Each manifest that was deleted, and each tag that went, with it or alone."""
+    found: set[Key] = set()
+    for each in lost:
+        found.update((each.repository, each.digest, tag) for tag, _ in each.tags)
+        if not each.untagged:
+            found.add((each.repository, each.digest, None))
+    return found
+
+
+def lost_at(lines: Sequence[Mapping[str, Any]]) -> list[tuple[Lost, int | None]]:
+    """What a run deleted, and when that run began, in ticks."""
+    at = next((parse_ticks(line.get('at')) for line in lines if line['event'] == 'start'), None)
+    return [(each, at) for each in lost_in(lines)]
+
+
+def asked_of(lost: Sequence[tuple[Lost, int | None]], asked: Asked) -> list[Lost]:
+    """What is asked for of what was lost, each manifest once: as the first of several says. Raises NothingAsked."""
+    items = [Taken(*key, at) for each, at in lost for key in sorted(keys_of_lost([each]), key=str)]
+    wanted = {(item.repository, item.digest) for item in asked.find(items)}
+    found: dict[Any, Lost] = {}
+    for each, _ in lost:
+        if (each.repository, each.digest) in wanted:
+            found.setdefault((each.repository, each.digest, each.untagged and each.tags), each)
+    return list(found.values())
 
 
 def _maybe_done(lines: Iterable[Mapping[str, Any]]) -> set[Any]:
@@ -75,13 +137,40 @@ def _newest_first(
 
 
 def _lost(line: Mapping[str, Any]) -> Iterator[Lost]:
-    if not line.get('digest'):
+    if not line.get('digest') or not line.get('repository'):
         return
+    entries = [line] if line.get('request') == 'deleteTag' else line.get('tags', ())
+    entries = [entry for entry in entries if 'tag' in entry]
+    tags = tuple((entry['tag'], _locks(entry)) for entry in entries)
+    times = {entry['tag']: entry['lastUpdateTime'] for entry in entries if 'lastUpdateTime' in entry}
+    reason, because = line.get('reason'), line.get('because')
     if line.get('request') == 'deleteTag':
-        yield Lost(line['repository'], line['digest'], None, ((line['tag'], _locks(line)),), Locks(), True)
-    else:
-        tags = tuple((entry['tag'], _locks(entry)) for entry in line.get('tags', ()))
-        yield Lost(line['repository'], line['digest'], line.get('mediaType'), tags, _locks(line))
+        yield Lost(
+            line['repository'],
+            line['digest'],
+            None,
+            tags,
+            UNLOCKED,
+            True,
+            tag_times=times,
+            reason=reason,
+            because=because,
+        )
+        return
+    yield Lost(
+        line['repository'],
+        line['digest'],
+        line.get('mediaType'),
+        tags,
+        _locks(line),
+        created=line.get('createdTime'),
+        updated=line.get('lastUpdateTime'),
+        tag_times=times,
+        repository_locks=Locks.from_flags(line.get('repositoryLocks', ())),
+        reason=reason,
+        because=because,
+        later=line['event'] == 'later',
+    )
 
 
 def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:

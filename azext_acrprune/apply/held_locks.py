@@ -1,0 +1,130 @@
+"""Locks on what was brought back, so that no run takes it again; until a date, or until they are released.
+
+They are no pins: `pins lock` leaves them as it leaves anybody's locks. Which of them are ours is kept on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..model import Failed
+from ..prune_error import PruneError
+from ..registry.changes import Changes
+from ..registry.protocol.refusals import Kind, RegistryError
+from ..registry.reads import Reads
+from ..workers import Task, run_tasks
+
+_BUSY_SECONDS = 10
+_CREATE = (
+    'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
+    'PRIMARY KEY (repository, digest))'
+)
+_FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED)
+
+
+class HeldUnreadable(PruneError):
+    """The file that says which locks hold what came back cannot be used; the text says why."""
+
+    kind = Kind.FILE
+    sentence = 'Not all could be locked or unlocked: {message}.'
+    advice = "Make the file usable, or delete it: locks set until now then count as somebody else's."
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock on a manifest that came back, until an instant in ticks; None is until it is released."""
+
+    repository: str
+    digest: str
+    until: int | None = None
+
+
+class HeldLocks:
+    """Which of these locks one registry has. Every change is on disk when a method returns."""
+
+    def __init__(self, folder: str, host: str) -> None:
+        """Keep them below az's configuration folder."""
+        self._path = Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.held')
+
+    def all(self) -> list[Held]:
+        return [Held(*row) for row in self._run('SELECT repository, digest, until FROM held ORDER BY 1, 2')]
+
+    def add(self, held: Held) -> None:
+        self._run('INSERT OR REPLACE INTO held VALUES (?, ?, ?)', held.repository, held.digest, held.until)
+
+    def remove(self, held: Held) -> None:
+        self._run('DELETE FROM held WHERE repository = ? AND digest = ?', held.repository, held.digest)
+
+    def _run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Raises HeldUnreadable."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection, connection:
+                connection.execute(_CREATE)
+                return connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            raise HeldUnreadable(f"the file '{self._path}' cannot be used: {error}") from error
+
+
+async def hold(
+    registry: Reads, door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int
+) -> tuple[list[Held], list[Failed]]:
+    """Lock manifests against deletion; gives what is locked now by us, and what could not be.
+
+    What somebody else has locked is left alone. A lock is written down before it is set.
+    Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more.
+    """
+    done: list[Held] = []
+    failed: list[Failed] = []
+
+    async def one(held: Held) -> Iterable[Task]:
+        try:
+            if (await registry.manifest_properties(held.repository, held.digest)).locks.delete_enabled:
+                await asyncio.to_thread(locks.add, held)
+                await door.set_delete_enabled(held.repository, held.digest, False)
+                done.append(held)
+        except RegistryError as error:
+            _raise_if_fatal(error)
+            failed.append(Failed(held.repository, held.digest, f'it could not be locked: {error}'))
+        return []
+
+    await run_tasks([partial(one, held) for held in wanted], concurrency)
+    return done, failed
+
+
+async def release(
+    door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int
+) -> tuple[list[Held], list[Failed]]:
+    """Unlock manifests; gives what is unlocked, or gone, and what could not be. With the errors of `hold`."""
+    done: list[Held] = []
+    failed: list[Failed] = []
+
+    async def one(held: Held) -> Iterable[Task]:
+        try:
+            await door.set_delete_enabled(held.repository, held.digest, True)
+        except RegistryError as error:
+            _raise_if_fatal(error)
+            if error.kind is not Kind.NOT_FOUND:
+                failed.append(Failed(held.repository, held.digest, str(error)))
+                return []
+        await asyncio.to_thread(locks.remove, held)
+        done.append(held)
+        return []
+
+    await run_tasks([partial(one, held) for held in wanted], concurrency)
+    return done, failed
+
+
+def _raise_if_fatal(error: RegistryError) -> None:
+    if error.kind in _FATAL:
+        raise error

@@ -1,0 +1,236 @@
+"""What the journal of a run tells of it, in few words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...model import Document
+from .lost import Lost, is_deletion, lost_in
+
+_DONE = ('done', 'not_found')
+"""Outcomes of a deletion after which the thing is gone: a referrer goes with its subject, before its own turn."""
+
+_ASIDE = ('setLocks', 'mountBlob', 'uploadBlob')
+"""Requests that only help others: what became of these says what became of the run."""
+
+_HEADER = ('at', 'who', 'command', 'registry', 'planChecksum', 'archive', 'host', 'pipeline', 'versions')
+_MOST_FAILURES = 50
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def summary_of(run: str, lines: Lines) -> Document:
+    """One run: how it began and ended. A run without an end was killed, or is not over.
+
+    `done` and `notDone` count manifests and tags, however often each was asked for; `unknown` those of which nothing
+    was heard.
+    """
+    start, end = _start(lines), _last(lines, 'end')
+    outcomes = list(_by_thing(lines).values())
+    return {
+        'run': run,
+        **{key: start.get(key) for key in _HEADER},
+        'endedAt': end.get('at'),
+        'error': end.get('error'),
+        'requests': sum(1 for line in lines if line['event'] == 'request'),
+        'done': outcomes.count('done'),
+        'notDone': len(outcomes) - outcomes.count('done') - outcomes.count('unknown'),
+        'unknown': outcomes.count('unknown'),
+        'deletes': any(map(is_deletion, lines)),
+        'untags': any(line.get('request') == 'deleteTag' for line in lines),
+        'restores': any(line['event'] in ('was', 'restored') for line in lines),
+        'moves': any(line['event'] == 'moves' for line in lines),
+        'freedBytes': (end.get('summary') or {}).get('freedBytes'),
+        'usedBytesBefore': start.get('usedBytes'),
+    }
+
+
+def images_taken(lines: Lines) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(repository, digest, tags) of each manifest that a run deleted, and of each that lost a tag."""
+    for lost in lost_in(lines):
+        yield lost.repository, lost.digest, tuple(tag for tag, _ in lost.tags)
+
+
+def story_of(run: str, lines: Lines) -> Document:
+    """What a run did and why, in sums; and how it can be undone."""
+    start, end = _start(lines), _last(lines, 'end')
+    lost = [each for each in lost_in(lines) if not each.later]
+    return {
+        **summary_of(run, lines),
+        'policy': start.get('policy'),
+        'options': options_of(start.get('policy')),
+        'promised': start.get('promised'),
+        'summary': end.get('summary'),
+        'doneByRequest': _done_by_request(lines),
+        'manifestsDeleted': sum(1 for each in lost if not each.untagged),
+        'tagsDeleted': sum(len(each.tags) for each in lost),
+        'reasons': _reasons(lost),
+        'repositories': _repositories(lost),
+        'failed': list(_failed(lines))[:_MOST_FAILURES],
+        'deletedLater': deleted_later(lines),
+        'undo': undo_of(run, lines),
+    }
+
+
+def undo_of(run: str, lines: Lines) -> Document:
+    """The command that brings back what a run took, or None; and from where, or why there is no such command."""
+    start = _start(lines)
+    days = start.get('softDeleteDays')
+    command = f'az acr prune undo -r {start.get("registry")} --run {run}'
+    if any(line['event'] == 'moves' for line in lines):
+        return {'command': command, 'how': 'Tags that were moved go back to where they were.'}
+    if not lost_in(lines):
+        return {'command': None, 'how': 'It deleted nothing.'}
+    if start.get('archive'):
+        return {'command': command, 'how': f'From the archive {start["archive"]}.'}
+    if days:
+        return {'command': command, 'how': f'From soft delete, which keeps it for {days} days.'}
+    if 'softDeleteDays' in start:
+        return {'command': None, 'how': 'It cannot be undone: there was no archive, and soft delete was off.'}
+    return {'command': command, 'how': 'From soft delete, if it was on: there is no archive.'}
+
+
+def undo_of_image(undo: Document, image: str) -> Document:
+    """The same for one image of the run."""
+    return {**undo, 'command': f'{undo["command"]} --image {image}'} if undo['command'] else undo
+
+
+def is_by_rules(lines: Lines) -> bool:
+    """Whether rules chose what a run took, so that the same options choose again: nothing was named."""
+    return any((_start(lines).get('policy') or {}).get(key) for key in ('tags', 'untagged', 'file'))
+
+
+def taken_again(lines: Lines, run: str, undone: str) -> str:
+    """What the options of the last run that had rules would do with what comes back from the run `undone`."""
+    options = ' '.join(options_of(_start(lines).get('policy')))
+    if run == undone:
+        return f'The options of the run take it again, a day after it came back: {options}.'
+    return f'The options of the last run by rules may take it, a day after it came back: {options}.'
+
+
+def requests_of(lines: Lines) -> list[Document]:
+    """Each request with its outcome; one without was sent, and nothing is known of it."""
+    requests: list[Document] = []
+    open_ones: dict[tuple[object, ...], Document] = {}
+    for line in lines:
+        key = tuple(line.get(name) for name in ('request', 'repository', 'digest', 'tag'))
+        if line['event'] == 'request':
+            said = {name: value for name, value in line.items() if name not in ('event', 'content')}
+            open_ones[key] = {**said, 'outcome': 'unknown'}
+            requests.append(open_ones[key])
+        elif line['event'] == 'outcome' and key in open_ones:
+            open_ones.pop(key).update({name: line[name] for name in ('outcome', 'error') if name in line})
+    return requests
+
+
+def deleted_later(lines: Lines) -> list[Document]:
+    """What the registry itself deletes, because the run removed the last tag, each with the tags that it had."""
+    return [
+        {
+            **{name: line.get(name) for name in ('repository', 'digest', 'mediaType')},
+            'tags': [entry['tag'] for entry in line.get('tags', ())],
+        }
+        for line in lines
+        if line['event'] == 'later'
+    ]
+
+
+def ends_of(lines: Lines) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The first line of a journal, and the last one; each is empty where it is missing."""
+    return _start(lines), _last(lines, 'end')
+
+
+def _start(lines: Lines) -> Mapping[str, Any]:
+    return next((line for line in lines if line['event'] == 'start'), {})
+
+
+def _last(lines: Lines, event: str) -> Mapping[str, Any]:
+    return next((line for line in reversed(lines) if line['event'] == event), {})
+
+
+def _thing(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return line.get('request'), line.get('repository'), line.get('tag') or line.get('digest')
+
+
+def _by_thing(lines: Lines) -> dict[tuple[Any, ...], str]:
+    """What became of each manifest and tag that something was asked for: the last word of it, unless it was done."""
+    found: dict[tuple[Any, ...], str] = {}
+    for line in lines:
+        if line.get('request') in _ASIDE or line['event'] not in ('request', 'outcome'):
+            continue
+        thing, outcome = _thing(line), line.get('outcome')
+        if line['event'] == 'request':
+            found.setdefault(thing, 'unknown')
+        elif found.get(thing) != 'done':
+            gone = str(line.get('request')).startswith('delete') and outcome in _DONE
+            found[thing] = 'done' if gone else str(outcome)
+    return found
+
+
+def _done_by_request(lines: Lines) -> dict[str, int]:
+    done = Counter(str(thing[0]) for thing, outcome in _by_thing(lines).items() if outcome == 'done')
+    return dict(sorted(done.items()))
+
+
+def _failed(lines: Lines) -> Iterator[Document]:
+    """What was not done, with the last error."""
+    errors = {_thing(line): line.get('error') for line in lines if line['event'] == 'outcome'}
+    for thing, outcome in _by_thing(lines).items():
+        if outcome != 'done':
+            request, repository, name = thing
+            error = errors.get(thing) or 'nothing was heard of it'
+            yield {'request': request, 'repository': repository, 'name': name, 'outcome': outcome, 'error': error}
+
+
+def _reasons(lost: Iterable[Lost]) -> list[Document]:
+    """How many manifests and tags went for each reason, most manifests first."""
+    manifests: Counter[tuple[str, str]] = Counter()
+    tags: Counter[tuple[str, str]] = Counter()
+    for each in lost:
+        why = each.reason or 'unknown', each.because or ''
+        manifests[why] += not each.untagged
+        tags[why] += len(each.tags)
+    by_reason: dict[str, Document] = {}
+    for (reason, because), number in manifests.items():
+        row = by_reason.setdefault(reason, {'reason': reason, 'because': because, 'manifests': 0, 'tags': 0})
+        row['manifests'] += number
+        row['tags'] += tags[reason, because]
+        row['because'] = because if row['because'] == because else None
+    return sorted(by_reason.values(), key=lambda row: (-row['manifests'], -row['tags'], row['reason']))
+
+
+def _repositories(lost: Iterable[Lost]) -> list[Document]:
+    rows: dict[str, Document] = {}
+    for each in lost:
+        row = rows.setdefault(each.repository, {'name': each.repository, 'manifests': 0, 'tags': 0})
+        row['manifests'] += not each.untagged
+        row['tags'] += len(each.tags)
+    return sorted(rows.values(), key=lambda row: (-row['manifests'], -row['tags'], row['name']))
+
+
+def options_of(policy: Mapping[str, Any] | None) -> list[str]:
+    """The options that select, as they are given to a command; of a policy file only that there was one."""
+    policy = policy or {}
+    if 'file' in policy:
+        rules = [str(rule.get('name', number + 1)) for number, rule in enumerate(policy['file'].get('rules', ()))]
+        options = ['--policy', f'(a file with the rules {", ".join(rules)})']
+    else:
+        options = [text for name, value in _selecting(policy).items() for text in _option(name, value)]
+    return [*options, *_option('repository', policy.get('repositories') or [])]
+
+
+def _selecting(policy: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Any = next((policy[key] for key in ('tags', 'untagged', 'images', 'untag') if policy.get(key)), {})
+    return found if isinstance(found, Mapping) else {'image': found}
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """`ageBy` is `--age-by`. What is off, or no number, is not said."""
+    option = '--' + re.sub('[A-Z]', lambda letter: f'-{letter[0].lower()}', name)
+    if isinstance(value, list):
+        many = name in ('repository', 'include')
+        return [option, *value] if many and value else [text for each in value for text in (option, str(each))]
+    return [] if value in (False, 0, None) else [option] if value is True else [option, str(value)]

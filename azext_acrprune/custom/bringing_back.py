@@ -1,0 +1,131 @@
+"""What `restore` and `undo` share: what an earlier run had begun, the question, and the journal of what comes back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from azure.cli.core.azclierror import NoTTYError
+from knack.log import get_logger
+
+from ..prune_error import PruneError
+from .command import Command
+from .consent import is_confirmed
+from .holding import hold_back
+from .journaling import folder_of, index_of, journal_of
+from .options import HoldOptions
+from .questions import ask
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..archive.afterwards import Note
+    from ..archive.pure.past import Begun
+    from ..archive.push import Restored
+    from ..model import Document
+    from ..registry.changes import Changes
+
+logger = get_logger(__name__)
+
+_AGES = 'What comes back counts with the times that it had, and pushes out nothing that was kept. --lock keeps it.'
+
+Work = Callable[['Changes', 'Note'], Coroutine[Any, Any, 'Restored']]
+"""What brings things back: it is given the door for its changes, and what it writes down its notes with."""
+
+
+def begun_before(cmd: Command, host: str) -> Begun:
+    """What earlier runs on this registry had begun to bring back, and did not end."""
+    from ..apply.journal import JournalError, read_run
+    from ..archive.pure.past import Begun
+
+    begun = Begun()
+    with suppress(JournalError):  # what cannot be read is not known: then things have the time of today
+        for summary in index_of(cmd).summaries():
+            if summary['registry'] == host and summary['restores']:
+                begun.hear(read_run(folder_of(cmd), summary['run']))
+    return begun
+
+
+def taken_again(cmd: Command, host: str, undone: str) -> list[str]:
+    """What the last options with rules would do with what comes back; nothing where no run had rules."""
+    from ..apply.journal import read_run
+    from ..archive.pure.run_story import is_by_rules, taken_again
+
+    for summary in reversed(index_of(cmd).summaries()):
+        if summary['registry'] == host and summary['deletes']:
+            lines = read_run(folder_of(cmd), summary['run'])
+            if is_by_rules(lines):
+                return [taken_again(lines, str(summary['run']), undone), _AGES]
+    return []
+
+
+def bring_back(session: Session, works: Sequence[Work], holding: HoldOptions, **said: object) -> tuple[str, Restored]:
+    """Do the work, lock what came back if that was asked for, and write all of it down.
+
+    Gives the run, and what became of everything.
+    """
+    from ..apply.journal import JournaledRegistry, JournalError
+    from ..archive.afterwards import note_times
+
+    with journal_of(session.cmd, session.options.sign_in.username, session.host, **said) as journal:
+        door: Changes = JournaledRegistry(session.registry, journal, {})
+        restored = together([_done(session, work(door, journal.note)) for work in works])
+        if holding.lock:
+            hold_back(session, door, restored, holding)
+        session.run(note_times(session.registry, restored.past, journal.note))
+        with suppress(JournalError):  # what came back is told in any case
+            journal.write('end', summary=_sums(restored))
+        return journal.run, restored
+
+
+def _done(session: Session, work: Coroutine[Any, Any, Restored]) -> Restored:
+    """Do one part. Raises PruneError when the registry cannot be used any more."""
+    from ..registry.protocol.refusals import RegistryError
+
+    try:
+        return session.run(work)
+    except RegistryError as error:
+        raise PruneError(
+            f"Not all could be brought back to the registry '{session.host}': {error}.",
+            f'What came back stays. Run the same command again, and it goes on from there. {error.advice}',
+            error.kind,
+        ) from error
+
+
+def together(parts: Sequence[Restored]) -> Restored:
+    """What became of several works, as if they were one."""
+    from ..archive.push import Restored
+
+    one = Restored()
+    for part in parts:
+        one.add(part)
+    return one
+
+
+def _sums(restored: Restored) -> Document:
+    return {
+        'manifestsRestored': len(restored.manifests),
+        'tagsRestored': len(restored.tags),
+        'locksSet': len(restored.locked),
+        'skipped': len(restored.skipped),
+        'failed': len(restored.failed),
+    }
+
+
+def hold_to_answer(cmd: Command, yes: bool, lines: Sequence[str], question: str) -> None:
+    """Say what is about to be done, ask whoever did not say yes, and return when that was agreed to.
+
+    Raises NoTTYError where nobody can be asked, and CLIError where somebody declines.
+    """
+    if is_confirmed(cmd, yes):
+        for line in lines:
+            logger.warning(line)
+        return
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise NoTTYError(
+            f'Nobody can be asked: there is no terminal. {" ".join(lines)}',
+            recommendation='Use --yes to do it without a question, or --dry-run to see what would be done.',
+        )
+    print('\n'.join(lines), file=sys.stderr)
+    ask(question)

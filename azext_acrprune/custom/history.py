@@ -1,0 +1,116 @@
+"""`az acr prune history`: what earlier runs did. Asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._errors import typed_errors
+from .command import Command
+from .journaling import folder_of, index_of
+
+if TYPE_CHECKING:
+    from ..decide.named import ImageName
+    from ..model import Document
+
+_OWN = ('deletes', 'untags', 'restores', 'moves')
+"""What the index has of a run for our own use: the requests of a run say as much."""
+
+
+def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
+    """The runs that deleted, locked or restored something, newest first."""
+    host = _host(cmd, registry_name, suffix)
+    with typed_errors():
+        found = [_shown(summary) for summary in reversed(index_of(cmd).summaries())]
+    _say_what_azure_said(found)
+    return [run for run in found if host in (None, run['registry'])]
+
+
+def _say_what_azure_said(newest_first: list[Document]) -> None:
+    """Give each run as `usedBytesAfter` what Azure said before the next one on the same registry, if it was asked."""
+    known: dict[str, int] = {}
+    for run in newest_first:
+        run['usedBytesAfter'] = known.get(run['registry'])
+        if run['usedBytesBefore'] is not None:
+            known[run['registry']] = run['usedBytesBefore']
+
+
+def show_run(
+    cmd: Command,
+    run: str | None = None,
+    images: list[ImageName] | None = None,
+    requests: bool = False,
+    registry_name: str | None = None,
+    suffix: str | None = None,
+) -> Document:
+    """What one run did and why, and how it is undone: the run that is named, that took an image, or the last one."""
+    from ..apply.journal import read_run
+    from ..archive.pure.run_story import requests_of, story_of
+
+    host = _host(cmd, registry_name, suffix)
+    image = images[0] if images else None
+    with typed_errors(registry_name):
+        taken = _runs_that_took(cmd, host, image, run) if image else []
+        name = run or (taken[-1][0] if taken else _last_run(cmd, host))
+        lines = read_run(folder_of(cmd), name)
+    if requests:
+        return {'run': name, 'requests': requests_of(lines)}
+    story = _shown({**story_of(name, lines), 'requests': requests_of(lines)})
+    return _with_image(story, image, taken) if image else story
+
+
+def _with_image(story: Document, image: ImageName, taken: list[tuple[str, str]]) -> Document:
+    """The story of a run with what it has of one image, and the earlier runs that took that."""
+    from ..archive.pure.run_story import undo_of_image
+
+    digest = taken[-1][1]
+    about = [each for each in story['requests'] if each.get('repository') == image.repository]
+    about = [each for each in about if each.get('digest') == digest]
+    undo = undo_of_image(story['undo'], f'{image.repository}@{digest}' if image.tag is None else image.text)
+    earlier = sorted({run for run, _ in taken} - {story['run']}, reverse=True)
+    return {**story, 'image': image.text, 'digest': digest, 'requests': about, 'undo': undo, 'earlierRuns': earlier}
+
+
+def _shown(summary: Mapping[str, Any]) -> Document:
+    return {key: value for key, value in summary.items() if key not in _OWN}
+
+
+def _host(cmd: Command, registry_name: str | None, suffix: str | None) -> str | None:
+    from .caching import login_server
+
+    return login_server(cmd, registry_name, suffix) if registry_name else None
+
+
+def _last_run(cmd: Command, host: str | None) -> str:
+    """The last run, of a registry if one is given. Raises JournalError."""
+    from ..apply.journal import JournalError
+
+    for summary in reversed(index_of(cmd).summaries()):
+        if host in (None, summary['registry']):
+            return str(summary['run'])
+    raise JournalError('No run is written down' + (f" for '{host}'" if host else ''))
+
+
+def _runs_that_took(cmd: Command, host: str | None, image: ImageName, run: str | None) -> list[tuple[str, str]]:
+    """(run, digest) of each run that took an image, oldest first. Raises JournalError, also for no run at all.
+
+    The beginning of a digest is enough where one digest begins with it.
+    """
+    from ..apply.journal import JournalError
+
+    here = {str(summary['run']) for summary in index_of(cmd).summaries() if host in (None, summary['registry'])}
+    found = index_of(cmd).runs_that_took(image.repository, _naming(image))
+    found = [each for each in found if each[0] in here and run in (None, each[0])]
+    digests = sorted({digest for _, digest in found})
+    if image.tag is None and len(digests) > 1:
+        raise JournalError(f"'{image.text}' is the beginning of several digests: {', '.join(digests)}")
+    if not found:
+        raise JournalError(f"No run that is written down took '{image.text}'")
+    return found
+
+
+def _naming(image: ImageName) -> Callable[[str, tuple[str, ...]], bool]:
+    tag = image.tag
+    if tag is not None:
+        return lambda _, tags: tag in tags
+    return lambda digest, _: digest.startswith(str(image.digest))

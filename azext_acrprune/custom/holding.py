@@ -1,0 +1,102 @@
+"""Locks that hold what came back: set by `restore --lock` and `undo --lock`, taken off by `pins lock --release`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from knack.log import get_logger
+
+from .command import Command
+from .consent import is_confirmed
+from .failures import exit_with_failure
+from .journaling import journal_of
+from .options import HoldOptions, RegistryOptions
+from .questions import ask
+from .session import Session, open_session
+
+if TYPE_CHECKING:
+    from ..apply.held_locks import Held, HeldLocks
+    from ..archive.push import Restored
+    from ..model import Document, Failed
+    from ..registry.changes import Changes
+
+logger = get_logger(__name__)
+
+
+def held_locks(session: Session) -> HeldLocks:
+    """Which locks hold what came back to the registry of a session."""
+    from ..apply.held_locks import HeldLocks
+
+    return HeldLocks(session.cmd.cli_ctx.config.config_dir, session.host)
+
+
+def hold_back(session: Session, door: Changes, restored: Restored, options: HoldOptions) -> None:
+    """Lock what came back, in this run or in one that was killed. What could not be locked is added to what failed."""
+    from ..apply.held_locks import Held, hold
+    from ..decide.asked import ahead_of
+
+    until = ahead_of(options.lock_until, session.now) if options.lock_until else None
+    lost = {(each.repository, each.digest) for each in restored.failed}
+    nodes = sorted({(each.repository, each.digest) for each in restored.past} - lost)
+    wanted = [Held(*node, until) for node in nodes]
+    held, failed = session.run(hold(session.registry, door, wanted, held_locks(session), session.concurrency))
+    restored.locked += [f'{each.repository}@{each.digest}' for each in held]
+    restored.failed += failed
+    if held:
+        how = f'until {options.lock_until}, or ' if until else ''
+        logger.warning(
+            "%d manifests are locked against deletion %suntil 'az acr prune pins lock --release' unlocks them.",
+            len(held),
+            how,
+        )
+
+
+def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: bool) -> Document:
+    """Take off the locks that hold what came back, all of them."""
+    with open_session(cmd, options) as session:
+        every = held_locks(session).all()
+        if dry_run:
+            return _answer(session.host, every, [], 'unlock')
+        if every and not is_confirmed(cmd, yes):
+            ask(f'Unlock the {len(every)} manifests that came back?')
+        run, released, failed = _release(session, every)
+    exit_with_failure(cmd, failed)
+    return {**_answer(session.host, released, failed, 'unlocked'), 'run': run}
+
+
+def release_over(session: Session, door: Changes) -> None:
+    """Take off those of these locks whose date is over."""
+    from ..apply.held_locks import release
+
+    locks = held_locks(session)
+    over = [held for held in locks.all() if held.until is not None and held.until <= session.now]
+    if over:
+        released, failed = session.run(release(door, over, locks, session.concurrency))
+        logger.warning(
+            'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
+            len(released),
+            len(failed),
+        )
+
+
+def _release(session: Session, every: Sequence[Held]) -> tuple[str, list[Held], list[Failed]]:
+    """Unlock; the journal says all of it. Gives the run, and what became of the locks."""
+    from ..apply.held_locks import release
+    from ..apply.journal import JournaledRegistry, JournalError
+
+    with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+        door = JournaledRegistry(session.registry, journal, {})
+        released, failed = session.run(release(door, every, held_locks(session), session.concurrency))
+        with suppress(JournalError):  # what was unlocked is told in any case
+            journal.write('end', summary={'unlocked': len(released), 'failed': len(failed)})
+        return journal.run, released, failed
+
+
+def _answer(registry: str, held: Sequence[Held], failed: Sequence[Failed], word: str) -> Document:
+    return {
+        'summary': {'registry': registry, word: len(held), 'failed': len(failed)},
+        word: [{'repository': each.repository, 'digest': each.digest} for each in held],
+        'failed': [{'repository': each.repository, 'digest': each.digest, 'error': each.error} for each in failed],
+    }

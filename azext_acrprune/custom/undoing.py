@@ -1,0 +1,229 @@
+"""`az acr prune undo`: what a run took comes back, from wherever it can."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from knack.log import get_logger
+
+from ..model import Failed, Skipped
+from ..prune_error import Kind, PruneError
+from ..show.sizes import count, short_digest
+from .archiving import open_target
+from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
+from .command import Command
+from .failures import exit_with_failure
+from .journaling import lines_of
+from .options import HoldOptions, RegistryOptions, UndoOptions, read
+from .restoring import moved_lines, push_chosen, read_asked, undelete_lost, what_is_there
+from .session import Session, open_session
+
+if TYPE_CHECKING:
+    from ..archive.afterwards import Note
+    from ..archive.pure.choose import Restoration
+    from ..archive.pure.lost import Lost, Move
+    from ..archive.pure.past import Begun
+    from ..archive.push import Restored
+    from ..archive.stored import Archived
+    from ..archive.target import Target
+    from ..decide.asked import AskedImage
+    from ..decide.impact import Node
+    from ..model import Document
+    from ..registry.changes import Changes
+
+logger = get_logger(__name__)
+
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where things of a run may come back from: its archive, what is soft-deleted; and what else is to be said."""
+
+    archived: tuple[Target, Archived] | None = None
+    soft_deleted: frozenset[Node] = frozenset()
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What is done to undo a run, and what is expected of it."""
+
+    run: str
+    works: tuple[Work, ...]
+    expects: Restored
+    known: Restored
+    source: str
+    about: str
+    told: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+
+
+def undo(
+    cmd: Command,
+    run: str | None = None,
+    images: list[AskedImage] | None = None,
+    overwrite: bool = False,
+    lock: bool = False,
+    lock_until: str | None = None,
+    **kwargs: object,
+) -> Document:
+    """Bring back what a run took, and move back what it moved."""
+    from ..archive.restore_document import preview_document, result_document
+
+    options = read(UndoOptions, {**kwargs, 'run': run, 'images': images, 'overwrite': overwrite})
+    holding = HoldOptions(lock or lock_until is not None, lock_until)
+    with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
+        undoing = _plan(session, options)
+        if options.dry_run:
+            for line in _said(undoing):
+                logger.warning(line)
+            document = preview_document(session.host, undoing.source, undoing.expects)
+            exit_with_failure(cmd, undoing.expects.failed)
+            return {**document, 'undoes': undoing.run}
+        hold_to_answer(cmd, options.yes, _said(undoing), 'Bring it back?')
+        own, done = bring_back(session, undoing.works, holding, undoes=undoing.run, source=undoing.source)
+        known = undoing.known
+        document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
+    exit_with_failure(cmd, document['summary']['failed'])
+    return {**document, 'run': own, 'undoes': undoing.run}
+
+
+def _plan(session: Session, options: UndoOptions) -> Undo:
+    """What would undo a run. Raises JournalError, NothingAsked, and PruneError where nothing can be brought back."""
+    from ..archive.pure.lost import asked_of, lost_at, moves_in
+    from ..archive.push import Restored
+    from ..archive.restore_document import expected
+    from ..decide.asked import Asked
+
+    run, lines = lines_of(session.cmd, session.host, options.run)
+    lost, moves = asked_of(lost_at(lines), Asked(options.images)), moves_in(lines)
+    begun = begun_before(session.cmd, session.host)
+    origins = _origins(session, lines[0].get('archive'), lost)
+    works: list[Work] = []
+    known, expects = [], []
+    if origins.archived and lost:
+        chosen = _chosen(session, origins, lost, options, begun)
+        works.append(partial(push_chosen, session, origins.archived[0], chosen, begun))
+        known.append(Restored(skipped=list(chosen.skipped), failed=list(chosen.failed)))
+        expects.append(expected(chosen))
+        held = {(record.repository, record.digest) for record in origins.archived[1].records}
+        lost = [each for each in lost if (each.repository, each.digest) not in held]
+    if lost:
+        work = partial(undelete_lost, session, lost, begun, options.overwrite)
+        works.append(work)
+        expects.append(session.run(work(session.registry, None)))
+    if moves:
+        works.append(partial(_moved_back, session, moves))
+        expects.append(session.run(_moved_back(session, moves, session.registry, None)))
+    source = f'{_named(origins)} of the run {run}'
+    expected_ones = together(expects)
+    again = taken_again(session.cmd, session.host, run) if expected_ones.manifests or expected_ones.tags else []
+    return Undo(run, tuple(works), expected_ones, together(known), source, _about(lines), origins.told, tuple(again))
+
+
+def _origins(session: Session, archive: str | None, lost: list[Lost]) -> Origins:
+    """Where what was lost may come back from, and why not from elsewhere."""
+    from ..archive.pure.lost import keys_of_lost
+    from ..decide.asked import Asked
+
+    archived, told = None, []
+    if archive and lost:
+        target = open_target(session.cmd, archive)
+        try:
+            archived = target, read_asked(target, session.host, Asked(run=keys_of_lost(lost)))
+        except PruneError as error:
+            told.append(f'The archive of the run cannot be used: {error.told(session.host)[0]}')
+    elif lost:
+        told.append('The run wrote no archive.')
+    soft_deleted, more = _soft_deleted(session, sorted({each.repository for each in lost}))
+    return Origins(archived, soft_deleted, (*told, *more))
+
+
+def _soft_deleted(session: Session, repositories: list[str]) -> tuple[frozenset[Node], list[str]]:
+    """What the registry keeps as deleted in some repositories, and why that is not known or nothing."""
+    from ..registry.protocol.refusals import RegistryError
+
+    if session.facts.sku and session.facts.soft_delete_days is None:
+        return frozenset(), ['Soft delete is off: the registry keeps nothing of what was deleted.'] * bool(repositories)
+    found: set[Node] = set()
+    for name in repositories:
+        try:
+            found.update((name, digest) for digest in session.run(session.registry.deleted_manifests(name)))
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                return frozenset(found), [f'What is soft-deleted in {name} is not known: {error}.']
+    return frozenset(found), []
+
+
+def _chosen(session: Session, origins: Origins, lost: list[Lost], options: UndoOptions, begun: Begun) -> Restoration:
+    """What of the archive comes back; for a rehearsal all that would be pushed is read."""
+    from ..archive.pure.choose import choose
+    from ..archive.pure.lost import keys_of_lost
+    from ..archive.rehearsal import rehearse
+    from ..decide.asked import Asked
+
+    assert origins.archived is not None
+    target, archived = origins.archived
+    chosen = choose(
+        archived.records,
+        archived.kept,
+        archived.blobs,
+        what_is_there(session, archived, not options.images),
+        Asked(run=keys_of_lost(lost)),
+        options.overwrite,
+        origins.soft_deleted,
+        begun.things,
+    )
+    return session.run(rehearse(target, chosen, session.reporter))[0] if options.dry_run else chosen
+
+
+def _moved_back(session: Session, moves: list[Move], door: Changes, note: Note | None) -> Coroutine[Any, Any, Restored]:
+    """Move tags back; without a `note` only say which."""
+    from ..archive.afterwards import unheard
+    from ..archive.move_back import move_back
+
+    return move_back(session.registry, door, moves, note is None, note or unheard)
+
+
+def _named(origins: Origins) -> str:
+    places = [origins.archived[0].name] if origins.archived else []
+    return ' and '.join(places + (['softDelete'] if origins.soft_deleted or not places else []))
+
+
+def _about(lines: list[Document]) -> str:
+    start = lines[0]
+    return f'{start.get("command")}, by {start.get("who")}, {str(start.get("at"))[:16].replace("T", " ")} UTC'
+
+
+def _said(undoing: Undo) -> list[str]:
+    """What comes back, what does not and why. Raises PruneError where nothing does that should."""
+    expects = undoing.expects
+    if expects.failed and not (expects.manifests or expects.tags or expects.skipped):
+        raise PruneError(
+            f'Nothing of what the run {undoing.run} took can be brought back: {expects.failed[0].error}. '
+            + ' '.join(undoing.told),
+            "See 'az acr prune history show --run RUN' for what it took. What is built again can be pushed again.",
+            Kind.NOT_FOUND,
+        )
+    lines = [
+        f'This undoes the run {undoing.run} ({undoing.about}).',
+        f'{count(len(expects.manifests), "manifest")} and {count(len(expects.tags), "tag")} come back, '
+        f'from {undoing.source}.',
+        *moved_lines(expects.moved),
+    ]
+    for word, left in (('cannot come back', expects.failed), ('stay as they are', expects.skipped)):
+        lines += _left(word, left)
+    return [*lines, *(undoing.told if expects.failed else ()), *undoing.again]
+
+
+def _left(word: str, left: Sequence[Failed | Skipped]) -> list[str]:
+    """How many do not come back, and why, most first."""
+    whys = Counter(each.error if isinstance(each, Failed) else each.because for each in left)
+    shown = [f'  {number}: {short_digest(why)}' for why, number in whys.most_common(_LISTED)]
+    more = [f'  and for {len(whys) - _LISTED} more reasons'] if len(whys) > _LISTED else []
+    return [f'{len(left)} {word}:', *shown, *more] if left else []

@@ -1,0 +1,81 @@
+"""`history` in the real az: what last night's run did, on one screen, and which run took an image."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tests.registry.auth import ADMIN
+
+from .images import Shelf
+from .test_archive import PRUNE, TARGET, purge, tangled
+
+
+def history(az, *arguments):
+    return az(*PRUNE, 'history', *arguments, check=True)
+
+
+def test_last_nights_run_is_told_on_one_screen(az, registry, now, tmp_path, monkeypatch):
+    tangled(registry, now)
+    monkeypatch.setenv('GITHUB_RUN_ID', '4711')
+    monkeypatch.setenv('GITHUB_REPOSITORY', 'contoso/cleaning')
+    monkeypatch.setenv('COLUMNS', '80')
+    run = purge(az, tmp_path / 'archive').json
+    (listed,) = history(az, 'list').json
+    assert (listed['done'], listed['notDone'], listed['unknown']) == (7, 0, 0), 'referrers fell with their subject'
+    assert listed['versions'].keys() == {'az', 'acrprune'} and listed['host']
+    assert listed['pipeline'] == 'GitHub Actions run 4711 (contoso/cleaning)'
+    story = history(az, 'show').json
+    assert story['run'] == run['run'] and story['who'] == ADMIN[0]
+    assert story['promised']['freedBytes'] == story['freedBytes'] == run['summary']['freedBytes'] > 0
+    assert sum(row['manifests'] for row in story['reasons']) == story['manifestsDeleted'] == 7
+    assert story['failed'] == [] and '--match team/app:*' in ' '.join(story['options'])
+    screen = history(az, 'show', '-o', 'table').out.splitlines()
+    assert len(screen) <= 23 and max(map(len, screen)) <= 80
+    told = ' '.join(' '.join(screen).split())
+    for expected in (ADMIN[0], '--match team/app:*', 'contoso/cleaning', '7 manifests and 3 tags went', 'promised'):
+        assert expected in told, told
+    assert f'az acr prune undo -r {registry.login_server}' in told and f'--run {run["run"]}' in told
+    command = story['undo']['command'].split()
+    assert command[:4] == ['az', 'acr', 'prune', 'undo']
+    undone = az(*command[1:], *TARGET[2:], '--yes')
+    assert undone.code == 0 and undone.json['undoes'] == run['run'], undone.err
+
+
+def test_the_run_that_took_an_image_is_found_by_tag_and_by_the_beginning_of_its_digest(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    first = shelf.image('first', tag='v1')
+    taken = purge(az, tmp_path / 'archive').json['run']
+    shelf.image('second', tag='v2')
+    purge(az, tmp_path / 'archive')
+    for name in ('team/app:v1', f'team/app@{first}', f'team/app@{first[:19]}'):
+        story = history(az, 'show', '--image', name).json
+        assert (story['run'], story['digest']) == (taken, first)
+        assert [entry['reason'] for entry in story['requests']] == ['matched']
+    table = history(az, 'show', '--image', 'team/app:v1', '-o', 'table').out
+    assert first[:19] in table and '--image team/app:v1' in ' '.join(table.split())
+    unknown = az(*PRUNE, 'history', 'show', '--image', 'team/app:v9')
+    assert unknown.code != 0 and "took 'team/app:v9'" in unknown.err and 'Traceback' not in unknown.err
+
+
+def test_journals_are_kept_for_the_time_that_is_set(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    folder = tmp_path / 'azure' / 'acrprune' / 'journal'
+
+    def run_again(keep=None):
+        shelf.image(f'image {time.monotonic()}', tag='v1')
+        if keep:
+            az('config', 'set', f'acrprune.journal_keep={keep}', check=True)
+        return purge(az, tmp_path / 'archive')
+
+    run_again()
+    (path,) = folder.glob('*.jsonl')
+    old = path.with_name(f'20200101{path.name[8:]}')
+    path.rename(old)
+    run_again('forever')
+    assert old.exists()
+    refused = run_again('a while')
+    assert refused.code != 0 and 'acrprune.journal_keep' in refused.err and 'Traceback' not in refused.err
+    run_again('90d')
+    assert not old.exists() and len(history(az, 'list').json) == len(list(folder.glob('*.jsonl'))) == 2
+    assert os.stat(folder / 'index').st_mode & 0o777 == 0o600
