@@ -69,8 +69,8 @@ def read_archive(target: Target, registry: str, is_asked: IsAsked | None = None)
         raise HoldsOthers(
             f"The archive '{target.name}' holds nothing of '{registry}'"
             f'{", only of " + ", ".join(others) if others else ""}.',
-            f"'az acr prune archive list --archive {quote(target.name)}' shows what it holds. Name the registry that was "
-            f'archived with --from-registry{" " + others[0] if others else ""}.',
+            f"'az acr prune archive list --archive {quote(target.name)}' shows what it holds. Name the registry "
+            f'that was archived with --from-registry{" " + others[0] if others else ""}.',
             others,
         )
     if is_asked is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
+from dataclasses import replace
 
 import pytest
+
+from azext_acrprune.archive.pure.layout import index_bytes, parse_index
 
 from .images import Shelf
 from .test_archive import PRUNE, TARGET, purge, purge_for_good, restore, state, tangled
@@ -191,9 +194,11 @@ def test_an_archive_is_restored_to_another_registry_after_a_question(az, registr
     tangled(registry, now)
     before, archive = state(registry), tmp_path / 'archive'
     assert purge(az, archive).code == 0
-    text, other = (archive / 'index.json').read_text(), 'oldname.azurecr.io'
-    assert registry.login_server in text
-    (archive / 'index.json').write_text(text.replace(registry.login_server, other))
+    other = 'oldname.azurecr.io'
+    index = parse_index((archive / 'index.json').read_bytes())
+    renamed = replace(index, records=tuple(replace(record, registry=other) for record in index.records))
+    for name in ('index.json', 'index.copy.json'):
+        (archive / name).write_bytes(index_bytes(renamed))
     refused = restore(az, archive, '--all')
     assert refused.code != 0 and f'This archive is of {other}' in refused.err
     assert registry.storage.repositories() == ['team/other']
