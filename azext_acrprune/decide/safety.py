@@ -240,7 +240,9 @@ def _settling(case: _Case, left: Sequence[Manifest]) -> Roots:
     """What may not be known in every region yet stays, however little age was asked for."""
     settling = case.policy.settling
     for manifest in left if settling else ():
-        if settling and is_settling(manifest, settling, case.place.now):
+        came_back = case.place.came_back(manifest.digest)
+        lately = settling and is_back_lately(came_back, settling.seconds, case.place.now)
+        if settling and (lately or is_settling(manifest, settling, case.place.now)):
             yield manifest.digest, Verdict(True, YOUNG, settling.text)
 
 
