@@ -267,6 +267,7 @@ KEEPING = (
     '--keep-untagged',
     '0',
     '--untagged',
+    '--single-region',
     '--max-percent',
     '100',
     '--yes',
