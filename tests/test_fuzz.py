@@ -21,7 +21,7 @@ from azext_acrprune.archive.pure.layout import NotAnArchive, parse_index, salvag
 from azext_acrprune.decide.manifests import read_labels, read_manifest
 from azext_acrprune.documents.inventory_file import NotAnInventory, read_inventory
 from azext_acrprune.documents.plan import sealed
-from azext_acrprune.documents.planned import PlanRefused, applied_bytes, decide_as_planned, read_plan
+from azext_acrprune.documents.planned import PlanRefused, decide_as_planned, read_plan
 from azext_acrprune.inventory.packing import Blobs, unpacked_content
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import parse_policy
@@ -97,9 +97,7 @@ def of_plan(data: bytes) -> None:
             text = json.dumps(sealed(document))
     for each in (data.decode('utf-8', 'replace'), text):
         with suppress(PlanRefused):
-            plan = read_plan(each, 'test.azurecr.io', NOW)
-            decide_as_planned(plan, INVENTORY)
-            applied_bytes(plan, INVENTORY)
+            decide_as_planned(read_plan(each, 'test.azurecr.io', NOW), INVENTORY)
 
 
 def of_inventory(data: bytes) -> None:
