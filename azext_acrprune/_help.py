@@ -24,6 +24,8 @@ examples:
     text: az acr prune plan -r myregistry --repository "team-a/**" --ago 30d --keep 5 --show-kept -o table
   - name: The plan in sums, by the reason for which manifests go or stay.
     text: az acr prune plan -r myregistry --group-by reason -o table
+  - name: A plan for somebody to approve, with a summary in Markdown for the page of the pipeline.
+    text: az acr prune plan -r myregistry --out plan.json --summary-file summary.md
   - name: Only the number of bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
@@ -52,6 +54,8 @@ examples:
     text: az acr prune untagged -r myregistry
   - name: In a pipeline, what has been untagged for a week.
     text: az acr prune untagged -r myregistry --ago 7d --yes
+  - name: Every night, with numbers for Prometheus.
+    text: az acr prune untagged -r myregistry --ago 7d --yes --metrics-file acrprune.prom
   - name: Show the plan and delete nothing.
     text: az acr prune untagged -r myregistry --repository team-a/api --dry-run -o table
   - name: Keep a copy of all that goes, which `az acr prune restore` brings back.

@@ -17,7 +17,8 @@ _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
 _UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
-_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate')
+_RECORDS = ('summary_file', 'metrics_file')
+_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate', *_RECORDS)
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'before', 'age_by', 'keep', 'include')
 _TAGS = (
@@ -33,7 +34,7 @@ _TAGS = (
 )
 
 _SHARED = {
-    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, 'price'),
+    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, *_RECORDS, 'price'),
     'untagged': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
     'tags': (
         *_TARGET,
@@ -77,7 +78,7 @@ _GROUPS = {
     'Limits': _GUARDED,
     'Archive': ('archive', 'archive_content', 'new_archive'),
     'Performance': ('concurrency', 'max_rate', 'impact', 'no_cache', *_TIMED),
-    OUTPUT: ('price',),
+    OUTPUT: ('price', *_RECORDS),
 }
 """The headings in `-h`, and what stands under each. All else stands under the first heading, `Arguments`."""
 

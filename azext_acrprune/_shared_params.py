@@ -121,6 +121,17 @@ def _output(context: AzArgumentContext) -> None:
         '`0.003 USD`: a number, and any text as the currency, with or without `/GiB/day`. A month has 30 days.',
     )
     context.argument(
+        'summary_file',
+        completer=FilesCompleter(),
+        help='Append what the run found and did to this file, as Markdown: such as `$GITHUB_STEP_SUMMARY`.',
+    )
+    context.argument(
+        'metrics_file',
+        completer=FilesCompleter(),
+        help='Write the numbers of the run to this file as Prometheus text, in place of what it holds: such as a `.prom` '
+        "file in the folder of node_exporter's textfile collector.",
+    )
+    context.argument(
         'single_region',
         action='store_true',
         help='Take the answers of one region of a replicated registry for the whole. A push, tag or lock in another '

@@ -39,25 +39,24 @@ def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -
     return document
 
 
-def validate(session: Session, decided: Decided, result: Document) -> None:
+def validate(session: Session, decided: Decided, result: Document) -> bool:
     """Put into the result of a run what is wrong in the repositories that it was to delete from.
 
-    The exit code is 1 when something is broken that was not before, or when they could not be looked at.
+    Gives whether something is broken that was not before, or they could not be looked at.
     """
     from ..registry.protocol.refusals import Kind, RegistryError
 
     if result['summary']['interrupted']:
         logger.warning('The run was interrupted: nothing was validated.')
         result['validation'] = None
-        return
+        return False
     try:
         result['validation'] = _look_again(session, decided, result)
     except RegistryError as error:
         logger.warning('What the run left could not be validated: %s.', error)
         result['validation'] = None
-        exit_with_failure(session.cmd, error.kind is not Kind.OUT_OF_TIME)
-        return
-    exit_with_failure(session.cmd, _says_broken(result['validation']))
+        return error.kind is not Kind.OUT_OF_TIME
+    return bool(_says_broken(result['validation']))
 
 
 def _look_again(session: Session, decided: Decided, result: Document) -> Document:

@@ -23,6 +23,7 @@ from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
 from .pinning import load_pins, say_absent
+from .recording import Record, recorded
 from .regions import say_held, settling_of_named, unsettled_of, with_log
 from .retiring import retired
 from .scanning import retention_of, scan
@@ -120,7 +121,6 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
     from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention
     from ..policy.ages import parse_ago_or_date
 
-    text = read_text(plan_file)
     options = DeleteOptions.of(kwargs)
     workspace = read(PullOptions, kwargs).workspace
 
@@ -139,7 +139,9 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
         refuse_other_retention(plan, decision)
         return Decided(decision, inventory, plan.document, held)
 
-    return delete(cmd, options, decide)
+    with recorded(cmd, options.registry.sign_in, options.record) as record:
+        text = read_text(plan_file)
+        return _delete(cmd, options, decide, record)
 
 
 def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Document:
@@ -152,10 +154,19 @@ def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Do
 
 def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document:
     """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
+    with recorded(cmd, options.registry.sign_in, options.record) as record:
+        return _delete(cmd, options, decide, record)
+
+
+def _delete(
+    cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided], record: Record
+) -> Document:
+    """As `delete`; what is known of the run goes into its record as soon as it is."""
     consent = options.consent
     if not consent.dry_run:
         refuse_without_consent(cmd, consent.yes)
     with open_session(cmd, options.registry) as session:
+        record.session = session
         archiving = archiving_of(cmd, options.archive)
         with session.limit.standing_still():
             if archiving:
@@ -165,23 +176,26 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
         if archiving:
             decided = replace(decided, decision=archiving.with_notices(decided.decision))
         document = decided.plan or document_of(session, decided.decision, options.price)
+        record.plan = document
         unread = decided.plan is None and says_unread(document)
         if archiving:
             archiving.announce(decided.decision)
         if consent.dry_run:
             say_preview(document)
-            exit_with_failure(cmd, unread)
+            record.failed = unread
+            exit_with_failure(cmd, record.failed)
             return document
         hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
         with session.limit.standing_still():
             hold_consent(cmd, document, consent.yes, archiving is not None)
         result = _carry_out(session, decided, document, archiving)
-        if consent.validate:
-            validate(session, decided, result)
+        record.result, record.archive = result, result['archive']
+        broken = consent.validate and validate(session, decided, result)
     summary = result['summary']
     unarchived = says_unarchived(result)
     unverified = result['warnings'] and not summary['timeLimitReached']
-    exit_with_failure(cmd, unread or unarchived or summary['failed'] or summary['interrupted'] or unverified)
+    record.failed = bool(unread or broken or unarchived or summary['failed'] or summary['interrupted'] or unverified)
+    exit_with_failure(cmd, record.failed)
     return result
 
 

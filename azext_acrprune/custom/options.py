@@ -128,6 +128,14 @@ class PriceOptions:
 
 
 @dataclass(frozen=True)
+class RecordOptions:
+    """Files that tell what a run did: Markdown is appended to `summary_file`, `metrics_file` is Prometheus text."""
+
+    summary_file: str | None = None
+    metrics_file: str | None = None
+
+
+@dataclass(frozen=True)
 class ConsentOptions:
     """Whether somebody is asked, whether anything is changed, and whether the registry is checked afterwards."""
 
@@ -227,6 +235,7 @@ class DeleteOptions:
     archive: ArchiveOptions = ArchiveOptions()
     limits: LimitOptions | None = None
     price: Price | None = None
+    record: RecordOptions = RecordOptions()
 
     @classmethod
     def of(cls, arguments: Arguments) -> DeleteOptions:
@@ -238,6 +247,7 @@ class DeleteOptions:
             read(ArchiveOptions, arguments),
             read(LimitOptions, arguments) if has_limits else None,
             read(PriceOptions, arguments).price,
+            read(RecordOptions, arguments),
         )
 
 

@@ -10,15 +10,18 @@ from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
 from .failures import exit_with_failure, says_unread
-from .options import LimitOptions, PriceOptions, RegistryOptions, SelectOptions, read
+from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
+from .recording import recorded
 from .regions import settling_of_named, unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
 from .user_files import write_json
 
 if TYPE_CHECKING:
+    from ..decide.decision import Decision
     from ..decide.named import ImageName
     from ..model import Document
+    from ..policy.rules import Policy
 
 logger = get_logger(__name__)
 
@@ -34,33 +37,41 @@ def plan(
     **kwargs: object,
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
-    from ..decide.decision import first_excess
     from ..documents.inventory_file import inventory_document
-    from ..policy.rules import Limits
     from ..show.money import saving_line
 
     options = SelectOptions.of(kwargs, policy_file)
     registry = RegistryOptions.of(kwargs)
-    policy = policy_of_options(options, registry.sign_in.registry_name)
-    with open_session(cmd, registry) as session:
-        decision = decide_by_rules(session, policy, options)
-        if strict_policy:
-            refuse_idle_patterns(decision)
-    document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
-    limits = read(LimitOptions, kwargs)
-    percent = policy.limits.percent if limits.max_percent is None else limits.max_percent
-    excess = first_excess(decision, Limits(limits.max_deletions, policy.limits.manifests, percent))
+    with recorded(cmd, registry.sign_in, read(RecordOptions, kwargs)) as record:
+        policy = policy_of_options(options, registry.sign_in.registry_name)
+        with open_session(cmd, registry) as session:
+            record.session = session
+            decision = decide_by_rules(session, policy, options)
+            if strict_policy:
+                refuse_idle_patterns(decision)
+        document = document_of(session, decision, read(PriceOptions, kwargs).price, show_kept, group_by)
+        _say_excess(decision, policy, read(LimitOptions, kwargs))
+        if group_by and 'cost' in document:  # a table of groups has no room for it
+            logger.warning('%s', saving_line(document['cost'], document['impact']))
+        say_preview(document)
+        if out:
+            write_json(document, out)
+        if inventory_out:
+            write_json(inventory_document(decision.inventory, session.now), inventory_out)
+        record.plan, record.plan_file, record.failed = document, out, says_unread(document)
+    exit_with_failure(cmd, record.failed)
+    return document
+
+
+def _say_excess(decision: Decision, policy: Policy, given: LimitOptions) -> None:
+    """Warn of a plan that no command will carry out."""
+    from ..decide.decision import first_excess
+    from ..policy.rules import Limits
+
+    percent = policy.limits.percent if given.max_percent is None else given.max_percent
+    excess = first_excess(decision, Limits(given.max_deletions, policy.limits.manifests, percent))
     if excess:
         logger.warning('The plan is over a limit and will not be carried out: %s.', excess)
-    if group_by and 'cost' in document:  # a table of groups has no room for it
-        logger.warning('%s', saving_line(document['cost'], document['impact']))
-    say_preview(document)
-    if out:
-        write_json(document, out)
-    if inventory_out:
-        write_json(inventory_document(decision.inventory, session.now), inventory_out)
-    exit_with_failure(cmd, says_unread(document))
-    return document
 
 
 def explain(cmd: Command, images: list[ImageName], policy_file: str | None = None, **kwargs: object) -> Document:

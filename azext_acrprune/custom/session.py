@@ -23,6 +23,7 @@ from .options import PaceOptions, RegistryOptions
 if TYPE_CHECKING:
     from ..inventory.cache import Cache
     from ..registry.client import Registry
+    from ..registry.counting import CallCount
     from ..registry.credentials import RegistryFacts, SignIn
     from ..registry.endpoints import Endpoints
     from ..reporter import Reporter
@@ -43,7 +44,7 @@ class Session:
     """An open registry, with the identity that opened it, and the clocks of the command.
 
     `host` is the login server, `moment` the instant at which the command began by the clock of this machine. What asks
-    the registry is a coroutine, and `run` does it.
+    the registry is a coroutine, and `run` does it; `calls` counts what that sends.
     """
 
     cmd: Command
@@ -56,6 +57,7 @@ class Session:
     limit: TimeLimit
     moment: datetime
     loop: Loop
+    calls: CallCount
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do what asks the registry. Ctrl-C ends it with KeyboardInterrupt."""
@@ -121,7 +123,9 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
             registry = loop.run(endpoints.open(regional))
             moment = datetime.now(timezone.utc)
             try:
-                yield Session(cmd, options, registry, host, facts, cache, reporter, limit, moment, loop)
+                yield Session(
+                    cmd, options, registry, host, facts, cache, reporter, limit, moment, loop, endpoints.calls
+                )
             finally:
                 loop.run(registry.close())
 

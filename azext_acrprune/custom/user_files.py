@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._errors import file_error
@@ -37,5 +39,42 @@ def write_text(text: str, path: str) -> None:
     try:
         with open(path, 'w', encoding='utf-8') as file:
             file.write(text)
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def append_text(text: str, path: str) -> None:
+    """Add text to the end of a file, which may be new. Raises azure-cli's error of the file."""
+    try:
+        with open(path, 'a', encoding='utf-8', errors='backslashreplace', newline='\n') as file:
+            file.write(text)
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def replace_text(text: str, path: str) -> None:
+    """Put text in place of what a file holds, so that who reads it meanwhile finds the old or the new one, whole.
+
+    It is written beside the file first, with the permissions that a new file has. Raises azure-cli's error of the file.
+    """
+    beside = f'{path}.{os.getpid()}.new'
+    try:
+        with open(beside, 'w', encoding='utf-8', errors='backslashreplace', newline='\n') as file:
+            file.write(text)
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.remove(beside)
+        raise file_error(path, error) from error
+
+
+def refuse_unwritable(path: str) -> None:
+    """Raise azure-cli's error of a file that cannot be appended to, or cannot be made in its folder."""
+    try:
+        known = os.path.exists(path)
+        with open(path, 'a', encoding='utf-8'):
+            pass
+        if not known:
+            os.remove(path)
     except OSError as error:
         raise file_error(path, error) from error

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .client import Registry
+from .counting import CallCount
 from .credentials import SignIn
 from .pipeline import open_pipeline
 from .protocol.refusals import RegistryError
@@ -24,7 +25,7 @@ class Endpoints:
     """What all endpoints of a registry have in common.
 
     `actions` are the permissions that are asked for on each repository. `pacing` and `pipeline_options` make what each
-    endpoint has for itself.
+    endpoint has for itself. `calls` counts what is sent to any of them.
     """
 
     signed_in: SignIn
@@ -32,6 +33,7 @@ class Endpoints:
     concurrency: int
     pacing: Callable[[], PacingPolicy]
     pipeline_options: Callable[[], dict[str, Any]]
+    calls: CallCount = field(default_factory=CallCount)
 
     async def open(self, regional_hosts: Sequence[str] = ()) -> Registry:
         """The registry at its login server, which asks each of these other hosts too; to be closed.
@@ -60,6 +62,13 @@ class Endpoints:
         endpoint = f'https://{host}'
         book = TokenBook(service, self.signed_in.credential, time.time(), self.actions)
         pipeline = await open_pipeline(
-            endpoint, book, self.signed_in.renew, self.concurrency, self.pacing(), self.pipeline_options(), tokens_at
+            endpoint,
+            book,
+            self.signed_in.renew,
+            self.concurrency,
+            self.pacing(),
+            self.pipeline_options(),
+            tokens_at,
+            self.calls,
         )
         return Registry(pipeline, book, endpoint)

@@ -19,6 +19,7 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import HttpRequest
 
 from .bearer import TokenPolicy, fetch_token
+from .counting import CallCount, CountingPolicy
 from .protocol.tokens import Credential, TokenBook
 from .retries import PacingPolicy, Retry
 from .sdk import SdkAnswers
@@ -48,10 +49,11 @@ async def open_pipeline(
     pacing: PacingPolicy,
     pipeline_options: dict[str, Any],
     tokens_at: str | None = None,
+    calls: CallCount | None = None,
 ) -> AsyncPipeline:
     """The way to `https://HOST`; to be closed with `__aexit__`, as a context manager.
 
-    Tokens come from there, or from the endpoint `tokens_at`.
+    Tokens come from there, or from the endpoint `tokens_at`. What is sent is counted in `calls`.
 
     `sign_in` gives a new credential when the old one ran out. `pipeline_options` are az's own (user agent, logging).
     The policies are those that do something for us: with all that the SDK has, a call takes half as much CPU again.
@@ -74,5 +76,7 @@ async def open_pipeline(
         endpoint.partition('://')[2], book, sign_in, fetch, steady=pacing.clock, left=lambda: pacing.limit.left
     )
     watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
-    pipeline: AsyncPipeline = AsyncPipeline(transport, [SdkAnswers(), headers, retry, tokens, pacing, *watching])
+    counting = CountingPolicy(CallCount() if calls is None else calls)
+    policies = [SdkAnswers(), headers, retry, tokens, pacing, counting, *watching]
+    pipeline: AsyncPipeline = AsyncPipeline(transport, policies)
     return pipeline

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from ..spelling import escaped
+from .markdown import cell, code
 from .sizes import freed_size, short_digest
 
 _MOST_ROWS = 100
@@ -47,7 +47,7 @@ def diff_markdown(document: dict[str, Any]) -> str:
     freed, kind = document['freedBytes'], document['impact']
     more = 'more' if freed['difference'] >= 0 else 'less'
     lines = [
-        f'### What changes in `{_code(document["registry"])}`',
+        f'### What changes in `{code(document["registry"])}`',
         '',
         f'The plan frees {freed_size(freed["new"], kind["new"])} in place of {freed_size(freed["old"], kind["old"])}: '
         f'{freed_size(abs(freed["difference"]), kind["difference"])} {more}.',
@@ -68,18 +68,7 @@ def _table(title: str, rows: list[dict[str, Any]], taker: str) -> Iterator[str]:
     for row in rows[:_MOST_ROWS]:
         image = f'{row["repository"]}@{short_digest(row["digest"])}'
         tags, rule, why = ', '.join(row['tags']), row[taker]['rule'] or '', row['new']['because']
-        yield f'| `{_code(image)}` | {_cell(tags)} | {_cell(rule)} | {_cell(why)} |'
+        yield f'| `{code(image)}` | {cell(tags)} | {cell(rule)} | {cell(why)} |'
     if len(rows) > _MOST_ROWS:
         yield f'| and {len(rows) - _MOST_ROWS} more | | | |'
     yield ''
-
-
-def _code(text: str) -> str:
-    """Text between backticks, where nothing but these and a bar is markup."""
-    return escaped(text).replace('`', "'").replace('|', '\\|')
-
-
-def _cell(text: str) -> str:
-    """Text in a table: nothing in it is markup, and nothing that a terminal or a pipeline obeys."""
-    plain = escaped(' '.join(text.split(' ')))
-    return ''.join(f'\\{character}' if character in '|\\`<>*_[]' else character for character in plain)

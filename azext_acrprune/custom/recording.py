@@ -1,0 +1,106 @@
+"""The files that tell what a run did: a summary for people and metrics for Prometheus, in whatever way the run ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from azure.cli.core.azclierror import AzCLIError, ResourceNotFoundError
+from knack.log import get_logger
+
+from ..spelling import one_line
+from .command import Command
+from .failures import exit_with_failure
+from .options import RecordOptions, SignInOptions
+from .session import Session
+from .user_files import append_text, refuse_unwritable, replace_text
+
+if TYPE_CHECKING:
+    from ..model import Document
+    from ..show.ended_run import EndedRun
+
+logger = get_logger(__name__)
+
+
+@dataclass
+class Record:
+    """What is known of a run until now. A command fills it in as it goes on."""
+
+    session: Session | None = None
+    plan: Document | None = None
+    result: Document | None = None
+    plan_file: str | None = None
+    archive: str | None = None
+    failed: bool = False
+
+
+@contextmanager
+def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> Iterator[Record]:
+    """What the command fills in is written to the files that were asked for, after its end, also that by an error.
+
+    A file that cannot be written is an error before anything is done, and afterwards a warning and exit code 1: the
+    answer must not be lost then.
+    """
+    for path in (options.summary_file, options.metrics_file):
+        if path:
+            refuse_unwritable(path)
+    record, began = Record(), time.monotonic()
+    try:
+        yield record
+    except BaseException as error:
+        _write(cmd, options, _ended(cmd, sign_in, record, began, error))
+        raise
+    _write(cmd, options, _ended(cmd, sign_in, record, began))
+
+
+def _ended(
+    cmd: Command, sign_in: SignInOptions, record: Record, began: float, error: BaseException | None = None
+) -> EndedRun:
+    from ..show.ended_run import EndedRun
+
+    calls = record.session.calls if record.session else None
+    recommendations = getattr(error, 'recommendations', None) or ()
+    return EndedRun(
+        command=f'az {cmd.name}',
+        registry=sign_in.registry_name,
+        target=tuple(sign_in.target),
+        plan=record.plan,
+        result=record.result,
+        error='' if error is None else one_line(str(error)) or 'the run was interrupted.',
+        advice=one_line(' '.join(map(str, recommendations))),
+        plan_file=record.plan_file,
+        archive=record.archive,
+        ended_at=time.time(),
+        seconds=time.monotonic() - began,
+        calls=calls.sent if calls else 0,
+        refused=calls.refused if calls else 0,
+        exit_code=int(record.failed) if error is None else _exit_code(error),
+    )
+
+
+def _exit_code(error: BaseException) -> int:
+    """The exit code that az has for an error: 3 where something was not found, else 1."""
+    return 3 if isinstance(error, ResourceNotFoundError) else 1
+
+
+def _write(cmd: Command, options: RecordOptions, run: EndedRun) -> None:
+    from ..show.run_metrics import metrics_text
+    from ..show.run_summary import summary_markdown
+
+    if options.summary_file and not _is_written(cmd, append_text, summary_markdown(run), options.summary_file):
+        run = replace(run, exit_code=run.exit_code or 1)
+    if options.metrics_file:
+        _is_written(cmd, replace_text, metrics_text(run), options.metrics_file)
+
+
+def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, path: str) -> bool:
+    try:
+        write(text, path)
+    except AzCLIError as error:
+        logger.warning('%s', error)
+        exit_with_failure(cmd, True)
+        return False
+    return True
