@@ -128,8 +128,8 @@ def _output(context: AzArgumentContext) -> None:
     context.argument(
         'metrics_file',
         completer=FilesCompleter(),
-        help='Write the numbers of the run to this file as Prometheus text, in place of what it holds: such as a `.prom` '
-        "file in the folder of node_exporter's textfile collector.",
+        help='Write the numbers of the run to this file as Prometheus text, in place of what it holds: such as a '
+        "`.prom` file in the folder of node_exporter's textfile collector.",
     )
     context.argument(
         'single_region',

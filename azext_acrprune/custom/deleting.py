@@ -23,7 +23,7 @@ from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
 from .pinning import load_pins, say_absent
-from .recording import Record, recorded
+from .recording import RunRecord, recorded
 from .regions import say_held, settling_of_named, unsettled_of, with_log
 from .retiring import retired
 from .scanning import retention_of, scan
@@ -158,9 +158,7 @@ def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Dec
         return _delete(cmd, options, decide, record)
 
 
-def _delete(
-    cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided], record: Record
-) -> Document:
+def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided], record: RunRecord) -> Document:
     """As `delete`; what is known of the run goes into its record as soon as it is."""
     consent = options.consent
     if not consent.dry_run:

@@ -26,7 +26,7 @@ logger = get_logger(__name__)
 
 
 @dataclass
-class Record:
+class RunRecord:
     """What is known of a run until now. A command fills it in as it goes on."""
 
     session: Session | None = None
@@ -38,7 +38,7 @@ class Record:
 
 
 @contextmanager
-def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> Iterator[Record]:
+def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> Iterator[RunRecord]:
     """What the command fills in is written to the files that were asked for, after its end, also that by an error.
 
     A file that cannot be written is an error before anything is done, and afterwards a warning and exit code 1: the
@@ -47,7 +47,7 @@ def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> It
     for path in (options.summary_file, options.metrics_file):
         if path:
             refuse_unwritable(path)
-    record, began = Record(), time.monotonic()
+    record, began = RunRecord(), time.monotonic()
     try:
         yield record
     except BaseException as error:
@@ -57,7 +57,7 @@ def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> It
 
 
 def _ended(
-    cmd: Command, sign_in: SignInOptions, record: Record, began: float, error: BaseException | None = None
+    cmd: Command, sign_in: SignInOptions, record: RunRecord, began: float, error: BaseException | None = None
 ) -> EndedRun:
     from ..show.ended_run import EndedRun
 

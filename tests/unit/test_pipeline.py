@@ -12,6 +12,7 @@ from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineRespon
 from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.bearer import REPOSITORY_OPTION, TokenPolicy
+from azext_acrprune.registry.counting import CallCount, CountingPolicy
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
 from azext_acrprune.registry.retries import Retry
@@ -221,3 +222,12 @@ def test_waits_grow_are_spread_and_end_at_a_minute(tries, low, high):
     waits = [Retry().get_backoff_time(settings) for _ in range(300)]
     assert low <= min(waits) < low * 1.2
     assert high * 0.8 < max(waits) <= high
+
+
+def test_what_is_sent_is_counted_and_so_is_what_is_refused():
+    calls = CallCount()
+    policy = CountingPolicy(calls)
+    policy.next = Wire((429, None), (200, None), (429, None), (404, None))
+    for _ in range(4):
+        asyncio.run(policy.send(request_to()))
+    assert calls == CallCount(sent=4, refused=2)

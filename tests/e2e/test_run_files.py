@@ -1,0 +1,54 @@
+"""The summary and the metrics of runs, by the real az."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tests.registry.azcli import ADMIN_LOGIN
+
+from .images import Shelf
+
+PRUNE = ('acr', 'prune')
+TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
+
+
+def metric(path, name):
+    return float(re.search(rf'^acrprune_{name}\{{[^}}]*\}} (\S+)$', path.read_text(), re.M)[1])
+
+
+def test_a_plan_a_deletion_and_a_failure_are_told_in_both_files(az, registry, now, tmp_path):
+    shelf = Shelf(registry.storage, now)
+    shelf.image('stays', 'v1', days=40)
+    gone = shelf.image('goes', days=40)
+    summary, metrics = tmp_path / 'summary.md', tmp_path / 'run.prom'
+    files = ('--summary-file', str(summary), '--metrics-file', str(metrics))
+    az(*PRUNE, 'plan', *TARGET, *files, '--out', str(tmp_path / 'plan.json'), check=True)
+    assert f'--plan {tmp_path / "plan.json"}' in summary.read_text()
+    assert (metric(metrics, 'deleted'), metric(metrics, 'exit_code')) == (0, 0)
+    archive = ('--archive', str(tmp_path / 'archive'), '--new-archive')
+    az(*PRUNE, 'untagged', *TARGET, *files, *archive, '--yes', check=True)
+    assert metric(metrics, 'deleted') == 1 and metric(metrics, 'calls') > 3
+    assert len(re.findall('^## ', summary.read_text(), re.M)) == 2, 'the summary is appended to'
+    assert gone not in registry.storage.manifests('team/app')
+    command = re.findall(r'^az (acr prune restore .+)$', summary.read_text(), re.M)[-1].split()
+    az(*command, *ADMIN_LOGIN, check=True)
+    assert gone in registry.storage.manifests('team/app')
+    missing = az(*PRUNE, 'apply', *TARGET, *files, '--plan', 'nowhere.json', '--yes')
+    assert missing.code == metric(metrics, 'exit_code') == 1
+    assert 'nowhere.json' in summary.read_text().split('\n## ')[-1]
+    assert metrics.stat().st_mode & 0o777 == 0o666 & ~_umask()
+    assert sorted(path.name for path in tmp_path.iterdir() if 'prom' in path.name) == ['run.prom']
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_file_that_cannot_be_written_stops_a_run_before_it_deletes(az, registry, now, tmp_path):
+    Shelf(registry.storage, now).image('goes', days=40)
+    before = registry.storage.stored_bytes()
+    run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--metrics-file', str(tmp_path / 'nowhere' / 'run.prom'))
+    assert run.code == 1 and 'cannot be used' in run.err and registry.storage.stored_bytes() == before
