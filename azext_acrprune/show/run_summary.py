@@ -27,6 +27,7 @@ def summary_markdown(run: EndedRun) -> str:
         lines += [*_numbers(run), *_reasons(run.plan), *_repositories(run.plan)]
         lines += _listed('Warnings', [_warning(each) for each in run.plan['warnings']])
     if run.result:
+        lines += _listed('Warnings of the deletion', [_warning(each) for each in run.result['warnings']])
         lines += _listed('Skipped', [_left(each, each['because']) for each in run.result['skipped']])
         lines += _listed('Failed', [_left(each, each['error']) for each in run.result['failed']])
     lines += ['### What to do next', '', *_next(run), '']

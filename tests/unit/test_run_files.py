@@ -35,6 +35,7 @@ RESULT = {
     'deleted': [{'repository': 'team/app', 'digest': DIGEST, 'tags': [], 'reason': 'untagged', 'because': 'x'}],
     'untagged': [],
     'skipped': [],
+    'warnings': [{'code': 'x', 'repository': None, 'digest': None, 'message': 'It is still there.'}],
     'failed': [{'repository': 'team/app', 'digest': DIGEST, 'error': HOSTILE}],
 }
 DELETED = replace(RUN, command='az acr prune untagged', result=RESULT, exit_code=1)
@@ -125,7 +126,7 @@ def test_a_deletion_says_how_it_is_brought_back(changes, days, said):
     result = {**RESULT, 'summary': {**RESULT['summary'], 'softDeleteRetentionDays': days}}
     page = summary_markdown(replace(DELETED, result=result, **changes))
     assert said in page and 'Deleted 1 manifest and 0 tags; at most 2.0 KiB freed.' in page
-    assert 'Run the same command again' in page
+    assert 'Run the same command again' in page and '- It is still there.' in page
 
 
 def test_a_name_that_no_registry_takes_is_in_no_command():
