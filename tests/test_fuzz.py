@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from azext_acrprune.apply.journal import JournalError, read_run, tags_taken_off
 from azext_acrprune.archive.pure.layout import NotAnArchive, parse_index, salvaged_index
+from azext_acrprune.archive.pure.lost import keys_of_lost, lost_in, moves_in
 from azext_acrprune.decide.manifests import read_labels, read_manifest
 from azext_acrprune.documents.inventory_file import NotAnInventory, read_inventory
 from azext_acrprune.documents.plan import sealed
@@ -114,7 +115,10 @@ def of_archive(data: bytes) -> None:
 def of_journal(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, suppress(JournalError):
         (Path(folder) / 'run.jsonl').write_bytes(data)
-        list(tags_taken_off(read_run(Path(folder), 'run')))
+        lines = read_run(Path(folder), 'run')
+        list(tags_taken_off(lines))
+        keys_of_lost(lost_in(lines))
+        moves_in(lines)
 
 
 def of_memory(data: bytes) -> None:

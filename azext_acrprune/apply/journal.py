@@ -29,6 +29,8 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..spelling import json_line
 
 SUFFIX = '.jsonl'
+_TEXTS = ('repository', 'digest', 'tag', 'subject', 'request', 'outcome', 'mediaType', 'at')
+_LISTS = ('locks', 'repositoryLocks')
 """Of the file of a run, after the name of the run."""
 
 Result = TypeVar('Result')
@@ -294,7 +296,7 @@ def remove_before(folder: Path, moment: datetime) -> list[str]:
 
 
 def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
-    """The lines of one journal; the last one is left out when it was cut off. Raises JournalError."""
+    """The lines of one journal; one that was cut off or damaged is left out. Raises JournalError."""
     if run not in runs(folder):
         raise JournalError(f"There is no journal of a run '{run}'")
     try:
@@ -307,9 +309,30 @@ def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and isinstance(entry.get('event'), str):
+        if _is_line(entry):
             lines.append(entry)
     return lines
+
+
+def _is_line(entry: Any) -> bool:
+    """Whether a line has what lines of a journal have, where it has it: a disk may have damaged it."""
+    if not isinstance(entry, dict) or not isinstance(entry.get('event'), str):
+        return False
+    tags = entry.get('tags', [])
+    return (
+        all(isinstance(entry.get(key), str | None) for key in _TEXTS)
+        and all(_has_texts(entry.get(key, [])) for key in _LISTS)
+        and isinstance(tags, list)
+        and all(isinstance(tag, str) or _is_tag(tag) for tag in tags)
+    )
+
+
+def _is_tag(tag: Any) -> bool:
+    return isinstance(tag, dict) and isinstance(tag.get('tag'), str) and _has_texts(tag.get('locks', []))
+
+
+def _has_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def tags_taken_off(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, int]]:
