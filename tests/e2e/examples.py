@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,33 @@ def examples() -> list[Example]:
         if name.startswith('acr prune'):
             texts += [each['text'].strip() for each in yaml.safe_load(text).get('examples', ())]
     return [_parsed(text) for text in dict.fromkeys(texts) if 'az acr prune' in text]
+
+
+def pipelines() -> dict[str, object]:
+    """The YAML of each pipeline in docs/pipelines.md, by the heading that it stands below."""
+    text = (ROOT / 'docs' / 'pipelines.md').read_text(encoding='utf-8')
+    parts = re.findall(r'^## (.+)\n((?:(?!^## )[\s\S])+)', text, re.M)
+    blocks = {heading: re.findall(r'^```yaml\n(.*?)^```', part, re.M | re.S) for heading, part in parts}
+    return {heading: yaml.safe_load(block) for heading, found in blocks.items() for block in found}
+
+
+def scripts(value: object) -> Iterator[str]:
+    """Every script in the YAML of a pipeline, in the order of the file."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from scripts(each)
+    elif isinstance(value, str) and re.search(r'^\S* ?az ', value, re.M):
+        yield value
+
+
+def commands_in(script: str, placeholders: Mapping[str, str]) -> list[Example]:
+    """What a script runs of `az acr prune`, with values in place of what the pipeline puts in."""
+    for placeholder, value in placeholders.items():
+        script = script.replace(placeholder, value)
+    lines = _CONTINUED.sub(' ', script).splitlines()
+    return [_parsed(line[line.index('az acr prune') :]) for line in lines if 'az acr prune' in line]
 
 
 def _parsed(text: str) -> Example:
