@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Decided:
     """A decision, and the registry as it was read for it.
 
-    `plan` is the document of the plan that is carried out, None when no plan is. `held` is what the plan names and is
-    too young to go.
+    `plan` is the document of the plan that is carried out, None when no plan is. `held` is what the plan, or the user,
+    names and what stays all the same.
     """
 
     decision: Decision

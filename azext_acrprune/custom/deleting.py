@@ -63,6 +63,7 @@ def image(
     from ..decide.named import decide_images, decide_untag
     from ..decide.only_if import decide_only_if
     from ..decide.retention import refused_if_needed, with_retention
+    from ..documents.staying import named_that_stay
 
     options = DeleteOptions.of(kwargs)
     include_locked = SelectOptions.of(kwargs).flags.include_locked
@@ -77,14 +78,14 @@ def image(
         unsettled = unsettled_of(session, settling)
         if only_if:
             decision = decide_only_if(inventory, images, str(only_if), session.now, untag, pins, unsettled)
-            decision = with_retention(decision, retention_of(session))
-            return Decided(refused_if_needed(decision), decision.inventory)
+            decision = refused_if_needed(with_retention(decision, retention_of(session)))
+            return Decided(decision, decision.inventory, held=() if untag else named_that_stay(decision))
         inventory = _with_doubts(session, inventory, images)
         decision = (decide_untag if untag else decide_images)(inventory, images, include_locked, pins, unsettled)
         say_held(session, decision, settling)
         if untag:
             decision = refused_if_needed(with_retention(decision, retention_of(session)))
-        return Decided(decision, inventory)
+        return Decided(decision, inventory, held=() if untag else named_that_stay(decision))
 
     return delete(cmd, options, decide)
 
@@ -192,7 +193,9 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
     summary = result['summary']
     unarchived = says_unarchived(result)
     unverified = result['warnings'] and not summary['timeLimitReached']
-    record.failed = bool(unread or broken or unarchived or summary['failed'] or summary['interrupted'] or unverified)
+    stays = decided.held and not decided.plan  # somebody named it
+    undone = stays or summary['failed'] or summary['interrupted']
+    record.failed = bool(unread or broken or unarchived or undone or unverified)
     exit_with_failure(cmd, record.failed)
     return result
 

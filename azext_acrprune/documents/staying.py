@@ -10,6 +10,7 @@ from ..decide.graph import build_graph
 from ..decide.named import digest_of, parse_image, staying
 from ..decide.reasons import sentence_of
 from ..decide.verdicts import Verdict
+from ..model import Skipped
 
 
 def staying_of_named(decision: Decision) -> list[dict[str, Any]]:
@@ -19,6 +20,18 @@ def staying_of_named(decision: Decision) -> list[dict[str, Any]]:
         image = parse_image(text)
         named.setdefault(image.repository, set()).add(digest_of(image, decision.inventory))
     return [row for name, digests in sorted(named.items()) for row in _rows(decision, name, digests)]
+
+
+def named_that_stay(decision: Decision) -> tuple[Skipped, ...]:
+    """The images that were named and stay all the same, each with what keeps it."""
+    named = [parse_image(text) for text in decision.given['images']]
+    nodes = sorted({(image.repository, digest_of(image, decision.inventory)) for image in named})
+    return tuple(
+        Skipped(name, digest, verdict.reason, verdict.because)
+        for name, digest in nodes
+        for verdict in [decision.verdicts[name][digest]]
+        if verdict.kept
+    )
 
 
 def _rows(decision: Decision, name: str, digests: set[str]) -> Iterator[dict[str, Any]]:

@@ -258,3 +258,19 @@ def test_what_is_pushed_meanwhile_survives_the_deletion_of_its_repository(az, re
     run = az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--yes', check=True)
     assert [(entry['digest'], entry['reason']) for entry in run.json['skipped']] == [(child, 'childOf')]
     assert registry.storage.whole('team/app', 'new') == []
+
+
+def test_an_image_that_is_named_and_stays_is_skipped_with_its_reason_and_the_exit_code_is_1(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    locked, part = shelf.image('locked', tag='v1'), shelf.image('part')
+    index = shelf.index([part], tag='multi')
+    registry.storage.set_locks('team/app', digest=locked, deleteEnabled=False)
+    for name, digest, reason, because in (
+        ('team/app:v1', locked, 'locked', 'manifest deleteEnabled=false'),
+        (f'team/app@{part[:19]}', part, 'childOf', index),
+    ):
+        run = az(*PRUNE, 'image', *TARGET, '--image', name, '--yes')
+        assert run.code == 1 and 'stays, because' in run.err
+        skipped = {'repository': 'team/app', 'digest': digest, 'reason': reason, 'because': because}
+        assert run.json['skipped'] == [skipped] and run.json['summary']['skipped'] == 1
+    assert set(registry.storage.manifests('team/app')) == {locked, part, index}
