@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from azure.cli.core.azclierror import AzCLIError, ResourceNotFoundError
+from azure.cli.core.azclierror import AzCLIError, ManualInterrupt, ResourceNotFoundError
 from knack.log import get_logger
 
 from ..spelling import one_line
@@ -16,7 +16,7 @@ from .command import Command
 from .failures import exit_with_failure
 from .options import RecordOptions, SignInOptions
 from .session import Session
-from .user_files import append_text, refuse_unwritable, replace_text
+from .user_files import append_text, beside, refuse_unwritable, replace_text
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -44,9 +44,10 @@ def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> It
     A file that cannot be written is an error before anything is done, and afterwards a warning and exit code 1: the
     answer must not be lost then.
     """
-    for path in (options.summary_file, options.metrics_file):
-        if path:
-            refuse_unwritable(path)
+    if options.summary_file:
+        refuse_unwritable(options.summary_file)
+    if options.metrics_file:
+        refuse_unwritable(beside(options.metrics_file))
     record, began = RunRecord(), time.monotonic()
     try:
         yield record
@@ -77,8 +78,15 @@ def _ended(
         seconds=time.monotonic() - began,
         calls=calls.sent if calls else 0,
         refused=calls.refused if calls else 0,
+        interrupted=_is_interrupted(record, error),
         exit_code=int(record.failed) if error is None else _exit_code(error),
     )
+
+
+def _is_interrupted(record: RunRecord, error: BaseException | None) -> bool:
+    if isinstance(error, (KeyboardInterrupt, ManualInterrupt)):
+        return True
+    return bool(record.result and record.result['summary']['interrupted'])
 
 
 def _exit_code(error: BaseException) -> int:

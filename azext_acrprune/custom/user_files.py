@@ -52,19 +52,23 @@ def append_text(text: str, path: str) -> None:
         raise file_error(path, error) from error
 
 
+def beside(path: str) -> str:
+    """Where `replace_text` writes before it puts that in the place of `path`."""
+    return f'{path}.{os.getpid()}.new'
+
+
 def replace_text(text: str, path: str) -> None:
     """Put text in place of what a file holds, so that who reads it meanwhile finds the old or the new one, whole.
 
     It is written beside the file first, with the permissions that a new file has. Raises azure-cli's error of the file.
     """
-    beside = f'{path}.{os.getpid()}.new'
     try:
-        with open(beside, 'w', encoding='utf-8', errors='backslashreplace', newline='\n') as file:
+        with open(beside(path), 'w', encoding='utf-8', errors='backslashreplace', newline='\n') as file:
             file.write(text)
-        os.replace(beside, path)
+        os.replace(beside(path), path)
     except OSError as error:
         with suppress(OSError):
-            os.remove(beside)
+            os.remove(beside(path))
         raise file_error(path, error) from error
 
 

@@ -14,6 +14,7 @@ class EndedRun:
     was tried. `error` is the sentence of the error that ended the run, empty without one, and `advice` what to do then.
     `target` names the registry in commands. `plan_file` is where the plan was written, and `archive` where a copy of
     what went is. `ended_at` is in seconds since 1970; `calls` were sent, and `refused` of them answered with 429.
+    `interrupted` says that somebody stopped the run, before or while it deleted.
     """
 
     command: str
@@ -29,4 +30,5 @@ class EndedRun:
     seconds: float = 0.0
     calls: int = 0
     refused: int = 0
+    interrupted: bool = False
     exit_code: int = 0

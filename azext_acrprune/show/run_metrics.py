@@ -64,9 +64,8 @@ def _done(run: EndedRun) -> Iterator[_Metric]:
 
 
 def _how(run: EndedRun) -> Iterator[_Metric]:
-    interrupted = bool(run.result and run.result['summary']['interrupted'])
     for name, told, value in (
-        ('interrupted', '1 if somebody interrupted the deletion.', int(interrupted)),
+        ('interrupted', '1 if somebody interrupted the run.', int(run.interrupted)),
         ('seconds', 'How long the run took.', round(run.seconds, 3)),
         ('calls', 'Requests that were sent to the registry.', run.calls),
         ('calls_refused', 'Requests that the registry answered with 429.', run.refused),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..decide.reasons import CHILD_OF, REFERRER_OF, TOLD
@@ -17,6 +17,15 @@ from .sizes import count, freed_size, human_size, short_digest
 _MOST_ROWS = 10
 _MOST_NAMED = 20
 _NAME = re.compile(r'[a-z0-9._/-]+@sha256:[0-9a-f]{64}')
+_BESIDES = {
+    'deleteLater': 'that the registry itself deletes later',
+    'retire': 'to be retired, so that pulls of them fail',
+    'unretire': 'retired, and can be pulled again',
+    'lock': 'to be locked',
+    'unlock': 'to be unlocked',
+}
+"""What a plan does beside deleting, by its key in the document."""
+_TAG = re.compile(r'\w[\w.-]{0,127}', re.A)
 _GOES_WITH = (CHILD_OF, REFERRER_OF)
 
 
@@ -30,7 +39,7 @@ def summary_markdown(run: EndedRun) -> str:
         lines += _listed('Warnings of the deletion', [_warning(each) for each in run.result['warnings']])
         lines += _listed('Skipped', [_left(each, each['because']) for each in run.result['skipped']])
         lines += _listed('Failed', [_left(each, each['error']) for each in run.result['failed']])
-    lines += ['### What to do next', '', *_next(run), '']
+    lines += ['### What to do next', '', *_next(run)]
     return '\n'.join(lines) + '\n'
 
 
@@ -58,6 +67,7 @@ def _numbers(run: EndedRun) -> Iterator[str]:
         ('freed by the plan', f'{freed_size(plan["freedBytes"], run.plan["impact"])} ({plan["freedBytes"]} bytes)'),
         ('stays, shared with other images', human_size(plan['sharedBytes'])),
     ]
+    rows += [(told, len(run.plan[kind])) for kind, told in _BESIDES.items() if run.plan.get(kind)]
     if run.result:
         done = run.result['summary']
         freed = f'{freed_size(done["freedBytes"], done["impact"])} ({done["freedBytes"]} bytes)'
@@ -126,50 +136,81 @@ def _left(entry: dict[str, Any], why: str) -> str:
 
 
 def _next(run: EndedRun) -> Iterator[str]:
+    """Sentences, each with the command that it is about and an empty line after it."""
     if run.error:
-        yield cell(run.advice) if run.advice else 'Mend what the error says, and run the same command again.'
+        yield from (cell(run.advice) or 'Mend what the error says, and run the same command again.', '')
         yield from _command(run, 'See what may go now:', 'plan', ())
     elif run.result:
         yield from _after_deleting(run, run.result)
-    elif not run.plan or not any(run.plan.get(kind) for kind in ('delete', 'untag', 'retire', 'unretire', 'lock')):
-        yield 'Nothing: there is nothing to delete.'
+    elif not run.plan or not any(run.plan.get(kind) for kind in ('delete', 'untag', *_BESIDES)):
+        yield from ('Nothing: there is nothing to delete.', '')
     elif run.plan_file:
         yield from _command(run, 'Carry out this plan:', 'apply', ('--plan', run.plan_file))
     elif run.command.endswith(' plan'):
-        yield 'Run the same command with `--out plan.json`, which writes the plan to a file.'
+        yield from ('Run the same command with `--out plan.json`, which writes the plan to a file.', '')
         yield from _command(run, 'Then carry it out:', 'apply', ('--plan', 'plan.json'))
     else:
-        yield 'Run the same command without `--dry-run` to do it.'
+        yield from ('Run the same command without `--dry-run` to do it.', '')
 
 
 def _after_deleting(run: EndedRun, result: dict[str, Any]) -> Iterator[str]:
     summary = result['summary']
     if summary['failed'] or summary['interrupted'] or summary['timeLimitReached']:
-        yield 'Not all was done. Run the same command again: it goes on with what is left.'
-        yield ''
+        yield from ('Not all was done. Run the same command again: it goes on with what is left.', '')
     if result.get('retired'):
         yield from _command(run, 'Make what was retired pullable again:', 'restore', ('--retired',))
+    if result['deleted']:
+        yield from _bringing_back(run, result)
+    if result['untagged']:
+        yield from _tagging_again(run, result['untagged'])
     if not result['deleted'] and not result['untagged']:
-        yield 'Nothing was deleted, so there is nothing to bring back.'
-    elif run.archive:
-        yield from _command(run, 'Bring it back:', 'restore', ('--archive', run.archive, *_images(result)))
-    elif summary['softDeleteRetentionDays']:
-        told = f'Bring it back, within {count(summary["softDeleteRetentionDays"], "day")}:'
+        yield from ('Nothing was deleted, so there is nothing to bring back.', '')
+
+
+def _bringing_back(run: EndedRun, result: dict[str, Any]) -> Iterator[str]:
+    days = result['summary']['softDeleteRetentionDays']
+    if run.archive:
+        images = _images(result['deleted'])
+        yield from _command(run, 'Bring it back:', 'restore', ('--archive', run.archive, *images))
+    elif days:
+        told = f'Bring it back, within {count(days, "day")}:'
         yield from _command(run, told, 'restore', ('--soft-deleted', '--journal', result['run']))
     else:
-        yield 'What was deleted cannot be brought back: there is no archive, and soft delete is not known to be on.'
+        told = 'What was deleted cannot be brought back: there is no archive, and soft delete is not known to be on.'
+        yield from (told, '')
 
 
-def _images(result: dict[str, Any]) -> list[str]:
+def _images(deleted: list[dict[str, Any]]) -> list[str]:
     """What `restore` is told: what went for a reason of its own brings its parts and referrers along."""
-    entries = [entry for entry in result['deleted'] if entry['reason'] not in _GOES_WITH]
-    names = [f'{entry["repository"]}@{entry["digest"]}' for entry in (*entries, *result['untagged'])]
-    unique = list(dict.fromkeys(names))
-    if len(unique) > _MOST_NAMED or not all(map(_NAME.fullmatch, unique)):
+    entries = [entry for entry in deleted if entry['reason'] not in _GOES_WITH]
+    names = [_image(entry) for entry in entries]
+    if len(names) > _MOST_NAMED or not all(map(_NAME.fullmatch, names)):
         return ['--all']
-    return [word for name in unique for word in ('--image', name)]
+    return [word for name in names for word in ('--image', name)]
+
+
+def _tagging_again(run: EndedRun, untagged: list[dict[str, Any]]) -> Iterator[str]:
+    """Tags are in no archive: their manifests stay. Importing an image into its own registry gives it a tag."""
+    assert run.plan
+    named = [entry for entry in untagged if _NAME.fullmatch(_image(entry))]
+    tags = [entry for entry in named if _TAG.fullmatch(entry['tag'])][:_MOST_NAMED]
+    commands = [
+        ('az', 'acr', 'import', '-n', run.target[0], '--source', f'{run.plan["registry"]}/{_image(entry)}')
+        + ('--image', f'{entry["repository"]}:{entry["tag"]}')
+        for entry in tags
+    ]
+    all_of = '' if len(tags) == len(untagged) else f', the first {len(tags)} of {len(untagged)}'
+    yield from _block(f'Set the removed tags again{all_of}, while their manifests are still there:', commands)
+
+
+def _image(entry: dict[str, Any]) -> str:
+    return f'{entry["repository"]}@{entry["digest"]}'
 
 
 def _command(run: EndedRun, sentence: str, command: str, arguments: tuple[str, ...]) -> Iterator[str]:
-    words = ('az', 'acr', 'prune', command, '-r', *run.target, *arguments)
-    yield from ('', sentence, '', '```sh', ' '.join(shlex.quote(printable(word, None)) for word in words), '```')
+    yield from _block(sentence, [('az', 'acr', 'prune', command, '-r', *run.target, *arguments)])
+
+
+def _block(sentence: str, commands: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    lines = [' '.join(shlex.quote(printable(word, None)) for word in words) for words in commands]
+    yield from (sentence, '', '```sh', *lines, '```', '')

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from azure.cli.core.azclierror import FileOperationError, ManualInterrupt, ResourceNotFoundError, ValidationError
 
+from azext_acrprune.custom.options import RecordOptions, SignInOptions
+from azext_acrprune.custom.recording import recorded
 from azext_acrprune.show.ended_run import EndedRun
 from azext_acrprune.show.markdown import cell, code
 from azext_acrprune.show.run_metrics import metrics_text
@@ -133,6 +137,53 @@ def test_a_name_that_no_registry_takes_is_in_no_command():
     entry = {**RESULT['deleted'][0], 'repository': '##vso[task.complete]\n```'}
     page = summary_markdown(replace(DELETED, result={**RESULT, 'deleted': [entry]}, archive='a'))
     assert 'az acr prune restore -r my --archive a --all\n' in page
+
+
+def test_removed_tags_can_be_set_again_and_a_hostile_one_is_in_no_command():
+    entry = {'repository': 'team/app', 'digest': DIGEST, 'tag': 'v1', 'reason': 'named', 'because': 'x'}
+    untagged = [entry, {**entry, 'tag': HOSTILE}]
+    page = summary_markdown(replace(DELETED, result={**RESULT, 'deleted': [], 'untagged': untagged}, archive='a'))
+    said = f'\naz acr import -n my --source my.azurecr.io/team/app@{DIGEST} --image team/app:v1\n```'
+    assert said in page and 'the first 1 of 2' in page and 'acr prune restore' not in page
+
+
+def test_what_a_plan_does_beside_deleting_is_told():
+    page = summary_markdown(replace(RUN, plan=a_plan(delete=[], retire=[{}, {}], lock=[{}]), plan_file='p'))
+    assert '| to be retired, so that pulls of them fail | 2 |' in page and '| to be locked | 1 |' in page
+    assert 'apply -r my --plan p' in page
+
+
+def recording(tmp_path, error):
+    """The summary and the metrics of a run that an error ends."""
+    options = RecordOptions(str(tmp_path / 'summary.md'), str(tmp_path / 'run.prom'))
+    command = SimpleNamespace(name='acr prune untagged')
+    with pytest.raises(type(error)), recorded(command, SignInOptions('my'), options) as record:
+        record.plan = PLAN
+        raise error
+    return (tmp_path / 'summary.md').read_text(), samples((tmp_path / 'run.prom').read_text())
+
+
+@pytest.mark.parametrize(
+    'error, code, interrupted',
+    [
+        (KeyboardInterrupt(), 1, 1),
+        (ManualInterrupt('Interrupted.'), 1, 1),
+        (ResourceNotFoundError('There is no such registry.'), 3, 0),
+        (ValidationError('No.', recommendation=['Do this.', 'Or that.']), 1, 0),
+    ],
+)
+def test_a_run_that_an_error_ends_is_told_as_far_as_it_came(tmp_path, error, code, interrupted):
+    page, found = recording(tmp_path, error)
+    assert (found[('acrprune_exit_code',)], found[('acrprune_interrupted',)]) == (code, interrupted)
+    assert found[('acrprune_candidates', 'kind=manifest')] == 1
+    assert '**Failed: ' in page and (str(error) or 'interrupted') in page
+    assert 'Do this. Or that.' in page or not getattr(error, 'recommendations', None)
+
+
+def test_a_folder_that_takes_no_new_file_is_told_before_anything_is_done(tmp_path):
+    options = RecordOptions(metrics_file='/proc/self/comm')
+    with pytest.raises(FileOperationError), recorded(SimpleNamespace(name='x'), SignInOptions('my'), options):
+        raise AssertionError('nothing is done')
 
 
 def test_an_error_is_told_with_its_advice():
