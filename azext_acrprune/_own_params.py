@@ -218,6 +218,13 @@ def _for_plan(context: AzArgumentContext) -> None:
         help='Also write all that was read of the registry to this file, for `az acr prune policy diff`.',
     )
     context.argument(
+        'detailed_exit_code',
+        action='store_true',
+        arg_group=OUTPUT,
+        help='Exit with 2 when something would be deleted or changed, with 0 when nothing would, and with 1 when not '
+        'all could be read or the command failed.',
+    )
+    context.argument(
         'strict_policy',
         action='store_true',
         arg_group=SELECTION,

@@ -76,7 +76,9 @@ def verify(cmd: Command, archive: str) -> Document:
         logger.error(
             "'%s@%s' cannot come back from this archive: %s.", each['repository'], each['digest'], each['error']
         )
-    exit_with_failure(cmd, document['summary']['failed'] or document['damaged'])
+    exit_with_failure(
+        cmd, document['summary']['failed'] or document['damaged'], 'Not all of the archive could come back.'
+    )
     return document
 
 

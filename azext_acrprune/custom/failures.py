@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_FAILED, _WOULD_CHANGE = 1, 2
+UNREAD = 'Not all of the registry could be read: the warnings say what.'
+NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
+_UNDONE = 'Not all was done: the answer and the warnings say what was left.'
+
 
 def says_unread(document: Document) -> bool:
     """Whether the plan is not of the whole registry because something could not be read; says what."""
@@ -25,13 +30,25 @@ def says_unread(document: Document) -> bool:
     return bool(unread)
 
 
-def exit_with_failure(cmd: Command, failure: object) -> None:
-    """Let az answer as ever, and exit with 1 after it when something was not done."""
+def exit_with_failure(cmd: Command, failure: object, why: str = _UNDONE) -> None:
+    """Let az answer as ever, and exit with 1 after it when something was not done: the last line is an error."""
     if failure:
-        from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
-
-        cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, _exit_with_1)
+        _after_the_answer(cmd, _FAILED, why)
 
 
-def _exit_with_1(*_: object, **__: object) -> None:
-    sys.exit(1)
+def exit_with_changes(cmd: Command, changes: object) -> None:
+    """Let az answer as ever, and exit with 2 after it when something would be changed, as Terraform does."""
+    if changes:
+        _after_the_answer(cmd, _WOULD_CHANGE)
+
+
+def _after_the_answer(cmd: Command, code: int, why: str = '') -> None:
+    """Exit with a code after the answer; of several codes and errors the first one holds."""
+    from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
+    def end(*_: object, **__: object) -> None:
+        if why:
+            logger.error(why)
+        sys.exit(code)
+
+    cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, end)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_NOT_LOOKED_UP = 'Not all pins could be looked up: "notRead" says which.'
+
 
 def list_pins(cmd: Command, **kwargs: object) -> Document:
     """What is pinned, by whom, and what of it is no longer there."""
@@ -46,7 +48,7 @@ def list_pins(cmd: Command, **kwargs: object) -> Document:
             summary['missing'],
             summary['images'],
         )
-    exit_with_failure(cmd, summary['notRead'])
+    exit_with_failure(cmd, summary['notRead'], _NOT_LOOKED_UP)
     return document
 
 
@@ -82,7 +84,7 @@ def lock(
         plan, standings = _plan(session, pins, marks.all())
         document = _document(session.host, pins, standings)
         if dry_run:
-            exit_with_failure(cmd, document['summary']['notRead'])
+            exit_with_failure(cmd, document['summary']['notRead'], _NOT_LOOKED_UP)
             return _answer(document, plan, 'lock', 'unlock')
         _hold_consent(cmd, plan, pins, yes)
         run, outcome = _carry_out(session, plan, marks)

@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
-from .failures import exit_with_failure, says_unread
+from .failures import UNREAD, exit_with_changes, exit_with_failure, says_unread
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
 from .regions import settling_of_named, unsettled_of
@@ -34,11 +34,13 @@ def plan(
     policy_file: str | None = None,
     strict_policy: bool = False,
     inventory_out: str | None = None,
+    detailed_exit_code: bool = False,
     **kwargs: object,
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
     from ..documents.inventory_file import inventory_document
     from ..show.money import saving_line
+    from ..show.preview import is_empty
 
     options = SelectOptions.of(kwargs, policy_file)
     registry = RegistryOptions.of(kwargs)
@@ -59,7 +61,9 @@ def plan(
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
         record.plan, record.plan_file, record.failed = document, out, says_unread(document)
-    exit_with_failure(cmd, record.failed)
+    exit_with_failure(cmd, record.failed, UNREAD)
+    if detailed_exit_code:
+        exit_with_changes(cmd, not is_empty(document))
     return document
 
 

@@ -46,7 +46,7 @@ def test(cmd: Command, tests_file: str, policy_file: str | None = None) -> Docum
 
     cases = _read_cases(tests_file)
     document = tests_document(_policy_of(cases, tests_file, policy_file), cases.tests)
-    exit_with_failure(cmd, document['failed'])
+    exit_with_failure(cmd, document['failed'], 'Not all tests passed: the answer says which, and why.')
     return document
 
 
@@ -76,7 +76,7 @@ def diff(
     document = diff_document(old, new)
     if markdown:
         write_text(diff_markdown(document), markdown)
-    exit_with_failure(cmd, fail_on == 'more' and document['goes'])
+    exit_with_failure(cmd, fail_on == 'more' and document['goes'], 'The new policy takes more than the old one.')
     return document
 
 

@@ -109,6 +109,6 @@ def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, path
         write(text, path)
     except AzCLIError as error:
         logger.warning('%s', error)
-        exit_with_failure(cmd, True)
+        exit_with_failure(cmd, True, 'What the run did could not be written to a file: the warning says why.')
         return False
     return True

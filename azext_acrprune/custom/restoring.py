@@ -12,7 +12,7 @@ from knack.log import get_logger
 from .archiving import lasting_name, open_target
 from .bringing_back import begun_before, bring_back, hold_to_answer, taken_again
 from .command import Command
-from .failures import exit_with_failure
+from .failures import NOT_ALL_BACK, exit_with_failure
 from .journaling import lines_of, lines_since
 from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
@@ -63,7 +63,7 @@ def restore(
             document = _undelete(session, options, holding)
         else:
             document = _restore(session, options, options.archive, holding)
-    exit_with_failure(cmd, document['summary']['failed'])
+    exit_with_failure(cmd, document['summary']['failed'], NOT_ALL_BACK)
     return document
 
 

@@ -16,7 +16,7 @@ from ..show.sizes import count, short_digest
 from .archiving import open_target
 from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
 from .command import Command
-from .failures import exit_with_failure
+from .failures import NOT_ALL_BACK, exit_with_failure
 from .journaling import lines_of
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
 from .restoring import moved_lines, push_chosen, read_asked, undelete_lost, what_is_there
@@ -83,13 +83,13 @@ def undo(
             for line in _said(undoing):
                 logger.warning(line)
             document = preview_document(session.host, undoing.source, undoing.expects)
-            exit_with_failure(cmd, undoing.expects.failed)
+            exit_with_failure(cmd, undoing.expects.failed, NOT_ALL_BACK)
             return {**document, 'undoes': undoing.run}
         hold_to_answer(cmd, options.yes, _said(undoing), 'Bring it back?')
         own, done = bring_back(session, undoing.works, holding, undoes=undoing.run, source=undoing.source)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
-    exit_with_failure(cmd, document['summary']['failed'])
+    exit_with_failure(cmd, document['summary']['failed'], NOT_ALL_BACK)
     return {**document, 'run': own, 'undoes': undoing.run}
 
 

@@ -13,6 +13,7 @@ import yaml
 from tests.demo.images import Clock, push_everything
 from tests.examples import times
 from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import Storage
 
@@ -351,3 +352,16 @@ def test_manifests_of_the_demo_registry_are_explained_in_a_sentence_for_each_rea
                 chain = document['goesAfter' if going else 'keptBy']
                 assert chain[0]['digest'] == entry['because']
                 assert chain[-1]['reason'] not in ('childOf', 'referrerOf', 'subjectOf')
+
+
+def test_a_pipeline_can_tell_nothing_to_do_would_change_and_error_apart(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    shelf.image('kept', tag='v1')
+    plan = (*PRUNE, 'plan', *TARGET, '--detailed-exit-code')
+    assert az(*plan).code == 0
+    shelf.image('old')
+    assert az(*plan).code == 2 and az(*PRUNE, 'plan', *TARGET).code == 0
+    registry.faults.rules.append(Fault('GET /acr/v1/team/app/_manifests', 403))
+    for command in (plan, (*PRUNE, 'untagged', *TARGET, '--yes'), (*PRUNE, 'usage', *TARGET)):
+        run = az(*command, '--only-show-errors')
+        assert run.code == 1 and run.err.strip().split('\n')[-1].startswith('ERROR: '), 'no failure is silent'
