@@ -7,7 +7,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -94,6 +95,29 @@ async def from_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         if chunk is _NOTHING_MORE:
             return
         yield chunk
+
+
+class TooLate(Exception):
+    """Something was waited for, and did not come in time."""
+
+
+def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """Do what nobody can stop on a thread, and wait so long for it. Raises TooLate; the thread is left behind then."""
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # pylint: disable=broad-exception-caught  # it is raised where it is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return done.result(max(0.0, seconds) if seconds < threading.TIMEOUT_MAX else None)
+    except FutureTimeoutError as error:
+        if done.done():  # that is what came of the work
+            raise
+        raise TooLate from error
 
 
 class _Feed:

@@ -45,10 +45,10 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     from ..decide.retention import with_retention
     from ..decide.returned import with_old_times
 
-    pins = load_pins(session.cmd, options.pins, session.host, policy.sources)
+    pins = session.ask(lambda: load_pins(session.cmd, options.pins, session.host, policy.sources))
     wish = wish_of(options.pulls, policy.pulled)
     policy = replace(policy, pins=pins, pulled=wish)
-    pulls = load_pulls(session.cmd, wish, session.host, session.now) if wish else None
+    pulls = session.ask(lambda: load_pulls(session.cmd, wish, session.host, session.now)) if wish else None
     log = _pull_facts(session, policy, options) if _asks_for_pulls(policy, options) else None
     inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
     say_absent(pins, inventory)
@@ -79,7 +79,7 @@ def _pull_facts(session: Session, policy: Policy, options: SelectOptions) -> Pul
     from ..policy.rules import PullLog
 
     log = policy.pull_log or PullLog()
-    return load_pull_facts(session.cmd, log, session.host, session.now, options.pulls.workspace)
+    return session.ask(lambda: load_pull_facts(session.cmd, log, session.host, session.now, options.pulls.workspace))
 
 
 def document_of(

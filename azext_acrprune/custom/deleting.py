@@ -71,7 +71,7 @@ def image(
     workspace = read(PullOptions, kwargs).workspace
 
     def decide(session: Session) -> Decided:
-        pins = load_pins(cmd, options.pins, session.host)
+        pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         inventory = with_log(session, scan(session, selection, tags=True), workspace)
         say_absent(pins, inventory)
         settling = settling_of_named(session)
@@ -107,7 +107,7 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document:
     workspace = read(PullOptions, kwargs).workspace
 
     def decide(session: Session) -> Decided:
-        pins = load_pins(cmd, options.pins, session.host)
+        pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         inventory = with_log(session, scan(session, exactly([name]), tags=True), workspace)
         say_absent(pins, inventory)
         unsettled = unsettled_of(session, settling_of_named(session))
@@ -127,7 +127,7 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
 
     def decide(session: Session) -> Decided:
         plan = read_plan(text, session.host, session.now, parse_ago_or_date(max_age, time.time()))
-        pins = load_pins(cmd, options.pins, session.host)
+        pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
         inventory = scan(session, exactly(plan.repositories, required=False), tags=True)

@@ -62,7 +62,7 @@ def remember_pins(cmd: Command, **kwargs: object) -> Document:
             'Nothing says what to look at.', recommendation='Name running systems with --pins-from.'
         )
     with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
-        pins = look(cmd, options, session.host)
+        pins = session.ask(lambda: look(cmd, options, session.host))
         standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
     return _document(session.host, pins, standings)
 
@@ -120,7 +120,7 @@ def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, Loc
 
 
 def _pins(session: Session, options: PinOptions) -> Pins:
-    pins = load_pins(session.cmd, options, session.host)
+    pins = session.ask(lambda: load_pins(session.cmd, options, session.host))
     if not pins.given:
         raise RequiredArgumentMissingError(
             'Nothing says where the pins are.',

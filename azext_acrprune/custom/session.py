@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -16,6 +16,7 @@ from knack.log import get_logger
 
 from .._errors import typed_errors
 from ..model import TICKS_PER_SECOND, Account
+from ..prune_error import Kind, PruneError
 from ..timelimit import TimeLimit
 from .command import Command
 from .options import PaceOptions, RegistryOptions
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 Result = TypeVar('Result')
+
+_LONGEST_SIGN_IN_SECONDS, _LONGEST_ASK_SECONDS = 300, 3_600
+_LATE = 'Try again later; where a --time-limit was given, give a longer one.'
 
 _CACHE_TROUBLE = (
     'The cache of manifests could not be used as it was: %s. What it did not give was read from the '
@@ -62,6 +66,10 @@ class Session:
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do what asks the registry. Ctrl-C ends it with KeyboardInterrupt."""
         return self.loop.run(work)
+
+    def ask(self, work: Callable[[], Result]) -> Result:
+        """Do what asks somebody else than the registry, within the time limit. Raises PruneError."""
+        return _in_time(self.limit, _LONGEST_ASK_SECONDS, work)
 
     @property
     def door(self) -> Registry:
@@ -96,7 +104,8 @@ class Session:
         from ..registry.credentials import registry_account
 
         sign_in = self.options.sign_in
-        return registry_account(self.cmd, sign_in.registry_name, sign_in.resource_group_name, self.facts)
+        name, group = sign_in.registry_name, sign_in.resource_group_name
+        return self.ask(lambda: registry_account(self.cmd, name, group, self.facts))
 
 
 @contextmanager
@@ -110,11 +119,17 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
     asked = options.sign_in
     limit = TimeLimit(options.pace.time_limit, time.monotonic)
     with typed_errors(asked.registry_name):
-        signed_in = sign_in(
-            cmd, asked.registry_name, asked.resource_group_name, asked.suffix, asked.username, asked.password
+        signed_in = _in_time(
+            limit,
+            _LONGEST_SIGN_IN_SECONDS,
+            lambda: sign_in(
+                cmd, asked.registry_name, asked.resource_group_name, asked.suffix, asked.username, asked.password
+            ),
         )
         host = signed_in.host
-        facts = registry_facts(cmd, asked.registry_name, asked.resource_group_name)
+        facts = _in_time(
+            limit, _LONGEST_SIGN_IN_SECONDS, lambda: registry_facts(cmd, asked.registry_name, asked.resource_group_name)
+        )
         with progress(cmd.cli_ctx) as reporter, _cache(cmd, host, options.scan.no_cache) as cache, Loop() as loop:
             regional = regional_hosts(facts, options)
             endpoints = _endpoints(
@@ -160,6 +175,16 @@ def _endpoints(
         lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit),
         lambda: _pipeline_options(cmd),
     )
+
+
+def _in_time(limit: TimeLimit, longest: float, work: Callable[[], Result]) -> Result:
+    """Wait for what az's own code asks Azure: it has no limit for a whole answer. Raises PruneError."""
+    from ..workers import TooLate, within
+
+    try:
+        return within(min(longest, limit.left), work)
+    except TooLate as error:
+        raise PruneError('Azure did not answer in time.', _LATE, Kind.OUT_OF_TIME) from error
 
 
 def collect_garbage_seldom() -> None:

@@ -29,7 +29,7 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
 
     price, workspace = read(PriceOptions, kwargs).price, read(PullOptions, kwargs).workspace
     with open_session(cmd, RegistryOptions.of(kwargs)) as session:
-        log = log_of(cmd, workspace, session.host, session.now) if workspace else None
+        log = session.ask(lambda: log_of(cmd, str(workspace), session.host, session.now)) if workspace else None
         inventory = scan(session, Selection())
         document = usage_document(
             inventory,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -84,6 +84,15 @@ class Cache(Protocol):
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         """Keep the labels in the config of this manifest, read in this repository and verified; as `remember`."""
 
+    def failures(self) -> frozenset[tuple[str, str]]:
+        """(repository, digest) of what could not be read in the last run, however often it was asked for.
+
+        The digest is empty where the lists of the repository failed.
+        """
+
+    def note_failures(self, read: Iterable[tuple[str, str]], failed: Iterable[tuple[str, str]]) -> None:
+        """Keep what failed in this run, and forget what could be read, or is not there any more."""
+
     def close(self) -> None:
         """Write what is still to be written."""
 
@@ -121,6 +130,12 @@ class NoCache:
 
     def remember_labels(self, repository: str, digest: str, labels: Mapping[str, str]) -> bool:
         return False
+
+    def failures(self) -> frozenset[tuple[str, str]]:
+        return frozenset()
+
+    def note_failures(self, read: Iterable[tuple[str, str]], failed: Iterable[tuple[str, str]]) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -232,6 +247,15 @@ class ManifestCache:
             self._pending_labels.append(row)
             return len(self._pending_labels) % _BATCH == 0
 
+    def failures(self) -> frozenset[tuple[str, str]]:
+        rows: list[tuple[Any, ...]] = self._attempt(
+            lambda connection: connection.execute('SELECT name, digest FROM failure').fetchall(), []
+        )
+        return frozenset((name, digest) for name, digest in rows if isinstance(name, str) and isinstance(digest, str))
+
+    def note_failures(self, read: Iterable[tuple[str, str]], failed: Iterable[tuple[str, str]]) -> None:
+        self._attempt(lambda connection: _note_failures(connection, list(read), list(failed)), None)
+
     def close(self) -> None:
         self.write()
         close(self._connection)
@@ -310,6 +334,16 @@ def _forget_repositories(connection: sqlite3.Connection, present: Collection[str
             connection.execute('BEGIN IMMEDIATE')
             connection.executemany('DELETE FROM manifest WHERE repository = ?', gone)
             connection.executemany('DELETE FROM repository WHERE id = ?', gone)
+
+
+def _note_failures(
+    connection: sqlite3.Connection, read: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str]]
+) -> None:
+    if read or failed:
+        with connection:
+            connection.execute('BEGIN IMMEDIATE')
+            connection.executemany('DELETE FROM failure WHERE name = ? AND digest = ?', read)
+            connection.executemany('INSERT OR IGNORE INTO failure (name, digest) VALUES (?, ?)', failed)
 
 
 def _forget_manifest(connection: sqlite3.Connection, repository: str, key: bytes) -> None:

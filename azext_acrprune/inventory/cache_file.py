@@ -23,6 +23,9 @@ _TABLES = (
     f'PRAGMA user_version = {SCHEMA_VERSION}',
 )
 
+_FAILURES = 'CREATE TABLE IF NOT EXISTS failure (name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (name, digest))'
+"""What could not be read, by repository. A file without this table is as good: it only knows less."""
+
 # sqlite3 decodes its own messages strictly, and those quote whatever a damaged file calls its tables.
 TROUBLE = (sqlite3.Error, OSError, UnicodeError)
 
@@ -79,6 +82,7 @@ def opened(path: Path) -> sqlite3.Connection:
         with connection:
             connection.execute('BEGIN IMMEDIATE')
             _prepare(connection)
+            connection.execute(_FAILURES)
         return connection
     except BaseException:
         close(connection)

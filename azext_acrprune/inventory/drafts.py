@@ -108,21 +108,24 @@ class Draft:
         return Repository(self.name, manifests, self.facts.locks, self.tags, self.unseen, hidden, self.cached)
 
 
-async def list_repository(registry: Reads, draft: Draft, wants_tags: Callable[[Draft], bool]) -> None:
+async def list_repository(
+    registry: Reads, draft: Draft, wants_tags: Callable[[Draft], bool], patient: bool = True
+) -> None:
     """List the manifests of a repository, and its tags where they are wanted. Raises RegistryError.
 
     Where the registry has several replicas that can be asked, each is, and the draft has the union of their answers.
+    Who is not `patient` asks once more after a failure, and no more.
     """
     if len(registry.replicas) == 1:
-        await _list(registry.replicas[0], draft, wants_tags)
+        await _list(registry.replicas[0], draft, wants_tags, patient)
         return
-    draft.views = [await _view(replica, draft.name, wants_tags) for replica in registry.replicas]
+    draft.views = [await _view(replica, draft.name, wants_tags, patient) for replica in registry.replicas]
     if all(view.gone for view in draft.views):
         raise RegistryError(Kind.NOT_FOUND, 'the repository is in no region')
     if any(view.tag_listing is not None for view in draft.views):
         for replica, view in zip(registry.replicas, draft.views):
             if view.tag_listing is None and not view.gone:
-                await _list_tags(replica, view)
+                await _list_tags(replica, view, patient)
     _merge(draft)
 
 
@@ -135,11 +138,11 @@ def _merge(draft: Draft) -> None:
     draft.facts = RepositoryFacts(merged_locks(view.facts.locks for view in draft.views), max(counts, default=None))
 
 
-async def _view(replica: Reads, name: str, wants_tags: Callable[[Draft], bool]) -> Draft:
+async def _view(replica: Reads, name: str, wants_tags: Callable[[Draft], bool], patient: bool) -> Draft:
     """What one replica shows of a repository, which may be in others alone."""
     view = Draft(name)
     try:
-        await _list(replica, view, wants_tags)
+        await _list(replica, view, wants_tags, patient)
     except RegistryError as error:
         if error.kind is not Kind.NOT_FOUND:
             raise
@@ -147,24 +150,24 @@ async def _view(replica: Reads, name: str, wants_tags: Callable[[Draft], bool]) 
     return view
 
 
-async def _list(replica: Reads, draft: Draft, wants_tags: Callable[[Draft], bool]) -> None:
+async def _list(replica: Reads, draft: Draft, wants_tags: Callable[[Draft], bool], patient: bool) -> None:
     """List one repository as one replica has it.
 
     Where the listings do not agree with what the repository says of itself, somebody may just have pushed or deleted
     something: it is listed once more.
     """
     for _ in range(_LOOKS):
-        draft.manifests = listed_manifests([page async for page in replica.manifests(draft.name)])
-        draft.facts = await replica.repository_facts(draft.name)  # after the listing: a lock may be new
+        draft.manifests = listed_manifests([page async for page in replica.manifests(draft.name, patient)])
+        draft.facts = await replica.repository_facts(draft.name, patient)  # after the listing: a lock may be new
         draft.tag_listing = None
         if wants_tags(draft) or draft.facts.tags not in (None, _tags_named(draft)):
-            await _list_tags(replica, draft)
+            await _list_tags(replica, draft, patient)
         if draft.unseen is None:
             return
 
 
-async def _list_tags(replica: Reads, draft: Draft) -> None:
-    draft.tag_listing = listed_tags([page async for page in replica.tags(draft.name)])
+async def _list_tags(replica: Reads, draft: Draft, patient: bool) -> None:
+    draft.tag_listing = listed_tags([page async for page in replica.tags(draft.name, patient)])
     draft.manifests = with_all_tags(draft.manifests, draft.tags.values())
 
 
@@ -199,7 +202,7 @@ async def _look_up(replica: Reads, view: Draft, digest: str) -> Manifest | None:
     return found
 
 
-async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
+async def read(registry: Reads, repository: str, digest: str, patient: bool = True) -> Content | Ghost | Unreadable:
     """The content of one manifest, from whichever replica has it.
 
     Raises RegistryError when the identity may not read the repository, the registry cannot be reached, or the time
@@ -207,7 +210,7 @@ async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost
     """
     found: Content | Ghost | Unreadable = Ghost()
     for replica in registry.replicas:
-        content = await _read(replica, repository, digest)
+        content = await _read(replica, repository, digest, patient)
         if isinstance(content, Content):
             return content
         if isinstance(content, Unreadable):
@@ -215,9 +218,9 @@ async def read(registry: Reads, repository: str, digest: str) -> Content | Ghost
     return found
 
 
-async def _read(replica: Reads, repository: str, digest: str) -> Content | Ghost | Unreadable:
+async def _read(replica: Reads, repository: str, digest: str, patient: bool) -> Content | Ghost | Unreadable:
     try:
-        return read_manifest(digest, await replica.manifest(repository, digest))
+        return read_manifest(digest, await replica.manifest(repository, digest, patient))
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return Ghost()

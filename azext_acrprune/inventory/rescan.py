@@ -118,8 +118,10 @@ class _Unknown:
         await self.read(digest for digest in named if digest in self._draft.manifests)
 
     async def _read(self, digest: str) -> Iterable[Task]:
+        known = self._before.seen.manifests.get(digest)
+        patient = not (known and isinstance(known.content, Unreadable))
         async with self._places:
-            self._set(digest, await read(self._registry, self._draft.name, digest))
+            self._set(digest, await read(self._registry, self._draft.name, digest, patient))
         return []
 
     async def _find(self, digest: str) -> Iterable[Task]:

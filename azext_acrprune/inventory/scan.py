@@ -167,6 +167,8 @@ class _Walk:
         self._is_over = is_over
         self._unreachable = 0
         self._blobs = Blobs()
+        self._failed_before = cache.failures()
+        self._failed: set[tuple[str, str]] = set()
         self.labels: dict[str, Mapping[str, str]] = {}
 
     async def read(self, drafts: Sequence[Draft]) -> None:
@@ -176,10 +178,25 @@ class _Walk:
         await run_tasks([partial(self._list, draft) for draft in drafts], self._extent.concurrency)
         while unlisted_tasks := self._look_ups(drafts):
             await run_tasks(unlisted_tasks, self._extent.concurrency)
+        await asyncio.to_thread(self._note_failures, drafts)
+
+    def _note_failures(self, drafts: Iterable[Draft]) -> None:
+        """Tell the next run what could not be read, so that it asks less often; what is well now is forgotten."""
+        well = {draft.name for draft in drafts if not (draft.failure or draft.late)}
+        read = [key for key in self._failed_before - self._failed if key[0] in well]
+        self._cache.note_failures(read, sorted(self._failed - self._failed_before))
+
+    def _is_patient(self, draft: Draft, digest: str = '') -> bool:
+        """Whether this is asked for again and again while it fails: not if it did so for all of the last run."""
+        return (draft.name, digest) not in self._failed_before
 
     async def _list(self, draft: Draft) -> Iterable[Task]:
         """List one repository; gives the tasks that read the rest of it."""
-        if not await self._attempt(draft, partial(list_repository, self._registry, wants_tags=self._wants_tags)):
+        patient = self._is_patient(draft)
+        listing = partial(list_repository, self._registry, wants_tags=self._wants_tags, patient=patient)
+        if not await self._attempt(draft, listing):
+            if draft.failure and draft.failure.kind is Kind.UNAVAILABLE:
+                self._failed.add((draft.name, ''))
             return []
         self._reporter.repository_done()
         return self._rest(draft)
@@ -301,7 +318,7 @@ class _Walk:
 
     async def _read_one(self, draft: Draft, digest: str) -> None:
         try:
-            content = await read(self._registry, draft.name, digest)
+            content = await read(self._registry, draft.name, digest, self._is_patient(draft, digest))
             self._unreachable = 0
         except RegistryError as error:
             # A single manifest may break its connection; when many in a row do, the network is down.
@@ -315,6 +332,8 @@ class _Walk:
                 await asyncio.to_thread(self._cache.write)
         elif isinstance(content, Ghost) and self._extent.anew:
             await asyncio.to_thread(self._cache.forget, draft.name, digest)
+        elif isinstance(content, Unreadable):
+            self._failed.add((draft.name, digest))
         draft.manifests[digest] = draft.manifests[digest].having(content)
 
     async def _do(self, draft: Draft, work: Callable[[Draft], Awaitable[None]]) -> Iterable[Task]:

@@ -19,9 +19,7 @@ from azure.core.rest import HttpRequest
 
 from .protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
 from .protocol.tokens import PATIENCE_SECONDS, Credential, TokenBook, Trouble
-
-REPOSITORY_OPTION = 'acr_repository'
-"""Option of a request: the repository that it is about, None for the catalog. Without it a request has no token."""
+from .request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER, is_promised, may_be_done
 
 _TOKEN_ROUNDS = 3
 _MOST_TRIES = 20
@@ -42,7 +40,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         host: str,
         book: TokenBook,
         sign_in: Callable[[], Credential],
-        fetch: Callable[[dict[str, str]], Awaitable[str]],
+        fetch: Callable[[dict[str, str], bool], Awaitable[str]],
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         left: Callable[[], float] = lambda: math.inf,
@@ -66,7 +64,10 @@ class TokenPolicy(AsyncHTTPPolicy):
         repository: str | None = request.context[REPOSITORY_OPTION]
         refused = False
         for _ in range(_MOST_TRIES):
-            token = await self._authorize(request, repository, refused)
+            try:
+                token = await self._authorize(request, repository, refused)
+            except RegistryError as error:
+                raise _of_a_sent_one(request, error) from error
             if token is None:
                 break
             response = await self.next.send(request)
@@ -117,7 +118,7 @@ class TokenPolicy(AsyncHTTPPolicy):
                     return None
                 refused, refusal = False, None
                 try:
-                    return await self._new_token(repository)
+                    return await self._new_token(repository, is_promised(request.context))
                 except RegistryError as error:
                     if not self._book.may_be_renewed or not _may_pass(error):
                         raise
@@ -135,7 +136,8 @@ class TokenPolicy(AsyncHTTPPolicy):
             return False
         if remedy.pause:
             transport: Any = request.context.transport
-            await transport.sleep(max(0.0, min(remedy.pause, self._left())))
+            longest = math.inf if is_promised(request.context) else max(0.0, self._left())
+            await transport.sleep(min(remedy.pause, longest))
         if remedy.signs_in and self._book.may_be_renewed:
             self._book.forget()
             await self._try_to_sign_in()
@@ -149,12 +151,13 @@ class TokenPolicy(AsyncHTTPPolicy):
             if error.kind is not Kind.UNAUTHENTICATED or not self._trouble.was_accepted:
                 raise
 
-    async def _new_token(self, repository: str | None) -> str:
+    async def _new_token(self, repository: str | None, promised: bool) -> str:
+        """Raises RegistryError when the time is over, except for what was `promised` to be sent."""
         for _ in range(_TOKEN_ROUNDS):
             if self._book.credential_expired(self._clock()):
                 await self._sign_in_anew()
             scope = self._book.scope(repository)
-            self._book.accept(scope, await self._fetch(self._book.form(scope)), self._clock())
+            self._book.accept(scope, await self._fetch(self._book.form(scope), promised), self._clock())
             token = self._held(repository)  # the scope is another one when a wildcard was dropped
             if token:
                 return token
@@ -164,7 +167,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         self._book.sign_in(await asyncio.to_thread(self._sign_in), self._clock())
 
 
-async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, str]) -> str:
+async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, str], promised: bool = False) -> str:
     """POST to `/oauth2/token`. Neither the form nor the answer is ever logged; retried like any other call.
 
     Raises RegistryError.
@@ -175,8 +178,9 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
         content=urlencode(form),
         headers={'Content-Type': 'application/x-www-form-urlencoded'},
     )
+    patience = {PATIENCE_OPTION: WHENEVER} if promised else {}
     try:
-        sent = await pipeline.run(request, logging_enable=False, retry_on_methods=frozenset({'POST'}))
+        sent = await pipeline.run(request, logging_enable=False, retry_on_methods=frozenset({'POST'}), **patience)
         response: Any = sent.http_response
     except ClientAuthenticationError as error:
         response = error.response
@@ -194,6 +198,14 @@ def _rewind(content: Any) -> None:
     """Go back to the start of a file: it was read to its end when the request was sent the first time."""
     if hasattr(content, 'seek'):
         content.seek(0)
+
+
+def _of_a_sent_one(request: PipelineRequest, error: RegistryError) -> RegistryError:
+    """The error of a change that gets no token any more: it is no late one where an earlier try may have been done."""
+    changes = request.http_request.method not in ('GET', 'HEAD')
+    if changes and error.kind is Kind.OUT_OF_TIME and may_be_done(request.context):
+        return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
+    return error
 
 
 def _may_pass(error: RegistryError) -> bool:

@@ -11,13 +11,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from azure.core.rest import HttpRequest
 
 from ..model import Locks
-from .bearer import REPOSITORY_OPTION
 from .permit import PERMIT_OPTION, Permit
 from .protocol.answers import done, own
 from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
-from .retries import PATIENCE_OPTION, WHENEVER
+from .request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER
 from .sdk import registry_errors
 
 if TYPE_CHECKING:

@@ -59,8 +59,8 @@ async def open_pipeline(
     The policies are those that do something for us: with all that the SDK has, a call takes half as much CPU again.
     """
 
-    async def fetch(form: dict[str, str]) -> str:
-        return await fetch_token(pipeline, tokens_at or endpoint, form)
+    async def fetch(form: dict[str, str], promised: bool) -> str:
+        return await fetch_token(pipeline, tokens_at or endpoint, form, promised)
 
     options = dict(pipeline_options)
     transport = Transport(endpoint, concurrency, options.pop('connection_verify', None))

@@ -14,12 +14,13 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.rest import HttpRequest
 
 from ..model import Manifest, Tag
-from .bearer import REPOSITORY_OPTION
 from .protocol import listings as wire
 from .protocol.answers import good, parsed
 from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
 from .protocol.refusals import Kind, RegistryError, change_errors, parse_challenge
 from .protocol.tokens import TokenBook
+from .request_options import REPOSITORY_OPTION
+from .transport import chunks_of, seconds_left
 
 LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
 _JSON = {'Accept': 'application/json'}
@@ -42,6 +43,7 @@ _LENGTH = 'content-length'
 """What the answer to HEAD says of a blob: there is no other way to ask for a size."""
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 _READING = ('GET', 'HEAD')
+_IMPATIENT = {'retry_connect': 1, 'retry_read': 1, 'retry_status': 1}
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Page = TypeVar('Page', bound=Iterable[Any])
@@ -102,19 +104,20 @@ class Reads:
         """The catalog, page by page."""
         return self._pages(None, f'/acr/v1/_catalog?n={PAGE_SIZE}', wire.parse_repositories)
 
-    def manifests(self, repository: str) -> AsyncIterator[list[Manifest]]:
+    def manifests(self, repository: str, patient: bool = True) -> AsyncIterator[list[Manifest]]:
         """The manifest listing of a repository, page by page; contents are not read."""
-        return self._pages(repository, f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}', wire.parse_manifests)
+        path = f'/acr/v1/{quote(repository)}/_manifests?n={PAGE_SIZE}'
+        return self._pages(repository, path, wire.parse_manifests, patient)
 
-    def tags(self, repository: str) -> AsyncIterator[list[Tag]]:
+    def tags(self, repository: str, patient: bool = True) -> AsyncIterator[list[Tag]]:
         """The tag listing of a repository, page by page."""
-        return self._pages(repository, f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}', wire.parse_tags)
+        path = f'/acr/v1/{quote(repository)}/_tags?n={PAGE_SIZE}'
+        return self._pages(repository, path, wire.parse_tags, patient)
 
-    async def repository_facts(self, repository: str) -> RepositoryFacts:
+    async def repository_facts(self, repository: str, patient: bool = True) -> RepositoryFacts:
         """What a repository says of itself: its locks, and how much it has."""
-        return parsed(
-            await self._get(repository, f'{self._endpoint}/acr/v1/{quote(repository)}'), wire.parse_repository
-        )
+        url = f'{self._endpoint}/acr/v1/{quote(repository)}'
+        return parsed(await self._get(repository, url, patient), wire.parse_repository)
 
     async def manifest_properties(self, repository: str, digest: str) -> Manifest:
         """One entry of the manifest listing; its content is not read."""
@@ -133,9 +136,13 @@ class Reads:
                 return None
             raise
 
-    async def manifest(self, repository: str, digest: str) -> bytes:
-        """The bytes of a manifest, as they came."""
-        return (await self._get(repository, self._manifest_url(repository, digest), Accept=_MANIFEST_TYPES)).content
+    async def manifest(self, repository: str, digest: str, patient: bool = True) -> bytes:
+        """The bytes of a manifest, as they came.
+
+        Who is not `patient` asks once more after a failure, and no more: it failed for ever not long ago.
+        """
+        request = HttpRequest('GET', self._manifest_url(repository, digest), headers={'Accept': _MANIFEST_TYPES})
+        return (await self._answer(repository, request, **({} if patient else _IMPATIENT))).content
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""
@@ -189,17 +196,20 @@ class Reads:
             found.update(page)
         return found
 
-    async def _pages(self, repository: str | None, path: str, parse: Callable[[Any], Page]) -> AsyncIterator[Page]:
+    async def _pages(
+        self, repository: str | None, path: str, parse: Callable[[Any], Page], patient: bool = True
+    ) -> AsyncIterator[Page]:
         pages = Pages(self._endpoint + path)
         while pages.url:
-            answer = await self._get(repository, pages.url)
+            answer = await self._get(repository, pages.url, patient)
             self._clock_ahead = wire.seconds_ahead(answer.headers.get('Date'), time.time(), self._clock_ahead)
             found = parsed(answer, parse)
             yield found
             pages.turn(found, answer.headers.get('Link'))
 
-    async def _get(self, repository: str | None, url: str, **headers: str) -> Any:
-        return await self._answer(repository, HttpRequest('GET', url, headers=headers or _JSON))
+    async def _get(self, repository: str | None, url: str, patient: bool = True) -> Any:
+        options = {} if patient else _IMPATIENT
+        return await self._answer(repository, HttpRequest('GET', url, headers=_JSON), **options)
 
     async def _answer(self, repository: str | tuple[str, str] | None, request: HttpRequest, **options: Any) -> Any:
         with nullcontext() if request.method in _READING else change_errors():
@@ -239,10 +249,10 @@ class Reads:
 async def _body(answer: Any) -> AsyncIterator[bytes]:
     try:
         if answer.status_code != 200:
-            await answer.read()
+            await asyncio.wait_for(answer.read(), seconds_left(answer))
             good(answer)
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a blob', answer.status_code)
-        async for chunk in answer.iter_raw():
+        async for chunk in chunks_of(answer):
             yield chunk
     except (AzureError, OSError, asyncio.TimeoutError) as error:
         raise RegistryError(Kind.UNAVAILABLE, f'the connection ended in the middle of a blob ({error})') from error

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from azure.core.exceptions import ServiceResponseTimeoutError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy, AsyncRetryPolicy
 from azure.core.rest import HttpRequest
@@ -22,15 +23,19 @@ from ..timelimit import NO_LIMIT, TimeLimit
 from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
 from .protocol.refusals import Kind, RegistryError
+from .protocol.stubborn import Stubborn
+from .request_options import (
+    ONLY_REFUSED,
+    PATIENCE_OPTION,
+    REPOSITORY_OPTION,
+    SEND_BEFORE,
+    WHENEVER,
+    is_promised,
+    may_be_done,
+)
 from .transport import ANSWER_OPTION
 
-PATIENCE_OPTION = 'acr_patience'
-"""Option of a request: after this many seconds it must not be sent any more."""
-WHENEVER = math.inf
-"""A value of PATIENCE_OPTION: no time limit ends the wait of this request."""
-
-_SEND_BEFORE = 'acr_send_before'
-_ONLY_REFUSED = 'acr_only_refused'
+_CHANGE_NOTHING = (Calls.READS, Calls.TOKENS)
 _ENDS = 'acr_ends'
 _PERMIT = 'acr_permit_of_try'
 _LONGEST_WAIT_SECONDS = 60
@@ -81,6 +86,8 @@ class Retry(AsyncRetryPolicy):
     def increment(self, settings: dict[str, Any], response: Any = None, error: Exception | None = None) -> bool:
         if _is_refusal(response):
             settings['status'] += 1
+        if isinstance(error, ServiceResponseTimeoutError):  # it took all the time there is for an answer
+            settings['read'] = min(settings['read'], 1)
         return super().increment(settings, response, error)
 
     async def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
@@ -134,17 +141,20 @@ class PacingPolicy(AsyncHTTPPolicy):
         self._pacer = pacer
         self._throttled = throttled
         self.clock = clock
+        self._stubborn = Stubborn()
         self._gates = {calls: asyncio.Lock() for calls in Calls}
         self._retry_after = Retry().get_retry_after
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         calls, context = _calls(request.http_request), request.context
         if PATIENCE_OPTION in context.options:
-            context[_SEND_BEFORE] = self.clock() + context.options.pop(PATIENCE_OPTION)
+            context[SEND_BEFORE] = self.clock() + context.options.pop(PATIENCE_OPTION)
+        repository = context.get(REPOSITORY_OPTION) if calls is Calls.READS else None
+        self._hold_to_repository(repository)
         sent_at = await self._wait_for_turn(calls, context)
-        context.options[ANSWER_OPTION] = self.answer_seconds(calls)
-        tried, refused_before = _ONLY_REFUSED in context, context.get(_ONLY_REFUSED, True)
-        context[_ONLY_REFUSED] = False
+        context.options[ANSWER_OPTION] = self.answer_seconds(calls, is_promised(context))
+        tried, refused_before = ONLY_REFUSED in context, context.get(ONLY_REFUSED, True)
+        context[ONLY_REFUSED] = False
         try:
             response = await self.next.send(request)
         except BaseException as error:
@@ -152,13 +162,34 @@ class PacingPolicy(AsyncHTTPPolicy):
             if isinstance(error, Late):  # this try did not leave, and an earlier one may have been carried out
                 raise Late(unanswered=error.unanswered or not refused_before, tried=tried) from error
             raise
-        context[_ONLY_REFUSED] = refused_before and _is_refusal(response)
-        self._learn(calls, response, sent_at)
+        context[ONLY_REFUSED] = refused_before and _is_refusal(response)
+        seconds = self._seconds_of_its_own(repository, response, sent_at)
+        if seconds is None:
+            self._learn(calls, response, sent_at)
+        else:
+            self._pacer.lost(calls)
+            self._hold_to_repository(repository)
+            await context.transport.sleep(max(0.0, min(seconds, self.limit.left)))
         return response
 
-    def answer_seconds(self, calls: Calls) -> float:
-        """How long an answer is waited for; that to what was sent to change something has no limit here."""
-        return self.limit.left + self.limit.answering if calls is Calls.READS else math.inf
+    def _seconds_of_its_own(self, repository: str | None, response: PipelineResponse, sent_at: float) -> float | None:
+        """How long a call waits that was refused for its repository alone; None for all others."""
+        if _is_refusal(response):
+            return self._stubborn.refused(repository, sent_at, self.clock())
+        self._stubborn.accepted(repository, sent_at)
+        return None
+
+    def _hold_to_repository(self, repository: str | None) -> None:
+        if self._stubborn.is_given_up(repository, self.clock()):
+            raise RegistryError(Kind.BUSY, 'it refused every call, while those to others were answered', 429)
+
+    def answer_seconds(self, calls: Calls, promised: bool = False) -> float:
+        """How long an answer is waited for; that to what was sent to change something has no limit here.
+
+        Nor has that for what was `promised` to be made good, tokens for it among them.
+        """
+        changes_nothing = calls in _CHANGE_NOTHING
+        return self.limit.left + self.limit.answering if changes_nothing and not promised else math.inf
 
     async def _wait_for_turn(self, calls: Calls, context: Any) -> float:
         async with self._gates[calls]:
@@ -179,16 +210,16 @@ class PacingPolicy(AsyncHTTPPolicy):
 
         The time limit does not end what was promised to be made good, nor the tokens for that.
         """
-        before = context.get(_SEND_BEFORE)
+        before = context.get(SEND_BEFORE)
         if before is not None and now + seconds > before:
             raise _too_late(context, Kind.LATE)
-        if before != WHENEVER and calls is not Calls.TOKENS and seconds >= self.limit.left:
-            if calls is Calls.READS:
-                context[_ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
+        if not is_promised(context) and seconds >= self.limit.left:
+            if calls in _CHANGE_NOTHING:
+                context[ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
             raise _too_late(context, Kind.OUT_OF_TIME)
         permit: Permit | None = context.options.get(PERMIT_OPTION)
         if permit and seconds >= permit.left:
-            raise Late(seconds, not context.get(_ONLY_REFUSED, True), _ONLY_REFUSED in context)
+            raise Late(seconds, may_be_done(context), ONLY_REFUSED in context)
 
     def _learn(self, calls: Calls, response: PipelineResponse, sent_at: float) -> None:
         status = response.http_response.status_code
@@ -204,9 +235,9 @@ class PacingPolicy(AsyncHTTPPolicy):
 
 
 def _too_late(context: Any, kind: Kind) -> RegistryError:
-    if context.get(_ONLY_REFUSED, True):
-        return RegistryError(kind, 'its turn did not come in time')
-    return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
+    if may_be_done(context):
+        return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
+    return RegistryError(kind, 'its turn did not come in time')
 
 
 def _calls(request: HttpRequest) -> Calls:

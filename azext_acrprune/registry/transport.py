@@ -9,6 +9,8 @@ import asyncio
 import math
 import os
 import ssl
+import time
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,6 +31,8 @@ _leaving: ContextVar[_Leaving | None] = ContextVar('leaving', default=None)
 
 _CONNECT_SECONDS, _ANSWER_SECONDS, _SHORTEST_SECONDS = 30, 120, 0.1
 _CHUNK_BYTES = 1 << 20
+_SLOWEST_BYTES = 1 << 14
+"""A second, on average, once two minutes are over."""
 _LARGEST_ANSWER = 1 << 28
 """In bytes; blobs may be larger. A page of a listing has about one MiB."""
 
@@ -66,17 +70,21 @@ class Transport(AioHttpTransport):
         """Raises azure-core's errors, and Late. With `stream` the body is left to be read, as it is."""
         permit = options.pop(PERMIT_OPTION, None)
         _leaving.set(_Leaving(permit) if permit else None)
-        seconds = max(_SHORTEST_SECONDS, min(_ANSWER_SECONDS, options.pop(ANSWER_OPTION, math.inf)))
+        in_all = max(_SHORTEST_SECONDS, options.pop(ANSWER_OPTION, math.inf))
+        seconds, ends_at = min(_ANSWER_SECONDS, in_all), time.monotonic() + in_all
         options.pop('logging_enable', None)  # it is left where no log is written
         if options.get('stream'):
             options['auto_decompress'] = False
         try:
             sending = super().send(request, proxy=self._proxy(request.url), **options)
-            return await asyncio.wait_for(sending, seconds)
+            answer: Any = await asyncio.wait_for(sending, seconds)
         except asyncio.TimeoutError as error:
             raise ServiceResponseTimeoutError('The answer did not come in time', error=error) from error
         except (ValueError, OSError) as error:  # an address or a header that cannot be sent
             raise ServiceRequestError(error, error=error) from error
+        if options.get('stream'):
+            answer.internal_response.ends_at = ends_at
+        return answer
 
     def _proxy(self, url: str) -> str | None:
         """The proxy for the host of an address, as requests finds it in the environment; looked up once for each."""
@@ -122,8 +130,33 @@ class _Leaving:
         self._left = True
 
 
+def seconds_left(answer: Any) -> float:
+    """How long the whole of a streamed answer may still be waited for, if it is no large one."""
+    return max(0.0, min(_ANSWER_SECONDS, answer.internal_response.ends_at - time.monotonic()))
+
+
+async def chunks_of(answer: Any) -> AsyncIterator[bytes]:
+    """The bytes of a streamed answer as they arrive, within its time. Raises azure-core's errors, and TimeoutError.
+
+    What was waited for them in all is at most two minutes, and a second more for each 16 KiB that came: what drips has
+    an end, and what is large has time.
+    """
+    chunks = aiter(answer.iter_raw())
+    ends_at, left = answer.internal_response.ends_at, float(_ANSWER_SECONDS)
+    while True:
+        began = time.monotonic()
+        try:
+            chunk = await asyncio.wait_for(anext(chunks), max(0.0, min(left, ends_at - began)))
+        except StopAsyncIteration:
+            return
+        left += len(chunk) / _SLOWEST_BYTES - (time.monotonic() - began)
+        yield chunk
+
+
 class _Answer(aiohttp.ClientResponse):
-    """An answer with a limit for its size."""
+    """An answer with a limit for its size, and an instant at which it ends."""
+
+    ends_at = math.inf
 
     async def read(self) -> bytes:
         """Raises RegistryError for a body without an end."""

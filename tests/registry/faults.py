@@ -24,9 +24,9 @@ class Fault:
     """Breaks requests whose `METHOD path` matches `pattern`, with a probability, or the next `times` of them.
 
     `kind` is a status (405, 429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
-    (the connection ends in the middle of the body), `endless` (the body has no end), `reset` (nothing is done),
-    `lost` (done, but not answered), or `proxy` (nothing is done, and something on the way answers with `status` and
-    `body`, by default with a page for people).
+    (the connection ends in the middle of the body), `endless` (the body has no end), `drip` (a byte of it each
+    `seconds`), `reset` (nothing is done), `lost` (done, but not answered), or `proxy` (nothing is done, and something
+    on the way answers with `status` and `body`, by default with a page for people).
     """
 
     pattern: str

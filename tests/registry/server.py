@@ -215,6 +215,8 @@ class LocalRegistry:
             return _hang_up(request)
         if kind == 'cut':
             return await _cut(request, answer, headers)
+        if kind == 'drip':
+            return await _drip(request, answer, headers, fault.seconds)
         if kind == 'endless':
             return await _endless(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
@@ -309,6 +311,22 @@ async def _cut(request: web.BaseRequest, answer: Answer, headers: dict[str, str]
     await response.prepare(request)
     await response.write(answer.body[: len(answer.body) // 2])
     request.transport.close()
+    return response
+
+
+async def _drip(
+    request: web.BaseRequest, answer: Answer, headers: dict[str, str], seconds: float
+) -> web.StreamResponse:
+    """Send the body byte by byte, with a wait before each."""
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    try:
+        for byte in answer.body:
+            await asyncio.sleep(seconds)
+            await response.write(bytes((byte,)))
+    except OSError:
+        pass
     return response
 
 

@@ -11,10 +11,11 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
 from azure.core.rest import HttpRequest
 
-from azext_acrprune.registry.bearer import REPOSITORY_OPTION, TokenPolicy
+from azext_acrprune.registry.bearer import TokenPolicy
 from azext_acrprune.registry.counting import CallCount, CountingPolicy
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
+from azext_acrprune.registry.request_options import REPOSITORY_OPTION
 from azext_acrprune.registry.retries import Retry
 
 HOST = 'r.azurecr.io'
@@ -55,7 +56,7 @@ class Issuer:
         self.forms = []
         self._clock, self._seconds, self._delay, self._grants = clock, seconds, delay, grants
 
-    async def __call__(self, form):
+    async def __call__(self, form, _):
         self.forms.append(form)
         await asyncio.sleep(self._delay)
         now = self._clock()
@@ -198,7 +199,7 @@ def test_an_expired_credential_is_replaced_before_a_token_is_asked_for(clock):
 
 
 def test_a_failing_token_call_reaches_the_caller(clock):
-    async def refuse(_):
+    async def refuse(*_):
         raise RegistryError(Kind.UNAUTHENTICATED, 'no')
 
     with pytest.raises(RegistryError, match='no'):

@@ -14,7 +14,8 @@ from azure.core.rest import HttpRequest
 from azext_acrprune.registry.permit import PERMIT_OPTION, Permit
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
-from azext_acrprune.registry.retries import ANSWER_OPTION, PATIENCE_OPTION, WHENEVER, PacingPolicy, Retry
+from azext_acrprune.registry.request_options import PATIENCE_OPTION, WHENEVER
+from azext_acrprune.registry.retries import ANSWER_OPTION, PacingPolicy, Retry
 from azext_acrprune.timelimit import (
     LONGEST_ENDING_SECONDS,
     LONGEST_FINISHING_SECONDS,
@@ -203,7 +204,8 @@ def test_what_makes_good_what_was_begun_is_sent_whatever_the_time(clock, answers
 
 
 def test_it_gets_its_token_too(clock):
-    assert outcome(Transport(clock), over(clock), TOKEN) == 200
+    assert outcome(Transport(clock), over(clock), TOKEN, **{PATIENCE_OPTION: WHENEVER}) == 200
+    assert outcome(Transport(clock), over(clock), TOKEN) is Kind.OUT_OF_TIME
 
 
 def test_an_answer_to_a_read_is_waited_for_until_the_very_end_and_to_a_delete_as_ever(clock):

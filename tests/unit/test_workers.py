@@ -1,6 +1,7 @@
 """Many coroutines with a limit, bytes between a thread and the loop, and Ctrl-C."""
 
 import asyncio
+import math
 import os
 import signal
 import threading
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from azext_acrprune.workers import Loop, first_interrupt, from_thread, in_thread, run_tasks
+from azext_acrprune.workers import Loop, TooLate, first_interrupt, from_thread, in_thread, run_tasks, within
 
 
 def run(tasks, concurrency=2):
@@ -164,3 +165,13 @@ def test_an_error_of_what_arrives_reaches_who_waits():
 
     with Loop() as loop, pytest.raises(ValueError, match='broken'):
         loop.run(in_thread(b''.join, broken()))
+
+
+def test_what_nobody_can_stop_is_waited_for_so_long_and_left_behind():
+    over = threading.Event()
+    assert within(math.inf, lambda: 'done') == 'done'
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 // 0)
+    with pytest.raises(TooLate):
+        within(0.01, over.wait)
+    over.set()
