@@ -87,8 +87,12 @@ def with_log(session: Session, inventory: Inventory, workspace: str | None) -> I
     from .azure import registry_log
 
     now = datetime.fromtimestamp(session.now // TICKS_PER_SECOND, timezone.utc)
-    with registry_log(session.cmd, workspace, session.host) as log:
-        return with_changes(inventory, log.changes(now - _DAY, now + _DAY))
+
+    def ask() -> Inventory:
+        with registry_log(session.cmd, workspace, session.host) as log:
+            return with_changes(inventory, log.changes(now - _DAY, now + _DAY))
+
+    return session.ask(ask)
 
 
 def for_replicas(session: Session, policy: Policy, settling: Settling | None, workspace: str | None) -> Policy:

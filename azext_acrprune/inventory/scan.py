@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,25 +15,19 @@ from ..decide.measures import to_measure, with_measures
 from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Content, Ghost, Inventory, Manifest, Notice, Unreadable
 from ..policy.rules import Selection
 from ..prune_error import PruneError
-from ..registry.protocol.listings import is_repository
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..reporter import Reporter
 from ..workers import Task, run_tasks
 from .cache import Blobs, Cache, NoCache
 from .drafts import Draft, list_repository, look_up, read
+from .existing import catalog
 
 OUT_OF_TIME = 'timeLimit'
 """Code of the warning that some repositories were not read in time."""
 
-_ODD_NAME = 'The catalog names this repository, and it is spelled as no registry spells one: it was not read.'
 _OF_A_REPOSITORY = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED, Kind.NOT_A_REGISTRY)
 """Kinds of errors that leave other repositories alone."""
-
-HIDDEN_REPOSITORY = 'hiddenRepository'
-"""Code of the warning that the catalog does not list a repository."""
-
-_NOT_LISTED = 'The catalog does not list it, and it is there: others may be hidden too, and may use the same layers.'
 
 OLDEST_FIRST, LARGEST_FIRST, BY_NAME = 'oldest', 'largest', 'name'
 """Orders of repositories: longest not looked at, most manifests, both by what the cache knows; and by name."""
@@ -90,7 +84,7 @@ async def scan(
     RegistryError when the registry itself cannot be read, UnknownRepository when a repository asked for by name is not
     there.
     """
-    names, warnings = await _catalog(registry, extent.selection, cache)
+    names, warnings = await catalog(registry, extent.selection, cache)
     selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
     wanted = selected if extent.bound else names
     drafts = [
@@ -367,49 +361,6 @@ class _Walk:
             draft.failure = error
         else:
             raise error
-
-
-async def _catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple[list[str], list[Notice]]:
-    """The names of all repositories, in order, and a warning for what is no name; the cache forgets all others.
-
-    Without the right to list them, those that the selection asks for by name, and a warning. What is asked for by name,
-    or named by the token, and is not listed, may be hidden from the catalog: then others may be hidden too.
-    """
-    try:
-        listed = {name for each in registry.replicas async for page in each.repositories() for name in page}
-    except RegistryError as error:
-        by_name = selection.by_name()
-        if error.kind is not Kind.FORBIDDEN or by_name is None:
-            raise
-        names = sorted({*by_name, *(pattern.text for pattern in selection.asked_for if pattern.literal)})
-        message = 'This identity may not list the repositories: others may use the same layers.'
-        return names, [Notice(CATALOG_FORBIDDEN, message)]
-    names = sorted(name for name in listed if isinstance(name, str))
-    odd = sorted(name.shown for name in listed if not isinstance(name, str))
-    hidden = [name for name in _unlisted(registry, names, selection) if await _is_there(registry, name)]
-    names = sorted((*names, *hidden))
-    cache.keep_only(names)
-    warnings = [Notice(UNREAD_REPOSITORY, _ODD_NAME, shown) for shown in odd]
-    return names, [*warnings, *(Notice(HIDDEN_REPOSITORY, _NOT_LISTED, name) for name in hidden)]
-
-
-def _unlisted(registry: Reads, names: Collection[str], selection: Selection) -> list[str]:
-    """The repositories that something names, and the catalog does not."""
-    asked_for = {pattern.text for pattern in selection.asked_for if pattern.literal}
-    named = asked_for.union(registry.named_by_tokens()).difference(names)
-    return sorted(filter(is_repository, named))
-
-
-async def _is_there(registry: Reads, repository: str) -> bool:
-    """Whether a repository is there, or may be: one that cannot be read is told by who tries to."""
-    try:
-        await registry.repository_facts(repository)
-    except RegistryError as error:
-        if error.kind in (Kind.NOT_FOUND, Kind.FORBIDDEN):
-            return False
-        if error.kind not in (Kind.UNAVAILABLE, Kind.BUSY):
-            raise
-    return True
 
 
 def _raise_where_nothing_is_a_registry(drafts: Sequence[Draft]) -> None:

@@ -174,3 +174,13 @@ def test_a_dry_run_takes_all_of_the_time_for_reading(az, registry, now):
         shelf.image(f'image {number}')
     run = az(*PRUNE, 'untagged', *TARGET, '--time-limit', '1h', '--dry-run', check=True)
     assert len(run.json['delete']) == 30 and len(stored(registry)) == 30
+
+
+def test_azure_that_does_not_answer_is_waited_for_until_the_time_is_over(az, registry):
+    az.login()
+    held = registry.faults.hold('Microsoft.ContainerRegistry')
+    run = az(*PRUNE, 'plan', '-r', 'localhost', '--time-limit', '2s')
+    assert held.wait()
+    held.let_go(drop=True)
+    assert run.code == 1
+    assert 'Azure did not answer in time.' in run.err and 'give a longer one' in run.err

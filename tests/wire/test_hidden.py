@@ -8,6 +8,7 @@ import time
 import pytest
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.depth import DEEPEST
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -249,3 +250,17 @@ def test_what_was_hidden_since_the_plan_keeps_what_it_needs(registry, client):
     outcome = execute(client, decision, 4, Silent(), time.monotonic)
     assert [(skipped.digest, skipped.reason) for skipped in outcome.skipped] == [(child, 'childOf')]
     assert storage.whole(APP, 'v1') == []
+
+
+def test_what_is_hidden_and_nested_on_and_on_is_followed_so_far_and_closes_the_repository(registry, client):
+    storage = registry.storage
+    registry.metadata.counts_hidden = False
+    hidden = [image(storage, 'child')]
+    for _ in range(2 * DEEPEST):
+        hidden.append(index(storage, hidden[-1:]))
+    index(storage, hidden[-1:], 'v1')
+    image(storage, 'garbage')
+    for digest in hidden:
+        storage.hide(APP, digest=digest)
+    assert doomed(client) == set()
+    assert registry.counters['manifest_properties'] == DEEPEST
