@@ -169,7 +169,8 @@ class PacingPolicy(AsyncHTTPPolicy):
         else:
             self._pacer.lost(calls)
             self._hold_to_repository(repository)
-            await context.transport.sleep(max(0.0, min(seconds, self.limit.left)))
+            transport: Any = context.transport
+            await transport.sleep(max(0.0, min(seconds, self.limit.left)))
         return response
 
     def _seconds_of_its_own(self, repository: str | None, response: PipelineResponse, sent_at: float) -> float | None:

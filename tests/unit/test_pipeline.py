@@ -13,10 +13,11 @@ from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.bearer import TokenPolicy
 from azext_acrprune.registry.counting import CallCount, CountingPolicy
+from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
-from azext_acrprune.registry.request_options import REPOSITORY_OPTION
-from azext_acrprune.registry.retries import Retry
+from azext_acrprune.registry.request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER
+from azext_acrprune.registry.retries import PacingPolicy, Retry
 
 HOST = 'r.azurecr.io'
 KEY = 'some key of thirty-two characters or more'
@@ -53,11 +54,12 @@ class Issuer:
     """Issues numbered tokens, and counts them."""
 
     def __init__(self, clock, seconds=4500, delay=0.0, grants=('*',)):
-        self.forms = []
+        self.forms, self.promised = [], []
         self._clock, self._seconds, self._delay, self._grants = clock, seconds, delay, grants
 
-    async def __call__(self, form, _):
+    async def __call__(self, form, promised):
         self.forms.append(form)
+        self.promised.append(promised)
         await asyncio.sleep(self._delay)
         now = self._clock()
         granted = [{'type': 'repository', 'name': name, 'actions': ['pull']} for name in self._grants]
@@ -74,8 +76,8 @@ def policy_on(wire, issuer, clock, sign_in=no_sign_in, credential=Password('u', 
     return policy
 
 
-def request_to(url=f'https://{HOST}/v2/a', **options):
-    return PipelineRequest(HttpRequest('GET', url), PipelineContext(None, **options))
+def request_to(url=f'https://{HOST}/v2/a', method='GET', **options):
+    return PipelineRequest(HttpRequest(method, url), PipelineContext(None, **options))
 
 
 def ask(policy, repository='a', times=1):
@@ -204,6 +206,45 @@ def test_a_failing_token_call_reaches_the_caller(clock):
 
     with pytest.raises(RegistryError, match='no'):
         ask(policy_on(Wire(), refuse, clock))
+
+
+def paced(wire, issuer, clock):
+    """The policy for tokens, with the one behind it that paces requests."""
+    pacing = PacingPolicy(Pacer(), lambda _: None, clock)
+    pacing.next = wire
+    return policy_on(pacing, issuer, clock)
+
+
+def test_what_was_promised_to_be_sent_gets_each_of_its_tokens_whatever_the_time(clock):
+    issuer = Issuer(clock)
+    policy = paced(Wire((200, None), (401, 'invalid_token')), issuer, clock)
+    ask(policy)
+    asyncio.run(policy.send(request_to(method='PATCH', **{REPOSITORY_OPTION: 'a', PATIENCE_OPTION: WHENEVER})))
+    assert issuer.promised == [False, True]
+
+
+@pytest.mark.parametrize(
+    'method, status, kind',
+    [('DELETE', 503, Kind.UNAVAILABLE), ('DELETE', 429, Kind.OUT_OF_TIME), ('GET', 503, Kind.OUT_OF_TIME)],
+)
+def test_a_change_that_may_be_done_is_no_late_one_when_its_next_try_gets_no_token(clock, method, status, kind):
+    issued = Issuer(clock)
+
+    async def issue(form, promised):
+        if issued.forms:
+            raise RegistryError(Kind.OUT_OF_TIME, 'its turn did not come in time')
+        return await issued(form, promised)
+
+    async def send_twice():
+        request = request_to(method=method, **{REPOSITORY_OPTION: 'a'})
+        await policy.send(request)
+        clock.now += 10_000
+        await policy.send(request)
+
+    policy = paced(Wire((status, None)), issue, clock)
+    with pytest.raises(RegistryError) as raised:
+        asyncio.run(send_twice())
+    assert raised.value.kind is kind
 
 
 def answered(retry_after):
