@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
-from .failures import UNREAD, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_with_failure, says_unread
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
@@ -35,7 +35,7 @@ def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -
     for pattern in selection.asked_for:
         if not any(map(pattern.matches, inventory.selected)):
             logger.warning("--repository '%s' matches nothing in the registry.", pattern.text)
-    exit_with_failure(cmd, says_unread(document), UNREAD)
+    exit_with_failure(cmd, says_unread(document), NOT_ALL_READ)
     exit_with_failure(
         cmd, document['summary']['broken'], 'Something is broken: the findings say what, and what mends it.'
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _FAILED, _WOULD_CHANGE = 1, 2
-UNREAD = 'Not all of the registry could be read: the warnings say what.'
+NOT_ALL_READ = 'Not all of the registry could be read: the warnings say what.'
 NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
 _UNDONE = 'Not all was done: the answer and the warnings say what was left.'
 

@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
-from .failures import UNREAD, exit_with_changes, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_with_changes, exit_with_failure, says_unread
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
 from .regions import settling_of_named, unsettled_of
@@ -61,7 +61,7 @@ def plan(
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
         record.plan, record.plan_file, record.failed = document, out, says_unread(document)
-    exit_with_failure(cmd, record.failed, UNREAD)
+    exit_with_failure(cmd, record.failed, NOT_ALL_READ)
     if detailed_exit_code:
         exit_with_changes(cmd, not is_empty(document))
     return document

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
-from .failures import UNREAD, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_with_failure, says_unread
 from .options import PriceOptions, RegistryOptions, read
 from .scanning import scan
 from .session import open_session
@@ -34,5 +34,5 @@ def report(cmd: Command, out: str, plan_file: str | None = None, **kwargs: objec
         document = report_document(inventory, plan, session.began, session.now, session.account, price)
     write_text(report_html(document), out)
     logger.warning('The report is in %s.', out)
-    exit_with_failure(cmd, says_unread(document), UNREAD)
+    exit_with_failure(cmd, says_unread(document), NOT_ALL_READ)
     return document

@@ -95,9 +95,9 @@ def test_throttled_writes_do_not_slow_down_reads(registry, connect, clock, waits
     registry.faults.throttles['writes'] = Throttle(rate=0.001, burst=0, retry_after=40)
     with pytest.raises(RegistryError):
         client.delete_manifest(REPOSITORY, sorted(digests)[0])
-    waited = len(waits)
+    assert refused(registry) == 1
     read(client, sorted(digests)[1:], 100)
-    assert waited and len(waits) == waited
+    assert not waits
 
 
 def test_throttled_deletes_do_not_slow_down_other_writes(registry, connect, clock, waits):
@@ -106,9 +106,9 @@ def test_throttled_deletes_do_not_slow_down_other_writes(registry, connect, cloc
     registry.faults.rules.append(Fault('DELETE', 429, retry_after=40))
     with pytest.raises(RegistryError):
         client.delete_manifest(REPOSITORY, digest)
-    waited = len(waits)
+    assert refused(registry) == 1
     client.set_delete_enabled(REPOSITORY, digest, False)
-    assert waited and len(waits) == waited
+    assert not waits
 
 
 def test_a_refusal_is_told_with_the_rate_that_is_left(registry, connect, clock, waits):
