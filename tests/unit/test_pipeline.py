@@ -215,6 +215,23 @@ def paced(wire, issuer, clock):
     return policy_on(pacing, issuer, clock)
 
 
+@pytest.mark.parametrize('options, waited', [({PATIENCE_OPTION: WHENEVER}, 5), ({}, 0)])
+def test_what_was_promised_to_be_sent_waits_for_good_tokens_when_the_time_is_over(clock, options, waited):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    wire = Wire((200, None), *[(401, 'invalid_token')] * 3)
+    book = TokenBook(HOST, Password('u', 'p'), clock())
+    policy = TokenPolicy(HOST, book, no_sign_in, Issuer(clock), clock, clock, left=lambda: -1.0)
+    policy.next = wire
+    ask(policy)
+    context = PipelineContext(SimpleNamespace(sleep=sleep), **{REPOSITORY_OPTION: 'a', **options})
+    asyncio.run(policy.send(PipelineRequest(HttpRequest('PATCH', f'https://{HOST}/acr/v1/a'), context)))
+    assert slept[0] == waited and len(wire.tokens) == 5
+
+
 def test_what_was_promised_to_be_sent_gets_each_of_its_tokens_whatever_the_time(clock):
     issuer = Issuer(clock)
     policy = paced(Wire((200, None), (401, 'invalid_token')), issuer, clock)
