@@ -190,14 +190,17 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
         result = _carry_out(session, decided, document, archiving)
         record.result, record.archive = result, result['archive']
         broken = consent.validate and validate(session, decided, result)
-    summary = result['summary']
-    unarchived = says_unarchived(result)
-    unverified = result['warnings'] and not summary['timeLimitReached']
     stays = decided.held and not decided.plan  # somebody named it
-    undone = stays or summary['failed'] or summary['interrupted']
-    record.failed = bool(unread or broken or unarchived or undone or unverified)
+    record.failed = bool(_is_incomplete(result) or unread or broken or stays)
     exit_with_failure(cmd, record.failed)
     return result
+
+
+def _is_incomplete(result: Document) -> bool:
+    """Whether something is left that a person should look at; says what could not be archived."""
+    summary = result['summary']
+    unverified = result['warnings'] and not summary['timeLimitReached']
+    return bool(says_unarchived(result) or summary['failed'] or summary['interrupted'] or unverified)
 
 
 def _carry_out(session: Session, decided: Decided, document: Document, archiving: Archiving | None) -> Document:
