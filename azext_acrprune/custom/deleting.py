@@ -18,7 +18,7 @@ from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
 from .deciding import Decided, decide_by_rules, document_of
-from .failures import exit_with_failure, says_unread
+from .failures import exit_code, exit_with_failure, says_unread
 from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
@@ -181,8 +181,8 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
             archiving.announce(decided.decision)
         if consent.dry_run:
             say_preview(document)
-            record.failed = unread
-            exit_with_failure(cmd, record.failed)
+            record.exit_code = exit_code(unread)
+            exit_with_failure(cmd, unread)
             return document
         hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
         with session.limit.standing_still():
@@ -191,8 +191,9 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
         record.result, record.archive = result, result['archive']
         broken = consent.validate and validate(session, decided, result)
     stays = decided.held and not decided.plan  # somebody named it
-    record.failed = bool(_is_incomplete(result) or unread or broken or stays)
-    exit_with_failure(cmd, record.failed)
+    failed = _is_incomplete(result) or unread or broken or stays
+    record.exit_code = exit_code(failed)
+    exit_with_failure(cmd, failed)
     return result
 
 

@@ -30,6 +30,11 @@ def says_unread(document: Document) -> bool:
     return bool(unread)
 
 
+def exit_code(failure: object, changes: object = False) -> int:
+    """What `exit_with_failure` and, after it, `exit_with_changes` make of the exit code."""
+    return _FAILED if failure else _WOULD_CHANGE if changes else 0
+
+
 def exit_with_failure(cmd: Command, failure: object, why: str = _UNDONE) -> None:
     """Let az answer as ever, and exit with 1 after it when something was not done: the last line is an error."""
     if failure:

@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
-from .failures import NOT_ALL_READ, exit_with_changes, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_code, exit_with_changes, exit_with_failure, says_unread
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
 from .regions import settling_of_named, unsettled_of
@@ -60,10 +60,11 @@ def plan(
             write_json(document, out)
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
-        record.plan, record.plan_file, record.failed = document, out, says_unread(document)
-    exit_with_failure(cmd, record.failed, NOT_ALL_READ)
-    if detailed_exit_code:
-        exit_with_changes(cmd, not is_empty(document))
+        record.plan, record.plan_file = document, out
+        unread, changes = says_unread(document), detailed_exit_code and not is_empty(document)
+        record.exit_code = exit_code(unread, changes)
+    exit_with_failure(cmd, unread, NOT_ALL_READ)
+    exit_with_changes(cmd, changes)
     return document
 
 

@@ -27,14 +27,17 @@ logger = get_logger(__name__)
 
 @dataclass
 class RunRecord:
-    """What is known of a run until now. A command fills it in as it goes on."""
+    """What is known of a run until now. A command fills it in as it goes on.
+
+    `exit_code` is that of a run which no error ends.
+    """
 
     session: Session | None = None
     plan: Document | None = None
     result: Document | None = None
     plan_file: str | None = None
     archive: str | None = None
-    failed: bool = False
+    exit_code: int = 0
 
 
 @contextmanager
@@ -79,7 +82,7 @@ def _ended(
         calls=calls.sent if calls else 0,
         refused=calls.refused if calls else 0,
         interrupted=_is_interrupted(record, error),
-        exit_code=int(record.failed) if error is None else _exit_code(error),
+        exit_code=record.exit_code if error is None else _exit_code(error),
     )
 
 
@@ -99,7 +102,7 @@ def _write(cmd: Command, options: RecordOptions, run: EndedRun) -> None:
     from ..show.run_summary import summary_markdown
 
     if options.summary_file and not _is_written(cmd, append_text, summary_markdown(run), options.summary_file):
-        run = replace(run, exit_code=run.exit_code or 1)
+        run = replace(run, exit_code=run.exit_code if run.error else 1)
     if options.metrics_file:
         _is_written(cmd, replace_text, metrics_text(run), options.metrics_file)
 

@@ -26,6 +26,8 @@ def test_a_plan_a_deletion_and_a_failure_are_told_in_both_files(az, registry, no
     az(*PRUNE, 'plan', *TARGET, *files, '--out', str(tmp_path / 'plan.json'), check=True)
     assert f'--plan {tmp_path / "plan.json"}' in summary.read_text()
     assert (metric(metrics, 'deleted'), metric(metrics, 'exit_code')) == (0, 0)
+    changes = az(*PRUNE, 'plan', *TARGET, '--metrics-file', str(metrics), '--detailed-exit-code')
+    assert changes.code == metric(metrics, 'exit_code') == 2
     archive = ('--archive', str(tmp_path / 'archive'), '--new-archive')
     az(*PRUNE, 'untagged', *TARGET, *files, *archive, '--yes', check=True)
     assert metric(metrics, 'deleted') == 1 and metric(metrics, 'calls') > 3
