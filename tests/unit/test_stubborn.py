@@ -1,6 +1,8 @@
 """A repository that refuses every call is told from a registry that does."""
 
-from azext_acrprune.registry.protocol.stubborn import ROUNDS, SECONDS, Stubborn
+from random import Random
+
+from azext_acrprune.registry.protocol.stubborn import ROUNDS, ROUNDS_IN_TIME, SECONDS, Stubborn
 
 
 def refused_by_one(times: int, seconds: float = 1.0) -> tuple[Stubborn, list[float | None], float]:
@@ -26,8 +28,10 @@ def test_after_some_rounds_it_is_given_up_and_nobody_else_is():
 
 
 def test_fewer_rounds_are_enough_after_some_time():
-    known, _, now = refused_by_one(3, SECONDS / 2)
+    known, _, now = refused_by_one(1 + ROUNDS_IN_TIME, SECONDS / ROUNDS_IN_TIME)
     assert known.is_given_up('odd', now)
+    known, _, now = refused_by_one(ROUNDS_IN_TIME, SECONDS)
+    assert not known.is_given_up('odd', now)
 
 
 def test_while_nothing_is_accepted_a_refusal_is_one_of_all_calls():
@@ -53,3 +57,15 @@ def test_one_that_accepts_something_begins_anew():
 def test_a_refusal_that_is_about_no_repository_is_one_of_all_calls():
     known, _, now = refused_by_one(ROUNDS)
     assert known.refused(None, now, now) is None
+
+
+def test_where_half_of_all_calls_are_refused_hardly_any_repository_is_given_up():
+    known, chance, now, given_up = Stubborn(), Random(1), 0.0, 0
+    for number in range(200):
+        while chance.random() < 0.5:
+            known.refused(f'{number}', now, now)
+            known.accepted('other', now + 0.5)
+            now += 1
+        given_up += known.is_given_up(f'{number}', now)
+        known.accepted(f'{number}', now)
+    assert given_up <= 2

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-ROUNDS = 4
-"""How often a repository refuses calls after one to another was accepted, before it is given up."""
-ROUNDS_IN_TIME, SECONDS = 2, 30
+ROUNDS = 8
+"""How often a repository refuses calls after one to another was accepted, before it is given up. Where the registry
+refuses half of all calls, whatever they are about, hardly any repository is refused so often in a row."""
+ROUNDS_IN_TIME, SECONDS = 6, 30
 """Fewer are enough when it refused them for so long."""
+_LONGEST_PAUSE_SECONDS = 4
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Stubborn:
         if min(sent_at, self._accepted_sent_at) > streak.counted_at:
             streak.rounds += 1
             streak.counted_at = now
-        return 0.25 * 2.0**streak.rounds if streak.rounds else None
+        return min(_LONGEST_PAUSE_SECONDS, 0.25 * 2.0**streak.rounds) if streak.rounds else None
 
     def is_given_up(self, repository: str | None, now: float) -> bool:
         """Whether nothing more is asked of a repository."""
