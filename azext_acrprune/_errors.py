@@ -34,6 +34,7 @@ TYPES: dict[Kind, type[AzCLIError]] = {
     Kind.LATE: CLIInternalError,
     Kind.MOVED: CLIInternalError,
     Kind.OUT_OF_TIME: AzureResponseError,
+    Kind.STOPPED: ManualInterrupt,
     Kind.UNAVAILABLE: AzureResponseError,
     Kind.UNREACHABLE: AzureConnectionError,
     Kind.MALFORMED: AzureResponseError,
@@ -43,7 +44,7 @@ TYPES: dict[Kind, type[AzCLIError]] = {
 
 @contextmanager
 def typed_errors(registry: str | None = None) -> Iterator[None]:
-    """Raise azure-cli's errors in place of ours, and of Ctrl-C where a registry is worked on."""
+    """Raise azure-cli's errors in place of ours, and of a stop (Ctrl-C, SIGTERM, SIGHUP) where a registry is open."""
     try:
         yield
     except PruneError as error:
@@ -52,8 +53,7 @@ def typed_errors(registry: str | None = None) -> Iterator[None]:
         if registry is None:
             raise
         raise ManualInterrupt(
-            'Interrupted before the work was done.',
-            recommendation=f"See what is left with 'az acr prune plan --registry {registry}'.",
+            'Interrupted before the work was done.', recommendation='Run the same command again to go on.'
         ) from error
 
 

@@ -261,14 +261,14 @@ helps['acr prune pins lock'] = """
 type: command
 short-summary: Lock pinned manifests against deletion by anybody, and unlock those that are no longer pinned.
 long-summary: >
-    Sets `deleteEnabled` to false on what is pinned. Unlocks only what it once locked itself, on this machine, and
-    never what somebody else locked. Give all pins each time. Nothing is unlocked while some part of the pins cannot
-    be read. Needs the permission to write metadata, as `az acr repository update` does.
+    Sets `deleteEnabled` to false on what is pinned. Unlocks only what it locked itself. Give all pins each time.
+    Nothing is unlocked while some of the pins cannot be read, nor while it is not known what other machines have
+    pinned: see --marks and --alone. Needs the permission to write metadata.
 examples:
   - name: Look first.
     text: az acr prune pins lock -r myregistry --pins deploy --dry-run -o table
   - name: In a pipeline, after each deployment.
-    text: az acr prune pins lock -r myregistry --pins deploy --strict-pins --yes
+    text: az acr prune pins lock -r myregistry --pins deploy --strict-pins --alone --yes
 """
 
 helps['acr prune policy'] = """

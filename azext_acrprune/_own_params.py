@@ -41,6 +41,22 @@ def _for_pins_lock(context: AzArgumentContext) -> None:
         action='store_true',
         help='Unlock what `az acr prune undo --lock` and `az acr prune restore --lock` locked, and do nothing else.',
     )
+    context.argument(
+        'marks',
+        help='A folder that all machines share which lock pins on this registry. A file in it says which locks they '
+        'set, and what the pins of each want; what none of them wants any more is unlocked. Also by '
+        '`az config set acrprune.marks=FOLDER`.',
+    )
+    context.argument(
+        'machine',
+        help='With --marks, the name that stands there for these pins. By default that of this machine; an agent that '
+        'has another name each time needs one.',
+    )
+    context.argument(
+        'alone',
+        action='store_true',
+        help='No other machine locks pins on this registry: unlock what none of these pins wants any more.',
+    )
 
 
 def _for_restore(context: AzArgumentContext) -> None:

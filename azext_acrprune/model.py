@@ -108,6 +108,21 @@ class Locks:
 UNLOCKED = Locks()
 
 
+@dataclass(frozen=True, slots=True)
+class OwedLock:
+    """Locks of a manifest, or of a tag of it, that a run took off to delete that, and has to set again otherwise."""
+
+    repository: str
+    digest: str
+    tag: str | None
+    locks: Locks
+    run: str = ''
+
+    @property
+    def name(self) -> str:
+        return f'{self.repository}:{self.tag}' if self.tag else f'{self.repository}@{self.digest}'
+
+
 class Blob(NamedTuple):
     """A config or layer that the registry stores once, whatever the repositories."""
 
@@ -237,7 +252,8 @@ class Inventory:
     digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
     repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
     {repository: {digest: ticks}}, as far as a log of them was asked and knows. `stored` are the bytes that Azure says
-    are stored, None where it does not say: where these are more than was read, something was not seen.
+    are stored, None where it does not say: where these are more than was read, something was not seen. `owed` are locks
+    that a run of this machine left off; what they were on counts as locked.
     """
 
     registry: str
@@ -250,6 +266,7 @@ class Inventory:
     late: frozenset = frozenset()
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stored: int | None = None
+    owed: tuple[OwedLock, ...] = ()
 
 
 class CameBack(NamedTuple):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from .redaction import redacted
+
 
 class Kind(Enum):
     """What an error means for the caller.
@@ -15,8 +17,9 @@ class Kind(Enum):
     INVALID: an argument, or a file in the place of one, means nothing. REFUSED: all is understood, and something
     forbids it. FILE: a file or a folder cannot be used. The others are about a registry or another service. LATE: the
     call was not made, or only refused, until it was too late. OUT_OF_TIME: the time limit was reached before a call
-    that only reads was answered. MOVED: a tag was removed that had just moved. MALFORMED: a part of an answer is
-    written as no registry writes it, and the rest as one does; NOT_A_REGISTRY: all of it is not.
+    that only reads was answered. MOVED: a tag was removed that had just moved. STOPPED: somebody stopped the run before
+    the call was made. MALFORMED: a part of an answer is written as no registry writes it, and the rest as one does;
+    NOT_A_REGISTRY: all of it is not.
     """
 
     INVALID = 'invalid'
@@ -30,6 +33,7 @@ class Kind(Enum):
     LATE = 'late'
     MOVED = 'moved'
     OUT_OF_TIME = 'out of time'
+    STOPPED = 'stopped'
     UNAVAILABLE = 'unavailable'
     UNREACHABLE = 'unreachable'
     MALFORMED = 'malformed'
@@ -39,9 +43,9 @@ class Kind(Enum):
 class PruneError(Exception):
     """Something could not be done.
 
-    `message` says what happened, in few words where a list has a line for each failure. `sentence` makes a sentence of
-    it for a user whose command failed: `{message}` and `{registry}` stand for the message and the name of the registry.
-    `advice` is a sentence on what to do; `{registry}` may stand in it too.
+    `message` says what happened, in few words where a list has a line for each failure; secrets in it are hidden.
+    `sentence` makes a sentence of it for a user whose command failed: `{message}` and `{registry}` stand for the
+    message and the name of the registry. `advice` is a sentence on what to do; `{registry}` may stand in it too.
     """
 
     kind: Kind = Kind.REFUSED
@@ -49,8 +53,8 @@ class PruneError(Exception):
     advice: str = ''
 
     def __init__(self, message: str, advice: str | None = None, kind: Kind | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(redacted(message))
+        self.message = redacted(message)
         if advice:
             self.advice = advice
         if kind:

@@ -1,4 +1,8 @@
-"""Coroutines: many tasks with a limit, plain functions on threads, and the event loop of a command."""
+"""Coroutines: many tasks with a limit, plain functions on threads, the event loop of a command, and its signals.
+
+A stop is Ctrl-C (SIGINT), SIGTERM, which ends a job or a container, or SIGHUP, which a closed terminal sends. All of
+them mean the same. One that was ignored when the process began, as `nohup` has it, stays ignored.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 Result = TypeVar('Result')
@@ -18,6 +22,8 @@ Task = Callable[[], Awaitable['Iterable[Task]']]
 _THREADS = 64
 """At most, for files, az's sign-in and storage accounts: more than ever wait at a time, so that none waits for one."""
 _NOTHING_MORE = object()
+_STOPS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
+"""Windows has no SIGHUP."""
 
 
 async def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
@@ -31,9 +37,11 @@ async def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
     try:
         await asyncio.wait(workers)
     except asyncio.CancelledError:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.wait(workers)
+        while not all(worker.done() for worker in workers):
+            for worker in workers:
+                worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(workers)
         raise
     if crew.error:
         raise crew.error
@@ -153,9 +161,13 @@ class _Feed:
 
 
 class Loop:
-    """`with Loop() as loop:` has an event loop; `loop.run` is the one way from plain functions into coroutines."""
+    """`with Loop() as loop:` has an event loop; `loop.run` is the one way from plain functions into coroutines.
 
-    def __init__(self) -> None:
+    `stopping` is called at the first stop, before anything has ended.
+    """
+
+    def __init__(self, stopping: Callable[[], None] = lambda: None) -> None:
+        self._stopping = stopping
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS))
 
@@ -170,45 +182,74 @@ class Loop:
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do it to its end. Ctrl-C cancels it, and raises KeyboardInterrupt when what it cancelled has ended."""
+        """Do it to its end. A stop cancels it, and raises KeyboardInterrupt when what it cancelled has ended.
+
+        A second stop ends the process at once.
+        """
         task = self._loop.create_task(work)
+        stops = Stops(ending_at=2)
 
         def cancel() -> None:
-            self._loop.call_soon_threadsafe(task.cancel)
+            self._stopping()
+            task.cancel()
 
         try:
-            with _handling(cancel):
+            with stops.mean(lambda: self._loop.call_soon_threadsafe(cancel)):
                 return self._loop.run_until_complete(task)
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
 
+    def end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do what closes something, whatever a stop means just then."""
+        return self._loop.run_until_complete(work)
+
+
+class Stops:
+    """Counts stops. The first ones do what they mean just now, that with the number `ending_at` ends the process.
+
+    Where nothing is meant by a stop it does nothing but count, and what is meant next begins with it.
+    """
+
+    def __init__(self, ending_at: int = 3) -> None:
+        self._ending_at = ending_at
+        self._count = 0
+
+    @contextmanager
+    def mean(self, *acts: Callable[[], object]) -> Iterator[None]:
+        """Within it the first stop does the first of these, and so on. They are called between any two steps."""
+
+        def act() -> None:
+            self._count += 1
+            if self._count >= self._ending_at:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                signal.raise_signal(signal.SIGINT)
+            if self._count <= len(acts):
+                acts[self._count - 1]()
+
+        with _handling(act):
+            for early in acts[: self._count]:
+                early()
+            yield
+
 
 @contextmanager
-def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """Within it the first Ctrl-C does this, between two steps of what runs, and cancels nothing; the next one does."""
-    loop = asyncio.get_running_loop()
-
-    def handle() -> None:
-        again()
-        loop.call_soon_threadsafe(act)
-
-    with _handling(handle) as again:
+def stops_are_ctrl_c() -> Iterator[None]:
+    """Within it every stop raises KeyboardInterrupt where nothing else is meant by it, as Ctrl-C does by itself."""
+    with _handling(_interrupt):
         yield
 
 
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def _handling(handle: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Within it Ctrl-C calls this; gives what ends that early. Signals are for the main thread alone."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
-        yield lambda: None
-        return
-
-    def end() -> None:
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, lambda *_: handle())
-    try:
-        yield end
-    finally:
-        end()
+def _handling(handle: Callable[[], None]) -> Iterator[None]:
+    """Within it a stop calls this. Signals are for the main thread alone."""
+    with ExitStack() as after:
+        for number in _STOPS if threading.current_thread() is threading.main_thread() else ():
+            before = signal.getsignal(number)
+            if before not in (signal.SIG_IGN, None):
+                after.callback(signal.signal, number, before)
+                signal.signal(number, lambda *_: handle())
+        yield

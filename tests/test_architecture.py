@@ -17,7 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'azext_acrprune'
 # {room: rooms, or single modules of another room, that it may import}
 MAY_IMPORT = {
     'model': set(),
-    'prune_error': set(),
+    'redaction': set(),
+    'prune_error': {'redaction'},
     'spelling': set(),
     'reporter': set(),
     'workers': set(),
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     'decide': {'prune_error', 'decide', 'pins', 'policy', 'model', 'spelling'},
     'documents': {'prune_error', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
     'usage': {'usage', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
-    'registry': {'prune_error', 'registry', 'model', 'spelling', 'timelimit'},
+    'registry': {'prune_error', 'redaction', 'registry', 'model', 'spelling', 'timelimit'},
     'inventory': {'prune_error', 'inventory', 'registry', 'decide', 'pins', 'policy', 'model', 'reporter', 'workers'},
     'archive': {'prune_error', 'archive', 'decide', 'registry', 'model', 'reporter', 'spelling', 'workers'},
     'apply': {
@@ -63,6 +64,7 @@ MAY_IMPORT = {
         'pins',
         'policy',
         'prune_error',
+        'redaction',
         'registry',
         'reporter',
         'show',
@@ -85,7 +87,7 @@ MAY_USE_AZURE_CLI = {
     'registry/credentials.py',
 }
 PURE_ROOMS = ('pins/', 'policy/', 'decide/', 'documents/', 'usage/', 'registry/protocol/', 'archive/pure/')
-PURE_FILES = {'model.py', 'prune_error.py', 'spelling.py', 'timelimit.py'}
+PURE_FILES = {'model.py', 'prune_error.py', 'redaction.py', 'spelling.py', 'timelimit.py'}
 PURE_PARTS = {'requests.utils'}
 """Its parser of `Link` headers only reads a text."""
 IMPURE_LIBRARIES = {

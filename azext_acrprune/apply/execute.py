@@ -13,12 +13,15 @@ from ..model import Outcome
 from ..registry.changes import Changes
 from ..registry.reads import Reads
 from ..reporter import Reporter
-from ..workers import first_interrupt, run_tasks
+from ..workers import Stops, run_tasks
 from .repository import DELETES_PER_REPOSITORY, RepositoryRun
 from .work import Stop, Surroundings, Work
 
 _BUSY = 1.5
 """Of the calls that may be in flight, as many are planned for: those of a repository wait while it is listed."""
+
+GIVING_UP_SECONDS = 4
+"""After a second stop locks are set again for so long at most, so that the answer is there within five seconds."""
 
 
 async def execute(
@@ -31,11 +34,14 @@ async def execute(
     is_over: Callable[[], bool] = lambda: False,
     cache: Cache = NoCache(),
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stops: Stops | None = None,
+    stopping: Callable[[bool], None] = lambda given_up: None,
 ) -> Outcome:
     """Delete every doomed manifest of the decision, and remove every tag, that is still as the plan saw it.
 
-    A failure does not stop the others. The first Ctrl-C stops cleanly, and so does the time when it `is_over`: what
-    falls with something that was deleted is deleted too, and the outcome says what became of all and how much is left.
+    A failure does not stop the others. When the time `is_over`, what falls with something that was deleted is deleted
+    too. At the first of the `stops` what is under way is finished, at the second one it is given up; `stopping` hears
+    of each, with whether it is the second. The outcome says what became of all and how much is left.
     """
     work = [Work.of(decision, repository) for repository in decision.inventory.repositories]
     work = [each for each in work if each.doomed or each.untag]
@@ -43,8 +49,13 @@ async def execute(
     stop, places, turn = Stop(is_over), asyncio.Semaphore(concurrency), asyncio.Lock()
     around = Surroundings(registry, door, cache, places, turn, stop, reporter, clock, pause)
     runs = [RepositoryRun(around, each) for each in work]
-    with first_interrupt(stop.interrupt):
-        await run_tasks([partial(_prune, run) for run in runs], _at_a_time(work, concurrency))
+    pruning = asyncio.ensure_future(run_tasks([partial(_prune, run) for run in runs], _at_a_time(work, concurrency)))
+    with (stops or Stops()).mean(*_acts(stop, stopping, pruning)):
+        try:
+            await pruning
+        except asyncio.CancelledError:
+            if not stop.given_up:
+                raise
     left = sum(len(run.tally.left) for run in runs)
     ages = [run.listing_age for run in runs if run.listing_age is not None]
     return Outcome(
@@ -68,6 +79,29 @@ def _at_a_time(work: Sequence[Work], concurrency: int) -> int:
     """
     calls = sum(min(DELETES_PER_REPOSITORY, len(each.doomed) + len(each.untag)) for each in work)
     return min(concurrency, math.ceil(_BUSY * concurrency * len(work) / calls)) if calls else 1
+
+
+def _acts(
+    stop: Stop, stopping: Callable[[bool], None], pruning: asyncio.Future[None]
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """What the first and the second stop do, called between any two steps."""
+    loop = asyncio.get_running_loop()
+
+    def finish() -> None:
+        stop.interrupted = True
+        stopping(False)
+
+    def abandon() -> None:
+        stop.abandoned = True
+        pruning.cancel()
+
+    def give_up() -> None:
+        stop.given_up = True
+        stopping(True)
+        pruning.cancel()
+        loop.call_later(GIVING_UP_SECONDS, abandon)
+
+    return partial(loop.call_soon_threadsafe, finish), partial(loop.call_soon_threadsafe, give_up)
 
 
 async def _prune(run: RepositoryRun) -> tuple[()]:

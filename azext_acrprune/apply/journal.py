@@ -21,17 +21,17 @@ from uuid import uuid4
 
 from ..decide.content_json import content_as_json
 from ..decide.graph import walk
-from ..model import Content, Locks, Repository, counted_time, parse_ticks
+from ..decide.owed import OwedLocks
+from ..model import Content, Locks, OwedLock, Repository, counted_time, parse_ticks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..spelling import json_line
+from .unsettled import SUFFIX, OpenMark, has_open_mark
 
-SUFFIX = '.jsonl'
 _TEXTS = ('repository', 'digest', 'tag', 'subject', 'request', 'outcome', 'mediaType', 'at')
 _LISTS = ('locks', 'repositoryLocks')
-"""Of the file of a run, after the name of the run."""
 
 Result = TypeVar('Result')
 
@@ -53,12 +53,15 @@ class Journal:
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
         """Begin it; only its owner may read it. Raises JournalError."""
         self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}'
-        self._path = folder / f'{self.run}{SUFFIX}'
+        self._path = journal_path(folder, self.run)
+        self._mark = OpenMark(folder, self.run)
+        self._owed = OwedLocks(self.run)
         self._syncing = asyncio.Lock()
         self._written = self._on_disk = 0
         self._broken: str | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._mark.acquire()
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             _sync_directory(folder)
         except OSError as error:
@@ -83,7 +86,8 @@ class Journal:
 
     def note(self, event: str, **fields: Any) -> None:
         """Append a line that is on the disk no later than the next one that is written. Raises JournalError."""
-        line = json_line({'event': event, 'at': _now(), **fields}).encode() + b'\n'
+        entry = {'event': event, 'at': _now(), **fields}
+        line = json_line(entry).encode() + b'\n'
         self._check()
         try:
             if os.write(self._file, line) < len(line):
@@ -91,6 +95,7 @@ class Journal:
         except OSError as error:
             self._broken = error.strerror or str(error)
         self._check()
+        self._owed.take(entry)
         self._written += 1
 
     def _sync(self) -> None:
@@ -115,8 +120,13 @@ class Journal:
         except OSError as error:
             raise JournalError(f"The journal '{self._path}' cannot be read: {error.strerror}") from error
 
+    def owed(self) -> tuple[OwedLock, ...]:
+        """The locks that this run took off until now and that are not set again."""
+        return self._owed.all()
+
     def close(self) -> None:
         os.close(self._file)
+        self._mark.release(settled=not self._owed.all())
 
 
 class JournaledRegistry:
@@ -153,14 +163,18 @@ class JournaledRegistry:
         await self._send('deleteTag', call, repository=repository, digest=digest, **said)
 
     async def set_manifest_locks(
-        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
         call = partial(self._door.set_manifest_locks, repository, digest, locks, permit)
-        await self._send('setLocks', call, repository=repository, digest=digest, locks=list(locks.flags))
+        what = {'repository': repository, 'digest': digest, 'locks': list(locks.flags), 'owed': _owing(owed)}
+        await self._send('setLocks', call, **what)
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+    async def set_tag_locks(
+        self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
+    ) -> None:
         call = partial(self._door.set_tag_locks, repository, tag, locks, permit)
-        await self._send('setLocks', call, repository=repository, tag=tag, locks=list(locks.flags))
+        what = {'repository': repository, 'tag': tag, 'locks': list(locks.flags), 'owed': _owing(owed)}
+        await self._send('setLocks', call, **what)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         call = partial(self._door.set_delete_enabled, repository, digest, enabled)
@@ -247,7 +261,8 @@ class JournaledRegistry:
     @contextmanager
     def _outcome(self, what: Mapping[str, Any]) -> Iterator[None]:
         """Write down the outcome of a request. An error of the journal does not change that outcome."""
-        fields = {name: what[name] for name in ('request', 'repository', 'digest', 'tag') if what.get(name)}
+        names = ('request', 'repository', 'digest', 'tag', *(['locks'] if what['request'] == 'setLocks' else []))
+        fields = {name: what[name] for name in names if what.get(name)}
         try:
             yield
         except RegistryError as error:
@@ -271,6 +286,15 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
+def _owing(owed: OwedLock | None) -> dict[str, Any] | None:
+    return {'digest': owed.digest, 'locks': list(owed.locks.flags)} if owed else None
+
+
+def journal_path(folder: Path, run: str) -> Path:
+    """The file of one run."""
+    return folder / f'{run}{SUFFIX}'
+
+
 def journal_folder(config_dir: str) -> Path:
     """Where the journals are, below az's configuration folder."""
     return Path(config_dir) / 'acrprune' / 'journal'
@@ -285,12 +309,15 @@ def runs(folder: Path) -> list[str]:
 
 
 def remove_before(folder: Path, moment: datetime) -> list[str]:
-    """Remove the journals of runs that began before a moment; gives those runs. What cannot be removed stays."""
+    """Remove the journals of runs that began before a moment, but for those with an owed lock; gives those runs.
+
+    What cannot be removed stays.
+    """
     gone = []
     for run in runs(folder):
-        if run < f'{moment:%Y%m%dT%H%M%S.%fZ}':
+        if run < f'{moment:%Y%m%dT%H%M%S.%fZ}' and not has_open_mark(folder, run):
             with suppress(OSError):
-                (folder / f'{run}{SUFFIX}').unlink()
+                journal_path(folder, run).unlink()
                 gone.append(run)
     return gone
 
@@ -300,7 +327,7 @@ def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
     if run not in runs(folder):
         raise JournalError(f"There is no journal of a run '{run}'")
     try:
-        text = (folder / f'{run}{SUFFIX}').read_bytes().decode('utf-8', 'replace')
+        text = journal_path(folder, run).read_bytes().decode('utf-8', 'replace')
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
     lines: list[dict[str, Any]] = []

@@ -1,6 +1,8 @@
-"""Lock what is pinned, and unlock what we once locked. Which locks are ours is kept on this machine.
+"""Lock what is pinned, and unlock what we once locked. Which locks are ours is kept in a file of marks.
 
-A lock is marked after it was set: after a crash in between it counts as somebody else's, and stays.
+The file is in the state folder of this machine, or in one that several machines share: then it also says what the pins
+of each machine want. A lock is marked before it is set. A run that was killed in between left a mark without a lock,
+which the next one takes away, or a lock with its mark, as any other.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..decide.lock_plan import LockPlan, Mark
+from ..decide.lock_plan import Key, LockPlan, Mark
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -25,10 +27,23 @@ from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 
 _BUSY_SECONDS = 10
-_TABLE = (
+_TABLES = (
     'CREATE TABLE IF NOT EXISTS lock (repository TEXT NOT NULL, digest TEXT NOT NULL, '
-    'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))'
+    'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))',
+    'CREATE TABLE IF NOT EXISTS wanted (machine TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL, '
+    'PRIMARY KEY (machine, repository, digest))',
 )
+_NOT_DONE = (
+    Kind.NOT_FOUND,
+    Kind.FORBIDDEN,
+    Kind.UNAUTHENTICATED,
+    Kind.LOCKED,
+    Kind.BUSY,
+    Kind.LATE,
+    Kind.OUT_OF_TIME,
+    Kind.STOPPED,
+)
+"""After these errors a lock was not set; after all others it may have been."""
 
 
 class MarksUnreadable(PruneError):
@@ -40,13 +55,17 @@ class MarksUnreadable(PruneError):
 
 
 class Marks:
-    """Which locks of one registry we set. Every change is on disk when a method returns. Safe with many threads."""
+    """Which locks of one registry we set. Every change is on disk when a method returns. Safe with many threads.
 
-    def __init__(self, path: Path) -> None:
+    With a `machine` others share the file, and it is the name of this one.
+    """
+
+    def __init__(self, path: Path, machine: str | None = None) -> None:
         self._path = path
+        self._machine = machine
         self._lock = threading.Lock()
 
-    def all(self) -> Mapping[tuple[str, str], Mark]:
+    def all(self) -> Mapping[Key, Mark]:
         rows = self._run('SELECT repository, digest, write_enabled FROM lock')
         return {(repository, digest): Mark(repository, digest, bool(enabled)) for repository, digest, enabled in rows}
 
@@ -56,26 +75,52 @@ class Marks:
     def remove(self, mark: Mark) -> None:
         self._run('DELETE FROM lock WHERE repository = ? AND digest = ?', mark.repository, mark.digest)
 
+    def elsewhere(self) -> Mapping[Key, str] | None:
+        """What the pins of other machines want, with the name of one of them; None where nobody shares the file."""
+        if self._machine is None:
+            return None
+        rows = self._run('SELECT repository, digest, machine FROM wanted WHERE machine <> ?', self._machine)
+        return {(repository, digest): machine for repository, digest, machine in rows}
+
+    def want(self, keys: Iterable[Key], complete: bool) -> None:
+        """Write down what the pins of this machine want, and with `complete` that they want nothing else any more."""
+        if self._machine is None:
+            return
+        rows = [(self._machine, *key) for key in keys]
+        with self._changing() as connection:
+            if complete:
+                connection.execute('DELETE FROM wanted WHERE machine = ?', (self._machine,))
+            connection.executemany('INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)', rows)
+
     def _run(self, statement: str, *values: Any) -> list[tuple]:
+        with self._changing() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Raises MarksUnreadable."""
         try:
             with self._lock, closing(self._opened()) as connection, connection:
-                return connection.execute(statement, values).fetchall()
+                yield connection
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise MarksUnreadable(
                 f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
             ) from error
 
     def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        if self._machine is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600 if self._machine is None else 0o666))
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
-        connection.execute(_TABLE)
+        for table in _TABLES:
+            connection.execute(table)
         return connection
 
 
-def marks_path(folder: str, host: str) -> Path:
-    """Where the marks of the registry with this login server are, below az's configuration folder."""
-    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.locks')
+def marks_path(folder: str, host: str, shared: str | None = None) -> Path:
+    """Where the marks of the registry with this login server are: in a shared folder, or below az's own."""
+    name = re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.locks'
+    return Path(shared).expanduser() / name if shared else Path(folder) / 'acrprune' / name
 
 
 @dataclass
@@ -87,9 +132,15 @@ class LockOutcome:
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-async def carry_out(registry: Reads, door: Changes, plan: LockPlan, marks: Marks, concurrency: int) -> LockOutcome:
-    """Lock and unlock. Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more."""
+async def carry_out(
+    registry: Reads, door: Changes, plan: LockPlan, marks: Marks, complete: bool, concurrency: int
+) -> LockOutcome:
+    """Lock and unlock; `complete` says that the plan has all that is pinned here.
+
+    Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more.
+    """
     run = _LockRun(registry, door, marks)
+    await asyncio.to_thread(marks.want, plan.wanted, complete)
     for mark in plan.forget:
         await asyncio.to_thread(marks.remove, mark)
     tasks: list[Task] = [partial(run.attempt, target[:2], partial(run.lock, target)) for target in plan.lock]
@@ -121,12 +172,27 @@ class _LockRun:
         """Look again first: what somebody else locked meanwhile is not ours."""
         repository, digest, _ = target
         now = (await self._registry.manifest_properties(repository, digest)).locks
-        if now.delete_enabled:
+        if not now.delete_enabled:
+            return
+        mark = Mark(repository, digest, now.write_enabled)
+        await asyncio.to_thread(self._marks.add, mark)
+        try:
             await self._door.set_delete_enabled(repository, digest, False)
-            await asyncio.to_thread(self._marks.add, Mark(repository, digest, now.write_enabled))
-            self.outcome.locked.append(target)
+        except RegistryError as error:
+            if error.kind in _NOT_DONE or not await self._is_locked(mark):
+                await asyncio.to_thread(self._marks.remove, mark)
+                raise
+        self.outcome.locked.append(target)
+
+    async def _is_locked(self, mark: Mark) -> bool:
+        """Whether a request without a good answer was carried out. Raises RegistryError where that cannot be known."""
+        return not (await self._registry.manifest_properties(mark.repository, mark.digest)).locks.delete_enabled
 
     async def unlock(self, mark: Mark) -> None:
+        """Look again first: the pins of another machine may want it by now."""
+        elsewhere = await asyncio.to_thread(self._marks.elsewhere)
+        if (mark.repository, mark.digest) in (elsewhere or ()):
+            return
         await self._door.set_delete_enabled(mark.repository, mark.digest, True)
         await asyncio.to_thread(self._marks.remove, mark)
         self.outcome.unlocked.append(mark)

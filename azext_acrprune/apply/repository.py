@@ -18,7 +18,7 @@ from ..decide.reasons import LOCKED
 from ..decide.retention import check_last_tags
 from ..decide.verdicts import Verdict, locks_of
 from ..inventory.rescan import Before, rescan
-from ..model import UNLOCKED, Content, Locks, Notice, Repository, Unreadable
+from ..model import UNLOCKED, Content, Locks, Notice, OwedLock, Repository, Unreadable
 from ..registry.permit import LISTING_SECONDS, Late, Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..workers import run_tasks
@@ -42,6 +42,8 @@ HOPELESS_SECONDS = 180
 
 REST_STEP_SECONDS = 0.25
 """How often it is looked whether the run was stopped while the registry wants to be left alone."""
+
+_GIVEN_UP = 'it was given up after it was sent, and whether it was done is not known'
 
 UNANSWERED_SECONDS = 60
 """For so long a deletion is sent again of which nobody knows whether it was done."""
@@ -116,7 +118,8 @@ class RepositoryRun:
                 self.tally.fail(doomed | untag, str(Late()))
                 return
             await self._rest()
-        await self._finish(doomed)
+        if not self._stop.interrupted:
+            await self._finish(doomed)
 
     async def _look(self, doomed: set[str], untag: set[str]) -> _Look | None:
         """List the repository, and read what is new in it; None where nothing can be done by that.
@@ -129,7 +132,7 @@ class RepositoryRun:
                 before = self._before(self._going(doomed, untag))
                 there = await rescan(self._registry, before, self._places)
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
-                if not self._ran_out_of_time(error):
+                if not self._was_dropped(error):
                     self.tally.fail(doomed | untag, str(error))
                 return None
             self._remember(there)
@@ -173,7 +176,7 @@ class RepositoryRun:
         return left, todo
 
     async def _finish(self, todo: set[str]) -> None:
-        """Delete what hangs on something that was deleted, and on nothing else, although the run is stopped.
+        """Delete what hangs on something that was deleted, and on nothing else, although the time is over.
 
         The next run would not know these attachments by their subject any more, and would take the platform images for
         images of their own.
@@ -271,14 +274,26 @@ class RepositoryRun:
 
     async def _delete(self, digest: str, look: _Look) -> None:
         locks = self._locks(digest, look.there)
-        call = partial(self._door.delete_manifest, self.name, digest, look.permit)
+        call = self._told(digest, partial(self._door.delete_manifest, self.name, digest, look.permit))
         self._record(digest, await self._unlocked(locks, call, look.permit))
 
     async def _untag(self, tag: str, look: _Look) -> None:
         digest = self._work.untag[tag]
         locks = [lock for lock in self._locks(digest, look.there) if lock.tag == tag]
-        call = partial(self._door.delete_tag, self.name, tag, digest, look.permit)
+        call = self._told(tag, partial(self._door.delete_tag, self.name, tag, digest, look.permit))
         self._record(tag, await self._unlocked(locks, call, look.permit))
+
+    def _told(self, key: str, call: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """The same call, which is told as a failure when it is given up."""
+
+        async def told() -> None:
+            try:
+                await call()
+            except asyncio.CancelledError:
+                self.tally.fail([key], _GIVEN_UP)
+                raise
+
+        return told
 
     def _locks(self, digest: str, fresh: Repository) -> list[_Lock]:
         """What has to be unlocked for a manifest to go: nothing, unless locked content was asked for."""
@@ -311,22 +326,40 @@ class RepositoryRun:
         return error
 
     async def _lock_again(self, opened: list[_Lock]) -> RegistryError | None:
-        """Set locks that were taken off; gives the first error, but for what is gone."""
+        """Set locks that were taken off; gives the first error, but for what is gone.
+
+        A cancellation does not end it, unless the run was abandoned, and is raised when all are set.
+        """
+        setting = asyncio.ensure_future(self._set_again(opened))
+        cancelled = False
+        while not setting.done():
+            try:
+                await asyncio.wait([setting])
+            except asyncio.CancelledError:
+                cancelled = True
+                if self._stop.abandoned:
+                    setting.cancel()
+        if cancelled:
+            raise asyncio.CancelledError
+        return setting.result()
+
+    async def _set_again(self, opened: list[_Lock]) -> RegistryError | None:
         errors = [await self._try(partial(self._set, lock, lock.locks)) for lock in opened]
         return next((error for error in errors if error and error.kind is not Kind.NOT_FOUND), None)
 
     async def _take_off(self, lock: _Lock, permit: Permit) -> RegistryError | None:
         """Unlock; a tag that is gone says nothing about its manifest, which has changed then."""
-        error = await self._try(partial(self._set, lock, UNLOCKED, permit))
+        owed = OwedLock(self.name, lock.digest, lock.tag or None, lock.locks)
+        error = await self._try(partial(self._set, lock, UNLOCKED, permit, owed))
         if error and error.kind is Kind.NOT_FOUND and lock.tag and lock.tag not in self._work.untag:
             return RegistryError(Kind.LOCKED, f'the locked tag {lock.tag} is no longer there')
         return error
 
-    async def _set(self, lock: _Lock, locks: Locks, permit: Permit | None = None) -> None:
+    async def _set(self, lock: _Lock, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None) -> None:
         if lock.tag:
-            await self._door.set_tag_locks(self.name, lock.tag, locks, permit)
+            await self._door.set_tag_locks(self.name, lock.tag, locks, permit, owed)
         else:
-            await self._door.set_manifest_locks(self.name, lock.digest, locks, permit)
+            await self._door.set_manifest_locks(self.name, lock.digest, locks, permit, owed)
 
     def _record(self, key: str, error: RegistryError | None) -> None:
         self._sent = True
@@ -336,7 +369,7 @@ class RepositoryRun:
             self.tally.not_found(key, key in self._unanswered)
         elif isinstance(error, Late):
             self._delay(key, error)
-        elif self._ran_out_of_time(error):
+        elif self._was_dropped(error):
             self._late.add(key)
         elif error.kind is Kind.LOCKED:
             self.tally.skip({key: Verdict(True, LOCKED, str(error))})
@@ -356,12 +389,12 @@ class RepositoryRun:
         else:
             self._late.add(key)
 
-    def _ran_out_of_time(self, error: Exception) -> bool:
-        """Whether it is the time limit that ended a call: then nothing more is begun, in no repository."""
-        over = isinstance(error, RegistryError) and error.kind is Kind.OUT_OF_TIME
-        if over:
+    def _was_dropped(self, error: Exception) -> bool:
+        """Whether the time limit ended a call, or a stop: then nothing more is begun, in no repository."""
+        kind = error.kind if isinstance(error, RegistryError) else None
+        if kind is Kind.OUT_OF_TIME:
             self._stop.run_out()
-        return over
+        return kind in (Kind.OUT_OF_TIME, Kind.STOPPED)
 
     @staticmethod
     async def _try(call: Callable[[], Awaitable[None]]) -> RegistryError | None:

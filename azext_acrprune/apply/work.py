@@ -16,15 +16,16 @@ from ..reporter import Reporter
 
 
 class Stop:
-    """Whether nothing more is begun: after Ctrl-C, or when the time is over."""
+    """Whether nothing more is begun: after it was `interrupted`, or when the time is over.
+
+    When it is `given_up`, answers are not waited for. When it is `abandoned`, not even locks that were taken off are
+    set again any more: the journal says which these are.
+    """
 
     def __init__(self, is_over: Callable[[], bool]) -> None:
-        self.interrupted = False
+        self.interrupted = self.given_up = self.abandoned = False
         self._is_over = is_over
         self._ran_out = False
-
-    def interrupt(self) -> None:
-        self.interrupted = True
 
     def run_out(self) -> None:
         self._ran_out = True

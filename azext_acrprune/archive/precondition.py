@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from ..model import Locks
+from ..model import Locks, OwedLock
 from ..registry.changes import Changes
 from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -38,12 +38,14 @@ class ArchivedRegistry:
         await self._door.delete_tag(repository, tag, digest, permit)
 
     async def set_manifest_locks(
-        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        await self._door.set_manifest_locks(repository, digest, locks, permit)
+        await self._door.set_manifest_locks(repository, digest, locks, permit, owed)
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
-        await self._door.set_tag_locks(repository, tag, locks, permit)
+    async def set_tag_locks(
+        self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
+    ) -> None:
+        await self._door.set_tag_locks(repository, tag, locks, permit, owed)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         await self._door.set_delete_enabled(repository, digest, enabled)

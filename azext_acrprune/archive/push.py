@@ -24,8 +24,12 @@ from .target import ArchiveError, NotKept, Target
 from .write import TRANSFERS
 
 _FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
+"""Errors that are not those of one image; STOPPED ends a run at once."""
+_FATAL_IN_A_ROW = 5
+"""After so many of them, with nothing done in between, the registry cannot be used any more."""
+_ATTEMPTS = 3
+_AGAIN = (Kind.UNREACHABLE, Kind.UNAVAILABLE)
 _MOUNTS = 2
-_UPLOADS = 5
 
 
 @dataclass
@@ -71,9 +75,10 @@ async def push(
 ) -> Restored:
     """Push manifests, then tags, then locks; what could not be pushed takes with it what needs it.
 
-    What nobody could read is locked against reading before it has a tag. `note` is told what comes back and what a
-    moved tag was on, before that is done. `veiled` are manifests that an earlier run may have left unreadable.
-    Raises RegistryError when the registry cannot be used any more, ArchiveError when the archive cannot.
+    A failure does not stop the others. When the registry cannot be used any more, all that is left has failed. What
+    nobody could read is locked against reading before it has a tag. `note` is told what comes back and what a moved tag
+    was on, before that is done. `veiled` are manifests that an earlier run may have left unreadable.
+    Raises ArchiveError when the archive cannot be used any more.
     """
     blobs = {digest for wave in chosen.waves for image in wave for digest, _ in image.blobs}
     there = frozenset(await asyncio.to_thread(target.held, blobs))
@@ -131,18 +136,20 @@ class _Push:
         self._veiling = asyncio.Lock()
         self._blobs: dict[str, asyncio.Lock] = {}
         self._placed: dict[str, list[str]] = {}
+        self._fatal_in_a_row = 0
 
     async def image(self, image: Image) -> Iterable[Task]:
         """Push one manifest with its blobs."""
-        node = image.node
+        node, blobs = image.node, list(image.blobs)
 
         async def work() -> None:
             lost = sorted(digest for digest in image.needs if (image.repository, digest) in self._missing)
             if lost:
                 raise RegistryError(Kind.NOT_FOUND, f'what it needs could not be restored: {lost[0]}')
-            for digest, size in image.blobs:
-                async with self._once(digest):
-                    await self._blob(image.repository, digest, size)
+            while blobs:
+                async with self._once(blobs[0][0]):
+                    await self._blob(image.repository, *blobs[0])
+                blobs.pop(0)
             await self._put(image)
             await self._hide(image.repository, image.digest, image.locks)
             self.pushed.manifests.append(node)
@@ -192,15 +199,18 @@ class _Push:
     async def tag(self, record: Record) -> Iterable[Task]:
         """Set a tag, unless it is on another manifest by now."""
         repository, tag = record.repository, str(record.tag)
+        tries = 0
 
         async def work() -> None:
+            nonlocal tries
             if (repository, record.digest) in self._missing:
                 raise RegistryError(Kind.NOT_FOUND, 'its manifest could not be restored')
             now = await self._registry.tag_digest(repository, tag)
             if now not in (None, record.digest) and (repository, tag) not in self._chosen.moves:
                 self._unset.add((repository, tag))
                 self.pushed.skipped.append(Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))
-            elif now != record.digest:
+            elif now != record.digest or tries:  # a try that failed may have set it, and not hidden it
+                tries += 1
                 await self._set_tag(record, now)
                 self.pushed.tags.append((repository, tag, record.digest))
 
@@ -212,27 +222,30 @@ class _Push:
         """Set a tag; one that nobody may read at no time lets anybody read a manifest that was not there before."""
         repository, tag = record.repository, str(record.tag)
         data = await self._tagged_bytes(record)
-        if now:
-            self._note_move(record, now)
+        if now not in (None, record.digest):
+            self._note_move(record, str(now))
         if not record.locks.read_enabled:
             await self._veil(record)
         await self._door.put_manifest(repository, tag, data, record.media_type)
         await self._hide(repository, tag, record.locks)
 
     def _note_move(self, record: Record, now: str) -> None:
-        """Write down what a tag is on that is about to be moved, so that it can be moved back."""
-        self._note('moves', repository=record.repository, tag=str(record.tag), digest=now, to=record.digest)
-        self.pushed.moved.append((record.repository, str(record.tag), now))
+        """Write down, once, what a tag is on that is about to be moved, so that it can be moved back."""
+        move = (record.repository, str(record.tag), now)
+        if move not in self.pushed.moved:
+            self._note('moves', repository=record.repository, tag=str(record.tag), digest=now, to=record.digest)
+            self.pushed.moved.append(move)
 
     async def _veil(self, record: Record) -> None:
         """Switch reading off on a manifest that this run pushed, until its tags are set and locked."""
         node = record.repository, record.digest
         async with self._veiling:
-            if node in self._veiled or node not in self.pushed.manifests:
+            if node not in self.pushed.manifests:
                 return
-            if (await self._registry.manifest_properties(*node)).locks.read_enabled:
-                self._note('veils', repository=node[0], digest=node[1])
-                self._veiled.add(node)
+            if (await self._registry.manifest_properties(*node)).locks.read_enabled:  # also after a try that failed
+                if node not in self._veiled:
+                    self._note('veils', repository=node[0], digest=node[1])
+                    self._veiled.add(node)
                 await self._door.lock(*node, Locks(read_enabled=False))
 
     async def unveil(self) -> None:
@@ -255,8 +268,6 @@ class _Push:
                 await self._door.lock_repository(name, locks)
                 self.pushed.locked.append(name)
             except RegistryError as error:
-                if error.kind in _FATAL:
-                    raise
                 self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def lock(self, record: Record) -> Iterable[Task]:
@@ -301,19 +312,12 @@ class _Push:
         self._reporter.transferred(size)
 
     async def _upload(self, repository: str, digest: str) -> None:
-        """Upload a blob; from its start again, some times, when an answer was lost in the middle."""
         async with blob_file(self._target, digest) as file:
-            for left in reversed(range(_UPLOADS)):
-                file.seek(0)
-                try:
-                    await self._door.upload_blob(repository, digest, file)
-                    return
-                except RegistryError as error:
-                    if not left or error.kind not in (Kind.UNAVAILABLE, Kind.UNREACHABLE):
-                        why = f'its blob {digest} could not be uploaded: {error}'
-                        raise RegistryError(error.kind, why, error.status) from error
-                if await self._registry.has_blob(repository, digest):  # only the last answer was lost
-                    return
+            try:
+                await self._door.upload_blob(repository, digest, file)
+            except RegistryError as error:
+                why = f'its blob {digest} could not be uploaded: {error}'
+                raise RegistryError(error.kind, why, error.status) from error
 
     async def _mounted(self, repository: str, digest: str) -> bool:
         """A mount that is refused is no failure: the blob can be uploaded."""
@@ -329,13 +333,23 @@ class _Push:
         return False
 
     async def _attempt(self, node: Node, tag: str | None, work: Callable[[], Awaitable[None]]) -> bool:
-        try:
-            await work()
-            return True
-        except (ArchiveError, NotKept) as error:
-            self.pushed.failed.append(Failed(*node, str(error), tag))
-        except RegistryError as error:
-            if error.kind in _FATAL:
-                raise
-            self.pushed.failed.append(Failed(*node, str(error), tag))
+        """Do it; again, some times, when the registry could not be reached, for each step of it may be done twice."""
+        error: Exception | None = None
+        for _ in range(_ATTEMPTS):
+            if self._fatal_in_a_row >= _FATAL_IN_A_ROW:
+                error = error or RegistryError(Kind.UNREACHABLE, 'the registry cannot be used any more')
+                break
+            try:
+                await work()
+                self._fatal_in_a_row = 0
+                return True
+            except (ArchiveError, NotKept) as failure:
+                error = failure
+                break
+            except RegistryError as failure:
+                error = failure
+                self._fatal_in_a_row += failure.kind in _FATAL
+                if failure.kind not in _AGAIN:
+                    break
+        self.pushed.failed.append(Failed(*node, str(error), tag))
         return False

@@ -50,7 +50,7 @@ def validate(session: Session, decided: Decided, result: Document) -> bool:
     from ..registry.protocol.refusals import Kind, RegistryError
 
     if result['summary']['interrupted']:
-        logger.warning('The run was interrupted: nothing was validated.')
+        logger.warning('Nothing was validated, because the run was interrupted.')
         result['validation'] = None
         return False
     try:
@@ -59,6 +59,10 @@ def validate(session: Session, decided: Decided, result: Document) -> bool:
         logger.warning('What the run left could not be validated: %s.', error)
         result['validation'] = None
         return error.kind is not Kind.OUT_OF_TIME
+    except KeyboardInterrupt:
+        logger.error('Interrupted: what the run left was not validated.')
+        result['validation'] = None
+        return True
     return bool(_says_broken(result['validation']))
 
 
@@ -98,8 +102,9 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
 def _locked_by_us(session: Session) -> Callable[[str, str], bool]:
     """Whether `pins lock` locked a manifest. Where that is not known, it may have locked any."""
     from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
+    from .marking import shared_folder
 
-    path = marks_path(session.cmd.cli_ctx.config.config_dir, session.host)
+    path = marks_path(session.cmd.cli_ctx.config.config_dir, session.host, shared_folder(session.cmd))
     if not path.exists():
         return lambda repository, digest: False
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,15 @@ from .retiring import retired
 from .scanning import retention_of, scan
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
+from .settling import settle
+from .stopping import nothing_was, stop_requests, told_interrupted
 from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
     from ..decide.decision import Decision
     from ..decide.named import ImageName
-    from ..model import Document, Inventory
+    from ..model import Document, Inventory, Outcome
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
@@ -153,6 +155,16 @@ def _prune(cmd: Command, selecting: SelectOptions, options: DeleteOptions) -> Do
     return delete(cmd, options, decide)
 
 
+@dataclass(frozen=True)
+class _Agreed:
+    """What somebody agreed to; `unread` where the plan is not of the whole registry."""
+
+    decided: Decided
+    document: Document
+    archiving: Archiving | None
+    unread: bool
+
+
 def delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], Decided]) -> Document:
     """Decide, preview, ask, delete, and say what became of it: the life of every command that deletes."""
     with recorded(cmd, options.registry.sign_in, options.record) as record:
@@ -164,34 +176,18 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
     consent = options.consent
     if not consent.dry_run:
         refuse_without_consent(cmd, consent.yes)
-    with open_session(cmd, options.registry) as session:
+    with ExitStack() as answering, open_session(cmd, options.registry) as session:
         record.session = session
-        archiving = archiving_of(cmd, options.archive)
-        with session.limit.standing_still():
-            if archiving:
-                hold_target(cmd, archiving, consent)
-        with nullcontext() if consent.dry_run else session.limit.keeping(SHARE_AFTER_READING):
-            decided = decide(session)
-        if archiving:
-            decided = replace(decided, decision=archiving.with_notices(decided.decision))
-        document = decided.plan or document_of(session, decided.decision, options.price)
-        record.plan = document
-        unread = decided.plan is None and says_unread(document)
-        if archiving:
-            archiving.announce(decided.decision)
-        if consent.dry_run:
-            say_preview(document)
-            record.exit_code = exit_code(unread)
-            exit_with_failure(cmd, unread)
-            return document
-        hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
-        with session.limit.standing_still():
-            hold_consent(cmd, document, consent.yes, archiving is not None)
-        result = _carry_out(session, decided, document, archiving)
+        with nothing_was('deleted'):
+            settled = consent.dry_run or settle(session)
+            agreed = _ask(session, options, decide, record)
+        if not isinstance(agreed, _Agreed):
+            return agreed
+        result = _carry_out(session, agreed, answering)
         record.result, record.archive = result, result['archive']
-        broken = consent.validate and validate(session, decided, result)
-    stays = decided.held and not decided.plan  # somebody named it
-    failed = _is_incomplete(result) or unread or broken or stays
+        broken = consent.validate and validate(session, agreed.decided, result)
+    stays = agreed.decided.held and not agreed.decided.plan  # somebody named it
+    failed = _is_incomplete(result) or agreed.unread or broken or stays or not settled
     record.exit_code = exit_code(failed)
     exit_with_failure(cmd, failed)
     return result
@@ -204,8 +200,38 @@ def _is_incomplete(result: Document) -> bool:
     return bool(says_unarchived(result) or summary['failed'] or summary['interrupted'] or unverified)
 
 
-def _carry_out(session: Session, decided: Decided, document: Document, archiving: Archiving | None) -> Document:
+def _ask(
+    session: Session, options: DeleteOptions, decide: Callable[[Session], Decided], record: RunRecord
+) -> _Agreed | Document:
+    """Decide, and ask; gives the plan of a dry run. Whoever says no ends it with an error."""
+    cmd, consent = session.cmd, options.consent
+    archiving = archiving_of(cmd, options.archive)
+    with session.limit.standing_still():
+        if archiving:
+            hold_target(cmd, archiving, consent)
+    with nullcontext() if consent.dry_run else session.limit.keeping(SHARE_AFTER_READING):
+        decided = decide(session)
+    if archiving:
+        decided = replace(decided, decision=archiving.with_notices(decided.decision))
+    document = decided.plan or document_of(session, decided.decision, options.price)
+    record.plan = document
+    unread = decided.plan is None and says_unread(document)
+    if archiving:
+        archiving.announce(decided.decision)
+    if consent.dry_run:
+        say_preview(document)
+        record.exit_code = exit_code(unread)
+        exit_with_failure(cmd, unread)
+        return document
+    hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
+    with session.limit.standing_still():
+        hold_consent(cmd, document, consent.yes, archiving is not None)
+    return _Agreed(decided, document, archiving, unread)
+
+
+def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
+    decided, document, archiving = agreed.decided, agreed.document, agreed.archiving
     where = archiving.target.name if archiving else None
     summary = document['summary']
     with (
@@ -227,14 +253,15 @@ def _carry_out(session: Session, decided: Decided, document: Document, archiving
             archive=where and lasting_name(where),
         ) as journal,
     ):
-        safe = archive(session, decided.decision, archiving, journal.run) if archiving else None
+        with nothing_was('deleted'):
+            safe = archive(session, decided.decision, archiving, journal.run) if archiving else None
         if safe:
             decided = replace(decided, decision=safe.decision)
             journal.write('archived', archive=where, notArchived=len(safe.skipped))
         if archiving and safe and safe.records:
             keep_journal(archiving, journal)
             in_the_end.callback(keep_journal, archiving, journal)
-        result = _execute(session, decided, journal, safe)
+        result = _execute(session, decided, journal, safe, answering)
         result.update(run=journal.run, archive=where)
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
@@ -253,36 +280,22 @@ def _why(decision: Decision, repository: str, name: str) -> dict[str, str]:
     return {'reason': verdict.reason, 'because': verdict.because} if verdict else {}
 
 
-def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None) -> Document:
+def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None, answering: ExitStack) -> Document:
     """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
-    from ..apply.execute import execute
     from ..apply.journal import JournaledRegistry
     from ..archive.precondition import ArchivedRegistry
     from ..documents.result import result_document
 
-    decision, limit = decided.decision, session.limit
+    decision = decided.decision
     repositories = {repository.name: repository for repository in decision.inventory.repositories}
     registry = session.registry
     door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later, partial(_why, decision))
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
-    outcome = session.run(
-        execute(
-            registry,
-            door,
-            decision,
-            session.concurrency,
-            session.reporter,
-            time.monotonic,
-            limit.is_ending,
-            session.cache,
-        )
-    )
-    if decision.kept_locked:
-        outcome = kept_locked(session, decision.kept_locked, door, outcome)
-    if decision.retires:
-        outcome = retired(session, decision, door, journal, outcome)
+    outcome = _afterwards(session, decision, door, journal, _pruned(session, door, decision, answering))
     outcome = replace(outcome, skipped=(*decided.held, *(safe.skipped if safe else ()), *outcome.skipped))
+    if outcome.interrupted:
+        exit_with_failure(session.cmd, True, told_interrupted(outcome))
     if outcome.out_of_time:
         logger.warning(
             'The time was over before all was done: %s of the manifests and tags in the preview are '
@@ -292,3 +305,37 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     for notice in outcome.unverified:
         logger.warning('%s: %s', notice.repository, notice.message)
     return result_document(decision, outcome, session.facts.soft_delete_days)
+
+
+def _pruned(session: Session, door: Changes, decision: Decision, answering: ExitStack) -> Outcome:
+    """Delete. From now on no stop but a third one takes away the answer, for as long as `answering` is open."""
+    from ..apply.execute import execute
+    from ..workers import Stops
+
+    stops = Stops()
+    answering.enter_context(stops.mean())
+    pruning = execute(
+        session.registry,
+        door,
+        decision,
+        session.concurrency,
+        session.reporter,
+        time.monotonic,
+        session.limit.is_ending,
+        session.cache,
+        stops=stops,
+        stopping=partial(stop_requests, session.halt),
+    )
+    return session.run(pruning)
+
+
+def _afterwards(session: Session, decision: Decision, door: Changes, journal: Journal, outcome: Outcome) -> Outcome:
+    """What a policy locks and retires, after what it deletes. A stop ends it, and what was done is told."""
+    try:
+        if decision.kept_locked:
+            outcome = kept_locked(session, decision.kept_locked, door, outcome)
+        if decision.retires:
+            outcome = retired(session, decision, door, journal, outcome)
+    except KeyboardInterrupt:
+        return replace(outcome, interrupted=True)
+    return outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._errors import typed_errors
@@ -21,7 +22,8 @@ def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None
     """The runs that deleted, locked or restored something, newest first."""
     host = _host(cmd, registry_name, suffix)
     with typed_errors():
-        found = [_shown(summary) for summary in reversed(index_of(cmd).summaries())]
+        folder = folder_of(cmd)
+        found = [_shown(summary, folder) for summary in reversed(index_of(cmd).summaries())]
     _say_what_azure_said(found)
     return [run for run in found if host in (None, run['registry'])]
 
@@ -55,7 +57,7 @@ def show_run(
         lines = read_run(folder_of(cmd), name)
     if requests:
         return {'run': name, 'requests': requests_of(lines)}
-    story = _shown({**story_of(name, lines), 'requests': requests_of(lines)})
+    story = _shown({**story_of(name, lines), 'requests': requests_of(lines)}, folder_of(cmd))
     return _with_image(story, image, taken) if image else story
 
 
@@ -71,8 +73,13 @@ def _with_image(story: Document, image: ImageName, taken: list[tuple[str, str]])
     return {**story, 'image': image.text, 'digest': digest, 'requests': about, 'undo': undo, 'earlierRuns': earlier}
 
 
-def _shown(summary: Mapping[str, Any]) -> Document:
-    return {key: value for key, value in summary.items() if key not in _OWN}
+def _shown(summary: Mapping[str, Any], folder: Path) -> Document:
+    """What a user sees of a run. While it is under way, nothing is left unlocked yet."""
+    from ..apply.unsettled import is_under_way
+
+    left = summary.get('leftUnlocked') or []
+    left = [] if left and is_under_way(folder, summary['run']) else left
+    return {**{key: value for key, value in summary.items() if key not in _OWN}, 'leftUnlocked': left}
 
 
 def _host(cmd: Command, registry_name: str | None, suffix: str | None) -> str | None:

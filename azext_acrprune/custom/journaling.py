@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
 from ..prune_error import Kind, PruneError
+from ..redaction import redacted
 from .command import Command
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
         yield journal
     except BaseException as error:
         with suppress(JournalError):  # the error itself is what has to be told
-            journal.write('end', error=str(error) or type(error).__name__)
+            journal.write('end', error=redacted(str(error)) or type(error).__name__)
         raise
     finally:
         journal.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_with_failure
 from .holding import release_held, release_over
 from .journaling import journal_of
+from .marking import open_marks, say_what_stays
 from .options import PinOptions, RegistryOptions, read
 from .pinning import load_pins, look
 from .questions import ask
 from .session import Session, open_session
+from .stopping import nothing_was
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import LockOutcome, Marks
@@ -68,10 +71,17 @@ def remember_pins(cmd: Command, **kwargs: object) -> Document:
 
 
 def lock(
-    cmd: Command, yes: bool = False, dry_run: bool = False, release: bool = False, **kwargs: object
+    cmd: Command,
+    yes: bool = False,
+    dry_run: bool = False,
+    release: bool = False,
+    marks: str | None = None,
+    machine: str | None = None,
+    alone: bool = False,
+    **kwargs: object,
 ) -> Document | None:
     """Lock what is pinned against deletion, and unlock what we locked when no pin wants it any more."""
-    from ..apply.pin_locks import Marks, marks_path
+    from ..decide.lock_plan import is_complete
 
     if not dry_run:
         refuse_without_consent(cmd, yes)
@@ -79,26 +89,28 @@ def lock(
     if release:
         return release_held(cmd, options, yes, dry_run)
     with open_session(cmd, options) as session:
-        marks = Marks(marks_path(cmd.cli_ctx.config.config_dir, session.host))
-        pins = _pins(session, read(PinOptions, kwargs))
-        plan, standings = _plan(session, pins, marks.all())
-        document = _document(session.host, pins, standings)
-        if dry_run:
-            exit_with_failure(cmd, document['summary']['notRead'], _NOT_LOOKED_UP)
-            return _answer(document, plan, 'lock', 'unlock')
-        _hold_consent(cmd, plan, pins, yes)
-        run, outcome = _carry_out(session, plan, marks)
-    answer = {**_answer(document, outcome, 'locked', 'unlocked'), 'run': run}
+        with nothing_was('locked'):
+            known = open_marks(cmd, session.host, marks, machine or platform.node())
+            elsewhere = known.elsewhere()
+            elsewhere = {} if elsewhere is None and alone else elsewhere
+            pins = _pins(session, read(PinOptions, kwargs))
+            plan, standings = _plan(session, pins, known.all(), elsewhere)
+            document = _document(session.host, pins, standings)
+            say_what_stays(plan, elsewhere)
+            if dry_run:
+                exit_with_failure(cmd, document['summary']['notRead'], _NOT_LOOKED_UP)
+                return _answer(document, plan, plan, 'lock', 'unlock')
+            _hold_consent(cmd, plan, pins, yes)
+        run, outcome = _carry_out(session, plan, known, is_complete(pins, standings))
+    answer = {**_answer(document, plan, outcome, 'locked', 'unlocked'), 'run': run}
     answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
-    answer['failed'] = [
-        {'repository': name, 'digest': digest, 'error': error}
-        for (name, digest), error in sorted(outcome.failed.items())
-    ]
+    failed = sorted(outcome.failed.items())
+    answer['failed'] = [{'repository': name, 'digest': digest, 'error': error} for (name, digest), error in failed]
     exit_with_failure(cmd, outcome.failed or document['summary']['notRead'])
     return answer
 
 
-def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, LockOutcome]:
+def _carry_out(session: Session, plan: LockPlan, marks: Marks, complete: bool) -> tuple[str, LockOutcome]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
     from ..apply.journal import JournaledRegistry
     from ..apply.pin_locks import carry_out
@@ -106,7 +118,7 @@ def _carry_out(session: Session, plan: LockPlan, marks: Marks) -> tuple[str, Loc
     with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
         door = JournaledRegistry(session.registry, journal, {})
         release_over(session, door)
-        outcome = session.run(carry_out(session.registry, door, plan, marks, session.concurrency))
+        outcome = session.run(carry_out(session.registry, door, plan, marks, complete, session.concurrency))
         with suppress(JournalError):  # what was locked is told in any case
             journal.write(
                 'end',
@@ -136,7 +148,9 @@ def _look_up(session: Session, keys: Iterable[Key]) -> Mapping[Key, Standing]:
     return session.run(look_up(session.registry, keys, session.concurrency))
 
 
-def _plan(session: Session, pins: Pins, marks: Mapping[Key, Mark]) -> tuple[LockPlan, Mapping[Key, Standing]]:
+def _plan(
+    session: Session, pins: Pins, marks: Mapping[Key, Mark], elsewhere: Container[Key] | None
+) -> tuple[LockPlan, Mapping[Key, Standing]]:
     """The plan, and how everything stands: first the tags and digests, then the manifests behind the tags."""
     from ..decide.lock_plan import FOUND, keys_of, plan_locks
 
@@ -147,7 +161,7 @@ def _plan(session: Session, pins: Pins, marks: Mapping[Key, Mark]) -> tuple[Lock
         if standing.status == FOUND and standing.digest
     }
     standings.update(_look_up(session, behind - set(standings)))
-    return plan_locks(pins, standings, marks), standings
+    return plan_locks(pins, standings, marks, elsewhere), standings
 
 
 def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Document:
@@ -156,23 +170,27 @@ def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Docum
     return pins_document(host, pins, standings)
 
 
-def _answer(document: Document, work: LockPlan | LockOutcome, locked: str, unlocked: str) -> Document:
+def _answer(document: Document, plan: LockPlan, work: LockPlan | LockOutcome, locked: str, unlocked: str) -> Document:
     to_lock, to_unlock = getattr(work, locked), getattr(work, unlocked)
     return {
         'summary': {
             'registry': document['registry'],
             locked: len(to_lock),
             unlocked: len(to_unlock),
+            'leftLocked': len(plan.stays),
             'missing': document['summary']['missing'],
             'notRead': document['summary']['notRead'],
         },
         locked: [_target(*target) for target in sorted(to_lock)],
-        unlocked: [
-            {'repository': mark.repository, 'digest': mark.digest}
-            for mark in sorted(to_unlock, key=lambda mark: (mark.repository, mark.digest))
-        ],
+        unlocked: _marked(to_unlock),
+        'leftLocked': _marked(plan.stays),
         'missing': [entry for entry in document['pins'] if entry['status'] not in ('found', 'notRead')],
     }
+
+
+def _marked(marks: Iterable[Mark]) -> list[Document]:
+    keys = sorted((mark.repository, mark.digest) for mark in marks)
+    return [{'repository': repository, 'digest': digest} for repository, digest in keys]
 
 
 def _target(repository: str, digest: str, who: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from knack.log import get_logger
 
 from .retiring import known_again
 from .session import Session
+from .settling import with_owed_locks
 
 if TYPE_CHECKING:
     from ..model import Inventory, Retention
@@ -32,7 +33,7 @@ def scan(
 ) -> Inventory:
     """Read the registry as the options of the session say; the other arguments are those of `Extent`.
 
-    Raises RegistryError and UnknownRepository.
+    What an earlier run left unlocked counts as locked. Raises JournalError, RegistryError and UnknownRepository.
     """
     from ..inventory.scan import OUT_OF_TIME, Extent, scan
 
@@ -48,7 +49,7 @@ def scan(
             logger.warning('%s', warning.message)
     if session.registry.clock_ahead:
         logger.warning(_CLOCK_AHEAD, session.registry.clock_ahead)
-    return _with_stored_bytes(session, known_again(session, inventory))
+    return with_owed_locks(session, _with_stored_bytes(session, known_again(session, inventory)))
 
 
 def _with_stored_bytes(session: Session, inventory: Inventory) -> Inventory:

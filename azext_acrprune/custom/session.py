@@ -20,6 +20,7 @@ from ..prune_error import Kind, PruneError
 from ..timelimit import TimeLimit
 from .command import Command
 from .options import PaceOptions, RegistryOptions
+from .redacting import hide_secrets_in_the_log
 
 if TYPE_CHECKING:
     from ..inventory.cache import Cache
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..registry.counting import CallCount
     from ..registry.credentials import RegistryFacts, SignIn
     from ..registry.endpoints import Endpoints
+    from ..registry.halting import Halt
     from ..reporter import Reporter
     from ..workers import Loop
 
@@ -48,7 +50,8 @@ class Session:
     """An open registry, with the identity that opened it, and the clocks of the command.
 
     `host` is the login server, `moment` the instant at which the command began by the clock of this machine. What asks
-    the registry is a coroutine, and `run` does it; `calls` counts what that sends.
+    the registry is a coroutine, and `run` does it; `calls` counts what that sends. `halt` drops requests that wait for
+    their turn.
     """
 
     cmd: Command
@@ -62,9 +65,10 @@ class Session:
     moment: datetime
     loop: Loop
     calls: CallCount
+    halt: Halt
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do what asks the registry. Ctrl-C ends it with KeyboardInterrupt."""
+        """Do what asks the registry. Ctrl-C, SIGTERM and SIGHUP end it with KeyboardInterrupt."""
         return self.loop.run(work)
 
     def ask(self, work: Callable[[], Result]) -> Result:
@@ -112,13 +116,15 @@ class Session:
 def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False) -> Iterator[Session]:
     """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
     collect_garbage_seldom()
+    hide_secrets_in_the_log(options.sign_in.username, options.sign_in.password)
     from ..registry.credentials import registry_facts, sign_in
+    from ..registry.halting import Halt
     from ..show.progress import progress
-    from ..workers import Loop
+    from ..workers import Loop, stops_are_ctrl_c
 
     asked = options.sign_in
     limit = TimeLimit(options.pace.time_limit, time.monotonic)
-    with typed_errors(asked.registry_name):
+    with typed_errors(asked.registry_name), stops_are_ctrl_c():
         signed_in = _in_time(
             limit,
             _LONGEST_SIGN_IN_SECONDS,
@@ -130,19 +136,27 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
         facts = _in_time(
             limit, _LONGEST_SIGN_IN_SECONDS, lambda: registry_facts(cmd, asked.registry_name, asked.resource_group_name)
         )
-        with progress(cmd.cli_ctx) as reporter, _cache(cmd, host, options.scan.no_cache) as cache, Loop() as loop:
-            regional = regional_hosts(facts, options)
+        with (
+            progress(cmd.cli_ctx) as reporter,
+            _cache(cmd, host, options.scan.no_cache) as cache,
+            Loop(_say_stopping) as loop,
+        ):
+            regional, halt = regional_hosts(facts, options), Halt()
             endpoints = _endpoints(
-                cmd, signed_in, options.pace, facts.sku, 1 + len(regional), reporter, limit, restoring
+                cmd, signed_in, options.pace, facts.sku, 1 + len(regional), reporter, limit, halt, restoring
             )
             registry = loop.run(endpoints.open(regional))
             moment = datetime.now(timezone.utc)
             try:
                 yield Session(
-                    cmd, options, registry, host, facts, cache, reporter, limit, moment, loop, endpoints.calls
+                    cmd, options, registry, host, facts, cache, reporter, limit, moment, loop, endpoints.calls, halt
                 )
             finally:
-                loop.run(registry.close())
+                loop.end(registry.close())
+
+
+def _say_stopping() -> None:
+    logger.warning('Stopping. Ctrl-C again ends it at once.')
 
 
 def regional_hosts(facts: RegistryFacts, options: RegistryOptions) -> tuple[str, ...]:
@@ -159,6 +173,7 @@ def _endpoints(
     number: int,
     reporter: Reporter,
     limit: TimeLimit,
+    halt: Halt,
     restoring: bool,
 ) -> Endpoints:
     """What opens the endpoints of a registry, which share the calls that are allowed a minute."""
@@ -172,7 +187,7 @@ def _endpoints(
         signed_in,
         RESTORING if restoring else PRUNING,
         pace.concurrency,
-        lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit),
+        lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit, halt=halt),
         lambda: _pipeline_options(cmd),
     )
 

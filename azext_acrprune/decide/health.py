@@ -28,6 +28,8 @@ ORPHAN_REFERRER = 'orphanReferrer'
 ORPHAN_TAG = 'attachmentTagWithoutSubject'
 TAG_LOCKED_ALONE = 'tagLockedAlone'
 MANIFEST_LOCKED_ALONE = 'manifestLockedAlone'
+LEFT_UNLOCKED = 'leftUnlocked'
+"""Also the code of the warning of a plan."""
 LOCK_CODES = (TAG_LOCKED_ALONE, MANIFEST_LOCKED_ALONE)
 
 MOST_LISTED = 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +42,20 @@ class Mark:
 class LockPlan:
     """The manifests to lock and those locked already, as (repository, digest, who pins it).
 
-    `unlock` has the marks whose locks are to be removed, and `forget` those that are no longer ours.
+    `unlock` has the marks whose locks are to be removed, `stays` those whose locks no pin here wants any more, but
+    perhaps one of another machine, and `forget` those that are no longer ours.
     """
 
     lock: tuple[tuple[str, str, str], ...]
     locked: tuple[tuple[str, str, str], ...]
     unlock: tuple[Mark, ...]
+    stays: tuple[Mark, ...]
     forget: tuple[Mark, ...]
+
+    @property
+    def wanted(self) -> tuple[Key, ...]:
+        """What the pins want to be locked."""
+        return tuple(target[:2] for target in (*self.lock, *self.locked))
 
 
 def pulled_by(reference: Reference) -> Key:
@@ -111,11 +118,14 @@ def _entries(pins: Pins, standings: Mapping[Key, Standing]) -> Iterator[dict[str
             yield {**entry, 'error': standing.error} if standing.error else entry
 
 
-def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tuple[str, str], Mark]) -> LockPlan:
+def plan_locks(
+    pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[Key, Mark], elsewhere: Container[Key] | None
+) -> LockPlan:
     """What to lock and what to unlock. `standings` has every key of the pins and of the marks, with their locks.
 
     Other people's locks are left alone: those that were there before ours, and those that were changed since. Nothing
-    is unlocked while some pins may not be known.
+    is unlocked while some pins may not be known. `elsewhere` is what the pins of other machines want, None where that
+    is not known: then nothing is unlocked either.
     """
     wanted = _wanted(pins, standings)
     lock: list[tuple[str, str, str]] = []
@@ -124,8 +134,9 @@ def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tup
         known = standings[repository, digest]
         if known.status == FOUND:
             (lock if known.locks.delete_enabled else locked).append((repository, digest, who))
-    complete = not pins.problems and all(standing.status != NOT_READ for standing in standings.values())
+    complete = is_complete(pins, standings)
     unlock: list[Mark] = []
+    stays: list[Mark] = []
     forget: list[Mark] = []
     for key, mark in sorted(marks.items()):
         standing = standings[key]
@@ -133,8 +144,13 @@ def plan_locks(pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[tup
             if standing.status != NOT_READ:
                 forget.append(mark)
         elif complete and key not in wanted:
-            unlock.append(mark)
-    return LockPlan(tuple(lock), tuple(locked), tuple(unlock), tuple(forget))
+            (stays if elsewhere is None or key in elsewhere else unlock).append(mark)
+    return LockPlan(tuple(lock), tuple(locked), tuple(unlock), tuple(stays), tuple(forget))
+
+
+def is_complete(pins: Pins, standings: Mapping[Key, Standing]) -> bool:
+    """Whether all pins could be read, and all that they name."""
+    return not pins.problems and all(standing.status != NOT_READ for standing in standings.values())
 
 
 def _wanted(pins: Pins, standings: Mapping[Key, Standing]) -> dict[tuple[str, str], str]:

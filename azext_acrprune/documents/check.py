@@ -11,6 +11,7 @@ from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.health import BROKEN, LOCK_CODES, Everywhere, Finding, IsOurs, content_findings, other_findings
 from ..decide.impact import open_ledger
+from ..decide.owed import owed_findings
 from ..decide.safety import kept_by
 from ..decide.verdicts import lock_on
 from ..model import Inventory, Repository, in_order, parse_ticks
@@ -39,6 +40,7 @@ class _View:
                     open_ledger(inventory).consistent,
                 ),
                 *other_findings(self.repositories, self.graph, everywhere, is_ours),
+                *owed_findings(inventory),
             ),
             key=_key,
         )

@@ -6,13 +6,14 @@ A command that deletes says on what condition, and looks again before it does.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, user_tags, walk
 from ..decide.health import (
     EMPTY_INDEX,
     GHOST,
+    LEFT_UNLOCKED,
     LOCK_CODES,
     MANIFEST_LOCKED_ALONE,
     MISSING_CHILDREN,
@@ -58,6 +59,7 @@ _ADVICE = {
     ORPHAN_TAG: 'Remove the tag, or push its image again.',
     TAG_LOCKED_ALONE: 'Lock the manifest too, or unlock the tag.',
     MANIFEST_LOCKED_ALONE: 'Lock the tag too, or unlock the manifest.',
+    LEFT_UNLOCKED: 'Lock it again. The next command that deletes does that first.',
 }
 
 
@@ -101,10 +103,10 @@ class Mends:
     def _command(self, repository: Repository, finding: Finding) -> list[str]:
         """The command as words, without `az acr`."""
         name = f'{repository.name}@{finding.digest}'
-        if finding.code in LOCK_CODES:
-            name = name if finding.code == TAG_LOCKED_ALONE else f'{repository.name}:{finding.tag}'
-            flags = [word for lock in finding.data['locks'] for word in _FLAGS[lock]]
-            return ['repository', 'update', '--name', *self._target, '--image', name, *flags]
+        if finding.code in (*LOCK_CODES, LEFT_UNLOCKED):
+            is_tag = finding.tag and finding.code != TAG_LOCKED_ALONE
+            name = f'{repository.name}:{finding.tag}' if is_tag else name
+            return _locking(self._target, name, finding.data['locks'])
         if finding.code == ORPHAN_TAG:
             name = f'{repository.name}:{finding.tag}'
         untag = ['--untag'] if finding.code == ORPHAN_TAG else []
@@ -113,6 +115,8 @@ class Mends:
 
     def _obstacle(self, repository: Repository, finding: Finding) -> str | None:
         """Why no command is sure to mend it, as a sentence."""
+        if finding.code == LEFT_UNLOCKED:
+            return None
         if not self._everywhere.whole:
             return 'Not all repositories could be read: check the whole registry for a command.'
         if finding.code in LOCK_CODES:
@@ -154,6 +158,16 @@ class Mends:
         """The repository as a deletion sees it: what answers 404 and is young is no ghost."""
         bare = Inventory('', (repository,), frozenset())
         return with_doubtful_ghosts(bare, None, self._now or 0).repositories[0]
+
+
+def lock_command(target: Sequence[str], name: str, flags: Iterable[str]) -> str:
+    """The command that sets flags of a tag or a manifest, by its name with its repository."""
+    return shlex.join(['az', 'acr', *_locking(target, name, flags)])
+
+
+def _locking(target: Sequence[str], name: str, flags: Iterable[str]) -> list[str]:
+    words = [word for flag in flags for word in _FLAGS[flag]]
+    return ['repository', 'update', '--name', *target, '--image', name, *words]
 
 
 def _holder(repository: Repository, graph: Graph, digest: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, Protocol
 
-from ..model import Locks
+from ..model import Locks, OwedLock
 from .permit import Permit
 
 
@@ -22,12 +22,17 @@ class Changes(Protocol):
         """Remove a tag from the manifest `digest`, and nothing but the tag."""
 
     async def set_manifest_locks(
-        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a manifest, on or off; with a permit only while that is good."""
+        """Set both locks of a manifest, on or off; with a permit only while that is good.
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
-        """Set both locks of a tag, on or off; with a permit only while that is good."""
+        `owed` is what this takes off for a deletion, for the journal.
+        """
+
+    async def set_tag_locks(
+        self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
+    ) -> None:
+        """Set both locks of a tag, on or off; `permit` and `owed` as above."""
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from azure.core.rest import HttpRequest
 
-from ..model import Locks
+from ..model import Locks, OwedLock
 from .permit import PERMIT_OPTION, Permit
 from .protocol.answers import done, own
 from .protocol.listings import is_digest
@@ -18,6 +18,7 @@ from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
 from .request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER
 from .sdk import registry_errors
+from .uploads import Upload
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
@@ -29,7 +30,7 @@ _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 class Registry(Reads):
     """One registry. Every verb raises RegistryError. Any number of them may run at a time.
 
-    The SDK's client pushes, uploads and sets locks, over our pipeline. What it would lose with the other verbs is in
+    The SDK's client pushes and sets locks, over our pipeline. What it would lose with the other verbs is in
     docs/architecture.md.
     """
 
@@ -60,16 +61,18 @@ class Registry(Reads):
             )
 
     async def set_manifest_locks(
-        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None
+        self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a manifest.
+        """Set both locks of a manifest. What is `owed` then, the journal knows.
 
         With the permit of the deletion that follows, it raises Late as `delete_manifest` does. Without one it is sent
         whenever the registry allows it and no time limit ends it, because it restores a lock that was taken off.
         """
         await self._set_locks(repository, digest, locks, permit)
 
-    async def set_tag_locks(self, repository: str, tag: str, locks: Locks, permit: Permit | None = None) -> None:
+    async def set_tag_locks(
+        self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
+    ) -> None:
         """Set both locks of a tag; a permit means what it means to `set_manifest_locks`."""
         await self._set_locks(repository, tag, locks, permit)
 
@@ -107,13 +110,18 @@ class Registry(Reads):
     async def upload_blob(self, repository: str, digest: str, file: BinaryIO) -> None:
         """Upload a blob from a file, 4 MiB at a time; its digest is verified. Contents are never logged.
 
-        The file is read on the event loop, so it has to be one of this machine.
+        After an answer that got lost it goes on where the registry says it stands. The file is read on the event loop,
+        so it has to be one of this machine.
         """
-        options: dict[str, Any] = {REPOSITORY_OPTION: repository, 'logging_enable': False}
-        with registry_errors():
-            uploaded, _ = await self._sdk.upload_blob(repository, file, **options)
-        if uploaded != digest:
-            raise RegistryError(Kind.UNAVAILABLE, f'{uploaded} was uploaded instead of {digest}')
+
+        async def send(request: HttpRequest) -> Any:
+            options: dict[str, Any] = {REPOSITORY_OPTION: repository, 'logging_enable': False}
+            if request.method == 'PATCH':  # sent twice, a chunk would be there twice
+                options['retry_status'] = 0
+            return await self._send(request, **options)
+
+        begin = f'{self._endpoint}/v2/{quote(repository)}/blobs/uploads/'
+        await Upload(send, begin, digest, file).run(partial(self.has_blob, repository, digest))
 
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""

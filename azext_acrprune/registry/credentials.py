@@ -16,6 +16,7 @@ from azure.cli.core.azclierror import AzureConnectionError, UnauthorizedError, U
 from knack.util import CLIError
 
 from ..model import Account
+from ..redaction import redacted
 from ..spelling import one_line
 from .protocol.refusals import Kind, RegistryError
 from .protocol.tokens import Credential, Password, RefreshToken
@@ -232,7 +233,7 @@ def _reason(error: Exception) -> str:
     status = getattr(error, 'status_code', None)
     if status:
         return 'the answer about it cannot be read' if status == 200 else f'the resource manager answers {status}'
-    return one_line(str(error), _LONGEST_REASON).rstrip('.')
+    return one_line(redacted(str(error)), _LONGEST_REASON).rstrip('.')
 
 
 @contextmanager
@@ -242,7 +243,7 @@ def _typed_errors(name: str) -> Iterator[None]:
     except UserFault:
         raise
     except CLIError as error:
-        text = str(error)
+        text = redacted(str(error))
         if 'Could not connect' in text or 'could not be found' in text:
             raise AzureConnectionError(
                 text,

@@ -71,7 +71,8 @@ async def open_pipeline(
             options.get('user_agent_policy') or UserAgentPolicy(**options),
         )
     )
-    retry = Retry(pacing.limit, retry_total=20, retry_connect=6, retry_read=6, retry_status=9, retry_backoff_factor=0.4)
+    tries = {'retry_total': 20, 'retry_connect': 6, 'retry_read': 6, 'retry_status': 9, 'retry_backoff_factor': 0.4}
+    retry = Retry(pacing.limit, pacing.halt, **tries)
     tokens = TokenPolicy(
         endpoint.partition('://')[2], book, sign_in, fetch, steady=pacing.clock, left=lambda: pacing.limit.left
     )

@@ -12,7 +12,7 @@ PATIENCE_OPTION = 'acr_patience'
 """After this many seconds a request must not be sent any more."""
 
 WHENEVER = math.inf
-"""A value of PATIENCE_OPTION: no time limit ends the wait of this request."""
+"""A value of PATIENCE_OPTION: neither a time limit nor a stop ends the wait of this request."""
 
 SEND_BEFORE = 'acr_send_before'
 """In the context of a request: until when it may be sent, once its patience was taken from its options."""

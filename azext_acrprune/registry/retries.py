@@ -20,6 +20,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy, AsyncRetryPolicy
 from azure.core.rest import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
+from .halting import Halt
 from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
 from .protocol.refusals import Kind, RegistryError
@@ -53,12 +54,13 @@ class Retry(AsyncRetryPolicy):
 
     After 429 the pacer makes all calls wait: nothing is added to that, and it costs nothing of the few tries that
     a call has while the server is broken. What was refused did nothing: calls of every kind are sent again then.
-    Nothing is waited for longer than the time limit: the pacer then ends it.
+    Nothing is waited for longer than the time limit, or than until the run is stopped: the pacer then ends it.
     """
 
-    def __init__(self, limit: TimeLimit = NO_LIMIT, **options: Any) -> None:
+    def __init__(self, limit: TimeLimit = NO_LIMIT, halt: Halt | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._limit = limit
+        self._halt = halt or Halt()
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         if _is_repeatable(request.http_request):
@@ -92,7 +94,7 @@ class Retry(AsyncRetryPolicy):
 
     async def sleep(self, settings: dict[str, Any], transport: Any, response: PipelineResponse | None = None) -> None:
         if not _is_refusal(response):
-            sleeper: Any = _Sleeper(transport, self._limit) if settings[_ENDS] else transport
+            sleeper: Any = _Sleeper(transport, self._limit, self._halt) if settings[_ENDS] else transport
             in_time: Any = _InTime(sleeper, settings[_PERMIT])
             await super().sleep(settings, in_time, response)
 
@@ -112,14 +114,16 @@ class _InTime:
 
 
 class _Sleeper:
-    """Sleeps as the transport does, and not beyond a time limit."""
+    """Sleeps as the transport does, and not beyond a time limit or a halt."""
 
-    def __init__(self, transport: Any, limit: TimeLimit) -> None:
+    def __init__(self, transport: Any, limit: TimeLimit, halt: Halt) -> None:
         self._transport = transport
         self._limit = limit
+        self._halt = halt
 
     async def sleep(self, seconds: float) -> None:
-        await self._transport.sleep(max(0.0, min(seconds, self._limit.left)))
+        left = 0.0 if self._halt.is_set else self._limit.left
+        await self._halt.sleep(self._transport, max(0.0, min(seconds, left)))
 
 
 class PacingPolicy(AsyncHTTPPolicy):
@@ -135,9 +139,11 @@ class PacingPolicy(AsyncHTTPPolicy):
         throttled: Callable[[float], None],
         clock: Callable[[], float] = time.monotonic,
         limit: TimeLimit = NO_LIMIT,
+        halt: Halt | None = None,
     ) -> None:
         super().__init__()
         self.limit = limit
+        self.halt = halt or Halt()
         self._pacer = pacer
         self._throttled = throttled
         self.clock = clock
@@ -155,6 +161,7 @@ class PacingPolicy(AsyncHTTPPolicy):
         context.options[ANSWER_OPTION] = self.answer_seconds(calls, is_promised(context))
         tried, refused_before = ONLY_REFUSED in context, context.get(ONLY_REFUSED, True)
         context[ONLY_REFUSED] = False
+        self.halt.under_way += 1
         try:
             response = await self.next.send(request)
         except BaseException as error:
@@ -162,6 +169,8 @@ class PacingPolicy(AsyncHTTPPolicy):
             if isinstance(error, Late):  # this try did not leave, and an earlier one may have been carried out
                 raise Late(unanswered=error.unanswered or not refused_before, tried=tried) from error
             raise
+        finally:
+            self.halt.under_way -= 1
         context[ONLY_REFUSED] = refused_before and _is_refusal(response)
         seconds = self._seconds_of_its_own(repository, response, sent_at)
         if seconds is None:
@@ -169,8 +178,7 @@ class PacingPolicy(AsyncHTTPPolicy):
         else:
             self._pacer.lost(calls)
             self._hold_to_repository(repository)
-            transport: Any = context.transport
-            await transport.sleep(max(0.0, min(seconds, self.limit.left)))
+            await self.halt.sleep(context.transport, max(0.0, min(seconds, self.limit.left)))
         return response
 
     def _seconds_of_its_own(self, repository: str | None, response: PipelineResponse, sent_at: float) -> float | None:
@@ -204,20 +212,24 @@ class PacingPolicy(AsyncHTTPPolicy):
                 if hopeless:
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
                 self._hold_to_time(calls, context, now, seconds)
-                await context.transport.sleep(seconds)
+                await self.halt.sleep(context.transport, seconds)
 
     def _hold_to_time(self, calls: Calls, context: Any, now: float, seconds: float = 0.0) -> None:
-        """Raise when a call could only be sent too late, so many seconds from now.
+        """Raise when a call could only be sent too late, so many seconds from now, or when the run was stopped.
 
-        The time limit does not end what was promised to be made good, nor the tokens for that.
+        Neither ends what was promised to be made good, nor the tokens for that.
         """
-        before = context.get(SEND_BEFORE)
+        before, promised = context.get(SEND_BEFORE), is_promised(context)
+        is_dropped = not promised and calls is not Calls.TOKENS and self.halt.is_set
+        is_over = not promised and seconds >= self.limit.left
+        if calls in _CHANGE_NOTHING and (is_dropped or is_over):
+            context[ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
+        if is_dropped:
+            raise _not_sent(context, Kind.STOPPED, 'the run was stopped before it was sent')
         if before is not None and now + seconds > before:
-            raise _too_late(context, Kind.LATE)
-        if not is_promised(context) and seconds >= self.limit.left:
-            if calls in _CHANGE_NOTHING:
-                context[ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
-            raise _too_late(context, Kind.OUT_OF_TIME)
+            raise _not_sent(context, Kind.LATE)
+        if is_over:
+            raise _not_sent(context, Kind.OUT_OF_TIME)
         permit: Permit | None = context.options.get(PERMIT_OPTION)
         if permit and seconds >= permit.left:
             raise Late(seconds, may_be_done(context), ONLY_REFUSED in context)
@@ -235,10 +247,11 @@ class PacingPolicy(AsyncHTTPPolicy):
             self._throttled(rate)
 
 
-def _too_late(context: Any, kind: Kind) -> RegistryError:
+def _not_sent(context: Any, kind: Kind, why: str = 'its turn did not come in time') -> RegistryError:
+    """The error of a call that is not sent, or not once more: an earlier try of it may have been carried out."""
     if may_be_done(context):
-        return RegistryError(Kind.UNAVAILABLE, 'the registry kept it waiting for too long')
-    return RegistryError(kind, 'its turn did not come in time')
+        return RegistryError(Kind.UNAVAILABLE, f'{why}, and an earlier try may have been carried out')
+    return RegistryError(kind, why)
 
 
 def _calls(request: HttpRequest) -> Calls:

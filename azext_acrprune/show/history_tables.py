@@ -42,10 +42,15 @@ def runs_rows(runs: list[dict[str, Any]]) -> Rows:
             DONE=run['done'],
             NOT_DONE=run['notDone'] + run['unknown'],
             FREED='' if run['freedBytes'] is None else human_size(run['freedBytes']),
-            ENDED=run['error'] or run['endedAt'] or 'was killed, or is not over',
+            ENDED=_end_of(run),
         )
         for run in runs
     ]
+
+
+def _end_of(run: dict[str, Any]) -> str:
+    ended = run['error'] or run['endedAt'] or 'was killed, or is not over'
+    return f'{ended}; left {len(run["leftUnlocked"])} unlocked' if run['leftUnlocked'] else str(ended)
 
 
 def run_rows(story: dict[str, Any]) -> Rows:
@@ -81,6 +86,11 @@ def _told(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield 'where', story['registry'] or 'unknown'
     yield 'command', ' '.join([str(story['command']), *story['options']])
+    for row in story['leftUnlocked'][:_MOST]:
+        name = (
+            f'{row["repository"]}:{row["tag"]}' if row['tag'] else f'{row["repository"]}@{short_digest(row["digest"])}'
+        )
+        yield 'unlocked', f'{name} was left without its lock; the next command that deletes sets it again'
     if story['pipeline']:
         yield 'pipeline', story['pipeline']
     yield from _bytes(story)

@@ -18,6 +18,7 @@ from .archives import archive_rows
 from .faults import fault_rows
 from .pin_files import pin_rows
 from .planning import planning_rows, usage_rows
+from .restoring import restore_rows
 from .rows import Row, machine_rows
 from .speed import delete_rows, plan_rows
 from .throttling import throttled_rows
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument('--largest', type=int, default=1_000_000, help='The largest registry that is only planned.')
     parser.add_argument('--archived', type=int, default=50_000, help='Images in an archive.')
     parser.add_argument('--tries', type=int, default=2)
+    parser.add_argument('--restore-gib', type=float, default=2, help='How much is restored.')
     options = parser.parse_args()
     for what, number, limit in rows(options):
         print(f'{what:<58}{number:>16}  {limit}', flush=True)
@@ -39,7 +41,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         yield from machine_rows()
         extensions = install_extension(Path(folder))
-        for measured in (plan_rows, delete_rows, fault_rows, throttled_rows, pin_rows, archive_rows):
+        rows_of = (plan_rows, delete_rows, fault_rows, throttled_rows, restore_rows, pin_rows, archive_rows)
+        for measured in rows_of:
             yield from measured(options, Path(folder), extensions)
     yield from planning_rows(options.largest, options.tries)
     yield from usage_rows(50_000)

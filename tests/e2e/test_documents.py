@@ -61,6 +61,7 @@ def arguments_of(example: Example, digests: dict[str, str], archive: Path) -> tu
     text = text.replace('-r\0myregistry', '\0'.join(login)) if text.endswith('myregistry') else text
     text = text.replace('-r\0myregistry\0', '\0'.join((*login, '')))
     text = SAMPLE_DIGEST.sub(digests['team-a/api:v3'], text).replace('/mnt/archive', str(archive))
+    text = text.replace('/mnt/shared', str(archive.parent))
     arguments = tuple(text.split('\0'))
     if example.command in DELETING and not {'--yes', '--dry-run'} & set(arguments):
         arguments += ('--yes',)

@@ -21,6 +21,7 @@ from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.upkeep import expire, find_garbage, verify
 from tests.examples import times
 from tests.registry.azcli import Az
+from tests.registry.faults import Fault, Throttle
 from tests.unit.test_archive_upkeep import MARCH, Filled
 
 from .images import Shelf
@@ -246,6 +247,20 @@ def keep_others_only(registry, now):
     Shelf(registry.storage, now, 'team/other').image(
         'other', tag='v1', base=Shelf(registry.storage, now).layer('base ', 50_000)
     )
+
+
+def test_a_restore_is_done_in_one_run_although_one_call_in_twenty_fails_and_writes_are_throttled(
+    az, registry, now, emptied
+):
+    before, archive = emptied
+    keep_others_only(registry, now)
+    kinds = (500, 503, 'reset', 'lost', 'cut')
+    registry.faults.rules += [Fault('.', kind, 0.05 / len(kinds)) for kind in kinds]
+    registry.faults.rules += [Fault('PATCH /v2/', kind, times=1) for kind in ('reset', 'lost', 503)]
+    registry.faults.throttles['writes'] = Throttle(60, 20)
+    done = restore(az, archive, '--all')
+    assert done.code == 0, done.err
+    assert state(registry) == before
 
 
 @pytest.mark.soak

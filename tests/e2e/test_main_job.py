@@ -13,7 +13,6 @@ from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.builder import DAY
 
 from .images import Shelf, telling
-from .signals import interrupt
 
 pytestmark = pytest.mark.shell
 
@@ -168,25 +167,6 @@ def test_disable_confirm_prompt_is_honoured(az, registry, now):
     telling(registry.storage, now)
     az('config', 'set', 'core.disable_confirm_prompt=true', check=True)
     assert az(*PRUNE, 'untagged', *TARGET, check=True).json['summary']['manifestsDeleted'] == 3
-
-
-def test_ctrl_c_stops_cleanly_and_says_what_was_deleted(az, registry, now):
-    shelf = Shelf(registry.storage, now)
-    for number in range(60):
-        shelf.image(f'image {number}')
-    hold = registry.faults.hold('DELETE', after=5)
-    process = az.start(
-        *PRUNE, 'untagged', *TARGET, '--yes', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert hold.wait(process)
-    interrupt(process)
-    hold.let_go()
-    out, _ = process.communicate()
-    result = json.loads(out)
-    assert process.returncode == 1
-    assert result['summary']['interrupted'] is True
-    assert 0 < result['summary']['manifestsDeleted'] < 60
-    assert result['summary']['manifestsDeleted'] == 60 - len(registry.storage.manifests('team/app'))
 
 
 def test_a_failed_delete_does_not_stop_the_others(az, registry, now):

@@ -229,15 +229,18 @@ def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry,
     marks = next((home_of(az) / 'acrprune').glob('*.locks'))
     assert marks.stat().st_mode & 0o777 == 0o600
 
-    nothing = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v1\n- HOST/team/app:${TAG}\n').json
+    nothing = run(az, registry, 'pins lock', '--alone', '--yes', a='- HOST/team/app:v1\n- HOST/team/app:${TAG}\n').json
     assert nothing['unlocked'] == [] and locks(registry, ours, tagged, theirs) == [False, False, False]
-    done = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v1\n').json
+    unsure = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v1\n')
+    assert unsure.json['unlocked'] == [] and [each['digest'] for each in unsure.json['leftLocked']] == [ours]
+    assert 'Marks of other machines are not known' in unsure.err and locks(registry, ours) == [False]
+    done = run(az, registry, 'pins lock', '--alone', '--yes', a='- HOST/team/app:v1\n').json
     assert [entry['digest'] for entry in done['unlocked']] == [ours] and done['locked'] == []
     assert locks(registry, ours, tagged, theirs) == [True, False, False]
 
     registry.storage.set_locks('team/app', digest=ours, deleteEnabled=False)
     registry.storage.set_locks('team/app', digest=tagged, writeEnabled=False)
-    done = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:v9\n').json
+    done = run(az, registry, 'pins lock', '--alone', '--yes', a='- HOST/team/app:v9\n').json
     assert done['unlocked'] == [] and locks(registry, ours, tagged, theirs) == [False, False, False]
 
 
@@ -246,7 +249,7 @@ def test_which_locks_were_set_and_taken_off_is_in_the_journal(az, registry, shel
     registry.storage.soft_delete_days = 7
     deleted = run(az, registry, 'image', '--image', 'team/app:old', '--yes', a=f'- HOST/team/app@{ours}\n').json['run']
     locked = run(az, registry, 'pins lock', '--yes', a=f'- HOST/team/app@{ours}\n').json['run']
-    unlocked = run(az, registry, 'pins lock', '--yes', a='- HOST/team/app:none\n').json['run']
+    unlocked = run(az, registry, 'pins lock', '--alone', '--yes', a='- HOST/team/app:none\n').json['run']
     assert [
         (each['run'], each['command'], each['who'], each['registry'], each['done'], each['notDone'], each['error'])
         for each in az(*PRUNE, 'history', 'list', check=True).json
@@ -288,3 +291,50 @@ def test_what_cannot_be_locked_fails_and_is_not_marked(az, registry, shelf):
     marks.write_bytes(b'no database at all, but long enough to look like one' * 10)
     broken = run(az, registry, 'pins lock', '--yes')
     assert broken.code != 0 and 'Traceback' not in broken.err and marks.name in broken.err
+
+
+@pytest.mark.parametrize('done', [False, True], ids=['before the lock', 'after it'])
+@pytest.mark.parametrize('is_pinned', [True, False])
+def test_a_lock_run_that_was_killed_in_the_middle_is_completed_or_taken_back_by_the_next(
+    az, registry, shelf, done, is_pinned
+):
+    digest = shelf.image('ours')
+    pins = home_of(az) / 'pins'
+    pins.mkdir()
+    (pins / 'a.yaml').write_text(f'- {registry.login_server}/team/app@{digest}\n')
+    hold = registry.faults.hold('PATCH', done=done)
+    quiet = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+    process = az.start(*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(pins), '--yes', **quiet)
+    assert hold.wait(process)
+    process.kill()
+    process.wait()
+    registry.faults.clear()
+    assert locks(registry, digest) == [not done]
+    if is_pinned:
+        assert run(az, registry, 'pins lock', '--alone', '--yes').code == 0
+        assert locks(registry, digest) == [False]
+    assert run(az, registry, 'pins lock', '--alone', '--yes', a='- HOST/team/app:none\n').code == 0
+    assert locks(registry, digest) == [True], 'nobody is left with a lock that nobody takes off'
+
+
+def test_machines_that_share_marks_unlock_nothing_that_another_one_wants(az, az_of, registry, shelf, tmp_path):
+    both, mine = shelf.image('both'), shelf.image('mine')
+    other, shared = az_of(registry), tmp_path / 'shared'
+    refused = run(az, registry, 'pins lock', '--marks', str(shared), '--yes')
+    assert refused.code != 0 and 'is not there' in refused.err
+    shared.mkdir()
+
+    def lock(machine, name, *digests):
+        pins = ''.join(f'- HOST/team/app@{digest}\n' for digest in digests) or '- HOST/team/app:none\n'
+        done = run(machine, registry, 'pins lock', '--marks', str(shared), '--machine', name, '--yes', a=pins)
+        assert done.code == 0, done.err
+        return done
+
+    lock(az, 'first', both, mine)
+    assert locks(registry, both, mine) == [False, False]
+    lock(other, 'second', both)
+    assert locks(registry, both, mine) == [False, False]
+    left = lock(az, 'first')
+    assert [each['digest'] for each in left.json['unlocked']] == [mine] and 'second' in left.err
+    assert locks(registry, both, mine) == [False, True]
+    assert [each['digest'] for each in lock(other, 'second').json['unlocked']] == [both]

@@ -25,8 +25,9 @@ class Fault:
 
     `kind` is a status (405, 429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
     (the connection ends in the middle of the body), `endless` (the body has no end), `drip` (a byte of it each
-    `seconds`), `reset` (nothing is done), `lost` (done, but not answered), or `proxy` (nothing is done, and something
-    on the way answers with `status` and `body`, by default with a page for people).
+    `seconds`), `reset` (nothing is done), `lost` (done, but not answered), `echo` (done, and the headers say back what
+    came with the request), `refused` (400, and the error too says that back), or `proxy` (nothing is done, and
+    something on the way answers with `status` and `body`, by default with a page for people).
     """
 
     pattern: str
@@ -98,12 +99,12 @@ class Hold:
             self._changed.notify_all()
         return await held
 
-    def wait(self, process: Any = None) -> bool:
-        """Wait until a request is held; gives False where the process that was to send it has ended instead."""
+    def wait(self, process: Any = None, requests: int = 1) -> bool:
+        """Wait until requests are held; gives False where the process that was to send them has ended instead."""
         with self._changed:
-            while not self._held and (process is None or process.poll() is None):
+            while len(self._held) < requests and (process is None or process.poll() is None):
                 self._changed.wait(0.1)
-            return bool(self._held)
+            return len(self._held) >= requests
 
     def let_go(self, drop: bool = False) -> None:
         """Hold nothing from now on; what is held goes on, or is dropped, which whoever sent it sees as a reset."""

@@ -21,6 +21,7 @@ from .arm import ResourceManager
 from .auth import Auth
 from .ca import make_context
 from .distribution import Distribution
+from .echo import echoing, refusal
 from .failures import RegistryFailure, disallowed, too_many
 from .faults import Fault, Faults
 from .loganalytics import Logs
@@ -226,7 +227,9 @@ class LocalRegistry:
             self._log('unknown', call.method, call.path, 404)
             return Answer(404, b'404 page not found\n', {'Content-Type': 'text/plain; charset=utf-8'})
         route, groups = found
-        answer = self._broken(fault) or self._throttled(call) or self._handled(call, route, groups)
+        answer = self._broken(call, fault) or self._throttled(call) or self._handled(call, route, groups)
+        if fault and fault.kind in ('echo', 'refused'):
+            answer = echoing(call, answer)
         if fault and fault.kind in ('garbage', 'truncated'):
             answer.body = b'{"garbage": true}' if fault.kind == 'garbage' else answer.body[: len(answer.body) // 2]
             answer.headers.pop('Content-Length', None)
@@ -252,7 +255,9 @@ class LocalRegistry:
             return _failure(failure)
 
     @staticmethod
-    def _broken(fault: Fault | None) -> Answer | None:
+    def _broken(call: Call, fault: Fault | None) -> Answer | None:
+        if fault and fault.kind == 'refused':
+            return refusal(call)
         if fault and fault.kind == 'proxy':
             return Answer(fault.status, fault.body, {'Content-Type': 'text/html'})
         if not fault or not isinstance(fault.kind, int):

@@ -28,6 +28,19 @@ def image(storage: Storage, name: str, tag: str = None, updated: str = None, **e
     return storage.put_manifest(APP, data, OCI_IMAGE, tag, created=updated, updated=updated)
 
 
+def test_a_careless_proxy_says_back_what_came_with_a_request_whether_it_lets_it_through_or_not(http, registry):
+    image(registry.storage, 'one')
+    registry.faults.rules += [Fault('GET', 'echo'), Fault('DELETE', 'refused')]
+    read = http.admin('GET', '/acr/v1/_catalog')
+    assert read.json() == {'repositories': [APP]} and ADMIN[1] not in read.text
+    refused = http.admin('DELETE', f'/acr/v1/{APP}')
+    assert refused.status_code == 400 and registry.storage.repositories() == [APP]
+    for answer in (read, refused):
+        token = answer.request.headers['Authorization']
+        assert answer.headers['X-Echo'] == token and 'sig=' in answer.headers['X-Forwarded-Url']
+    assert token in refused.json()['errors'][0]['message']
+
+
 # Pages
 
 

@@ -13,7 +13,7 @@ import pytest
 from azext_acrprune.apply.journal import read_run, remove_before, runs
 from azext_acrprune.apply.journal_index import INDEX_NAME, JournalIndex, Outline
 from azext_acrprune.archive.pure.run_story import images_taken, options_of, requests_of, story_of, summary_of
-from azext_acrprune.show.history_tables import run_rows
+from azext_acrprune.show.history_tables import run_rows, runs_rows
 
 HOST = 'test.azurecr.io'
 
@@ -229,3 +229,20 @@ def test_old_journals_are_removed_and_the_index_forgets_them(folder):
     assert all(run.encode() not in (folder / INDEX_NAME).read_bytes() for run in gone)
     outlining = Counting()
     assert JournalIndex(folder, outlining).summaries() == plain(folder) and not outlining.read
+
+
+def test_what_a_run_left_unlocked_is_told_and_a_row_names_it():
+    taken_off = {'event': 'request', 'request': 'setLocks', 'repository': 'team/app', 'tag': 'v1'}
+    owed = {**taken_off, 'at': '2026-01-01T00:00:00.000000Z', 'owed': {'digest': digest(1), 'locks': ['deleteEnabled']}}
+    story = {**story_of('r', run_of([owed], end=False)), 'requests': []}
+    left = [{'repository': 'team/app', 'digest': digest(1), 'tag': 'v1', 'locks': story['leftUnlocked'][0]['locks']}]
+    assert story['leftUnlocked'] == left
+    assert any(row['WHAT'] == 'unlocked' and 'team/app:v1' in row['TOLD'] for row in run_rows(story))
+    assert runs_rows([story])[0]['ENDED'].endswith('left 1 unlocked')
+
+
+def test_the_journal_of_a_run_with_an_owed_lock_is_kept_whatever_its_age(folder):
+    oldest = runs(folder)[0]
+    (folder / f'{oldest}.open').touch()
+    remove_before(folder, datetime.now(timezone.utc) + timedelta(days=1))
+    assert runs(folder) == [oldest]

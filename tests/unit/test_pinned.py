@@ -156,9 +156,9 @@ MARK = Mark('team/web', DIGEST, True)
 MARKS = {('team/web', DIGEST): MARK}
 
 
-def planned(standing, *references, marks=None, problems=(), **more):
+def planned(standing, *references, marks=None, problems=(), elsewhere=frozenset(), **more):
     standings = {('team/web', DIGEST): standing, **{('team/web', name): found for name, found in more.items()}}
-    return plan_locks(pins(*references, problems=problems), standings, marks or {})
+    return plan_locks(pins(*references, problems=problems), standings, marks or {}, elsewhere)
 
 
 def test_what_is_pinned_and_open_is_locked_by_digest_and_by_tag():
@@ -175,12 +175,20 @@ def test_a_pinned_tag_whose_manifest_cannot_be_found_locks_nothing():
 def test_what_somebody_else_locked_is_left():
     plan = planned(LOCKED, team(digest=DIGEST))
     assert plan.locked and not plan.lock
-    assert planned(LOCKED) == planned(OPEN) == plan_locks(Pins(), {}, {})
+    assert planned(LOCKED) == planned(OPEN) == plan_locks(Pins(), {}, {}, None)
 
 
 def test_our_lock_is_taken_off_when_nobody_pins_it():
     assert planned(LOCKED, marks=MARKS).unlock == (MARK,)
     assert planned(LOCKED, team(digest=DIGEST), marks=MARKS).unlock == ()
+
+
+def test_our_lock_stays_where_another_machine_wants_it_or_may_want_it():
+    for elsewhere in (None, {('team/web', DIGEST)}):
+        plan = planned(LOCKED, marks=MARKS, elsewhere=elsewhere)
+        assert (plan.unlock, plan.stays) == ((), (MARK,))
+    plan = planned(LOCKED, marks=MARKS, elsewhere={('team/web', OTHER), ('team/api', DIGEST)})
+    assert (plan.unlock, plan.stays) == ((MARK,), ())
 
 
 def test_a_lock_that_others_took_off_or_added_to_is_ours_no_more():
@@ -204,6 +212,18 @@ def test_marks_outlive_the_process_and_are_for_their_owner_alone(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     Marks(path).remove(MARK)
     assert Marks(path).all() == {}
+
+
+def test_what_each_machine_wants_stands_beside_the_marks_that_they_share(tmp_path):
+    first, second, alone = (Marks(tmp_path / 'marks', name) for name in ('first', 'second', None))
+    keys = [('team/web', DIGEST), ('team/api', OTHER)]
+    first.want(keys, complete=True)
+    second.want(keys[:1], complete=True)
+    assert first.elsewhere() == {keys[0]: 'second'} and second.elsewhere() == dict.fromkeys(keys, 'first')
+    second.want(keys[1:], complete=False)
+    assert first.elsewhere() == dict.fromkeys(keys, 'second')
+    second.want([], complete=True)
+    assert first.elsewhere() == {} and alone.elsewhere() is None
 
 
 def test_marks_of_many_threads_are_all_there(tmp_path):

@@ -4,12 +4,14 @@ import asyncio
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from azext_acrprune.workers import Loop, TooLate, first_interrupt, from_thread, in_thread, run_tasks, within
+from azext_acrprune.workers import Loop, Stops, TooLate, from_thread, in_thread, run_tasks, stops_are_ctrl_c, within
 
 
 def run(tasks, concurrency=2):
@@ -70,6 +72,32 @@ def test_first_exception_is_raised_what_waits_is_dropped_and_what_runs_is_waited
     assert len(started) == len(finished) < 20
 
 
+def test_what_is_cancelled_again_hears_of_it():
+    heard = []
+
+    async def task():
+        for _ in range(2):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                heard.append('cancelled')
+        return []
+
+    async def twice():
+        running = asyncio.ensure_future(run_tasks([task], 1))
+        await asyncio.sleep(0)
+        for times in (1, 2):
+            running.cancel()
+            while len(heard) < times:
+                await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    with Loop() as loop:
+        loop.run(twice())
+    assert heard == ['cancelled', 'cancelled']
+
+
 def test_ctrl_c_cancels_what_runs_and_waits_for_what_it_does_then():
     made_good = []
 
@@ -91,35 +119,93 @@ def test_ctrl_c_cancels_what_runs_and_waits_for_what_it_does_then():
     assert made_good == [1, 1] and time.monotonic() - began < 30
 
 
-def test_the_first_ctrl_c_may_mean_something_else_and_the_second_one_ends_it():
-    heard = []
-
-    async def work():
-        with first_interrupt(lambda: heard.append('first')):
-            press_ctrl_c()
-            await asyncio.sleep(0.01)
-            heard.append('goes on')
-            press_ctrl_c()
-            await asyncio.sleep(60)
-
-    with Loop() as loop, pytest.raises(KeyboardInterrupt):
-        loop.run(work())
-    assert heard == ['first', 'goes on']
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-def test_where_ctrl_c_is_ignored_it_is():
-    async def work():
+@pytest.mark.parametrize('number', STOPS)
+def test_every_stop_may_mean_something_and_each_one_something_else(number):
+    heard, before, stops = [], signal.getsignal(number), Stops()
+    with stops.mean(lambda: heard.append('first'), lambda: heard.append('second')):
+        os.kill(os.getpid(), number)
+        heard.append('goes on')
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == ['first', 'goes on', 'second']
+    assert signal.getsignal(number) is before
+
+
+def test_a_stop_for_which_nothing_is_meant_yet_is_not_forgotten():
+    heard, stops = [], Stops()
+    with stops.mean():
         press_ctrl_c()
+        with stops.mean(lambda: heard.append('first'), lambda: heard.append('second')):
+            assert heard == ['first']
+            press_ctrl_c()
+    assert heard == ['first', 'second']
+
+
+@pytest.mark.parametrize('number', STOPS)
+def test_what_is_ignored_from_the_start_stays_so_as_under_nohup(number):
+    async def work():
+        os.kill(os.getpid(), number)
         await asyncio.sleep(0.01)
         return 'done'
 
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    usual = signal.signal(number, signal.SIG_IGN)
     try:
-        with Loop() as loop:
+        with stops_are_ctrl_c(), Loop() as loop:
             assert loop.run(work()) == 'done'
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(number, usual)
+
+
+@pytest.mark.parametrize('number', STOPS)
+def test_outside_of_the_loop_every_stop_is_a_keyboard_interrupt(number):
+    with pytest.raises(KeyboardInterrupt), stops_are_ctrl_c():
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+
+@pytest.mark.parametrize('number', STOPS)
+def test_a_stop_is_told_before_anything_has_ended(number):
+    heard = []
+
+    async def work():
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            heard.append('ended')
+
+    with Loop(lambda: heard.append('told')) as loop, pytest.raises(KeyboardInterrupt):
+        loop.run(work())
+    assert heard == ['told', 'ended']
+
+
+@pytest.mark.parametrize('way', ['Loop().run(endless())', 'endless(Stops())'])
+def test_the_last_stop_ends_the_process_whatever_it_does(way):
+    program = f"""
+import asyncio, os, signal, time
+from azext_acrprune.workers import Loop, Stops
+
+async def stopped():
+    while True:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+def endless(stops=None):
+    if stops is None:
+        return stopped()
+    with stops.mean(lambda: None, lambda: None):
+        while True:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+{way}
+"""
+    done = subprocess.run([sys.executable, '-c', program], timeout=60, check=False)
+    assert done.returncode == -signal.SIGINT
 
 
 async def arriving(chunks):

@@ -10,10 +10,12 @@ from functools import partial
 
 import pytest
 
+from azext_acrprune.apply.journal import Journal, JournaledRegistry
 from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Silent
@@ -332,6 +334,36 @@ def test_after_an_interruption_no_delete_is_sent(registry, connect, time_limit):
     before(registry, 'DELETE', partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT))
     outcome = run(client, decision)
     assert 1 <= len(outcome.deleted) == len(deletes(registry)) <= 3 * DELETES_PER_REPOSITORY
+
+
+@pytest.mark.parametrize('answers', [True, False], ids=['the registry answers', 'it does not'])
+def test_a_second_stop_sets_locks_again_as_long_as_there_is_time_and_the_journal_knows_the_rest(
+    registry, connect, monkeypatch, tmp_path, answers
+):
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60 if answers else 0.1)
+    client, journal = connect(), Journal(tmp_path, {})
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+
+    def stop():
+        """Two signals of one kind may come as one."""
+        registry.faults.hold('DELETE')
+        if not answers:
+            registry.faults.hold('PATCH')
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.pthread_kill(threading.main_thread().ident, number)
+
+    before(registry, 'DELETE', stop)
+    door = JournaledRegistry(client.real, journal, {each.name: each for each in decision.inventory.repositories})
+    heard = []
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, stopping=heard.append, door=door)
+    registry.faults.clear()
+    assert outcome.interrupted and heard == [False, True]
+    assert [(each.digest, 'not known' in each.error) for each in outcome.failed] == [(digest, True)]
+    assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is not answers
+    assert [each.digest for each in journal.owed()] == ([] if answers else [digest])
 
 
 # What changed since the plan

@@ -11,7 +11,7 @@ from ...decide.asked import Asked, Taken
 from ...model import UNLOCKED, Locks, parse_ticks
 from .past import Key
 
-_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved')
+_NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved', 'stopped')
 """Outcomes of requests that took nothing from the manifest that they name."""
 
 

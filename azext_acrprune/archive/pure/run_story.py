@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...model import Document
+from ...decide.owed import owed_in
+from ...model import Document, OwedLock
 from .lost import Lost, is_deletion, lost_in
 
 _DONE = ('done', 'not_found')
@@ -45,7 +46,12 @@ def summary_of(run: str, lines: Lines) -> Document:
         'moves': any(line['event'] == 'moves' for line in lines),
         'freedBytes': (end.get('summary') or {}).get('freedBytes'),
         'usedBytesBefore': start.get('usedBytes'),
+        'leftUnlocked': [_left_unlocked(each) for each in owed_in(run, lines)],
     }
+
+
+def _left_unlocked(owed: OwedLock) -> Document:
+    return {'repository': owed.repository, 'digest': owed.digest, 'tag': owed.tag, 'locks': list(owed.locks.flags)}
 
 
 def images_taken(lines: Lines) -> Iterator[tuple[str, str, tuple[str, ...]]]:

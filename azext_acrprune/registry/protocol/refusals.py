@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...prune_error import Kind, PruneError
+from ...redaction import redacted
 from ...spelling import one_line, printable
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
@@ -51,7 +52,7 @@ class RegistryError(PruneError):
     ) -> None:
         super().__init__(message, ADVICE.get(kind, 'Run the command again with --debug.'), kind)
         self.status = status
-        self.code = code
+        self.code = redacted(code) if code else code
         self.actions = actions
 
     def __str__(self) -> str:
@@ -69,6 +70,7 @@ def change_errors() -> Iterator[None]:
 
 
 _LONGEST_MESSAGE = 500
+_MOST_READ = 65_536
 # Only these say that something is not there. A 404 of a gateway or a proxy says nothing about the registry, and
 # what was not read must not be taken for a ghost.
 _GONE = ('MANIFEST_UNKNOWN', 'NAME_UNKNOWN', 'TAG_UNKNOWN')
@@ -82,7 +84,7 @@ _LOCKED = ('REGISTRY_DISALLOWED_OPERATION', 'UNSUPPORTED')
 def from_answer(status: int, challenge: str | None, body: bytes) -> RegistryError:
     """The error of an answer with this status, `WWW-Authenticate` header and body, after all retries."""
     code, message, actions = _first_error(body)
-    message = one_line(message or '', _LONGEST_MESSAGE)
+    message = one_line(redacted(message or ''), _LONGEST_MESSAGE)  # what is cut is not known any more
     gone = status == 404 and code in _GONE and not _ACCEPT.search(message)
     kind = Kind.NOT_FOUND if gone else _KINDS.get(status, Kind.UNAVAILABLE)
     if status == 405 and code in _LOCKED:
@@ -98,7 +100,7 @@ def _first_error(body: bytes) -> tuple[str | None, str | None, tuple[str, ...]]:
         first = json.loads(body)['errors'][0]
         return text_or_none(first.get('code')), text_or_none(first.get('message')), _actions(first.get('detail'))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return None, body[:200].decode('utf-8', 'replace').strip() or None, ()
+        return None, redacted(body[:_MOST_READ].decode('utf-8', 'replace'))[:200].strip() or None, ()
 
 
 def _actions(detail: Any) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...redaction import keep_secret
+
 BATCH = 10
 MARGIN_SECONDS = 120
 _SHORTEST_LIFETIME_SECONDS = 20
@@ -113,6 +115,10 @@ class TokenBook:
 
     def sign_in(self, credential: Credential, now: float) -> None:
         """Start from a new credential, as after the refresh token ran out."""
+        if isinstance(credential, RefreshToken):
+            keep_secret(credential.token)
+        else:
+            keep_secret(credential.password, credential.username)
         granted = claims(credential.token) if isinstance(credential, RefreshToken) else {}
         self._credential = credential
         self._credential_stale_at = _stale_at(granted, now) if granted else None
@@ -176,6 +182,7 @@ class TokenBook:
 
         When a wildcard was dropped silently, what follows asks for named repositories.
         """
+        keep_secret(token)
         granted = claims(token)
         self.named |= _repositories_in(granted)
         self._tokens[scope] = AccessToken(token, _stale_at(granted, now))

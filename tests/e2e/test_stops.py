@@ -1,0 +1,134 @@
+"""Runs that are stopped, by Ctrl-C or another signal, or killed: what they say, what they leave, who mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+
+import pytest
+
+from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.faults import Fault
+
+from .images import Shelf
+from .signals import interrupt, read_until, wait_until_it_waits
+
+PRUNE = ('acr', 'prune')
+TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
+PIPES = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_finishes_what_is_under_way_and_drops_the_rest_and_says_so_at_once(az, registry, now, number):
+    shelf = Shelf(registry.storage, now)
+    for place in range(60):
+        shelf.image(f'image {place}')
+    hold = registry.faults.hold('DELETE', after=15)
+    process = az.start(*PRUNE, 'untagged', *TARGET, '--yes', **PIPES)
+    assert hold.wait(process)
+    interrupt(process, number)
+    told = read_until(process.stderr, 'Stopping')
+    under_way = int(re.search(r'Stopping: (\d+) requests? under way .* finished. Ctrl-C again gives up on', told)[1])
+    hold.let_go()
+    out, err = process.communicate()
+    summary = json.loads(out)['summary']
+    gone = summary['manifestsDeleted']
+    assert process.returncode == 1 and 'Traceback' not in err
+    assert summary['interrupted'] is True and summary['failed'] == 0
+    assert 1 <= under_way <= 5 and 15 < gone <= 15 + under_way, 'and not one more'
+    assert len(registry.storage.manifests('team/app')) == 60 - gone
+    assert f'ERROR: Interrupted: of 60 manifests and tags in the preview {gone} are gone, {60 - gone} are left.' in err
+
+
+def locked(registry, now):
+    """An image that goes with --include-locked, with a locked tag; (what deletes it, its digest)."""
+    shelf = Shelf(registry.storage, now)
+    digest = shelf.image('locked', tag='v1', days=40)
+    shelf.image('stays', tag='v2')
+    registry.storage.set_locks('team/app', digest=digest, deleteEnabled=False, writeEnabled=False)
+    registry.storage.set_locks('team/app', tag='v1', deleteEnabled=False)
+    flags = ('--match', 'team/app:v1', '--ago', '10d', '--untagged', '--include-locked', '--yes')
+    return (*PRUNE, 'tags', *TARGET, *flags), digest
+
+
+def locks(registry, digest):
+    manifest, tag = registry.storage.manifest('team/app', digest), registry.storage.tag('team/app', 'v1')
+    return [manifest.flags['deleteEnabled'], manifest.flags['writeEnabled'], tag.flags['deleteEnabled']]
+
+
+def test_a_second_stop_gives_up_and_answers_all_the_same_with_the_locks_set_again(az, registry, now):
+    command, digest = locked(registry, now)
+    hold = registry.faults.hold('DELETE')
+    process = az.start(*command, **PIPES)
+    assert hold.wait(process)
+    assert locks(registry, digest) == [True, True, True]
+    interrupt(process)
+    read_until(process.stderr, 'Stopping: 1 request under way is finished. Ctrl-C again gives up on it.')
+    interrupt(process)
+    out, err = process.communicate()  # although the registry never answers
+    result = json.loads(out)
+    assert process.returncode == 1 and 'Giving up on 1 request' in err and 'Traceback' not in err
+    assert result['summary']['interrupted'] is True
+    assert [(each['digest'], 'whether it was done is not known' in each['error']) for each in result['failed']] == [
+        (digest, True)
+    ]
+    assert locks(registry, digest) == [False, False, False]
+
+
+def test_ctrl_c_at_the_question_says_that_nothing_was_deleted(az, registry, now):
+    Shelf(registry.storage, now).image('stale')
+    _, follower = pty.openpty()
+    process = az.start(*PRUNE, 'untagged', *TARGET, **{**PIPES, 'stdin': follower})
+    shown = ''
+    while 'Delete them?' not in shown:
+        shown += os.read(process.stderr.fileno(), 1024).decode()
+    wait_until_it_waits(process)
+    interrupt(process)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and 'Nothing was deleted.' in err and 'Traceback' not in err
+    assert len(registry.storage.manifests('team/app')) == 1
+
+
+def test_what_a_killed_run_left_unlocked_is_named_by_all_who_look_and_locked_by_the_next_that_deletes(
+    az, registry, now
+):
+    command, digest = locked(registry, now)
+    hold = registry.faults.hold('DELETE')
+    process = az.start(*command, **PIPES)
+    assert hold.wait(process)
+    process.kill()
+    process.wait()
+    registry.faults.clear()
+    assert locks(registry, digest) == [True, True, True]
+
+    flags = command[3:-1]
+    plan = az(*PRUNE, 'plan', *(flag for flag in flags if flag != '--include-locked'), '--show-kept')
+    assert plan.json['delete'] == [] and plan.json['untag'] == []
+    warned = [(each['code'], each['digest']) for each in plan.json['warnings']]
+    assert warned == [('leftUnlocked', digest)] * 2
+    mend = f'az acr repository update --name localhost --image team/app@{digest} --delete-enabled false'
+    assert mend in plan.err
+    findings = az(*PRUNE, 'check', *TARGET, check=True).json['findings']
+    assert {(each['code'], each['tag']) for each in findings} == {('leftUnlocked', None), ('leftUnlocked', 'v1')}
+    assert all(each['mend']['command'].startswith('az acr repository update') for each in findings)
+    (run,) = az(*PRUNE, 'history', 'list', check=True).json
+    assert [(each['tag'], each['locks']) for each in run['leftUnlocked']] == [
+        (None, ['deleteEnabled=false', 'writeEnabled=false']),
+        ('v1', ['deleteEnabled=false']),
+    ]
+    assert 'left 2 unlocked' in az(*PRUNE, 'history', 'list', '-o', 'table', check=True).out
+
+    dry = az(*PRUNE, 'untagged', *TARGET, '--dry-run', check=True)
+    assert 'leftUnlocked' in dry.out and locks(registry, digest) == [True, True, True]
+    registry.faults.rules.append(Fault('PATCH', 501))
+    refused = az(*PRUNE, 'untagged', *TARGET, '--yes')
+    assert refused.code == 1 and 'could not be locked again' in refused.err
+    registry.faults.clear()
+    done = az(*PRUNE, 'untagged', *TARGET, '--yes', check=True)
+    assert done.err.count('is locked again') == 2 and locks(registry, digest) == [False, False, False]
+    assert all(each['leftUnlocked'] == [] for each in az(*PRUNE, 'history', 'list', check=True).json)
+    assert az(*PRUNE, 'plan', *TARGET, check=True).json['warnings'] == []

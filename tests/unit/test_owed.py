@@ -1,0 +1,134 @@
+"""Which locks a run owes, by the lines of its journal; and the mark of a run that is under way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from azext_acrprune.apply.journal import Journal, JournaledRegistry, journal_path, read_run
+from azext_acrprune.apply.unsettled import is_under_way, settling, write_settled
+from azext_acrprune.decide.owed import counted_as_locked, owed_in
+from azext_acrprune.model import UNLOCKED, Content, Inventory, Locks, Manifest, OwedLock, Repository, Tag
+from azext_acrprune.registry.permit import Permit
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
+
+IMAGE, OTHER = (f'sha256:{number:064x}' for number in range(2))
+LOCKED, WRITE_LOCKED = Locks(delete_enabled=False), Locks(write_enabled=False)
+SEEN = Repository(
+    'team/app',
+    {IMAGE: Manifest(IMAGE, Content(1), ('v1',)), OTHER: Manifest(OTHER, Content(1))},
+    tags={'v1': Tag('v1', IMAGE)},
+)
+OWED = OwedLock('team/app', IMAGE, None, LOCKED)
+OWED_TAG = OwedLock('team/app', IMAGE, 'v1', WRITE_LOCKED)
+HOST = 'contoso.azurecr.io'
+PERMIT = Permit(lambda: 0.0)
+
+
+class Registry:
+    """Stands where the client stands: answers as it is told."""
+
+    def __init__(self) -> None:
+        self.error = None
+
+    def __getattr__(self, verb):
+        async def answer(*_):
+            if self.error:
+                raise RegistryError(self.error, 'no')
+
+        return answer
+
+
+class Run:
+    """A run that takes both locks off, and what it does then."""
+
+    def __init__(self, folder) -> None:
+        self.folder, self.registry = folder, Registry()
+        self.journal = Journal(folder, {'registry': HOST})
+        self.door = JournaledRegistry(self.registry, self.journal, {'team/app': SEEN})
+        self.sends(self.door.set_manifest_locks('team/app', IMAGE, UNLOCKED, owed=OWED))
+        self.sends(self.door.set_tag_locks('team/app', 'v1', UNLOCKED, owed=OWED_TAG))
+
+    def sends(self, request, error=None):
+        self.registry.error = error
+        try:
+            asyncio.run(request)
+        except RegistryError as refusal:
+            assert refusal.kind is error
+
+    def owes(self):
+        """What its journal says, which is what it knows itself."""
+        found = owed_in(self.journal.run, read_run(self.folder, self.journal.run))
+        assert found == self.journal.owed()
+        return [(each.tag or each.digest, each.locks) for each in found]
+
+
+def test_what_was_taken_off_and_not_set_again_is_owed(tmp_path):
+    assert Run(tmp_path).owes() == [(IMAGE, LOCKED), ('v1', WRITE_LOCKED)]
+
+
+@pytest.mark.parametrize('error, owes', [(None, False), (Kind.NOT_FOUND, False), (Kind.UNREACHABLE, True)])
+def test_what_is_set_again_or_gone_is_not_owed(tmp_path, error, owes):
+    run = Run(tmp_path)
+    run.sends(run.door.set_tag_locks('team/app', 'v1', WRITE_LOCKED), error)
+    run.sends(run.door.set_manifest_locks('team/app', IMAGE, LOCKED), error)
+    assert bool(run.owes()) is owes
+
+
+@pytest.mark.parametrize('error, owes', [(None, []), (Kind.NOT_FOUND, []), (Kind.UNAVAILABLE, [IMAGE, 'v1'])])
+def test_a_manifest_that_went_takes_what_is_owed_on_its_tags_along(tmp_path, error, owes):
+    run = Run(tmp_path)
+    run.sends(run.door.delete_manifest('team/app', OTHER, PERMIT))
+    assert len(run.owes()) == 2
+    run.sends(run.door.delete_manifest('team/app', IMAGE, PERMIT), error)
+    assert [name for name, _ in run.owes()] == owes
+
+
+def test_a_tag_that_went_leaves_what_is_owed_on_its_manifest(tmp_path):
+    run = Run(tmp_path)
+    run.sends(run.door.delete_tag('team/app', 'v1', IMAGE, PERMIT))
+    assert run.owes() == [(IMAGE, LOCKED)]
+
+
+def owed_now(folder, host=HOST):
+    with settling(folder, host, read_run) as owed:
+        return owed
+
+
+def test_a_run_that_is_under_way_owes_nothing_yet_and_one_that_ended_owes_until_it_is_settled(tmp_path):
+    run = Run(tmp_path)
+    assert is_under_way(tmp_path, run.journal.run) and owed_now(tmp_path) == ()
+    run.journal.close()
+    assert not is_under_way(tmp_path, run.journal.run)
+    assert owed_now(tmp_path, 'other.azurecr.io') == ()
+    first, second = owed_now(tmp_path)
+    assert (first.digest, first.locks, second.tag, second.locks) == (IMAGE, LOCKED, 'v1', WRITE_LOCKED)
+    path = journal_path(tmp_path, run.journal.run)
+    path.write_bytes(path.read_bytes() + b'{"event":"req')  # it was killed in the middle of a line
+    write_settled(path, first, 'unlocked', 'a later run')
+    assert owed_now(tmp_path) == (second,)
+    with settling(tmp_path, HOST, read_run) as owed:
+        assert owed == (second,) and owed_now(tmp_path) == (), 'nobody else settles it meanwhile'
+        write_settled(path, second, 'gone', 'a later run')
+    assert owed_now(tmp_path) == () and list(tmp_path.glob('*.open')) == []
+
+
+def test_a_run_that_was_killed_before_its_journal_began_owes_nothing(tmp_path):
+    (tmp_path / 'a run.open').touch()
+    assert owed_now(tmp_path) == () and list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_owes_nothing_leaves_no_mark(tmp_path):
+    Journal(tmp_path, {'registry': HOST}).close()
+    assert [path.suffix for path in tmp_path.iterdir()] == ['.jsonl']
+
+
+def test_what_is_owed_counts_as_locked_where_it_still_is(tmp_path):
+    moved = OwedLock('team/app', OTHER, 'v1', LOCKED)
+    gone = OwedLock('team/app', f'sha256:{9:064x}', None, LOCKED)
+    counted = counted_as_locked(Inventory(HOST, (SEEN,), frozenset()), (OWED, OWED_TAG, moved, gone))
+    (repository,) = counted.repositories
+    assert repository.manifests[IMAGE].locks == LOCKED and repository.tags['v1'].locks == WRITE_LOCKED
+    assert repository.manifests[OTHER].locks == UNLOCKED and counted.owed == (OWED, OWED_TAG)
+    assert [(notice.code, notice.digest) for notice in counted.warnings] == [('leftUnlocked', IMAGE)] * 2
