@@ -154,9 +154,7 @@ def _spared_by_rank(candidates: Sequence[_Candidate], rule: Rule) -> Iterator[tu
         each
         for each in candidates
         # What is not a report has no rank among reports, whether it counts as an image or not.
-        if rule.keep.spares_some
-        and (each.counts or rule.keep.per_subject)
-        and not (rule.keep.of == OLD and each.waits)
+        if rule.keep.spares_some and (each.counts or rule.keep.per_subject) and not (rule.keep.of == OLD and each.waits)
     ]
     by_rank: dict[str, Verdict] = {}
     if rule.keep.others == SPARE:

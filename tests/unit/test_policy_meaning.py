@@ -314,10 +314,11 @@ def test_a_plan_says_what_each_rule_does_with_zeros_too():
     world = [repository_of(*tagged, child, parent)]
     document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
     size = sum(len(each['data']) for each in (child, parent)) + worlds.LAYERS[1]['size'] + worlds.CONFIGS[1]['size']
+    exact = {'impact': 'exact'}
     assert document['rules'] == [
-        {'name': 'nothing', 'claimed': 0, 'young': 0, 'kept': 0, 'takes': 0, 'freedBytes': 0},
-        {'name': 'old', 'claimed': 3, 'young': 1, 'kept': 1, 'takes': 1, 'freedBytes': len(tagged[2]['data'])},
-        {'name': 'untagged', 'claimed': 1, 'young': 0, 'kept': 0, 'takes': 1, 'freedBytes': size},
+        {'name': 'nothing', 'claimed': 0, 'young': 0, 'kept': 0, 'takes': 0, 'freedBytes': 0, **exact},
+        {'name': 'old', 'claimed': 3, 'young': 1, 'kept': 1, 'takes': 1, 'freedBytes': len(tagged[2]['data']), **exact},
+        {'name': 'untagged', 'claimed': 1, 'young': 0, 'kept': 0, 'takes': 1, 'freedBytes': size, **exact},
     ]
 
 
