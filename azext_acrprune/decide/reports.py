@@ -96,17 +96,15 @@ def _is_held(policy: Policy, place: Place, manifest: Manifest) -> bool:
     repository = place.repository
     if policy.protects_repository(repository.name):
         return True
-    pinned = policy.pins.on(repository)
-    for digest in walk([manifest.digest], lambda each: (other for other, _ in place.graph.consequences(each))):
-        each = repository.manifests[digest]
-        if (
-            digest in pinned
-            or digest in policy.digests
-            or digest in repository.hidden
-            or lock_on(repository, each, policy.include_locked)
-            or user_tags(each)
-            or each.quarantine
-            or is_settling(each, policy.settling, place.now)
-        ):
-            return True
-    return False
+    known = {*policy.pins.on(repository), *policy.digests, *repository.hidden}
+    falling = walk([manifest.digest], lambda each: (other for other, _ in place.graph.consequences(each)))
+    return any(digest in known or _stays_itself(policy, place, repository.manifests[digest]) for digest in falling)
+
+
+def _stays_itself(policy: Policy, place: Place, manifest: Manifest) -> bool:
+    return bool(
+        lock_on(place.repository, manifest, policy.include_locked)
+        or user_tags(manifest)
+        or manifest.quarantine
+        or is_settling(manifest, policy.settling, place.now)
+    )

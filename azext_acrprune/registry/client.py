@@ -60,7 +60,7 @@ class Registry(Reads):
                 f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'",
             )
 
-    async def set_manifest_locks(
+    async def set_manifest_locks(  # pylint: disable=unused-argument  # `owed` is for the journal
         self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
         """Set both locks of a manifest. What is `owed` then, the journal knows.
@@ -70,7 +70,7 @@ class Registry(Reads):
         """
         await self._set_locks(repository, digest, locks, permit)
 
-    async def set_tag_locks(
+    async def set_tag_locks(  # pylint: disable=unused-argument  # `owed` is for the journal
         self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
         """Set both locks of a tag; a permit means what it means to `set_manifest_locks`."""

@@ -101,7 +101,7 @@ def _yaml(answer: Any) -> str:
 
 def _coloured(formatter: Formatter) -> Formatter:
     from pygments import highlight
-    from pygments.formatters import TerminalFormatter
-    from pygments.lexers import YamlLexer
+    from pygments.formatters.terminal import TerminalFormatter
+    from pygments.lexers.data import YamlLexer
 
     return lambda answer: str(highlight(formatter(answer), YamlLexer(), TerminalFormatter()))

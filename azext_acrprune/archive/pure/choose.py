@@ -121,14 +121,13 @@ def choose(
     skipped += [Skipped(*node, EXISTS, 'it is there') for node in images if node in there]
     skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | found]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
-    places = [(tag.repository, str(tag.tag)) for tag in tags]
     returning = [*(record for node, record in images.items() if node in pushed), *tags]
     resumed = [each for each in (*images.values(), *settled) if each not in returning and _past(each).key in begun]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
         locks=tuple(_locked([*images.values(), *settled], failed)),
-        moves={place: now[place] for place in places if place in now},
+        moves={place: now[place] for place in ((tag.repository, str(tag.tag)) for tag in tags) if place in now},
         holders=holders,
         skipped=tuple(skipped),
         failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
