@@ -301,7 +301,7 @@ MUTATIONS = (
     Mutation(
         'a stopped run does not finish what hangs on what it deleted',
         'apply/repository.py',
-        '        await self._finish(doomed)\n',
+        '        if not self._stop.interrupted:\n            await self._finish(doomed)\n',
         '',
         'wire/test_time_limit.py::test_stopped_after_any_number_of_deletes_and_run_again_the_same_is_left_as_after_one_run',
     ),

@@ -205,11 +205,11 @@ def test_tag_whose_manifest_a_listing_misses_stays_and_the_run_goes_on(registry,
     decision = planned(client, filter=('.*:v1',))
     listed = client.real.manifests
 
-    async def without_it(repository):
-        async for page in listed(repository):
+    async def without_it(repository, *how, **more):
+        async for page in listed(repository, *how, **more):
             yield [manifest for manifest in page if manifest.digest != digest]
 
-    async def nothing(*_):
+    async def nothing(*_, **__):
         raise RegistryError(Kind.NOT_FOUND, 'not here')
 
     monkeypatch.setattr(client.real, 'manifests', without_it)
@@ -223,7 +223,7 @@ def test_named_tag_that_the_listing_of_tags_misses_is_no_traceback(registry, con
     image_in(registry.storage, REPOSITORY, 'image', tag='v1')
     client = connect()
 
-    async def none(_):
+    async def none(*_, **__):
         yield []
 
     monkeypatch.setattr(client.real, 'tags', none)
