@@ -134,9 +134,29 @@ def judged_with_retirements(
         repository.name: dict(_waiting(_Scene(repository, found[repository.name], policy, now)))
         for repository in inventory.repositories
     }
-    if not any(waiting.values()):
-        return found
-    return judged({name: {**spared.get(name, {}), **verdicts} for name, verdicts in waiting.items()})
+    judgements = found
+    while any(waiting.values()):
+        spared = {name: {**spared.get(name, {}), **verdicts} for name, verdicts in waiting.items()}
+        judgements = judged(spared)
+        waiting = {
+            repository.name: _losing_tags(repository, found[repository.name], judgements[repository.name], spared)
+            for repository in inventory.repositories
+        }
+    return judgements
+
+
+def _losing_tags(repository: Repository, before: Judgement, after: Judgement, spared: Spared) -> dict[str, Verdict]:
+    """Verdicts for images that keep their tags where all goes at once, and would lose them where an owner waits."""
+    return {
+        digest: before.manifests[digest]
+        for digest, manifest in repository.manifests.items()
+        if digest not in spared.get(repository.name, {}) and before.manifests[digest].kept
+        if any(_is_kept(before, tag) and not _is_kept(after, tag) for tag in user_tags(manifest))
+    }
+
+
+def _is_kept(judgement: Judgement, tag: str) -> bool:
+    return tag not in judgement.tags or judgement.tags[tag].kept
 
 
 @dataclass(frozen=True)
