@@ -58,17 +58,18 @@ async def execute(
                 raise
     left = sum(len(run.tally.left) for run in runs)
     ages = [run.listing_age for run in runs if run.listing_age is not None]
+    unverified = tuple(run.unverified for run in runs if run.unverified)
     return Outcome(
         deleted=tuple(sorted((run.name, digest) for run in runs for digest in run.tally.deleted)),
         untagged=tuple(sorted((run.name, tag) for run in runs for tag in run.tally.untagged)),
         skipped=tuple(skipped for run in runs for skipped in run.tally.all_skipped()),
         failed=tuple(failed for run in runs for failed in run.tally.all_failed()),
         interrupted=stop.interrupted,
-        out_of_time=left > 0 and (is_over() or not stop.interrupted),
+        out_of_time=left > 0 and (is_over() or not stop.interrupted) or bool(unverified) and is_over(),
         left=left,
         gone=tuple(gone for run in runs for gone in run.tally.all_gone()),
         listing_age=max(ages, default=None),
-        unverified=tuple(run.unverified for run in runs if run.unverified),
+        unverified=unverified,
     )
 
 

@@ -296,7 +296,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     outcome = replace(outcome, skipped=(*decided.held, *(safe.skipped if safe else ()), *outcome.skipped))
     if outcome.interrupted:
         exit_with_failure(session.cmd, True, told_interrupted(outcome))
-    if outcome.out_of_time:
+    if outcome.out_of_time and outcome.left:
         logger.warning(
             'The time was over before all was done: %s of the manifests and tags in the preview are '
             'left. The same command goes on from there.',

@@ -332,7 +332,7 @@ def test_a_delete_that_was_sent_and_not_done_has_failed(registry, connect):
     timed = Timed(registry, connect, 2)
     outcome = timed.execute(decision)
     assert {failed.digest for failed in outcome.failed} == before and outcome.left == 0
-    assert timed.kept() and not outcome.out_of_time
+    assert timed.kept() and outcome.left == 0
 
 
 def test_when_all_was_done_before_the_end_nothing_is_said_of_the_time(registry, connect):

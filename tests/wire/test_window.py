@@ -259,6 +259,24 @@ def test_where_the_listing_after_the_run_fails_the_result_says_so(registry, conn
     assert document['summary']['impact'] == 'upperBound'
 
 
+@pytest.mark.parametrize('is_over', [True, False])
+def test_where_the_time_is_over_before_the_listing_after_the_run_it_is_the_time_limit_that_was_reached(
+    registry, connect, waits, is_over
+):
+    stale_images(registry, 3)
+    client = connect()
+    decision, over = planned(client), []
+
+    def on_request(method, _):
+        if method == 'DELETE':
+            registry.faults.rules.append(Fault('_manifests', 500))
+            over.append(is_over)
+
+    registry.on_request = on_request
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, lambda: len(over) == 3 and all(over))
+    assert outcome.unverified and outcome.left == 0 and outcome.out_of_time is is_over
+
+
 # Two at once
 
 
