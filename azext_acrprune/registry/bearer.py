@@ -19,7 +19,7 @@ from azure.core.rest import HttpRequest
 
 from .protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
 from .protocol.tokens import PATIENCE_SECONDS, Credential, TokenBook, Trouble
-from .request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER, is_promised, may_be_done
+from .request_options import PROMISED_OPTION, REPOSITORY_OPTION, is_promised, may_be_done
 
 _TOKEN_ROUNDS = 3
 _MOST_TRIES = 20
@@ -178,9 +178,9 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
         content=urlencode(form),
         headers={'Content-Type': 'application/x-www-form-urlencoded'},
     )
-    patience = {PATIENCE_OPTION: WHENEVER} if promised else {}
+    options = {PROMISED_OPTION: True} if promised else {}
     try:
-        sent = await pipeline.run(request, logging_enable=False, retry_on_methods=frozenset({'POST'}), **patience)
+        sent = await pipeline.run(request, logging_enable=False, retry_on_methods=frozenset({'POST'}), **options)
         response: Any = sent.http_response
     except ClientAuthenticationError as error:
         response = error.response

@@ -16,14 +16,14 @@ from .protocol.answers import done, own
 from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
-from .request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER
+from .request_options import PROMISED_OPTION, REPOSITORY_OPTION
 from .sdk import registry_errors
 from .uploads import Upload
 
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
 
-_IN_ANY_CASE: dict[str, Any] = {PATIENCE_OPTION: WHENEVER}
+_IN_ANY_CASE: dict[str, Any] = {PROMISED_OPTION: True}
 _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 
 

@@ -25,15 +25,7 @@ from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.pacing import Answer, Calls, Pacer, finite_number
 from .protocol.refusals import Kind, RegistryError
 from .protocol.stubborn import Stubborn
-from .request_options import (
-    ONLY_REFUSED,
-    PATIENCE_OPTION,
-    REPOSITORY_OPTION,
-    SEND_BEFORE,
-    WHENEVER,
-    is_promised,
-    may_be_done,
-)
+from .request_options import ONLY_REFUSED, PROMISED_OPTION, REPOSITORY_OPTION, is_promised, may_be_done
 from .transport import ANSWER_OPTION
 
 _CHANGE_NOTHING = (Calls.READS, Calls.TOKENS)
@@ -72,7 +64,7 @@ class Retry(AsyncRetryPolicy):
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
         permit = options.get(PERMIT_OPTION)
-        return {**super().configure_retries(options), _ENDS: options.get(PATIENCE_OPTION) != WHENEVER, _PERMIT: permit}
+        return {**super().configure_retries(options), _ENDS: not options.get(PROMISED_OPTION), _PERMIT: permit}
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
@@ -153,8 +145,8 @@ class PacingPolicy(AsyncHTTPPolicy):
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         calls, context = _calls(request.http_request), request.context
-        if PATIENCE_OPTION in context.options:
-            context[SEND_BEFORE] = self.clock() + context.options.pop(PATIENCE_OPTION)
+        if context.options.pop(PROMISED_OPTION, False):
+            context[PROMISED_OPTION] = True  # the transport knows no such option, and the next try needs it
         repository = context.get(REPOSITORY_OPTION) if calls is Calls.READS else None
         self._hold_to_repository(repository)
         sent_at = await self._wait_for_turn(calls, context)
@@ -204,30 +196,28 @@ class PacingPolicy(AsyncHTTPPolicy):
         async with self._gates[calls]:
             while True:
                 now = self.clock()
-                self._hold_to_time(calls, context, now)
+                self._hold_to_time(calls, context)
                 hopeless = self._pacer.hopeless(calls, now)
                 seconds = self._pacer.wait(calls, now)
                 if seconds <= 0:
                     return now
                 if hopeless:
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
-                self._hold_to_time(calls, context, now, seconds)
+                self._hold_to_time(calls, context, seconds)
                 await self.halt.sleep(context.transport, seconds)
 
-    def _hold_to_time(self, calls: Calls, context: Any, now: float, seconds: float = 0.0) -> None:
+    def _hold_to_time(self, calls: Calls, context: Any, seconds: float = 0.0) -> None:
         """Raise when a call could only be sent too late, so many seconds from now, or when the run was stopped.
 
         Neither ends what was promised to be made good, nor the tokens for that.
         """
-        before, promised = context.get(SEND_BEFORE), is_promised(context)
+        promised = is_promised(context)
         is_dropped = not promised and calls is not Calls.TOKENS and self.halt.is_set
         is_over = not promised and seconds >= self.limit.left
         if calls in _CHANGE_NOTHING and (is_dropped or is_over):
             context[ONLY_REFUSED] = True  # whatever else it was answered, it changed nothing
         if is_dropped:
             raise _not_sent(context, Kind.STOPPED, 'the run was stopped before it was sent')
-        if before is not None and now + seconds > before:
-            raise _not_sent(context, Kind.LATE)
         if is_over:
             raise _not_sent(context, Kind.OUT_OF_TIME)
         permit: Permit | None = context.options.get(PERMIT_OPTION)

@@ -12,13 +12,13 @@ from azure.core.rest import HttpRequest
 
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
-from azext_acrprune.registry.request_options import PATIENCE_OPTION, WHENEVER
+from azext_acrprune.registry.request_options import PROMISED_OPTION
 from azext_acrprune.registry.retries import PacingPolicy, Retry
 
 HOST = 'https://contoso.azurecr.io'
 DELETE, LOCK = ('DELETE', f'{HOST}/v2/a/manifests/x'), ('PATCH', f'{HOST}/acr/v1/a')
 READ, TOKEN = ('GET', f'{HOST}/acr/v1/_catalog'), ('POST', f'{HOST}/oauth2/token')
-PROMISED = {PATIENCE_OPTION: WHENEVER}
+PROMISED = {PROMISED_OPTION: True}
 
 
 class Transport(AsyncHttpTransport):

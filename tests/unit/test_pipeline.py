@@ -16,7 +16,7 @@ from azext_acrprune.registry.counting import CallCount, CountingPolicy
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password, RefreshToken, TokenBook
-from azext_acrprune.registry.request_options import PATIENCE_OPTION, REPOSITORY_OPTION, WHENEVER
+from azext_acrprune.registry.request_options import PROMISED_OPTION, REPOSITORY_OPTION
 from azext_acrprune.registry.retries import PacingPolicy, Retry
 
 HOST = 'r.azurecr.io'
@@ -215,7 +215,7 @@ def paced(wire, issuer, clock):
     return policy_on(pacing, issuer, clock)
 
 
-@pytest.mark.parametrize('options, waited', [({PATIENCE_OPTION: WHENEVER}, 5), ({}, 0)])
+@pytest.mark.parametrize('options, waited', [({PROMISED_OPTION: True}, 5), ({}, 0)])
 def test_what_was_promised_to_be_sent_waits_for_good_tokens_when_the_time_is_over(clock, options, waited):
     slept = []
 
@@ -236,7 +236,7 @@ def test_what_was_promised_to_be_sent_gets_each_of_its_tokens_whatever_the_time(
     issuer = Issuer(clock)
     policy = paced(Wire((200, None), (401, 'invalid_token')), issuer, clock)
     ask(policy)
-    asyncio.run(policy.send(request_to(method='PATCH', **{REPOSITORY_OPTION: 'a', PATIENCE_OPTION: WHENEVER})))
+    asyncio.run(policy.send(request_to(method='PATCH', **{REPOSITORY_OPTION: 'a', PROMISED_OPTION: True})))
     assert issuer.promised == [False, True]
 
 

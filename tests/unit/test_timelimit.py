@@ -14,7 +14,7 @@ from azure.core.rest import HttpRequest
 from azext_acrprune.registry.permit import PERMIT_OPTION, Permit
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
-from azext_acrprune.registry.request_options import PATIENCE_OPTION, WHENEVER
+from azext_acrprune.registry.request_options import PROMISED_OPTION
 from azext_acrprune.registry.retries import ANSWER_OPTION, PacingPolicy, Retry
 from azext_acrprune.timelimit import (
     LONGEST_ENDING_SECONDS,
@@ -199,12 +199,12 @@ def test_a_permit_ends_before_the_time_does(clock, status, kind, headers):
 @pytest.mark.parametrize('answers', [[], [429, 429], [503, 503, 503]])
 def test_what_makes_good_what_was_begun_is_sent_whatever_the_time(clock, answers):
     transport = Transport(clock, answers)
-    assert outcome(transport, over(clock), ('PATCH', f'{HOST}/acr/v1/a'), **{PATIENCE_OPTION: WHENEVER}) == 200
+    assert outcome(transport, over(clock), ('PATCH', f'{HOST}/acr/v1/a'), **{PROMISED_OPTION: True}) == 200
     assert len(transport.sent) == len(answers) + 1 and (transport.slept > 0) is bool(answers)
 
 
 def test_it_gets_its_token_too(clock):
-    assert outcome(Transport(clock), over(clock), TOKEN, **{PATIENCE_OPTION: WHENEVER}) == 200
+    assert outcome(Transport(clock), over(clock), TOKEN, **{PROMISED_OPTION: True}) == 200
     assert outcome(Transport(clock), over(clock), TOKEN) is Kind.OUT_OF_TIME
 
 
