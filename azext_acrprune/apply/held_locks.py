@@ -6,14 +6,10 @@ They are no pins: `pins lock` leaves them as it leaves anybody's locks. Which of
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ..model import Failed
@@ -21,9 +17,9 @@ from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
+from ..state_files import file_of_registry, transaction
 from ..workers import Task, run_tasks
 
-_BUSY_SECONDS = 10
 _CREATE = (
     'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
     'PRIMARY KEY (repository, digest))'
@@ -53,7 +49,7 @@ class HeldLocks:
 
     def __init__(self, folder: str, host: str) -> None:
         """Keep them below az's configuration folder."""
-        self._path = Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.held')
+        self._path = file_of_registry(folder, host, '.held')
 
     def all(self) -> list[Held]:
         return [Held(*row) for row in self._run('SELECT repository, digest, until FROM held ORDER BY 1, 2')]
@@ -68,9 +64,7 @@ class HeldLocks:
         """Raises HeldUnreadable."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection, connection:
-                connection.execute(_CREATE)
+            with transaction(self._path, [_CREATE]) as connection:
                 return connection.execute(statement, values).fetchall()
         except (sqlite3.Error, OSError) as error:
             raise HeldUnreadable(f"the file '{self._path}' cannot be used: {error}") from error

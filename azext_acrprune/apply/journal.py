@@ -28,6 +28,7 @@ from ..registry.changes import Changes
 from ..registry.permit import Permit
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..spelling import json_line
+from ..state_files import sync_directory
 from .unsettled import SUFFIX, OpenMark, has_open_mark
 
 _TEXTS = ('repository', 'digest', 'tag', 'subject', 'request', 'outcome', 'mediaType', 'at')
@@ -63,7 +64,7 @@ class Journal:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._mark.acquire()
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            _sync_directory(folder)
+            sync_directory(folder)
         except OSError as error:
             raise JournalError(f"The journal '{self._path}' cannot be written: {error.strerror}") from error
         self.write('start', run=self.run, **header)
@@ -393,13 +394,3 @@ def _tag(repository: Repository, tag: str) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec='microseconds').replace('+00:00', 'Z')
-
-
-def _sync_directory(folder: Path) -> None:
-    """Make a new file last through a loss of power, on systems that can."""
-    if os.name == 'posix':
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

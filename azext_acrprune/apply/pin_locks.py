@@ -8,12 +8,10 @@ which the next one takes away, or a lock with its mark, as any other.
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,9 +22,9 @@ from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
+from ..state_files import file_of_registry, name_of_registry, transaction
 from ..workers import Task, run_tasks
 
-_BUSY_SECONDS = 10
 _TABLES = (
     'CREATE TABLE IF NOT EXISTS lock (repository TEXT NOT NULL, digest TEXT NOT NULL, '
     'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))',
@@ -100,27 +98,22 @@ class Marks:
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """One transaction. Raises MarksUnreadable."""
         try:
-            with self._lock, closing(self._opened()) as connection, connection:
+            if self._machine is None:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mode = 0o600 if self._machine is None else 0o666
+            with self._lock, transaction(self._path, _TABLES, mode) as connection:
                 yield connection
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise MarksUnreadable(
                 f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
             ) from error
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._machine is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600 if self._machine is None else 0o666))
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS)
-        for table in _TABLES:
-            connection.execute(table)
-        return connection
-
 
 def marks_path(folder: str, host: str, shared: str | None = None) -> Path:
     """Where the marks of the registry with this login server are: in a shared folder, or below az's own."""
-    name = re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.locks'
-    return Path(shared).expanduser() / name if shared else Path(folder) / 'acrprune' / name
+    if shared:
+        return Path(shared).expanduser() / name_of_registry(host, '.locks')
+    return file_of_registry(folder, host, '.locks')
 
 
 @dataclass

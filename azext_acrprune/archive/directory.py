@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..spelling import printable
-from .plain_files import NOT_PLAIN, checksum_of, chunks_of, opened, sync_directory, sync_down, write_files
+from ..state_files import sync_directory
+from .plain_files import NOT_PLAIN, checksum_of, chunks_of, opened, sync_down, write_files
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import RUN_AGAIN, ArchiveBusy, ArchiveError
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from ..state_files import sync_directory
 from .target import NotKept
 
 CHUNK = 1024 * 1024
@@ -100,13 +101,3 @@ def sync_down(above: Path, folder: Path) -> None:
         sync_directory(each)
         if each == above:
             return
-
-
-def sync_directory(path: Path) -> None:
-    """Make a rename last through a loss of power, on systems that can."""
-    if os.name == 'posix':
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -169,21 +169,6 @@ def _with_foreign_layers(target: Target, content: Content) -> Content:
     return content._replace(blobs=held + content.blobs, unmeasured=left)
 
 
-def journal_runs(target: Target) -> list[str]:
-    """The runs whose journals are in an archive, oldest first. Raises ArchiveError."""
-    return target.journals()
-
-
-def journal_bytes(target: Target, run: str) -> bytes:
-    """The journal of a run as the archive has it: lines of JSON. Raises ArchiveError, also where it has none."""
-    if run not in target.journals():
-        raise ArchiveError(
-            f"The archive '{target.name}' has no journal of a run '{run}'.",
-            f"'az acr prune archive list --archive {quote(target.name)}' shows which it has.",
-        )
-    return b''.join(target.journal(run))
-
-
 def manifest_bytes(target: Target, digest: str) -> bytes:
     """What a target has under the digest of a manifest, unverified; not much more than a manifest may have.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..state_files import file_of_registry
 
 SCHEMA_VERSION = 3
 """To be raised whenever `read_manifest` understands a manifest in another way, or the tables change."""
@@ -43,7 +44,7 @@ class CacheFacts:
 
 def cache_path(folder: str, host: str) -> Path:
     """Where the cache of the registry with this login server is, below az's configuration folder."""
-    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.sqlite')
+    return file_of_registry(folder, host, '.sqlite')
 
 
 def describe(path: Path) -> CacheFacts:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from ..pins.pinned import Pin
 from ..pins.references import Reference
 from ..prune_error import Kind, PruneError
 from ..spelling import json_line
+from ..state_files import file_of_registry
 
 
 class UnreadableMemory(PruneError):
@@ -39,7 +39,7 @@ class Seen:
 
 def memory_path(folder: str, host: str) -> Path:
     """Where the memory of the registry with this login server is, below az's configuration folder."""
-    return Path(folder) / 'acrprune' / (re.sub(r'[^a-z0-9.-]', '_', host.lower()) + '.ran.jsonl')
+    return file_of_registry(folder, host, '.ran.jsonl')
 
 
 class Memory:
