@@ -122,7 +122,7 @@ def _asked_images(context: AzArgumentContext) -> None:
         action='append',
         validator=validate_asked_images,
         help='Only this image, with what belongs to it: `repository:tag`, as a name or a pattern, or '
-        '`repository@digest`, of which the first seven digits are enough. Can be given several times.',
+        '`repository@digest`, which may be cut as tables show it. Can be given several times.',
     )
 
 
@@ -202,8 +202,8 @@ def _for_history_show(context: AzArgumentContext) -> None:
         options_list=['--image'],
         nargs=1,
         validator=validate_taken_images,
-        help='The last run that took this image: `repository:tag` or `repository@digest`, of which the first seven '
-        'digits are enough.',
+        help='The last run that took this image: `repository:tag` or `repository@digest`, which may be cut as tables '
+        'show it.',
     )
     context.argument('requests', action='store_true', help='Show each request, and what came of it.')
 

@@ -180,19 +180,8 @@ def is_held_somewhere(repository, manifest):
     there = [each for each in repository['manifests'] if oracle.exists(each)]
     return any(
         oracle.is_locked(repository, each) or bool(each.get('quarantine')) or bool(user_tags(each))
-        for each in all_that_falls([manifest], there)
+        for each in reach([manifest], there)
     )
-
-
-def all_that_falls(start, there):
-    found = list(start)
-    for one in found:
-        found += [
-            each
-            for each in there
-            if (each['digest'] in oracle.children(one) or one['digest'] in oracle.subjects(each)) and each not in found
-        ]
-    return found
 
 
 def unlinked(manifest):

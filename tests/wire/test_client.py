@@ -232,17 +232,23 @@ def test_a_revoked_token_is_renewed(registry, connect):
     assert registry.counters['token'] == 2
 
 
-def test_an_expired_refresh_token_signs_in_again(registry, connect):
-    fill(registry.storage, 1)
-    registry.auth.clock = lambda: time.time() - 4 * HOUR
-    expired = refresh_token(registry.auth)
-    registry.auth.clock = time.time
+def counted_sign_in(registry):
+    """(a list that grows with each sign-in, what signs in)."""
     asked = []
 
     def sign_in():
         asked.append(1)
         return refresh_token(registry.auth)
 
+    return asked, sign_in
+
+
+def test_an_expired_refresh_token_signs_in_again(registry, connect):
+    fill(registry.storage, 1)
+    registry.auth.clock = lambda: time.time() - 4 * HOUR
+    expired = refresh_token(registry.auth)
+    registry.auth.clock = time.time
+    asked, sign_in = counted_sign_in(registry)
     client = connect(expired, sign_in, seconds_ago=4 * HOUR)
     assert everything(client.repositories()) == ['team/app']
     assert asked == [1]
@@ -252,12 +258,7 @@ def test_an_expired_refresh_token_signs_in_again(registry, connect):
 def test_a_refresh_token_that_is_refused_before_its_time_leads_to_one_new_sign_in(registry, connect, waits):
     """As after a revoked session."""
     (digest,) = fill(registry.storage, 1)
-    asked = []
-
-    def sign_in():
-        asked.append(1)
-        return refresh_token(registry.auth)
-
+    asked, sign_in = counted_sign_in(registry)
     client = connect(refresh_token(registry.auth), sign_in)
     client.manifest('team/app', digest)
     registry.auth.revoked.update(registry.auth.issued)
@@ -267,12 +268,7 @@ def test_a_refresh_token_that_is_refused_before_its_time_leads_to_one_new_sign_i
 
 def test_a_clock_of_the_service_that_is_set_leads_to_one_new_sign_in(registry, connect, waits):
     (digest,) = fill(registry.storage, 1)
-    asked = []
-
-    def sign_in():
-        asked.append(1)
-        return refresh_token(registry.auth)
-
+    asked, sign_in = counted_sign_in(registry)
     client = connect(refresh_token(registry.auth), sign_in)
     client.manifest('team/app', digest)
     registry.auth.clock = lambda: time.time() + 5 * HOUR
