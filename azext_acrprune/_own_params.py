@@ -17,6 +17,7 @@ from ._validators import (
     validate_out,
     validate_plan_selection,
     validate_policy_diff,
+    validate_registry_name,
     validate_restore,
     validate_shown_image,
     validate_since,
@@ -173,6 +174,10 @@ def _for_archive_list(context: AzArgumentContext) -> None:
         'registry_name', required=False, validator=validate_optional_registry, help='Only images of this registry.'
     )
     context.argument('repository', nargs='+', help='Only these repositories: names or patterns, as in `team-a/**`.')
+
+
+def _for_cache(context: AzArgumentContext) -> None:
+    context.argument('registry_name', validator=validate_registry_name)
 
 
 def _for_archive_show(context: AzArgumentContext) -> None:
@@ -408,6 +413,7 @@ def _for_policy_test(context: AzArgumentContext) -> None:
 
 
 OWN = {
+    'cache': _for_cache,
     'pins lock': _for_pins_lock,
     'restore': _for_restore,
     'undo': _for_undo,

@@ -61,8 +61,8 @@ def _registry(context: AzArgumentContext) -> None:
         validator=validate_registry,
         required=True,
         completer=get_resource_name_completion_list('Microsoft.ContainerRegistry/registries'),
-        help='The container registry: its name or its full login server. You can configure the default with '
-        '`az configure --defaults acr=myregistry`.',
+        help='The container registry: its name, its full login server, or the endpoint of one of its regions, which '
+        'then all changes go through. You can configure the default with `az configure --defaults acr=myregistry`.',
     )
     context.argument(
         'resource_group_name',

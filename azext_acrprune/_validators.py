@@ -46,13 +46,20 @@ _SELECTING = (
 )
 
 
-_REGIONAL = re.compile(r'\.[a-z0-9]+\.geo\Z')
-"""What a regional endpoint has after the name: `myregistry.westeurope.geo.azurecr.io`."""
-
-
 def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
+    """As `validate_registry_name`, for a command that asks the registry: through the region that was named, if any."""
+    from .registry.protocol.hosts import region_of
+
+    region = region_of(namespace.registry_name.lower())
+    validate_registry_name(cmd, namespace)
+    namespace.region = region
+
+
+def validate_registry_name(cmd: AzCliCommand, namespace: Namespace) -> None:
     """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
     from azure.cli.core.cloud import CloudSuffixNotSetException
+
+    from .registry.protocol.hosts import login_server_of
 
     given = namespace.registry_name.lower()
     try:
@@ -60,8 +67,7 @@ def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     except (CloudSuffixNotSetException, AttributeError):
         endpoint = ''
     name = given[: -len(endpoint)] if endpoint and given.endswith(endpoint) else given
-    name = _REGIONAL.sub('', name)
-    name, _, label = name.partition('-')
+    name, _, label = login_server_of(name).partition('-')
     if not name.isalnum() or not label.isalnum() and label:
         raise InvalidArgumentValueError(
             f"'{namespace.registry_name}' is not a registry of this cloud.",
@@ -72,8 +78,9 @@ def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
 
 
 def validate_optional_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
+    """For a command that asks no registry, and may be told one."""
     if namespace.registry_name:
-        validate_registry(cmd, namespace)
+        validate_registry_name(cmd, namespace)
 
 
 def validate_policy_diff(cmd: AzCliCommand, namespace: Namespace) -> None:

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     'show': {'show', 'decide.reasons', 'model', 'reporter', 'spelling'},
     '_help': set(),
     '_errors': {'prune_error', 'spelling'},
-    '_validators': {'decide', 'documents', 'pins', 'policy', '_errors'},
+    '_validators': {'decide', 'documents', 'pins', 'policy', 'registry.protocol.hosts', '_errors'},
     '_params': {'_own_params', '_shared_params'},
     '_own_params': {'_validators'},
     '_shared_params': {'_validators'},

@@ -40,13 +40,17 @@ Arguments = Mapping[str, object]
 
 @dataclass(frozen=True)
 class SignInOptions:
-    """Which registry, and who asks it. `suffix` is the tenant's part of the login server."""
+    """Which registry, and who asks it. `suffix` is the tenant's part of the login server.
+
+    `region` is the one whose endpoint was named in place of the login server.
+    """
 
     registry_name: str
     resource_group_name: str | None = None
     suffix: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    region: str | None = None
 
     @property
     def target(self) -> list[str]:

@@ -11,6 +11,7 @@ from .._errors import typed_errors
 from .command import Command
 from .failures import exit_with_failure
 from .options import RegistryOptions
+from .regions import settling_of
 from .scanning import scan
 from .selecting import read_policy
 from .session import open_session
@@ -19,7 +20,7 @@ from .user_files import read_text, write_text
 if TYPE_CHECKING:
     from ..model import Document, Inventory
     from ..policy.cases import Cases
-    from ..policy.rules import Policy
+    from ..policy.rules import Policy, Settling
 
 
 def validate(policy_file: str) -> Document:
@@ -67,10 +68,14 @@ def diff(
     read = _from_file(inventory_file) if inventory_file else None
     registry = read[0].registry.partition('.')[0] if read else RegistryOptions.of(kwargs).sign_in.registry_name
     policies = [read_policy(path, (), registry) for path in (old_policy, new_policy)]
-    inventory, now = read or _read(cmd, policies, RegistryOptions.of(kwargs))
+    inventory, now, settling = (*read, None) if read else _read(cmd, policies, RegistryOptions.of(kwargs))
     names = [repository.name for repository in inventory.repositories]
     old, new = (
-        decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
+        decide(
+            replace(inventory, selected=frozenset(policy.selection.select(names))),
+            replace(policy, settling=settling),
+            now,
+        )
         for policy in policies
     )
     document = diff_document(old, new)
@@ -88,13 +93,13 @@ def _from_file(inventory_file: str) -> tuple[Inventory, int]:
         return read_inventory(read_text(inventory_file))
 
 
-def _read(cmd: Command, policies: Sequence[Policy], options: RegistryOptions) -> tuple[Inventory, int]:
-    """The registry, read as far as either policy asks, and the instant at which the command began."""
+def _read(cmd: Command, policies: Sequence[Policy], options: RegistryOptions) -> tuple[Inventory, int, Settling | None]:
+    """The registry, read as far as either policy asks, the instant at which the command began, and who is too young."""
     from ..policy.rules import Selection
 
     labels = any(policy.asks_for_labels for policy in policies)
     with open_session(cmd, options) as session:
-        return scan(session, Selection(), tags=True, labels=labels), session.now
+        return scan(session, Selection(), tags=True, labels=labels), session.now, settling_of(session)
 
 
 def show_schema() -> Document:

@@ -81,7 +81,7 @@ def with_log(session: Session, inventory: Inventory, workspace: str | None) -> I
 
     Where every region was asked itself, or there is one alone, no log is needed. Raises AskError and BadLog.
     """
-    if not workspace or is_alone(session) or len(session.registry.replicas) > 1:
+    if not workspace or is_alone(session) or session.asks_each_region:
         return inventory
     from ..decide.replicas import with_changes
     from .azure import registry_log
@@ -127,5 +127,5 @@ def _given(session: Session, settling: Settling | None, workspace: str | None) -
     if settling is None:
         return {**known, 'regionsBy': _BY_OPTION}
     by_log = _BY_LOG if workspace else _BY_ONE
-    by = _BY_ENDPOINTS if len(session.registry.replicas) > 1 else by_log
+    by = _BY_ENDPOINTS if session.asks_each_region else by_log
     return {**known, 'regionsBy': by, 'youngest': '1d'}

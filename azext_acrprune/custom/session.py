@@ -19,7 +19,7 @@ from ..model import TICKS_PER_SECOND, Account
 from ..prune_error import Kind, PruneError
 from ..timelimit import TimeLimit
 from .command import Command
-from .options import PaceOptions, RegistryOptions
+from .options import RegistryOptions
 from .redacting import hide_secrets_in_the_log
 
 if TYPE_CHECKING:
@@ -75,13 +75,16 @@ class Session:
         """Do what asks somebody else than the registry, within the time limit. Raises PruneError."""
         return _in_time(self.limit, _LONGEST_ASK_SECONDS, work)
 
-    @property
+    @cached_property
     def door(self) -> Registry:
-        """What changes go through: one endpoint for the whole run, where each region has one."""
-        from ..registry.client import Registry
+        """What changes go through, and what shows them at once: one endpoint for the whole run."""
+        return self.registry.alone()
 
-        first = self.registry.replicas[0]
-        return first if isinstance(first, Registry) else self.registry
+    @property
+    def asks_each_region(self) -> bool:
+        """Whether each region is asked what it holds, so that nobody else has to tell of it."""
+        endpoints, regions = self.facts.regional_endpoints, self.facts.regions or ()
+        return len(self.registry.replicas) >= len(endpoints) >= max(2, len(regions))
 
     @property
     def concurrency(self) -> int:
@@ -141,11 +144,9 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
             _cache(cmd, host, options.scan.no_cache) as cache,
             Loop(_say_stopping) as loop,
         ):
-            regional, halt = regional_hosts(facts, options), Halt()
-            endpoints = _endpoints(
-                cmd, signed_in, options.pace, facts.sku, 1 + len(regional), reporter, limit, halt, restoring
-            )
-            registry = loop.run(endpoints.open(regional))
+            hosts, halt = hosts_of(facts, options, host), Halt()
+            endpoints = _endpoints(cmd, signed_in, options, facts.sku, len(hosts), reporter, limit, halt, restoring)
+            registry = loop.run(endpoints.open(hosts))
             moment = datetime.now(timezone.utc)
             try:
                 yield Session(
@@ -159,16 +160,40 @@ def _say_stopping() -> None:
     logger.warning('Stopping. Ctrl-C again ends it at once.')
 
 
-def regional_hosts(facts: RegistryFacts, options: RegistryOptions) -> tuple[str, ...]:
-    """The endpoints that have to be asked beside the login server, by a command that decides what goes."""
+def hosts_of(facts: RegistryFacts, options: RegistryOptions, login_server: str) -> tuple[str, ...]:
+    """The hosts that are asked, the one first that changes go through: that of the region that was named, if one was.
+
+    A command that decides what goes asks each region that has an endpoint. Where it is not known which have one, what
+    the login server leads to is asked beside the region that was named. Raises PruneError.
+    """
     several = facts.regions is None or len(facts.regions) > 1
-    return facts.regional_endpoints if several and options.scan.all_regions else ()
+    regional = facts.regional_endpoints if several and options.scan.all_regions else ()
+    region = options.sign_in.region
+    if region is None:
+        return regional or (login_server,)
+    named = _endpoint_of(facts, login_server, region)
+    if options.scan.all_regions:
+        return named, *(host for host in regional or (login_server,) if host != named)
+    return (named,)
+
+
+def _endpoint_of(facts: RegistryFacts, login_server: str, region: str) -> str:
+    """The host of a region. Raises PruneError where the registry is known to have none."""
+    from ..registry.protocol.hosts import endpoint_of, region_of
+
+    known = {region_of(host): host for host in facts.regional_endpoints}
+    if known and region not in known:
+        names = ', '.join(facts.regional_endpoints)
+        raise PruneError(
+            f"The registry has no endpoint in the region '{region}'.", f'It has these: {names}.', Kind.NOT_FOUND
+        )
+    return known.get(region, endpoint_of(login_server, region))
 
 
 def _endpoints(
     cmd: Command,
     signed_in: SignIn,
-    pace: PaceOptions,
+    options: RegistryOptions,
     sku: str | None,
     number: int,
     reporter: Reporter,
@@ -182,6 +207,7 @@ def _endpoints(
     from ..registry.protocol.tokens import PRUNING, RESTORING
     from ..registry.retries import PacingPolicy
 
+    pace = options.pace
     max_rate = pace.max_rate / number if pace.max_rate else None
     return Endpoints(
         signed_in,
@@ -189,6 +215,7 @@ def _endpoints(
         pace.concurrency,
         lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit, halt=halt),
         lambda: _pipeline_options(cmd),
+        region=options.sign_in.region,
     )
 
 

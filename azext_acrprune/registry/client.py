@@ -13,6 +13,7 @@ from azure.core.rest import HttpRequest
 from ..model import Locks, OwedLock
 from .permit import PERMIT_OPTION, Permit
 from .protocol.answers import done, own
+from .protocol.hosts import login_server_of
 from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
@@ -34,6 +35,10 @@ class Registry(Reads):
     docs/architecture.md.
     """
 
+    def alone(self) -> Registry:
+        """This endpoint without the other ones of the registry, which what changes here reaches later."""
+        return Registry(self._pipeline, self._book, self._endpoint)
+
     async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
@@ -51,13 +56,13 @@ class Registry(Reads):
         request = HttpRequest('DELETE', self._entry_url(repository, tag))
         lost = done(await self._answer(repository, request, **{PERMIT_OPTION: permit})).headers.get(_TAG_WAS_ON)
         if is_digest(lost) and lost != digest:
-            host = urlsplit(self._endpoint)
-            name = re.split('[.-]', host.hostname or '')[0]  # a registry's name has neither, its suffix does
+            host = login_server_of(urlsplit(self._endpoint).netloc)
+            name = re.split('[.:-]', host)[0]  # a registry's name has none of these, its suffix does
             raise RegistryError(
                 Kind.MOVED,
                 f'The tag had moved to {lost} a moment before, and was removed from there. '
                 f"Put it back with 'az acr import --name {name} --source "
-                f"{host.netloc}/{repository}@{lost} --image {repository}:{tag}'",
+                f"{host}/{repository}@{lost} --image {repository}:{tag}'",
             )
 
     async def set_manifest_locks(  # pylint: disable=unused-argument  # `owed` is for the journal

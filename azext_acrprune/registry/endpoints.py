@@ -15,9 +15,13 @@ from .client import Registry
 from .counting import CallCount
 from .credentials import SignIn
 from .pipeline import open_pipeline
+from .protocol.hosts import region_of
 from .protocol.refusals import RegistryError
 from .protocol.tokens import TokenBook
 from .retries import PacingPolicy
+
+_NAMED = 'Check the name of the region and the way to it, or give the registry by its name alone.'
+_OTHER = 'Open the way to it, or leave the other regions out of account with --single-region.'
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Endpoints:
     """What all endpoints of a registry have in common.
 
     `actions` are the permissions that are asked for on each repository. `pacing` and `pipeline_options` make what each
-    endpoint has for itself. `calls` counts what is sent to any of them.
+    endpoint has for itself. `calls` counts what is sent to any of them. `region` is the one that the user named.
     """
 
     signed_in: SignIn
@@ -34,19 +38,25 @@ class Endpoints:
     pacing: Callable[[], PacingPolicy]
     pipeline_options: Callable[[], dict[str, Any]]
     calls: CallCount = field(default_factory=CallCount)
+    region: str | None = None
 
-    async def open(self, regional_hosts: Sequence[str] = ()) -> Registry:
-        """The registry at its login server, which asks each of these other hosts too; to be closed.
+    async def open(self, hosts: Sequence[str] = ()) -> Registry:
+        """The registry behind these hosts, or else behind its login server; to be closed.
 
-        The first of them is the one that changes go through. Raises RegistryError.
+        All of them are asked what it holds. The first one is what all else goes through. Raises RegistryError.
         """
-        registry = await self._open(self.signed_in.host, self.signed_in.host, None)
-        if regional_hosts:
-            try:
-                registry.replicas = tuple([await self._open_region(registry, host) for host in regional_hosts])
-            except BaseException:
-                await registry.close()
-                raise
+        login_server = await self._open(self.signed_in.host, self.signed_in.host, None)
+        opened = {self.signed_in.host: login_server}
+        try:
+            for host in hosts:
+                if host not in opened:
+                    opened[host] = await self._open_region(login_server, host)
+            replicas = [opened.pop(host) for host in hosts] or [opened.pop(self.signed_in.host)]
+        finally:
+            for unneeded in opened.values():
+                await unneeded.close()
+        registry, *_ = replicas
+        registry.replicas = tuple(replicas)
         return registry
 
     async def _open_region(self, registry: Registry, host: str) -> Registry:
@@ -54,7 +64,8 @@ class Endpoints:
             service, tokens_at = await registry.tokens_of(host)
         except RegistryError as error:
             unreachable = RegistryError(error.kind, f"its regional endpoint '{host}' does not answer: {error}")
-            unreachable.advice = 'Open the way to it, or leave the other regions out of account with --single-region.'
+            named = self.region is not None and region_of(host) == self.region
+            unreachable.advice = _NAMED if named else _OTHER
             raise unreachable from error
         return await self._open(host, service, tokens_at)
 

@@ -62,7 +62,7 @@ class Reads:
         self._endpoint = endpoint
         self._clock_ahead = 0.0
         self.replicas: tuple[Reads, ...] = (self,)
-        """All that have to be asked to know what the registry holds; the first is the one that changes go through."""
+        """All that have to be asked to know what the registry holds, this one first: changes go through it."""
 
     async def close(self) -> None:
         await self._pipeline.__aexit__()

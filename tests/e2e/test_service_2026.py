@@ -160,11 +160,55 @@ def test_what_the_log_says_was_changed_in_another_region_is_new(az, registry, sh
     assert there(registry) == {child}
 
 
-def test_a_regional_endpoint_names_its_registry(az, registry, shelf):
-    shelf.image('old')
-    name = f'localhost.westeurope.geo:{registry.port}'
-    plan = az('acr', 'prune', 'plan', '-r', name, *ADMIN_LOGIN, check=True).json
-    assert plan['summary']['manifestsToDelete'] == 1
+@pytest.fixture
+def far(registry, monkeypatch):
+    """Two regions, and `-r` with the second one; the names of their endpoints lead somewhere by a proxy alone."""
+    regions = registry.replicate(endpoints=True, named=True, local={}, far={})
+    monkeypatch.setenv('HTTPS_PROXY', f'http://127.0.0.1:{registry.proxy_port}')
+    monkeypatch.setenv('NO_PROXY', registry.login_server)
+    return regions, ('-r', f'localhost.far.geo:{registry.port}')
+
+
+@pytest.mark.parametrize('signed_in', [True, False])
+def test_deletions_go_through_the_regional_endpoint_that_was_named(az, registry, now, far, signed_in):
+    """What the other region knows counts all the same; without a sign-in that is what the login server leads to."""
+    regions, target = far
+    here = Shelf(regions['local'], now)
+    stale, tagged = here.image('stale'), here.image('tagged')
+    regions['far'].catch_up()
+    regions['far'].lags = {'push': NEVER, 'tag': NEVER}
+    regions['local'].put_manifest(APP, regions['local'].manifest(APP, tagged).data, OCI_IMAGE, 'stable')
+    assert not signed_in or az.login().code == 0
+    login = () if signed_in else ADMIN_LOGIN
+    result = az('acr', 'prune', 'untagged', *target, *login, '--yes', '--max-percent', '100', check=True).json
+    assert [entry['digest'] for entry in result['deleted']] == [stale]
+    assert dict(registry.deletes_at) == {registry.host_of('far'): 1}
+    alone = az('acr', 'prune', 'plan', *target, *login, '--single-region', check=True).json
+    assert [entry['digest'] for entry in alone['delete']] == [tagged]
+
+
+def test_a_region_without_an_endpoint_is_said(az, registry, far):
+    assert az.login().code == 0
+    run = az('acr', 'prune', 'plan', '-r', f'localhost.mars.geo:{registry.port}')
+    assert run.code == 3 and "no endpoint in the region 'mars'" in run.err and 'localhost.far.geo' in run.err
+
+
+def test_check_and_usage_ask_every_region(az, registry, now):
+    """An index whose child is in the other region alone is whole, and what that region alone has is counted."""
+    regions = registry.replicate(endpoints=True, local={}, far={})
+    here = Shelf(regions['local'], now)
+    child = here.image('child')
+    here.index([child], tag='v1')
+    regions['far'].catch_up()
+    regions['local'].lags = regions['far'].lags = dict.fromkeys(('push', 'tag', 'untag', 'delete', 'lock'), NEVER)
+    regions['local'].delete_manifest(APP, child)
+    other = Shelf(regions['far'], now, 'team/other').image('other', tag='v1')
+    assert az.login().code == 0
+    assert az('acr', 'prune', 'check', '-r', 'localhost', check=True).json['findings'] == []
+    alone = az('acr', 'prune', 'check', '-r', 'localhost', '--single-region')
+    assert (alone.code, [finding['code'] for finding in alone.json['findings']]) == (1, ['missingChildren'])
+    rows = az('acr', 'prune', 'usage', '--by', 'image', '-r', 'localhost', check=True).json['rows']
+    assert {child, other} <= {row['digest'] for row in rows}
 
 
 def test_the_bare_tag_of_a_digest_on_an_image_is_a_user_tag(az, registry, shelf):

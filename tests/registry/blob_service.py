@@ -23,6 +23,8 @@ from xml.sax.saxutils import escape
 import trustme
 from aiohttp import web
 
+from .tunnel import open_tunnel
+
 SUFFIX = 'storage.test'
 
 
@@ -71,19 +73,12 @@ class BlobService:
         site = web.TCPSite(runner, '127.0.0.1', 0, ssl_context=self._context, shutdown_timeout=1)
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
-        proxy = await asyncio.start_server(self._connect, '127.0.0.1', 0)
+        proxy = await open_tunnel(lambda *_: self.port)
         self.proxy_port = proxy.sockets[0].getsockname()[1]
         started.set()
         await self._stopped.wait()
         proxy.close()
         await runner.cleanup()
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """CONNECT to any host ends up at this service."""
-        await reader.readuntil(b'\r\n\r\n')
-        inner_reader, inner_writer = await asyncio.open_connection('127.0.0.1', self.port)
-        writer.write(b'HTTP/1.1 200 Connection established\r\n\r\n')
-        await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.content.read()
@@ -177,17 +172,3 @@ def _failure(status: int, code: str) -> web.Response:
         body=f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
         f'<Message>{code} happened.</Message></Error>',
     )
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while True:
-            data = await reader.read(65536)
-            if not data:
-                break
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()

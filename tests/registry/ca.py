@@ -10,12 +10,14 @@ import trustme
 
 
 def make_context(directory: Path, expired: bool = False) -> ssl.SSLContext:
-    """A server context for localhost; writes the authority to `directory`/ca.pem for the clients."""
+    """A server context for localhost and its regions; writes the authority to `directory`/ca.pem for the clients."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / 'ca.pem'))
     past = datetime.now(timezone.utc) - timedelta(days=1)
-    leaf = authority.issue_cert('localhost', '127.0.0.1', not_after=past if expired else None)
+    leaf = authority.issue_cert(
+        'localhost', '127.0.0.1', 'localhost.local.geo', 'localhost.far.geo', not_after=past if expired else None
+    )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     leaf.configure_cert(context)
     return context

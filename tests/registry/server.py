@@ -30,6 +30,7 @@ from .replicas import Regions, Replica
 from .resources import Resources
 from .routes import Route, Routes
 from .storage import Storage
+from .tunnel import open_tunnel
 
 Found = tuple[Route, dict[str, str]] | None
 _LATE_SECONDS = 0.0006
@@ -66,6 +67,7 @@ class LocalRegistry:
     manifests; `on_request` is called with (method, path) before a request is handled, on the server's thread.
 
     After `replicate` the login server goes to one region, as DNS has it, and each region may have its own endpoint.
+    Those that have names as the service gives them are only reached through the proxy at `proxy_port`.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class LocalRegistry:
         self.user_agents: set[str] = set()
         self.deletes_at: Counter = Counter()
         self._served: dict[str, Storage] = {}
+        self._ports: dict[str, int] = {}
         self.on_request: Callable[[str, str], None] | None = None
         self._home = tempfile.TemporaryDirectory() if directory is None else None
         self._directory = directory or Path(self._home.name)
@@ -94,20 +97,28 @@ class LocalRegistry:
     def ca_file(self) -> str:
         return str(self._directory / 'ca.pem')
 
-    def replicate(self, endpoints: bool = False, **lags: dict[str, float]) -> Regions:
+    def replicate(self, endpoints: bool = False, named: bool = False, **lags: dict[str, float]) -> Regions:
         """Have empty regions with these names and lags, `local` among them, to which the login server goes.
 
-        With `endpoints` each of them has an endpoint of its own.
+        With `endpoints` each of them has an endpoint of its own, which with `named` has its region in its name.
         """
         regions = Regions(**lags)
         names = list(regions)
         self.storage = regions['local']
+        self._regions = regions
         self.manager.sku, self.manager.replicas = 'Premium', [name for name in names if name != 'local']
         if endpoints:
             hosts = [f'localhost:{port}' for port in self._regional_ports]
             self._served = {host: regions[name] for host, name in zip(hosts, names)}
             self.manager.regional_hosts = list(self._served)
+        if endpoints and named:
+            self.manager.regional_hosts = [f'localhost.{name}.geo:{self.port}' for name in names]
+            self._ports = dict(zip((f'localhost.{name}.geo' for name in names), self._regional_ports))
         return regions
+
+    def host_of(self, region: str) -> str:
+        """The host at which a region is asked, whatever it was called."""
+        return next(host for host, storage in self._served.items() if storage is self._regions[region])
 
     def forget(self) -> None:
         """Start counting anew."""
@@ -120,6 +131,7 @@ class LocalRegistry:
         """Empty, without faults, with the first users again, and nothing counted."""
         self.storage = Storage()
         self._served = {}
+        self._ports = {}
         self.faults.clear()
         self.faults = Faults()
         self.auth.__init__()  # the routes hold this very object
@@ -162,11 +174,14 @@ class LocalRegistry:
         self.logs = Logs(self.login_server)
         self.resources = Resources(self.login_server)
         self.distribution = Distribution()
+        tunnel = await open_tunnel(lambda host, port: self._ports.get(host, port))
+        self.proxy_port = tunnel.sockets[0].getsockname()[1]
         self._routes = Routes(
             self.login_server, self.auth, self.manager, self.metadata, self.distribution, self.logs, self.resources
         )
         started.set()
         await self._stopped.wait()
+        tunnel.close()
         await runner.cleanup()
 
     async def _another_port(self, runner: web.ServerRunner) -> int:

@@ -141,7 +141,7 @@ def test_nothing_is_lost_that_one_region_alone_shows(registry, connected_regions
         assert oracle.broken_after(as_served(world), decision.doomed, ('ghosts',)) == []
     tagged = {name: pulls(places[name]) for name in places}
     there = served(places['local'])
-    execute(client, decision, 8, Silent(), time.monotonic, door=client.real.replicas[0])
+    execute(client, decision, 8, Silent(), time.monotonic, door=client.real.alone())
     gone = there - served(places['local'])
     assert gone <= decision.doomed
     for repository, digest in gone:  # the deletions arrive in the other region

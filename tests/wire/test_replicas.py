@@ -44,7 +44,7 @@ def doomed(client):
 
 
 def run(client, decision):
-    return execute(client, decision, 4, Silent(), time.monotonic, door=client.real.replicas[0])
+    return execute(client, decision, 4, Silent(), time.monotonic, door=client.real.alone())
 
 
 def test_what_every_region_shows_untagged_goes_through_one_endpoint(registry, regions, connect_regions):
@@ -155,7 +155,7 @@ def test_our_own_deletions_that_have_not_arrived_elsewhere_do_not_keep_what_is_l
         clock[0] += 61 if method == 'DELETE' else 0
 
     registry.on_request = jump
-    outcome = execute(client, decision, 4, Silent(), lambda: clock[0], door=client.real.replicas[0])
+    outcome = execute(client, decision, 4, Silent(), lambda: clock[0], door=client.real.alone())
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
     assert {digest for _, digest in outcome.deleted} == set(parts)
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
