@@ -378,6 +378,8 @@ examples:
     text: az acr prune undo -r myregistry
   - name: See what would come back, and what would not.
     text: az acr prune undo -r myregistry --dry-run -o table
+  - name: On another machine, by the copy of the journal that the run left in its archive.
+    text: az acr prune undo -r myregistry --archive /mnt/archive
   - name: One image of a run, by the name that `az acr prune history list` gives.
     text: az acr prune undo -r myregistry --run 20260101T000000.000000Z-0a1b2c3d --image team-a/api:v1 --yes
 """
@@ -409,6 +411,8 @@ examples:
         --from-registry myregistry.azurecr.io
   - name: What the last run deleted, where soft delete is on.
     text: az acr prune restore -r myregistry --soft-deleted
+  - name: One image that the registry keeps as deleted, whoever deleted it.
+    text: az acr prune restore -r myregistry --soft-deleted --image team-a/api:v1
 """
 
 helps['acr prune archive'] = """

@@ -8,6 +8,7 @@ from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_enum_type
 
 from ._validators import (
+    validate_archive,
     validate_asked_images,
     validate_images,
     validate_lock_until,
@@ -79,7 +80,8 @@ def _for_restore(context: AzArgumentContext) -> None:
         'soft_deleted',
         action='store_true',
         validator=validate_restore,
-        help='Restore what a run deleted, from a registry that has soft delete on.',
+        help='Restore what a run deleted, from a registry that has soft delete on; with --image, --repository or '
+        '--since, what the registry itself lists as deleted.',
     )
     context.argument(
         'retired',
@@ -110,6 +112,12 @@ def _for_undo(context: AzArgumentContext) -> None:
         options_list=['--run'],
         help='The run: see `az acr prune history list`. When left out, the last one that deleted something from this '
         'registry.',
+    )
+    context.argument(
+        'archive',
+        validator=validate_archive,
+        help='The archive that the run wrote, on a machine that has no journal of it: a directory, or '
+        '`azure-blob:ACCOUNT/CONTAINER`. Its copy of the journal tells what the run took.',
     )
     _asked_images(context)
     _changing_tags(context)

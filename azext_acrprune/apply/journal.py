@@ -42,10 +42,14 @@ class JournalError(PruneError):
 
     kind = Kind.FILE
     sentence = '{message}.'
-    advice = (
-        'A run that deletes has to write its journal, below the '
-        "configuration folder of az. 'az acr prune history list' shows which there are."
-    )
+    advice = 'A run that changes a registry has to write its journal, below the configuration folder of az.'
+
+
+class NoSuchRun(JournalError):
+    """No journal tells of the run that is asked for; the text says of which."""
+
+    kind = Kind.NOT_FOUND
+    advice = "'az acr prune history list' shows which there are."
 
 
 class Journal:
@@ -324,15 +328,19 @@ def remove_before(folder: Path, moment: datetime) -> list[str]:
 
 
 def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
-    """The lines of one journal; one that was cut off or damaged is left out. Raises JournalError."""
+    """The lines of one journal; one that was cut off or damaged is left out. Raises JournalError, and NoSuchRun."""
     if run not in runs(folder):
-        raise JournalError(f"There is no journal of a run '{run}'")
+        raise NoSuchRun(f"There is no journal of a run '{run}'")
     try:
-        text = journal_path(folder, run).read_bytes().decode('utf-8', 'replace')
+        return lines_in(journal_path(folder, run).read_bytes())
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
+
+
+def lines_in(data: bytes) -> list[dict[str, Any]]:
+    """The lines of a journal with these bytes; one that was cut off or damaged is left out."""
     lines: list[dict[str, Any]] = []
-    for line in text.split('\n')[:-1]:
+    for line in data.decode('utf-8', 'replace').split('\n')[:-1]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):

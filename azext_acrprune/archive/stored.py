@@ -5,6 +5,7 @@ Whoever may write to an archive says what is in it: nothing of it is believed th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from ..decide.named import ImageName
 from ..model import Content, Document
 from ..registry.protocol.listings import is_media_type
 from .catalog import catalog_of
-from .pure.layout import OCI_IMAGE, OCI_INDEX, Kept, Record
+from .pure.layout import MAX_INDEX_BYTES, OCI_IMAGE, OCI_INDEX, Kept, Record, parse_index
 from .target import ArchiveError, NotKept, Target
 
 READERS = 16
@@ -180,6 +181,31 @@ def manifest_bytes(target: Target, digest: str) -> bytes:
         if len(data) > MAX_MANIFEST_BYTES:
             break
     return bytes(data)
+
+
+def journal_bytes(target: Target, run: str) -> bytes:
+    """The journal of a run as it is in an archive. Raises ArchiveError, also for one that nobody can hold in memory."""
+    data = bytearray()
+    for chunk in target.journal(run):
+        data += chunk
+        if len(data) > MAX_INDEX_BYTES:
+            raise ArchiveError(
+                f"The journal of the run '{run}' in the archive '{target.name}' is too large to be read.",
+                'Restore what is missing by name, with az acr prune restore --image.',
+            )
+    return bytes(data)
+
+
+def records_of_run(target: Target, run: str) -> tuple[Record, ...]:
+    """What one run archived, by what it wrote beside its blobs. Raises ArchiveError or NotAnArchive."""
+    blobs = [each.digest for each in catalog_of(target).index.runs if each.name == run]
+    return tuple(record for digest in blobs for record in _run_records(target, digest))
+
+
+def _run_records(target: Target, digest: str) -> tuple[Record, ...]:
+    data = b''.join(target.chunks(digest))
+    whole = f'sha256:{hashlib.sha256(data).hexdigest()}' == digest
+    return parse_index(data).records if whole else ()
 
 
 def verified(digest: str, data: bytes) -> bytes:

@@ -5,17 +5,21 @@ The calls are those of `az acr manifest list-deleted` and `az acr manifest resto
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from ..model import UNLOCKED, Failed, Locks, Skipped
+from ..decide.impact import Node
+from ..decide.manifests import read_manifest
+from ..model import UNLOCKED, Content, Failed, Locks, Skipped, parse_ticks
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
+from ..workers import Task, run_tasks
 from .afterwards import Note, unheard
 from .pure.choose import EXISTS, TAG_EXISTS
-from .pure.lost import Lost
+from .pure.lost import KeptDeleted, Lost
 from .pure.past import Key, Past
 from .push import Restored
 from .stored import type_of, verified
@@ -28,6 +32,7 @@ async def undelete(
     registry: Reads,
     door: Changes,
     lost: list[Lost],
+    around: Mapping[Node, Lost],
     dry_run: bool,
     overwrite: bool,
     note: Note = unheard,
@@ -35,16 +40,51 @@ async def undelete(
 ) -> Restored:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
+    With an index comes what is inside it, which is known when it is back: as `around` says that it was, if it does.
+
     What is there already is made as it was: an interrupted run may go on. A manifest all of whose tags are on others
     now is left alone unless they may be overwritten: the service would move them. `note` is told what comes back and
     what a moved tag was on, before that is done; `begun` is what an earlier run had begun to bring back. Raises
     RegistryError when the registry cannot be asked.
     """
-    run = _Undeletion(registry, door, dry_run, overwrite, note, begun)
+    run = _Undeletion(registry, door, around, dry_run, overwrite, note, begun)
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
         await run.repository(repository, here)
     return run.pushed
+
+
+async def what_is_kept(registry: Reads, repositories: Iterable[str], concurrency: int) -> list[KeptDeleted]:
+    """What some repositories lost that the registry keeps, with its tags. Raises RegistryError."""
+    found: list[KeptDeleted] = []
+
+    async def look(name: str) -> Iterable[Task]:
+        deleted = await _deleted_in(registry, name)
+        tags: dict[str, list[str]] = {}
+        for tag in await registry.deleted_tags(name) if deleted else ():
+            tags.setdefault(tag.digest, []).append(tag.name)
+        found.extend(
+            KeptDeleted(name, digest, parse_ticks(at), tuple(tags.get(digest, ()))) for digest, at in deleted.items()
+        )
+        return []
+
+    await run_tasks([partial(look, name) for name in repositories], concurrency)
+    return found
+
+
+async def _deleted_in(registry: Reads, repository: str) -> Mapping[str, str]:
+    """When something was deleted that the registry keeps, by digest."""
+    try:
+        return await registry.deleted_manifests(repository)
+    except RegistryError as error:
+        if error.kind is Kind.NOT_FOUND:
+            return {}
+        raise
+
+
+def _bare(repository: str, digest: str) -> Lost:
+    """A manifest of which no journal tells what it was."""
+    return Lost(repository, digest, None, (), UNLOCKED)
 
 
 @dataclass
@@ -64,11 +104,19 @@ class _Undeletion:
     """One restoration. `pushed` is what became of it so far."""
 
     def __init__(
-        self, registry: Reads, door: Changes, dry_run: bool, overwrite: bool, note: Note, begun: Container[Key]
+        self,
+        registry: Reads,
+        door: Changes,
+        around: Mapping[Node, Lost],
+        dry_run: bool,
+        overwrite: bool,
+        note: Note,
+        begun: Container[Key],
     ) -> None:
         self.pushed = Restored()
         self._registry = registry
         self._door = door
+        self._around = around
         self._note = note
         self._begun = begun
         self._dry_run = dry_run
@@ -82,26 +130,54 @@ class _Undeletion:
         deleted, here = await self._deleted(name), await self._present(name, lost)
         self._note_past(lost, deleted, here)
         await self._manifests([each for each in lost if not each.untagged], deleted, here)
+        lost = [*lost, *await self._inside(name, lost, deleted, here)]
         await self._lock_repository(name, lost, here)
         for each in sorted(lost, key=lambda one: one.digest):
             await self._tags(each, here)
         for each in lost:
             await self._locks(each, here)
 
-    def _note_past(self, lost: list[Lost], deleted: frozenset[str], here: _Present) -> None:
+    def _note_past(self, lost: list[Lost], deleted: Container[str], here: _Present) -> None:
         """Write down the times of what is about to come back, and of what an earlier run had begun to bring back."""
+        found: list[Past] = []
         for each in lost:
             manifest = Past(each.repository, each.digest, None, each.created, each.updated)
-            if not each.untagged and (manifest.key in self._begun or each.digest in deleted - set(here.manifests)):
-                self.pushed.past.append(manifest)
+            comes = each.digest in deleted and each.digest not in here.manifests
+            if not each.untagged and (manifest.key in self._begun or comes):
+                found.append(manifest)
             for tag, _ in each.tags:
                 past = Past(each.repository, each.digest, tag, None, each.tag_times.get(tag))
                 if past.key in self._begun or here.tags.get(tag) != each.digest:
-                    self.pushed.past.append(past)
-        if not self._dry_run:
-            for past in self.pushed.past:
-                if past.repository == lost[0].repository:
-                    self._note('was', **past.fields)
+                    found.append(past)
+        self.pushed.past += found
+        for past in found if not self._dry_run else ():
+            self._note('was', **past.fields)
+
+    async def _inside(self, name: str, lost: list[Lost], deleted: Container[str], here: _Present) -> list[Lost]:
+        """Bring back what is inside the indexes that are back, and was not asked for by itself; gives that."""
+        found: list[Lost] = []
+        known = {each.digest for each in lost if not each.untagged}
+        waiting = [each for each in lost if each.digest in known and each.digest in here.manifests]
+        while waiting and not self._dry_run:
+            children = await self._children(waiting.pop())
+            more = [self._around.get((name, digest)) or _bare(name, digest) for digest in children - known]
+            more = [each for each in more if each.digest in deleted and each.digest not in here.manifests]
+            known |= children
+            self._note_past(more, frozenset(each.digest for each in more), here)
+            await self._manifests(more, {each.digest for each in more}, here)
+            found += more
+            waiting += [each for each in more if each.digest in here.manifests]
+        return found
+
+    async def _children(self, lost: Lost) -> set[str]:
+        if lost.media_type and not ('index' in lost.media_type or 'list' in lost.media_type):
+            return set()
+        try:
+            content = read_manifest(lost.digest, await self._registry.manifest(lost.repository, lost.digest))
+        except RegistryError as error:
+            self.pushed.failed.append(Failed(lost.repository, lost.digest, f'what is inside it is not known: {error}'))
+            return set()
+        return set(content.children) if isinstance(content, Content) else set()
 
     async def _lock_repository(self, name: str, lost: list[Lost], here: _Present) -> None:
         """Set the flags of a repository that comes back whole; those of any other one are somebody's wish since."""
@@ -117,7 +193,7 @@ class _Undeletion:
         except RegistryError as error:
             self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
-    async def _manifests(self, lost: list[Lost], deleted: frozenset[str], here: _Present) -> None:
+    async def _manifests(self, lost: list[Lost], deleted: Container[str], here: _Present) -> None:
         """Restore in this order; what is refused is tried again as long as others come back.
 
         The service refuses a referrer before its subject, and the journal does not tell the subject of each.
@@ -137,7 +213,7 @@ class _Undeletion:
             waiting = again
         self.pushed.failed += [Failed(each.repository, each.digest, refused[each.digest]) for each in waiting]
 
-    def _can_come_back(self, lost: Lost, deleted: frozenset[str], here: _Present) -> bool:
+    def _can_come_back(self, lost: Lost, deleted: Container[str], here: _Present) -> bool:
         if lost.digest in here.manifests:
             self._skip(lost, EXISTS, 'it is there')
         elif lost.digest not in deleted:
@@ -256,12 +332,7 @@ class _Undeletion:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, f'it could not be locked: {error}', tag))
 
     async def _deleted(self, repository: str) -> frozenset[str]:
-        try:
-            return frozenset(await self._registry.deleted_manifests(repository))
-        except RegistryError as error:
-            if error.kind is Kind.NOT_FOUND:
-                return frozenset()
-            raise
+        return frozenset(await _deleted_in(self._registry, repository))
 
     async def _present(self, repository: str, lost: list[Lost]) -> _Present:
         try:

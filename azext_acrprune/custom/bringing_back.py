@@ -15,7 +15,7 @@ from .command import Command
 from .consent import is_confirmed
 from .holding import hold_back
 from .journaling import folder_of, index_of, journal_of
-from .options import HoldOptions
+from .options import HoldOptions, RestoreOptions
 from .questions import ask
 from .session import Session
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from ..archive.afterwards import Note
     from ..archive.pure.past import Begun
     from ..archive.push import Restored
+    from ..decide.asked import Asked
     from ..model import Document
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
 
+_LISTED = 10
 _AGES = 'What comes back counts with the times that it had, and pushes out nothing that was kept. --lock keeps it.'
 
 Work = Callable[['Changes', 'Note'], Coroutine[Any, Any, 'Restored']]
@@ -111,6 +113,26 @@ def _sums(restored: Restored) -> Document:
         'skipped': len(restored.skipped),
         'failed': len(restored.failed),
     }
+
+
+def conditions_of(session: Session, options: RestoreOptions) -> Asked:
+    """What is asked for, by names, patterns and time."""
+    from ..decide.asked import Asked, since_of
+    from ..policy.patterns import repository_glob
+
+    since = since_of(options.since, session.now) if options.since else None
+    return Asked(options.images, tuple(map(repository_glob, options.repository)), since)
+
+
+def moved_lines(moved: list[tuple[str, str, str]]) -> list[str]:
+    """What is said before tags are moved."""
+    from ..show.sizes import count, short_digest
+
+    if not moved:
+        return []
+    shown = [f'  {name}:{tag}, which is on {short_digest(digest)} now' for name, tag, digest in sorted(moved)]
+    more = [f'  and {len(shown) - _LISTED} more'] if len(shown) > _LISTED else []
+    return [f'{count(len(moved), "tag")} will be moved from other manifests:', *shown[:_LISTED], *more]
 
 
 def hold_to_answer(cmd: Command, yes: bool, lines: Sequence[str], question: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._errors import typed_errors
+from ..prune_error import Kind
 from .command import Command
 from .journaling import folder_of, index_of
 
@@ -90,12 +91,12 @@ def _host(cmd: Command, registry_name: str | None, suffix: str | None) -> str | 
 
 def _last_run(cmd: Command, host: str | None) -> str:
     """The last run, of a registry if one is given. Raises JournalError."""
-    from ..apply.journal import JournalError
+    from ..apply.journal import NoSuchRun
 
     for summary in reversed(index_of(cmd).summaries()):
         if host in (None, summary['registry']):
             return str(summary['run'])
-    raise JournalError('No run is written down' + (f" for '{host}'" if host else ''))
+    raise NoSuchRun('No run is written down' + (f" for '{host}'" if host else ''))
 
 
 def _runs_that_took(cmd: Command, host: str | None, image: ImageName, run: str | None) -> list[tuple[str, str]]:
@@ -103,16 +104,20 @@ def _runs_that_took(cmd: Command, host: str | None, image: ImageName, run: str |
 
     The beginning of a digest is enough where one digest begins with it.
     """
-    from ..apply.journal import JournalError
+    from ..apply.journal import JournalError, NoSuchRun
 
     here = {str(summary['run']) for summary in index_of(cmd).summaries() if host in (None, summary['registry'])}
     found = index_of(cmd).runs_that_took(image.repository, _naming(image))
     found = [each for each in found if each[0] in here and run in (None, each[0])]
     digests = sorted({digest for _, digest in found})
     if image.tag is None and len(digests) > 1:
-        raise JournalError(f"'{image.text}' is the beginning of several digests: {', '.join(digests)}")
+        raise JournalError(
+            f"'{image.text}' is the beginning of several digests: {', '.join(digests)}",
+            'Give more digits of the one that is meant.',
+            Kind.INVALID,
+        )
     if not found:
-        raise JournalError(f"No run that is written down took '{image.text}'")
+        raise NoSuchRun(f"No run that is written down took '{image.text}'")
     return found
 
 

@@ -109,40 +109,6 @@ def came_back(cmd: Command, host: str) -> dict[Thing, CameBack]:
     return found
 
 
-def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
-    """(run, its lines): of the run that is named, or of the last one that deleted something from this registry.
-
-    Raises JournalError, also for a run that did nothing which can be undone.
-    """
-    from ..apply.journal import JournalError, read_run
-
-    found = [summary for summary in index_of(cmd).summaries() if run in (None, summary['run'])]
-    if run and not found:
-        raise JournalError(f"There is no journal of a run '{run}'")
-    here = [summary for summary in found if summary['registry'] == host]
-    if run and not here:
-        raise JournalError(f"The run '{run}' was not on the registry '{host}'")
-    undoable = [summary for summary in here if summary['deletes'] or run and summary['moves']]
-    if not undoable:
-        raise JournalError(
-            f"The run '{run}' deleted nothing" if run else f"No journal tells of anything deleted from '{host}'"
-        )
-    name = str(undoable[-1]['run'])
-    return name, read_run(folder_of(cmd), name)
-
-
-def lines_since(cmd: Command, host: str, since: int | None) -> Iterator[list[Document]]:
-    """The lines of each run that deleted something from this registry since then, in ticks, the last run first."""
-    from ..apply.journal import read_run
-    from ..model import parse_ticks
-
-    with typed_errors():
-        for summary in reversed(index_of(cmd).summaries()):
-            at = parse_ticks(summary['at'])
-            if summary['registry'] == host and summary['deletes'] and (not since or at is None or at >= since):
-                yield read_run(folder_of(cmd), summary['run'])
-
-
 def folder_of(cmd: Command) -> Path:
     """Where the journals are."""
     from ..apply.journal import journal_folder

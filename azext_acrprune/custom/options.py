@@ -201,9 +201,13 @@ class HoldOptions:
 
 @dataclass(frozen=True)
 class UndoOptions:
-    """Which run is undone, the last one that deleted something where it is None, and which `images` of it."""
+    """Which run is undone, the last one that deleted something where it is None, and which `images` of it.
+
+    With an `archive`, a run whose journal is there.
+    """
 
     run: str | None = None
+    archive: str | None = None
     images: tuple[AskedImage, ...] = ()
     overwrite: bool = False
     yes: bool = False

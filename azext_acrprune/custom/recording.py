@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from knack.log import get_logger
 from ..spelling import one_line
 from .command import Command
 from .failures import exit_with_failure
+from .journaling import folder_of
 from .options import RecordOptions, SignInOptions
 from .session import Session
 from .user_files import append_text, beside, refuse_unwritable, replace_text
@@ -77,6 +78,7 @@ def _ended(
         advice=one_line(' '.join(map(str, recommendations))),
         plan_file=record.plan_file,
         archive=record.archive,
+        undo=_undo(cmd, record.result, sign_in),
         ended_at=time.time(),
         seconds=time.monotonic() - began,
         calls=calls.sent if calls else 0,
@@ -84,6 +86,16 @@ def _ended(
         interrupted=_is_interrupted(record, error),
         exit_code=record.exit_code if error is None else _exit_code(error),
     )
+
+
+def _undo(cmd: Command, result: Document | None, sign_in: SignInOptions) -> Document | None:
+    """How what was deleted is brought back, as the journal of the run tells."""
+    from ..apply.journal import JournalError, read_run
+    from ..archive.pure.run_story import undo_of
+
+    with suppress(JournalError):  # then the summary does not say it
+        return undo_of(result['run'], read_run(folder_of(cmd), result['run']), sign_in.target) if result else None
+    return None
 
 
 def _is_interrupted(record: RunRecord, error: BaseException | None) -> bool:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
 from .archiving import lasting_name, open_target
-from .bringing_back import begun_before, bring_back, hold_to_answer, taken_again
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, moved_lines, taken_again
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_with_failure
-from .journaling import lines_of, lines_since
 from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
 from .scanning import scan
 from .session import Session, open_session
+from .taken import taken_by
+from .undeleting import undelete
 
 if TYPE_CHECKING:
     from ..archive.afterwards import Note
     from ..archive.pure.choose import Restoration
-    from ..archive.pure.lost import Lost
     from ..archive.pure.past import Begun
     from ..archive.push import Restored
     from ..archive.stored import Archived
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
-
-_LISTED = 10
 
 
 def restore(
@@ -60,7 +58,7 @@ def restore(
         if retired:
             document = take_back(session, _named(options.images), options.dry_run)
         elif options.archive is None or options.soft_deleted:
-            document = _undelete(session, options, holding)
+            document = undelete(session, options, holding)
         else:
             document = _restore(session, options, options.archive, holding)
     exit_with_failure(cmd, document['summary']['failed'], NOT_ALL_BACK)
@@ -81,7 +79,7 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     from ..archive.restore_document import expected, preview_document, result_document
 
     target = open_target(session.cmd, name)
-    asked = None if options.everything else _asked(session, options)
+    asked = None if options.everything else _asked(session, options, target)
     source, archived = _archived(session, target, options.from_registry, asked)
     inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
     chosen = choose(
@@ -145,17 +143,15 @@ def _host_named(session: Session, name: str) -> str:
     return name.lower() if '.' in name or ':' in name else login_server(session.cmd, name, None)
 
 
-def _asked(session: Session, options: RestoreOptions) -> Asked:
+def _asked(session: Session, options: RestoreOptions, target: Target) -> Asked:
     """What is asked for. Raises JournalError, also for a run that deleted nothing."""
-    from ..archive.pure.lost import keys_of_lost, lost_in
-    from ..decide.asked import Asked, since_of
-    from ..policy.patterns import repository_glob
+    from ..archive.pure.lost import keys_of_lost
 
     run = None
-    if options.journal and not options.soft_deleted:
-        run = keys_of_lost(lost_in(lines_of(session.cmd, session.host, options.journal)[1]))
-    since = since_of(options.since, session.now) if options.since else None
-    return Asked(options.images, tuple(map(repository_glob, options.repository)), since, run)
+    if options.journal:
+        host = _host_named(session, options.from_registry) if options.from_registry else session.host
+        run = keys_of_lost(lost for lost, _ in taken_by(session.cmd, host, options.journal, target).lost)
+    return replace(conditions_of(session, options), run=run)
 
 
 def _hold_to_restoration(session: Session, options: RestoreOptions, source: str, chosen: Restoration) -> None:
@@ -166,17 +162,6 @@ def _hold_to_restoration(session: Session, options: RestoreOptions, source: str,
     lines += moved_lines([(name, tag, digest) for (name, tag), digest in chosen.moves.items()])
     if lines:
         hold_to_answer(session.cmd, options.yes, lines, 'Restore it?')
-
-
-def moved_lines(moved: list[tuple[str, str, str]]) -> list[str]:
-    """What is said before tags are moved."""
-    from ..show.sizes import count, short_digest
-
-    if not moved:
-        return []
-    shown = [f'  {name}:{tag}, which is on {short_digest(digest)} now' for name, tag, digest in sorted(moved)]
-    more = [f'  and {len(shown) - _LISTED} more'] if len(shown) > _LISTED else []
-    return [f'{count(len(moved), "tag")} will be moved from other manifests:', *shown[:_LISTED], *more]
 
 
 def what_is_there(session: Session, archived: Archived, everything: bool) -> Inventory:
@@ -193,60 +178,3 @@ def what_is_there(session: Session, archived: Archived, everything: bool) -> Inv
                 raise
     inventory = session.run(present(session.registry, session.host, archived, session.concurrency))
     return scan(session, Selection()) if lacks_blobs(archived, inventory) and not everything else inventory
-
-
-def _check_soft_delete(session: Session) -> None:
-    """Raises InvalidArgumentValueError where soft delete is known to be off; an admin user is not told."""
-    if session.facts.sku and session.facts.soft_delete_days is None:
-        raise InvalidArgumentValueError(
-            f"Soft delete is off on the registry '{session.host}': it keeps nothing of what was deleted.",
-            recommendation="Restore from an archive with --archive. 'az acr config soft-delete show' shows the policy.",
-        )
-
-
-def _undelete(session: Session, options: RestoreOptions, holding: HoldOptions) -> Document:
-    """Restore what a run deleted, from what the registry keeps of it."""
-    from ..archive.restore_document import preview_document, result_document
-
-    _check_soft_delete(session)
-    source, lost = _lost(session, options)
-    begun = begun_before(session.cmd, session.host)
-    logger.warning('Restoring what %s deleted.', source)
-    work = partial(undelete_lost, session, lost, begun, options.overwrite)
-    if options.dry_run or options.overwrite:
-        expects = session.run(work(session.registry, None))
-        if options.dry_run:
-            return preview_document(session.host, f'softDelete of {source}', expects)
-        _hold_to_moves(session, options, expects)
-    run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
-    if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
-        logger.error('Nothing of what %s deleted could be restored: 0 of %d. See "failed".', source, len(lost))
-    return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}
-
-
-def _hold_to_moves(session: Session, options: RestoreOptions, expects: Restored) -> None:
-    if expects.moved:
-        hold_to_answer(session.cmd, options.yes, moved_lines(expects.moved), 'Restore it?')
-
-
-def undelete_lost(
-    session: Session, lost: list[Lost], begun: Begun, overwrite: bool, door: Changes, note: Note | None
-) -> Coroutine[Any, Any, Restored]:
-    """Bring back what the registry keeps of what was lost; without a `note` only say what that is."""
-    from ..archive.afterwards import unheard
-    from ..archive.undelete import undelete
-
-    return undelete(session.registry, door, lost, note is None, overwrite, note or unheard, begun.things)
-
-
-def _lost(session: Session, options: RestoreOptions) -> tuple[str, list[Lost]]:
-    """(which runs deleted it, what is asked for of that). Raises JournalError, and NothingAsked."""
-    from ..archive.pure.lost import asked_of, lost_at
-    from ..decide.asked import Asked
-
-    asked = _asked(session, options)
-    if options.journal or asked == Asked():
-        run, lines = lines_of(session.cmd, session.host, options.journal)
-        return f'the run {run}', asked_of(lost_at(lines), asked)
-    runs = lines_since(session.cmd, session.host, asked.since)
-    return 'earlier runs', asked_of([each for lines in runs for each in lost_at(lines)], asked)

@@ -14,13 +14,14 @@ from ..model import Failed, Skipped
 from ..prune_error import Kind, PruneError
 from ..show.sizes import count, short_digest
 from .archiving import open_target
-from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
+from .bringing_back import Work, begun_before, bring_back, hold_to_answer, moved_lines, taken_again, together
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_with_failure
-from .journaling import lines_of
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
-from .restoring import moved_lines, push_chosen, read_asked, undelete_lost, what_is_there
+from .restoring import push_chosen, read_asked, what_is_there
 from .session import Session, open_session
+from .taken import TakenRun, taken_by
+from .undeleting import undelete_lost
 
 if TYPE_CHECKING:
     from ..archive.afterwards import Note
@@ -51,7 +52,11 @@ class Origins:
 
 @dataclass(frozen=True)
 class Undo:
-    """What is done to undo a run, and what is expected of it."""
+    """What is done to undo a run, and what is expected of it.
+
+    `told` says why things cannot be had from elsewhere, `cautions` what is not known of the run, `again` what the last
+    options would do with what comes back.
+    """
 
     run: str
     works: tuple[Work, ...]
@@ -60,12 +65,14 @@ class Undo:
     source: str
     about: str
     told: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
 
 
 def undo(
     cmd: Command,
     run: str | None = None,
+    archive: str | None = None,
     images: list[AskedImage] | None = None,
     overwrite: bool = False,
     lock: bool = False,
@@ -75,7 +82,8 @@ def undo(
     """Bring back what a run took, and move back what it moved."""
     from ..archive.restore_document import preview_document, result_document
 
-    options = read(UndoOptions, {**kwargs, 'run': run, 'images': images, 'overwrite': overwrite})
+    given = {'run': run, 'archive': archive, 'images': images, 'overwrite': overwrite}
+    options = read(UndoOptions, {**kwargs, **given})
     holding = HoldOptions(lock or lock_until is not None, lock_until)
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
         undoing = _plan(session, options)
@@ -95,35 +103,56 @@ def undo(
 
 def _plan(session: Session, options: UndoOptions) -> Undo:
     """What would undo a run. Raises JournalError, NothingAsked, and PruneError where nothing can be brought back."""
-    from ..archive.pure.lost import asked_of, lost_at, moves_in
+    from ..archive.pure.lost import asked_of, by_node, moves_in
     from ..archive.push import Restored
     from ..archive.restore_document import expected
     from ..decide.asked import Asked
 
-    run, lines = lines_of(session.cmd, session.host, options.run)
-    lost, moves = asked_of(lost_at(lines), Asked(options.images)), moves_in(lines)
+    target = open_target(session.cmd, options.archive) if options.archive else None
+    taken = taken_by(session.cmd, session.host, options.run, target)
+    lost = asked_of(taken.lost, Asked(options.images))
+    moves = moves_in(taken.lines) if taken.is_known_here else []
     begun = begun_before(session.cmd, session.host)
-    origins = _origins(session, lines[0].get('archive'), lost)
+    origins = _origins(session, options.archive or _archive_of(taken), lost)
     works: list[Work] = []
     known, expects = [], []
     if origins.archived and lost:
-        chosen = _chosen(session, origins, lost, options, begun)
-        works.append(partial(push_chosen, session, origins.archived[0], chosen, begun))
-        known.append(Restored(skipped=list(chosen.skipped), failed=list(chosen.failed)))
-        expects.append(expected(chosen))
+        chosen = _chosen(session, origins, taken, options, begun)
+        if chosen:
+            works.append(partial(push_chosen, session, origins.archived[0], chosen, begun))
+            known.append(Restored(skipped=list(chosen.skipped), failed=list(chosen.failed)))
+            expects.append(expected(chosen))
         held = {(record.repository, record.digest) for record in origins.archived[1].records}
         lost = [each for each in lost if (each.repository, each.digest) not in held]
     if lost:
-        work = partial(undelete_lost, session, lost, begun, options.overwrite)
+        work = partial(undelete_lost, session, lost, by_node(each for each, _ in taken.lost), begun, options.overwrite)
         works.append(work)
         expects.append(session.run(work(session.registry, None)))
     if moves:
         works.append(partial(_moved_back, session, moves))
         expects.append(session.run(_moved_back(session, moves, session.registry, None)))
-    source = f'{_named(origins)} of the run {run}'
+    source = f'{_named(origins)} of the run {taken.run}'
     expected_ones = together(expects)
-    again = taken_again(session.cmd, session.host, run) if expected_ones.manifests or expected_ones.tags else []
-    return Undo(run, tuple(works), expected_ones, together(known), source, _about(lines), origins.told, tuple(again))
+    again = taken_again(session.cmd, session.host, taken.run) if expected_ones.manifests or expected_ones.tags else []
+    return Undo(
+        taken.run,
+        tuple(works),
+        expected_ones,
+        together(known),
+        source,
+        _about(taken),
+        told=origins.told,
+        cautions=taken.told,
+        again=tuple(again),
+    )
+
+
+def _archive_of(taken: TakenRun) -> str | None:
+    """The archive of a run, as its journal on this machine names it."""
+    from ..archive.pure.run_story import ends_of
+
+    archive = ends_of(taken.lines)[0].get('archive')
+    return archive if taken.is_known_here else None
 
 
 def _origins(session: Session, archive: str | None, lost: list[Lost]) -> Origins:
@@ -160,21 +189,26 @@ def _soft_deleted(session: Session, repositories: list[str]) -> tuple[frozenset[
     return frozenset(found), []
 
 
-def _chosen(session: Session, origins: Origins, lost: list[Lost], options: UndoOptions, begun: Begun) -> Restoration:
-    """What of the archive comes back; for a rehearsal all that would be pushed is read."""
-    from ..archive.pure.choose import choose
+def _chosen(
+    session: Session, origins: Origins, taken: TakenRun, options: UndoOptions, begun: Begun
+) -> Restoration | None:
+    """What of the archive comes back, None for images that are not in it; for a rehearsal all of it is read."""
+    from ..archive.pure.choose import choose, is_asked_by
     from ..archive.pure.lost import keys_of_lost
     from ..archive.rehearsal import rehearse
     from ..decide.asked import Asked
 
     assert origins.archived is not None
     target, archived = origins.archived
+    images = tuple(each for each in options.images if any(map(is_asked_by(Asked((each,))), archived.records)))
+    if options.images and not images:
+        return None
     chosen = choose(
         archived.records,
         archived.kept,
         archived.blobs,
         what_is_there(session, archived, not options.images),
-        Asked(run=keys_of_lost(lost)),
+        Asked(images, run=keys_of_lost(each for each, _ in taken.lost)),
         options.overwrite,
         origins.soft_deleted,
         begun.things,
@@ -195,8 +229,10 @@ def _named(origins: Origins) -> str:
     return ' and '.join(places + (['softDelete'] if origins.soft_deleted or not places else []))
 
 
-def _about(lines: list[Document]) -> str:
-    start = lines[0]
+def _about(taken: TakenRun) -> str:
+    from ..archive.pure.run_story import ends_of
+
+    start = ends_of(taken.lines)[0]
     return f'{start.get("command")}, by {start.get("who")}, {str(start.get("at"))[:16].replace("T", " ")} UTC'
 
 
@@ -218,7 +254,7 @@ def _said(undoing: Undo) -> list[str]:
     ]
     for word, left in (('cannot come back', expects.failed), ('stay as they are', expects.skipped)):
         lines += _left(word, left)
-    return [*lines, *(undoing.told if expects.failed else ()), *undoing.again]
+    return [*lines, *undoing.cautions, *(undoing.told if expects.failed else ()), *undoing.again]
 
 
 def _left(word: str, left: Sequence[Failed | Skipped]) -> list[str]:

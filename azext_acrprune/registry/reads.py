@@ -18,7 +18,7 @@ from .protocol import listings as wire
 from .protocol.answers import good, parsed
 from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
 from .protocol.refusals import Kind, RegistryError, change_errors, parse_challenge
-from .protocol.tokens import TokenBook
+from .protocol.tokens import DELETED, TokenBook
 from .request_options import REPOSITORY_OPTION
 from .transport import chunks_of, seconds_left
 
@@ -195,6 +195,16 @@ class Reads:
         async for page in self._pages(repository, path, wire.parse_deleted):
             found.update(page)
         return found
+
+    async def deleted_tags(self, repository: str) -> list[Tag]:
+        """The tags that what is soft-deleted in a repository had, each with its digest alone."""
+        path = f'/acr/v1/_deleted/{quote(repository)}/_tags'
+        return [each async for page in self._pages(repository, path, wire.parse_deleted_tags) for each in page]
+
+    async def deleted_repositories(self) -> list[str]:
+        """The repositories of which something is soft-deleted."""
+        pages = self._pages(DELETED, '/acr/v1/_deleted/_catalog', wire.parse_repositories)
+        return [name async for page in pages for name in page if isinstance(name, str)]
 
     async def _pages(
         self, repository: str | None, path: str, parse: Callable[[Any], Page], patient: bool = True

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..decide.reasons import CHILD_OF, REFERRER_OF, TOLD
+from ..decide.reasons import TOLD
 from ..spelling import printable
 from .ended_run import EndedRun
 from .markdown import cell, table
@@ -26,7 +26,6 @@ _BESIDES = {
 }
 """What a plan does beside deleting, by its key in the document."""
 _TAG = re.compile(r'\w[\w.-]{0,127}', re.A)
-_GOES_WITH = (CHILD_OF, REFERRER_OF)
 
 
 def summary_markdown(run: EndedRun) -> str:
@@ -159,34 +158,13 @@ def _after_deleting(run: EndedRun, result: dict[str, Any]) -> Iterator[str]:
         yield from ('Not all was done. Run the same command again: it goes on with what is left.', '')
     if result.get('retired'):
         yield from _command(run, 'Make what was retired pullable again:', 'restore', ('--retired',))
-    if result['deleted']:
-        yield from _bringing_back(run, result)
+    if run.undo and result['deleted']:
+        commands = [run.undo['command']] if run.undo['command'] else []
+        yield from _block(f'{"Bring it back. " if commands else ""}{cell(run.undo["how"])}', commands)
     if result['untagged']:
         yield from _tagging_again(run, result['untagged'])
     if not result['deleted'] and not result['untagged']:
         yield from ('Nothing was deleted, so there is nothing to bring back.', '')
-
-
-def _bringing_back(run: EndedRun, result: dict[str, Any]) -> Iterator[str]:
-    days = result['summary']['softDeleteRetentionDays']
-    if run.archive:
-        images = _images(result['deleted'])
-        yield from _command(run, 'Bring it back:', 'restore', ('--archive', run.archive, *images))
-    elif days:
-        told = f'Bring it back, within {count(days, "day")}:'
-        yield from _command(run, told, 'restore', ('--soft-deleted', '--journal', result['run']))
-    else:
-        told = 'What was deleted cannot be brought back: there is no archive, and soft delete is not known to be on.'
-        yield from (told, '')
-
-
-def _images(deleted: list[dict[str, Any]]) -> list[str]:
-    """What `restore` is told: what went for a reason of its own brings its parts and referrers along."""
-    entries = [entry for entry in deleted if entry['reason'] not in _GOES_WITH]
-    names = [_image(entry) for entry in entries]
-    if len(names) > _MOST_NAMED or not all(map(_NAME.fullmatch, names)):
-        return ['--all']
-    return [word for name in names for word in ('--image', name)]
 
 
 def _tagging_again(run: EndedRun, untagged: list[dict[str, Any]]) -> Iterator[str]:
@@ -195,8 +173,10 @@ def _tagging_again(run: EndedRun, untagged: list[dict[str, Any]]) -> Iterator[st
     named = [entry for entry in untagged if _NAME.fullmatch(_image(entry))]
     tags = [entry for entry in named if _TAG.fullmatch(entry['tag'])][:_MOST_NAMED]
     commands = [
-        ('az', 'acr', 'import', '-n', run.target[0], '--source', f'{run.plan["registry"]}/{_image(entry)}')
-        + ('--image', f'{entry["repository"]}:{entry["tag"]}')
+        _line(
+            *('az', 'acr', 'import', '-n', run.target[0], '--source', f'{run.plan["registry"]}/{_image(entry)}'),
+            *('--image', f'{entry["repository"]}:{entry["tag"]}'),
+        )
         for entry in tags
     ]
     all_of = '' if len(tags) == len(untagged) else f', the first {len(tags)} of {len(untagged)}'
@@ -208,9 +188,12 @@ def _image(entry: dict[str, Any]) -> str:
 
 
 def _command(run: EndedRun, sentence: str, command: str, arguments: tuple[str, ...]) -> Iterator[str]:
-    yield from _block(sentence, [('az', 'acr', 'prune', command, '-r', *run.target, *arguments)])
+    yield from _block(sentence, [_line('az', 'acr', 'prune', command, '-r', *run.target, *arguments)])
 
 
-def _block(sentence: str, commands: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    lines = [' '.join(shlex.quote(printable(word, None)) for word in words) for words in commands]
-    yield from (sentence, '', '```sh', *lines, '```', '')
+def _line(*words: str) -> str:
+    return ' '.join(shlex.quote(printable(word, None)) for word in words)
+
+
+def _block(sentence: str, commands: Sequence[str]) -> Iterator[str]:
+    yield from (sentence, '', *(('```sh', *commands, '```', '') if commands else ()))

@@ -33,8 +33,8 @@ def test_a_plan_a_deletion_and_a_failure_are_told_in_both_files(az, registry, no
     assert metric(metrics, 'deleted') == 1 and metric(metrics, 'calls') > 3
     assert len(re.findall('^## ', summary.read_text(), re.M)) == 2, 'the summary is appended to'
     assert gone not in registry.storage.manifests('team/app')
-    command = re.findall(r'^az (acr prune restore .+)$', summary.read_text(), re.M)[-1].split()
-    az(*command, *ADMIN_LOGIN, check=True)
+    command = re.findall(r'^az (acr prune undo .+)$', summary.read_text(), re.M)[-1].split()
+    az(*command, *ADMIN_LOGIN, '--yes', check=True)
     assert gone in registry.storage.manifests('team/app')
     missing = az(*PRUNE, 'apply', *TARGET, *files, '--plan', 'nowhere.json', '--yes')
     assert missing.code == metric(metrics, 'exit_code') == 1

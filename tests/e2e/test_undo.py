@@ -12,7 +12,8 @@ import pytest
 from azext_acrprune.archive.pure.layout import index_bytes, parse_index
 
 from .images import Shelf
-from .test_archive import PRUNE, TARGET, purge, purge_for_good, restore, state, tangled
+from .test_archive import OLD, PRUNE, TARGET, purge, purge_for_good, restore, state, tangled
+from .test_killed import ended
 
 
 def undo(az, *arguments):
@@ -99,6 +100,117 @@ def test_one_image_of_an_earlier_run_is_undone_whose_archive_had_a_relative_name
     assert os.path.isabs(run['archive'])
     back = undo(az, '--run', run['run'], '--image', f'team/app@{first[:19]}', '--yes')
     assert back.code == 0 and state(registry) == before, back.err
+
+
+@pytest.mark.parametrize('ending', ['done', 'killed'])
+def test_another_machine_undoes_a_run_by_the_journal_in_its_archive(az, az_of, registry, now, tmp_path, ending):
+    tangled(registry, now)
+    before, archive, other = state(registry), tmp_path / 'archive', az_of(registry)
+    purging = (*PRUNE, 'tags', *TARGET, *OLD, '--new-archive', '--archive', str(archive))
+    code = ended(az, registry, purging, 'DELETE', 5) if ending == 'killed' else az(*purging).code
+    assert (code != 0) is (ending == 'killed')
+    (run,) = [each['run'] for each in runs(az)]
+    assert 'No journal tells' in undo(other, '--yes').err
+    assert 'name it with --archive' in undo(other, '--run', run, '--yes').err
+    assert 'Neither this machine nor the archive' in undo(other, '--run', 'nosuch', '--archive', str(archive)).err
+    preview = undo(other, '--archive', str(archive), '--dry-run')
+    assert preview.code == 0 and ('All that it archived counts' in preview.err) is (ending == 'killed'), preview.err
+    back = undo(other, '--archive', str(archive), '--run', run, '--yes')
+    assert back.code == 0 and back.json['undoes'] == run and state(registry) == before, back.err
+
+
+def test_a_journal_in_an_archive_that_somebody_forged_asks_for_nothing_strange(az, az_of, registry, now, tmp_path):
+    Shelf(registry.storage, now).image('image', tag='v1')
+    assert purge(az, tmp_path / 'archive').code == 0
+    (journal,) = (tmp_path / 'archive' / 'journal').iterdir()
+    lines = journal.read_text().splitlines()
+    forged = {
+        'event': 'request',
+        'request': 'deleteManifest',
+        'repository': '../../v2/x',
+        'digest': 'sha256:' + 64 * '0',
+    }
+    journal.write_text('\n'.join([*lines[:1], json.dumps(forged), *lines[1:], '']))
+    registry.forget()
+    preview = undo(az_of(registry), '--archive', str(tmp_path / 'archive'), '--dry-run')
+    assert preview.code == 0 and preview.json['summary']['manifestsToRestore'] == 1, preview.err
+    assert not [path for _, path, _ in registry.requests if '/x' in path or '..' in path]
+
+
+def test_of_one_image_all_that_was_attached_to_it_is_undone_too(az, registry, now, tmp_path):
+    tangled(registry, now)
+    Shelf(registry.storage, now).image('another', tag='v9')
+    before = state(registry)
+    assert purge(az, tmp_path / 'archive').code == 0
+    back = undo(az, '--image', 'team/app:v1', '--yes')
+    assert back.code == 0 and back.json['summary']['manifestsRestored'] == 6, back.err
+    missing = set(before['team/app'][0]) - set(state(registry)['team/app'][0])
+    assert len(missing) == 2 and 'v9' not in state(registry)['team/app'][1]
+    there = state(registry)['team/app']
+    assert all(before['team/app'][0][digest] == each for digest, each in there[0].items())
+    assert all(before['team/app'][1][tag] == each for tag, each in there[1].items())
+
+
+def deleted_by_others(registry, now):
+    """What `tangled` has and another image, all of which somebody deleted whose journals are nowhere; and before."""
+    index = tangled(registry, now)
+    registry.storage.set_locks('team/app', tag='v2', deleteEnabled=True)
+    registry.storage.set_locks('team/app', digest=index, writeEnabled=True)
+    Shelf(registry.storage, now, 'team/web').image('web', tag='v9')
+    registry.storage.soft_delete_days = 7
+    before = state(registry)
+    for name in ('team/app', 'team/web'):
+        for digest in sorted(registry.storage.manifests(name), key=lambda each: each != index):
+            if digest in registry.storage.manifests(name):
+                registry.storage.delete_manifest(name, digest)
+    assert registry.storage.repositories() == ['team/other']
+    return index, before
+
+
+def undelete(az, *arguments):
+    return az(*PRUNE, 'restore', *TARGET, '--soft-deleted', *arguments)
+
+
+def test_what_others_deleted_comes_back_by_name_from_the_list_of_the_registry(az, registry, now):
+    index, before = deleted_by_others(registry, now)
+    for missing in (('--image', 'team/app:v7'), ('--since', '2999-01-01'), ('--repository', 'team/none')):
+        run = undelete(az, *missing)
+        assert run.code == 3 and not run.out and registry.storage.repositories() == ['team/other'], run.err
+    back = undelete(az, '--image', 'team/app:v1')
+    assert back.code == 0, back.err
+    inside = {child['digest'] for child in json.loads(before['team/app'][0][index][0])['manifests']}
+    there = state(registry)['team/app']
+    assert {index, *inside} < set(there[0]) and set(there[1]) == set(before['team/app'][1]), 'with its signature'
+    assert registry.storage.whole('team/app', 'v1') == []
+
+
+@pytest.mark.parametrize('asked', [('--since', '1d'), ('--repository', 'team/*'), ('--image', 'team/*:v*')])
+def test_all_that_others_deleted_is_found_by_time_and_by_patterns(az, registry, now, asked):
+    _, before = deleted_by_others(registry, now)
+    preview = undelete(az, *asked, '--dry-run')
+    assert preview.code == 0 and preview.json['summary']['manifestsToRestore'] >= 3, preview.err
+    back = undelete(az, *asked)
+    assert back.code == 0, back.err
+    if asked[0] == '--image':
+        assert registry.storage.whole('team/app', 'v1') == registry.storage.whole('team/web', 'v9') == []
+    else:
+        assert state(registry) == before
+
+
+def test_of_two_that_had_a_tag_the_one_that_went_last_has_it_again(az, registry, now):
+    registry.storage.soft_delete_days = 7
+    shelf = Shelf(registry.storage, now)
+    old = shelf.image('old', tag='v1')
+    registry.storage.delete_manifest('team/app', old)
+    new = shelf.image('new', tag='v1')
+    registry.storage.delete_manifest('team/app', new)
+    back = undelete(az, '--repository', 'team/app')
+    assert back.code == 0 and set(registry.storage.manifests('team/app')) == {old, new}, back.err
+    assert registry.storage.tags('team/app')['v1'].digest == new
+    for digest in (old, new):
+        registry.storage.delete_manifest('team/app', digest)
+    back = undelete(az, '--image', 'team/app:v1')
+    assert back.code == 0 and set(registry.storage.manifests('team/app')) == {new}, back.err
 
 
 # --- Tags that are moved -------------------------------------------------------------------------------------------

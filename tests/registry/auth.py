@@ -101,8 +101,9 @@ class Auth:
         )
 
     def check(self, call: Call, host: str, repository: str | None, actions: list[str]) -> Answer | None:
-        """None when the call may go on, else the challenge. `repository` None means the catalog."""
-        kind, name = ('registry', 'catalog') if repository is None else ('repository', repository)
+        """None when the call may go on, else the challenge. `repository` None means a catalog."""
+        catalog = 'deleted_catalog' if call.path.startswith('/acr/v1/_deleted/') else 'catalog'
+        kind, name = ('registry', catalog) if repository is None else ('repository', repository)
         header = call.headers.get('Authorization', '')
         error, missing = self._refusal(header, kind, name, actions)
         if not missing:

@@ -12,7 +12,7 @@ import pytest
 
 from azext_acrprune.apply.journal import read_run, remove_before, runs
 from azext_acrprune.apply.journal_index import INDEX_NAME, JournalIndex, Outline
-from azext_acrprune.archive.pure.run_story import images_taken, options_of, requests_of, story_of, summary_of
+from azext_acrprune.archive.pure.run_story import images_taken, options_of, requests_of, story_of, summary_of, undo_of
 from azext_acrprune.show.history_tables import run_rows, runs_rows
 
 HOST = 'test.azurecr.io'
@@ -78,7 +78,7 @@ def test_sums_are_by_reason_and_by_repository():
 @pytest.mark.parametrize(
     'header, command, words',
     [
-        ({'archive': '/mnt/a', 'softDeleteDays': None}, True, 'From the archive /mnt/a.'),
+        ({'archive': '/mnt/a b', 'softDeleteDays': None}, True, 'From the archive /mnt/a b.'),
         ({'softDeleteDays': 7}, True, '7 days'),
         ({'softDeleteDays': None}, False, 'cannot be undone'),
         ({}, True, 'if it was on'),
@@ -86,7 +86,10 @@ def test_sums_are_by_reason_and_by_repository():
 )
 def test_it_says_how_a_run_is_undone_or_why_it_cannot_be(header, command, words):
     undo = story_of('r', run_of(asked(1), **header))['undo']
-    assert words in undo['how'] and undo['command'] == (f'az acr prune undo -r {HOST} --run r' if command else None)
+    whole = None if not command else f'az acr prune undo -r {HOST} --run r'
+    assert words in undo['how'] and undo['command'] == whole
+    elsewhere = undo_of('r', run_of(asked(1), **header), ['my'])['command']
+    assert (elsewhere == "az acr prune undo -r my --archive '/mnt/a b' --run r") is ('archive' in header)
 
 
 def test_options_are_told_as_they_are_given():

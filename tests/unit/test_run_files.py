@@ -118,25 +118,12 @@ def test_a_dry_run_and_an_empty_plan_name_what_comes_next():
     assert '--out plan.json' in summary_markdown(RUN)
 
 
-@pytest.mark.parametrize(
-    'changes, days, said',
-    [
-        ({'archive': '/mnt/a b'}, None, f"az acr prune restore -r my --archive '/mnt/a b' --image team/app@{DIGEST}"),
-        ({}, 7, f'az acr prune restore -r my --soft-deleted --journal {RESULT["run"]}'),
-        ({}, None, 'cannot be brought back'),
-    ],
-)
-def test_a_deletion_says_how_it_is_brought_back(changes, days, said):
-    result = {**RESULT, 'summary': {**RESULT['summary'], 'softDeleteRetentionDays': days}}
-    page = summary_markdown(replace(DELETED, result=result, **changes))
-    assert said in page and 'Deleted 1 manifest and 0 tags; at most 2.0 KiB freed.' in page
+@pytest.mark.parametrize('command', ["az acr prune undo -r my --archive '/mnt/a b' --run r", None])
+def test_a_deletion_says_how_it_is_brought_back(command):
+    page = summary_markdown(replace(DELETED, undo={'command': command, 'how': 'So it is.'}))
+    assert (f'Bring it back. So it is.\n\n```sh\n{command}\n```' in page) is bool(command)
+    assert 'So it is.' in page and 'Deleted 1 manifest and 0 tags; at most 2.0 KiB freed.' in page
     assert 'Run the same command again' in page and '- It is still there.' in page
-
-
-def test_a_name_that_no_registry_takes_is_in_no_command():
-    entry = {**RESULT['deleted'][0], 'repository': '##vso[task.complete]\n```'}
-    page = summary_markdown(replace(DELETED, result={**RESULT, 'deleted': [entry]}, archive='a'))
-    assert 'az acr prune restore -r my --archive a --all\n' in page
 
 
 def test_removed_tags_can_be_set_again_and_a_hostile_one_is_in_no_command():
@@ -144,7 +131,7 @@ def test_removed_tags_can_be_set_again_and_a_hostile_one_is_in_no_command():
     untagged = [entry, {**entry, 'tag': HOSTILE}]
     page = summary_markdown(replace(DELETED, result={**RESULT, 'deleted': [], 'untagged': untagged}, archive='a'))
     said = f'\naz acr import -n my --source my.azurecr.io/team/app@{DIGEST} --image team/app:v1\n```'
-    assert said in page and 'the first 1 of 2' in page and 'acr prune restore' not in page
+    assert said in page and 'the first 1 of 2' in page and 'acr prune' not in page.split('What to do next')[1]
 
 
 def test_what_a_plan_does_beside_deleting_is_told():

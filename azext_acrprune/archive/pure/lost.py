@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...decide.asked import Asked, Taken
+from ...decide.impact import Node
+from ...decide.manifests import attachment_subject
 from ...model import UNLOCKED, Locks, parse_ticks
+from .layout import Record
 from .past import Key
 
 _NOT_DONE = ('locked', 'late', 'forbidden', 'unauthenticated', 'busy', 'moved', 'stopped')
@@ -20,8 +23,9 @@ class Lost:
     """A manifest that a run deleted, with the tags and locks that it had, or with `untagged` tags that it lost.
 
     `created` and `updated` are its times and `tag_times` the last updates of its tags, as the registry gave them and as
-    far as they are known. `repository_locks` are those of its repository. `reason` and `because` say why it went. With
-    `later` it only lost its last tag, and the registry itself deletes it some time after that.
+    far as they are known. `repository_locks` are those of its repository. `subject` is the manifest with which the
+    service deletes it. `reason` and `because` say why it went. With `later` it only lost its last tag, and the registry
+    itself deletes it some time after that.
     """
 
     repository: str
@@ -37,6 +41,13 @@ class Lost:
     reason: str | None = None
     because: str | None = None
     later: bool = False
+    subject: str | None = None
+
+    @property
+    def subjects(self) -> list[str]:
+        """The digests that it is attached to, as far as that is known."""
+        named = [attachment_subject(tag) for tag, _ in self.tags]
+        return [digest for digest in (self.subject, *named) if digest]
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,16 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
     maybe_done = _maybe_done(lines)
     requests: dict[Any, Mapping[str, Any]] = {}
     falling: dict[Any, list[Mapping[str, Any]]] = {}
+    subjects: dict[Any, str | None] = {}
     for line in lines:
         if line['event'] == 'falls':
             falling.setdefault((line.get('repository'), line.get('subject')), []).append(line)
+            subjects.setdefault((line.get('repository'), line.get('digest')), line.get('subject'))
         elif is_deletion(line) and _key(line) in maybe_done:
             requests.setdefault(_key(line), line)
     later = [line for line in lines if line['event'] == 'later' and _key(line) not in requests]
-    return [lost for line in (*_newest_first(requests, falling), *later) for lost in _lost(line)]
+    ordered = (*_newest_first(requests, falling), *later)
+    return [lost for line in ordered for lost in _lost(line, subjects)]
 
 
 def keys_of_lost(lost: Iterable[Lost]) -> set[Key]:
@@ -100,14 +114,106 @@ def lost_at(lines: Sequence[Mapping[str, Any]]) -> list[tuple[Lost, int | None]]
 
 
 def asked_of(lost: Sequence[tuple[Lost, int | None]], asked: Asked) -> list[Lost]:
-    """What is asked for of what was lost, each manifest once: as the first of several says. Raises NothingAsked."""
+    """What is asked for of what was lost, each manifest once: as the first of several says. Raises NothingAsked.
+
+    With an image comes what was attached to it: what fell with it, and signatures under a tag of cosign's form.
+    """
     items = [Taken(*key, at) for each, at in lost for key in sorted(keys_of_lost([each]), key=str)]
     wanted = {(item.repository, item.digest) for item in asked.find(items)}
+    if asked.images:
+        attached: dict[Node, list[Node]] = {}
+        for each, _ in lost:
+            for subject in each.subjects:
+                attached.setdefault((each.repository, subject), []).append((each.repository, each.digest))
+        waiting = list(wanted)
+        while waiting:
+            more = [node for node in attached.get(waiting.pop(), ()) if node not in wanted]
+            wanted.update(more)
+            waiting += more
     found: dict[Any, Lost] = {}
     for each, _ in lost:
         if (each.repository, each.digest) in wanted:
             found.setdefault((each.repository, each.digest, each.untagged and each.tags), each)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class KeptDeleted:
+    """A manifest that the registry keeps as deleted, since `at`, with the tags that it had."""
+
+    repository: str
+    digest: str
+    at: int | None
+    tags: tuple[str, ...] = ()
+
+
+def by_node(lost: Iterable[Lost]) -> dict[Node, Lost]:
+    """The manifests that were lost, each as the first of several says."""
+    found: dict[Node, Lost] = {}
+    for each in lost:
+        if not each.untagged:
+            found.setdefault((each.repository, each.digest), each)
+    return found
+
+
+def as_kept(kept: Iterable[KeptDeleted], known: Mapping[Node, Lost]) -> list[tuple[Lost, int | None]]:
+    """What the registry keeps as deleted, each with when it went, the last first.
+
+    Of each, what a journal has `known` counts: also its locks and times. A tag is on what was deleted with it last;
+    others that had it come before all else, for the service may set a tag by itself that nobody asked it for.
+    """
+    newest: set[tuple[str, str]] = set()
+    found: list[tuple[Lost, int | None]] = []
+    outdated: list[tuple[Lost, int | None]] = []
+    for each in sorted(kept, key=lambda one: (-(one.at or 0), one.repository, one.digest)):
+        plain = Lost(each.repository, each.digest, None, tuple((tag, UNLOCKED) for tag in each.tags), UNLOCKED)
+        lost = known.get((each.repository, each.digest), plain)
+        tags = tuple((tag, locks) for tag, locks in lost.tags if (each.repository, tag) not in newest)
+        newest.update((each.repository, tag) for tag, _ in tags)
+        (found if tags == lost.tags else outdated).append((replace(lost, tags=tags), each.at))
+    return outdated + found
+
+
+def lost_of_records(records: Iterable[Record]) -> list[Lost]:
+    """What an archive holds of a run, as if all of it had gone by that run."""
+    records = list(records)
+    tags: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.tag:
+            tags.setdefault((record.repository, record.digest), []).append(record)
+    images = {(record.repository, record.digest): record for record in records if not record.tag}
+    found = [_lost_image(record, tags.get(node, [])) for node, record in sorted(images.items())]
+    alone = [record for node, each in sorted(tags.items()) if node not in images for record in each]
+    return found + [
+        Lost(
+            record.repository,
+            record.digest,
+            None,
+            ((str(record.tag), record.locks),),
+            UNLOCKED,
+            True,
+            tag_times=_tag_times([record]),
+        )
+        for record in alone
+    ]
+
+
+def _lost_image(record: Record, tags: Sequence[Record]) -> Lost:
+    return Lost(
+        record.repository,
+        record.digest,
+        record.media_type,
+        tuple((str(tag.tag), tag.locks) for tag in tags),
+        record.locks,
+        created=record.created,
+        updated=record.updated,
+        tag_times=_tag_times(tags),
+        repository_locks=record.repository_locks,
+    )
+
+
+def _tag_times(tags: Iterable[Record]) -> dict[str, str]:
+    return {str(tag.tag): tag.updated for tag in tags if tag.updated}
 
 
 def _maybe_done(lines: Iterable[Mapping[str, Any]]) -> set[Any]:
@@ -136,7 +242,7 @@ def _newest_first(
                     yield each
 
 
-def _lost(line: Mapping[str, Any]) -> Iterator[Lost]:
+def _lost(line: Mapping[str, Any], subjects: Mapping[Any, str | None]) -> Iterator[Lost]:
     if not line.get('digest') or not line.get('repository'):
         return
     entries = [line] if line.get('request') == 'deleteTag' else line.get('tags', ())
@@ -170,6 +276,7 @@ def _lost(line: Mapping[str, Any]) -> Iterator[Lost]:
         reason=reason,
         because=because,
         later=line['event'] == 'later',
+        subject=subjects.get((line['repository'], line['digest'])),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from ...decide.owed import owed_in
 from ...model import Document, OwedLock
+from ...spelling import printable
 from .lost import Lost, is_deletion, lost_in
 
 _DONE = ('done', 'not_found')
@@ -81,17 +83,24 @@ def story_of(run: str, lines: Lines) -> Document:
     }
 
 
-def undo_of(run: str, lines: Lines) -> Document:
-    """The command that brings back what a run took, or None; and from where, or why there is no such command."""
-    start = _start(lines)
-    days = start.get('softDeleteDays')
-    command = f'az acr prune undo -r {start.get("registry")} --run {run}'
+def undo_of(run: str, lines: Lines, elsewhere: Sequence[str] = ()) -> Document:
+    """The command that brings back what a run took, or None; and from where, or why there is no such command.
+
+    It is for this machine, or, with the words that name the registry there, for whoever reads it `elsewhere`.
+    """
+    start, lost = _start(lines), lost_in(lines)
+    days, archive = start.get('softDeleteDays'), start.get('archive')
+    words = ['az', 'acr', 'prune', 'undo', '-r', *(elsewhere or [str(start.get('registry'))])]
+    words += [*(['--archive', str(archive)] if archive and elsewhere else []), '--run', run]
+    command = ' '.join(quote(printable(word, None)) for word in words)
     if any(line['event'] == 'moves' for line in lines):
         return {'command': command, 'how': 'Tags that were moved go back to where they were.'}
-    if not lost_in(lines):
+    if not lost:
         return {'command': None, 'how': 'It deleted nothing.'}
-    if start.get('archive'):
-        return {'command': command, 'how': f'From the archive {start["archive"]}.'}
+    if archive:
+        return {'command': command, 'how': f'From the archive {archive}.'}
+    if all(each.untagged for each in lost):
+        return {'command': command, 'how': 'The tags go back to their manifests, while these are there.'}
     if days:
         return {'command': command, 'how': f'From soft delete, which keeps it for {days} days.'}
     if 'softDeleteDays' in start:

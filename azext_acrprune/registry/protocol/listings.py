@@ -149,6 +149,13 @@ def parse_deleted(page: Mapping[str, Any]) -> dict[str, str]:
         return {_spelled(_DIGEST, entry['digest']): _text(entry.get('deletedAt')) or '' for entry in entries}
 
 
+def parse_deleted_tags(page: Mapping[str, Any]) -> list[Tag]:
+    """The soft-deleted tags of a page, each with its digest alone. Raises as `parse_manifests` does."""
+    entries = _entries(page, 'tags')
+    with _well_formed():
+        return [Tag(_spelled(_TAG, entry['tag']), _spelled(_DIGEST, entry['digest'])) for entry in entries]
+
+
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
     """One manifest, as a listing has it. Raises as `parse_manifests` does."""
     entry = document['manifest']
@@ -398,4 +405,6 @@ def _name(entry: str | OddName | Manifest | Tag) -> str:
     """What tells an entry of a listing from the others."""
     if isinstance(entry, Manifest):
         return entry.digest
-    return entry if isinstance(entry, str) else entry.name if isinstance(entry, Tag) else entry.shown
+    if isinstance(entry, Tag):  # of what is deleted, many may have had one tag
+        return f'{entry.name} {entry.digest}'
+    return entry if isinstance(entry, str) else entry.shown

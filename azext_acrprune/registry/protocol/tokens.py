@@ -25,6 +25,8 @@ PATIENCE_SECONDS = 300
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 30
 _CATALOG = 'registry:catalog:*'
 _EVERYTHING = f'{_CATALOG} repository:*:*'
+DELETED = 'registry:deleted_catalog'
+"""In the place of a repository: the list of the repositories that the registry keeps something deleted of."""
 
 PRUNING = 'metadata_read,metadata_write,pull,delete'
 RESTORING = 'metadata_read,metadata_write,pull,push,deleted_read,deleted_restore'
@@ -142,10 +144,12 @@ class TokenBook:
             self._batches.update(dict.fromkeys(batch, scope))
 
     def scope(self, repository: str | tuple[str, str] | None) -> Scope:
-        """The scope whose token serves this repository, or the catalog when None.
+        """The scope whose token serves this repository, the catalog when None, or the list of what is `DELETED`.
 
         A mount needs the permissions on two: (the one that gets the blob, the one that has it).
         """
+        if repository == DELETED:
+            return f'{_CATALOG} {DELETED}:*'
         if self._wildcards:
             return _EVERYTHING
         if isinstance(repository, tuple):
