@@ -245,7 +245,7 @@ MUTATIONS = (
     Mutation(
         'the listing right before deleting is that of the plan',
         'apply/repository.py',
-        'there = await rescan(self._registry, before, self._places)',
+        'there = await rescan(self._registry, before)',
         'there = self._work.seen',
         'wire/test_execute.py::test_a_manifest_that_got_a_tag_is_skipped',
     ),

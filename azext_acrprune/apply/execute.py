@@ -46,8 +46,8 @@ async def execute(
     work = [Work.of(decision, repository) for repository in decision.inventory.repositories]
     work = [each for each in work if each.doomed or each.untag]
     reporter.deletes_planned(sum(len(each.doomed) + len(each.untag) for each in work))
-    stop, places, turn = Stop(is_over), asyncio.Semaphore(concurrency), asyncio.Lock()
-    around = Surroundings(registry, door, cache, places, turn, stop, reporter, clock, pause)
+    stop = Stop(is_over)
+    around = Surroundings(registry, door, cache, asyncio.Lock(), stop, reporter, clock, pause)
     runs = [RepositoryRun(around, each) for each in work]
     pruning = asyncio.ensure_future(run_tasks([partial(_prune, run) for run in runs], _at_a_time(work, concurrency)))
     with (stops or Stops()).mean(*_acts(stop, stopping, pruning)):

@@ -25,9 +25,8 @@ async def look_back(
     """
 
     async def listed() -> Repository:
-        return await rescan(
-            around.registry, Before(seen, frozenset(), deleted=frozenset(tally.deleted)), around.places
-        ) or Repository(seen.name, {})
+        before = Before(seen, frozenset(), deleted=frozenset(tally.deleted))
+        return await rescan(around.registry, before) or Repository(seen.name, {})
 
     def lacks_something(now: Repository) -> bool:
         return now.unseen is not None and seen.unseen is None

@@ -80,7 +80,6 @@ class RepositoryRun:
         self._door = around.door
         self._around = around
         self._work = work
-        self._places = around.places
         self._stop = around.stop
         self._clock = around.clock
         self._refused: str | None = None
@@ -130,7 +129,7 @@ class RepositoryRun:
             permit, known = Permit(self._clock), len(self._read)
             try:
                 before = self._before(self._going(doomed, untag))
-                there = await rescan(self._registry, before, self._places)
+                there = await rescan(self._registry, before)
             except Exception as error:  # pylint: disable=broad-except  # the other repositories have an outcome too
                 if not self._was_dropped(error):
                     self.tally.fail(doomed | untag, str(error))
@@ -249,8 +248,8 @@ class RepositoryRun:
     ) -> set[str]:
         """Make the calls, a few at a time, until it is halted; gives those that were made, whatever came of them.
 
-        A throttled registry makes calls queue, for a place in flight and then for their turn. One whose listing is too
-        old when its turn comes is not sent, nor has it failed: it is looked at again.
+        A throttled registry makes calls queue for their turn. One whose listing is too old when its turn comes is not
+        sent, nor has it failed: it is looked at again.
         """
         sent: set[str] = set()
         left = iter(keys)
@@ -261,11 +260,7 @@ class RepositoryRun:
                 if halted():
                     break
                 sent.add(key)
-                async with self._places:
-                    if halted():
-                        self._late.add(key)
-                    else:
-                        await call(key)
+                await call(key)
             return ()
 
         await run_tasks([send] * min(DELETES_PER_REPOSITORY, len(keys)), DELETES_PER_REPOSITORY)

@@ -67,14 +67,13 @@ class Work:
 class Surroundings:
     """What all repositories of a run share.
 
-    `places` are for calls in flight. Repositories whose turn did not come in time take turns: each lists, and deletes
-    by that, while the others wait. `pause` waits for some seconds, of which `clock` tells how many there are.
+    Repositories whose turn did not come in time take turns: each lists, and deletes by that, while the others wait.
+    `pause` waits for some seconds, of which `clock` tells how many there are.
     """
 
     registry: Reads
     door: Changes
     cache: Cache
-    places: asyncio.Semaphore
     turn: asyncio.Lock
     stop: Stop
     reporter: Reporter

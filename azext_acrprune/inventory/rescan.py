@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -54,24 +53,22 @@ class Before:
         return NotRead() if has_no_edges(manifest.media_type) or not self.going else None
 
 
-async def rescan(registry: Reads, before: Before, places: asyncio.Semaphore | None = None) -> Repository | None:
-    """The repository as it is now, None when it is gone. Each call takes one of the `places`.
+async def rescan(registry: Reads, before: Before) -> Repository | None:
+    """The repository as it is now, None when it is gone. Raises RegistryError.
 
-    Only what is not known is read, much of it at a time. What was missing before is not asked for again. Raises
-    RegistryError.
+    Only what is not known is read, much of it at a time. What was missing before is not asked for again.
     """
-    seen, places = before.seen, places or asyncio.Semaphore(_READS_AT_A_TIME)
+    seen = before.seen
     draft = Draft(seen.name, asked=set(unlisted(seen.manifests, seen.tags.values())), cached=seen.cached)
     try:
-        async with places:
-            await list_repository(registry, draft, lambda _: True)
+        await list_repository(registry, draft, lambda _: True)
     except RegistryError as error:
         if error.kind is Kind.NOT_FOUND:
             return None
         raise
     if draft.views and before.deleted:
         _forget(draft, seen, before.deleted)
-    look = _Unknown(registry, before, draft, places)
+    look = _Unknown(registry, before, draft)
     await look.read(draft.manifests)
     while named := draft.unlisted():
         await look.find(named)
@@ -91,11 +88,10 @@ def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
 class _Unknown:
     """What is read of one repository; each task writes to the draft under keys that no other one writes."""
 
-    def __init__(self, registry: Reads, before: Before, draft: Draft, places: asyncio.Semaphore) -> None:
+    def __init__(self, registry: Reads, before: Before, draft: Draft) -> None:
         self._registry = registry
         self._before = before
         self._draft = draft
-        self._places = places
 
     async def read(self, digests: Iterable[str]) -> None:
         """Take what is known, and read the rest."""
@@ -120,13 +116,11 @@ class _Unknown:
     async def _read(self, digest: str) -> Iterable[Task]:
         known = self._before.seen.manifests.get(digest)
         patient = not (known and isinstance(known.content, Unreadable))
-        async with self._places:
-            self._set(digest, await read(self._registry, self._draft.name, digest, patient))
+        self._set(digest, await read(self._registry, self._draft.name, digest, patient))
         return []
 
     async def _find(self, digest: str) -> Iterable[Task]:
-        async with self._places:
-            await look_up(self._registry, self._draft, digest)
+        await look_up(self._registry, self._draft, digest)
         return []
 
     def _set(self, digest: str, state: State) -> None:
@@ -139,10 +133,9 @@ async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: i
     What was read in `seen` is not read again.
     """
     found: dict[str, Repository] = {}
-    places = asyncio.Semaphore(concurrency)
 
     async def look(repository: Repository) -> Iterable[Task]:
-        now = await rescan(registry, Before(repository), places)
+        now = await rescan(registry, Before(repository))
         if now and now.manifests:
             found[now.name] = now
         return []

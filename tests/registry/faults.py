@@ -130,6 +130,7 @@ class Faults:
         self.holds: list[Hold] = []
         self.deletes_in_flight: Counter = Counter()
         self.most_deletes_in_flight: Counter = Counter()
+        self.most_in_flight = self._in_flight = 0
         self._delete_second = (0, 0)
         self._chance = random.Random(seed)
 
@@ -166,6 +167,16 @@ class Faults:
         kind = 'tokens' if path.startswith('/oauth2/') else _BUCKETS.get(method, 'reads')
         throttle = self.throttles.get(kind)
         return throttle if throttle and not throttle.take() else None
+
+    @contextmanager
+    def call_in_flight(self) -> Iterator[None]:
+        """Tests look at the most of them at a time."""
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
 
     @contextmanager
     def delete_in_flight(self, repository: str) -> Iterator[None]:

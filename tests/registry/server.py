@@ -190,6 +190,10 @@ class LocalRegistry:
         return site._server.sockets[0].getsockname()[1]  # pylint: disable=protected-access
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        with self.faults.call_in_flight():
+            return await self._handle_call(request)
+
+    async def _handle_call(self, request: web.BaseRequest) -> web.StreamResponse:
         raw_path, _, query = request.raw_path.partition('?')
         body = await request.content.read() if request.body_exists else b''
         call = Call(request.method, unquote(raw_path), request.query if query else {}, request.headers, body, raw_path)

@@ -94,10 +94,11 @@ def connect(registry, monkeypatch, clock) -> Callable[..., Client]:
             sign_in: Callable[[], Credential] = not_again,
             seconds_ago: float = 0,
             pacing: PacingPolicy | None = None,
+            concurrency: int = CONCURRENCY,
         ) -> Client:
             book = TokenBook(registry.login_server, credential, time.time() - seconds_ago)
             pacing = pacing or unhurried(clock)
-            return held.enter_context(opened(endpoint, book, sign_in, CONCURRENCY, pacing, clock))
+            return held.enter_context(opened(endpoint, book, sign_in, concurrency, pacing, clock))
 
         yield open_registry
 

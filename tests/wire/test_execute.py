@@ -143,16 +143,16 @@ def test_five_deletes_at_a_time_in_one_repository_and_many_repositories_side_by_
 
 
 @pytest.mark.parametrize('concurrency', [1, 4])
-def test_no_more_requests_are_in_flight_than_allowed(registry, connect, flights, concurrency):
+def test_no_more_requests_are_in_flight_than_allowed(registry, connect, concurrency):
     for number in range(12):
         stale_images(registry, 5, f'team/app-{number}')
-    client = connect()
+    client = connect(concurrency=concurrency)
     decision = planned(client)
     registry.faults.latency = 0.01
-    flights.forget()
+    registry.faults.most_in_flight = 0
     outcome = execute(client, decision, concurrency, Silent(), time.monotonic)
     assert len(outcome.deleted) == 60
-    assert concurrency // 2 < flights.most_together <= concurrency
+    assert concurrency // 2 < registry.faults.most_in_flight <= concurrency
 
 
 def test_every_planned_manifest_is_reported_once(registry, connect):
