@@ -1,126 +1,131 @@
 """What a policy takes, worked out the slow and obvious way from the table in docs/policies.md.
 
 It shares no code with the package on purpose: the property tests compare the two. Worlds are those of tests.oracle
-and tests.purge_oracle; a policy is the document of its file. Of `match` it knows `repositories`, `tags`, `tagged`,
-`everything` and `mediaTypes`, of `when` the ages, of `keep` the `newest` and `perSubject`; `do: retire` with a
-fact for each digest: how many days ago this program retired it, or 'theirs' for what somebody else hid.
+and tests.purge_oracle; a policy is the document of its file, without `size`, `until` and `lock`. What a rule says of
+one image is in tests.policy_reading, and `facts` too; `retired` among them has a fact for each digest: how many days
+ago this program retired it, or 'theirs' for what somebody else hid.
 """
 
 from tests import oracle, purge_oracle
-
-DAY = 86_400
-
-
-def rule_of(document, repository, manifest, tag):
-    """The first rule whose `match` has it."""
-    return next((rule for rule in document['rules'] if matches(rule['match'], repository, manifest, tag)), None)
-
-
-def matches(match, repository, manifest, tag):
-    globs = match.get('repositories', ['**'])
-    if not any(purge_oracle.glob_matches(glob, repository['name']) for glob in globs):
-        return False
-    if 'mediaTypes' in match and manifest['media_type'] not in match['mediaTypes']:
-        return False
-    if tag is None:
-        return match.get('tagged') is not True and 'tags' not in match
-    wanted = match.get('tags', ['*'])
-    return match.get('tagged') is not False and any(purge_oracle.glob_matches(glob, tag) for glob in wanted)
-
-
-def describes(rule):
-    """Whether a rule says what an image is like."""
-    return 'mediaTypes' in rule['match']
+from tests.policy_reading import (
+    DAY,
+    describes,
+    flags,
+    has_rank,
+    is_due,
+    kept,
+    names_quarantine,
+    old_manifest,
+    old_tag,
+    rule_of,
+)
 
 
 def takes_images(rule):
     return rule['do'] in ('delete', 'retire')
 
 
-def flags(rule):
-    """The age of a rule in the words of tests.purge_oracle."""
-    return {
-        'ago': rule.get('when', {}).get('olderThan', '1d'),
-        'age_by': rule.get('when', {}).get('by', 'updated'),
-        'include_locked': False,
-        'include': (),
-    }
-
-
 def user_tags(manifest):
     return [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
 
 
-def old_tag(rule, repository, manifest, tag, now):
-    return purge_oracle.is_old(flags(rule), purge_oracle.tag_time(flags(rule), repository, manifest, tag), now)
+def protects(document, key, repository, tag):
+    """Whether `tag` or `repository:tag` under `protect` has a tag; `base/**` has `base` too."""
+    for text in document.get('protect', {}).get(key, ()):
+        names, _, glob = text.rpartition(':')
+        if is_in(names or '**', repository) and purge_oracle.glob_matches(glob, tag):
+            return True
+    return False
 
 
-def old_manifest(rule, manifest, now, at_most=None):
-    """Whether its age is over, or that of a day where a part only has to be no push under way."""
-    how = flags(rule)
-    if at_most is not None and purge_oracle.SECONDS[how['ago']] > at_most:
-        how['ago'] = '1d'
-    return purge_oracle.is_old(how, purge_oracle.manifest_time(how, manifest), now)
+def is_in(glob, repository):
+    top = glob.endswith('/**') and purge_oracle.glob_matches(glob[: -len('/**')], repository['name'])
+    return top or purge_oracle.glob_matches(glob, repository['name'])
+
+
+def is_protected(document, repository):
+    return any(is_in(glob, repository) for glob in document.get('protect', {}).get('repositories', ()))
 
 
 # --- Tags --------------------------------------------------------------------------------------------------------
 
 
-def tags_that_go(repository, document, now):
+def tags_that_go(repository, document, now, facts):
     """{tag: rule} of the tags that go as far as they themselves decide it."""
-    claimed = [
-        (rule, manifest, tag)
-        for manifest in repository['manifests']
-        for tag in user_tags(manifest)
-        for rule in [rule_of(document, repository, manifest, tag)]
-        if rule and rule['do'] != 'keep' and 'perSubject' not in rule.get('keep', {})
-        if not purge_oracle.protects_tag(flags(rule), repository, manifest, tag)
-        if not manifest.get('quarantine')
-    ]
+    claimed = []
+    for manifest in repository['manifests']:
+        tags = user_tags(manifest)
+        if is_protected(document, repository) or any(protects(document, 'images', repository, tag) for tag in tags):
+            continue
+        for tag in tags:
+            rule, certain = rule_of(document, repository, manifest, tag, facts)
+            if protects(document, 'tags', repository, tag) or not rule or not certain or rule['do'] == 'keep':
+                continue
+            if purge_oracle.protects_tag(flags(rule), repository, manifest, tag):
+                continue
+            if not manifest.get('quarantine') or names_quarantine(rule, manifest):
+                claimed.append((rule, manifest, tag))
     going = {}
     for rule in document['rules']:
         mine = [(manifest, tag) for of, manifest, tag in claimed if of is rule]
-        spared = newest(rule, repository, mine, now)
+        spared = tags_that_stay(rule, repository, mine, now, facts)
         for manifest, tag in mine:
-            if old_tag(rule, repository, manifest, tag, now) and tag not in spared:
+            if may_go(rule, repository, manifest, tag, now, facts) and tag not in spared:
                 going[tag] = rule
-    return going
+    return without_floor(going, repository, document, now)
 
 
-def newest(rule, repository, claimed, now):
-    """The tags that `keep` counts: of the newest images, or of the newest tags."""
+def may_go(rule, repository, manifest, tag, now, facts):
+    return old_tag(rule, repository, manifest, tag, now) and is_due(rule, repository, manifest, tag, now, facts)
+
+
+def tags_that_stay(rule, repository, claimed, now, facts):
+    """The tags that `keep` spares: for their rank, or for want of one."""
     keep = rule.get('keep', {})
-    ranked = [
-        (purge_oracle.tag_time(flags(rule), repository, manifest, tag), tag, manifest['digest'])
+    counted = [
+        (purge_oracle.tag_time(flags(rule), repository, manifest, tag), tag, manifest, tag)
         for manifest, tag in claimed
-        if oracle.exists(manifest) and not manifest.get('missing')
-        if keep.get('of') == 'all' or old_tag(rule, repository, manifest, tag, now)
+        if oracle.exists(manifest) and not manifest.get('missing') or 'perSubject' in keep
+        if keep.get('of') == 'all' or may_go(rule, repository, manifest, tag, now, facts)
     ]
-    ranked = sorted((each for each in ranked if each[0] is not None), key=lambda each: (-each[0], each[1]))
-    if keep.get('count') == 'tags':
-        return [tag for _, tag, _ in ranked[: keep.get('newest', 0)]]
-    images = list(dict.fromkeys(digest for _, _, digest in ranked))[: keep.get('newest', 0)]
-    return [tag for _, tag, digest in ranked if digest in images]
+    spares = keep.get('others') != 'take'
+    unranked = {tag for _, tag, manifest, _ in counted if spares and not has_rank(keep, tag, manifest, facts)}
+    ranked = [each for each in counted if each[0] is not None and each[1] not in unranked]
+    return unranked | kept(keep, ranked, facts)
+
+
+def without_floor(going, repository, document, now):
+    """So many images with a tag keep their newest tag, the newest of those that would lose all."""
+    floor = document.get('limits', {}).get('minKeepPerRepository', 0)
+    images = [each for each in repository['manifests'] if oracle.exists(each) and not each.get('missing')]
+    staying = [each for each in images if any(tag not in going for tag in user_tags(each))]
+    losing = [(each, tag) for each in images if each not in staying for tag in user_tags(each)]
+    times = {tag: purge_oracle.tag_time(flags(going[tag]), repository, each, tag) for each, tag in losing}
+    for each, tag in sorted(losing, key=lambda pair: (-times[pair[1]], pair[1])):
+        if len(staying) < floor and each not in staying:
+            staying.append(each)
+            del going[tag]
+    return going
 
 
 # --- Manifests ---------------------------------------------------------------------------------------------------
 
 
-def decide(world, document, now, retired=None):
+def decide(world, document, now, facts=None):
     """(tags that go, manifests that go) of a world, as sets of (repository, tag) and (repository, digest)."""
-    tags, doomed = set(), set()
+    tags, doomed, facts = set(), set(), facts or {}
     for repository in world:
         if not repository['selected']:
             continue
         repository = without_doubtful_ghosts(repository, document, now)
-        repository = without_superseded_links(repository, document, now)
-        going = tags_that_go(repository, document, now)
+        repository = without_superseded_links(repository, document, now, facts)
+        going = tags_that_go(repository, document, now, facts)
         held = set()
         while True:
-            case = Case(repository, document, now, going, held)
+            case = Case(repository, document, now, going, held, facts)
             back, more = case.tags_to_give_back(), case.held_by_parts() - held
             if not back and not more:
-                more = case.waiting(retired or {})
+                more = case.waiting(facts.get('retired', {}))
             if not back and not more:
                 break
             going = {tag: rule for tag, rule in going.items() if tag not in back}
@@ -140,26 +145,26 @@ def without_doubtful_ghosts(repository, document, now):
     return oracle.settled([repository], max([DAY, *ages]), (), now)[0]
 
 
-def without_superseded_links(repository, document, now):
+def without_superseded_links(repository, document, now, facts):
     """What newer reports supersede is an image by itself: what it refers to does not keep it, and a rule takes it."""
     if any(map(oracle.is_opaque, repository['manifests'])):
         return repository
     groups = {}
     for manifest in repository['manifests']:
-        rule = rule_of(document, repository, manifest, None)
-        if not rule or 'perSubject' not in rule.get('keep', {}) or not is_report(repository, manifest):
+        rule, certain = rule_of(document, repository, manifest, None, facts)
+        if not rule or not certain or 'perSubject' not in rule.get('keep', {}) or not is_report(repository, manifest):
             continue
-        if not is_held_somewhere(repository, manifest):
+        if not is_held_somewhere(repository, manifest, document):
             groups.setdefault((rule['name'], *oracle.oci_subjects(manifest)), []).append((rule, manifest))
     superseded = []
     for members in groups.values():
         rule = members[0][0]
         every = rule['keep'].get('of') == 'all'
-        ranked = [manifest for _, manifest in members if every or old_manifest(rule, manifest, now)]
+        ranked = [manifest for _, manifest in members if every or old_manifest(rule, manifest, now, facts)]
         ranked = [each for each in ranked if purge_oracle.manifest_time(flags(rule), each) is not None]
         ranked.sort(key=lambda each: (-purge_oracle.manifest_time(flags(rule), each), each['digest']))
         later = ranked[rule['keep']['perSubject']['newest'] :]
-        superseded += [each['digest'] for each in later if old_manifest(rule, each, now)]
+        superseded += [each['digest'] for each in later if old_manifest(rule, each, now, facts)]
     manifests = [unlinked(each) if each['digest'] in superseded else each for each in repository['manifests']]
     return {**repository, 'manifests': manifests}
 
@@ -176,10 +181,13 @@ def is_report(repository, manifest):
     )
 
 
-def is_held_somewhere(repository, manifest):
+def is_held_somewhere(repository, manifest, document):
     there = [each for each in repository['manifests'] if oracle.exists(each)]
-    return any(
-        oracle.is_locked(repository, each) or bool(each.get('quarantine')) or bool(user_tags(each))
+    return is_protected(document, repository) or any(
+        oracle.is_locked(repository, each)
+        or bool(each.get('quarantine'))
+        or bool(user_tags(each))
+        or each['digest'] in document.get('protect', {}).get('digests', ())
         for each in reach([manifest], there)
     )
 
@@ -198,13 +206,15 @@ def may_claim_untagged(match, repository):
 class Case:
     """One repository, with the tags that go."""
 
-    def __init__(self, repository, document, now, going, held):
+    def __init__(self, repository, document, now, going, held, facts):
         self.repository, self.document, self.now, self.going, self.held = repository, document, now, going, held
         self.there = [manifest for manifest in repository['manifests'] if oracle.exists(manifest)]
         self.left = [manifest for manifest in repository['manifests'] if not self.staying_tags(manifest)]
+        self.facts, self.uncertain = facts, set()
         self.rules = {manifest['digest']: self.own_rule(manifest) for manifest in self.left}
         inherited = {manifest['digest']: self.inherited(manifest) for manifest in self.left}
         self.inherited_by = {digest for digest, rule in inherited.items() if rule}
+        self.uncertain -= self.inherited_by
         self.rules = {digest: inherited[digest] or rule for digest, rule in self.rules.items()}
         self.by_themselves = [each['digest'] for each in repository['manifests'] if self.stays_by_itself(each)]
         self.stay = oracle.closure(repository, self.by_themselves)
@@ -217,7 +227,9 @@ class Case:
         """A rule that only takes tags off comes first: the image stays then."""
         rules = [self.going[tag] for tag in user_tags(manifest)]
         if not rules:
-            return rule_of(self.document, self.repository, manifest, None)
+            rule, certain = rule_of(self.document, self.repository, manifest, None, self.facts)
+            self.uncertain |= set() if certain else {manifest['digest']}
+            return rule
         rules = [rule for rule in rules if rule['do'] == 'untag'] or rules
         return min(rules, key=self.document['rules'].index)
 
@@ -247,7 +259,8 @@ class Case:
                 if owner in self.left and owner not in above and owner is not manifest:
                     above.append(owner)
                     queue += [owner] if self.belongs(owner) else []
-        rules = [self.rules[each['digest']] for each in above if not self.belongs(each)]
+        certain = [each for each in above if each['digest'] not in self.uncertain]
+        rules = [self.rules[each['digest']] for each in certain if not self.belongs(each)]
         rules = [rule for rule in rules if rule and takes_images(rule)]
         return max(rules, key=lambda rule: purge_oracle.SECONDS[rule['when']['olderThan']], default=None)
 
@@ -267,25 +280,58 @@ class Case:
         rule = self.rules[manifest['digest']] or {'when': {'olderThan': '1d'}}
         if self.shares_its_fate(manifest):
             return False
-        return not old_manifest(rule, manifest, self.now, DAY if manifest['digest'] in self.inherited_by else None)
+        at_most = DAY if manifest['digest'] in self.inherited_by else None
+        return not old_manifest(rule, manifest, self.now, self.facts, at_most)
 
     def ranks(self, manifest):
-        """Whether it is among the newest untagged images of its rule."""
+        """Whether `keep` spares it as an image without a tag: for its rank, or for want of one."""
         rule = self.rules[manifest['digest']]
-        if rule is None or manifest['digest'] in self.inherited_by:
+        if rule is None or 'keep' not in rule or manifest['digest'] in self.inherited_by:
             return False
-        parts = [digest for each in self.there for digest in oracle.children(each)]
-        keep = rule.get('keep', {})
-        images = [
-            each
+        keep = rule['keep']
+        counted = [
+            (purge_oracle.manifest_time(flags(rule), each) or 0, each['digest'], each, None)
             for each in self.left
-            if self.rules[each['digest']] is rule and each['digest'] not in self.inherited_by
-            if each['state'] == 'read' and not each['tags'] and each['digest'] not in parts
-            if not oracle.oci_subjects(each)
-            if keep.get('of') == 'all' or old_manifest(rule, each, self.now)
+            if self.rules[each['digest']] is rule and self.is_image_without_tags(each) and not self.stays_anyway(each)
+            if keep.get('of') == 'all' or self.may_go(rule, each)
         ]
-        images.sort(key=lambda each: (-(purge_oracle.manifest_time(flags(rule), each) or 0), each['digest']))
-        return manifest in images[: keep.get('newest', 0)]
+        spares = keep.get('others') != 'take'
+        unranked = [each for each in counted if spares and not has_rank(keep, None, each[2], self.facts)]
+        ranked = [each for each in counted if each not in unranked]
+        return manifest in [each[2] for each in unranked] or manifest['digest'] in kept(keep, ranked, self.facts)
+
+    def may_go(self, rule, manifest):
+        due = is_due(rule, self.repository, manifest, None, self.now, self.facts)
+        return due and old_manifest(rule, manifest, self.now, self.facts)
+
+    def is_image_without_tags(self, manifest):
+        parts = [digest for each in self.there for digest in oracle.children(each)]
+        return (
+            manifest['state'] == 'read'
+            and not manifest['tags']
+            and manifest['digest'] not in parts
+            and manifest['digest'] not in self.inherited_by
+            and not oracle.oci_subjects(manifest)
+        )
+
+    def stays_anyway(self, manifest):
+        """What is locked, protected, in quarantine or perhaps of another rule takes no place."""
+        rule = self.rules.get(manifest['digest'])
+        return (
+            oracle.is_locked(self.repository, manifest)
+            or is_protected(self.document, self.repository)
+            or manifest['digest'] in self.document.get('protect', {}).get('digests', ())
+            or manifest['digest'] in self.uncertain
+            or bool(manifest.get('quarantine'))
+            and not (rule and names_quarantine(rule, manifest))
+        )
+
+    def is_not_due(self, manifest):
+        """A tag has answered for its image already, and an index for its parts."""
+        rule = self.rules[manifest['digest']]
+        if rule is None or rule['do'] == 'keep' or manifest['digest'] in self.inherited_by or user_tags(manifest):
+            return False
+        return not is_due(rule, self.repository, manifest, None, self.now, self.facts)
 
     def has_no_rank(self, manifest):
         """Whether its rule counts reports on an image, and it is none."""
@@ -306,9 +352,9 @@ class Case:
         return (
             manifest not in self.left
             or manifest['digest'] in self.held
-            or oracle.is_locked(self.repository, manifest)
-            or bool(manifest.get('quarantine'))
+            or self.stays_anyway(manifest)
             or self.is_young(manifest)
+            or self.is_not_due(manifest)
             or self.ranks(manifest)
             or self.has_no_rank(manifest)
             or rule is None

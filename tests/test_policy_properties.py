@@ -134,7 +134,7 @@ def test_what_is_retired_goes_when_all_of_its_image_was_retired_for_long_enough(
     decision = decide(worlds.to_inventory(world), replace(policy, facts=retired_facts(world, days)), NOW)
     for rule in document['rules']:
         rule['retire'] = rule.get('retire') and int(rule['retire']['for'][:-1])
-    tags, doomed = policy_oracle.decide(world, document, NOW, days)
+    tags, doomed = policy_oracle.decide(world, document, NOW, {'retired': days})
     assert (removed_by(decision), decision.doomed) == (tags, doomed)
     assert oracle.broken_after(purge_oracle.without_tags(world, removed_by(decision)), decision.doomed) == []
 

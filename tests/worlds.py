@@ -290,7 +290,7 @@ def _repository(name, sketch, elsewhere):
     sketches, selected, locks, tag_lock = sketch
     made = {}
     for number, (kind, picks, subject, updated, _, _, manifest_locks, state, quarantine) in enumerate(sketches):
-        manifest = _manifest(kind, str(number), picks, subject, list(made), elsewhere)
+        manifest = _manifest(kind, f'{number}d', picks, subject, list(made), elsewhere)
         manifest.update(updated=updated, locks=list(manifest_locks), tags=[], quarantine=quarantine)
         manifest = ghost(manifest) if state == 'ghost' else manifest
         manifest = unreadable(manifest, state) if state in FAULTS and not manifest['fault'] else manifest
@@ -584,6 +584,7 @@ def _to_manifest(manifest, bound):
         created_at=manifest.get('created', manifest['updated']),
         updated_at=manifest['updated'],
         image_size=len(manifest['data']),
+        platform=manifest.get('platform'),
         locks=to_locks(manifest['locks']),
         quarantine=manifest['quarantine'],
     )

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from ..model import TICKS_PER_SECOND, Content, Ghost, Manifest, Repository, Tag, Unreadable
 from ..policy.facts import Facts
+from ..policy.patterns import is_like
 from ..policy.rules import CREATED, KEEP, PARTIAL, Age, Match, Policy, Rule, Settling
-from .graph import Graph, missing_children, walk
+from .graph import Graph, missing_children, user_tags, walk
+from .manifests import has_no_edges
 
 Labels = Mapping[str, Mapping[str, str]]
 """Labels of image configs, by digest of the config."""
@@ -123,18 +125,12 @@ def _has_properties(match: Match, place: Place, manifest: Manifest, one_is_enoug
     """Whether a manifest has every property that is asked for; None when that cannot be known."""
     if not match.describes_images:
         return True
-    if any(
-        wanted and value not in wanted
-        for wanted, value in (
-            (match.media_types, manifest.media_type),
-            (match.artifact_types, manifest.artifact_type),
-            (match.platforms, manifest.platform),
-            (match.quarantines, manifest.quarantine),
-        )
-    ):
+    if match.quarantines and manifest.quarantine not in match.quarantines:
         return False
     return _all(
         (
+            _typed(match, place, manifest, one_is_enough),
+            _on_platforms(match, place, manifest, one_is_enough),
             _annotated(match, place, manifest, one_is_enough),
             _labelled(match, place, manifest, one_is_enough),
             _sized(match, place, manifest),
@@ -156,6 +152,40 @@ def _any(answers: Iterable[bool | None]) -> bool | None:
     return None if None in found else False
 
 
+def _typed(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
+    """Whether the manifest has the types, or one of its images where that is enough."""
+    if not (match.media_types or match.artifact_types):
+        return True
+    images = images_of(place, manifest) if one_is_enough else []
+    if any(_has_types(match, each) for each in (manifest, *images)):
+        return True
+    return None if any(map(_may_have_parts, images)) else False
+
+
+def _has_types(match: Match, manifest: Manifest) -> bool:
+    return (not match.media_types or manifest.media_type in match.media_types) and (
+        not match.artifact_types or manifest.artifact_type in match.artifact_types
+    )
+
+
+def _may_have_parts(manifest: Manifest) -> bool:
+    """Whether it may be an index with parts that nobody knows."""
+    return not isinstance(manifest.content, (Content, Ghost)) and not has_no_edges(manifest.media_type)
+
+
+def _on_platforms(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
+    """An index is for the platforms of its images."""
+    if not match.platforms:
+        return True
+    return (_any if one_is_enough else _all)(_is_on(match, image) for image in images_of(place, manifest))
+
+
+def _is_on(match: Match, image: Manifest) -> bool | None:
+    if image.platform is None and _may_have_parts(image):
+        return None
+    return image.platform in match.platforms
+
+
 def _annotated(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
     """Whether the manifest itself has the annotations, or its images have them."""
     if not match.annotations:
@@ -171,7 +201,7 @@ def _annotated(match: Match, place: Place, manifest: Manifest, one_is_enough: bo
 def _has_annotations(match: Match, manifest: Manifest) -> bool | None:
     if not isinstance(manifest.content, Content):
         return None
-    return set(match.annotations) <= set(manifest.content.annotations)
+    return _has_pairs(match.annotations, dict(manifest.content.annotations))
 
 
 def _labelled(match: Match, place: Place, manifest: Manifest, one_is_enough: bool) -> bool | None:
@@ -182,7 +212,11 @@ def _labelled(match: Match, place: Place, manifest: Manifest, one_is_enough: boo
 
 def _has_labels(match: Match, place: Place, image: Manifest) -> bool | None:
     labels = labels_of(place, image)
-    return None if labels is None else set(match.labels) <= set(labels.items())
+    return None if labels is None else _has_pairs(match.labels, labels)
+
+
+def _has_pairs(wanted: Iterable[tuple[str, str]], given: Mapping[str, str]) -> bool:
+    return all(key in given and is_like(given[key], value) for key, value in wanted)
 
 
 def images_of(place: Place, manifest: Manifest) -> list[Manifest]:
@@ -241,6 +275,20 @@ def image_bytes(place: Place, digest: str) -> int | None:
 def instant_of(manifest: Manifest, age: Age) -> int | None:
     """The instant that the age of a manifest is counted from, in ticks."""
     return manifest.created_at if age.by == CREATED else manifest.updated_at
+
+
+def has_aged(place: Place, manifest: Manifest, age: Age, seconds: int) -> bool:
+    """Whether a manifest is as old as that, and lost its last tag so long ago where that is known."""
+    untagged = untagged_at(place, manifest)
+    is_over = untagged is None or age_is_over(untagged, seconds, place.now)
+    return is_over and age_is_over(instant_of(manifest, age), seconds, place.now)
+
+
+def untagged_at(place: Place, manifest: Manifest) -> int | None:
+    """When this program took off the last tag of a manifest, in ticks; None where it has one, or nobody knows."""
+    if user_tags(manifest):
+        return None
+    return place.facts.untagged.get(place.repository.name, {}).get(manifest.digest)
 
 
 def instant_of_tag(tag: Tag, manifest: Manifest, age: Age) -> int | None:

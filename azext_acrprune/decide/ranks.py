@@ -6,12 +6,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from ..model import Content, Manifest, Unreadable
 from ..policy.rules import OLD, SPARE, Policy, Rule
-from .claims import Claim, Place, age_is_over, counts, instant_of
+from .claims import Claim, Place, age_is_over, counts, has_aged, instant_of
+from .conditions import due
 from .graph import attached_subjects
 from .owners import deleting
 from .ranking import Entry, spared, unranked
 from .reasons import KEEP_NEWEST, UNRANKED
-from .verdicts import Verdict, kept_by_rule
+from .verdicts import Verdict, kept_by_rule, lock_on
 
 
 def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str]) -> dict[str, Verdict]:
@@ -21,6 +22,8 @@ def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited:
     for digest, claim in claims.items() if keeping else ():
         manifest = place.repository.manifests[digest]
         if claim.rule in keeping and digest not in inherited and _is_image(policy, place, manifest):
+            if not policy.by_itself and _stays_anyway(policy, place, claim, manifest):
+                continue
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
     found: dict[str, Verdict] = {}
     for number, manifests in images.items():
@@ -29,6 +32,21 @@ def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited:
         for digest in _newest_without_tags(policy, place, claims):
             found.setdefault(digest, Verdict(True, KEEP_NEWEST, f'keep {policy.keep_untagged} untagged'))
     return found
+
+
+def _stays_anyway(policy: Policy, place: Place, claim: Claim, manifest: Manifest) -> bool:
+    """What stays for a reason of its own takes no place of those that a rule keeps."""
+    repository, digest = place.repository, manifest.digest
+    quarantined = manifest.quarantine and not (claim.rule and claim.rule.match.names_quarantine(manifest.quarantine))
+    return bool(
+        not claim.certain
+        or quarantined
+        or digest in policy.digests
+        or digest in policy.pins.on(repository)
+        or digest in repository.hidden
+        or lock_on(repository, manifest, policy.include_locked)
+        or policy.protects_repository(repository.name)
+    )
 
 
 def _ranked_by(rule: Rule, manifests: Iterable[Manifest], place: Place) -> Iterator[tuple[str, Verdict]]:
@@ -41,14 +59,18 @@ def _ranked_by(rule: Rule, manifests: Iterable[Manifest], place: Place) -> Itera
             pulled=place.facts.last_pull(place.repository.name, manifest.digest, manifest.created_at),
         )
         for manifest in manifests
-        if rule.keep.of != OLD or age_is_over(instant_of(manifest, rule.age), rule.age.seconds, place.now)
+        if rule.keep.of != OLD
+        or has_aged(place, manifest, rule.age, rule.age.seconds)
+        and not due(rule.when, place, manifest, None)
     ]
-    for text, chosen in spared(entries, rule.keep):
+    without: dict[str, str] = {}
+    if rule.keep.others == SPARE:
+        without = {entry.name: why for why, entry in unranked(entries, rule.keep)}
+    for text, chosen in spared([entry for entry in entries if entry.name not in without], rule.keep):
         for entry in chosen:
             yield entry.name, kept_by_rule(rule, KEEP_NEWEST, text)
-    if rule.keep.others == SPARE:
-        for why, entry in unranked(entries, rule.keep):
-            yield entry.name, kept_by_rule(rule, UNRANKED, why)
+    for name, why in without.items():
+        yield name, kept_by_rule(rule, UNRANKED, why)
 
 
 def _newest_without_tags(policy: Policy, place: Place, claims: Mapping[str, Claim]) -> list[str]:

@@ -69,6 +69,10 @@ def _unused(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
             for scope in rule.match.scopes:
                 for pattern in _unused_in(scope, inventory):
                     yield _nothing(f"'{pattern.text}' in the rule '{rule.name}'")
+        elif rule.match.excepting:
+            for scope in rule.match.excepting.scopes:
+                for pattern in _unused_in(scope, inventory):
+                    yield _nothing(f"'{pattern.text}' under 'not' in the rule '{rule.name}'")
 
 
 def _idle(policy: Policy, inventory: Inventory) -> Iterator[Notice]:

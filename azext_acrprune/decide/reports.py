@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Content, Manifest
 from ..policy.rules import OLD, Policy, Rule
-from .claims import Place, age_is_over, claim_on_manifest, claims_on_untagged, instant_of, is_settling
+from .claims import Place, claim_on_manifest, claims_on_untagged, has_aged, instant_of, is_settling
 from .conditions import due
 from .graph import Graph, user_tags, walk
 from .reasons import SUPERSEDED, UNRANKED
@@ -80,8 +80,7 @@ def _superseded(rule: Rule, policy: Policy, place: Place, manifests: Iterable[Ma
     old = [
         manifest
         for manifest in free
-        if age_is_over(instant_of(manifest, rule.age), rule.age.seconds, place.now)
-        and not due(rule.when, place, manifest, None)
+        if has_aged(place, manifest, rule.age, rule.age.seconds) and not due(rule.when, place, manifest, None)
     ]
     ranked = sorted(
         old if rule.keep.of == OLD else free,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from ..model import Ghost, Manifest, Repository, Unreadable
+from ..model import Ghost, Manifest, Repository, Unreadable, time_text
 from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
-from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, instant_of, is_settling
+from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, has_aged, is_settling, untagged_at
 from .conditions import due
 from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags
 from .manifests import has_no_edges
@@ -252,8 +252,8 @@ def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
         rule = case.rule(manifest)
         age = rule.age if rule else Age()
         seconds = _seconds_of(case, manifest.digest, age)
-        if seconds is not None and not age_is_over(instant_of(manifest, age), seconds, case.place.now):
-            yield manifest.digest, kept_by_rule(rule, YOUNG, _time_of(manifest, age) or 'no readable time')
+        if seconds is not None and not has_aged(case.place, manifest, age, seconds):
+            yield manifest.digest, kept_by_rule(rule, YOUNG, _why_young(case.place, manifest, age, seconds))
         elif seconds is not None and is_back_lately(case.place.came_back(manifest.digest), seconds, case.place.now):
             yield manifest.digest, kept_by_rule(rule, YOUNG, f'it came back {manifest.last_update_time}')
 
@@ -370,8 +370,12 @@ _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
 )
 
 
-def _time_of(manifest: Manifest, age: Age) -> str | None:
-    return manifest.created_time if age.by == CREATED else manifest.last_update_time
+def _why_young(place: Place, manifest: Manifest, age: Age, seconds: int) -> str:
+    untagged = untagged_at(place, manifest)
+    if untagged is not None and not age_is_over(untagged, seconds, place.now):
+        return f'it lost its last tag {time_text(untagged)}'
+    time = manifest.created_time if age.by == CREATED else manifest.last_update_time
+    return time or 'no readable time'
 
 
 def _doomed(doomed: list[str], case: _Case) -> Iterator[tuple[str, Verdict]]:

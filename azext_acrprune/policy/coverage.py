@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import TypeVar
 
 from .names import includes
 from .patterns import Pattern
 from .rules import KEEP, Match, Rule, RuleScope
+
+Item = TypeVar('Item')
 
 _ANYTHING = ('.', '.+', '^.', '^.+', '^.+$', '.+$')
 """Expressions that every name matches."""
@@ -16,12 +21,23 @@ def covering(rule: Rule, above: Sequence[Rule]) -> tuple[str, ...]:
     """The names of the rules above that together claim all that a rule matches; empty where something may be left."""
     kinds = (True, False) if rule.match.tagged is None else (rule.match.tagged,)
     found: list[str] = []
-    for tagged in kinds:
-        name = next((each.name for each in above if _covers(each, rule, tagged)), None)
+    for tagged, part in product(kinds, _parts(rule)):
+        name = next((each.name for each in above if _covers(each, part, tagged)), None)
         if name is None:
             return ()
         found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+def _parts(rule: Rule) -> Iterator[Rule]:
+    """Rules of one pattern of each kind that match together what a rule matches: others may cover each by itself."""
+    for scope in rule.match.scopes:
+        for repositories, tags in product(_singly(scope.repositories), _singly(scope.tags)):
+            yield replace(rule, match=replace(rule.match, scopes=(RuleScope(repositories, tags),)))
+
+
+def _singly(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
+    return [(item,) for item in items] or [()]
 
 
 def _covers(above: Rule, rule: Rule, tagged: bool) -> bool:
@@ -30,8 +46,15 @@ def _covers(above: Rule, rule: Rule, tagged: bool) -> bool:
     if wider.tagged not in (None, tagged):
         return False
     places = all(any(_has_place(scope, other, tagged) for scope in wider.scopes) for other in narrower.scopes)
-    excepted = wider.excepting is None or wider.excepting == narrower.excepting
-    return places and excepted and _has_properties(above, rule)
+    return places and _excepts_no_more(above, rule) and _has_properties(above, rule)
+
+
+def _excepts_no_more(above: Rule, rule: Rule) -> bool:
+    if above.match.excepting is None:
+        return True
+    # One part is enough to except an index from a rule that takes, and all have to be so for one that keeps.
+    same_way = above.action == KEEP or rule.action != KEEP or not above.match.excepting.describes_images
+    return same_way and above.match.excepting == rule.match.excepting
 
 
 def _has_place(wider: RuleScope, narrower: RuleScope, tagged: bool) -> bool:

@@ -137,6 +137,22 @@ def glob(text: str) -> Pattern:
     return Pattern(text, not set(text) & set('*?'), compiled.fullmatch, is_glob=True)
 
 
+def is_like(text: str, wanted: str) -> bool:
+    """Whether a text is as a value of a label is asked for: equal, where `*` stands for anything."""
+    first, *others = wanted.split('*')
+    if not others:
+        return text == wanted
+    if not text.startswith(first):
+        return False
+    place = len(first)
+    for part in others[:-1]:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(text) - place >= len(others[-1]) and text.endswith(others[-1])
+
+
 def anchored_regex(text: str) -> Pattern:
     """A regular expression that has to match the whole name. Raises BadPattern."""
     return Pattern(text, not set(text) & _SPECIAL_IN_REGEX, _compiled(text).fullmatch)
