@@ -320,11 +320,15 @@ class Case:
         return (
             oracle.is_locked(self.repository, manifest)
             or is_protected(self.document, self.repository)
-            or manifest['digest'] in self.document.get('protect', {}).get('digests', ())
+            or self.is_protected_itself(manifest)
             or manifest['digest'] in self.uncertain
             or bool(manifest.get('quarantine'))
             and not (rule and names_quarantine(rule, manifest))
         )
+
+    def is_protected_itself(self, manifest):
+        """A digest that is protected keeps the image, and not its tags."""
+        return manifest['digest'] in self.document.get('protect', {}).get('digests', ())
 
     def is_not_due(self, manifest):
         """A tag has answered for its image already, and an index for its parts."""
@@ -423,7 +427,7 @@ class Case:
         """As part of another image it may lose its tags, and as a ghost too."""
         if manifest['digest'] in self.held or self.is_subject(manifest):
             return True
-        if oracle.is_locked(self.repository, manifest):
+        if oracle.is_locked(self.repository, manifest) or self.is_protected_itself(manifest):
             return False
         if self.is_young(manifest):
             return True

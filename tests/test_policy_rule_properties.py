@@ -1,4 +1,4 @@
-"""All that a rule can say, on random registries, against the naive reading of docs/policies.md (tests.policy_oracle)."""
+"""All that a rule can say on random registries, against the naive reading of docs/policies.md (tests.policy_oracle)."""
 
 import json
 from dataclasses import replace
@@ -131,9 +131,9 @@ def documents(draw):
 def decision_on(world, document, facts):
     names = [repository['name'] for repository in world]
     known = Facts(
-        pulled={name: facts['pulled'] for name in names},
+        pulled=dict.fromkeys(names, facts['pulled']),
         pulls_since=facts['since'],
-        untagged={name: facts['untagged'] for name in names},
+        untagged=dict.fromkeys(names, facts['untagged']),
         has_log=facts['since'] is not None,
     )
     inventory = replace(worlds.to_inventory(world), labels=facts['labels'])

@@ -56,10 +56,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)
     if log:
         policy = with_pull_facts(log, policy, inventory)
-    if policy.asks_for_untagging:
-        policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
-    policy = with_lock_marks(session, policy)
-    policy, inventory = with_retired(session, policy, inventory, log)
+    policy, inventory = with_memory(session, policy, inventory, log)
     workspace = options.pulls.workspace or (wish.workspace if wish else None) or (log.workspace if log else None)
     inventory = with_log(session, inventory, workspace)
     inventory, returned = with_old_times(inventory, came_back(session.cmd, session.host))
@@ -68,6 +65,15 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     decision = decide(inventory, for_replicas(session, policy, settling, workspace), session.now)
     decision = with_doubts(session, decision, settling, workspace)
     return with_retention(decision, retention_of(session))
+
+
+def with_memory(
+    session: Session, policy: Policy, inventory: Inventory, log: PullFacts | None = None
+) -> tuple[Policy, Inventory]:
+    """The policy and the inventory with what this machine remembers of what it did: untagging, locking, retiring."""
+    if policy.asks_for_untagging:
+        policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
+    return with_retired(session, with_lock_marks(session, policy), inventory, log)
 
 
 def _asks_for_pulls(policy: Policy, options: SelectOptions) -> bool:

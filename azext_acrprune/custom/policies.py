@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
 from .command import Command
+from .deciding import with_memory
 from .failures import exit_with_failure
 from .options import RegistryOptions
 from .regions import settling_of
@@ -20,7 +21,7 @@ from .user_files import read_text, write_text
 if TYPE_CHECKING:
     from ..model import Document, Inventory
     from ..policy.cases import Cases
-    from ..policy.rules import Policy, Settling
+    from ..policy.rules import Policy
 
 
 def validate(policy_file: str) -> Document:
@@ -68,20 +69,23 @@ def diff(
     read = _from_file(inventory_file) if inventory_file else None
     registry = read[0].registry.partition('.')[0] if read else RegistryOptions.of(kwargs).sign_in.registry_name
     policies = [read_policy(path, (), registry) for path in (old_policy, new_policy)]
-    inventory, now, settling = (*read, None) if read else _read(cmd, policies, RegistryOptions.of(kwargs))
+    if read:
+        inventory, now = read
+    else:
+        policies, inventory, now = _read(cmd, policies, RegistryOptions.of(kwargs))
     names = [repository.name for repository in inventory.repositories]
     old, new = (
-        decide(
-            replace(inventory, selected=frozenset(policy.selection.select(names))),
-            replace(policy, settling=settling),
-            now,
-        )
+        decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
         for policy in policies
     )
     document = diff_document(old, new)
     if markdown:
         write_text(diff_markdown(document), markdown)
-    exit_with_failure(cmd, fail_on == 'more' and document['goes'], 'The new policy takes more than the old one.')
+    exit_with_failure(
+        cmd,
+        fail_on == 'more' and (document['goes'] or document['retires']),
+        'The new policy takes more than the old one.',
+    )
     return document
 
 
@@ -93,13 +97,17 @@ def _from_file(inventory_file: str) -> tuple[Inventory, int]:
         return read_inventory(read_text(inventory_file))
 
 
-def _read(cmd: Command, policies: Sequence[Policy], options: RegistryOptions) -> tuple[Inventory, int, Settling | None]:
-    """The registry, read as far as either policy asks, the instant at which the command began, and who is too young."""
+def _read(cmd: Command, policies: Sequence[Policy], options: RegistryOptions) -> tuple[list[Policy], Inventory, int]:
+    """(the policies with what this machine remembers, the registry, read as far as either asks, when that began)."""
     from ..policy.rules import Selection
 
     labels = any(policy.asks_for_labels for policy in policies)
     with open_session(cmd, options) as session:
-        return scan(session, Selection(), tags=True, labels=labels), session.now, settling_of(session)
+        inventory, found, settling = scan(session, Selection(), tags=True, labels=labels), [], settling_of(session)
+        for policy in policies:
+            policy, inventory = with_memory(session, policy, inventory)
+            found.append(replace(policy, settling=settling))
+        return found, inventory, session.now
 
 
 def show_schema() -> Document:

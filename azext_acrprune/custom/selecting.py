@@ -43,14 +43,14 @@ def read_policy(path: str, repositories: Sequence[str] = (), registry: str | Non
     """The policy in a file, as it is for a registry with this name."""
     from ..policy.file import parse_policy
     from ..policy.parsing import PolicyError
-    from ..policy.slips import idle_conditions, short_ages
+    from ..policy.slips import idle_conditions, short_ages, short_periods
 
     with typed_errors():
         try:
             policy = parse_policy(read_text(path), tuple(repositories), registry)
         except PolicyError as error:
             raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
-    for sentence in (*short_ages(policy), *idle_conditions(policy)):
+    for sentence in (*short_ages(policy), *short_periods(policy), *idle_conditions(policy)):
         logger.warning(sentence)
     return replace(
         policy,

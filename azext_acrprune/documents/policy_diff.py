@@ -7,16 +7,19 @@ from typing import Any
 
 from ..decide.decision import Decision
 from ..decide.impact import kind_of_freed, open_ledger
-from ..decide.reasons import RELATIONS
+from ..decide.reasons import RELATIONS, RETIRED, TO_RETIRE
 from ..decide.verdicts import Verdict
 from ..model import APPROXIMATE, EXACT, Repository, in_order
+
+GOES, RETIRES, STAYS = 'goes', 'retires', 'stays'
 
 
 def diff_document(old: Decision, new: Decision) -> dict[str, Any]:
     """The difference as JSON-ready data, in order of repository, digest and tag.
 
-    `goes` is what only the new policy takes, `stays` what only the old one took; each with the rule and the reason of
-    both. The bytes are those that the plans of both free; `impact` says which kind of number each of them is.
+    `goes` is what only the new policy takes, `retires` what can be pulled by the old one alone, and `stays` what only
+    the old one took or retired; each with the rule and the reason of both. The bytes are those that the plans of both
+    free; `impact` says which kind of number each of them is.
     """
     ledger = open_ledger(new.inventory)
     plans = {'old': old, 'new': new}
@@ -27,34 +30,49 @@ def diff_document(old: Decision, new: Decision) -> dict[str, Any]:
         'registry': new.inventory.registry,
         'freedBytes': {**freed, 'difference': freed['new'] - freed['old']},
         'impact': {**kinds, 'difference': EXACT if set(kinds.values()) == {EXACT} else APPROXIMATE},
-        'goes': [row for goes, row in rows if goes],
-        'stays': [row for goes, row in rows if not goes],
+        **{key: [row for becomes, row in rows if becomes == key] for key in (GOES, RETIRES, STAYS)},
     }
 
 
-def _rows(old: Decision, new: Decision, repository: Repository) -> Iterator[tuple[bool, dict[str, Any]]]:
-    """(whether it goes now, what it is) of what both policies decide otherwise. A tag goes with its manifest."""
+def _rows(old: Decision, new: Decision, repository: Repository) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(what becomes of it now, what it is) of what both policies decide otherwise. A tag goes with its manifest."""
     name = repository.name
     for digest, manifest in sorted(repository.manifests.items()):
         before, after = old.verdicts[name][digest], new.verdicts[name][digest]
-        if before.kept != after.kept:
+        becomes = _becomes(before, after)
+        if becomes:
             yield (
-                not after.kept,
+                becomes,
                 {**_named(name, digest, manifest.tags), 'old': _why(old, name, before), 'new': _why(new, name, after)},
             )
             continue
         for tag in manifest.tags:
             earlier, later = (decision.tags.get(name, {}).get(tag) for decision in (old, new))
-            stayed, stays = (verdict is None or verdict.kept for verdict in (earlier, later))
-            if stayed != stays:
+            becomes = _becomes(earlier or before, later or after)
+            if becomes:
                 yield (
-                    not stays,
+                    becomes,
                     {
                         **_named(name, digest, [tag]),
                         'old': _why(old, name, earlier or before),
                         'new': _why(new, name, later or after),
                     },
                 )
+
+
+def _becomes(before: Verdict, after: Verdict) -> str | None:
+    """What the new policy makes of something; None where that is what the old one does."""
+    harm, more = _harm(before), _harm(after)
+    if harm == more:
+        return None
+    return STAYS if more < harm else GOES if not after.kept else RETIRES
+
+
+def _harm(verdict: Verdict) -> int:
+    """What stays can be pulled, what is retired is there, and what goes is neither."""
+    if not verdict.kept:
+        return 2
+    return 1 if verdict.reason in (TO_RETIRE, RETIRED) else 0
 
 
 def _named(repository: str, digest: str, tags: Iterable[str]) -> dict[str, Any]:

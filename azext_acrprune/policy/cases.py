@@ -12,8 +12,8 @@ from typing import Any
 import fastjsonschema
 
 from .ages import parse_age
-from .file import parse_size
 from .parsing import Path, PolicyError, Reader, Source, shaped
+from .sizes import parse_size
 
 GO, STAY, UNPULLABLE = 'go', 'stay', 'retire'
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from functools import cache
 from importlib import resources
 from math import isnan
@@ -20,8 +18,8 @@ from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
 from .coverage import covering
-from .overrides import REGISTRIES, loosened, overridden
-from .parsing import Path, PolicyError, Reader, Source, shaped
+from .overrides import REGISTRIES, loosened, overridden, place_of
+from .parsing import Path, PolicyError, PolicyProblem, Reader, Source, shaped
 from .patterns import (
     Pattern,
     chosen_repositories,
@@ -29,8 +27,10 @@ from .patterns import (
     ending_regex,
     glob,
     grouping_regex,
+    platform,
     repository_glob,
     tag_glob,
+    whole_type,
 )
 from .rules import (
     BY_UPDATE,
@@ -56,11 +56,10 @@ from .rules import (
     Until,
     When,
 )
+from .sizes import parse_size
 
 EXAMPLES = ('ci', 'ml', 'production')
 
-_UNITS = {'': 1, 'B': 1, 'KiB': 2**10, 'MiB': 2**20, 'GiB': 2**30, 'TiB': 2**40}
-_SIZE = re.compile(r'(\d+(?:\.\d+)?) ?(|B|KiB|MiB|GiB|TiB)\Z', re.ASCII)
 _OF_TAGS = ('semver', 'perGroup', 'patched')
 _UNTIL = ('freed', 'registryUnder', 'repositoryUnder')
 _AGES = ('olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor', 'expired')
@@ -90,44 +89,41 @@ def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | No
     shape = shaped(source, source.document(), schema(), _validator())
     reader = _PolicyReader(source)
     policy = reader.policy(overridden(shape.document, None), repositories)
-    problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, reader.problems)}
-    if problems:
-        raise PolicyError(*sorted(problems))
     found = {
         name: _of_registry(source, shape.document, name, repositories, policy)
         for name in shape.document.get(REGISTRIES, {})
     }
-    return found.get((registry or '').lower(), replace(policy, registries=tuple(found)))
+    others = {problem for _, wrong in found.values() for problem in wrong}
+    if reader.problems:  # each registry has those too
+        others = {problem for problem in others if problem.key.startswith(f'{REGISTRIES}.')}
+    problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, {*reader.problems, *others})}
+    if problems:
+        raise PolicyError(*sorted(problems))
+    policy = replace(policy, registries=tuple(found))
+    return found.get((registry or '').lower(), (policy, ()))[0]
 
 
 def _of_registry(
     source: Source, document: Mapping[str, Any], name: str, repositories: Sequence[str], of_all: Policy
-) -> Policy:
-    """What a policy says of one registry. Raises PolicyError."""
-    reader, path = _PolicyReader(source), (REGISTRIES, name)
+) -> tuple[Policy, Sequence[PolicyProblem]]:
+    """What a policy says of one registry, and what is wrong with that."""
+    reader, path = _RegistryReader(source, document, name), (REGISTRIES, name)
     policy = reader.policy(overridden(document, name), repositories)
-    problems = [source.problem(path, f'{each.key}: {each.text}') for each in reader.problems]
-    unknown = document[REGISTRIES][name].get('rules', {}).keys() - {rule.name for rule in of_all.rules}
-    problems += [source.problem((*path, 'rules', each), f"no rule is called '{each}'") for each in unknown]
+    known = [rule.name for rule in of_all.rules]
+    for each in document[REGISTRIES][name].get('rules', {}):
+        if each not in known:
+            reader.problems.append(source.problem((*path, 'rules', each), f"no rule is called '{each}'"))
     if not name.isalnum() or name != name.lower():
-        problems.append(source.problem(path, 'the name of a registry is written in lower case, without its domain'))
-    if problems:
-        raise PolicyError(*sorted(problems))
-    return replace(policy, loosened=tuple(f'registries.{name}: {each}' for each in loosened(of_all, policy)))
+        text = 'the name of a registry is written in lower case, without its domain'
+        reader.problems.append(source.problem(path, text))
+    told = tuple(f'registries.{name}: {each}' for each in loosened(of_all, policy))
+    return replace(policy, loosened=told), reader.problems
 
 
 def limits_of(document: Mapping[str, Any]) -> Limits:
     """The limits that a valid policy document sets."""
     limits = document.get('limits', {})
     return Limits(manifests=limits.get('maxManifests'), percent=limits.get('maxPercent'))
-
-
-def parse_size(value: Any) -> int:
-    """Bytes of `5`, `5 MiB` or `1.5GiB`. Raises ValueError."""
-    match = _SIZE.match(str(value))
-    if not match:
-        raise ValueError(f"'{value}' is not a size; expected bytes, or a number with KiB, MiB, GiB or TiB")
-    return int(Fraction(match[1]) * _UNITS[match[2]])
 
 
 class _PolicyReader(Reader):
@@ -300,15 +296,19 @@ class _PolicyReader(Reader):
         return Match(
             scopes=(scope,),
             tagged=True if scope.tags else match.get('tagged'),
-            media_types=tuple(match.get('mediaTypes', ())),
-            artifact_types=tuple(match.get('artifactTypes', ())),
-            platforms=tuple(match.get('platforms', ())),
+            media_types=self._words((*path, 'mediaTypes'), match, whole_type),
+            artifact_types=self._words((*path, 'artifactTypes'), match, whole_type),
+            platforms=self._words((*path, 'platforms'), match, platform),
             annotations=tuple(sorted(match.get('annotations', {}).items())),
             labels=tuple(sorted(match.get('labels', {}).items())),
             at_least=self._size((*path, 'size', 'atLeast'), size.get('atLeast')),
             at_most=self._size((*path, 'size', 'atMost'), size.get('atMost')),
             quarantines=tuple(match.get('quarantine', ())),
         )
+
+    def _words(self, path: Path, match: Mapping[str, Any], checked: Callable[[str], str]) -> tuple[str, ...]:
+        texts = match.get(path[-1], ())
+        return tuple(self.read((*path, str(number)), checked, text, '') for number, text in enumerate(texts))
 
     def _patterns(
         self, path: Path, match: Mapping[str, Any], compiled: Callable[[str], Pattern]
@@ -386,6 +386,18 @@ class _PolicyReader(Reader):
 
     def _size(self, path: Path, value: Any) -> int | None:
         return None if value is None else self.read(path, parse_size, value, 0)
+
+
+class _RegistryReader(_PolicyReader):
+    """Reads a policy as it is for one registry, and tells what is wrong where that registry says it."""
+
+    def __init__(self, source: Source, document: Mapping[str, Any], name: str) -> None:
+        super().__init__(source)
+        self._document, self._name = document, name
+
+    def wrong(self, path: Path, text: str) -> None:
+        place = place_of(self._document, self._name, path)
+        self.problems.append(self._source.problem(place or path, text if place else f'{self._name}: {text}'))
 
 
 def _pull_log(pulls: Mapping[str, Any] | None) -> PullLog | None:

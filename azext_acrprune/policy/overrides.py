@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from .rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Keep, Policy, Rule, When
+from .ages import parse_age
+from .rules import CREATED, KEEP, PERCENT_WITHOUT_A_QUESTION, Keep, Policy, Rule, When
 
 REGISTRIES = 'registries'
 _JOINED = ('repositories', 'tags', 'images', 'digests')
@@ -36,6 +37,21 @@ def _joined(protect: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
     return {**protect, **more, **lists}
 
 
+def place_of(document: Mapping[str, Any], registry: str, path: Sequence[str]) -> tuple[str, ...] | None:
+    """Where a registry says what stands at a path of the overridden document; None where it does not."""
+    said = document[REGISTRIES][registry]
+    first, *others = path
+    if first == 'rules' and len(path) > 2:
+        name, key = document['rules'][int(path[1])]['name'], path[2]
+        return (REGISTRIES, registry, 'rules', name, *path[2:]) if key in said.get('rules', {}).get(name, {}) else None
+    if first not in said or first == 'rules':
+        return None
+    if first == 'protect' and len(others) == 2 and others[1].isdigit():
+        place = int(others[1]) - len(document.get(first, {}).get(others[0], ()))
+        return (REGISTRIES, registry, first, others[0], str(place)) if place >= 0 else None
+    return (REGISTRIES, registry, *path)
+
+
 def loosened(base: Policy, policy: Policy) -> Iterator[str]:
     """The guards that are weaker for one registry than for all, as `limits.maxPercent (80 in place of 20)`."""
     before, after = base.limits, policy.limits
@@ -50,10 +66,14 @@ def loosened(base: Policy, policy: Policy) -> Iterator[str]:
         yield f'include ({", ".join(sorted(policy.include - base.include))} too)'
     if base.pulled and policy.pulled and policy.pulled.seconds < base.pulled.seconds:
         yield f'protect.lastPulled ({policy.pulled.text} in place of {base.pulled.text})'
-    if base.sources.ran_within != policy.sources.ran_within:
+    if _ran(policy) < _ran(base):
         yield f'protect.ran ({policy.sources.ran_within} in place of {base.sources.ran_within})'
     if {*base.sources.paths, *base.sources.systems} - {*policy.sources.paths, *policy.sources.systems}:
         yield 'pins (some are not asked)'
+    if {*base.sources.aliases} - {*policy.sources.aliases}:
+        yield 'pins.aliases (some are not known)'
+    if base.sources.strict and not policy.sources.strict:
+        yield 'pins.strict (false in place of true)'
     if {each.text for each in base.kept_locked or ()} - {each.text for each in policy.kept_locked or ()}:
         yield 'lock (something is not kept locked)'
     ignored = _ignored(policy) - _ignored(base)
@@ -61,6 +81,11 @@ def loosened(base: Policy, policy: Policy) -> Iterator[str]:
         yield f'facts.pulls.ignore ({", ".join(sorted(ignored))} too)'
     for rule, of_all in zip(policy.rules, base.rules):
         yield from _loosened_rule(rule, of_all)
+
+
+def _ran(policy: Policy) -> int:
+    """How long ago something may have run that is protected for it."""
+    return parse_age(policy.sources.ran_within) if policy.sources.ran_within else 0
 
 
 def _ignored(policy: Policy) -> set[str]:
@@ -74,6 +99,8 @@ def _loosened_rule(rule: Rule, of_all: Rule) -> Iterator[str]:
         return
     if rule.age.seconds < of_all.age.seconds:
         yield f"when.olderThan of '{rule.name}' ({rule.age.text} in place of {of_all.age.text})"
+    if rule.age.by == CREATED and of_all.age.by != CREATED:
+        yield f"when.by of '{rule.name}' (created in place of updated)"
     if _is_sooner(rule.when, of_all.when):
         yield f"when of '{rule.name}'"
     if _keeps_less(rule.keep, of_all.keep):

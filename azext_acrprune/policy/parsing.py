@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import fastjsonschema
@@ -19,6 +20,9 @@ _MOST_NODES = 100_000
 _DEEPEST = 20
 _MOST_PROBLEMS = 20
 _LONGEST_QUOTE = 60
+
+_INTEGER = 'tag:yaml.org,2002:int'
+_DECIMAL = re.compile(r'[-+]?(0|[1-9][0-9_]*)\Z', re.ASCII)
 
 Path = tuple[str, ...]
 Validator = Callable[[Any], Any]
@@ -51,6 +55,14 @@ class PolicyError(PruneError):
         self.line, self.key = problems[0].line, problems[0].key
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads each key as the text that it is: `on` and `1.10` are names of labels like any other."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        return {key.value: self.construct_object(value, deep) for key, value in node.value}
+
+
 class Source:
     """The text of a file with its syntax tree, which knows the lines and how a value is written."""
 
@@ -68,7 +80,7 @@ class Source:
     def document(self) -> dict[str, Any]:
         """What the text says. Whole numbers are integers, however they are written. Raises PolicyError."""
         try:
-            return _with_integers(yaml.safe_load(self._text))
+            return _with_integers(yaml.load(self._text, _Loader))
         except (yaml.YAMLError, ValueError) as error:
             raise PolicyError(_syntax_problem(error)) from error
 
@@ -86,6 +98,14 @@ class Source:
         """Whether the value at this path is a word without quotes."""
         node = self._find(path)[1]
         return isinstance(node, yaml.ScalarNode) and node.style is None
+
+    def odd_numbers(self) -> Iterator[PolicyProblem]:
+        """The numbers that are none for most readers: YAML reads 010 as 8, and 1:30 as 90."""
+        for path, node in _nodes(self._root):
+            if isinstance(node, yaml.ScalarNode) and node.tag == _INTEGER and not _DECIMAL.match(node.value):
+                number = yaml.SafeLoader('').construct_yaml_int(node)
+                text = f'{node.value} is the number {number} in YAML; write the number that is meant without that'
+                yield PolicyProblem(node.start_mark.line + 1, _key(path), text)
 
     def _find(self, path: Path) -> tuple[int, yaml.Node | None]:
         """(line, node) of a key or an item; the line of the last thing above it where it is not there."""
@@ -153,6 +173,8 @@ def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: 
             if where in replaced:  # what was put there is not right either
                 break
             replaced.add(where)
+    told = {problem.key for problem in problems}
+    problems.extend(problem for problem in source.odd_numbers() if problem.key not in told)
     return Shaped(document, tuple(sorted(set(problems))), tuple(map(_key, replaced)))
 
 
@@ -166,9 +188,9 @@ def _problems(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueE
     if error.rule == 'additionalProperties':
         known = ', '.join(sorted(error.definition.get('properties', {})))
         for name in _unknown(error):
-            yield PolicyProblem(
-                source.problem((*path, name), '').line, _key(path), f"unknown key '{name}'; expected one of {known}"
-            )
+            like = _like(name, error.definition.get('properties', {}))
+            text = f"unknown key '{name}'; {f'{like} Expected' if like else 'expected'} one of {known}"
+            yield PolicyProblem(source.problem((*path, name), '').line, _key(path), text)
     elif error.rule == 'required':
         for name in error.rule_definition:
             if name not in error.value:
@@ -190,16 +212,24 @@ def _text_of(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueEx
         'const': _plain,
         'pattern': lambda _: 'sha256: and 64 hexadecimal digits',
     }.get(str(error.rule))
+    if error.value is None and not source.written(path):
+        return 'nothing stands there; say what is meant, or leave the key out'
+    written = _shortened(source.written(path) or _plain(error.value))
     if expected:
-        written = _shortened(source.written(path) or _plain(error.value))
         return f'expected {expected(error.rule_definition)}, not {written}{_cure(source, path, error)}'
-    return str(error.message.partition(' ')[2])
+    return f'{error.message.partition(" ")[2]}, not {written}'
 
 
 def _cure(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueException) -> str:
     """What to write instead, where that can be told."""
     written = source.written(path) or ''
     wanted = error.rule_definition
+    if error.rule == 'enum' and isinstance(error.value, str):
+        like = _like(error.value, wanted)
+        return f'; {like}' if like else ''
+    if error.rule == 'type' and wanted == 'string' and isinstance(error.value, dict):
+        each_alone = '; write each as an item of its own'
+        return each_alone if written.startswith('{') else f'; put it in quotes: {_in_quotes(written)}'
     if error.rule == 'type' and 'string' in wanted and source.is_plain(path) and written:
         return f"; put it in quotes: '{written}'"
     if error.rule == 'type' and wanted == 'array' and isinstance(error.value, str):
@@ -212,6 +242,12 @@ def _cure(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueExcep
     ):
         return f'; write it without quotes: {error.value}'
     return ''
+
+
+def _like(word: str, known: Iterable[Any]) -> str:
+    """A question where a word is nearly a known one."""
+    found = get_close_matches(word.lower(), {str(each).lower(): each for each in known}, 1)
+    return next((f"did you mean '{each}'?" for each in known if str(each).lower() in found), '')
 
 
 _NUMBER = re.compile(r'\d+\Z', re.ASCII)
@@ -281,13 +317,13 @@ def _unknown(error: fastjsonschema.JsonSchemaValueException) -> list[str]:
 
 
 def _with_integers(value: Any) -> Any:
-    """The value with whole numbers as integers, as JSON schema has it, and with words as keys."""
+    """The value with whole numbers as integers, as JSON schema has it."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
         return [_with_integers(each) for each in value]
     if isinstance(value, dict):
-        return {str(key): _with_integers(each) for key, each in value.items()}
+        return {key: _with_integers(each) for key, each in value.items()}
     return value
 
 
@@ -301,7 +337,7 @@ def _composed(text: str, what: str) -> tuple[str, yaml.Node, list[PolicyProblem]
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             break
         except yaml.YAMLError as error:
-            problems.append(_syntax_problem(error))
+            problems.append(_syntax_problem(error, text))
             mended = _mended(text, error)
             if mended == text or len(problems) >= _MOST_PROBLEMS:
                 raise PolicyError(*problems) from error
@@ -314,7 +350,10 @@ def _composed(text: str, what: str) -> tuple[str, yaml.Node, list[PolicyProblem]
 
 
 def _mended(text: str, error: yaml.YAMLError) -> str:
-    """The text with the line of an error as it was meant: spaces for tabs, and no escapes in double quotes."""
+    """The text with the line of an error as it was meant: spaces for tabs, no escapes in double quotes, and quotes."""
+    word = _without_quotes(error)
+    if word:
+        return f'{text[: word.index]}{_quoted(text, word)}{text[word.index + len(_word_at(text, word)) :]}'
     mark = getattr(error, 'problem_mark', None)
     if mark is None:
         return text
@@ -324,6 +363,8 @@ def _mended(text: str, error: yaml.YAMLError) -> str:
         lines[mark.line] = line.replace('\t', '  ')
     elif _is_escape(error):
         lines[mark.line] = line.replace('\\', '\\\\')
+    elif _is_colon(error):
+        lines[mark.line] = _VALUE.sub(lambda match: f'{match[1]}{_in_quotes(match[2])}', line)
     return '\n'.join(lines)
 
 
@@ -335,14 +376,49 @@ def _is_escape(error: Exception) -> bool:
     return 'unknown escape character' in str(getattr(error, 'problem', ''))
 
 
-def _syntax_problem(error: Exception) -> PolicyProblem:
+_VALUE = re.compile(r"(\s*(?:- )*[\w.-]+: +)([^'\"\[{ ].*?)\s*\Z")
+_WORD = re.compile(r'[^\s,\]}]+')
+
+
+def _is_colon(error: Exception) -> bool:
+    return 'mapping values are not allowed' in str(getattr(error, 'problem', ''))
+
+
+def _without_quotes(error: Exception) -> yaml.Mark | None:
+    """Where a word begins that means something else in YAML, such as `*-rc` and `@next`."""
+    problem, mark = str(getattr(error, 'problem', '')), getattr(error, 'problem_mark', None)
+    if 'undefined alias' in problem or 'cannot start any token' in problem and not _is_tab(error):
+        return mark
+    return getattr(error, 'context_mark', None) if getattr(error, 'context', '') == 'while scanning an alias' else None
+
+
+def _word_at(text: str, mark: yaml.Mark) -> str:
+    match = _WORD.match(text, mark.index)
+    return match[0] if match else ''
+
+
+def _quoted(text: str, mark: yaml.Mark) -> str:
+    return _in_quotes(_word_at(text, mark))
+
+
+def _in_quotes(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _syntax_problem(error: Exception, text: str = '') -> PolicyProblem:
     mark = getattr(error, 'problem_mark', None)
-    problem = getattr(error, 'problem', None) or str(error)
+    problem, word = getattr(error, 'problem', None) or str(error), _without_quotes(error)
     cure = ''
     if _is_tab(error):
         cure = '; write spaces in place of the tab'
     elif _is_escape(error):
         cure = "; write an expression in single quotes, such as '^v\\d+$'"
+    elif word and text:
+        cure = f'; put it in quotes: {_quoted(text, word)}'
+    elif _is_colon(error):
+        cure = "; put a text with a colon in quotes, such as 'a: b'"
+    elif str(problem).startswith("expected ',' or"):
+        cure = "; close each bracket, and put an expression in single quotes, such as '^[0-9]+$'"
     return PolicyProblem(mark.line + 1 if mark else 1, '', f'it is neither YAML nor JSON: {problem}{cure}')
 
 
@@ -351,7 +427,16 @@ def _check_keys(root: yaml.Node) -> list[PolicyProblem]:
 
     Aliases may make a small file endless, or far larger than memory: that is refused too, before anything expands it.
     """
-    problems: list[PolicyProblem] = []
+    return [
+        problem
+        for path, node in _nodes(root)
+        if isinstance(node, yaml.MappingNode)
+        for problem in _key_problems(path, node)
+    ]
+
+
+def _nodes(root: yaml.Node) -> Iterator[tuple[Path, yaml.Node]]:
+    """All nodes of a tree with their paths. Raises PolicyError where there is no end of them."""
     queue: list[tuple[Path, yaml.Node]] = [((), root)]
     for path, node in queue:
         if len(queue) > _MOST_NODES:
@@ -361,9 +446,8 @@ def _check_keys(root: yaml.Node) -> list[PolicyProblem]:
         if isinstance(node, yaml.SequenceNode):
             queue.extend(((*path, str(number)), item) for number, item in enumerate(node.value))
         elif isinstance(node, yaml.MappingNode):
-            problems.extend(_key_problems(path, node))
             queue.extend(((*path, str(key.value)), value) for key, value in node.value)
-    return problems
+        yield path, node
 
 
 def _key_problems(path: Path, node: yaml.MappingNode) -> Iterator[PolicyProblem]:

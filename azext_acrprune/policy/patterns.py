@@ -18,6 +18,8 @@ _GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
 _GLOB_MEANING = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
 _HOST = re.compile(r'[a-z0-9-]+(\.[a-z0-9-]+)*\.azurecr\.(io|cn|us)/', re.ASCII)
 _GLOB_LIKE = re.compile(r'(?=.*[*?])(?:[A-Za-z0-9_/-]|[*?]|\.(?![*?+]))+\Z')
+_PLATFORM = re.compile(r'(?!.*/(x86_64|aarch64)\Z)[a-z0-9]+/[a-z0-9_]+\Z', re.ASCII)
+_MACHINES = {'x86_64': 'amd64', 'x64': 'amd64', 'aarch64': 'arm64'}
 _SPECIAL_IN_REGEX = set('\\^$.|?*+()[]{}')
 
 
@@ -80,6 +82,31 @@ def tag_glob(text: str) -> Pattern:
     if not can_be_tag(text):
         raise BadPattern(f"no tag can be like '{text}': {_cure_of_tag(text)}")
     return glob(text)
+
+
+def platform(text: str) -> str:
+    """A platform as registries list it. Raises BadPattern with the cure for one that no image can have."""
+    if not _PLATFORM.match(text):
+        raise BadPattern(f"no image is listed for the platform '{text}': {_cure_of_platform(text)}")
+    return text
+
+
+def _cure_of_platform(text: str) -> str:
+    system, _, machine = text.lower().rpartition('/')
+    machine = _MACHINES.get(machine, machine)
+    if _PLATFORM.match(f'linux/{machine}') and not system:
+        return f"it is a system and a processor, such as 'linux/{machine}'"
+    if '/' in system:
+        return f"it has no variant; did you mean '{system}'?"
+    known = f'{system}/{machine}'
+    return f"did you mean '{known}'?" if _PLATFORM.match(known) else "it is a system and a processor, as 'linux/arm64'"
+
+
+def whole_type(text: str) -> str:
+    """A media type or artifact type, which is compared as a whole. Raises BadPattern."""
+    if set(text) & set('*?{} '):
+        raise BadPattern(f"no type is called '{text}', and a type is compared as a whole; write each as an item")
+    return text
 
 
 def _cure_of_repository(text: str) -> str:

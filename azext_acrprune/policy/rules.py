@@ -366,7 +366,8 @@ class Policy:
 
     @property
     def asks_for_untagging(self) -> bool:
-        return any(rule.when.untagged_for for rule in self.rules)
+        """Whether some rule of a file takes images without a tag: the day of the last one counts with their age."""
+        return any(rule.name and rule.takes_images and rule.match.tagged is not True for rule in self.rules)
 
     def protects_repository(self, name: str) -> str | None:
         """What protects the whole repository, as the user said it."""

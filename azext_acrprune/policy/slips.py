@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .ages import SECONDS_PER_DAY
+from .ages import SECONDS_PER_DAY, parse_age
 from .rules import KEEP, Age, Policy, When
 
 
@@ -17,6 +17,29 @@ def short_ages(policy: Policy) -> Iterator[str]:
                 f"The rule '{rule.name}' takes what is {rule.age.text} old{minutes}, and so a push under way: a "
                 'multi-arch push uploads its images untagged, and their index last.'
             )
+
+
+def short_periods(policy: Policy) -> Iterator[str]:
+    """A sentence on each other period of less than a day, such as `6m` where months were meant."""
+    for rule in policy.rules:
+        when = rule.when
+        for key, period in (
+            ('notPulledFor', when.not_pulled_for),
+            ('neverPulledAfter', when.never_pulled_after),
+            ('untaggedFor', when.untagged_for),
+        ):
+            if period and period.seconds < SECONDS_PER_DAY:
+                yield _short(f"'{key}' in the rule '{rule.name}'", period.text)
+    if policy.pulled and policy.pulled.seconds < SECONDS_PER_DAY:
+        yield _short("'protect.lastPulled'", policy.pulled.text)
+    ran = policy.sources.ran_within
+    if ran and parse_age(ran) < SECONDS_PER_DAY:
+        yield _short("'protect.ran'", ran)
+
+
+def _short(where: str, text: str) -> str:
+    minutes = ": 'm' are minutes, months are 'mo'" if text.endswith('m') else ''
+    return f'{where} is {text}, which is less than a day{minutes}.'
 
 
 def idle_conditions(policy: Policy) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _conditions(when: When) -> Iterator[str]:
     if when.not_pulled_for:
         yield f'not pulled for {when.not_pulled_for.text}'
     if when.never_pulled_after:
-        yield f'never pulled in the first {when.never_pulled_after.text}'
+        yield f'never pulled and created {when.never_pulled_after.text} ago or longer'
     if when.untagged_for:
         yield f'without a tag for {when.untagged_for.text}'
     if when.expired:

@@ -30,14 +30,14 @@ def policy_diff_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
     """A row for each image or tag of which two policies think otherwise."""
     return [
         OrderedDict(
-            NOW='goes' if key == 'goes' else 'stays',
+            NOW=key,
             REPOSITORY=row['repository'],
             DIGEST=short_digest(row['digest']),
             TAGS=', '.join(row['tags']),
-            RULE=row['new' if key == 'goes' else 'old']['rule'] or '',
+            RULE=row['old' if key == 'stays' else 'new']['rule'] or '',
             WHY=row['new']['because'],
         )
-        for key in ('goes', 'stays')
+        for key in ('goes', 'retires', 'stays')
         for row in document[key]
     ]
 
@@ -53,6 +53,7 @@ def diff_markdown(document: dict[str, Any]) -> str:
         f'{freed_size(abs(freed["difference"]), kind["difference"])} {more}.',
         '',
         *_table('Goes now', document['goes'], 'new'),
+        *(_table('Cannot be pulled now', document['retires'], 'new') if document['retires'] else ()),
         *_table('Stays now', document['stays'], 'old'),
     ]
     return '\n'.join(lines)

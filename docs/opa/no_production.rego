@@ -18,3 +18,10 @@ deny contains message if {
 	startswith(entry.repository, prefix)
 	message := sprintf("the tag %s:%s goes (%s)", [entry.repository, entry.tag, entry.because])
 }
+
+deny contains message if {
+	some entry in input.retire
+	some prefix in production
+	startswith(entry.repository, prefix)
+	message := sprintf("%s@%s cannot be pulled any more (%s)", [entry.repository, entry.digest, entry.because])
+}

@@ -67,6 +67,44 @@ def test_what_is_translated_from_another_tool_does_the_same(tool):
     assert failures(policy, tests) == []
 
 
+ROWS = yaml.safe_load((ROOT / 'tests' / 'policies' / 'rows.yaml').read_text())
+
+
+def rows_of(tool):
+    """(what stands on the left, the words on the right) of each line of a table."""
+    lines = re.findall(r'^\| (.*?) \| (.*) \|$', section(tool), re.MULTILINE)
+    return [(left, words_in(right)) for left, right in lines if left != 'there']
+
+
+def words_in(text):
+    """The keys of a policy in the words of one line."""
+    found = {}
+    for word in re.findall('`(.+?)`', text):
+        document = yaml.safe_load(word)
+        found.update(document if isinstance(document, dict) else {})
+    return found
+
+
+def policy_with(words):
+    of_rules = {key: value for key, value in words.items() if key in ('match', 'when', 'keep', 'do')}
+    rule = {'name': 'a', 'match': {'everything': True}, 'when': {'olderThan': '1d'}, 'do': 'delete', **of_rules}
+    if rule['do'] == 'keep':
+        del rule['when']
+    others = {key: value for key, value in words.items() if key not in of_rules}
+    return json.dumps({'version': 1, 'rules': [rule], **others})
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_each_line_of_a_translation_does_what_it_says(tool):
+    rows = rows_of(tool)
+    assert len(rows) == len(ROWS[tool])
+    for (there, words), case in zip(rows, ROWS[tool]):
+        assert bool(words) is bool(case), there
+        if case:
+            tests = json.dumps({'tests': [{'name': there, **case}]})
+            assert failures(policy_with(words), tests) == []
+
+
 @pytest.mark.parametrize('name', EXAMPLES)
 def test_each_example_passes_the_tests_that_it_ships_with(name):
     folder = ROOT / 'azext_acrprune' / 'policy' / 'examples'
