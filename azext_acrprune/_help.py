@@ -308,12 +308,13 @@ examples:
 
 helps['acr prune policy diff'] = """
 type: command
-short-summary: Compare two policies, and show what only one of them would delete.
+short-summary: Compare two policies, and show what only one of them would delete or retire.
 long-summary: >
     Both are tried on the same registry, or on a file that plan wrote with --inventory-out. Nothing is deleted. Pins and
-    logs of pulls are not read, because what they keep stays with either policy.
+    logs of pulls are not read: what a rule makes depend on pulls stays with either policy, and where the new one asks
+    fewer of them, or has a higher limit, the result names that as weaker.
 examples:
-  - name: In a pull request, and fail when the new policy would delete more.
+  - name: In a pull request, and fail when the new policy takes more or guards less.
     text: >
         az acr prune policy diff -r myregistry --old main.yaml --new policy.yaml --markdown diff.md --fail-on more
   - name: Without a registry.

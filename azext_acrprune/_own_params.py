@@ -401,7 +401,7 @@ def _for_policy_diff(context: AzArgumentContext) -> None:
     context.argument(
         'fail_on',
         arg_type=get_enum_type(['more']),
-        help='`more`: exit with 1 when the new policy takes anything that the old one does not.',
+        help='`more`: exit with 1 when the new policy takes anything that the old one does not, or guards less.',
     )
 
 

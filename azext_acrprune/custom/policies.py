@@ -78,15 +78,23 @@ def diff(
         decide(replace(inventory, selected=frozenset(policy.selection.select(names))), policy, now)
         for policy in policies
     )
-    document = diff_document(old, new)
+    document = diff_document(old, new, _weaker(*policies))
     if markdown:
         write_text(diff_markdown(document), markdown)
-    exit_with_failure(
-        cmd,
-        fail_on == 'more' and (document['goes'] or document['retires']),
-        'The new policy takes more than the old one.',
-    )
+    takes_more = fail_on == 'more' and any(document[key] for key in ('goes', 'retires', 'weaker'))
+    exit_with_failure(cmd, takes_more, 'The new policy takes more than the old one, or guards less.')
     return document
+
+
+def _weaker(old: Policy, new: Policy) -> list[str]:
+    """The guards that are weaker in the new policy. Files of pins are told apart as each policy names them."""
+    from ..policy.overrides import weaker_guards
+
+    def as_named(policy: Policy) -> Policy:
+        paths = tuple(policy.given['file'].get('pins', {}).get('paths', ()))
+        return replace(policy, sources=replace(policy.sources, paths=paths))
+
+    return list(weaker_guards(as_named(old), as_named(new)))
 
 
 def _from_file(inventory_file: str) -> tuple[Inventory, int]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..model import Inventory, Manifest
+from ..model import Content, Ghost, Inventory, Manifest
 from ..policy.rules import LARGEST_FREED, NOT_PULLED_LONGEST, Policy, Rule, Until
 from .claims import instant_of, instant_of_tag
 from .graph import falls_with, user_tags
 from .impact import Ledger, Node, open_ledger
-from .reasons import ENOUGH
+from .reasons import ENOUGH, UNKNOWN
 from .safety import Judgement
-from .verdicts import Verdict
+from .verdicts import Verdict, kept_by_rule
 
 Judgements = Mapping[str, Judgement]
 Spared = Mapping[str, Mapping[str, Verdict]]
@@ -33,11 +33,13 @@ def within_budgets(inventory: Inventory, policy: Policy, judged: Judge) -> Judge
     taken = {
         rule.name: [node for node in _taken(found, ledger) if _takes(rule, found, ledger, node)] for rule in limited
     }
+    ordered = {rule.name: _in_order(rule, taken[rule.name], found, ledger, policy) for rule in limited}
     for rule in limited:
+        placed = frozenset(ordered[rule.name])
         for node in taken[rule.name]:
-            _spare(spared, node, rule)
+            _spare(spared, node, rule, node in placed)
     for rule in limited:
-        for row in _rows(rule, _in_order(rule, taken[rule.name], found, ledger, policy)):
+        for row in _rows(rule, ordered[rule.name]):
             spared = _without(spared, row[: _enough(rule, row, spared, ledger, judged)])
     return judged(spared)
 
@@ -70,8 +72,17 @@ def _suffices(until: Until, repository: str, doomed: Sequence[Node], ledger: Led
         return ledger.holding(left).stored <= until.repository_under
     freed = ledger.bytes_freed_by(doomed)
     if until.freed is not None:
-        return freed >= until.freed
+        return freed >= until.freed or _may_free_more(doomed, ledger)
     return ledger.registry_bytes - freed <= (until.registry_under or 0)
+
+
+def _may_free_more(doomed: Sequence[Node], ledger: Ledger) -> bool:
+    """Whether something goes of which nobody knows all bytes: perhaps these are enough."""
+    contents = (ledger.repositories[name].manifests[digest].content for name, digest in doomed)
+    return any(
+        bool(content.unmeasured) if isinstance(content, Content) else not isinstance(content, Ghost)
+        for content in contents
+    )
 
 
 def _in_order(rule: Rule, nodes: Iterable[Node], found: Judgements, ledger: Ledger, policy: Policy) -> list[Node]:
@@ -119,10 +130,14 @@ def _age_rank(rule: Rule, name: str, manifest: Manifest, ledger: Ledger) -> int 
     return max(known, default=None)
 
 
-def _spare(spared: dict[str, dict[str, Verdict]], node: Node, rule: Rule) -> None:
+def _spare(spared: dict[str, dict[str, Verdict]], node: Node, rule: Rule, has_place: bool) -> None:
     name, digest = node
-    text = rule.says("what goes before it is enough for its 'until'")
-    spared.setdefault(name, {})[digest] = Verdict(True, ENOUGH, text, rule.name)
+    verdict = (
+        kept_by_rule(rule, ENOUGH, "what goes before it is enough for its 'until'")
+        if has_place
+        else kept_by_rule(rule, UNKNOWN, 'it has no place in the order of its rule: its last pull is not known')
+    )
+    spared.setdefault(name, {})[digest] = verdict
 
 
 def _without(spared: Spared, nodes: Iterable[Node]) -> dict[str, dict[str, Verdict]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..decide.decision import Decision
@@ -14,12 +14,12 @@ from ..model import APPROXIMATE, EXACT, Repository, in_order
 GOES, RETIRES, STAYS = 'goes', 'retires', 'stays'
 
 
-def diff_document(old: Decision, new: Decision) -> dict[str, Any]:
+def diff_document(old: Decision, new: Decision, weaker: Sequence[str] = ()) -> dict[str, Any]:
     """The difference as JSON-ready data, in order of repository, digest and tag.
 
     `goes` is what only the new policy takes, `retires` what can be pulled by the old one alone, and `stays` what only
     the old one took or retired; each with the rule and the reason of both. The bytes are those that the plans of both
-    free; `impact` says which kind of number each of them is.
+    free; `impact` says which kind of number each of them is. `weaker` are the guards of the new policy that are.
     """
     ledger = open_ledger(new.inventory)
     plans = {'old': old, 'new': new}
@@ -30,6 +30,7 @@ def diff_document(old: Decision, new: Decision) -> dict[str, Any]:
         'registry': new.inventory.registry,
         'freedBytes': {**freed, 'difference': freed['new'] - freed['old']},
         'impact': {**kinds, 'difference': EXACT if set(kinds.values()) == {EXACT} else APPROXIMATE},
+        'weaker': list(weaker),
         **{key: [row for becomes, row in rows if becomes == key] for key in (GOES, RETIRES, STAYS)},
     }
 

@@ -53,19 +53,25 @@ def place_of(document: Mapping[str, Any], registry: str, path: Sequence[str]) ->
 
 
 def loosened(base: Policy, policy: Policy) -> Iterator[str]:
-    """The guards that are weaker for one registry than for all, as `limits.maxPercent (80 in place of 20)`."""
+    """What is bolder for one registry than for all, as `limits.maxPercent (80 in place of 20)`."""
+    yield from weaker_guards(base, policy)
+    for rule, of_all in zip(policy.rules, base.rules):
+        yield from _loosened_rule(rule, of_all)
+
+
+def weaker_guards(base: Policy, policy: Policy) -> Iterator[str]:
+    """The guards beside the rules that are weaker in a policy than in another one, in the same words."""
     before, after = base.limits, policy.limits
-    percent = before.percent if before.percent is not None else PERCENT_WITHOUT_A_QUESTION
-    if after.percent is not None and after.percent > percent:
-        yield f'limits.maxPercent ({after.percent:g} in place of {percent:g})'
+    if _percent(policy) > _percent(base):
+        yield f'limits.maxPercent ({_percent(policy):g} in place of {_percent(base):g})'
     if before.manifests is not None and (after.manifests is None or after.manifests > before.manifests):
         yield f'limits.maxManifests ({after.manifests} in place of {before.manifests})'
     if policy.min_keep < base.min_keep:
         yield f'limits.minKeepPerRepository ({policy.min_keep} in place of {base.min_keep})'
     if policy.include - base.include:
         yield f'include ({", ".join(sorted(policy.include - base.include))} too)'
-    if base.pulled and policy.pulled and policy.pulled.seconds < base.pulled.seconds:
-        yield f'protect.lastPulled ({policy.pulled.text} in place of {base.pulled.text})'
+    if base.pulled and (policy.pulled is None or policy.pulled.seconds < base.pulled.seconds):
+        yield f'protect.lastPulled ({policy.pulled.text if policy.pulled else None} in place of {base.pulled.text})'
     if _ran(policy) < _ran(base):
         yield f'protect.ran ({policy.sources.ran_within} in place of {base.sources.ran_within})'
     if {*base.sources.paths, *base.sources.systems} - {*policy.sources.paths, *policy.sources.systems}:
@@ -79,8 +85,11 @@ def loosened(base: Policy, policy: Policy) -> Iterator[str]:
     ignored = _ignored(policy) - _ignored(base)
     if ignored:
         yield f'facts.pulls.ignore ({", ".join(sorted(ignored))} too)'
-    for rule, of_all in zip(policy.rules, base.rules):
-        yield from _loosened_rule(rule, of_all)
+
+
+def _percent(policy: Policy) -> float:
+    percent = policy.limits.percent
+    return PERCENT_WITHOUT_A_QUESTION if percent is None else percent
 
 
 def _ran(policy: Policy) -> int:

@@ -52,6 +52,8 @@ def diff_markdown(document: dict[str, Any]) -> str:
         f'The plan frees {freed_size(freed["new"], kind["new"])} in place of {freed_size(freed["old"], kind["old"])}: '
         f'{freed_size(abs(freed["difference"]), kind["difference"])} {more}.',
         '',
+        *(f'- Weaker than before: {cell(each)}' for each in document['weaker']),
+        *([''] if document['weaker'] else []),
         *_table('Goes now', document['goes'], 'new'),
         *(_table('Cannot be pulled now', document['retires'], 'new') if document['retires'] else ()),
         *_table('Stays now', document['stays'], 'old'),

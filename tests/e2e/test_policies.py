@@ -90,6 +90,29 @@ def test_an_example_is_copied_with_its_comments_and_read_as_powershell_writes_it
     assert az(*PRUNE, 'policy', 'validate', '--file', str(path), check=True).json['valid']
 
 
+SLIPS = """version: 1
+rules:
+- name: old: ones
+  match: {tags: [*-rc], labels: {on: "1"}, platforms: [arm64]}
+  when: {olderThan: 1d, notPulledFor: 6m}
+  keep: {newest: 010}
+  do: Delete
+"""
+
+
+def test_slips_are_told_all_at_once_each_with_a_cure_and_what_is_odd_is_warned_of(az, folder):
+    (folder / 'slips.yaml').write_text(SLIPS)
+    validate = ('policy', 'validate', '--file', str(folder / 'slips.yaml'))
+    run = az(*PRUNE, *validate)
+    assert run.code != 0 and 'Traceback' not in run.err
+    for cure in ("'a: b'", "'*-rc'", "'linux/arm64'", '010 is the number 8', "did you mean 'delete'?"):
+        assert cure in run.err
+    mended = SLIPS.replace('old: ones', "'old: ones'").replace('*-rc', "'*-rc'").replace('arm64', 'linux/arm64')
+    (folder / 'slips.yaml').write_text(mended.replace('010', '10').replace('Delete', 'delete'))
+    run = az(*PRUNE, *validate, check=True)
+    assert "'notPulledFor' in the rule 'old: ones' is 6m" in run.err and "months are 'mo'" in run.err
+
+
 IDLE = """version: 1
 rules:
 - {name: rest, match: {everything: true}, when: {olderThan: 1d}, do: delete}

@@ -145,3 +145,15 @@ def test_with_an_archive_an_image_is_archived_while_it_can_be_read(az, registry,
     assert not registry.storage.repositories()
     run = az(*PRUNE, 'restore', *TARGET, '--archive', archive, '--all', check=True)
     assert run.json['summary']['manifestsRestored'] == 1 and readable(registry) == {digest}
+
+
+def test_two_policies_are_compared_where_something_is_retired(az, registry, shelf, night, tmp_path):
+    shelf.image('one', tag='v1', days=100)
+    lately = shelf.image('lately', days=20)
+    night()
+    (tmp_path / 'new.yaml').write_text(POLICY.replace('60d', '10d'))
+    files = ('--old', str(tmp_path / 'policy.yaml'), '--new', str(tmp_path / 'new.yaml'))
+    run = az(*PRUNE, 'policy', 'diff', *TARGET, *files, '--no-cache', '--fail-on', 'more')
+    found = json.loads(run.out)
+    assert [row['digest'] for row in found['retires']] == [lately] and found['goes'] == found['stays'] == []
+    assert run.code == 1 and 'takes more' in run.err

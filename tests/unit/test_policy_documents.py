@@ -17,7 +17,8 @@ from azext_acrprune.documents.policy_diff import diff_document
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import EXAMPLES, example_text, parse_policy
-from azext_acrprune.show.policy_tables import diff_markdown
+from azext_acrprune.policy.overrides import weaker_guards
+from azext_acrprune.show.policy_tables import diff_markdown, policy_diff_rows
 from tests import worlds
 from tests.test_safety_properties import examples
 
@@ -150,6 +151,51 @@ def test_what_a_new_policy_takes_otherwise_is_told_with_rules_and_bytes():
     assert (back['goes'], [each['tags'] for each in back['stays']]) == ([], [['v20']])
     page = diff_markdown(document)
     assert '#### Goes now: 1' in page and '| v20 | a |' in page
+
+
+RETIRING = SPARING.replace('keep: {newest: 1}, do: delete', 'do: retire, retire: {for: 14d}')
+
+
+def test_what_only_one_policy_retires_is_told_too():
+    inventory = worlds.to_inventory([worlds.repository_of(worlds.image('v20', tags=['v20'], age=20 * worlds.DAY))])
+    texts = {'keeps': SPARING, 'retires': RETIRING, 'deletes': BOLD}
+    made = {name: decide(inventory, parse_policy(text), worlds.NOW) for name, text in texts.items()}
+
+    def told(old, new):
+        document = diff_document(made[old], made[new])
+        return {key: [row['tags'] for row in document[key]] for key in ('goes', 'retires', 'stays') if document[key]}
+
+    assert told('keeps', 'retires') == {'retires': [['v20']]}
+    assert told('retires', 'deletes') == {'goes': [['v20']]}
+    assert told('deletes', 'retires') == told('retires', 'keeps') == {'stays': [['v20']]}
+    page = diff_markdown(diff_document(made['keeps'], made['retires'], ['limits.maxPercent (80 in place of 20)']))
+    assert '#### Cannot be pulled now: 1' in page and '- Weaker than before: limits.maxPercent' in page
+    assert [row['NOW'] for row in policy_diff_rows(diff_document(made['keeps'], made['retires']))] == ['retires']
+
+
+@pytest.mark.parametrize(
+    'new, weaker',
+    [
+        ('limits: {maxPercent: 80}', ['limits.maxPercent (80 in place of 20)']),
+        ('limits: {maxPercent: 10}', []),
+        ('pins: {paths: [prod.yaml]}', ['limits.maxPercent (50 in place of 20)']),
+        ('', ['protect.lastPulled', 'protect.ran', 'pins (some']),
+    ],
+)
+def test_the_guards_of_a_new_policy_that_are_weaker_are_named(new, weaker):
+    old = 'limits: {maxPercent: 20}\n'
+    if not new:
+        old = 'pins: {paths: [prod.yaml]}\nprotect: {lastPulled: {within: 30d}, ran: {within: 30d}}\n'
+    found = list(weaker_guards(parse_policy(BOLD + old), parse_policy(BOLD + new)))
+    assert len(found) == len(weaker) and all(map(str.startswith, found, weaker)), found
+
+
+def test_a_sample_for_opa_denies_what_is_retired_in_production(tmp_path):
+    images = [worlds.image('v20', [1], tags=['v20'], age=20 * worlds.DAY)]
+    inventory = worlds.to_inventory([worlds.repository_of(*images, name='prod/app')])
+    plan = plan_document(decide(inventory, parse_policy(RETIRING), worlds.NOW), 'now')
+    (said,) = denials(ROOT / 'docs' / 'opa' / 'no_production.rego', plan, tmp_path)
+    assert 'cannot be pulled any more' in said
 
 
 @pytest.mark.parametrize(

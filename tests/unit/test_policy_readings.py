@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.measures import with_measures
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.facts import Facts
 from azext_acrprune.policy.file import parse_policy
@@ -186,3 +187,39 @@ def test_a_pattern_under_not_that_matches_nothing_keeps_nothing():
     (warning,) = plan_document(decision, 'now')['warnings']
     assert warning['code'] == 'unusedPattern'
     assert warning['message'].startswith("'latset' under 'not' in the rule 'a' matches nothing")
+
+
+# --- Until that is enough ---------------------------------------------------------------------------------------------
+
+UNTIL = '- {name: a, match: {tagged: true}, when: {olderThan: 1d}, until: {freed: 1GiB}%s, do: delete}'
+
+
+def test_what_may_free_more_than_is_known_is_enough():
+    """A layer that only the registry knows: whether it is there, and how large it is."""
+    foreign = len(worlds.LAYERS) - 2
+    images = [image(f'{age}', [foreign if age == 40 else 0], tags=[f'v{age}'], age=age * DAY) for age in (30, 40, 50)]
+    policy = parse_policy(policy_of(UNTIL % ''))
+    world = [repository_of(*images)]
+    unknown = replace(
+        worlds.to_inventory(world), repositories=tuple(worlds.to_repository(repository) for repository in world)
+    )
+    for inventory, gone in ((with_measures(unknown, {}), ['v40', 'v50']), (worlds.to_inventory(world), None)):
+        tags = decide(inventory, policy, worlds.NOW).tags['team/web']
+        assert [tag for tag in tags if not tags[tag].kept] == (gone or list(tags))
+
+
+def test_an_image_of_which_nothing_was_read_may_be_enough():
+    images = [image(f'{age}', [0], docker=True, tags=[f'v{age}'], age=age * DAY) for age in (30, 40)]
+    inventory = worlds.to_inventory([repository_of(*images)], bound=True)
+    tags = decide(inventory, parse_policy(policy_of(UNTIL % '')), worlds.NOW).tags['team/web']
+    assert [tag for tag in tags if not tags[tag].kept] == ['v40']
+
+
+def test_what_has_no_place_in_the_order_says_so():
+    policy = replace(parse_policy(policy_of(UNTIL % ', order: notPulledLongest')), facts=Facts())
+    decision = decide(worlds.to_inventory([repository_of(image('a', tags=['v1']))]), policy, worlds.NOW)
+    verdict = decision.tags['team/web']['v1']
+    assert (verdict.reason, verdict.because) == (
+        'unknown',
+        'a: it has no place in the order of its rule: its last pull is not known',
+    )
