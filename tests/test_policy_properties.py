@@ -192,6 +192,26 @@ def test_thinning_is_what_restic_does_and_twice_takes_nothing_more(hours, thin):
     assert stays(once, thin) == once
 
 
+BRANCH = '^(?P<branch>[a-z]+)-[0-9]+$'
+NUMBERS = st.dictionaries(
+    st.sampled_from(('hourly', 'daily', 'weekly', 'monthly', 'yearly')), st.integers(1, 3), min_size=1, max_size=3
+)
+
+
+@examples(300)
+@given(worlds.tagged_worlds(2), NUMBERS, st.booleans(), KEEPS, st.booleans())
+def test_what_a_rule_left_it_leaves_again(world, thin, grouped, how, counts_only):
+    """Nothing more goes when the same policy is carried out twice, whatever is locked, shared or half there."""
+    keep = {**how, 'thin': {**thin, **({'perGroup': BRANCH} if grouped else {})}}
+    keep = how if counts_only else keep
+    rule = {'name': 'r', 'match': {'everything': True}, 'when': {'olderThan': '1d'}, 'keep': keep, 'do': 'delete'}
+    document = {'version': 1, 'rules': [rule]}
+    first = decision_on(world, document)
+    left = oracle.without(purge_oracle.without_tags(world, removed_by(first)), first.doomed)
+    second = decision_on(left, document)
+    assert (removed_by(second), second.doomed) == (set(), frozenset())
+
+
 # --- Budgets -----------------------------------------------------------------------------------------------------
 
 IMAGES = st.lists(
@@ -238,20 +258,33 @@ def stored(world):
 
 
 @examples(400)
-@given(IMAGES, st.sampled_from(('freed', 'registryUnder', 'repositoryUnder')), SIZES, st.booleans())
-def test_a_budget_is_the_shortest_row_that_suffices_exact_in_bytes(sketches, key, size, largest_first):
+@given(
+    IMAGES,
+    st.sampled_from(('freed', 'registryUnder', 'repositoryUnder')),
+    SIZES,
+    st.sampled_from(('oldest', 'largestFreed', 'notPulledLongest')),
+    st.lists(st.sampled_from((None, 0, 1, 5, 20, 50)), min_size=6, max_size=6),
+)
+def test_a_budget_is_the_shortest_row_that_suffices_exact_in_bytes(sketches, key, size, by, pulls):
     world = registry_of(sketches)
     rule = {
         'name': 'r',
         'match': {'everything': True},
         'when': {'olderThan': '1d'},
         'until': {key: size},
+        'order': by,
         'do': 'delete',
     }
-    rule['order'] = 'largestFreed' if largest_first else 'oldest'
     order = nodes_by_age(world)
-    if largest_first:
+    pulled = {node: at(days) for node, days in zip(order, pulls) if days is not None}
+    facts = Facts(pulled={name: {d: t for (n, d), t in pulled.items() if n == name} for name in ('r0', 'r1')})
+    facts = replace(facts, pulls_since=at(20), has_log=True)
+    if by == 'largestFreed':
         order.sort(key=lambda node: (-oracle.freed_bytes(world, {node}), node))
+    if by == 'notPulledLongest':  # what is older than the log and has no pull in it has no place
+        created = {(each['name'], m['digest']): m['updated'] for each in world for m in each['manifests']}
+        order = [node for node in order if node in pulled or created[node] >= at(20)]
+        order.sort(key=lambda node: (pulled.get(node, 0), node))
     if key == 'repositoryUnder':
         expected = set()
         for repository in world:
@@ -262,7 +295,8 @@ def test_a_budget_is_the_shortest_row_that_suffices_exact_in_bytes(sketches, key
         expected = smallest(world, order, lambda gone: oracle.freed_bytes(world, gone) >= size)
     else:
         expected = smallest(world, order, lambda gone: stored(oracle.without(world, gone)) <= size)
-    decision = decision_on(world, {'version': 1, 'rules': [rule]})
+    policy = replace(parse_policy(json.dumps({'version': 1, 'rules': [rule]})), facts=facts)
+    decision = decide(worlds.to_inventory(world), policy, NOW)
     assert decision.doomed == expected
     assert {tag for _, tag in removed_by(decision)} == {
         tag
@@ -271,3 +305,7 @@ def test_a_budget_is_the_shortest_row_that_suffices_exact_in_bytes(sketches, key
         if (repository['name'], manifest['digest']) in expected
         for tag in manifest['tags']
     }
+
+
+def at(days):
+    return NOW - days * 86_400 * worlds.TICKS

@@ -174,8 +174,9 @@ def shaped(source: Source, document: Any, schema: Mapping[str, Any], validator: 
                 break
             replaced.add(where)
     told = {problem.key for problem in problems}
-    problems.extend(problem for problem in source.odd_numbers() if problem.key not in told)
-    return Shaped(document, tuple(sorted(set(problems))), tuple(map(_key, replaced)))
+    odd = [problem for problem in source.odd_numbers() if problem.key not in told]
+    misread = (*map(_key, replaced), *(problem.key for problem in odd))
+    return Shaped(document, tuple(sorted({*problems, *odd})), misread)
 
 
 def _is_our_doing(path: Path, error: fastjsonschema.JsonSchemaValueException, replaced: Iterable[Path]) -> bool:

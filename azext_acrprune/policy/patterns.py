@@ -18,6 +18,8 @@ _GLOB_PARTS = re.compile(r'(\*\*/|\*\*|\*|\?)')
 _GLOB_MEANING = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
 _HOST = re.compile(r'[a-z0-9-]+(\.[a-z0-9-]+)*\.azurecr\.(io|cn|us)/', re.ASCII)
 _GLOB_LIKE = re.compile(r'(?=.*[*?])(?:[A-Za-z0-9_/-]|[*?]|\.(?![*?+]))+\Z')
+_ALTERNATIVES = re.compile(r'(?<![\\pP])\{[^{}]*[^{}0-9,][^{}]*\}')
+_ANY_HOST = re.compile(r'\\?\.azurecr\\?\.(io|cn|us)\b')
 _PLATFORM = re.compile(r'(?!.*/(x86_64|aarch64)\Z)[a-z0-9]+/[a-z0-9_]+\Z', re.ASCII)
 _MACHINES = {'x86_64': 'amd64', 'x64': 'amd64', 'aarch64': 'arm64'}
 _SPECIAL_IN_REGEX = set('\\^$.|?*+()[]{}')
@@ -193,12 +195,16 @@ def searching_regex(text: str) -> Pattern:
 def chosen_repositories(text: str) -> Pattern:
     """`anchored_regex` in a policy file. Raises BadPattern for what was meant as a glob, too."""
     _refuse_glob(text, 'repositories')
+    if _ANY_HOST.search(text):
+        raise BadPattern(f"'{text}' has the name of a registry in it; begin with the repository")
     return anchored_regex(text)
 
 
 def chosen_tags(text: str) -> Pattern:
     """`searching_regex` in a policy file. Raises BadPattern for what was meant as a glob, too."""
     _refuse_glob(text, 'tags')
+    if '/' in text:
+        raise BadPattern(f"no tag can be like '{text}': a tag has no slash; write the repository under 'repositories'")
     return searching_regex(text)
 
 
@@ -207,6 +213,10 @@ def _refuse_glob(text: str, key: str) -> None:
     if _GLOB_LIKE.match(text):
         raise BadPattern(
             f"'{text}' looks like a glob; did you mean {key}: ['{text}']? As an expression, write it with '^' and '$'"
+        )
+    if _ALTERNATIVES.search(text):
+        raise BadPattern(
+            f"'{text}' has braces, which are no alternatives in an expression; write '(a|b)' for '{{a,b}}'"
         )
     if anchored_regex(text).matches(''):
         raise BadPattern(

@@ -109,7 +109,7 @@ def _described(match: Match, rule: Rule) -> str:
         *map(_where, match.scopes),
         _one_of(' with the media type ', match.media_types),
         _one_of(' with the artifact type ', match.artifact_types),
-        _one_of(' for the platform ', match.platforms),
+        _one_of(f' for the platform (of an index: {some}) ', match.platforms),
         _one_of(' in quarantine as ', match.quarantines),
         _pairs(f' with the annotation (of an index: itself, or {some})', match.annotations),
         _pairs(f' with the label (of an index: {some})', match.labels),

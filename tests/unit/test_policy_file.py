@@ -56,7 +56,7 @@ def wrong(text):
             RULE + 'rulez: []\n',
             5,
             '',
-            "unknown key 'rulez'; expected one of description, facts, include, limits, lock, pins, protect, "
+            "unknown key 'rulez'; did you mean 'rules'? Expected one of description, facts, include, limits, lock, pins, protect, "
             'registries, rules, version',
         ),
         (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
@@ -93,7 +93,7 @@ def wrong(text):
             'expected string, not 1.2',
         ),
         (RULE + '  match:\n    tags: []\n', 6, 'rules[0].match.tags', 'at least 1'),
-        (RULE + '  match:\n', 5, 'rules[0].match', 'expected object, not null'),
+        (RULE + '  match:\n', 5, 'rules[0].match', 'nothing stands there'),
         (RULE + '  match: {tagged: yes please}\n', 5, 'rules[0].match.tagged', 'expected boolean'),
         (
             RULE + '  match:\n    labels:\n      keep: true\n',

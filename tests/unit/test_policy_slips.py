@@ -81,6 +81,10 @@ def test_what_means_something_else_in_yaml_is_told_with_all_others():
         ('platforms: [Linux/x86_64]', "did you mean 'linux/amd64'?"),
         ('platforms: ["linux/*"]', "as 'linux/arm64'"),
         ('mediaTypes: ["application/*"]', 'a type is compared as a whole'),
+        ("tagsRegex: ['^{latest,stable}$']", "write '(a|b)' for '{a,b}'"),
+        ("repositoriesRegex: ['{app,web}/.+']", "write '(a|b)' for '{a,b}'"),
+        ("tagsRegex: ['^app/v.+']", 'a tag has no slash'),
+        (r"repositoriesRegex: ['myreg\.azurecr\.io/base/.+']", 'begin with the repository'),
         ('everything: true, not: {artifactTypes: ["a/{b,c}"]}', 'a type is compared as a whole'),
     ],
 )
@@ -88,8 +92,14 @@ def test_each_fault_has_what_stands_there_and_a_cure(match, cure):
     assert any(cure in each for each in problems(rule(match))), problems(rule(match))
 
 
+@pytest.mark.parametrize('text', [r'^v\d{1,3}$', '^v[0-9]{2,}', '^x{3}', r'^\{x', r'^\p{Lu}.+'])
+def test_numbers_in_braces_are_no_alternatives(text):
+    assert parse_policy(rule(f"tagsRegex: ['{text}']"))
+
+
 def test_a_word_that_is_nearly_known_is_asked_about():
-    assert "not Delete; did you mean 'delete'?" in problems(rule('tagged: true', 'do: Delete'))[0]
+    (problem,) = problems(rule('tagged: true', 'when: {olderThan: 1d}, do: Delete'))
+    assert "not Delete; did you mean 'delete'?" in problem
     limits = problems(rule('tagged: true', 'when: {olderThan: 1d}, keep: {newest: 0}, do: delete'))
     assert limits == ['line 3: rules[0].keep.newest: must be bigger than or equal to 1, not 0']
 
