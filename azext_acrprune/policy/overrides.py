@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from .ages import parse_age
+from .ages import is_date, parse_age
 from .rules import CREATED, KEEP, PERCENT_WITHOUT_A_QUESTION, Keep, Policy, Rule, When
 
 REGISTRIES = 'registries'
@@ -72,7 +72,7 @@ def weaker_guards(base: Policy, policy: Policy) -> Iterator[str]:
         yield f'include ({", ".join(sorted(policy.include - base.include))} too)'
     if base.pulled and (policy.pulled is None or policy.pulled.seconds < base.pulled.seconds):
         yield f'protect.lastPulled ({policy.pulled.text if policy.pulled else None} in place of {base.pulled.text})'
-    if _ran(policy) < _ran(base):
+    if _is_shorter(policy.sources.ran_within, base.sources.ran_within):
         yield f'protect.ran ({policy.sources.ran_within} in place of {base.sources.ran_within})'
     if {*base.sources.paths, *base.sources.systems} - {*policy.sources.paths, *policy.sources.systems}:
         yield 'pins (some are not asked)'
@@ -92,9 +92,13 @@ def _percent(policy: Policy) -> float:
     return PERCENT_WITHOUT_A_QUESTION if percent is None else percent
 
 
-def _ran(policy: Policy) -> int:
-    """How long ago something may have run that is protected for it."""
-    return parse_age(policy.sources.ran_within) if policy.sources.ran_within else 0
+def _is_shorter(text: str | None, before: str | None) -> bool:
+    """Whether a protection reaches less far back. A date and a duration cannot be compared: that is told too."""
+    if before is None or text == before:
+        return False
+    if text is None or is_date(text) != is_date(before):
+        return True
+    return text > before if is_date(text) else parse_age(text) < parse_age(before)
 
 
 def _ignored(policy: Policy) -> set[str]:

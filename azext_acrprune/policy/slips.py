@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .ages import SECONDS_PER_DAY, parse_age
+from .ages import SECONDS_PER_DAY, is_date, parse_age
 from .rules import KEEP, Age, Policy, When
 
 
@@ -33,7 +33,7 @@ def short_periods(policy: Policy) -> Iterator[str]:
     if policy.pulled and policy.pulled.seconds < SECONDS_PER_DAY:
         yield _short("'protect.lastPulled'", policy.pulled.text)
     ran = policy.sources.ran_within
-    if ran and parse_age(ran) < SECONDS_PER_DAY:
+    if ran and not is_date(ran) and parse_age(ran) < SECONDS_PER_DAY:
         yield _short("'protect.ran'", ran)
 
 
