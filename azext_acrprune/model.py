@@ -47,6 +47,10 @@ def parse_ticks(text: Any) -> int | None:
     return whole * TICKS_PER_SECOND + (int(fraction.ljust(7, '0')) if fraction else 0)
 
 
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""The first second of the year 1, and the last one of the year 9999, since 1970."""
+
+
 @lru_cache(65_536)
 def _start(hour: str, zone: str) -> int | None:
     """The begin of an hour, in seconds since 1970. It is cached: many manifests of a registry share an hour."""
@@ -59,8 +63,9 @@ def _start(hour: str, zone: str) -> int | None:
 
 
 def time_text(ticks: int) -> str:
-    """The instant as text, cut to the second."""
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=ticks // TICKS_PER_SECOND)
+    """The instant as text, cut to the second. What no calendar has is the first or the last second of one."""
+    seconds = min(max(ticks // TICKS_PER_SECOND, _FIRST_SECOND), _LAST_SECOND)
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
 
 

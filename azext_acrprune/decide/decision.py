@@ -131,16 +131,17 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     judged = partial(_judged, inventory, protected, now, present)
     judgements = within_budgets(inventory, policy, partial(judged_with_retirements, inventory, protected, now, judged))
     tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
+    verdicts = {name: judgement.manifests for name, judgement in judgements.items()}
     return Decision(
         inventory,
         policy.given,
-        verdicts={name: judgement.manifests for name, judgement in judgements.items()},
+        verdicts=verdicts,
         tags=tags,
         include_locked=policy.include_locked,
         pins=policy.pins,
         graphs={name: judgement.graph for name, judgement in judgements.items()},
         rules=tuple(rule.name for rule in policy.rules if rule.name),
-        remarks=remarks(policy, inventory, tags),
+        remarks=remarks(policy, inventory, tags, verdicts),
         retires=policy.retires,
         retired=policy.facts.retired if policy.retires else {},
         returning=returning(policy, inventory, judgements),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Inventory, Notice, Repository
 from ..pins.pinned import Pin, Pins
+from ..policy.facts import CHANGED, STILL_RETIRED
 from ..policy.patterns import Pattern
 from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, RuleScope
 from .graph import user_tags
@@ -16,17 +17,23 @@ UNUSED_PATTERN = 'unusedPattern'
 WITHOUT_RANK = 'withoutRank'
 LOOSER_LIMIT = 'looserLimit'
 NO_LOG = 'noLogOfPulls'
+LEFT_RETIRED = 'leftRetired'
 IDLE_PATTERN = 'idlePattern'
 
 
-def remarks(policy: Policy, inventory: Inventory, tags: Mapping[str, Mapping[str, Verdict]]) -> tuple[Notice, ...]:
-    """Notices in stable order; `tags` are the verdicts on tags, by repository."""
+Verdicts = Mapping[str, Mapping[str, Verdict]]
+
+
+def remarks(policy: Policy, inventory: Inventory, tags: Verdicts, manifests: Verdicts) -> tuple[Notice, ...]:
+    """Notices in stable order; `tags` and `manifests` are the verdicts on these, by repository."""
     return (
         *_looser(policy),
         *_unheard(policy),
+        *_left(policy, inventory),
         *_unused(policy, inventory),
         *_idle(policy, inventory),
         *_unranked(tags),
+        *_unranked_without_tags(inventory, manifests),
     )
 
 
@@ -48,6 +55,19 @@ def _unheard(policy: Policy) -> Iterator[Notice]:
             NO_LOG,
             'No log of pulls is asked, so that nobody learns whether a pull of something retired fails. Name the '
             "workspace with --workspace, or under 'facts' in the policy.",
+        )
+
+
+def _left(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
+    """What was retired stays so where no rule retires any more, and pulls of it fail without end."""
+    states = [retired.state for found in policy.facts.retired.values() for retired in found.values()]
+    left = sum(state in (STILL_RETIRED, CHANGED) for state in states)
+    if left and not policy.retires:
+        name = inventory.registry.partition('.')[0]
+        yield Notice(
+            LEFT_RETIRED,
+            f'{left} manifest{"" if left == 1 else "s"} that this program retired cannot be pulled, and no rule '
+            f"retires any more. 'az acr prune restore -r {name} --retired' lets pulls through again.",
         )
 
 
@@ -128,13 +148,36 @@ def _tags_in(repository: Repository) -> Iterator[str]:
     return (tag for manifest in repository.manifests.values() for tag in user_tags(manifest))
 
 
-def _unranked(tags: Mapping[str, Mapping[str, Verdict]]) -> Iterator[Notice]:
+def _unranked_without_tags(inventory: Inventory, manifests: Verdicts) -> Iterator[Notice]:
+    untagged = {
+        repository.name: {
+            digest: manifests[repository.name][digest]
+            for digest, manifest in repository.manifests.items()
+            if not user_tags(manifest)
+        }
+        for repository in inventory.repositories
+    }
+    for rule, names in _names_of_unranked(untagged, '@').items():
+        many = len(names) != 1
+        yield Notice(
+            WITHOUT_RANK,
+            f"{len(names)} image{'s' if many else ''} without a tag that the rule '{rule}' cannot rank "
+            f"stay{'' if many else 's'}, such as {names[0]}. 'others: take' in 'keep' says the opposite.",
+        )
+
+
+def _names_of_unranked(verdicts: Verdicts, sign: str) -> dict[str, list[str]]:
+    """What has no rank, by rule."""
     found: dict[str, list[str]] = {}
-    for repository, verdicts in tags.items():
-        for tag, verdict in verdicts.items():
+    for repository, of_names in verdicts.items():
+        for name, verdict in of_names.items():
             if verdict.reason == UNRANKED:
-                found.setdefault(verdict.rule, []).append(f'{repository}:{tag}')
-    for rule, names in found.items():
+                found.setdefault(verdict.rule, []).append(f'{repository}{sign}{name}')
+    return found
+
+
+def _unranked(tags: Verdicts) -> Iterator[Notice]:
+    for rule, names in _names_of_unranked(tags, ':').items():
         who = f"that the rule '{rule}'" if rule else 'that --keep-semver or --keep-per'
         take = " 'others: take' in 'keep' says the opposite." if rule else ''
         yield Notice(

@@ -27,6 +27,7 @@ from .reasons import (
     UNKNOWN,
     UNRANKED,
     UNTAGGED,
+    YOUNG,
 )
 from .safety import Judgement
 from .verdicts import Verdict, kept_by_rule
@@ -34,8 +35,11 @@ from .verdicts import Verdict, kept_by_rule
 Judgements = Mapping[str, Judgement]
 Spared = Mapping[str, Mapping[str, Verdict]]
 
-_WANTED = frozenset({TAGGED, PINNED, KEEP_NEWEST, EXCLUDED, NOT_DUE, ENOUGH, UNRANKED, LOCKED})
-"""Reasons that say that an image is wanted, and not only that something about it is not known."""
+_WANTED = frozenset({TAGGED, PINNED, KEEP_NEWEST, EXCLUDED, NOT_DUE, ENOUGH, UNRANKED, LOCKED, YOUNG})
+"""Reasons that say that an image is wanted, and not only that something about it is not known.
+
+What is young was pushed again, or something new needs it.
+"""
 
 
 @dataclass(frozen=True)

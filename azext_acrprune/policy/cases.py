@@ -11,9 +11,11 @@ from typing import Any
 
 import fastjsonschema
 
-from .ages import parse_age
+from .ages import SECONDS_PER_DAY, parse_age
 from .parsing import Path, PolicyError, Reader, Source, shaped
 from .sizes import parse_size
+
+_MOST_SECONDS = 2_000 * 365 * SECONDS_PER_DAY
 
 GO, STAY, UNPULLABLE = 'go', 'stay', 'retire'
 
@@ -154,7 +156,13 @@ class _CaseReader(Reader):
         )
 
     def _age(self, path: Path, value: Any) -> int:
-        return int(self.read(path, lambda text: parse_age(str(text)), value, 0))
+        return int(self.read(path, lambda text: _in_our_era(parse_age(str(text))), value, 0))
+
+
+def _in_our_era(seconds: int) -> int:
+    if seconds > _MOST_SECONDS:
+        raise ValueError('nothing is older than two thousand years')
+    return seconds
 
 
 @cache

@@ -56,7 +56,8 @@ def wrong(text):
             RULE + 'rulez: []\n',
             5,
             '',
-            "unknown key 'rulez'; did you mean 'rules'? Expected one of description, facts, include, limits, lock, pins, protect, "
+            "unknown key 'rulez'; did you mean 'rules'? Expected one of description, facts, include, limits, lock, "
+            'pins, protect, '
             'registries, rules, version',
         ),
         (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),

@@ -11,6 +11,7 @@ from azext_acrprune.decide.measures import with_measures
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.facts import Facts
 from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.patterns import is_like
 from tests import worlds
 from tests.unit.test_policy_meaning import EVERYTHING, policy_of, problems, surprises
@@ -223,3 +224,36 @@ def test_what_has_no_place_in_the_order_says_so():
         'unknown',
         'a: it has no place in the order of its rule: its last pull is not known',
     )
+
+
+# --- Numbers beyond all calendars -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('text', ['9999y', '999999999y', '999999999w'])
+def test_a_label_that_means_never_by_a_large_number_ends_no_run(text):
+    policy = policy_of('- {name: a, match: {tagged: true}, when: {expired: {keys: [u]}}, do: delete}')
+    images = f"[{{image: 'a:v1', age: 90d, labels: {{u: '{text}'}}}}]"
+    (found,) = surprises(policy, images, go="['a:v1']")
+    assert 'it expires on 9999-12-31' in found['chain'][0]
+
+
+def test_a_period_that_never_ends_ends_no_run():
+    policy = policy_of(f'- {{name: a, match: {{tagged: true}}, {RETIRES}}}')
+    assert not surprises(policy, "[{image: 'a:v1', age: 90d}]", retire="['a:v1']")
+    with pytest.raises(PolicyError, match='two thousand years'):
+        surprises(policy, "[{image: 'a:v1', age: 5000y}]", retire="['a:v1']")
+
+
+RETIRES = 'when: {olderThan: 1d}, do: retire, retire: {for: 99999999999d}'
+
+
+# --- What cannot be ranked --------------------------------------------------------------------------------------------
+
+
+def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too():
+    policy = policy_of('- {name: a, match: {everything: true}, when: {olderThan: 1d}, keep: {semver: 1}, do: delete}')
+    world = [repository_of(image('a', tags=['v1.0.0']), image('b'), image('c', [1]))]
+    document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
+    (warning,) = document['warnings']
+    assert warning['code'] == 'withoutRank'
+    assert warning['message'].startswith("2 images without a tag that the rule 'a' cannot rank stay, such as team/web@")

@@ -134,3 +134,34 @@ def test_a_pull_since_then_keeps_and_says_who_it_was():
     decision, _ = decided(pulled)
     assert decision.doomed == {(APP, two)}
     assert 'kubelet pulled it, or tried to' in decision.returning[APP, one].because
+
+
+def test_what_something_new_needs_can_be_pulled_again_however_new_that_is():
+    part = worlds.image('part', [1], age=90 * worlds.DAY)
+    old = worlds.index('old', [part['digest']], tags=['v1'], age=90 * worlds.DAY)
+    new = worlds.index('new', [part['digest']], tags=['v2'], age=worlds.DAY)
+    inventory = worlds.to_inventory([worlds.repository_of(part, old, new, name=APP)])
+    retired = {each['digest']: Retired(STILL_RETIRED, days_ago(20), ()) for each in (part, old)}
+    retired[old['digest']] = replace(retired[old['digest']], tags=('v1',))
+    policy = replace(parse_policy(POLICY), facts=Facts(retired={APP: retired}))
+    decision = decide(inventory, policy, worlds.NOW)
+    assert decision.returning.keys() == {(APP, part['digest'])}
+    assert decision.doomed == {(APP, old['digest'])}
+
+
+def test_what_was_pushed_again_can_be_pulled_again():
+    one = worlds.image('one', tags=['v1'], age=worlds.DAY)
+    facts = Facts(retired={APP: {one['digest']: Retired(CHANGED, days_ago(20), ('v1',))}})
+    inventory = worlds.to_inventory([worlds.repository_of(one, name=APP)])
+    decision = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW)
+    assert decision.returning.keys() == {(APP, one['digest'])}
+
+
+def test_what_is_retired_still_where_no_rule_retires_any_more_is_told():
+    one = worlds.image('one', tags=['v1'], age=90 * worlds.DAY)
+    facts = Facts(retired={APP: {one['digest']: Retired(STILL_RETIRED, days_ago(20), ('v1',))}})
+    keeps = 'version: 1\nrules: [{name: old, match: {everything: true}, do: keep}]\n'
+    inventory = worlds.to_inventory([worlds.repository_of(one, name=APP)])
+    remarks = decide(inventory, replace(parse_policy(keeps), facts=facts), worlds.NOW).remarks
+    assert [each.code for each in remarks] == ['leftRetired']
+    assert "'az acr prune restore -r test --retired'" in remarks[0].message
