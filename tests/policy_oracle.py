@@ -216,6 +216,8 @@ class Case:
         self.inherited_by = {digest for digest, rule in inherited.items() if rule}
         self.uncertain -= self.inherited_by
         self.rules = {digest: inherited[digest] or rule for digest, rule in self.rules.items()}
+        without_ranks = [each['digest'] for each in repository['manifests'] if self.stays_without_rank(each)]
+        self.needed = oracle.closure(repository, without_ranks)
         self.by_themselves = [each['digest'] for each in repository['manifests'] if self.stays_by_itself(each)]
         self.stay = oracle.closure(repository, self.by_themselves)
         self.doomed = {each['digest'] for each in repository['manifests']} - self.stay
@@ -292,13 +294,20 @@ class Case:
         counted = [
             (purge_oracle.manifest_time(flags(rule), each) or 0, each['digest'], each, None)
             for each in self.left
-            if self.rules[each['digest']] is rule and self.is_image_without_tags(each) and not self.stays_anyway(each)
+            if self.rules[each['digest']] is rule and self.is_image_without_tags(each) and self.takes_a_place(each)
             if keep.get('of') == 'all' or self.may_go(rule, each)
         ]
         spares = keep.get('others') != 'take'
         unranked = [each for each in counted if spares and not has_rank(keep, None, each[2], self.facts)]
         ranked = [each for each in counted if each not in unranked]
         return manifest in [each[2] for each in unranked] or manifest['digest'] in kept(keep, ranked, self.facts)
+
+    def takes_a_place(self, manifest):
+        """What stays anyway takes no place, but what is young or waits for something may."""
+        if self.stays_anyway(manifest):
+            return False
+        waits = self.is_young(manifest) or self.is_not_due(manifest) and manifest['digest'] not in self.held
+        return waits or manifest['digest'] not in self.needed
 
     def may_go(self, rule, manifest):
         due = is_due(rule, self.repository, manifest, None, self.now, self.facts)
@@ -315,7 +324,7 @@ class Case:
         )
 
     def stays_anyway(self, manifest):
-        """What is locked, protected, in quarantine or perhaps of another rule takes no place."""
+        """Locked, protected, in quarantine or perhaps of another rule."""
         rule = self.rules.get(manifest['digest'])
         return (
             oracle.is_locked(self.repository, manifest)
@@ -352,6 +361,9 @@ class Case:
         return not user_tags(manifest) and not there.intersection(oracle.subjects(manifest))
 
     def stays_by_itself(self, manifest):
+        return self.stays_without_rank(manifest) or self.ranks(manifest)
+
+    def stays_without_rank(self, manifest):
         rule = self.rules.get(manifest['digest'])
         return (
             manifest not in self.left
@@ -359,7 +371,6 @@ class Case:
             or self.stays_anyway(manifest)
             or self.is_young(manifest)
             or self.is_not_due(manifest)
-            or self.ranks(manifest)
             or self.has_no_rank(manifest)
             or rule is None
             or not takes_images(rule)

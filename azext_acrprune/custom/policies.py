@@ -64,10 +64,11 @@ def diff(
     """What a new policy takes and leaves otherwise than an old one. Deletes nothing."""
     from ..decide.decision import decide
     from ..documents.policy_diff import diff_document
+    from ..policy.overrides import name_of
     from ..show.policy_tables import diff_markdown
 
     read = _from_file(inventory_file) if inventory_file else None
-    registry = read[0].registry.partition('.')[0] if read else RegistryOptions.of(kwargs).sign_in.registry_name
+    registry = name_of(read[0].registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
     policies = [read_policy(path, (), registry) for path in (old_policy, new_policy)]
     if read:
         inventory, now = read

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..model import Inventory, Locks, Repository
 from ..policy.rules import Policy
 from .graph import Graph, user_tags
-from .safety import opaque
+from .staying import opaque
 
 Reference = tuple[str, str]
 """A repository, and a tag or a digest in it."""

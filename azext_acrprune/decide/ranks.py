@@ -15,15 +15,17 @@ from .reasons import KEEP_NEWEST, UNRANKED
 from .verdicts import Verdict, kept_by_rule, lock_on
 
 
-def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str]) -> dict[str, Verdict]:
-    """The untagged images that stay for their rank, or because they have none."""
+def ranked(
+    policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str], staying: Container[str]
+) -> dict[str, Verdict]:
+    """The untagged images that stay for their rank, or because they have none; `staying` take no place."""
     keeping = [rule for rule in policy.rules if rule.keep.spares_some]
     images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items() if keeping else ():
         manifest = place.repository.manifests[digest]
-        if claim.rule in keeping and digest not in inherited and _is_image(policy, place, manifest):
-            if not policy.by_itself and _stays_anyway(policy, place, claim, manifest):
-                continue
+        if claim.rule not in keeping or digest in inherited or digest in staying:
+            continue
+        if _is_image(policy, place, manifest) and (policy.by_itself or not _is_held(policy, place, claim, manifest)):
             images.setdefault(policy.rules.index(claim.rule), []).append(manifest)
     found: dict[str, Verdict] = {}
     for number, manifests in images.items():
@@ -34,8 +36,8 @@ def ranked(policy: Policy, place: Place, claims: Mapping[str, Claim], inherited:
     return found
 
 
-def _stays_anyway(policy: Policy, place: Place, claim: Claim, manifest: Manifest) -> bool:
-    """What stays for a reason of its own takes no place of those that a rule keeps."""
+def _is_held(policy: Policy, place: Place, claim: Claim, manifest: Manifest) -> bool:
+    """Whether it stays for a reason of its own, however young it is."""
     repository, digest = place.repository, manifest.digest
     quarantined = manifest.quarantine and not (claim.rule and claim.rule.match.names_quarantine(manifest.quarantine))
     return bool(

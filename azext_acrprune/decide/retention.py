@@ -17,7 +17,7 @@ from .decision import Decision
 from .drift import needed
 from .graph import Graph, build_graph, user_tags, walk
 from .reasons import EXCLUDED, PINNED, RELATIONS, TAGGED, TAGS_CHANGED, UNREADABLE, sentence_of
-from .safety import opaque
+from .staying import opaque
 from .verdicts import Verdict, lock_on
 
 _TYPES = 'application/vnd.docker.'

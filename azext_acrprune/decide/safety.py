@@ -7,7 +7,7 @@ it may need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -15,13 +15,13 @@ from ..model import Ghost, Manifest, Repository, Unreadable, time_text
 from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
 from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, has_aged, is_settling, untagged_at
 from .conditions import due
-from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, spread, user_tags
-from .manifests import has_no_edges
+from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, user_tags
 from .owners import carried_by, claim_of, inherited_claims
 from .ranks import ranked
-from .reasons import CHILD_OF, EXCLUDED, LOCKED, PINNED, QUARANTINED, REFERRER_OF, TAGGED, UNREADABLE, UNTAGGED, YOUNG
+from .reasons import EXCLUDED, LOCKED, NOT_DUE, PINNED, QUARANTINED, TAGGED, UNKNOWN, UNREADABLE, UNTAGGED, YOUNG
 from .reports import reports_in, without_links
 from .returned import is_back_lately
+from .staying import falling, kept_by, opaque
 from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
 from .wholes import still_staying
@@ -100,6 +100,7 @@ def judge(
     held: dict[str, Verdict] = {**reports.unranked, **(spared or {})}
     while True:
         case = _case(place, policy, selected, tags, held)
+        case = replace(case, ranked=_ranked(case))
         roots = _roots(case)
         verdicts = {**roots, **kept_by(roots, place.graph)}
         holding, staying = ({}, {}) if policy.by_itself else still_staying(place, case.claims, roots, verdicts, held)
@@ -151,47 +152,22 @@ def _case(
         frozenset(inherited),
         frozenset() if policy.by_itself else frozenset(carried_by(claims, place)),
         held,
-        ranked(policy, place, claims, inherited),
+        ranked={},
         opaque=opaque(repository),
         pinned=policy.pins.on(repository),
     )
 
 
-def kept_by(roots: Iterable[str], graph: Graph) -> dict[str, Verdict]:
-    """The manifests that stay because `roots` stay, each with the relation and the digest that keep it."""
-    if not graph.has_edges:  # as in most repositories
+def _ranked(case: _Case) -> Mapping[str, Verdict]:
+    """What stays for its rank, of the images that do not stay anyway. One that is young, or waits, may take a place."""
+    if not any(rule.keep.spares_some for rule in case.policy.rules) and not case.policy.keep_untagged:
         return {}
-    return {
-        digest: Verdict(True, relation, source)
-        for digest, (relation, source) in spread(list(roots), graph.neighbours).items()
-    }
-
-
-def opaque(repository: Repository) -> str | None:
-    """What is not known and may need any manifest of a repository, so that nothing may go from it.
-
-    That is an unreadable manifest, which may be an index or a referrer (the service deletes a referrer with its
-    subject), or something that is there and not listed.
-    """
-    return repository.unseen or min(
-        (
-            digest
-            for digest, manifest in repository.manifests.items()
-            if isinstance(manifest.content, Unreadable) and not has_no_edges(manifest.media_type)
-        ),
-        default=None,
-    )
-
-
-def falling(digest: str, going: AbstractSet[str], graph: Graph) -> Verdict | None:
-    """The verdict for a manifest that goes because its subject or its index goes. None when neither goes."""
-    above = (
-        Verdict(False, relation, other)
-        for relation, others in ((REFERRER_OF, graph.subjects), (CHILD_OF, graph.parents))
-        for other in others.get(digest, ())
-        if other in going
-    )
-    return next(above, None)
+    staying: frozenset[str] = frozenset()
+    if not case.policy.by_itself:
+        roots = _roots(case)
+        verdicts = {**roots, **kept_by(roots, case.place.graph)}
+        staying = frozenset(digest for digest, verdict in verdicts.items() if verdict.reason not in _WAITING)
+    return ranked(case.policy, case.place, case.claims, case.inherited, staying)
 
 
 def _staying_tags(repository: Repository, tags: Mapping[str, Verdict]) -> Iterator[tuple[str, list[str]]]:
@@ -354,6 +330,8 @@ def _quarantined(case: _Case, left: Sequence[Manifest]) -> Roots:
         if manifest.quarantine and not (rule and rule.match.names_quarantine(manifest.quarantine)):
             yield manifest.digest, Verdict(True, QUARANTINED, manifest.quarantine)
 
+
+_WAITING = frozenset({YOUNG, NOT_DUE, UNKNOWN})
 
 _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
     _tagged,

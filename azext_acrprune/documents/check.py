@@ -12,7 +12,7 @@ from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.health import BROKEN, LOCK_CODES, Everywhere, Finding, IsOurs, content_findings, other_findings
 from ..decide.impact import open_ledger
 from ..decide.owed import owed_findings
-from ..decide.safety import kept_by
+from ..decide.staying import kept_by
 from ..decide.verdicts import lock_on
 from ..model import Inventory, Repository, in_order, parse_ticks
 from .mends import Mends

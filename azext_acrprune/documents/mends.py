@@ -29,7 +29,7 @@ from ..decide.health import (
 )
 from ..decide.manifests import is_digest
 from ..decide.only_if import IF_GHOST, IF_ORPHAN, IF_PARTIAL, why_careful, why_not
-from ..decide.safety import opaque
+from ..decide.staying import opaque
 from ..decide.verdicts import lock_on, lock_on_tag
 from ..model import Inventory, Repository
 

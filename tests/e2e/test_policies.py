@@ -154,7 +154,8 @@ def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, regi
 def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registry, now, folder):
     az.login()
     Shelf(registry.storage, now).image('one', days=200, tag='v2')
-    (folder / 'old.yaml').write_text(POLICY.replace('olderThan: 1d', 'olderThan: 300d'))
+    longer = 'registries: {localhost: {rules: {rest: {when: {olderThan: 300d}}}}}\n'
+    (folder / 'old.yaml').write_text(POLICY + longer)
     files = ('--old', str(folder / 'old.yaml'), '--new', str(folder / 'policy.yaml'))
     inventory, page = str(folder / 'inventory.json'), folder / 'diff.md'
     az(*PRUNE, 'plan', *TARGET, '--policy', str(folder / 'policy.yaml'), '--inventory-out', inventory, check=True)

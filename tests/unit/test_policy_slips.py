@@ -3,6 +3,7 @@
 import pytest
 
 from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.policy.overrides import name_of
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.slips import short_ages, short_periods
 from azext_acrprune.policy.words import sentences
@@ -185,3 +186,11 @@ def test_an_error_names_the_first_line():
     with pytest.raises(PolicyError) as raised:
         parse_policy(rule('tags: [*-rc]'))
     assert raised.value.line == 3
+
+
+@pytest.mark.parametrize(
+    'host, name',
+    [('MyReg.azurecr.io', 'myreg'), ('contoso-d7fnbjd6.azurecr.io', 'contoso'), ('localhost:5000', 'localhost')],
+)
+def test_a_registry_is_known_by_its_name_whatever_its_login_server_has_behind_it(host, name):
+    assert name_of(host) == name
