@@ -157,11 +157,11 @@ def _policy_of(cases: Cases, tests_file: str, policy_file: str | None) -> Policy
     from ..prune_error import Kind, PruneError
 
     if policy_file:
-        return read_policy(policy_file, ())
+        return read_policy(policy_file, (), cases.registry)
     if cases.example:
         return parse_policy(example_text(cases.example))
     if cases.policy:
-        return read_policy(os.path.join(os.path.dirname(tests_file), cases.policy), ())
+        return read_policy(os.path.join(os.path.dirname(tests_file), cases.policy), (), cases.registry)
     with typed_errors():
         raise PruneError(
             f"Nothing says which policy the tests '{tests_file}' are about.",

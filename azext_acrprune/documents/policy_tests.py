@@ -142,6 +142,7 @@ class _World:
             image.size,
             platform,
             Locks(delete_enabled=False) if top and image.locked else UNLOCKED,
+            image.quarantine if top else None,
         )
         self._manifests.setdefault(image.repository, {})[manifest.digest] = manifest
         return manifest

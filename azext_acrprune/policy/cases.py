@@ -45,6 +45,7 @@ class Described:
     artifact_type: str | None = None
     subject: str | None = None
     locked: bool = False
+    quarantine: str | None = None
     pulled: int | None = None
     untagged: int | None = None
     retired: int | None = None
@@ -79,11 +80,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Cases:
-    """All tests of a file, with the policy file or example that they test, where the file names one."""
+    """All tests of a file, with the policy file or example that they test, and for which registry, where that is said."""
 
     tests: tuple[Case, ...]
     policy: str | None = None
     example: str | None = None
+    registry: str | None = None
 
 
 def parse_cases(text: str) -> Cases:
@@ -95,7 +97,8 @@ def parse_cases(text: str) -> Cases:
     problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, reader.problems)}
     if problems:
         raise PolicyError(*sorted(problems))
-    return Cases(tests, shape.document.get('policy'), shape.document.get('example'))
+    document = shape.document
+    return Cases(tests, document.get('policy'), document.get('example'), document.get('registry'))
 
 
 def tests_schema() -> dict[str, Any]:
@@ -149,6 +152,7 @@ class _CaseReader(Reader):
             image.get('artifactType'),
             image.get('subject'),
             image.get('locked', False),
+            image.get('quarantine'),
             self._age((*path, 'pulled'), image['pulled']) if 'pulled' in image else None,
             self._age((*path, 'untagged'), image['untagged']) if 'untagged' in image else None,
             self._age((*path, 'retired'), image['retired']) if 'retired' in image else None,

@@ -72,6 +72,13 @@ def test_tests_that_name_no_policy_ask_for_one(az, folder):
     az(*PRUNE, 'policy', 'test', '--file', str(folder / 'bare.yaml'), *policy, check=True)
 
 
+def test_tests_may_be_for_one_registry(az, folder):
+    (folder / 'policy.yaml').write_text(POLICY + 'registries: {dev: {rules: {rest: {when: {olderThan: 90d}}}}}\n')
+    stays = TESTS.replace("  stay: {'app:v1': spare}\n", '').replace('go:', 'stay:')
+    (folder / 'dev.yaml').write_text('registry: dev\n' + stays)
+    az(*PRUNE, 'policy', 'test', '--file', str(folder / 'dev.yaml'), check=True)
+
+
 def test_a_policy_is_told_in_sentences(az, folder):
     said = az(*PRUNE, 'policy', 'explain', '--file', str(folder / 'policy.yaml'), check=True).json['sentences']
     assert said[:2] == [

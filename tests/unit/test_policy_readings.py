@@ -257,3 +257,13 @@ def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too
     (warning,) = document['warnings']
     assert warning['code'] == 'withoutRank'
     assert warning['message'].startswith("2 images without a tag that the rule 'a' cannot rank stay, such as team/web@")
+
+
+# --- Tests of policies ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_quarantine_is_tried_like_all_else():
+    failed = '- {name: a, match: {quarantine: [Failed]}, when: {olderThan: 1d}, do: delete}'
+    images = "[{image: 'a:v1', age: 9d, quarantine: Failed}, {image: 'a:v2', age: 9d, quarantine: Scanning}]"
+    policy = policy_of(failed, EVERYTHING, more='include: [quarantined]\n')
+    assert not surprises(policy, images, go='{"a:v1": a}', stay='{"a:v2": rest}')
