@@ -80,7 +80,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Cases:
-    """All tests of a file, with the policy file or example that they test, and for which registry, where that is said."""
+    """All tests of a file, with the policy file or example that they test, and the registry, where these are named."""
 
     tests: tuple[Case, ...]
     policy: str | None = None
