@@ -170,7 +170,8 @@ def old_manifest(rule, manifest, now, facts, at_most=None):
     if at_most is not None and purge_oracle.SECONDS[how['ago']] > at_most:
         how['ago'] = '1d'
     tagged = any(oracle.attached_to(tag, manifest) is None for tag in manifest['tags'])
-    untagged = None if tagged else facts.get('untagged', {}).get(manifest['digest'])
+    said = tagged or 'untaggedFor' in rule.get('when', {})
+    untagged = None if said else facts.get('untagged', {}).get(manifest['digest'])
     own = purge_oracle.is_old(how, purge_oracle.manifest_time(how, manifest), now)
     return own and (untagged is None or purge_oracle.is_old(how, untagged, now))
 

@@ -277,16 +277,19 @@ def instant_of(manifest: Manifest, age: Age) -> int | None:
     return manifest.created_at if age.by == CREATED else manifest.updated_at
 
 
-def has_aged(place: Place, manifest: Manifest, age: Age, seconds: int) -> bool:
-    """Whether a manifest is as old as that, and lost its last tag so long ago where that is known."""
-    untagged = untagged_at(place, manifest)
+def has_aged(place: Place, manifest: Manifest, rule: Rule, seconds: int) -> bool:
+    """Whether a manifest is as old as that, and lost its last tag so long ago, where that is known.
+
+    A rule that says itself how long ago that has to be is taken by its word.
+    """
+    untagged = untagged_at(place, manifest, rule)
     is_over = untagged is None or age_is_over(untagged, seconds, place.now)
-    return is_over and age_is_over(instant_of(manifest, age), seconds, place.now)
+    return is_over and age_is_over(instant_of(manifest, rule.age), seconds, place.now)
 
 
-def untagged_at(place: Place, manifest: Manifest) -> int | None:
-    """When this program took off the last tag of a manifest, in ticks; None where it has one, or nobody knows."""
-    if user_tags(manifest):
+def untagged_at(place: Place, manifest: Manifest, rule: Rule) -> int | None:
+    """When this program took off the last tag of a manifest, in ticks; None where that does not count."""
+    if rule.when.untagged_for or user_tags(manifest):
         return None
     return place.facts.untagged.get(place.repository.name, {}).get(manifest.digest)
 

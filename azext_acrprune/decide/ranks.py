@@ -62,7 +62,7 @@ def _ranked_by(rule: Rule, manifests: Iterable[Manifest], place: Place) -> Itera
         )
         for manifest in manifests
         if rule.keep.of != OLD
-        or has_aged(place, manifest, rule.age, rule.age.seconds)
+        or has_aged(place, manifest, rule, rule.age.seconds)
         and not due(rule.when, place, manifest, None)
     ]
     without: dict[str, str] = {}

@@ -80,7 +80,7 @@ def _superseded(rule: Rule, policy: Policy, place: Place, manifests: Iterable[Ma
     old = [
         manifest
         for manifest in free
-        if has_aged(place, manifest, rule.age, rule.age.seconds) and not due(rule.when, place, manifest, None)
+        if has_aged(place, manifest, rule, rule.age.seconds) and not due(rule.when, place, manifest, None)
     ]
     ranked = sorted(
         old if rule.keep.of == OLD else free,

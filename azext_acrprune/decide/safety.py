@@ -26,6 +26,8 @@ from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
 from .wholes import still_staying
 
+_NO_RULE = Rule()
+
 Roots = Iterator[tuple[str, Verdict]]
 """Verdicts by digest."""
 
@@ -225,11 +227,10 @@ def _settling(case: _Case, left: Sequence[Manifest]) -> Roots:
 def _young(case: _Case, left: Sequence[Manifest]) -> Roots:
     """Young manifests stay. A client pushes the platform images first, without a tag, and their index last."""
     for manifest in left:
-        rule = case.rule(manifest)
-        age = rule.age if rule else Age()
-        seconds = _seconds_of(case, manifest.digest, age)
-        if seconds is not None and not has_aged(case.place, manifest, age, seconds):
-            yield manifest.digest, kept_by_rule(rule, YOUNG, _why_young(case.place, manifest, age, seconds))
+        rule = case.rule(manifest) or _NO_RULE
+        seconds = _seconds_of(case, manifest.digest, rule.age)
+        if seconds is not None and not has_aged(case.place, manifest, rule, seconds):
+            yield manifest.digest, kept_by_rule(rule, YOUNG, _why_young(case.place, manifest, rule, seconds))
         elif seconds is not None and is_back_lately(case.place.came_back(manifest.digest), seconds, case.place.now):
             yield manifest.digest, kept_by_rule(rule, YOUNG, f'it came back {manifest.last_update_time}')
 
@@ -348,11 +349,11 @@ _ROOTS: tuple[Callable[[_Case, Sequence[Manifest]], Roots], ...] = (
 )
 
 
-def _why_young(place: Place, manifest: Manifest, age: Age, seconds: int) -> str:
-    untagged = untagged_at(place, manifest)
+def _why_young(place: Place, manifest: Manifest, rule: Rule, seconds: int) -> str:
+    untagged = untagged_at(place, manifest, rule)
     if untagged is not None and not age_is_over(untagged, seconds, place.now):
         return f'it lost its last tag {time_text(untagged)}'
-    time = manifest.created_time if age.by == CREATED else manifest.last_update_time
+    time = manifest.created_time if rule.age.by == CREATED else manifest.last_update_time
     return time or 'no readable time'
 
 

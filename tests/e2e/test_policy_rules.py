@@ -84,7 +84,7 @@ rules:
 - name: thinned
   match: {repositories: [thin]}
   when: {olderThan: 1d}
-  keep: {thin: {daily: 2, yearly: 1}}
+  keep: {thin: {daily: 2, yearly: 2}}
   do: delete
 - name: reports
   match: {repositories: [signed], artifactTypes: [application/sarif+json]}
@@ -170,7 +170,7 @@ rules:
 - name: longest
   match: {repositories: [longest]}
   when: {olderThan: 1d}
-  until: {freed: 1}
+  until: {repositoryUnder: 9000}
   order: notPulledLongest
   do: delete
 """

@@ -150,6 +150,12 @@ def test_the_tag_goes_and_the_image_waits_for_as_long_as_the_rule_says(by):
     assert 'it lost its last tag 2027-01-15' in found['chain'][0]
 
 
+def test_a_rule_that_says_itself_how_long_ago_the_last_tag_went_is_taken_by_its_word():
+    policy = policy_of('- {name: a, match: {tagged: false}, when: {olderThan: 30d, untaggedFor: 1d}, do: delete}')
+    images = '[{image: a, id: one, age: 90d, untagged: 2d}, {image: a, id: two, age: 9d, untagged: 2d}]'
+    assert not surprises(policy, images, stay='[two]', go='[one]')
+
+
 def test_what_has_a_tag_again_is_as_old_as_the_tag():
     manifest = image('one', tags=['v1'], age=90 * DAY)
     facts = Facts(untagged={'team/web': {manifest['digest']: worlds.NOW}})
