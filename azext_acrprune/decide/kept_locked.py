@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ..model import Inventory, Locks, Repository
 from ..policy.rules import Policy
+from .bonds import opaque
 from .graph import Graph, user_tags
-from .staying import opaque
 
 Reference = tuple[str, str]
 """A repository, and a tag or a digest in it."""

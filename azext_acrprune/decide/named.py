@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from ..model import Content, Inventory, Manifest, Repository, Tag, in_order
 from ..pins.pinned import Pins
 from ..prune_error import Kind, PruneError
+from .bonds import falling, kept_by, opaque
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
 from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, YOUNG
-from .staying import falling, kept_by, opaque
 from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
 
 _SHORT_DIGEST = re.compile(r'(?:sha256:)?(?P<digits>[0-9a-f]{1,64})\Z')

@@ -13,11 +13,11 @@ from dataclasses import replace
 from ..model import Content, Ghost, Manifest, Repository, Retention, Unreadable
 from ..pins.pinned import Pins
 from ..prune_error import Kind, PruneError
+from .bonds import opaque
 from .decision import Decision
 from .drift import needed
 from .graph import Graph, build_graph, user_tags, walk
 from .reasons import EXCLUDED, PINNED, RELATIONS, TAGGED, TAGS_CHANGED, UNREADABLE, sentence_of
-from .staying import opaque
 from .verdicts import Verdict, lock_on
 
 _TYPES = 'application/vnd.docker.'

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Ghost, Manifest, Repository, Unreadable, time_text
 from ..policy.rules import CREATED, GHOSTS, KEEP, ORPHANS, PARTIAL, UNTAG, Age, Policy, Rule, When
+from .bonds import falling, kept_by, opaque
 from .claims import Claim, Labels, Place, age_is_over, claims_on_untagged, has_aged, is_settling, untagged_at
 from .conditions import due
 from .graph import Graph, attached_subjects, build_graph, missing_children, missing_subject, user_tags
@@ -21,7 +22,6 @@ from .ranks import ranked
 from .reasons import EXCLUDED, LOCKED, NOT_DUE, PINNED, QUARANTINED, TAGGED, UNKNOWN, UNREADABLE, UNTAGGED, YOUNG
 from .reports import reports_in, without_links
 from .returned import is_back_lately
-from .staying import falling, kept_by, opaque
 from .tags import judge_tags
 from .verdicts import Verdict, kept_by_rule, lock_on
 from .wholes import still_staying

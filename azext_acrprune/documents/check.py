@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..decide.bonds import kept_by
 from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, build_graph, user_tags
 from ..decide.health import BROKEN, LOCK_CODES, Everywhere, Finding, IsOurs, content_findings, other_findings
 from ..decide.impact import open_ledger
 from ..decide.owed import owed_findings
-from ..decide.staying import kept_by
 from ..decide.verdicts import lock_on
 from ..model import Inventory, Repository, in_order, parse_ticks
 from .mends import Mends

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
+from ..decide.bonds import opaque
 from ..decide.ghosts import with_doubtful_ghosts
 from ..decide.graph import Graph, user_tags, walk
 from ..decide.health import (
@@ -29,7 +30,6 @@ from ..decide.health import (
 )
 from ..decide.manifests import is_digest
 from ..decide.only_if import IF_GHOST, IF_ORPHAN, IF_PARTIAL, why_careful, why_not
-from ..decide.staying import opaque
 from ..decide.verdicts import lock_on, lock_on_tag
 from ..model import Inventory, Repository
 

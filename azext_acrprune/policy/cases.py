@@ -12,8 +12,8 @@ from typing import Any
 import fastjsonschema
 
 from .ages import SECONDS_PER_DAY, parse_age
+from .byte_sizes import parse_size
 from .parsing import Path, PolicyError, Reader, Source, shaped
-from .sizes import parse_size
 
 _MOST_SECONDS = 2_000 * 365 * SECONDS_PER_DAY
 

@@ -17,6 +17,7 @@ from ..pins.live import parse_system
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
+from .byte_sizes import parse_size
 from .coverage import covering
 from .overrides import REGISTRIES, loosened, overridden, place_of
 from .parsing import Path, PolicyError, PolicyProblem, Reader, Source, shaped
@@ -56,7 +57,6 @@ from .rules import (
     Until,
     When,
 )
-from .sizes import parse_size
 
 EXAMPLES = ('ci', 'ml', 'production')
 

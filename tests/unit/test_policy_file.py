@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.model import NotRead
+from azext_acrprune.policy.byte_sizes import parse_size
 from azext_acrprune.policy.file import EXAMPLES, PolicyError, example, parse_policy, schema
 from azext_acrprune.policy.rules import Age, Limits
-from azext_acrprune.policy.sizes import parse_size
 from tests import oracle, purge_oracle, worlds
 from tests.examples import examples
 from tests.worlds import (
