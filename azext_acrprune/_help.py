@@ -26,6 +26,8 @@ examples:
     text: az acr prune plan -r myregistry --group-by reason -o table
   - name: A plan for somebody to approve, with a summary in Markdown for the page of the pipeline.
     text: az acr prune plan -r myregistry --out plan.json --summary-file summary.md
+  - name: A plan that another machine carries out by `az acr prune apply --plan state:nightly`, and the cache of both.
+    text: az acr prune plan -r myregistry --state azure-blob:myaccount/acrprune --out state:nightly
   - name: Only the number of bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
@@ -54,6 +56,8 @@ examples:
     text: az acr prune untagged -r myregistry
   - name: In a pipeline, what has been untagged for a week.
     text: az acr prune untagged -r myregistry --ago 7d --yes
+  - name: Every night on another agent, which knows what the ones before it knew. Waits for other runs.
+    text: az acr prune untagged -r myregistry --yes --state azure-blob:myaccount/acrprune --lock-timeout 30m
   - name: Every night, with numbers for Prometheus.
     text: az acr prune untagged -r myregistry --ago 7d --yes --metrics-file acrprune.prom
   - name: Show the plan and delete nothing.
@@ -381,6 +385,8 @@ examples:
     text: az acr prune undo -r myregistry --dry-run -o table
   - name: On another machine, by the copy of the journal that the run left in its archive.
     text: az acr prune undo -r myregistry --archive /mnt/archive
+  - name: Undo what the last run on any machine deleted that uses this state.
+    text: az acr prune undo -r myregistry --state azure-blob:myaccount/acrprune
   - name: One image of a run, by the name that `az acr prune history list` gives.
     text: az acr prune undo -r myregistry --run 20260101T000000.000000Z-0a1b2c3d --image team-a/api:v1 --yes
 """
@@ -497,7 +503,7 @@ examples:
 
 helps['acr prune history'] = """
 type: group
-short-summary: Show what earlier runs on this machine deleted, locked or restored.
+short-summary: Show what earlier runs on this machine, or with the same state, deleted, locked or restored.
 long-summary: >
     Journals are kept for 400 days. `az config set acrprune.journal_keep=90d` sets another time, and `forever` keeps
     them all.
@@ -511,6 +517,8 @@ examples:
     text: az acr prune history list -o table
   - name: Of one registry.
     text: az acr prune history list -r myregistry
+  - name: Of all machines and registries that share a state.
+    text: az acr prune history list --state azure-blob:myaccount/acrprune -o table
 """
 
 helps['acr prune history show'] = """

@@ -16,6 +16,7 @@ from ._validators import (
     validate_older_than,
     validate_optional_registry,
     validate_out,
+    validate_plan_file,
     validate_plan_selection,
     validate_policy_diff,
     validate_registry_name,
@@ -237,7 +238,7 @@ def _for_plan(context: AzArgumentContext) -> None:
         arg_group=OUTPUT,
         validator=validate_out,
         completer=FilesCompleter(),
-        help='Also write the plan to this file, as JSON.',
+        help='Also write the plan to this file, as JSON; `state:NAME` is a plan in the state.',
     )
     context.argument('policy_file', arg_group=SELECTION, validator=validate_plan_selection)
     context.argument(
@@ -276,6 +277,7 @@ def _for_report(context: AzArgumentContext) -> None:
     context.argument(
         'plan_file',
         options_list=['--plan'],
+        validator=validate_plan_file,
         completer=FilesCompleter(),
         help='Show what this plan does: a file that `az acr prune plan --out` wrote, of any age.',
     )
@@ -356,8 +358,9 @@ def _for_apply(context: AzArgumentContext) -> None:
     context.argument(
         'plan_file',
         options_list=['--plan'],
+        validator=validate_plan_file,
         completer=FilesCompleter(),
-        help='The plan: a file that `az acr prune plan --out` wrote.',
+        help='The plan: a file that `az acr prune plan --out` wrote, or `state:NAME` for one in the state.',
     )
     context.argument('max_age', validator=validate_max_age, help='Refuse a plan that is older than this.')
 

@@ -10,7 +10,9 @@ from ._shared_params import add_shared
 if TYPE_CHECKING:
     from azure.cli.core import AzCommandsLoader
 
-_CALLS = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password', 'concurrency', 'max_rate')
+_SIGN_IN = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password')
+_CALLS = (*_SIGN_IN, 'concurrency', 'max_rate', 'state')
+_LOCKING = ('lock_timeout', 'no_lock')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
 _REGIONS = ('single_region',)
 _TIMED = ('time_limit', 'order')
@@ -18,7 +20,7 @@ _PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
 _UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
 _RECORDS = ('summary_file', 'metrics_file')
-_DELETING = ('yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate', *_RECORDS)
+_DELETING = (*_LOCKING, 'yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate', *_RECORDS)
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'before', 'age_by', 'keep', 'include')
 _TAGS = (
@@ -55,13 +57,17 @@ _SHARED = {
     'explain': (*_TARGET, *_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
     'pins list': (*_CALLS, *_PINS),
     'pins remember': (*_CALLS, 'pins_from', 'alias'),
-    'pins lock': (*_CALLS, *_PINS, 'yes', 'dry_run'),
+    'pins lock': (*_CALLS, *_LOCKING, *_PINS, 'yes', 'dry_run'),
     'check': (*_CALLS, 'no_cache', *_REGIONS, *_TIMED, 'repository'),
     'report': (*_CALLS, 'no_cache', *_REGIONS, 'price'),
     'usage': (*_CALLS, 'no_cache', *_REGIONS, 'price', 'workspace'),
-    'restore': (*_CALLS, 'no_cache', 'yes', 'dry_run', 'archive', 'repository'),
-    'undo': (*_CALLS, 'no_cache', 'yes', 'dry_run'),
+    'restore': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', 'archive', 'repository'),
+    'undo': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run'),
     'policy diff': (*_CALLS, 'no_cache', *_REGIONS),
+    'history list': ('state',),
+    'history show': ('state',),
+    'cache show': ('state',),
+    'cache clear': ('state',),
     'archive list': ('archive', 'registry_name', 'suffix'),
     'archive show': ('archive', 'price'),
     'archive verify': ('archive',),
@@ -76,6 +82,7 @@ _GROUPS = {
     'Pins': (*_PINS, *_UNASKED),
     'Pull Log': _PULLS,
     'Limits': _GUARDED,
+    'State': ('state', *_LOCKING),
     'Archive': ('archive', 'archive_content', 'new_archive'),
     'Performance': ('concurrency', 'max_rate', 'impact', 'no_cache', *_TIMED),
     OUTPUT: ('price', *_RECORDS),

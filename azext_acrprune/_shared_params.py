@@ -23,6 +23,7 @@ from ._validators import (
     validate_keep,
     validate_keep_per,
     validate_limits,
+    validate_lock_timeout,
     validate_match,
     validate_max_rate,
     validate_pins_from,
@@ -30,6 +31,7 @@ from ._validators import (
     validate_pulled_within,
     validate_ran_within,
     validate_registry,
+    validate_state,
     validate_time_limit,
     validate_validate,
 )
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 def add_shared(context: AzArgumentContext) -> None:
     _registry(context)
     _how(context)
+    _state(context)
     _output(context)
     _selection(context)
     _tags(context)
@@ -110,6 +113,27 @@ def _how(context: AzArgumentContext) -> None:
         default='oldest',
         help='Which repositories come first: `oldest`, those that were not read for longest; `largest`, those with '
         'most manifests; or by `name`. The first two go by what earlier runs kept on this machine.',
+    )
+
+
+def _state(context: AzArgumentContext) -> None:
+    context.argument(
+        'state',
+        validator=validate_state,
+        help='Where all machines find what earlier runs found and did: a directory, or '
+        '`azure-blob:ACCOUNT/CONTAINER[/PREFIX]`. Without it that is on this machine, in the configuration folder of '
+        'az. Also by `state` in a policy, or by `az config set acrprune.state=...`.',
+    )
+    context.argument(
+        'lock_timeout',
+        validator=validate_lock_timeout,
+        help='With --state, how long to wait for another run on the same registry, such as `30m`; 90 seconds by '
+        'default.',
+    )
+    context.argument(
+        'no_lock',
+        action='store_true',
+        help='With --state, wait for no other run on the same registry, and keep none away.',
     )
 
 

@@ -25,6 +25,8 @@ Parsed = TypeVar('Parsed')
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
 _CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
+_STATE_BLOB = re.compile(_CONTAINER.pattern.removesuffix(r'\Z') + r'(?:/[\w.-]+)*\Z', re.ASCII)
+_PLAN_NAME = re.compile(r'state:[A-Za-z0-9_][\w.-]{0,99}\Z', re.ASCII)
 _QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
 _STORAGE = re.compile(r'\.(blob|dfs|file)\.')
 
@@ -360,6 +362,30 @@ def _check_archive(archive: str) -> None:
         )
 
 
+def validate_state(namespace: Namespace) -> None:
+    if namespace.state is not None:
+        state = str(namespace.state)
+        advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER, or azure-blob:ACCOUNT/CONTAINER/PREFIX.'
+        if state.startswith('azure-blob:') and not _STATE_BLOB.match(state):
+            raise InvalidArgumentValueError(
+                '--state: that is not a container of a storage account.', recommendation=advice
+            )
+        first = re.split(r'[/\\]', os.path.splitdrive(state)[1].lstrip('/\\'))[0]
+        is_place = state.startswith('azure-blob:') or state.strip() and ':' not in first
+        if not is_place or _STORAGE.search(first) or _QUERY.search(state):
+            raise InvalidArgumentValueError(
+                '--state: that is neither a directory nor a container of a storage account.', recommendation=advice
+            )
+
+
+def validate_lock_timeout(namespace: Namespace) -> None:
+    """`30m` -> seconds."""
+    if namespace.lock_timeout is not None:
+        advice = 'Give a duration such as 30m, or 0 to wait for nobody.'
+        seconds = _all('--lock-timeout', [namespace.lock_timeout], parse_ago, advice)[0]
+        namespace.lock_timeout = min(seconds, _LONGEST_TIME_LIMIT_SECONDS)
+
+
 def validate_restore(namespace: Namespace) -> None:
     """One source, and from an archive either all of it or what is asked for."""
     asked = [name for name in ('images', 'repository', 'since', 'journal') if getattr(namespace, name)]
@@ -424,7 +450,10 @@ def validate_taken_images(namespace: Namespace) -> None:
 
 def validate_out(namespace: Namespace) -> None:
     """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
-    if namespace.out:
+    out = str(namespace.out or '')
+    if out.startswith('state:'):
+        _check_plan_in_state('--out', out)
+    elif out:
         from ._errors import file_error
 
         is_new = not os.path.exists(namespace.out)
@@ -435,6 +464,20 @@ def validate_out(namespace: Namespace) -> None:
                 os.remove(namespace.out)
         except OSError as error:
             raise file_error(namespace.out, error) from error
+
+
+def validate_plan_file(namespace: Namespace) -> None:
+    path = str(namespace.plan_file or '')
+    if path.startswith('state:'):
+        _check_plan_in_state('--plan', path)
+
+
+def _check_plan_in_state(option: str, path: str) -> None:
+    if not _PLAN_NAME.match(path):
+        raise InvalidArgumentValueError(
+            f"{option}: '{path}' is no name of a plan in a state.",
+            recommendation='Give state:NAME; a name has letters, digits, dots, dashes and underscores.',
+        )
 
 
 def _all(option: str, texts: Iterable[str] | None, parse: Callable[[str], Parsed], advice: str) -> list[Parsed]:

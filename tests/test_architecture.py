@@ -54,6 +54,7 @@ MAY_IMPORT = {
         'state_files',
         'workers',
     },
+    'state': {'prune_error', 'archive.azure_blob', 'state', 'state_files'},
     'apply': {
         'prune_error',
         'apply',
@@ -93,6 +94,7 @@ MAY_IMPORT = {
         'show',
         'sources',
         'spelling',
+        'state',
         'timelimit',
         'usage',
         'workers',

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..model import Failed
@@ -47,9 +48,10 @@ class Held:
 class HeldLocks:
     """Which of these locks one registry has. Every change is on disk when a method returns."""
 
-    def __init__(self, folder: str, host: str) -> None:
-        """Keep them below az's configuration folder."""
+    def __init__(self, folder: str, host: str, changed: Callable[[Path], None] = lambda _: None) -> None:
+        """Keep them below az's configuration folder; `changed` is told after each change."""
         self._path = file_of_registry(folder, host, '.held')
+        self._changed = changed
 
     def all(self) -> list[Held]:
         return [Held(*row) for row in self._run('SELECT repository, digest, until FROM held ORDER BY 1, 2')]
@@ -65,9 +67,13 @@ class HeldLocks:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with transaction(self._path, [_CREATE]) as connection:
-                return connection.execute(statement, values).fetchall()
+                rows = connection.execute(statement, values).fetchall()
+                has_changed = connection.total_changes > 0
         except (sqlite3.Error, OSError) as error:
             raise HeldUnreadable(f"the file '{self._path}' cannot be used: {error}") from error
+        if has_changed:
+            self._changed(self._path)
+        return rows
 
 
 async def hold(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import uuid4
 
 from ..decide.content_json import content_as_json
@@ -52,17 +52,34 @@ class NoSuchRun(JournalError):
     advice = "'az acr prune history list' shows which there are."
 
 
+class Copy(Protocol):
+    """Where the lines of a journal are kept, too. Its methods raise PruneError."""
+
+    def append(self, lines: bytes) -> None:
+        """Have these lines there when this returns."""
+
+    def end(self, settled: bool) -> None:
+        """The run is over; `settled` when it owes nothing."""
+
+
 class Journal:
     """The journal of one run."""
 
-    def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
-        """Begin it; only its owner may read it. Raises JournalError."""
+    def __init__(
+        self, folder: Path, header: Mapping[str, Any], begin_copy: Callable[[str], Copy] | None = None
+    ) -> None:
+        """Begin it, and its copy, by the name of the run; only its owner may read it.
+
+        Raises JournalError, and what `begin_copy` raises.
+        """
         self.run = f'{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}-{uuid4().hex[:8]}'
         self._path = journal_path(folder, self.run)
         self._mark = OpenMark(folder, self.run)
         self._owed = OwedLocks(self.run)
         self._syncing = asyncio.Lock()
         self._written = self._on_disk = 0
+        self._lines: list[bytes] = []
+        self._copy = begin_copy(self.run) if begin_copy else None
         self._broken: str | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,6 +119,8 @@ class Journal:
         self._check()
         self._owed.take(entry)
         self._written += 1
+        if self._copy:
+            self._lines.append(line)
 
     def _sync(self) -> None:
         """Have on the disk what is written until now."""
@@ -109,10 +128,19 @@ class Journal:
         written = self._written
         try:
             os.fsync(self._file)
+            self._copy_lines()
         except OSError as error:
             self._broken = error.strerror or str(error)
+        except PruneError as error:
+            self._broken = error.message.rstrip('.')
         self._check()
         self._on_disk = written
+
+    def _copy_lines(self) -> None:
+        number = len(self._lines)  # others may come while these are sent
+        if self._copy and number:
+            self._copy.append(b''.join(self._lines[:number]))
+            del self._lines[:number]
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -130,8 +158,14 @@ class Journal:
         return self._owed.all()
 
     def close(self) -> None:
+        settled = not self._owed.all()
+        if self._copy:
+            with suppress(PruneError):  # the next run finds out what is missing
+                if self._broken is None:
+                    self._copy_lines()
+                self._copy.end(settled)
         os.close(self._file)
-        self._mark.release(settled=not self._owed.all())
+        self._mark.release(settled)
 
 
 class JournaledRegistry:
@@ -332,9 +366,12 @@ def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
     if run not in runs(folder):
         raise NoSuchRun(f"There is no journal of a run '{run}'")
     try:
-        return lines_in(journal_path(folder, run).read_bytes())
+        data = journal_path(folder, run).read_bytes()
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
+    if data.startswith(b'\0'):
+        raise JournalError(f"The journal of the run '{run}' was not fetched from the state")
+    return lines_in(data)
 
 
 def lines_in(data: bytes) -> list[dict[str, Any]]:

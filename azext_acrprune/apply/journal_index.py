@@ -41,8 +41,10 @@ Outlining = Callable[[str, list[dict[str, Any]]], Outline]
 class JournalIndex:
     """The runs that have a journal in a folder. Every method may raise JournalError."""
 
-    def __init__(self, folder: Path, outline: Outlining) -> None:
+    def __init__(self, folder: Path, outline: Outlining, fetch: Callable[[str], None] = lambda _: None) -> None:
+        """`fetch` has the journal of a run in the folder, where that was left elsewhere."""
         self._folder = folder
+        self._fetch = fetch
         self._outline = outline
         self._path = folder / INDEX_NAME
 
@@ -118,6 +120,7 @@ class JournalIndex:
 
     def _part(self, run: str, size: int) -> bytes:
         """What the index has of one run, checksum and all."""
+        self._fetch(run)
         outline = self._outline(run, read_run(self._folder, run))
         images = b''.join(
             _IMAGE + '\t'.join((repository, digest, ','.join(tags))).encode() + b'\n'

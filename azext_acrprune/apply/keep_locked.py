@@ -27,9 +27,9 @@ class KeptLockedOutcome:
     failed: list[Failed] = field(default_factory=list)
 
 
-def policy_marks(folder: str, host: str) -> Marks:
+def policy_marks(folder: str, host: str, changed: Callable[[Path], None]) -> Marks:
     """The marks of locks that policies set: others than those of `pins lock`, which it would take for its own."""
-    return Marks(policy_marks_path(folder, host))
+    return Marks(policy_marks_path(folder, host), changed=changed)
 
 
 def policy_marks_path(folder: str, host: str) -> Path:

@@ -55,12 +55,15 @@ class MarksUnreadable(PruneError):
 class Marks:
     """Which locks of one registry we set. Every change is on disk when a method returns. Safe with many threads.
 
-    With a `machine` others share the file, and it is the name of this one.
+    With a `machine` others share the file, and it is the name of this one. `changed` is told after each change.
     """
 
-    def __init__(self, path: Path, machine: str | None = None) -> None:
+    def __init__(
+        self, path: Path, machine: str | None = None, changed: Callable[[Path], None] = lambda _: None
+    ) -> None:
         self._path = path
         self._machine = machine
+        self._changed = changed
         self._lock = threading.Lock()
 
     def all(self) -> Mapping[Key, Mark]:
@@ -103,10 +106,13 @@ class Marks:
             mode = 0o600 if self._machine is None else 0o666
             with self._lock, transaction(self._path, _TABLES, mode) as connection:
                 yield connection
+                has_changed = connection.total_changes > 0
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise MarksUnreadable(
                 f"the file '{self._path}', which says which locks are ours, cannot be used: {error}"
             ) from error
+        if has_changed:
+            self._changed(self._path)
 
 
 def marks_path(folder: str, host: str, shared: str | None = None) -> Path:

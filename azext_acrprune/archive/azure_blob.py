@@ -34,7 +34,8 @@ BLOBS_AT_A_TIME = 16
 """Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
 _DIGEST = 'acrprune_digest'
-_UNLOGGED = {'logging_enable': False}
+UNLOGGED = {'logging_enable': False}
+"""For each call: az's log shows bodies."""
 _ADVICE: dict[int | None, str] = {
     403: 'It needs the role Storage Blob Data Contributor on the container.',
     404: "Create the container with 'az storage container create', or give another one.",
@@ -64,7 +65,7 @@ class BlobArchive:
     def check(self) -> None:
         """Find out whether this is an archive or can become one."""
         with self._usable():
-            names = next(self._container.list_blobs(**_UNLOGGED).by_page(), ())
+            names = next(self._container.list_blobs(**UNLOGGED).by_page(), ())
             if any(True for _ in names) and not self._container.get_blob_client(LAYOUT_FILE).exists():
                 raise ArchiveError(
                     f"The container '{self.name}' is neither empty nor an OCI image layout.",
@@ -85,7 +86,7 @@ class BlobArchive:
         with self._usable():
             listed = [
                 (blob.name.split('/'), blob.size)
-                for blob in self._container.list_blobs(name_starts_with='blobs/', **_UNLOGGED)
+                for blob in self._container.list_blobs(name_starts_with='blobs/', **UNLOGGED)
             ]
             return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
 
@@ -101,7 +102,7 @@ class BlobArchive:
         """Make it an OCI image layout. Two that write are told apart when they replace the index."""
         with self._usable():
             if not self._container.get_blob_client(LAYOUT_FILE).exists():
-                self._container.upload_blob(LAYOUT_FILE, LAYOUT, overwrite=True, **_UNLOGGED)
+                self._container.upload_blob(LAYOUT_FILE, LAYOUT, overwrite=True, **UNLOGGED)
         yield
 
     def holds(self, digest: str) -> bool:
@@ -128,7 +129,7 @@ class BlobArchive:
         """The bytes of a blob, unverified."""
         with self._usable(digest):
             blob = self._container.get_blob_client(blob_path(digest))
-            yield from blob.download_blob(**_UNLOGGED).chunks()
+            yield from blob.download_blob(**UNLOGGED).chunks()
 
     def file(self, digest: str) -> None:
         """No blob of a storage account is a file of this machine."""
@@ -144,7 +145,7 @@ class BlobArchive:
         name = COPY_FILE if copy else INDEX_FILE
         with self._usable(name):
             try:
-                download = self._container.get_blob_client(name).download_blob(**_UNLOGGED)
+                download = self._container.get_blob_client(name).download_blob(**UNLOGGED)
             except ResourceNotFoundError:
                 if not copy:
                     self._etag = None
@@ -188,14 +189,14 @@ class BlobArchive:
         """The runs whose journals are here, oldest first."""
         begin, end = f'{JOURNAL_FOLDER}/', '.jsonl'
         with self._usable(JOURNAL_FOLDER):
-            names = [blob.name for blob in self._container.list_blobs(name_starts_with=begin, **_UNLOGGED)]
+            names = [blob.name for blob in self._container.list_blobs(name_starts_with=begin, **UNLOGGED)]
             return sorted(name[len(begin) : -len(end)] for name in names if name.endswith(end))
 
     def journal(self, run: str) -> Iterator[bytes]:
         """The bytes of the journal of a run."""
         name = f'{JOURNAL_FOLDER}/{run}.jsonl'
         with self._usable(name):
-            yield from self._container.get_blob_client(name).download_blob(**_UNLOGGED).chunks()
+            yield from self._container.get_blob_client(name).download_blob(**UNLOGGED).chunks()
 
     def put_journal(self, run: str, pieces: Iterable[bytes]) -> None:
         """Keep the journal of a run, in place of what was kept of it."""
@@ -243,12 +244,12 @@ class BlobArchive:
     def _stage(self, blobs: list[Any], block: bytes, blocks: list[Any]) -> None:
         identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
         for blob in blobs:
-            blob.stage_block(identifier, block, length=len(block), validate_content=True, **_UNLOGGED)
+            blob.stage_block(identifier, block, length=len(block), validate_content=True, **UNLOGGED)
         blocks.append(self._block_type(identifier))
 
     def _copy_anew(self, index: Any, copy: Any) -> None:
         """Make the copy that of the index that is there."""
-        _commit(copy, self._staged([copy], index.download_blob(**_UNLOGGED).chunks(), lambda _: None))
+        _commit(copy, self._staged([copy], index.download_blob(**UNLOGGED).chunks(), lambda _: None))
 
     def _read(self, name: str, download: Any) -> Iterator[bytes]:
         with self._usable(name):
@@ -260,13 +261,21 @@ class BlobArchive:
         try:
             yield
         except AzureError as error:
-            status = error.status_code if isinstance(error, HttpResponseError) else None
-            reason = one_line(str(error.message).split('\n', maxsplit=1)[0])
             where = f" at '{printable(blob_path(what) if ':' in what else what)}'" if what else ''
             raise ArchiveError(
-                f"The archive '{self.name}' cannot be used{where}: {reason}",
-                _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.'),
+                f"The archive '{self.name}' cannot be used{where}: {reason_of(error)}", advice_on(error)
             ) from error
+
+
+def reason_of(error: AzureError) -> str:
+    """Why a container cannot be used, on one line."""
+    return one_line(str(error.message).split('\n', maxsplit=1)[0])
+
+
+def advice_on(error: AzureError) -> str:
+    """What to do about a container that cannot be used."""
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    return _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.')
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -284,5 +293,5 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _commit(blob: Any, staged: bytes | list[Any], **options: Any) -> Any:
     """Make what was sent a blob, whole or not at all; gives what the service says of it."""
     if isinstance(staged, bytes):
-        return blob.upload_blob(staged, overwrite=True, validate_content=True, **options, **_UNLOGGED)
+        return blob.upload_blob(staged, overwrite=True, validate_content=True, **options, **UNLOGGED)
     return blob.commit_block_list(staged, **options)

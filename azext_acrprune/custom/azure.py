@@ -78,12 +78,20 @@ def registry_log(cmd: Command, workspace: str, login_server: str) -> Iterator[Re
 
 
 def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, Any]:
-    """(a container of a storage account, the class of a block in it), by the storage client that az itself uses."""
+    """(a container of a storage account, the class of a block in it), by the storage client that az itself uses.
+
+    A connection string in az's configuration, or in AZURE_STORAGE_CONNECTION_STRING, says where an account is that it
+    names, and signs in to it.
+    """
     from azure.cli.command_modules.storage._client_factory import cf_blob_service
     from azure.cli.core.profiles import ResourceType, get_sdk
 
-    credential, _ = _signed_in(cmd)
-    service = cf_blob_service(cmd.cli_ctx, {'account_name': account, 'token_credential': credential})
+    connection = cmd.cli_ctx.config.get('storage', 'connection_string', fallback='')
+    if f';AccountName={account};' in f';{connection};':
+        options: dict[str, Any] = {'connection_string': connection}
+    else:
+        options = {'account_name': account, 'token_credential': _signed_in(cmd)[0]}
+    service = cf_blob_service(cmd.cli_ctx, options)
     block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
     return service.get_container_client(container), block
 

@@ -14,7 +14,7 @@ from ..prune_error import PruneError
 from .command import Command
 from .consent import is_confirmed
 from .holding import hold_back
-from .journaling import folder_of, index_of, journal_of
+from .journaling import index_of, journal_of, read_journal
 from .options import HoldOptions, RestoreOptions
 from .questions import ask
 from .session import Session
@@ -38,25 +38,24 @@ Work = Callable[['Changes', 'Note'], Coroutine[Any, Any, 'Restored']]
 
 def begun_before(cmd: Command, host: str) -> Begun:
     """What earlier runs on this registry had begun to bring back, and did not end."""
-    from ..apply.journal import JournalError, read_run
+    from ..apply.journal import JournalError
     from ..archive.pure.past import Begun
 
     begun = Begun()
     with suppress(JournalError):  # what cannot be read is not known: then things have the time of today
         for summary in index_of(cmd).summaries():
             if summary['registry'] == host and summary['restores']:
-                begun.hear(read_run(folder_of(cmd), summary['run']))
+                begun.hear(read_journal(cmd, summary['run']))
     return begun
 
 
 def taken_again(cmd: Command, host: str, undone: str) -> list[str]:
     """What the last options with rules would do with what comes back; nothing where no run had rules."""
-    from ..apply.journal import read_run
     from ..archive.pure.run_story import is_by_rules, taken_again
 
     for summary in reversed(index_of(cmd).summaries()):
         if summary['registry'] == host and summary['deletes']:
-            lines = read_run(folder_of(cmd), summary['run'])
+            lines = read_journal(cmd, summary['run'])
             if is_by_rules(lines):
                 return [taken_again(lines, str(summary['run']), undone), _AGES]
     return []

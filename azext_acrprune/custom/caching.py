@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._errors import file_error
+from .._errors import file_error, typed_errors
 from .command import Command
+from .options import StateOptions
+from .states import checked_out, kept_folder, state_in_use
 
 if TYPE_CHECKING:
     from ..inventory.cache_file import CacheFacts
     from ..model import Document
 
 
-def show(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
-    """What the cache holds for a registry; asks nobody."""
-    from ..inventory.cache_file import describe
+def show(cmd: Command, registry_name: str, suffix: str | None = None, state: str | None = None) -> Document:
+    """What the cache holds for a registry; asks nobody but a state."""
+    from ..inventory.cache_file import cache_path, describe
 
-    host, path = _cache_of(cmd, registry_name, suffix)
-    return _cache_document(host, describe(path))
+    host = login_server(cmd, registry_name, suffix)
+    with typed_errors(), checked_out(cmd, host, StateOptions(state)):
+        return _cache_document(host, describe(cache_path(kept_folder(cmd), host)))
 
 
-def clear(cmd: Command, registry_name: str, suffix: str | None = None) -> Document:
-    """Delete the cache of a registry, in whatever state it is, and say what it held."""
-    from ..inventory.cache_file import describe, remove
+def clear(cmd: Command, registry_name: str, suffix: str | None = None, state: str | None = None) -> Document:
+    """Delete the cache of a registry, however it is, and say what it held."""
+    from ..inventory.cache_file import cache_path, describe, remove
 
-    host, path = _cache_of(cmd, registry_name, suffix)
-    held = describe(path)
-    try:
-        remove(path)
-    except OSError as error:
-        raise file_error(str(path), error) from error
-    return _cache_document(host, held)
+    host = login_server(cmd, registry_name, suffix)
+    with typed_errors(), checked_out(cmd, host, StateOptions(state)):
+        path = cache_path(kept_folder(cmd), host)
+        held = describe(path)
+        try:
+            remove(path)
+        except OSError as error:
+            raise file_error(str(path), error) from error
+        in_use = state_in_use(cmd)
+        if in_use:
+            in_use.remove_cache()
+        return _cache_document(host, held)
 
 
 def login_server(cmd: Command, name: str, suffix: str | None) -> str:
@@ -40,14 +47,6 @@ def login_server(cmd: Command, name: str, suffix: str | None) -> str:
 
     label = f'-{suffix}' if suffix else ''
     return f'{name}{label}{get_login_server_suffix(cmd.cli_ctx) or ""}'.lower()
-
-
-def _cache_of(cmd: Command, name: str, suffix: str | None) -> tuple[str, Path]:
-    """The login server, and where its cache is."""
-    from ..inventory.cache_file import cache_path
-
-    host = login_server(cmd, name, suffix)
-    return host, cache_path(cmd.cli_ctx.config.config_dir, host)
 
 
 def _cache_document(host: str, facts: CacheFacts) -> Document:

@@ -13,6 +13,7 @@ from .failures import NOT_ALL_READ, exit_with_failure, says_unread
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
+from .states import kept_folder
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -104,7 +105,7 @@ def _locked_by_us(session: Session) -> Callable[[str, str], bool]:
     from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
     from .marking import shared_folder
 
-    path = marks_path(session.cmd.cli_ctx.config.config_dir, session.host, shared_folder(session.cmd))
+    path = marks_path(kept_folder(session.cmd), session.host, shared_folder(session.cmd))
     if not path.exists():
         return lambda repository, digest: False
     try:

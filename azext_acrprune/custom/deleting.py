@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .._errors import typed_errors
 from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_READING
 from .archiving import Archiving, archive, archiving_of, hold_target, keep_journal, lasting_name, says_unarchived
+from .caching import login_server
 from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
@@ -23,15 +25,15 @@ from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
 from .pinning import load_pins, say_absent
-from .recording import RunRecord, recorded
+from .recording import RunRecord, recorded, undo_of_run
 from .regions import say_held, settling_of_named, unsettled_of, with_log
 from .retiring import retired
 from .scanning import retention_of, scan
 from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .settling import settle
+from .states import read_plan_text
 from .stopping import nothing_was, stop_requests, told_interrupted
-from .user_files import read_text
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
@@ -142,8 +144,11 @@ def apply(cmd: Command, plan_file: str, max_age: str = '24h', **kwargs: object) 
         refuse_other_retention(plan, decision)
         return Decided(decision, inventory, plan.document, held)
 
-    with recorded(cmd, options.registry.sign_in, options.record) as record:
-        text = read_text(plan_file)
+    sign_in = options.registry.sign_in
+    with recorded(cmd, sign_in, options.record) as record:
+        with typed_errors():
+            host = login_server(cmd, sign_in.registry_name, sign_in.suffix)
+            text = read_plan_text(cmd, options.registry.state, host, plan_file)
         return _delete(cmd, options, decide, record)
 
 
@@ -185,6 +190,7 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
             return agreed
         result = _carry_out(session, agreed, answering)
         record.result, record.archive = result, result['archive']
+        record.undo = undo_of_run(cmd, result, options.registry)
         broken = consent.validate and validate(session, agreed.decided, result)
     stays = agreed.decided.held and not agreed.decided.plan  # somebody named it
     failed = _is_incomplete(result) or agreed.unread or broken or stays or not settled

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .._errors import typed_errors
 from ..prune_error import Kind
 from .command import Command
-from .journaling import folder_of, index_of
+from .journaling import folder_of, index_of, read_journal
+from .options import StateOptions
+from .states import checked_out, each_checked_out, name_of_state, open_store
 
 if TYPE_CHECKING:
     from ..decide.named import ImageName
@@ -19,12 +21,16 @@ _OWN = ('deletes', 'untags', 'restores', 'moves')
 """What the index has of a run for our own use: the requests of a run say as much."""
 
 
-def list_runs(cmd: Command, registry_name: str | None = None, suffix: str | None = None) -> list[Document]:
+def list_runs(
+    cmd: Command, registry_name: str | None = None, suffix: str | None = None, state: str | None = None
+) -> list[Document]:
     """The runs that deleted, locked or restored something, newest first."""
     host = _host(cmd, registry_name, suffix)
+    found = []
     with typed_errors():
-        folder = folder_of(cmd)
-        found = [_shown(summary, folder) for summary in reversed(index_of(cmd).summaries())]
+        for _ in each_checked_out(cmd, host, StateOptions(state, no_cache=True)):
+            found += [_shown(summary, folder_of(cmd)) for summary in index_of(cmd).summaries()]
+    found.sort(key=lambda run: str(run['run']), reverse=True)
     _say_what_azure_said(found)
     return [run for run in found if host in (None, run['registry'])]
 
@@ -45,21 +51,30 @@ def show_run(
     requests: bool = False,
     registry_name: str | None = None,
     suffix: str | None = None,
+    state: str | None = None,
 ) -> Document:
     """What one run did and why, and how it is undone: the run that is named, that took an image, or the last one."""
-    from ..apply.journal import read_run
     from ..archive.pure.run_story import requests_of, story_of
 
     host = _host(cmd, registry_name, suffix)
     image = images[0] if images else None
-    with typed_errors(registry_name):
+    options = StateOptions(state, no_cache=True)
+    with typed_errors(registry_name), checked_out(cmd, host or _registry_of(cmd, options, run), options):
         taken = _runs_that_took(cmd, host, image, run) if image else []
         name = run or (taken[-1][0] if taken else _last_run(cmd, host))
-        lines = read_run(folder_of(cmd), name)
-    if requests:
-        return {'run': name, 'requests': requests_of(lines)}
-    story = _shown({**story_of(name, lines), 'requests': requests_of(lines)}, folder_of(cmd))
-    return _with_image(story, image, taken) if image else story
+        lines = read_journal(cmd, name)
+        if requests:
+            return {'run': name, 'requests': requests_of(lines)}
+        story = _shown({**story_of(name, lines), 'requests': requests_of(lines)}, folder_of(cmd))
+        return _with_image(story, image, taken) if image else story
+
+
+def _registry_of(cmd: Command, options: StateOptions, run: str | None) -> str:
+    """The registry in the state that has a run, or had the last one; nothing without a state, or such a run."""
+    from ..state.journals import run_in
+
+    name = name_of_state(cmd, options)
+    return run_in(open_store(cmd, name).entries(''), run) or '' if name else ''
 
 
 def _with_image(story: Document, image: ImageName, taken: list[tuple[str, str]]) -> Document:

@@ -15,6 +15,7 @@ from .journaling import journal_of
 from .options import HoldOptions, RegistryOptions
 from .questions import ask
 from .session import Session, open_session
+from .states import kept_folder, marks_keeper
 
 if TYPE_CHECKING:
     from ..apply.held_locks import Held, HeldLocks
@@ -29,7 +30,7 @@ def held_locks(session: Session) -> HeldLocks:
     """Which locks hold what came back to the registry of a session."""
     from ..apply.held_locks import HeldLocks
 
-    return HeldLocks(session.cmd.cli_ctx.config.config_dir, session.host)
+    return HeldLocks(kept_folder(session.cmd), session.host, marks_keeper(session.cmd))
 
 
 def hold_back(session: Session, door: Changes, restored: Restored, options: HoldOptions) -> None:

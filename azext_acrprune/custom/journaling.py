@@ -12,6 +12,7 @@ from .._errors import typed_errors
 from ..prune_error import Kind, PruneError
 from ..redaction import redacted
 from .command import Command
+from .states import kept_folder, state_in_use
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
@@ -40,7 +41,8 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
     header = {'who': who(cmd, username), 'command': f'az {cmd.name}', 'registry': registry, **circumstances(), **said}
     with typed_errors():
         remove_old_journals(cmd)
-        journal = Journal(folder_of(cmd), header)
+        state = state_in_use(cmd)
+        journal = Journal(folder_of(cmd), header, state.begin_journal if state else None)
     try:
         yield journal
     except BaseException as error:
@@ -54,13 +56,13 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
 
 def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
     """When this program last took a tag off each manifest, {repository: {digest: ticks}}, as the journals tell."""
-    from ..apply.journal import JournalError, read_run, tags_taken_off
+    from ..apply.journal import JournalError, tags_taken_off
 
     found: dict[str, dict[str, int]] = {}
     with suppress(JournalError):  # what cannot be read is not known, and what is not known keeps
         for summary in index_of(cmd).summaries():
             if summary['registry'] == host and summary['untags']:
-                for repository, digest, at in tags_taken_off(read_run(folder_of(cmd), summary['run'])):
+                for repository, digest, at in tags_taken_off(read_journal(cmd, summary['run'])):
                     known = found.setdefault(repository, {})
                     known[digest] = max(at, known.get(digest, at))
     return found
@@ -68,12 +70,12 @@ def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
 
 def retired_by_us(cmd: Command, host: str) -> Retirements:
     """What this program retired in a registry, and let be pulled again, as the journals tell."""
-    from ..apply.journal import JournalError, read_run
+    from ..apply.journal import JournalError
     from ..apply.retired import retirements_in
 
     with suppress(JournalError):  # what cannot be read is not known to be ours, and stays as it is
         here = [str(summary['run']) for summary in index_of(cmd).summaries() if summary['registry'] == host]
-        return retirements_in(read_run(folder_of(cmd), run) for run in here)
+        return retirements_in(read_journal(cmd, run) for run in here)
     return {}
 
 
@@ -82,13 +84,13 @@ def last_run(cmd: Command, host: str) -> Document | None:
 
     None where no journal tells of one, or none can be read.
     """
-    from ..apply.journal import JournalError, read_run
+    from ..apply.journal import JournalError
     from ..archive.pure.run_story import ends_of
 
     with suppress(JournalError):
         for known in reversed(index_of(cmd).summaries()):
             if known['registry'] == host and known['deletes']:
-                start, end = ends_of(read_run(folder_of(cmd), str(known['run'])))
+                start, end = ends_of(read_journal(cmd, str(known['run'])))
                 summary = end.get('summary') or {}
                 if summary.get('manifestsDeleted'):
                     used = start.get('usedBytes')
@@ -98,14 +100,14 @@ def last_run(cmd: Command, host: str) -> Document | None:
 
 def came_back(cmd: Command, host: str) -> dict[Thing, CameBack]:
     """What was brought back to a registry, with the times that it had before, as the journals tell."""
-    from ..apply.journal import JournalError, read_run
+    from ..apply.journal import JournalError
     from ..archive.pure.past import came_back_in
 
     found: dict[Thing, CameBack] = {}
     with suppress(JournalError):  # what cannot be read is not known: then things have the time of today
         for summary in index_of(cmd).summaries():
             if summary['registry'] == host and summary['restores']:
-                found.update(came_back_in(read_run(folder_of(cmd), summary['run'])))
+                found.update(came_back_in(read_journal(cmd, summary['run'])))
     return found
 
 
@@ -113,7 +115,7 @@ def folder_of(cmd: Command) -> Path:
     """Where the journals are."""
     from ..apply.journal import journal_folder
 
-    return journal_folder(cmd.cli_ctx.config.config_dir)
+    return journal_folder(kept_folder(cmd))
 
 
 def index_of(cmd: Command) -> JournalIndex:
@@ -124,7 +126,18 @@ def index_of(cmd: Command) -> JournalIndex:
     def outline(run: str, lines: list[Document]) -> Outline:
         return Outline(summary_of(run, lines), tuple(images_taken(lines)))
 
-    return JournalIndex(folder_of(cmd), outline)
+    state = state_in_use(cmd)
+    return JournalIndex(folder_of(cmd), outline, state.fetch) if state else JournalIndex(folder_of(cmd), outline)
+
+
+def read_journal(cmd: Command, run: str) -> list[Document]:
+    """The lines of the journal of a run. Raises JournalError, and StateError."""
+    from ..apply.journal import read_run
+
+    state = state_in_use(cmd)
+    if state:
+        state.fetch(run)
+    return read_run(folder_of(cmd), run)
 
 
 def kept_seconds(cmd: Command) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .session import Session
+from .states import kept_folder, marks_keeper
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import Marks
@@ -19,7 +20,7 @@ def with_lock_marks(session: Session, policy: Policy) -> Policy:
     """The policy with what this program locked for policies before. Raises MarksUnreadable."""
     from ..apply.keep_locked import policy_marks_path
 
-    path = policy_marks_path(session.cmd.cli_ctx.config.config_dir, session.host)
+    path = policy_marks_path(kept_folder(session.cmd), session.host)
     if policy.kept_locked is None or not path.exists():
         return policy
     marks = {key: mark.write_enabled for key, mark in _marks(session).all().items()}
@@ -41,4 +42,4 @@ def kept_locked(session: Session, work: KeptLocked, door: Changes, outcome: Outc
 def _marks(session: Session) -> Marks:
     from ..apply.keep_locked import policy_marks
 
-    return policy_marks(session.cmd.cli_ctx.config.config_dir, session.host)
+    return policy_marks(kept_folder(session.cmd), session.host, marks_keeper(session.cmd))

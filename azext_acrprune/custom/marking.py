@@ -10,6 +10,7 @@ from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
 from .command import Command
+from .states import kept_folder, marks_keeper, state_in_use
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import Marks
@@ -24,7 +25,7 @@ _NOT_KNOWN = (
 
 
 def open_marks(cmd: Command, host: str, shared: str | None, machine: str) -> Marks:
-    """The marks in the folder that is given, or that `acrprune.marks` in az's configuration names, or of this machine.
+    """The marks in the folder that is given, or that `acrprune.marks` names, or in the state, or of this machine.
 
     Raises InvalidArgumentValueError for a folder that is not there: it may be a volume that is not mounted.
     """
@@ -35,7 +36,10 @@ def open_marks(cmd: Command, host: str, shared: str | None, machine: str) -> Mar
         raise InvalidArgumentValueError(
             f"The folder '{folder}' for marks is not there.", recommendation='Make it, or mount what it is on.'
         )
-    return Marks(marks_path(cmd.cli_ctx.config.config_dir, host, folder), machine if folder else None)
+    if folder:
+        return Marks(marks_path('', host, folder), machine)
+    shares = state_in_use(cmd) is not None
+    return Marks(marks_path(kept_folder(cmd), host), machine if shares else None, marks_keeper(cmd))
 
 
 def shared_folder(cmd: Command) -> str | None:

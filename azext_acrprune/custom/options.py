@@ -83,18 +83,39 @@ class ScanOptions:
 
 
 @dataclass(frozen=True)
+class StateOptions:
+    """Where that is kept which later commands have to know: a directory or `azure-blob:ACCOUNT/CONTAINER[/PREFIX]`.
+
+    A command that `changes` something has its lock, and waits so many seconds for it, unless `no_lock` says otherwise.
+    `policy_file` may name a state, too. With `no_cache` no cache of manifests is fetched.
+    """
+
+    state: str | None = None
+    lock_timeout: int = 90
+    no_lock: bool = False
+    changes: bool = False
+    policy_file: str | None = None
+    no_cache: bool = False
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> StateOptions:
+        return replace(read(cls, arguments), changes='dry_run' in arguments and not arguments['dry_run'])
+
+
+@dataclass(frozen=True)
 class RegistryOptions:
     """All that it takes to open a registry and to read it."""
 
     sign_in: SignInOptions
     pace: PaceOptions = PaceOptions()
     scan: ScanOptions = ScanOptions()
+    state: StateOptions = StateOptions()
 
     @classmethod
     def of(cls, arguments: Arguments) -> RegistryOptions:
         decides = 'single_region' in arguments and not arguments['single_region']
         scan = replace(read(ScanOptions, arguments), all_regions=decides)
-        return cls(read(SignInOptions, arguments), read(PaceOptions, arguments), scan)
+        return cls(read(SignInOptions, arguments), read(PaceOptions, arguments), scan, StateOptions.of(arguments))
 
 
 @dataclass(frozen=True)

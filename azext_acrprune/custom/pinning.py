@@ -11,6 +11,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .options import PinOptions
+from .states import kept_folder, state_in_use
 
 if TYPE_CHECKING:
     from ..model import Document, Inventory
@@ -146,7 +147,10 @@ def remember(cmd: Command, system: str, found: Found, host: str) -> None:
     from ..sources.memory import Memory, Seen, memory_path
 
     seen = Seen(datetime.now(timezone.utc), system, found.pins)
-    Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).add(seen)
+    Memory(memory_path(kept_folder(cmd), host)).add(seen)
+    state = state_in_use(cmd)
+    if state:
+        state.keep_seen()
 
 
 def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
@@ -157,7 +161,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     from ..policy.ages import is_date, parse_age, parse_ago_or_date
     from ..sources.memory import Memory, UnreadableMemory, memory_path, within
 
-    every = Memory(memory_path(cmd.cli_ctx.config.config_dir, host)).every()
+    every = Memory(memory_path(kept_folder(cmd), host)).every()
     if not every:
         raise UnreadableMemory(
             'Nothing is remembered of what ran',

@@ -85,7 +85,7 @@ def lock(
 
     if not dry_run:
         refuse_without_consent(cmd, yes)
-    options = RegistryOptions.of({**kwargs, 'no_cache': True})
+    options = RegistryOptions.of({**kwargs, 'no_cache': True, 'dry_run': dry_run})
     if release:
         return release_held(cmd, options, yes, dry_run)
     with open_session(cmd, options) as session:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .._errors import typed_errors
 from .command import Command
 from .consent import say_preview
 from .deciding import decide_by_rules, document_of
@@ -15,6 +16,7 @@ from .recording import recorded
 from .regions import settling_of_named, unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
+from .states import write_plan
 from .user_files import write_json
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def plan(
     from ..show.preview import is_empty
 
     options = SelectOptions.of(kwargs, policy_file)
-    registry = RegistryOptions.of(kwargs)
+    registry = RegistryOptions.of({**kwargs, 'policy_file': policy_file})
     with recorded(cmd, registry.sign_in, read(RecordOptions, kwargs)) as record:
         policy = policy_of_options(options, registry.sign_in.registry_name)
         with open_session(cmd, registry) as session:
@@ -57,7 +59,8 @@ def plan(
             logger.warning('%s', saving_line(document['cost'], document['impact']))
         say_preview(document)
         if out:
-            write_json(document, out)
+            with typed_errors():
+                write_plan(cmd, registry.state, document, out)
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
         record.plan, record.plan_file = document, out
@@ -84,7 +87,7 @@ def explain(cmd: Command, images: list[ImageName], policy_file: str | None = Non
     from ..documents.explain import explain as explained
 
     options = SelectOptions.of(kwargs, policy_file)
-    registry = RegistryOptions.of(kwargs)
+    registry = RegistryOptions.of({**kwargs, 'policy_file': policy_file})
     policy = policy_of_options(options, registry.sign_in.registry_name)
     with open_session(cmd, registry) as session:
         decision = decide_by_rules(session, policy, options)

@@ -14,8 +14,8 @@ from knack.log import get_logger
 from ..spelling import one_line
 from .command import Command
 from .failures import exit_with_failure
-from .journaling import folder_of
-from .options import RecordOptions, SignInOptions
+from .journaling import read_journal
+from .options import RecordOptions, RegistryOptions, SignInOptions
 from .session import Session
 from .user_files import append_text, beside, refuse_unwritable, replace_text
 
@@ -38,6 +38,7 @@ class RunRecord:
     result: Document | None = None
     plan_file: str | None = None
     archive: str | None = None
+    undo: Document | None = None
     exit_code: int = 0
 
 
@@ -78,7 +79,7 @@ def _ended(
         advice=one_line(' '.join(map(str, recommendations))),
         plan_file=record.plan_file,
         archive=record.archive,
-        undo=_undo(cmd, record.result, sign_in),
+        undo=record.undo,
         ended_at=time.time(),
         seconds=time.monotonic() - began,
         calls=calls.sent if calls else 0,
@@ -88,13 +89,14 @@ def _ended(
     )
 
 
-def _undo(cmd: Command, result: Document | None, sign_in: SignInOptions) -> Document | None:
+def undo_of_run(cmd: Command, result: Document, options: RegistryOptions) -> Document | None:
     """How what was deleted is brought back, as the journal of the run tells."""
-    from ..apply.journal import JournalError, read_run
+    from ..apply.journal import JournalError
     from ..archive.pure.run_story import undo_of
 
+    target = [*options.sign_in.target, *(['--state', options.state.state] if options.state.state else [])]
     with suppress(JournalError):  # then the summary does not say it
-        return undo_of(result['run'], read_run(folder_of(cmd), result['run']), sign_in.target) if result else None
+        return undo_of(result['run'], read_journal(cmd, result['run']), target)
     return None
 
 

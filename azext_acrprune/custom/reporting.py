@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .._errors import typed_errors
+from .caching import login_server
 from .command import Command
 from .failures import NOT_ALL_READ, exit_with_failure, says_unread
 from .options import PriceOptions, RegistryOptions, read
 from .scanning import scan
 from .session import open_session
-from .user_files import read_text, write_text
+from .states import read_plan_text
+from .user_files import write_text
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -26,9 +29,11 @@ def report(cmd: Command, out: str, plan_file: str | None = None, **kwargs: objec
     from ..show.report_page import report_html
     from ..usage.report_document import report_document
 
-    text = read_text(plan_file) if plan_file else None
-    price = read(PriceOptions, kwargs).price
-    with open_session(cmd, RegistryOptions.of(kwargs)) as session:
+    options, price = RegistryOptions.of(kwargs), read(PriceOptions, kwargs).price
+    with typed_errors():
+        host = login_server(cmd, options.sign_in.registry_name, options.sign_in.suffix)
+        text = read_plan_text(cmd, options.state, host, plan_file) if plan_file else None
+    with open_session(cmd, options) as session:
         plan = read_plan(text, session.host, session.now) if text is not None else None
         inventory = scan(session, Selection())
         document = report_document(inventory, plan, session.began, session.now, session.account, price)

@@ -21,6 +21,7 @@ from ..timelimit import TimeLimit
 from .command import Command
 from .options import RegistryOptions
 from .redacting import hide_secrets_in_the_log
+from .states import checked_out, kept_folder, state_in_use
 
 if TYPE_CHECKING:
     from ..inventory.cache import Cache
@@ -140,6 +141,7 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
             limit, _LONGEST_SIGN_IN_SECONDS, lambda: registry_facts(cmd, asked.registry_name, asked.resource_group_name)
         )
         with (
+            checked_out(cmd, host, options.state, options.sign_in.username, limit.left),
             progress(cmd.cli_ctx) as reporter,
             _cache(cmd, host, options.scan.no_cache) as cache,
             Loop(_say_stopping) as loop,
@@ -260,11 +262,14 @@ def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[Cache]:
     from ..inventory.cache import ManifestCache, NoCache
     from ..inventory.cache_file import cache_path
 
-    path = cache_path(cmd.cli_ctx.config.config_dir, host)
+    path = cache_path(kept_folder(cmd), host)
     cache: Cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)
     try:
         yield cache
     finally:
         cache.close()
+        state = state_in_use(cmd)
+        if state:
+            state.cache_changed = cache.has_changed
         if cache.trouble:
             logger.warning(_CACHE_TROUBLE, cache.trouble)

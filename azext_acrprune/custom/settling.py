@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
-from .journaling import journal_of
+from .journaling import folder_of, journal_of
 from .session import Session
 
 if TYPE_CHECKING:
@@ -80,6 +80,4 @@ def _command(session: Session, owed: OwedLock) -> str:
 
 
 def _folder(session: Session) -> Path:
-    from ..apply.journal import journal_folder
-
-    return journal_folder(session.cmd.cli_ctx.config.config_dir)
+    return folder_of(session.cmd)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import typed_errors
 from .command import Command
-from .journaling import folder_of, index_of
+from .journaling import index_of, read_journal
 
 if TYPE_CHECKING:
     from ..archive.pure.lost import Lost
@@ -51,7 +51,7 @@ def taken_by(cmd: Command, host: str, run: str | None, target: Target | None = N
 
 def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Document]]:
     """(run, its lines), by the journals of this machine. Raises JournalError."""
-    from ..apply.journal import NoSuchRun, read_run
+    from ..apply.journal import NoSuchRun
 
     found = [summary for summary in index_of(cmd).summaries() if run in (None, summary['run'])]
     if run and not found:
@@ -69,19 +69,18 @@ def lines_of(cmd: Command, host: str, run: str | None) -> tuple[str, list[Docume
             f"The run '{run}' deleted nothing" if run else f"No journal tells of anything deleted from '{host}'"
         )
     name = str(undoable[-1]['run'])
-    return name, read_run(folder_of(cmd), name)
+    return name, read_journal(cmd, name)
 
 
 def lines_since(cmd: Command, host: str, since: int | None) -> Iterator[list[Document]]:
     """The lines of each run that deleted something from this registry since then, in ticks, the last run first."""
-    from ..apply.journal import read_run
     from ..model import parse_ticks
 
     with typed_errors():
         for summary in reversed(index_of(cmd).summaries()):
             at = parse_ticks(summary['at'])
             if summary['registry'] == host and summary['deletes'] and (not since or at is None or at >= since):
-                yield read_run(folder_of(cmd), summary['run'])
+                yield read_journal(cmd, summary['run'])
 
 
 def _is_known(cmd: Command, run: str) -> bool:

@@ -49,10 +49,12 @@ LabelRow = tuple[bytes, bytes, str]
 class Cache(Protocol):
     """What is known of manifests from earlier runs.
 
-    `trouble` says what was wrong with the cache, None when nothing was.
+    `trouble` says what was wrong with the cache, None when nothing was. `has_changed` says, once it is closed, whether
+    it knows anything else than before.
     """
 
     trouble: str | None
+    has_changed: bool
 
     def looks(self) -> dict[str, int]:
         """When each repository was last listed or read from, by name: the later, the larger."""
@@ -103,6 +105,7 @@ class NoCache:
     # pylint: disable=unused-argument
 
     trouble: str | None = None
+    has_changed = False
 
     def looks(self) -> dict[str, int]:
         return {}
@@ -151,6 +154,8 @@ class ManifestCache:
 
     def __init__(self, path: Path, moment: int, max_bytes: int = MAX_CACHE_BYTES) -> None:
         self.trouble: str | None = None
+        self.has_changed = False
+        self._uses_noted = 0
         self._path = path
         self._moments = count(moment)
         self._max_bytes = max_bytes
@@ -258,6 +263,8 @@ class ManifestCache:
 
     def close(self) -> None:
         self.write()
+        if self._connection:
+            self.has_changed = self._connection.total_changes > self._uses_noted
         close(self._connection)
         self._connection = None
 
@@ -309,9 +316,9 @@ class ManifestCache:
             return
         with connection:
             connection.execute('BEGIN IMMEDIATE')
-            connection.executemany(
+            self._uses_noted += connection.executemany(
                 'UPDATE repository SET used = ? WHERE name = ?', [(moment, name) for name, moment in looks.items()]
-            )
+            ).rowcount
             connection.executemany('INSERT OR IGNORE INTO repository (name, used) VALUES (?, ?)', looks.items())
             connection.executemany(
                 'INSERT OR REPLACE INTO manifest (repository, digest, checksum, content) '

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import socket
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,42 +12,16 @@ from azext_acrprune.archive.catalog import index_to_change, open_catalog
 from azext_acrprune.archive.pure.layout import COPY_FILE, INDEX_FILE, OCI_IMAGE, Index, Record, index_pieces
 from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.upkeep import compact, expire, find_garbage, repair, verify
+from tests.registry.azurite import AZURITE, azurite
 from tests.unit.test_archive_upkeep import MARCH, Filled
-
-_FOLDER = Path(__file__).resolve().parents[2] / '.azurite' / 'node_modules' / '.bin'
-AZURITE = shutil.which('azurite-blob', path=str(_FOLDER)) or shutil.which('azurite-blob')
-ACCOUNT = {
-    'account_name': 'devstoreaccount1',
-    'account_key': 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
-}
-"""The account that every Azurite has; its key is no secret."""
 
 pytestmark = pytest.mark.skipif(not AZURITE, reason='Azurite is not installed (npm: azurite)')
 
 
 @pytest.fixture(scope='module')
 def service(tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    options = ('--blobHost', '127.0.0.1', '--blobPort', str(port), '--silent', '--skipApiVersionCheck')
-    folder = str(tmp_path_factory.mktemp('azurite'))
-    with subprocess.Popen([AZURITE, *options, '--disableTelemetry', '--location', folder]) as process:
-        wait_for(port, process)
-        from azure.storage.blob import BlobServiceClient
-
-        yield BlobServiceClient(f'http://127.0.0.1:{port}/{ACCOUNT["account_name"]}', credential=ACCOUNT)
-        process.terminate()
-
-
-def wait_for(port, process):
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(('127.0.0.1', port)) == 0:
-                return
-        assert process.poll() is None
-        time.sleep(0.1)
-    raise AssertionError('Azurite does not listen')
+    with azurite(tmp_path_factory.mktemp('azurite')) as running:
+        yield running.client()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What a run has to know of earlier ones, kept where several machines find it."""

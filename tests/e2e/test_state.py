@@ -1,0 +1,205 @@
+"""`--state`, in the real az: two machines, which share nothing but a state, do as one machine does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from tests.registry.azcli import ADMIN_LOGIN, Az
+from tests.registry.azurite import ACCOUNT, AZURITE, azurite
+
+from .images import Shelf, telling
+from .test_archive import PRUNE, TARGET, state
+
+NIGHTLY = (*PRUNE, 'untagged', *TARGET, '--yes')
+
+
+class Machine(Az):
+    """az with a configuration folder of its own, and the state in its configuration."""
+
+    def __init__(self, *arguments, place: str, emulator=None) -> None:
+        super().__init__(*arguments)
+        self._emulator = emulator
+        with open(self.home / 'config', 'a', encoding='utf-8') as file:
+            file.write(f'[acrprune]\nstate = {place}\n')
+        if emulator:
+            with open(super().environment['REQUESTS_CA_BUNDLE'], encoding='utf-8') as file:
+                (self.home / 'ca.pem').write_text(file.read() + emulator.ca_file.read_text())
+
+    @property
+    def environment(self):
+        if not self._emulator:
+            return super().environment
+        connection = self._emulator.connection_string
+        bundle = str(self.home / 'ca.pem')
+        return {**super().environment, 'AZURE_STORAGE_CONNECTION_STRING': connection, 'REQUESTS_CA_BUNDLE': bundle}
+
+
+@pytest.fixture(scope='module')
+def emulator(tmp_path_factory):
+    if not AZURITE:
+        pytest.skip('Azurite is not installed (npm: azurite)')
+    with azurite(tmp_path_factory.mktemp('azurite')) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'state').mkdir()
+    return tmp_path / 'state'
+
+
+@pytest.fixture
+def machines(tmp_path, registry, extensions, forks, folder):
+    return [Machine(tmp_path / name, registry, extensions, forks, place=str(folder)) for name in ('first', 'second')]
+
+
+@pytest.fixture
+def container(emulator):
+    client = emulator.client().get_container_client('state')
+    client.create_container()
+    yield client
+    if client.exists():
+        client.delete_container()
+
+
+@pytest.fixture
+def remote_machines(tmp_path, registry, extensions, forks, emulator, container):
+    place = f'azure-blob:{ACCOUNT}/state/registries'
+    return [
+        Machine(tmp_path / name, registry, extensions, forks, place=place, emulator=emulator)
+        for name in ('first', 'second')
+    ]
+
+
+def manifest_reads(registry, az, *more):
+    registry.forget()
+    az(*PRUNE, 'plan', *TARGET, *more, check=True)
+    return registry.counters['manifest_get']
+
+
+@pytest.mark.parametrize('place', ['machines', 'remote_machines'])
+def test_a_second_machine_goes_on_where_the_first_one_was(request, registry, now, place, tmp_path):
+    one, two = request.getfixturevalue(place)
+    registry.storage.soft_delete_days = 7
+    images = telling(registry.storage, now)
+    before = state(registry)
+    assert manifest_reads(registry, one) == 10 and manifest_reads(registry, two) == 0, 'the cache is shared'
+    pins = tmp_path / 'pins.yaml'
+    pins.write_text(f'image: {registry.login_server}/team/app@{images.kept[0]}\n')
+    lock = (*PRUNE, 'pins', 'lock', *TARGET, '--yes', '--pins', str(pins))
+    assert one(*lock, check=True).json['summary']['locked'] == 1
+    run = one(*NIGHTLY, check=True)
+    assert run.json['summary']['manifestsDeleted'] == 3 and state(registry) != before
+    known = two(*PRUNE, 'history', 'list', check=True).json
+    assert [each['run'] for each in known] == [each['run'] for each in one(*PRUNE, 'history', 'list', check=True).json]
+    assert known[0]['run'] == run.json['run'] and len(known) == 2
+    shown = two(*PRUNE, 'history', 'show', '--run', run.json['run'], check=True).json
+    assert {each['digest'] for each in shown['requests'] if each['request'] == 'deleteManifest'} >= {images.stale}
+    back = two(*PRUNE, 'undo', *TARGET, '--yes', check=True).json
+    assert back['summary']['manifestsRestored'] == 3 and back['undoes'] == run.json['run']
+    pins.write_text(f'image: {registry.login_server}/team/other:v1\n')
+    moved = two(*lock, check=True).json['summary']
+    assert (moved['locked'], moved['unlocked']) == (1, 1), 'the marks are shared'
+    assert manifest_reads(registry, two) <= 3
+
+
+def test_only_one_run_at_a_time_is_at_work_and_the_other_says_who_is(machines, registry, now):
+    one, two = machines
+    images = telling(registry.storage, now)
+    hold = registry.faults.hold('^DELETE')
+    first = one.start(*NIGHTLY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert hold.wait(first)
+    refused = two(*NIGHTLY, '--lock-timeout', '0')
+    assert refused.code == 1 and 'az acr prune untagged, by' in refused.err and '--no-lock' in refused.err, refused.err
+    assert two(*PRUNE, 'plan', *TARGET).code == 0, 'who changes nothing needs no lock'
+    second = two.start(*NIGHTLY, '--no-lock', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    hold.let_go()
+    for run in (first, second):
+        _, err = run.communicate()
+        assert run.returncode == 0, err
+    assert images.stale not in registry.storage.state('team/app').manifests
+    assert all(digest in str(state(registry)) for digest in images.kept)
+    assert len(two(*PRUNE, 'history', 'list', check=True).json) >= 1
+    assert two(*NIGHTLY, '--lock-timeout', '0').code == 0, 'the lock was given up'
+
+
+def test_what_a_killed_run_left_unlocked_is_locked_by_the_next_machine(machines, registry, now):
+    one, two = machines
+    shelf = Shelf(registry.storage, now)
+    digest = shelf.image('locked', days=40)
+    registry.storage.state('team/app').manifests[digest].flags['deleteEnabled'] = False
+    tags = (
+        *PRUNE,
+        'tags',
+        *TARGET,
+        '--match',
+        'team/app:*',
+        '--untagged-only',
+        '--include-locked',
+        '--ago',
+        '1d',
+        '--yes',
+    )
+    hold = registry.faults.hold('^DELETE')
+    process = one.start(*tags, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    assert hold.wait(process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    registry.faults.clear()
+    shutil.rmtree(one.home / 'acrprune')
+    settled = two(*NIGHTLY)
+    assert settled.code == 0 and 'is locked again' in settled.err, settled.err
+    assert two(*PRUNE, 'history', 'list', check=True).json[-1]['leftUnlocked'] == []
+
+
+def test_a_state_that_breaks_in_the_middle_ends_the_run_and_has_all_that_was_sent(
+    remote_machines, registry, now, container
+):
+    one, two = remote_machines
+    shelf = Shelf(registry.storage, now)
+    for number in range(12):
+        shelf.image(f'old {number}')
+    hold = registry.faults.hold('^DELETE', after=1)
+    first = one.start(*NIGHTLY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert hold.wait(first)
+    lines = b''.join(
+        container.download_blob(blob.name).readall()
+        for blob in container.list_blobs()
+        if '/journal/' in blob.name and blob.name.endswith('.jsonl')
+    )
+    container.delete_container()
+    hold.let_go()
+    _, err = first.communicate()
+    assert first.returncode == 1 and 'nothing more was sent' in err, err
+    assert 0 < registry.counters['manifest_delete'] <= lines.count(b'"deleteManifest"') < 12
+
+
+@pytest.mark.parametrize('place', ['no folder', 'no container'])
+def test_a_state_that_cannot_be_reached_is_an_error_before_anything_goes(request, az, registry, now, tmp_path, place):
+    telling(registry.storage, now)
+    if place == 'no folder':
+        run = az(*NIGHTLY, '--state', str(tmp_path / 'not-mounted'))
+    else:
+        one, _ = request.getfixturevalue('remote_machines')
+        run = one(*NIGHTLY, '--state', f'azure-blob:{ACCOUNT}/other')
+    assert run.code != 0 and 'The ' in run.err and 'state' in run.err and 'Traceback' not in run.err
+    assert registry.counters['manifest_delete'] == 0
+
+
+def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, machines, registry, now, tmp_path, folder):
+    telling(registry.storage, now)
+    policy = tmp_path / 'policy.yaml'
+    policy.write_text(f'version: 1\nstate: {folder}\nrules:\n- name: old\n  action: delete\n')
+    plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', 'state:nightly', check=True).json
+    assert az(*PRUNE, 'plan', *TARGET, '--out', 'state:nightly').code == 1, 'nothing says which state'
+    applied = machines[1](*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', '--yes', check=True).json
+    assert applied['summary']['manifestsDeleted'] == plan['summary']['manifestsToDelete'] > 0
+    assert not (az.home / 'acrprune' / 'journal').exists()
+    kept = b''.join(path.read_bytes() for path in folder.rglob('*') if path.is_file())
+    secrets = [token.encode() for token in registry.auth.issued] + [ADMIN_LOGIN[3].encode()]
+    assert kept and not [secret for secret in secrets if secret in kept]

@@ -1,0 +1,82 @@
+"""Azurite, Microsoft's own emulator of the blob service, over TLS with an authority of our own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+_FOLDER = Path(__file__).resolve().parents[2] / '.azurite' / 'node_modules' / '.bin'
+AZURITE = shutil.which('azurite-blob', path=str(_FOLDER)) or shutil.which('azurite-blob')
+ACCOUNT = 'devstoreaccount1'
+KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+"""Of the account that every Azurite has; it is no secret."""
+
+
+@dataclass(frozen=True)
+class Azurite:
+    """A running Azurite; `ca_file` is what its clients have to trust."""
+
+    port: int
+    ca_file: Path
+
+    @property
+    def connection_string(self) -> str:
+        return self.connection_string_at(self.port)
+
+    @staticmethod
+    def connection_string_at(port: int) -> str:
+        """The same where something stands in between that listens at another port."""
+        endpoint = f'https://127.0.0.1:{port}/{ACCOUNT}'
+        return f'DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};'
+
+    def client(self, port: int | None = None, **options: Any) -> Any:
+        """The client of the storage SDK, which asks again at once."""
+        from azure.storage.blob import BlobServiceClient, LinearRetry
+
+        text = self.connection_string_at(port or self.port)
+        retries = LinearRetry(backoff=0, random_jitter_range=0)
+        return BlobServiceClient.from_connection_string(
+            text, connection_verify=str(self.ca_file), retry_policy=retries, **options
+        )
+
+
+@contextmanager
+def azurite(folder: Path) -> Iterator[Azurite]:
+    """Azurite with its files in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    authority = trustme.CA()
+    ca_file, key, certificate = folder / 'ca.pem', folder / 'key.pem', folder / 'certificate.pem'
+    authority.cert_pem.write_to_path(str(ca_file))
+    leaf = authority.issue_cert('localhost', '127.0.0.1')
+    leaf.private_key_pem.write_to_path(str(key))
+    leaf.cert_chain_pems[0].write_to_path(str(certificate))
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    command = [AZURITE, '--blobHost', '127.0.0.1', '--blobPort', str(port), '--silent', '--skipApiVersionCheck']
+    command += ['--disableTelemetry', '--location', str(folder), '--cert', str(certificate), '--key', str(key)]
+    with subprocess.Popen(command) as process:
+        try:
+            _wait_for(port, process)
+            yield Azurite(port, ca_file)
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        assert process.poll() is None
+        time.sleep(0.1)
+    raise AssertionError('Azurite does not listen')
