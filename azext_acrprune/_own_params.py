@@ -19,6 +19,7 @@ from ._validators import (
     validate_plan_file,
     validate_plan_selection,
     validate_policy_diff,
+    validate_registries,
     validate_registry_name,
     validate_restore,
     validate_shown_image,
@@ -222,7 +223,23 @@ def _for_history_show(context: AzArgumentContext) -> None:
     context.argument('requests', action='store_true', help='Show each request, and what came of it.')
 
 
+def _several_registries(context: AzArgumentContext) -> None:
+    context.argument(
+        'registry_name',
+        nargs='+',
+        validator=validate_registries,
+        help='The container registry: its name or its full login server. You can configure the default with '
+        '`az configure --defaults acr=myregistry`. Of several, each is done by itself, one after the other, and what '
+        'fails in one leaves the others alone.',
+    )
+
+
+def _for_untagged(context: AzArgumentContext) -> None:
+    _several_registries(context)
+
+
 def _for_plan(context: AzArgumentContext) -> None:
+    _several_registries(context)
     context.argument(
         'show_kept', action='store_true', arg_group=OUTPUT, help='Also show what is kept, each with its reason.'
     )
@@ -316,6 +333,7 @@ def _for_explain(context: AzArgumentContext) -> None:
 
 
 def _for_tags(context: AzArgumentContext) -> None:
+    _several_registries(context)
     context.extra(
         'untag_only',
         options_list=['--untag-only'],
@@ -441,6 +459,7 @@ OWN = {
     'report': _for_report,
     'usage': _for_usage,
     'explain': _for_explain,
+    'untagged': _for_untagged,
     'tags': _for_tags,
     'image': _for_image,
     'repository': _for_repository,

@@ -57,6 +57,43 @@ def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
     namespace.region = region
 
 
+def validate_registries(cmd: AzCliCommand, namespace: Namespace) -> None:
+    """One registry as `validate_registry` has it; of several a list with what a command on each is called with."""
+    given = namespace.registry_name
+    names = [given] if isinstance(given, str) else list(given)
+    each = [Namespace(registry_name=name, suffix=namespace.suffix) for name in names]
+    for one in each:
+        validate_registry(cmd, one)
+    if len(each) == 1:
+        for name, value in vars(each[0]).items():
+            setattr(namespace, name, value)
+        return
+    _refuse_for_several(namespace)
+    twice = {one.registry_name for one in each if sum(vars(one) == vars(other) for other in each) > 1}
+    if twice:
+        raise InvalidArgumentValueError(f"--registry: '{min(twice)}' is named twice.", recommendation='Name it once.')
+    namespace.registry_name = [vars(one) for one in each]
+
+
+def _refuse_for_several(namespace: Namespace) -> None:
+    """Raise for options that are of one registry, or name one file for the answer of one."""
+    out = getattr(namespace, 'out', None)
+    refused = {
+        '--out': out if out and not out.startswith('state:') else None,
+        '--inventory-out': getattr(namespace, 'inventory_out', None),
+        '--detailed-exit-code': getattr(namespace, 'detailed_exit_code', None),
+        '--metrics-file': namespace.metrics_file,
+        '--username': namespace.username,
+        '--pins -': '-' in (namespace.pins or ()),
+    }
+    for option, is_given in refused.items():
+        if is_given:
+            raise MutuallyExclusiveArgumentError(
+                f'{option} is for one registry, and --registry names several.',
+                recommendation='Leave it out, or run the command once for each registry.',
+            )
+
+
 def validate_registry_name(cmd: AzCliCommand, namespace: Namespace) -> None:
     """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
     from azure.cli.core.cloud import CloudSuffixNotSetException

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 
 def plan_rows(plan: dict[str, Any]) -> list[Row]:
     """A row for each manifest that goes, for each that stays with --show-kept, for each shared layer, and the total."""
+    if 'registries' in plan:
+        return registry_rows(plan)
     if 'summary' not in plan or 'delete' not in plan:
         return [plan]
     if 'groups' in plan:
@@ -49,6 +51,27 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def registry_rows(answers: dict[str, Any]) -> list[Row]:
+    """A row for each registry that a command went through, and the total."""
+    rows = [
+        _registry_row(each['registry'], (each['result'] or {}).get('summary'), each) for each in answers['registries']
+    ]
+    total = _registry_row('total', answers['summary'], {'error': None, 'result': None})
+    return [*rows, {**total, 'RESULT': f'{answers["summary"]["failed"]} failed'}]
+
+
+def _registry_row(name: str, summary: dict[str, Any] | None, answer: dict[str, Any]) -> Row:
+    sums = summary or {}
+    freed, impact = sums.get('freedBytes'), (answer['result'] or {}).get('impact', 'exact')
+    return OrderedDict(
+        REGISTRY=name,
+        MANIFESTS=sums.get('manifestsDeleted', sums.get('manifestsToDelete', '')),
+        TAGS=sums.get('tagsDeleted', sums.get('tagsToDelete', '')),
+        FREES='' if freed is None else freed_size(freed, impact),
+        RESULT=answer['error'] or 'done',
+    )
+
+
 def group_rows(plan: dict[str, Any]) -> list[Row]:
     """A row for each group of a plan, and the total. Shares add up; the bytes that groups free alone do not."""
     title, summary = plan['groupBy'].upper(), plan['summary']
@@ -75,7 +98,7 @@ def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: in
 
 def result_rows(result: dict[str, Any]) -> list[Row]:
     """A row for each manifest that was deleted, skipped or failed, and the total. A dry run has the rows of a plan."""
-    if 'delete' in result or 'summary' not in result:
+    if 'delete' in result or 'registries' in result or 'summary' not in result:
         return plan_rows(result)
     rows = [_result_row('deleted', entry, entry['reason'], entry['because']) for entry in result['deleted']]
     rows += [_result_row('untagged', entry, entry['reason'], entry['because']) for entry in result['untagged']]

@@ -174,8 +174,8 @@ def test_a_state_that_breaks_in_the_middle_ends_the_run_and_has_all_that_was_sen
     )
     container.delete_container()
     hold.let_go()
-    _, err = first.communicate()
-    assert first.returncode == 1 and 'nothing more was sent' in err, err
+    out, err = first.communicate()
+    assert first.returncode == 1 and 'nothing more was sent' in out, err
     assert 0 < registry.counters['manifest_delete'] <= lines.count(b'"deleteManifest"') < 12
 
 
@@ -194,7 +194,8 @@ def test_a_state_that_cannot_be_reached_is_an_error_before_anything_goes(request
 def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, machines, registry, now, tmp_path, folder):
     telling(registry.storage, now)
     policy = tmp_path / 'policy.yaml'
-    policy.write_text(f'version: 1\nstate: {folder}\nrules:\n- name: old\n  action: delete\n')
+    rules = '- name: old\n  match: {everything: true}\n  when: {olderThan: 1d}\n  do: delete\n'
+    policy.write_text(f'version: 1\nstate: {folder}\nrules:\n{rules}')
     plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', 'state:nightly', check=True).json
     assert az(*PRUNE, 'plan', *TARGET, '--out', 'state:nightly').code == 1, 'nothing says which state'
     applied = machines[1](*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', '--yes', check=True).json

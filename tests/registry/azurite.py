@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,41 @@ def azurite(folder: Path) -> Iterator[Azurite]:
             yield Azurite(port, ca_file)
         finally:
             process.terminate()
+
+
+class Cut:
+    """Stands between a client and a service, by port. After `cut` the next answer is lost, and its connection ends."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._cuts = 0
+        self.lost = 0
+        self._listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._cuts = 1
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(('127.0.0.1', self._to))
+                for source, target in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=(source, target, source is far), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with suppress(OSError), source, target:
+            while data := source.recv(65536):
+                if answers and self._cuts:
+                    self._cuts, self.lost = 0, self.lost + 1
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
 
 
 def _wait_for(port: int, process: subprocess.Popen) -> None:

@@ -142,6 +142,7 @@ def test_a_cache_is_sent_only_where_it_knows_something_else(machine, tmp_path):
     assert not sent.exists()
     cache = ManifestCache(cache_path(str(first.folder), HOST), 1)
     cache.note_failures([], [('team/app', '')])
+    cache.recall('team/app', [])
     cache.close()
     assert cache.has_changed
     first.cache_changed = True

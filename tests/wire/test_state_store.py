@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError
 from azext_acrprune.state.blob_store import BlobStore
 from azext_acrprune.state.folder_store import FolderStore
 from azext_acrprune.state.store import WHATEVER, Leased, OutOfDate, StateError
-from tests.registry.azurite import AZURITE, azurite
+from tests.registry.azurite import AZURITE, Cut, azurite
 
 blobs = pytest.importorskip('azure.storage.blob')
 BlobClient, BlobLeaseClient = blobs.BlobClient, blobs.BlobLeaseClient
@@ -21,7 +21,9 @@ def service(tmp_path_factory):
     if not AZURITE:
         pytest.skip('Azurite is not installed (npm: azurite)')
     with azurite(tmp_path_factory.mktemp('azurite')) as running:
-        yield running.client()
+        service = running.client()
+        service.running = running
+        yield service
 
 
 @pytest.fixture(params=['folder', 'container'])
@@ -133,6 +135,24 @@ def test_an_answer_that_is_lost_adds_nothing_twice(container, monkeypatch):
     monkeypatch.setattr(BlobClient, 'append_block', append_block)
     store.append('log', b'two\n', 4)
     assert sent and store.read('log')[0] == b'one\ntwo\n'
+
+
+def test_a_connection_that_breaks_in_the_middle_loses_nothing_and_does_nothing_twice(service, container):
+    way = Cut(service.running.port)
+    client = service.running.client(way.port)
+    store = BlobStore('azure-blob:account/state', client.get_container_client(container.container_name))
+    store.append('log', b'one\n', 0)
+    way.cut()
+    store.append('log', b'two\n', 4)
+    way.cut()
+    lease = store.lease('log')
+    way.cut()
+    store.append('log', b'three\n', 8, lease)
+    way.cut()
+    store.put('file', b'data', WHATEVER)
+    assert way.lost == 4
+    assert store.read('log')[0] == b'one\ntwo\nthree\n' and store.read('file')[0] == b'data'
+    way.close()
 
 
 def test_a_container_that_is_gone_is_an_error_of_every_call(service):

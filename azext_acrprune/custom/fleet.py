@@ -1,0 +1,48 @@
+"""One command on several registries, one after the other: a failure of one leaves the others alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from azure.cli.core.azclierror import ManualInterrupt
+from knack.log import get_logger
+from knack.util import CLIError
+
+from .command import Command
+from .failures import exit_with_failure
+
+if TYPE_CHECKING:
+    from ..model import Document
+
+logger = get_logger(__name__)
+
+_SUMS = ('manifestsToDelete', 'tagsToDelete', 'manifestsDeleted', 'tagsDeleted', 'freedBytes')
+_FAILED = 'Not all was done in every registry: "registries" says what.'
+
+
+def are_several(arguments: Mapping[str, object]) -> bool:
+    """Whether more than one registry is named."""
+    return isinstance(arguments['registry_name'], list)
+
+
+def in_each(cmd: Command, arguments: Mapping[str, Any], work: Callable[..., Document]) -> Document:
+    """Do the same in each registry that is named; gives what each answered, or why it did not. A stop ends it."""
+    entries = []
+    for registry in arguments['registry_name']:
+        logger.warning('%s:', registry['registry_name'])
+        entry: Document = {'registry': registry['registry_name'], 'result': None, 'error': None, 'advice': None}
+        try:
+            entry['result'] = work(**{**arguments, **registry})
+        except ManualInterrupt:
+            raise
+        except CLIError as error:
+            logger.error('%s: %s', registry['registry_name'], error)
+            advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
+            entry.update(error=str(error), advice=advice or None)
+        entries.append(entry)
+    failed = sum(entry['error'] is not None for entry in entries)
+    exit_with_failure(cmd, failed, _FAILED)
+    done = [entry['result']['summary'] for entry in entries if entry['result']]
+    sums = {name: sum(each[name] for each in done) for name in _SUMS if any(name in each for each in done)}
+    return {'summary': {'registries': len(entries), 'failed': failed, **sums}, 'registries': entries}
