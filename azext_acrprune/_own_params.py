@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING
 from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_enum_type
 
+from ._place_validators import validate_archive, validate_out, validate_plan_file
+from ._registry_validators import validate_optional_registry, validate_registries, validate_registry_name
 from ._validators import (
-    validate_archive,
     validate_asked_images,
     validate_images,
     validate_lock_until,
     validate_max_age,
     validate_older_than,
-    validate_optional_registry,
-    validate_out,
-    validate_plan_file,
     validate_plan_selection,
     validate_policy_diff,
-    validate_registries,
-    validate_registry_name,
     validate_restore,
     validate_shown_image,
     validate_since,

@@ -11,10 +11,11 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
+from ._place_validators import validate_archive, validate_state
+from ._registry_validators import validate_registry
 from ._validators import (
     validate_ago,
     validate_alias,
-    validate_archive,
     validate_before,
     validate_concurrency,
     validate_exclude,
@@ -30,8 +31,6 @@ from ._validators import (
     validate_price,
     validate_pulled_within,
     validate_ran_within,
-    validate_registry,
-    validate_state,
     validate_time_limit,
     validate_validate,
 )

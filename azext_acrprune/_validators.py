@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from argparse import Namespace
@@ -15,6 +14,7 @@ from azure.cli.core.azclierror import (
     RequiredArgumentMissingError,
 )
 
+from ._registry_validators import validate_registry
 from .policy.ages import parse_ago, parse_ago_or_date
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ Parsed = TypeVar('Parsed')
 
 _HOST = re.compile(r'[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*(?::\d{1,5})?\Z')
 
-_CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
-_STATE_BLOB = re.compile(_CONTAINER.pattern.removesuffix(r'\Z') + r'(?:/[\w.-]+)*\Z', re.ASCII)
-_PLAN_NAME = re.compile(r'state:[A-Za-z0-9_][\w.-]{0,99}\Z', re.ASCII)
-_QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
-_STORAGE = re.compile(r'\.(blob|dfs|file)\.')
 
 _LONGEST_TIME_LIMIT_SECONDS = 10**9
 
@@ -46,80 +41,6 @@ _SELECTING = (
     'include_locked',
     'include',
 )
-
-
-def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
-    """As `validate_registry_name`, for a command that asks the registry: through the region that was named, if any."""
-    from .registry.protocol.hosts import region_of
-
-    region = region_of(namespace.registry_name.lower())
-    validate_registry_name(cmd, namespace)
-    namespace.region = region
-
-
-def validate_registries(cmd: AzCliCommand, namespace: Namespace) -> None:
-    """One registry as `validate_registry` has it; of several a list with what a command on each is called with."""
-    given = namespace.registry_name
-    names = [given] if isinstance(given, str) else list(given)
-    each = [Namespace(registry_name=name, suffix=namespace.suffix) for name in names]
-    for one in each:
-        validate_registry(cmd, one)
-    if len(each) == 1:
-        for name, value in vars(each[0]).items():
-            setattr(namespace, name, value)
-        return
-    _refuse_for_several(namespace)
-    twice = {one.registry_name for one in each if sum(vars(one) == vars(other) for other in each) > 1}
-    if twice:
-        raise InvalidArgumentValueError(f"--registry: '{min(twice)}' is named twice.", recommendation='Name it once.')
-    namespace.registry_name = [vars(one) for one in each]
-
-
-def _refuse_for_several(namespace: Namespace) -> None:
-    """Raise for options that are of one registry, or name one file for the answer of one."""
-    out = getattr(namespace, 'out', None)
-    refused = {
-        '--out': out if out and not out.startswith('state:') else None,
-        '--inventory-out': getattr(namespace, 'inventory_out', None),
-        '--detailed-exit-code': getattr(namespace, 'detailed_exit_code', None),
-        '--metrics-file': namespace.metrics_file,
-        '--username': namespace.username,
-        '--pins -': '-' in (namespace.pins or ()),
-    }
-    for option, is_given in refused.items():
-        if is_given:
-            raise MutuallyExclusiveArgumentError(
-                f'{option} is for one registry, and --registry names several.',
-                recommendation='Leave it out, or run the command once for each registry.',
-            )
-
-
-def validate_registry_name(cmd: AzCliCommand, namespace: Namespace) -> None:
-    """Accept a name or a full login server; the name goes to az's sign-in, which appends the suffix itself."""
-    from azure.cli.core.cloud import CloudSuffixNotSetException
-
-    from .registry.protocol.hosts import login_server_of
-
-    given = namespace.registry_name.lower()
-    try:
-        endpoint = cmd.cli_ctx.cloud.suffixes.acr_login_server_endpoint.lower()
-    except (CloudSuffixNotSetException, AttributeError):
-        endpoint = ''
-    name = given[: -len(endpoint)] if endpoint and given.endswith(endpoint) else given
-    name, _, label = login_server_of(name).partition('-')
-    if not name.isalnum() or not label.isalnum() and label:
-        raise InvalidArgumentValueError(
-            f"'{namespace.registry_name}' is not a registry of this cloud.",
-            recommendation=f"Give the name alone, such as 'myregistry', or its login server 'myregistry{endpoint}'.",
-        )
-    namespace.registry_name = name
-    namespace.suffix = namespace.suffix or label or None
-
-
-def validate_optional_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
-    """For a command that asks no registry, and may be told one."""
-    if namespace.registry_name:
-        validate_registry_name(cmd, namespace)
 
 
 def validate_policy_diff(cmd: AzCliCommand, namespace: Namespace) -> None:
@@ -358,63 +279,6 @@ def validate_pins_from(namespace: Namespace) -> None:
     _all('--pins-from', namespace.pins_from, parse_system, 'Give a system such as kubectl or aks:mycluster.')
 
 
-def validate_archive(namespace: Namespace) -> None:
-    """Also that what belongs to --archive is not given alone: it would archive nothing."""
-    archive = namespace.archive
-    if archive is not None:
-        _check_archive(archive)
-        return
-    for option, is_given in (
-        ('--archive-content', getattr(namespace, 'archive_content', 'all') != 'all'),
-        ('--new-archive', getattr(namespace, 'new_archive', False)),
-    ):
-        if is_given:
-            raise RequiredArgumentMissingError(
-                f'{option} belongs to --archive, and nothing says where to archive.', recommendation='Give --archive.'
-            )
-
-
-def _check_archive(archive: str) -> None:
-    """Raise when this is neither a directory nor a container. What may be a signature is not said again.
-
-    A word and a colon is a scheme, and an address without one is no directory either: a container that is spelled
-    wrong must not become a directory of that name.
-    """
-    plain = re.split(r'[^\w:./\\-]', archive.strip(), maxsplit=1, flags=re.ASCII)[0]
-    shown = plain if '@' not in archive else plain.partition(':')[0]
-    advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
-    if not archive.strip():
-        raise InvalidArgumentValueError('--archive: no directory is named.', recommendation=advice)
-    if archive.startswith('azure-blob:'):
-        if not _CONTAINER.match(archive):
-            raise InvalidArgumentValueError(
-                f"--archive: '{shown}' is not a container of a storage account.", recommendation=advice
-            )
-        return
-    first = re.split(r'[/\\]', os.path.splitdrive(archive)[1].lstrip('/\\'))[0]
-    if ':' in first or _STORAGE.search(first) or _QUERY.search(archive):
-        raise InvalidArgumentValueError(
-            f"--archive: '{shown}' is neither a directory nor a container of a storage account.",
-            recommendation=f'{advice} A directory whose name has a colon is ./NAME.',
-        )
-
-
-def validate_state(namespace: Namespace) -> None:
-    if namespace.state is not None:
-        state = str(namespace.state)
-        advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER, or azure-blob:ACCOUNT/CONTAINER/PREFIX.'
-        if state.startswith('azure-blob:') and not _STATE_BLOB.match(state):
-            raise InvalidArgumentValueError(
-                '--state: that is not a container of a storage account.', recommendation=advice
-            )
-        first = re.split(r'[/\\]', os.path.splitdrive(state)[1].lstrip('/\\'))[0]
-        is_place = state.startswith('azure-blob:') or state.strip() and ':' not in first
-        if not is_place or _STORAGE.search(first) or _QUERY.search(state):
-            raise InvalidArgumentValueError(
-                '--state: that is neither a directory nor a container of a storage account.', recommendation=advice
-            )
-
-
 def validate_lock_timeout(namespace: Namespace) -> None:
     """`30m` -> seconds."""
     if namespace.lock_timeout is not None:
@@ -483,38 +347,6 @@ def validate_taken_images(namespace: Namespace) -> None:
         '--image', namespace.images, parse_image, 'Give repository:tag or repository@sha256:0123456, or longer.'
     )
     namespace.images = names or None
-
-
-def validate_out(namespace: Namespace) -> None:
-    """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
-    out = str(namespace.out or '')
-    if out.startswith('state:'):
-        _check_plan_in_state('--out', out)
-    elif out:
-        from ._errors import file_error
-
-        is_new = not os.path.exists(namespace.out)
-        try:
-            with open(namespace.out, 'a', encoding='utf-8'):
-                pass
-            if is_new:
-                os.remove(namespace.out)
-        except OSError as error:
-            raise file_error(namespace.out, error) from error
-
-
-def validate_plan_file(namespace: Namespace) -> None:
-    path = str(namespace.plan_file or '')
-    if path.startswith('state:'):
-        _check_plan_in_state('--plan', path)
-
-
-def _check_plan_in_state(option: str, path: str) -> None:
-    if not _PLAN_NAME.match(path):
-        raise InvalidArgumentValueError(
-            f"{option}: '{path}' is no name of a plan in a state.",
-            recommendation='Give state:NAME; a name has letters, digits, dots, dashes and underscores.',
-        )
 
 
 def _all(option: str, texts: Iterable[str] | None, parse: Callable[[str], Parsed], advice: str) -> list[Parsed]:

@@ -71,10 +71,12 @@ MAY_IMPORT = {
     'show': {'show', 'decide.reasons', 'model', 'reporter', 'spelling'},
     '_help': set(),
     '_errors': {'prune_error', 'spelling'},
-    '_validators': {'decide', 'documents', 'pins', 'policy', 'registry.protocol.hosts', '_errors'},
+    '_validators': {'decide', 'documents', 'pins', 'policy', '_registry_validators'},
+    '_registry_validators': {'registry.protocol.hosts'},
+    '_place_validators': {'_errors'},
     '_params': {'_own_params', '_shared_params'},
-    '_own_params': {'_validators'},
-    '_shared_params': {'_validators'},
+    '_own_params': {'_place_validators', '_registry_validators', '_validators'},
+    '_shared_params': {'_place_validators', '_registry_validators', '_validators'},
     'commands': {'show'},
     'custom': {
         'custom',
@@ -103,6 +105,8 @@ MAY_IMPORT = {
 }
 MAY_USE_AZURE_CLI = {
     '_errors.py',
+    '_place_validators.py',
+    '_registry_validators.py',
     '_validators.py',
     '_params.py',
     '_own_params.py',

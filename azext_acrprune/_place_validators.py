@@ -1,0 +1,104 @@
+"""Files, folders and containers as arguments name them, or a typed error that says what to write instead."""
+
+from __future__ import annotations
+
+import os
+import re
+from argparse import Namespace
+
+from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+
+_CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
+_STATE_BLOB = re.compile(_CONTAINER.pattern.removesuffix(r'\Z') + r'(?:/[\w.-]+)*\Z', re.ASCII)
+_PLAN_NAME = re.compile(r'state:[A-Za-z0-9_][\w.-]{0,99}\Z', re.ASCII)
+_QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
+_STORAGE = re.compile(r'\.(blob|dfs|file)\.')
+
+
+def validate_archive(namespace: Namespace) -> None:
+    """Also that what belongs to --archive is not given alone: it would archive nothing."""
+    archive = namespace.archive
+    if archive is not None:
+        _check_archive(archive)
+        return
+    for option, is_given in (
+        ('--archive-content', getattr(namespace, 'archive_content', 'all') != 'all'),
+        ('--new-archive', getattr(namespace, 'new_archive', False)),
+    ):
+        if is_given:
+            raise RequiredArgumentMissingError(
+                f'{option} belongs to --archive, and nothing says where to archive.', recommendation='Give --archive.'
+            )
+
+
+def _check_archive(archive: str) -> None:
+    """Raise when this is neither a directory nor a container. What may be a signature is not said again.
+
+    A word and a colon is a scheme, and an address without one is no directory either: a container that is spelled
+    wrong must not become a directory of that name.
+    """
+    plain = re.split(r'[^\w:./\\-]', archive.strip(), maxsplit=1, flags=re.ASCII)[0]
+    shown = plain if '@' not in archive else plain.partition(':')[0]
+    advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER.'
+    if not archive.strip():
+        raise InvalidArgumentValueError('--archive: no directory is named.', recommendation=advice)
+    if archive.startswith('azure-blob:'):
+        if not _CONTAINER.match(archive):
+            raise InvalidArgumentValueError(
+                f"--archive: '{shown}' is not a container of a storage account.", recommendation=advice
+            )
+        return
+    first = re.split(r'[/\\]', os.path.splitdrive(archive)[1].lstrip('/\\'))[0]
+    if ':' in first or _STORAGE.search(first) or _QUERY.search(archive):
+        raise InvalidArgumentValueError(
+            f"--archive: '{shown}' is neither a directory nor a container of a storage account.",
+            recommendation=f'{advice} A directory whose name has a colon is ./NAME.',
+        )
+
+
+def validate_state(namespace: Namespace) -> None:
+    if namespace.state is not None:
+        state = str(namespace.state)
+        advice = 'Give a directory, or azure-blob:ACCOUNT/CONTAINER, or azure-blob:ACCOUNT/CONTAINER/PREFIX.'
+        if state.startswith('azure-blob:') and not _STATE_BLOB.match(state):
+            raise InvalidArgumentValueError(
+                '--state: that is not a container of a storage account.', recommendation=advice
+            )
+        first = re.split(r'[/\\]', os.path.splitdrive(state)[1].lstrip('/\\'))[0]
+        is_place = state.startswith('azure-blob:') or state.strip() and ':' not in first
+        if not is_place or _STORAGE.search(first) or _QUERY.search(state):
+            raise InvalidArgumentValueError(
+                '--state: that is neither a directory nor a container of a storage account.', recommendation=advice
+            )
+
+
+def validate_out(namespace: Namespace) -> None:
+    """Find out that a file cannot be written before an hour of scanning, not after it; leaves no trace."""
+    out = str(namespace.out or '')
+    if out.startswith('state:'):
+        _check_plan_in_state('--out', out)
+    elif out:
+        from ._errors import file_error
+
+        is_new = not os.path.exists(namespace.out)
+        try:
+            with open(namespace.out, 'a', encoding='utf-8'):
+                pass
+            if is_new:
+                os.remove(namespace.out)
+        except OSError as error:
+            raise file_error(namespace.out, error) from error
+
+
+def validate_plan_file(namespace: Namespace) -> None:
+    path = str(namespace.plan_file or '')
+    if path.startswith('state:'):
+        _check_plan_in_state('--plan', path)
+
+
+def _check_plan_in_state(option: str, path: str) -> None:
+    if not _PLAN_NAME.match(path):
+        raise InvalidArgumentValueError(
+            f"{option}: '{path}' is no name of a plan in a state.",
+            recommendation='Give state:NAME; a name has letters, digits, dots, dashes and underscores.',
+        )
