@@ -28,6 +28,8 @@ examples:
     text: az acr prune plan -r myregistry --out plan.json --summary-file summary.md
   - name: A plan that another machine carries out by `az acr prune apply --plan state:nightly`, and the cache of both.
     text: az acr prune plan -r myregistry --state azure-blob:myaccount/acrprune --out state:nightly
+  - name: What may go from several registries, a line each.
+    text: az acr prune plan -r myregistry otherregistry --ago 30d -o table
   - name: Only the number of bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
@@ -58,6 +60,8 @@ examples:
     text: az acr prune untagged -r myregistry --ago 7d --yes
   - name: Every night on another agent, which knows what the ones before it knew. Waits for other runs.
     text: az acr prune untagged -r myregistry --yes --state azure-blob:myaccount/acrprune --lock-timeout 30m
+  - name: In several registries, one after the other. What fails in one leaves the others alone.
+    text: az acr prune untagged -r myregistry otherregistry --ago 7d --yes
   - name: Every night, with numbers for Prometheus.
     text: az acr prune untagged -r myregistry --ago 7d --yes --metrics-file acrprune.prom
   - name: Show the plan and delete nothing.

@@ -14,7 +14,7 @@ from ..state_files import sync_directory
 from .store import WHATEVER, Lease, Leased, OutOfDate, StateError, StoredFile
 
 _HELD, _WRITING = '.held', '.writing'
-_WRITE_SECONDS = 30
+_WRITE_SECONDS, _LOOKED_AT_SECONDS = 30, 0.3
 _UNLIKE_NS = 2 * 10**9
 """Some file systems know times to two seconds only."""
 
@@ -33,7 +33,8 @@ class FolderStore:
 
     def entries(self, prefix: str) -> Mapping[str, StoredFile]:
         with self._usable():
-            files = [path for path in sorted(self._folder.rglob('*')) if path.is_file()]
+            below = self._folder / prefix.rpartition('/')[0]
+            files = [path for path in sorted(below.rglob('*')) if path.is_file()]
             names = {path.relative_to(self._folder).as_posix(): path for path in files}
             return {
                 name: self._entry(path)
@@ -116,13 +117,13 @@ class _FileLease:
     """A lease by a lock on a file, which the system takes away when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Leased, OSError and LockException."""
+        """Raises Leased and OSError. Whoever only looks whether it is there has it for a moment."""
         self._path = path
         while True:
-            self._lock = portalocker.Lock(str(path), 'a', timeout=0, fail_when_locked=True)
+            self._lock = portalocker.Lock(str(path), 'a', timeout=_LOOKED_AT_SECONDS, check_interval=0.05)
             try:
                 file = self._lock.acquire()
-            except portalocker.exceptions.AlreadyLocked as error:
+            except portalocker.exceptions.LockException as error:
                 raise Leased from error
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -142,10 +143,12 @@ class _FileLease:
 def _is_held(path: Path) -> bool:
     if not path.exists():
         return False
+    lock = portalocker.Lock(str(path), 'a', timeout=0, fail_when_locked=True)
     try:
-        _FileLease(path).release()
-    except (Leased, OSError, portalocker.exceptions.LockException):
+        lock.acquire()
+    except (OSError, portalocker.exceptions.LockException):
         return True
+    lock.release()
     return False
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .leases import Leases
-from .store import Full, Lease, OutOfDate, StateError, StateStore, StoredFile
+from .store import Full, Lease, Leased, OutOfDate, StateError, StateStore, StoredFile
 
 _TRIES = 10
 _PART = re.compile(r'(?P<stem>.+)\.(?P<number>\d{3})\.jsonl\Z')
@@ -35,7 +35,10 @@ class LineLog:
         self._sizes.append(0)
         self._store.append(self._name(len(self._sizes) - 1), b'', 0)
         if self._leases:
-            self._own.append(self._store.lease(self._name(len(self._sizes) - 1)))
+            try:
+                self._own.append(self._store.lease(self._name(len(self._sizes) - 1)))
+            except Leased as error:
+                raise self._disputed() from error
             self._leases.add(self._own[-1])
 
     def append(self, data: bytes) -> None:
@@ -54,10 +57,7 @@ class LineLog:
                 if self._leases:
                     break
                 self._sizes = sizes_of(self._store.entries(f'{self._stem}.')).get(self._stem, [])
-        raise StateError(
-            f"The state '{self._store.name}' cannot be used at '{self._stem}': others write to it all the time.",
-            'Try again.',
-        )
+        raise self._disputed()
 
     def read(self) -> bytes:
         """All of it."""
@@ -72,6 +72,11 @@ class LineLog:
         """Let others add to it."""
         while self._own and self._leases:
             self._leases.release(self._own.pop())
+
+    def _disputed(self) -> StateError:
+        return StateError(
+            f"The state '{self._store.name}' cannot be used at '{self._stem}': others write to it.", 'Try again.'
+        )
 
     def _name(self, number: int) -> str:
         return f'{self._stem}.{number:03}.jsonl'
