@@ -18,7 +18,7 @@ from .recording import recorded
 from .regions import settling_of_named, unsettled_of
 from .selecting import policy_of_options, refuse_idle_patterns
 from .session import open_session
-from .states import write_plan
+from .states import refuse_unknown_state, write_plan
 from .user_files import write_json
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def plan(
     options = SelectOptions.of(kwargs, policy_file)
     registry = RegistryOptions.of({**kwargs, 'policy_file': policy_file})
     with recorded(cmd, registry.sign_in, read(RecordOptions, kwargs)) as record:
+        with typed_errors():
+            refuse_unknown_state(cmd, registry.state, out or '')
         policy = policy_of_options(options, registry.sign_in.registry_name)
         with open_session(cmd, registry) as session:
             record.session = session

@@ -147,9 +147,13 @@ def read_plan_text(cmd: Command, options: StateOptions, host: str, path: str) ->
     return found[0].decode('utf-8', 'replace')
 
 
-def _plan_in_state(cmd: Command, options: StateOptions, host: str, path: str) -> tuple[StateStore, str]:
-    from ..state.registry_state import plan_in_state
+def refuse_unknown_state(cmd: Command, options: StateOptions, path: str) -> None:
+    """Raise PruneError for a plan in a state where nothing says in which: before an hour of reading, not after it."""
+    if path.startswith(PLAN_IN_STATE):
+        _named(cmd, options, path)
 
+
+def _named(cmd: Command, options: StateOptions, path: str) -> str:
     name = name_of_state(cmd, options)
     if not name:
         raise PruneError(
@@ -157,7 +161,13 @@ def _plan_in_state(cmd: Command, options: StateOptions, host: str, path: str) ->
             "Name it with --state, or by 'az config set acrprune.state=...'.",
             Kind.INVALID,
         )
-    return open_store(cmd, name), plan_in_state(host, path[len(PLAN_IN_STATE) :])
+    return name
+
+
+def _plan_in_state(cmd: Command, options: StateOptions, host: str, path: str) -> tuple[StateStore, str]:
+    from ..state.registry_state import plan_in_state
+
+    return open_store(cmd, _named(cmd, options, path)), plan_in_state(host, path[len(PLAN_IN_STATE) :])
 
 
 def marks_keeper(cmd: Command) -> Callable[[Path], None]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import portalocker
+
 from .leases import Leases
 from .log import LineLog, held_among, sizes_of
 from .store import StateStore, StoredFile
@@ -31,6 +33,7 @@ class Journals:
         self._logs: dict[str, LineLog] = {}
         self._absent: set[str] = set()
         self._open: set[str] = set()
+        self._elsewhere: list[portalocker.Lock] = []
 
     def check_out(self, entries: Mapping[str, StoredFile]) -> None:
         """Make the folder of journals what the state has."""
@@ -42,13 +45,15 @@ class Journals:
             name[begin : -len(_OPEN)] for name in entries if name.startswith(self._prefix) and name.endswith(_OPEN)
         }
         self._open = opened - held
-        self._remove_others(sizes, self._open)
+        self._remove_others(sizes, opened)
         for run, log in self._logs.items():
             changed = max(entry.changed for name, entry in entries.items() if name.startswith(self._prefix + run))
             self._stand_in(run, log.size, changed)
         for run in self._open & sizes.keys():
             self.fetch(run)
             (self._folder / f'{run}{_OPEN}').touch(mode=0o600)
+        for run in opened & held:
+            self._mark_as_elsewhere(run)
 
     def check_in(self) -> None:
         """Make the state what became of its journals here: what was added to one, settled, or removed."""
@@ -74,6 +79,18 @@ class Journals:
         log.begin()
         self._store.append(f'{self._prefix}{run}{_OPEN}', b'', 0)
         return JournalCopy(self._store, log, f'{self._prefix}{run}{_OPEN}')
+
+    def close(self) -> None:
+        """Let go of what stands for processes elsewhere."""
+        for lock in self._elsewhere:
+            lock.release()
+
+    def _mark_as_elsewhere(self, run: str) -> None:
+        """Hold the mark of a run in place of its process: whoever looks sees that it is under way."""
+        lock = portalocker.Lock(str(self._folder / f'{run}{_OPEN}'), 'a', timeout=0, fail_when_locked=True)
+        with suppress(portalocker.exceptions.LockException):
+            lock.acquire()
+            self._elsewhere.append(lock)
 
     def _remove_others(self, runs: Iterable[str], opened: Iterable[str]) -> None:
         """Remove what the state does not have, or does not have any more."""

@@ -117,6 +117,7 @@ class RegistryState:
     def close(self) -> None:
         """Let others in."""
         self._leases.close()
+        self._journals.close()
 
     def fetch(self, run: str) -> None:
         """Have the journal of a run in the working copy."""

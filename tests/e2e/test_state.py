@@ -15,6 +15,7 @@ from tests.registry.azurite import ACCOUNT, AZURITE, azurite
 from .images import Shelf, telling
 from .test_archive import PRUNE, TARGET, state
 
+ALL = ('--max-percent', '100', '--yes')
 NIGHTLY = (*PRUNE, 'untagged', *TARGET, '--yes')
 
 
@@ -197,8 +198,10 @@ def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, mach
     rules = '- name: old\n  match: {everything: true}\n  when: {olderThan: 1d}\n  do: delete\n'
     policy.write_text(f'version: 1\nstate: {folder}\nrules:\n{rules}')
     plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', 'state:nightly', check=True).json
-    assert az(*PRUNE, 'plan', *TARGET, '--out', 'state:nightly').code == 1, 'nothing says which state'
-    applied = machines[1](*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', '--yes', check=True).json
+    registry.forget()
+    refused = az(*PRUNE, 'plan', *TARGET, '--out', 'state:nightly')
+    assert refused.code == 1 and 'nothing says which state' in refused.err and not registry.counters, refused.err
+    applied = machines[1](*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', *ALL, check=True).json
     assert applied['summary']['manifestsDeleted'] == plan['summary']['manifestsToDelete'] > 0
     assert not (az.home / 'acrprune' / 'journal').exists()
     kept = b''.join(path.read_bytes() for path in folder.rglob('*') if path.is_file())

@@ -77,6 +77,7 @@ def test_what_a_dead_run_owes_is_found_and_settled_once(machine, tmp_path):
     folder = journal_folder(str(machine('second').folder))
     with settling(folder, HOST, read_run) as owed:
         assert owed == (), 'its process is at work'
+    assert is_under_way(folder, run.run), 'on another machine'
     first.close()  # as when the runner dies, a minute later
     second = machine('second')
     folder = journal_folder(str(second.folder))
