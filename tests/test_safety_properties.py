@@ -119,6 +119,27 @@ def test_nothing_goes_that_any_region_needs(regions, policy):
         assert oracle.broken_after(world, doomed, ('ghosts',)) == []
 
 
+@examples(100)
+@given(worlds.lagging_regions(), worlds.including_policies)
+def test_freed_bytes_are_what_all_regions_lose_together_or_a_bound_of_it(regions, policy):
+    merged = [worlds.to_merged(views) for views in zip(*regions)]
+    inventory = replace(worlds.to_inventory(regions[0]), repositories=tuple(merged))
+    decision = decide(inventory, policy_for(policy), NOW)
+    places = [worlds.to_storage(world) for world in regions]
+    before = bytes_in(places)
+    for place in places:  # what is deleted through one of them arrives in the other
+        for name, digest in decision.doomed_in_order():
+            worlds.delete(place, name, digest)
+    document, lost = plan_document(decision, 'now'), before - bytes_in(places)
+    freed, impact = document['summary']['freedBytes'], document['impact']
+    assert freed == lost or impact == 'unknown' or impact == ('upperBound' if freed > lost else 'lowerBound')
+
+
+def bytes_in(places):
+    """What is stored when all has arrived everywhere: what any region has, once."""
+    return sum({digest: size for place in places for digest, size in place.held().items()}.values())
+
+
 @examples(200)
 @given(worlds.lagging_regions(repositories=1), worlds.includes)
 def test_right_before_deleting_nothing_goes_that_any_region_needs_now(regions, include):

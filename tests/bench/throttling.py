@@ -40,8 +40,8 @@ def throttled_rows(options: Namespace, folder: Path, extensions: Path) -> Iterat
             moments = _watched(registry)
             az('acr', 'prune', *command, check=True)
             used, accepted, needless = _shares(registry, moments, 'GET' if what == 'reads' else 'DELETE', a_minute)
-        yield f'{accepted:,} {what} where {sku} allows {a_minute:,} a minute, used', f'{used:.0%}', _USED
-        yield f'{what}, refused beyond those in flight (429)', f'{needless:.1%}', _NEEDLESS
+        yield f'{accepted:,} {what} by az itself, {sku}, used of {a_minute:,} a minute', f'{used:.0%}', _USED
+        yield f'{what} by az itself, refused beyond those in flight', f'{needless:.1%}', _NEEDLESS
 
 
 def _simulated_rows() -> Iterator[Row]:

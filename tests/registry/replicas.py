@@ -50,6 +50,13 @@ class Regions:
             replica.catch_up()
         self.now = 0.0
 
+    def stored_bytes(self) -> int:
+        """The bytes of what any region has, each digest once: so much there is in the end, when all has arrived."""
+        held: dict[str, int] = {}
+        for replica in self._regions.values():
+            held.update(replica.held())
+        return sum(held.values())
+
     def tell(self, origin: Replica, kind: str, change: Callable[[Replica], None]) -> None:
         """A change that was made in one region goes out to the others."""
         for replica in self._regions.values():

@@ -115,6 +115,12 @@ class Storage:
             self.purge()
             return self._used_bytes
 
+    def held(self) -> dict[str, int]:
+        """The same by digest, without what is soft-deleted and used by nothing else."""
+        with self.lock:
+            blobs = {digest: self._sizes[digest] for digest, users in self._blob_users.items() if users}
+            return {**blobs, **{digest: self._manifest_sizes[digest] for digest in +self._manifest_users}}
+
     def pending_bytes(self) -> int:
         """Bytes of uploaded blobs that no manifest uses yet."""
         return sum(size for digest, size in self._sizes.items() if not self._blob_users[digest])
