@@ -1,10 +1,12 @@
-"""`az acr prune history`: what earlier runs did. Asks nobody."""
+"""`az acr prune history`: what earlier runs did. Asks no registry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from knack.log import get_logger
 
 from .._errors import typed_errors
 from ..prune_error import Kind
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from ..decide.named import ImageName
     from ..model import Document
 
+logger = get_logger(__name__)
+
 _OWN = ('deletes', 'untags', 'restores', 'moves')
 """What the index has of a run for our own use: the requests of a run say as much."""
 
@@ -25,21 +29,35 @@ def list_runs(
     cmd: Command, registry_name: str | None = None, suffix: str | None = None, state: str | None = None
 ) -> list[Document]:
     """The runs that deleted, locked or restored something, newest first."""
+    from ..show.money import since_lines
+    from .promises import since_last_run
+
     host = _host(cmd, registry_name, suffix)
-    found = []
+    found: list[Document] = []
+    since: list[Document | None] = []
     with typed_errors():
         for _ in each_checked_out(cmd, host, StateOptions(state, no_cache=True)):
-            found += [_shown(summary, folder_of(cmd)) for summary in index_of(cmd).summaries()]
+            here = [_shown(summary, folder_of(cmd)) for summary in index_of(cmd).summaries()]
+            here = [run for run in here if host in (None, run['registry'])]
+            found += here
+            asked = {run['registry'] for run in here if run['usedBytesBefore'] is not None}
+            since += [since_last_run(cmd, registry) for registry in sorted(filter(None, asked))]
     found.sort(key=lambda run: str(run['run']), reverse=True)
-    _say_what_azure_said(found)
-    return [run for run in found if host in (None, run['registry'])]
+    _say_what_azure_said(found, {each['run']: each for each in since if each})
+    for line in [line for each in since for line in since_lines(each)]:
+        logger.warning('%s', line)
+    return found
 
 
-def _say_what_azure_said(newest_first: list[Document]) -> None:
-    """Give each run as `usedBytesAfter` what Azure said before the next one on the same registry, if it was asked."""
-    known: dict[str, int] = {}
+def _say_what_azure_said(newest_first: list[Document], since: Mapping[str, Document]) -> None:
+    """Give each run as `usedBytesAfter` what Azure said before the next one on the same registry, if it was asked.
+
+    The last run that deleted something has what Azure says now, and as `since` how that compares with its promise.
+    """
+    registries = {run['run']: run['registry'] for run in newest_first}
+    known = {registries[run]: each['usedBytesNow'] for run, each in since.items()}
     for run in newest_first:
-        run['usedBytesAfter'] = known.get(run['registry'])
+        run['usedBytesAfter'], run['since'] = known.get(run['registry']), since.get(run['run'])
         if run['usedBytesBefore'] is not None:
             known[run['registry']] = run['usedBytesBefore']
 
@@ -55,6 +73,7 @@ def show_run(
 ) -> Document:
     """What one run did and why, and how it is undone: the run that is named, that took an image, or the last one."""
     from ..archive.pure.run_story import requests_of, story_of
+    from .promises import since_run
 
     host = _host(cmd, registry_name, suffix)
     image = images[0] if images else None
@@ -66,6 +85,7 @@ def show_run(
         if requests:
             return {'run': name, 'requests': requests_of(lines)}
         story = _shown({**story_of(name, lines), 'requests': requests_of(lines)}, folder_of(cmd))
+        story['since'] = since_run(cmd, story)
         return _with_image(story, image, taken) if image else story
 
 

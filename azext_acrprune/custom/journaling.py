@@ -92,7 +92,7 @@ def last_run(cmd: Command, host: str) -> Document | None:
             if known['registry'] == host and known['deletes']:
                 start, end = ends_of(read_journal(cmd, str(known['run'])))
                 summary = end.get('summary') or {}
-                if summary.get('manifestsDeleted'):
+                if summary.get('manifestsDeleted') or summary.get('freedLaterBytes'):
                     used = start.get('usedBytes')
                     return {'run': known['run'], 'at': start['at'], 'summary': summary, 'usedBytes': used}
     return None

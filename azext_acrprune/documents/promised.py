@@ -1,4 +1,4 @@
-"""What the last run promised to free, beside what Azure says since."""
+"""What a run promised to free, beside what Azure says since."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ replicas that have not followed yet, a promise that was no exact number, what th
 others deleted."""
 
 
-def since_fields(run: Mapping[str, Any] | None, account: Account) -> dict[str, Any] | None:
-    """The last run that deleted something, and by how much Azure's number went down since; None where it is not known.
+def since_fields(run: Mapping[str, Any] | None, account: Account, until: str | None = None) -> dict[str, Any] | None:
+    """A run that deleted something, and by how much Azure's number went down since; None where it is not known.
 
-    `run` has `run`, `at`, `summary` and the `usedBytes` of Azure before it. `restBytes` is what Azure has not counted
-    of the promise; below 0, Azure's number went down by more.
+    `run` has `run`, `at`, `summary` and the `usedBytes` of Azure before it. `account` is as Azure says now, or as it
+    said when the next run began: `until` is the time of that. `restBytes` is what Azure has not counted of the promise;
+    below 0, Azure's number went down by more.
     """
-    if run is None or account.used_bytes is None or run.get('usedBytes') is None:
+    if run is None or account.used_bytes is None or run.get('usedBytes') is None or not run['summary']:
         return None
     summary = run['summary']
     less = run['usedBytes'] - account.used_bytes
@@ -32,6 +33,7 @@ def since_fields(run: Mapping[str, Any] | None, account: Account) -> dict[str, A
     return {
         'run': run['run'],
         'at': run['at'],
+        'until': until,
         'freedBytes': summary['freedBytes'],
         'impact': summary['impact'],
         'usedBytesBefore': run['usedBytes'],

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..decide.reasons import TOLD
+from .money import since_line
 from .sizes import count, freed_size, human_size, short_digest
 
 Rows = list[dict[str, Any]]
@@ -128,6 +129,8 @@ def _bytes(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
         )
     if freed is not None:
         yield 'freed', freed_size(freed, story['summary']['impact'])
+    if story.get('since'):
+        yield 'Azure', since_line(story['since'])
 
 
 def _did(story: dict[str, Any]) -> str:

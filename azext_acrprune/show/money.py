@@ -32,17 +32,26 @@ def since_lines(since: dict[str, Any] | None) -> list[str]:
     """What the last run promised, beside what Azure says since; nothing where that is not known."""
     if since is None:
         return []
+    freed = freed_size(since['freedBytes'], since['impact'])
+    line = f'The last run ({since["run"]}) freed {freed}; since then the number of Azure {_went(since)}'
+    bill = ' The bill stops at once, the number follows later.' if since['restBytes'] > 0 else ''
+    return [f'{line}{bill}']
+
+
+def since_line(since: dict[str, Any]) -> str:
+    """By how much the number of Azure went down since a run, in a few words for a screen that tells of the run."""
+    return f'its number {_went(since, " until the next run" if since["until"] else " since")}'
+
+
+def _went(since: dict[str, Any], until: str = '') -> str:
+    """How far the number of Azure went, and what the rest of the promise may be."""
     less, rest = since['lessBytes'], since['restBytes']
     went = f'went down by {human_size(less)}' if less >= 0 else f'went up by {human_size(-less)}'
-    line = (
-        f'The last run ({since["run"]}) freed {freed_size(since["freedBytes"], since["impact"])}; since then the '
-        f'number of Azure {went}'
-    )
+    went += until
     if not rest:
-        return [f'{line}, which is all of it.']
+        return f'{went}, which is all of it.'
     causes = ', '.join(_SINCE_MAY_BE[each] for each in since['restMayBe'])
-    bill = ' The bill stops at once, the number follows later.' if rest > 0 else ''
-    return [f'{line}. The difference of {human_size(abs(rest))} may be: {causes}.{bill}']
+    return f'{went}. The difference of {human_size(abs(rest))} may be: {causes}.'
 
 
 def account_line(account: dict[str, Any]) -> str:
