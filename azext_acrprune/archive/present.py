@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from ..decide.graph import walk
@@ -15,8 +15,13 @@ from ..workers import Task, run_tasks
 from .stored import Archived
 
 
-async def present(registry: Reads, host: str, archived: Archived, concurrency: int) -> Inventory:
-    """Those manifests and tags of the archive that are in the registry now. Raises RegistryError."""
+async def present(
+    registry: Reads, host: str, archived: Archived, concurrency: int, is_cached: Callable[[str], bool] = lambda _: False
+) -> Inventory:
+    """Those manifests and tags of the archive that are in the registry now. Raises RegistryError.
+
+    A cached repository is asked without a pull, which would bring what is not there.
+    """
     nodes = nodes_of(archived)
     tags = {
         (each.repository, each.tag) for each in archived.records if each.tag and (each.repository, each.digest) in nodes
@@ -26,6 +31,8 @@ async def present(registry: Reads, host: str, archived: Archived, concurrency: i
 
     async def manifest(node: Node) -> Iterable[Task]:
         try:
+            if is_cached(node[0]):
+                await registry.manifest_properties(*node)
             manifests[node] = Manifest(node[1], read_manifest(node[1], await registry.manifest(*node)))
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_LISTED = 10
 _AGES = 'What comes back counts with the times that it had, and pushes out nothing that was kept. --lock keeps it.'
 
 Work = Callable[['Changes', 'Note'], Coroutine[Any, Any, 'Restored']]
@@ -121,17 +120,6 @@ def conditions_of(session: Session, options: RestoreOptions) -> Asked:
 
     since = since_of(options.since, session.now) if options.since else None
     return Asked(options.images, tuple(map(repository_glob, options.repository)), since)
-
-
-def moved_lines(moved: list[tuple[str, str, str]]) -> list[str]:
-    """What is said before tags are moved."""
-    from ..show.sizes import count, short_digest
-
-    if not moved:
-        return []
-    shown = [f'  {name}:{tag}, which is on {short_digest(digest)} now' for name, tag, digest in sorted(moved)]
-    more = [f'  and {len(shown) - _LISTED} more'] if len(shown) > _LISTED else []
-    return [f'{count(len(moved), "tag")} will be moved from other manifests:', *shown[:_LISTED], *more]
 
 
 def hold_to_answer(cmd: Command, yes: bool, lines: Sequence[str], question: str) -> None:

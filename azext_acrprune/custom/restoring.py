@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from .archiving import lasting_name, open_target
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, moved_lines, taken_again
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, taken_again
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_with_failure
+from .moving import Moved, moved_lines
 from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
 from .scanning import scan
@@ -86,6 +87,8 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
         archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
     )
     if options.dry_run:
+        for line in moved_lines(session, _moves(chosen)):
+            logger.warning(line)
         chosen, verified = session.run(rehearse(target, chosen, session.reporter))
         return preview_document(session.host, target.name, expected(chosen), verified)
     _hold_to_restoration(session, options, source, chosen)
@@ -94,6 +97,10 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     work = partial(push_chosen, session, target, chosen, begun)
     run, pushed = bring_back(session, [work], holding, source=lasting_name(name), sourceRegistry=source)
     return {**result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed), 'run': run}
+
+
+def _moves(chosen: Restoration) -> list[Moved]:
+    return [(name, tag, digest) for (name, tag), digest in chosen.moves.items()]
 
 
 def push_chosen(
@@ -159,7 +166,7 @@ def _hold_to_restoration(session: Session, options: RestoreOptions, source: str,
     lines = []
     if source != session.host and not options.from_registry:
         lines.append(f'This archive is of {source}, and would be restored to {session.host}.')
-    lines += moved_lines([(name, tag, digest) for (name, tag), digest in chosen.moves.items()])
+    lines += moved_lines(session, _moves(chosen))
     if lines:
         hold_to_answer(session.cmd, options.yes, lines, 'Restore it?')
 
@@ -167,6 +174,7 @@ def _hold_to_restoration(session: Session, options: RestoreOptions, source: str,
 def what_is_there(session: Session, archived: Archived, everything: bool) -> Inventory:
     """The registry now, as far as a restoration has to know it: for some images not more than these."""
     from ..archive.present import lacks_blobs, present
+    from ..inventory.scan import Extent
     from ..policy.rules import Selection
     from ..registry.protocol.refusals import Kind, RegistryError
 
@@ -176,5 +184,6 @@ def what_is_there(session: Session, archived: Archived, everything: bool) -> Inv
         except RegistryError as error:
             if error.kind is not Kind.FORBIDDEN:
                 raise
-    inventory = session.run(present(session.registry, session.host, archived, session.concurrency))
+    is_cached = Extent(cached=session.facts.cache_rules or ()).is_cached
+    inventory = session.run(present(session.registry, session.host, archived, session.concurrency, is_cached))
     return scan(session, Selection()) if lacks_blobs(archived, inventory) and not everything else inventory

@@ -10,7 +10,8 @@ from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
 from ..prune_error import Kind, PruneError
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, moved_lines
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer
+from .moving import moved_lines
 from .options import HoldOptions, RestoreOptions
 from .session import Session
 from .taken import lines_since, taken_by
@@ -48,7 +49,7 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
         if options.dry_run:
             return preview_document(session.host, f'softDelete of {source}', expects)
         if expects.moved:
-            hold_to_answer(session.cmd, options.yes, moved_lines(expects.moved), 'Restore it?')
+            hold_to_answer(session.cmd, options.yes, moved_lines(session, expects.moved), 'Restore it?')
     run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
     if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
         logger.error('Nothing of what %s deleted could be restored: 0 of %d. See "failed".', source, len(lost))

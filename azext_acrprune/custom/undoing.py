@@ -14,9 +14,10 @@ from ..model import Failed, Skipped
 from ..prune_error import Kind, PruneError
 from ..show.sizes import count, short_digest
 from .archiving import open_target
-from .bringing_back import Work, begun_before, bring_back, hold_to_answer, moved_lines, taken_again, together
+from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_with_failure
+from .moving import moved_lines
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
 from .restoring import push_chosen, read_asked, what_is_there
 from .session import Session, open_session
@@ -88,12 +89,12 @@ def undo(
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
         undoing = _plan(session, options)
         if options.dry_run:
-            for line in _said(undoing):
+            for line in _said(session, undoing):
                 logger.warning(line)
             document = preview_document(session.host, undoing.source, undoing.expects)
             exit_with_failure(cmd, undoing.expects.failed, NOT_ALL_BACK)
             return {**document, 'undoes': undoing.run}
-        hold_to_answer(cmd, options.yes, _said(undoing), 'Bring it back?')
+        hold_to_answer(cmd, options.yes, _said(session, undoing), 'Bring it back?')
         own, done = bring_back(session, undoing.works, holding, undoes=undoing.run, source=undoing.source)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
@@ -236,7 +237,7 @@ def _about(taken: TakenRun) -> str:
     return f'{start.get("command")}, by {start.get("who")}, {str(start.get("at"))[:16].replace("T", " ")} UTC'
 
 
-def _said(undoing: Undo) -> list[str]:
+def _said(session: Session, undoing: Undo) -> list[str]:
     """What comes back, what does not and why. Raises PruneError where nothing does that should."""
     expects = undoing.expects
     if expects.failed and not (expects.manifests or expects.tags or expects.skipped):
@@ -250,7 +251,7 @@ def _said(undoing: Undo) -> list[str]:
         f'This undoes the run {undoing.run} ({undoing.about}).',
         f'{count(len(expects.manifests), "manifest")} and {count(len(expects.tags), "tag")} come back, '
         f'from {undoing.source}.',
-        *moved_lines(expects.moved),
+        *moved_lines(session, expects.moved),
     ]
     for word, left in (('cannot come back', expects.failed), ('stay as they are', expects.skipped)):
         lines += _left(word, left)

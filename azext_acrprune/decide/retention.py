@@ -54,6 +54,14 @@ class StillNeeded(PruneError):
     advice = 'Leave the tag, or give the image another one first.'
 
 
+class LastTag(PruneError):
+    """A tag was to be moved, and the registry would delete then what it was on. The text says what."""
+
+    kind = Kind.REFUSED
+    sentence = 'Nothing was restored, because the retention policy deletes what has no tag: {message}.'
+    advice = 'Give that manifest another tag first, or leave the tags where they are.'
+
+
 def refused_if_needed(decision: Decision) -> Decision:
     """The decision on tags that were named. Raises StillNeeded when one of them keeps what has to stay."""
     for name, tags in decision.tags.items():

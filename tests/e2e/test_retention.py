@@ -16,6 +16,7 @@ from .images import Shelf
 
 APP = 'team/app'
 HERE = ('-r', 'localhost')
+ADMIN = (*HERE, *ADMIN_LOGIN)
 
 
 class DockerShelf(Shelf):
@@ -126,3 +127,23 @@ def test_where_nobody_can_tell_that_is_said(az, registry, shelf):
     assert 'it is not known whether its retention policy is on' in run.err
     summary = run.json['summary']
     assert (summary['retentionKnown'], summary['freedLaterImpact']) == (False, 'upperBound')
+
+
+def test_a_restoration_moves_no_last_tag_from_what_the_policy_would_delete(az, registry, shelf, tmp_path):
+    archive = ('--archive', str(tmp_path / 'archive'))
+    first = shelf.docker('first', 'v1')
+    named = ('--image', f'{APP}@{first}', *ADMIN, '--yes', *archive, '--new-archive')
+    az('acr', 'prune', 'image', *named, check=True)
+    second = shelf.docker('second', 'v1')
+    registry.manager.sku, registry.storage.retention.days = 'Premium', 0
+    restore = ('acr', 'prune', 'restore', '--all', '--overwrite', *archive)
+    run = az(*restore, *ADMIN, '--dry-run', check=True)
+    assert 'whether its retention policy is on is not known' in run.err
+    az.login()
+    for more in (('--yes',), ('--dry-run',)):
+        run = az(*restore, *HERE, *more)
+        assert run.code == 1 and f'{APP}@{second} would lose v1' in run.err and 'another tag first' in run.err
+    assert set(registry.storage.manifests(APP)) == {second}
+    registry.storage.put_manifest(APP, registry.storage.manifest(APP, second).data, DOCKER_IMAGE, 'v2')
+    az(*restore, *HERE, '--yes', check=True)
+    assert registry.storage.tags(APP)['v1'].digest == first and second in registry.storage.manifests(APP)
