@@ -65,6 +65,14 @@ class Young(PruneError):
     advice = 'Try again when it is older than a day; --single-region leaves the other regions out of account.'
 
 
+class NotWhole(PruneError):
+    """A repository was named that has something which is not listed. The text says what is known of that."""
+
+    kind = Kind.REFUSED
+    sentence = 'Nothing was deleted: something in the repository is not listed, and may be locked or in use: {message}.'
+    advice = "Try again later. 'az acr repository delete' deletes what is hidden too, unless something is locked."
+
+
 class Pinned(PruneError):
     """Something named is pinned; there is a text in `names` for each of these, with who pins it."""
 
@@ -259,10 +267,12 @@ def decide_untag(
 def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins(), unsettled: Unsettled = settled) -> Decision:
     """Delete everything in a repository.
 
-    Raises Locked, Pinned or Young when anything in it is, NotAnImage if empty.
+    Raises Locked, Pinned or Young when anything in it is, NotWhole when that is not known of all, NotAnImage if empty.
     """
     repository = _repository(inventory, name)
-    if not repository.manifests and not repository.unseen:
+    if repository.unseen:
+        raise NotWhole(f'{name}: {repository.unseen}')
+    if not repository.manifests:
         raise NotAnImage(f"The repository '{name}' is empty: it has no manifest that could be deleted.")
     locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
     locks += [

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
-from .patterns import glob
-from .rules import Policy, Protection, RuleScope
+from .patterns import Pattern, glob
+from .rules import KEEP, Policy, Protection, RuleScope
 
 SERVICE_NAMESPACE = 'csscpolicies'
 """Where the service keeps the configuration of continuous patching (key-concept-continuous-patching)."""
 
+_NAMING = re.compile(rf'\^?{SERVICE_NAMESPACE}(?![\w-])')
+"""How a pattern begins that names it. One that has the name in its middle may mean all others."""
+
 
 def with_protected_service_artifacts(policy: Policy) -> Policy:
-    """The policy with the artifacts of the service itself protected, unless a pattern names their namespace."""
-    scopes = [scope for rule in policy.rules for scope in rule.match.scopes]
+    """The policy with the artifacts of the service itself protected, except where a pattern of what goes names them."""
+    scopes = [scope for rule in policy.rules if rule.action != KEEP for scope in rule.match.scopes]
     patterns = [*policy.repositories, *(pattern for scope in scopes for pattern in scope.repositories)]
-    if any(SERVICE_NAMESPACE in pattern.text for pattern in patterns):
-        return policy
-    protection = Protection('an artifact of the service', RuleScope((glob(f'{SERVICE_NAMESPACE}/**'),)))
+    unnamed = _unnamed([pattern for pattern in patterns if _NAMING.match(pattern.text)])
+    protection = Protection('an artifact of the service', RuleScope((unnamed,)))
     return replace(policy, protections=(*policy.protections, protection))
+
+
+def _unnamed(naming: Sequence[Pattern]) -> Pattern:
+    """The repositories of the service that none of these patterns matches."""
+    own = glob(f'{SERVICE_NAMESPACE}/**')
+
+    def search(name: str, **_: object) -> bool | None:
+        return own.matches(name) and not any(pattern.matches(name) for pattern in naming) or None
+
+    return Pattern(own.text, False, search)

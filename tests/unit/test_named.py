@@ -8,6 +8,7 @@ from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.decide.named import (
     Locked,
     NotAnImage,
+    NotWhole,
     Pinned,
     decide_images,
     decide_repository,
@@ -195,6 +196,14 @@ def test_a_repository_with_anything_pinned_is_refused_unless_the_pin_is_of_nothi
     with pytest.raises(Pinned):
         decide_repository(to_inventory(WORLD), NAME, pins('v1'))
     assert decide_repository(to_inventory(WORLD), NAME, pins(digest=NOWHERE)).doomed
+
+
+def test_a_repository_of_which_not_all_is_listed_is_not_deleted():
+    """What is not listed may be locked, and need what is."""
+    inventory = to_inventory(WORLD)
+    unlisted = [replace(each, unseen='it has 9 manifests, and 8 are listed') for each in inventory.repositories]
+    with pytest.raises(NotWhole, match='it has 9 manifests'):
+        decide_repository(replace(inventory, repositories=tuple(unlisted)), NAME)
 
 
 # --- Limits and reasons ----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.safety import judge
-from azext_acrprune.policy.rules import Age, Settling, untagged_policy
+from azext_acrprune.policy.flags import filter_scope
+from azext_acrprune.policy.rules import KEEP, Age, Match, Policy, Rule, Settling, untagged_policy, untagged_rule
 from tests import worlds
 from tests.worlds import (
     DAY,
@@ -406,3 +407,27 @@ def test_the_configuration_of_patching_stays_unless_its_namespace_is_named(named
     inventory = worlds.to_inventory([repository_of(image('policy'), name='csscpolicies/patchpolicy')])
     ((verdict,),) = (verdicts.values() for verdicts in decide(inventory, policy, NOW).verdicts.values())
     assert verdict.kept is kept
+
+
+@pytest.mark.parametrize(
+    'filters, kept',
+    [
+        (('(?!csscpolicies).*:.*', '.*:.*'), True),
+        (('csscpolicies-old/.*:.*', '.*:.*'), True),
+        (('csscpolicies/other:.*', '.*:.*'), True),
+        (('csscpolicies/.*:.*', 'team/.*:.*'), False),
+    ],
+)
+def test_a_pattern_that_means_others_names_no_artifact_of_the_service(filters, kept):
+    rule = untagged_rule(Age('0', 0), scopes=tuple(map(filter_scope, filters)))
+    inventory = worlds.to_inventory([repository_of(image('policy'), name='csscpolicies/patchpolicy')])
+    ((verdict,),) = (each.values() for each in decide(inventory, Policy((rule,), {}), NOW).verdicts.values())
+    assert verdict.kept is kept
+
+
+def test_a_rule_that_keeps_names_no_artifact_of_the_service_for_others():
+    keeps = Rule(Match((filter_scope('csscpolicies/.*:v1'),)), KEEP, name='keeps')
+    inventory = worlds.to_inventory([repository_of(image('policy'), name='csscpolicies/patchpolicy')])
+    policy = Policy((keeps, untagged_rule(Age('0', 0))), {})
+    ((verdict,),) = (each.values() for each in decide(inventory, policy, NOW).verdicts.values())
+    assert verdict.kept
