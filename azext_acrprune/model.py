@@ -257,8 +257,9 @@ class Inventory:
     digest of the config, where a policy asked for them; what could not be read is not there. `late` names the
     repositories that were not read in time, of which nothing is known. `pulled` has the last pull of manifests,
     {repository: {digest: ticks}}, as far as a log of them was asked and knows. `stored` are the bytes that Azure says
-    are stored, None where it does not say: where these are more than was read, something was not seen. `owed` are locks
-    that a run of this machine left off; what they were on counts as locked.
+    are stored, None where it does not say: where these are more than was read, something was not seen. `proven` is
+    false where nobody could be asked that, so that the catalog may hide something. `owed` are locks that a run of this
+    machine left off; what they were on counts as locked.
     """
 
     registry: str
@@ -271,6 +272,7 @@ class Inventory:
     late: frozenset = frozenset()
     pulled: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stored: int | None = None
+    proven: bool = True
     owed: tuple[OwedLock, ...] = ()
 
 
@@ -302,11 +304,6 @@ class Account:
     limit_bytes: int | None = None
     regions: int | None = None
     why: str | None = None
-
-    @property
-    def stored_bytes(self) -> int | None:
-        """The bytes in one region, which Azure counts in the home region alone."""
-        return self.used_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def _with_stored_bytes(session: Session, inventory: Inventory) -> Inventory:
 
     Azure is only asked by who is signed in, and where all that is listed was read.
     """
-    if not (session.facts.sku and inventory.complete and inventory.whole):
+    if not (inventory.complete and inventory.whole):
         return inventory
-    return replace(inventory, stored=session.account.stored_bytes)
+    stored = session.account.used_bytes if session.facts.known else None
+    return replace(inventory, stored=stored, proven=stored is not None)

@@ -236,8 +236,8 @@ def kind_of_freed(inventory: Inventory, ledger: Ledger, going: Iterable[Node]) -
 
 
 def is_seen(inventory: Inventory, ledger: Ledger) -> bool:
-    """Whether no repository is out of sight."""
-    return inventory.complete and inventory.whole and not bytes_unseen(inventory, ledger)
+    """Whether no repository is out of sight, as far as anybody can tell."""
+    return inventory.complete and inventory.whole and inventory.proven and not bytes_unseen(inventory, ledger)
 
 
 def kind_of_repository(inventory: Inventory, ledger: Ledger, repository: Repository) -> str:

@@ -28,6 +28,9 @@ def inventory_document(inventory: Inventory, now: int) -> dict[str, Any]:
         'registry': inventory.registry,
         'at': now,
         'complete': inventory.complete,
+        'whole': inventory.whole,
+        'stored': inventory.stored,
+        'proven': inventory.proven,
         'labels': {digest: dict(labels) for digest, labels in inventory.labels.items()},
         'repositories': [_repository(repository) for repository in inventory.repositories],
     }
@@ -45,6 +48,9 @@ def read_inventory(text: str) -> tuple[Inventory, int]:
             repositories,
             frozenset(repository.name for repository in repositories),
             bool(document['complete']),
+            bool(document.get('whole', False)),
+            stored=None if document.get('stored') is None else int(document['stored']),
+            proven=bool(document.get('proven', False)),
             labels={str(digest): dict(labels) for digest, labels in document['labels'].items()},
         )
         return inventory, int(document['at'])

@@ -40,8 +40,10 @@ _UNSEALED = (_KEY, 'createdAt')
 """Not part of what the checksum is made of: the same registry gives the same checksum at any time."""
 _BATCH = 1_000
 
+NOT_PROVEN = 'catalogNotProven'
 UNSEEN_BYTES = 'unseenBytes'
-"""Code of the warning that Azure counts more bytes than were found."""
+"""Codes of the warnings that nobody could tell whether the catalog hides something, and that Azure counts more bytes
+than were found."""
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'), check_circular=False)
 
@@ -233,6 +235,12 @@ class _Writer:
 
 
 def _unseen(inventory: Inventory, ledger: Ledger) -> Iterator[Notice]:
+    if not inventory.proven:
+        yield Notice(
+            NOT_PROVEN,
+            'Only Azure can tell whether the catalog hides repositories, which may use the same layers, and it could '
+            'not be asked how much is stored. So the bytes are bounds. It needs az login, and Reader on the registry.',
+        )
     unseen = bytes_unseen(inventory, ledger)
     if unseen:
         yield Notice(

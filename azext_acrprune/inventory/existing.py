@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Notice
 from ..policy.rules import Selection
@@ -18,11 +18,14 @@ _ODD_NAME = 'The catalog names this repository, and it is spelled as no registry
 _NOT_LISTED = 'The catalog does not list it, and it is there: others may be hidden too, and may use the same layers.'
 
 
-async def catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple[list[str], list[Notice]]:
+async def catalog(
+    registry: Reads, selection: Selection, cache: Cache, targets: Iterable[str] = ()
+) -> tuple[list[str], list[Notice]]:
     """The names of all repositories, in order, and a warning for what is no name; the cache forgets all others.
 
     Without the right to list them, those that the selection asks for by name, and a warning. What is asked for by name,
-    or named by the token, and is not listed, may be hidden from the catalog: then others may be hidden too.
+    or named by the token or as one of the `targets` of cache rules, and is not listed, may be hidden from the catalog:
+    then others may be hidden too.
     """
     try:
         listed = {name for each in registry.replicas async for page in each.repositories() for name in page}
@@ -35,17 +38,18 @@ async def catalog(registry: Reads, selection: Selection, cache: Cache) -> tuple[
         return names, [Notice(CATALOG_FORBIDDEN, message)]
     names = sorted(name for name in listed if isinstance(name, str))
     odd = sorted(name.shown for name in listed if not isinstance(name, str))
-    hidden = [name for name in _unlisted(registry, names, selection) if await _is_there(registry, name)]
+    unlisted = _unlisted(registry, names, selection, targets)
+    hidden = [name for name in unlisted if await _is_there(registry, name)]
     names = sorted((*names, *hidden))
     cache.keep_only(names)
     warnings = [Notice(UNREAD_REPOSITORY, _ODD_NAME, shown) for shown in odd]
     return names, [*warnings, *(Notice(HIDDEN_REPOSITORY, _NOT_LISTED, name) for name in hidden)]
 
 
-def _unlisted(registry: Reads, names: Collection[str], selection: Selection) -> list[str]:
+def _unlisted(registry: Reads, names: Collection[str], selection: Selection, targets: Iterable[str]) -> list[str]:
     """The repositories that something names, and the catalog does not."""
     asked_for = {pattern.text for pattern in selection.asked_for if pattern.literal}
-    named = asked_for.union(registry.named_by_tokens()).difference(names)
+    named = asked_for.union(registry.named_by_tokens(), targets).difference(names)
     return sorted(filter(is_repository, named))
 
 

@@ -84,7 +84,7 @@ async def scan(
     RegistryError when the registry itself cannot be read, UnknownRepository when a repository asked for by name is not
     there.
     """
-    names, warnings = await catalog(registry, extent.selection, cache)
+    names, warnings = await catalog(registry, extent.selection, cache, extent.cached)
     selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
     wanted = selected if extent.bound else names
     drafts = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..model import BOUNDS, TICKS_PER_SECOND
+from ..model import BOUNDS, TICKS_PER_SECOND, UPPER_BOUND
 from ..spelling import visible
 
 _DIGEST = re.compile(r'(sha256[:-][0-9a-f]{12})[0-9a-f]{52}')
@@ -27,8 +27,8 @@ def human_size(size: int) -> str:
 
 
 def freed_size(size: int, impact: str) -> str:
-    """A size as far as it is known: `1.4 GiB`, or `at most`, `at least` or `about` so much."""
-    return f'{BOUNDS[impact]}{human_size(size)}'
+    """A size as far as it is known: `1.4 GiB`, or `at most`, `at least` or `about` so much; at most 0 is 0."""
+    return human_size(size) if impact == UPPER_BOUND and not size else f'{BOUNDS[impact]}{human_size(size)}'
 
 
 def human_age(updated_at: int | None, now: int) -> str:

@@ -114,7 +114,7 @@ def test_nothing_is_deleted_when_a_source_cannot_be_read(az, registry, shelf, tm
     assert present(registry) == {digest}
     warned = run(az, registry, 'plan', broken='a: [\n')
     assert warned.code == 0 and 'broken.yaml' in warned.err
-    assert [warning['code'] for warning in warned.json['warnings']] == ['pinsNotRead']
+    assert [warning['code'] for warning in warned.json['warnings']] == ['catalogNotProven', 'pinsNotRead']
     assert run(az, registry, 'untagged', '--yes', '--no-strict-pins').code == 0
     assert present(registry) == set()
 

@@ -221,7 +221,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
         'skipped': 0,
         'failed': 0,
         'freedBytes': held - registry.storage.stored_bytes(),
-        'impact': 'exact',
+        'impact': 'upperBound',
         'softDeleteRetentionDays': None,
         'manifestsDeletedLater': 0,
         'retentionDays': None,

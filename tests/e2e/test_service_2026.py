@@ -53,6 +53,18 @@ def test_a_hidden_tagged_index_stays_whole(az, registry, shelf, counted):
     assert result['summary']['freedBytes'] == before - registry.storage.stored_bytes()
 
 
+def test_a_repository_with_something_that_no_list_shows_is_not_deleted(az, registry, shelf):
+    """What is hidden is locked here, and needs what is listed."""
+    child = shelf.image('child')
+    index = shelf.index([child], tag='stable')
+    registry.storage.set_locks(APP, digest=index, deleteEnabled=False)
+    registry.storage.hide(APP, digest=index)
+    registry.storage.hide(APP, tag='stable')
+    run = az('acr', 'prune', 'repository', '--repository', APP, *TARGET, '--yes')
+    assert run.code == 1 and 'is not listed' in run.err
+    assert registry.storage.whole(APP, 'stable') == []
+
+
 def test_a_tag_that_the_listing_leaves_out_keeps_its_image(az, registry, shelf):
     for name in (*(f'pr-{number:02}' for number in range(11)), 'stable'):
         digest = shelf.image('popular', tag=name)
@@ -67,7 +79,8 @@ def test_a_404_that_means_the_accept_header_is_no_ghost_and_schema_1_is_read(az,
     when = wire_time(now - 30 * DAY)
     registry.storage.put_manifest(APP, signed, DOCKER_SCHEMA_1, 'v1', created=when, updated=when)
     old = shelf.image('old')
-    plan = az('acr', 'prune', 'plan', *TARGET, check=True).json
+    az.login()
+    plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
     assert ([entry['digest'] for entry in plan['delete']], plan['impact']) == ([old], 'exact')
     assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
     assert digest in there(registry)
@@ -125,8 +138,13 @@ def test_where_the_regions_are_not_known_there_may_be_several(az, shelf):
     assert '--single-region' in plan.err and 'az login' in plan.err
     named = az('acr', 'prune', 'image', '--image', f'{APP}@{young}', '--dry-run', *TARGET, check=True)
     assert [entry['digest'] for entry in named.json['delete']] == [young]
+    tagged = shelf.image('tagged', tag='pr-1', days=0.5)
+    tags = ('tags', '--match', '**:pr-*', '--ago', '1h', '--untag-only', *TARGET, '--yes', '--max-percent', '100')
+    run = az('acr', 'prune', *tags, check=True)
+    assert run.json['untagged'] == [] and '--single-region' in run.err
+    assert len(az('acr', 'prune', *tags, '--single-region', check=True).json['untagged']) == 1
     plan = az('acr', 'prune', 'plan', '--ago', '0', '--single-region', *TARGET, check=True)
-    assert sorted(entry['digest'] for entry in plan.json['delete']) == sorted([old, young])
+    assert sorted(entry['digest'] for entry in plan.json['delete']) == sorted([old, young, tagged])
 
 
 def test_every_regional_endpoint_is_asked_and_one_of_them_deletes(az, registry, now):
@@ -349,3 +367,15 @@ def test_behind_a_cache_rule_nothing_is_brought_that_is_not_there_and_a_missing_
     az('acr', 'prune', 'untagged', '--include', 'partial', '--ago', '0', '-r', 'localhost', '--yes', check=True)
     assert missing not in registry.storage.manifests(APP)
     assert not [path for _, path, _ in registry.requests if path.startswith('/v2/') and missing in path]
+
+
+def test_a_rehearsed_restoration_brings_nothing_from_upstream(az, registry, shelf, tmp_path):
+    digest = shelf.image('old', tag='v1')
+    registry.storage.upstream[APP, digest] = registry.storage.manifest(APP, digest).data, OCI_IMAGE
+    registry.manager.cache_rules = ['team/*']
+    az.login()
+    place = ('-r', 'localhost', '--archive', str(tmp_path / 'archive'))
+    az('acr', 'prune', 'image', '--image', f'{APP}:v1', *place, '--new-archive', '--yes', check=True)
+    plan = az('acr', 'prune', 'restore', '--image', f'{APP}:v1', *place, '--dry-run', check=True).json
+    assert [entry['digest'] for entry in plan['restore']] == [digest]
+    assert APP not in registry.storage.repositories()

@@ -56,6 +56,7 @@ def last_request(registry):
 
 def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(az, registry, now):
     build(registry.storage, 3, 8, 300, now, SHRINKING)
+    az.login()
     doomed = {
         (entry['repository'], entry['digest'])
         for entry in az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']

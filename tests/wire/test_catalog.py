@@ -33,9 +33,9 @@ def shared(registry) -> tuple[str, int]:
     return layer
 
 
-def plan(client, *asked_for: str) -> dict:
+def plan(client, *asked_for: str, cached: tuple[str, ...] = ()) -> dict:
     selection = Selection(tuple(map(glob, asked_for)))
-    inventory = scan(client, 'localhost', Extent(selection), Silent())
+    inventory = scan(client, 'localhost', Extent(selection, cached=cached), Silent())
     return plan_document(decide(inventory, untagged_policy(), time.time_ns() // 100), 'now')
 
 
@@ -59,6 +59,12 @@ def test_a_repository_that_a_token_names_and_the_catalog_hides_is_read(registry,
     names = (OTHER, 'team/none', '../odd')
     registry.auth.granted_besides += [{'type': 'repository', 'name': name, 'actions': ['pull']} for name in names]
     found = plan(connect())
+    assert (found['impact'], len(found['repositories'])) == ('upperBound', 2)
+
+
+def test_a_repository_behind_a_cache_rule_that_the_catalog_hides_is_read(registry, connect, shared):
+    registry.storage.hide(OTHER)
+    found = plan(connect(), cached=(OTHER, 'team/none', 'library/*'))
     assert (found['impact'], len(found['repositories'])) == ('upperBound', 2)
 
 
