@@ -91,7 +91,7 @@ def _how(context: AzArgumentContext) -> None:
         'impact',
         arg_type=get_enum_type(['exact', 'bound']),
         default='exact',
-        help='`exact` reads every manifest of the registry and says to the byte what is freed, where Azure can be asked '
+        help='`exact` reads every manifest of the registry and says to the byte what is freed, where Azure says '
         'how much is stored. `bound` reads only what safety needs and gives an upper bound.',
     )
     context.argument(
