@@ -77,7 +77,10 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
 
     decision = decided.decision
     sent = [*result['deleted'], *result['goneBefore'], *result['failed']]
-    deleted = {(entry['repository'], entry['digest']) for entry in sent if 'tag' not in entry}
+    deleted: dict[str, set[str]] = {}
+    for entry in sent:
+        if 'tag' not in entry:
+            deleted.setdefault(entry['repository'], set()).add(entry['digest'])
     touched = {
         repository.name
         for repository in decision.inventory.repositories
@@ -89,13 +92,13 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
             manifests={
                 digest: manifest
                 for digest, manifest in repository.manifests.items()
-                if (repository.name, digest) not in deleted
+                if digest not in deleted.get(repository.name, ())
             },
         )
         for repository in decided.seen.repositories
         if repository.name in touched
     ]
-    after = session.run(look_again(session.door, seen, session.concurrency))
+    after = session.run(look_again(session.registry, seen, session.concurrency, deleted))
     target = session.options.sign_in.target
     return validation_document(decided.seen, after, sorted(touched), target, session.now, _locked_by_us(session))
 

@@ -80,7 +80,8 @@ def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
     first, *others = draft.views
     for digest in {*deleted}.intersection(draft.manifests).difference(first.manifests):
         copies = [view.manifests[digest] for view in others if digest in view.manifests]
-        if all(copy.last_update_time == seen.manifests[digest].last_update_time for copy in copies):
+        known = seen.manifests.get(digest)
+        if known is None or all(copy.last_update_time == known.last_update_time for copy in copies):
             del draft.manifests[digest]
             draft.asked.add(digest)
 
@@ -127,15 +128,18 @@ class _Unknown:
         self._draft.manifests[digest] = self._draft.manifests[digest].having(state)
 
 
-async def look_again(registry: Reads, seen: Sequence[Repository], concurrency: int) -> tuple[Repository, ...]:
+async def look_again(
+    registry: Reads, seen: Sequence[Repository], concurrency: int, deleted: Mapping[str, AbstractSet[str]]
+) -> tuple[Repository, ...]:
     """The repositories as they are now, with their tags, without those that are gone. Raises RegistryError.
 
-    What was read in `seen` is not read again.
+    What was read in `seen` is not read again. What this run `deleted`, by repository, other replicas may still show.
     """
     found: dict[str, Repository] = {}
 
     async def look(repository: Repository) -> Iterable[Task]:
-        now = await rescan(registry, Before(repository))
+        gone = deleted.get(repository.name, frozenset())
+        now = await rescan(registry, Before(repository, deleted=gone))
         if now and now.manifests:
             found[now.name] = now
         return []

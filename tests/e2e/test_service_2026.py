@@ -211,11 +211,11 @@ def test_a_region_without_an_endpoint_is_said(az, registry, far):
     assert run.code == 3 and "no endpoint in the region 'mars'" in run.err and 'localhost.far.geo' in run.err
 
 
-def test_check_and_usage_ask_every_region(az, registry, now):
+def test_check_usage_and_validation_ask_every_region(az, registry, now):
     """An index whose child is in the other region alone is whole, and what that region alone has is counted."""
     regions = registry.replicate(endpoints=True, local={}, far={})
     here = Shelf(regions['local'], now)
-    child = here.image('child')
+    child, stale = here.image('child'), here.image('stale')
     here.index([child], tag='v1')
     regions['far'].catch_up()
     regions['local'].lags = regions['far'].lags = dict.fromkeys(('push', 'tag', 'untag', 'delete', 'lock'), NEVER)
@@ -227,6 +227,8 @@ def test_check_and_usage_ask_every_region(az, registry, now):
     assert (alone.code, [finding['code'] for finding in alone.json['findings']]) == (1, ['missingChildren'])
     rows = az('acr', 'prune', 'usage', '--by', 'image', '-r', 'localhost', check=True).json['rows']
     assert {child, other} <= {row['digest'] for row in rows}
+    run = az('acr', 'prune', 'untagged', '-r', 'localhost', '--yes', '--validate', check=True).json
+    assert [entry['digest'] for entry in run['deleted']] == [stale] and run['validation']['newBroken'] == 0
 
 
 def test_the_bare_tag_of_a_digest_on_an_image_is_a_user_tag(az, registry, shelf):
