@@ -43,23 +43,21 @@ TYPES: dict[Kind, type[AzCLIError]] = {
 
 
 @contextmanager
-def typed_errors(registry: str | None = None) -> Iterator[None]:
-    """Raise azure-cli's errors in place of ours, and of a stop (Ctrl-C, SIGTERM, SIGHUP) where a registry is open."""
+def typed_errors(registry: str = '', target: str = '') -> Iterator[None]:
+    """Raise azure-cli's errors in place of ours, and of a stop (Ctrl-C, SIGTERM, SIGHUP)."""
     try:
         yield
     except PruneError as error:
-        raise as_azure_error(error, registry or '') from error
+        raise as_azure_error(error, registry, target) from error
     except KeyboardInterrupt as error:
-        if registry is None:
-            raise
         raise ManualInterrupt(
             'Interrupted before the work was done.', recommendation='Run the same command again to go on.'
         ) from error
 
 
-def as_azure_error(error: PruneError, registry: str = '') -> AzCLIError:
-    """The error of azure-cli that says the same; `registry` is the name of the registry that is worked on."""
-    sentence, advice = error.told(registry)
+def as_azure_error(error: PruneError, registry: str = '', target: str = '') -> AzCLIError:
+    """The error of azure-cli that says the same, of the registry that is worked on."""
+    sentence, advice = error.told(registry, target)
     return TYPES[error.kind](escaped_lines(sentence), recommendation=escaped_lines(advice))
 
 

@@ -307,8 +307,8 @@ def _for_usage(context: AzArgumentContext) -> None:
         'top',
         type=int,
         validator=validate_top,
-        help='Show this many rows, those with the most bytes; the others are one sum. When left out: all '
-        'repositories, and 100 rows of anything else.',
+        help='Show this many rows, those with the most bytes; the others are one sum. 0 is all. When left out: all '
+        'repositories, of which a table shows 50, and 50 rows of anything else.',
     )
     context.argument(
         'workspace',

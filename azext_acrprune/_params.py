@@ -19,8 +19,9 @@ _TIMED = ('time_limit', 'order')
 _PINS = ('pins', 'pins_from', 'ran_within', 'strict_pins', 'alias')
 _UNASKED = ('no_strict_pins',)
 _PULLS = ('pulled_within', 'workspace')
+_TABLE = ('top',)
 _RECORDS = ('summary_file', 'metrics_file')
-_DELETING = (*_LOCKING, 'yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate', *_RECORDS)
+_DELETING = (*_LOCKING, 'yes', 'dry_run', 'archive', 'archive_content', 'new_archive', 'validate', *_RECORDS, *_TABLE)
 _GUARDED = ('max_deletions', 'max_percent')
 _UNTAGGED = ('repository', 'ago', 'before', 'age_by', 'keep', 'include')
 _TAGS = (
@@ -36,7 +37,7 @@ _TAGS = (
 )
 
 _SHARED = {
-    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, *_RECORDS, 'price'),
+    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, *_RECORDS, 'price', *_TABLE),
     'untagged': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
     'tags': (
         *_TARGET,
@@ -54,23 +55,23 @@ _SHARED = {
     'image': (*_TARGET, *_REGIONS, 'workspace', 'include_locked', *_PINS, *_UNASKED, *_DELETING, 'price'),
     'repository': (*_TARGET, *_REGIONS, 'workspace', *_PINS, *_UNASKED, *_DELETING, 'price'),
     'apply': (*_TARGET, *_REGIONS, 'workspace', *_TIMED, *_PINS, *_UNASKED, *_DELETING, *_GUARDED),
-    'explain': (*_TARGET, *_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS),
-    'pins list': (*_CALLS, *_PINS),
-    'pins remember': (*_CALLS, 'pins_from', 'alias'),
-    'pins lock': (*_CALLS, *_LOCKING, *_PINS, 'yes', 'dry_run'),
-    'check': (*_CALLS, 'no_cache', *_REGIONS, *_TIMED, 'repository'),
-    'report': (*_CALLS, 'no_cache', *_REGIONS, 'price'),
+    'explain': (*_TARGET, *_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_TABLE),
+    'pins list': (*_CALLS, *_PINS, *_TABLE),
+    'pins remember': (*_CALLS, 'pins_from', 'alias', *_TABLE),
+    'pins lock': (*_CALLS, *_LOCKING, *_PINS, 'yes', 'dry_run', *_TABLE),
+    'check': (*_CALLS, 'no_cache', *_REGIONS, *_TIMED, 'repository', *_TABLE),
+    'report': (*_CALLS, 'no_cache', *_REGIONS, 'price', *_TABLE),
     'usage': (*_CALLS, 'no_cache', *_REGIONS, 'price', 'workspace'),
-    'restore': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', 'archive', 'repository'),
-    'undo': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run'),
-    'policy diff': (*_CALLS, 'no_cache', *_REGIONS),
-    'history list': ('state',),
-    'history show': ('state',),
+    'restore': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', 'archive', 'repository', *_TABLE),
+    'undo': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', *_TABLE),
+    'policy diff': (*_CALLS, 'no_cache', *_REGIONS, *_TABLE),
+    'history list': ('state', *_TABLE),
+    'history show': ('state', *_TABLE),
     'cache show': ('state',),
     'cache clear': ('state',),
-    'archive list': ('archive', 'registry_name', 'suffix'),
-    'archive show': ('archive', 'price'),
-    'archive verify': ('archive',),
+    'archive list': ('archive', 'registry_name', 'suffix', *_TABLE),
+    'archive show': ('archive', 'price', *_TABLE),
+    'archive verify': ('archive', *_TABLE),
     'archive expire': ('archive', 'yes', 'dry_run'),
     'archive compact': ('archive', 'yes', 'dry_run'),
     'archive repair': ('archive', 'yes', 'dry_run'),
@@ -85,7 +86,7 @@ _GROUPS = {
     'State': ('state', *_LOCKING),
     'Archive': ('archive', 'archive_content', 'new_archive'),
     'Performance': ('concurrency', 'max_rate', 'impact', 'no_cache', *_TIMED),
-    OUTPUT: ('price', *_RECORDS),
+    OUTPUT: ('price', *_RECORDS, *_TABLE),
 }
 """The headings in `-h`, and what stands under each. All else stands under the first heading, `Arguments`."""
 

@@ -31,6 +31,7 @@ from ._validators import (
     validate_price,
     validate_pulled_within,
     validate_ran_within,
+    validate_rows,
     validate_time_limit,
     validate_validate,
 )
@@ -159,6 +160,13 @@ def _output(context: AzArgumentContext) -> None:
         action='store_true',
         help='Take the answers of one region of a replicated registry for the whole. A push, tag or lock in another '
         'region may not have arrived there yet, and what it needs may be deleted.',
+    )
+    context.argument(
+        'top',
+        type=int,
+        validator=validate_rows,
+        help='With `-o table`: show this many rows, the largest or newest first, 0 for all; 50 when left out. A line '
+        'on standard error says how many there are besides. Other formats have all of it.',
     )
     context.argument(
         'no_cache', action='store_true', help='Read every manifest from the registry, and keep none for the next run.'

@@ -167,9 +167,20 @@ def validate_price(namespace: Namespace) -> None:
         (namespace.price,) = _all('--price', [namespace.price], parse_price, _PRICE_ADVICE)
 
 
-def validate_top(namespace: Namespace) -> None:
-    if namespace.top is not None and namespace.top < 1:
-        raise InvalidArgumentValueError('--top: no rows are left.', recommendation='Give a number of 1 or more.')
+def validate_top(cmd: AzCliCommand, namespace: Namespace) -> None:
+    """Tell az's output how many rows a table has. No command asks for it, but `usage`, whose document it is about."""
+    if namespace.top is None:
+        return
+    if namespace.top < 0:
+        raise InvalidArgumentValueError(
+            f'--top: {namespace.top} is no number of rows.', recommendation='Give a number of rows, or 0 for all.'
+        )
+    cmd.cli_ctx.output.top = namespace.top
+
+
+def validate_rows(cmd: AzCliCommand, namespace: Namespace) -> None:
+    validate_top(cmd, namespace)
+    del namespace.top
 
 
 def validate_filter(namespace: Namespace) -> None:
@@ -249,7 +260,7 @@ def validate_validate(namespace: Namespace) -> None:
     if namespace.validate and namespace.dry_run:
         raise MutuallyExclusiveArgumentError(
             '--validate looks at what a run left, and --dry-run leaves all as it is.',
-            recommendation="Leave out one of them, or use 'az acr prune check'.",
+            recommendation="Leave out one of them, or use 'az acr prune check -r REGISTRY'.",
         )
 
 

@@ -45,7 +45,8 @@ class PruneError(Exception):
 
     `message` says what happened, in few words where a list has a line for each failure; secrets in it are hidden.
     `sentence` makes a sentence of it for a user whose command failed: `{message}` and `{registry}` stand for the
-    message and the name of the registry. `advice` is a sentence on what to do; `{registry}` may stand in it too.
+    message and the name of the registry. `advice` is a sentence on what to do, with commands that can be pasted:
+    `{target}` stands for the words that name the registry in them.
     """
 
     kind: Kind = Kind.REFUSED
@@ -63,6 +64,7 @@ class PruneError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def told(self, registry: str) -> tuple[str, str]:
-        """(sentence, advice) for a user of the registry with this name."""
-        return self.sentence.format(message=self, registry=registry), self.advice.replace('{registry}', registry)
+    def told(self, registry: str, target: str = '') -> tuple[str, str]:
+        """(sentence, advice) for a user of the registry with this name; `target` names it in a command."""
+        advice = self.advice.replace('{target}', target or registry or 'REGISTRY')
+        return self.sentence.format(message=self, registry=registry), advice

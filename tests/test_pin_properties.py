@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift, check_tags
-from azext_acrprune.decide.named import ImageName, Locked, Pinned, decide_images, decide_repository, decide_untag
+from azext_acrprune.decide.name_errors import Locked, Pinned
+from azext_acrprune.decide.named import ImageName, decide_images, decide_repository, decide_untag
 from azext_acrprune.decide.reasons import PINNED
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.planned import Plan, decide_as_planned

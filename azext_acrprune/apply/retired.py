@@ -8,7 +8,8 @@ from typing import Any
 
 from ..decide.content_json import content_from_json
 from ..decide.graph import walk
-from ..decide.named import ImageName, NotAnImage
+from ..decide.name_errors import NotAnImage
+from ..decide.named import ImageName
 from ..decide.retirement import Retirement, Retirements
 from ..model import Content, Locks, parse_ticks
 
@@ -79,7 +80,10 @@ def chosen_of(records: Retirements, images: Sequence[ImageName] = ()) -> list[tu
             if name == image.repository and (digest == image.digest or image.tag in record.tags)
         ]
         if not tops:
-            raise NotAnImage(f"'{image.text}' was not retired by this program on this machine, or it was taken back.")
+            raise NotAnImage(
+                f"'{image.text}' was not retired by this program on this machine, or it was taken back.",
+                image.repository,
+            )
         chosen.update((image.repository, digest) for digest in _with_parts(tops, records[image.repository]))
     return sorted(chosen & retired.keys())
 

@@ -36,9 +36,11 @@ BLOBS_AT_A_TIME = 16
 _DIGEST = 'acrprune_digest'
 UNLOGGED = {'logging_enable': False}
 """For each call: az's log shows bodies."""
+_CHECK_NAMES = 'Check the names of the storage account and the container, and try again.'
 _ADVICE: dict[int | None, str] = {
     403: 'It needs the role Storage Blob Data Contributor on the container.',
-    404: "Create the container with 'az storage container create', or give another one.",
+    404: "Create the container with 'az storage container create --name {0.container_name} --account-name "
+    "{0.account_name} --auth-mode login', or give another one.",
 }
 _MODIFIED = 412
 
@@ -263,7 +265,8 @@ class BlobArchive:
         except AzureError as error:
             where = f" at '{printable(blob_path(what) if ':' in what else what)}'" if what else ''
             raise ArchiveError(
-                f"The archive '{self.name}' cannot be used{where}: {reason_of(error)}", advice_on(error)
+                f"The archive '{self.name}' cannot be used{where}: {reason_of(error)}",
+                advice_on(error, self._container),
             ) from error
 
 
@@ -272,10 +275,10 @@ def reason_of(error: AzureError) -> str:
     return one_line(str(error.message).split('\n', maxsplit=1)[0])
 
 
-def advice_on(error: AzureError) -> str:
+def advice_on(error: AzureError, container: Any) -> str:
     """What to do about a container that cannot be used."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
-    return _ADVICE.get(status, 'Check the names of the storage account and the container, and try again.')
+    return _ADVICE.get(status, _CHECK_NAMES).format(container)
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

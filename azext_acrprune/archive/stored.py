@@ -191,7 +191,8 @@ def journal_bytes(target: Target, run: str) -> bytes:
         if len(data) > MAX_INDEX_BYTES:
             raise ArchiveError(
                 f"The journal of the run '{run}' in the archive '{target.name}' is too large to be read.",
-                'Restore what is missing by name, with az acr prune restore --image.',
+                f"Restore what is missing by name, with 'az acr prune restore -r {{target}} "
+                f"--archive {quote(target.name)} --image REPOSITORY:TAG'.",
             )
     return bytes(data)
 

@@ -174,7 +174,7 @@ def _image(target: Target, catalog: Catalog, image: ImageName) -> Document:
     is_named = named([image])
     found = max(filter(is_named, catalog.index.records), key=lambda record: record.archived_at, default=None)
     if not found:
-        raise NotInArchive(f'{image.repository}:{image.tag}' if image.tag else f'{image.repository}@{image.digest}')
+        raise NotInArchive(image.text, target.name)
     node = found.registry, found.repository, found.digest
     records = [each for each in catalog.index.records if (each.registry, each.repository, each.digest) == node]
     kept = read_kept(target, [found.digest]).get(found.digest)

@@ -68,7 +68,7 @@ def registry_log(cmd: Command, workspace: str, login_server: str) -> Iterator[Re
     except CloudEndpointNotSetException as error:
         raise ValidationError(
             f"The cloud '{cmd.cli_ctx.cloud.name}' has no Log Analytics.",
-            recommendation="Set it with 'az cloud update --endpoint-log-analytics-resource-id'.",
+            recommendation='Leave out --workspace, --pulled-within, and rules that ask for pulls.',
         ) from error
     credential, _ = _signed_in(cmd)
     with resource_manager(cmd) as manager:

@@ -93,6 +93,17 @@ def _done(session: Session, work: Coroutine[Any, Any, Restored]) -> Restored:
         ) from error
 
 
+def with_sentence(session: Session, document: Document) -> Document:
+    """The answer to a dry run, with a sentence on it below."""
+    from ..show.sizes import count
+
+    summary = document['summary']
+    back = f'{count(len(document["restore"]), "manifest")} and {count(len(document["tags"]), "tag")} would come back'
+    left = f'{summary["skipped"]} stay as they are, {summary["failed"]} cannot come back'
+    session.cmd.cli_ctx.output.say_below(f'{back} to {session.host}; {left}.')
+    return document
+
+
 def together(parts: Sequence[Restored]) -> Restored:
     """What became of several works, as if they were one."""
     from ..archive.push import Restored

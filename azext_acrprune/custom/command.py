@@ -21,12 +21,13 @@ class Config(Protocol):
 class Context(Protocol):
     """The az that is running. `cloud` has the endpoints and suffixes of the cloud in use; azure-cli has no types.
 
-    `data` is what parts of a command tell each other.
+    `data` is what parts of a command tell each other. `output` is the SafeOutput of `show/safe.py`.
     """
 
     config: Config
     cloud: Any
     data: dict[str, Any]
+    output: Any
 
     def register_event(self, event_name: str, handler: Callable[..., None]) -> None: ...
 

@@ -31,6 +31,8 @@ _PERHAPS = ' The registry may delete {} of the images that lose their last tag, 
 _ASK_RETIRE = 'Retire them? Pulls of them fail then. (? lists them all)'
 _CONFIRMATION_WORD = 'unlock'
 _QUESTION_LINES = 2
+_LABEL_COLUMNS = len('WARNING: ')
+"""What az puts before a message where it has no colours."""
 
 
 def refuse_without_consent(cmd: Command, yes: bool) -> None:
@@ -55,7 +57,7 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
     if is_confirmed(cmd, yes) or is_empty(document):
         say_preview(document)
         return
-    print(_preview(document, _QUESTION_LINES), file=sys.stderr)
+    print(_preview(document, lines_after=_QUESTION_LINES), file=sys.stderr)
     ask(_question(document, archived), full_list(document))
     if has_locked(document) and answer_to(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
         raise ValidationError(
@@ -66,15 +68,20 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
 
 def say_preview(document: Document) -> None:
     """Show what a plan does, on standard error."""
-    logger.warning(_preview(document))
+    logger.warning(_preview(document, _LABEL_COLUMNS))
 
 
-def _preview(document: Document, lines_after: int = 0) -> str:
+def say_plan(cmd: Command, document: Document) -> None:
+    """The same below the answer of a command that only shows the plan, so that it stays on the screen."""
+    cmd.cli_ctx.output.say_below(_preview(document, _LABEL_COLUMNS))
+
+
+def _preview(document: Document, columns_before: int = 0, lines_after: int = 0) -> str:
     """The preview, so that it and so many lines after it fit the terminal; elsewhere lines are as long as they are."""
-    from ..show.preview import preview_lines
+    from ..show.preview import Screen, preview_lines
 
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    return '\n'.join(preview_lines(document, width, lines_after))
+    return '\n'.join(preview_lines(document, Screen(width, columns_before, lines_after)))
 
 
 def _question(document: Document, archived: bool) -> str:

@@ -18,9 +18,9 @@ from .archiving import Archiving, archive, archiving_of, hold_target, keep_journ
 from .caching import login_server
 from .checking import validate
 from .command import Command
-from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_preview
+from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_plan
 from .deciding import Decided, decide_by_rules, document_of
-from .failures import exit_code, exit_with_failure, says_unread
+from .failures import exit_code, exit_with_failure, is_unread
 from .fleet import are_several, in_each
 from .journaling import journal_of
 from .keeping_locked import kept_locked
@@ -226,11 +226,11 @@ def _ask(
         decided = replace(decided, decision=archiving.with_notices(decided.decision))
     document = decided.plan or document_of(session, decided.decision, options.price)
     record.plan = document
-    unread = decided.plan is None and says_unread(document)
+    unread = decided.plan is None and is_unread(document)
     if archiving:
         archiving.announce(decided.decision)
     if consent.dry_run:
-        say_preview(document)
+        say_plan(cmd, document)
         record.exit_code = exit_code(unread)
         exit_with_failure(cmd, unread)
         return document

@@ -15,18 +15,28 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _FAILED, _WOULD_CHANGE = 1, 2
+_LISTED = 10
 NOT_ALL_READ = 'Not all of the registry could be read: the warnings say what.'
 NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
 _UNDONE = 'Not all was done: the answer and the warnings say what was left.'
 
 
+def is_unread(document: Document) -> bool:
+    """Whether a document is not of the whole registry because something could not be read. A preview says what."""
+    from ..model import UNREAD_REPOSITORY
+
+    return any(warning['code'] == UNREAD_REPOSITORY for warning in document['warnings'])
+
+
 def says_unread(document: Document) -> bool:
-    """Whether the plan is not of the whole registry because something could not be read; says what."""
+    """The same for a command without a preview: says what could not be read, as far as that fits a screen."""
     from ..model import UNREAD_REPOSITORY
 
     unread = [warning for warning in document['warnings'] if warning['code'] == UNREAD_REPOSITORY]
-    for warning in unread:
+    for warning in unread[:_LISTED]:
         logger.warning('%s: %s', warning['repository'], warning['message'])
+    if len(unread) > _LISTED:
+        logger.warning('%s more could not be read: see "warnings" in the document.', f'{len(unread) - _LISTED:,}')
     return bool(unread)
 
 

@@ -78,7 +78,7 @@ def show_run(
     host = _host(cmd, registry_name, suffix)
     image = images[0] if images else None
     options = StateOptions(state, no_cache=True)
-    with typed_errors(registry_name), checked_out(cmd, host or _registry_of(cmd, options, run), options):
+    with typed_errors(registry_name or ''), checked_out(cmd, host or _registry_of(cmd, options, run), options):
         taken = _runs_that_took(cmd, host, image, run) if image else []
         name = run or (taken[-1][0] if taken else _last_run(cmd, host))
         lines = read_journal(cmd, name)

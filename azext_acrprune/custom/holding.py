@@ -48,9 +48,10 @@ def hold_back(session: Session, door: Changes, restored: Restored, options: Hold
     if held:
         how = f'until {options.lock_until}, or ' if until else ''
         logger.warning(
-            "%d manifests are locked against deletion %suntil 'az acr prune pins lock --release' unlocks them.",
+            "%d manifests are locked against deletion %suntil 'az acr prune pins lock -r %s --release' unlocks them.",
             len(held),
             how,
+            session.target,
         )
 
 

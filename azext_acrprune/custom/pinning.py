@@ -165,7 +165,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     if not every:
         raise UnreadableMemory(
             'Nothing is remembered of what ran',
-            "Run 'az acr prune pins remember --pins-from ...' for this registry, at least once a day.",
+            "Run 'az acr prune pins remember -r {target} --pins-from kubectl' for this registry, at least once a day.",
         )
     now = datetime.now(timezone.utc)
     seconds = parse_ago_or_date(period, now.timestamp()) if is_date(period) else parse_age(period)

@@ -98,6 +98,7 @@ def lock(
             document = _document(session.host, pins, standings)
             say_what_stays(plan, elsewhere)
             if dry_run:
+                cmd.cli_ctx.output.say_below(_preview(plan, pins))
                 exit_with_failure(cmd, document['summary']['notRead'], _NOT_LOOKED_UP)
                 return _answer(document, plan, plan, 'lock', 'unlock')
             _hold_consent(cmd, plan, pins, yes)
@@ -199,12 +200,7 @@ def _target(repository: str, digest: str, who: str) -> dict[str, str]:
 
 def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
     """Show what would happen, and return when that was agreed to. Raises CLIError where somebody declines."""
-    preview = (
-        f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
-        f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.'
-    )
-    if pins.problems:
-        preview += ' Nothing is unlocked while some pins could not be read or followed.'
+    preview = _preview(plan, pins)
     if is_confirmed(cmd, yes) or not (plan.lock or plan.unlock):
         logger.warning(preview)
         return
@@ -214,3 +210,13 @@ def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
         + [escaped(f'unlock {mark.repository}@{mark.digest}') for mark in plan.unlock]
     )
     ask('Do it? (? lists them all)', everything)
+
+
+def _preview(plan: LockPlan, pins: Pins) -> str:
+    preview = (
+        f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
+        f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.'
+    )
+    if pins.problems:
+        preview += ' Nothing is unlocked while some pins could not be read or followed.'
+    return preview

@@ -9,9 +9,9 @@ from knack.log import get_logger
 
 from .._errors import typed_errors
 from .command import Command
-from .consent import say_preview
+from .consent import say_plan
 from .deciding import decide_by_rules, document_of
-from .failures import NOT_ALL_READ, exit_code, exit_with_changes, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_code, exit_with_changes, exit_with_failure, is_unread
 from .fleet import are_several, in_each
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
@@ -64,14 +64,14 @@ def plan(
         _say_excess(decision, policy, read(LimitOptions, kwargs))
         if group_by and 'cost' in document:  # a table of groups has no room for it
             logger.warning('%s', saving_line(document['cost'], document['impact']))
-        say_preview(document)
+        say_plan(cmd, document)
         if out:
             with typed_errors():
                 write_plan(cmd, registry.state, document, out)
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
         record.plan, record.plan_file = document, out
-        unread, changes = says_unread(document), detailed_exit_code and not is_empty(document)
+        unread, changes = is_unread(document), detailed_exit_code and not is_empty(document)
         record.exit_code = exit_code(unread, changes)
     exit_with_failure(cmd, unread, NOT_ALL_READ)
     exit_with_changes(cmd, changes)
@@ -101,5 +101,5 @@ def explain(cmd: Command, images: list[ImageName], policy_file: str | None = Non
         document = explained(
             decision, images[0], session.now, unsettled_of(session, settling_of_named(session, say=False))
         )
-    logger.warning(document['explanation'])
+    cmd.cli_ctx.output.say_below(document['explanation'])
     return document

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from .archiving import lasting_name, open_target
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, taken_again
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, taken_again, with_sentence
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_with_failure
 from .moving import Moved, moved_lines
@@ -75,7 +75,7 @@ def _named(images: Sequence[AskedImage]) -> list[ImageName]:
 
 def _restore(session: Session, options: RestoreOptions, name: str, holding: HoldOptions) -> Document:
     """Restore from the archive that `name` means."""
-    from ..archive.pure.choose import choose
+    from ..archive.pure.choose import NotInArchive, choose
     from ..archive.rehearsal import rehearse
     from ..archive.restore_document import expected, preview_document, result_document
 
@@ -83,14 +83,17 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     asked = None if options.everything else _asked(session, options, target)
     source, archived = _archived(session, target, options.from_registry, asked)
     inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
-    chosen = choose(
-        archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
-    )
+    try:
+        chosen = choose(
+            archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
+        )
+    except NotInArchive as error:
+        raise NotInArchive(error.message, target.name) from error
     if options.dry_run:
         for line in moved_lines(session, _moves(chosen)):
             logger.warning(line)
         chosen, verified = session.run(rehearse(target, chosen, session.reporter))
-        return preview_document(session.host, target.name, expected(chosen), verified)
+        return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
     _hold_to_restoration(session, options, source, chosen)
     for line in taken_again(session.cmd, session.host, options.journal or '') if chosen.waves or chosen.tags else ():
         logger.warning(line)

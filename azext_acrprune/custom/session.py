@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import shlex
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ _LATE = 'Try again later; where a --time-limit was given, give a longer one.'
 
 _CACHE_TROUBLE = (
     'The cache of manifests could not be used as it was: %s. What it did not give was read from the '
-    "registry. 'az acr prune cache clear' removes it, --no-cache does without it."
+    "registry. 'az acr prune cache clear -r %s' removes it, --no-cache does without it."
 )
 
 
@@ -88,6 +89,11 @@ class Session:
         return len(self.registry.replicas) >= len(endpoints) >= max(2, len(regions))
 
     @property
+    def target(self) -> str:
+        """The words that name this registry in a command that somebody pastes."""
+        return shlex.join(self.options.sign_in.target)
+
+    @property
     def concurrency(self) -> int:
         return self.options.pace.concurrency
 
@@ -128,7 +134,7 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
 
     asked = options.sign_in
     limit = TimeLimit(options.pace.time_limit, time.monotonic)
-    with typed_errors(asked.registry_name), stops_are_ctrl_c():
+    with typed_errors(asked.registry_name, shlex.join(asked.target)), stops_are_ctrl_c():
         signed_in = _in_time(
             limit,
             _LONGEST_SIGN_IN_SECONDS,
@@ -143,7 +149,7 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
         with (
             checked_out(cmd, host, options.state, options.sign_in.username, limit.left),
             progress(cmd.cli_ctx) as reporter,
-            _cache(cmd, host, options.scan.no_cache) as cache,
+            _cache(cmd, host, options) as cache,
             Loop(_say_stopping) as loop,
         ):
             hosts, halt = hosts_of(facts, options, host), Halt()
@@ -257,13 +263,13 @@ def _is_read(source: logging.Logger | None, level: int) -> bool:
 
 
 @contextmanager
-def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[Cache]:
+def _cache(cmd: Command, host: str, options: RegistryOptions) -> Iterator[Cache]:
     """The cache of the registry; whatever is wrong with it is a warning, never an error."""
     from ..inventory.cache import ManifestCache, NoCache
     from ..inventory.cache_file import cache_path
 
     path = cache_path(kept_folder(cmd), host)
-    cache: Cache = NoCache() if no_cache else ManifestCache(path, time.time_ns() // 1000)
+    cache: Cache = NoCache() if options.scan.no_cache else ManifestCache(path, time.time_ns() // 1000)
     try:
         yield cache
     finally:
@@ -272,4 +278,4 @@ def _cache(cmd: Command, host: str, no_cache: bool) -> Iterator[Cache]:
         if state:
             state.cache_changed = cache.has_changed
         if cache.trouble:
-            logger.warning(_CACHE_TROUBLE, cache.trouble)
+            logger.warning(_CACHE_TROUBLE, cache.trouble, shlex.join(options.sign_in.target))

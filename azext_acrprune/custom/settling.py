@@ -37,7 +37,8 @@ def with_owed_locks(session: Session, inventory: Inventory) -> Inventory:
     for each in counted.owed[:_MOST_WARNINGS]:
         logger.warning('%s Or lock it with: %s', told(each), _command(session, each))
     if len(counted.owed) > _MOST_WARNINGS:
-        logger.warning("%d more were left unlocked: 'az acr prune check' names them all.", len(counted.owed) - 5)
+        left = len(counted.owed) - _MOST_WARNINGS
+        logger.warning("%d more were left unlocked: 'az acr prune check -r %s' names them all.", left, session.target)
     return counted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from .._errors import typed_errors
@@ -96,7 +97,7 @@ def _taken_as_archived(cmd: Command, host: str, run: str | None, target: Target)
         if taken and taken.lost:
             here = _is_known(cmd, name)
             return taken_by(cmd, host, name) if here else taken
-    advice = "'az acr prune archive show' says which runs wrote to an archive."
+    advice = f"'az acr prune archive show --archive {quote(target.name)}' says which runs wrote to it."
     if run and not names:
         raise NoSuchRun(f"Neither this machine nor the archive '{target.name}' has a journal of a run '{run}'", advice)
     told = f"the run '{run}' took" if run else 'a run took'

@@ -10,7 +10,7 @@ from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
 from ..prune_error import Kind, PruneError
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
 from .moving import moved_lines
 from .options import HoldOptions, RestoreOptions
 from .session import Session
@@ -47,7 +47,7 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
     if options.dry_run or options.overwrite:
         expects = session.run(work(session.registry, None))
         if options.dry_run:
-            return preview_document(session.host, f'softDelete of {source}', expects)
+            return with_sentence(session, preview_document(session.host, f'softDelete of {source}', expects))
         if expects.moved:
             hold_to_answer(session.cmd, options.yes, moved_lines(session, expects.moved), 'Restore it?')
     run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
@@ -77,7 +77,8 @@ def _check_soft_delete(session: Session) -> None:
     if session.facts.sku and session.facts.soft_delete_days is None:
         raise InvalidArgumentValueError(
             f"Soft delete is off on the registry '{session.host}': it keeps nothing of what was deleted.",
-            recommendation="Restore from an archive with --archive. 'az acr config soft-delete show' shows the policy.",
+            recommendation='Restore from an archive with --archive. '
+            f"'az acr config soft-delete show -r {session.options.sign_in.registry_name}' shows the policy.",
         )
 
 

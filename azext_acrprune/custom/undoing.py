@@ -89,8 +89,7 @@ def undo(
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
         undoing = _plan(session, options)
         if options.dry_run:
-            for line in _said(session, undoing):
-                logger.warning(line)
+            cmd.cli_ctx.output.say_below('\n'.join(_said(session, undoing)))
             document = preview_document(session.host, undoing.source, undoing.expects)
             exit_with_failure(cmd, undoing.expects.failed, NOT_ALL_BACK)
             return {**document, 'undoes': undoing.run}
@@ -244,7 +243,8 @@ def _said(session: Session, undoing: Undo) -> list[str]:
         raise PruneError(
             f'Nothing of what the run {undoing.run} took can be brought back: {expects.failed[0].error}. '
             + ' '.join(undoing.told),
-            "See 'az acr prune history show --run RUN' for what it took. What is built again can be pushed again.",
+            f"See 'az acr prune history show --run {undoing.run}' for what it took. "
+            'What is built again can be pushed again.',
             Kind.NOT_FOUND,
         )
     lines = [

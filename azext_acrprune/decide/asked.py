@@ -50,7 +50,7 @@ class NothingAsked(PruneError):
 
     kind = Kind.NOT_FOUND
     sentence = "There is nothing to bring back for '{message}'."
-    advice = "See what there is with 'az acr prune restore --registry {registry} --archive ARCHIVE --all --dry-run'."
+    advice = "See what the runs took with 'az acr prune history list -o table'."
 
 
 @dataclass(frozen=True)

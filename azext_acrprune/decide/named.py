@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from ..model import Content, Inventory, Manifest, Repository, Tag, in_order
 from ..pins.pinned import Pins
-from ..prune_error import Kind, PruneError
 from .bonds import falling, kept_by, opaque
 from .decision import Decision
 from .graph import Graph, build_graph, user_tags, walk
+from .name_errors import Locked, NotAnImage, NotWhole, Pinned, Young
 from .reasons import EXCLUDED, LOCKED, NAMED, PINNED, TAGGED, UNREADABLE, YOUNG
-from .verdicts import Verdict, lock_on, lock_on_tag, locks_of
+from .verdicts import Verdict, lock_on, lock_on_tag, locks_of, name_of_locked
 
 _SHORT_DIGEST = re.compile(r'(?:sha256:)?(?P<digits>[0-9a-f]{1,64})\Z')
 _CANDIDATES = 5
@@ -36,51 +36,6 @@ Unsettled = Callable[[Manifest | Tag], str | None]
 
 def settled(_: Manifest | Tag) -> None:
     """There is no other replica, so that nothing is too young."""
-
-
-class NotAnImage(PruneError):
-    """A name that stands for no manifest of the registry. The text says what it stands for, if that is known."""
-
-    kind = Kind.NOT_FOUND
-    advice = (
-        'List the manifests of a repository with '
-        "'az acr manifest list-metadata --registry {registry} --name REPOSITORY'."
-    )
-
-
-class Locked(PruneError):
-    """Something named is locked; there is a text in `names` for each of these."""
-
-    sentence = 'Nothing was deleted, because this is locked: {message}.'
-    advice = "Unlock it with 'az acr repository update --delete-enabled true --write-enabled true', or leave it."
-
-    def __init__(self, *names: str) -> None:
-        super().__init__(', '.join(names))
-
-
-class Young(PruneError):
-    """A named tag, or something in a named repository, is too young where there are replicas. The text says why."""
-
-    sentence = 'Nothing was deleted, because this is {message}.'
-    advice = 'Try again when it is older than a day; --single-region leaves the other regions out of account.'
-
-
-class NotWhole(PruneError):
-    """A repository was named that has something which is not listed. The text says what is known of that."""
-
-    kind = Kind.REFUSED
-    sentence = 'Nothing was deleted: something in the repository is not listed, and may be locked or in use: {message}.'
-    advice = "Try again later. 'az acr repository delete' deletes what is hidden too, unless something is locked."
-
-
-class Pinned(PruneError):
-    """Something named is pinned; there is a text in `names` for each of these, with who pins it."""
-
-    sentence = 'Nothing was deleted, because this is pinned: {message}.'
-    advice = 'Take it out of the files that name it, or leave it.'
-
-    def __init__(self, *names: str) -> None:
-        super().__init__(', '.join(names))
 
 
 def parse_image(text: str) -> ImageName:
@@ -107,10 +62,10 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
         for digest, manifest in repository.manifests.items():
             if image.tag in manifest.tags:
                 return digest
-        raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.")
+        raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.", image.repository)
     found = whole_digest(image, repository.manifests)
     if found is None:
-        raise NotAnImage(_what_it_is(image, repository))
+        raise NotAnImage(_what_it_is(image, repository), image.repository)
     return found
 
 
@@ -120,7 +75,9 @@ def whole_digest(image: ImageName, digests: Iterable[str]) -> str | None:
     if len(found) > 1:
         candidates = ', '.join(f'{image.repository}@{digest}' for digest in found[:_CANDIDATES])
         more = f' and {len(found) - _CANDIDATES} more' if len(found) > _CANDIDATES else ''
-        raise NotAnImage(f"'{image.text}' may be several images: {candidates}{more}. Give more of its digest.")
+        raise NotAnImage(
+            f"'{image.text}' may be several images: {candidates}{more}. Give more of its digest.", image.repository
+        )
     return found[0] if found else None
 
 
@@ -241,7 +198,7 @@ def decide_untag(
         manifest = repository.manifests[digest_of(image, inventory)]
         lock = lock_on_tag(repository, manifest, str(image.tag), include_locked)
         if lock:
-            raise Locked(f'{image.text} ({lock})')
+            raise Locked((f'{image.text} ({lock})', name_of_locked(repository.name, manifest.digest, lock)))
         tags.setdefault(
             image.repository,
             {tag: Verdict(True, TAGGED, tag) for other in repository.manifests.values() for tag in other.tags},
@@ -271,12 +228,15 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins(), unse
     """
     repository = _repository(inventory, name)
     if repository.unseen:
-        raise NotWhole(f'{name}: {repository.unseen}')
+        raise NotWhole(f'{name}: {repository.unseen}', name)
     if not repository.manifests:
-        raise NotAnImage(f"The repository '{name}' is empty: it has no manifest that could be deleted.")
-    locks = [f'{name} (repository {repository.locks.flags[0]})'] if repository.locks.locked else []
+        raise NotAnImage(f"The repository '{name}' is empty: it has no manifest that could be deleted.", name)
+    locks = []
+    if repository.locks.locked:
+        flag = repository.locks.flags[0]
+        locks.append((f'{name} (repository {flag})', name_of_locked(name, '', 'repository')))
     locks += [
-        f'{name}@{digest} ({what} {lock.flags[0]})'
+        (f'{name}@{digest} ({what} {lock.flags[0]})', name_of_locked(name, digest, what))
         for digest, manifest in sorted(repository.manifests.items())
         for what, lock in locks_of(repository, manifest)
     ]
@@ -406,4 +366,4 @@ def _repository(inventory: Inventory, name: str) -> Repository:
     for repository in inventory.repositories:
         if repository.name == name:
             return repository
-    raise NotAnImage(f"The repository '{name}' is not there, or could not be read.")
+    raise NotAnImage(f"The repository '{name}' is not there, or could not be read.", name)

@@ -25,7 +25,7 @@ class NotSo(PruneError):
 
     kind = Kind.REFUSED
     sentence = 'Nothing was deleted: {message}.'
-    advice = "See what is wrong now with 'az acr prune check --registry {registry}'."
+    advice = "See what is wrong now with 'az acr prune check --registry {target}'."
 
 
 def decide_only_if(

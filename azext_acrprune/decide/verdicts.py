@@ -46,6 +46,14 @@ def lock_on_tag(repository: Repository, manifest: Manifest, tag: str, include_lo
     return _first(own or _of_repository(repository))
 
 
+def name_of_locked(repository: str, digest: str, lock: str) -> tuple[str, str]:
+    """How az names what a lock is on, which is told as `manifest ...`, `tag NAME ...` or `repository ...`."""
+    what, _, rest = lock.partition(' ')
+    if what == 'repository':
+        return '--repository', repository
+    return '--image', f'{repository}:{rest.split(" ")[0]}' if what == 'tag' else f'{repository}@{digest}'
+
+
 def locks_of(repository: Repository, manifest: Manifest, tag: str | None = None) -> tuple[tuple[str, Locks], ...]:
     """(what, locks) of each lock on the manifest itself and on its tags, or on that one tag."""
     if not (manifest.tags or manifest.locks.locked):  # as with most that may go

@@ -18,7 +18,7 @@ class NotAnInventory(PruneError):
 
     kind = Kind.INVALID
     sentence = 'The file is not an inventory: {message}.'
-    advice = "Write one with 'az acr prune plan --inventory-out'."
+    advice = "Write one with 'az acr prune plan -r {target} --inventory-out inventory.json'."
 
 
 def inventory_document(inventory: Inventory, now: int) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def read_plan(text: str, registry: str, now: int, max_age_seconds: int | None = 
     It is refused when it is not whole, was edited, is of another schema version or another registry, or too old;
     without `max_age_seconds` any age will do.
     """
-    again = "Make a new plan with 'az acr prune plan --out'."
+    again = "Make a new plan with 'az acr prune plan -r {target} --out plan.json'."
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -167,7 +167,7 @@ def refuse_other_retention(plan: Plan, decision: Decision) -> None:
         raise PlanRefused(
             'The retention policy of the registry was changed since the plan was made: the registry would delete '
             'manifests by itself that the plan does not name, or sooner than it says.',
-            "Make a new plan with 'az acr prune plan --out'.",
+            "Make a new plan with 'az acr prune plan -r {target} --out plan.json'.",
         )
 
 

@@ -38,7 +38,7 @@ class UnknownRepository(PruneError):
 
     kind = Kind.NOT_FOUND
     sentence = "The repository '{message}' is not in the registry '{registry}'."
-    advice = "List the repositories with 'az acr repository list --name {registry}'."
+    advice = "List the repositories with 'az acr repository list --name {target}'."
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ _SLACK = 300 * TICKS_PER_SECOND
 """Clocks of the service differ: of a push and a pull so close together nobody knows which came first."""
 
 
+SEND_THE_LOGS = (
+    "Send the logs of the registry there: 'az monitor diagnostic-settings create --name acrprune --resource "
+    'RESOURCE_ID_OF_THE_REGISTRY --workspace WORKSPACE --logs '
+    '"[{category:ContainerRegistryRepositoryEvents,enabled:true}]"\'.'
+)
+
+
 class BadLog(PruneError):
     """The log answered with something that has not the form of its events."""
 
@@ -46,8 +53,7 @@ class LogTooShort(PruneError):
         days = LONGEST_SILENCE // _SECONDS_PER_DAY
         super().__init__(
             f'Nothing was deleted, because the workspace has no event of this registry in the last {days} days.',
-            "Send the logs of the registry there: 'az monitor diagnostic-settings create' with the category "
-            'ContainerRegistryRepositoryEvents.',
+            SEND_THE_LOGS,
         )
         self.since = since
         self.works_from = None

@@ -220,7 +220,7 @@ def _refused_for_long() -> RegistryError:
     )
     error.advice = (
         'This is no missing permission. So it is while the mode of its role assignments is switched, for minutes to '
-        "hours: try again later. 'az acr check-health --name {registry}' tests the sign-in."
+        "hours: try again later. 'az acr check-health --name {target}' tests the sign-in."
     )
     return error
 

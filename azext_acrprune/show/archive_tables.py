@@ -6,25 +6,15 @@ from collections import OrderedDict
 from typing import Any
 
 from .sizes import count, human_size, short_digest
-
-Row = dict[str, Any]
-_YES_NO = {True: 'yes', False: 'no'}
-_LONGEST = 50
-"""Rows of images in a table; the document has all of them."""
+from .table import Row, Table
 
 
-def image_rows(result: dict[str, Any]) -> list[Row]:
-    """A row for each image of an archive, the newest first, and a line on the others where there are many."""
+def image_rows(result: dict[str, Any]) -> Table:
+    """A row for each image of an archive, the newest first."""
     if 'images' not in result or not isinstance(result['images'], list):
-        return [result]
+        return Table([result])
     images = sorted(result['images'], key=lambda image: str(image['archivedAt']), reverse=True)
-    rows = [_image_row(image) for image in images[:_LONGEST]]
-    rest = len(images) - len(rows)
-    if rest > 0:
-        rows.append(
-            OrderedDict(REPOSITORY=f'... and {count(rest, "image")} more', DIGEST='', TAGS='', SIZE='', ARCHIVED='')
-        )
-    return rows
+    return Table(map(_image_row, images), columns=('REPOSITORY', 'DIGEST', 'SIZE', 'ARCHIVED', 'TAGS'))
 
 
 def _image_row(image: dict[str, Any]) -> Row:
@@ -37,17 +27,18 @@ def _image_row(image: dict[str, Any]) -> Row:
     )
 
 
-def archive_rows(result: dict[str, Any]) -> list[Row]:
+def archive_rows(result: dict[str, Any]) -> Table:
     """A row for each repository in an archive, and the total; or one for each blob of an image."""
     if 'blobs' in result and isinstance(result['blobs'], list):
-        return [
+        blobs = sorted(result['blobs'], key=lambda blob: -int(blob['size']))
+        return Table(
             OrderedDict(
                 BLOB=blob['digest'], SIZE=human_size(blob['size']), IN_ARCHIVE='yes' if blob['inArchive'] else 'no'
             )
-            for blob in result['blobs']
-        ]
+            for blob in blobs
+        )
     if 'repositories' not in result:
-        return [result]
+        return Table([result])
     rows = [
         OrderedDict(
             REPOSITORY=each['repository'],
@@ -67,13 +58,13 @@ def archive_rows(result: dict[str, Any]) -> list[Row]:
         NEWEST=result['newest'],
         STORED=human_size(result['storedBytes']) + price,
     )
-    return [*rows, total]
+    return Table(rows, [total], ('REPOSITORY', 'IMAGES', 'STORED', 'NEWEST', 'OLDEST'))
 
 
-def verify_rows(result: dict[str, Any]) -> list[Row]:
+def verify_rows(result: dict[str, Any]) -> Table:
     """A row for each damaged blob and for each image that cannot come back, and the total."""
     if 'summary' not in result:
-        return [result]
+        return Table([result])
     rows = [OrderedDict(WHAT=each['digest'], PROBLEM=each['why']) for each in result['damaged']]
     rows += [
         OrderedDict(WHAT=f'{each["repository"]}@{short_digest(each["digest"])}', PROBLEM=each['error'])
@@ -82,12 +73,12 @@ def verify_rows(result: dict[str, Any]) -> list[Row]:
     summary = result['summary']
     whole = f'{summary["wholeImages"]} of {count(summary["images"], "image")} are whole'
     read = f'{count(summary["blobs"], "blob")} were read, {human_size(summary["bytes"])}'
-    return [*rows, OrderedDict(WHAT=whole, PROBLEM=read)]
+    return Table(rows, [OrderedDict(WHAT=whole, PROBLEM=read)])
 
 
-def summary_rows(result: dict[str, Any]) -> list[Row]:
+def summary_rows(result: dict[str, Any]) -> Table:
     """One row: what was changed."""
-    return [OrderedDict((_heading(key), value) for key, value in result.get('summary', result).items())]
+    return Table([OrderedDict((_heading(key), value) for key, value in result.get('summary', result).items())])
 
 
 def _heading(key: str) -> str:

@@ -11,15 +11,13 @@ from typing import Any
 from ..decide.reasons import TOLD
 from .money import since_line
 from .sizes import count, freed_size, human_size, short_digest
-
-Rows = list[dict[str, Any]]
+from .table import Table, command_lines
 
 _LINES = 21
 """What is left of a screen of 24 lines: a table has two lines of heading, and the prompt needs one."""
 _LABEL = 11
 _MOST = 4
 _LEAST_WIDTH = 40
-_NO_BREAK = '\xa0'
 
 _DONE = {
     'deleteManifest': 'manifests deleted',
@@ -32,37 +30,42 @@ _DONE = {
 """What became of the things that a request was sent for, where it was done."""
 
 
-def runs_rows(runs: list[dict[str, Any]]) -> Rows:
-    """A row for each run."""
-    return [
+_RUNS = ('RUN', 'COMMAND', 'DONE', 'FREED', 'ENDED_UTC', 'NOT_DONE', 'WHO', 'REGISTRY')
+_REQUESTS = ('REPOSITORY', 'WHAT', 'OUTCOME', 'REQUEST', 'AT')
+
+
+def runs_rows(runs: list[dict[str, Any]]) -> Table:
+    """A row for each run, the last one first."""
+    rows = (
         OrderedDict(
             RUN=run['run'],
             WHO=run['who'],
-            COMMAND=run['command'],
+            COMMAND=str(run['command'] or '').removeprefix('az acr prune '),
             REGISTRY=run['registry'],
             DONE=run['done'],
             NOT_DONE=run['notDone'] + run['unknown'],
             FREED='' if run['freedBytes'] is None else human_size(run['freedBytes']),
-            ENDED=_end_of(run),
+            ENDED_UTC=_end_of(run),
         )
         for run in runs
-    ]
+    )
+    return Table(rows, columns=_RUNS)
 
 
 def _end_of(run: dict[str, Any]) -> str:
-    ended = run['error'] or run['endedAt'] or 'was killed, or is not over'
+    ended = run['error'] or (run['endedAt'] or '')[:16].replace('T', ' ') or 'was killed, or is not over'
     return f'{ended}; left {len(run["leftUnlocked"])} unlocked' if run['leftUnlocked'] else str(ended)
 
 
-def run_rows(story: dict[str, Any]) -> Rows:
+def run_rows(story: dict[str, Any]) -> Table:
     """One run on one screen of 24 lines, as wide as the terminal; or a row for each request, where that is asked."""
     if 'command' not in story:
-        return [_request_row(entry) for entry in story['requests']]
+        return Table(map(_request_row, story['requests']), columns=_REQUESTS)
     width = max(shutil.get_terminal_size().columns - _LABEL - 2, _LEAST_WIDTH)
     undo = list(_undo(story['undo'], width))
     lines = [line for label, text in _told(story) for line in _fitting(label, text, width)]
     lines = lines[: _LINES - len(undo)]
-    return [OrderedDict(WHAT=label, TOLD=text) for label, text in [*lines, *undo]]
+    return Table(OrderedDict(WHAT=label, TOLD=text) for label, text in [*lines, *undo])
 
 
 def _request_row(entry: dict[str, Any]) -> dict[str, Any]:
@@ -157,10 +160,8 @@ def _reason(row: dict[str, Any]) -> str:
 def _undo(undo: dict[str, Any], width: int) -> Iterator[tuple[str, str]]:
     """How it is undone; a command is never cut: it goes on with `\\` on the next line."""
     yield from _fitting('undo', undo['how'], width)
-    whole = (undo['command'] or '').replace(' ', _NO_BREAK).replace(f'{_NO_BREAK}--', ' --')  # an option with its value
-    lines = textwrap.wrap(whole, width - 2, break_long_words=False, break_on_hyphens=False)
-    for number, line in enumerate(lines, 1):
-        yield '', line.replace(_NO_BREAK, ' ') + (' \\' if number < len(lines) else '')
+    for line in command_lines(undo['command'], width) if undo['command'] else ():
+        yield '', line
 
 
 def _fitting(label: str, text: str, width: int) -> Iterable[tuple[str, str]]:

@@ -8,13 +8,14 @@ from typing import Any
 
 from .markdown import cell, code
 from .sizes import freed_size, short_digest
+from .table import Row, Table
 
 _MOST_ROWS = 100
 
 
-def policy_test_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
+def policy_test_rows(document: dict[str, Any]) -> Table:
     """A row for each test, and one for each surprise below it."""
-    rows: list[OrderedDict[str, Any]] = []
+    rows: list[Row] = []
     for test in document['tests']:
         outcome = 'passed' if test['passed'] else 'FAILED'
         rows.append(OrderedDict(TEST=test['name'], OUTCOME=outcome, IMAGE='', EXPECTED='', FOUND='', WHY=''))
@@ -23,12 +24,12 @@ def policy_test_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
             row = OrderedDict(TEST='', OUTCOME='', IMAGE=failure['image'], EXPECTED=failure['expected'])
             row.update(FOUND=failure['found'], WHY=chain)
             rows.append(row)
-    return rows
+    return Table(rows)
 
 
-def policy_diff_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
+def policy_diff_rows(document: dict[str, Any]) -> Table:
     """A row for each image or tag of which two policies think otherwise."""
-    return [
+    rows = (
         OrderedDict(
             NOW=key,
             REPOSITORY=row['repository'],
@@ -39,7 +40,8 @@ def policy_diff_rows(document: dict[str, Any]) -> list[OrderedDict[str, Any]]:
         )
         for key in ('goes', 'retires', 'stays')
         for row in document[key]
-    ]
+    )
+    return Table(rows, columns=('NOW', 'REPOSITORY', 'DIGEST', 'RULE', 'TAGS', 'WHY'))
 
 
 def diff_markdown(document: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
-from ..model import parse_ticks
+from ..model import UNREAD_REPOSITORY, parse_ticks
 from ..spelling import escaped
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
@@ -18,14 +18,19 @@ _ACTIONS = ('delete', 'untag', 'retire', 'unretire', 'lock', 'unlock')
 _LISTED = 10
 _LISTED_LAYERS = 3
 _SCREEN_LINES = 24
+_LEAST_OF_A_NAME = 16
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Lines of the preview. Where there are too many for a screen, `more` says how many are left out."""
+    """Lines of the preview. Where there are too many for a screen, `more` says how many are left out of a list.
+
+    What is `spare` is left out altogether where all the rest would not fit.
+    """
 
     lines: Sequence[str]
     more: str = ''
+    spare: bool = False
 
     def shown(self, most: int) -> list[str]:
         left = len(self.lines) - most
@@ -34,31 +39,55 @@ class _Part:
         return [*self.lines[:most], self.more.format(f'{left:,}')]
 
 
-def preview_lines(plan: dict[str, Any], width: int | None = None, lines_after: int = 0) -> list[str]:
-    """The preview of a plan document, as lines of text that fit a screen together with so many lines after them.
+@dataclass(frozen=True)
+class Screen:
+    """Where the preview is shown: columns, None where lines may be of any length; what is shown before and after it."""
 
-    Lines are broken at `width` columns, where one is given. Images that the user named are listed one by one.
-    """
+    width: int | None = None
+    columns_before: int = 0
+    lines_after: int = 0
+
+
+def preview_lines(plan: dict[str, Any], screen: Screen = Screen()) -> list[str]:
+    """The preview of a plan document, as lines of text that fit a screen. Images that the user named are listed."""
     named = 'images' in plan['policy'] or 'untag' in plan['policy']
-    of_named = _Part(full_list(plan).split('\n') if named else (), 'And {} more of them: see the document.')
+    going = full_list(plan) if named else ''
+    rows = (going if screen.width is None else short_digest(going)).split('\n') if going else ()
+    of_named = _Part(rows, 'And {} more of them: see the document.')
     parts = [*_going(plan), of_named, _locked(plan), _stays_with(plan), *(() if named else _staying(plan))]
-    return _fitted([*parts, _notes(plan)], width, _SCREEN_LINES - lines_after)
+    return _fitted([*parts, _notes(plan)], screen)
 
 
-def _fitted(parts: Sequence[_Part], width: int | None, height: int) -> list[str]:
+def _fitted(parts: Sequence[_Part], screen: Screen) -> list[str]:
     """The lines of all parts; of those that can be cut, as many as fit, and at most ten."""
-    for most in range(_LISTED, 0, -1):
-        lines = [line for part in parts for text in part.shown(most) for line in _broken(text, width)]
+    height = _SCREEN_LINES - screen.lines_after
+    lines: list[str] = []
+    for most, spared in [(most, False) for most in range(_LISTED, -1, -1)] + [(0, True)]:
+        shown = [text for part in parts if not (spared and part.spare) for text in part.shown(most)]
+        lines = [line for number, text in enumerate(shown) for line in _broken(text, screen, is_first=not number)]
         if len(lines) <= height:
-            break
-    return lines
+            return lines
+    return [*lines[: height - 1], f'And {len(lines) - height + 1} more lines: see the document.']
 
 
-def _broken(text: str, width: int | None) -> list[str]:
-    text = escaped(text)
+def _broken(text: str, screen: Screen, is_first: bool) -> list[str]:
+    """The text in lines; a row of a list loses the middle of its longest word, if that is enough."""
+    text, width = escaped(text), screen.width
     if width is None:
         return [text]
-    return wrap(text, width, subsequent_indent='  ', drop_whitespace=True, replace_whitespace=False) or ['']
+    if text.startswith('  '):
+        text = _shorter(text, width)
+    before = ' ' * screen.columns_before if is_first else ''
+    first, *others = wrap(before + text, width, subsequent_indent='  ', replace_whitespace=False) or ['']
+    return [first[len(before) :], *others]
+
+
+def _shorter(text: str, width: int) -> str:
+    longest = max((word for word in text.split() if 'sha256' not in word), key=len)
+    kept = len(longest) - (len(text) - width) - 1
+    if len(text) <= width or kept < _LEAST_OF_A_NAME:
+        return text
+    return text.replace(longest, f'{longest[: kept // 2]}…{longest[len(longest) - (kept - kept // 2) :]}', 1)
 
 
 def full_list(plan: dict[str, Any]) -> str:
@@ -111,12 +140,14 @@ def _going(plan: dict[str, Any]) -> Iterator[_Part]:
         yield _Part([f'Nothing to delete in {plan["registry"]}: {count(summary["manifests"], "manifest")} looked at.'])
     if plan['delete']:
         yield from _deleting(plan)
-        yield _Part([_bytes_line(plan), *([saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else ())])
+        yield _Part([_bytes_line(plan)])
+        yield _Part([saving_line(plan['cost'], plan['impact'])] if 'cost' in plan else (), spare=True)
         yield _Part(
             [
                 f'  {human_size(layer["size"])} stay because of {blob_digest(layer)}, {used_by(layer)}'
                 for layer in plan.get('sharedLayers', ())[:_LISTED_LAYERS]
-            ]
+            ],
+            spare=True,
         )
     if plan['untag']:
         tags = (
@@ -168,10 +199,9 @@ def _retiring(plan: dict[str, Any]) -> Iterator[str]:
             f'is lost yet. {_sentence(plan["retire"][0]["because"])}'
         )
     if plan.get('retire') or plan['summary'].get('retiredBytes'):
-        registry = plan['registry'].partition('.')[0]
         yield (
             f'What is retired frees {human_size(plan["summary"]["retiredBytes"])} when it goes, and nothing before. '
-            f"'az acr prune restore -r {registry} --retired' takes it back."
+            f"'az acr prune restore -r {plan['registry']} --retired' takes it back."
         )
     if plan.get('unretire'):
         yield f'{count(len(plan["unretire"]), "manifest")} that were retired are wanted, and can be pulled again.'
@@ -210,7 +240,7 @@ def _deleting(plan: dict[str, Any]) -> Iterator[_Part]:
     yield _Part([f'{count(tags, "tag")} will go with them.'] if tags else ())
     copies = sum(1 for entry in plan['delete'] if entry.get('streamingCopy'))
     among = f'Among them {"is" if copies == 1 else "are"} {count(copies, "streaming copy")} of images that go.'
-    yield _Part([among] if copies else ())
+    yield _Part([among] if copies else (), spare=True)
 
 
 def _locked(plan: dict[str, Any]) -> _Part:
@@ -241,7 +271,7 @@ def _bytes_line(plan: dict[str, Any]) -> str:
     days = summary['softDeleteRetentionDays']
     if days:
         line += f' Soft delete is on: nothing is freed before {_day_after(plan, days)}.'
-        line += " Until then 'az acr prune restore --soft-deleted' brings all of it back, without an archive."
+        line += f" Until then 'az acr prune undo -r {plan['registry']}' brings all of it back, without an archive."
     return line
 
 
@@ -254,7 +284,8 @@ def _staying(plan: dict[str, Any]) -> Iterator[_Part]:
 
 
 def _notes(plan: dict[str, Any]) -> _Part:
-    notes = [f'Note: {_warning(warning)}' for warning in plan['warnings']]
+    ranked = sorted(plan['warnings'], key=lambda warning: warning['code'] != UNREAD_REPOSITORY)
+    notes = [f'Note: {_warning(warning)}' for warning in ranked]
     return _Part(notes, 'And {} more notes: see "warnings" in the document.')
 
 

@@ -1,17 +1,25 @@
 """What az prints for one of our commands, made safe: the answer on stdout in each format, and every line of its log.
 
 A registry, a policy or an archive may hold what a terminal or a pipeline obeys. JSON and YAML get escapes, and say the
-same as before; the other formats have no escapes, and show signs in the place of it.
+same as before; the other formats have no escapes, and show signs in the place of it. Tables are laid out here too, for
+their widths are those of what is printed in the end.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import shutil
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from knack.log import get_logger
+
 from ..spelling import escaped, escaped_everywhere, escaped_json, escaped_lines, escaped_yaml, is_obeyed
+from .table import TABLE_ROWS, Layout, Table, laid_out
+
+logger = get_logger(__name__)
 
 Formatter = Callable[[Any], str]
 """Makes text of the result of a command, as those of knack do."""
@@ -31,10 +39,26 @@ def make_safe(cli_ctx: Any) -> None:
 
 
 class SafeOutput:
-    """az's producer of output, in front of its formats. What it is asked for beside them is what az's own says."""
+    """az's producer of output, in front of its formats. What it is asked for beside them is what az's own says.
+
+    `top` is how many rows a table has; 0 is all of them.
+    """
 
     def __init__(self, output: Any) -> None:
         self._output = output
+        self.top = TABLE_ROWS
+        self._notes: list[str] = []
+        self._below: list[str] = []
+
+    def out(self, obj: Any, formatter: Formatter | None = None, out_file: Any = None) -> None:
+        """Print an answer; and below it, on standard error, what a table leaves out and what else is to be said."""
+        self._output.out(obj, formatter=formatter, out_file=out_file)
+        for text in (*self._notes, *self._below):
+            logger.warning(text)
+
+    def say_below(self, text: str) -> None:
+        """Have a text said after the answer, which may be longer than a screen."""
+        self._below.append(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._output, name)
@@ -46,8 +70,23 @@ class SafeOutput:
         if format_type in ('yaml', 'yamlc'):
             return _coloured(_yaml) if self._output.cli_ctx.enable_color and format_type == 'yamlc' else _yaml
         if format_type == 'table':
-            return lambda answer: own(_with_safe_rows(answer))
+            return lambda answer: self._table(answer, own)
         return lambda answer: own(_with(answer, result=escaped_everywhere(answer.result)))
+
+    def _table(self, answer: Any, own: Formatter) -> str:
+        transform = answer.table_transformer
+        if answer.is_query_active or not callable(transform):
+            return own(_with(answer, result=escaped_everywhere(answer.result)))
+        layout = self._laid_out(transform(answer.result))
+        self._notes = layout.notes
+        return layout.with_lines_below(own(_with(answer, table_transformer=lambda _: layout.rows)))
+
+    def _laid_out(self, rows: list[dict[str, Any]]) -> Layout:
+        """Rows as they are printed: in all columns that the terminal has room for, or in a pipe in all of them."""
+        sums, columns, below = (rows.sums, rows.columns, rows.below) if isinstance(rows, Table) else ([], (), ())
+        number = len(rows) - len(sums)
+        safe = Table(escaped_everywhere(rows[:number]), escaped_everywhere(rows[number:]), columns, below)
+        return laid_out(safe, self.top, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
 
 
 class SafeFormatter(logging.Formatter):
@@ -75,13 +114,6 @@ def _with(answer: Any, **fields: Any) -> Any:
     for name, value in fields.items():
         setattr(changed, name, value)
     return changed
-
-
-def _with_safe_rows(answer: Any) -> Any:
-    transform = answer.table_transformer
-    if answer.is_query_active or not callable(transform):
-        return _with(answer, result=escaped_everywhere(answer.result))
-    return _with(answer, table_transformer=lambda result: escaped_everywhere(transform(result)))
 
 
 def _yaml(answer: Any) -> str:

@@ -8,16 +8,21 @@ from typing import Any
 from ..model import parse_ticks
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
+from .table import BELOW, Row, Table
 
-Row = dict[str, Any]
+_PLAN = ('REPOSITORY', 'DIGEST', 'FREES', 'ACTION', 'REASON', 'TAGS', 'AGE', 'BECAUSE')
+_GROUPS = ('DELETE', 'SHARE', 'FREES_ALONE', 'TAGS', 'KEEP', 'MANIFESTS')
+_RESULT = ('REPOSITORY', 'DIGEST', 'TAG', 'RESULT', 'REASON', 'BECAUSE')
+_CHECK = ('REPOSITORY', 'DIGEST', 'SEVERITY', 'CODE', 'TAG')
+_RESTORE = ('REPOSITORY', 'DIGEST', 'RESULT', 'TAGS', 'REASON')
 
 
-def plan_rows(plan: dict[str, Any]) -> list[Row]:
+def plan_rows(plan: dict[str, Any]) -> Table:
     """A row for each manifest that goes, for each that stays with --show-kept, for each shared layer, and the total."""
     if 'registries' in plan:
         return registry_rows(plan)
     if 'summary' not in plan or 'delete' not in plan:
-        return [plan]
+        return Table([plan])
     if 'groups' in plan:
         return group_rows(plan)
     now = parse_ticks(plan['createdAt']) or 0
@@ -28,7 +33,7 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
             human_age(parse_ticks(entry['lastUpdateTime']), now),
             freed_size(entry['uniqueBytes'], entry.get('impact', plan['impact'])),
         )
-        for entry in plan['delete']
+        for entry in sorted(plan['delete'], key=lambda entry: -int(entry['uniqueBytes']))
     ]
     rows += [_untag_row(entry, human_age(parse_ticks(entry['lastUpdateTime']), now)) for entry in plan['untag']]
     rows += [_plan_row('later', entry, '', '') for entry in plan.get('deleteLater', ())]
@@ -36,28 +41,26 @@ def plan_rows(plan: dict[str, Any]) -> list[Row]:
     rows += [_plan_row('keep', entry, '', '') for entry in plan.get('kept', [])]
     rows += [_shared_row(layer) for layer in plan.get('sharedLayers', ())]
     summary = plan['summary']
-    rows.append(
-        OrderedDict(
-            ACTION='total',
-            REPOSITORY=f'{summary["manifestsToDelete"]} of {summary["manifests"]} manifests',
-            DIGEST='',
-            TAGS=str(summary['tagsToDelete'] or ''),
-            AGE='',
-            FREES=freed_size(summary['freedBytes'], plan['impact']),
-            REASON=f'{freed_size(summary["sharedBytes"], summary["heldImpact"])} shared and staying',
-            BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else '',
-        )
+    total = OrderedDict(
+        ACTION='total',
+        REPOSITORY=f'{summary["manifestsToDelete"]} of {summary["manifests"]} manifests',
+        DIGEST='',
+        TAGS=str(summary['tagsToDelete'] or ''),
+        AGE='',
+        FREES=freed_size(summary['freedBytes'], plan['impact']),
+        REASON=f'{freed_size(summary["sharedBytes"], summary["heldImpact"])} shared and staying',
+        BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else '',
     )
-    return rows
+    return Table(rows, [total], _PLAN)
 
 
-def registry_rows(answers: dict[str, Any]) -> list[Row]:
+def registry_rows(answers: dict[str, Any]) -> Table:
     """A row for each registry that a command went through, and the total."""
     rows = [
         _registry_row(each['registry'], (each['result'] or {}).get('summary'), each) for each in answers['registries']
     ]
     total = _registry_row('total', answers['summary'], {'error': None, 'result': None})
-    return [*rows, {**total, 'RESULT': f'{answers["summary"]["failed"]} failed'}]
+    return Table(rows, [{**total, 'RESULT': f'{answers["summary"]["failed"]} failed'}], ('REGISTRY', 'FREES', 'RESULT'))
 
 
 def _registry_row(name: str, summary: dict[str, Any] | None, answer: dict[str, Any]) -> Row:
@@ -72,14 +75,15 @@ def _registry_row(name: str, summary: dict[str, Any] | None, answer: dict[str, A
     )
 
 
-def group_rows(plan: dict[str, Any]) -> list[Row]:
+def group_rows(plan: dict[str, Any]) -> Table:
     """A row for each group of a plan, and the total. Shares add up; the bytes that groups free alone do not."""
     title, summary = plan['groupBy'].upper(), plan['summary']
     rows = [
         _group_row(title, row['group'] or '(none)', row, row['freedBytes'], row['attributedFreedBytes'], row['impact'])
-        for row in plan['groups']
+        for row in sorted(plan['groups'], key=lambda row: -int(row['attributedFreedBytes']))
     ]
-    return [*rows, _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], plan['impact'])]
+    total = _group_row(title, 'total', summary, summary['freedBytes'], summary['freedBytes'], plan['impact'])
+    return Table(rows, [total], (title, *_GROUPS))
 
 
 def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: int, impact: str) -> Row:
@@ -96,7 +100,7 @@ def _group_row(title: str, name: str, row: dict[str, Any], alone: int, share: in
     )
 
 
-def result_rows(result: dict[str, Any]) -> list[Row]:
+def result_rows(result: dict[str, Any]) -> Table:
     """A row for each manifest that was deleted, skipped or failed, and the total. A dry run has the rows of a plan."""
     if 'delete' in result or 'registries' in result or 'summary' not in result:
         return plan_rows(result)
@@ -108,8 +112,7 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
     rows += [_result_row('gone before', entry, entry['reason'], '') for entry in result['goneBefore']]
     rows += [_result_row('skipped', entry, entry['reason'], entry['because']) for entry in result['skipped']]
     rows += [_result_row('failed', entry, entry['error'], '') for entry in result['failed']]
-    if result.get('validation'):
-        rows += _validation_rows(result['validation'])
+    broken, sums = _validation_rows(result['validation']) if result.get('validation') else ([], [])
     summary = result['summary']
     gone = f'{len(result["goneBefore"])} gone before, ' if result['goneBefore'] else ''
     total = (
@@ -121,7 +124,7 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
     if summary.get('freedLaterBytes'):
         size = freed_size(summary['freedLaterBytes'], summary['freedLaterImpact'])
         later += f', and {size} later by the retention policy' + ('' if summary['retentionKnown'] else ', if it is on')
-    rows.append(
+    sums.append(
         OrderedDict(
             RESULT='total',
             REPOSITORY=total,
@@ -131,33 +134,31 @@ def result_rows(result: dict[str, Any]) -> list[Row]:
             BECAUSE='',
         )
     )
-    return rows
+    return Table([*rows, *broken], sums, _RESULT)
 
 
-def _validation_rows(validation: dict[str, Any]) -> list[Row]:
+def _validation_rows(validation: dict[str, Any]) -> tuple[list[Row], list[Row]]:
     """A row for each thing that is broken since the run, and a row with their number."""
     rows = [
         _result_row('broken', entry, entry['code'], entry['message'])
         for entry in validation['new']
         if entry['severity'] == 'broken'
     ]
-    return [
-        *rows,
-        OrderedDict(
-            RESULT='validated',
-            REPOSITORY=count(len(validation['repositories']), 'repository'),
-            DIGEST='',
-            TAG='',
-            REASON=f'{validation["newBroken"]} of {validation["broken"]} broken are new',
-            BECAUSE='',
-        ),
-    ]
+    number = OrderedDict(
+        RESULT='validated',
+        REPOSITORY=count(len(validation['repositories']), 'repository'),
+        DIGEST='',
+        TAG='',
+        REASON=f'{validation["newBroken"]} of {validation["broken"]} broken are new',
+        BECAUSE='',
+    )
+    return rows, [number]
 
 
-def check_rows(check: dict[str, Any]) -> list[Row]:
-    """A row for each finding, with what mends it, and the total."""
+def check_rows(check: dict[str, Any]) -> Table:
+    """A row for each finding, with what mends it below, and the total."""
     if 'findings' not in check:
-        return [check]
+        return Table([check])
     rows: list[Row] = [
         OrderedDict(
             SEVERITY=entry['severity'],
@@ -166,29 +167,26 @@ def check_rows(check: dict[str, Any]) -> list[Row]:
             DIGEST=short_digest(entry['digest']),
             TAG=short_digest(entry['tag'] or ''),
             MESSAGE=short_digest(entry['message']),
-            MEND=entry['mend']['command'] or entry['mend']['advice'],
+            **{BELOW: entry['mend']['command'] or entry['mend']['advice']},
         )
         for entry in check['findings']
     ]
     summary = check['summary']
-    rows.append(
-        OrderedDict(
-            SEVERITY='total',
-            CODE=f'{summary["broken"]} broken',
-            REPOSITORY=count(summary['repositories'], 'repository'),
-            DIGEST=count(summary['manifests'], 'manifest'),
-            TAG='',
-            MESSAGE=count(summary['findings'], 'finding'),
-            MEND='',
-        )
+    total = OrderedDict(
+        SEVERITY='total',
+        CODE=f'{summary["broken"]} broken',
+        REPOSITORY=count(summary['repositories'], 'repository'),
+        DIGEST=count(summary['manifests'], 'manifest'),
+        TAG='',
+        MESSAGE=count(summary['findings'], 'finding'),
     )
-    return rows
+    return Table(rows, [total], _CHECK, ('MESSAGE',))
 
 
-def restore_rows(result: dict[str, Any]) -> list[Row]:
+def restore_rows(result: dict[str, Any]) -> Table:
     """A row for each manifest and tag that was, or would be, restored, and the total."""
     if 'tags' not in result:
-        return [result]
+        return Table([result])
     word = 'restore' if 'restore' in result else 'restored'
     rows = [_restore_row(word, entry, ', '.join(map(short_digest, entry['tags']))) for entry in result[word]]
     rows += [_restore_row('tag', entry, short_digest(entry['tag'])) for entry in result['tags']]
@@ -203,16 +201,14 @@ def restore_rows(result: dict[str, Any]) -> list[Row]:
         for entry in result[kind]
     ]
     summary = result['summary']
-    rows.append(
-        OrderedDict(
-            RESULT='total',
-            REPOSITORY=f'{len(result[word])} {word}',
-            DIGEST='',
-            TAGS='',
-            REASON=f'{summary["skipped"]} skipped, {summary["failed"]} failed',
-        )
+    total = OrderedDict(
+        RESULT='total',
+        REPOSITORY=f'{len(result[word])} {word}',
+        DIGEST='',
+        TAGS='',
+        REASON=f'{summary["skipped"]} skipped, {summary["failed"]} failed',
     )
-    return rows
+    return Table(rows, [total], _RESTORE)
 
 
 def _restore_row(result: str, entry: dict[str, Any], tags: str, reason: str = '') -> Row:
@@ -221,27 +217,30 @@ def _restore_row(result: str, entry: dict[str, Any], tags: str, reason: str = ''
     )
 
 
-def cache_rows(cache: dict[str, Any]) -> list[Row]:
+def cache_rows(cache: dict[str, Any]) -> Table:
     """One row for the cache of one registry."""
     if 'readable' not in cache:
-        return [cache]
+        return Table([cache])
     manifests = '' if cache['manifests'] is None else cache['manifests']
-    return [
-        OrderedDict(
-            REGISTRY=cache['registry'],
-            MANIFESTS=manifests,
-            SIZE=human_size(cache['bytes']),
-            READABLE='yes' if cache['readable'] else 'no',
-            PATH=cache['path'],
-        )
-    ]
+    return Table(
+        [
+            OrderedDict(
+                REGISTRY=cache['registry'],
+                MANIFESTS=manifests,
+                SIZE=human_size(cache['bytes']),
+                READABLE='yes' if cache['readable'] else 'no',
+                PATH=cache['path'],
+            )
+        ],
+        below=('PATH',),
+    )
 
 
-def pin_rows(document: dict[str, Any]) -> list[Row]:
+def pin_rows(document: dict[str, Any]) -> Table:
     """A row for each pinned image and who pins it."""
     if 'pins' not in document:
-        return [document]
-    return [
+        return Table([document])
+    rows = (
         OrderedDict(
             REPOSITORY=entry['repository'],
             TAG=entry['tag'] or '',
@@ -250,10 +249,11 @@ def pin_rows(document: dict[str, Any]) -> list[Row]:
             PINNED_BY=', '.join(entry['pinnedBy']),
         )
         for entry in document['pins']
-    ]
+    )
+    return Table(rows, columns=('REPOSITORY', 'DIGEST', 'STATUS', 'TAG', 'PINNED_BY'))
 
 
-def lock_rows(document: dict[str, Any]) -> list[Row]:
+def lock_rows(document: dict[str, Any]) -> Table:
     """A row for each manifest that is, or would be, locked or unlocked, and for what could not be done."""
     rows: list[Row] = []
     for action in ('lock', 'unlock', 'locked', 'unlocked', 'alreadyLocked', 'missing', 'failed'):
@@ -268,7 +268,7 @@ def lock_rows(document: dict[str, Any]) -> list[Row]:
                     BECAUSE=because,
                 )
             )
-    return rows
+    return Table(rows, columns=('REPOSITORY', 'DIGEST', 'RESULT', 'TAG', 'BECAUSE'))
 
 
 def _plan_row(action: str, entry: dict[str, Any], age: str, frees: str) -> Row:
@@ -321,10 +321,10 @@ def _result_row(result: str, entry: dict[str, Any], reason: str, because: str) -
     )
 
 
-def explain_rows(explanation: dict[str, Any]) -> list[Row]:
+def explain_rows(explanation: dict[str, Any]) -> Table:
     """A row for the decision, and one for each blob of the image."""
     if 'explanation' not in explanation:
-        return [explanation]
+        return Table([explanation])
     rows: list[Row] = [
         OrderedDict(
             ITEM=explanation['decision'],
@@ -335,7 +335,7 @@ def explain_rows(explanation: dict[str, Any]) -> list[Row]:
             WITH=short_digest(f'{explanation["reason"]}: {explanation["because"]}'),
         )
     ]
-    return rows + [
+    rows += [
         OrderedDict(
             ITEM='blob',
             DIGEST=blob_digest(layer),
@@ -344,14 +344,15 @@ def explain_rows(explanation: dict[str, Any]) -> list[Row]:
             USERS=str(layer['sharedWith'] + 1),
             WITH=short_digest(', '.join(layer['users'][:2])),
         )
-        for layer in explanation['layers']
+        for layer in sorted(explanation['layers'], key=lambda layer: -int(layer['size']))
     ]
+    return Table(rows, columns=('ITEM', 'DIGEST', 'SIZE', 'FREED', 'USERS', 'WITH'))
 
 
-def report_rows(report: dict[str, Any]) -> list[Row]:
+def report_rows(report: dict[str, Any]) -> Table:
     """A row for each repository, and the total. The shares of the repositories add up to it."""
     if 'treemap' not in report:
-        return [report]
+        return Table([report])
     summary = report['summary']
     held = report['heldImpact']
     rows = [
@@ -375,12 +376,10 @@ def report_rows(report: dict[str, Any]) -> list[Row]:
                 report['impact'],
             )
         )
-    return [
-        *rows,
-        _report_row(
-            'total', summary, freed_size(summary['registryBytes'], held), summary['freedBytes'], report['impact']
-        ),
-    ]
+    total = _report_row(
+        'total', summary, freed_size(summary['registryBytes'], held), summary['freedBytes'], report['impact']
+    )
+    return Table(rows, [total], ('REPOSITORY', 'SHARE', 'FREED', 'MANIFESTS', 'UNTAGGED'))
 
 
 def _report_row(name: str, row: dict[str, Any], share: str, freed: int | None, impact: str) -> Row:

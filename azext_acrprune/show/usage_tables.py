@@ -11,14 +11,21 @@ from ..model import APPROXIMATE, BOUNDS, EXACT, parse_ticks
 from ..spelling import visible
 from .money import account_line, price_lines, since_lines
 from .sizes import blob_digest, freed_size, human_age, human_size, not_read_line, percent, share_bar, short_digest
-from .tables import Row
+from .table import Row, Table
+
+_COLUMNS = (
+    *('REPOSITORY', 'IMAGE', 'LAYER', 'PATTERN', 'ATTRIBUTED', 'SHARE', 'UNIQUE', 'TOTAL', 'MANIFESTS', 'IMAGES'),
+    *('UNTAGGED', 'TAGS', 'LAST_PULL', 'NEWEST', 'PUSHED', '12_MONTHS', 'BASE_IMAGE', 'SHARED', 'REPOSITORIES'),
+    *('USED_BY', 'LAYERS_BELOW', 'BAR'),
+)
+"""The columns by importance."""
 
 
-def usage_rows(document: dict[str, Any]) -> list[Row]:
+def usage_rows(document: dict[str, Any]) -> Table:
     """A row for each repository, image, layer or pattern, one for those that are left out, and the total."""
     if 'rows' not in document:
-        return [document]
-    return _Table(document).rows()
+        return Table([document])
+    return _Usage(document).table()
 
 
 def usage_lines(document: dict[str, Any]) -> Iterator[str]:
@@ -36,7 +43,7 @@ def usage_lines(document: dict[str, Any]) -> Iterator[str]:
         yield not_read_line(document['notRead'])
 
 
-class _Table:
+class _Usage:
     """The table of one document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -44,7 +51,7 @@ class _Table:
         self._whole = document['summary']['registryBytes']
         self._now = parse_ticks(document['createdAt']) or 0
 
-    def rows(self) -> list[Row]:
+    def table(self) -> Table:
         document, summary = self._document, self._document['summary']
         cells = {
             'repository': self._repository,
@@ -54,12 +61,13 @@ class _Table:
         }[document['by']]
         rows = [cells(row) for row in document['rows']]
         others = document['otherRows']
-        rows += [self._sum(f'{others["rows"]} more', others)] if others else []
+        sums = [self._sum(f'{others["rows"]} more', others)] if others else []
         if document['by'] == 'layer':
-            rows.append(self._sum('manifests', {'attributedBytes': summary['manifestBytes']}))
-        total = self._sum('total', {**summary, 'attributedBytes': self._whole, 'growth': document['growth']})
-        columns = dict.fromkeys(key for row in (*rows, total) for key in row)
-        return [OrderedDict((key, row.get(key, '')) for key in columns) for row in (*rows, total)]
+            sums.append(self._sum('manifests', {'attributedBytes': summary['manifestBytes']}))
+        sums.append(self._sum('total', {**summary, 'attributedBytes': self._whole, 'growth': document['growth']}))
+        columns = dict.fromkeys(key for row in (*rows, *sums) for key in row)
+        whole = [[OrderedDict((key, row.get(key, '')) for key in columns) for row in part] for part in (rows, sums)]
+        return Table(whole[0], whole[1], _COLUMNS)
 
     def _repository(self, row: Row) -> Row:
         return OrderedDict(

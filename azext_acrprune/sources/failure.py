@@ -19,5 +19,5 @@ class AskError(PruneError):
         self.source = source
         self.status = status
 
-    def told(self, registry: str) -> tuple[str, str]:
+    def told(self, registry: str, target: str = '') -> tuple[str, str]:
         return f'Nothing was deleted, because {self.source} could not be asked: {self}.', self.advice

@@ -15,7 +15,7 @@ from azure.core.pipeline.policies import RetryPolicy
 from azure.monitor.query import LogsQueryClient, LogsQueryPartialResult
 
 from ..pins.changed import Changed, changed_of
-from ..pins.pulls import OUR_USER_AGENT, Pulled, Puller, Pushed, instant, pulled_of, puller_of, pushed_of
+from ..pins.pulls import OUR_USER_AGENT, SEND_THE_LOGS, Pulled, Puller, Pushed, instant, pulled_of, puller_of, pushed_of
 from .failure import AskError
 
 MOST_ROWS = 500_000
@@ -47,8 +47,7 @@ _CHANGES = (
 )
 
 _ADVICE = {
-    400: "Check that the registry sends its logs there: 'az monitor diagnostic-settings create' with the category "
-    'ContainerRegistryRepositoryEvents.',
+    400: SEND_THE_LOGS,
     401: "Sign in again with 'az login'.",
     403: 'Reading needs the role Log Analytics Reader on the workspace.',
     404: "Check the workspace with 'az monitor log-analytics workspace list'.",

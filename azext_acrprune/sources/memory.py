@@ -25,7 +25,10 @@ class UnreadableMemory(PruneError):
 
     kind = Kind.FILE
     sentence = '{message}.'
-    advice = "It is below the configuration folder of az. Move it away to begin anew with 'az acr prune pins remember'."
+    advice = (
+        'It is below the configuration folder of az. Move it away to begin anew with '
+        "'az acr prune pins remember -r {target} --pins-from kubectl'."
+    )
 
 
 @dataclass(frozen=True)

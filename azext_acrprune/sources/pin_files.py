@@ -37,7 +37,7 @@ class SourceError(PruneError):
         super().__init__(why)
         self.source = source
 
-    def told(self, registry: str) -> tuple[str, str]:
+    def told(self, registry: str, target: str = '') -> tuple[str, str]:
         return f"Nothing was deleted, because the pins in '{self.source}' could not be read: {self}.", self.advice
 
 

@@ -148,7 +148,9 @@ class BlobStore:
     def failure(self, error: AzureError, what: str = '') -> StateError:
         """The error that says what went wrong with a file of this state."""
         where = f" at '{self._folder}{what}'" if what else ''
-        return StateError(f"The state '{self.name}' cannot be used{where}: {reason_of(error)}", advice_on(error))
+        return StateError(
+            f"The state '{self.name}' cannot be used{where}: {reason_of(error)}", advice_on(error, self._container)
+        )
 
 
 class BlobLease:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..decide.impact import kind_of_held
@@ -18,8 +19,9 @@ from .usage_rows import Holdings, Log, image_rows, layer_rows, repository_rows
 SCHEMA_VERSION = 1
 
 KINDS = {'repository': repository_rows, 'image': image_rows, 'layer': layer_rows, 'tag-pattern': pattern_rows}
-LISTED = 100
+LISTED = 50
 """The number of rows without --top, except of repositories: there may be millions of images."""
+_ALL = sys.maxsize
 
 
 def usage_document(
@@ -46,7 +48,8 @@ def usage_document(
     known = Holdings(inventory, now, log, unsettled)
     registry_bytes = known.ledger.registry_bytes
     impact = kind_of_held(inventory, known.ledger)
-    number = top or (len(inventory.repositories) if by == 'repository' else LISTED)
+    of_all = by == 'repository' if top is None else not top
+    number = _ALL if of_all else top or LISTED
     rows, others = KINDS[by](known, number)
     return {
         'schemaVersion': SCHEMA_VERSION,

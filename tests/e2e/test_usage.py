@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 
 import pytest
 
@@ -18,6 +15,7 @@ from tests.registry.server import LocalRegistry
 from tests.registry.storage import Storage
 
 from .images import Shelf, telling
+from .terminal import at_a_terminal
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
@@ -29,28 +27,12 @@ def usage(az, *options, target=TARGET):
     return az(*PRUNE, 'usage', *target, *options, check=True)
 
 
-def at_a_terminal(az, *arguments, encoding=None):
-    """What az writes when its standard output is a terminal."""
-    master, slave = pty.openpty()
-    process = az.start(
-        *arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=subprocess.PIPE,
-        environment={'PYTHONIOENCODING': encoding} if encoding else None,
-    )
-    os.close(slave)
-    written = b''
-    try:
-        while True:
-            written += os.read(master, 65_536)
-    except OSError:  # the terminal is closed
-        pass
-    finally:
-        os.close(master)
-    assert process.wait(60) == 0, process.stderr.read()
-    process.stderr.close()
-    return written.decode(encoding or 'utf-8')
+def table_at_a_terminal(az, *options, **terminal):
+    """The table that `usage` shows, at a wide terminal."""
+    quiet = ('-o', 'table', '--only-show-errors')
+    shown = at_a_terminal(az, *PRUNE, 'usage', *TARGET, *options, *quiet, columns=300, **terminal)
+    assert shown.code == 0, shown.text
+    return shown.text
 
 
 @pytest.mark.parametrize('by', KINDS)
@@ -134,13 +116,13 @@ def test_a_table_is_plain_text_unless_a_terminal_shows_it(az, registry, now, by)
     telling(registry.storage, now)
     plain = usage(az, '--by', by, '-o', 'table').out
     assert plain.isascii() and 'BAR' not in plain and '100.0 %' in plain.splitlines()[-1]
-    shown = at_a_terminal(az, *PRUNE, 'usage', *TARGET, '--by', by, '-o', 'table', '--only-show-errors')
+    shown = table_at_a_terminal(az, '--by', by)
     assert ' BAR ' in shown.splitlines()[0] and '█' * 20 in shown.splitlines()[-1]
 
 
 def test_a_terminal_that_has_no_blocks_shows_plain_bars(az, registry, now):
     telling(registry.storage, now)
-    shown = at_a_terminal(az, *PRUNE, 'usage', *TARGET, '-o', 'table', '--only-show-errors', encoding='ascii')
+    shown = table_at_a_terminal(az, encoding='ascii')
     assert '=' * 20 in shown.splitlines()[-1]
 
 
@@ -351,7 +333,7 @@ def test_hostile_texts_reach_no_terminal(az, registry, now, by):
     data['layers'].append({'digest': f'sha256:{evil}', 'size': 5_000_000})
     data['artifactType'] = evil
     shelf.put(json.dumps(data).encode(), OCI_IMAGE)
-    shown = at_a_terminal(az, *PRUNE, 'usage', *TARGET, '--by', by, '-o', 'table', '--only-show-errors')
+    shown = table_at_a_terminal(az, '--by', by)
     assert '\x1b' not in shown and '\u202e' not in shown and '\x07' not in shown
     assert all(len(line) < 400 for line in shown.splitlines())
     for form in ('json', 'yaml', 'tsv'):

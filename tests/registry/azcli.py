@@ -16,6 +16,7 @@ from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
 from .forked import Forked, Forks
+from .printed import printed_commands, wrong_with
 from .server import LocalRegistry
 
 _VERSIONS = {
@@ -110,6 +111,9 @@ class Az:
         out, err = process.communicate()
         if check and process.returncode:
             raise AssertionError(f'az {" ".join(arguments)} answered {process.returncode}:\n{err}')
+        if '-h' not in arguments:  # where a command is named
+            for command in (*printed_commands(out or ''), *printed_commands(err or '')):
+                assert wrong_with(command) is None, f'az prints a command that cannot be pasted: {wrong_with(command)}'
         return Run(process.returncode, out, err)
 
     def start(

@@ -253,7 +253,7 @@ def test_tables_of_an_archive_have_a_row_for_each_image_or_repository_and_the_to
     assert verify_rows(verify_document('archive', verify(filled.target)))[-1]['WHAT'] == '6 of 6 images are whole'
 
 
-def test_a_long_table_has_the_newest_and_a_line_on_the_others():
+def test_a_table_of_images_has_the_newest_first():
     image = {'repository': 'a', 'digest': f'sha256:{0:064x}', 'tags': [], 'imageSize': None}
     rows = image_rows({'images': [{**image, 'archivedAt': f'{number:03}'} for number in range(60)]})
-    assert len(rows) == 51 and rows[0]['ARCHIVED'] == '059' and rows[-1]['REPOSITORY'] == '... and 10 images more'
+    assert [row['ARCHIVED'] for row in rows] == [f'{number:03}' for number in reversed(range(60))]

@@ -11,6 +11,7 @@ from azext_acrprune.decide.named import parse_image
 from azext_acrprune.decide.only_if import NotSo, decide_only_if
 from azext_acrprune.documents.check import check_document, validation_document
 from azext_acrprune.model import Blob, Content, Notice, Unreadable, time_text
+from azext_acrprune.show.table import BELOW
 from azext_acrprune.show.tables import check_rows, result_rows
 from tests import oracle, worlds
 from tests.examples import examples
@@ -544,7 +545,7 @@ def test_what_the_scan_met_is_told():
 def test_the_table_has_a_row_for_each_finding_and_the_total():
     rows = check_rows(checked(ghost(image('gone'))))
     assert [row['SEVERITY'] for row in rows] == ['broken', 'total']
-    assert rows[0]['MEND'] == deletes(image('gone'), 'ghost') and rows[1]['CODE'] == '1 broken'
+    assert rows[0][BELOW] == deletes(image('gone'), 'ghost') and rows[1]['CODE'] == '1 broken'
 
 
 HOSTILE = '\x1b[2J\x07\r\n\u202e$(rm -rf ~)`id`;"\' \ud800'

@@ -241,7 +241,7 @@ def test_what_a_run_left_unlocked_is_told_and_a_row_names_it():
     left = [{'repository': 'team/app', 'digest': digest(1), 'tag': 'v1', 'locks': story['leftUnlocked'][0]['locks']}]
     assert story['leftUnlocked'] == left
     assert any(row['WHAT'] == 'unlocked' and 'team/app:v1' in row['TOLD'] for row in run_rows(story))
-    assert runs_rows([story])[0]['ENDED'].endswith('left 1 unlocked')
+    assert runs_rows([story])[0]['ENDED_UTC'].endswith('left 1 unlocked')
 
 
 def test_the_journal_of_a_run_with_an_owed_lock_is_kept_whatever_its_age(folder):

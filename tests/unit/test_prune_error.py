@@ -11,7 +11,7 @@ from azure.cli.core.azclierror import AzureResponseError, FileOperationError, Ma
 import azext_acrprune
 from azext_acrprune._errors import TYPES, as_azure_error, typed_errors
 from azext_acrprune.archive.pure.choose import NotInArchive
-from azext_acrprune.decide.named import Locked
+from azext_acrprune.decide.name_errors import Locked
 from azext_acrprune.inventory.scan import UnknownRepository
 from azext_acrprune.pins.pinned import Incomplete, Problem
 from azext_acrprune.pins.pulls import LogTooShort
@@ -33,12 +33,13 @@ SAID = [
     (
         NotInArchive('a:{registry}'),
         "The archive does not hold 'a:{registry}'.",
-        "See what it holds with 'az acr prune restore --registry contoso --all --dry-run'.",
+        "See what it holds with 'az acr prune archive list --archive ARCHIVE'.",
     ),
     (
-        Locked('a:1 (writeEnabled=false)', 'a:2 (x)'),
+        Locked(('a:1 (writeEnabled=false)', ('--image', 'a:1')), ('a:2 (x)', ('--image', 'a:2'))),
         'Nothing was deleted, because this is locked: a:1 (writeEnabled=false), a:2 (x).',
-        "Unlock it with 'az acr repository update --delete-enabled true --write-enabled true', or leave it.",
+        "Unlock it with 'az acr repository update --name contoso --image a:1 --delete-enabled true "
+        "--write-enabled true', or leave it.",
     ),
     (
         Incomplete((Problem('it is cut off', 'a.yaml', 3), Problem('b', 'c'))),
@@ -64,8 +65,9 @@ SAID = [
     (
         LogTooShort(None, 1),
         'Nothing was deleted, because the workspace has no event of this registry in the last 7 days.',
-        "Send the logs of the registry there: 'az monitor diagnostic-settings create' with the category "
-        'ContainerRegistryRepositoryEvents.',
+        "Send the logs of the registry there: 'az monitor diagnostic-settings create --name acrprune --resource "
+        'RESOURCE_ID_OF_THE_REGISTRY --workspace WORKSPACE --logs '
+        '"[{category:ContainerRegistryRepositoryEvents,enabled:true}]"\'.',
     ),
     (
         LogTooShort(0, 86_400),
@@ -110,11 +112,17 @@ def test_an_error_leaves_as_its_type(kind, expected):
         raise PruneError('What.', 'Do.', kind)
 
 
-def test_ctrl_c_is_an_error_only_where_a_registry_is_worked_on():
-    with pytest.raises(ManualInterrupt), typed_errors('contoso'):
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), typed_errors():
-        raise KeyboardInterrupt
+def test_commands_in_an_advice_name_the_registry_with_what_belongs_to_its_name():
+    assert (
+        "repository list --name contoso --suffix abc'"
+        in UnknownRepository('a').told('contoso', 'contoso --suffix abc')[1]
+    )
+
+
+def test_ctrl_c_is_an_error_whatever_is_worked_on():
+    for registry in ('contoso', ''):
+        with pytest.raises(ManualInterrupt), typed_errors(registry):
+            raise KeyboardInterrupt
 
 
 def test_every_exception_of_ours_is_the_one_error():

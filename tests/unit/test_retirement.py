@@ -8,7 +8,8 @@ import pytest
 
 from azext_acrprune.apply.retired import chosen_of, retirements_in
 from azext_acrprune.decide.decision import decide
-from azext_acrprune.decide.named import NotAnImage, parse_image
+from azext_acrprune.decide.name_errors import NotAnImage
+from azext_acrprune.decide.named import parse_image
 from azext_acrprune.decide.retirement import with_retirements
 from azext_acrprune.model import Content, Locks, Unreadable, parse_ticks
 from azext_acrprune.policy.facts import CHANGED, FOREIGN, RETURNED, STILL_RETIRED, TAKEN_BACK, Facts, Retired

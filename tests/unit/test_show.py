@@ -10,7 +10,7 @@ import pytest
 
 from azext_acrprune.documents.cost import GIB, Price, cost_fields
 from azext_acrprune.model import TICKS_PER_SECOND, Account
-from azext_acrprune.show.preview import full_list, preview_lines
+from azext_acrprune.show.preview import Screen, full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
 from azext_acrprune.show.tables import explain_rows, plan_rows, result_rows
@@ -211,20 +211,41 @@ def test_the_full_list_has_the_largest_first_with_locks():
     assert '1.0 GiB' in first and 'tags v1, locked: manifest deleteEnabled=false' in first and '2.0 KiB' in second
 
 
-@pytest.mark.parametrize('width', [None, 40, 80, 200])
+@pytest.mark.parametrize('width', [None, 40, 60, 80, 200])
 def test_the_preview_fits_a_screen_whatever_the_size_and_says_what_it_leaves_out(width):
     row = a_plan()['repositories'][0]
     note = {'code': 'x', 'repository': 'team/app', 'digest': DIGEST, 'message': 'It is odd. ' * 5}
+    unread = {**note, 'code': 'repositoryNotRead', 'message': 'It could not be read.'}
     plan = a_plan(
-        repositories=[{**row, 'name': f'team/app{number}', 'freedBytes': number * 1024} for number in range(40)],
-        warnings=[note] * 30,
+        repositories=[
+            {**row, 'name': f'{"n" * 190}/app{number}', 'freedBytes': number * 1024} for number in range(4_000)
+        ],
+        warnings=[*[note] * 40, unread],
     )
     plan['summary']['keptByReason'] = {'tagged': 9, 'young': 8, 'locked': 7, 'pinned': 6, 'childOf': 5}
-    lines = preview_lines(plan, width, lines_after=2)
+    lines = preview_lines(plan, Screen(width, columns_before=9, lines_after=2))
     assert len(lines) <= 22 and (width is None or all(len(line) <= width for line in lines))
-    assert lines[1 if width != 40 else 2].startswith('  team/app39: 1 of 2, 39.0 KiB'), 'most bytes first'
+    assert width is None or len(lines[0]) <= width - 9
+    first = next(line for line in lines if '/app' in line)
+    assert first.endswith('/app3999: 1 of 2, 3.9 MiB'), 'most bytes first, and one line each'
     text = ' '.join(line.strip() for line in lines)
-    assert re.search(r'and \d+ more repositories', text) and re.search(r'And \d+ more notes', text)
+    assert re.search(r'and [\d,]+ more repositories', text) and re.search(r'And \d+ more notes', text)
+    assert width == 40 or 'It could not be read.' in text, 'what was not read comes first'
+
+
+def test_where_even_the_sentences_are_too_many_the_most_important_are_shown_and_the_rest_is_counted():
+    plan = a_plan(
+        untag=[{'reason': 'x'}] * 3,
+        deleteLater=[{}] * 3,
+        retire=[{'because': 'y: why ' * 30}],
+        registry='r' * 50 + '.azurecr.io',
+    )
+    plan['summary'].update(
+        softDeleteRetentionDays=7, freedLaterBytes=5, freedLaterImpact='exact', retentionKnown=False, retiredBytes=9
+    )
+    lines = preview_lines(plan, Screen(30))
+    assert len(lines) == 24 and lines[0].startswith('1 manifest of 3 will be') and 'frees 2.0 KiB' in ' '.join(lines)
+    assert re.fullmatch(r'And \d+ more lines: see the', lines[-1]) or 'more lines' in lines[-1]
 
 
 def test_tags_that_go_alone_are_counted_and_said_to_free_nothing():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
+from shlex import quote
 
 from ...decide.asked import Asked, NothingAsked, Taken
 from ...decide.graph import Graph, build_graph, spread, walk
@@ -40,7 +41,9 @@ class NotInArchive(PruneError):
 
     kind = Kind.NOT_FOUND
     sentence = "The archive does not hold '{message}'."
-    advice = "See what it holds with 'az acr prune restore --registry {registry} --all --dry-run'."
+
+    def __init__(self, image: str, archive: str = 'ARCHIVE') -> None:
+        super().__init__(image, f"See what it holds with 'az acr prune archive list --archive {quote(archive)}'.")
 
 
 @dataclass(frozen=True)

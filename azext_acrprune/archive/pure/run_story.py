@@ -110,7 +110,7 @@ def undo_of(run: str, lines: Lines, elsewhere: Sequence[str] = ()) -> Document:
 
 def undo_of_image(undo: Document, image: str) -> Document:
     """The same for one image of the run."""
-    return {**undo, 'command': f'{undo["command"]} --image {image}'} if undo['command'] else undo
+    return {**undo, 'command': f'{undo["command"]} --image {quote(image)}'} if undo['command'] else undo
 
 
 def is_by_rules(lines: Lines) -> bool:

@@ -1,0 +1,61 @@
+"""Why nothing is done with something that the user named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shlex import join, quote
+
+from ..prune_error import Kind, PruneError
+
+
+class NotAnImage(PruneError):
+    """A name that stands for no manifest of the registry. The text says what it stands for, if that is known."""
+
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, message: str, repository: str) -> None:
+        listing = f"'az acr manifest list-metadata --registry {{target}} --name {quote(repository)}'"
+        super().__init__(message, f'List the manifests of the repository with {listing}.')
+
+
+class Locked(PruneError):
+    """Something named is locked; `found` has (a text, the words that name it to az) for each of these."""
+
+    sentence = 'Nothing was deleted, because this is locked: {message}.'
+
+    def __init__(self, *found: tuple[str, Sequence[str]]) -> None:
+        unlock = f"'az acr repository update --name {{target}} {join(found[0][1])}"
+        super().__init__(
+            ', '.join(text for text, _ in found),
+            f"Unlock it with {unlock} --delete-enabled true --write-enabled true', or leave it.",
+        )
+
+
+class Young(PruneError):
+    """A named tag, or something in a named repository, is too young where there are replicas. The text says why."""
+
+    sentence = 'Nothing was deleted, because this is {message}.'
+    advice = 'Try again when it is older than a day; --single-region leaves the other regions out of account.'
+
+
+class NotWhole(PruneError):
+    """A repository was named that has something which is not listed. The text says what is known of that."""
+
+    kind = Kind.REFUSED
+    sentence = 'Nothing was deleted: something in the repository is not listed, and may be locked or in use: {message}.'
+
+    def __init__(self, message: str, repository: str) -> None:
+        deletion = f"'az acr repository delete --name {{target}} --repository {quote(repository)}'"
+        super().__init__(
+            message, f'Try again later. {deletion} deletes what is hidden too, unless something is locked.'
+        )
+
+
+class Pinned(PruneError):
+    """Something named is pinned; there is a text in `names` for each of these, with who pins it."""
+
+    sentence = 'Nothing was deleted, because this is pinned: {message}.'
+    advice = 'Take it out of the files that name it, or leave it.'
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(', '.join(names))
