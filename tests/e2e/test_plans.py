@@ -227,7 +227,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
         'retentionDays': None,
         'retentionKnown': False,
         'freedLaterBytes': 0,
-        'freedLaterImpact': 'exact',
+        'freedLaterImpact': 'upperBound',
         'listingAgeSeconds': result['summary']['listingAgeSeconds'],
         'interrupted': False,
         'timeLimitReached': False,
