@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -141,7 +142,7 @@ def read_plan_text(cmd: Command, options: StateOptions, host: str, path: str) ->
     if not found:
         raise PruneError(
             f"The state '{store.name}' has no plan '{path[len(PLAN_IN_STATE) :]}' of the registry '{host}'.",
-            f"Write one with 'az acr prune plan --out {PLAN_IN_STATE}NAME'.",
+            f"Write one with 'az acr prune plan -r {{target}} --state {quote(store.name)} --out {quote(path)}'.",
             Kind.NOT_FOUND,
         )
     return found[0].decode('utf-8', 'replace')

@@ -22,6 +22,7 @@ from azext_acrprune import COMMAND_LOADER_CLS as Ours
 _QUOTED = re.compile(r"(?<!\w)'(?=az [a-z])")
 _LINE = re.compile(r'^\s*(?:undo\s+)?(az [a-z][a-z-]* .*)$')
 _CONTINUED = re.compile(r' \\\n\s*')
+_QUOTE_IN_QUOTES = "'\"'\"'"
 _IN_NO_MODULE = ('login', 'containerapp')
 """`az login` takes nothing here; the other is an extension, which az offers to install."""
 _MODULES = {'aks': 'acs'}
@@ -59,11 +60,16 @@ def _to_the_quote(text: str) -> str:
     """The text before the quote that ends it; a quote where a word begins is one of the command itself."""
     end = 0
     while end < len(text) and text[end] != "'":
-        end += 1
-        if text[end - 1 : end + 1] in (" '", '"\''):
-            closing = text.find("'", end + 1)
-            end = len(text) if closing < 0 else closing + 1
+        end = _after_quoted(text, end + 1) if text[end : end + 2] == " '" else end + 1
     return text[:end]
+
+
+def _after_quoted(text: str, start: int) -> int:
+    """Where a word in quotes ends, which has a quote of its own as shlex writes it."""
+    end = text.find("'", start + 1)
+    while end >= 0 and text[end : end + 5] == _QUOTE_IN_QUOTES:
+        end = text.find("'", end + 5)
+    return len(text) if end < 0 else end + 1
 
 
 def wrong_with(command: str) -> str | None:
@@ -79,7 +85,7 @@ def wrong_with(command: str) -> str | None:
         with redirect_stderr(said):
             _parser(name).parse_args(words[1:])
     except SystemExit:
-        return f'{command}: {said.getvalue().splitlines()[0]}'
+        return f'az does not take it: {command} {said.getvalue()}'
     return None
 
 
