@@ -15,7 +15,7 @@ from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
-from .pin_locks import Marks, marks_path
+from .pin_locks import NOT_DONE, Marks, marks_path
 
 
 @dataclass
@@ -45,8 +45,14 @@ async def keep_locked(
     async def lock(name: str, reference: str) -> None:
         now = await _locks(registry, name, reference)
         if now.delete_enabled:  # else somebody else locked it meanwhile
-            await door.set_delete_enabled(name, reference, False)
-            await asyncio.to_thread(marks.add, Mark(name, reference, now.write_enabled))
+            mark = Mark(name, reference, now.write_enabled)
+            await asyncio.to_thread(marks.add, mark)  # before the lock, or it stays for ever where the run is killed
+            try:
+                await door.set_delete_enabled(name, reference, False)
+            except RegistryError as error:
+                if error.kind in NOT_DONE:
+                    await asyncio.to_thread(marks.remove, mark)
+                raise
             outcome.locked.append((name, reference))
 
     async def unlock(name: str, reference: str) -> None:

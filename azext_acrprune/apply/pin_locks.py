@@ -31,7 +31,7 @@ _TABLES = (
     'CREATE TABLE IF NOT EXISTS wanted (machine TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL, '
     'PRIMARY KEY (machine, repository, digest))',
 )
-_NOT_DONE = (
+NOT_DONE = (
     Kind.NOT_FOUND,
     Kind.FORBIDDEN,
     Kind.UNAUTHENTICATED,
@@ -178,7 +178,7 @@ class _LockRun:
         try:
             await self._door.set_delete_enabled(repository, digest, False)
         except RegistryError as error:
-            if error.kind in _NOT_DONE or not await self._is_locked(mark):
+            if error.kind in NOT_DONE or not await self._is_locked(mark):
                 await asyncio.to_thread(self._marks.remove, mark)
                 raise
         self.outcome.locked.append(target)

@@ -21,7 +21,7 @@ from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_plan
 from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_code, exit_with_failure, is_unread
-from .fleet import are_several, in_each
+from .fleet import in_each_registry
 from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
@@ -51,17 +51,15 @@ _NO_PINS = (
 )
 
 
+@in_each_registry
 def untagged(cmd: Command, **kwargs: object) -> Document:
     """Delete what is untagged and needed by nothing."""
-    if are_several(kwargs):
-        return in_each(cmd, kwargs, partial(untagged, cmd))
     return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 
+@in_each_registry
 def tags(cmd: Command, **kwargs: object) -> Document:
     """Remove tags by pattern, age and number, and delete what is left without a tag."""
-    if are_several(kwargs):
-        return in_each(cmd, kwargs, partial(tags, cmd))
     return _prune(cmd, SelectOptions.of(kwargs), DeleteOptions.of(kwargs))
 
 

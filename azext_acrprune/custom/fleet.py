@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from azure.cli.core.azclierror import ManualInterrupt
@@ -21,9 +22,16 @@ _SUMS = ('manifestsToDelete', 'tagsToDelete', 'manifestsDeleted', 'tagsDeleted',
 _FAILED = 'Not all was done in every registry: "registries" says what.'
 
 
-def are_several(arguments: Mapping[str, object]) -> bool:
-    """Whether more than one registry is named."""
-    return isinstance(arguments['registry_name'], list)
+def in_each_registry(command: Callable[..., Document]) -> Callable[..., Document]:
+    """A command that can be given several registries: what it does with one is done with each of them."""
+
+    @wraps(command)
+    def over(cmd: Command, **arguments: Any) -> Document:
+        if isinstance(arguments['registry_name'], list):
+            return in_each(cmd, arguments, partial(command, cmd))
+        return command(cmd, **arguments)
+
+    return over
 
 
 def in_each(cmd: Command, arguments: Mapping[str, Any], work: Callable[..., Document]) -> Document:

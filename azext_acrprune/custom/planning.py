@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -12,7 +11,7 @@ from .command import Command
 from .consent import say_plan
 from .deciding import decide_by_rules, document_of
 from .failures import NOT_ALL_READ, exit_code, exit_with_changes, exit_with_failure, is_unread
-from .fleet import are_several, in_each
+from .fleet import in_each_registry
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
 from .regions import settling_of_named, unsettled_of
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 
+@in_each_registry
 def plan(
     cmd: Command,
     show_kept: bool = False,
@@ -42,9 +42,6 @@ def plan(
     **kwargs: object,
 ) -> Document:
     """What may be deleted, and what that frees; deletes nothing."""
-    if are_several(kwargs):
-        own = {'show_kept': show_kept, 'group_by': group_by, 'out': out, 'policy_file': policy_file}
-        return in_each(cmd, {**kwargs, **own, 'strict_policy': strict_policy}, partial(plan, cmd))
     from ..documents.inventory_file import inventory_document
     from ..show.money import saving_line
     from ..show.preview import is_empty

@@ -62,7 +62,7 @@ def name_of_state(cmd: Command, options: StateOptions) -> str | None:
 
 
 def open_store(cmd: Command, name: str) -> StateStore:
-    """The place that a name means. Raises StateError."""
+    """The place that a name means. Raises StateError and PruneError."""
     if not name.startswith(BLOB_STATE):
         from ..state.folder_store import FolderStore
 
@@ -72,6 +72,12 @@ def open_store(cmd: Command, name: str) -> StateStore:
 
     account, _, rest = name[len(BLOB_STATE) :].partition('/')
     container, _, folder = rest.partition('/')
+    if not account or not container:
+        raise PruneError(
+            f"The state '{name}' is no container of a storage account.",
+            'Give azure-blob:ACCOUNT/CONTAINER, with or without a /PREFIX.',
+            Kind.INVALID,
+        )
     return BlobStore(name, storage_container(cmd, account, container)[0], f'{folder.strip("/")}/' if folder else '')
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+
 import pytest
 
 from .images import Shelf
@@ -54,3 +60,27 @@ def test_tags_manifests_and_parts_are_kept_locked_and_only_our_own_locks_are_tak
     assert locked(registry) == {'v2', index, theirs}
     apply('[]')
     assert locked(registry) == {index, theirs} and set(registry.storage.manifests(APP)) == {index, *parts, theirs}
+
+
+def test_a_lock_is_marked_as_ours_before_it_is_set(az, registry, now, tmp_path, apply):
+    digest = Shelf(registry.storage, now).image('kept', tag='v1', days=100)
+    policy, out = tmp_path / 'policy.yaml', str(tmp_path / 'plan.json')
+    policy.write_text(POLICY.replace('LOCK', '["v*"]'))
+    az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', out, check=True)
+    hold = registry.faults.hold('^PATCH')
+    process = az.start(
+        *(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes'),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert hold.wait(process, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with closing(sqlite3.connect(az.home / 'acrprune' / f'localhost_{registry.port}.policy-locks')) as marks:
+        assert {name for (name,) in marks.execute('SELECT digest FROM lock')} == {'v1', digest}
+    hold.let_go(drop=True)
+    apply('["v*"]')
+    assert locked(registry) == {'v1', digest}
+    apply('[]')
+    assert locked(registry) == set()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from azure.cli.core.azclierror import ForbiddenError, ManualInterrupt
 
-from azext_acrprune.custom.fleet import are_several, in_each
+from azext_acrprune.custom.fleet import in_each, in_each_registry
 from azext_acrprune.show.tables import plan_rows, result_rows
 
 NAMES = [{'registry_name': name, 'suffix': None} for name in ('one', 'two', 'three')]
@@ -70,4 +70,18 @@ def test_a_stop_ends_all_of_it():
 
 
 def test_one_registry_is_no_fleet():
-    assert are_several({'registry_name': NAMES}) and not are_several({'registry_name': 'one'})
+    called = []
+
+    @in_each_registry
+    def command(cmd, registry_name, **kwargs):
+        called.append((registry_name, kwargs))
+        return {'summary': {}}
+
+    cmd = SimpleNamespace(cli_ctx=Context())
+    assert command(cmd, registry_name='one', suffix='a', ago='1d') == {'summary': {}}
+    assert len(command(cmd=cmd, registry_name=NAMES[:2], suffix=None, ago='1d')['registries']) == 2
+    assert called == [
+        ('one', {'suffix': 'a', 'ago': '1d'}),
+        ('one', {'suffix': None, 'ago': '1d'}),
+        ('two', {'suffix': None, 'ago': '1d'}),
+    ]
