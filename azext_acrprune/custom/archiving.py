@@ -94,7 +94,7 @@ def hold_target(cmd: Command, archiving: Archiving, consent: ConsentOptions) -> 
             f'{new} Nothing was deleted.',
             recommendation='Check the name, and that the volume is mounted; or give --new-archive to begin one there.',
         )
-    ask(f'{new} Begin one there?')
+    ask(f'{new} Begin one there?', undone='deleted')
 
 
 def archive(session: Session, decision: Decision, archiving: Archiving, run: str) -> Safe:

@@ -58,7 +58,7 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
         say_preview(document)
         return
     print(_preview(document, lines_after=_QUESTION_LINES), file=sys.stderr)
-    ask(_question(document, archived), full_list(document))
+    ask(_question(document, archived), full_list(document), 'deleted')
     if has_locked(document) and answer_to(f"Type '{_CONFIRMATION_WORD}' to take off the locks: ") != _CONFIRMATION_WORD:
         raise ValidationError(
             'What is locked was not confirmed, and nothing was deleted.',

@@ -209,7 +209,7 @@ def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
         [escaped(f'lock   {name}@{digest}  ({who})') for name, digest, who in plan.lock]
         + [escaped(f'unlock {mark.repository}@{mark.digest}') for mark in plan.unlock]
     )
-    ask('Do it? (? lists them all)', everything)
+    ask('Do it? (? lists them all)', everything, 'locked')
 
 
 def _preview(plan: LockPlan, pins: Pins) -> str:

@@ -6,19 +6,22 @@ import sys
 from contextlib import redirect_stdout, suppress
 
 from ..spelling import escaped_lines
+from .stopping import nothing_was
 
 _YES = ('y', 'yes')
 
 
-def ask(question: str, everything: str = '') -> None:
+def ask(question: str, everything: str = '', undone: str = 'changed') -> None:
     """Ask whoever is at the terminal, and return when the answer is yes; `?` shows `everything` first.
 
-    Raises CLIError for any other answer, as az does where somebody declines.
+    Raises CLIError for any other answer, as az does where somebody declines. A stop meanwhile says that nothing was
+    done, in the word `undone`.
     """
     from knack.util import CLIError
 
-    while (said := answer_to(f'{question} (y/N): ').strip().lower()) == '?':
-        _show(everything)
+    with nothing_was(undone):
+        while (said := answer_to(f'{question} (y/N): ').strip().lower()) == '?':
+            _show(everything)
     if said not in _YES:
         raise CLIError('Operation cancelled.')
 

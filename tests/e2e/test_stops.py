@@ -79,18 +79,32 @@ def test_a_second_stop_gives_up_and_answers_all_the_same_with_the_locks_set_agai
     assert locks(registry, digest) == [False, False, False]
 
 
-def test_ctrl_c_at_the_question_says_that_nothing_was_deleted(az, registry, now):
-    Shelf(registry.storage, now).image('stale')
+def interrupted_at(az, question, *arguments):
+    """What az said at last, which was interrupted when it had asked a question."""
     _, follower = pty.openpty()
-    process = az.start(*PRUNE, 'untagged', *TARGET, **{**PIPES, 'stdin': follower})
+    process = az.start(*PRUNE, *arguments, **{**PIPES, 'stdin': follower})
     shown = ''
-    while 'Delete them?' not in shown:
+    while question not in shown:
         shown += os.read(process.stderr.fileno(), 1024).decode()
     wait_until_it_waits(process)
     interrupt(process)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and 'Nothing was deleted.' in err and 'Traceback' not in err
+    assert process.returncode == 1 and 'Traceback' not in err
+    assert err.count('ERROR: ') == 1, err
+    return err
+
+
+def test_ctrl_c_at_the_question_says_that_nothing_was_deleted(az, registry, now):
+    Shelf(registry.storage, now).image('stale')
+    assert 'Nothing was deleted.' in interrupted_at(az, 'Delete them?', 'untagged', *TARGET)
     assert len(registry.storage.manifests('team/app')) == 1
+
+
+def test_ctrl_c_at_another_question_says_that_nothing_was_changed(az, registry, now, tmp_path):
+    Shelf(registry.storage, now).image('stale')
+    archive = ('--archive', str(tmp_path / 'archive'))
+    az(*PRUNE, 'untagged', *TARGET, '--yes', *archive, '--new-archive', check=True)
+    assert 'Nothing was changed.' in interrupted_at(az, 'Bring it back?', 'undo', *TARGET)
 
 
 def test_what_a_killed_run_left_unlocked_is_named_by_all_who_look_and_locked_by_the_next_that_deletes(
