@@ -11,7 +11,7 @@ from .archiving import open_target, patience_with
 from .caching import login_server
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
-from .failures import exit_with_failure
+from .failures import alarm, exit_with_failure
 from .options import PriceOptions, read
 from .questions import ask
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..model import Document
 
 logger = get_logger(__name__)
+
+_MOST_ALARMS = 5
 
 
 def list_images(
@@ -72,10 +74,9 @@ def verify(cmd: Command, archive: str) -> Document:
             verified = verify(target, reporter.transferred)
     document = verify_document(target.name, verified)
     _warn(verified.troubles)
-    for each in document['failed']:
-        logger.error(
-            "'%s@%s' cannot come back from this archive: %s.", each['repository'], each['digest'], each['error']
-        )
+    for each in document['failed'][:_MOST_ALARMS]:
+        name = f'{each["repository"]}@{each["digest"]}'
+        alarm(cmd, f"'{name}' cannot come back from this archive: {each['error']}.")
     exit_with_failure(
         cmd, document['summary']['failed'] or document['damaged'], 'Not all of the archive could come back.'
     )

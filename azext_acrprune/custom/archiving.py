@@ -13,6 +13,7 @@ from ..apply.journal import Journal, JournalError
 from ..timelimit import SHARE_AFTER_ARCHIVING
 from .command import Command
 from .consent import is_confirmed
+from .failures import alarm
 from .options import ArchiveOptions, ConsentOptions
 from .questions import ask
 from .session import Session
@@ -121,18 +122,17 @@ def archive(session: Session, decision: Decision, archiving: Archiving, run: str
         return replace(safe, decision=safe.decision.with_retiring_kept())
 
 
-def says_unarchived(result: Document) -> bool:
+def says_unarchived(cmd: Command, result: Document) -> bool:
     """Whether something stays because it could not be archived; says what. What came too late is no such thing."""
     from ..archive.pure.contents import could_not_be_archived
 
     kept = [each for each in result['skipped'] if could_not_be_archived(each['reason'], each['because'])]
     if kept:
-        logger.error(
-            '%d of what was to go could not be archived, so it stays. The first: %s@%s: %s. See "skipped".',
-            len(kept),
-            kept[0]['repository'],
-            kept[0]['digest'],
-            kept[0]['because'],
+        first = kept[0]
+        alarm(
+            cmd,
+            f'{len(kept)} of what was to go could not be archived, so it stays. '
+            f'The first: {first["repository"]}@{first["digest"]}: {first["because"]}. See "skipped".',
         )
     return bool(kept)
 

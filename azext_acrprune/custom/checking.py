@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
-from .failures import NOT_ALL_READ, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, alarm, exit_with_failure, says_unread
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
@@ -61,7 +61,7 @@ def validate(session: Session, decided: Decided, result: Document) -> bool:
         result['validation'] = None
         return error.kind is not Kind.OUT_OF_TIME
     except KeyboardInterrupt:
-        logger.error('Interrupted: what the run left was not validated.')
+        alarm(session.cmd, 'Interrupted: what the run left was not validated.')
         result['validation'] = None
         return True
     return bool(_says_broken(result['validation']))

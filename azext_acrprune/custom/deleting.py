@@ -196,17 +196,17 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
         record.undo = undo_of_run(cmd, result, options.registry)
         broken = consent.validate and validate(session, agreed.decided, result)
     stays = agreed.decided.held and not agreed.decided.plan  # somebody named it
-    failed = _is_incomplete(result) or agreed.unread or broken or stays or not settled
+    failed = _is_incomplete(cmd, result) or agreed.unread or broken or stays or not settled
     record.exit_code = exit_code(failed)
     exit_with_failure(cmd, failed)
     return result
 
 
-def _is_incomplete(result: Document) -> bool:
+def _is_incomplete(cmd: Command, result: Document) -> bool:
     """Whether something is left that a person should look at; says what could not be archived."""
     summary = result['summary']
     unverified = result['warnings'] and not summary['timeLimitReached']
-    return bool(says_unarchived(result) or summary['failed'] or summary['interrupted'] or unverified)
+    return bool(says_unarchived(cmd, result) or summary['failed'] or summary['interrupted'] or unverified)
 
 
 def _ask(

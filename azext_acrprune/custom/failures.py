@@ -16,6 +16,8 @@ logger = get_logger(__name__)
 
 _FAILED, _WOULD_CHANGE = 1, 2
 _LISTED = 10
+_ALARMS = 'acrprune_alarms'
+"""Under which name the texts of `alarm` are kept for the end of the command."""
 NOT_ALL_READ = 'Not all of the registry could be read: the warnings say what.'
 NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
 _UNDONE = 'Not all was done: the answer and the warnings say what was left.'
@@ -45,6 +47,11 @@ def exit_code(failure: object, changes: object = False) -> int:
     return _FAILED if failure else _WOULD_CHANGE if changes else 0
 
 
+def alarm(cmd: Command, text: str) -> None:
+    """Have a text in the error with which the command ends, after `exit_with_failure`: there is one error in all."""
+    cmd.cli_ctx.data.setdefault(_ALARMS, []).append(text)
+
+
 def exit_with_failure(cmd: Command, failure: object, why: str = _UNDONE) -> None:
     """Let az answer as ever, and exit with 1 after it when something was not done: the last line is an error."""
     if failure:
@@ -63,7 +70,7 @@ def _after_the_answer(cmd: Command, code: int, why: str = '') -> None:
 
     def end(*_: object, **__: object) -> None:
         if why:
-            logger.error(why)
+            logger.error(' '.join((*cmd.cli_ctx.data.get(_ALARMS, ()), why)))
         sys.exit(code)
 
     cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, end)

@@ -11,7 +11,7 @@ from knack.log import get_logger
 from knack.util import CLIError
 
 from .command import Command
-from .failures import exit_with_failure
+from .failures import alarm, exit_with_failure
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -45,7 +45,7 @@ def in_each(cmd: Command, arguments: Mapping[str, Any], work: Callable[..., Docu
         except ManualInterrupt:
             raise
         except CLIError as error:
-            logger.error('%s: %s', registry['registry_name'], error)
+            alarm(cmd, f'{registry["registry_name"]}: {error}')
             advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
             entry.update(error=str(error), advice=advice or None)
         entries.append(entry)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from knack.log import get_logger
 
+from .failures import alarm
 from .journaling import folder_of, journal_of
 from .session import Session
 
@@ -67,7 +68,9 @@ def _settled(session: Session, journal: Journal, owed: OwedLock) -> bool:
         found = session.run(lock_again(session.registry, door, owed))
         write_settled(journal_path(_folder(session), owed.run), owed, found, journal.run)
     except (RegistryError, OSError) as error:
-        logger.error('%s was left unlocked by the run %s and could not be locked again: %s', owed.name, owed.run, error)
+        told = f'{owed.name} was left unlocked by the run {owed.run} and could not be locked again: {error}'
+        logger.warning(told)  # what is asked now may be declined
+        alarm(session.cmd, f'{told}.')
         return False
     logger.warning(_FOUND[found], owed.name, owed.run)
     return True

@@ -11,6 +11,7 @@ from knack.log import get_logger
 
 from ..prune_error import Kind, PruneError
 from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
+from .failures import alarm
 from .moving import moved_lines
 from .options import HoldOptions, RestoreOptions
 from .session import Session
@@ -52,7 +53,7 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
             hold_to_answer(session.cmd, options.yes, moved_lines(session, expects.moved), 'Restore it?')
     run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
     if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
-        logger.error('Nothing of what %s deleted could be restored: 0 of %d. See "failed".', source, len(lost))
+        alarm(session.cmd, f'Nothing of what {source} deleted could be restored: 0 of {len(lost)}.')
     return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}
 
 

@@ -659,6 +659,7 @@ def test_a_restore_that_finds_nothing_is_an_error(az, registry, now):
     registry.storage.deleted.clear()
     run = az(*PRUNE, 'restore', *TARGET, '--soft-deleted')
     assert run.code == 1 and 'Nothing of what the run' in run.err and '0 of ' in run.err
+    assert run.err.count('ERROR: ') == 1, 'one error in all'
     assert {entry['error'] for entry in run.json['failed']} >= {'the registry does not keep it, or not any more'}
 
 
