@@ -18,6 +18,7 @@ class Context:
 
     def __init__(self):
         self.ends = []
+        self.data = {}
 
     def register_event(self, _, handler):
         self.ends.append(handler)
