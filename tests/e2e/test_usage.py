@@ -267,7 +267,6 @@ def test_the_same_registry_gives_the_same_plan_with_and_without_a_price(az, regi
         (('--price', 'cheap'), '--price'),
         (('--price', '-1'), '--price'),
         (('--price', '1,5 EUR'), '--price'),
-        (('--top', '0'), '--top'),
         (('--top', '-3'), '--top'),
         (('--top', 'many'), '--top'),
         (('--by', 'tag'), '--by'),
