@@ -170,7 +170,8 @@ def _for_archive_expire(context: AzArgumentContext) -> None:
     context.argument(
         'older_than',
         validator=validate_older_than,
-        help='Take out what was archived longer ago than this: a duration such as `180d`.',
+        help='Take out what was archived longer ago than this: a duration such as `180d`, or a date such as '
+        '`2026-08-01`.',
     )
 
 

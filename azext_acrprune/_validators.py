@@ -76,7 +76,8 @@ def _seconds_ago(text: str) -> int:
 
 
 def validate_older_than(namespace: Namespace) -> None:
-    _all('--older-than', [namespace.older_than], parse_ago, 'Give a duration such as 180d.')
+    advice = 'Give a duration such as 180d, or a date such as 2026-08-01.'
+    _all('--older-than', [namespace.older_than], _seconds_ago, advice)
 
 
 def validate_time_limit(namespace: Namespace) -> None:

@@ -207,9 +207,10 @@ def _before(older_than: str) -> int:
     import time
 
     from ..model import TICKS_PER_SECOND
-    from ..policy.ages import parse_ago
+    from ..policy.ages import parse_ago_or_date
 
-    return int((time.time() - parse_ago(older_than)) * TICKS_PER_SECOND)
+    now = time.time()
+    return int((now - parse_ago_or_date(older_than, now)) * TICKS_PER_SECOND)
 
 
 def _may_ask(cmd: Command, yes: bool, dry_run: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._errors import typed_errors
+from ..model import TICKS_PER_SECOND
 from .command import Command
 from .deciding import with_memory
 from .failures import exit_with_failure
@@ -69,7 +70,8 @@ def diff(
 
     read = _from_file(inventory_file) if inventory_file else None
     registry = name_of(read[0].registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
-    policies = [read_policy(path, (), registry) for path in (old_policy, new_policy)]
+    then = read[1] / TICKS_PER_SECOND if read else None
+    policies = [read_policy(path, (), registry, then) for path in (old_policy, new_policy)]
     if read:
         inventory, now = read
     else:
@@ -153,15 +155,17 @@ def _read_cases(path: str) -> Cases:
 
 def _policy_of(cases: Cases, tests_file: str, policy_file: str | None) -> Policy:
     """The policy that is tested: the one of the option, or the one that the tests name."""
+    from ..documents.policy_tests import NOW
     from ..policy.file import example_text, parse_policy
     from ..prune_error import Kind, PruneError
 
+    now = NOW / TICKS_PER_SECOND
     if policy_file:
-        return read_policy(policy_file, (), cases.registry)
+        return read_policy(policy_file, (), cases.registry, now)
     if cases.example:
         return parse_policy(example_text(cases.example))
     if cases.policy:
-        return read_policy(os.path.join(os.path.dirname(tests_file), cases.policy), (), cases.registry)
+        return read_policy(os.path.join(os.path.dirname(tests_file), cases.policy), (), cases.registry, now)
     with typed_errors():
         raise PruneError(
             f"Nothing says which policy the tests '{tests_file}' are about.",

@@ -39,15 +39,20 @@ def policy_of_options(options: SelectOptions, registry: str | None = None) -> Po
     return policy
 
 
-def read_policy(path: str, repositories: Sequence[str] = (), registry: str | None = None) -> Policy:
-    """The policy in a file, as it is for a registry with this name."""
+def read_policy(
+    path: str, repositories: Sequence[str] = (), registry: str | None = None, now: float | None = None
+) -> Policy:
+    """The policy in a file, as it is for a registry with this name.
+
+    Its dates are counted from `now`, in seconds since 1970: today, if nothing else is given.
+    """
     from ..policy.file import parse_policy
     from ..policy.parsing import PolicyError
     from ..policy.slips import idle_conditions, short_ages, short_periods
 
     with typed_errors():
         try:
-            policy = parse_policy(read_text(path), tuple(repositories), registry)
+            policy = parse_policy(read_text(path), tuple(repositories), registry, time.time() if now is None else now)
         except PolicyError as error:
             raise PruneError(f"The policy '{path}' is not valid: {error}.", error.advice, error.kind) from error
     for sentence in (*short_ages(policy), *short_periods(policy), *idle_conditions(policy)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..model import TICKS_PER_SECOND, Content, Manifest, parse_ticks, time_text
-from ..policy.ages import SECONDS_PER_DAY
+from ..policy.ages import SECONDS_PER_DAY, is_date
 from ..policy.rules import Period, When
 from .claims import Place, age_is_over, images_of, labels_of
 from .reasons import NOT_DUE, UNKNOWN
@@ -62,7 +62,8 @@ def _pulled(period: Period, place: Place, manifest: Manifest) -> Iterator[Due]:
     elif facts.pulls_since is None:
         yield Due(UNKNOWN, 'no log of pulls was asked')
     elif facts.pulls_since > begin:
-        yield Due(UNKNOWN, f'the log of pulls covers {_days(place, facts.pulls_since)} of {period.text}')
+        of = f'alone, and not all {period.said}' if is_date(period.text) else f'of {period.text}'
+        yield Due(UNKNOWN, f'the log of pulls covers {_days(place, facts.pulls_since)} {of}')
 
 
 def _ever_pulled(period: Period, place: Place, manifest: Manifest) -> Iterator[Due]:

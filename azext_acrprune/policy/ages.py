@@ -55,8 +55,20 @@ def parse_ago_or_date(text: str, now: float) -> int:
 
     `now` is in seconds since 1970. Raises ValueError on anything else, and for a date that has not come yet.
     """
-    if not is_date(text):
-        return parse_ago(text)
+    return _seconds_since(text, now) if is_date(text) else parse_ago(text)
+
+
+def parse_age_or_date(text: str, now: float) -> int:
+    """The same for a policy file, whose durations are those of `parse_age`."""
+    if is_date(text):
+        return _seconds_since(text, now)
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise ValueError(f'{error}, nor a date like 2026-08-01') from None
+
+
+def _seconds_since(text: str, now: float) -> int:
     ticks = parse_ticks(f'{text}T00:00:00Z' if len(text) == len('2026-08-01') else text)
     if ticks is None:
         raise ValueError(f"'{text}' is not a date like 2026-08-01, or a time like 2026-08-01T06:00:00Z")

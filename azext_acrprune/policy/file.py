@@ -16,7 +16,7 @@ import yaml
 from ..pins.live import parse_system
 from ..pins.pinned import Sources
 from ..pins.pulls import Wish, check_period
-from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age
+from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age, parse_age_or_date
 from .byte_sizes import parse_size
 from .coverage import covering
 from .overrides import REGISTRIES, loosened, overridden, place_of
@@ -80,17 +80,17 @@ def example_text(name: str) -> str:
     return _resource('examples', f'{name}.yaml')
 
 
-def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | None = None) -> Policy:
+def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | None = None, now: float = 0) -> Policy:
     """The policy that a file says, of a registry with this name; `repositories` are globs that narrow it.
 
-    What it says of any other registry is checked, too. Raises PolicyError.
+    What it says of any other registry is checked, too. `now` is in seconds since 1970, for dates. Raises PolicyError.
     """
     source = Source(text, "a policy with 'version' and 'rules'")
     shape = shaped(source, source.document(), schema(), _validator())
-    reader = _PolicyReader(source)
+    reader = _PolicyReader(source, now)
     policy = reader.policy(overridden(shape.document, None), repositories)
     found = {
-        name: _of_registry(source, shape.document, name, repositories, policy)
+        name: _of_registry(source, shape.document, name, repositories, policy, now)
         for name in shape.document.get(REGISTRIES, {})
     }
     others = {problem for _, wrong in found.values() for problem in wrong}
@@ -104,10 +104,10 @@ def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | No
 
 
 def _of_registry(
-    source: Source, document: Mapping[str, Any], name: str, repositories: Sequence[str], of_all: Policy
+    source: Source, document: Mapping[str, Any], name: str, repositories: Sequence[str], of_all: Policy, now: float
 ) -> tuple[Policy, Sequence[PolicyProblem]]:
     """What a policy says of one registry, and what is wrong with that."""
-    reader, path = _RegistryReader(source, document, name), (REGISTRIES, name)
+    reader, path = _RegistryReader(source, document, name, now), (REGISTRIES, name)
     policy = reader.policy(overridden(document, name), repositories)
     known = [rule.name for rule in of_all.rules]
     for each in document[REGISTRIES][name].get('rules', {}):
@@ -127,7 +127,11 @@ def limits_of(document: Mapping[str, Any]) -> Limits:
 
 
 class _PolicyReader(Reader):
-    """Reads a whole policy."""
+    """Reads a whole policy. `now` is in seconds since 1970."""
+
+    def __init__(self, source: Source, now: float) -> None:
+        super().__init__(source)
+        self._now = now
 
     def policy(self, document: Mapping[str, Any], repositories: Sequence[str]) -> Policy:
         rules = [self._rule(('rules', str(number)), rule) for number, rule in enumerate(document['rules'])]
@@ -197,7 +201,7 @@ class _PolicyReader(Reader):
             return None
         text = str(wish['within'])
         path = ('protect', 'ran', 'within')
-        self.read(path, lambda _: check_period(parse_age(text)), text, 0)
+        self.read(path, lambda _: check_period(self._seconds(text)), text, 0)
         return text
 
     def _pulled(self, wish: Mapping[str, Any] | None) -> Wish | None:
@@ -205,7 +209,7 @@ class _PolicyReader(Reader):
             return None
         text = str(wish['within'])
         path = ('protect', 'lastPulled', 'within')
-        seconds = self.read(path, lambda _: check_period(parse_age(text)), text, 0)
+        seconds = self.read(path, lambda _: check_period(self._seconds(text)), text, 0)
         return Wish(text, seconds, wish.get('workspace'))
 
     def _protections(self, protect: Mapping[str, Any]) -> Iterator[Protection]:
@@ -324,7 +328,7 @@ class _PolicyReader(Reader):
 
     def _age(self, path: Path, when: Mapping[str, Any]) -> Age:
         text = str(when.get('olderThan', DEFAULT_AGO))
-        return Age(text, self.read((*path, 'when', 'olderThan'), parse_age, text, 0), when.get('by', BY_UPDATE))
+        return Age(text, self.read((*path, 'when', 'olderThan'), self._seconds, text, 0), when.get('by', BY_UPDATE))
 
     def _when(self, path: Path, when: Mapping[str, Any]) -> When:
         return When(
@@ -349,16 +353,22 @@ class _PolicyReader(Reader):
         if (rule['do'] == RETIRE) != ('retire' in rule):
             place = (*path, 'retire') if 'retire' in rule else path
             self.wrong(place, "'do: retire' and 'retire: {for: 14d}', which says for how long, belong together")
-        found = self._period((*path, 'retire'), rule.get('retire', {}), 'for')
-        if found and found.seconds < SECONDS_PER_DAY:
-            self.wrong((*path, 'retire', 'for'), 'what is retired for less than a day is missed by nobody in time')
+        if 'for' not in rule.get('retire', {}):
+            return None
+        text, path = str(rule['retire']['for']), (*path, 'retire', 'for')
+        found = Period(text, self.read(path, parse_age, text, SECONDS_PER_DAY))
+        if found.seconds < SECONDS_PER_DAY:
+            self.wrong(path, 'what is retired for less than a day is missed by nobody in time')
         return found
 
     def _period(self, path: Path, when: Mapping[str, Any], key: str) -> Period | None:
         if key not in when:
             return None
         text = str(when[key])
-        return Period(text, self.read((*path, key), parse_age, text, 0))
+        return Period(text, self.read((*path, key), self._seconds, text, 0))
+
+    def _seconds(self, text: str) -> int:
+        return parse_age_or_date(text, self._now)
 
     def _keep(self, path: Path, keep: Mapping[str, Any]) -> Keep:
         if 'patched' in keep and 'semver' not in keep:
@@ -391,8 +401,8 @@ class _PolicyReader(Reader):
 class _RegistryReader(_PolicyReader):
     """Reads a policy as it is for one registry, and tells what is wrong where that registry says it."""
 
-    def __init__(self, source: Source, document: Mapping[str, Any], name: str) -> None:
-        super().__init__(source)
+    def __init__(self, source: Source, document: Mapping[str, Any], name: str, now: float) -> None:
+        super().__init__(source, now)
         self._document, self._name = document, name
 
     def wrong(self, path: Path, text: str) -> None:

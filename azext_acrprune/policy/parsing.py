@@ -56,7 +56,15 @@ class PolicyError(PruneError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads each key as the text that it is: `on` and `1.10` are names of labels like any other."""
+    """Reads each key as the text that it is: `on` and `1.10` are names of labels like any other.
+
+    So is a date. Whether it means a time, and in which zone, is for who asks for one.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [resolver for resolver in resolvers if resolver[0] != 'tag:yaml.org,2002:timestamp']
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         self.flatten_mapping(node)

@@ -112,10 +112,15 @@ class Age:
 
 @dataclass(frozen=True)
 class Period:
-    """A duration: `text` as given, and what it means."""
+    """A duration or a date: `text` as given, and what it means."""
 
     text: str
     seconds: int
+
+    @property
+    def said(self) -> str:
+        """As the end of a sentence: `for 30d`."""
+        return f'since {self.text}' if is_date(self.text) else f'for {self.text}'
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ def short_ages(policy: Policy) -> Iterator[str]:
         if rule.action != KEEP and rule.age.seconds < SECONDS_PER_DAY:
             minutes = " ('m' are minutes, months are 'mo')" if rule.age.text.endswith('m') else ''
             yield (
-                f"The rule '{rule.name}' takes what is {rule.age.text} old{minutes}, and so a push under way: a "
-                'multi-arch push uploads its images untagged, and their index last.'
+                f"The rule '{rule.name}' takes what was left alone {rule.age.said}{minutes}, and so a push under way: "
+                'a multi-arch push uploads its images untagged, and their index last.'
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from .ages import is_date
 from .rules import (
     CREATED,
     DELETE,
@@ -41,9 +42,9 @@ def _protections(policy: Policy) -> Iterator[str]:
     for digest in sorted(policy.digests):
         yield f'{digest} stays, whatever the rules say (protect.digests).'
     if policy.sources.ran_within:
-        yield f'What ran within {policy.sources.ran_within} stays, whatever the rules say (protect.ran).'
+        yield f'What ran {_within(policy.sources.ran_within)} stays, whatever the rules say (protect.ran).'
     if policy.pulled:
-        yield f'What was pulled within {policy.pulled.text} stays, whatever the rules say (protect.lastPulled).'
+        yield f'What was pulled {_within(policy.pulled.text)} stays, whatever the rules say (protect.lastPulled).'
 
 
 def _limits(policy: Policy) -> Iterator[str]:
@@ -136,20 +137,28 @@ def _pairs(text: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 def _when(rule: Rule) -> str:
     by = (
-        f'when the image was created {rule.age.text} ago or longer and the tag not moved since'
+        f'when the image was created {_before(rule.age.text)} and the tag not moved since'
         if rule.age.by == CREATED
         else f'when untouched {rule.age.said}'
     )
     return ' and '.join([by, *_conditions(rule.when)])
 
 
+def _within(text: str) -> str:
+    return f'since {text}' if is_date(text) else f'within {text}'
+
+
+def _before(text: str) -> str:
+    return f'before {text}' if is_date(text) else f'{text} ago or longer'
+
+
 def _conditions(when: When) -> Iterator[str]:
     if when.not_pulled_for:
-        yield f'not pulled for {when.not_pulled_for.text}'
+        yield f'not pulled {when.not_pulled_for.said}'
     if when.never_pulled_after:
-        yield f'never pulled and created {when.never_pulled_after.text} ago or longer'
+        yield f'never pulled and created {_before(when.never_pulled_after.text)}'
     if when.untagged_for:
-        yield f'without a tag for {when.untagged_for.text}'
+        yield f'without a tag {when.untagged_for.said}'
     if when.expired:
         yield f'past the date that {" or ".join(when.expired)} says'
 

@@ -161,7 +161,7 @@ def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, regi
 def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registry, now, folder):
     az.login()
     Shelf(registry.storage, now).image('one', days=200, tag='v2')
-    longer = 'registries: {localhost: {rules: {rest: {when: {olderThan: 300d}}}}}\n'
+    longer = 'registries: {localhost: {rules: {rest: {when: {olderThan: 2020-01-01}}}}}\n'
     (folder / 'old.yaml').write_text(POLICY + longer)
     files = ('--old', str(folder / 'old.yaml'), '--new', str(folder / 'policy.yaml'))
     inventory, page = str(folder / 'inventory.json'), folder / 'diff.md'

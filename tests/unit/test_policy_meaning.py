@@ -9,6 +9,7 @@ import yaml
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
+from azext_acrprune.model import parse_ticks
 from azext_acrprune.policy.ages import parse_age
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.coverage import covering
@@ -20,7 +21,7 @@ from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.slips import idle_conditions, short_ages
 from azext_acrprune.policy.words import sentences
 from tests import worlds
-from tests.worlds import DAY, image, repository_of
+from tests.worlds import DAY, TICKS, image, repository_of
 
 EVERYTHING = '- {name: rest, match: {everything: true}, when: {olderThan: 1d}, do: delete}'
 
@@ -389,6 +390,37 @@ def test_anything_else_is_no_age(text):
         parse_age(text)
 
 
+@pytest.mark.parametrize('text', ['2026-08-01', "'2026-08-01'", '2026-08-01T00:00:00Z', '2026-08-01T02:00:00+02:00'])
+@pytest.mark.parametrize('key', ['olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor'])
+def test_a_date_is_an_age_in_quotes_or_not(key, text):
+    now = parse_ticks('2026-08-11T00:00:00Z') / TICKS
+    text = policy_of(f'- {{name: x, match: {{tagged: true}}, when: {{{key}: {text}}}, do: delete}}')
+    rule = parse_policy(text, now=now).rules[0]
+    found = {
+        'olderThan': rule.age,
+        'notPulledFor': rule.when.not_pulled_for,
+        'neverPulledAfter': rule.when.never_pulled_after,
+        'untaggedFor': rule.when.untagged_for,
+    }[key]
+    assert found.seconds == 10 * DAY
+    assert found.text.startswith('2026-08-01')
+    (told, _) = sentences(parse_policy(text, now=now))
+    assert ('since' if key in ('notPulledFor', 'untaggedFor') else 'before') + ' 2026-08-01' in told
+
+
+def test_dates_protect_too_and_what_has_not_come_is_wrong():
+    more = 'protect: {lastPulled: {within: 2026-08-01, workspace: x}, ran: {within: 2026-08-02}}\n'
+    policy = parse_policy(policy_of(EVERYTHING, more=more), now=worlds.NOW / TICKS)
+    assert policy.pulled.seconds == int(worlds.NOW / TICKS - parse_ticks('2026-08-01T00:00:00Z') / TICKS)
+    assert policy.sources.ran_within == '2026-08-02'
+    late = policy_of('- {name: x, match: {tagged: true}, when: {olderThan: 2999-01-01}, do: delete}')
+    assert "'2999-01-01' has not come yet" in problems(late)[0]
+    retired = '- {name: x, match: {tagged: true}, when: {olderThan: 9d}, do: retire, retire: {for: 2026-08-01}}'
+    assert problems(policy_of(retired)) == [
+        "line 3: rules[0].retire.for: '2026-08-01' is not a duration like 30d, 2w, 6mo, 1y, 2d3h6m or 0"
+    ]
+
+
 @pytest.mark.parametrize('percent, said', [(80, 1), (50, 0), (20, 0)])
 def test_a_looser_limit_is_said(percent, said):
     policy = parse_policy(policy_of(EVERYTHING, more=f'limits: {{maxPercent: {percent}}}\n'))
@@ -500,10 +532,10 @@ def test_errors_come_all_at_once_each_with_what_stands_there_and_a_cure():
         "line 3: rules[0].name: expected string, not no; put it in quotes: 'no'",
         "line 4: rules[0].match.repositories: expected array, not base; put it in brackets: ['base']",
         "line 4: rules[0].match.tags[0]: expected string, not 1.10; put it in quotes: '1.10'",
-        "line 4: rules[0].match.tags[1]: expected string, not 2026-08-01; put it in quotes: '2026-08-01'",
         "line 4: rules[0].match.tags[2]: expected string, not 0755; put it in quotes: '0755'",
         "line 4: rules[0].match.tags[3]: expected string, not yes; put it in quotes: 'yes'",
-        "line 5: rules[0].when.olderThan: '5x' is not a duration like 30d, 2w, 6mo, 1y, 2d3h6m or 0",
+        "line 5: rules[0].when.olderThan: '5x' is not a duration like 30d, 2w, 6mo, 1y, 2d3h6m or 0, nor a date like "
+        '2026-08-01',
         "line 7: rules[1]: the key 'when' is missing; say how old, such as 'when: {olderThan: 30d}'",
         'line 7: rules[1].keep.semver: expected integer, not "3"; write it without quotes: 3',
     ]
