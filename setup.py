@@ -37,6 +37,7 @@ setup(
         'azext_acrprune': [
             'azext_metadata.json',
             'py.typed',
+            'documents/schema/*.json',
             'policy/schema/*.json',
             'policy/examples/*.yaml',
             'show/templates/*',

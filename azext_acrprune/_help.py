@@ -189,7 +189,7 @@ short-summary: Write an HTML report on where the space goes and what a plan does
 long-summary: >
     One file with a map of the registry, its growth, the age of what nothing needs, the largest repositories, images
     and layers with the images that share them, and the warnings. It needs no network and no other file. The answer of
-    the command has the same numbers. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is
+    the command is a summary of it. Deletes nothing; needs the permission to list and pull (AcrPull). The exit code is
     not 0 when a repository could not be read.
 examples:
   - name: The registry as it is.
@@ -335,6 +335,32 @@ short-summary: Show the JSON schema of a policy file, for an editor.
 examples:
   - name: As JSON, to be redirected to a file that an editor uses.
     text: az acr prune policy show-schema -o json
+"""
+
+helps['acr prune schema'] = """
+type: group
+short-summary: See what the documents look like that commands answer with.
+long-summary: The numbers in them are explained in `docs/numbers.md`.
+"""
+
+helps['acr prune schema list'] = """
+type: command
+short-summary: List the documents, and the commands that answer with each.
+examples:
+  - name: All of them.
+    text: az acr prune schema list -o table
+"""
+
+helps['acr prune schema show'] = """
+type: command
+short-summary: Show the JSON schema of a document, by the draft 2020-12. It says of each key what it means.
+long-summary: >
+    `az acr prune plan show-schema` is the same for the document of one command, whichever command it is.
+examples:
+  - name: That of a plan.
+    text: az acr prune schema show --name plan
+  - name: That of what `untagged`, `tags`, `image`, `repository` and `apply` answer with, in a file.
+    text: az acr prune schema show --name result -o json > result.schema.json
 """
 
 helps['acr prune policy show-example'] = """

@@ -18,6 +18,7 @@ from ._validators import (
     validate_plan_selection,
     validate_policy_diff,
     validate_restore,
+    validate_schema,
     validate_shown_image,
     validate_since,
     validate_tag_selection,
@@ -396,6 +397,15 @@ def _for_policy_example(context: AzArgumentContext) -> None:
     )
 
 
+def _for_schema(context: AzArgumentContext) -> None:
+    context.argument(
+        'name',
+        options_list=['--name', '-n'],
+        validator=validate_schema,
+        help="The document, such as `plan`: 'az acr prune schema list' names all.",
+    )
+
+
 def _for_policy_diff(context: AzArgumentContext) -> None:
     context.argument(
         'registry_name',
@@ -464,6 +474,7 @@ OWN = {
     'policy': _for_policy,
     'policy show-example': _for_policy_example,
     'policy diff': _for_policy_diff,
+    'schema show': _for_schema,
     'policy test': _for_policy_test,
 }
 """The options that one command has for itself, or words differently, in the order in which they are added."""

@@ -93,14 +93,16 @@ _GROUPS = {
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 
 
-def load_arguments(loader: AzCommandsLoader, _: str) -> None:
-    for command, names in _SHARED.items():
-        with loader.argument_context(f'acr prune {command}') as context:
+def load_arguments(loader: AzCommandsLoader, command: str | None) -> None:
+    if command and command.endswith(' show-schema'):  # it has none, and stands below a command that has
+        return
+    for own, names in _SHARED.items():
+        with loader.argument_context(f'acr prune {own}') as context:
             for name in names:
                 option = '--' + name.replace('_', '-')
                 context.extra(name, options_list=[option], arg_group=_GROUP_OF.get(name))
     with loader.argument_context('acr prune') as context:
         add_shared(context)
-    for command, add in OWN.items():
-        with loader.argument_context(f'acr prune {command}') as context:
+    for own, add in OWN.items():
+        with loader.argument_context(f'acr prune {own}') as context:
             add(context)

@@ -168,6 +168,12 @@ def validate_price(namespace: Namespace) -> None:
         (namespace.price,) = _all('--price', [namespace.price], parse_price, _PRICE_ADVICE)
 
 
+def validate_schema(namespace: Namespace) -> None:
+    from .documents.schemas import named
+
+    _all('--name', [namespace.name], named, "See 'az acr prune schema list'.")
+
+
 def validate_top(cmd: AzCliCommand, namespace: Namespace) -> None:
     """Tell az's output how many rows a table has. No command asks for it, but `usage`, whose document it is about."""
     if namespace.top is None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from azure.cli.core.commands import CliCommandType
 
 
-def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
+def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None:
     with loader.command_group('acr prune', _of('planning'), is_preview=True) as group:
         group.command('plan', 'plan', table_transformer=_table('plan_rows'))
         group.command('explain', 'explain', table_transformer=_table('explain_rows'))
@@ -54,6 +54,24 @@ def load_command_table(loader: AzCommandsLoader, _: list[str]) -> None:
         group.command('diff', 'diff', table_transformer=_table('policy_diff_rows', 'policy_tables'))
         group.command('show-schema', 'show_schema')
         group.command('show-example', 'show_example')
+    with loader.command_group('acr prune schema', _of('showing_schemas')) as group:
+        group.command('list', 'list_schemas')
+        group.show_command('show', 'show')
+    if 'show-schema' in (args or ()):
+        _load_schemas_of_commands(loader)
+
+
+def _load_schemas_of_commands(loader: AzCommandsLoader) -> None:
+    """`az acr prune plan show-schema`, and the same of every command.
+
+    az has no place for a command below a command, but it parses only the one that is asked for. So they are there when
+    one of them is asked for, and the group `schema` is the one that help shows.
+    """
+    from .documents.schemas import OF_COMMAND
+
+    with loader.command_group('acr prune', _of('showing_schemas'), is_preview=True) as group:
+        for command in OF_COMMAND:
+            group.command(f'{command} show-schema', 'show_of_command')
 
 
 def print_safely(cli_ctx: Any) -> None:

@@ -35,6 +35,7 @@ def test_usage_explain_and_image_agree_on_what_one_image_frees(world, ago):
     for row, explained, planned in answers(worlds.to_inventory(world), ago):
         freed = planned['summary']['freedBytes']
         assert (row['uniqueBytes'], explained['uniqueBytes']) == (freed, freed)
+        assert (row['storedBytes'], row['sharedBytes']) == (explained['storedBytes'], explained['sharedBytes'])
         going = {entry['digest'] for entry in planned['delete']}
         assert set(explained['goesWith']) == going - {row['digest']}
         assert row['manifests'] == (len(going) or 1)

@@ -24,12 +24,13 @@ MAY_IMPORT = {
     'workers': set(),
     'timelimit': set(),
     'state_files': set(),
+    'exit_reasons': {'model'},
     'pins': {'prune_error', 'pins', 'model', 'spelling'},
     'sources': {'prune_error', 'sources', 'pins', 'model', 'spelling', 'state_files'},
     'policy': {'prune_error', 'policy', 'pins', 'model', 'spelling'},
     'decide': {'prune_error', 'decide', 'pins', 'policy', 'model', 'spelling'},
-    'documents': {'prune_error', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
-    'usage': {'usage', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
+    'documents': {'exit_reasons', 'prune_error', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
+    'usage': {'exit_reasons', 'usage', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
     'registry': {'prune_error', 'redaction', 'registry', 'model', 'spelling', 'timelimit'},
     'inventory': {
         'prune_error',
@@ -44,6 +45,7 @@ MAY_IMPORT = {
         'workers',
     },
     'archive': {
+        'exit_reasons',
         'prune_error',
         'archive',
         'decide',
@@ -77,7 +79,7 @@ MAY_IMPORT = {
     '_params': {'_own_params', '_shared_params'},
     '_own_params': {'_place_validators', '_registry_validators', '_validators'},
     '_shared_params': {'_place_validators', '_registry_validators', '_validators'},
-    'commands': {'show'},
+    'commands': {'show', 'documents.schemas'},
     'custom': {
         'custom',
         '_errors',
@@ -85,6 +87,7 @@ MAY_IMPORT = {
         'archive',
         'decide',
         'documents',
+        'exit_reasons',
         'inventory',
         'model',
         'pins',
@@ -116,7 +119,7 @@ MAY_USE_AZURE_CLI = {
     'registry/credentials.py',
 }
 PURE_ROOMS = ('pins/', 'policy/', 'decide/', 'documents/', 'usage/', 'registry/protocol/', 'archive/pure/')
-PURE_FILES = {'model.py', 'prune_error.py', 'redaction.py', 'spelling.py', 'timelimit.py'}
+PURE_FILES = {'exit_reasons.py', 'model.py', 'prune_error.py', 'redaction.py', 'spelling.py', 'timelimit.py'}
 PURE_PARTS = {'requests.utils'}
 """Its parser of `Link` headers only reads a text."""
 IMPURE_LIBRARIES = {

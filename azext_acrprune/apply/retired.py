@@ -9,7 +9,7 @@ from typing import Any
 from ..decide.content_json import content_from_json
 from ..decide.graph import walk
 from ..decide.name_errors import NotAnImage
-from ..decide.named import ImageName
+from ..decide.named import ImageName, whole_digest
 from ..decide.retirement import Retirement, Retirements
 from ..model import Content, Locks, parse_ticks
 
@@ -62,7 +62,8 @@ def _begun(line: Mapping[str, Any], at: int) -> Retirement:
 def chosen_of(records: Retirements, images: Sequence[ImageName] = ()) -> list[tuple[str, str]]:
     """(repository, digest) of what is retired by what the journal says, in order: all, or images with their parts.
 
-    An image is named by its digest, or by a tag that it had. Raises NotAnImage for one that was never retired.
+    An image is named by its digest, or the beginning of it, or by a tag that it had. Raises NotAnImage for one that was
+    never retired, and for the beginning of several digests.
     """
     retired = {
         (name, digest): record
@@ -74,11 +75,9 @@ def chosen_of(records: Retirements, images: Sequence[ImageName] = ()) -> list[tu
         return sorted(retired)
     chosen: set[tuple[str, str]] = set()
     for image in images:
-        tops = [
-            digest
-            for (name, digest), record in retired.items()
-            if name == image.repository and (digest == image.digest or image.tag in record.tags)
-        ]
+        here = {digest: record for (name, digest), record in retired.items() if name == image.repository}
+        whole = whole_digest(image, here)
+        tops = [digest for digest, record in here.items() if digest == whole or image.tag in record.tags]
         if not tops:
             raise NotAnImage(
                 f"'{image.text}' was not retired by this program on this machine, or it was taken back.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 
+from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE
 from ..model import Document
 from .catalog import Catalog
 from .pure.layout import Index, Kept, Record
@@ -33,8 +34,13 @@ def list_document(archive: str, catalog: Catalog, is_wanted: Callable[[Record], 
             **_span(image['archivedAt'] for image in images),
         },
         'images': images,
-        'warnings': list(catalog.troubles),
+        'warnings': _warnings(catalog.troubles),
     }
+
+
+def _warnings(troubles: Iterable[str]) -> list[Document]:
+    """What is wrong with the index of an archive, as every document says its warnings."""
+    return [{'code': 'archiveIndex', 'repository': None, 'digest': None, 'message': trouble} for trouble in troubles]
 
 
 def _row(record: Record, tags: list[str]) -> Document:
@@ -57,7 +63,7 @@ def _row(record: Record, tags: list[str]) -> Document:
 def _span(times: Iterable[str]) -> Document:
     """The first and the last of some times."""
     known = sorted(times)
-    return {'oldest': known[0] if known else None, 'newest': known[-1] if known else None}
+    return {'firstArchivedAt': known[0] if known else None, 'lastArchivedAt': known[-1] if known else None}
 
 
 def show_document(
@@ -78,17 +84,19 @@ def show_document(
     ]
     runs += [{'run': name, 'archivedAt': None, 'images': None, 'hasJournal': True} for name in sorted(kept - names)]
     return {
-        'archive': archive,
-        'images': len(images),
-        'tags': len(index.records) - len(images),
-        'storedBytes': sum(sizes.values()),
-        'blobs': len(sizes),
-        **_span(record.archived_at for record in index.records),
+        'summary': {
+            'archive': archive,
+            'images': len(images),
+            'tags': len(index.records) - len(images),
+            'blobs': len(sizes),
+            'storedBytes': sum(sizes.values()),
+            **_span(record.archived_at for record in index.records),
+            'isCompacting': index.compacting is not None,
+        },
         'cost': cost,
         'repositories': _repositories(images),
         'runs': runs,
-        'isCompacting': index.compacting is not None,
-        'warnings': list(catalog.troubles),
+        'warnings': _warnings(catalog.troubles),
     }
 
 
@@ -133,20 +141,21 @@ def verify_document(archive: str, verified: Verified) -> Document:
         'summary': {
             'archive': archive,
             'blobs': len(verified.sizes),
-            'bytes': sum(verified.sizes.values()),
+            'storedBytes': sum(verified.sizes.values()),
             'damagedBlobs': len(verified.damaged),
             'images': len(images),
             'wholeImages': len(images) - len(verified.broken) - len(verified.bare),
             'manifestsAlone': len(verified.bare),
             'failed': len(verified.broken) + len(verified.index.damaged),
         },
-        'damaged': [{'digest': digest, 'why': why} for digest, why in sorted(verified.damaged.items())],
+        'damaged': [{'digest': digest, 'error': why} for digest, why in sorted(verified.damaged.items())],
         'failed': [
             {'repository': record.repository, 'digest': record.digest, 'tags': tags, 'error': why}
             for record, why in verified.broken
             for tags in [_tags_of(verified.index, record)]
         ],
-        'warnings': list(verified.troubles),
+        'warnings': _warnings(verified.troubles),
+        'exitReason': FAILED if verified.broken or verified.index.damaged or verified.damaged else DONE,
     }
 
 
@@ -167,6 +176,7 @@ def expire_document(archive: str, expiry: Expiry, is_dry_run: bool) -> Document:
             'imagesLeft': sum(1 for record in expiry.index.records if record.tag is None),
         },
         'expired': _named(expiry.gone),
+        'exitReason': _changed(expiry.gone, is_dry_run),
     }
 
 
@@ -177,9 +187,10 @@ def compact_document(archive: str, garbage: Garbage, is_dry_run: bool) -> Docume
             'archive': archive,
             'dryRun': is_dry_run,
             'blobsRemoved': len(garbage.sizes),
-            'freedBytes': garbage.size,
+            'removedBytes': garbage.size,
         },
         'removed': [{'digest': digest, 'size': size} for digest, size in sorted(garbage.sizes.items())],
+        'exitReason': _changed(garbage.sizes, is_dry_run),
     }
 
 
@@ -197,7 +208,14 @@ def repair_document(archive: str, repaired: Repair, is_dry_run: bool) -> Documen
         'found': _named(repaired.found),
         'lost': _named(repaired.lost),
         'nameless': list(repaired.nameless),
+        'exitReason': WOULD_CHANGE if is_dry_run else DONE,
     }
+
+
+def _changed(things: Sized, is_dry_run: bool) -> str:
+    if not things:
+        return NOTHING_TO_DO
+    return WOULD_CHANGE if is_dry_run else DONE
 
 
 def _named(records: Iterable[Record]) -> list[Document]:

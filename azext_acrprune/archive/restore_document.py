@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..decide.impact import Node
+from ..exit_reasons import reason_of_restoring
 from ..model import Failed, Skipped
 from .pure.choose import Restoration
 from .push import Restored
@@ -28,10 +29,10 @@ def expected(chosen: Restoration) -> Restored:
 def preview_document(registry: str, source: str, expects: Restored, verified: int | None = None) -> dict[str, Any]:
     """What would be restored; `verified` are the bytes that were read for it and are what their digests say."""
     nodes = sorted(set(expects.manifests))
-    return {
+    document = {
         'summary': {
             'registry': registry,
-            'source': source,
+            'restoredFrom': source,
             'manifestsToRestore': len(nodes),
             'tagsToRestore': len(expects.tags),
             'tagsToMove': len(expects.moved),
@@ -42,6 +43,7 @@ def preview_document(registry: str, source: str, expects: Restored, verified: in
         'restore': _manifests(nodes, expects.tags),
         **_rest(expects, expects.skipped, expects.failed),
     }
+    return {**document, 'exitReason': reason_of_restoring(document, True)}
 
 
 def result_document(
@@ -49,10 +51,10 @@ def result_document(
 ) -> dict[str, Any]:
     """What was restored; `skipped` and `failed` are those of which that was known before."""
     left, lost = [*skipped, *pushed.skipped], [*failed, *pushed.failed]
-    return {
+    document = {
         'summary': {
             'registry': registry,
-            'source': source,
+            'restoredFrom': source,
             'manifestsRestored': len(pushed.manifests),
             'tagsRestored': len(pushed.tags),
             'tagsMoved': len(pushed.moved),
@@ -65,6 +67,7 @@ def result_document(
         'restored': _manifests(pushed.manifests, pushed.tags),
         **_rest(pushed, left, lost),
     }
+    return {**document, 'exitReason': reason_of_restoring(document, False)}
 
 
 def _rest(part: Restored, skipped: Iterable[Skipped], failed: Iterable[Failed]) -> dict[str, Any]:
@@ -72,12 +75,14 @@ def _rest(part: Restored, skipped: Iterable[Skipped], failed: Iterable[Failed]) 
     return {
         'tags': _tags(part.manifests, part.tags),
         'moved': [
-            {'repository': repository, 'tag': tag, 'from': was_on[repository, tag], 'to': digest}
+            {'repository': repository, 'tag': tag, 'digest': digest, 'digestBefore': was_on[repository, tag]}
             for repository, tag, digest in sorted(part.tags)
             if (repository, tag) in was_on
         ],
         'skipped': _left(skipped),
         'failed': _left(failed),
+        'warnings': [],
+        'interrupted': False,
     }
 
 

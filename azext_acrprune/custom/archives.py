@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -11,7 +12,7 @@ from .archiving import open_target, patience_with
 from .caching import login_server
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
-from .failures import alarm, exit_with_failure
+from .failures import alarm, exit_by
 from .options import PriceOptions, read
 from .questions import ask
 
@@ -77,9 +78,7 @@ def verify(cmd: Command, archive: str) -> Document:
     for each in document['failed'][:_MOST_ALARMS]:
         name = f'{each["repository"]}@{each["digest"]}'
         alarm(cmd, f"'{name}' cannot come back from this archive: {each['error']}.")
-    exit_with_failure(
-        cmd, document['summary']['failed'] or document['damaged'], 'Not all of the archive could come back.'
-    )
+    exit_by(cmd, document['exitReason'], 'Not all of the archive could come back.')
     return document
 
 
@@ -167,12 +166,14 @@ def _wanted(host: str | None, repositories: list[str]) -> Callable[[Record], boo
 
 
 def _image(target: Target, catalog: Catalog, image: ImageName) -> Document:
-    """One image; of several that had a tag the one that was archived last."""
+    """One image; of several that had a tag the one that was archived last. Raises NotAnImage, and NotInArchive."""
     from ..archive.archive_documents import image_document
     from ..archive.pure.choose import NotInArchive
     from ..archive.stored import named, read_kept
+    from ..decide.named import whole_digest
 
-    is_named = named([image])
+    whole = whole_digest(image, {each.digest for each in catalog.index.records if each.repository == image.repository})
+    is_named = named([replace(image, digest=whole)])
     found = max(filter(is_named, catalog.index.records), key=lambda record: record.archived_at, default=None)
     if not found:
         raise NotInArchive(image.text, target.name)

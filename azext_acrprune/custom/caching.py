@@ -52,9 +52,9 @@ def login_server(cmd: Command, name: str, suffix: str | None) -> str:
 def _cache_document(host: str, facts: CacheFacts) -> Document:
     return {
         'registry': host,
-        'path': facts.path,
+        'file': facts.path,
         'manifests': facts.manifests,
-        'bytes': facts.size,
+        'fileBytes': facts.size,
         'readable': facts.readable,
-        'schemaVersion': facts.schema_version,
+        'fileVersion': facts.schema_version,
     }

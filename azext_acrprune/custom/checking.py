@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
-from .failures import NOT_ALL_READ, alarm, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, alarm, exit_by, say_unread
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_BROKEN = 'Something is broken: the findings say what, and what mends it.'
+
 
 def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -> Document:
     """What is wrong in a registry, and what mends it; changes nothing."""
     from ..documents.check import check_document
+    from ..exit_reasons import SOMETHING_UNREAD
     from ..policy.patterns import glob
     from ..policy.rules import Selection
 
@@ -36,10 +39,8 @@ def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -
     for pattern in selection.asked_for:
         if not any(map(pattern.matches, inventory.selected)):
             logger.warning("--repository '%s' matches nothing in the registry.", pattern.text)
-    exit_with_failure(cmd, says_unread(document), NOT_ALL_READ)
-    exit_with_failure(
-        cmd, document['summary']['broken'], 'Something is broken: the findings say what, and what mends it.'
-    )
+    say_unread(document)
+    exit_by(cmd, document['exitReason'], NOT_ALL_READ if document['exitReason'] == SOMETHING_UNREAD else _BROKEN)
     return document
 
 

@@ -20,7 +20,7 @@ from .checking import validate
 from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_plan
 from .deciding import Decided, decide_by_rules, document_of
-from .failures import exit_code, exit_with_failure, is_unread
+from .failures import exit_by, exit_with_failure
 from .fleet import in_each_registry
 from .journaling import journal_of
 from .keeping_locked import kept_locked
@@ -195,24 +195,38 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
         record.result, record.archive = result, result['archive']
         record.undo = undo_of_run(cmd, result, options.registry)
         broken = consent.validate and validate(session, agreed.decided, result)
-    stays = agreed.decided.held and not agreed.decided.plan  # somebody named it
-    failed = _is_incomplete(cmd, result) or agreed.unread or broken or stays or not settled
-    record.exit_code = exit_code(failed)
-    exit_with_failure(cmd, failed)
+    result['exitReason'] = _exit_reason(cmd, agreed, result, bool(broken), settled)
+    record.exit_code = exit_by(cmd, result['exitReason'])
     return result
 
 
-def _is_incomplete(cmd: Command, result: Document) -> bool:
-    """Whether something is left that a person should look at; says what could not be archived."""
-    summary = result['summary']
-    unverified = result['warnings'] and not summary['timeLimitReached']
-    return bool(says_unarchived(cmd, result) or summary['failed'] or summary['interrupted'] or unverified)
+def _exit_reason(cmd: Command, agreed: _Agreed, result: Document, broken: bool, settled: bool) -> str:
+    """Why the run ends as it does; says what could not be archived."""
+    from ..exit_reasons import (
+        NAMED_STAYS,
+        SOMETHING_BROKEN,
+        SOMETHING_NOT_ARCHIVED,
+        SOMETHING_UNREAD,
+        UNSETTLED,
+        reason_of_run,
+    )
+
+    found = {
+        SOMETHING_NOT_ARCHIVED: says_unarchived(cmd, result),
+        SOMETHING_UNREAD: agreed.unread,
+        SOMETHING_BROKEN: broken,
+        NAMED_STAYS: agreed.decided.held and not agreed.decided.plan,  # somebody named it
+        UNSETTLED: not settled,
+    }
+    return reason_of_run(result, found)
 
 
 def _ask(
     session: Session, options: DeleteOptions, decide: Callable[[Session], Decided], record: RunRecord
 ) -> _Agreed | Document:
     """Decide, and ask; gives the plan of a dry run. Whoever says no ends it with an error."""
+    from ..exit_reasons import is_unread, reason_of_plan
+
     cmd, consent = session.cmd, options.consent
     archiving = archiving_of(cmd, options.archive)
     with session.limit.standing_still():
@@ -229,8 +243,7 @@ def _ask(
         archiving.announce(decided.decision)
     if consent.dry_run:
         say_plan(cmd, document)
-        record.exit_code = exit_code(unread)
-        exit_with_failure(cmd, unread)
+        record.exit_code = exit_by(cmd, document.get('exitReason') or reason_of_plan(document))
         return document
     hold_to_limits(decided.decision, options.limits, is_confirmed(cmd, consent.yes))
     with session.limit.standing_still():
@@ -271,7 +284,7 @@ def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Docum
             keep_journal(archiving, journal)
             in_the_end.callback(keep_journal, archiving, journal)
         result = _execute(session, decided, journal, safe, answering)
-        result.update(run=journal.run, archive=where)
+        result.update(run=journal.run, archive=where, interrupted=result['summary']['interrupted'])
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
         return result

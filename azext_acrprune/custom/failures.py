@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_FAILED, _WOULD_CHANGE = 1, 2
+_FAILED = 1
 _LISTED = 10
 _ALARMS = 'acrprune_alarms'
 """Under which name the texts of `alarm` are kept for the end of the command."""
@@ -23,15 +23,8 @@ NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
 _UNDONE = 'Not all was done: the answer and the warnings say what was left.'
 
 
-def is_unread(document: Document) -> bool:
-    """Whether a document is not of the whole registry because something could not be read. A preview says what."""
-    from ..model import UNREAD_REPOSITORY
-
-    return any(warning['code'] == UNREAD_REPOSITORY for warning in document['warnings'])
-
-
-def says_unread(document: Document) -> bool:
-    """The same for a command without a preview: says what could not be read, as far as that fits a screen."""
+def say_unread(document: Document) -> None:
+    """Say what could not be read, as far as that fits a screen, for a command without a preview."""
     from ..model import UNREAD_REPOSITORY
 
     unread = [warning for warning in document['warnings'] if warning['code'] == UNREAD_REPOSITORY]
@@ -39,12 +32,19 @@ def says_unread(document: Document) -> bool:
         logger.warning('%s: %s', warning['repository'], warning['message'])
     if len(unread) > _LISTED:
         logger.warning('%s more could not be read: see "warnings" in the document.', f'{len(unread) - _LISTED:,}')
-    return bool(unread)
 
 
-def exit_code(failure: object, changes: object = False) -> int:
-    """What `exit_with_failure` and, after it, `exit_with_changes` make of the exit code."""
-    return _FAILED if failure else _WOULD_CHANGE if changes else 0
+def exit_by(cmd: Command, reason: str, why: str = _UNDONE, in_detail: bool = False) -> int:
+    """Let az answer as ever, and exit after it with the code that the `exitReason` of the answer means; gives it.
+
+    Where that is a failure, the last line is an error that says why.
+    """
+    from ..exit_reasons import code_of
+
+    code = code_of(reason, in_detail)
+    if code:
+        _after_the_answer(cmd, code, why if code == _FAILED else '')
+    return code
 
 
 def alarm(cmd: Command, text: str) -> None:
@@ -56,12 +56,6 @@ def exit_with_failure(cmd: Command, failure: object, why: str = _UNDONE) -> None
     """Let az answer as ever, and exit with 1 after it when something was not done: the last line is an error."""
     if failure:
         _after_the_answer(cmd, _FAILED, why)
-
-
-def exit_with_changes(cmd: Command, changes: object) -> None:
-    """Let az answer as ever, and exit with 2 after it when something would be changed, as Terraform does."""
-    if changes:
-        _after_the_answer(cmd, _WOULD_CHANGE)
 
 
 def _after_the_answer(cmd: Command, code: int, why: str = '') -> None:

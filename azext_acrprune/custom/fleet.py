@@ -10,8 +10,9 @@ from azure.cli.core.azclierror import ManualInterrupt
 from knack.log import get_logger
 from knack.util import CLIError
 
+from ..exit_reasons import FAILED, NOTHING_TO_DO, first_of
 from .command import Command
-from .failures import alarm, exit_with_failure
+from .failures import alarm, exit_by
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -50,7 +51,10 @@ def in_each(cmd: Command, arguments: Mapping[str, Any], work: Callable[..., Docu
             entry.update(error=str(error), advice=advice or None)
         entries.append(entry)
     failed = sum(entry['error'] is not None for entry in entries)
-    exit_with_failure(cmd, failed, _FAILED)
+    ends = {entry['result']['exitReason']: True for entry in entries if entry['result']}
+    reason = first_of({**ends, FAILED: failed or ends.get(FAILED)}) or NOTHING_TO_DO
+    exit_by(cmd, reason, _FAILED)
     done = [entry['result']['summary'] for entry in entries if entry['result']]
     sums = {name: sum(each[name] for each in done) for name in _SUMS if any(name in each for each in done)}
-    return {'summary': {'registries': len(entries), 'failed': failed, **sums}, 'registries': entries}
+    summary = {'registries': len(entries), 'failed': failed, **sums}
+    return {'summary': summary, 'registries': entries, 'exitReason': reason}

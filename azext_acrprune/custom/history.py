@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_OWN = ('deletes', 'untags', 'restores', 'moves')
+_OWN = ('deletes', 'untags', 'restores', 'moves', 'requests')
 """What the index has of a run for our own use: the requests of a run say as much."""
 
 
@@ -84,7 +84,7 @@ def show_run(
         lines = read_journal(cmd, name)
         if requests:
             return {'run': name, 'requests': requests_of(lines)}
-        story = _shown({**story_of(name, lines), 'requests': requests_of(lines)}, folder_of(cmd))
+        story = {**_shown(story_of(name, lines), folder_of(cmd)), 'requests': requests_of(lines)}
         story['since'] = since_run(cmd, story)
         return _with_image(story, image, taken) if image else story
 
@@ -115,7 +115,8 @@ def _shown(summary: Mapping[str, Any], folder: Path) -> Document:
 
     left = summary.get('leftUnlocked') or []
     left = [] if left and is_under_way(folder, summary['run']) else left
-    return {**{key: value for key, value in summary.items() if key not in _OWN}, 'leftUnlocked': left}
+    told = {key: value for key, value in summary.items() if key not in _OWN}
+    return {**told, 'requestsSent': summary['requests'], 'leftUnlocked': left}
 
 
 def _host(cmd: Command, registry_name: str | None, suffix: str | None) -> str | None:

@@ -10,7 +10,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .consent import is_confirmed
-from .failures import exit_with_failure
+from .failures import exit_by
 from .journaling import journal_of
 from .options import HoldOptions, RegistryOptions
 from .questions import ask
@@ -64,8 +64,9 @@ def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: boo
         if every and not is_confirmed(cmd, yes):
             ask(f'Unlock the {len(every)} manifests that came back?')
         run, released, failed = _release(session, every)
-    exit_with_failure(cmd, failed)
-    return {**_answer(session.host, released, failed, 'unlocked'), 'run': run}
+    answer = {**_answer(session.host, released, failed, 'unlocked'), 'run': run}
+    exit_by(cmd, answer['exitReason'])
+    return answer
 
 
 def release_over(session: Session, door: Changes) -> None:
@@ -97,8 +98,15 @@ def _release(session: Session, every: Sequence[Held]) -> tuple[str, list[Held], 
 
 
 def _answer(registry: str, held: Sequence[Held], failed: Sequence[Failed], word: str) -> Document:
+    from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE, first_of
+
+    found = {FAILED: failed, WOULD_CHANGE if word == 'unlock' else DONE: held}
     return {
         'summary': {'registry': registry, word: len(held), 'failed': len(failed)},
         word: [{'repository': each.repository, 'digest': each.digest} for each in held],
         'failed': [{'repository': each.repository, 'digest': each.digest, 'error': each.error} for each in failed],
+        'skipped': [],
+        'warnings': [],
+        'interrupted': False,
+        'exitReason': first_of(found) or NOTHING_TO_DO,
     }

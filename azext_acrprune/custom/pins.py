@@ -15,7 +15,7 @@ from ..apply.journal import JournalError
 from ..spelling import escaped
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
-from .failures import exit_with_failure
+from .failures import exit_by
 from .holding import release_held, release_over
 from .journaling import journal_of
 from .marking import open_marks, say_what_stays
@@ -38,12 +38,12 @@ _NOT_LOOKED_UP = 'Not all pins could be looked up: "notRead" says which.'
 
 def list_pins(cmd: Command, **kwargs: object) -> Document:
     """What is pinned, by whom, and what of it is no longer there."""
-    from ..decide.lock_plan import pins_document, pulled_by
+    from ..decide.lock_plan import pulled_by
 
     with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
         pins = _pins(session, read(PinOptions, kwargs))
         standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
-    document = pins_document(session.host, pins, standings)
+    document = _document(session.host, pins, standings)
     summary = document['summary']
     if summary['missing']:
         logger.warning(
@@ -51,7 +51,7 @@ def list_pins(cmd: Command, **kwargs: object) -> Document:
             summary['missing'],
             summary['images'],
         )
-    exit_with_failure(cmd, summary['notRead'], _NOT_LOOKED_UP)
+    exit_by(cmd, document['exitReason'], _NOT_LOOKED_UP)
     return document
 
 
@@ -67,7 +67,9 @@ def remember_pins(cmd: Command, **kwargs: object) -> Document:
     with open_session(cmd, RegistryOptions.of({**kwargs, 'no_cache': True})) as session:
         pins = session.ask(lambda: look(cmd, options, session.host))
         standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
-    return _document(session.host, pins, standings)
+    document = _document(session.host, pins, standings)
+    exit_by(cmd, document['exitReason'], _NOT_LOOKED_UP)
+    return document
 
 
 def lock(
@@ -99,15 +101,13 @@ def lock(
             say_what_stays(plan, elsewhere)
             if dry_run:
                 cmd.cli_ctx.output.say_below(_preview(plan, pins))
-                exit_with_failure(cmd, document['summary']['notRead'], _NOT_LOOKED_UP)
-                return _answer(document, plan, plan, 'lock', 'unlock')
+                answer = _answer(document, plan, plan, 'lock', 'unlock')
+                exit_by(cmd, answer['exitReason'], _NOT_LOOKED_UP)
+                return answer
             _hold_consent(cmd, plan, pins, yes)
         run, outcome = _carry_out(session, plan, known, is_complete(pins, standings))
-    answer = {**_answer(document, plan, outcome, 'locked', 'unlocked'), 'run': run}
-    answer['alreadyLocked'] = [_target(*target) for target in plan.locked]
-    failed = sorted(outcome.failed.items())
-    answer['failed'] = [{'repository': name, 'digest': digest, 'error': error} for (name, digest), error in failed]
-    exit_with_failure(cmd, outcome.failed or document['summary']['notRead'])
+    answer = {**_answer(document, plan, outcome, 'locked', 'unlocked', outcome.failed), 'run': run}
+    exit_by(cmd, answer['exitReason'])
     return answer
 
 
@@ -167,12 +167,26 @@ def _plan(
 
 def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Document:
     from ..decide.lock_plan import pins_document
+    from ..exit_reasons import DONE, FAILED
 
-    return pins_document(host, pins, standings)
+    document = pins_document(host, pins, standings)
+    return {**document, 'exitReason': FAILED if document['summary']['notRead'] else DONE}
 
 
-def _answer(document: Document, plan: LockPlan, work: LockPlan | LockOutcome, locked: str, unlocked: str) -> Document:
-    to_lock, to_unlock = getattr(work, locked), getattr(work, unlocked)
+def _answer(
+    document: Document,
+    plan: LockPlan,
+    work: LockPlan | LockOutcome,
+    locked: str,
+    unlocked: str,
+    failed: Mapping[Key, str] | None = None,
+) -> Document:
+    """What is, or without `failed` would be, locked and unlocked."""
+    from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE, first_of
+
+    to_lock, to_unlock, lost = getattr(work, locked), getattr(work, unlocked), sorted((failed or {}).items())
+    changes = WOULD_CHANGE if failed is None else DONE
+    found = {FAILED: lost or document['summary']['notRead'], changes: to_lock or to_unlock}
     return {
         'summary': {
             'registry': document['registry'],
@@ -181,11 +195,18 @@ def _answer(document: Document, plan: LockPlan, work: LockPlan | LockOutcome, lo
             'leftLocked': len(plan.stays),
             'missing': document['summary']['missing'],
             'notRead': document['summary']['notRead'],
+            'failed': len(lost),
         },
         locked: [_target(*target) for target in sorted(to_lock)],
         unlocked: _marked(to_unlock),
         'leftLocked': _marked(plan.stays),
+        'alreadyLocked': [_target(*target) for target in plan.locked],
         'missing': [entry for entry in document['pins'] if entry['status'] not in ('found', 'notRead')],
+        'failed': [{'repository': name, 'digest': digest, 'error': error} for (name, digest), error in lost],
+        'skipped': [],
+        'warnings': [],
+        'interrupted': False,
+        'exitReason': first_of(found) or NOTHING_TO_DO,
     }
 
 

@@ -10,7 +10,7 @@ from .._errors import typed_errors
 from .command import Command
 from .consent import say_plan
 from .deciding import decide_by_rules, document_of
-from .failures import NOT_ALL_READ, exit_code, exit_with_changes, exit_with_failure, is_unread
+from .failures import NOT_ALL_READ, exit_by
 from .fleet import in_each_registry
 from .options import LimitOptions, PriceOptions, RecordOptions, RegistryOptions, SelectOptions, read
 from .recording import recorded
@@ -44,7 +44,6 @@ def plan(
     """What may be deleted, and what that frees; deletes nothing."""
     from ..documents.inventory_file import inventory_document
     from ..show.money import saving_line
-    from ..show.preview import is_empty
 
     options = SelectOptions.of(kwargs, policy_file)
     registry = RegistryOptions.of({**kwargs, 'policy_file': policy_file})
@@ -68,10 +67,7 @@ def plan(
         if inventory_out:
             write_json(inventory_document(decision.inventory, session.now), inventory_out)
         record.plan, record.plan_file = document, out
-        unread, changes = is_unread(document), detailed_exit_code and not is_empty(document)
-        record.exit_code = exit_code(unread, changes)
-    exit_with_failure(cmd, unread, NOT_ALL_READ)
-    exit_with_changes(cmd, changes)
+        record.exit_code = exit_by(cmd, document['exitReason'], NOT_ALL_READ, detailed_exit_code)
     return document
 
 

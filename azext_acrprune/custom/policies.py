@@ -11,7 +11,7 @@ from .._errors import typed_errors
 from ..model import TICKS_PER_SECOND
 from .command import Command
 from .deciding import with_memory
-from .failures import exit_with_failure
+from .failures import exit_by
 from .options import RegistryOptions
 from .regions import settling_of
 from .scanning import scan
@@ -49,7 +49,7 @@ def test(cmd: Command, tests_file: str, policy_file: str | None = None) -> Docum
 
     cases = _read_cases(tests_file)
     document = tests_document(_policy_of(cases, tests_file, policy_file), cases.tests)
-    exit_with_failure(cmd, document['failed'], 'Not all tests passed: the answer says which, and why.')
+    exit_by(cmd, document['exitReason'], 'Not all tests passed: the answer says which, and why.')
     return document
 
 
@@ -65,6 +65,7 @@ def diff(
     """What a new policy takes and leaves otherwise than an old one. Deletes nothing."""
     from ..decide.decision import decide
     from ..documents.policy_diff import diff_document
+    from ..exit_reasons import DONE, TAKES_MORE
     from ..policy.overrides import name_of
     from ..show.policy_tables import diff_markdown
 
@@ -82,10 +83,11 @@ def diff(
         for policy in policies
     )
     document = diff_document(old, new, _weaker(*policies))
+    takes_more = fail_on == 'more' and any(document[key] for key in ('goes', 'retires', 'weaker'))
+    document['exitReason'] = TAKES_MORE if takes_more else DONE
     if markdown:
         write_text(diff_markdown(document), markdown)
-    takes_more = fail_on == 'more' and any(document[key] for key in ('goes', 'retires', 'weaker'))
-    exit_with_failure(cmd, takes_more, 'The new policy takes more than the old one, or guards less.')
+    exit_by(cmd, document['exitReason'], 'The new policy takes more than the old one, or guards less.')
     return document
 
 

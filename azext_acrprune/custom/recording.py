@@ -116,9 +116,18 @@ def _write(cmd: Command, options: RecordOptions, run: EndedRun) -> None:
     from ..show.run_summary import summary_markdown
 
     if options.summary_file and not _is_written(cmd, append_text, summary_markdown(run), options.summary_file):
-        run = replace(run, exit_code=run.exit_code if run.error else 1)
-    if options.metrics_file:
-        _is_written(cmd, replace_text, metrics_text(run), options.metrics_file)
+        run = _not_written(run)
+    if options.metrics_file and not _is_written(cmd, replace_text, metrics_text(run), options.metrics_file):
+        _not_written(run)
+
+
+def _not_written(run: EndedRun) -> EndedRun:
+    """The run as one that failed, also in its answer, if nothing worse happened."""
+    from ..exit_reasons import NOT_WRITTEN, code_of
+
+    if run.result and not code_of(run.result['exitReason']):
+        run.result['exitReason'] = NOT_WRITTEN
+    return replace(run, exit_code=run.exit_code if run.error else 1)
 
 
 def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, path: str) -> bool:

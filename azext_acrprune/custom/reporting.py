@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .._errors import typed_errors
 from .caching import login_server
 from .command import Command
-from .failures import NOT_ALL_READ, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_by, say_unread
 from .options import PriceOptions, RegistryOptions, read
 from .scanning import scan
 from .session import open_session
@@ -23,11 +23,11 @@ logger = get_logger(__name__)
 
 
 def report(cmd: Command, out: str, plan_file: str | None = None, **kwargs: object) -> Document:
-    """One HTML file on where the space goes, and what a plan does; answers with its numbers. Deletes nothing."""
+    """Write one HTML file on where the space goes, and what a plan does; answer with its numbers in short."""
     from ..documents.planned import read_plan
     from ..policy.rules import Selection
     from ..show.report_page import report_html
-    from ..usage.report_document import report_document
+    from ..usage.report_document import report_answer, report_document
 
     options, price = RegistryOptions.of(kwargs), read(PriceOptions, kwargs).price
     with typed_errors():
@@ -39,5 +39,7 @@ def report(cmd: Command, out: str, plan_file: str | None = None, **kwargs: objec
         document = report_document(inventory, plan, session.began, session.now, session.account, price)
     write_text(report_html(document), out)
     logger.warning('The report is in %s.', out)
-    exit_with_failure(cmd, says_unread(document), NOT_ALL_READ)
-    return document
+    say_unread(document)
+    answer = report_answer(document, out)
+    exit_by(cmd, answer['exitReason'], NOT_ALL_READ)
+    return answer

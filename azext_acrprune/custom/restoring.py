@@ -12,7 +12,7 @@ from knack.log import get_logger
 from .archiving import lasting_name, open_target
 from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, taken_again, with_sentence
 from .command import Command
-from .failures import NOT_ALL_BACK, exit_with_failure
+from .failures import NOT_ALL_BACK, exit_by
 from .moving import Moved, moved_lines
 from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
@@ -62,7 +62,7 @@ def restore(
             document = undelete(session, options, holding)
         else:
             document = _restore(session, options, options.archive, holding)
-    exit_with_failure(cmd, document['summary']['failed'], NOT_ALL_BACK)
+    exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
     return document
 
 

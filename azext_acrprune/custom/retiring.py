@@ -13,7 +13,6 @@ from .session import Session
 if TYPE_CHECKING:
     from ..apply.journal import Journal
     from ..decide.decision import Decision
-    from ..decide.impact import Node
     from ..decide.named import ImageName
     from ..model import Document, Inventory, Outcome
     from ..policy.facts import Retired
@@ -66,12 +65,12 @@ def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> D
     from ..apply.retire import take_back
     from ..apply.retired import chosen_of
     from ..archive.push import Restored
-    from ..archive.restore_document import result_document
+    from ..archive.restore_document import preview_document, result_document
 
     records = retired_by_us(session.cmd, session.host)
     chosen = chosen_of(records, images)
     if dry_run:
-        return _preview(session.host, chosen)
+        return preview_document(session.host, 'retired', Restored(manifests=list(chosen)))
     with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
         door = JournaledRegistry(session.registry, journal, {})
         done = session.run(take_back(session.registry, door, records, chosen, session.concurrency))
@@ -79,18 +78,6 @@ def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> D
     return result_document(
         session.host, 'retired', Restored(manifests=done.unretired, skipped=done.skipped, failed=done.failed)
     )
-
-
-def _preview(host: str, chosen: Sequence[Node]) -> Document:
-    summary = {'registry': host, 'source': 'retired', 'manifestsToRestore': len(chosen), 'tagsToRestore': 0}
-    entries = [{'repository': name, 'digest': digest, 'tags': []} for name, digest in chosen]
-    return {
-        'summary': {**summary, 'skipped': 0, 'failed': 0},
-        'restore': entries,
-        'tags': [],
-        'skipped': [],
-        'failed': [],
-    }
 
 
 def retired(session: Session, decision: Decision, door: Changes, journal: Journal, outcome: Outcome) -> Outcome:

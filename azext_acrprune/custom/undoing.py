@@ -16,7 +16,7 @@ from ..show.sizes import count, short_digest
 from .archiving import open_target
 from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
 from .command import Command
-from .failures import NOT_ALL_BACK, exit_with_failure
+from .failures import NOT_ALL_BACK, exit_by
 from .moving import moved_lines
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
 from .restoring import push_chosen, read_asked, what_is_there
@@ -91,13 +91,13 @@ def undo(
         if options.dry_run:
             cmd.cli_ctx.output.say_below('\n'.join(_said(session, undoing)))
             document = preview_document(session.host, undoing.source, undoing.expects)
-            exit_with_failure(cmd, undoing.expects.failed, NOT_ALL_BACK)
+            exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
             return {**document, 'undoes': undoing.run}
         hold_to_answer(cmd, options.yes, _said(session, undoing), 'Bring it back?')
         own, done = bring_back(session, undoing.works, holding, undoes=undoing.run, source=undoing.source)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
-    exit_with_failure(cmd, document['summary']['failed'], NOT_ALL_BACK)
+    exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
     return {**document, 'run': own, 'undoes': undoing.run}
 
 

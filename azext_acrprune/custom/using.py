@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from knack.log import get_logger
 
 from .command import Command
-from .failures import NOT_ALL_READ, exit_with_failure, says_unread
+from .failures import NOT_ALL_READ, exit_by, say_unread
 from .journaling import last_run
 from .options import PriceOptions, PullOptions, RegistryOptions, read
 from .pulling import log_of
@@ -45,5 +45,6 @@ def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs
         )
     for line in usage_lines(document):
         logger.warning('%s', line)
-    exit_with_failure(cmd, says_unread(document), NOT_ALL_READ)
+    say_unread(document)
+    exit_by(cmd, document['exitReason'], NOT_ALL_READ)
     return document

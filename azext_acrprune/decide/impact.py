@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
 
@@ -139,6 +139,11 @@ class Ledger:
             stored=self._sum(held) + manifests,
             unique=self._sum(self._freed(held)) + self._manifest_bytes(contents),
         )
+
+    def holding_alone(self, node: Node, going: Sequence[Node]) -> Holding:
+        """What an image holds with all that goes when it alone is deleted. Where nothing goes, nothing is freed."""
+        holding = self.holding(going or [node])
+        return holding if going else replace(holding, unique=0)
 
     def impact(self, doomed: Iterable[Node]) -> Impact:
         """The bytes that are freed when all of `doomed` go at once, and the blobs of theirs that stay."""

@@ -14,6 +14,7 @@ from ..decide.health import BROKEN, LOCK_CODES, Everywhere, Finding, IsOurs, con
 from ..decide.impact import open_ledger
 from ..decide.owed import owed_findings
 from ..decide.verdicts import lock_on
+from ..exit_reasons import DONE, SOMETHING_BROKEN, SOMETHING_UNREAD, first_of, is_unread
 from ..model import Inventory, Repository, in_order, parse_ticks
 from .mends import Mends
 
@@ -82,7 +83,7 @@ def check_document(
     now = parse_ticks(created_at)
     view = _View(inventory, _everywhere(inventory, now), is_ours)
     entries = view.entries(view.findings, target, now)
-    return {
+    document = {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
         'createdAt': created_at,
@@ -99,6 +100,8 @@ def check_document(
             for notice in inventory.warnings
         ],
     }
+    found = {SOMETHING_BROKEN: _broken(view.findings), SOMETHING_UNREAD: is_unread(document)}
+    return {**document, 'exitReason': first_of(found) or DONE}
 
 
 def validation_document(

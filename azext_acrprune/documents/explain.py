@@ -24,7 +24,8 @@ def explain(decision: Decision, image: ImageName, now: int, unsettled: Unsettled
     """The explanation as JSON-ready data; `now` is in ticks. Raises NotAnImage.
 
     `goesWith` has the manifests that would fall if this image alone were deleted, `staysWith` those that hang on it and
-    would stay, and `uniqueBytes` what that would free: 0 where the image itself stays.
+    would stay, and `uniqueBytes` what that would free: 0 where the image itself stays. `sharedBytes` is the rest of
+    `storedBytes`, which are the bytes of all that goes, or of the image that stays.
     """
     digest = digest_of(image, decision.inventory)
     repository = next(each for each in decision.inventory.repositories if each.name == image.repository)
@@ -33,7 +34,7 @@ def explain(decision: Decision, image: ImageName, now: int, unsettled: Unsettled
     fallen = sorted(alone.goes)
     nodes = [(repository.name, each) for each in fallen]
     layers = list(_layers(decision, repository, digest, ledger.freed_by(nodes)))
-    unique = ledger.bytes_freed_by(nodes)
+    holding = ledger.holding_alone((repository.name, digest), nodes)
     document = {
         'image': image.text,
         'repository': repository.name,
@@ -50,8 +51,9 @@ def explain(decision: Decision, image: ImageName, now: int, unsettled: Unsettled
         'staysWith': staying_rows(alone.stays),
         'streamingCopies': _streaming_copies(repository, digest),
         'impact': kind_of_freed(decision.inventory, ledger, nodes),
-        'uniqueBytes': unique,
-        'sharedBytes': sum(layer['size'] for layer in layers if layer['sharedWith']),
+        'storedBytes': holding.stored,
+        'uniqueBytes': holding.unique,
+        'sharedBytes': holding.shared,
         'layers': layers,
     }
     return {'explanation': _sentence(repository, manifest, verdict, document), **document}
@@ -118,7 +120,7 @@ def _layers(
             'size': size,
             'freed': blob in freed,
             'sharedWith': len(names),
-            'users': names[:_USERS_SHOWN],
+            'otherUsers': names[:_USERS_SHOWN],
         }
 
 
@@ -169,6 +171,6 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
     if shared:
         parts.append(
             f' It shares {len(shared)} of its {len(document["layers"])} blobs with other images, '
-            f'such as {shared[0]["users"][0]}.'
+            f'such as {shared[0]["otherUsers"][0]}.'
         )
     return ''.join(parts)

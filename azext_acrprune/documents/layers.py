@@ -119,8 +119,8 @@ def layer_row(size: int, digest: str, use: LayerUse, names: Names) -> dict[str, 
 def shared_layers(decision: Decision, ledger: Ledger, staying: frozenset[str]) -> list[dict[str, Any]]:
     """The largest of `staying`, the blobs of doomed images that others keep, up to nine tenths of it; ten at most.
 
-    `images` are the manifests that stay and use it, in so many `repositories`; `users` are the names of some of them,
-    those with a tag of their own first.
+    `imagesKept` are the manifests that stay and use it, in so many repositories (`keptInRepositories`); `users` are the
+    names of some of them, those with a tag of their own first.
     """
     repositories = in_order(decision.inventory.repositories)
     uses = layer_uses(
@@ -135,8 +135,8 @@ def shared_layers(decision: Decision, ledger: Ledger, staying: frozenset[str]) -
             'digest': layer,
             'size': ledger.sizes[layer],
             'imagesToDelete': ledger.holders(layer) - use.images,
-            'images': use.images,
-            'repositories': use.repositories,
+            'imagesKept': use.images,
+            'keptInRepositories': use.repositories,
             'users': list(dict.fromkeys(names.text(*node) for node in use.users)),
         }
         for layer, use in uses.items()

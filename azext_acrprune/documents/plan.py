@@ -24,6 +24,7 @@ from ..decide.impact import (
 )
 from ..decide.manifests import STREAMING_TYPE
 from ..decide.verdicts import Verdict, locks_of
+from ..exit_reasons import reason_of_plan
 from ..model import EXACT, Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
 from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
@@ -92,6 +93,7 @@ def plan_document(
         document['cost'] = _cost(account or Account(), document['impact'], price, impact)
     if show_kept:
         document['kept'] = [entry for repository in writer.repositories for entry in writer.kept(repository)]
+    document['exitReason'] = reason_of_plan(document)
     return sealed(document)
 
 
@@ -123,6 +125,7 @@ class _Writer:
 
     def repository(self, repository: Repository, impact: Impact) -> dict[str, Any]:
         return {
+            'repository': repository.name,
             'name': repository.name,
             'manifests': len(repository.manifests),
             'manifestsToDelete': len(self._decision.doomed_in(repository.name)),

@@ -19,7 +19,8 @@ def diff_document(old: Decision, new: Decision, weaker: Sequence[str] = ()) -> d
 
     `goes` is what only the new policy takes, `retires` what can be pulled by the old one alone, and `stays` what only
     the old one took or retired; each with the rule and the reason of both. The bytes are those that the plans of both
-    free; `impact` says which kind of number each of them is. `weaker` are the guards of the new policy that are.
+    free, with the kind of number that each of them is; `moreFreedBytes` is below 0 where the new one frees less.
+    `weaker` are the guards of the new policy that are.
     """
     ledger = open_ledger(new.inventory)
     plans = {'old': old, 'new': new}
@@ -28,8 +29,16 @@ def diff_document(old: Decision, new: Decision, weaker: Sequence[str] = ()) -> d
     rows = [row for repository in in_order(new.inventory.repositories) for row in _rows(old, new, repository)]
     return {
         'registry': new.inventory.registry,
-        'freedBytes': {**freed, 'difference': freed['new'] - freed['old']},
-        'impact': {**kinds, 'difference': EXACT if set(kinds.values()) == {EXACT} else APPROXIMATE},
+        'summary': {
+            'oldFreedBytes': freed['old'],
+            'oldImpact': kinds['old'],
+            'newFreedBytes': freed['new'],
+            'newImpact': kinds['new'],
+            'moreFreedBytes': freed['new'] - freed['old'],
+            'moreImpact': EXACT if set(kinds.values()) == {EXACT} else APPROXIMATE,
+            **{key: sum(becomes == key for becomes, _ in rows) for key in (GOES, RETIRES, STAYS)},
+            'weaker': len(weaker),
+        },
         'weaker': list(weaker),
         **{key: [row for becomes, row in rows if becomes == key] for key in (GOES, RETIRES, STAYS)},
     }

@@ -10,6 +10,7 @@ from ..decide.decision import Decision, decide
 from ..decide.graph import build_graph, walk
 from ..decide.reasons import RELATIONS, RETIRED, TO_RETIRE, sentence_of
 from ..decide.verdicts import Verdict
+from ..exit_reasons import DONE, FAILED
 from ..model import TICKS_PER_SECOND, UNLOCKED, Blob, Content, Inventory, Locks, Manifest, Repository, Tag, time_text
 from ..policy.cases import GO, STAY, UNPULLABLE, Case, Described, Expected
 from ..policy.facts import STILL_RETIRED, TAKEN_BACK, Facts, Retired
@@ -27,7 +28,11 @@ def tests_document(policy: Policy, cases: Iterable[Case]) -> dict[str, Any]:
     """The outcome of each test as JSON-ready data; one that failed has the chain of decisions behind each surprise."""
     rows = [_row(policy, case) for case in cases]
     failed = sum(not row['passed'] for row in rows)
-    return {'passed': len(rows) - failed, 'failed': failed, 'tests': rows}
+    return {
+        'summary': {'passed': len(rows) - failed, 'failed': failed},
+        'tests': rows,
+        'exitReason': FAILED if failed else DONE,
+    }
 
 
 def _row(policy: Policy, case: Case) -> dict[str, Any]:
@@ -163,7 +168,7 @@ def _surprises(decision: Decision, world: _World, expected: Expected) -> Iterato
     yield {
         'image': expected.name,
         'expected': f'{expected.outcome}{by}',
-        'found': outcome,
+        'decided': outcome,
         'rule': _rule_of(decision, place, verdict) or None,
         'chain': [*_chain(decision, place, verdict), *left],
     }

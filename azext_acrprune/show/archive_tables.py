@@ -43,20 +43,20 @@ def archive_rows(result: dict[str, Any]) -> Table:
         OrderedDict(
             REPOSITORY=each['repository'],
             IMAGES=each['images'],
-            OLDEST=each['oldest'],
-            NEWEST=each['newest'],
+            OLDEST=each['firstArchivedAt'],
+            NEWEST=each['lastArchivedAt'],
             STORED='',
         )
         for each in result['repositories']
     ]
-    cost = result['cost']
+    cost, summary = result['cost'], result['summary']
     price = f', {cost["perMonth"]} {cost["currency"]}'.rstrip() + ' a month' if cost['perMonth'] else ''
     total = OrderedDict(
         REPOSITORY='total',
-        IMAGES=result['images'],
-        OLDEST=result['oldest'],
-        NEWEST=result['newest'],
-        STORED=human_size(result['storedBytes']) + price,
+        IMAGES=summary['images'],
+        OLDEST=summary['firstArchivedAt'],
+        NEWEST=summary['lastArchivedAt'],
+        STORED=human_size(summary['storedBytes']) + price,
     )
     return Table(rows, [total], ('REPOSITORY', 'IMAGES', 'STORED', 'NEWEST', 'OLDEST'))
 
@@ -65,14 +65,14 @@ def verify_rows(result: dict[str, Any]) -> Table:
     """A row for each damaged blob and for each image that cannot come back, and the total."""
     if 'summary' not in result:
         return Table([result])
-    rows = [OrderedDict(WHAT=each['digest'], PROBLEM=each['why']) for each in result['damaged']]
+    rows = [OrderedDict(WHAT=each['digest'], PROBLEM=each['error']) for each in result['damaged']]
     rows += [
         OrderedDict(WHAT=f'{each["repository"]}@{short_digest(each["digest"])}', PROBLEM=each['error'])
         for each in result['failed']
     ]
     summary = result['summary']
     whole = f'{summary["wholeImages"]} of {count(summary["images"], "image")} are whole'
-    read = f'{count(summary["blobs"], "blob")} were read, {human_size(summary["bytes"])}'
+    read = f'{count(summary["blobs"], "blob")} were read, {human_size(summary["storedBytes"])}'
     return Table(rows, [OrderedDict(WHAT=whole, PROBLEM=read)])
 
 

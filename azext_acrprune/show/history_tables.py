@@ -102,13 +102,19 @@ def _told(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for row in story['reasons'][:_MOST]:
         yield 'why', _reason(row)
     for row in story['repositories'][:_MOST]:
-        yield 'from', f'{row["name"]}: {count(row["manifests"], "manifest")}, {count(row["tags"], "tag")}'
+        yield (
+            'from',
+            f'{row["repository"]}: {count(row["manifestsDeleted"], "manifest")}, {count(row["tagsDeleted"], "tag")}',
+        )
     if len(story['repositories']) > _MOST:
         yield 'from', f'and {len(story["repositories"]) - _MOST} more repositories'
     if story['error']:
         yield 'error', story['error']
     for row in story['failed'][: _MOST - 1]:
-        yield 'not done', f'{row["repository"]} {short_digest(row["name"] or "")}: {row["error"]}'
+        yield (
+            'not done',
+            f'{row["repository"]} {short_digest(row.get("tag") or row.get("digest") or "")}: {row["error"]}',
+        )
 
 
 def _image(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -127,8 +133,8 @@ def _bytes(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if promised:
         yield (
             'promised',
-            f'{freed_size(promised["freedBytes"], promised["impact"])}, {count(promised["manifests"], "manifest")}, '
-            f'{count(promised["tags"], "tag")}',
+            f'{freed_size(promised["freedBytes"], promised["impact"])}, '
+            f'{count(promised["manifestsToDelete"], "manifest")}, {count(promised["tagsToDelete"], "tag")}',
         )
     if freed is not None:
         yield 'freed', freed_size(freed, story['summary']['impact'])
@@ -154,7 +160,7 @@ def _did(story: dict[str, Any]) -> str:
 def _reason(row: dict[str, Any]) -> str:
     label = TOLD[row['reason']].label if row['reason'] in TOLD else row['reason']
     because = f' ({short_digest(row["because"])})' if row['because'] else ''
-    return f'{count(row["manifests"], "manifest")}, {count(row["tags"], "tag")}: {label}{because}'
+    return f'{count(row["manifestsDeleted"], "manifest")}, {count(row["tagsDeleted"], "tag")}: {label}{because}'
 
 
 def _undo(undo: dict[str, Any], width: int) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ def policy_test_rows(document: dict[str, Any]) -> Table:
         for failure in test['failures']:
             chain = '; '.join(failure['chain'])
             row = OrderedDict(TEST='', OUTCOME='', IMAGE=failure['image'], EXPECTED=failure['expected'])
-            row.update(FOUND=failure['found'], WHY=chain)
+            row.update(FOUND=failure['decided'], WHY=chain)
             rows.append(row)
     return Table(rows)
 
@@ -46,13 +46,14 @@ def policy_diff_rows(document: dict[str, Any]) -> Table:
 
 def diff_markdown(document: dict[str, Any]) -> str:
     """A page with the bytes, what goes and what stays otherwise, and by which rules."""
-    freed, kind = document['freedBytes'], document['impact']
-    more = 'more' if freed['difference'] >= 0 else 'less'
+    summary = document['summary']
+    freed = {name: freed_size(summary[f'{name}FreedBytes'], summary[f'{name}Impact']) for name in ('old', 'new')}
+    difference = summary['moreFreedBytes']
     lines = [
         f'### What changes in `{code(document["registry"])}`',
         '',
-        f'The plan frees {freed_size(freed["new"], kind["new"])} in place of {freed_size(freed["old"], kind["old"])}: '
-        f'{freed_size(abs(freed["difference"]), kind["difference"])} {more}.',
+        f'The plan frees {freed["new"]} in place of {freed["old"]}: '
+        f'{freed_size(abs(difference), summary["moreImpact"])} {"more" if difference >= 0 else "less"}.',
         '',
         *(f'- Weaker than before: {cell(each)}' for each in document['weaker']),
         *([''] if document['weaker'] else []),

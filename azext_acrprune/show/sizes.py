@@ -54,7 +54,7 @@ def blob_digest(layer: dict[str, Any]) -> str:
 
 def used_by(layer: dict[str, Any]) -> str:
     """`used by team-a/api:v3 and 41 others`: the images that keep a layer."""
-    others = layer['images'] - 1
+    others = layer['imagesKept'] - 1
     more = f' and {others:,} {"other" if others == 1 else "others"}' if others else ''
     return f'used by {short_digest(layer["users"][0])}{more}'
 

@@ -227,9 +227,9 @@ def cache_rows(cache: dict[str, Any]) -> Table:
             OrderedDict(
                 REGISTRY=cache['registry'],
                 MANIFESTS=manifests,
-                SIZE=human_size(cache['bytes']),
+                SIZE=human_size(cache['fileBytes']),
                 READABLE='yes' if cache['readable'] else 'no',
-                PATH=cache['path'],
+                PATH=cache['file'],
             )
         ],
         below=('PATH',),
@@ -342,7 +342,7 @@ def explain_rows(explanation: dict[str, Any]) -> Table:
             SIZE=human_size(layer['size']),
             FREED='yes' if layer['freed'] else 'no',
             USERS=str(layer['sharedWith'] + 1),
-            WITH=short_digest(', '.join(layer['users'][:2])),
+            WITH=short_digest(', '.join(layer['otherUsers'][:2])),
         )
         for layer in sorted(explanation['layers'], key=lambda layer: -int(layer['size']))
     ]
@@ -351,7 +351,7 @@ def explain_rows(explanation: dict[str, Any]) -> Table:
 
 def report_rows(report: dict[str, Any]) -> Table:
     """A row for each repository, and the total. The shares of the repositories add up to it."""
-    if 'treemap' not in report:
+    if 'otherRepositories' not in report:
         return Table([report])
     summary = report['summary']
     held = report['heldImpact']
@@ -386,7 +386,7 @@ def _report_row(name: str, row: dict[str, Any], share: str, freed: int | None, i
     return OrderedDict(
         REPOSITORY=name,
         MANIFESTS=row['manifests'],
-        UNTAGGED=row['untagged'],
+        UNTAGGED=row['manifestsUntagged'],
         SHARE=share,
         FREED='' if freed is None else freed_size(freed, impact),
     )

@@ -61,7 +61,7 @@ class _Usage:
         }[document['by']]
         rows = [cells(row) for row in document['rows']]
         others = document['otherRows']
-        sums = [self._sum(f'{others["rows"]} more', others)] if others else []
+        sums = [self._sum(f'{others["rowsLeftOut"]} more', others)] if others else []
         if document['by'] == 'layer':
             sums.append(self._sum('manifests', {'attributedBytes': summary['manifestBytes']}))
         sums.append(self._sum('total', {**summary, 'attributedBytes': self._whole, 'growth': document['growth']}))
@@ -116,11 +116,11 @@ class _Usage:
         return OrderedDict(**{first: name}, **held, **self._share(row), **growth)
 
     def _held(self, row: Row) -> Row:
-        untagged = {'UNTAGGED': row['untagged']} if 'untagged' in row else {}
+        untagged = {'UNTAGGED': row['manifestsUntagged']} if 'manifestsUntagged' in row else {}
         return {'MANIFESTS': row['manifests'], **untagged, **self._sizes(row)}
 
     def _sizes(self, row: Row) -> Row:
-        held = self._document['impact']
+        held = self._document['heldImpact']
         sizes = {'TOTAL': freed_size(row['totalBytes'], held)}
         if 'uniqueBytes' in row:
             sizes.update(
@@ -130,7 +130,7 @@ class _Usage:
 
     def _share(self, row: Row) -> Row:
         size = row['attributedBytes']
-        held = self._document['impact']
+        held = self._document['heldImpact']
         shared = '' if held == EXACT else BOUNDS[APPROXIMATE]
         cells = {
             'ATTRIBUTED': freed_size(size, row.get('impact', held)),
@@ -146,10 +146,9 @@ class _Usage:
         }
 
     def _growth(self, row: Row) -> str:
-        held = self._document['impact']
-        return (
-            f'{BOUNDS[held]}+{human_size(sum(month["bytes"] for month in row["growth"] if month["month"] is not None))}'
-        )
+        held = self._document['heldImpact']
+        new = sum(month['attributedBytes'] for month in row['growth'] if month['month'] is not None)
+        return f'{BOUNDS[held]}+{human_size(new)}'
 
     def _pulled(self, row: Row) -> Row:
         """The column for the last pull: empty when no pull is known, left out when no log was asked."""

@@ -26,11 +26,11 @@ def registry_counts(view: View) -> dict[str, int]:
     return {
         'repositories': len(view.repositories),
         'manifests': manifests,
-        'tagged': tagged,
-        'untagged': manifests - tagged,
+        'manifestsTagged': tagged,
+        'manifestsUntagged': manifests - tagged,
         'layers': len(view.ledger.sizes),
         'registryBytes': view.ledger.registry_bytes,
-        'unneeded': len(view.unneeded),
+        'manifestsUnneeded': len(view.unneeded),
     }
 
 
@@ -41,8 +41,8 @@ def repository_row(view: View, repository: Repository, attributed: int) -> dict[
     return {
         'repository': repository.name,
         'manifests': len(repository.manifests),
-        'tagged': tagged,
-        'untagged': len(repository.manifests) - tagged,
+        'manifestsTagged': tagged,
+        'manifestsUntagged': len(repository.manifests) - tagged,
         **holding_fields(holding),
         'attributedBytes': attributed,
         'impact': kind_of_repository(view.inventory, view.ledger, repository),

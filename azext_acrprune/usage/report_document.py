@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import nlargest
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,7 @@ from ..decide.impact import Node, kind_of_freed, kind_of_held
 from ..documents.cost import Price, account_fields, cost_fields
 from ..documents.layers import Names, layer_row, layer_uses
 from ..documents.planned import Plan
+from ..exit_reasons import reason_of_reading
 from ..model import Account, Inventory
 from .fields import image_fields, largest, not_read, registry_counts, repository_row, shown_warnings, sums
 from .stakes import FREED, STATES, Stake, View
@@ -25,6 +26,9 @@ IMAGES_DRAWN = 600
 REPOSITORIES_LISTED = 1_000
 IMAGES_LISTED = 300
 LAYERS_LISTED = 100
+
+_TOLD = 10
+"""So many repositories, warnings and names are in the answer of the command: all else is in the file."""
 
 
 def report_document(
@@ -65,6 +69,25 @@ def report_document(
         'unneededAges': unneeded_ages(stakes, view.unneeded, view.ledger, now),
         **_lists(view, stakes, names),
         **shown_warnings(view, list(_plan_warnings(view))),
+    }
+
+
+def report_answer(document: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """What the command answers with: the file, and its numbers in short."""
+    keys = ('schemaVersion', 'registry', 'createdAt', 'impact', 'heldImpact', 'account', 'cost', 'repositories')
+    plan, summary, repositories = document['plan'], document['summary'], document['repositories']
+    others = [*repositories[_TOLD:], *filter(None, [document['otherRepositories']])]
+    return {
+        **{key: document[key] for key in keys},
+        'file': file,
+        'plan': plan and {key: value for key, value in plan.items() if key != 'policy'},
+        'summary': {**summary, 'notRead': len(document['notRead'])},
+        'repositories': repositories[:_TOLD],
+        'otherRepositories': _sums(others),
+        'notRead': document['notRead'][:_TOLD],
+        'warnings': document['warnings'][:_TOLD],
+        'otherWarnings': document['otherWarnings'] + len(document['warnings'][_TOLD:]),
+        'exitReason': reason_of_reading(document),
     }
 
 
@@ -207,9 +230,17 @@ def _repositories(view: View, stakes: list[Stake]) -> list[dict[str, Any]]:
 
 
 def _sums(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The sums of the repositories that have no row."""
-    adding = ('manifests', 'tagged', 'untagged', 'attributedBytes', 'manifestsToDelete', 'attributedFreedBytes')
-    return {'repositories': len(rows), **sums(rows, adding)} if rows else None
+    """The sums of repositories that have no row; some may be sums already."""
+    adding = (
+        'manifests',
+        'manifestsTagged',
+        'manifestsUntagged',
+        'attributedBytes',
+        'manifestsToDelete',
+        'attributedFreedBytes',
+    )
+    number = sum(row.get('repositories', 1) for row in rows)
+    return {'repositories': number, **sums(rows, adding)} if rows else None
 
 
 def _images(view: View, stakes: list[Stake], names: Names) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def pattern_rows(known: Holdings, number: int) -> Rows:
     for name, same in groupby(sorted(listed, key=lambda key: key[0]), key=lambda key: key[0]):
         rows.update(_rows_in(known, known.ledger.repositories[name], {key: of_pattern[key] for key in same}))
     others = [share for key, share in of_pattern.items() if key not in rows]
-    return [rows[key] for key in listed], {'rows': len(others), **known.share_fields(others)} if others else None
+    return [rows[key] for key in listed], {'rowsLeftOut': len(others), **known.share_fields(others)} if others else None
 
 
 def _patterns_of(repository: Repository) -> Mapping[str, Sequence[PatternKey]]:

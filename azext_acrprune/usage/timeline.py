@@ -78,9 +78,9 @@ def growth(inventory: Inventory, ledger: Ledger, appeared: Appearances) -> list[
 
 
 def growth_rows(appeared: Appearances, new: Sequence[int]) -> list[dict[str, Any]]:
-    """A row for each month: `bytes` that appeared in it, and `cumulativeBytes` up to its end."""
+    """A row for each month: `attributedBytes` that appeared in it, and `cumulativeBytes` up to its end."""
     return [
-        {'month': month, 'bytes': size, 'cumulativeBytes': total}
+        {'month': month, 'attributedBytes': size, 'cumulativeBytes': total}
         for month, size, total in zip(appeared.months, new, accumulate(new))
     ]
 

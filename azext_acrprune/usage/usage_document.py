@@ -9,6 +9,7 @@ from ..decide.impact import kind_of_held
 from ..decide.named import Unsettled
 from ..documents.cost import Price, account_fields, cost_fields
 from ..documents.promised import since_fields
+from ..exit_reasons import reason_of_reading
 from ..model import Account, Document, Inventory
 from ..pins.pulls import day_of
 from .fields import not_read, registry_counts, shown_warnings
@@ -38,8 +39,8 @@ def usage_document(
 ) -> dict[str, Any]:
     """The usage as JSON-ready data; sizes are bytes, `now` is in ticks.
 
-    `impact` says what the sums are, and `impact` of a row what its `uniqueBytes` and `attributedBytes` are: images that
-    were not read are missing in all of them, and may share what others seem to have alone.
+    `heldImpact` says what the sums are, and `impact` of a row what its `uniqueBytes` and `attributedBytes` are: images
+    that were not read are missing in all of them, and may share what others seem to have alone.
 
     Rows have the most bytes first. `attributedBytes` of all rows and of `otherRows`, which are the sum of those beyond
     `top`, add up to `registryBytes`; of layers only with `manifestBytes`, for a manifest is no layer. `last_run` is
@@ -51,11 +52,11 @@ def usage_document(
     of_all = by == 'repository' if top is None else not top
     number = _ALL if of_all else top or LISTED
     rows, others = KINDS[by](known, number)
-    return {
+    document = {
         'schemaVersion': SCHEMA_VERSION,
         'registry': inventory.registry,
         'createdAt': created_at,
-        'impact': impact,
+        'heldImpact': impact,
         'by': by,
         'summary': _summary(known),
         'growth': growth(inventory, known.ledger, known.appeared),
@@ -68,6 +69,7 @@ def usage_document(
         'notRead': not_read(known.view),
         **shown_warnings(known.view),
     }
+    return {**document, 'exitReason': reason_of_reading(document)}
 
 
 def _summary(known: Holdings) -> dict[str, int]:

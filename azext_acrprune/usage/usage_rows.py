@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from heapq import nsmallest
 from itertools import groupby
@@ -116,10 +116,10 @@ def _other_repositories(known: Holdings, others: Sequence[Repository]) -> Row:
     tagged = sum(1 for manifest in manifests if user_tags(manifest))
     parts = [known.of_repository[repository.name] for repository in others]
     return {
-        'rows': len(others),
+        'rowsLeftOut': len(others),
         'manifests': len(manifests),
-        'tagged': tagged,
-        'untagged': len(manifests) - tagged,
+        'manifestsTagged': tagged,
+        'manifestsUntagged': len(manifests) - tagged,
         'totalBytes': sum(share.total for share in parts),
         **known.share_fields(parts),
     }
@@ -147,14 +147,12 @@ def _image(known: Holdings, node: Node, size: int, alone: Alone) -> Row:
     """The row of one image: itself and what would go with it; an image that has to stay frees nothing."""
     name, digest = node
     going = [(name, each) for each in sorted(alone.goes)]
-    holding = known.ledger.holding(going or [node])
-    unique = holding.unique if going else 0
     created = known.ledger.repositories[name].manifests[digest].created_time
     return {
         **image_fields(known.view, known.names, node),
         'createdTime': created,
         'manifests': len(going) or 1,
-        **holding_fields(replace(holding, unique=unique)),
+        **holding_fields(known.ledger.holding_alone(node, going)),
         'attributedBytes': size,
         'impact': kind_of_freed(known.view.inventory, known.ledger, going),
         'staysWith': staying_rows(alone.stays)[:STAYING_LISTED],
@@ -184,4 +182,4 @@ def attributed(rows: Iterable[Row]) -> int:
 
 
 def rest(number: int, size: int) -> Row | None:
-    return {'rows': number, 'attributedBytes': size} if number else None
+    return {'rowsLeftOut': number, 'attributedBytes': size} if number else None

@@ -560,7 +560,7 @@ def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, no
         (listed,) = az(*PRUNE, 'history', 'list', check=True).json
     gone = images - set(registry.storage.manifests('team/app'))
     assert gone and gone <= named, 'nothing is deleted that is not written down'
-    assert 'Traceback' not in run.err and listed['requests'] == len(named)
+    assert 'Traceback' not in run.err and listed['requestsSent'] == len(named)
     if pages == 30:
         assert run.code == 0 and gone == images
         return

@@ -127,18 +127,18 @@ def test_az_killed_while_it_reads_leaves_a_cache_that_is_right(az, registry, now
 def test_show_says_where_the_cache_is_and_what_it_holds_without_asking_anybody(az, registry, now, path):
     telling(registry.storage, now)
     nothing = az(*CACHE, 'show', '-r', 'localhost', check=True).json
-    assert (nothing['manifests'], nothing['bytes'], nothing['path']) == (0, 0, str(path))
+    assert (nothing['manifests'], nothing['fileBytes'], nothing['file']) == (0, 0, str(path))
     assert not path.parent.exists()
     plan(az)
     registry.forget()
     shown = az(*CACHE, 'show', '-r', registry.login_server, check=True).json
     assert shown == {
         'registry': registry.login_server,
-        'path': str(path),
+        'file': str(path),
         'manifests': 10,
-        'bytes': path.stat().st_size,
+        'fileBytes': path.stat().st_size,
         'readable': True,
-        'schemaVersion': 3,
+        'fileVersion': 3,
     }
     table = az(*CACHE, 'show', '-r', 'localhost', '-o', 'table', check=True).out
     assert table.split()[:5] == ['REGISTRY', 'MANIFESTS', 'SIZE', 'READABLE', 'PATH'] and ' KiB ' in table
@@ -153,7 +153,7 @@ def test_clear_says_what_was_removed_and_works_on_broken_files(az, registry, now
         damaged(path, how)
     size = path.stat().st_size
     cleared = az(*CACHE, 'clear', '-r', 'localhost', check=True).json
-    assert (cleared['bytes'], cleared['readable'], cleared['manifests']) == (size, not how, None if how else 10)
+    assert (cleared['fileBytes'], cleared['readable'], cleared['manifests']) == (size, not how, None if how else 10)
     assert list(path.parent.iterdir()) == []
     again = az(*CACHE, 'clear', '-r', 'localhost', '-o', 'table', check=True)
     assert '0 B' in again.out

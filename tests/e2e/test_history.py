@@ -28,7 +28,7 @@ def test_last_nights_run_is_told_on_one_screen(az, registry, now, tmp_path, monk
     story = history(az, 'show').json
     assert story['run'] == run['run'] and story['who'] == ADMIN[0]
     assert story['promised']['freedBytes'] == story['freedBytes'] == run['summary']['freedBytes'] > 0
-    assert sum(row['manifests'] for row in story['reasons']) == story['manifestsDeleted'] == 7
+    assert sum(row['manifestsDeleted'] for row in story['reasons']) == story['manifestsDeleted'] == 7
     assert story['failed'] == [] and '--match team/app:*' in ' '.join(story['options'])
     screen = history(az, 'show', '-o', 'table').out.splitlines()
     assert len(screen) <= 23 and max(map(len, screen)) <= 80

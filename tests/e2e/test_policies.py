@@ -37,11 +37,12 @@ def folder(tmp_path):
 
 def test_a_policy_is_tried_without_a_registry_and_a_surprise_has_its_chain(az, folder):
     run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'right.yaml'), check=True)
-    assert run.json == {'passed': 1, 'failed': 0, 'tests': [{'name': 'right', 'passed': True, 'failures': []}]}
+    assert run.json['summary'] == {'passed': 1, 'failed': 0} and run.json['exitReason'] == 'done'
+    assert run.json['tests'] == [{'name': 'right', 'passed': True, 'failures': []}]
     run = az(*PRUNE, 'policy', 'test', '--file', str(folder / 'wrong.yaml').replace('wrong', 'wrong'), '-o', 'json')
     assert run.code != 0
     (failure,) = json.loads(run.out)['tests'][0]['failures']
-    assert (failure['image'], failure['expected'], failure['found'], failure['rule']) == (
+    assert (failure['image'], failure['expected'], failure['decided'], failure['rule']) == (
         'app:v1',
         'go',
         'stay',
@@ -170,7 +171,7 @@ def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registr
     assert [row['tags'] for row in found['goes']] == [['v2']] and found['stays'] == []
     registry.requests.clear()
     run = az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files, '--markdown', str(page), '--fail-on', 'more')
-    assert run.code != 0 and json.loads(run.out) == found
+    assert run.code != 0 and json.loads(run.out) == {**found, 'exitReason': 'takesMore'}
     assert registry.requests == [] and '#### Goes now: 1' in page.read_text()
     az(*PRUNE, 'policy', 'diff', '--inventory', inventory, *files[:3], files[1], '--fail-on', 'more', check=True)
     run = az(*PRUNE, 'policy', 'diff', *files)

@@ -239,7 +239,7 @@ def test_a_restore_that_moves_tags_asks_writes_it_down_and_is_undone(az, registr
     back = answered(az, 'y\n', *command)
     assert back.code == 0 and registry.storage.tags('team/app')['latest'].digest == old, back.err
     answer = back.json
-    assert answer['moved'] == [{'repository': 'team/app', 'tag': 'latest', 'from': new, 'to': old}]
+    assert answer['moved'] == [{'repository': 'team/app', 'tag': 'latest', 'digest': old, 'digestBefore': new}]
     told = az(*PRUNE, 'history', 'show', check=True).json['undo']['command']
     assert f'--run {answer["run"]}' in told
     again = undo(az, '--run', answer['run'], '--yes')

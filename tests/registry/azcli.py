@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
+from .documents import hold_to_schema
 from .forked import Forked, Forks
 from .printed import printed_commands, wrong_with
 from .server import LocalRegistry
@@ -114,6 +115,7 @@ class Az:
         if '-h' not in arguments:  # where a command is named
             for command in (*printed_commands(out or ''), *printed_commands(err or '')):
                 assert wrong_with(command) is None, f'az prints a command that cannot be pasted: {wrong_with(command)}'
+        hold_to_schema(arguments, out)
         return Run(process.returncode, out, err)
 
     def start(

@@ -123,8 +123,8 @@ def test_shared_layers_are_those_of_doomed_images_that_others_really_use(world, 
     going = [oracle.blob_table([only(world, node)], world) for node in doomed]
     for layer in document['sharedLayers']:
         users = [node for node, blobs in survivors.items() if layer['digest'] in blobs]
-        assert layer['images'] == len(users) > 0
-        assert layer['repositories'] == len({name for name, _ in users})
+        assert layer['imagesKept'] == len(users) > 0
+        assert layer['keptInRepositories'] == len({name for name, _ in users})
         assert layer['imagesToDelete'] == sum(layer['digest'] in blobs for blobs in going) > 0
         assert 1 <= len(layer['users']) <= min(5, len(users))
         assert all(any(text.startswith((f'{name}:', f'{name}@')) for name, _ in users) for text in layer['users'])
@@ -148,7 +148,7 @@ def test_shared_layers_come_by_size_and_name_images_with_a_tag_first():
     ]
     layers = plan(world, untagged_policy(), None)['sharedLayers']
     assert [layer['size'] for layer in layers] == [worlds.BASE_LAYERS[5]['size']]
-    assert layers[0]['users'][0] == 'b:v1' and layers[0]['images'] == 2
+    assert layers[0]['users'][0] == 'b:v1' and layers[0]['imagesKept'] == 2
 
 
 def test_the_table_says_who_keeps_a_layer():

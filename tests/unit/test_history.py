@@ -44,7 +44,7 @@ def test_what_was_refused_first_and_done_then_is_done_and_the_other_way_round_to
     lines = run_of(asked(1, 'busy', 'no'), asked(1), asked(2), asked(2, 'busy', 'no'), asked(3, 'busy', 'no'))
     told = story_of('r', lines)
     assert (told['done'], told['notDone']) == (2, 1)
-    assert [(row['name'], row['error']) for row in told['failed']] == [(digest(3), 'no')]
+    assert [(row['digest'], row['error']) for row in told['failed']] == [(digest(3), 'no')]
 
 
 def test_a_request_without_an_outcome_is_neither_done_nor_not_done():

@@ -146,7 +146,7 @@ def test_what_a_new_policy_takes_otherwise_is_told_with_rules_and_bytes():
     document = diff_document(old, new)
     (row,) = document['goes']
     assert (row['tags'], row['old']['reason'], row['new']['rule']) == (['v20'], 'keepNewest', 'a')
-    assert document['stays'] == [] and document['freedBytes']['difference'] > 0
+    assert document['stays'] == [] and document['summary']['moreFreedBytes'] > 0
     back = diff_document(new, old)
     assert (back['goes'], [each['tags'] for each in back['stays']]) == ([], [['v20']])
     page = diff_markdown(document)

@@ -207,7 +207,9 @@ def test_growth_counts_a_layer_when_it_first_came():
     first = dict(image('first', [3], age=70 * DAY), created=NOW - 70 * DAY * TICKS)
     later = dict(image('later', [3], age=2 * DAY), created=NOW - 2 * DAY * TICKS)
     never = dict(image('never', [4]), created=None)
-    growth = {row['month']: row['bytes'] for row in document_of([repository_of(first, later, never)])['growth']}
+    growth = {
+        row['month']: row['attributedBytes'] for row in document_of([repository_of(first, later, never)])['growth']
+    }
     assert len(growth) == 13 and list(growth)[-1] == CREATED_AT[:7]
     assert BASE_LAYERS[3]['size'] <= growth[time_text(NOW - 70 * DAY * TICKS)[:7]] < BASE_LAYERS[3]['size'] + 20_000
     assert growth[CREATED_AT[:7]] == len(later['data'])

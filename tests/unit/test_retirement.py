@@ -92,6 +92,7 @@ def test_an_image_is_taken_back_with_its_parts_and_by_a_tag_that_it_had():
     both = [(APP, DIGEST), (APP, CHILD)]
     assert chosen_of(records) == both == chosen_of(records, [parse_image(f'{APP}:v1')])
     assert chosen_of(records, [parse_image(f'{APP}@{CHILD}')]) == both[1:]
+    assert chosen_of(records, [parse_image(f'{APP}@{CHILD[:40]}')]) == both[1:]
     with pytest.raises(NotAnImage):
         chosen_of(records, [parse_image(f'{APP}:v2')])
 

@@ -145,7 +145,7 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
 
 
 def test_the_preview_says_who_keeps_the_largest_layers_that_stay():
-    layer = {'digest': DIGEST, 'size': 1024**3, 'users': ['team-a/api:v3'], 'images': 42}
+    layer = {'digest': DIGEST, 'size': 1024**3, 'users': ['team-a/api:v3'], 'imagesKept': 42}
     only = {**layer, 'size': 1024, 'images': 1}
     lines = preview_lines(a_plan(sharedLayers=[layer, only, only, only]))
     assert [line for line in lines if 'stay because of' in line] == [
@@ -172,10 +172,11 @@ def test_a_layer_whose_digest_is_an_attack_is_visible_text_in_preview_and_tables
     layer = {
         'digest': 'sha256:\x1b[2J\n\u202e' + 'x' * 500,
         'size': 5,
-        'images': 1,
-        'repositories': 1,
+        'imagesKept': 1,
+        'keptInRepositories': 1,
         'imagesToDelete': 1,
         'users': ['team/app:v1'],
+        'otherUsers': ['team/app:v1'],
         'freed': False,
         'sharedWith': 1,
     }

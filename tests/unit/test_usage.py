@@ -95,7 +95,7 @@ def test_growth_of_the_rows_adds_up_to_that_of_the_registry_in_each_month(world,
     document = document_of(world, by, top)
     parts = [*document['rows'], *([document['otherRows']] if document['otherRows'] else ())]
     for place, month in enumerate(document['growth']):
-        assert sum(row['growth'][place]['bytes'] for row in parts) == month['bytes']
+        assert sum(row['growth'][place]['attributedBytes'] for row in parts) == month['attributedBytes']
         assert sum(row['growth'][place]['cumulativeBytes'] for row in parts) == month['cumulativeBytes']
     for row in parts:
         assert row['growth'][-1]['cumulativeBytes'] == row['attributedBytes']
@@ -124,7 +124,7 @@ def test_growth_is_by_the_month_in_which_a_blob_first_appeared_anywhere(world):
     for key, size in sizes.items():
         month = time_text(min(min(first[key]), NOW))[:7] if first[key] else None
         expected[month] += size
-    growth = {row['month']: row['bytes'] for row in document_of(world)['growth'] if row['bytes']}
+    growth = {row['month']: row['attributedBytes'] for row in document_of(world)['growth'] if row['attributedBytes']}
     assert growth == expected
 
 
@@ -154,7 +154,7 @@ def test_a_repository_has_its_bytes_with_each_blob_once_and_as_often_as_it_is_us
         assert row['storedBytes'] == stored([repository], world) == row['uniqueBytes'] + row['sharedBytes']
         assert row['totalBytes'] == sum(stored(each, world) for each in alone)
         bare = [manifest for manifest in repository['manifests'] if not oracle.has_user_tag(manifest)]
-        assert (row['manifests'], row['untagged']) == (len(repository['manifests']), len(bare))
+        assert (row['manifests'], row['manifestsUntagged']) == (len(repository['manifests']), len(bare))
         of_bare = sum(attributed(world)[repository['name'], manifest['digest']] for manifest in bare)
         assert abs(row['untaggedBytes'] - of_bare) < 10 * (len(bare) + 1)
     summary = document_of(world)['summary']
@@ -163,7 +163,7 @@ def test_a_repository_has_its_bytes_with_each_blob_once_and_as_often_as_it_is_us
 
 def test_repositories_beyond_the_top_are_one_sum():
     document = usage_document(busy(400), 'repository', 3, CREATED_AT, NOW)
-    assert (len(document['rows']), document['otherRows']['rows']) == (3, document['summary']['repositories'] - 3)
+    assert (len(document['rows']), document['otherRows']['rowsLeftOut']) == (3, document['summary']['repositories'] - 3)
     for key in ('manifests', 'tagged', 'untagged', 'totalBytes', 'attributedBytes'):
         whole = document['summary']['registryBytes' if key == 'attributedBytes' else key]
         assert total(document, key) == whole, key
@@ -231,7 +231,7 @@ def test_an_image_has_the_name_of_its_index_and_its_tags():
 def test_the_hundred_largest_images_have_a_row_unless_told_otherwise():
     document = usage_document(busy(400), 'image', None, CREATED_AT, NOW)
     assert len(document['rows']) == LISTED
-    assert document['otherRows']['rows'] == document['summary']['manifests'] - LISTED
+    assert document['otherRows']['rowsLeftOut'] == document['summary']['manifests'] - LISTED
 
 
 # --- Layers ------------------------------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_what_could_not_be_read_makes_the_sums_lower_bounds_and_no_cost_is_inven
     document = document_of(
         [repository_of(unreadable(image('a', [0])), image('b', [1]))], account=Account('Basic'), price=price
     )
-    assert (document['impact'], document['cost']['perMonth']) == ('lowerBound', None)
+    assert (document['heldImpact'], document['cost']['perMonth']) == ('lowerBound', None)
     assert 'unreadable' in {warning['code'] for warning in document['warnings']}
 
 
@@ -457,7 +457,7 @@ def half_read():
 def test_beside_what_was_not_read_each_number_says_which_bound_it_is(by):
     closed, inventory = half_read()
     document = usage_document(inventory, by, None, CREATED_AT, NOW)
-    assert document['impact'] == 'lowerBound'
+    assert document['heldImpact'] == 'lowerBound'
     kinds = {row['repository']: row['impact'] for row in document['rows'] if by != 'layer'}
     expected = {'closed': 'unknown', 'fine': 'upperBound'}
     assert kinds == {name: expected[name] for name in kinds} and (kinds or by == 'layer')
@@ -473,7 +473,7 @@ def test_beside_what_was_not_read_each_number_says_which_bound_it_is(by):
 
 def test_where_all_was_read_nothing_is_a_bound():
     document = usage_document(to_inventory([repository_of(image('fine', [0]))]), 'repository', None, CREATED_AT, NOW)
-    assert (document['impact'], document['notRead'], document['rows'][0]['impact']) == ('exact', [], 'exact')
+    assert (document['heldImpact'], document['notRead'], document['rows'][0]['impact']) == ('exact', [], 'exact')
     words = ' '.join(str(value) for row in usage_rows(document) for value in row.values())
     assert not any(word in words for word in ('at most', 'at least', 'about'))
 

@@ -70,7 +70,7 @@ def story_of(run: str, lines: Lines) -> Document:
         **summary_of(run, lines),
         'policy': start.get('policy'),
         'options': options_of(start.get('policy')),
-        'promised': start.get('promised'),
+        'promised': _promised(start.get('promised')),
         'summary': end.get('summary'),
         'doneByRequest': _done_by_request(lines),
         'manifestsDeleted': sum(1 for each in lost if not each.untagged),
@@ -80,6 +80,17 @@ def story_of(run: str, lines: Lines) -> Document:
         'failed': list(_failed(lines))[:_MOST_FAILURES],
         'deletedLater': deleted_later(lines),
         'undo': undo_of(run, lines),
+    }
+
+
+def _promised(promised: Mapping[str, Any] | None) -> Document | None:
+    if promised is None:
+        return None
+    return {
+        'manifestsToDelete': promised.get('manifests'),
+        'tagsToDelete': promised.get('tags'),
+        'freedBytes': promised.get('freedBytes'),
+        'impact': promised.get('impact'),
     }
 
 
@@ -197,7 +208,8 @@ def _failed(lines: Lines) -> Iterator[Document]:
         if outcome != 'done':
             request, repository, name = thing
             error = errors.get(thing) or 'nothing was heard of it'
-            yield {'request': request, 'repository': repository, 'name': name, 'outcome': outcome, 'error': error}
+            what = {'digest' if ':' in str(name) else 'tag': name} if name else {}
+            yield {'request': request, 'repository': repository, **what, 'outcome': outcome, 'error': error}
 
 
 def _reasons(lost: Iterable[Lost]) -> list[Document]:
@@ -210,20 +222,22 @@ def _reasons(lost: Iterable[Lost]) -> list[Document]:
         tags[why] += len(each.tags)
     by_reason: dict[str, Document] = {}
     for (reason, because), number in manifests.items():
-        row = by_reason.setdefault(reason, {'reason': reason, 'because': because, 'manifests': 0, 'tags': 0})
-        row['manifests'] += number
-        row['tags'] += tags[reason, because]
+        row = by_reason.setdefault(
+            reason, {'reason': reason, 'because': because, 'manifestsDeleted': 0, 'tagsDeleted': 0}
+        )
+        row['manifestsDeleted'] += number
+        row['tagsDeleted'] += tags[reason, because]
         row['because'] = because if row['because'] == because else None
-    return sorted(by_reason.values(), key=lambda row: (-row['manifests'], -row['tags'], row['reason']))
+    return sorted(by_reason.values(), key=lambda row: (-row['manifestsDeleted'], -row['tagsDeleted'], row['reason']))
 
 
 def _repositories(lost: Iterable[Lost]) -> list[Document]:
     rows: dict[str, Document] = {}
     for each in lost:
-        row = rows.setdefault(each.repository, {'name': each.repository, 'manifests': 0, 'tags': 0})
-        row['manifests'] += not each.untagged
-        row['tags'] += len(each.tags)
-    return sorted(rows.values(), key=lambda row: (-row['manifests'], -row['tags'], row['name']))
+        row = rows.setdefault(each.repository, {'repository': each.repository, 'manifestsDeleted': 0, 'tagsDeleted': 0})
+        row['manifestsDeleted'] += not each.untagged
+        row['tagsDeleted'] += len(each.tags)
+    return sorted(rows.values(), key=lambda row: (-row['manifestsDeleted'], -row['tagsDeleted'], row['repository']))
 
 
 def options_of(policy: Mapping[str, Any] | None) -> list[str]:
