@@ -67,12 +67,10 @@ def test_sums_are_by_reason_and_by_repository():
         asked(4, request='deleteTag', tag='v1', reason='matched', because='old'),
     )
     told = story_of('r', lines)
-    assert [(row['reason'], row['because'], row['manifests'], row['tags']) for row in told['reasons']] == [
-        ('childOf', None, 2, 0),
-        ('untagged', 'untagged for 1d or longer', 1, 2),
-        ('matched', 'old', 0, 1),
-    ]
-    assert told['repositories'] == [{'name': 'team/app', 'manifests': 3, 'tags': 3}]
+    assert [
+        (row['reason'], row['because'], row['manifestsDeleted'], row['tagsDeleted']) for row in told['reasons']
+    ] == [('childOf', None, 2, 0), ('untagged', 'untagged for 1d or longer', 1, 2), ('matched', 'old', 0, 1)]
+    assert told['repositories'] == [{'repository': 'team/app', 'manifestsDeleted': 3, 'tagsDeleted': 3}]
 
 
 @pytest.mark.parametrize(

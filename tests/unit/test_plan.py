@@ -81,7 +81,8 @@ def test_entries_are_in_order_of_repository_and_digest():
 def test_repository_row_counts_its_own_part():
     row = plan(WORLD)['repositories'][1]
     freed = BASE_LAYERS[1]['size'] + CONFIGS[1]['size'] + len(SUBJECT['data']) + len(SIGNATURE['data'])
-    assert row == {'name': 'b', 'manifests': 3, 'manifestsToDelete': 2, 'tagsToDelete': 1, 'freedBytes': freed}
+    counts = {'manifests': 3, 'manifestsToDelete': 2, 'tagsToDelete': 1}
+    assert row == {'repository': 'b', 'name': 'b', **counts, 'freedBytes': freed}
 
 
 def test_delete_entry_has_all_that_a_reader_needs():

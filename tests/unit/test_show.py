@@ -146,7 +146,7 @@ def test_the_preview_says_what_goes_what_it_frees_and_why_the_rest_stays():
 
 def test_the_preview_says_who_keeps_the_largest_layers_that_stay():
     layer = {'digest': DIGEST, 'size': 1024**3, 'users': ['team-a/api:v3'], 'imagesKept': 42}
-    only = {**layer, 'size': 1024, 'images': 1}
+    only = {**layer, 'size': 1024, 'imagesKept': 1}
     lines = preview_lines(a_plan(sharedLayers=[layer, only, only, only]))
     assert [line for line in lines if 'stay because of' in line] == [
         '  1.0 GiB stay because of sha256:abababababab, used by team-a/api:v3 and 41 others',
