@@ -18,7 +18,7 @@ def list_schemas() -> list[Document]:
         {
             'name': name,
             'title': title(name),
-            'commands': [f'az acr prune {command}' for command, documents in OF_COMMAND.items() if name in documents],
+            'commands': [command for command, documents in OF_COMMAND.items() if name in documents],
         }
         for name in names()
     ]
