@@ -1,6 +1,7 @@
 """Files shaped like public ones, with what a person sees pinned in them, and how much of it is read.
 
 `python -m tests.pin_shapes` prints the shares, overall and by kind; with the name of a kind also what is wrong.
+`--folder FOLDER` measures another corpus instead, see `foreign_cases`.
 
 A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with its text (`-` is standard input), and
 `#### pins:` with a line for each reference, written before any reader was tried on it:
@@ -9,19 +10,24 @@ A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with
     ~ REPOSITORY                                     an image of which nobody can tell the tag: a warning is right
     o REPOSITORY[:TAG]                               may be a pin or not
 
+    ~ #NUMBER                                        so many places need a warning, whichever they are
+
 In texts, a digit between guillemets stands for the 64 hexadecimal digits of a digest.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from azext_acrprune.pins.pinned import Found
 from azext_acrprune.pins.references import Reference, RegistryNames
@@ -63,7 +69,24 @@ def cases(folder: Path = FOLDER) -> Iterator[Case]:
             yield Case(path.stem, name.strip(), dict(pairs), tuple(pins.split('\n')[:-1]))
 
 
-def read_case(case: Case) -> Found:
+def foreign_cases(folder: Path) -> Iterator[Case]:
+    """The cases of a corpus that is not in the repository: `FOLDER/files`, and `FOLDER/expected.yaml` with
+    `PATH: {kind, pins: [REPOSITORY:TAG or REPOSITORY@sha256:...], also_ok: [...], unresolvable: NUMBER, set: NAME}`.
+    Files of one set are read together.
+    """
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for path, told in yaml.safe_load((folder / 'expected.yaml').read_text(encoding='utf-8')).items():
+        groups.setdefault(told.get('set', path), {})[path] = told
+    for name, group in groups.items():
+        texts = {path: (folder / 'files' / path).read_text(encoding='utf-8') for path in group}
+        pins = [pin.replace('@sha256:', '@') for told in group.values() for pin in told['pins']]
+        pins += [f'o {pin}'.replace('@sha256:', '@') for told in group.values() for pin in told.get('also_ok', ())]
+        unknown = sum(told.get('unresolvable', 0) for told in group.values())
+        pins += [f'~ #{number}' for number in range(1, unknown + 1)]
+        yield Case('some' if pins else 'none', name, texts, tuple(dict.fromkeys(pins)))
+
+
+def read_case(case: Case, names: RegistryNames = NAMES) -> Found:
     """What all files of a case say together, read as a user has them read."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in case.files.items():
@@ -72,14 +95,14 @@ def read_case(case: Case) -> Found:
             path.write_text(text, encoding='utf-8')
         try:
             if '-' in case.files:
-                return read_files(['-'], NAMES, io.BytesIO(case.files['-'].encode()))[0]
-            return read_files([folder], NAMES)[0]
+                return read_files(['-'], names, io.BytesIO(case.files['-'].encode()))[0]
+            return read_files([folder], names)[0]
         except SourceError:
             return Found()
 
 
-def scored(case: Case) -> Score:
-    found = read_case(case)
+def scored(case: Case, names: RegistryNames = NAMES) -> Score:
+    found = read_case(case, names)
     lines = [text.split('\n') for text in case.files.values()]
     warned = [(problem.message, _line(lines, problem.line)) for problem in found.problems]
     pinned = [pin.reference for pin in found.pins]
@@ -95,6 +118,8 @@ def _outcome(line: str, pinned: list[Reference], warned: list[tuple[str, str]], 
         return FOUND
     if not unknown and any(_is(text, pin) for pin in pinned):
         return FOUND
+    if text.startswith('#'):
+        return FOUND if len({place for _, place in warned}) >= int(text[1:]) else SILENT
     name = re.split('[:@]', text)[0].rsplit('/', 1)[-1].lower()
     if any(name in place.lower() or name in message.lower() for message, place in warned):
         return FOUND if unknown else WARNED
@@ -134,23 +159,38 @@ def _shown(pin: Reference) -> str:
     return f'{pin.repository}{":" + pin.tag if pin.tag else ""}{"@" + pin.digest[7:11] if pin.digest else ""}'
 
 
-def main(kinds: list[str]) -> None:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog='python -m tests.pin_shapes')
+    parser.add_argument('kinds', nargs='*', help='Kinds of which to show what is wrong; `all` for every kind.')
+    parser.add_argument('--folder', type=Path, help='Another corpus.')
+    parser.add_argument('--registry', default='myregistry.azurecr.io', help='The registry in that other corpus.')
+    given = parser.parse_args(arguments)
+    names = RegistryNames(given.registry) if given.folder else NAMES
     totals: dict[str, Counter[str]] = {}
-    for case in cases():
-        score = scored(case)
+    for case in foreign_cases(given.folder) if given.folder else cases():
+        score = scored(case, names)
         totals.setdefault(case.kind, Counter()).update(score.count() + Counter({'files': len(case.files)}))
-        wrong = {line: outcome for line, outcome in score.outcomes.items() if outcome != FOUND}
-        if (case.kind in kinds or 'all' in kinds) and (wrong or score.false):
-            print(f'{case.kind} / {case.name}', *(f'\n    {wrong[line]}: {line}' for line in wrong), sep='')
-            print(*(f'    {FALSE}: {pin}\n' for pin in score.false), sep='', end='')
+        if case.kind in given.kinds or 'all' in given.kinds:
+            _show_wrong(case, score)
+    _show_shares({**totals, 'all': sum(totals.values(), Counter())})
+
+
+def _show_wrong(case: Case, score: Score) -> None:
+    wrong = {line: outcome for line, outcome in score.outcomes.items() if outcome != FOUND}
+    if wrong or score.false:
+        print(f'{case.kind} / {case.name}', *(f'\n    {wrong[line]}: {line}' for line in wrong), sep='')
+        print(*(f'    {FALSE}: {pin}\n' for pin in score.false), sep='', end='')
+
+
+def _show_shares(totals: dict[str, Counter[str]]) -> None:
     print(f'{"kind":14} {"files":>6} {"expected":>9} {FOUND:>7} {WARNED:>22} {SILENT:>18} {FALSE:>6}')
-    for kind, counts in {**totals, 'all': sum(totals.values(), Counter())}.items():
+    for kind, counts in totals.items():
         expected = counts[FOUND] + counts[WARNED] + counts[SILENT]
-        shares = [f'{100 * counts[what] / expected:.1f} %' for what in (FOUND, WARNED, SILENT, FALSE)]
+        shares = [f'{100 * counts[what] / max(1, expected):.1f} %' for what in (FOUND, WARNED, SILENT, FALSE)]
         print(
             f'{kind:14} {counts["files"]:6} {expected:9} {shares[0]:>7} {shares[1]:>22} {shares[2]:>18} {shares[3]:>6}'
         )
 
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    main()

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from .collector import Collector
 from .documents import Inside
 from .expressions import UNKNOWN_VALUE, Item, called, is_known, joined, text_of, token_pattern
+from .filling import may_name_image
 from .parts import group_and_part
-from .scopes import Scope, Use, Value, may_name_image
+from .scopes import Scope, Use, Value
 
 _PAIRS = {'(': ')', '[': ']', '{': '}'}
 _ASSIGNS = frozenset(('=', ':=', '=>', ':', '?=', '+='))

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..spelling import printable
+from .filling import filled, has_holes
+from .loops import collection
 from .parts import group_and_part, images, in_registry_around, is_name_and_tag, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
@@ -26,7 +28,7 @@ from .references import (
     mentions,
     split_repository,
 )
-from .scopes import DECLARING, HOISTING, Filled, Scope, Use, Value, filled, has_holes, rounds
+from .scopes import DECLARING, HOISTING, Filled, Loop, Scope, Use, Value
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
 _NO_PINS = frozenset(
@@ -87,6 +89,7 @@ _CHILD_PARTS = {
 
 _FILLED_IN = re.compile(rf'\s*{TEMPLATE}/(?:[\w./-]|{TEMPLATE}){{1,300}}(?:[:@]{TEMPLATE})?\s*\Z')
 _IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
+_LOOP_KEYS = frozenset(('loop', 'with_items', 'with_dict', 'with_list'))
 _MOST_PAIRS = 1_000
 _MOST_PLACES = 50
 """How many places of one image are noted in a file: a list of pods may name it ten thousand times."""
@@ -101,6 +104,8 @@ class Collector:
     def __init__(self, source: str, names: RegistryNames) -> None:
         self.names = names
         self.patient = True
+        self.around: Scope | None = None
+        self.roots: list[Scope] = []
         self._source = source
         self._found: list[Found] = []
         self._waiting: list[tuple[Scope, list[Use]]] = []
@@ -113,10 +118,14 @@ class Collector:
 
     def closed(self, scope: Scope) -> None:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
+        if scope.parent is self.around is not None:
+            self.roots.append(scope)
         if scope.pairs or any('.' in key for key in scope.entries):
             self._join_pairs(scope)
         if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):
             self._synced(scope)
+        if scope.items or not _LOOP_KEYS.isdisjoint(scope.entries):
+            _note_loop(scope)
         self._hand_up(scope)
         self._note_charts(scope)
         uses = self._own_uses(scope)
@@ -164,7 +173,8 @@ class Collector:
         """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
         if not mentions(text, self.names):
             return
-        self._names_registry = True
+        if '/' not in text.split('://')[-1].rstrip('/'):
+            self._names_registry = True
         here, signs_in, levels = scope, False, 0
         keys = [key]
         while here is not None and levels < 8:
@@ -238,6 +248,10 @@ class Collector:
         key = scope.key.lower()
         if key in DECLARING or key in HOISTING:
             _declare(parent, scope)
+        if scope.listed and scope.items and 'name' in scope.entries:  # Azure Pipelines: a parameter that is a list
+            for name in scope.items.keys() & {'default', 'value', 'values'}:
+                for item in scope.items[name]:
+                    parent.list_item(item, scope.entries['name'][0].text)
         if key in HOISTING:
             for name, values in scope.declared.items():
                 for value in values:
@@ -276,8 +290,7 @@ class Collector:
                 self._use(use, scope, use.value in joined)
 
     def _use(self, use: Use, scope: Scope, joined: bool) -> None:
-        texts = [text for each in rounds(use.value.text, scope) for text in filled(use.value.text, each)]
-        for text in texts:
+        for text in filled(use.value.text, scope):
             if '/' in text.text or 'pkg:' in text.text:
                 if text.text != use.value.text:  # a value may have brought the name of the registry in
                     self.mention(text.text, use.value.line, scope, use.key)
@@ -294,7 +307,8 @@ class Collector:
         )
         if not findings and open_host:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
-        if bare and (scope.key == 'artifacts' or not (use.runs or is_run(use.key))):  # Skaffold gives them their tags
+        is_output = scope.key == 'artifacts' or 'tags' in scope.entries  # Skaffold and GitHub give them their tags
+        if bare and (is_output or not (use.runs or is_run(use.key))):
             self._bare.append((text.text.strip(), use.value.line))
             return
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
@@ -355,14 +369,23 @@ def pair_of(scope: Scope) -> tuple[str, Value] | None:
 
 def _declare(parent: Scope, scope: Scope) -> None:
     """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
+    origin = frozenset(((f'{scope.key} {parent.line}', id(scope)),)) if scope.listed else frozenset()
     for name, values in scope.entries.items():
         for value in values:
-            parent.declare(name, value)
+            parent.declare(name, replace(value, origin=value.origin | origin) if origin else value)
     for name, children in scope.children.items():
         for child in children:
             for key in ('value', 'default', 'defaultValue'):
                 for value in child.entries.get(key, ()):
-                    parent.declare(name, replace(value, weak=key != 'value'))
+                    parent.declare(name, replace(value, weak=key != 'value', origin=origin))
+
+
+def _note_loop(scope: Scope) -> None:
+    """Ansible: `loop: "{{ services }}"`, a list right there, or `with_dict`."""
+    for key in _LOOP_KEYS.intersection([*scope.entries, *(scope.items or ())]):
+        texts = [value.text for value in scope.entries.get(key, ()) if has_holes(value.text)]
+        for over in [collection(text.strip('{}% ')) for text in texts] or [key]:
+            scope.loop('item', Loop(over))
 
 
 def _outermost(scope: Scope) -> Scope:

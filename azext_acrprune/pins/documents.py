@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from .collector import Collector
-from .scopes import Scope, Use, Value, may_name_image
+from .filling import may_name_image
+from .scopes import Scope, Use, Value
 from .syntax import ALIAS, CLOSE, END_OF_DOCUMENT, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, Event
 
 _MOST_ATTACHED = 100_000
@@ -120,6 +121,8 @@ class _EventReader:
         if in_mapping and self._attached < _MOST_ATTACHED:
             self._attached += 1
             parent.attach(scope)
+        elif not in_mapping and self._collector.patient:
+            parent.list_item(scope)
         self._stack.append(_Open(scope, key, True, event.anchor))
 
     def _close(self) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from .collector import Collector
 from .documents import Inside
-from .scopes import Scope, Use, Value, may_name_image
+from .filling import may_name_image
+from .scopes import Scope, Use, Value
 from .text_tables import rows_of
 
 _ASSIGNMENT = re.compile(
@@ -20,6 +21,7 @@ _ASSIGNMENT = re.compile(
     r'\$?(?:env:)?(?P<name>[A-Za-z_][\w.-]{0,100})\s*(?P<sign>\?=|:=|::=|\+=|=|:(?=\s))\s*(?P<value>.*?)\s*\Z'
 )
 _BUILD_ARGUMENT = re.compile(r'\s*(?:ARG|ENV)\s+(?:--\w+\s+)?(.*)', re.IGNORECASE)
+_UNIT_ENVIRONMENT = re.compile(r'^\s*Environment=(?="?\w+=)')
 _ARGUMENT = re.compile(r'(\w[\w.-]*)=("[^"]*"|\'[^\']*\'|\S*)')
 _SEVERAL = re.compile(r'\s*(?:export\s+)?(?:\w{1,100}=(?:"[^"]*"|\'[^\']*\'|[^\s"\']+)(?:\s+|;|\Z)){2,}\Z')
 _CASE = re.compile(r'^\s*[\w.*|"\'-]{1,100}\)\s+(?=\w+=)')
@@ -192,7 +194,7 @@ class _LineReader:
             self._skip_until = end + 1
 
     def _statement(self, text: str, line: int) -> None:
-        text = _CASE.sub('', text)
+        text = _UNIT_ENVIRONMENT.sub('', _CASE.sub('', text))
         loop = _LOOP.match(text) if self._style.assigns else None
         if loop:
             for value in loop[2].split():
@@ -245,7 +247,9 @@ class _LineReader:
             text = _OCI.sub(lambda match: _with_version(match.group(), versions[0].text), text)
         if may_name_image(text):
             value = Value(text, line)
-            scope.uses.append(Use('command', value, bool(_RUNS.search(text)) or ' ' not in text.strip()))
+            scope.uses.append(
+                Use('command', value, bool(_RUNS.search(text)) or text.count('"') < 2 and ' ' not in text.strip())
+            )
         self._in_registry(text, scope, line)
         if not _LOGIN.search(text):
             self._collector.mention(text, line, scope)

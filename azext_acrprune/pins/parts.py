@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from .filling import belong, filled, has_holes
 from .references import (
     Finding,
     Reference,
@@ -18,7 +19,7 @@ from .references import (
     reference_to,
     split_repository,
 )
-from .scopes import Filled, Scope, Value, filled, has_holes
+from .scopes import Filled, Scope, Value
 
 _KEY = re.compile(
     r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
@@ -225,7 +226,7 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
 
 
 def _texts(value: Value, scope: Scope) -> list[Filled]:
-    return [Filled(each.text, each.lines | {value.line}) for each in filled(value.text, scope)]
+    return [Filled(each.text, each.lines | {value.line}, each.origin) for each in filled(value.text, scope)]
 
 
 def _images_of(
@@ -270,13 +271,19 @@ def _bases(
     elif any(beside for _, beside in registries):
         for registry, _ in registries:
             if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
-                registry = Filled(names.login_server, registry.lines)
-            yield Filled(f'{registry.text.rstrip("/")}/{text.text.lstrip("/")}', text.lines | registry.lines), True
+                registry = replace(registry, text=names.login_server)
+            yield _below(registry, text), True
     elif _may_be_in(text.text, key, parts) and not names.has(text.text):
         for registry, _ in registries:
-            yield Filled(f'{registry.text.rstrip("/")}/{text.text}', text.lines | registry.lines), False
+            yield _below(registry, text), False
         if not registries and names_registry and key == 'repository' and _tagged(parts, key):
-            yield Filled(f'{names.login_server}/{text.text}', text.lines), False
+            yield replace(text, text=f'{names.login_server}/{text.text}'), False
+
+
+def _below(registry: Filled, text: Filled) -> Filled:
+    """A repository in a registry."""
+    path = replace(text, text=f'/{text.text.lstrip("/")}')
+    return replace(registry, text=registry.text.rstrip('/')).with_(path)
 
 
 def _may_be_in(name: str, key: str, parts: Parts) -> bool:
@@ -302,7 +309,7 @@ def _in_place(text: Filled, repository: _Repository) -> Filled:
     chart = _chart(repository)
     if not chart or text.text.rstrip('/').endswith(f'/{chart.text}'):
         return text
-    return Filled(f'{text.text.rstrip("/")}/{chart.text}', text.lines | {chart.line})
+    return replace(text, text=f'{text.text.rstrip("/")}/{chart.text}', lines=text.lines | {chart.line})
 
 
 def _chart(repository: _Repository) -> Value | None:
@@ -333,6 +340,8 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
     tags: list[Filled] = _tags(parts, scope)
     digests: list[Filled] = _digests(parts, scope)
     for tag, digest in itertools.product(tags or (None,), digests or (None,)):
+        if tag and not belong(base, tag) or digest and not belong(base, digest):
+            continue
         lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
         name, in_tag = _without_digest(tag.text) if tag else (None, None)
         for finding in _findings(base.text, name, digest.text if digest else in_tag, parts, names, certain):
@@ -368,8 +377,11 @@ def _without_digest(tag: str) -> tuple[str | None, str | None]:
 def _tags(parts: Parts, scope: Scope) -> list[Filled]:
     for key in (*_TAG_PARTS, *_VERSION_PARTS):
         found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
-        names = [(text, each.lines) for each in found for text in each.text.split(',')]
-        said = [Filled(text.strip().replace('+', '_'), lines) for text, lines in names]
+        said = [
+            Filled(text.strip().replace('+', '_'), each.lines, each.origin)
+            for each in found
+            for text in each.text.split(',')
+        ]
         said = [each for each in said if each.text.lower() not in _NO_TAG]
         if said:
             return said
@@ -381,10 +393,8 @@ def _digests(parts: Parts, scope: Scope) -> list[Filled]:
         found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
         said = [each for each in found if each.text.strip().lower() not in _NO_TAG]
         if said:
+            texts = [(each, each.text.strip()) for each in said]
             return [
-                Filled(
-                    f'sha256:{each.text.strip()}' if _HEX.match(each.text.strip()) else each.text.strip(), each.lines
-                )
-                for each in said
+                Filled(f'sha256:{text}' if _HEX.match(text) else text, each.lines, each.origin) for each, text in texts
             ]
     return []

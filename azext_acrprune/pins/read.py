@@ -7,9 +7,8 @@ which finds too much rather than too little.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import PurePath
 
 from ..spelling import printable
@@ -18,9 +17,10 @@ from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
 from .lines import PLAIN, Style, read_lines
+from .loops import note_loops
 from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
-from .scopes import Scope, Value
+from .scopes import Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
@@ -50,7 +50,7 @@ _XML_SUFFIXES = ('.xml', '.csproj', '.props', '.targets', '.sfproj', '.config')
 _DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile|earthfile)(?:\..*)?\Z', re.IGNORECASE)
 
 _CODE: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(('.tf', '.tfvars', '.hcl', '.nomad', '.jsonnet', '.libsonnet', '.php'), ('#', '//')),
+    **dict.fromkeys(('.tf', '.tfvars', '.hcl', '.nomad', '.jsonnet', '.libsonnet', '.php', '.nf'), ('#', '//')),
     **dict.fromkeys(
         [
             '.bicep',
@@ -83,7 +83,9 @@ _CODE: Mapping[str, tuple[str, ...]] = {
         ],
         ('//',),
     ),
-    **dict.fromkeys(('.py', '.rb', '.nix', '.bzl', '.bazel', '.k', '.star', '.ex', '.exs', '.jl', '.r'), ('#',)),
+    **dict.fromkeys(
+        ('.py', '.rb', '.nix', '.bzl', '.bazel', '.k', '.star', '.ex', '.exs', '.jl', '.r', '.pp', '.wdl'), ('#',)
+    ),
     **dict.fromkeys(('.hs', '.dhall', '.lua', '.sql'), ('--',)),
 }
 """What begins the comments of the languages that are read as code."""
@@ -99,10 +101,9 @@ _LINES: Mapping[str, Style] = {
     **dict.fromkeys(('.bat', '.cmd'), Style(('rem ', '::', '@rem'), ('^',))),
     **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc', '.log', '.csv', '.tsv'), Style((), (), assigns=False)),
 }
-_SETTING = re.compile(r'\s*(?:export\s+)?([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*\Z')
 
 
-def _decoded(data: bytes) -> str | None:
+def decoded(data: bytes) -> str | None:
     """The text, in whatever encoding editors and shells write; None for what is no text."""
     known = encoding_of(data)
     if known:
@@ -124,7 +125,7 @@ def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | No
     """What a file pins; `source` is its path, or STANDARD_INPUT, `beside` has the values of files that belong to it."""
     if len(data) > MAX_FILE_BYTES:
         return Found(problems=(Problem(f'it is larger than {MAX_FILE_BYTES // 2**20} MiB and was not read', source),))
-    text = _decoded(data)
+    text = decoded(data)
     if text is None:
         return _binary(data, source, names)
     if '\r' in text:
@@ -172,6 +173,10 @@ class _File:
 
     def read(self, text: str) -> None:
         self.collector.patient = len(text) <= _MOST_PATIENCE
+        if len(text) <= _MOST_CODE:
+            self._beside = Scope(self._beside)
+            self.collector.around = self._beside
+            note_loops(text, self._beside)
         path = PurePath(self._source)
         suffix, name = path.suffix.lower(), path.name.lower()
         if _DOCKERFILE.match(name):
@@ -186,7 +191,7 @@ class _File:
             self._try_json(text)
         elif suffix in _YAML_SUFFIXES:
             self._try_yaml(text)
-        elif suffix in _XML_SUFFIXES:
+        elif suffix in _XML_SUFFIXES and text.lstrip()[:1] == '<':
             self._events(text, xml_events)
         else:
             self._by_look(text, suffix)
@@ -223,7 +228,9 @@ class _File:
 
     def _restart(self) -> None:
         """Forget what was found: the file is read again as something else."""
+        around = self.collector.around
         self.collector = Collector(self._source, self.collector.names)
+        self.collector.around = around
 
     def _template(self, text: str) -> None:
         """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
@@ -321,35 +328,12 @@ def _is_json(start: str) -> bool:
     return re.match(r'[{\[]\s*(?:["{\[}\]/]|-?\d|true|false|null)', start) is not None
 
 
-def declared_values(files: Iterable[bytes]) -> Scope:
-    """The values that files of settings give to names: `*.tfvars`, `.env`."""
-    scope = Scope()
-    for data in files:
-        for line in (_decoded(data) or '').splitlines():
-            match = _SETTING.match(line)
-            if match and not line.lstrip().startswith('#'):
-                scope.declare(match[1], Value(match[2].strip('"\'')))
-    return scope
-
-
-@lru_cache(maxsize=2)
-def module_values(files: tuple[bytes, ...]) -> Scope:
-    """The defaults of variables and the locals that the files of one Terraform module say for each other."""
-    declared = Scope()
-    for data in files:
-        text = (_decoded(data) or '').replace('\r', '')
-        root = read_code(text, Collector('', RegistryNames('none.invalid')), lambda *_: False, ('#', '//'))
-        for kind in ('variable', 'locals'):
-            for child in root.children.get(kind, ()):
-                _flatten(child, kind, declared, 0)
-    return declared
-
-
-def _flatten(scope: Scope, path: str, declared: Scope, depth: int) -> None:
-    """Names with dots for all that a scope says. Their lines are of another file, so they are left out."""
-    for key, values in scope.entries.items():
-        for value in values:
-            declared.declare(f'{path}.{key}', Value(value.text, weak=True))
-    for children in scope.children.values() if depth < _DEEPEST_INSIDE else ():
-        for child in children:
-            _flatten(child, f'{path}.{child.key}', declared, depth + 1)
+def read_scopes(text: str, source: str, names: RegistryNames) -> tuple[Scope, ...]:
+    """What the documents of a file say, for files that take values from it."""
+    text = text.replace('\r\n', '\n').replace('\r', '\n')
+    try:
+        reader = _File(source, names, None)
+        reader.read(text)
+    except RecursionError:
+        return ()
+    return tuple(reader.collector.roots)

@@ -43,6 +43,9 @@ _TEMPLATE = re.compile(TEMPLATE)
 _SHORT = 500
 _PATTERN_FOLLOWS = re.compile(r'/?:?[*^|\[(?]|:[~^]')
 _BAD_TAG_FOLLOWS = re.compile(r':[^\s/\\"\',:;)}\]]')
+_STANDS_FOR = re.compile(r'(?:\A|/)[A-Z][A-Z_]*(?:/|\Z)')
+"""A step of a path in capitals, as in documentation: `REPOSITORY`, `YOUR_TEAM`."""
+
 _NO_IMAGES = re.compile(r'/?(?:v2|oauth2|acr/v1)(?:/|\Z)')
 NO_TAG = 'neither a tag nor a digest stands beside it'
 
@@ -174,6 +177,10 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
     if _NO_IMAGES.match(path):
+        return
+    if _STANDS_FOR.search(path) and not match.group()[:1].isupper():
+        if known:
+            yield Unresolved(match.group(), 'its repository stands for another one')
         return
     if _PATTERN_FOLLOWS.match(match.string, match.end()):
         if known and tag and match.string[match.end()] == '(':  # a call that nobody computed: `app:env("TAG")`

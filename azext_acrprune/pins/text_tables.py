@@ -62,12 +62,7 @@ def rows_of(lines: Sequence[str]) -> Rows | None:
 def _is_header(line: str, names: Sequence[str]) -> bool:
     """A header names columns, and no image."""
     known = sum(name in _COLUMNS for name in names)
-    return (
-        not _HOST.search(line)
-        and '=' not in line
-        and '"' not in line
-        and (known > 1 or line.strip().isupper() or '|' in line)
-    )
+    return not _HOST.search(line) and '=' not in line and (known > 1 or line.strip().isupper() or '|' in line)
 
 
 def _rows(lines: Sequence[str], number: int, delimiter: str, header: Sequence[tuple[str, int]]) -> Rows:

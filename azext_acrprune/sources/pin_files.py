@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from ..pins.pinned import PINS_NOT_READ, Found, Problem, merged
-from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, declared_values, module_values, read_pins
+from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, read_pins
 from ..pins.references import RegistryNames
-from ..pins.scopes import Scope
 from ..prune_error import Kind, PruneError
 from ..spelling import printable
+from .neighbours import Neighbours
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
 _NOTHING = 'it names no image of this registry'
-_MOST_FILES = 100
-_LARGEST_MODULE = 1024 * 1024
-_BESIDE = (
-    (re.compile(r'\.(?:tf|tf\.json|hcl|nomad)\Z'), '.tfvars'),
-    (re.compile(r'(?:compose|stack)[^/]*\.ya?ml\Z'), '.env'),
-)
-"""Which files take values from which others of their folder."""
 
 
 class SourceError(PruneError):
@@ -80,7 +72,8 @@ def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tu
 def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     try:
         if not os.path.isdir(path):
-            found = read_pins(_data(path), _shown(path), names, _beside(path))
+            beside = Neighbours(os.path.dirname(path) or '.', names).beside(path)
+            found = read_pins(_data(path), _shown(path), names, beside)
             if not found.pins and not found.problems:
                 raise SourceError(_shown(path), _NOTHING)
             yield _shown(path), found
@@ -88,45 +81,20 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     except (OSError, ValueError) as error:
         raise SourceError(_shown(path), _reason(error)) from error
     empty = True
+    neighbours = Neighbours(path, names)
     for file, problem in _walk(path):
         empty = False
         source = _shown(file)
-        yield source, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names)
+        yield source, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names, neighbours)
     if empty:
         raise SourceError(_shown(path), 'there is no file in the folder')
 
 
-def _read(file: str, source: str, names: RegistryNames) -> Found:
+def _read(file: str, source: str, names: RegistryNames, neighbours: Neighbours) -> Found:
     try:
-        return read_pins(_data(file), source, names, _beside(file))
+        return read_pins(_data(file), source, names, neighbours.beside(file))
     except (OSError, ValueError) as error:
         return Found(problems=(Problem(f'it could not be read: {_reason(error)}', source),))
-
-
-def _beside(path: str) -> Scope | None:
-    """The values that other files of its folder give to the names in a file of Terraform or Compose."""
-    folder, name = os.path.split(path)
-    wanted = next((suffix for beginning, suffix in _BESIDE if beginning.search(name)), None)
-    if wanted is None:
-        return None
-    try:
-        files = sorted(each for each in os.listdir(folder or '.') if each.endswith(wanted))
-        paths = [os.path.join(folder, each) for each in files]
-        values = declared_values(_data(each) for each in paths if os.path.isfile(each))
-        if name.endswith('.tf'):  # its locals take what *.tfvars gives, too
-            return Scope(values, declared=_module(folder).declared)
-        return values
-    except OSError:
-        return None
-
-
-def _module(folder: str) -> Scope:
-    """The values that the files of a Terraform module share; nothing where they are too large to be one."""
-    paths = [os.path.join(folder, each) for each in sorted(os.listdir(folder or '.')) if each.endswith('.tf')]
-    sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
-    if len(sizes) != len(paths) or len(paths) > _MOST_FILES or sum(sizes) > _LARGEST_MODULE:
-        return Scope()
-    return module_values(tuple(_data(path) for path in paths))
 
 
 def _data(path: str) -> bytes:

@@ -1,0 +1,117 @@
+"""Which files belong together, so that one takes values from another: by convention, or because one names the other.
+
+A file that is named takes what is handed to it where it is named, as modules and templates do; one that names another
+takes all that the other says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from .scopes import Scope, Value
+
+LARGEST = 512 * 1024
+"""Larger files are lists of what runs, and no settings."""
+
+_MOST_SCOPES = 2_000
+_MOST_GIVEN = 200
+_SHORTEST_NAME = 6
+_CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
+_HANDED = ('parameters', 'params', 'with', 'inputs', 'vars', 'variables', 'values', 'env', 'args', 'arguments')
+_YAML = r'\.ya?ml'
+_CONVENTIONS = tuple(
+    (re.compile(taker, re.IGNORECASE), re.compile(giver, re.IGNORECASE))
+    for taker, giver in (
+        (r'\.(?:tf|tf\.json|hcl|nomad)', r'\.(?:tf|tfvars|auto\.tfvars|tfvars\.json|vars|pkrvars\.hcl)'),
+        (rf'(?:.*(?:compose|stack)[^/]*){_YAML}', r'(?:[^/]*)\.env(?:\.[^/]*)?'),
+        (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)'),
+        (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
+        (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
+        (r'templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
+        (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
+        (rf'[^/]*(?:{_YAML}|\.j2)', rf'(?:\.\./)?(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?'),
+    )
+)
+_GIVING = re.compile(
+    r'.*\.(?:ya?ml|jsonc?|toml|env|mk|sh|bash|bicep|bicepparam|tf|tfvars|hcl|py|ts|js|jsonnet|libsonnet|cue|groovy|ini'
+    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|lock|versions|vars|auto|go|just)|\.env.*|.*\.env\..*'
+    r'|justfile|makefile|versions',
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A small text file near another one: its `path` as seen from there, and its text."""
+
+    path: str
+    text: str
+
+
+def may_give(path: str) -> bool:
+    """Whether a file may give values to others, by its name."""
+    return _GIVING.fullmatch(PurePosixPath(path).name) is not None or bool(re.search(r'(?:group|host)_vars/', path))
+
+
+def gives_by_convention(taker: str, giver: str) -> bool:
+    """Whether a file, by a path whose last two steps matter, takes values from another one near it."""
+    return any(
+        (first.fullmatch(taker) or first.fullmatch(taker.rpartition('/')[2]) or _ends(first, taker))
+        and (second.fullmatch(giver) or _ends(second, giver))
+        for first, second in _CONVENTIONS
+    )
+
+
+def _ends(pattern: re.Pattern[str], name: str) -> bool:
+    """Patterns that begin with a dot are the ends of names."""
+    return pattern.pattern.startswith('\\.') and re.search(rf'(?:{pattern.pattern})\Z', name) is not None
+
+
+def names(text: str, path: str) -> bool:
+    """Whether a text names a file."""
+    name = PurePosixPath(path).name
+    return len(name) >= _SHORTEST_NAME and name in text
+
+
+def names_folder(text: str, folder: str) -> bool:
+    """Whether a text names a folder with a path, as the sources of modules do."""
+    return len(folder) > 1 and re.search(rf'/{re.escape(folder)}/?["\'\s?]', text) is not None
+
+
+def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
+    """What is handed to a file where other files name it (or its folder): each place gives the values of one run."""
+    found = Scope()
+    wanted = tuple(called)
+    number = 0
+    for root in roots:
+        for scope in _below(root):
+            if _calls(scope, wanted) and number < _MOST_GIVEN:
+                number += 1
+                for name, value in _given_in(scope):
+                    origin = value.origin | {(f'handed to {wanted[0]}', number)}
+                    found.declare(name, replace(value, line=0, weak=False, origin=origin))
+    return found
+
+
+def _calls(scope: Scope, wanted: tuple[str, ...]) -> bool:
+    texts = [value.text for key in _CALLING for value in scope.entries.get(key, ())]
+    return any(re.search(rf'(?:\A|/){re.escape(name)}(?:[@?#].*)?/?\Z', text) for text in texts for name in wanted)
+
+
+def _given_in(scope: Scope) -> Iterator[tuple[str, Value]]:
+    for place in (scope, *(child for key in _HANDED for child in scope.children.get(key, ()))):
+        for name, values in place.entries.items():
+            for value in values:
+                yield name, value
+
+
+def _below(scope: Scope) -> Iterator[Scope]:
+    waiting, seen = [scope], 0
+    while waiting and seen < _MOST_SCOPES:
+        here = waiting.pop()
+        seen += 1
+        yield here
+        waiting += [child for children in (*here.children.values(), *(here.items or {}).values()) for child in children]
