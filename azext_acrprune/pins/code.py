@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from .assignments import TYPES, by_names, command, has_question, key_of, loops, opens_type
+from .blocks import Block, indexed, list_of, method_of, with_named
 from .collector import Collector
 from .documents import Inside
-from .expressions import UNKNOWN_VALUE, Item, called, is_known, joined, text_of, token_pattern
+from .expressions import Item, called, is_known, joined, text_of, token_pattern
 from .filling import may_name_image
-from .parts import group_and_part
+from .functions import Call, Function, functions_in, hand_over
 from .scopes import Scope, Use, Value
 
 _PAIRS = {'(': ')', '[': ']', '{': '}'}
 _ASSIGNS = frozenset(('=', ':=', '=>', ':', '?=', '+='))
 _GOES_ON = frozenset(('+', '.', '?', ':', '%', '&', '&&', '||', '??', '|', '..', '=', ':=', '=>', ',', '->', '?.', '!'))
-_TYPES = frozenset(
-    ('string', 'str', 'String', 'object', 'array', 'int', 'bool', 'secureString', 'secureObject', 'any', 'number')
-    + ('val', 'var')
-)
 _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'output', 'task', 'group', 'job', 'target'))
 _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
 _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
@@ -31,25 +29,7 @@ _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
 _OPENS = re.compile(r'[ \t]*(?:\|[^|\n]*\|)?[ \t]*\n')
 _SETTING = re.compile(r'(--?[A-Za-z][\w-]*|[A-Za-z_][\w.]*)=(\S+)\Z')
 _DEEPEST = 200
-
-
-@dataclass
-class _Block:
-    """A bracket that is still open: the `key` and the `items` of the expression that is being read in it.
-
-    `closes` is the word that closes it where it is no bracket.
-    """
-
-    bracket: str
-    scope: Scope
-    call: str = ''
-    closes: str = ''
-    key: str | None = None
-    keyed_by: str = ''
-    items: list[Item] = field(default_factory=list)
-    arguments: list[Item] = field(default_factory=list)
-    argument_lines: list[int] = field(default_factory=list)
-    line: int = 0
+_MOST_NAMED = 50
 
 
 def read_code(
@@ -62,6 +42,7 @@ def read_code(
 ) -> Scope:
     """Hand all blocks of a text over; `comments` says what begins those of its language. Gives the scope of all."""
     reader = _CodeReader(collector, inside, parent, first_line)
+    reader.functions = functions_in(text, first_line)
     for match in token_pattern(tuple(comments)).finditer(text):
         reader.take(match)
     return reader.end()
@@ -74,8 +55,10 @@ class _CodeReader:
         self._collector = collector
         self._inside = inside
         self._root = Scope(parent)
-        self._blocks = [_Block('', self._root)]
+        self._blocks = [Block('', self._root)]
         self._line = line
+        self.functions: dict[str, Function] = {}
+        self._calls: list[Call] = []
 
     def take(self, match: re.Match[str]) -> None:
         token, line = match.group(), self._line
@@ -94,6 +77,8 @@ class _CodeReader:
         elif match['number']:
             self._finish_before_word()
             self._top.items.append(Item('number', match['number'], line=line))
+        elif match['sign'] == '::' and match.string[match.end() : match.end() + 1] in ' \n':  # Jsonnet: a hidden field
+            self._sign(':', line)
         elif match['sign']:
             self._sign(match['sign'], line)
 
@@ -101,11 +86,12 @@ class _CodeReader:
         while len(self._blocks) > 1:
             self._close()
         self._finish()
+        hand_over(self.functions, self._calls, self._root.parent or self._root)
         self._collector.closed(self._root)
         return self._root
 
     @property
-    def _top(self) -> _Block:
+    def _top(self) -> Block:
         return self._blocks[-1]
 
     def _string(self, match: re.Match[str], line: int) -> None:
@@ -147,7 +133,7 @@ class _CodeReader:
     def _sign(self, sign: str, line: int) -> None:
         top = self._top
         if top.items and top.items[-1].kind == 'newline':
-            if sign in ('+', '.', '?', '%', '&', '||', '??', '|') or sign == ':' and _has_question(top.items):
+            if sign in ('+', '.', '?', '%', '&', '||', '??', '|') or sign == ':' and has_question(top.items):
                 top.items.pop()
             else:
                 self._finish()
@@ -158,23 +144,48 @@ class _CodeReader:
                 self._close()
         elif sign in _ASSIGNS and self._assign(sign):
             return
+        elif sign == ',' and top.key is not None and opens_type(top.items):
+            top.items.append(Item('sign', sign, line=line))
         elif sign in (',', ';'):
-            self._finish()
+            self._several(sign)
         else:
             top.items.append(Item('sign', sign, line=line))
+
+    def _several(self, sign: str) -> None:
+        """End an expression; in `a, b = 1, 2` the next one has the next name."""
+        top = self._top
+        if (
+            sign == ','
+            and top.key is None
+            and top.bracket in ('', '{')
+            and [each.kind for each in top.items] == ['name']
+        ):
+            top.left.append(top.items[0].value)
+            return top.items.clear()
+        keyed = top.key is not None
+        self._finish()
+        if keyed and top.right:
+            top.key, top.keyed_by = top.right.pop(0), '='
+        return None
 
     def _assign(self, sign: str) -> bool:
         """Take what stands before `=` or `:` for the key of what follows."""
         top = self._top
         items = [item for item in top.items if item.kind != 'newline']
-        if not items or sign == ':' and _has_question(items):
+        if not items or sign == ':' and has_question(items):
             return False
         if top.key is not None and top.keyed_by == ':' and sign == '=' and all(item.kind != 'text' for item in items):
             top.items.clear()
             return True
         for item in items:
             self._use('', item.texts, item.line)
-        top.key, top.keyed_by = '' if sign == ':' and _loops(items, top.scope) else _key(items), sign
+        if top.left and sign in ('=', ':='):
+            top.left.append(key_of(items))
+            top.key, *top.right = top.left
+            top.keyed_by, top.left = '=', []
+            top.items.clear()
+            return True
+        top.key, top.keyed_by = '' if sign == ':' and loops(items, top.scope) else key_of(items), sign
         top.items.clear()
         top.line = items[-1].line
         return True
@@ -193,10 +204,10 @@ class _CodeReader:
             top.items.clear()
         is_definition = bool(call and items and items[-1].value in _DEFINES)  # its arguments have defaults
         if call in _DECLARATIONS or is_definition:  # Go: `var ( ... )`
-            self._blocks.append(_Block('{', top.scope, line=line))
+            self._blocks.append(Block('{', Scope(top.scope) if is_definition else top.scope, line=line))
             return
         scope = self._scope_of(top.scope, top.key or '', labels, line)
-        block = _Block(bracket, scope, call, closes=closes, line=line)
+        block = Block(bracket, scope, call, closes=closes, line=line)
         if (
             call in ('format', 'join')
             and len(items) > 1
@@ -212,7 +223,7 @@ class _CodeReader:
         """A block with labels (`variable "tag" {`) is a scope in scopes: names lead to it by all of them."""
         steps = [label for label in labels if label][:4] or [key]
         if labels and labels[0] not in _LABELLED and len(steps) > 1:
-            steps = [labels[1]] if labels[0] in _TYPES else [labels[0]]
+            steps = [labels[1]] if labels[0] in TYPES else [labels[0]]
         for step in steps[:-1]:
             known = parent.children.get(step)
             middle = known[0] if known else Scope(parent, step, line)
@@ -233,25 +244,28 @@ class _CodeReader:
         if block.scope is not top.scope:
             self._collector.closed(block.scope)
 
-    def _result(self, block: _Block, top: _Block) -> Item:
+    def _result(self, block: Block, top: Block) -> Item:
         """The item that a closed bracket becomes in the expression around it."""
         if block.bracket == '{':
-            return Item('block', line=block.line)
+            named = [(key, tuple(value.text for value in values)) for key, values in block.scope.entries.items()]
+            return Item('block', line=block.line, named=tuple(named[:_MOST_NAMED]))
         if block.bracket == '(':
-            self._positional(block)
+            self._note_call(block)
+            image = self._positional(block)
+            if image and not is_known(block.call):
+                return Item('text', texts=image, line=block.line)
         if block.bracket == '(' and block.call:
-            method = _method(block, top)
-            return method or replace(_with_named(called(block.call, block.arguments), block), line=block.line)
+            method = method_of(block, top)
+            return method or replace(with_named(called(block.call, block.arguments), block), line=block.line)
         if block.bracket == '[' and top.items and top.items[-1].kind == 'name' and top.key is not None:
             name = top.items.pop().value  # `os.environ['TAG']`, `versions["web"]`
             index = [text for argument in block.arguments for text in argument.texts]
-            known = len(index) == 1 and index[0].isidentifier()
-            return Item('text', texts=(f'${{{name}.{index[0]}}}' if known else UNKNOWN_VALUE,), line=block.line)
+            return Item('text', texts=(indexed(name, index),), line=block.line)
         if block.bracket == '(' and len(block.arguments) == 1:
             return block.arguments[0]
-        return _list(block)
+        return list_of(block)
 
-    def _hand_list_up(self, block: _Block, top: _Block) -> None:
+    def _hand_list_up(self, block: Block, top: Block) -> None:
         """`tags = ["1", "2"]` says two values of `tags`."""
         if top.key is not None:
             for argument, line in zip(block.arguments, block.argument_lines, strict=True):
@@ -259,7 +273,7 @@ class _CodeReader:
                     top.scope.add(top.key, Value(text, line))
                     self._setting(text, line, top)
 
-    def _setting(self, text: str, line: int, top: _Block) -> None:
+    def _setting(self, text: str, line: int, top: Block) -> None:
         """`set=['image.tag=2']` and `flags=['--version=1']` of a call are settings beside its arguments."""
         match = _SETTING.match(text)
         if match and match[1].startswith('-'):
@@ -267,10 +281,18 @@ class _CodeReader:
         elif match:
             top.scope.pairs.setdefault(top.key or '', []).append((match[1], Value(match[2], line)))
 
-    def _positional(self, block: _Block) -> None:
+    def _note_call(self, block: Block) -> None:
+        name = re.split(r'[.:]', block.call)[-1]
+        function = self.functions.get(name)
+        if function and block.line not in function.lines:
+            texts = [argument.texts for argument in block.arguments]
+            self._calls.append((name, texts, block.scope.entries, block.line))
+
+    def _positional(self, block: Block) -> tuple[str, ...]:
         """A repository and its tag, one after the other: `AddContainer("x", "myreg.azurecr.io/app", "3.1")`, or the
         tag under its name: `pull("myreg.azurecr.io/app", tag="3.1")`.
         """
+        found: tuple[str, ...] = ()
         for argument in block.arguments[:1]:
             for each in argument.texts if '/' in ''.join(argument.texts) else ():
                 for value in block.scope.entries.get('tag', ()):
@@ -278,20 +300,25 @@ class _CodeReader:
         for first, second in zip(block.arguments, block.arguments[1:], strict=False):
             if first.kind == second.kind == 'text' and first.texts and second.texts:
                 repository, tag = first.texts[0], second.texts[0]
-                if '/' in repository and '%' not in repository and '{' not in repository and _VERSION.match(tag):
-                    self._use('', (f'{repository}:{tag}',), block.line)
+                open_place = '%' in repository or '{' in repository.replace('${', '')
+                if '/' in repository and not open_place and _VERSION.match(tag):
+                    found = (f'{repository}:{tag}',)
+                    self._use('', found, block.line)
+        return found
 
     def _finish(self) -> None:
         """Note the texts of an expression that ends, under its key or as an argument."""
         top = self._top
         items = [item for item in top.items if item.kind != 'newline']
+        if len(items) < len(top.items):
+            top.left, top.right = [], []
         key, top.key = top.key, None
         line = next((item.line for item in items if item.line), 0) or top.line or self._line
         top.items = []
         if not items:
             return
         if key is None:
-            key, items = _command(items)
+            key, items = command(items)
         if key is None:
             self._argue(items, line)
         else:
@@ -321,7 +348,7 @@ class _CodeReader:
         for item in items:
             for text in (text for texts in item.arguments for text in texts):
                 scope.add(key, Value(text, line))
-        for text in joined([item for item in items if item.kind != 'block']):
+        for text in joined([item for item in by_names(items) if item.kind != 'block']):
             value = Value(text, line)
             scope.add(key, value)
             if may_name_image(text):
@@ -331,69 +358,3 @@ class _CodeReader:
         for text in texts:
             if may_name_image(text):
                 self._top.scope.uses.append(Use(key or 'text', Value(text, line)))
-
-
-def _has_question(items: Sequence[Item]) -> bool:
-    return any(item.kind == 'sign' and item.value == '?' for item in items)
-
-
-def _with_named(item: Item, block: _Block) -> Item:
-    """`"{host}/app:{tag}".format(host=HOST, tag="1")`: the values that the call itself gives to the names."""
-    if block.call != 'format' or not block.scope.entries:
-        return item
-    texts = item.texts
-    for name, values in block.scope.entries.items():
-        texts = tuple(text.replace(f'${{{name}}}', values[0].text) for text in texts)
-    return replace(item, texts=texts)
-
-
-def _loops(items: Sequence[Item], scope: Scope) -> bool:
-    """Note `for x in xs:` of Bicep in the scope of its brackets."""
-    words = [item.value for item in items]
-    if len(words) != 4 or words[0] != 'for' or words[2] != 'in':
-        return False
-    scope.add('for_name', Value(words[1], items[0].line))
-    scope.add('for_each', Value(f'${{{words[3]}}}', items[0].line))
-    return True
-
-
-def _list(block: _Block) -> Item:
-    return Item('list', arguments=tuple(argument.texts for argument in block.arguments), line=block.line)
-
-
-def _key(items: Sequence[Item]) -> str:
-    """The name before `=`: not its type, and not what only describes it."""
-    names = [item for item in items if item.kind in ('name', 'text')]
-    if not names:
-        return ''
-    last = names[-1]
-    if last.kind == 'text':
-        first = names[0]
-        if first.kind == 'name' and len(names) > 2:  # Bicep: resource acr 'Microsoft...' existing =
-            return names[1].value or ''
-        return (last.texts or ('',))[0]
-    words = [item.value for item in names if item.kind == 'name' and item.value not in _TYPES]
-    if words and words[-1] == 'existing' and len(words) > 1:
-        return words[1]
-    return words[-1].lstrip('$') if words else ''
-
-
-def _command(items: Sequence[Item]) -> tuple[str | None, list[Item]]:
-    """`image 'x'` without a sign between them is a key and its value, in Groovy and Gradle."""
-    is_word = len(items) > 1 and items[0].kind == 'name' and '.' not in items[0].value
-    if is_word and items[1].kind in ('text', 'list'):
-        return items[0].value, list(items[1:])
-    return None, list(items)
-
-
-def _method(block: _Block, top: _Block) -> Item | None:
-    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was."""
-    if len(top.items) < 2 or top.items[-1].value != '.' or top.items[-2].kind != 'text':
-        return None
-    receiver = top.items[-2]
-    del top.items[-2:]
-    tags = [argument for argument in block.arguments if argument.texts]
-    if group_and_part(block.call)[1] == 'tag' and tags:
-        made = tuple(f'{text}:{tag}' for text in receiver.texts for tag in tags[0].texts)
-        return Item('text', texts=made, line=block.line)
-    return receiver

@@ -28,7 +28,7 @@ from .references import (
     mentions,
     split_repository,
 )
-from .scopes import DECLARING, HOISTING, Filled, Loop, Scope, Use, Value
+from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Loop, Scope, Use, Value
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
 _NO_PINS = frozenset(
@@ -105,7 +105,6 @@ class Collector:
         self.names = names
         self.patient = True
         self.around: Scope | None = None
-        self.roots: list[Scope] = []
         self._source = source
         self._found: list[Found] = []
         self._waiting: list[tuple[Scope, list[Use]]] = []
@@ -118,8 +117,8 @@ class Collector:
 
     def closed(self, scope: Scope) -> None:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
-        if scope.parent is self.around is not None:
-            self.roots.append(scope)
+        if self.around is not None and scope.parent is self.around:
+            self.around.children.setdefault(DOCUMENTS, []).append(scope)
         if scope.pairs or any('.' in key for key in scope.entries):
             self._join_pairs(scope)
         if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):

@@ -62,20 +62,25 @@ _IDENTITIES = frozenset(
 )
 _LISTS = frozenset(('createarray', 'tolist', 'array', 'list', 'setof', 'listof', 'arrayof', 'aslist', 'of'))
 _FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
-_INSIDE = re.compile(r'(?<![{$])\{([A-Za-z_][\w.]{0,100})[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)')
+_INSIDE = re.compile(
+    r'(?<![{$])\{([A-Za-z_][\w.]{0,100}(?:\[[\w."\']{1,100}\])?)[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)'
+)
 _ESCAPE = re.compile(r'\\([nrt"\'\\`$/])')
 _ESCAPES = {'n': '\n', 'r': '\n', 't': '\t'}
 
 
 @dataclass
 class Item:
-    """A piece of an expression: a `text` (in all of its `texts`), a `name`, a `sign`, or a `list` of arguments."""
+    """A piece of an expression: a `text` (in all of its `texts`), a `name`, a `sign`, a `list` of arguments, or a
+    `block` with what is `named` in it.
+    """
 
     kind: str
     value: str = ''
     texts: tuple[str, ...] = ()
     arguments: tuple[tuple[str, ...], ...] = ()
     line: int = 0
+    named: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def token_pattern(comments: Sequence[str]) -> re.Pattern[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .collector import Collector
 from .documents import Inside
 from .filling import may_name_image
+from .functions import with_named_places
 from .scopes import Scope, Use, Value
 from .text_tables import rows_of
 
@@ -81,6 +82,8 @@ def read_lines(
     """Hand the scopes of a text over: the whole, its sections or stages, and its commands."""
     reader = _LineReader(collector, inside, style, parent)
     lines = text.split('\n')
+    if style.commands and style.assigns and '$' in text and ('()' in text or 'function ' in text or 'read ' in text):
+        lines = with_named_places(lines, parent or reader.root, first_line)
     rows = rows_of(lines)
     if rows:
         for number, entries in rows.entries:
@@ -116,18 +119,18 @@ class _LineReader:
         self._collector = collector
         self._inside = inside
         self._style = style
-        self._root = Scope(parent)
-        self._scope = self._root
+        self.root = Scope(parent)
+        self._scope = self.root
         self._skip_until = -1
 
     def end(self) -> None:
-        if self._scope is not self._root:
+        if self._scope is not self.root:
             self._collector.closed(self._scope)
-        self._collector.closed(self._root)
+        self._collector.closed(self.root)
 
     def row(self, entries: dict[str, str], line: int) -> None:
         """Read a row of a table."""
-        scope = Scope(self._root, 'row', line)
+        scope = Scope(self.root, 'row', line)
         for key, text in entries.items():
             value = Value(text, line)
             scope.add(key, value)
@@ -163,10 +166,10 @@ class _LineReader:
         return stripped.lower().startswith(self._style.comments)
 
     def _open(self, key: str, line: int) -> None:
-        if self._scope is not self._root:
+        if self._scope is not self.root:
             self._collector.closed(self._scope)
-        self._scope = Scope(self._root, key, line)
-        self._root.attach(self._scope)
+        self._scope = Scope(self.root, key, line)
+        self.root.attach(self._scope)
 
     def _stage(self, text: str, line: int) -> bool:
         """A line of a Dockerfile that begins a stage, or gives build arguments their values."""
@@ -174,7 +177,7 @@ class _LineReader:
         if begins:
             if not self._style.targets:
                 self._open('stage', line)
-            scope = self._scope if self._style.targets else self._root
+            scope = self._scope if self._style.targets else self.root
             scope.uses.append(Use('from', Value(begins[1], line), True))
             self._collector.mention(text, line, scope, 'from')
             return True

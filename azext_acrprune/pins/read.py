@@ -20,7 +20,7 @@ from .lines import PLAIN, Style, read_lines
 from .loops import note_loops
 from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
-from .scopes import Scope
+from .scopes import DOCUMENTS, Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
@@ -174,9 +174,9 @@ class _File:
     def read(self, text: str) -> None:
         self.collector.patient = len(text) <= _MOST_PATIENCE
         if len(text) <= _MOST_CODE:
-            self._beside = Scope(self._beside)
-            self.collector.around = self._beside
-            note_loops(text, self._beside)
+            loops = Scope(self._beside)
+            note_loops(text, loops)
+            self._beside = self.collector.around = Scope(loops)
         path = PurePath(self._source)
         suffix, name = path.suffix.lower(), path.name.lower()
         if _DOCKERFILE.match(name):
@@ -336,4 +336,5 @@ def read_scopes(text: str, source: str, names: RegistryNames) -> tuple[Scope, ..
         reader.read(text)
     except RecursionError:
         return ()
-    return tuple(reader.collector.roots)
+    around = reader.collector.around
+    return tuple(around.children.get(DOCUMENTS, ())) if around else ()

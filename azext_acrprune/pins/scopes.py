@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+DOCUMENTS = '\0documents'
+"""The key of the documents of a file in the scope around them; no name leads there."""
+
 MOST_ENTRIES = 1_000
 """Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 
@@ -142,10 +145,14 @@ class Scope:
         """The values that this scope itself has for a name, with dots for what stands in children."""
         found = [*self.declared.get(name, ()), *self.entries.get(name, ())]
         if not found and '.' in name:
-            found = self._inside(name.split('.'))
+            found = self._inside(name.split('.')) or self._in_nameless(name)
         for other in self.others or ():
             found += [replace(value, line=0, weak=False) for value in other.own(name)]
         return found
+
+    def _in_nameless(self, name: str) -> list[Value]:
+        """The values in the object that is the whole file, as in Jsonnet."""
+        return [value for child in self.children.get('', ())[:_MOST_PLACES] for value in child._inside(name.split('.'))]
 
     def _inside(self, path: list[str]) -> list[Value]:
         scopes: list[Scope] = [self]

@@ -1,0 +1,71 @@
+"""Brackets of code: what is read in one while it is open, and what it becomes in the expression around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .expressions import UNKNOWN_VALUE, Item
+from .parts import group_and_part
+from .scopes import Scope
+
+
+@dataclass
+class Block:
+    """A bracket that is still open: the `key` and the `items` of the expression that is being read in it.
+
+    `closes` is the word that closes it where it is no bracket.
+    """
+
+    bracket: str
+    scope: Scope
+    call: str = ''
+    closes: str = ''
+    key: str | None = None
+    keyed_by: str = ''
+    left: list[str] = field(default_factory=list)
+    right: list[str] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    arguments: list[Item] = field(default_factory=list)
+    argument_lines: list[int] = field(default_factory=list)
+    line: int = 0
+
+
+def with_named(item: Item, block: Block) -> Item:
+    """`"{host}/app:{tag}".format(host=HOST, tag="1")`: the values that the call itself gives to the names."""
+    if block.call != 'format' or not block.scope.entries:
+        return item
+    texts = item.texts
+    for name, values in block.scope.entries.items():
+        texts = tuple(text.replace(f'${{{name}}}', values[0].text) for text in texts)
+    return replace(item, texts=texts)
+
+
+def indexed(name: str, index: Sequence[str]) -> str:
+    """`versions["web"]` is the value `versions.web`, and `versions[name]` one of several."""
+    if len(index) == 1 and re.fullmatch(r'[\w/.-]+', index[0]):
+        return f'${{{name}.{index[0]}}}' if index[0].isidentifier() else f"${{{name}['{index[0]}']}}"
+    inside = re.fullmatch(r'\$\{([\w.]+)\}', index[0]) if len(index) == 1 else None
+    return f'${{{name}[{inside[1]}]}}' if inside else UNKNOWN_VALUE
+
+
+def list_of(block: Block) -> Item:
+    return Item('list', arguments=tuple(argument.texts for argument in block.arguments), line=block.line)
+
+
+def method_of(block: Block, top: Block) -> Item | None:
+    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was."""
+    if len(top.items) < 2 or top.items[-1].value != '.' or top.items[-2].kind != 'text':
+        return None
+    receiver = top.items[-2]
+    del top.items[-2:]
+    given = next((argument.texts for argument in block.arguments if argument.texts), ())
+    part = group_and_part(block.call)[1]
+    if part == 'tag' and given:
+        made = tuple(f'{text}:{tag}' for text in receiver.texts for tag in given)
+        return Item('text', texts=made, line=block.line)
+    if part == 'registry' and given and receiver.texts != (UNKNOWN_VALUE,):
+        made = tuple(f'{registry}/{text}' for text in receiver.texts for registry in given)
+        return Item('text', texts=made, line=block.line)
+    return receiver
