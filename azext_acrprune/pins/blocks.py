@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from .around import group_and_part
 from .expressions import UNKNOWN_VALUE, Item
-from .parts import group_and_part
 from .scopes import Scope
 
 

@@ -13,9 +13,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..spelling import printable
+from .around import group_and_part, in_registry_around, is_name_and_tag
+from .charts import Charts
 from .filling import filled, has_holes
 from .loops import collection
-from .parts import group_and_part, images, in_registry_around, is_name_and_tag, may_be_parts, must_wait
+from .parts import images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -113,7 +115,7 @@ class Collector:
         self._spoken: set[int] = set()
         self._names_registry = False
         self._places: Counter[Finding] = Counter()
-        self._charts: dict[str, Value] = {}
+        self._charts = Charts()
 
     def closed(self, scope: Scope) -> None:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
@@ -126,7 +128,7 @@ class Collector:
         if scope.items or not _LOOP_KEYS.isdisjoint(scope.entries):
             _note_loop(scope)
         self._hand_up(scope)
-        self._note_charts(scope)
+        self._charts.note(scope)
         uses = self._own_uses(scope)
         parts = may_be_parts(scope)
         open_uses = any(
@@ -145,6 +147,8 @@ class Collector:
         waiting, self._waiting = self._waiting, []
         for scope, uses in waiting:
             self._look(scope, uses)
+        for text, line, place in self._charts.used():
+            self._add(find_references(text, self.names), line, frozenset((place,)))
         pins = any(found.pins for found in self._found)
         silent = {
             line: text
@@ -217,19 +221,6 @@ class Collector:
                 scopes[place].uses.append(Use(last, value))
         for scope in scopes.values():
             self.closed(scope)
-
-    def _note_charts(self, scope: Scope) -> None:
-        """helmfile: `repositories: [{name: acr, url: myreg.azurecr.io/charts}]` and `chart: acr/web`."""
-        names, urls = scope.entries.get('name'), scope.entries.get('url')
-        if names and urls and scope.key == 'repositories':
-            self._charts[names[0].text] = urls[0]
-        chart, version = scope.entries.get('chart'), scope.entries.get('version')
-        if chart and version and not scope.entries.get('repository'):
-            place, slash, name = chart[0].text.partition('/')
-            url = self._charts.get(place)
-            if slash and url:
-                text = f'{url.text.rstrip("/")}/{name}:{version[0].text.replace("+", "_")}'
-                self._add(find_references(text, self.names), chart[0].line, frozenset((url.line,)))
 
     def _synced(self, scope: Scope) -> None:
         """`myreg.azurecr.io: {images: {app: [v1]}}`, as skopeo has it."""
@@ -370,6 +361,10 @@ def _declare(parent: Scope, scope: Scope) -> None:
     """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
     origin = frozenset(((f'{scope.key} {parent.line}', id(scope)),)) if scope.listed else frozenset()
     for name, values in scope.entries.items():
+        if scope.key == 'config':  # Pulumi: `labs:imageTag`
+            name = name.rpartition(':')[2]
+            for value in values:
+                parent.declare(f'config__{name}', value)
         for value in values:
             parent.declare(name, replace(value, origin=value.origin | origin) if origin else value)
     for name, children in scope.children.items():

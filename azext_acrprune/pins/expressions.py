@@ -61,6 +61,7 @@ _IDENTITIES = frozenset(
     ]
 )
 _LISTS = frozenset(('createarray', 'tolist', 'array', 'list', 'setof', 'listof', 'arrayof', 'aslist', 'of'))
+_SETTINGS_CALL = re.compile(r'(?i)(?:config|cfg|conf|settings)\.(?:require|get)(?:secret|_secret)?\Z')
 _FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
 _INSIDE = re.compile(
     r'(?<![{$])\{([A-Za-z_][\w.]{0,100}(?:\[[\w."\']{1,100}\])?)[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)'
@@ -175,6 +176,9 @@ def called(name: str, arguments: Sequence[Item]) -> Item:
     Each argument is an item of kind `text`, or a `list` where it is one.
     """
     short = re.split(r'[.:]', name.rstrip('!'))[-1].lower()
+    if _SETTINGS_CALL.search(name) and arguments and len(arguments[0].texts) == 1:
+        given = tuple(text for argument in arguments[1:] for text in argument.texts)
+        return Item('text', texts=(f'${{config__{arguments[0].texts[0]}}}', *given))
     known = _FUNCTIONS.get(short)
     texts = known(arguments) if known and arguments else ()
     if not texts and short in _IDENTITIES and len(arguments) == 1:

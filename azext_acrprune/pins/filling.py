@@ -16,7 +16,7 @@ from .scopes import Filled, Scope, Value
 
 _ROUNDS = 2
 _MOST_AGAIN = 8
-_MOST_VALUES = 100
+_MOST_VALUES = 60
 _DEEPEST = 8
 """How deep the value of a name may lead to other names."""
 
@@ -145,6 +145,9 @@ def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -
     """The values in a mapping under the keys that a name has: `TAGS[name]`; of a name without values, all of them."""
     if scope is None or name.isdigit():
         return values_of(place, scope, busy) if scope else []
+    written = f'{place}[{name}]{path}'
+    if written in scope.known:
+        return scope.known[written]
     keys = {each.text: each for each in values_of(name, scope, busy)}
     found = []
     for key, value in entries_of(place, path, scope):
@@ -154,7 +157,10 @@ def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -
             for each in filled(value.text, scope, _deeper(busy)):
                 lines = each.lines | {value.line} | (chosen.lines if chosen else frozenset())
                 found.append(Filled(each.text, lines, each.origin | origin))
-    return found[:_MOST_VALUES]
+        if len(found) > _MOST_VALUES:
+            break
+    scope.known[written] = found[:_MOST_VALUES]
+    return scope.known[written]
 
 
 def values_of(name: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Filled]:

@@ -54,6 +54,8 @@ _OCI_TAG = re.compile(r'(oci://[^\s"\'?]+)\?(?:[^\s"\']*&)?(tag|digest)=([^\s"\'
 _QUOTED = re.compile(r'["\'](.*)["\']\s*[,;]?\Z', re.DOTALL)
 _TRAILING_COMMENT = re.compile(r'\s#\s.*\Z')
 _HOLE_PS_FORMAT = re.compile(r'["\']([^"\']*\{0\}[^"\']*)["\']\s+-f\s+(.+)')
+_SUM = re.compile(r'(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\')(?:\s+[+/]\s+(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'))+\Z')
+_SUM_PIECE = re.compile(r'[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'|/')
 _LONGEST_LINE = 20_000
 
 
@@ -223,7 +225,7 @@ class _LineReader:
         if text.startswith('$(') and ' ' in text:
             self._command(text, line)
             return
-        value = Value(_FUNCTION_DEFAULT.sub(r'\1', text), line)  # of just
+        value = Value(_computed(_FUNCTION_DEFAULT.sub(r'\1', text)), line)  # of just
         self._scope.add(name, value)
         if may_name_image(text):
             self._scope.uses.append(Use('assigned', value))
@@ -298,6 +300,13 @@ def _looks_like_command(match: re.Match[str]) -> bool:
 def _unquoted(text: str) -> str:
     match = _QUOTED.match(text)
     return match[1] if match else text.rstrip(',;')
+
+
+def _computed(text: str) -> str:
+    """`registry / "app:" + tag`, as just has it."""
+    if not _SUM.match(text):
+        return text
+    return ''.join(piece.strip('"\'') if piece[0] in '"\'/' else f'${{{piece}}}' for piece in _SUM_PIECE.findall(text))
 
 
 def _formatted(text: str) -> str:

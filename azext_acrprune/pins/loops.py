@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .scopes import Loop, Scope, Value
+from .scopes import Loop, Row, Scope, Value
 
 _MOST_ROWS = 200
 _MOST_SCOPES = 2_000
@@ -33,6 +33,9 @@ _METHODS = (
     ),
     re.compile(r'\.(?P<names>)(?:each|collect|forEach)[ ]?\{'),
     re.compile(r'[ ]?\|[ ]?(?P<names>)(?:ForEach-Object|%)[ ]?\{', re.IGNORECASE),
+)
+_SET = re.compile(
+    r'\{(?:%-?\s{0,9}set\s|\{-?\s{0,9}(?=\$))\s{0,9}(?P<name>\$?\w{1,100})\s?:?=\s?(?P<value>[^{}%\n]{1,300}?)-?[%}]\}'
 )
 _RECEIVER = re.compile(r'[\w$][\w.$]{0,100}(?:\([\w.]{0,60}\))?\??\s{0,9}\Z')
 _WORD = re.compile(r'[$\w][\w.$-]*')
@@ -64,14 +67,6 @@ _PREFIXES = frozenset(
 """What names begin with that say only where they are from."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """An item of a list or a mapping, and its key."""
-
-    key: Value | None
-    item: Scope | Value
-
-
 def note_loops(text: str, scope: Scope) -> None:
     """Note all loops that a text shows in the scope of all of it."""
     for pattern in _LOOPS if 'for' in text or 'range' in text or 'each' in text else ():
@@ -85,6 +80,15 @@ def note_loops(text: str, scope: Scope) -> None:
             before = _RECEIVER.search(text[max(0, match.start() - 180) : match.start()])
             if before:
                 _note(scope, match['names'], collection(before.group()), before.group())
+
+
+def note_set(text: str, scope: Scope) -> None:
+    """Note what directives of templates give to names: `{% set tag = "1" %}` of Jinja, `{{ $tag := "1" }}` of Go."""
+    for match in _SET.finditer(text) if '{%' in text or ':=' in text else ():
+        value = match['value'].strip()
+        quoted = len(value) > 1 and value[0] in '"\'' and value[-1] == value[0] and value[0] not in value[1:-1]
+        line = 1 + text.count('\n', 0, match.start())
+        scope.declare(match['name'].lstrip('$'), Value(value[1:-1] if quoted else f'{{{{ {value} }}}}', line))
 
 
 def _note(scope: Scope, names: str, over: str, written: str) -> None:
@@ -140,7 +144,7 @@ def _loops_of(scope: Scope, variable: str) -> Sequence[Loop]:
     return (scope.loops or {}).get(variable, ())
 
 
-def _part(row: _Row, part: str, path: str) -> Sequence[Value]:
+def _part(row: Row, part: str, path: str) -> Sequence[Value]:
     """What a name stands for in one item: the item, its key, or a place in it."""
     key, item = ([row.key] if row.key and row.key.text else []), row.item
     if isinstance(item, Scope):
@@ -163,9 +167,9 @@ def _part(row: _Row, part: str, path: str) -> Sequence[Value]:
     return [item] if not path else []
 
 
-def _rows(over: str, scope: Scope) -> list[_Row]:
+def _rows(over: str, scope: Scope) -> list[Row]:
     """The items of the list that a name leads to, from the innermost scope that knows it, or else of any."""
-    found: list[_Row] = []
+    found: list[Row] = []
     for steps in [spelled.split('.') for spelled in spellings(over)] or [[over]]:
         here: Scope | None = scope
         while here is not None and not found:
@@ -176,30 +180,40 @@ def _rows(over: str, scope: Scope) -> list[_Row]:
             here = here.parent
         if found:
             return found[:_MOST_ROWS]
-    last = over.rpartition('.')[2]
-    tops = [top for each in _around(scope) for top in (each, *(each.others or ()))]
-    everywhere = (row for top in tops for each in _below(top) for row in _rows_in(each, last))
-    return [row for row, _ in zip(everywhere, range(_MOST_ROWS), strict=False)]
+    return _rows_anywhere(over.rpartition('.')[2], scope)
 
 
-def _rows_in(holder: Scope, name: str) -> Iterator[_Row]:
+def _rows_anywhere(name: str, scope: Scope) -> list[Row]:
+    """The items of a list of this name in any scope of the file; each name is looked for once."""
+    around = list(_around(scope))
+    outermost = around[-1]
+    if outermost.rows is None:
+        outermost.rows = {}
+    if name not in outermost.rows:
+        tops = [top for each in around for top in (each, *(each.others or ()))]
+        everywhere = (row for top in tops for each in _below(top) for row in _rows_in(each, name))
+        outermost.rows[name] = [row for row, _ in zip(everywhere, range(_MOST_ROWS), strict=False)]
+    return outermost.rows[name]
+
+
+def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
     structured = False
     for place in holder.children.get(name, ()):
         for children in place.children.values():
             for child in children:
                 structured = True
-                yield _Row(Value(child.key, child.line), child)
+                yield Row(Value(child.key, child.line), child)
         for key, values in place.entries.items():
             for value in values:
                 structured = True
-                yield _Row(Value(key, value.line), value)
+                yield Row(Value(key, value.line), value)
     for item in (holder.items or {}).get(name, ()):
         structured = True
-        yield _Row(None, item)
+        yield Row(None, item)
     if not structured:
         for value in (*holder.declared.get(name, ()), *holder.entries.get(name, ())):
             for word in value.text.split() if '$' not in value.text else ():
-                yield _Row(None, replace(value, text=word.strip('"\'')))
+                yield Row(None, replace(value, text=word.strip('"\'')))
 
 
 def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:

@@ -6,9 +6,9 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from .filling import belong, filled, has_holes
+from .around import group_and_part, has_host, inherited, inherited_tags, texts_of
+from .filling import belong, has_holes
 from .references import (
     Finding,
     Reference,
@@ -21,26 +21,6 @@ from .references import (
 )
 from .scopes import Filled, Scope, Value
 
-_KEY = re.compile(
-    r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
-    r'|registry|loginserver|serverurl|server|hostname|host|hub'
-    r'|repositoryname|repositoryuri|repository|repourl|repo|newname|imagename|imageuri|imageandtag|image|name|url|uri'
-    r'|id|path|package|reference|finalimagetag|remotetags|newtag|tagname|tags|tag'
-    r'|targetrevision|semver|versioninfo|version|revision|chart|imagedigest|digest|sha256|sha|checksum|hash)\Z'
-)
-_SAME = {
-    **dict.fromkeys(
-        ('registryserverurl', 'registryloginserver', 'registryserver', 'registryurl', 'registryhost', 'registryname')
-        + ('loginserver', 'serverurl', 'server', 'hostname', 'host', 'hub'),
-        'registry',
-    ),
-    **dict.fromkeys(('repositoryname', 'repositoryuri'), 'repository'),
-    **dict.fromkeys(('imageuri', 'imageandtag'), 'image'),
-    **dict.fromkeys(('finalimagetag', 'remotetags', 'tagname', 'tags'), 'tag'),
-    **dict.fromkeys(('imagedigest', 'checksum', 'hash'), 'digest'),
-    'imagename': 'image',
-    'repourl': 'repourl',
-}
 _REPOSITORY_PARTS = (
     'newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url', 'uri', 'package', 'reference', 'id', 'path',
     'chart',
@@ -50,13 +30,10 @@ _TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
 _VERSION_PARTS = ('version', 'versioninfo', 'revision')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _CHART_PLACES = ('repourl', 'repository', 'repo')
-_IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _TAGGED = re.compile(r'[:@][^/]+\Z')
 _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
-_NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
-_GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
 _NO_TAG = frozenset(('', 'null', '~', 'none', '<none>', 'nil', 'undefined'))
 
 Parts = Mapping[str, list[Value]]
@@ -101,11 +78,11 @@ def images(scope: Scope, names: RegistryNames, names_registry: bool) -> Iterator
                 continue
             for value in parts.get(key, ()):
                 repository = _Repository(key, value, parts, scope)
-                if has_template(value.text) or find_references(value.text, names) or _has_host(value.text):
+                if has_template(value.text) or find_references(value.text, names) or has_host(value.text):
                     yield from _images_of(repository, [], names, False)
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
                     yield from _images_of(repository, _registries(parts, scope, names), names, names_registry)
-            plain = plain or key in parts and not any(_has_host(value.text) for value in parts[key])
+            plain = plain or key in parts and not any(has_host(value.text) for value in parts[key])
 
 
 @dataclass(frozen=True)
@@ -119,12 +96,12 @@ class _Repository:
 
 
 def _complete_enough(parts: Parts) -> bool:
-    return len(parts) > 1 and any(part in parts for part in _REPOSITORY_PARTS)
+    return 'repository' in parts or len(parts) > 1 and any(part in parts for part in _REPOSITORY_PARTS)
 
 
 def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
     """The parts of each image by name. A prefix makes an image of its own: `sidecarImage`, `sidecarTag`."""
-    if len(scope.entries) + len(scope.children) < 2:
+    if len(scope.entries) + len(scope.children) < 2 and 'repository' not in scope.entries:
         return iter(())
     groups: dict[str, dict[str, list[Value]]] = {}
     for key, values in (*scope.entries.items(), *_given_in_children(scope)):
@@ -154,85 +131,18 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
                         yield key, child.entries[name]
 
 
-@lru_cache(maxsize=10_000)
-def group_and_part(key: str) -> tuple[str, str]:
-    match = _KEY.match(re.sub('[_.@-]', '', key.lower())) if len(key) <= 100 else None
-    if not match:
-        return '', ''
-    group, part = match['group'], match['part']
-    if key.startswith('_'):  # hidden names of CUE and Jsonnet are values for others, and no parts beside them
-        group = f'_{group}'
-    for word in ('with', *_IMAGE_WORDS):
-        group = group.removesuffix(word) if group != word or word != 'new' else group
-    return group, _SAME.get(part, part)
-
-
 def _registries(parts: Parts, scope: Scope, names: RegistryNames) -> list[tuple[Filled, bool]]:
     """(registry, whether it stands beside the image) of each that may be meant."""
     own = parts.get('registry')
     if own:
-        return [(each, True) for value in own for each in _texts(value, scope) if each.text.strip()]
-    return [(each, False) for each in _inherited(scope, names)]
-
-
-def _inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
-    """The registries that the scopes around name for all images."""
-    here: Scope | None = scope
-    while here is not None:
-        for values in _registry_values(here):
-            found = [each for value in values for each in _texts(value, here)]
-            ours = [each for each in found if names.has(each.text) or names.may_be(each.text)]
-            if ours:
-                return ours
-        here = here.parent
-    return []
-
-
-def _registry_values(scope: Scope) -> Iterator[list[Value]]:
-    places = [scope, *(child for key in _GLOBAL for child in scope.children.get(key, ())[:1])]
-    places += [child for place in places[1:] for key in _GLOBAL for child in place.children.get(key, ())[:1]]
-    for place in places:
-        for key, values in place.entries.items():
-            if group_and_part(key)[1] == 'registry':
-                yield values
-
-
-def is_name_and_tag(text: str) -> bool:
-    """Whether a text is an image without its host."""
-    return _NAME_AND_TAG.match(text) is not None and not _has_host(text)
-
-
-def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled | None:
-    """`team/app:5` where charts are told `global: {imageRegistry: myreg.azurecr.io}`, or within the braces of Jenkins'
-    `withRegistry('https://myreg.azurecr.io') {`: it may well be there.
-    """
-    if not is_name_and_tag(text):
-        return None
-    here: Scope | None = scope
-    while here is not None:
-        around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
-        for child in here.children.get('global', ()):
-            around += [
-                Filled(value.text, frozenset((value.line,)))
-                for key, values in child.entries.items()
-                if group_and_part(key)[1] == 'registry'
-                for value in values
-            ]
-        for place in around:
-            if any(names.has(each.text) for each in filled(place.text, here.parent)):
-                return Filled(f'{names.login_server}/{text}', place.lines)
-        here = here.parent
-    return None
-
-
-def _texts(value: Value, scope: Scope) -> list[Filled]:
-    return [Filled(each.text, each.lines | {value.line}, each.origin) for each in filled(value.text, scope)]
+        return [(each, True) for value in own for each in texts_of(value, scope) if each.text.strip()]
+    return [(each, False) for each in inherited(scope, names)]
 
 
 def _images_of(
     repository: _Repository, registries: Sequence[tuple[Filled, bool]], names: RegistryNames, names_registry: bool
 ) -> Iterator[Made]:
-    for text in _texts(repository.value, repository.scope):
+    for text in texts_of(repository.value, repository.scope):
         whole = [found for found in find_references(text.text, names) if isinstance(found, Reference) and found.tag]
         if whole and not split_repository(text.text, names):
             yield from _with_digest(whole, repository, text)
@@ -266,14 +176,14 @@ def _bases(
         yield _in_place(text, repository), True
     elif has_template(text.text) and '/' in text.text:
         yield text, True
-    elif not text.text.strip() or find_references(text.text, names) or _has_host(text.text):
+    elif not text.text.strip() or find_references(text.text, names) or has_host(text.text):
         return
     elif any(beside for _, beside in registries):
         for registry, _ in registries:
             if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
                 registry = replace(registry, text=names.login_server)
             yield _below(registry, text), True
-    elif _may_be_in(text.text, key, parts) and not names.has(text.text):
+    elif _may_be_in(text.text, repository) and not names.has(text.text):
         for registry, _ in registries:
             yield _below(registry, text), False
         if not registries and names_registry and key == 'repository' and _tagged(parts, key):
@@ -286,22 +196,19 @@ def _below(registry: Filled, text: Filled) -> Filled:
     return replace(registry, text=registry.text.rstrip('/')).with_(path)
 
 
-def _may_be_in(name: str, key: str, parts: Parts) -> bool:
+def _may_be_in(name: str, repository: _Repository) -> bool:
     """Whether a name, under this key, may be a repository of a registry that is said elsewhere."""
+    key, parts = repository.key, repository.parts
     if key not in _INHERITING or not _PLAIN_NAME.match(name):
         return False
+    if key == 'repository' and '/' in name and inherited_tags(repository.scope):
+        return True
     return _tagged(parts, key) or key != 'name' and 'tag' in parts
 
 
 def _tagged(parts: Parts, key: str) -> bool:
     wanted = (*_TAG_PARTS, *_DIGEST_PARTS, *(() if key == 'name' else ('version',)))
     return any(value.text.strip() for part in wanted for value in parts.get(part, ()))
-
-
-def _has_host(text: str) -> bool:
-    """Whether the first step of a name is the host of another registry."""
-    head, slash, _ = text.partition('/')
-    return '://' in text or bool(slash) and ('.' in head or ':' in head)
 
 
 def _in_place(text: Filled, repository: _Repository) -> Filled:
@@ -317,7 +224,7 @@ def _chart(repository: _Repository) -> Value | None:
     if key not in _CHART_PLACES:
         return None
     if 'chart' in parts and key == 'repourl':  # Argo CD: `chart: team/app` stands below the place
-        return next((value for value in parts['chart'] if value.text and not _has_host(value.text)), None)
+        return next((value for value in parts['chart'] if value.text and not has_host(value.text)), None)
     if 'chart' in parts:
         return _short(parts['chart'])
     text = repository.value.text.lower()
@@ -376,7 +283,7 @@ def _without_digest(tag: str) -> tuple[str | None, str | None]:
 
 def _tags(parts: Parts, scope: Scope) -> list[Filled]:
     for key in (*_TAG_PARTS, *_VERSION_PARTS):
-        found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
+        found = [each for value in parts.get(key, ()) for each in texts_of(value, scope)]
         said = [
             Filled(text.strip().replace('+', '_'), each.lines, each.origin)
             for each in found
@@ -385,12 +292,14 @@ def _tags(parts: Parts, scope: Scope) -> list[Filled]:
         said = [each for each in said if each.text.lower() not in _NO_TAG]
         if said:
             return said
+    if 'repository' in parts and not any(part in parts for part in (*_DIGEST_PARTS, *_VERSION_PARTS)):
+        return inherited_tags(scope)
     return []
 
 
 def _digests(parts: Parts, scope: Scope) -> list[Filled]:
     for key in _DIGEST_PARTS:
-        found = [each for value in parts.get(key, ()) for each in _texts(value, scope)]
+        found = [each for value in parts.get(key, ()) for each in texts_of(value, scope)]
         said = [each for each in found if each.text.strip().lower() not in _NO_TAG]
         if said:
             texts = [(each, each.text.strip()) for each in said]

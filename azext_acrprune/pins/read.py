@@ -17,7 +17,7 @@ from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
 from .lines import PLAIN, Style, read_lines
-from .loops import note_loops
+from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
@@ -176,6 +176,7 @@ class _File:
         if len(text) <= _MOST_CODE:
             loops = Scope(self._beside)
             note_loops(text, loops)
+            note_set(text, loops)
             self._beside = self.collector.around = Scope(loops)
         path = PurePath(self._source)
         suffix, name = path.suffix.lower(), path.name.lower()

@@ -18,7 +18,7 @@ _MOST_PLACES = 100
 
 _LISTED = ('env', 'variables', 'vars', 'parameters', 'params', 'inputs', 'arguments', 'substitutions', 'substitute')
 DECLARING = frozenset(
-    (*_LISTED, 'args', 'include', 'elements', 'properties', 'locals', 'matrix', 'environment', 'values')
+    (*_LISTED, 'args', 'include', 'elements', 'properties', 'locals', 'matrix', 'environment', 'values', 'config')
     + ('stringparameters', 'environments')
 )
 """Keys under which names get values, for whatever stands beside such a key and below that."""
@@ -75,12 +75,21 @@ class Loop:
     part: str = 'item'
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item of a list or a mapping, and its key."""
+
+    key: Value | None
+    item: Scope | Value
+
+
 @dataclass(eq=False, slots=True)
 class Scope:
     """What one mapping, block, stage or command says; `declared` are names that are known in it and below it.
 
     It is `listed` as an item of a list. `items` are the mappings of its lists, and `loops` says over which of them a
-    name goes. `others` are those of other files, which count here. `known` has what names turned out to mean, once
+    name goes. `others` are those of other files, which count here; `rows` are
+    the items that loops were found to go over. `known` has what names turned out to mean, once
     everything is read; `pairs` are names and values that lists give, as `[{name: image.tag, value: v1}]`;
     `merged` is what `<<` takes over.
     """
@@ -97,6 +106,7 @@ class Scope:
     items: dict[str, list[Scope]] | None = None
     loops: dict[str, list[Loop]] | None = None
     others: list[Scope] | None = None
+    rows: dict[str, list[Row]] | None = None
     listed: bool = False
     known: dict[str, list[Filled]] = field(default_factory=dict)
 

@@ -1,0 +1,132 @@
+"""What the scopes around an image say for it: the registry of all charts, or the tag that all images of a chart have.
+
+Also how the keys of parts are spelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from .filling import filled, values_of
+from .references import RegistryNames
+from .scopes import Filled, Scope, Value
+
+_KEY = re.compile(
+    r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
+    r'|registry|loginserver|serverurl|server|hostname|host|hub'
+    r'|repositoryname|repositoryuri|repository|repourl|repo|newname|imagename|imageuri|imageandtag|image|name|url|uri'
+    r'|id|path|package|reference|finalimagetag|remotetags|newtag|tagname|tags|tag'
+    r'|targetrevision|semver|versioninfo|version|revision|chart|imagedigest|digest|sha256|sha|checksum|hash)\Z'
+)
+_SAME = {
+    **dict.fromkeys(
+        ('registryserverurl', 'registryloginserver', 'registryserver', 'registryurl', 'registryhost', 'registryname')
+        + ('loginserver', 'serverurl', 'server', 'hostname', 'host', 'hub'),
+        'registry',
+    ),
+    **dict.fromkeys(('repositoryname', 'repositoryuri'), 'repository'),
+    **dict.fromkeys(('imageuri', 'imageandtag'), 'image'),
+    **dict.fromkeys(('finalimagetag', 'remotetags', 'tagname', 'tags'), 'tag'),
+    **dict.fromkeys(('imagedigest', 'checksum', 'hash'), 'digest'),
+    'imagename': 'image',
+    'repourl': 'repourl',
+}
+_IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
+_NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
+_GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
+_TAGS = ('newtag', 'tag')
+
+
+@lru_cache(maxsize=10_000)
+def group_and_part(key: str) -> tuple[str, str]:
+    match = _KEY.match(re.sub('[_.@-]', '', key.lower())) if len(key) <= 100 else None
+    if not match:
+        return '', ''
+    group, part = match['group'], match['part']
+    if key.startswith('_'):  # hidden names of CUE and Jsonnet are values for others, and no parts beside them
+        group = f'_{group}'
+    for word in ('with', *_IMAGE_WORDS):
+        group = group.removesuffix(word) if group != word or word != 'new' else group
+    return group, _SAME.get(part, part)
+
+
+def texts_of(value: Value, scope: Scope) -> list[Filled]:
+    return [Filled(each.text, each.lines | {value.line}, each.origin) for each in filled(value.text, scope)]
+
+
+def has_host(text: str) -> bool:
+    """Whether the first step of a name is the host of another registry."""
+    head, slash, _ = text.partition('/')
+    return '://' in text or bool(slash) and ('.' in head or ':' in head)
+
+
+def inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
+    """The registries that the scopes around name for all images."""
+    here: Scope | None = scope
+    while here is not None:
+        for values in _registry_values(here):
+            found = [each for value in values for each in texts_of(value, here)]
+            ours = [each for each in found if names.has(each.text) or names.may_be(each.text)]
+            if ours:
+                return ours
+        here = here.parent
+    return []
+
+
+def _registry_values(scope: Scope) -> Iterator[list[Value]]:
+    places = [scope, *(child for key in _GLOBAL for child in scope.children.get(key, ())[:1])]
+    places += [child for place in places[1:] for key in _GLOBAL for child in place.children.get(key, ())[:1]]
+    for place in places:
+        for key, values in place.entries.items():
+            if group_and_part(key)[1] == 'registry':
+                yield values
+
+
+def inherited_tags(scope: Scope) -> list[Filled]:
+    """The tags that a chart gives to images which say none: `global: {image: {tag: 5}}`, or its `appVersion`."""
+    here: Scope | None = scope.parent
+    while here is not None:
+        places = list(here.children.get('global', ()))
+        places += [child for place in places for key in _GLOBAL for child in place.children.get(key, ())]
+        values = [
+            (value, place)
+            for place in places
+            for key, given in place.entries.items()
+            if group_and_part(key)[1] in _TAGS
+            for value in given
+        ]
+        found = [each for value, place in values for each in texts_of(value, place) if each.text.strip()]
+        if found:
+            return found
+        here = here.parent
+    return values_of('appVersion', scope)
+
+
+def is_name_and_tag(text: str) -> bool:
+    """Whether a text is an image without its host."""
+    return _NAME_AND_TAG.match(text) is not None and not has_host(text)
+
+
+def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled | None:
+    """`team/app:5` where charts are told `global: {imageRegistry: myreg.azurecr.io}`, or within the braces of Jenkins'
+    `withRegistry('https://myreg.azurecr.io') {`: it may well be there.
+    """
+    if not is_name_and_tag(text):
+        return None
+    here: Scope | None = scope
+    while here is not None:
+        around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
+        for child in here.children.get('global', ()):
+            around += [
+                Filled(value.text, frozenset((value.line,)))
+                for key, values in child.entries.items()
+                if group_and_part(key)[1] == 'registry'
+                for value in values
+            ]
+        for place in around:
+            if any(names.has(each.text) for each in filled(place.text, here.parent)):
+                return Filled(f'{names.login_server}/{text}', place.lines)
+        here = here.parent
+    return None
