@@ -30,6 +30,8 @@ def loops(items: Sequence[Item], scope: Scope) -> bool:
 def key_of(items: Sequence[Item]) -> str:
     """The name before `=`: not its type, and not what only describes it."""
     names = [item for item in items if item.kind in ('name', 'text')]
+    if items[-1].kind == 'list' and len(items[-1].arguments) == 1:  # `["app"] = "1"`
+        return (items[-1].arguments[0] or ('',))[0]
     if not names:
         return ''
     last = names[-1]

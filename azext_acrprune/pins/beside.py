@@ -30,7 +30,7 @@ _CONVENTIONS = tuple(
         (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)'),
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
-        (r'templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
+        (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
         (rf'[^/]*(?:{_YAML}|\.j2)', rf'(?:\.\./)?(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?'),
     )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from .around import group_and_part
 from .expressions import UNKNOWN_VALUE, Item
-from .scopes import Scope
+from .scopes import Scope, Value
+
+_MOST_PLACES = 10
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Block:
     scope: Scope
     call: str = ''
     closes: str = ''
+    indexes: bool = False
+    weak: bool = False
     key: str | None = None
     keyed_by: str = ''
     left: list[str] = field(default_factory=list)
@@ -48,6 +52,17 @@ def indexed(name: str, index: Sequence[str]) -> str:
         return f'${{{name}.{index[0]}}}' if index[0].isidentifier() else f"${{{name}['{index[0]}']}}"
     inside = re.fullmatch(r'\$\{([\w.]+)\}', index[0]) if len(index) == 1 else None
     return f'${{{name}[{inside[1]}]}}' if inside else UNKNOWN_VALUE
+
+
+def attach_tuples(block: Block) -> None:
+    """`[("app", "1"), ("web", "2")]` is a list whose items have places: `0` and `1`."""
+    for argument in block.arguments:
+        if argument.kind == 'list' and len(argument.arguments) > 1:
+            item = Scope(block.scope, '', argument.line)
+            for number, texts in enumerate(argument.arguments[:_MOST_PLACES]):
+                for text in texts:
+                    item.add(str(number), Value(text, argument.line))
+            block.scope.attach(item)
 
 
 def list_of(block: Block) -> Item:

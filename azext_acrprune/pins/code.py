@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .assignments import TYPES, by_names, command, has_question, key_of, loops, opens_type
-from .blocks import Block, indexed, list_of, method_of, with_named
+from .blocks import Block, attach_tuples, indexed, list_of, method_of, with_named
 from .collector import Collector
 from .documents import Inside
-from .expressions import Item, called, is_known, joined, text_of, token_pattern
+from .expressions import UNKNOWN_VALUE, Item, called, is_known, joined, text_of, token_pattern
 from .filling import may_name_image
 from .functions import Call, Function, functions_in, hand_over
+from .loops import inline
 from .scopes import Scope, Use, Value
 
 _PAIRS = {'(': ')', '[': ']', '{': '}'}
@@ -62,6 +63,7 @@ class _CodeReader:
 
     def take(self, match: re.Match[str]) -> None:
         token, line = match.group(), self._line
+        self._touches = match.start() > 0 and (match.string[match.start() - 1].isalnum())
         self._line += token.count('\n')
         if match['newline']:
             self._new_line()
@@ -133,7 +135,8 @@ class _CodeReader:
     def _sign(self, sign: str, line: int) -> None:
         top = self._top
         if top.items and top.items[-1].kind == 'newline':
-            if sign in ('+', '.', '?', '%', '&', '||', '??', '|') or sign == ':' and has_question(top.items):
+            goes_on = sign in ('+', '.', '?', '%', '&', '||', '??', '|') or sign == ':' and has_question(top.items)
+            if goes_on or sign == '{' and top.key is not None and top.items[-2].texts == (UNKNOWN_VALUE,):  # `new()`
                 top.items.pop()
             else:
                 self._finish()
@@ -179,6 +182,7 @@ class _CodeReader:
             return True
         for item in items:
             self._use('', item.texts, item.line)
+        top.weak = items[0].value == 'param'  # Bicep: what a file of parameters says counts, too
         if top.left and sign in ('=', ':='):
             top.left.append(key_of(items))
             top.key, *top.right = top.left
@@ -206,8 +210,10 @@ class _CodeReader:
         if call in _DECLARATIONS or is_definition:  # Go: `var ( ... )`
             self._blocks.append(Block('{', Scope(top.scope) if is_definition else top.scope, line=line))
             return
-        scope = self._scope_of(top.scope, top.key or '', labels, line)
+        in_loop = bool(items) and items[-1].value in ('in', 'of')
+        scope = self._scope_of(top.scope, top.key or (inline(line) if in_loop else ''), [] if in_loop else labels, line)
         block = Block(bracket, scope, call, closes=closes, line=line)
+        block.indexes = bracket == '[' and (self._touches or top.key is not None)
         if (
             call in ('format', 'join')
             and len(items) > 1
@@ -240,6 +246,7 @@ class _CodeReader:
         top = self._top
         if block.bracket == '[':
             self._hand_list_up(block, top)
+        attach_tuples(block)
         top.items.append(self._result(block, top))
         if block.scope is not top.scope:
             self._collector.closed(block.scope)
@@ -252,12 +259,12 @@ class _CodeReader:
         if block.bracket == '(':
             self._note_call(block)
             image = self._positional(block)
-            if image and not is_known(block.call):
+            if image and block.call and not is_known(block.call):
                 return Item('text', texts=image, line=block.line)
         if block.bracket == '(' and block.call:
             method = method_of(block, top)
             return method or replace(with_named(called(block.call, block.arguments), block), line=block.line)
-        if block.bracket == '[' and top.items and top.items[-1].kind == 'name' and top.key is not None:
+        if block.indexes and top.items and top.items[-1].kind == 'name':
             name = top.items.pop().value  # `os.environ['TAG']`, `versions["web"]`
             index = [text for argument in block.arguments for text in argument.texts]
             return Item('text', texts=(indexed(name, index),), line=block.line)
@@ -328,6 +335,8 @@ class _CodeReader:
         """An expression without a key is an argument, or an item of a list."""
         top = self._top
         top.argument_lines.append(line)
+        if len(items) == 3 and items[1].value == 'to':  # Kotlin: `"app" to "1"`
+            items = [Item('list', arguments=(items[0].texts, items[2].texts), line=line)]
         if len(items) == 1 and items[0].kind == 'list':
             top.arguments.append(items[0])
             return
@@ -349,7 +358,7 @@ class _CodeReader:
             for text in (text for texts in item.arguments for text in texts):
                 scope.add(key, Value(text, line))
         for text in joined([item for item in by_names(items) if item.kind != 'block']):
-            value = Value(text, line)
+            value = Value(text, line, weak=self._top.weak)
             scope.add(key, value)
             if may_name_image(text):
                 scope.uses.append(Use(key, value))

@@ -242,6 +242,10 @@ class Collector:
             for name in scope.items.keys() & {'default', 'value', 'values'}:
                 for item in scope.items[name]:
                     parent.list_item(item, scope.entries['name'][0].text)
+        elif scope.items and parent.key == 'parameters':  # resource manager templates
+            for name in scope.items.keys() & {'value', 'defaultValue'}:
+                for item in scope.items[name]:
+                    parent.list_item(item, scope.key)
         if key in HOISTING:
             for name, values in scope.declared.items():
                 for value in values:
@@ -354,7 +358,9 @@ def pair_of(scope: Scope) -> tuple[str, Value] | None:
         return None
     name = entries.get('name') or entries.get('key')
     value = entries.get('value') or entries.get('default')
-    return (name[0].text, value[0]) if name and value else None
+    if not name or not value:
+        return None
+    return name[0].text, value[0] if 'value' in entries else replace(value[0], weak=True)
 
 
 def _declare(parent: Scope, scope: Scope) -> None:

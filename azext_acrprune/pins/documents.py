@@ -20,6 +20,7 @@ _MOST_ATTACHED = 100_000
 _SETTINGS = re.compile(r'(?:[\w.-]{1,100}=[^,\s]{1,300}(?:[,\n]\s*|\Z)){2,}\Z')
 """`image.repository=x,image.tag=y`, as pipelines hand it to Helm."""
 
+_ENVIRONMENT = re.compile(r'([A-Z][A-Z0-9_]*)=(\S*)\Z')
 _LONG_TEXT = 2
 
 Inside = Callable[[str, int, Scope], bool]
@@ -151,6 +152,9 @@ class _EventReader:
         if scope is not self._root or self._stack:
             scope.add(key, value)
         text = event.value
+        given = _ENVIRONMENT.match(text) if key in ('env', 'global', 'jobs') and '=' in text else None
+        if given:  # Travis: `env: [A=1]`
+            (scope.parent or scope).declare(given[1], Value(given[2].strip('"\''), event.line))
         if may_name_image(text) or '.' in text or ':' in text or text[:1] == '{':
             self._text(event, text, key, value)
 

@@ -24,7 +24,7 @@ _HOLE = re.compile(
     r'\$\{\{(?P<github>[^{}\n]{1,300})\}\}'
     r'|\{\{-?(?P<double>[^{}\n]{1,300}?)-?\}\}'
     r'|\$?\$\{(?P<braced>[^{}\n]{1,300})\}'
-    r'|\$\((?P<round>[\w.-]{1,100})\)'
+    r'|\$\((?P<round>\$?[\w.-]{1,100})\)'
     r'|\$\[\s*(?P<square>[^\[\]\n]{1,300})\]'
     r'|<<\s*(?P<angle>[\w.-]{1,100})\s*>>'
     r'|#\{\s*(?P<hash>[\w.-]{1,100})\s*\}'
@@ -172,20 +172,27 @@ def values_of(name: str, scope: Scope | None, busy: Busy = frozenset()) -> list[
 
 
 def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
-    """What the innermost scope that knows a name says of it."""
+    """What the innermost scope that knows a name says of it; to a default, what is given further out is added."""
     here = scope
+    found: list[Filled] = []
     while here is not None:
         if (id(here), spelled) not in busy:
-            values = _given(here, spelled, busy) or (scope and looped(here, spelled, scope))
+            if found:
+                values = [value for value in here.given(spelled) if not value.weak]
+            else:
+                values = _given(here, spelled, busy) or (scope and looped(here, spelled, scope)) or []
             if values:
-                return _worked_out(here, spelled, values, busy)
+                known = _worked_out(here, spelled, values, busy, f'given {spelled}' if found else spelled)
+                found += [each for each in known if each not in found]
+                if not all(value.weak for value in values):
+                    return found
         here = here.parent
-    return []
+    return found
 
 
-def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy) -> list[Filled]:
-    """What the values of a name say, each name of a scope once. Of too many, the rest is left open."""
-    if name not in scope.known:
+def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy, kept: str) -> list[Filled]:
+    """What the values of a name say, each name of a scope once, `kept` under a name. Of too many, the rest is left open."""
+    if kept not in scope.known:
         inner = busy | {(id(scope), name)}
         found = []
         for number, value in enumerate(values[:_MOST_VALUES]):
@@ -195,12 +202,14 @@ def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy) -> lis
             for each in filled(value.text, scope, inner):
                 found.append(Filled(each.text[:LONGEST_VALUE], each.lines | {value.line}, each.origin | origin))
         more = len(values) > _MOST_VALUES or len(found) > _MOST_VALUES
-        scope.known[name] = found[:_MOST_VALUES] + ([Filled(f'${{{name}}}')] if more else [])
-    return scope.known[name]
+        scope.known[kept] = found[:_MOST_VALUES] + ([Filled(f'${{{name}}}')] if more else [])
+    return scope.known[kept]
 
 
 def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
     """What a scope says of a name; what is handed to a nested template counts more than its own defaults."""
+    if scope.key == 'command':  # its options are no names
+        return scope.declared.get(name, [])
     values = scope.own(name)
     outer = scope.parent
     is_nested = outer is not None and scope.key == 'template' and all(value.weak for value in values)

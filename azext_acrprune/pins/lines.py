@@ -24,7 +24,10 @@ _ASSIGNMENT = re.compile(
 _BUILD_ARGUMENT = re.compile(r'\s*(?:ARG|ENV)\s+(?:--\w+\s+)?(.*)', re.IGNORECASE)
 _UNIT_ENVIRONMENT = re.compile(r'^\s*Environment=(?="?\w+=)')
 _ARGUMENT = re.compile(r'(\w[\w.-]*)=("[^"]*"|\'[^\']*\'|\S*)')
-_SEVERAL = re.compile(r'\s*(?:export\s+)?(?:\w{1,100}=(?:"[^"]*"|\'[^\']*\'|[^\s"\']+)(?:\s+|;|\Z)){2,}\Z')
+_SEVERAL = re.compile(
+    r'\s*(?:(?:export|local|declare|readonly|typeset)\s+)?'
+    r'(?:\w{1,100}=(?:"[^"]*"|\'[^\']*\'|[^\s"\']+)(?:\s+|;|\Z)){2,}\Z'
+)
 _CASE = re.compile(r'^\s*[\w.*|"\'-]{1,100}\)\s+(?=\w+=)')
 _DEFAULT_GIVEN = re.compile(r'\$\{(\w{1,100}):?=([^{}]{1,300})\}')
 _LOOP = re.compile(r'\s*for\s+(\w{1,100})\s+in\s+([^;$`*{}]{1,2000}?)\s*(?:;|\Z)')
@@ -46,7 +49,7 @@ _RUNS = re.compile(
 )
 _LOGIN = re.compile(r'\b(?:log(?:in|out)|auth)\b', re.IGNORECASE)
 _OPTION = re.compile(r'(?<=\s)--?([A-Za-z][\w-]{0,60})(?:=|\s+)((?:[^\s"\']|"[^"]*"|\'[^\']*\')+)')
-_OCI = re.compile(r'oci://[^\s"\',;)]+')
+_OCI = re.compile(r'oci://(?:\$\([\w.-]{1,100}\)|[^\s"\',;)])+')
 _SET = re.compile(r'set(?:-string|-literal)?\Z')
 _HELM = re.compile(r'\bhelm\b')
 _NAME = re.compile(r'\$\{?\w{1,100}\}?')

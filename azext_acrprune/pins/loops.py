@@ -38,6 +38,7 @@ _SET = re.compile(
     r'\{(?:%-?\s{0,9}set\s|\{-?\s{0,9}(?=\$))\s{0,9}(?P<name>\$?\w{1,100})\s?:?=\s?(?P<value>[^{}%\n]{1,300}?)-?[%}]\}'
 )
 _RECEIVER = re.compile(r'[\w$][\w.$]{0,100}(?:\([\w.]{0,60}\))?\??\s{0,9}\Z')
+_WORDS = re.compile(r'[\w./:@"\' -]+\Z')
 _WORD = re.compile(r'[$\w][\w.$-]*')
 _NO_COLLECTIONS = frozenset(
     (
@@ -212,7 +213,7 @@ def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
         yield Row(None, item)
     if not structured:
         for value in (*holder.declared.get(name, ()), *holder.entries.get(name, ())):
-            for word in value.text.split() if '$' not in value.text else ():
+            for word in value.text.split() if _WORDS.match(value.text) else ():
                 yield Row(None, replace(value, text=word.strip('"\'')))
 
 
@@ -245,6 +246,8 @@ def _around(scope: Scope) -> Iterator[Scope]:
 
 def spellings(name: str) -> Iterator[str]:
     """`var.tag` is also the default of a variable, and `.Values.image.tag` is `image.tag` in the values."""
+    if name.startswith('.') and name[1:2].isalpha():  # of the item that a `range` of a template is at
+        yield name
     name = name.strip('.$ ').lstrip('#')
     if not name:
         return

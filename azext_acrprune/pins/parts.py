@@ -199,7 +199,7 @@ def _below(registry: Filled, text: Filled) -> Filled:
 def _may_be_in(name: str, repository: _Repository) -> bool:
     """Whether a name, under this key, may be a repository of a registry that is said elsewhere."""
     key, parts = repository.key, repository.parts
-    if key not in _INHERITING or not _PLAIN_NAME.match(name):
+    if key not in _INHERITING or not _PLAIN_NAME.match(name) or key == 'name' and '/' not in name:
         return False
     if key == 'repository' and '/' in name and inherited_tags(repository.scope):
         return True

@@ -92,7 +92,10 @@ _CODE: Mapping[str, tuple[str, ...]] = {
 
 _CODE_NAMES: Mapping[str, tuple[str, ...]] = {
     'jenkinsfile': ('//',),
-    **dict.fromkeys(('build', 'workspace', 'tiltfile', 'snakefile', 'vagrantfile', 'fastfile'), ('#',)),
+    **dict.fromkeys(
+        ('build', 'workspace', 'tiltfile', 'snakefile', 'vagrantfile', 'fastfile', 'rakefile', 'gemfile', 'capfile'),
+        ('#',),
+    ),
 }
 _SETTINGS = Style(('#', ';', '!', '//'), sections=True)
 _LINES: Mapping[str, Style] = {

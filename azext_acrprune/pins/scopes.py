@@ -156,9 +156,14 @@ class Scope:
         found = [*self.declared.get(name, ()), *self.entries.get(name, ())]
         if not found and '.' in name:
             found = self._inside(name.split('.')) or self._in_nameless(name)
-        for other in self.others or ():
-            found += [replace(value, line=0, weak=False) for value in other.own(name)]
-        return found
+        return [*found, *self._in_others(name)]
+
+    def given(self, name: str) -> list[Value]:
+        """The values that are given to a name from outside: as parameters, or by other files."""
+        return [*self.declared.get(name, ()), *self._in_others(name)]
+
+    def _in_others(self, name: str) -> list[Value]:
+        return [replace(value, line=0, weak=False) for other in self.others or () for value in other.own(name)]
 
     def _in_nameless(self, name: str) -> list[Value]:
         """The values in the object that is the whole file, as in Jsonnet."""

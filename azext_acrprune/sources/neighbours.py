@@ -69,6 +69,9 @@ class Neighbours:
             beside = [each for each in self._folders(above) if each != folder]
             found += self._files(above)
             places += beside if len(beside) <= _MOST_FOLDERS else []
+            while above != self._top and above.startswith(self._top):
+                above = os.path.dirname(above)
+                found += self._files(above)
         for place in places:
             found += self._files(place)
         return tuple(found) if len(found) <= _MOST_FILES else ()
