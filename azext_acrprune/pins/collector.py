@@ -15,9 +15,9 @@ from functools import lru_cache
 from ..spelling import printable
 from .around import group_and_part, in_registry_around, is_name_and_tag
 from .charts import Charts
+from .declarations import LOOP_KEYS, declare, note_loop, outermost, pair_of
 from .filling import filled, has_holes
-from .loops import collection
-from .parts import images, may_be_parts, must_wait
+from .parts import ALONE, WITH_IMAGE, images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -30,7 +30,7 @@ from .references import (
     mentions,
     split_repository,
 )
-from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Loop, Scope, Use, Value
+from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Scope, Use, Value
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
 _NO_PINS = frozenset(
@@ -91,7 +91,10 @@ _CHILD_PARTS = {
 
 _FILLED_IN = re.compile(rf'\s*{TEMPLATE}/(?:[\w./-]|{TEMPLATE}){{1,300}}(?:[:@]{TEMPLATE})?\s*\Z')
 _IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
-_LOOP_KEYS = frozenset(('loop', 'with_items', 'with_dict', 'with_list'))
+_ONE = (Value('1'),)
+_DIGIT = re.compile(r'[\d$]')
+"""Tags without one are those of GitLab's runners, and none of images."""
+
 _MOST_PAIRS = 1_000
 _MOST_PLACES = 50
 """How many places of one image are noted in a file: a list of pods may name it ten thousand times."""
@@ -113,7 +116,8 @@ class Collector:
         self._mentions: list[tuple[str, int, bool]] = []
         self._bare: list[tuple[str, int]] = []
         self._spoken: set[int] = set()
-        self._names_registry = False
+        self._named = ''
+        self._hosted = False
         self._places: Counter[Finding] = Counter()
         self._charts = Charts()
 
@@ -125,8 +129,8 @@ class Collector:
             self._join_pairs(scope)
         if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):
             self._synced(scope)
-        if scope.items or not _LOOP_KEYS.isdisjoint(scope.entries):
-            _note_loop(scope)
+        if scope.items or not LOOP_KEYS.isdisjoint(scope.entries):
+            note_loop(scope)
         self._hand_up(scope)
         self._charts.note(scope)
         uses = self._own_uses(scope)
@@ -176,8 +180,9 @@ class Collector:
         """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
         if not mentions(text, self.names):
             return
-        if '/' not in text.split('://')[-1].rstrip('/'):
-            self._names_registry = True
+        alone = '/' not in text.split('://')[-1].rstrip('/')
+        self._named = ALONE if alone or self._named == ALONE else WITH_IMAGE
+        self._hosted = self._hosted or not alone and key.lower().endswith('repository')
         here, signs_in, levels = scope, False, 0
         keys = [key]
         while here is not None and levels < 8:
@@ -237,7 +242,7 @@ class Collector:
             return
         key = scope.key.lower()
         if key in DECLARING or key in HOISTING:
-            _declare(parent, scope)
+            declare(parent, scope)
         if scope.listed and scope.items and 'name' in scope.entries:  # Azure Pipelines: a parameter that is a list
             for name in scope.items.keys() & {'default', 'value', 'values'}:
                 for item in scope.items[name]:
@@ -251,7 +256,7 @@ class Collector:
                 for value in values:
                     parent.declare(name, value)
         if key == 'substitute':  # Flux: for the objects of other documents
-            _declare(_outermost(scope), scope)
+            declare(outermost(scope), scope)
         if scope.listed and len(scope.entries) == 1:  # Salt: `[{name: ...}, {tag: ...}]`
             (name, values), pairs = next(iter(scope.entries.items())), parent.pairs.setdefault(scope.key, [])
             if group_and_part(name)[1] and len(values) == 1 and len(pairs) < _MOST_PAIRS:
@@ -274,7 +279,7 @@ class Collector:
     def _look(self, scope: Scope, uses: Iterable[Use]) -> None:
         joined: set[Value] = set()
         if may_be_parts(scope):
-            for made in images(scope, self.names, self._names_registry):
+            for made in images(scope, self.names, '' if self._hosted and self._named == WITH_IMAGE else self._named):
                 self._add([made.finding], made.repository.line, made.lines)
                 joined.add(made.repository)
         for use in uses:
@@ -292,7 +297,8 @@ class Collector:
 
     def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
         bare = split_repository(text.text, self.names) is not None
-        if bare and (joined or self._is_no_pin(scope, use)):
+        runs_latest = use.key == 'image' and not any(_DIGIT.search(tag.text) for tag in scope.entries.get('tags', _ONE))
+        if bare and (joined and not runs_latest or self._is_no_pin(scope, use)):
             self._spoken.add(use.value.line)
             return
         findings = find_references(text.text, self.names, use.runs)
@@ -301,7 +307,7 @@ class Collector:
         )
         if not findings and open_host:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
-        is_output = scope.key == 'artifacts' or 'tags' in scope.entries  # Skaffold and GitHub give them their tags
+        is_output = scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries  # tagged by a build
         if bare and (is_output or not (use.runs or is_run(use.key))):
             self._bare.append((text.text.strip(), use.value.line))
             return
@@ -349,49 +355,6 @@ class Collector:
 def is_run(key: str) -> bool:
     """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
     return not key or _plain(key).endswith(_RUNS)
-
-
-def pair_of(scope: Scope) -> tuple[str, Value] | None:
-    """The name and the value of `{name: image.tag, value: v1}`."""
-    entries = scope.entries
-    if not 1 < len(entries) < 7:
-        return None
-    name = entries.get('name') or entries.get('key')
-    value = entries.get('value') or entries.get('default')
-    if not name or not value:
-        return None
-    return name[0].text, value[0] if 'value' in entries else replace(value[0], weak=True)
-
-
-def _declare(parent: Scope, scope: Scope) -> None:
-    """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
-    origin = frozenset(((f'{scope.key} {parent.line}', id(scope)),)) if scope.listed else frozenset()
-    for name, values in scope.entries.items():
-        if scope.key == 'config':  # Pulumi: `labs:imageTag`
-            name = name.rpartition(':')[2]
-            for value in values:
-                parent.declare(f'config__{name}', value)
-        for value in values:
-            parent.declare(name, replace(value, origin=value.origin | origin) if origin else value)
-    for name, children in scope.children.items():
-        for child in children:
-            for key in ('value', 'default', 'defaultValue'):
-                for value in child.entries.get(key, ()):
-                    parent.declare(name, replace(value, weak=key != 'value', origin=origin))
-
-
-def _note_loop(scope: Scope) -> None:
-    """Ansible: `loop: "{{ services }}"`, a list right there, or `with_dict`."""
-    for key in _LOOP_KEYS.intersection([*scope.entries, *(scope.items or ())]):
-        texts = [value.text for value in scope.entries.get(key, ()) if has_holes(value.text)]
-        for over in [collection(text.strip('{}% ')) for text in texts] or [key]:
-            scope.loop('item', Loop(over))
-
-
-def _outermost(scope: Scope) -> Scope:
-    while scope.parent is not None:
-        scope = scope.parent
-    return scope
 
 
 @lru_cache(maxsize=10_000)

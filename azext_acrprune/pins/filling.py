@@ -191,7 +191,7 @@ def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
 
 
 def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy, kept: str) -> list[Filled]:
-    """What the values of a name say, each name of a scope once, `kept` under a name. Of too many, the rest is left open."""
+    """What the values of a name say, each name of a scope once: it is `kept`. Of too many, the rest is left open."""
     if kept not in scope.known:
         inner = busy | {(id(scope), name)}
         found = []

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .scopes import Loop, Row, Scope, Value
+from .scopes import Over, Row, Scope, Value
 
 _MOST_ROWS = 200
 _MOST_SCOPES = 2_000
@@ -96,10 +96,10 @@ def _note(scope: Scope, names: str, over: str, written: str) -> None:
     several = [name.strip().lstrip('$') for name in names.split(',')]
     if over and several == ['']:
         for name in _IMPLIED:
-            scope.loop(name, Loop(over))
+            scope.loop(name, Over(over))
     elif over:
         for number, name in enumerate(several):
-            scope.loop(name, Loop(over, str(number) if len(several) > 1 else _single(written)))
+            scope.loop(name, Over(over, str(number) if len(several) > 1 else _single(written)))
 
 
 def _single(over: str) -> str:
@@ -134,14 +134,14 @@ def looped(scope: Scope, name: str, seen_from: Scope) -> list[Value]:
     return found
 
 
-def _loops_of(scope: Scope, variable: str) -> Sequence[Loop]:
+def _loops_of(scope: Scope, variable: str) -> Sequence[Over]:
     over = scope.entries.get('for_each')
     if over:  # Terraform, and `for x in xs` of Bicep
         name = scope.entries['for_name'][0].text if 'for_name' in scope.entries else 'each'
         if name == variable:
-            return [Loop(collection(over[0].text.strip('${}')) if over[0].text[:2] == '${' else 'for_each')]
+            return [Over(collection(over[0].text.strip('${}')) if over[0].text[:2] == '${' else 'for_each')]
     if scope.children.get('for_each') and variable == 'each':
-        return [Loop('for_each')]
+        return [Over('for_each')]
     return (scope.loops or {}).get(variable, ())
 
 

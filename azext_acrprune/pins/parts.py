@@ -36,6 +36,9 @@ _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
 _NO_TAG = frozenset(('', 'null', '~', 'none', '<none>', 'nil', 'undefined'))
 
+ALONE, WITH_IMAGE = 'alone', 'with an image'
+"""How a document names the registry: where it stands alone, images without one are more likely to be in it."""
+
 Parts = Mapping[str, list[Value]]
 
 
@@ -67,8 +70,8 @@ def must_wait(scope: Scope, names: RegistryNames) -> bool:
     return False
 
 
-def images(scope: Scope, names: RegistryNames, names_registry: bool) -> Iterator[Made]:
-    """Each image that the texts of one scope make; `names_registry` tells whether its document names the registry."""
+def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
+    """Each image that the texts of one scope make; `named` tells how its document names the registry, if it does."""
     for parts in _groups(scope):
         if not _complete_enough(parts):
             continue
@@ -79,9 +82,9 @@ def images(scope: Scope, names: RegistryNames, names_registry: bool) -> Iterator
             for value in parts.get(key, ()):
                 repository = _Repository(key, value, parts, scope)
                 if has_template(value.text) or find_references(value.text, names) or has_host(value.text):
-                    yield from _images_of(repository, [], names, False)
+                    yield from _images_of(repository, [], names, '')
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
-                    yield from _images_of(repository, _registries(parts, scope, names), names, names_registry)
+                    yield from _images_of(repository, _registries(parts, scope, names), names, named)
             plain = plain or key in parts and not any(has_host(value.text) for value in parts[key])
 
 
@@ -140,14 +143,14 @@ def _registries(parts: Parts, scope: Scope, names: RegistryNames) -> list[tuple[
 
 
 def _images_of(
-    repository: _Repository, registries: Sequence[tuple[Filled, bool]], names: RegistryNames, names_registry: bool
+    repository: _Repository, registries: Sequence[tuple[Filled, bool]], names: RegistryNames, named: str
 ) -> Iterator[Made]:
     for text in texts_of(repository.value, repository.scope):
         whole = [found for found in find_references(text.text, names) if isinstance(found, Reference) and found.tag]
         if whole and not split_repository(text.text, names):
             yield from _with_digest(whole, repository, text)
             continue
-        for base, certain in _bases(text, repository, registries, names, names_registry):
+        for base, certain in _bases(text, repository, registries, names, named):
             yield from _with_tags(base, repository, names, certain)
 
 
@@ -164,11 +167,7 @@ def _with_digest(whole: Sequence[Reference], repository: _Repository, text: Fill
 
 
 def _bases(
-    text: Filled,
-    repository: _Repository,
-    registries: Sequence[tuple[Filled, bool]],
-    names: RegistryNames,
-    names_registry: bool,
+    text: Filled, repository: _Repository, registries: Sequence[tuple[Filled, bool]], names: RegistryNames, named: str
 ) -> Iterator[tuple[Filled, bool]]:
     """(registry and repository, whether the registry is said beside it) of an image."""
     key, parts = repository.key, repository.parts
@@ -186,7 +185,8 @@ def _bases(
     elif _may_be_in(text.text, repository) and not names.has(text.text):
         for registry, _ in registries:
             yield _below(registry, text), False
-        if not registries and names_registry and key == 'repository' and _tagged(parts, key):
+        may_be = named == ALONE or named == WITH_IMAGE and '/' in text.text
+        if not registries and may_be and key == 'repository' and _tagged(parts, key):
             yield replace(text, text=f'{names.login_server}/{text.text}'), False
 
 
@@ -199,7 +199,7 @@ def _below(registry: Filled, text: Filled) -> Filled:
 def _may_be_in(name: str, repository: _Repository) -> bool:
     """Whether a name, under this key, may be a repository of a registry that is said elsewhere."""
     key, parts = repository.key, repository.parts
-    if key not in _INHERITING or not _PLAIN_NAME.match(name) or key == 'name' and '/' not in name:
+    if key not in _INHERITING or not _PLAIN_NAME.match(name):
         return False
     if key == 'repository' and '/' in name and inherited_tags(repository.scope):
         return True

@@ -68,7 +68,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Over:
     """What a loop goes `over`, and which part of each item its name stands for: `item`, `key`, or a number."""
 
     over: str
@@ -104,7 +104,7 @@ class Scope:
     uses: list[Use] = field(default_factory=list)
     merged: list[Scope] = field(default_factory=list)
     items: dict[str, list[Scope]] | None = None
-    loops: dict[str, list[Loop]] | None = None
+    loops: dict[str, list[Over]] | None = None
     others: list[Scope] | None = None
     rows: dict[str, list[Row]] | None = None
     listed: bool = False
@@ -131,7 +131,7 @@ class Scope:
         if len(known) < MOST_ENTRIES:
             known.append(child)
 
-    def loop(self, name: str, loop: Loop) -> None:
+    def loop(self, name: str, loop: Over) -> None:
         """A name that goes over the items of a list."""
         if self.loops is None:
             self.loops = {}
@@ -155,7 +155,7 @@ class Scope:
         """The values that this scope itself has for a name, with dots for what stands in children."""
         found = [*self.declared.get(name, ()), *self.entries.get(name, ())]
         if not found and '.' in name:
-            found = self._inside(name.split('.')) or self._in_nameless(name)
+            found = self.inside(name.split('.')) or self._in_nameless(name)
         return [*found, *self._in_others(name)]
 
     def given(self, name: str) -> list[Value]:
@@ -167,9 +167,9 @@ class Scope:
 
     def _in_nameless(self, name: str) -> list[Value]:
         """The values in the object that is the whole file, as in Jsonnet."""
-        return [value for child in self.children.get('', ())[:_MOST_PLACES] for value in child._inside(name.split('.'))]
+        return [value for child in self.children.get('', ())[:_MOST_PLACES] for value in child.inside(name.split('.'))]
 
-    def _inside(self, path: list[str]) -> list[Value]:
+    def inside(self, path: list[str]) -> list[Value]:
         scopes: list[Scope] = [self]
         for step in path[:-1]:
             scopes = [child for scope in scopes for child in scope.children.get(step, ())][:_MOST_PLACES]

@@ -104,7 +104,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             every = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
+        files = [entry.path for entry in every if entry.is_file() and may_give(entry.path.replace(os.sep, '/'))]
+        return files, [entry.path for entry in every if entry.is_dir() and entry.name not in _NEVER_ENTERED]
+    except OSError:  # links that lead nowhere
         return [], []
-    files = [entry.path for entry in every if entry.is_file() and may_give(entry.path.replace(os.sep, '/'))]
-    return files, [entry.path for entry in every if entry.is_dir() and entry.name not in _NEVER_ENTERED]

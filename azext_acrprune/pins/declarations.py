@@ -1,0 +1,54 @@
+"""What a scope of a document declares for the scopes around it: values of names, pairs of them, and loops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .filling import has_holes
+from .loops import collection
+from .scopes import Over, Scope, Value
+
+LOOP_KEYS = frozenset(('loop', 'with_items', 'with_dict', 'with_list'))
+
+
+def pair_of(scope: Scope) -> tuple[str, Value] | None:
+    """The name and the value of `{name: image.tag, value: v1}`."""
+    entries = scope.entries
+    if not 1 < len(entries) < 7:
+        return None
+    name = entries.get('name') or entries.get('key')
+    value = entries.get('value') or entries.get('default')
+    if not name or not value:
+        return None
+    return name[0].text, value[0] if 'value' in entries else replace(value[0], weak=True)
+
+
+def declare(parent: Scope, scope: Scope) -> None:
+    """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
+    origin = frozenset(((f'{scope.key} {parent.line}', id(scope)),)) if scope.listed else frozenset()
+    for name, values in scope.entries.items():
+        if scope.key == 'config':  # Pulumi: `labs:imageTag`
+            name = name.rpartition(':')[2]
+            for value in values:
+                parent.declare(f'config__{name}', value)
+        for value in values:
+            parent.declare(name, replace(value, origin=value.origin | origin) if origin else value)
+    for name, children in scope.children.items():
+        for child in children:
+            for key in ('value', 'default', 'defaultValue'):
+                for value in child.entries.get(key, ()):
+                    parent.declare(name, replace(value, weak=key != 'value', origin=origin))
+
+
+def note_loop(scope: Scope) -> None:
+    """Ansible: `loop: "{{ services }}"`, a list right there, or `with_dict`."""
+    for key in LOOP_KEYS.intersection([*scope.entries, *(scope.items or ())]):
+        texts = [value.text for value in scope.entries.get(key, ()) if has_holes(value.text)]
+        for over in [collection(text.strip('{}% ')) for text in texts] or [key]:
+            scope.loop('item', Over(over))
+
+
+def outermost(scope: Scope) -> Scope:
+    while scope.parent is not None:
+        scope = scope.parent
+    return scope
