@@ -71,15 +71,19 @@ def filled(text: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Fil
         again = [each for each in found if each.text != text and each.text.count('${') and has_holes(each.text)]
         if not again or len(busy) > _DEEPEST or len(found) > _MOST_AGAIN:
             break
-        more = [
-            replace(made, lines=made.lines | each.lines, origin=made.origin | each.origin)
-            for each in found
-            for made in (_filled_once(each.text, scope, busy) if each in again else [each])
-        ]
+        more = [made for each in found for made in (_again(each, scope, busy) if each in again else [each])]
         if more == found:
             break
         found = more[: _MOST_VALUES + 1]
     return found
+
+
+def _again(text: Filled, scope: Scope | None, busy: Busy) -> list[Filled]:
+    """A text filled once more; what belongs to other items of a list than the text itself does not fit it."""
+    fitting = [made for made in _filled_once(text.text, scope, busy) if belong(text, made)]
+    return [replace(made, lines=made.lines | text.lines, origin=made.origin | text.origin) for made in fitting] or [
+        text
+    ]
 
 
 def _filled_once(text: str, scope: Scope | None, busy: Busy) -> list[Filled]:

@@ -246,8 +246,13 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
         return
     tags: list[Filled] = _tags(parts, scope)
     digests: list[Filled] = _digests(parts, scope)
-    for tag, digest in itertools.product(tags or (None,), digests or (None,)):
-        if tag and not belong(base, tag) or digest and not belong(base, digest):
+    fitting = [tag for tag in tags if belong(base, tag)]
+    known = [digest for digest in digests if belong(base, digest)]
+    if tags and not fitting or digests and not known:
+        yield Made(Unresolved(base.text, 'no value for its tag belongs to it'), repository.value, base.lines)
+        return
+    for tag, digest in itertools.product(fitting or (None,), known or (None,)):
+        if tag and digest and not belong(tag, digest):
             continue
         lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
         name, in_tag = _without_digest(tag.text) if tag else (None, None)

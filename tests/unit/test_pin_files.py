@@ -122,3 +122,37 @@ def test_names_of_files_that_are_no_text_can_be_shown(tmp_path):
 def test_references_are_those_of_the_registry():
     found, _ = read_files(['-'], NAMES, io.BytesIO(b'other.azurecr.io/x:1\nmyreg.azurecr.io/y:1\n'))
     assert [pin.reference for pin in found.pins] == [Reference('y', '1')]
+
+
+def test_values_of_files_beside_count_and_those_above_what_was_named_do_not(tmp_path):
+    folder = tmp_path / 'deploy' / 'app'
+    folder.mkdir(parents=True)
+    (tmp_path / 'versions.env').write_text('TAG=above\n')
+    (folder / 'versions.env').write_text('TAG=beside\n')
+    (folder / 'run.sh').write_text('. ../../versions.env\n. ./versions.env\ndocker run myreg.azurecr.io/x:$TAG\n')
+    (tmp_path / 'deploy' / 'other.env').write_text('TAG=unnamed\n')
+    found, _ = read_files([str(tmp_path / 'deploy')], NAMES)
+    assert [pin.reference.tag for pin in found.pins] == ['beside']
+
+
+def test_each_caller_of_a_template_gives_all_of_its_values_and_a_default_counts_beside_them(tmp_path):
+    (tmp_path / 'job.yml').write_text(
+        'parameters:\n- {name: app, default: none}\n- {name: tag, default: old}\n'
+        'steps:\n- script: docker pull myreg.azurecr.io/${{ parameters.app }}:${{ parameters.tag }}\n'
+    )
+    (tmp_path / 'pipeline.yml').write_text(
+        'stages:\n- {template: job.yml, parameters: {app: a, tag: "1"}}\n- {template: job.yml, parameters: {app: b}}\n'
+    )
+    found, _ = read_files([str(tmp_path)], NAMES)
+    pinned_tags = {(pin.reference.repository, pin.reference.tag) for pin in found.pins}
+    assert {('a', '1'), ('b', 'old')} <= pinned_tags and ('b', '1') not in pinned_tags
+
+
+def test_what_one_item_of_a_list_lacks_is_not_taken_from_another_and_is_said(tmp_path):
+    path = tmp_path / 'apps.py'
+    path.write_text(
+        'APPS = [{"name": "a", "tag": "1"}, {"name": "b"}]\n'
+        'for app in APPS:\n    run(f"myreg.azurecr.io/{app.name}:{app.tag}")\n'
+    )
+    pins, problems = pinned(path)
+    assert pins == [('a', f'{path}:3')] and len(problems) == 1 and 'myreg.azurecr.io/b:' in problems[0]
