@@ -71,10 +71,13 @@ def list_of(block: Block) -> Item:
 
 def method_of(block: Block, top: Block) -> Item | None:
     """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was."""
-    if len(top.items) < 2 or top.items[-1].value != '.' or top.items[-2].kind != 'text':
+    place = len(top.items) - 1
+    while place > 2 and top.items[place - 1].kind == 'name' and top.items[place - 2].value == '.':
+        place -= 2  # `.await` of Rust
+    if place < 1 or top.items[place].value != '.' or top.items[place - 1].kind != 'text':
         return None
-    receiver = top.items[-2]
-    del top.items[-2:]
+    receiver = top.items[place - 1]
+    del top.items[place - 1 :]
     given = next((argument.texts for argument in block.arguments if argument.texts), ())
     part = group_and_part(block.call)[1]
     if part == 'tag' and given:
