@@ -80,6 +80,9 @@ def test_policies_and_locks(az, prune, registry, now, tmp_path):
     (tmp_path / 'policy.yaml').write_text(example)
     az(*PRUNE, 'policy', 'validate', '--file', str(tmp_path / 'policy.yaml'), check=True)
     assert az(*PRUNE, 'policy', 'show-schema', check=True).json['properties']
+    for command in (('schema', 'show', '-n', 'plan'), ('plan', 'show-schema')):
+        assert 'checksum' in az(*PRUNE, *command, check=True).json['properties']
+    assert 'plan' in {each['name'] for each in az(*PRUNE, 'schema', 'list', check=True).json}
     assert prune('plan', '--policy', str(tmp_path / 'policy.yaml'))['policy']['file']['rules']
     (tmp_path / 'pins.txt').write_text(f'{registry.login_server}/team/app@{images.stale}\n')
     locked = prune('pins lock', '--pins', str(tmp_path / 'pins.txt'), '--yes')
