@@ -72,7 +72,8 @@ def with_memory(
 ) -> tuple[Policy, Inventory]:
     """The policy and the inventory with what this machine remembers of what it did: untagging, locking, retiring."""
     if policy.asks_for_untagging:
-        policy = replace(policy, facts=replace(policy.facts, untagged=untagged_by_us(session.cmd, session.host)))
+        untagged = untagged_by_us(session.cmd, session.host, policy.untagging_since(session.now))
+        policy = replace(policy, facts=replace(policy.facts, untagged=untagged))
     return with_retired(session, with_lock_marks(session, policy), inventory, log)
 
 

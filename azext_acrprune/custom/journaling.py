@@ -54,14 +54,20 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
         index_of(cmd).add(journal.run)
 
 
-def untagged_by_us(cmd: Command, host: str) -> dict[str, dict[str, int]]:
-    """When this program last took a tag off each manifest, {repository: {digest: ticks}}, as the journals tell."""
+def untagged_by_us(cmd: Command, host: str, since: int | None) -> dict[str, dict[str, int]]:
+    """When this program last took a tag off each manifest, {repository: {digest: ticks}}, as the journals tell.
+
+    What is longer ago than `since` may be left out.
+    """
     from ..apply.journal import JournalError, tags_taken_off
+    from ..model import parse_ticks
 
     found: dict[str, dict[str, int]] = {}
     with suppress(JournalError):  # what cannot be read is not known, and what is not known keeps
         for summary in index_of(cmd).summaries():
-            if summary['registry'] == host and summary['untags']:
+            ended = parse_ticks(summary.get('endedAt'))
+            too_old = since is not None and ended is not None and ended < since
+            if summary['registry'] == host and summary['untags'] and not too_old:
                 for repository, digest, at in tags_taken_off(read_journal(cmd, summary['run'])):
                     known = found.setdefault(repository, {})
                     known[digest] = max(at, known.get(digest, at))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from ..model import TICKS_PER_SECOND
 from ..pins.pinned import Pins, Sources
 from ..pins.pulls import Wish
 from .ages import DEFAULT_AGO, is_date
@@ -373,6 +374,12 @@ class Policy:
     def asks_for_untagging(self) -> bool:
         """Whether some rule of a file takes images without a tag: the day of the last one counts with their age."""
         return any(rule.name and rule.takes_images and rule.match.tagged is not True for rule in self.rules)
+
+    def untagging_since(self, now: int) -> int | None:
+        """The instant from which on untagging is of interest, in ticks like `now`; None where it always is."""
+        if any(rule.when.untagged_for for rule in self.rules):
+            return None
+        return now - max((rule.age.seconds for rule in self.rules), default=0) * TICKS_PER_SECOND
 
     def protects_repository(self, name: str) -> str | None:
         """What protects the whole repository, as the user said it."""

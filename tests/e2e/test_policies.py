@@ -142,15 +142,17 @@ def test_what_protects_nothing_is_a_warning_or_with_strict_policy_an_error(az, r
 LATE = """version: 1
 rules:
 - {name: old, match: {tags: ['v*']}, when: {olderThan: 1d}, do: untag}
-- {name: untagged, match: {tagged: false}, when: {untaggedFor: WHEN}, do: delete}
+- {name: untagged, match: {tagged: false}, when: {WHEN}, do: delete}
 """
 
 
 def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, registry, now, folder):
     az.login()
     shelf = Shelf(registry.storage, now)
-    ours, unknown = shelf.image('ours', days=200, tag='v1'), shelf.image('unknown', days=200)
-    for when, gone in (('90d', set()), ('0', {ours})):  # of the one that only the registry knows, the day is unknown
+    ours = shelf.image('ours', days=200, tag='v1')
+    waits = 'olderThan: 7d, by: created, untaggedFor: 90d', 'olderThan: 7d', 'olderThan: 7d, by: created'
+    unknown = shelf.image('unknown', days=5)  # only the registry knows when that lost its tag
+    for when, gone in (*((each, set()) for each in waits), ('untaggedFor: 0', {ours})):
         (folder / 'late.yaml').write_text(LATE.replace('WHEN', when))
         out = str(folder / 'plan.json')
         az(*PRUNE, 'plan', *TARGET, '--policy', str(folder / 'late.yaml'), '--out', out, check=True)
