@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def name_of_state(cmd: Command, options: StateOptions) -> str | None:
         except PolicyError:
             named = None  # whoever reads the policy says what is wrong with it
         if named:
-            return named
+            return named if named.startswith(BLOB_STATE) else os.path.join(os.path.dirname(options.policy_file), named)
     return cmd.cli_ctx.config.get('acrprune', 'state', fallback='') or None
 
 
