@@ -16,8 +16,8 @@ logger = get_logger(__name__)
 
 _FAILED = 1
 _LISTED = 10
-_ALARMS = 'acrprune_alarms'
-"""Under which name the texts of `alarm` are kept for the end of the command."""
+_ALARMS, _ENDS = 'acrprune_alarms', 'acrprune_ends'
+"""Under which names the texts of `alarm`, and the codes to exit with, are kept for the end of the command."""
 NOT_ALL_READ = 'Not all of the registry could be read: the warnings say what.'
 NOT_ALL_BACK = 'Not all comes back: "failed" says what, and why.'
 _UNDONE = 'Not all was done: the answer and the warnings say what was left.'
@@ -59,12 +59,17 @@ def exit_with_failure(cmd: Command, failure: object, why: str = _UNDONE) -> None
 
 
 def _after_the_answer(cmd: Command, code: int, why: str = '') -> None:
-    """Exit with a code after the answer; of several codes and errors the first one holds."""
+    """Exit with a code after the answer. Of several, the first failure holds, or else the first one."""
     from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
 
+    ends: list[tuple[int, str]] = cmd.cli_ctx.data.setdefault(_ENDS, [])
+    ends.append((code, why))
+
     def end(*_: object, **__: object) -> None:
+        code, why = min(ends, key=lambda each: each[0] != _FAILED)
         if why:
             logger.error(' '.join((*cmd.cli_ctx.data.get(_ALARMS, ()), why)))
         sys.exit(code)
 
-    cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, end)
+    if len(ends) == 1:
+        cmd.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, end)
