@@ -58,7 +58,7 @@ def wrong(text):
             '',
             "unknown key 'rulez'; did you mean 'rules'? Expected one of description, facts, include, limits, lock, "
             'pins, protect, '
-            'registries, rules, version',
+            'registries, rules, state, version',
         ),
         (RULE + '  whem: {}\n', 5, 'rules[0]', "unknown key 'whem'"),
         (RULE + '  match:\n    tag: [x]\n', 6, 'rules[0].match', "unknown key 'tag'"),
@@ -680,6 +680,7 @@ def test_schema_is_the_one_that_the_examples_have():
         'protect',
         'registries',
         'rules',
+        'state',
         'version',
     ]
     for name in EXAMPLES:
