@@ -6,7 +6,16 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .ages import parse_ago_or_date
-from .patterns import GroupPattern, anchored_regex, glob, grouping_regex, searching_regex, split_filter, split_glob
+from .patterns import (
+    BadPattern,
+    GroupPattern,
+    anchored_regex,
+    glob,
+    grouping_regex,
+    searching_regex,
+    split_filter,
+    split_glob,
+)
 from .rules import (
     BY_UPDATE,
     DELETE,
@@ -101,6 +110,11 @@ def filter_scope(text: str) -> RuleScope:
 
 def glob_scope(text: str) -> RuleScope:
     """A `repository:tag` glob. Raises BadPattern."""
+    if '@' in text:
+        raise BadPattern(
+            f"'{text}' names an image by its digest, and this is a pattern over tags: "
+            'prune image takes a digest, and protect.digests of a policy keeps one'
+        )
     repository, tag = split_glob(text)
     return RuleScope((glob(repository),), (glob(tag),))
 

@@ -416,3 +416,8 @@ def test_who_excludes_all_tags_of_a_repository_means_all_in_it():
         ['app:v1'],
         ['app', 'app v1', 'prod/app'],
     )
+
+
+def test_a_digest_is_no_pattern_over_tags():
+    with pytest.raises(BadPattern, match='by its digest'):
+        glob_scope('team/app@sha256:012c17e4ec1b')
