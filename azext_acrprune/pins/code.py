@@ -166,6 +166,8 @@ class _CodeReader:
             top.left.append(top.items[0].value)
             return top.items.clear()
         keyed = top.key is not None
+        if sign == ';':
+            top.left, top.right = [], []
         self._finish()
         if keyed and top.right:
             top.key, top.keyed_by = top.right.pop(0), '='
