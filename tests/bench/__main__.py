@@ -18,7 +18,7 @@ from .archives import archive_rows
 from .faults import fault_rows
 from .pin_files import pin_rows
 from .planning import planning_rows, usage_rows
-from .restoring import restore_rows
+from .restoring import memory_rows, restore_rows
 from .rows import Row, machine_rows
 from .speed import delete_rows, plan_rows
 from .throttling import throttled_rows
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument('--archived', type=int, default=50_000, help='Images in an archive.')
     parser.add_argument('--tries', type=int, default=2)
     parser.add_argument('--restore-gib', type=float, default=2, help='How much is restored.')
+    parser.add_argument('--layer-gib', type=float, default=2.5, help='How large a layer is whose memory is measured.')
     options = parser.parse_args()
     for what, number, limit in rows(options):
         print(f'{what:<58}{number:>16}  {limit}', flush=True)
@@ -41,7 +42,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         yield from machine_rows()
         extensions = install_extension(Path(folder))
-        rows_of = (plan_rows, delete_rows, fault_rows, throttled_rows, restore_rows, pin_rows, archive_rows)
+        rows_of = (plan_rows, delete_rows, fault_rows, throttled_rows, restore_rows)
+        rows_of += (memory_rows, pin_rows, archive_rows)
         for measured in rows_of:
             yield from measured(options, Path(folder), extensions)
     yield from planning_rows(options.largest, options.tries)

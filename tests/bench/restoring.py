@@ -14,6 +14,7 @@ from tests.registry.faults import Fault, Throttle
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import Storage
 
+from .archives import measured
 from .rows import Row
 
 WRITES = 500 / 60
@@ -44,6 +45,21 @@ def restore_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator
     what = f'restore of {options.restore_gib:g} GiB at {60 * WRITES:.0f} writes a minute, {SHARE:.0%} of calls failing'
     yield what, 'done in one run' if not code and back == digests else 'not done', 'done in one run'
     yield '  used of the rate', f'{accepted / (WRITES + WRITES * (moments[-1] - moments[0])):.0%}', 'at least 90 %'
+
+
+def memory_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Row]:
+    """Peak memory of a run that archives one large layer, and of one that restores it."""
+    storage = Storage()
+    _image(storage, 0, int(options.layer_gib * (1 << 30)))
+    with LocalRegistry(storage) as registry:
+        az, archive = Az(folder / 'large', registry, extensions), str(folder / 'large-archive')
+        az.login()
+        _, archiving = measured(az, ('acr', 'prune', *_DELETE, archive))
+        registry.storage = Storage()
+        restoring = ('acr', 'prune', 'restore', '-r', 'localhost', '--archive', archive, '--all')
+        _, restored = measured(az, restoring)
+    yield f'a layer of {options.layer_gib:g} GiB, archived, peak MiB', f'{archiving:,.0f}', 'at most 200'
+    yield f'a layer of {options.layer_gib:g} GiB, restored, peak MiB', f'{restored:,.0f}', 'at most 200'
 
 
 def _image(storage: Storage, number: int, size: int) -> str:
