@@ -96,6 +96,8 @@ class Locks:
     @property
     def switched_off(self) -> tuple[str, ...]:
         """All that is not enabled: the flags that lock, and those that hide."""
+        if self.delete_enabled and self.write_enabled and self.read_enabled and self.list_enabled:
+            return ()  # as nearly all are
         flags = (('readEnabled=false', self.read_enabled), ('listEnabled=false', self.list_enabled))
         return (*self.flags, *(flag for flag, enabled in flags if not enabled))
 
@@ -106,6 +108,8 @@ class Locks:
     @classmethod
     def from_flags(cls, flags: Container[str]) -> Locks:
         """The locks that have these flags, as a document or an archive has them written down."""
+        if not flags:
+            return UNLOCKED
         names = ('deleteEnabled', 'writeEnabled', 'readEnabled', 'listEnabled')
         return cls(*(f'{name}=false' not in flags for name in names))
 

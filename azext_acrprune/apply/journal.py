@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -32,7 +33,10 @@ from ..state_files import sync_directory
 from .unsettled import SUFFIX, OpenMark, has_open_mark
 
 _TEXTS = ('repository', 'digest', 'tag', 'subject', 'request', 'outcome', 'mediaType', 'at')
+_TEXT_OR_NOTHING = (str, type(None))
 _LISTS = ('locks', 'repositoryLocks')
+_RUN = re.compile(r'[\w.-]{1,200}\Z')
+"""How the name of a run is spelled: it is that of a file."""
 
 Result = TypeVar('Result')
 
@@ -363,10 +367,12 @@ def remove_before(folder: Path, moment: datetime) -> list[str]:
 
 def read_run(folder: Path, run: str) -> list[dict[str, Any]]:
     """The lines of one journal; one that was cut off or damaged is left out. Raises JournalError, and NoSuchRun."""
-    if run not in runs(folder):
+    if not _RUN.match(run):
         raise NoSuchRun(f"There is no journal of a run '{run}'")
     try:
         data = journal_path(folder, run).read_bytes()
+    except FileNotFoundError as error:
+        raise NoSuchRun(f"There is no journal of a run '{run}'") from error
     except OSError as error:
         raise JournalError(f"The journal of the run '{run}' cannot be read: {error.strerror}") from error
     if data.startswith(b'\0'):
@@ -391,10 +397,12 @@ def _is_line(entry: Any) -> bool:
     """Whether a line has what lines of a journal have, where it has it: a disk may have damaged it."""
     if not isinstance(entry, dict) or not isinstance(entry.get('event'), str):
         return False
+    for key in _TEXTS:
+        if not isinstance(entry.get(key, ''), _TEXT_OR_NOTHING):
+            return False
     tags = entry.get('tags', [])
     return (
-        all(isinstance(entry.get(key), str | None) for key in _TEXTS)
-        and all(_has_texts(entry.get(key, [])) for key in _LISTS)
+        all(_has_texts(entry[key]) for key in _LISTS if key in entry)
         and isinstance(tags, list)
         and all(isinstance(tag, str) or _is_tag(tag) for tag in tags)
     )

@@ -127,7 +127,8 @@ def folder_of(cmd: Command) -> Path:
 def index_of(cmd: Command) -> JournalIndex:
     """The index of the journals."""
     from ..apply.journal_index import JournalIndex, Outline
-    from ..archive.pure.run_story import images_taken, summary_of
+    from ..archive.pure.lost import images_taken
+    from ..archive.pure.run_story import summary_of
 
     def outline(run: str, lines: list[Document]) -> Outline:
         return Outline(summary_of(run, lines), tuple(images_taken(lines)))

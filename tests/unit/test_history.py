@@ -10,9 +10,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from azext_acrprune.apply.journal import read_run, remove_before, runs
+from azext_acrprune.apply.journal import NoSuchRun, read_run, remove_before, runs
 from azext_acrprune.apply.journal_index import INDEX_NAME, JournalIndex, Outline
-from azext_acrprune.archive.pure.run_story import images_taken, options_of, requests_of, story_of, summary_of, undo_of
+from azext_acrprune.archive.pure.lost import images_taken
+from azext_acrprune.archive.pure.run_story import options_of, requests_of, story_of, summary_of, undo_of
 from azext_acrprune.show.history_tables import run_rows, runs_rows
 
 HOST = 'test.azurecr.io'
@@ -167,6 +168,21 @@ def test_journals_are_read_once(folder):
         assert JournalIndex(folder, outlining).summaries() == plain(folder)
         assert outlining.read == expected
     assert (folder / INDEX_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_folder_is_listed_once_however_many_journals_are_new(folder, monkeypatch):
+    listed = []
+    for name in ('scandir', 'listdir'):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path='.', real=real: listed.append(path) or real(path))
+    outlining = Counting()
+    assert len(JournalIndex(folder, outlining).summaries()) == outlining.read == 6 and len(listed) == 1
+
+
+@pytest.mark.parametrize('run', ['../run', 'a/b', 'a\0b', '', 'nosuch', '..'])
+def test_what_is_no_run_has_no_journal(folder, run):
+    with pytest.raises(NoSuchRun):
+        read_run(folder, run)
 
 
 def test_the_runs_that_took_an_image_are_found_by_tag_and_by_the_beginning_of_a_digest(folder):

@@ -82,19 +82,34 @@ def lost_in(lines: Iterable[Mapping[str, Any]]) -> list[Lost]:
     it took nothing only when each of them was refused, for one without an outcome may have been done.
     """
     lines = list(lines)
+    subjects = {(line.get('repository'), line.get('digest')): line.get('subject') for line in _falls(lines)}
+    return [lost for line in _taking(lines) for lost in _lost(line, subjects)]
+
+
+def images_taken(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(repository, digest, tags) of each manifest that a run deleted, and of each that lost a tag."""
+    for line in _taking(list(lines)):
+        if line.get('digest') and line.get('repository'):
+            yield line['repository'], line['digest'], tuple(entry['tag'] for entry in _entries(line))
+
+
+def _falls(lines: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (line for line in lines if line['event'] == 'falls')
+
+
+def _taking(lines: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The lines that tell what a run deleted, each thing once, in the order of `lost_in`."""
     maybe_done = _maybe_done(lines)
     requests: dict[Any, Mapping[str, Any]] = {}
     falling: dict[Any, list[Mapping[str, Any]]] = {}
-    subjects: dict[Any, str | None] = {}
     for line in lines:
         if line['event'] == 'falls':
             falling.setdefault((line.get('repository'), line.get('subject')), []).append(line)
-            subjects.setdefault((line.get('repository'), line.get('digest')), line.get('subject'))
         elif is_deletion(line) and _key(line) in maybe_done:
             requests.setdefault(_key(line), line)
     later = [line for line in lines if line['event'] == 'later' and _key(line) not in requests]
-    ordered = (*_newest_first(requests, falling), *later)
-    return [lost for line in ordered for lost in _lost(line, subjects)]
+    yield from _newest_first(requests, falling)
+    yield from later
 
 
 def keys_of_lost(lost: Iterable[Lost]) -> set[Key]:
@@ -245,8 +260,7 @@ def _newest_first(
 def _lost(line: Mapping[str, Any], subjects: Mapping[Any, str | None]) -> Iterator[Lost]:
     if not line.get('digest') or not line.get('repository'):
         return
-    entries = [line] if line.get('request') == 'deleteTag' else line.get('tags', ())
-    entries = [entry for entry in entries if 'tag' in entry]
+    entries = _entries(line)
     tags = tuple((entry['tag'], _locks(entry)) for entry in entries)
     times = {entry['tag']: entry['lastUpdateTime'] for entry in entries if 'lastUpdateTime' in entry}
     reason, because = line.get('reason'), line.get('because')
@@ -278,6 +292,12 @@ def _lost(line: Mapping[str, Any], subjects: Mapping[Any, str | None]) -> Iterat
         later=line['event'] == 'later',
         subject=subjects.get((line['repository'], line['digest'])),
     )
+
+
+def _entries(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a line says of each tag that went."""
+    entries = [line] if line.get('request') == 'deleteTag' else line.get('tags', ())
+    return [entry for entry in entries if isinstance(entry, Mapping) and 'tag' in entry]
 
 
 def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:

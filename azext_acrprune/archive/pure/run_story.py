@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from ...decide.owed import owed_in
+from ...decide.reasons import CHILD_OF, REFERRER_OF, TOLD
 from ...model import Document, OwedLock
 from ...spelling import printable
 from .lost import Lost, is_deletion, lost_in
@@ -21,6 +22,7 @@ _ASIDE = ('setLocks', 'mountBlob', 'uploadBlob')
 
 _HEADER = ('at', 'who', 'command', 'registry', 'planChecksum', 'archive', 'host', 'pipeline', 'versions')
 _MOST_FAILURES = 50
+_MOST_WHYS = 10
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -54,12 +56,6 @@ def summary_of(run: str, lines: Lines) -> Document:
 
 def _left_unlocked(owed: OwedLock) -> Document:
     return {'repository': owed.repository, 'digest': owed.digest, 'tag': owed.tag, 'locks': list(owed.locks.flags)}
-
-
-def images_taken(lines: Lines) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(repository, digest, tags) of each manifest that a run deleted, and of each that lost a tag."""
-    for lost in lost_in(lines):
-        yield lost.repository, lost.digest, tuple(tag for tag, _ in lost.tags)
 
 
 def story_of(run: str, lines: Lines) -> Document:
@@ -129,12 +125,31 @@ def is_by_rules(lines: Lines) -> bool:
     return any((_start(lines).get('policy') or {}).get(key) for key in ('tags', 'untagged', 'file'))
 
 
-def taken_again(lines: Lines, run: str, undone: str) -> str:
-    """What the options of the last run that had rules would do with what comes back from the run `undone`."""
+def taken_again(lines: Lines, run: str, undone: str) -> list[str]:
+    """What the options of the last run that had rules would do with what comes back from the run `undone`.
+
+    Where that is the same run, each image is named with why it went.
+    """
     options = ' '.join(options_of(_start(lines).get('policy')))
-    if run == undone:
-        return f'The options of the run take it again, a day after it came back: {options}.'
-    return f'The options of the last run by rules may take it, a day after it came back: {options}.'
+    if run != undone:
+        return [f'The options of the last run by rules may take it, a day after it came back: {options}.']
+    whys = [each for each in map(_why, lost_in(lines)) if each]
+    more = [f'  and {len(whys) - _MOST_WHYS} more'] if len(whys) > _MOST_WHYS else []
+    return [
+        f'The options of the run take it again, a day after it came back: {options}.',
+        *sorted(whys)[:_MOST_WHYS],
+        *more,
+    ]
+
+
+def _why(lost: Lost) -> str | None:
+    """An image that went for a reason of its own, with that; None for what went with another one."""
+    if lost.reason in (None, CHILD_OF, REFERRER_OF):
+        return None
+    tags = ', '.join(tag for tag, _ in lost.tags)
+    name = f'{lost.repository}:{tags}' if tags else f'{lost.repository}@{lost.digest}'
+    told = TOLD[lost.reason].label if lost.reason in TOLD else lost.reason
+    return f'  {name}: {told}{f" ({lost.because})" if lost.because else ""}'
 
 
 def requests_of(lines: Lines) -> list[Document]:
