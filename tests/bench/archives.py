@@ -7,6 +7,7 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from azext_acrprune.archive.directory import DirectoryArchive
@@ -44,14 +45,28 @@ def archive_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator
 
 
 def measured(az: Az, command: tuple[str, ...]) -> tuple[float, float]:
-    """(seconds, peak MiB) of an az that succeeds."""
-    started = time.monotonic()
+    """(seconds, peak MiB) of an az that succeeds.
+
+    Its own peak is asked for while it runs: what is left of it afterwards is at least that of whoever started it.
+    """
+    started, peak = time.monotonic(), 0
     with open(os.devnull, 'wb') as nowhere:
         process = az.start(*command, stdout=nowhere)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f'az {" ".join(command)} answered {status}')
-    return time.monotonic() - started, usage.ru_maxrss / 1024
+        while process.poll() is None:
+            peak = max(peak, _peak_kib(process.pid))
+            time.sleep(0.05)
+    if process.returncode:
+        raise RuntimeError(f'az {" ".join(command)} answered {process.returncode}')
+    return time.monotonic() - started, peak / 1024
+
+
+def _peak_kib(pid: int) -> int:
+    """The most memory that a process has had until now; 0 where it has ended."""
+    with suppress(OSError):
+        for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1])
+    return 0
 
 
 def fill(place: Path, images: int, host: str) -> None:

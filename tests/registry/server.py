@@ -239,6 +239,8 @@ class LocalRegistry:
             return await _drip(request, answer, headers, fault.seconds)
         if kind == 'endless':
             return await _endless(request, answer, headers)
+        if len(answer.body) > _LARGE:
+            return await _in_pieces(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     def _answer(self, call: Call, found: Found, fault: Fault | None) -> Answer:
@@ -326,6 +328,21 @@ def _trimmed(left: float) -> str:
 def _hang_up(request: web.BaseRequest) -> web.Response:
     request.transport.abort()
     return web.Response()
+
+
+_LARGE = 1 << 26
+"""So many bytes are sent in pieces: TLS takes less than 2 GiB at once."""
+
+
+async def _in_pieces(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = len(answer.body)
+    await response.prepare(request)
+    body = memoryview(answer.body)
+    for start in range(0, len(body), _LARGE):
+        await response.write(bytes(body[start : start + _LARGE]))
+    await response.write_eof()
+    return response
 
 
 async def _cut(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
