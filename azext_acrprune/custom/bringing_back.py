@@ -56,7 +56,7 @@ def taken_again(cmd: Command, host: str, undone: str) -> list[str]:
         if summary['registry'] == host and summary['deletes']:
             lines = read_journal(cmd, summary['run'])
             if is_by_rules(lines):
-                return [taken_again(lines, str(summary['run']), undone), _AGES]
+                return [*taken_again(lines, str(summary['run']), undone), _AGES]
     return []
 
 

@@ -324,6 +324,28 @@ def test_a_killed_undo_that_is_run_again_ends_in_the_same_state(az, registry, no
     assert begun and begun == ended, 'all of it has its old times'
 
 
+LOCKING = {'locks': ('PATCH /acr/', 8), 'looks': ('GET /acr/v1/[^ ]*/(_manifests|_tags)/', 24)}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('seed', range(times(2)))
+def test_a_killed_pins_lock_leaves_no_lock_that_nobody_takes_off(az, registry, now, tmp_path, seed):
+    shelf = Shelf(registry.storage, now)
+    for number in range(8):
+        shelf.image(f'image {number}', tag=f'v{number}')
+    before, pins = state(registry), tmp_path / 'pins.txt'
+    pins.write_text(''.join(f'{registry.login_server}/team/app:v{number}\n' for number in range(8)))
+    arguments = (*PRUNE, 'pins', 'lock', *TARGET, '--alone', '--yes', '--pins', str(pins))
+    assert killed_at_a_request(az, registry, arguments, LOCKING, seed) == -signal.SIGKILL
+    if seed % 2:
+        again = az(*arguments)
+        assert again.code == 0, again.err
+        assert not any(each.flags['deleteEnabled'] for each in registry.storage.manifests('team/app').values())
+    pins.write_text(f'{registry.login_server}/team/none:v1\n')  # nobody needs them any more
+    freed = az(*arguments)
+    assert freed.code == 0 and state(registry) == before, freed.err
+
+
 def told(az_home, event):
     """{(repository, digest, tag)} that lines of the journals with this event name."""
     lines = [
