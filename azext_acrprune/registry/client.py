@@ -35,10 +35,6 @@ class Registry(Reads):
     docs/architecture.md.
     """
 
-    def alone(self) -> Registry:
-        """This endpoint without the other ones of the registry, which what changes here reaches later."""
-        return Registry(self._pipeline, self._book, self._endpoint)
-
     async def delete_manifest(self, repository: str, digest: str, permit: Permit) -> None:
         """Delete a manifest and every tag on it; the service then deletes its referrers itself.
 
