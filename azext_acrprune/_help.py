@@ -359,8 +359,8 @@ long-summary: >
 examples:
   - name: That of a plan.
     text: az acr prune schema show --name plan
-  - name: That of what `untagged`, `tags`, `image`, `repository` and `apply` answer with, in a file.
-    text: az acr prune schema show --name result -o json > result.schema.json
+  - name: That of what `untagged`, `tags`, `image`, `repository` and `apply` answer with.
+    text: az acr prune schema show --name result
 """
 
 helps['acr prune policy show-example'] = """
