@@ -44,7 +44,7 @@ CODES: Mapping[str, int] = {
 }
 """The exit code of each word. Errors have no document, and so no word."""
 
-_WORST_FIRST = (*(reason for reason in CODES if CODES[reason]), TIME_LIMIT, WOULD_CHANGE, DONE, NOTHING_TO_DO)
+_WORST_FIRST = (*(reason for reason, code in CODES.items() if code), TIME_LIMIT, WOULD_CHANGE, DONE, NOTHING_TO_DO)
 
 _WOULD_CHANGE_IN_DETAIL = 2
 

@@ -80,7 +80,9 @@ class Session:
     @cached_property
     def door(self) -> Registry:
         """What changes go through, and what shows them at once: one endpoint for the whole run."""
-        return self.registry.alone()
+        from ..registry.endpoints import alone
+
+        return alone(self.registry)
 
     @property
     def asks_each_region(self) -> bool:

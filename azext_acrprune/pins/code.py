@@ -60,6 +60,7 @@ class _CodeReader:
         self._line = line
         self.functions: dict[str, Function] = {}
         self._calls: list[Call] = []
+        self._touches = False
 
     def take(self, match: re.Match[str]) -> None:
         token, line = match.group(), self._line

@@ -87,7 +87,8 @@ def read_lines(
     """Hand the scopes of a text over: the whole, its sections or stages, and its commands."""
     reader = _LineReader(collector, inside, style, parent)
     lines = text.split('\n')
-    if style.commands and style.assigns and '$' in text and ('()' in text or 'function ' in text or 'read ' in text):
+    names_places = any(word in text for word in ('()', 'function ', 'read '))
+    if style.commands and style.assigns and '$' in text and names_places:
         lines = with_named_places(lines, parent or reader.root, first_line)
     rows = rows_of(lines)
     if rows:

@@ -28,8 +28,8 @@ _LOOPS = (
 )
 _METHODS = (
     re.compile(
-        r'\.(?:map|forEach|flatMap|each|collect|collectEntries|each_with_index|Select|ForEach|for_each|associate|reduce)'
-        r'(?:\(|[ ]?\{|[ ]do)\s{0,9}(?:async[ ])?[(|\[]{0,3}' + _NAMES + r'[)|\]]{0,3}[ ]?(?:=>|->|\||:|\n)'
+        r'\.(?:map|forEach|flatMap|each|collect|collectEntries|each_with_index|Select|ForEach|for_each|associate'
+        r'|reduce)(?:\(|[ ]?\{|[ ]do)\s{0,9}(?:async[ ])?[(|\[]{0,3}' + _NAMES + r'[)|\]]{0,3}[ ]?(?:=>|->|\||:|\n)'
     ),
     re.compile(r'\.(?P<names>)(?:each|collect|forEach)[ ]?\{'),
     re.compile(r'[ ]?\|[ ]?(?P<names>)(?:ForEach-Object|%)[ ]?\{', re.IGNORECASE),

@@ -55,7 +55,7 @@ class PolicyError(PruneError):
         self.line, self.key = problems[0].line, problems[0].key
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # pylint: disable=too-many-ancestors  # PyYAML's own
     """Reads each key as the text that it is: `on` and `1.10` are names of labels like any other.
 
     So is a date. Whether it means a time, and in which zone, is for who asks for one.

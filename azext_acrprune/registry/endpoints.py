@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,3 +84,10 @@ class Endpoints:
             self.calls,
         )
         return Registry(pipeline, book, endpoint)
+
+
+def alone(registry: Registry) -> Registry:
+    """The same endpoint without the other ones of the registry, which what changes here reaches later."""
+    found = copy(registry)
+    found.replicas = (found,)
+    return found

@@ -47,7 +47,6 @@ _IMPATIENT = {'retry_connect': 1, 'retry_read': 1, 'retry_status': 1}
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Page = TypeVar('Page', bound=Iterable[Any])
-Own = TypeVar('Own', bound='Reads')
 
 
 class Reads:
@@ -64,10 +63,6 @@ class Reads:
         self._clock_ahead = 0.0
         self.replicas: tuple[Reads, ...] = (self,)
         """All that have to be asked to know what the registry holds, this one first: changes go through it."""
-
-    def alone(self: Own) -> Own:
-        """This endpoint without the other ones of the registry, which what changes here reaches later."""
-        return type(self)(self._pipeline, self._book, self._endpoint)
 
     async def close(self) -> None:
         await self._pipeline.__aexit__()

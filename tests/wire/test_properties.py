@@ -14,6 +14,7 @@ from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.registry.endpoints import alone
 from azext_acrprune.reporter import Silent
 from tests import oracle, worlds
 from tests.examples import examples
@@ -146,7 +147,7 @@ def test_nothing_is_lost_that_one_region_alone_shows(registry, connected_regions
         assert oracle.broken_after(as_served(world), decision.doomed, ('ghosts',)) == []
     tagged = {name: pulls(places[name]) for name in places}
     there, before = served(places['local']), places.stored_bytes()
-    outcome = execute(client, decision, 8, Silent(), time.monotonic, door=client.real.alone())
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, door=alone(client.real))
     gone = there - served(places['local'])
     assert gone <= decision.doomed
     for repository, digest in gone:  # the deletions arrive in the other region

@@ -11,6 +11,7 @@ from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.rules import Age, Settling, untagged_policy
+from azext_acrprune.registry.endpoints import alone
 from azext_acrprune.reporter import Silent
 from tests.registry.replicas import DELETE, LOCK, NEVER, PUSH, TAG, UNTAG
 from tests.wire.images import image_in, index_in
@@ -44,7 +45,7 @@ def doomed(client):
 
 
 def run(client, decision):
-    return execute(client, decision, 4, Silent(), time.monotonic, door=client.real.alone())
+    return execute(client, decision, 4, Silent(), time.monotonic, door=alone(client.real))
 
 
 def test_what_every_region_shows_untagged_goes_through_one_endpoint(registry, regions, connect_regions):
@@ -155,7 +156,7 @@ def test_our_own_deletions_that_have_not_arrived_elsewhere_do_not_keep_what_is_l
         clock[0] += 61 if method == 'DELETE' else 0
 
     registry.on_request = jump
-    outcome = execute(client, decision, 4, Silent(), lambda: clock[0], door=client.real.alone())
+    outcome = execute(client, decision, 4, Silent(), lambda: clock[0], door=alone(client.real))
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
     assert {digest for _, digest in outcome.deleted} == set(parts)
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
