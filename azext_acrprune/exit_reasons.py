@@ -102,8 +102,9 @@ def reason_of_run(result: Mapping[str, Any], found: Mapping[str, object]) -> str
 def reason_of_restoring(document: Mapping[str, Any], would_change: bool) -> str:
     """Of what brings back: `would_change` where it only says what it would do."""
     summary = document['summary']
-    if summary['failed']:
-        return FAILED
+    worst = first_of({INTERRUPTED: document['interrupted'], FAILED: summary['failed']})
+    if worst:
+        return worst
     if would_change:
         return WOULD_CHANGE if document['restore'] or document['tags'] or document.get('moved') else NOTHING_TO_DO
     return DONE if document['restored'] or document['tags'] or document['moved'] else NOTHING_TO_DO

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 Result = TypeVar('Result')
@@ -230,6 +231,33 @@ class Stops:
             for early in acts[: self._count]:
                 early()
             yield
+
+
+async def until_given_up(
+    work: Coroutine[Any, Any, object], stops: Stops, stopping: Callable[[bool], None], seconds: float
+) -> bool:
+    """Do it, and give whether it was stopped. The second of the `stops` cancels it, and waits so many seconds at most.
+
+    `stopping` hears of the first two, with whether it is the second; it has to make the work end soon.
+    """
+    loop, doing, given_up = asyncio.get_running_loop(), asyncio.ensure_future(work), asyncio.Event()
+    stopped: list[bool] = []
+
+    def stop(is_second: bool) -> None:
+        stopped.append(is_second)
+        stopping(is_second)
+        if is_second:
+            given_up.set()
+            doing.cancel()
+
+    giving_up = asyncio.ensure_future(given_up.wait())
+    with stops.mean(*(partial(loop.call_soon_threadsafe, stop, is_second) for is_second in (False, True))):
+        await asyncio.wait([doing, giving_up], return_when=asyncio.FIRST_COMPLETED)
+        giving_up.cancel()
+        await asyncio.wait([doing], timeout=seconds)
+    if doing.done() and not doing.cancelled():
+        doing.result()
+    return bool(stopped)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ _CREATE = (
     'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
     'PRIMARY KEY (repository, digest))'
 )
-_FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED)
+_FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED)
 
 
 class HeldUnreadable(PruneError):
@@ -43,6 +43,16 @@ class Held:
     repository: str
     digest: str
     until: int | None = None
+
+
+@dataclass
+class Released:
+    """What became of locks that were to be taken off; `left` are on because somebody `interrupted` the run."""
+
+    done: list[Held] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    interrupted: bool = False
+    left: int = 0
 
 
 class HeldLocks:
@@ -82,7 +92,7 @@ async def hold(
     """Lock manifests against deletion; gives what is locked now by us, and what could not be.
 
     What somebody else has locked is left alone. A lock is written down before it is set.
-    Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more.
+    Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more, or somebody stopped the run.
     """
     done: list[Held] = []
     failed: list[Failed] = []
@@ -103,11 +113,13 @@ async def hold(
 
 
 async def release(
-    door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int
-) -> tuple[list[Held], list[Failed]]:
-    """Unlock manifests; gives what is unlocked, or gone, and what could not be. With the errors of `hold`."""
-    done: list[Held] = []
-    failed: list[Failed] = []
+    door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int, released: Released | None = None
+) -> Released:
+    """Unlock manifests; gives, and fills in as it goes on, what is unlocked, or gone, and what could not be.
+
+    With the errors of `hold`.
+    """
+    released = released or Released()
 
     async def one(held: Held) -> Iterable[Task]:
         try:
@@ -115,14 +127,14 @@ async def release(
         except RegistryError as error:
             _raise_if_fatal(error)
             if error.kind is not Kind.NOT_FOUND:
-                failed.append(Failed(held.repository, held.digest, str(error)))
+                released.failed.append(Failed(held.repository, held.digest, str(error)))
                 return []
         await asyncio.to_thread(locks.remove, held)
-        done.append(held)
+        released.done.append(held)
         return []
 
     await run_tasks([partial(one, held) for held in wanted], concurrency)
-    return done, failed
+    return released
 
 
 def _raise_if_fatal(error: RegistryError) -> None:

@@ -124,21 +124,34 @@ def marks_path(folder: str, host: str, shared: str | None = None) -> Path:
 
 @dataclass
 class LockOutcome:
-    """What became of a plan: (repository, digest, who pins it) and marks, and {(repository, digest): error}."""
+    """What became of a plan: (repository, digest, who pins it) and marks, and {(repository, digest): error}.
+
+    `left` locks were neither set nor taken off because somebody `interrupted` the run.
+    """
 
     locked: list[tuple[str, str, str]] = field(default_factory=list)
     unlocked: list[Mark] = field(default_factory=list)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    interrupted: bool = False
+    left: int = 0
 
 
 async def carry_out(
-    registry: Reads, door: Changes, plan: LockPlan, marks: Marks, complete: bool, concurrency: int
+    registry: Reads,
+    door: Changes,
+    plan: LockPlan,
+    marks: Marks,
+    complete: bool,
+    concurrency: int,
+    outcome: LockOutcome | None = None,
 ) -> LockOutcome:
-    """Lock and unlock; `complete` says that the plan has all that is pinned here.
+    """Lock and unlock; `complete` says that the plan has all that is pinned here. `outcome` is filled in as it goes on.
+
+    What a stop dropped is in none of its lists.
 
     Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more.
     """
-    run = _LockRun(registry, door, marks)
+    run = _LockRun(registry, door, marks, outcome or LockOutcome())
     await asyncio.to_thread(marks.want, plan.wanted, complete)
     for mark in plan.forget:
         await asyncio.to_thread(marks.remove, mark)
@@ -151,8 +164,8 @@ async def carry_out(
 class _LockRun:
     """One run of locking and unlocking. `outcome` is what became of it so far."""
 
-    def __init__(self, registry: Reads, door: Changes, marks: Marks) -> None:
-        self.outcome = LockOutcome()
+    def __init__(self, registry: Reads, door: Changes, marks: Marks, outcome: LockOutcome) -> None:
+        self.outcome = outcome
         self._registry = registry
         self._door = door
         self._marks = marks
@@ -164,7 +177,8 @@ class _LockRun:
         except RegistryError as error:
             if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
                 raise
-            self.outcome.failed[key] = str(error)
+            if error.kind is not Kind.STOPPED:
+                self.outcome.failed[key] = str(error)
         return []
 
     async def lock(self, target: tuple[str, str, str]) -> None:

@@ -15,15 +15,18 @@ from .push import Restored
 from .stored import type_of, verified
 from .target import NotKept
 
-_FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY)
+_FATAL = (Kind.UNAUTHENTICATED, Kind.UNREACHABLE, Kind.BUSY, Kind.STOPPED)
 
 
-async def move_back(registry: Reads, door: Changes, moves: Iterable[Move], dry_run: bool, note: Note) -> Restored:
+async def move_back(
+    registry: Reads, door: Changes, moves: Iterable[Move], dry_run: bool, note: Note, moved: Restored | None = None
+) -> Restored:
     """Move each tag to where it was, if it is still where it was moved to; with `dry_run` only say which.
 
-    Raises RegistryError when the registry cannot be used any more.
+    `moved` is filled in as it goes on. Raises RegistryError when the registry cannot be used any more, or somebody
+    stopped the run.
     """
-    done = Restored()
+    done = moved or Restored()
     for move in moves:
         try:
             await _move(registry, door, move, dry_run, note, done)

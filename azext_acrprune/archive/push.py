@@ -37,7 +37,8 @@ class Restored:
     """What became of a restoration: manifests, (repository, tag, digest), bytes, and what was left or failed.
 
     `moved` are those of the tags that were on another manifest, (repository, tag, digest that it was on). `past` has
-    the times that things had which came back, in this run or in one that was killed.
+    the times that things had which came back, in this run or in one that was killed. `left` manifests, tags and locks
+    are not back because somebody `interrupted` the run.
     """
 
     manifests: list[Node] = field(default_factory=list)
@@ -49,6 +50,8 @@ class Restored:
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     past: list[Past] = field(default_factory=list)
+    interrupted: bool = False
+    left: int = 0
 
     def add(self, other: Restored) -> None:
         """Take up what became of another part of the same work."""
@@ -61,6 +64,8 @@ class Restored:
         self.skipped += other.skipped
         self.failed += other.failed
         self.past += other.past
+        self.interrupted = self.interrupted or other.interrupted
+        self.left += other.left
 
 
 async def push(
@@ -72,19 +77,22 @@ async def push(
     reporter: Reporter,
     note: Note = unheard,
     veiled: Container[Node] = (),
+    pushed: Restored | None = None,
 ) -> Restored:
     """Push manifests, then tags, then locks; what could not be pushed takes with it what needs it.
 
     A failure does not stop the others. When the registry cannot be used any more, all that is left has failed. What
     nobody could read is locked against reading before it has a tag. `note` is told what comes back and what a moved tag
-    was on, before that is done. `veiled` are manifests that an earlier run may have left unreadable.
+    was on, before that is done. `veiled` are manifests that an earlier run may have left unreadable. `pushed` is filled
+    in as it goes on. What a stop dropped is in none of its lists.
     Raises ArchiveError when the archive cannot be used any more.
     """
     blobs = {digest for wave in chosen.waves for image in wave for digest, _ in image.blobs}
     there = frozenset(await asyncio.to_thread(target.held, blobs))
-    run = _Push(registry, door, target, chosen, reporter, there, note, veiled)
+    run = _Push(registry, door, target, chosen, reporter, there, note, veiled, pushed or Restored())
     for each in chosen.past:
         note('was', **each.fields)
+    run.pushed.past.extend(chosen.past)
     reporter.transfer_planned(sum(size for wave in chosen.waves for image in wave for _, size in image.blobs))
     for wave in chosen.waves:
         await run_tasks([partial(run.image, image) for image in wave], min(concurrency, TRANSFERS))
@@ -93,7 +101,6 @@ async def push(
     await run.unveil()
     await run_tasks([partial(run.lock, record) for record in chosen.locks], concurrency)
     done = run.pushed
-    done.past.extend(chosen.past)
     done.manifests.sort()
     done.tags.sort()
     done.locked.sort()
@@ -121,8 +128,9 @@ class _Push:
         there: frozenset[str],
         note: Note,
         veiled: Container[Node],
+        pushed: Restored,
     ) -> None:
-        self.pushed = Restored()
+        self.pushed = pushed
         self._registry = registry
         self._door = door
         self._target = target
@@ -137,6 +145,7 @@ class _Push:
         self._blobs: dict[str, asyncio.Lock] = {}
         self._placed: dict[str, list[str]] = {}
         self._fatal_in_a_row = 0
+        self._is_stopped = False
 
     async def image(self, image: Image) -> Iterable[Task]:
         """Push one manifest with its blobs."""
@@ -268,6 +277,8 @@ class _Push:
                 await self._door.lock_repository(name, locks)
                 self.pushed.locked.append(name)
             except RegistryError as error:
+                if error.kind is Kind.STOPPED:
+                    return
                 self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def lock(self, record: Record) -> Iterable[Task]:
@@ -336,6 +347,8 @@ class _Push:
         """Do it; again, some times, when the registry could not be reached, for each step of it may be done twice."""
         error: Exception | None = None
         for _ in range(_ATTEMPTS):
+            if self._is_stopped:
+                return False
             if self._fatal_in_a_row >= _FATAL_IN_A_ROW:
                 error = error or RegistryError(Kind.UNREACHABLE, 'the registry cannot be used any more')
                 break
@@ -349,7 +362,9 @@ class _Push:
             except RegistryError as failure:
                 error = failure
                 self._fatal_in_a_row += failure.kind in _FATAL
+                self._is_stopped = self._is_stopped or failure.kind is Kind.STOPPED
                 if failure.kind not in _AGAIN:
                     break
-        self.pushed.failed.append(Failed(*node, str(error), tag))
+        if not self._is_stopped:
+            self.pushed.failed.append(Failed(*node, str(error), tag))
         return False

@@ -21,6 +21,7 @@ def expected(chosen: Restoration) -> Restored:
         manifests=[image.node for wave in chosen.waves for image in wave],
         tags=[(record.repository, str(record.tag), record.digest) for record in chosen.tags],
         moved=[(name, tag, digest) for (name, tag), digest in chosen.moves.items()],
+        locked=[*chosen.repository_locks, *(record.name for record in chosen.locks)],
         skipped=list(chosen.skipped),
         failed=list(chosen.failed),
     )
@@ -63,6 +64,8 @@ def result_document(
             'mountedBytes': pushed.mounted,
             'skipped': len(left),
             'failed': len(lost),
+            'interrupted': pushed.interrupted,
+            'left': pushed.left,
         },
         'restored': _manifests(pushed.manifests, pushed.tags),
         **_rest(pushed, left, lost),
@@ -82,7 +85,7 @@ def _rest(part: Restored, skipped: Iterable[Skipped], failed: Iterable[Failed]) 
         'skipped': _left(skipped),
         'failed': _left(failed),
         'warnings': [],
-        'interrupted': False,
+        'interrupted': part.interrupted,
     }
 
 

@@ -37,6 +37,7 @@ async def undelete(
     overwrite: bool,
     note: Note = unheard,
     begun: Container[Key] = (),
+    pushed: Restored | None = None,
 ) -> Restored:
     """Restore manifests, their tags and their locks; with `dry_run` only say which.
 
@@ -44,10 +45,10 @@ async def undelete(
 
     What is there already is made as it was: an interrupted run may go on. A manifest all of whose tags are on others
     now is left alone unless they may be overwritten: the service would move them. `note` is told what comes back and
-    what a moved tag was on, before that is done; `begun` is what an earlier run had begun to bring back. Raises
-    RegistryError when the registry cannot be asked.
+    what a moved tag was on, before that is done; `begun` is what an earlier run had begun to bring back. `pushed` is
+    filled in as it goes on. Raises RegistryError when the registry cannot be asked, or somebody stopped the run.
     """
-    run = _Undeletion(registry, door, around, dry_run, overwrite, note, begun)
+    run = _Undeletion(registry, door, around, dry_run, overwrite, note, begun, pushed or Restored())
     for repository in sorted({each.repository for each in lost}):
         here = [each for each in lost if each.repository == repository]
         await run.repository(repository, here)
@@ -82,6 +83,11 @@ async def _deleted_in(registry: Reads, repository: str) -> Mapping[str, str]:
         raise
 
 
+def _raise_if_stopped(error: Exception) -> None:
+    if isinstance(error, RegistryError) and error.kind is Kind.STOPPED:
+        raise error
+
+
 def _bare(repository: str, digest: str) -> Lost:
     """A manifest of which no journal tells what it was."""
     return Lost(repository, digest, None, (), UNLOCKED)
@@ -112,8 +118,9 @@ class _Undeletion:
         overwrite: bool,
         note: Note,
         begun: Container[Key],
+        pushed: Restored,
     ) -> None:
-        self.pushed = Restored()
+        self.pushed = pushed
         self._registry = registry
         self._door = door
         self._around = around
@@ -175,6 +182,7 @@ class _Undeletion:
         try:
             content = read_manifest(lost.digest, await self._registry.manifest(lost.repository, lost.digest))
         except RegistryError as error:
+            _raise_if_stopped(error)
             self.pushed.failed.append(Failed(lost.repository, lost.digest, f'what is inside it is not known: {error}'))
             return set()
         return set(content.children) if isinstance(content, Content) else set()
@@ -191,6 +199,7 @@ class _Undeletion:
                 await self._door.lock_repository(name, locks)
             self.pushed.locked.append(name)
         except RegistryError as error:
+            _raise_if_stopped(error)
             self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def _manifests(self, lost: list[Lost], deleted: Container[str], here: _Present) -> None:
@@ -206,6 +215,7 @@ class _Undeletion:
                 try:
                     await self._manifest(each, here)
                 except RegistryError as error:
+                    _raise_if_stopped(error)
                     refused[each.digest] = str(error)
                     again.append(each)
             if len(again) == len(waiting):
@@ -297,6 +307,7 @@ class _Undeletion:
             here.tags[tag] = lost.digest
             here.tag_locks.pop(tag, None)
         except (RegistryError, NotKept) as error:
+            _raise_if_stopped(error)
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
 
     async def _put_tag(self, lost: Lost, tag: str) -> None:
@@ -329,6 +340,7 @@ class _Undeletion:
                 await self._door.lock(lost.repository, reference, locks)
             self.pushed.locked.append(f'{lost.repository} {reference}')
         except RegistryError as error:
+            _raise_if_stopped(error)
             self.pushed.failed.append(Failed(lost.repository, lost.digest, f'it could not be locked: {error}', tag))
 
     async def _deleted(self, repository: str) -> frozenset[str]:

@@ -13,11 +13,13 @@ from knack.log import get_logger
 from ..prune_error import PruneError
 from .command import Command
 from .consent import is_confirmed
+from .failures import exit_with_failure
 from .holding import hold_back
 from .journaling import index_of, journal_of, read_journal
 from .options import HoldOptions, RestoreOptions
 from .questions import ask
 from .session import Session
+from .stopping import run_until_stopped, told_left
 
 if TYPE_CHECKING:
     from ..archive.afterwards import Note
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
     from ..decide.asked import Asked
     from ..model import Document
     from ..registry.changes import Changes
+    from ..workers import Stops
 
 logger = get_logger(__name__)
 
 _AGES = 'What comes back counts with the times that it had, and pushes out nothing that was kept. --lock keeps it.'
 
-Work = Callable[['Changes', 'Note'], Coroutine[Any, Any, 'Restored']]
-"""What brings things back: it is given the door for its changes, and what it writes down its notes with."""
+Work = Callable[['Changes', 'Note', 'Restored'], Coroutine[Any, Any, 'Restored']]
+"""What brings things back: it is given the door for its changes, what it writes notes with, and what it fills in."""
 
 
 def begun_before(cmd: Command, host: str) -> Begun:
@@ -60,18 +63,29 @@ def taken_again(cmd: Command, host: str, undone: str) -> list[str]:
     return []
 
 
-def bring_back(session: Session, works: Sequence[Work], holding: HoldOptions, **said: object) -> tuple[str, Restored]:
+def bring_back(
+    session: Session, works: Sequence[Work], holding: HoldOptions, expects: Restored, **said: object
+) -> tuple[str, Restored]:
     """Do the work, lock what came back if that was asked for, and write all of it down.
 
-    Gives the run, and what became of everything.
+    Gives the run, and what became of everything. `expects` is what comes back if nothing goes wrong.
     """
     from ..apply.journal import JournaledRegistry, JournalError
     from ..archive.afterwards import note_times
+    from ..archive.push import Restored
+    from ..workers import Stops
 
-    with journal_of(session.cmd, session.options.sign_in.username, session.host, **said) as journal:
-        door: Changes = JournaledRegistry(session.registry, journal, {})
-        restored = together([_done(session, work(door, journal.note)) for work in works])
-        if holding.lock:
+    stops, restored = Stops(), Restored()
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, **said) as journal:
+        door: Changes = JournaledRegistry(session.door, journal, {})
+        for work in works:
+            if not restored.interrupted:
+                part = Restored()
+                part.interrupted = _done(session, stops, work(door, journal.note, part))
+                restored.add(part)
+        if restored.interrupted:
+            _count_left(session.cmd, restored, expects)
+        elif holding.lock:
             hold_back(session, door, restored, holding)
         session.run(note_times(session.registry, restored.past, journal.note))
         with suppress(JournalError):  # what came back is told in any case
@@ -79,12 +93,19 @@ def bring_back(session: Session, works: Sequence[Work], holding: HoldOptions, **
         return journal.run, restored
 
 
-def _done(session: Session, work: Coroutine[Any, Any, Restored]) -> Restored:
-    """Do one part. Raises PruneError when the registry cannot be used any more."""
+def _count_left(cmd: Command, restored: Restored, expects: Restored) -> None:
+    """Say how much of what was expected is not back, because somebody stopped the run."""
+    done, every = (len(each.manifests) + len(each.tags) + len(each.locked) for each in (restored, expects))
+    restored.left = max(0, every - done - len(restored.failed))
+    exit_with_failure(cmd, True, told_left('manifests, tags and locks', 'are back', done, restored.left))
+
+
+def _done(session: Session, stops: Stops, work: Coroutine[Any, Any, Restored]) -> bool:
+    """Do one part; gives whether it was stopped. Raises PruneError when the registry cannot be used any more."""
     from ..registry.protocol.refusals import RegistryError
 
     try:
-        return session.run(work)
+        return run_until_stopped(session, stops, work)
     except RegistryError as error:
         raise PruneError(
             f"Not all could be brought back to the registry '{session.host}': {error}.",
@@ -121,6 +142,8 @@ def _sums(restored: Restored) -> Document:
         'locksSet': len(restored.locked),
         'skipped': len(restored.skipped),
         'failed': len(restored.failed),
+        'interrupted': restored.interrupted,
+        'left': restored.left,
     }
 
 

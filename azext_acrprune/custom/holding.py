@@ -10,17 +10,18 @@ from knack.log import get_logger
 
 from .command import Command
 from .consent import is_confirmed
-from .failures import exit_by
+from .failures import exit_by, exit_with_failure
 from .journaling import journal_of
 from .options import HoldOptions, RegistryOptions
 from .questions import ask
 from .session import Session, open_session
 from .states import kept_folder, marks_keeper
+from .stopping import run_until_stopped, told_left
 
 if TYPE_CHECKING:
-    from ..apply.held_locks import Held, HeldLocks
+    from ..apply.held_locks import Held, HeldLocks, Released
     from ..archive.push import Restored
-    from ..model import Document, Failed
+    from ..model import Document
     from ..registry.changes import Changes
 
 logger = get_logger(__name__)
@@ -60,11 +61,11 @@ def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: boo
     with open_session(cmd, options) as session:
         every = held_locks(session).all()
         if dry_run:
-            return _answer(session.host, every, [], 'unlock')
+            return _answer(session.host, every, None)
         if every and not is_confirmed(cmd, yes):
             ask(f'Unlock the {len(every)} manifests that came back?')
-        run, released, failed = _release(session, every)
-    answer = {**_answer(session.host, released, failed, 'unlocked'), 'run': run}
+        run, released = _release(session, every)
+    answer = {**_answer(session.host, released.done, released), 'run': run}
     exit_by(cmd, answer['exitReason'])
     return answer
 
@@ -76,37 +77,48 @@ def release_over(session: Session, door: Changes) -> None:
     locks = held_locks(session)
     over = [held for held in locks.all() if held.until is not None and held.until <= session.now]
     if over:
-        released, failed = session.run(release(door, over, locks, session.concurrency))
+        released = session.run(release(door, over, locks, session.concurrency))
         logger.warning(
             'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
-            len(released),
-            len(failed),
+            len(released.done),
+            len(released.failed),
         )
 
 
-def _release(session: Session, every: Sequence[Held]) -> tuple[str, list[Held], list[Failed]]:
+def _release(session: Session, every: Sequence[Held]) -> tuple[str, Released]:
     """Unlock; the journal says all of it. Gives the run, and what became of the locks."""
-    from ..apply.held_locks import release
+    from ..apply.held_locks import Released, release
     from ..apply.journal import JournaledRegistry, JournalError
+    from ..workers import Stops
 
-    with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
-        door = JournaledRegistry(session.registry, journal, {})
-        released, failed = session.run(release(door, every, held_locks(session), session.concurrency))
+    stops, released = Stops(), Released()
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+        door = JournaledRegistry(session.door, journal, {})
+        work = release(door, every, held_locks(session), session.concurrency, released)
+        if run_until_stopped(session, stops, work):
+            released.interrupted = True
+            released.left = len(every) - len(released.done) - len(released.failed)
+            exit_with_failure(session.cmd, True, told_left('locks', 'are taken off', len(released.done), released.left))
         with suppress(JournalError):  # what was unlocked is told in any case
-            journal.write('end', summary={'unlocked': len(released), 'failed': len(failed)})
-        return journal.run, released, failed
+            journal.write('end', summary={'unlocked': len(released.done), 'failed': len(released.failed)})
+        return journal.run, released
 
 
-def _answer(registry: str, held: Sequence[Held], failed: Sequence[Failed], word: str) -> Document:
-    from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE, first_of
+def _answer(registry: str, held: Sequence[Held], released: Released | None) -> Document:
+    """What is, or without `released` would be, unlocked."""
+    from ..exit_reasons import DONE, FAILED, INTERRUPTED, NOTHING_TO_DO, WOULD_CHANGE, first_of
 
-    found = {FAILED: failed, WOULD_CHANGE if word == 'unlock' else DONE: held}
+    word = 'unlocked' if released else 'unlock'
+    failed = released.failed if released else []
+    left = {'interrupted': released.interrupted, 'left': released.left} if released else {}
+    is_stopped = left.get('interrupted', False)
+    found = {INTERRUPTED: is_stopped, FAILED: failed, DONE if released else WOULD_CHANGE: held}
     return {
-        'summary': {'registry': registry, word: len(held), 'failed': len(failed)},
+        'summary': {'registry': registry, word: len(held), 'failed': len(failed), **left},
         word: [{'repository': each.repository, 'digest': each.digest} for each in held],
         'failed': [{'repository': each.repository, 'digest': each.digest, 'error': each.error} for each in failed],
         'skipped': [],
         'warnings': [],
-        'interrupted': False,
+        'interrupted': is_stopped,
         'exitReason': first_of(found) or NOTHING_TO_DO,
     }

@@ -15,7 +15,7 @@ from ..apply.journal import JournalError
 from ..spelling import escaped
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
-from .failures import exit_by
+from .failures import exit_by, exit_with_failure
 from .holding import release_held, release_over
 from .journaling import journal_of
 from .marking import open_marks, say_what_stays
@@ -23,7 +23,7 @@ from .options import PinOptions, RegistryOptions, read
 from .pinning import load_pins, look
 from .questions import ask
 from .session import Session, open_session
-from .stopping import nothing_was
+from .stopping import nothing_was, run_until_stopped, told_left
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import LockOutcome, Marks
@@ -101,12 +101,12 @@ def lock(
             say_what_stays(plan, elsewhere)
             if dry_run:
                 cmd.cli_ctx.output.say_below(_preview(plan, pins))
-                answer = _answer(document, plan, plan, 'lock', 'unlock')
+                answer = _answer(document, plan)
                 exit_by(cmd, answer['exitReason'], _NOT_LOOKED_UP)
                 return answer
             _hold_consent(cmd, plan, pins, yes)
         run, outcome = _carry_out(session, plan, known, is_complete(pins, standings))
-    answer = {**_answer(document, plan, outcome, 'locked', 'unlocked', outcome.failed), 'run': run}
+    answer = {**_answer(document, plan, outcome), 'run': run}
     exit_by(cmd, answer['exitReason'])
     return answer
 
@@ -114,12 +114,19 @@ def lock(
 def _carry_out(session: Session, plan: LockPlan, marks: Marks, complete: bool) -> tuple[str, LockOutcome]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
     from ..apply.journal import JournaledRegistry
-    from ..apply.pin_locks import carry_out
+    from ..apply.pin_locks import LockOutcome, carry_out
+    from ..workers import Stops
 
-    with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
-        door = JournaledRegistry(session.registry, journal, {})
+    stops, outcome = Stops(), LockOutcome()
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+        door = JournaledRegistry(session.door, journal, {})
         release_over(session, door)
-        outcome = session.run(carry_out(session.registry, door, plan, marks, complete, session.concurrency))
+        work = carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)
+        if run_until_stopped(session, stops, work):
+            done = len(outcome.locked) + len(outcome.unlocked)
+            outcome.interrupted = True
+            outcome.left = len(plan.lock) + len(plan.unlock) - done - len(outcome.failed)
+            exit_with_failure(session.cmd, True, told_left('locks', 'are set or taken off', done, outcome.left))
         with suppress(JournalError):  # what was locked is told in any case
             journal.write(
                 'end',
@@ -173,20 +180,18 @@ def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Docum
     return {**document, 'exitReason': FAILED if document['summary']['notRead'] else DONE}
 
 
-def _answer(
-    document: Document,
-    plan: LockPlan,
-    work: LockPlan | LockOutcome,
-    locked: str,
-    unlocked: str,
-    failed: Mapping[Key, str] | None = None,
-) -> Document:
-    """What is, or without `failed` would be, locked and unlocked."""
-    from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE, first_of
+def _answer(document: Document, plan: LockPlan, outcome: LockOutcome | None = None) -> Document:
+    """What is, or without an `outcome` would be, locked and unlocked."""
+    from ..exit_reasons import DONE, FAILED, INTERRUPTED, NOTHING_TO_DO, WOULD_CHANGE, first_of
 
-    to_lock, to_unlock, lost = getattr(work, locked), getattr(work, unlocked), sorted((failed or {}).items())
-    changes = WOULD_CHANGE if failed is None else DONE
-    found = {FAILED: lost or document['summary']['notRead'], changes: to_lock or to_unlock}
+    locked, unlocked = ('locked', 'unlocked') if outcome else ('lock', 'unlock')
+    to_lock, to_unlock = (outcome.locked, outcome.unlocked) if outcome else (plan.lock, plan.unlock)
+    lost = sorted(outcome.failed.items()) if outcome else []
+    changes = DONE if outcome else WOULD_CHANGE
+    left = {'interrupted': outcome.interrupted, 'left': outcome.left} if outcome else {}
+    is_stopped = left.get('interrupted', False)
+    failed = lost or document['summary']['notRead']
+    found = {INTERRUPTED: is_stopped, FAILED: failed, changes: to_lock or to_unlock}
     return {
         'summary': {
             'registry': document['registry'],
@@ -196,6 +201,7 @@ def _answer(
             'missing': document['summary']['missing'],
             'notRead': document['summary']['notRead'],
             'failed': len(lost),
+            **left,
         },
         locked: [_target(*target) for target in sorted(to_lock)],
         unlocked: _marked(to_unlock),
@@ -205,7 +211,7 @@ def _answer(
         'failed': [{'repository': name, 'digest': digest, 'error': error} for (name, digest), error in lost],
         'skipped': [],
         'warnings': [],
-        'interrupted': False,
+        'interrupted': is_stopped,
         'exitReason': first_of(found) or NOTHING_TO_DO,
     }
 

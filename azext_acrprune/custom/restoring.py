@@ -18,6 +18,7 @@ from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
 from .scanning import scan
 from .session import Session, open_session
+from .stopping import nothing_was
 from .taken import taken_by
 from .undeleting import undelete
 
@@ -80,25 +81,27 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     from ..archive.restore_document import expected, preview_document, result_document
 
     target = open_target(session.cmd, name)
-    asked = None if options.everything else _asked(session, options, target)
-    source, archived = _archived(session, target, options.from_registry, asked)
-    inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
-    try:
-        chosen = choose(
-            archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
-        )
-    except NotInArchive as error:
-        raise NotInArchive(error.message, target.name) from error
-    if options.dry_run:
-        for line in moved_lines(session, _moves(chosen)):
-            logger.warning(line)
-        chosen, verified = session.run(rehearse(target, chosen, session.reporter))
-        return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
-    _hold_to_restoration(session, options, source, chosen)
+    with nothing_was('changed'):
+        asked = None if options.everything else _asked(session, options, target)
+        source, archived = _archived(session, target, options.from_registry, asked)
+        inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
+        try:
+            chosen = choose(
+                archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things
+            )
+        except NotInArchive as error:
+            raise NotInArchive(error.message, target.name) from error
+        if options.dry_run:
+            for line in moved_lines(session, _moves(chosen)):
+                logger.warning(line)
+            chosen, verified = session.run(rehearse(target, chosen, session.reporter))
+            return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
+        _hold_to_restoration(session, options, source, chosen)
     for line in taken_again(session.cmd, session.host, options.journal or '') if chosen.waves or chosen.tags else ():
         logger.warning(line)
     work = partial(push_chosen, session, target, chosen, begun)
-    run, pushed = bring_back(session, [work], holding, source=lasting_name(name), sourceRegistry=source)
+    said = {'source': lasting_name(name), 'sourceRegistry': source}
+    run, pushed = bring_back(session, [work], holding, expected(chosen), **said)
     return {**result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed), 'run': run}
 
 
@@ -107,12 +110,14 @@ def _moves(chosen: Restoration) -> list[Moved]:
 
 
 def push_chosen(
-    session: Session, target: Target, chosen: Restoration, begun: Begun, door: Changes, note: Note
+    session: Session, target: Target, chosen: Restoration, begun: Begun, door: Changes, note: Note, pushed: Restored
 ) -> Coroutine[Any, Any, Restored]:
     """Push what was chosen of an archive."""
     from ..archive.push import push
 
-    return push(session.registry, door, target, chosen, session.concurrency, session.reporter, note, begun.veiled)
+    return push(
+        session.registry, door, target, chosen, session.concurrency, session.reporter, note, begun.veiled, pushed
+    )
 
 
 def _archived(session: Session, target: Target, source: str | None, asked: Asked | None) -> tuple[str, Archived]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from azure.cli.core.azclierror import ManualInterrupt
 from knack.log import get_logger
@@ -12,6 +13,8 @@ from knack.log import get_logger
 if TYPE_CHECKING:
     from ..model import Outcome
     from ..registry.halting import Halt
+    from ..workers import Stops
+    from .session import Session
 
 logger = get_logger(__name__)
 
@@ -27,16 +30,44 @@ def nothing_was(done: str) -> Iterator[None]:
         ) from error
 
 
-def stop_requests(halt: Halt, given_up: bool) -> None:
-    """Drop what waits for its turn, at the first stop, and say how many requests are under way."""
+_LOCKED_AGAIN = 'Locks that were taken off are set again.'
+
+
+def stop_requests(halt: Halt, given_up: bool, then: str = _LOCKED_AGAIN) -> None:
+    """Drop what waits for its turn, at the first stop, and say how many requests are under way; at a second, `then`."""
     halt.set()
     count = halt.under_way
     requests = f'{count} request{"" if count == 1 else "s"}'
     if given_up:
-        logger.warning('Giving up on %s. Locks that were taken off are set again.', requests)
+        logger.warning('Giving up on %s. %s', requests, then)
     else:
         verb, them = ('is', 'it') if count == 1 else ('are', 'them')
         logger.warning('Stopping: %s under way %s finished. Ctrl-C again gives up on %s.', requests, verb, them)
+
+
+def run_until_stopped(session: Session, stops: Stops, work: Coroutine[Any, Any, object]) -> bool:
+    """Do what changes a registry and can be done again; gives whether it was stopped.
+
+    The first stop finishes what is under way and drops the rest, the second gives up, the third ends the process.
+    """
+    from ..apply.execute import GIVING_UP_SECONDS
+    from ..registry.protocol.refusals import Kind, RegistryError
+    from ..workers import until_given_up
+
+    stopping = partial(stop_requests, session.halt, then='What is done of it is found by the next run.')
+    try:
+        return session.run(until_given_up(work, stops, stopping, GIVING_UP_SECONDS))
+    except RegistryError as error:
+        if error.kind is Kind.STOPPED:
+            return True
+        raise
+
+
+def told_left(what: str, became: str, done: int, left: int) -> str:
+    """The error of a run that was stopped, with how much it did and left."""
+    return (
+        f'Interrupted: of {done + left} {what} {done} {became}, {left} are left. The same command goes on from there.'
+    )
 
 
 def told_interrupted(outcome: Outcome) -> str:

@@ -15,6 +15,7 @@ from .failures import alarm
 from .moving import moved_lines
 from .options import HoldOptions, RestoreOptions
 from .session import Session
+from .stopping import nothing_was
 from .taken import lines_since, taken_by
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
     begun = begun_before(session.cmd, session.host)
     logger.warning('Restoring what %s deleted.', source)
     work = partial(undelete_lost, session, lost, around, begun, options.overwrite)
-    if options.dry_run or options.overwrite:
-        expects = session.run(work(session.registry, None))
+    with nothing_was('changed'):
+        expects = session.run(work(session.door, None))
         if options.dry_run:
             return with_sentence(session, preview_document(session.host, f'softDelete of {source}', expects))
         if expects.moved:
             hold_to_answer(session.cmd, options.yes, moved_lines(session, expects.moved), 'Restore it?')
-    run, pushed = bring_back(session, [work], holding, source=f'softDelete of {source}')
-    if lost and not (pushed.manifests or pushed.tags or pushed.skipped):
+    run, pushed = bring_back(session, [work], holding, expects, source=f'softDelete of {source}')
+    if lost and not (pushed.manifests or pushed.tags or pushed.skipped or pushed.interrupted):
         alarm(session.cmd, f'Nothing of what {source} deleted could be restored: 0 of {len(lost)}.')
     return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}
 
@@ -65,12 +66,14 @@ def undelete_lost(
     overwrite: bool,
     door: Changes,
     note: Note | None,
+    pushed: Restored | None = None,
 ) -> Coroutine[Any, Any, Restored]:
     """Bring back what the registry keeps of what was lost; without a `note` only say what that is."""
     from ..archive.afterwards import unheard
     from ..archive.undelete import undelete
 
-    return undelete(session.registry, door, lost, around, note is None, overwrite, note or unheard, begun.things)
+    said = note or unheard
+    return undelete(session.registry, door, lost, around, note is None, overwrite, said, begun.things, pushed)
 
 
 def _check_soft_delete(session: Session) -> None:

@@ -21,6 +21,7 @@ from .moving import moved_lines
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
 from .restoring import push_chosen, read_asked, what_is_there
 from .session import Session, open_session
+from .stopping import nothing_was
 from .taken import TakenRun, taken_by
 from .undeleting import undelete_lost
 
@@ -87,14 +88,16 @@ def undo(
     options = read(UndoOptions, {**kwargs, **given})
     holding = HoldOptions(lock or lock_until is not None, lock_until)
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
-        undoing = _plan(session, options)
-        if options.dry_run:
-            cmd.cli_ctx.output.say_below('\n'.join(_said(session, undoing)))
-            document = preview_document(session.host, undoing.source, undoing.expects)
-            exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
-            return {**document, 'undoes': undoing.run}
-        hold_to_answer(cmd, options.yes, _said(session, undoing), 'Bring it back?')
-        own, done = bring_back(session, undoing.works, holding, undoes=undoing.run, source=undoing.source)
+        with nothing_was('changed'):
+            undoing = _plan(session, options)
+            if options.dry_run:
+                cmd.cli_ctx.output.say_below('\n'.join(_said(session, undoing)))
+                document = preview_document(session.host, undoing.source, undoing.expects)
+                exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
+                return {**document, 'undoes': undoing.run}
+            hold_to_answer(cmd, options.yes, _said(session, undoing), 'Bring it back?')
+        said = {'undoes': undoing.run, 'source': undoing.source}
+        own, done = bring_back(session, undoing.works, holding, undoing.expects, **said)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
     exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
@@ -127,10 +130,10 @@ def _plan(session: Session, options: UndoOptions) -> Undo:
     if lost:
         work = partial(undelete_lost, session, lost, by_node(each for each, _ in taken.lost), begun, options.overwrite)
         works.append(work)
-        expects.append(session.run(work(session.registry, None)))
+        expects.append(session.run(work(session.door, None)))
     if moves:
         works.append(partial(_moved_back, session, moves))
-        expects.append(session.run(_moved_back(session, moves, session.registry, None)))
+        expects.append(session.run(_moved_back(session, moves, session.door, None)))
     source = f'{_named(origins)} of the run {taken.run}'
     expected_ones = together(expects)
     again = taken_again(session.cmd, session.host, taken.run) if expected_ones.manifests or expected_ones.tags else []
@@ -216,12 +219,14 @@ def _chosen(
     return session.run(rehearse(target, chosen, session.reporter))[0] if options.dry_run else chosen
 
 
-def _moved_back(session: Session, moves: list[Move], door: Changes, note: Note | None) -> Coroutine[Any, Any, Restored]:
+def _moved_back(
+    session: Session, moves: list[Move], door: Changes, note: Note | None, moved: Restored | None = None
+) -> Coroutine[Any, Any, Restored]:
     """Move tags back; without a `note` only say which."""
     from ..archive.afterwards import unheard
     from ..archive.move_back import move_back
 
-    return move_back(session.registry, door, moves, note is None, note or unheard)
+    return move_back(session.registry, door, moves, note is None, note or unheard, moved)
 
 
 def _named(origins: Origins) -> str:

@@ -16,6 +16,7 @@ from tests.registry.faults import Fault
 
 from .images import Shelf
 from .signals import interrupt, read_until, wait_until_it_waits
+from .test_archive import purge, state
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
@@ -147,3 +148,70 @@ def test_what_a_killed_run_left_unlocked_is_named_by_all_who_look_and_locked_by_
     assert all(each['leftUnlocked'] == [] for each in az(*PRUNE, 'history', 'list', check=True).json)
     warnings = az(*PRUNE, 'plan', *TARGET, check=True).json['warnings']
     assert [warning['code'] for warning in warnings] == ['catalogNotProven']
+
+
+# --- What brings back, and what locks ------------------------------------------------------------------------------
+
+
+def prepared(az, registry, now, folder, kind):
+    """A command of one kind that changes many things; (it, the requests that do, what the registry is in the end)."""
+    shelf = Shelf(registry.storage, now)
+    digests = [shelf.image(f'image {number}', tag=f'v{number}') for number in range(12)]
+    if kind == 'pins lock':
+        pins = folder / 'pins.txt'
+        pins.write_text(''.join(f'{registry.login_server}/team/app:v{number}\n' for number in range(12)))
+        locked = dict.fromkeys(digests, False)
+        flags = lambda: {d: r.flags['deleteEnabled'] for d, r in registry.storage.manifests('team/app').items()}  # noqa: E731
+        command = (*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(pins), '--yes', '--concurrency', '2')
+        return command, 'PATCH /acr', lambda: flags() == locked
+    before = state(registry)
+    if kind == 'restore from soft delete':
+        registry.storage.soft_delete_days = 7
+    assert purge(az, folder / 'archive').code == 0
+    commands = {
+        'undo': ('undo', *TARGET, '--yes'),
+        'restore': ('restore', *TARGET, '--archive', str(folder / 'archive'), '--all'),
+        'restore from soft delete': ('restore', *TARGET, '--soft-deleted'),
+    }
+    changing = 'POST /acr' if 'soft' in kind else 'PUT /v2/[^ ]*/manifests'
+    return (*PRUNE, *commands[kind]), changing, lambda: state(registry) == before
+
+
+@pytest.mark.parametrize('kind', ['undo', 'restore', 'restore from soft delete', 'pins lock'])
+@pytest.mark.parametrize('stops', [1, 2])
+def test_a_stop_finishes_what_is_under_way_counts_what_is_left_and_the_same_command_goes_on(
+    az, registry, now, tmp_path, kind, stops
+):
+    command, changing, is_done = prepared(az, registry, now, tmp_path, kind)
+    hold = registry.faults.hold(changing, after=3)
+    process = az.start(*command, **PIPES)
+    assert hold.wait(process)
+    interrupt(process)
+    read_until(process.stderr, 'Stopping')
+    if stops == 1:
+        hold.let_go()
+    else:  # the registry never answers
+        interrupt(process)
+    out, err = process.communicate()
+    registry.faults.clear()
+    result = json.loads(out)
+    assert process.returncode == 1 and 'Traceback' not in err and result['failed'] == []
+    told = re.search(r'Interrupted: of (\d+) .* (\d+) are left. The same command goes on from there', err)
+    assert told and 3 <= int(told[2]) < int(told[1]) and ('Giving up on' in err) is (stops == 2), err
+    assert (result['summary']['interrupted'], result['summary']['left']) == (True, int(told[2]))
+    assert not is_done()
+    again = az(*command)
+    assert again.code == 0 and is_done(), again.err
+
+
+@pytest.mark.parametrize('kind', ['undo', 'restore'])
+def test_a_stop_while_a_command_looks_what_comes_back_says_that_nothing_was_changed(az, registry, now, tmp_path, kind):
+    Shelf(registry.storage, now).image('old', tag='v1')
+    assert purge(az, tmp_path / 'archive').code == 0
+    archive = ('--archive', str(tmp_path / 'archive'), '--all') if kind == 'restore' else ()
+    hold = registry.faults.hold('GET /acr')
+    process = az.start(*PRUNE, kind, *TARGET, *archive, **PIPES)
+    assert hold.wait(process)
+    interrupt(process)
+    _, err = process.communicate()
+    assert process.returncode == 1 and err.count('ERROR: ') == 1 and 'Nothing was changed.' in err, err

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.archive.pure.layout import index_bytes, parse_index
+from tests.registry.faults import Fault
 
 from .images import Shelf
 from .test_archive import OLD, PRUNE, TARGET, purge, purge_for_good, restore, state, tangled
@@ -342,7 +343,8 @@ def test_the_flags_of_a_repository_come_back_with_it_and_not_where_others_pushed
     assert back.code == 0 and registry.storage.state('team/app').flags['listEnabled'] is True, back.err
 
 
-def test_a_tag_that_nobody_could_pull_is_not_pullable_for_a_moment(az, registry, now, tmp_path):
+@pytest.mark.parametrize('lost', [None, 'PUT /v2/[^ ]*/manifests/v1', 'PATCH /acr/v1/[^ ]*/_tags/v1', 'PATCH /acr/'])
+def test_a_tag_that_nobody_could_pull_is_not_pullable_for_a_moment(az, registry, now, tmp_path, lost):
     Shelf(registry.storage, now).image('withdrawn', tag='v1')
     registry.storage.set_locks('team/app', tag='v1', readEnabled=False)
     before = state(registry)
@@ -357,6 +359,7 @@ def test_a_tag_that_nobody_could_pull_is_not_pullable_for_a_moment(az, registry,
                 seen.append(type(refused).__name__)
 
     registry.on_request = pull
+    registry.faults.rules += [Fault(lost, 'lost', times=1)] if lost else []
     back = undo(az, '--yes')
     assert back.code == 0 and state(registry) == before, back.err
     assert seen and not [each for each in seen if str(each).startswith('sha256:')]
@@ -398,6 +401,7 @@ def test_what_came_back_does_not_push_out_what_was_kept(az, registry, now, tmp_p
     assert set(registry.storage.tags('team/app')) == {'v5', 'v6', 'v7'}
     back = undo(az, '--yes')
     assert state(registry) == before and 'take it again, a day after' in back.err and '--keep 3' in back.err
+    assert all(f'  team/app:v{number}: ' in back.err for number in range(5)), back.err
     assert az(*nightly, check=True).json['summary']['tagsDeleted'] == 0, 'not within a day'
     at_once = (*PRUNE, 'plan', *TARGET, *KEEPING[:-3], '--ago', '0')
     plan = az(*at_once, check=True).json
