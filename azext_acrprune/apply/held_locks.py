@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,8 +46,11 @@ class Held:
 
 
 @dataclass
-class Released:
-    """What became of locks that were to be taken off; `left` are on because somebody `interrupted` the run."""
+class HeldOutcome:
+    """What became of locks that were to be set, or taken off. Of `left` that is not known, or not yet.
+
+    Some are left at the end where somebody `interrupted` the run.
+    """
 
     done: list[Held] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -87,39 +90,38 @@ class HeldLocks:
 
 
 async def hold(
-    registry: Reads, door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int
-) -> tuple[list[Held], list[Failed]]:
-    """Lock manifests against deletion; gives what is locked now by us, and what could not be.
+    registry: Reads, door: Changes, wanted: Sequence[Held], locks: HeldLocks, concurrency: int, outcome: HeldOutcome
+) -> None:
+    """Lock manifests against deletion; `outcome` is filled in with what is locked now by us, and what could not be.
 
     What somebody else has locked is left alone. A lock is written down before it is set.
     Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more, or somebody stopped the run.
     """
-    done: list[Held] = []
-    failed: list[Failed] = []
+    outcome.left = len(wanted)
 
     async def one(held: Held) -> Iterable[Task]:
         try:
             if (await registry.manifest_properties(held.repository, held.digest)).locks.delete_enabled:
                 await asyncio.to_thread(locks.add, held)
                 await door.set_delete_enabled(held.repository, held.digest, False)
-                done.append(held)
+                outcome.done.append(held)
         except RegistryError as error:
             _raise_if_fatal(error)
-            failed.append(Failed(held.repository, held.digest, f'it could not be locked: {error}'))
+            outcome.failed.append(Failed(held.repository, held.digest, f'it could not be locked: {error}'))
+        outcome.left -= 1
         return []
 
     await run_tasks([partial(one, held) for held in wanted], concurrency)
-    return done, failed
 
 
 async def release(
-    door: Changes, wanted: Iterable[Held], locks: HeldLocks, concurrency: int, released: Released | None = None
-) -> Released:
-    """Unlock manifests; gives, and fills in as it goes on, what is unlocked, or gone, and what could not be.
+    door: Changes, wanted: Sequence[Held], locks: HeldLocks, concurrency: int, outcome: HeldOutcome
+) -> None:
+    """Unlock manifests; `outcome` is filled in with what is unlocked, or gone, and what could not be.
 
     With the errors of `hold`.
     """
-    released = released or Released()
+    outcome.left = len(wanted)
 
     async def one(held: Held) -> Iterable[Task]:
         try:
@@ -127,14 +129,15 @@ async def release(
         except RegistryError as error:
             _raise_if_fatal(error)
             if error.kind is not Kind.NOT_FOUND:
-                released.failed.append(Failed(held.repository, held.digest, str(error)))
+                outcome.failed.append(Failed(held.repository, held.digest, str(error)))
+                outcome.left -= 1
                 return []
         await asyncio.to_thread(locks.remove, held)
-        released.done.append(held)
+        outcome.done.append(held)
+        outcome.left -= 1
         return []
 
     await run_tasks([partial(one, held) for held in wanted], concurrency)
-    return released
 
 
 def _raise_if_fatal(error: RegistryError) -> None:

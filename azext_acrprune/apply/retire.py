@@ -27,16 +27,18 @@ from .journal import Journal
 
 AT_A_TIME = 200
 """Manifests that are retired on the word of one listing."""
+_FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED)
 
 
 @dataclass
 class RetireOutcome:
-    """What became of it. `retired` and `unretired` are (repository, digest)."""
+    """What became of it. `retired` and `unretired` are (repository, digest), `left` was not taken back, or not yet."""
 
     retired: list[tuple[str, str]] = field(default_factory=list)
     unretired: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    left: int = 0
 
 
 async def retire(
@@ -63,13 +65,19 @@ async def retire(
 
 
 async def take_back(
-    registry: Reads, door: Changes, records: Retirements, chosen: Sequence[Node], concurrency: int
-) -> RetireOutcome:
+    registry: Reads,
+    door: Changes,
+    records: Retirements,
+    chosen: Sequence[Node],
+    concurrency: int,
+    outcome: RetireOutcome,
+) -> None:
     """Let be pulled again what this program retired. What somebody else changed since is skipped.
 
-    Raises RegistryError when the registry cannot be reached any more.
+    `outcome` is filled in as it goes on. Raises RegistryError when the registry cannot be reached any more, or somebody
+    stopped the run.
     """
-    outcome = RetireOutcome()
+    outcome.left = len(chosen)
 
     async def take(name: str, digest: str) -> Iterable[Task]:
         async with _Failures(outcome, name, digest):
@@ -80,10 +88,10 @@ async def take_back(
             elif not now.locks.read_enabled:
                 because = 'it is hidden from pulls, and not as this program left it'
                 outcome.skipped.append(Skipped(name, digest, LOCKED, because))
+        outcome.left -= 1
         return []
 
     await run_tasks([partial(take, *node) for node in chosen], concurrency)
-    return outcome
 
 
 class _Run:
@@ -171,7 +179,7 @@ class _Run:
 
 
 class _Failures:
-    """Notes the failure of one manifest; one of the registry itself, or of the whole journal, is raised."""
+    """Notes the failure of one manifest; one of the registry itself, or of the whole journal, and a stop is raised."""
 
     def __init__(self, outcome: RetireOutcome, name: str, digest: str) -> None:
         self._outcome, self._name, self._digest = outcome, name, digest
@@ -180,7 +188,7 @@ class _Failures:
         pass
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, RegistryError) or error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
+        if not isinstance(error, RegistryError) or error.kind in _FATAL:
             return False
         if error.kind is not Kind.NOT_FOUND:  # what is gone needs nothing any more
             self._outcome.failed.append(Failed(self._name, self._digest, str(error)))

@@ -86,7 +86,7 @@ def bring_back(
         if restored.interrupted:
             _count_left(session.cmd, restored, expects)
         elif holding.lock:
-            hold_back(session, door, restored, holding)
+            hold_back(session, stops, door, restored, holding)
         session.run(note_times(session.registry, restored.past, journal.note))
         with suppress(JournalError):  # what came back is told in any case
             journal.write('end', summary=_sums(restored))

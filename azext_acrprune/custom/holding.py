@@ -19,10 +19,11 @@ from .states import kept_folder, marks_keeper
 from .stopping import run_until_stopped, told_left
 
 if TYPE_CHECKING:
-    from ..apply.held_locks import Held, HeldLocks, Released
+    from ..apply.held_locks import Held, HeldLocks, HeldOutcome
     from ..archive.push import Restored
     from ..model import Document
     from ..registry.changes import Changes
+    from ..workers import Stops
 
 logger = get_logger(__name__)
 
@@ -34,23 +35,29 @@ def held_locks(session: Session) -> HeldLocks:
     return HeldLocks(kept_folder(session.cmd), session.host, marks_keeper(session.cmd))
 
 
-def hold_back(session: Session, door: Changes, restored: Restored, options: HoldOptions) -> None:
+def hold_back(session: Session, stops: Stops, door: Changes, restored: Restored, options: HoldOptions) -> None:
     """Lock what came back, in this run or in one that was killed. What could not be locked is added to what failed."""
-    from ..apply.held_locks import Held, hold
+    from ..apply.held_locks import Held, HeldOutcome, hold
     from ..decide.asked import ahead_of
 
     until = ahead_of(options.lock_until, session.now) if options.lock_until else None
     lost = {(each.repository, each.digest) for each in restored.failed}
     nodes = sorted({(each.repository, each.digest) for each in restored.past} - lost)
     wanted = [Held(*node, until) for node in nodes]
-    held, failed = session.run(hold(session.registry, door, wanted, held_locks(session), session.concurrency))
-    restored.locked += [f'{each.repository}@{each.digest}' for each in held]
-    restored.failed += failed
-    if held:
+    outcome = HeldOutcome()
+    work = hold(session.registry, door, wanted, held_locks(session), session.concurrency, outcome)
+    restored.interrupted = run_until_stopped(session, stops, work)
+    restored.locked += [f'{each.repository}@{each.digest}' for each in outcome.done]
+    restored.failed += outcome.failed
+    if restored.interrupted:
+        restored.left = outcome.left
+        said = told_left('manifests that came back', 'are locked', len(wanted) - outcome.left, outcome.left)
+        exit_with_failure(session.cmd, True, said)
+    elif outcome.done:
         how = f'until {options.lock_until}, or ' if until else ''
         logger.warning(
             "%d manifests are locked against deletion %suntil 'az acr prune pins lock -r %s --release' unlocks them.",
-            len(held),
+            len(outcome.done),
             how,
             session.target,
         )
@@ -72,12 +79,13 @@ def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: boo
 
 def release_over(session: Session, door: Changes) -> None:
     """Take off those of these locks whose date is over."""
-    from ..apply.held_locks import release
+    from ..apply.held_locks import HeldOutcome, release
 
     locks = held_locks(session)
     over = [held for held in locks.all() if held.until is not None and held.until <= session.now]
     if over:
-        released = session.run(release(door, over, locks, session.concurrency))
+        released = HeldOutcome()
+        session.run(release(door, over, locks, session.concurrency, released))
         logger.warning(
             'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
             len(released.done),
@@ -85,26 +93,25 @@ def release_over(session: Session, door: Changes) -> None:
         )
 
 
-def _release(session: Session, every: Sequence[Held]) -> tuple[str, Released]:
+def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]:
     """Unlock; the journal says all of it. Gives the run, and what became of the locks."""
-    from ..apply.held_locks import Released, release
+    from ..apply.held_locks import HeldOutcome, release
     from ..apply.journal import JournaledRegistry, JournalError
     from ..workers import Stops
 
-    stops, released = Stops(), Released()
+    stops, released = Stops(), HeldOutcome()
     with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
         door = JournaledRegistry(session.door, journal, {})
         work = release(door, every, held_locks(session), session.concurrency, released)
         if run_until_stopped(session, stops, work):
             released.interrupted = True
-            released.left = len(every) - len(released.done) - len(released.failed)
             exit_with_failure(session.cmd, True, told_left('locks', 'are taken off', len(released.done), released.left))
         with suppress(JournalError):  # what was unlocked is told in any case
             journal.write('end', summary={'unlocked': len(released.done), 'failed': len(released.failed)})
         return journal.run, released
 
 
-def _answer(registry: str, held: Sequence[Held], released: Released | None) -> Document:
+def _answer(registry: str, held: Sequence[Held], released: HeldOutcome | None) -> Document:
     """What is, or without `released` would be, unlocked."""
     from ..exit_reasons import DONE, FAILED, INTERRUPTED, NOTHING_TO_DO, WOULD_CHANGE, first_of
 

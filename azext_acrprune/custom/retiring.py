@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .failures import exit_with_failure
 from .journaling import journal_of, retired_by_us
 from .pulling import PullFacts, pullers
 from .session import Session
+from .stopping import run_until_stopped, told_left
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
@@ -62,22 +64,28 @@ def _pulled_since(policy: Policy, standings: Mapping[str, Mapping[str, Retired]]
 def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> Document:
     """Let what this program retired be pulled again: all of it, or the images that are named, with their parts."""
     from ..apply.journal import JournaledRegistry
-    from ..apply.retire import take_back
+    from ..apply.retire import RetireOutcome, take_back
     from ..apply.retired import chosen_of
     from ..archive.push import Restored
     from ..archive.restore_document import preview_document, result_document
+    from ..workers import Stops
 
     records = retired_by_us(session.cmd, session.host)
     chosen = chosen_of(records, images)
     if dry_run:
         return preview_document(session.host, 'retired', Restored(manifests=list(chosen)))
-    with journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
-        door = JournaledRegistry(session.registry, journal, {})
-        done = session.run(take_back(session.registry, door, records, chosen, session.concurrency))
+    stops, done = Stops(), RetireOutcome()
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+        door = JournaledRegistry(session.door, journal, {})
+        work = take_back(session.registry, door, records, chosen, session.concurrency, done)
+        interrupted = run_until_stopped(session, stops, work)
         journal.write('end')
-    return result_document(
-        session.host, 'retired', Restored(manifests=done.unretired, skipped=done.skipped, failed=done.failed)
-    )
+    if interrupted:
+        said = told_left('manifests', 'are back', len(chosen) - done.left, done.left)
+        exit_with_failure(session.cmd, True, said)
+    back = Restored(manifests=done.unretired, skipped=done.skipped, failed=done.failed)
+    back.interrupted, back.left = interrupted, done.left
+    return result_document(session.host, 'retired', back)
 
 
 def retired(session: Session, decision: Decision, door: Changes, journal: Journal, outcome: Outcome) -> Outcome:

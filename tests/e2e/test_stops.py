@@ -153,37 +153,74 @@ def test_what_a_killed_run_left_unlocked_is_named_by_all_who_look_and_locked_by_
 # --- What brings back, and what locks ------------------------------------------------------------------------------
 
 
+RETIRING = """version: 1
+rules: [{name: old, match: {everything: true}, when: {olderThan: 1d}, do: retire, retire: {for: 14d}}]
+"""
+
+
+def flags(registry, flag):
+    return {record.flags[flag] for record in registry.storage.manifests('team/app').values()}
+
+
+def locking(az, registry, folder):
+    """`pins lock` of twelve images."""
+    pins = folder / 'pins.txt'
+    pins.write_text(''.join(f'{registry.login_server}/team/app:v{number}\n' for number in range(12)))
+    command = ('pins', 'lock', *TARGET, '--pins', str(pins), '--yes')
+    return command, 'PATCH /acr', lambda: flags(registry, 'deleteEnabled') == {False}
+
+
+def taking_back(az, registry, folder):
+    """`restore --retired` of twelve images."""
+    policy, plan = folder / 'policy.yaml', folder / 'plan.json'
+    policy.write_text(RETIRING)
+    az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', str(plan), check=True)
+    az(*PRUNE, 'apply', *TARGET, '--plan', str(plan), '--yes', '--max-percent', '100', check=True)
+    assert flags(registry, 'readEnabled') == {False}
+    return ('restore', *TARGET, '--retired'), 'PATCH /acr', lambda: flags(registry, 'readEnabled') == {True}
+
+
 def prepared(az, registry, now, folder, kind):
-    """A command of one kind that changes many things; (it, the requests that do, what the registry is in the end)."""
+    """A command of one kind that changes many things; (it, the requests that do, what says whether all is done)."""
     shelf = Shelf(registry.storage, now)
-    digests = [shelf.image(f'image {number}', tag=f'v{number}') for number in range(12)]
-    if kind == 'pins lock':
-        pins = folder / 'pins.txt'
-        pins.write_text(''.join(f'{registry.login_server}/team/app:v{number}\n' for number in range(12)))
-        locked = dict.fromkeys(digests, False)
-        flags = lambda: {d: r.flags['deleteEnabled'] for d, r in registry.storage.manifests('team/app').items()}  # noqa: E731
-        command = (*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(pins), '--yes', '--concurrency', '2')
-        return command, 'PATCH /acr', lambda: flags() == locked
+    for number in range(12):
+        shelf.image(f'image {number}', tag=f'v{number}')
+    if kind in OTHERS:
+        return OTHERS[kind](az, registry, folder)
     before = state(registry)
     if kind == 'restore from soft delete':
         registry.storage.soft_delete_days = 7
     assert purge(az, folder / 'archive').code == 0
+    undo = ('undo', *TARGET, '--yes')
+    if kind == 'undo --lock':
+        return (*undo, '--lock'), 'PATCH /acr', lambda: flags(registry, 'deleteEnabled') == {False}
+    if kind == 'pins lock --release':
+        az(*PRUNE, *undo, '--lock', check=True)
+        release = ('pins', 'lock', *TARGET, '--release', '--yes')
+        return release, 'PATCH /acr', lambda: flags(registry, 'deleteEnabled') == {True}
     commands = {
-        'undo': ('undo', *TARGET, '--yes'),
+        'undo': undo,
         'restore': ('restore', *TARGET, '--archive', str(folder / 'archive'), '--all'),
         'restore from soft delete': ('restore', *TARGET, '--soft-deleted'),
     }
     changing = 'POST /acr' if 'soft' in kind else 'PUT /v2/[^ ]*/manifests'
-    return (*PRUNE, *commands[kind]), changing, lambda: state(registry) == before
+    return commands[kind], changing, lambda: state(registry) == before
 
 
-@pytest.mark.parametrize('kind', ['undo', 'restore', 'restore from soft delete', 'pins lock'])
-@pytest.mark.parametrize('stops', [1, 2])
+OTHERS = {'pins lock': locking, 'restore --retired': taking_back}
+BOTH = ('undo', 'restore', 'restore from soft delete', 'pins lock')
+FIRST_ONLY = ('undo --lock', 'pins lock --release', 'restore --retired')
+
+
+@pytest.mark.parametrize(
+    'kind, stops', [*((kind, stops) for kind in BOTH for stops in (1, 2)), *((kind, 1) for kind in FIRST_ONLY)]
+)
 def test_a_stop_finishes_what_is_under_way_counts_what_is_left_and_the_same_command_goes_on(
     az, registry, now, tmp_path, kind, stops
 ):
     command, changing, is_done = prepared(az, registry, now, tmp_path, kind)
     hold = registry.faults.hold(changing, after=3)
+    command = (*PRUNE, *command, '--concurrency', '2')
     process = az.start(*command, **PIPES)
     assert hold.wait(process)
     interrupt(process)
@@ -199,6 +236,7 @@ def test_a_stop_finishes_what_is_under_way_counts_what_is_left_and_the_same_comm
     told = re.search(r'Interrupted: of (\d+) .* (\d+) are left. The same command goes on from there', err)
     assert told and 3 <= int(told[2]) < int(told[1]) and ('Giving up on' in err) is (stops == 2), err
     assert (result['summary']['interrupted'], result['summary']['left']) == (True, int(told[2]))
+    assert result['interrupted'] is True and result['exitReason'] == 'interrupted'
     assert not is_done()
     again = az(*command)
     assert again.code == 0 and is_done(), again.err

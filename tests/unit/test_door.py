@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from azure.containerregistry.aio import ContainerRegistryClient
 
+from azext_acrprune import custom
 from azext_acrprune.apply.journal import JournaledRegistry
 from azext_acrprune.archive.precondition import ArchivedRegistry
 from azext_acrprune.registry import client, reads
@@ -71,3 +72,10 @@ def _words(function: ast.AST) -> set[str]:
 
 def test_all_verbs_of_the_door_are_found_that_way():
     assert changing_functions(client) >= set(public(Changes))
+
+
+def test_what_a_command_changes_goes_through_the_door_of_its_session():
+    sources = Path(custom.__file__).parent.glob('*.py')
+    calls = [node for each in sources for node in ast.walk(ast.parse(each.read_text())) if isinstance(node, ast.Call)]
+    doors = [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) == JournaledRegistry.__name__]
+    assert doors and set(doors) == {'session.door'}
