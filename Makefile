@@ -34,12 +34,12 @@ report: $(VENV)/ready
 	$(BIN)/python -m tests.demo.report report.html
 
 test: $(VENV)/ready .azurite/ready lint azdev test-lowest
-	@$(BIN)/python -m pytest -n $(AT_ONCE)
+	@$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal
 	@echo 'Passed before: lint, azdev, and the main job and every command with azure-cli $(LOWEST).'
 
 # What needs no registry, in a minute.
 unit: $(VENV)/ready
-	@$(BIN)/python -m pytest -n auto tests/unit tests/test_architecture.py
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/test_architecture.py
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready

@@ -57,6 +57,10 @@ class Browser:
         self.command('Emulation.setScriptExecutionDisabled', value=not script)
         self.opened = file.resolve().as_uri()
         self.driver.get(self.opened)
+        if script:
+            from selenium.webdriver.support.ui import WebDriverWait
+
+            WebDriverWait(self.driver, 60).until(lambda _: self.run('return document.readyState') == 'complete')
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)

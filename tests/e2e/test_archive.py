@@ -592,7 +592,7 @@ def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
         '--yes',
     )
     assert run.code == 0, run.err
-    assert '--soft-deleted' in run.err and 'nothing is freed before' in run.err
+    assert 'az acr prune undo' in run.err and 'nothing is freed before' in run.err
     assert registry.storage.repositories() == ['team/other']
     preview = az(*PRUNE, 'restore', '-r', 'localhost', '--soft-deleted', '--dry-run', check=True).json
     assert preview['summary']['manifestsToRestore'] == 7 and registry.storage.repositories() == ['team/other']

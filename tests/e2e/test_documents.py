@@ -58,6 +58,7 @@ def arguments_of(example: Example, digests: dict[str, str], archive: Path) -> tu
     text = '\0'.join(example.arguments)
     text = text.replace('\0-u\0mytoken\0-p\0mypassword', '').replace('myregistry-abc123.azurecr.io', 'localhost')
     login = TARGET[:2] if example.command.startswith(LOCAL) else TARGET
+    text = text.replace('myregistry\0otherregistry', 'myregistry')  # there is one here
     text = text.replace('-r\0myregistry', '\0'.join(login)) if text.endswith('myregistry') else text
     text = text.replace('-r\0myregistry\0', '\0'.join((*login, '')))
     text = SAMPLE_DIGEST.sub(digests['team-a/api:v3'], text).replace('/mnt/archive', str(archive))

@@ -326,6 +326,7 @@ def test_the_schema_is_shown(az):
         'limits',
         'lock',
         'registries',
+        'state',
     }
 
 

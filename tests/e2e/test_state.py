@@ -158,6 +158,15 @@ def test_what_a_killed_run_left_unlocked_is_locked_by_the_next_machine(machines,
     assert two(*PRUNE, 'history', 'list', check=True).json[-1]['leftUnlocked'] == []
 
 
+def lines_in(container):
+    """All lines of all journals."""
+    return b''.join(
+        container.download_blob(blob.name).readall()
+        for blob in container.list_blobs()
+        if '/journal/' in blob.name and blob.name.endswith('.jsonl')
+    )
+
+
 def test_a_state_that_breaks_in_the_middle_ends_the_run_and_has_all_that_was_sent(
     remote_machines, registry, now, container
 ):
@@ -168,11 +177,9 @@ def test_a_state_that_breaks_in_the_middle_ends_the_run_and_has_all_that_was_sen
     hold = registry.faults.hold('^DELETE', after=1)
     first = one.start(*NIGHTLY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert hold.wait(first)
-    lines = b''.join(
-        container.download_blob(blob.name).readall()
-        for blob in container.list_blobs()
-        if '/journal/' in blob.name and blob.name.endswith('.jsonl')
-    )
+    while lines_in(container).count(b'"deleteManifest"') < 6:  # one that is done, and five under way
+        assert first.poll() is None
+    lines = lines_in(container)
     container.delete_container()
     hold.let_go()
     out, err = first.communicate()

@@ -264,7 +264,8 @@ def test_restoring_an_index_does_not_restore_its_children(http, registry):
     index = storage.put_manifest(APP, index_manifest([(child, 1) for child in children]), OCI_INDEX, 'v1')
     for digest in (index, *children):
         storage.delete_manifest(APP, digest)
-    assert http.admin('GET', '/acr/v1/_deleted/_catalog').json() == {'repositories': [APP]}
+    token = http.token('registry:deleted_catalog:*')
+    assert http.bearer('GET', '/acr/v1/_deleted/_catalog', token).json() == {'repositories': [APP]}
     storage.restore(APP, index)
     assert storage.whole(APP, 'v1') != []
     for child in children:

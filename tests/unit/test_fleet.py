@@ -27,7 +27,11 @@ class Context:
 def work(registry_name, **_):
     if registry_name == 'two':
         raise ForbiddenError('no access to two', recommendation='Ask for it.')
-    return {'summary': {'manifestsDeleted': 2, 'tagsDeleted': 1, 'freedBytes': 1024}, 'impact': 'exact'}
+    return {
+        'summary': {'manifestsDeleted': 2, 'tagsDeleted': 1, 'freedBytes': 1024},
+        'impact': 'exact',
+        'exitReason': 'done',
+    }
 
 
 def test_what_fails_in_one_leaves_the_others_alone_and_the_exit_code_is_1():
@@ -76,10 +80,10 @@ def test_one_registry_is_no_fleet():
     @in_each_registry
     def command(cmd, registry_name, **kwargs):
         called.append((registry_name, kwargs))
-        return {'summary': {}}
+        return {'summary': {}, 'exitReason': 'done'}
 
     cmd = SimpleNamespace(cli_ctx=Context())
-    assert command(cmd, registry_name='one', suffix='a', ago='1d') == {'summary': {}}
+    assert command(cmd, registry_name='one', suffix='a', ago='1d')['exitReason'] == 'done'
     assert len(command(cmd=cmd, registry_name=NAMES[:2], suffix=None, ago='1d')['registries']) == 2
     assert called == [
         ('one', {'suffix': 'a', 'ago': '1d'}),

@@ -65,7 +65,7 @@ def test_a_guard_that_is_weaker_is_said_in_the_plan(override, said):
     'override, said',
     [
         ('rules: {odl: {when: {olderThan: 7d}}}', "no rule is called 'odl'"),
-        ('rules: {old: {when: {olderThan: 7x}}}', "line 9: registries.dev: rules[0].when.olderThan: '7x'"),
+        ('rules: {old: {when: {olderThan: 7x}}}', "registries.dev.rules.old.when.olderThan: '7x'"),
         ('limits: {maxPercnt: 5}', "unknown key 'maxPercnt'"),
         ('rules: {old: {do: keep}}', "unknown key 'do'"),
         ('include: [everything]', 'expected ghosts or orphans or partial or quarantined'),

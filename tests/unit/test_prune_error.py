@@ -20,7 +20,17 @@ from azext_acrprune.registry.protocol.refusals import ADVICE, RegistryError
 from azext_acrprune.sources.failure import AskError
 from azext_acrprune.sources.pin_files import SourceError
 
-NO_ERRORS_OF_OURS = {'BadPattern', 'BadSyntax', 'NotKept', 'OtherVersion', 'TooLate', '_TooMuch'}
+NO_ERRORS_OF_OURS = {
+    'BadPattern',
+    'BadSyntax',
+    'Full',
+    'Leased',
+    'NotKept',
+    'OtherVersion',
+    'OutOfDate',
+    'TooLate',
+    '_TooMuch',
+}
 """Exceptions that are caught close to where they are raised, and made into a problem or one of our errors there."""
 
 SAID = [

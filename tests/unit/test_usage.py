@@ -164,7 +164,7 @@ def test_a_repository_has_its_bytes_with_each_blob_once_and_as_often_as_it_is_us
 def test_repositories_beyond_the_top_are_one_sum():
     document = usage_document(busy(400), 'repository', 3, CREATED_AT, NOW)
     assert (len(document['rows']), document['otherRows']['rowsLeftOut']) == (3, document['summary']['repositories'] - 3)
-    for key in ('manifests', 'tagged', 'untagged', 'totalBytes', 'attributedBytes'):
+    for key in ('manifests', 'manifestsTagged', 'manifestsUntagged', 'totalBytes', 'attributedBytes'):
         whole = document['summary']['registryBytes' if key == 'attributedBytes' else key]
         assert total(document, key) == whole, key
 
