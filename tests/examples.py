@@ -11,14 +11,14 @@ SOAK = int(os.environ.get('ACRPRUNE_SOAK', 0))
 
 
 def times(number: int) -> int:
-    """So many, or many times as many in a long run."""
+    """So many, or many more of them in a long run."""
     return number * max(SOAK, 1)
 
 
 def examples(number: int, *unchecked: HealthCheck) -> settings:
-    """Half of so many examples, the same each time, for a run must not fail by chance; many others in a long run."""
+    """So many examples, the same each time, for a run must not fail by chance; many others in a long run."""
     return settings(
-        max_examples=times(number) if SOAK else number // 2,
+        max_examples=times(number),
         deadline=None,
         derandomize=not SOAK,
         suppress_health_check=[HealthCheck.too_slow, *unchecked],
