@@ -34,6 +34,11 @@ _TIME = re.compile(
 )
 
 
+def registry_name(login_server: str) -> str:
+    """The name of a registry: its login server may have a hash behind it (`contoso-d7fnbjd6.azurecr.io`)."""
+    return re.split('[.:-]', login_server.lower(), maxsplit=1)[0]
+
+
 def parse_ticks(text: Any) -> int | None:
     """The instant of a time string, in ticks. None when there is no readable time."""
     match = _TIME.match(text) if isinstance(text, str) else None

@@ -122,9 +122,9 @@ class Journal:
             self._broken = error.strerror or str(error)
         self._check()
         self._owed.take(entry)
-        self._written += 1
         if self._copy:
             self._lines.append(line)
+        self._written += 1  # last: a thread that sees this number copies as many lines
 
     def _sync(self) -> None:
         """Have on the disk what is written until now."""

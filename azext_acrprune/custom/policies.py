@@ -66,11 +66,11 @@ def diff(
     from ..decide.decision import decide
     from ..documents.policy_diff import diff_document
     from ..exit_reasons import DONE, TAKES_MORE
-    from ..policy.overrides import name_of
+    from ..model import registry_name
     from ..show.policy_tables import diff_markdown
 
     read = _from_file(inventory_file) if inventory_file else None
-    registry = name_of(read[0].registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
+    registry = registry_name(read[0].registry) if read else RegistryOptions.of(kwargs).sign_in.registry_name
     then = read[1] / TICKS_PER_SECOND if read else None
     policies = [read_policy(path, (), registry, then) for path in (old_policy, new_policy)]
     if read:

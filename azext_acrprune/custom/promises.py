@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from ..model import Account
+from ..model import Account, registry_name
 from .command import Command
 from .journaling import index_of, last_run
 
@@ -46,7 +45,7 @@ def _account(cmd: Command, host: str) -> Account:
     from ..registry.credentials import registry_account, registry_facts
     from ..workers import TooLate, within
 
-    name = re.split('[-.:]', host)[0]
+    name = registry_name(host)
 
     def ask() -> Account:
         return registry_account(cmd, name, None, registry_facts(cmd, name, None))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Inventory, Notice, Repository
+from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Inventory, Notice, Repository, registry_name
 from ..pins.pinned import Pin, Pins
 from ..policy.facts import CHANGED, STILL_RETIRED
-from ..policy.overrides import name_of
 from ..policy.patterns import Pattern
 from ..policy.rules import KEEP, PERCENT_WITHOUT_A_QUESTION, Policy, RuleScope
 from .graph import user_tags
@@ -64,7 +63,7 @@ def _left(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
     states = [retired.state for found in policy.facts.retired.values() for retired in found.values()]
     left = sum(state in (STILL_RETIRED, CHANGED) for state in states)
     if left and not policy.retires:
-        name = name_of(inventory.registry)
+        name = registry_name(inventory.registry)
         yield Notice(
             LEFT_RETIRED,
             f'{left} manifest{"" if left == 1 else "s"} that this program retired cannot be pulled, and no rule '

@@ -16,7 +16,6 @@ from .scopes import Scope, Value
 LARGEST = 512 * 1024
 """Larger files are lists of what runs, and no settings."""
 
-_MOST_SCOPES = 2_000
 _MOST_GIVEN = 200
 _SHORTEST_NAME = 6
 _CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
@@ -87,7 +86,7 @@ def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
     wanted = tuple(called)
     number = 0
     for root in roots:
-        for scope in _below(root):
+        for scope in root.below(items=True):
             if _calls(scope, wanted) and number < _MOST_GIVEN:
                 number += 1
                 for name, value in _given_in(scope):
@@ -106,12 +105,3 @@ def _given_in(scope: Scope) -> Iterator[tuple[str, Value]]:
         for name, values in place.entries.items():
             for value in values:
                 yield name, value
-
-
-def _below(scope: Scope) -> Iterator[Scope]:
-    waiting, seen = [scope], 0
-    while waiting and seen < _MOST_SCOPES:
-        here = waiting.pop()
-        seen += 1
-        yield here
-        waiting += [child for children in (*here.children.values(), *(here.items or {}).values()) for child in children]

@@ -12,7 +12,6 @@ from dataclasses import replace
 from .scopes import Over, Row, Scope, Value
 
 _MOST_ROWS = 200
-_MOST_SCOPES = 2_000
 _NAMES = r'(?P<names>[$\w]{1,60}(?:[ ]?,[ ]?[$\w]{1,60}){0,3})'
 _LOOPS = (
     re.compile(
@@ -192,7 +191,7 @@ def _rows_anywhere(name: str, scope: Scope) -> list[Row]:
         outermost.rows = {}
     if name not in outermost.rows:
         tops = [top for each in around for top in (each, *(each.others or ()))]
-        everywhere = (row for top in tops for each in _below(top) for row in _rows_in(each, name))
+        everywhere = (row for top in tops for each in top.below() for row in _rows_in(each, name))
         outermost.rows[name] = [row for row, _ in zip(everywhere, range(_MOST_ROWS), strict=False)]
     return outermost.rows[name]
 
@@ -226,15 +225,6 @@ def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:
         elif row.key is not None and isinstance(row.item, Scope) and path:
             found += [(row.key.text, value) for value in row.item.own(path)]
     return found
-
-
-def _below(scope: Scope) -> Iterator[Scope]:
-    waiting, seen = [scope], 0
-    while waiting and seen < _MOST_SCOPES:
-        here = waiting.pop()
-        seen += 1
-        yield here
-        waiting += [child for children in here.children.values() for child in children]
 
 
 def _around(scope: Scope) -> Iterator[Scope]:

@@ -6,6 +6,7 @@ innermost scope says of it; where that says several things, all of them count.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 DOCUMENTS = '\0documents'
@@ -15,6 +16,7 @@ MOST_ENTRIES = 1_000
 """Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 
 _MOST_PLACES = 100
+_MOST_SCOPES = 2_000
 
 _LISTED = ('env', 'variables', 'vars', 'parameters', 'params', 'inputs', 'arguments', 'substitutions', 'substitute')
 DECLARING = frozenset(
@@ -130,6 +132,16 @@ class Scope:
         known = self.items.setdefault(name or child.key, [])
         if len(known) < MOST_ENTRIES:
             known.append(child)
+
+    def below(self, items: bool = False) -> Iterator[Scope]:
+        """This scope and those in it, with `items` those of its lists too; not more than two thousand."""
+        waiting, seen = [self], 0
+        while waiting and seen < _MOST_SCOPES:
+            here = waiting.pop()
+            seen += 1
+            yield here
+            listed = (here.items or {}).values() if items else ()
+            waiting += [child for children in (*here.children.values(), *listed) for child in children]
 
     def loop(self, name: str, loop: Over) -> None:
         """A name that goes over the items of a list."""

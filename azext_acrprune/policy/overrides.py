@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -12,11 +11,6 @@ from .rules import CREATED, KEEP, PERCENT_WITHOUT_A_QUESTION, Keep, Policy, Rule
 
 REGISTRIES = 'registries'
 _JOINED = ('repositories', 'tags', 'images', 'digests')
-
-
-def name_of(login_server: str) -> str:
-    """The name of a registry: its login server may have a hash behind it (`contoso-d7fnbjd6.azurecr.io`)."""
-    return re.split('[.:-]', login_server.lower(), maxsplit=1)[0]
 
 
 def overridden(document: Mapping[str, Any], registry: str | None) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from azure.core.rest import HttpRequest
 
-from ..model import Locks, OwedLock
+from ..model import Locks, OwedLock, registry_name
 from .permit import PERMIT_OPTION, Permit
 from .protocol.answers import done, own
 from .protocol.hosts import login_server_of
@@ -53,11 +52,10 @@ class Registry(Reads):
         lost = done(await self._answer(repository, request, **{PERMIT_OPTION: permit})).headers.get(_TAG_WAS_ON)
         if is_digest(lost) and lost != digest:
             host = login_server_of(urlsplit(self._endpoint).netloc)
-            name = re.split('[.:-]', host)[0]  # a registry's name has none of these, its suffix does
             raise RegistryError(
                 Kind.MOVED,
                 f'The tag had moved to {lost} a moment before, and was removed from there. '
-                f"Put it back with 'az acr import --name {name} --source "
+                f"Put it back with 'az acr import --name {registry_name(host)} --source "
                 f"{host}/{repository}@{lost} --image {repository}:{tag}'",
             )
 

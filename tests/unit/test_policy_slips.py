@@ -2,8 +2,8 @@
 
 import pytest
 
+from azext_acrprune.model import registry_name
 from azext_acrprune.policy.file import parse_policy
-from azext_acrprune.policy.overrides import name_of
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.slips import short_ages, short_periods
 from azext_acrprune.policy.words import sentences
@@ -193,4 +193,4 @@ def test_an_error_names_the_first_line():
     [('MyReg.azurecr.io', 'myreg'), ('contoso-d7fnbjd6.azurecr.io', 'contoso'), ('localhost:5000', 'localhost')],
 )
 def test_a_registry_is_known_by_its_name_whatever_its_login_server_has_behind_it(host, name):
-    assert name_of(host) == name
+    assert registry_name(host) == name
