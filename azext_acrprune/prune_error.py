@@ -54,8 +54,8 @@ class PruneError(Exception):
     advice: str = ''
 
     def __init__(self, message: str, advice: str | None = None, kind: Kind | None = None) -> None:
-        super().__init__(redacted(message))
         self.message = redacted(message)
+        super().__init__(self.message)
         if advice:
             self.advice = advice
         if kind:

@@ -17,8 +17,11 @@ from ..workers import Stops, run_tasks
 from .repository import DELETES_PER_REPOSITORY, RepositoryRun
 from .work import Stop, Surroundings, Work
 
-_BUSY = 1.5
-"""Of the calls that may be in flight, as many are planned for: those of a repository wait while it is listed."""
+_BUSY = 4
+"""Of the calls that may be in flight, so many times as many are planned for.
+
+Those of a repository wait while it is listed, and what belongs together is deleted one after another.
+"""
 
 GIVING_UP_SECONDS = 4
 """After a second stop locks are set again for so long at most, so that the answer is there within five seconds."""

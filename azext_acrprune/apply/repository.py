@@ -263,7 +263,8 @@ class RepositoryRun:
                 await call(key)
             return ()
 
-        await run_tasks([send] * min(DELETES_PER_REPOSITORY, len(keys)), DELETES_PER_REPOSITORY)
+        at_a_time = max(1, min(DELETES_PER_REPOSITORY, len(keys)))
+        await run_tasks([send] * at_a_time, at_a_time)
         self._was_late = self._was_late or bool(self._late)
         return sent - self._late
 

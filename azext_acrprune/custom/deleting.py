@@ -193,7 +193,8 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
             return agreed
         result = _carry_out(session, agreed, answering)
         record.result, record.archive = result, result['archive']
-        record.undo = undo_of_run(cmd, result, options.registry)
+        if options.record.summary_file:
+            record.undo = undo_of_run(cmd, result, options.registry)
         broken = consent.validate and validate(session, agreed.decided, result)
     result['exitReason'] = _exit_reason(cmd, agreed, result, bool(broken), settled)
     record.exit_code = exit_by(cmd, result['exitReason'])

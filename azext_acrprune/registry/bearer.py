@@ -46,7 +46,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         super().__init__()
-        self._host = host
+        self._address = f'https://{host}/'
         self._book = book
         self._sign_in = sign_in
         self._fetch = fetch
@@ -92,9 +92,9 @@ class TokenPolicy(AsyncHTTPPolicy):
 
     async def _authorize(self, request: PipelineRequest, repository: str | None, refused: bool) -> str | None:
         """Set the token of a request; None where one was refused and nothing is left to do about it."""
-        address = urlsplit(request.http_request.url)
-        if (address.scheme, address.netloc) != ('https', self._host):
-            raise RegistryError(Kind.NOT_A_REGISTRY, f"Our token must not go to '{address.netloc}'")
+        if not request.http_request.url.startswith(self._address):
+            where = urlsplit(request.http_request.url).netloc
+            raise RegistryError(Kind.NOT_A_REGISTRY, f"Our token must not go to '{where}'")
         token = self._held(repository) or await self._renew(request, repository, refused)
         if token is not None:
             request.http_request.headers['Authorization'] = f'Bearer {token}'

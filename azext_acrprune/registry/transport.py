@@ -9,6 +9,7 @@ import asyncio
 import math
 import os
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
@@ -22,6 +23,11 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.refusals import Kind, RegistryError
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout  # aiohttp brings it there
 
 ANSWER_OPTION = 'acr_answer_seconds'
 """Option of a request: for how many seconds its answer is waited for."""
@@ -76,8 +82,8 @@ class Transport(AioHttpTransport):
         if options.get('stream'):
             options['auto_decompress'] = False
         try:
-            sending = super().send(request, proxy=self._proxy(request.url), **options)
-            answer: Any = await asyncio.wait_for(sending, seconds)
+            async with timeout(seconds):
+                answer: Any = await super().send(request, proxy=self._proxy(request.url), **options)
         except asyncio.TimeoutError as error:
             raise ServiceResponseTimeoutError('The answer did not come in time', error=error) from error
         except (ValueError, OSError) as error:  # an address or a header that cannot be sent

@@ -57,18 +57,23 @@ def plan_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Ro
 
 
 def delete_rows(options: Namespace, folder: Path, extensions: Path) -> Iterator[Row]:
-    """Everything is deleted; what it takes to look before that is measured alone, and left out."""
+    """Everything is deleted; what it takes to look before that is measured alone, and left out with its calls.
+
+    The calls that are compared are all others: the listings right before and after the deletions are among them.
+    """
     with LocalRegistry(all_untagged(options)) as registry:
         az = Az(folder / 'deletes', registry, extensions)
         registry.faults.latency = LATENCY_SECONDS
         az(*DELETE, '--dry-run', check=True)
+        registry.forget()
         looking = seconds(lambda: az(*DELETE, '--dry-run', check=True))
+        looks = len(calls_of(registry))
         registry.forget()
         summary: list[Any] = []
         deleting = seconds(lambda: summary.append(az(*DELETE, '--yes', check=True).json)) - looking
         number, deletes = summary[0]['manifestsDeleted'], registry.counters['manifest_delete']
         most = max(registry.faults.most_deletes_in_flight.values())
-        calls = [call for call in calls_of(registry) if call[0] == 'DELETE']
+        calls = calls_of(registry)[looks:]
         registry.storage = all_untagged(options)
         alone = bare(registry, 'aiohttp', calls).wall
         yield f'delete {number:,} manifests in {options.repositories} repositories, s', f'{deleting:.1f}', ''
