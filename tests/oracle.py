@@ -305,14 +305,10 @@ def blob_table(world, before=None):
     """{blob: bytes} of all that is stored: once per registry.
 
     A layer with `urls` is stored elsewhere, unless it was pushed: here that is so where another manifest of this world,
-    or of the world `before`, has it without, even one that cannot be read. A ghost holds nothing.
+    or of the world `before`, has it without, even one that cannot be read. A ghost holds nothing, but what was pushed
+    for it is there as long as another manifest has it.
     """
-    everything = [
-        manifest['document']
-        for repository in before or world
-        for manifest in repository['manifests']
-        if manifest['state'] != 'ghost'
-    ]
+    everything = [manifest['document'] for repository in before or world for manifest in repository['manifests']]
     known = [document(manifest) for repository in world for manifest in repository['manifests']]
     pushed = {blob['digest'] for blob in _blobs(everything) if not blob.get('urls')}
     return {blob['digest']: blob['size'] for blob in _blobs(known) if blob['digest'] in pushed}
@@ -356,25 +352,37 @@ def shared_bytes(world, doomed):
 
 
 def fallen_with(repository, digest, doomed):
-    """What goes when this one alone is deleted: referrers, attachments, and children that nothing else holds."""
-    fallen = {digest}
-    grew = True
-    while grew:
-        grew = False
-        for manifest in repository['manifests']:
-            if manifest['digest'] in doomed - fallen and _falls(repository, manifest, fallen):
-                fallen.add(manifest['digest'])
-                grew = True
+    """What goes when this one alone is deleted: referrers, attachments, and children that nothing else holds.
+
+    The service takes what refers to it, whatever else needs that. Of all other parts, and of what refers to them, those
+    stay that something needs which stays.
+    """
+    there = [manifest for manifest in repository['manifests'] if exists(manifest)]
+    mine = [manifest for manifest in there if manifest['digest'] in doomed or manifest['digest'] == digest]
+    taken = _grown({digest}, mine, lambda one, other: one['digest'] in subjects(other))
+    fallen = _grown(
+        taken, mine, lambda one, other: other['digest'] in children(one) or one['digest'] in subjects(other)
+    )
+    shrank = True
+    while shrank:
+        stay = [manifest for manifest in there if manifest['digest'] not in fallen]
+        needed = {each['digest'] for each in there if any(needs(other, each) for other in stay)} - taken
+        shrank = bool(needed & fallen)
+        fallen -= needed
     return fallen
 
 
-def _falls(repository, manifest, fallen):
-    there = [other for other in repository['manifests'] if exists(other) and other is not manifest]
-    parents = [other['digest'] for other in there if manifest['digest'] in children(other)]
-    refers_to = [other['digest'] for other in there if other['digest'] in subjects(manifest)]
-    if any(subject in fallen for subject in refers_to):
-        return True
-    return any(parent in fallen for parent in parents) and all(holder in fallen for holder in parents + refers_to)
+def _grown(start, manifests, brings):
+    """`start` with whatever one of them brings along, until nothing new comes."""
+    grown = set(start)
+    grew = True
+    while grew:
+        new = {
+            other['digest'] for one in manifests for other in manifests if one['digest'] in grown and brings(one, other)
+        }
+        grew = not new <= grown
+        grown |= new
+    return grown
 
 
 def unique_bytes(world, name, digest, doomed):

@@ -625,7 +625,16 @@ def to_storage(world, with_bytes=False, storage=None):
         for manifest in repository['manifests']:
             _store(storage, repository['name'], manifest)
         _store_locks(storage, repository)
+    _lose_ghosts(storage, world)
     return storage
+
+
+def _lose_ghosts(storage, world):
+    """After all was pushed, so that what a ghost had and another manifest has too is still there."""
+    for repository in world:
+        for manifest in repository['manifests']:
+            if manifest['state'] == 'ghost':
+                storage.make_ghost(repository['name'], manifest['digest'], deletable=True)
 
 
 def _all_read(world):
@@ -653,8 +662,6 @@ def _store(storage, name, manifest):
         storage.quarantine(name, manifest['digest'], manifest['quarantine'])
     if manifest.get('hidden'):
         storage.hide(name, digest=manifest['digest'])
-    if manifest['state'] == 'ghost':
-        storage.make_ghost(name, manifest['digest'], deletable=True)
 
 
 def _store_locks(storage, repository):

@@ -219,17 +219,22 @@ def walk(start: Iterable[str], onward: Callable[[str], Iterable[str]]) -> list[s
 def falls_with(digest: str, graph: Graph, may_fall: AbstractSet[str]) -> frozenset[str]:
     """`digest` and all that falls when it alone is deleted, out of `may_fall`.
 
-    Its referrers and attachments fall. A child falls when nothing else keeps it.
+    Its referrers and attachments fall, and theirs. A child falls with what refers to it when nothing else keeps any of
+    them. So an index falls whose subject is its own child: the two keep only each other.
     """
-    fallen = {digest}
 
-    def falling(above: str) -> Iterator[str]:
-        for other, relation in graph.consequences(above):
-            if other in may_fall and (relation == REFERRER_OF or not graph.is_held_beyond(other, fallen)):
-                fallen.add(other)
-                yield other
+    def referrers(above: str) -> Iterable[str]:
+        return (other for other in graph.referrers.get(above, ()) if other in may_fall)
 
-    return frozenset(walk([digest], falling))
+    def onward(above: str) -> Iterable[str]:
+        return (other for other, _ in graph.consequences(above) if other in may_fall)
+
+    sure = frozenset(walk([digest], referrers))
+    reached = frozenset(walk(sure, onward))
+    parts = reached - sure
+    held = [other for other in parts if graph.is_held_beyond(other, reached)]
+    kept = walk(held, lambda stays: (other for other, _ in graph.neighbours(stays) if other in parts))
+    return reached.difference(kept)
 
 
 def deletion_waves(graph: Graph, doomed: AbstractSet[str]) -> Iterator[list[str]]:

@@ -224,6 +224,21 @@ def test_child_whose_subject_stays_does_not_fall():
     assert falling(parent, subject, child, parent) == digests(parent)
 
 
+def test_an_index_whose_subject_is_its_own_child_falls_with_it():
+    child = image('child')
+    knot = index('knot', [child['digest']], subject=child['digest'])
+    outer, other = index('outer', [knot['digest']]), index('other', [knot['digest']])
+    assert falling(outer, child, knot, outer) == digests(child, knot, outer)
+    assert falling(outer, child, knot, outer, other) == digests(outer), 'the other index keeps both'
+
+
+def test_what_an_index_needs_that_stays_keeps_its_subject():
+    child = image('child')
+    sbom = artifact('sbom', subject=child['digest'])
+    one, other = index('one', [child['digest']]), index('other', [sbom['digest']])
+    assert falling(one, child, sbom, one, other) == digests(one)
+
+
 def test_what_the_plan_keeps_does_not_fall():
     child = image('child')
     parent = index('index', [child['digest']])

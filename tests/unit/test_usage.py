@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from azext_acrprune.documents.cost import Price
@@ -77,7 +77,13 @@ def by_name(document):
 # --- Everything adds up ------------------------------------------------------------------------------------------
 
 
+FOREIGN = image('foreign', [len(BASE_LAYERS) + 1])
+"""Names a layer as foreign that others may have pushed: the first of the base layers."""
+
+
 @examples(100)
+@example([repository_of(FOREIGN, ghost(image('ghost', [0])))], 'repository', None)
+@example([repository_of(ghost(image('ghost', [0])), FOREIGN)], 'layer', 1)
 @given(worlds.tagged_worlds(), kinds, tops)
 def test_rows_of_every_kind_add_up_to_what_the_local_registry_stores(world, by, top):
     world = read_alone(world)
@@ -194,7 +200,12 @@ def test_equal_repositories_come_by_name():
 # --- Images ------------------------------------------------------------------------------------------------------
 
 
+CHILD = image('child')
+KNOT = index('knot', [CHILD['digest']], subject=CHILD['digest'])
+
+
 @examples(80)
+@example([repository_of(CHILD, KNOT, index('outer', [KNOT['digest']]))])
 @given(worlds.worlds())
 def test_bytes_of_an_image_of_which_all_goes_are_of_what_falls_with_it_and_its_share_is_its_own(world):
     shares = attributed(world)
