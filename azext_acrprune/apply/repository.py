@@ -102,8 +102,9 @@ class RepositoryRun:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
         hopeless_at = self._clock() + HOPELESS_SECONDS
         while (doomed or untag) and not self._stop.is_set():
-            todo = len(doomed) + len(untag)
+            todo, waiting_since = len(doomed) + len(untag), self._clock()
             async with self._around.turn if self._was_late else nullcontext():
+                hopeless_at += self._clock() - waiting_since  # others may take minutes
                 look = await self._look(doomed, untag)
                 if look is None:
                     return
