@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-_AGES = 'What comes back counts with the times that it had, and pushes out nothing that was kept. --lock keeps it.'
-
 Work = Callable[['Changes', 'Note', 'Restored'], Coroutine[Any, Any, 'Restored']]
 """What brings things back: it is given the door for its changes, what it writes notes with, and what it fills in."""
 
@@ -49,18 +47,6 @@ def begun_before(cmd: Command, host: str) -> Begun:
             if summary['registry'] == host and summary['restores']:
                 begun.hear(read_journal(cmd, summary['run']))
     return begun
-
-
-def taken_again(cmd: Command, host: str, undone: str) -> list[str]:
-    """What the last options with rules would do with what comes back; nothing where no run had rules."""
-    from ..archive.pure.run_story import is_by_rules, taken_again
-
-    for summary in reversed(index_of(cmd).summaries()):
-        if summary['registry'] == host and summary['deletes']:
-            lines = read_journal(cmd, summary['run'])
-            if is_by_rules(lines):
-                return [*taken_again(lines, str(summary['run']), undone), _AGES]
-    return []
 
 
 def bring_back(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from .archiving import lasting_name, open_target
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, taken_again, with_sentence
+from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_by
+from .foreseeing import say_foreseen
 from .moving import Moved, moved_lines
 from .options import HoldOptions, RegistryOptions, RestoreOptions, read
 from .retiring import take_back
@@ -77,6 +78,7 @@ def _named(images: Sequence[AskedImage]) -> list[ImageName]:
 def _restore(session: Session, options: RestoreOptions, name: str, holding: HoldOptions) -> Document:
     """Restore from the archive that `name` means."""
     from ..archive.pure.choose import NotInArchive, choose
+    from ..archive.pure.foreseen import coming_from
     from ..archive.rehearsal import rehearse
     from ..archive.restore_document import expected, preview_document, result_document
 
@@ -91,14 +93,13 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
             )
         except NotInArchive as error:
             raise NotInArchive(error.message, target.name) from error
+        say_foreseen(session, coming_from(chosen, archived.records, archived.kept), holding)
         if options.dry_run:
             for line in moved_lines(session, _moves(chosen)):
                 logger.warning(line)
             chosen, verified = session.run(rehearse(target, chosen, session.reporter))
             return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
         _hold_to_restoration(session, options, source, chosen)
-    for line in taken_again(session.cmd, session.host, options.journal or '') if chosen.waves or chosen.tags else ():
-        logger.warning(line)
     work = partial(push_chosen, session, target, chosen, begun)
     said = {'source': lasting_name(name), 'sourceRegistry': source}
     run, pushed = bring_back(session, [work], holding, expected(chosen), **said)

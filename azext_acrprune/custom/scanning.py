@@ -29,7 +29,12 @@ def retention_of(session: Session) -> Retention | None:
 
 
 def scan(
-    session: Session, selection: Selection, tags: bool = False, labels: bool = False, anew: bool = False
+    session: Session,
+    selection: Selection,
+    tags: bool = False,
+    labels: bool = False,
+    anew: bool = False,
+    only: tuple[str, ...] | None = None,
 ) -> Inventory:
     """Read the registry as the options of the session say; the other arguments are those of `Extent`.
 
@@ -40,7 +45,7 @@ def scan(
     options = session.options
     bound = options.scan.impact == 'bound'
     cached = session.facts.cache_rules or ()
-    extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew, cached)
+    extent = Extent(selection, bound, tags, labels, session.concurrency, options.scan.order, anew, cached, only)
     inventory = session.run(
         scan(session.registry, session.host, extent, session.reporter, session.cache, session.limit.is_over)
     )

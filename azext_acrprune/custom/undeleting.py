@@ -12,6 +12,7 @@ from knack.log import get_logger
 from ..prune_error import Kind, PruneError
 from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
 from .failures import alarm
+from .foreseeing import say_foreseen
 from .moving import moved_lines
 from .options import HoldOptions, RestoreOptions
 from .session import Session
@@ -39,6 +40,7 @@ _NOT_LISTED = (
 
 def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) -> Document:
     """Restore what a run deleted, or what is asked for, from what the registry keeps of it."""
+    from ..archive.pure.foreseen import Coming
     from ..archive.restore_document import preview_document, result_document
 
     _check_soft_delete(session)
@@ -48,6 +50,8 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
     work = partial(undelete_lost, session, lost, around, begun, options.overwrite)
     with nothing_was('changed'):
         expects = session.run(work(session.door, None))
+        coming = Coming(expects.manifests, expects.tags, [*lost, *around.values()], {})
+        say_foreseen(session, coming, holding)
         if options.dry_run:
             return with_sentence(session, preview_document(session.host, f'softDelete of {source}', expects))
         if expects.moved:

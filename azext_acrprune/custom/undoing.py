@@ -14,9 +14,10 @@ from ..model import Failed, Skipped
 from ..prune_error import Kind, PruneError
 from ..show.sizes import count, short_digest
 from .archiving import open_target
-from .bringing_back import Work, begun_before, bring_back, hold_to_answer, taken_again, together
+from .bringing_back import Work, begun_before, bring_back, hold_to_answer, together
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_by
+from .foreseeing import foreseen
 from .moving import moved_lines
 from .options import HoldOptions, RegistryOptions, UndoOptions, read
 from .restoring import push_chosen, read_asked, what_is_there
@@ -28,6 +29,7 @@ from .undeleting import undelete_lost
 if TYPE_CHECKING:
     from ..archive.afterwards import Note
     from ..archive.pure.choose import Restoration
+    from ..archive.pure.foreseen import Coming
     from ..archive.pure.lost import Lost, Move
     from ..archive.pure.past import Begun
     from ..archive.push import Restored
@@ -89,7 +91,7 @@ def undo(
     holding = HoldOptions(lock or lock_until is not None, lock_until)
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=True) as session:
         with nothing_was('changed'):
-            undoing = _plan(session, options)
+            undoing = _plan(session, options, holding)
             if options.dry_run:
                 cmd.cli_ctx.output.say_below('\n'.join(_said(session, undoing)))
                 document = preview_document(session.host, undoing.source, undoing.expects)
@@ -104,7 +106,7 @@ def undo(
     return {**document, 'run': own, 'undoes': undoing.run}
 
 
-def _plan(session: Session, options: UndoOptions) -> Undo:
+def _plan(session: Session, options: UndoOptions, holding: HoldOptions) -> Undo:
     """What would undo a run. Raises JournalError, NothingAsked, and PruneError where nothing can be brought back."""
     from ..archive.pure.lost import asked_of, by_node, moves_in
     from ..archive.push import Restored
@@ -136,7 +138,7 @@ def _plan(session: Session, options: UndoOptions) -> Undo:
         expects.append(session.run(_moved_back(session, moves, session.door, None)))
     source = f'{_named(origins)} of the run {taken.run}'
     expected_ones = together(expects)
-    again = taken_again(session.cmd, session.host, taken.run) if expected_ones.manifests or expected_ones.tags else []
+    again = foreseen(session, _coming(taken, origins, expected_ones), holding, taken.lines)
     return Undo(
         taken.run,
         tuple(works),
@@ -148,6 +150,14 @@ def _plan(session: Session, options: UndoOptions) -> Undo:
         cautions=taken.told,
         again=tuple(again),
     )
+
+
+def _coming(taken: TakenRun, origins: Origins, expects: Restored) -> Coming:
+    """What comes back, with what is known of it."""
+    from ..archive.pure.foreseen import Coming, contents_of
+
+    kept = origins.archived[1].kept if origins.archived else {}
+    return Coming(expects.manifests, expects.tags, [lost for lost, _ in taken.lost], contents_of(kept))
 
 
 def _archive_of(taken: TakenRun) -> str | None:

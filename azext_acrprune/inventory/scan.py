@@ -49,7 +49,8 @@ class Extent:
     not only untagged ones, so that the selected repositories are read whole, their tag listings too. With `labels`,
     the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
     cache knows is read all the same: nothing else shows that it has become a ghost. `cached` are the targets of cache
-    rules, each a repository or with `*` at its end a prefix.
+    rules, each a repository or with `*` at its end a prefix. With `only` some repositories, no list of all of them is
+    asked for.
     """
 
     selection: Selection = Selection()
@@ -60,6 +61,7 @@ class Extent:
     order: str = BY_NAME
     anew: bool = False
     cached: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
     def is_cached(self, repository: str) -> bool:
         """Whether a repository is behind a cache rule."""
@@ -84,7 +86,7 @@ async def scan(
     RegistryError when the registry itself cannot be read, UnknownRepository when a repository asked for by name is not
     there.
     """
-    names, warnings = await catalog(registry, extent.selection, cache, extent.cached)
+    names, warnings = await _names(registry, extent, cache)
     selected = select(names, extent.selection, {str(warning.repository) for warning in warnings})
     wanted = selected if extent.bound else names
     drafts = [
@@ -103,14 +105,20 @@ async def scan(
         registry=host,
         repositories=tuple(draft.finished() for draft in drafts if draft.known),
         selected=frozenset(selected),
-        complete=not (warnings or extent.bound or silent),
-        whole=not (warnings or silent) and frozenset(wanted).issuperset(names),
+        complete=not (warnings or extent.bound or silent or extent.only),
+        whole=not (warnings or silent or extent.only) and frozenset(wanted).issuperset(names),
         warnings=tuple(warnings),
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),
     )
     asked = {digest: name for digest, name in to_measure(inventory).items() if not extent.is_cached(name)}
     return with_measures(inventory, await _measured(registry, asked, extent.concurrency, is_over))
+
+
+async def _names(registry: Reads, extent: Extent, cache: Cache) -> tuple[list[str], list[Notice]]:
+    if extent.only is not None:
+        return sorted(extent.only), []
+    return await catalog(registry, extent.selection, cache, extent.cached)
 
 
 async def _measured(

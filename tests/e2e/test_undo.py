@@ -400,8 +400,10 @@ def test_what_came_back_does_not_push_out_what_was_kept(az, registry, now, tmp_p
     az(*nightly, check=True)
     assert set(registry.storage.tags('team/app')) == {'v5', 'v6', 'v7'}
     back = undo(az, '--yes')
-    assert state(registry) == before and 'take it again, a day after' in back.err and '--keep 3' in back.err
-    assert all(f'  team/app:v{number}: ' in back.err for number in range(5)), back.err
+    assert state(registry) == before, back.err
+    assert 'take 5 manifests and 5 tags of it again, a day after it came back: --match' in back.err, back.err
+    assert '--keep 3' in back.err and '--lock keeps it' in back.err
+    assert {f'v{number}' for number in range(8) if f'  team/app:v{number}: ' in back.err} == {f'v{n}' for n in range(5)}
     assert az(*nightly, check=True).json['summary']['tagsDeleted'] == 0, 'not within a day'
     at_once = (*PRUNE, 'plan', *TARGET, *KEEPING[:-3], '--ago', '0')
     plan = az(*at_once, check=True).json
@@ -409,6 +411,21 @@ def test_what_came_back_does_not_push_out_what_was_kept(az, registry, now, tmp_p
     Shelf(registry.storage, now).image('version 0', tag='v0', days=0)  # somebody pushes it anew
     plan = az(*at_once, check=True).json
     assert {tag for entry in plan['delete'] for tag in entry['tags']} == {'v1', 'v2', 'v3', 'v4', 'v5'}
+
+
+def test_it_says_what_the_last_rules_take_of_just_what_comes_back(az, registry, now, tmp_path):
+    """The last run was by name; the nightly one before it would keep the three newest of those that are there then."""
+    versions(registry, now)
+    registry.storage.soft_delete_days = 7
+    archive = ('--archive', str(tmp_path / 'archive'))
+    az(*PRUNE, 'tags', *TARGET, *KEEPING, '--ago', '10d', *archive, '--new-archive', check=True)
+    az(*PRUNE, 'image', *TARGET, '--image', 'team/app:v7', '--single-region', '--yes', *archive, check=True)
+    some = ('--image', 'team/app:v3', '--image', 'team/app:v4', '--dry-run')
+    for source in (archive, ('--soft-deleted',)):
+        back = az(*PRUNE, 'restore', *TARGET, *source, *some)
+        assert 'take 1 manifest and 1 tag of it again' in back.err and '--lock keeps it' in back.err, back.err
+        assert '  team/app:v3: ' in back.err and '  team/app:v4: ' not in back.err, back.err
+    assert 'take none of it again' in undo(az, '--dry-run').err
 
 
 def test_what_came_back_is_locked_until_it_is_released(az, registry, now, tmp_path):

@@ -9,7 +9,6 @@ from shlex import quote
 from typing import Any
 
 from ...decide.owed import owed_in
-from ...decide.reasons import CHILD_OF, REFERRER_OF, TOLD
 from ...model import Document, OwedLock
 from ...spelling import printable
 from .lost import Lost, is_deletion, lost_in
@@ -22,7 +21,6 @@ _ASIDE = ('setLocks', 'mountBlob', 'uploadBlob')
 
 _HEADER = ('at', 'who', 'command', 'registry', 'planChecksum', 'archive', 'host', 'pipeline', 'versions')
 _MOST_FAILURES = 50
-_MOST_WHYS = 10
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -123,33 +121,6 @@ def undo_of_image(undo: Document, image: str) -> Document:
 def is_by_rules(lines: Lines) -> bool:
     """Whether rules chose what a run took, so that the same options choose again: nothing was named."""
     return any((_start(lines).get('policy') or {}).get(key) for key in ('tags', 'untagged', 'file'))
-
-
-def taken_again(lines: Lines, run: str, undone: str) -> list[str]:
-    """What the options of the last run that had rules would do with what comes back from the run `undone`.
-
-    Where that is the same run, each image is named with why it went.
-    """
-    options = ' '.join(options_of(_start(lines).get('policy')))
-    if run != undone:
-        return [f'The options of the last run by rules may take it, a day after it came back: {options}.']
-    whys = [each for each in map(_why, lost_in(lines)) if each]
-    more = [f'  and {len(whys) - _MOST_WHYS} more'] if len(whys) > _MOST_WHYS else []
-    return [
-        f'The options of the run take it again, a day after it came back: {options}.',
-        *sorted(whys)[:_MOST_WHYS],
-        *more,
-    ]
-
-
-def _why(lost: Lost) -> str | None:
-    """An image that went for a reason of its own, with that; None for what went with another one."""
-    if lost.reason in (None, CHILD_OF, REFERRER_OF):
-        return None
-    tags = ', '.join(tag for tag, _ in lost.tags)
-    name = f'{lost.repository}:{tags}' if tags else f'{lost.repository}@{lost.digest}'
-    told = TOLD[lost.reason].label if lost.reason in TOLD else lost.reason
-    return f'  {name}: {told}{f" ({lost.because})" if lost.because else ""}'
 
 
 def requests_of(lines: Lines) -> list[Document]:
