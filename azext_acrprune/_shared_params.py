@@ -31,6 +31,7 @@ from ._validators import (
     validate_price,
     validate_pulled_within,
     validate_ran_within,
+    validate_repository,
     validate_rows,
     validate_time_limit,
     validate_validate,
@@ -177,6 +178,7 @@ def _selection(context: AzArgumentContext) -> None:
     context.argument(
         'repository',
         nargs='+',
+        validator=validate_repository,
         help='Only these repositories: names or patterns, where `*` stays inside one namespace and `**` crosses '
         'namespaces, as in `team-a/**`. Layers that other repositories use are still counted as used.',
     )
@@ -281,9 +283,8 @@ def _taken(context: AzArgumentContext) -> None:
         nargs='+',
         validator=validate_include,
         help='Also take these, if they are old enough and nothing else keeps them. `ghosts` are listed but cannot be '
-        'read. `orphans` are signatures and other attachments by tag whose image is nowhere in the registry. '
-        '`partial` are indexes that lack children: with this, the --keep options '
-        'neither count nor spare them.',
+        'read. `orphans` are attachments by tag, such as signatures, whose image is nowhere in the registry. `partial` '
+        'are indexes that lack children: with this, the --keep options neither count nor spare them.',
     )
 
 
@@ -389,8 +390,8 @@ def _guards(context: AzArgumentContext) -> None:
         'max_percent',
         type=float,
         validator=validate_limits,
-        help='Delete nothing at all when more than this percentage of the tagged manifests of one '
-        'repository would go. The default is 50 in runs that ask no question (--yes).',
+        help='Delete nothing at all when more than this percentage of the tagged manifests of one repository would '
+        'go. The default is 50 in runs that ask no question (--yes).',
     )
     context.argument(
         'policy_file',

@@ -122,6 +122,16 @@ def validate_ran_within(namespace: Namespace) -> None:
         )
 
 
+def validate_repository(namespace: Namespace) -> None:
+    for text in namespace.repository or ():
+        name = re.split('[@:]', text)[0]
+        if name != text:
+            raise InvalidArgumentValueError(
+                f"--repository: '{text}' names an image, and this takes whole repositories.",
+                recommendation=f"Give '{name}'. Tags are for --match images for --image, where a command has them.",
+            )
+
+
 def validate_keep(namespace: Namespace) -> None:
     if any((getattr(namespace, name, None) or 0) < 0 for name in ('keep', 'keep_semver', 'keep_untagged')):
         raise InvalidArgumentValueError(

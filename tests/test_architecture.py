@@ -70,7 +70,7 @@ MAY_IMPORT = {
         'state_files',
         'workers',
     },
-    'show': {'show', 'decide.reasons', 'model', 'reporter', 'spelling'},
+    'show': {'exit_reasons', 'show', 'decide.reasons', 'model', 'reporter', 'spelling'},
     '_help': set(),
     '_errors': {'prune_error', 'spelling'},
     '_validators': {'decide', 'documents', 'pins', 'policy', '_registry_validators'},

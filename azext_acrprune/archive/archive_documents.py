@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping
 
 from ..exit_reasons import DONE, FAILED, NOTHING_TO_DO, WOULD_CHANGE
 from ..model import Document
@@ -176,7 +176,7 @@ def expire_document(archive: str, expiry: Expiry, is_dry_run: bool) -> Document:
             'imagesLeft': sum(1 for record in expiry.index.records if record.tag is None),
         },
         'expired': _named(expiry.gone),
-        'exitReason': _changed(expiry.gone, is_dry_run),
+        'exitReason': _changed(bool(expiry.gone), is_dry_run),
     }
 
 
@@ -190,7 +190,7 @@ def compact_document(archive: str, garbage: Garbage, is_dry_run: bool) -> Docume
             'removedBytes': garbage.size,
         },
         'removed': [{'digest': digest, 'size': size} for digest, size in sorted(garbage.sizes.items())],
-        'exitReason': _changed(garbage.sizes, is_dry_run),
+        'exitReason': _changed(bool(garbage.sizes), is_dry_run),
     }
 
 
@@ -208,12 +208,12 @@ def repair_document(archive: str, repaired: Repair, is_dry_run: bool) -> Documen
         'found': _named(repaired.found),
         'lost': _named(repaired.lost),
         'nameless': list(repaired.nameless),
-        'exitReason': WOULD_CHANGE if is_dry_run else DONE,
+        'exitReason': _changed(repaired.changes, is_dry_run),
     }
 
 
-def _changed(things: Sized, is_dry_run: bool) -> str:
-    if not things:
+def _changed(is_changed: bool, is_dry_run: bool) -> str:
+    if not is_changed:
         return NOTHING_TO_DO
     return WOULD_CHANGE if is_dry_run else DONE
 

@@ -204,10 +204,11 @@ class Repair:
     """What an index is after it was made anew, and what was done for that.
 
     `lost` are records whose manifests are missing or damaged, `found` those that the old index did not have, and
-    `nameless` manifests of which nothing says where they were.
+    `nameless` manifests of which nothing says where they were. `changes` is whether the index or its copy is another.
     """
 
     index: Index
+    changes: bool
     lost: tuple[Record, ...]
     found: tuple[Record, ...]
     nameless: tuple[str, ...]
@@ -229,7 +230,10 @@ def find_repair(target: Target) -> Repair:
     others = [nameless_descriptor(digest, manifests[digest]) for digest in nameless]
     known = {record.key for each in before for record in each.records}
     found = tuple(record for record in index.records if record.key not in known)
-    return Repair(replace(index, others=(*index.others, *others), compacting=None), lost, found, nameless)
+    index = replace(index, others=(*index.others, *others), compacting=None)
+    written = b''.join(index_pieces(index))
+    changes = any(_bytes_of_index(target, copy) != written for copy in (False, True))
+    return Repair(index, changes, lost, found, nameless)
 
 
 def repair(target: Target, patience: Patience = NO_PATIENCE) -> Repair:
@@ -242,14 +246,18 @@ def repair(target: Target, patience: Patience = NO_PATIENCE) -> Repair:
 
 def _salvaged(target: Target, copy: bool) -> Index | None:
     """What can be read of an index, or of its copy."""
-    chunks = target.index(copy)
-    if chunks is None:
+    data = _bytes_of_index(target, copy)
+    if data is None:
         return None
-    data = b''.join(chunks)
     try:
         return parse_index(data)
     except NotAnArchive:
         return salvaged_index(data)
+
+
+def _bytes_of_index(target: Target, copy: bool) -> bytes | None:
+    chunks = target.index(copy)
+    return None if chunks is None else b''.join(chunks)
 
 
 def _looked_into(target: Target, sizes: Mapping[str, int]) -> tuple[dict[str, Index], dict[str, Kept]]:

@@ -86,6 +86,7 @@ def expire(cmd: Command, archive: str, older_than: str, yes: bool = False, dry_r
     """Take out of the index what was archived long ago."""
     from ..archive.archive_documents import expire_document
     from ..archive.upkeep import expire, find_expired
+    from ..show.archive_told import expire_told
     from ..show.sizes import count
 
     before = _before(older_than)
@@ -96,13 +97,16 @@ def expire(cmd: Command, archive: str, older_than: str, yes: bool = False, dry_r
         if not dry_run and found.gone:
             _hold(cmd, f'Take {count(len(found.gone), "entry")} out of {target.name}?', yes)
             found = expire(target, before, patience_with(target))
-    return expire_document(target.name, found, dry_run)
+    document = expire_document(target.name, found, dry_run)
+    cmd.cli_ctx.output.say_below(expire_told(document))
+    return document
 
 
 def compact(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document:
     """Remove the blobs that nothing in an archive needs."""
     from ..archive.archive_documents import compact_document
     from ..archive.upkeep import compact, find_garbage
+    from ..show.archive_told import compact_told
     from ..show.sizes import count, human_size
 
     with typed_errors():
@@ -114,27 +118,32 @@ def compact(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False
             if garbage.sizes:
                 _hold(cmd, question, yes)
             garbage = compact(target, patience_with(target))
-    return compact_document(target.name, garbage, dry_run)
+    document = compact_document(target.name, garbage, dry_run)
+    cmd.cli_ctx.output.say_below(compact_told(document))
+    return document
 
 
 def repair(cmd: Command, archive: str, yes: bool = False, dry_run: bool = False) -> Document:
     """Make the index of an archive anew, from what is left of it and from the blobs."""
     from ..archive.archive_documents import repair_document
     from ..archive.upkeep import find_repair, repair
+    from ..show.archive_told import repair_told
     from ..show.sizes import count
 
     with typed_errors():
         target = open_target(cmd, archive)
         _may_ask(cmd, yes, dry_run)
         found = find_repair(target)
-        if not dry_run:
+        if not dry_run and found.changes:
             images = count(sum(1 for record in found.index.records if record.tag is None), 'image')
             lost = f', without {count(len(found.lost), "entry")} that cannot come back' if found.lost else ''
             _hold(cmd, f'Write an index of {images} to {target.name}{lost}?', yes)
             found = repair(target, patience_with(target))
     for record in found.lost:
         logger.warning('%s is lost: its manifest is missing or damaged.', record.name)
-    return repair_document(target.name, found, dry_run)
+    document = repair_document(target.name, found, dry_run)
+    cmd.cli_ctx.output.say_below(repair_told(document))
+    return document
 
 
 def _catalog(target: Target) -> Catalog:

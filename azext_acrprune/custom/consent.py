@@ -52,9 +52,10 @@ def hold_consent(cmd: Command, document: Document, yes: bool, archived: bool = F
 
     Raises CLIError where somebody declines, and ValidationError where locks were not confirmed.
     """
-    from ..show.preview import full_list, has_locked, is_empty
+    from ..exit_reasons import changes_nothing
+    from ..show.preview import full_list, has_locked
 
-    if is_confirmed(cmd, yes) or is_empty(document):
+    if is_confirmed(cmd, yes) or changes_nothing(document):
         say_preview(document)
         return
     print(_preview(document, lines_after=_QUESTION_LINES), file=sys.stderr)

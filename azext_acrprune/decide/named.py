@@ -49,6 +49,8 @@ def parse_image(text: str) -> ImageName:
         if not repository or not short:
             raise ValueError(f"'{text}' is not repository@sha256:..., with up to 64 digits")
         return ImageName(text, repository, digest=f'sha256:{short["digits"]}')
+    if text.startswith('sha256:') and _SHORT_DIGEST.match(text):
+        raise ValueError(f"'{text}' is a digest without its repository, as in team/app@{text}")
     repository, _, tag = text.rpartition(':')
     if not repository or not tag or '/' in tag:
         raise ValueError(f"'{text}' is neither repository:tag nor repository@digest")

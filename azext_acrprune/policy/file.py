@@ -32,6 +32,7 @@ from .patterns import (
     repository_glob,
     tag_glob,
     whole_type,
+    without_digest,
 )
 from .rules import (
     BY_UPDATE,
@@ -223,6 +224,8 @@ class _PolicyReader(Reader):
         """What `tag` and `repository:tag` protect."""
         for number, text in enumerate(texts):
             place = (*path, key, str(number))
+            if not self.read(place, without_digest, text, ''):
+                continue
             repository, colon, tag = text.rpartition(':')
             tags = self._globs(place, [tag], tag_glob)
             names = self._protected(place, repository) if colon else ()

@@ -7,11 +7,11 @@ from typing import Any
 
 from .ages import parse_ago_or_date
 from .patterns import (
-    BadPattern,
     GroupPattern,
     anchored_regex,
     glob,
     grouping_regex,
+    refuse_digest,
     searching_regex,
     split_filter,
     split_glob,
@@ -32,6 +32,8 @@ from .rules import (
     untagged_policy,
     untagged_rule,
 )
+
+_CURE_OF_DIGEST = 'prune image takes a digest, and protect.digests of a policy keeps one'
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,14 @@ def tag_scopes(flags: Flags) -> tuple[RuleScope, ...]:
 
 def filter_scope(text: str) -> RuleScope:
     """`REPO_REGEX:TAG_REGEX` as `acr purge` reads it: the repository part anchored, the tag part not."""
+    refuse_digest(text, _CURE_OF_DIGEST, is_regex=True)
     repository, tag = split_filter(text)
     return RuleScope((anchored_regex(repository),), (searching_regex(tag),))
 
 
 def glob_scope(text: str) -> RuleScope:
     """A `repository:tag` glob. Raises BadPattern."""
-    if '@' in text:
-        raise BadPattern(
-            f"'{text}' names an image by its digest, and this is a pattern over tags: "
-            'prune image takes a digest, and protect.digests of a policy keeps one'
-        )
+    refuse_digest(text, _CURE_OF_DIGEST)
     repository, tag = split_glob(text)
     return RuleScope((glob(repository),), (glob(tag),))
 

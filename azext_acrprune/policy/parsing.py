@@ -236,6 +236,8 @@ def _cure(source: Source, path: Path, error: fastjsonschema.JsonSchemaValueExcep
     if error.rule == 'enum' and isinstance(error.value, str):
         like = _like(error.value, wanted)
         return f'; {like}' if like else ''
+    if error.rule == 'pattern' and _SHORT_DIGEST.match(str(error.value)):
+        return "; 'az acr prune explain -r REGISTRY --image REPOSITORY@DIGEST' shows all digits"
     if error.rule == 'type' and wanted == 'string' and isinstance(error.value, dict):
         each_alone = '; write each as an item of its own'
         return each_alone if written.startswith('{') else f'; put it in quotes: {_in_quotes(written)}'
@@ -260,6 +262,7 @@ def _like(word: str, known: Iterable[Any]) -> str:
 
 
 _NUMBER = re.compile(r'\d+\Z', re.ASCII)
+_SHORT_DIGEST = re.compile(r'(?:sha256:)?[0-9a-f]{1,63}\Z', re.ASCII)
 
 
 def _plain(value: Any) -> str:

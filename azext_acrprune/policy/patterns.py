@@ -21,7 +21,11 @@ _GLOB_LIKE = re.compile(r'(?=.*[*?])(?:[A-Za-z0-9_/-]|[*?]|\.(?![*?+]))+\Z')
 _ALTERNATIVES = re.compile(r'(?<![\\pP])\{[^{}]*[^{}0-9,][^{}]*\}')
 _ANY_HOST = re.compile(r'\\?\.azurecr\\?\.(io|cn|us)\b')
 _PLATFORM = re.compile(r'(?!.*/(x86_64|aarch64)\Z)[a-z0-9]+/[a-z0-9_]+\Z', re.ASCII)
+_CURE_OF_DIGEST = "write all 64 digits of it under 'protect: {digests: [...]}'"
 _MACHINES = {'x86_64': 'amd64', 'x64': 'amd64', 'aarch64': 'arm64'}
+_DIGEST = re.compile(r'@|sha256:[0-9a-f]{7}', re.ASCII)
+_DIGEST_IN_REGEX = re.compile(r'@(?:sha256|[0-9a-f]{7})|sha256:[0-9a-f]{7}', re.ASCII)
+"""An `@` alone may belong to an expression: `[^@]` is a class."""
 _SPECIAL_IN_REGEX = set('\\^$.|?*+()[]{}')
 
 
@@ -70,8 +74,21 @@ class GroupPattern:
         return tuple(value or '' for _, value in sorted(match.groupdict().items())) if match else ()
 
 
+def refuse_digest(text: str, cure: str, is_regex: bool = False) -> None:
+    """Raise BadPattern for a pattern over names that was meant as an image by its digest: it would match nothing."""
+    if (_DIGEST_IN_REGEX if is_regex else _DIGEST).search(text):
+        raise BadPattern(f"'{text}' names an image by its digest, and this is a pattern over names: {cure}")
+
+
+def without_digest(text: str) -> str:
+    """The same text. Raises BadPattern where it names an image by its digest."""
+    refuse_digest(text, _CURE_OF_DIGEST)
+    return text
+
+
 def repository_glob(text: str) -> Pattern:
     """A glob over repositories that some legal name matches. Raises BadPattern with the cure for one that none does."""
+    without_digest(text)
     if not can_be_repository(text):
         raise BadPattern(f"no repository can have a name like '{text}': {_cure_of_repository(text)}")
     if _HOST.match(text):
@@ -81,6 +98,7 @@ def repository_glob(text: str) -> Pattern:
 
 def tag_glob(text: str) -> Pattern:
     """A glob over tags that some legal tag matches. Raises BadPattern with the cure for one that none does."""
+    without_digest(text)
     if not can_be_tag(text):
         raise BadPattern(f"no tag can be like '{text}': {_cure_of_tag(text)}")
     return glob(text)
@@ -210,6 +228,7 @@ def chosen_tags(text: str) -> Pattern:
 
 def _refuse_glob(text: str, key: str) -> None:
     """Raise for an expression that takes everything by a slip: `v*` is found in each tag, `pr-*` in `prod-1`."""
+    refuse_digest(text, _CURE_OF_DIGEST, is_regex=True)
     if _GLOB_LIKE.match(text):
         raise BadPattern(
             f"'{text}' looks like a glob; did you mean {key}: ['{text}']? As an expression, write it with '^' and '$'"

@@ -9,12 +9,12 @@ from textwrap import wrap
 from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
+from ..exit_reasons import changes_nothing
 from ..model import UNREAD_REPOSITORY, parse_ticks
 from ..spelling import escaped
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 
-_ACTIONS = ('delete', 'untag', 'retire', 'unretire', 'lock', 'unlock')
 _LISTED = 10
 _LISTED_LAYERS = 3
 _SCREEN_LINES = 24
@@ -124,11 +124,6 @@ def _its_locks(entry: dict[str, Any]) -> str:
     return f', locked: {", ".join(entry["locks"])}' if entry.get('locks') else ''
 
 
-def is_empty(plan: dict[str, Any]) -> bool:
-    """Whether a plan deletes nothing and removes no tag."""
-    return not any(plan.get(kind) for kind in _ACTIONS)
-
-
 def has_locked(plan: dict[str, Any]) -> bool:
     """Whether something locked goes."""
     return any('locks' in entry for entry in (*plan['delete'], *plan['untag']))
@@ -136,7 +131,7 @@ def has_locked(plan: dict[str, Any]) -> bool:
 
 def _going(plan: dict[str, Any]) -> Iterator[_Part]:
     summary = plan['summary']
-    if is_empty(plan):
+    if changes_nothing(plan):
         yield _Part([f'Nothing to delete in {plan["registry"]}: {count(summary["manifests"], "manifest")} looked at.'])
     if plan['delete']:
         yield from _deleting(plan)

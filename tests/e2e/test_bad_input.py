@@ -64,6 +64,11 @@ DIGEST = 'sha256:' + '0' * 64
 OWN_CASES = {
     'filter without a colon': ('tags', ('--filter', 'team/app', '--ago', '1d', '--yes'), 'no colon'),
     'filter that is a glob': ('tags', ('--filter', '*:.*', '--ago', '1d', '--yes'), "'*' is not a regular expression"),
+    'filter that is a digest': (
+        'tags',
+        ('--filter', 'team/app@sha256:0123456', '--ago', '1d', '--yes'),
+        'prune image takes a digest',
+    ),
     'match without a tag': ('tags', ('--match', 'team/app:', '--ago', '1d', '--yes'), 'names no tag'),
     'exclude without a colon': ('tags', ('--match', '*:*', '--exclude', 'x', '--ago', '1d', '--yes'), 'no colon'),
     'group without a name': ('tags', ('--match', '*:*', '--keep-per', '3:(.*)', '--yes'), 'named group'),

@@ -8,7 +8,14 @@ import shutil
 
 import pytest
 
-from azext_acrprune.archive.archive_documents import list_document, show_document, verify_document
+from azext_acrprune.archive.archive_documents import (
+    compact_document,
+    expire_document,
+    list_document,
+    repair_document,
+    show_document,
+    verify_document,
+)
 from azext_acrprune.archive.catalog import index_to_change, open_catalog
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.pure.layout import (
@@ -23,9 +30,11 @@ from azext_acrprune.archive.pure.layout import (
     run_bytes,
 )
 from azext_acrprune.archive.target import ArchiveBusy, ArchiveError
-from azext_acrprune.archive.upkeep import compact, expire, find_garbage, find_repair, repair, verify
+from azext_acrprune.archive.upkeep import compact, expire, find_expired, find_garbage, find_repair, repair, verify
 from azext_acrprune.model import Locks, parse_ticks
 from azext_acrprune.show.archive_tables import archive_rows, image_rows, verify_rows
+from azext_acrprune.show.archive_told import compact_told, expire_told, repair_told
+from tests.registry.printed import printed_commands, wrong_with
 
 OLD, NEW = '2026-01-01T00:00:00Z', '2026-06-01T00:00:00Z'
 MARCH = parse_ticks('2026-03-01T00:00:00Z')
@@ -74,11 +83,14 @@ class Filled:
             name = next(name for name, each in self.digests.items() if each == digest)
             one = ('r', 'team/app', digest, media_type, self.sizes[digest], when)
             records += [Record(*one, None, Locks(False)), Record(*one, name)]
-        data = run_bytes(records, f'run {when}'.replace(' ', '-'))
+        run = f'run-{when}'
+        data = run_bytes(records, run)
         digest = self.blob(data)
         with self.target.writing():
             index = index_to_change(self.target) or Index()
-            self.target.replace_index(index_pieces(index.with_records(records).with_run(Run(digest, when, 'run'))))
+            self.target.replace_index(
+                index_pieces(index.with_records(records).with_run(Run(digest, when, f'run-{when}')))
+            )
 
     def at(self, digest):
         return self.path / 'blobs' / 'sha256' / digest[7:]
@@ -219,9 +231,40 @@ def test_an_index_is_made_anew_from_the_blobs(filled, what):
 def test_a_repair_of_what_is_whole_changes_nothing(filled):
     before = filled.state()
     found = find_repair(filled.target)
-    assert (found.lost, found.found, found.nameless) == ((), (), ())
+    assert (found.lost, found.found, found.nameless, found.changes) == ((), (), (), False)
+    document = repair_document('here', found, is_dry_run=True)
+    assert (document['exitReason'], repair_told(document)) == (
+        'nothingToDo',
+        f'Nothing to repair: the index of here is whole, with {len(filled.digests)} images.',
+    )
     repair(filled.target)
     assert filled.state() == before
+
+
+def test_what_a_repair_mends_is_told_also_where_only_the_copy_is_lost(filled):
+    (filled.path / COPY_FILE).unlink()
+    document = repair_document('here', find_repair(filled.target), is_dry_run=True)
+    images = f'{len(filled.digests)} images'
+    assert repair_told(document) == f'An index of {images} would be written to here: nothing is lost.'
+    filled.at(filled.digests['a']).write_bytes(b'damaged')
+    told = repair_told(repair_document('here', repair(filled.target), is_dry_run=False))
+    assert told.startswith(f'An index of {len(filled.digests) - 1} images was written to here: ')
+    assert told.endswith(' entries cannot come back.')
+
+
+def test_what_expires_and_what_is_removed_then_is_told_with_what_is_to_be_done_next(filled):
+    expired = expire(filled.target, MARCH)
+    told = expire_told(expire_document('my archive', expired, is_dry_run=False))
+    images = sum(record.tag is None for record in expired.gone)
+    assert told.startswith(f'{images} images and {len(expired.gone) - images} tags were taken out of the index')
+    assert [wrong_with(command) for command in printed_commands(told)] == [None]
+    again = expire_document('here', find_expired(filled.target, MARCH), is_dry_run=True)
+    assert expire_told(again).startswith('Nothing in here was archived that long ago')
+    garbage = compact(filled.target)
+    told = compact_told(compact_document('here', garbage, is_dry_run=False))
+    assert told.startswith(f'{len(garbage.sizes)} blobs that nothing needs') and 'were removed' in told
+    again = compact_document('here', find_garbage(filled.target), is_dry_run=True)
+    assert compact_told(again) == 'Nothing to remove from here: something needs each of its blobs.'
 
 
 def test_where_nothing_names_the_images_any_more_other_tools_find_them_by_digest(filled):

@@ -418,6 +418,15 @@ def test_who_excludes_all_tags_of_a_repository_means_all_in_it():
     )
 
 
-def test_a_digest_is_no_pattern_over_tags():
+@pytest.mark.parametrize('parse', [glob_scope, filter_scope])
+@pytest.mark.parametrize(
+    'text', ['team/app@sha256:012c17e4ec1b', 'team/app@012c17e4ec1b', 'team/app:sha256:012c17e4ec1b', '.*@sha256:.*']
+)
+def test_a_digest_is_no_pattern_over_tags(parse, text):
     with pytest.raises(BadPattern, match='by its digest'):
-        glob_scope('team/app@sha256:012c17e4ec1b')
+        parse(text)
+
+
+@pytest.mark.parametrize('text', ['[^@]+:^v', '.*:^sha256-[0-9a-f]{64}$', 'sha256:beef'])
+def test_what_only_looks_a_little_like_a_digest_is_an_expression(text):
+    assert filter_scope(text)

@@ -64,6 +64,11 @@ def test_an_image_is_named_by_tag_or_by_digest():
     assert parse_image('localhost:5000/b:c').repository == 'localhost:5000/b'
 
 
+def test_a_digest_alone_is_told_that_it_needs_its_repository():
+    with pytest.raises(ValueError, match='without its repository, as in team/app@sha256:012c17e4ec1b'):
+        parse_image('sha256:012c17e4ec1b')
+
+
 @pytest.mark.parametrize(
     'text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:', 'a@sha256:xyz', f'a@{NOWHERE}0']
 )

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
-from azext_acrprune._validators import validate_max_rate, validate_time_limit
+from azext_acrprune._validators import validate_max_rate, validate_repository, validate_time_limit
 
 
 @pytest.mark.parametrize('given, a_minute', [(None, None), ('600/min', 600), ('1/min', 1), ('10/s', 600)])
@@ -33,3 +33,11 @@ def test_an_error_about_a_time_limit_offers_nothing_that_is_refused(given):
     assert '45m' in offered
     for text in offered:
         validate_time_limit(SimpleNamespace(time_limit=text))
+
+
+@pytest.mark.parametrize('image', ['team/app:v1', 'team/app@sha256:012c17e4ec1b', 'team/**:pr-*'])
+def test_an_image_where_repositories_are_asked_for_is_told_what_to_give_instead(image):
+    with pytest.raises(InvalidArgumentValueError) as raised:
+        validate_repository(SimpleNamespace(repository=['web/*', image]))
+    given = re.search("Give '(.+?)'", str(raised.value.recommendations))[1]
+    validate_repository(SimpleNamespace(repository=[given]))
