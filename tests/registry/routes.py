@@ -84,6 +84,8 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', subscription + ')', 'arm', None, manager.subscription
     yield 'GET', subscription + '/resources)', 'arm', None, manager.resources
     yield 'GET', subscription + registries + ')', 'arm', None, manager.registries
+    yield 'GET', subscription + r'/resourceGroups/(?P<group>[^/]+)' + registries + ')', 'arm', None, manager.registries
+    yield 'POST', '/providers/Microsoft.ResourceGraph/resources', 'arm', None, manager.graph
     yield 'GET', registry + ')', 'arm', None, manager.registry
     yield 'GET', registry + '/listUsages)', 'arm', None, manager.usages
     yield 'GET', registry + '/replications)', 'arm', None, manager.replications

@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from .answers import Answer, Call, common_headers
-from .arm import ResourceManager
+from .arm import Joined, ResourceManager
 from .auth import Auth
 from .ca import make_context
 from .distribution import Distribution
@@ -68,10 +68,17 @@ class LocalRegistry:
 
     After `replicate` the login server goes to one region, as DNS has it, and each region may have its own endpoint.
     Those that have names as the service gives them are only reached through the proxy at `proxy_port`.
+
+    One that is `beside` another has the same certificate, so that one client trusts both.
     """
 
     def __init__(
-        self, storage: Storage | None = None, port: int = 0, directory: Path | None = None, expired: bool = False
+        self,
+        storage: Storage | None = None,
+        port: int = 0,
+        directory: Path | None = None,
+        expired: bool = False,
+        beside: LocalRegistry | None = None,
     ) -> None:
         self.storage = storage or Storage()
         self.port = port
@@ -84,9 +91,12 @@ class LocalRegistry:
         self._served: dict[str, Storage] = {}
         self._ports: dict[str, int] = {}
         self.on_request: Callable[[str, str], None] | None = None
-        self._home = tempfile.TemporaryDirectory() if directory is None else None
-        self._directory = directory or Path(self._home.name)
-        self._context = make_context(self._directory, expired)
+        self._home = tempfile.TemporaryDirectory() if directory is None and beside is None else None
+        if beside:
+            self._directory, self._context = beside._directory, beside._context
+        else:
+            self._directory = directory or Path(self._home.name)
+            self._context = make_context(self._directory, expired)
         self._token_calls_left = 10_000 / 60
 
     @property
@@ -119,6 +129,11 @@ class LocalRegistry:
     def host_of(self, region: str) -> str:
         """The host at which a region is asked, whatever it was called."""
         return next(host for host, storage in self._served.items() if storage is self._regions[region])
+
+    def join(self, name: str, other: LocalRegistry, **more: Any) -> LocalRegistry:
+        """Have the resource manager know another registry by a name; `more` is what `Joined` has."""
+        self.manager.joined[name] = Joined(other, **more)
+        return other
 
     def forget(self) -> None:
         """Start counting anew."""

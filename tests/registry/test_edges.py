@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.registry.auth import ADMIN, Identity
+from tests.registry.auth import ADMIN, SUBSCRIPTION, Identity
 from tests.registry.builder import OCI_IMAGE, OCI_INDEX, image_manifest, index_manifest
 from tests.registry.faults import Fault
 from tests.registry.records import digest_of, time_order
@@ -277,7 +277,7 @@ def test_restoring_an_index_does_not_restore_its_children(http, registry):
 
 
 def test_another_registry_name_may_lead_here_and_an_unknown_one_is_not_found(http, registry):
-    base = '/subscriptions/0/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries'
+    base = f'/subscriptions/{SUBSCRIPTION}/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries'
     registry.manager.names.append('second')
     try:
         assert http('GET', f'{base}/second').json()['properties']['loginServer'] == registry.login_server
