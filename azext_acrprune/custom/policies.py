@@ -39,7 +39,8 @@ def explain(policy_file: str) -> Document:
     said = sentences(policy)
     for name in policy.registries:
         other = [each for each in sentences(read_policy(policy_file, (), name)) if each not in said]
-        said = [*said, *(f"In the registry '{name}': {each}" for each in other)]
+        which = 'registries' if {*name} & {*'*?'} else 'the registry'
+        said = [*said, *(f"In {which} '{name}': {each}" for each in other)]
     return {'sentences': said}
 
 

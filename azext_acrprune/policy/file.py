@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,7 +20,7 @@ from ..pins.pulls import Wish, check_period
 from .ages import DEFAULT_AGO, SECONDS_PER_DAY, parse_age, parse_age_or_date
 from .byte_sizes import parse_size
 from .coverage import covering
-from .overrides import REGISTRIES, loosened, overridden, place_of
+from .overrides import REGISTRIES, keys_for, loosened, overridden, place_of
 from .parsing import Path, PolicyError, PolicyProblem, Reader, Source, shaped
 from .patterns import (
     Pattern,
@@ -62,6 +63,7 @@ from .rules import (
 EXAMPLES = ('ci', 'ml', 'production')
 
 _OF_TAGS = ('semver', 'perGroup', 'patched')
+_REGISTRY = re.compile(r'[a-z0-9*?]+')
 _UNTIL = ('freed', 'registryUnder', 'repositoryUnder')
 _AGES = ('olderThan', 'notPulledFor', 'neverPulledAfter', 'untaggedFor', 'expired')
 
@@ -89,35 +91,45 @@ def parse_policy(text: str, repositories: Sequence[str] = (), registry: str | No
     source = Source(text, "a policy with 'version' and 'rules'")
     shape = shaped(source, source.document(), schema(), _validator())
     reader = _PolicyReader(source, now)
-    policy = reader.policy(overridden(shape.document, None), repositories)
-    found = {
-        name: _of_registry(source, shape.document, name, repositories, policy, now)
-        for name in shape.document.get(REGISTRIES, {})
+    policy = reader.policy(overridden(shape.document, ()), repositories)
+    found: dict[tuple[str, ...], tuple[Policy, Sequence[PolicyProblem]]] = {
+        (key,): _of_registry(source, shape.document, (key,), repositories, policy, now)
+        for key in shape.document.get(REGISTRIES, {})
     }
+    keys = keys_for(shape.document, (registry or '').lower())
+    if len(keys) > 1:
+        found[keys] = _of_registry(source, shape.document, keys, repositories, policy, now)
     others = {problem for _, wrong in found.values() for problem in wrong}
     if reader.problems:  # each registry has those too
         others = {problem for problem in others if problem.key.startswith(f'{REGISTRIES}.')}
     problems = {*source.problems, *shape.problems, *filter(shape.is_as_written, {*reader.problems, *others})}
     if problems:
         raise PolicyError(*sorted(problems))
-    policy = replace(policy, registries=tuple(found))
-    return found.get((registry or '').lower(), (policy, ()))[0]
+    policy = replace(policy, registries=tuple(shape.document.get(REGISTRIES, ())))
+    return found.get(keys, (policy, ()))[0]
 
 
 def _of_registry(
-    source: Source, document: Mapping[str, Any], name: str, repositories: Sequence[str], of_all: Policy, now: float
+    source: Source,
+    document: Mapping[str, Any],
+    keys: tuple[str, ...],
+    repositories: Sequence[str],
+    of_all: Policy,
+    now: float,
 ) -> tuple[Policy, Sequence[PolicyProblem]]:
-    """What a policy says of one registry, and what is wrong with that."""
-    reader, path = _RegistryReader(source, document, name, now), (REGISTRIES, name)
-    policy = reader.policy(overridden(document, name), repositories)
+    """What a policy says under some keys of registries, and what is wrong with that."""
+    reader = _RegistryReader(source, document, keys, now)
+    policy = reader.policy(overridden(document, keys), repositories)
     known = [rule.name for rule in of_all.rules]
-    for each in document[REGISTRIES][name].get('rules', {}):
-        if each not in known:
-            reader.problems.append(source.problem((*path, 'rules', each), f"no rule is called '{each}'"))
-    if not name.isalnum() or name != name.lower():
-        text = 'the name of a registry is written in lower case, without its domain'
-        reader.problems.append(source.problem(path, text))
-    told = tuple(f'registries.{name}: {each}' for each in loosened(of_all, policy))
+    for key in keys:
+        path = (REGISTRIES, key)
+        for each in document[REGISTRIES][key].get('rules', {}):
+            if each not in known:
+                reader.problems.append(source.problem((*path, 'rules', each), f"no rule is called '{each}'"))
+        if not _REGISTRY.fullmatch(key):
+            text = 'the name of a registry, or a glob over names, is written in lower case, without its domain'
+            reader.problems.append(source.problem(path, text))
+    told = tuple(f'registries.{" and ".join(keys)}: {each}' for each in loosened(of_all, policy))
     return replace(policy, loosened=told), reader.problems
 
 
@@ -402,15 +414,16 @@ class _PolicyReader(Reader):
 
 
 class _RegistryReader(_PolicyReader):
-    """Reads a policy as it is for one registry, and tells what is wrong where that registry says it."""
+    """Reads a policy as it is under some keys of registries, and tells what is wrong where that key says it."""
 
-    def __init__(self, source: Source, document: Mapping[str, Any], name: str, now: float) -> None:
+    def __init__(self, source: Source, document: Mapping[str, Any], keys: Sequence[str], now: float) -> None:
         super().__init__(source, now)
-        self._document, self._name = document, name
+        self._document, self._keys = document, keys
 
     def wrong(self, path: Path, text: str) -> None:
-        place = place_of(self._document, self._name, path)
-        self.problems.append(self._source.problem(place or path, text if place else f'{self._name}: {text}'))
+        place = place_of(self._document, self._keys, path)
+        of_these = ' and '.join(self._keys)
+        self.problems.append(self._source.problem(place or path, text if place else f'{of_these}: {text}'))
 
 
 def _pull_log(pulls: Mapping[str, Any] | None) -> PullLog | None:

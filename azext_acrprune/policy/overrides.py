@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .ages import is_date, parse_age
@@ -13,14 +14,27 @@ REGISTRIES = 'registries'
 _JOINED = ('repositories', 'tags', 'images', 'digests')
 
 
-def overridden(document: Mapping[str, Any], registry: str | None) -> dict[str, Any]:
-    """The document as it is for one registry; None, or one that is not named, is what it says of all.
+def keys_for(document: Mapping[str, Any], registry: str) -> tuple[str, ...]:
+    """The keys under which something is said of a registry: globs in the order of the file, then its own name."""
+    keys = document.get(REGISTRIES, {})
+    globs = [key for key in keys if key != registry and fnmatchcase(registry, key)]
+    return (*globs, *([registry] if registry in keys else ()))
+
+
+def overridden(document: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The document with what it says under some keys of registries, the later ones over the earlier; none is for all.
 
     What is protected is protected beside the rest. Of rules, by name, and of limits each key takes the place of that
     key; all else is replaced as a whole.
     """
     found = {key: deepcopy(value) for key, value in document.items() if key != REGISTRIES}
-    for key, value in document.get(REGISTRIES, {}).get(registry, {}).items():
+    for each in keys:
+        _override(found, document[REGISTRIES][each])
+    return found
+
+
+def _override(found: dict[str, Any], said: Mapping[str, Any]) -> None:
+    for key, value in said.items():
         if key == 'rules':
             found['rules'] = [{**rule, **value.get(rule.get('name'), {})} for rule in found['rules']]
         elif key == 'protect':
@@ -29,7 +43,6 @@ def overridden(document: Mapping[str, Any], registry: str | None) -> dict[str, A
             found[key] = {**found.get(key, {}), **value}
         else:
             found[key] = deepcopy(value)
-    return found
 
 
 def _joined(protect: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,19 +50,31 @@ def _joined(protect: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
     return {**protect, **more, **lists}
 
 
-def place_of(document: Mapping[str, Any], registry: str, path: Sequence[str]) -> tuple[str, ...] | None:
-    """Where a registry says what stands at a path of the overridden document; None where it does not."""
-    said = document[REGISTRIES][registry]
+def place_of(document: Mapping[str, Any], keys: Sequence[str], path: Sequence[str]) -> tuple[str, ...] | None:
+    """Under which of the keys that says which stands at a path of the overridden document; None where none does."""
     first, *others = path
-    if first == 'rules' and len(path) > 2:
-        name, key = document['rules'][int(path[1])]['name'], path[2]
-        return (REGISTRIES, registry, 'rules', name, *path[2:]) if key in said.get('rules', {}).get(name, {}) else None
-    if first not in said or first == 'rules':
-        return None
     if first == 'protect' and len(others) == 2 and others[1].isdigit():
-        place = int(others[1]) - len(document.get(first, {}).get(others[0], ()))
-        return (REGISTRIES, registry, first, others[0], str(place)) if place >= 0 else None
-    return (REGISTRIES, registry, *path)
+        return _place_in_list(document, keys, others[0], int(others[1]))
+    for key in reversed(keys):
+        said = document[REGISTRIES][key]
+        if first == 'rules' and len(path) > 2:
+            name = document['rules'][int(path[1])]['name']
+            if path[2] in said.get('rules', {}).get(name, {}):
+                return (REGISTRIES, key, 'rules', name, *path[2:])
+        elif first in said and first != 'rules':
+            return (REGISTRIES, key, *path)
+    return None
+
+
+def _place_in_list(document: Mapping[str, Any], keys: Sequence[str], name: str, number: int) -> tuple[str, ...] | None:
+    """Where the item with a number stands of a list of what is protected: those of each key come after the others."""
+    number -= len(document.get('protect', {}).get(name, ()))
+    for key in keys:
+        items = document[REGISTRIES][key].get('protect', {}).get(name, ())
+        if 0 <= number < len(items):
+            return (REGISTRIES, key, 'protect', name, str(number))
+        number -= len(items)
+    return None
 
 
 def loosened(base: Policy, policy: Policy) -> Iterator[str]:

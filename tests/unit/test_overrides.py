@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from azext_acrprune.decide.decision import decide
@@ -93,3 +95,56 @@ rules:
     assert 'Such a tag, its image and the parts of it are locked against deletion by anybody (lock v*).' in said
     assert any('but keeps the 1 newest of those that refer to the same image.' in each for each in said)
     assert any('pulls of it fail from then on, and what stays so for 14d is deleted for good.' in each for each in said)
+
+
+FLEET = """version: 1
+rules:
+- {name: old, match: {everything: true}, when: {olderThan: 30d}, do: delete}
+protect: {tags: [latest]}
+limits: {maxPercent: 20}
+registries:
+  devtools: {limits: {maxPercent: 40}, protect: {tags: [stable]}}
+  'dev*': {limits: {maxPercent: 80}, protect: {tags: [demo]}, rules: {old: {when: {olderThan: 7d}}}}
+  '*tools': {limits: {maxPercent: 5, maxManifests: 9}}
+"""
+
+
+@pytest.mark.parametrize(
+    'registry, percent, most, days, tags',
+    [
+        ('prod', 20, None, '30d', ['latest']),
+        ('dev1', 80, None, '7d', ['latest', 'demo']),
+        ('tools', 5, 9, '30d', ['latest']),
+        ('devxtools', 5, 9, '7d', ['latest', 'demo']),
+        ('DevTools', 40, 9, '7d', ['latest', 'demo', 'stable']),
+    ],
+)
+def test_globs_count_in_the_order_of_the_file_and_a_name_counts_over_them(registry, percent, most, days, tags):
+    policy = parse_policy(FLEET, (), registry)
+    assert (policy.limits.percent, policy.limits.manifests, policy.rules[0].age.text) == (percent, most, days)
+    assert [each.text for each in policy.protections] == [f'protect.tags {tag}' for tag in tags]
+
+
+def test_what_is_bolder_is_told_with_all_that_says_so():
+    assert parse_policy(FLEET, (), 'devtools').loosened == (
+        'registries.dev* and *tools and devtools: limits.maxPercent (40 in place of 20)',
+        "registries.dev* and *tools and devtools: when.olderThan of 'old' (7d in place of 30d)",
+    )
+
+
+@pytest.mark.parametrize(
+    'wrong, place',
+    [
+        ("'dev*': {protect: {tags: [demo, '[']}}", 'registries.dev*.protect.tags[1]'),
+        ("'dev*': {rules: {old: {when: {olderThan: 7x}}}}", 'registries.dev*.rules.old.when.olderThan'),
+        ("'Dev*': {limits: {maxPercent: 5}}", 'registries.Dev*'),
+        ("'dev[12]': {limits: {maxPercent: 5}}", 'registries.dev[12]'),
+        ("'dev*.azurecr.io': {limits: {maxPercent: 5}}", 'registries.dev*.azurecr.io'),
+    ],
+)
+@pytest.mark.parametrize('registry', [None, 'devtools'])
+def test_what_is_wrong_under_a_glob_is_told_where_it_stands(wrong, place, registry):
+    lines = FLEET.splitlines()
+    text = '\n'.join([*lines[:7], f'  {wrong}'])
+    with pytest.raises(PolicyError, match=re.escape(place)):
+        parse_policy(text, (), registry)
