@@ -30,6 +30,8 @@ examples:
     text: az acr prune plan -r myregistry --state azure-blob:myaccount/acrprune --out state:nightly
   - name: What may go from several registries, a line each.
     text: az acr prune plan -r myregistry otherregistry --ago 30d -o table
+  - name: What may go from all registries of a subscription that have a tag.
+    text: az acr prune plan --all-registries --tag env=prod -o table
   - name: Only the number of bytes.
     text: az acr prune plan -r myregistry --query summary.freedBytes -o tsv
   - name: Write the whole plan to a file, without a sign-in to Azure.
@@ -62,6 +64,10 @@ examples:
     text: az acr prune untagged -r myregistry --yes --state azure-blob:myaccount/acrprune --lock-timeout 30m
   - name: In several registries, one after the other. What fails in one leaves the others alone.
     text: az acr prune untagged -r myregistry otherregistry --ago 7d --yes
+  - name: In every registry that a query of Azure Resource Graph finds, in all subscriptions.
+    text: >
+      az acr prune untagged --ago 7d --yes --query-graph
+      "resources | where type =~ 'microsoft.containerregistry/registries' and tags.env =~ 'prod'"
   - name: Every night, with numbers for Prometheus.
     text: az acr prune untagged -r myregistry --ago 7d --yes --metrics-file acrprune.prom
   - name: Show the plan and delete nothing.
@@ -181,6 +187,8 @@ examples:
     text: az acr prune check -r myregistry --query "findings[].mend.command" -o tsv
   - name: Only the ghosts. `az acr prune untagged --include ghosts` deletes them.
     text: az acr prune check -r myregistry --query "findings[?code=='ghost']" -o table
+  - name: Every registry of the subscription, a line each.
+    text: az acr prune check --all-registries -o table
 """
 
 helps['acr prune report'] = """
@@ -231,6 +239,8 @@ examples:
     text: az acr prune usage -r myregistry --by tag-pattern --top 30 -o table
   - name: With the costs, and with the last pulls in the log of the registry.
     text: az acr prune usage -r myregistry --price "0.003 USD" --workspace mylogs
+  - name: What each registry of the subscription stores, and what it costs.
+    text: az acr prune usage --all-registries --price "0.003 USD" -o table
 """
 
 helps['acr prune pins'] = """
@@ -547,6 +557,8 @@ examples:
     text: az acr prune history list -o table
   - name: Of one registry.
     text: az acr prune history list -r myregistry
+  - name: Of the registries of a resource group.
+    text: az acr prune history list --all-registries -g mygroup
   - name: Of all machines and registries that share a state.
     text: az acr prune history list --state azure-blob:myaccount/acrprune -o table
 """

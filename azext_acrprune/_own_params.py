@@ -8,7 +8,12 @@ from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_enum_type
 
 from ._place_validators import validate_archive, validate_out, validate_plan_file
-from ._registry_validators import validate_optional_registry, validate_registries, validate_registry_name
+from ._registry_validators import (
+    validate_optional_registry,
+    validate_registries,
+    validate_registry_name,
+    validate_several,
+)
 from ._validators import (
     validate_asked_images,
     validate_images,
@@ -206,6 +211,12 @@ def _for_history(context: AzArgumentContext) -> None:
     )
 
 
+def _for_history_list(context: AzArgumentContext) -> None:
+    context.argument(
+        'registry_name', nargs='+', required=False, validator=validate_several, help='Only runs on these registries.'
+    )
+
+
 def _for_history_show(context: AzArgumentContext) -> None:
     context.argument(
         'run', options_list=['--run'], help='The run: see `az acr prune history list`. The last one when left out.'
@@ -225,6 +236,7 @@ def _several_registries(context: AzArgumentContext) -> None:
     context.argument(
         'registry_name',
         nargs='+',
+        required=False,
         validator=validate_registries,
         help='The container registry: its name or its full login server. You can configure the default with '
         '`az configure --defaults acr=myregistry`. Of several, each is done by itself, one after the other, and what '
@@ -278,6 +290,7 @@ def _for_plan(context: AzArgumentContext) -> None:
 
 
 def _for_check(context: AzArgumentContext) -> None:
+    _several_registries(context)
     context.argument(
         'repository',
         nargs='+',
@@ -286,6 +299,7 @@ def _for_check(context: AzArgumentContext) -> None:
 
 
 def _for_report(context: AzArgumentContext) -> None:
+    _several_registries(context)
     context.argument(
         'out', validator=validate_out, completer=FilesCompleter(), help='Write the report to this HTML file.'
     )
@@ -299,6 +313,7 @@ def _for_report(context: AzArgumentContext) -> None:
 
 
 def _for_usage(context: AzArgumentContext) -> None:
+    _several_registries(context)
     context.argument(
         'by',
         arg_type=get_enum_type(['repository', 'image', 'layer', 'tag-pattern']),
@@ -460,6 +475,7 @@ OWN = {
     'archive compact': _for_archive_change,
     'archive repair': _for_archive_change,
     'history': _for_history,
+    'history list': _for_history_list,
     'history show': _for_history_show,
     'plan': _for_plan,
     'check': _for_check,

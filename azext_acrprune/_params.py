@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from azure.cli.core import AzCommandsLoader
 
 _SIGN_IN = ('registry_name', 'resource_group_name', 'suffix', 'username', 'password')
+_FLEET = ('all_registries', 'tag', 'query_graph')
 _CALLS = (*_SIGN_IN, 'concurrency', 'max_rate', 'state')
 _LOCKING = ('lock_timeout', 'no_lock')
 _TARGET = (*_CALLS, 'impact', 'no_cache')
@@ -37,9 +38,35 @@ _TAGS = (
 )
 
 _SHARED = {
-    'plan': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_TAGS, *_PINS, *_PULLS, *_GUARDED, *_RECORDS, 'price', *_TABLE),
-    'untagged': (*_TARGET, *_REGIONS, *_TIMED, *_UNTAGGED, *_PINS, *_UNASKED, *_PULLS, *_DELETING, *_GUARDED, 'price'),
+    'plan': (
+        *_FLEET,
+        *_TARGET,
+        *_REGIONS,
+        *_TIMED,
+        *_UNTAGGED,
+        *_TAGS,
+        *_PINS,
+        *_PULLS,
+        *_GUARDED,
+        *_RECORDS,
+        'price',
+        *_TABLE,
+    ),
+    'untagged': (
+        *_FLEET,
+        *_TARGET,
+        *_REGIONS,
+        *_TIMED,
+        *_UNTAGGED,
+        *_PINS,
+        *_UNASKED,
+        *_PULLS,
+        *_DELETING,
+        *_GUARDED,
+        'price',
+    ),
     'tags': (
+        *_FLEET,
         *_TARGET,
         *_REGIONS,
         *_TIMED,
@@ -59,13 +86,13 @@ _SHARED = {
     'pins list': (*_CALLS, *_PINS, *_TABLE),
     'pins remember': (*_CALLS, 'pins_from', 'alias', *_TABLE),
     'pins lock': (*_CALLS, *_LOCKING, *_PINS, 'yes', 'dry_run', *_TABLE),
-    'check': (*_CALLS, 'no_cache', *_REGIONS, *_TIMED, 'repository', *_TABLE),
-    'report': (*_CALLS, 'no_cache', *_REGIONS, 'price', *_TABLE),
-    'usage': (*_CALLS, 'no_cache', *_REGIONS, 'price', 'workspace'),
+    'check': (*_FLEET, *_CALLS, 'no_cache', *_REGIONS, *_TIMED, 'repository', *_TABLE),
+    'report': (*_FLEET, *_CALLS, 'no_cache', *_REGIONS, 'price', *_TABLE),
+    'usage': (*_FLEET, *_CALLS, 'no_cache', *_REGIONS, 'price', 'workspace'),
     'restore': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', 'archive', 'repository', *_TABLE),
     'undo': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', *_TABLE),
     'policy diff': (*_CALLS, 'no_cache', *_REGIONS, *_TABLE),
-    'history list': ('state', *_TABLE),
+    'history list': (*_FLEET, 'resource_group_name', 'state', *_TABLE),
     'history show': ('state', *_TABLE),
     'cache show': ('state',),
     'cache clear': ('state',),
@@ -78,6 +105,7 @@ _SHARED = {
 }
 
 _GROUPS = {
+    'Many Registries': _FLEET,
     'Sign-in': ('suffix', 'username', 'password'),
     SELECTION: (*_UNTAGGED, *_TAGS),
     'Pins': (*_PINS, *_UNASKED),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from azure.cli.core.azclierror import InvalidArgumentValueError, MutuallyExclusiveArgumentError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 
 if TYPE_CHECKING:
     from azure.cli.core.commands import AzCliCommand
@@ -21,10 +25,39 @@ def validate_registry(cmd: AzCliCommand, namespace: Namespace) -> None:
 
 
 def validate_registries(cmd: AzCliCommand, namespace: Namespace) -> None:
-    """One registry as `validate_registry` has it; of several a list with what a command on each is called with."""
+    """As `validate_several`, and one registry at least has to be named, or found."""
+    validate_several(cmd, namespace)
+    if namespace.registry_name is None and not _finds(namespace):
+        raise RequiredArgumentMissingError(
+            'No registry is named.',
+            recommendation='Name it with --registry, or let them be found with --all-registries or --query-graph.',
+        )
+
+
+def _finds(namespace: Namespace) -> bool:
+    """Whether Azure is to find the registries."""
+    return namespace.all_registries or namespace.query_graph is not None
+
+
+def validate_several(cmd: AzCliCommand, namespace: Namespace) -> None:
+    """One registry as `validate_registry` has it; of several a list with how each is named; none where Azure is asked.
+
+    A registry that is az's default gives way to what is asked for.
+    """
     given = namespace.registry_name
+    if _finds(namespace):
+        _refuse_two_ways(namespace, given is not None and not getattr(given, 'is_default', False))
+        _refuse_for_several(namespace)
+        namespace.registry_name = None
+        return
+    if namespace.tag:
+        raise RequiredArgumentMissingError(
+            '--tag chooses among the registries that are listed.', recommendation='Give --all-registries too.'
+        )
+    if given is None:
+        return
     names = [given] if isinstance(given, str) else list(given)
-    each = [Namespace(registry_name=name, suffix=namespace.suffix) for name in names]
+    each = [Namespace(registry_name=name, suffix=getattr(namespace, 'suffix', None)) for name in names]
     for one in each:
         validate_registry(cmd, one)
     if len(each) == 1:
@@ -40,20 +73,38 @@ def validate_registries(cmd: AzCliCommand, namespace: Namespace) -> None:
 
 def _refuse_for_several(namespace: Namespace) -> None:
     """Raise for options that are of one registry, or name one file for the answer of one."""
-    out = getattr(namespace, 'out', None)
+    given = vars(namespace)
+    files = {'--plan': given.get('plan_file')} if 'plan_file' in given else {'--out': given.get('out')}
     refused = {
-        '--out': out if out and not out.startswith('state:') else None,
-        '--inventory-out': getattr(namespace, 'inventory_out', None),
-        '--detailed-exit-code': getattr(namespace, 'detailed_exit_code', None),
-        '--metrics-file': namespace.metrics_file,
-        '--username': namespace.username,
-        '--pins -': '-' in (namespace.pins or ()),
+        **{option: name for option, name in files.items() if name and not name.startswith('state:')},
+        '--inventory-out': given.get('inventory_out'),
+        '--detailed-exit-code': given.get('detailed_exit_code'),
+        '--metrics-file': given.get('metrics_file'),
+        '--username': given.get('username'),
+        '--pins -': '-' in (given.get('pins') or ()),
     }
     for option, is_given in refused.items():
         if is_given:
             raise MutuallyExclusiveArgumentError(
-                f'{option} is for one registry, and --registry names several.',
+                f'{option} is for one registry, and several are asked for.',
                 recommendation='Leave it out, or run the command once for each registry.',
+            )
+
+
+def _refuse_two_ways(namespace: Namespace, is_named: bool) -> None:
+    """Raise where registries are named or chosen in another way too."""
+    one = '--all-registries' if namespace.all_registries else '--query-graph'
+    others = {
+        '--registry': is_named,
+        '--suffix': getattr(namespace, 'suffix', None),
+        '--query-graph': namespace.all_registries and namespace.query_graph is not None,
+        '--tag': not namespace.all_registries and namespace.tag,
+        '--resource-group': not namespace.all_registries and getattr(namespace, 'resource_group_name', None),
+    }
+    for option, is_given in others.items():
+        if is_given:
+            raise MutuallyExclusiveArgumentError(
+                f'{one} says which registries, and so does {option}.', recommendation='Give one of them.'
             )
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 def add_shared(context: AzArgumentContext) -> None:
     _registry(context)
+    _fleet(context)
     _how(context)
     _state(context)
     _output(context)
@@ -79,6 +80,24 @@ def _registry(context: AzArgumentContext) -> None:
         'username', options_list=['--username', '-u'], help='The name of a token of the registry, or of its admin user.'
     )
     context.argument('password', options_list=['--password', '-p'], help='The password that goes with --username.')
+
+
+def _fleet(context: AzArgumentContext) -> None:
+    context.argument(
+        'all_registries',
+        action='store_true',
+        help='In place of --registry: every registry of the subscription that may be listed, or of --resource-group.',
+    )
+    context.argument(
+        'tag',
+        nargs='+',
+        help='With --all-registries: only those that have this tag of Azure, `key=value` or `key`; of several, all.',
+    )
+    context.argument(
+        'query_graph',
+        help='In place of --registry: the registries that this query of Azure Resource Graph finds, in all '
+        'subscriptions or that of --subscription. Its rows need the column `id`.',
+    )
 
 
 def _how(context: AzArgumentContext) -> None:

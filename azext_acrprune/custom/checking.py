@@ -10,6 +10,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .failures import NOT_ALL_READ, alarm, exit_by, say_unread
+from .fleet import in_each_registry
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
@@ -24,6 +25,7 @@ logger = get_logger(__name__)
 _BROKEN = 'Something is broken: the findings say what, and what mends it.'
 
 
+@in_each_registry
 def check(cmd: Command, repository: list[str] | None = None, **kwargs: object) -> Document:
     """What is wrong in a registry, and what mends it; changes nothing."""
     from ..documents.check import check_document

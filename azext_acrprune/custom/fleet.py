@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +12,22 @@ from azure.cli.core.azclierror import ManualInterrupt
 from knack.log import get_logger
 from knack.util import CLIError
 
-from ..exit_reasons import FAILED, NOTHING_TO_DO, first_of
+from .._errors import typed_errors
+from ..exit_reasons import FAILED, INTERRUPTED, NOTHING_TO_DO, first_of
 from .command import Command
 from .failures import alarm, exit_by
+from .options import FleetOptions, read
+from .registries import Chosen, chosen
 
 if TYPE_CHECKING:
     from ..model import Document
 
 logger = get_logger(__name__)
 
-_SUMS = ('manifestsToDelete', 'tagsToDelete', 'manifestsDeleted', 'tagsDeleted', 'freedBytes')
 _FAILED = 'Not all was done in every registry: "registries" says what.'
+_NOT_FOR_EACH = 'Not every registry is in the answer.'
+_STOPPED = 'Not begun, because the command was interrupted.'
+_NOT_ITS_OWN = ('all_registries', 'tag', 'query_graph')
 
 
 def in_each_registry(command: Callable[..., Document]) -> Callable[..., Document]:
@@ -28,33 +35,102 @@ def in_each_registry(command: Callable[..., Document]) -> Callable[..., Document
 
     @wraps(command)
     def over(cmd: Command, **arguments: Any) -> Document:
-        if isinstance(arguments['registry_name'], list):
-            return in_each(cmd, arguments, partial(command, cmd))
-        return command(cmd, **arguments)
+        with typed_errors():
+            registries = chosen(cmd, arguments['registry_name'], read(FleetOptions, arguments))
+        arguments = {name: value for name, value in arguments.items() if name not in _NOT_ITS_OWN}
+        if registries is None:
+            return command(cmd, **arguments)
+        return in_each(cmd, registries, arguments, partial(command, cmd))
 
     return over
 
 
-def in_each(cmd: Command, arguments: Mapping[str, Any], work: Callable[..., Document]) -> Document:
-    """Do the same in each registry that is named; gives what each answered, or why it did not. A stop ends it."""
-    entries = []
-    for registry in arguments['registry_name']:
-        logger.warning('%s:', registry['registry_name'])
-        entry: Document = {'registry': registry['registry_name'], 'result': None, 'error': None, 'advice': None}
+def in_each(
+    cmd: Command, registries: Sequence[Chosen], arguments: Mapping[str, Any], work: Callable[..., Document]
+) -> Document:
+    """Do the same in each registry; gives what each answered, or why it did not.
+
+    A stop ends it. Each has its share of what is then left of the time limit, so that all together keep to it.
+    """
+    from ..documents.several import fleet_document
+
+    limit, began = arguments.get('time_limit'), time.monotonic()
+    entries: list[Document] = []
+    stopped = False
+    for number, registry in enumerate(registries):
+        given = {**arguments, **registry.arguments}
+        if limit:
+            left = limit - (time.monotonic() - began)
+            given['time_limit'] = max(1, int(left / (len(registries) - number)))
+        if stopped:
+            entries.append(_entry(registry, error=_STOPPED))
+            continue
+        logger.warning('%s:', registry.registry_name)
         try:
-            entry['result'] = work(**{**arguments, **registry})
-        except ManualInterrupt:
-            raise
-        except CLIError as error:
-            alarm(cmd, f'{registry["registry_name"]}: {error}')
-            advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
-            entry.update(error=str(error), advice=advice or None)
-        entries.append(entry)
-    failed = sum(entry['error'] is not None for entry in entries)
+            entries.append(_done(cmd, registry, partial(work, **given)))
+            stopped = (entries[-1]['result'] or {}).get('exitReason') == INTERRUPTED
+        except ManualInterrupt as error:
+            if not entries:
+                raise
+            stopped = True
+            entries.append(_entry(registry, error=str(error)))
+    document = fleet_document(entries, _reason(entries, stopped))
+    exit_by(cmd, document['exitReason'], _FAILED)
+    return document
+
+
+@contextmanager
+def apart(cmd: Command, registry: Chosen) -> Iterator[None]:
+    """Within it what fails is said, and has the command end with an error when the others have had their turn."""
+    try:
+        with in_subscription(cmd, registry.subscription):
+            yield
+    except ManualInterrupt:
+        raise
+    except CLIError as error:
+        alarm(cmd, f'{registry.registry_name}: {error}')
+        exit_by(cmd, FAILED, _NOT_FOR_EACH)
+
+
+def _done(cmd: Command, registry: Chosen, work: Callable[[], Document]) -> Document:
+    """The entry of one registry. Raises ManualInterrupt."""
+    try:
+        with in_subscription(cmd, registry.subscription):
+            return _entry(registry, work())
+    except ManualInterrupt:
+        raise
+    except CLIError as error:
+        advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
+        return _failed(cmd, registry, str(error), advice)
+    except Exception as error:  # pylint: disable=broad-exception-caught  # nobody's mistake in one may stop the others
+        logger.debug('In %s:', registry.registry_name, exc_info=True)
+        return _failed(cmd, registry, f'{type(error).__name__}: {error}', 'Run it with --debug, to see where it is.')
+
+
+def _failed(cmd: Command, registry: Chosen, error: str, advice: str) -> Document:
+    alarm(cmd, f'{registry.registry_name}: {error}')
+    return _entry(registry, error=error, advice=advice or None)
+
+
+def _entry(
+    registry: Chosen, result: Document | None = None, error: str | None = None, advice: str | None = None
+) -> Document:
+    return {'registry': registry.registry_name, 'result': result, 'error': error, 'advice': advice}
+
+
+def _reason(entries: Sequence[Document], stopped: bool) -> str:
+    """Why all of it ends: by the worst of what each registry says."""
     ends = {entry['result']['exitReason']: True for entry in entries if entry['result']}
-    reason = first_of({**ends, FAILED: failed or ends.get(FAILED)}) or NOTHING_TO_DO
-    exit_by(cmd, reason, _FAILED)
-    done = [entry['result']['summary'] for entry in entries if entry['result']]
-    sums = {name: sum(each[name] for each in done) for name in _SUMS if any(name in each for each in done)}
-    summary = {'registries': len(entries), 'failed': failed, **sums}
-    return {'summary': summary, 'registries': entries, 'exitReason': reason}
+    failed = any(entry['error'] is not None for entry in entries)
+    return first_of({**ends, FAILED: failed or ends.get(FAILED), INTERRUPTED: stopped}) or NOTHING_TO_DO
+
+
+@contextmanager
+def in_subscription(cmd: Command, subscription: str | None) -> Iterator[None]:
+    """Within it az's own clients ask that subscription; None is the one that they ask anyway."""
+    before = cmd.cli_ctx.data.get('subscription_id')
+    cmd.cli_ctx.data['subscription_id'] = subscription or before
+    try:
+        yield
+    finally:
+        cmd.cli_ctx.data['subscription_id'] = before

@@ -11,8 +11,10 @@ from knack.log import get_logger
 from .._errors import typed_errors
 from ..prune_error import Kind
 from .command import Command
+from .fleet import apart
 from .journaling import folder_of, index_of, read_journal
-from .options import StateOptions
+from .options import FleetOptions, StateOptions, read
+from .registries import chosen
 from .states import checked_out, each_checked_out, name_of_state, open_store
 
 if TYPE_CHECKING:
@@ -26,15 +28,41 @@ _OWN = ('deletes', 'untags', 'restores', 'moves', 'requests')
 
 
 def list_runs(
-    cmd: Command, registry_name: str | None = None, suffix: str | None = None, state: str | None = None
+    cmd: Command,
+    registry_name: str | list[Document] | None = None,
+    suffix: str | None = None,
+    state: str | None = None,
+    **kwargs: object,
 ) -> list[Document]:
-    """The runs that deleted, locked or restored something, newest first."""
-    from ..show.money import since_lines
-    from .promises import since_last_run
+    """The runs that deleted, locked or restored something, newest first: on all registries, or those that are meant.
 
-    host = _host(cmd, registry_name, suffix)
+    What fails for one of several registries leaves the others alone.
+    """
+    from ..show.money import since_lines
+
+    with typed_errors():
+        several = chosen(cmd, registry_name, read(FleetOptions, kwargs))
     found: list[Document] = []
     since: list[Document | None] = []
+    if several is None:
+        _add_runs(cmd, _host(cmd, str(registry_name or ''), suffix), state, found, since)
+    for registry in several or ():
+        host = registry.login_server or _host(cmd, registry.registry_name, registry.suffix)
+        with apart(cmd, registry):
+            _add_runs(cmd, host, state, found, since)
+    found.sort(key=lambda run: str(run['run']), reverse=True)
+    _say_what_azure_said(found, {each['run']: each for each in since if each})
+    for line in [line for each in since for line in since_lines(each)]:
+        logger.warning('%s', line)
+    return found
+
+
+def _add_runs(
+    cmd: Command, host: str | None, state: str | None, found: list[Document], since: list[Document | None]
+) -> None:
+    """Add the runs on a registry, or on all, and how what Azure says compares with what the last one promised."""
+    from .promises import since_last_run
+
     with typed_errors():
         for _ in each_checked_out(cmd, host, StateOptions(state, no_cache=True)):
             here = [_shown(summary, folder_of(cmd)) for summary in index_of(cmd).summaries()]
@@ -42,11 +70,6 @@ def list_runs(
             found += here
             asked = {run['registry'] for run in here if run['usedBytesBefore'] is not None}
             since += [since_last_run(cmd, registry) for registry in sorted(filter(None, asked))]
-    found.sort(key=lambda run: str(run['run']), reverse=True)
-    _say_what_azure_said(found, {each['run']: each for each in since if each})
-    for line in [line for each in since for line in since_lines(each)]:
-        logger.warning('%s', line)
-    return found
 
 
 def _say_what_azure_said(newest_first: list[Document], since: Mapping[str, Document]) -> None:

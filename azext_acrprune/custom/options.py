@@ -59,6 +59,21 @@ class SignInOptions:
 
 
 @dataclass(frozen=True)
+class FleetOptions:
+    """Which registries Azure is asked for: those of a subscription that have each `tag`, or those of a query."""
+
+    all_registries: bool = False
+    tag: tuple[str, ...] = ()
+    query_graph: str | None = None
+    resource_group_name: str | None = None
+
+    @property
+    def finds(self) -> bool:
+        """Whether Azure is asked at all."""
+        return self.all_registries or self.query_graph is not None
+
+
+@dataclass(frozen=True)
 class PaceOptions:
     """How fast, and for how long: requests at a time, calls a minute at most, and seconds for the whole command."""
 

@@ -8,6 +8,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .failures import NOT_ALL_READ, exit_by, say_unread
+from .fleet import in_each_registry
 from .journaling import last_run
 from .options import PriceOptions, PullOptions, RegistryOptions, read
 from .pulling import log_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 
+@in_each_registry
 def usage(cmd: Command, by: str = 'repository', top: int | None = None, **kwargs: object) -> Document:
     """Who uses how much of a registry, by repository, image, layer or pattern of tags. Deletes nothing."""
     from ..policy.rules import Selection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -97,7 +98,7 @@ def cost_line(cost: dict[str, Any]) -> str:
     used = f'{human_size(cost["usedBytes"])}{_in_regions(cost)}'
     beyond = f'{human_size(cost["billedBytes"])} of {used} are beyond the {_included(cost)}'
     return (
-        f'Cost of storage: {_amount(cost, "perMonth")} in {cost["daysPerMonth"]} days, at '
+        f'Cost of storage: {in_currency(cost, "perMonth")} in {cost["daysPerMonth"]} days, at '
         f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day: {beyond}{_by(cost)}.'
     )
 
@@ -110,7 +111,7 @@ def saving_line(cost: dict[str, Any], impact: str) -> str:
         return f'That saves nothing: it lies within the {_included(cost)}{_by(cost)}.'
     most = BOUNDS[impact]
     return (
-        f'That saves {most}{_amount(cost, "savedPerMonth")} in {cost["daysPerMonth"]} days, at '
+        f'That saves {most}{in_currency(cost, "savedPerMonth")} in {cost["daysPerMonth"]} days, at '
         f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day.'
     )
 
@@ -129,11 +130,12 @@ def _by(cost: dict[str, Any]) -> str:
     return '' if cost['usedBytesBy'] == 'showUsage' else ', by what manifests and layers take'
 
 
-def _amount(cost: dict[str, Any], key: str) -> str:
+def in_currency(cost: Mapping[str, Any], key: str) -> str:
+    """An amount of money in cents, with its currency."""
     amount = Decimal(cost[key])
     cents = amount.quantize(Decimal('0.01'), ROUND_HALF_UP)
     return f'under {_with_currency(cost, "0.01")}' if amount and not cents else _with_currency(cost, format(cents, ','))
 
 
-def _with_currency(cost: dict[str, Any], number: str) -> str:
+def _with_currency(cost: Mapping[str, Any], number: str) -> str:
     return f'{number} {visible(cost["currency"])}'.rstrip()

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 from ..model import parse_ticks
+from .fleet_tables import registry_rows
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
 from .table import BELOW, Row, Table
@@ -52,27 +53,6 @@ def plan_rows(plan: dict[str, Any]) -> Table:
         BECAUSE=saving_line(plan['cost'], plan['impact']) if 'cost' in plan else '',
     )
     return Table(rows, [total], _PLAN)
-
-
-def registry_rows(answers: dict[str, Any]) -> Table:
-    """A row for each registry that a command went through, and the total."""
-    rows = [
-        _registry_row(each['registry'], (each['result'] or {}).get('summary'), each) for each in answers['registries']
-    ]
-    total = _registry_row('total', answers['summary'], {'error': None, 'result': None})
-    return Table(rows, [{**total, 'RESULT': f'{answers["summary"]["failed"]} failed'}], ('REGISTRY', 'FREES', 'RESULT'))
-
-
-def _registry_row(name: str, summary: dict[str, Any] | None, answer: dict[str, Any]) -> Row:
-    sums = summary or {}
-    freed, impact = sums.get('freedBytes'), (answer['result'] or {}).get('impact', 'exact')
-    return OrderedDict(
-        REGISTRY=name,
-        MANIFESTS=sums.get('manifestsDeleted', sums.get('manifestsToDelete', '')),
-        TAGS=sums.get('tagsDeleted', sums.get('tagsToDelete', '')),
-        FREES='' if freed is None else freed_size(freed, impact),
-        RESULT=answer['error'] or 'done',
-    )
 
 
 def group_rows(plan: dict[str, Any]) -> Table:
@@ -157,6 +137,8 @@ def _validation_rows(validation: dict[str, Any]) -> tuple[list[Row], list[Row]]:
 
 def check_rows(check: dict[str, Any]) -> Table:
     """A row for each finding, with what mends it below, and the total."""
+    if 'registries' in check:
+        return registry_rows(check)
     if 'findings' not in check:
         return Table([check])
     rows: list[Row] = [
@@ -351,6 +333,8 @@ def explain_rows(explanation: dict[str, Any]) -> Table:
 
 def report_rows(report: dict[str, Any]) -> Table:
     """A row for each repository, and the total. The shares of the repositories add up to it."""
+    if 'registries' in report:
+        return registry_rows(report)
     if 'otherRepositories' not in report:
         return Table([report])
     summary = report['summary']

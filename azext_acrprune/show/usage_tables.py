@@ -9,6 +9,7 @@ from typing import Any
 
 from ..model import APPROXIMATE, BOUNDS, EXACT, parse_ticks
 from ..spelling import visible
+from .fleet_tables import registry_rows
 from .money import account_line, price_lines, since_lines
 from .sizes import blob_digest, freed_size, human_age, human_size, not_read_line, percent, share_bar, short_digest
 from .table import Row, Table
@@ -23,6 +24,8 @@ _COLUMNS = (
 
 def usage_rows(document: dict[str, Any]) -> Table:
     """A row for each repository, image, layer or pattern, one for those that are left out, and the total."""
+    if 'registries' in document:
+        return registry_rows(document)
     if 'rows' not in document:
         return Table([document])
     return _Usage(document).table()

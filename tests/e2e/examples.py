@@ -17,9 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
 _BLOCK = re.compile(r'^```sh\n(.*?)^```', re.M | re.S)
+_PIPED = re.compile(r' \| (?=(?:[^"]*"[^"]*")*[^"]*$)')
+"""A pipe, and none in a text in quotes."""
 _CONTINUED = re.compile(r'\\\n\s*')
 
-NEEDS_AZURE = ('--pins-from', '--workspace', 'azure-blob:', '--soft-deleted')
+NEEDS_AZURE = ('--pins-from', '--workspace', 'azure-blob:', '--soft-deleted', '--all-registries', '--query-graph')
 """What no local registry answers by itself: other services of Azure."""
 
 
@@ -94,7 +96,8 @@ def commands_in(script: str, placeholders: Mapping[str, str]) -> list[Example]:
 
 
 def _parsed(text: str) -> Example:
-    before, _, own = text.rpartition(' | ')
+    *sources, own = _PIPED.split(text)
+    before = ' | '.join(sources)
     own, _, target = own.partition(' > ')
     program, *arguments = shlex.split(own)
     assert program == 'az', text
