@@ -104,7 +104,7 @@ def _lost(session: Session, options: RestoreOptions) -> tuple[str, list[Lost], d
     if not lost:
         raise PruneError(
             f"The registry '{session.host}' keeps nothing deleted that is asked for.",
-            "'az acr manifest list-deleted' shows what it keeps of a repository.",
+            "'az acr manifest list-deleted --registry {target} --name REPOSITORY' shows what it keeps of a repository.",
             Kind.NOT_FOUND,
         )
     return 'others or earlier runs', lost, by_node(each for each, _ in kept)

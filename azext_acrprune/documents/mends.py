@@ -50,7 +50,7 @@ _CONDITIONS = {
 _ADVICE = {
     GHOST: 'Delete what is left of it. If it stays listed all the same, only the support of Azure can remove it.',
     UNREADABLE_MANIFEST: 'Check it again later. If its bytes are damaged, push the image again under another digest, '
-    "and delete this one with 'az acr manifest delete'. Until then nothing that it may need is cleaned up.",
+    'and delete this one. Until then nothing that it may need is cleaned up.',
     MISSING_CHILDREN: 'Push the image again with all its platforms. If nobody needs the others, delete it.',
     EMPTY_INDEX: 'Push the image again. If nobody needs it, delete it.',
     SIZE_MISMATCH: 'See whether it can be pulled. If not, build the image again, push it, and delete this one.',

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from textwrap import wrap
 from typing import Any
 
 from ..decide.reasons import TOLD, sentence_of
@@ -14,6 +13,7 @@ from ..model import UNREAD_REPOSITORY, parse_ticks
 from ..spelling import escaped
 from .money import saving_line
 from .sizes import blob_digest, count, freed_size, human_age, human_size, short_digest, used_by
+from .wrapping import wrapped
 
 _LISTED = 10
 _LISTED_LAYERS = 3
@@ -78,7 +78,7 @@ def _broken(text: str, screen: Screen, is_first: bool) -> list[str]:
     if text.startswith('  '):
         text = _shorter(text, width)
     before = ' ' * screen.columns_before if is_first else ''
-    first, *others = wrap(before + text, width, subsequent_indent='  ', replace_whitespace=False) or ['']
+    first, *others = wrapped(before + text, width, indent='  ')
     return [first[len(before) :], *others]
 
 

@@ -11,8 +11,9 @@ import shlex
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from textwrap import wrap
 from typing import Any
+
+from .wrapping import wrapped
 
 Row = dict[str, Any]
 
@@ -188,7 +189,7 @@ def _below(row: Row, width: int | None) -> Iterator[str]:
 
 
 def _sentences(text: str, width: int) -> list[str]:
-    return wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
+    return wrapped(text, width, _INDENT, _INDENT)
 
 
 def command_lines(command: str, width: int) -> list[str]:

@@ -11,6 +11,8 @@ import subprocess
 import termios
 from dataclasses import dataclass
 
+from tests.registry.printed import hold_to_parser
+
 _OVERWRITTEN = re.compile(r'[^\n]*(?:\r|\x1b\[K)(?=[^\n])')
 """What stood on a line before it was written anew, as progress is."""
 
@@ -59,5 +61,6 @@ def at_a_terminal(az, *arguments, columns=80, rows=24, typed='', encoding=None) 
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    text = written.decode(encoding or 'utf-8').replace('\r\n', '\n')
-    return Shown(code, _OVERWRITTEN.sub('', text), columns, rows)
+    text = _OVERWRITTEN.sub('', written.decode(encoding or 'utf-8').replace('\r\n', '\n'))
+    hold_to_parser(text)
+    return Shown(code, text, columns, rows)

@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
 from .documents import hold_to_schema
 from .forked import Forked, Forks
-from .printed import printed_commands, wrong_with
+from .printed import hold_to_parser
 from .server import LocalRegistry
 
 _VERSIONS = {
@@ -113,10 +114,16 @@ class Az:
         if check and process.returncode:
             raise AssertionError(f'az {" ".join(arguments)} answered {process.returncode}:\n{err}')
         if '-h' not in arguments:  # where a command is named
-            for command in (*printed_commands(out or ''), *printed_commands(err or '')):
-                assert wrong_with(command) is None, f'az prints a command that cannot be pasted: {wrong_with(command)}'
+            for text in (out or '', err or '', *self._pages(arguments)):
+                hold_to_parser(text)
         hold_to_schema(arguments, out)
         return Run(process.returncode, out, err)
+
+    def _pages(self, arguments: tuple[str, ...]) -> Iterator[str]:
+        """The Markdown that a command wrote, in which there are commands too."""
+        for option, name in pairwise(arguments):
+            if option in ('--summary-file', '--markdown') and (self.home / name).is_file():
+                yield (self.home / name).read_text()
 
     def start(
         self, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any

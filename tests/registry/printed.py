@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from azure.cli.core.mock import DummyCli
@@ -23,9 +24,13 @@ _QUOTED = re.compile(r"(?<!\w)'(?=az [a-z])")
 _LINE = re.compile(r'^\s*(?:undo\s+)?(az [a-z][a-z-]* .*)$')
 _CONTINUED = re.compile(r' \\\n\s*')
 _QUOTE_IN_QUOTES = "'\"'\"'"
+_MENTION = re.compile(r"(?:`|(?<!\w)')(az [a-z][^`'\n]*)[`']")
+_OPTION = re.compile(r'--?[a-z][a-z-]*')
+_WORD = re.compile(r'[a-z][a-z0-9-]*')
+_OF_EVERY_COMMAND = {'--help', '-h', '--output', '-o', '--query', '--subscription', '--only-show-errors', '--debug'}
 _IN_NO_MODULE = ('login', 'containerapp')
 """`az login` takes nothing here; the other is an extension, which az offers to install."""
-_MODULES = {'aks': 'acs'}
+_MODULES = {'aks': 'acs', 'account': 'profile'}
 """The modules of az that are not called like their commands."""
 
 
@@ -43,6 +48,33 @@ def printed_commands(text: str) -> Iterator[str]:
             yield alone[1].strip()
         else:
             yield from (_to_the_quote(line[match.end() :]) for match in _QUOTED.finditer(line))
+
+
+def mentions(text: str) -> Iterator[str]:
+    """What a text has in quotes or backticks that begins as a command of az does: it speaks of it at least."""
+    yield from (match[1] for match in _MENTION.finditer(' '.join(text.split())))
+
+
+def unknown_in(mention: str) -> str | None:
+    """What in a mention is neither a command or group of az nor an option of the command; None where all is known.
+
+    What a command needs may be missing: for what can be pasted there is `wrong_with`.
+    """
+    _, *words = mention.split()
+    if words[0] in _IN_NO_MODULE:
+        return None
+    name = ' '.join(takewhile(_WORD.fullmatch, words)).removesuffix(' show-schema')  # below each command of ours
+    main = _loader(words[0])
+    if name in main.command_table:
+        main.load_arguments(name)
+        arguments = main.command_table[name].arguments.values()
+        known = {str(option) for each in arguments for option in each.options_list or ()} | _OF_EVERY_COMMAND
+    else:
+        known = {'-h'} if name in main.command_group_table else set()
+        if not known:
+            return f'there is no such command: {mention}'
+    unknown = {word.partition('=')[0] for word in words if _OPTION.match(word)} - known
+    return f'it has no {min(unknown)}: {mention}' if unknown else None
 
 
 def _in_document(value: Any) -> Iterator[str]:
@@ -72,6 +104,12 @@ def _after_quoted(text: str, start: int) -> int:
     return len(text) if end < 0 else end + 1
 
 
+def hold_to_parser(text: str) -> None:
+    """Raise AssertionError where az printed a command in a text that az itself does not take."""
+    for command in printed_commands(text):
+        assert wrong_with(command) is None, f'az prints a command that cannot be pasted: {wrong_with(command)}'
+
+
 def wrong_with(command: str) -> str | None:
     """What az's parser has against a command, None where it is whole."""
     words = shlex.split(command)
@@ -80,6 +118,8 @@ def wrong_with(command: str) -> str | None:
     name = _name_of(words[1:])
     if name is None:
         return f'there is no such command: {command}'
+    if name.startswith('acr manifest ') and not {'-n', '--name'} & set(words):  # its parser has nobody name one
+        return f'it names no repository: {command}'
     said = io.StringIO()
     try:
         with redirect_stderr(said):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import azext_acrprune
-from tests.registry.printed import printed_commands, wrong_with
+from tests.registry.printed import mentions, printed_commands, unknown_in, wrong_with
 
 _PLACEHOLDER = re.compile(r'\{target\}|\{0\.\w+\}|%s')
 _SOURCE = Path(azext_acrprune.__file__).parent
@@ -48,6 +48,37 @@ def test_there_are_many():
 @pytest.mark.parametrize('file, command', COMMANDS)
 def test_a_command_in_a_message_is_whole(file, command):
     assert wrong_with(command) is None
+
+
+def spoken_of() -> list[tuple[str, str]]:
+    """(file, mention) of each command that the source or a document speaks of; what changed may have had others."""
+    pages = [*_SOURCE.parent.glob('docs/*.md'), _SOURCE.parent / 'README.md', *_SOURCE.rglob('*.html')]
+    said = {path: [path.read_text(encoding='utf-8')] for path in [*pages, *_SOURCE.rglob('*.yaml')]}
+    said |= {path: list(texts(ast.parse(path.read_text(encoding='utf-8')))) for path in _SOURCE.rglob('*.py')}
+    found = {
+        (path.name, mention): None
+        for path, every in sorted(said.items())
+        for text in every
+        for mention in mentions(_PLACEHOLDER.sub('X', text))
+    }
+    return list(found)
+
+
+MENTIONS = spoken_of()
+
+
+def test_many_are_spoken_of():
+    assert len(MENTIONS) > 60
+
+
+@pytest.mark.parametrize('file, mention', MENTIONS)
+def test_a_command_that_is_spoken_of_is_there_with_its_options(file, mention):
+    assert unknown_in(mention) is None
+
+
+@pytest.mark.parametrize('mention', ['az acr prune plann', 'az acr prune plan --outt F', 'az acr prun', 'az acr -r x'])
+def test_what_is_there_under_another_name_is_unknown(mention):
+    assert unknown_in(mention)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -13,7 +14,9 @@ from azext_acrprune.model import TICKS_PER_SECOND, Account
 from azext_acrprune.show.preview import Screen, full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
+from azext_acrprune.show.table import Table, laid_out
 from azext_acrprune.show.tables import explain_rows, plan_rows, result_rows
+from tests.registry.printed import printed_commands, wrong_with
 
 DIGEST = 'sha256:' + 'ab' * 32
 NOW = 1_000_000_000 * TICKS_PER_SECOND
@@ -158,6 +161,24 @@ def test_the_preview_names_the_day_on_which_soft_delete_frees():
     plan = a_plan()
     plan['summary']['softDeleteRetentionDays'] = 7
     assert any('nothing is freed before 2001-09-16' in line for line in preview_lines(plan))
+
+
+@pytest.mark.parametrize('width', range(40, 120, 9))
+def test_a_command_in_the_preview_is_on_one_line_and_can_be_pasted(width):
+    plan = a_plan()
+    plan['summary']['softDeleteRetentionDays'] = 7
+    lines = preview_lines(plan, Screen(width))
+    (command,) = printed_commands('\n'.join(lines))
+    assert command == 'az acr prune undo -r my.azurecr.io' and wrong_with(command) is None
+    assert max(map(len, lines)) <= max(width, len(command) + 4)
+
+
+def test_a_command_below_a_row_of_a_table_is_whole_and_the_sentence_around_it_is_broken():
+    long = f"Look at it with 'az acr prune explain -r my --image {'x' * 90}:v1', and push it again."
+    layout = laid_out(Table([OrderedDict(IMAGE='a', BELOW=long)]), width=60)
+    lines = layout.below[0]
+    assert [command for line in lines for command in printed_commands(line)] == [long.split("'")[1]]
+    assert [line.strip() for line in lines if 'az acr' not in line] == ['Look at it with', 'and push it again.']
 
 
 def test_the_preview_and_the_table_say_what_a_plan_saves_where_there_is_a_price():
