@@ -14,9 +14,9 @@ _MOST_ROWS = 100
 
 
 def policy_test_rows(document: dict[str, Any]) -> Table:
-    """A row for each test, and one for each surprise below it."""
+    """A row for each test, and one for each surprise below it; those that failed are the first, and the sum is last."""
     rows: list[Row] = []
-    for test in document['tests']:
+    for test in sorted(document['tests'], key=lambda test: bool(test['passed'])):
         outcome = 'passed' if test['passed'] else 'FAILED'
         rows.append(OrderedDict(TEST=test['name'], OUTCOME=outcome, IMAGE='', EXPECTED='', FOUND='', WHY=''))
         for failure in test['failures']:
@@ -24,7 +24,9 @@ def policy_test_rows(document: dict[str, Any]) -> Table:
             row = OrderedDict(TEST='', OUTCOME='', IMAGE=failure['image'], EXPECTED=failure['expected'])
             row.update(FOUND=failure['decided'], WHY=chain)
             rows.append(row)
-    return Table(rows)
+    summary = document['summary']
+    outcome = f'{summary["passed"]} passed, {summary["failed"]} failed'
+    return Table(rows, [OrderedDict(TEST='total', OUTCOME=outcome, IMAGE='', EXPECTED='', FOUND='', WHY='')])
 
 
 def policy_diff_rows(document: dict[str, Any]) -> Table:

@@ -11,6 +11,7 @@ import pytest
 
 from azext_acrprune.documents.cost import GIB, Price, cost_fields
 from azext_acrprune.model import TICKS_PER_SECOND, Account
+from azext_acrprune.show.policy_tables import policy_test_rows
 from azext_acrprune.show.preview import Screen, full_list, preview_lines
 from azext_acrprune.show.progress import ProgressReporter, progress
 from azext_acrprune.show.sizes import count, human_age, human_size, short_digest
@@ -216,6 +217,15 @@ def test_a_layer_whose_digest_is_an_attack_is_visible_text_in_preview_and_tables
     shown = [*preview_lines(plan), *cells]
     assert all(text.isprintable() and len(text) < 200 for text in shown)
     assert sum('sha256:\\u{1b}[2J' in text for text in shown) == 3
+
+
+def test_tests_of_a_policy_that_failed_are_the_first_rows_and_the_sum_is_always_there():
+    surprise = {'image': 'app:v1', 'expected': 'go', 'decided': 'stay', 'chain': ['it is young']}
+    tests = [{'name': 'right', 'passed': True, 'failures': []}] * 60
+    wrong = {'name': 'wrong', 'passed': False, 'failures': [surprise]}
+    layout = laid_out(policy_test_rows({'summary': {'passed': 60, 'failed': 1}, 'tests': [*tests, wrong]}))
+    assert [row['TEST'] or row['WHY'] for row in layout.rows[:3]] == ['wrong', 'it is young', 'right']
+    assert layout.rows[-1]['OUTCOME'] == '60 passed, 1 failed' and layout.notes == ['12 more rows: --top 0 shows all.']
 
 
 def test_nothing_to_delete_is_said():
