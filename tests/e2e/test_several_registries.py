@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.registry.arm import OTHER_SUBSCRIPTION
+from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 
 from .images import telling
@@ -21,6 +22,10 @@ def fleet(registry) -> Iterator[Callable[..., LocalRegistry]]:
         yield lambda name, **more: registry.join(name, stack.enter_context(LocalRegistry(beside=registry)), **more)
 
 
+POLICY = """version: 1
+rules: [{name: untagged, match: {tagged: false}, when: {olderThan: 20d}, do: delete}]
+registries: {'*2': {rules: {untagged: {when: {olderThan: 90d}}}}}
+"""
 TWO = ('-r', 'localhost', 'nosuchregistry')
 
 
@@ -44,7 +49,7 @@ def test_what_is_of_one_registry_is_refused_for_several(az):
     assert 'is named twice' in az(*PRUNE, 'plan', '-r', 'localhost', 'localhost').err
 
 
-def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(az, registry, fleet, now):
+def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(az, registry, fleet, now, tmp_path):
     for name, more in (
         ('prod1', {'tags': {'env': 'prod', 'team': 'a'}}),
         ('prod2', {'tags': {'Env': 'prod'}, 'group': 'far', 'subscription': OTHER_SUBSCRIPTION}),
@@ -53,6 +58,9 @@ def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(
         telling(fleet(name, **more).storage, now)
     assert az.login().code == 0
 
+    policy = tmp_path / 'fleet.yaml'
+    policy.write_text(POLICY)
+
     def asked(*arguments):
         return az(
             *PRUNE, 'plan', *arguments, '--query', 'registries[].[registry, result.summary.manifestsToDelete]'
@@ -60,7 +68,7 @@ def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(
 
     assert asked('--all-registries', '-g', 'other', '--tag', 'env=test', 'team') == [['test1', 3]]
     query = "resources | where type =~ 'microsoft.containerregistry/registries' and name startswith 'prod'"
-    assert asked('--query-graph', query) == [['prod1', 3], ['prod2', 3]]
+    assert asked('--query-graph', query, '--policy', str(policy)) == [['prod1', 3], ['prod2', 0]]
     assert asked('--query-graph', query, '--subscription', OTHER_SUBSCRIPTION) == [['prod2', 3]]
 
 
@@ -75,3 +83,31 @@ def test_what_finds_nothing_or_something_else_is_an_error_that_says_what(az, reg
     registry.manager.graph_forbidden = True
     run = az(*PRUNE, 'plan', '--query-graph', 'resources')
     assert run.code == 1 and 'may not read' in run.err and 'Reader' in run.err
+
+
+def test_a_fleet_of_twenty_is_done_but_for_those_that_cannot_be(az, registry, fleet, now):
+    """One is down, one refuses calls for a while, one grants by repository, and one grants nothing."""
+    down, throttled, abac, closed = 'fleet03', 'fleet07', 'fleet11', 'fleet15'
+    members = {name: fleet(name, tags={'pruned': 'nightly'}) for name in (f'fleet{number:02}' for number in range(20))}
+    told = {name: telling(member.storage, now) for name, member in members.items()}
+    telling(registry.storage, now)
+    members[down].stop()
+    members[throttled].faults.rules += [Fault(call, 429, times=1, retry_after=1) for call in ('_catalog', 'DELETE')]
+    members[abac].auth.abac = True
+    members[closed].auth.service_principal.permissions = []
+    assert az.login().code == 0
+    run = az(*PRUNE, 'untagged', '--all-registries', '--tag', 'pruned=nightly', '--yes')
+    assert run.code == 1 and 'Traceback' not in run.err
+    answers = {each['registry']: each for each in run.json['registries']}
+    assert list(answers) == list(members)
+    failed = {name for name, each in answers.items() if each['error'] or each['result']['exitReason'] != 'done'}
+    assert failed == {down, closed}, run.err
+    assert 'Could not connect' in answers[down]['error'] and 'az acr check-health' in answers[down]['advice']
+    assert members[throttled].counters['throttled'] == 2
+    for name, member in members.items():
+        there = set(member.storage.manifests('team/app'))
+        gone = {told[name].stale, *told[name].stale_children}
+        assert there & gone == (gone if name in failed else set()), name
+        assert {*told[name].kept} - there == {told[name].kept[-1]}  # it is in another repository
+    assert told['fleet00'].stale in registry.storage.manifests('team/app')  # it is not tagged
+    assert run.json['summary']['manifestsDeleted'] == 3 * 18 and run.json['exitReason'] == 'failed'

@@ -166,9 +166,14 @@ class LocalRegistry:
             raise RuntimeError('the local registry did not start')
         return self
 
+    def stop(self) -> None:
+        """Answer nobody any more; a second time is as good as once."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join(20)
+
     def __exit__(self, *_: Any) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(20)
+        self.stop()
         if self._home:
             self._home.cleanup()
 
