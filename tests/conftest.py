@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests import figures
 from tests.examples import examples
 from tests.registry.server import LocalRegistry
 
@@ -22,8 +23,26 @@ def pytest_configure() -> None:
     os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == 'call':
+        counted = figures.take(getattr(item, 'hypothesis_statistics', None))
+        report.user_properties = [*report.user_properties, *counted]
+    return report
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
-    """One line for each folder of tests: what ran in it and how that ended."""
+    """What the random examples did; then one line for each folder of tests: what ran in it and how that ended."""
+    ended_tests = [
+        (each, how == 'failed') for how in ('passed', 'failed') for each in terminalreporter.stats.get(how, ())
+    ]
+    for line in figures.table(
+        (report.nodeid.partition('::')[0], failed, report.user_properties)
+        for report, failed in ended_tests
+        if report.when == 'call'
+    ):
+        terminalreporter.write_line(line)
     ended = {
         name: Counter(_suite(report.nodeid) for report in terminalreporter.stats.get(name, ()))
         for name in ('passed', 'failed', 'error', 'skipped')

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -118,7 +118,8 @@ class Hold:
 class Faults:
     """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered.
 
-    `limits` are those of the service itself. `clock` is by how many seconds the `Date` of answers is ahead.
+    `limits` are those of the service itself. `clock` is by how many seconds the `Date` of answers is ahead. `injected`
+    counts the requests that were broken.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -128,6 +129,7 @@ class Faults:
         self.limits: Limits | None = None
         self.rules: list[Fault] = []
         self.holds: list[Hold] = []
+        self.injected = 0
         self.deletes_in_flight: Counter = Counter()
         self.most_deletes_in_flight: Counter = Counter()
         self.most_in_flight = self._in_flight = 0
@@ -139,9 +141,17 @@ class Faults:
         self.throttles.clear()
         self.limits = None
         self.rules.clear()
+        self.injected = 0
         for hold in self.holds:
             hold.let_go(drop=True)
         self.holds.clear()
+
+    def break_any(self, rate: float, kinds: Sequence[object], seed: int) -> None:
+        """Break that part of all requests, each of them in one of these ways by chance."""
+        self._chance = random.Random(seed)
+        for left in range(len(kinds), 0, -1):  # the first rule that hits is the only one
+            share = rate / len(kinds)
+            self.rules.append(Fault('.', kinds[left - 1], share / (1 - share * (len(kinds) - left))))
 
     def hold(self, pattern: str, after: int = 0, done: bool = False) -> Hold:
         """Begin to hold requests: see Hold."""
@@ -160,7 +170,9 @@ class Faults:
         return {'Date': formatdate(time.time() + self.clock, usegmt=True)} if self.clock else {}
 
     def fault_for(self, method: str, path: str) -> Fault | None:
-        return next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)
+        found = next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)
+        self.injected += found is not None
+        return found
 
     def throttle_for(self, method: str, path: str) -> Throttle | None:
         """The bucket that is empty for this call, None when it may go on."""
