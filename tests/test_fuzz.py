@@ -6,6 +6,7 @@ docstring names; anything else would be a traceback. Whatever breaks a reader is
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 from collections.abc import Callable
@@ -17,9 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_acrprune.apply.journal import JournalError, read_run, tags_taken_off
+from azext_acrprune.apply.pin_locks import Marks, MarksUnreadable
+from azext_acrprune.apply.retired import retirements_in
 from azext_acrprune.archive.pure.layout import NotAnArchive, parse_index, salvaged_index
 from azext_acrprune.archive.pure.lost import keys_of_lost, lost_in, moves_in
+from azext_acrprune.archive.pure.past import came_back_in
+from azext_acrprune.archive.pure.run_story import deleted_later, is_by_rules, requests_of, story_of, summary_of, undo_of
 from azext_acrprune.decide.manifests import read_labels, read_manifest
+from azext_acrprune.decide.owed import owed_in
 from azext_acrprune.documents.inventory_file import NotAnInventory, read_inventory
 from azext_acrprune.documents.plan import sealed
 from azext_acrprune.documents.planned import PlanRefused, decide_as_planned, read_plan
@@ -30,7 +36,11 @@ from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.registry.protocol import listings
 from azext_acrprune.registry.protocol.refusals import RegistryError, from_answer, parse_challenge
 from azext_acrprune.registry.protocol.tokens import claims
+from azext_acrprune.sources.failure import AskError
+from azext_acrprune.sources.kubernetes import kubeconfig_file, listed
 from azext_acrprune.sources.memory import Memory, UnreadableMemory
+from azext_acrprune.state.registry_state import told_holder
+from azext_acrprune.state.working_copy import SYNCED, Synced
 from tests.examples import examples
 from tests.worlds import NOW, image, repository_of, sha256, to_inventory
 
@@ -119,6 +129,14 @@ def of_journal(data: bytes) -> None:
         list(tags_taken_off(lines))
         keys_of_lost(lost_in(lines))
         moves_in(lines)
+        list(came_back_in(lines))
+        retirements_in([lines])
+        owed_in('run', lines)
+        for told in (summary_of, story_of, undo_of):
+            told('run', lines)
+        requests_of(lines)
+        deleted_later(lines)
+        is_by_rules(lines)
 
 
 def of_memory(data: bytes) -> None:
@@ -126,6 +144,37 @@ def of_memory(data: bytes) -> None:
         path = Path(folder) / 'ran.jsonl'
         path.write_bytes(data)
         Memory(path).every()
+
+
+def of_holder(data: bytes) -> None:
+    told_holder(data)
+
+
+def of_synced(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / SYNCED).write_bytes(data)
+        synced = Synced(Path(folder))
+        for name in ('runs/run.jsonl', 'cache.sqlite'):
+            synced.version(name)
+            synced.is_as(name, Path(folder) / name, 'v')
+            synced.is_unchanged(name, Path(folder) / name)
+
+
+def of_marks(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, suppress(MarksUnreadable):
+        path = Path(folder) / 'marks'
+        path.write_bytes(data)
+        Marks(path).all()
+
+
+def of_cluster(data: bytes) -> None:
+    with suppress(AskError):
+        listed('kubectl', data)
+
+
+def of_kubeconfig(data: bytes) -> None:
+    with suppress(AskError), kubeconfig_file('aks:one', base64.b64encode(data).decode()):
+        pass
 
 
 READERS: dict[str, Callable[[bytes], None]] = {
@@ -147,6 +196,7 @@ PIECES = [
     b'\xff',
     b'\x00',
     b': ',
+    b'[' * 100_000,
 ]
 
 

@@ -49,14 +49,15 @@ def ask_kubectl(
     kubectl = [_kubectl(source)]
     kubectl += [f'--context={context}'] if context else []
     kubectl += [f'--kubeconfig={kubeconfig}'] if kubeconfig else []
-    things = _listed(source, _run(source, seconds, [*kubectl, 'get', _KINDS, *_EVERYWHERE]))
+    things = listed(source, _run(source, seconds, [*kubectl, 'get', _KINDS, *_EVERYWHERE]))
     return [*things, *_others(source, seconds, kubectl), *_releases(source, seconds, kubectl)]
 
 
 _EVERYWHERE = ('--all-namespaces', '--output=json')
 
 
-def _listed(source: str, output: bytes) -> list[Thing]:
+def listed(source: str, output: bytes) -> list[Thing]:
+    """What a list of objects, as `kubectl get` answers with it, has. Raises AskError."""
     try:
         return things_of_cluster(source, json.loads(output))
     except RecursionError as error:
@@ -158,7 +159,8 @@ def _with_sign_in_of_az(source: str, encoded: Any) -> str:
         raise AskError(source, 'its kubeconfig cannot be read') from error
     if not isinstance(config, dict):
         raise AskError(source, 'its kubeconfig cannot be read')
-    for user in config.get('users') or ():
+    users = config.get('users')
+    for user in users if isinstance(users, list) else ():
         arguments = _kubelogin_arguments(user)
         if '--login' in arguments[:-1]:
             arguments[arguments.index('--login') + 1] = 'azurecli'

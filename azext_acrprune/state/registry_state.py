@@ -30,6 +30,7 @@ _RAN, _RAN_LOG = '.ran.jsonl', 'ran'
 _INDEX = 'journal-index'
 _LAYOUT, _LAYOUT_DATA = 'layout.json', b'{"version": 1}'
 _LOCK, _HOLDER = 'lock', 'lock.json'
+_SOMEBODY = 'another run'
 _TRIES = 10
 _ASK_EVERY_SECONDS = 2
 
@@ -193,11 +194,7 @@ class RegistryState:
     def _holder(self) -> str:
         """Who has the lock, and since when, as far as that is known."""
         found = self._store.read(self._prefix + _HOLDER)
-        with suppress(ValueError, AttributeError):
-            said = json.loads(found[0]) if found else {}
-            if said.get('command'):
-                return f'{said["command"]}, by {said.get("who")} on {said.get("machine")} since {said.get("since")}'
-        return 'another run'
+        return told_holder(found[0]) if found else _SOMEBODY
 
     def _name(self, suffix: str) -> str:
         return self._prefix + (_CACHE_NAME if suffix == _CACHE else _MARKS[suffix])
@@ -218,6 +215,15 @@ class RegistryState:
                 f"The working copy of the state in '{self.folder}' cannot be used: {error}.",
                 'Make the folder usable, or delete it: the next command makes it anew.',
             ) from error
+
+
+def told_holder(data: bytes) -> str:
+    """Who has a lock, by what the file beside it says."""
+    with suppress(ValueError, RecursionError):
+        said = json.loads(data)
+        if isinstance(said, dict) and said.get('command'):
+            return f'{said["command"]}, by {said.get("who")} on {said.get("machine")} since {said.get("since")}'
+    return _SOMEBODY
 
 
 class StateInUse(StateError):

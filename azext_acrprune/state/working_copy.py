@@ -19,7 +19,7 @@ import portalocker
 
 from ..state_files import name_of_registry
 
-_SYNCED = 'synced.json'
+SYNCED = 'synced.json'
 
 
 @contextmanager
@@ -51,12 +51,12 @@ class Synced:
     """Which files of a working copy are as they are in the state, and in which version."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _SYNCED
+        self._path = folder / SYNCED
         self._known: dict[str, list[object]] = {}
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             known = json.loads(self._path.read_bytes())
             if isinstance(known, dict):
-                self._known = known
+                self._known = {name: each for name, each in known.items() if isinstance(each, list)}
 
     def is_as(self, name: str, path: Path, version: str) -> bool:
         """Whether a file is that version of what the state has under a name."""

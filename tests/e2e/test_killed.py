@@ -19,6 +19,7 @@ import pytest
 
 from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.upkeep import expire, find_garbage, verify
+from tests import figures
 from tests.examples import times
 from tests.registry.azcli import Az
 from tests.registry.faults import Fault, Throttle
@@ -86,6 +87,7 @@ def ended(az, registry, arguments, pattern, requests, done=False):
     )
     if hold.wait(process):
         os.killpg(process.pid, signal.SIGKILL)
+        figures.count(runs=1, kills=1)
     code = process.wait()
     registry.faults.clear()
     return code
@@ -106,6 +108,7 @@ def killed_at_a_step(az, arguments, folder, monkeypatch, seed):
     with monkeypatch.context() as patched:
         patched.setenv('PYTHONPATH', str(folder))
         patched.setenv('ACRPRUNE_TEST_DIE_AT', str(step))
+        figures.count(runs=1, kills=1)
         return az.start(
             *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         ).wait()
@@ -301,6 +304,7 @@ def test_a_killed_compaction_goes_on_and_loses_nothing(az, tmp_path, monkeypatch
         patched.setenv('ACRPRUNE_TEST_STEPS', 'fsync replace unlink')
         code = az.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).wait()
     assert code == -signal.SIGKILL, 'it was killed, and not done before'
+    figures.count(kills=1)
     assert not verify(DirectoryArchive(str(filled.path))).broken and filled.names() == {'c', 'd', 'index'}
     again = az(*command)
     assert again.code == 0, again.err

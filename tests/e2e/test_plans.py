@@ -10,6 +10,7 @@ import time
 import pytest
 import yaml
 
+from tests import figures
 from tests.demo.images import Clock, push_everything
 from tests.examples import times
 from tests.registry.azcli import ADMIN_LOGIN
@@ -209,6 +210,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_nothing_had_happened(a
     assert hold.wait(process)
     process.kill()
     process.wait()
+    figures.count(runs=1, kills=1)
     registry.faults.clear()
     held, there = registry.storage.stored_bytes(), set(registry.storage.manifests('team/app'))
     tags = sum(len(entry['tags']) for entry in plan['delete'] if entry['digest'] in there)

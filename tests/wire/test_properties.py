@@ -16,7 +16,7 @@ from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.endpoints import alone
 from azext_acrprune.reporter import Silent
-from tests import oracle, worlds
+from tests import figures, oracle, worlds
 from tests.examples import examples
 from tests.registry.replicas import KINDS, NEVER
 from tests.wire.plain import execute, scan
@@ -79,6 +79,7 @@ def test_a_run_over_the_wire_frees_what_its_plan_promised_and_leaves_the_rest_wh
     kept = {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} - decision.doomed
     before = storage.stored_bytes()
     result = result_document(decision, execute(client, decision, 8, Silent(), time.monotonic))
+    figures.count(runs=1, deletes=len(result['deleted']))
     assert result['skipped'] == result['failed'] == []
     assert {(name, digest) for name in storage.repositories() for digest in storage.manifests(name)} == kept
     assert result['summary']['freedBytes'] == promised
@@ -125,6 +126,7 @@ def test_nothing_is_lost_that_the_lists_do_not_show(registry, client, world, pol
     before, there, tagged = storage.stored_bytes(), served(storage), pulls(storage)
     document = plan_document(decision, 'now')
     execute(client, decision, 8, Silent(), time.monotonic)
+    figures.count(runs=1, deletes=len(there - served(storage)))
     assert there - served(storage) <= decision.doomed
     left = pulls(storage)
     assert {tag: tagged[tag] for tag in left} == left
