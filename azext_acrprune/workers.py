@@ -10,16 +10,7 @@ import asyncio
 import signal
 import threading
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Coroutine,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack, contextmanager, suppress
@@ -43,16 +34,7 @@ async def run_tasks(tasks: Iterable[Task], concurrency: int) -> None:
     waits is dropped, what runs is waited for. When this is cancelled, what runs is cancelled too, and waited for.
     """
     crew = _Crew(tasks)
-    if concurrency == 1:
-        await crew.work()
-    else:
-        await _all_of([asyncio.ensure_future(crew.work()) for _ in range(concurrency)])
-    if crew.error:
-        raise crew.error
-
-
-async def _all_of(workers: Collection[asyncio.Future[None]]) -> None:
-    """Wait for them; when that is cancelled, they are cancelled and waited for."""
+    workers = [asyncio.ensure_future(crew.work()) for _ in range(concurrency)]
     try:
         await asyncio.wait(workers)
     except asyncio.CancelledError:
@@ -62,6 +44,8 @@ async def _all_of(workers: Collection[asyncio.Future[None]]) -> None:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(workers)
         raise
+    if crew.error:
+        raise crew.error
 
 
 class _Crew:

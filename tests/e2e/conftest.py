@@ -34,11 +34,11 @@ def extensions(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def all_forks() -> Iterator[Forks | None]:
+def all_forks(extensions) -> Iterator[Forks | None]:
     if os.environ.get('ACRPRUNE_AZ'):
         yield None
         return
-    with Forks() as forks:
+    with Forks(extensions) as forks:
         yield forks
 
 

@@ -1,8 +1,9 @@
-"""A Python that has az's libraries imported, and forks an az for each request: `PYTHON az_forks.py SOCKET`.
+"""A Python that has az's libraries imported, and forks an az for each request: `PYTHON az_forks.py SOCKET EXTENSION`.
 
-To import the libraries is more than half of what a short az does. What az itself consists of, azure-cli and its
-extensions, is imported by each az anew, for it reads the environment while it is imported. From there on all is as
-`python -m azure.cli` has it: a process of its own with its arguments, environment, folder, files and signals.
+To import the libraries, and the installed extension in the folder EXTENSION, is most of what a short az does. What
+az itself consists of, and what of the extension needs it, is imported by each az anew, for azure-cli reads the
+environment while it is imported. From there on all is as `python -m azure.cli` has it: a process of its own with its
+arguments, environment, folder, files and signals.
 
 A request is a message with a JSON object and the three standard files. Two messages answer it: the process id, and,
 when the process has ended, its exit code, or minus the signal that ended it. The server ends with its standard input.
@@ -19,7 +20,9 @@ import selectors
 import signal
 import socket
 import sys
+import types
 from contextlib import suppress
+from pathlib import Path
 
 LIBRARIES = (
     'aiohttp',
@@ -28,6 +31,8 @@ LIBRARIES = (
     'azure.core.pipeline.policies',
     'azure.core.pipeline.transport',
     'azure.core.rest',
+    'azure.mgmt.containerregistry',
+    'azure.mgmt.core',
     'chardet',
     'charset_normalizer',
     'concurrent.futures.thread',
@@ -43,7 +48,9 @@ LIBRARIES = (
     'logging.config',
     'logging.handlers',
     'msal',
+    'msrest',
     'multidict',
+    'oauthlib',
     'packaging.version',
     'pkginfo',
     'portalocker',
@@ -121,7 +128,21 @@ def import_libraries() -> None:
     for name in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(name)
-    gc.freeze()
+
+
+def import_extension(folder: Path) -> None:
+    """Import its modules, but for the package itself and all that need azure-cli, which is not there for so long."""
+    package = next(folder.glob('azext_*'))
+    kept = [*sys.path]
+    sys.path.append(str(folder))
+    sys.modules['azure.cli'] = None
+    sys.modules[package.name] = types.ModuleType(package.name)
+    sys.modules[package.name].__path__ = [str(package)]
+    for file in sorted(package.rglob('*.py')):
+        with suppress(ImportError):
+            importlib.import_module('.'.join(file.relative_to(folder).with_suffix('').parts).removesuffix('.__init__'))
+    del sys.modules[package.name], sys.modules['azure.cli']
+    sys.path[:] = kept
 
 
 def become(request: dict) -> None:
@@ -147,6 +168,8 @@ def become(request: dict) -> None:
 if __name__ == '__main__':
     del sys.path[0]  # this file's folder
     import_libraries()
+    import_extension(Path(sys.argv[2]))
+    gc.freeze()
     server = Server(sys.argv[1])
     print('ready', flush=True)
     become(server.next_az())

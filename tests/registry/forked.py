@@ -18,14 +18,18 @@ _SERVER = Path(__file__).with_name('az_forks.py')
 
 
 class Forks:
-    """`with Forks() as forks:` runs the server; `forks.start` starts an az."""
+    """`with Forks(extensions) as forks:` runs the server; `forks.start` starts an az."""
+
+    def __init__(self, extensions: Path) -> None:
+        """`extensions` is the folder with the one extension that each az will have."""
+        (self._extension,) = (each for each in extensions.iterdir() if each.is_dir())
 
     def __enter__(self) -> Forks:
         self._folder = tempfile.TemporaryDirectory()
         self._path = f'{self._folder.name}/socket'
         self._environment = {**os.environ, 'PYTHONSAFEPATH': '1'}
         self._server = subprocess.Popen(
-            [sys.executable, str(_SERVER), self._path],
+            [sys.executable, str(_SERVER), self._path, str(self._extension)],
             env=_as_the_script_az(self._environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
