@@ -574,3 +574,94 @@ examples:
   - name: Each request of a run, by the name that `az acr prune history list` gives.
     text: az acr prune history show --run 20260101T000000.000000Z-0a1b2c3d --requests -o table
 """
+
+helps['acr prune schedule'] = """
+type: group
+short-summary: Prune a registry each night, by a timer of ACR Tasks.
+long-summary: >
+    A schedule is a task of the registry. What it runs is an artifact in the registry, `acrprune/schedules:NAME`: this
+    extension, the policy and the pins, with a checksum of each. No rule takes anything below `acrprune/`.
+"""
+
+helps['acr prune schedule create'] = """
+type: command
+short-summary: Create a schedule, or make it what the options say. Creating it twice changes nothing.
+long-summary: >
+    Each run plans and reports. With --enforce it then deletes what it has planned, but for the first run, and the first
+    one after each change of what runs. Needs `az login`, the role Contributor on the registry, the permission to push,
+    and, for role assignments, Role Based Access Control Administrator.
+examples:
+  - name: What would be created, with the YAML of the task and the roles.
+    text: >
+        az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --policy policy.yaml
+        --identity [system] --dry-run -o table
+  - name: A report of untagged images each night at three, in UTC.
+    text: >
+        az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --ago 30d --identity [system]
+  - name: Delete by a policy, as an identity of its own, with a state and an archive.
+    text: >
+        az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --policy policy.yaml --enforce
+        --state azure-blob:myaccount/acrprune --archive azure-blob:myaccount/images
+        --identity
+        /subscriptions/SUB/resourceGroups/mygroup/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pruner
+"""
+
+helps['acr prune schedule update'] = """
+type: command
+short-summary: Change a schedule, and give it this version of the extension.
+long-summary: >
+    What is not named stays. To change what is selected by options, use `az acr prune schedule create`.
+examples:
+  - name: From now on it deletes, after a run that shows what.
+    text: az acr prune schedule update -r myregistry -n nightly --enforce true
+  - name: Another time.
+    text: az acr prune schedule update -r myregistry -n nightly --cron "30 2 * * sun"
+  - name: Switch it off.
+    text: az acr prune schedule update -r myregistry -n nightly --enabled false
+  - name: Another policy.
+    text: az acr prune schedule update -r myregistry -n nightly --policy policy.yaml
+"""
+
+helps['acr prune schedule list'] = """
+type: command
+short-summary: List schedules, with how the last run ended, what it freed, and when the next one is.
+examples:
+  - name: Of all registries of the subscription.
+    text: az acr prune schedule list -o table
+  - name: Of one registry.
+    text: az acr prune schedule list -r myregistry
+"""
+
+helps['acr prune schedule show'] = """
+type: command
+short-summary: Show a schedule, with the YAML of its task.
+examples:
+  - name: On one screen.
+    text: az acr prune schedule show -r myregistry -n nightly -o table
+"""
+
+helps['acr prune schedule run'] = """
+type: command
+short-summary: Have a schedule run now. Does not wait for its end.
+examples:
+  - name: Start it.
+    text: az acr prune schedule run -r myregistry -n nightly
+"""
+
+helps['acr prune schedule logs'] = """
+type: command
+short-summary: Show what a run showed and did.
+examples:
+  - name: The last run.
+    text: az acr prune schedule logs -r myregistry -n nightly -o table --top 0
+  - name: Only the numbers of a run.
+    text: az acr prune schedule logs -r myregistry -n nightly --run ca1 --query summary
+"""
+
+helps['acr prune schedule delete'] = """
+type: command
+short-summary: Delete a schedule, with its artifact in the registry. Role assignments stay.
+examples:
+  - name: Without being asked.
+    text: az acr prune schedule delete -r myregistry -n nightly --yes
+"""

@@ -22,6 +22,7 @@ from ._validators import (
     validate_older_than,
     validate_plan_selection,
     validate_policy_diff,
+    validate_preview_tag,
     validate_restore,
     validate_schema,
     validate_shown_image,
@@ -394,6 +395,12 @@ def _for_apply(context: AzArgumentContext) -> None:
         help='The plan: a file that `az acr prune plan --out` wrote, or `state:NAME` for one in the state.',
     )
     context.argument('max_age', validator=validate_max_age, help='Refuse a plan that is older than this.')
+    context.argument(
+        'preview_tag',
+        validator=validate_preview_tag,
+        help='While this tag is in the registry, as `repository:tag`, delete nothing, as with --dry-run, and then '
+        'remove the tag: the next run deletes. `az acr prune schedule create` sets such a tag.',
+    )
 
 
 def _for_policy(context: AzArgumentContext) -> None:

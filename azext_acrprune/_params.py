@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._own_params import OUTPUT, OWN, SELECTION
+from ._schedule_params import SCHEDULES
 from ._shared_params import add_shared
 
 if TYPE_CHECKING:
@@ -105,6 +106,18 @@ _SHARED = {
     'archive repair': ('archive', 'yes', 'dry_run'),
 }
 
+_REGISTRY = ('registry_name', 'resource_group_name', 'suffix')
+_RUNS = (
+    *('state', 'time_limit', 'order', 'impact', 'concurrency', 'max_rate', 'archive', 'archive_content', 'validate'),
+    *(*_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_UNASKED, *_PULLS, *_GUARDED),
+)
+_SHARED |= {
+    'schedule create': (*_REGISTRY, *_RUNS, 'dry_run', *_TABLE),
+    'schedule update': (*_REGISTRY, 'time_limit', 'dry_run', *_TABLE),
+    **{f'schedule {verb}': (*_REGISTRY, *_TABLE) for verb in ('list', 'show', 'logs')},
+    **{f'schedule {verb}': _REGISTRY for verb in ('run', 'delete')},
+}
+
 _GROUPS = {
     'Many Registries': _FLEET,
     'Sign-in': ('suffix', 'username', 'password'),
@@ -132,6 +145,6 @@ def load_arguments(loader: AzCommandsLoader, command: str | None) -> None:
                 context.extra(name, options_list=[option], arg_group=_GROUP_OF.get(name))
     with loader.argument_context('acr prune') as context:
         add_shared(context)
-    for own, add in OWN.items():
+    for own, add in (*OWN.items(), *SCHEDULES.items()):
         with loader.argument_context(f'acr prune {own}') as context:
             add(context)

@@ -292,6 +292,18 @@ def validate_images(namespace: Namespace) -> None:
     namespace.images = names
 
 
+def validate_preview_tag(namespace: Namespace) -> None:
+    """A tag of our own namespace: the manifest that it is on is deleted."""
+    from .policy.service import OWN_NAMESPACE
+
+    reference = namespace.preview_tag
+    if reference is not None and not re.fullmatch(rf'{OWN_NAMESPACE}/[a-z0-9-]+:[a-z0-9-]+\.preview', reference):
+        raise InvalidArgumentValueError(
+            f"--preview-tag: '{reference}' is not the tag of a schedule.",
+            recommendation="Give a tag such as 'acrprune/schedules:nightly.preview'.",
+        )
+
+
 def validate_alias(namespace: Namespace) -> None:
     for host in namespace.alias or ():
         if not _HOST.match(host):

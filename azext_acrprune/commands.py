@@ -54,6 +54,15 @@ def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None
         group.command('diff', 'diff', table_transformer=_table('policy_diff_rows', 'policy_tables'))
         group.command('show-schema', 'show_schema')
         group.command('show-example', 'show_example')
+    with loader.command_group('acr prune schedule', _of('schedules')) as group:
+        group.command('create', 'create', table_transformer=_table('schedule_rows', 'schedule_tables'))
+        group.command('update', 'update', table_transformer=_table('schedule_rows', 'schedule_tables'))
+        group.command('delete', 'delete', confirmation=True)
+    with loader.command_group('acr prune schedule', _of('schedule_looks')) as group:
+        group.command('list', 'list_schedules', table_transformer=_table('schedules_rows', 'schedule_tables'))
+        group.show_command('show', 'show', table_transformer=_table('schedule_rows', 'schedule_tables'))
+        group.command('run', 'run')
+        group.command('logs', 'logs', table_transformer=_table('log_rows', 'schedule_tables'))
     with loader.command_group('acr prune schema', _of('showing_schemas')) as group:
         group.command('list', 'list_schemas')
         group.show_command('show', 'show')

@@ -56,6 +56,7 @@ MAY_IMPORT = {
         'state_files',
         'workers',
     },
+    'schedules': {'schedules', 'model'},
     'state': {'prune_error', 'archive.azure_blob', 'state', 'state_files'},
     'apply': {
         'prune_error',
@@ -76,7 +77,9 @@ MAY_IMPORT = {
     '_validators': {'decide', 'documents', 'pins', 'policy', '_registry_validators'},
     '_registry_validators': {'registry.protocol.hosts'},
     '_place_validators': {'_errors'},
-    '_params': {'_own_params', '_shared_params'},
+    '_params': {'_own_params', '_schedule_params', '_shared_params'},
+    '_schedule_params': {'_own_params', '_registry_validators', '_schedule_validators', '_validators'},
+    '_schedule_validators': {'schedules'},
     '_own_params': {'_place_validators', '_registry_validators', '_validators'},
     '_shared_params': {'_place_validators', '_registry_validators', '_validators'},
     'commands': {'show', 'documents.schemas'},
@@ -96,6 +99,7 @@ MAY_IMPORT = {
         'redaction',
         'registry',
         'reporter',
+        'schedules',
         'show',
         'sources',
         'spelling',
@@ -113,12 +117,23 @@ MAY_USE_AZURE_CLI = {
     '_validators.py',
     '_params.py',
     '_own_params.py',
+    '_schedule_params.py',
+    '_schedule_validators.py',
     '_shared_params.py',
     'commands.py',
     '__init__.py',
     'registry/credentials.py',
 }
-PURE_ROOMS = ('pins/', 'policy/', 'decide/', 'documents/', 'usage/', 'registry/protocol/', 'archive/pure/')
+PURE_ROOMS = (
+    'pins/',
+    'policy/',
+    'decide/',
+    'documents/',
+    'usage/',
+    'schedules/',
+    'registry/protocol/',
+    'archive/pure/',
+)
 PURE_FILES = {'exit_reasons.py', 'model.py', 'prune_error.py', 'redaction.py', 'spelling.py', 'timelimit.py'}
 PURE_PARTS = {'requests.utils'}
 """Its parser of `Link` headers only reads a text."""

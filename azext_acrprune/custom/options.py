@@ -251,6 +251,28 @@ class UndoOptions:
 
 
 @dataclass(frozen=True)
+class ScheduleOptions:
+    """What a schedule is, beside what its runs are told.
+
+    `identity` is a resource id or `[system]`, `image` the one that its steps run in. None where nothing was said: a new
+    schedule then only previews, and one that is updated stays as it is.
+    """
+
+    name: str = ''
+    cron: str | None = None
+    identity: str | None = None
+    agent_pool: str | None = None
+    image: str | None = None
+    enforce: bool | None = None
+    enabled: bool | None = None
+    policy_file: str | None = None
+    state: str | None = None
+    time_limit: int | None = None
+    no_role_assignment: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
 class SelectOptions:
     """What rules may take, by a policy file or by flags, and what is in use."""
 

@@ -125,12 +125,18 @@ class Session:
 
 
 @contextmanager
-def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False) -> Iterator[Session]:
-    """Sign in and open the registry, to push to it when `restoring`; every error inside becomes one of azure-cli's."""
+def open_session(
+    cmd: Command, options: RegistryOptions, restoring: bool = False, publishing: bool = False
+) -> Iterator[Session]:
+    """Sign in and open the registry; every error inside becomes one of azure-cli's.
+
+    It can be pushed to when `restoring` or `publishing`, which also deletes.
+    """
     collect_garbage_seldom()
     hide_secrets_in_the_log(options.sign_in.username, options.sign_in.password)
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.halting import Halt
+    from ..registry.protocol.tokens import PRUNING, PUBLISHING, RESTORING
     from ..show.progress import progress
     from ..workers import Loop, stops_are_ctrl_c
 
@@ -155,7 +161,8 @@ def open_session(cmd: Command, options: RegistryOptions, restoring: bool = False
             Loop(_say_stopping) as loop,
         ):
             hosts, halt = hosts_of(facts, options, host), Halt()
-            endpoints = _endpoints(cmd, signed_in, options, facts.sku, len(hosts), reporter, limit, halt, restoring)
+            actions = RESTORING if restoring else PUBLISHING if publishing else PRUNING
+            endpoints = _endpoints(cmd, signed_in, options, facts.sku, len(hosts), reporter, limit, halt, actions)
             registry = loop.run(endpoints.open(hosts))
             moment = datetime.now(timezone.utc)
             try:
@@ -209,19 +216,18 @@ def _endpoints(
     reporter: Reporter,
     limit: TimeLimit,
     halt: Halt,
-    restoring: bool,
+    actions: str,
 ) -> Endpoints:
     """What opens the endpoints of a registry, which share the calls that are allowed a minute."""
     from ..registry.endpoints import Endpoints
     from ..registry.protocol.pacing import Pacer
-    from ..registry.protocol.tokens import PRUNING, RESTORING
     from ..registry.retries import PacingPolicy
 
     pace = options.pace
     max_rate = pace.max_rate / number if pace.max_rate else None
     return Endpoints(
         signed_in,
-        RESTORING if restoring else PRUNING,
+        actions,
         pace.concurrency,
         lambda: PacingPolicy(Pacer(sku, max_rate), reporter.throttled, limit=limit, halt=halt),
         lambda: _pipeline_options(cmd),

@@ -35,6 +35,12 @@ OF_COMMAND: Mapping[str, tuple[str, ...]] = {
     'policy test': ('policy-test',),
     'policy diff': ('policy-diff',),
     'policy show-example': ('policy-example',),
+    **dict.fromkeys(('schedule create', 'schedule update'), ('schedule-create',)),
+    'schedule list': ('schedule-list',),
+    'schedule show': ('schedule-show',),
+    'schedule run': ('schedule-run',),
+    'schedule logs': ('schedule-logs',),
+    'schedule delete': ('schedule-delete',),
 }
 """The documents of each command that has any: the first one is its own, and the others come with some options."""
 

@@ -1,4 +1,4 @@
-"""Artifacts of the service itself, which no rule means unless it names them."""
+"""Artifacts of the service, which no rule means unless it names them, and of this program, which no rule means."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from .rules import KEEP, Policy, Protection, RuleScope
 SERVICE_NAMESPACE = 'csscpolicies'
 """Where the service keeps the configuration of continuous patching (key-concept-continuous-patching)."""
 
+OWN_NAMESPACE = 'acrprune'
+"""Where the schedules of this program are."""
+
 _NAMING = re.compile(rf'\^?{SERVICE_NAMESPACE}(?![\w-])')
 """How a pattern begins that names it. One that has the name in its middle may mean all others."""
 
 
 def with_protected_service_artifacts(policy: Policy) -> Policy:
-    """The policy with the artifacts of the service itself protected, except where a pattern of what goes names them."""
+    """The policy with the artifacts of the service protected, except where a pattern of what goes names them.
+
+    Those of this program are in any case: without them the schedules of the registry would fail.
+    """
     scopes = [scope for rule in policy.rules if rule.action != KEEP for scope in rule.match.scopes]
     patterns = [*policy.repositories, *(pattern for scope in scopes for pattern in scope.repositories)]
     unnamed = _unnamed([pattern for pattern in patterns if _NAMING.match(pattern.text)])
     protection = Protection('an artifact of the service', RuleScope((unnamed,)))
-    return replace(policy, protections=(*policy.protections, protection))
+    own = Protection('a schedule of acrprune', RuleScope((glob(f'{OWN_NAMESPACE}/**'),)))
+    return replace(policy, protections=(*policy.protections, protection, own))
 
 
 def _unnamed(naming: Sequence[Pattern]) -> Pattern:

@@ -22,6 +22,7 @@ _PIPED = re.compile(r' \| (?=(?:[^"]*"[^"]*")*[^"]*$)')
 _CONTINUED = re.compile(r'\\\n\s*')
 
 NEEDS_AZURE = ('--pins-from', '--workspace', 'azure-blob:', '--soft-deleted', '--all-registries', '--query-graph')
+NEEDS_AZURE += ('prune schedule',)
 """What no local registry answers by itself: other services of Azure."""
 
 

@@ -49,6 +49,7 @@ class ResourceManager:
         self.tags: dict[str, str] = {}
         self.joined: dict[str, Joined] = {}
         self.graph_forbidden = False
+        self.properties: dict[str, Any] = {}
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
         base = f'https://{self.host}/adfs'
@@ -197,6 +198,7 @@ class ResourceManager:
                 },
                 'regionalEndpoints': 'Enabled' if self.regional_hosts else 'Disabled',
                 'regionalEndpointHostNames': self.regional_hosts,
+                **self.properties,
             },
         }
 

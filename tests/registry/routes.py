@@ -15,6 +15,7 @@ from .distribution import Distribution
 from .loganalytics import Logs
 from .metadata import Metadata
 from .resources import Resources
+from .tasks import Tasks
 
 _NAME = r'(?P<repository>[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)'
 _DIGEST = r'(?P<{}>[a-z0-9]+:[0-9a-f]{{32,}})'
@@ -45,12 +46,14 @@ class Routes:
         distribution: Distribution,
         logs: Logs,
         resources: Resources,
+        tasks: Tasks,
     ) -> None:
         self._routes: dict[str, list[Route]] = {}
         for method, path, kind, actions, handler in (
             *_distribution(distribution),
             *_metadata(metadata),
             *_plumbing(host, auth, manager),
+            *_tasks(tasks),
             *_live(logs, resources),
         ):
             route = Route(method, re.compile(path + r'\Z'), kind, actions, handler)
@@ -91,6 +94,24 @@ def _plumbing(host: str, auth: Auth, manager: ResourceManager) -> Iterator[Entry
     yield 'GET', registry + '/replications)', 'arm', None, manager.replications
     yield 'GET', registry + '/cacheRules)', 'arm', None, manager.cached
     yield 'POST', registry + '/listCredentials)', 'arm', None, manager.credentials
+
+
+def _tasks(tasks: Tasks) -> Iterator[Entry]:
+    registry = r'(?i:/subscriptions/[0-9a-f-]+/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries)'
+    registry += r'/(?P<name>[^/]+)'
+    task, run = r'/tasks/(?P<task>[\w-]+)', r'/runs/(?P<run>\w+)'
+    yield 'GET', registry + '/tasks', 'arm', None, tasks.all
+    yield 'GET', registry + task, 'arm', None, tasks.one
+    yield 'PUT', registry + task, 'task_put', None, tasks.put
+    yield 'DELETE', registry + task, 'task_delete', None, tasks.delete
+    yield 'POST', registry + '/scheduleRun', 'arm', None, tasks.start
+    yield 'GET', registry + '/runs', 'arm', None, tasks.all_runs
+    yield 'POST', registry + run + '/listLogSasUrl', 'arm', None, tasks.log_link
+    yield 'GET', '/tasklogs/(?P<run>.+)', 'log', None, tasks.log
+    yield 'PUT', r'/.+/providers/Microsoft\.Authorization/roleAssignments/[^/]+', 'role_put', None, tasks.assign
+    yield 'GET', r'/.+/providers/Microsoft\.Authorization/roleAssignments', 'arm', None, tasks.assigned
+    yield 'GET', r'/.+/providers/Microsoft\.Authorization/roleDefinitions', 'arm', None, tasks.role_definitions
+    yield 'GET', '/msi/token', 'arm', None, tasks.identity_token
 
 
 def _live(logs: Logs, resources: Resources) -> Iterator[Entry]:

@@ -30,6 +30,7 @@ from .replicas import Regions, Replica
 from .resources import Resources
 from .routes import Route, Routes
 from .storage import Storage
+from .tasks import Tasks
 from .tunnel import open_tunnel
 
 Found = tuple[Route, dict[str, str]] | None
@@ -155,6 +156,7 @@ class LocalRegistry:
         self.manager.reset()
         self.logs.__init__(self.login_server)  # the routes hold these very objects
         self.resources.__init__(self.login_server)
+        self.tasks.reset()
         self.on_request = None
         self.forget()
 
@@ -193,11 +195,19 @@ class LocalRegistry:
         self.manager = ResourceManager(self.auth, self.login_server)
         self.logs = Logs(self.login_server)
         self.resources = Resources(self.login_server)
+        self.tasks = Tasks(self.auth, self.login_server)
         self.distribution = Distribution()
         tunnel = await open_tunnel(lambda host, port: self._ports.get(host, port))
         self.proxy_port = tunnel.sockets[0].getsockname()[1]
         self._routes = Routes(
-            self.login_server, self.auth, self.manager, self.metadata, self.distribution, self.logs, self.resources
+            self.login_server,
+            self.auth,
+            self.manager,
+            self.metadata,
+            self.distribution,
+            self.logs,
+            self.resources,
+            self.tasks,
         )
         started.set()
         await self._stopped.wait()

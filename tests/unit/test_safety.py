@@ -409,6 +409,14 @@ def test_the_configuration_of_patching_stays_unless_its_namespace_is_named(named
     assert verdict.kept is kept
 
 
+@pytest.mark.parametrize('named', [(), ('**',), ('acrprune/**',), ('acrprune/schedules',)])
+def test_no_rule_takes_a_schedule_whatever_it_names(named):
+    policy = untagged_policy(Age('0', 0), repositories=named)
+    inventory = worlds.to_inventory([repository_of(image('schedule'), name='acrprune/schedules')])
+    ((verdict,),) = (verdicts.values() for verdicts in decide(inventory, policy, NOW).verdicts.values())
+    assert verdict.kept and verdict.because == 'a schedule of acrprune'
+
+
 @pytest.mark.parametrize(
     'filters, kept',
     [

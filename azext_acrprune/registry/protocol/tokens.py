@@ -30,6 +30,7 @@ DELETED = 'registry:deleted_catalog'
 
 PRUNING = 'metadata_read,metadata_write,pull,delete'
 RESTORING = 'metadata_read,metadata_write,pull,push,deleted_read,deleted_restore'
+PUBLISHING = 'metadata_read,metadata_write,pull,push,delete'
 """Permissions that are asked for on each repository."""
 
 Scope = str

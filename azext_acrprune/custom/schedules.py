@@ -1,0 +1,217 @@
+"""`az acr prune schedule create`, `update` and `delete`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from knack.log import get_logger
+
+from .._errors import typed_errors
+from ..prune_error import Kind, PruneError
+from .command import Command
+from .options import RegistryOptions, ScheduleOptions, SignInOptions, read
+from .schedule_artifacts import fetch, lock_image, publish, withdraw
+from .schedule_drafts import DraftedSchedule, draft_of, redrafted
+from .schedule_roles import Identity, assign, identity_of, refuse_behind_firewall
+from .session import open_session
+from .tasks_service import RegistryResource, TaskService, registry_resource
+
+if TYPE_CHECKING:
+    from ..model import Document
+    from ..schedules.task import Timing
+    from .session import Session
+
+logger = get_logger(__name__)
+
+
+def create(cmd: Command, name: str, **kwargs: object) -> Document:
+    """Have a schedule as the options say; one that is so already is left alone."""
+    options = read(ScheduleOptions, {**kwargs, 'name': name})
+    sign_in = read(SignInOptions, kwargs)
+    with typed_errors(sign_in.registry_name):
+        registry = registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
+        identity = identity_of(cmd, registry, str(options.identity))
+        timing = _timing(options, identity)
+        refuse_behind_firewall(registry, timing)
+        draft = draft_of(cmd, options, kwargs)
+        return _settled(cmd, registry, sign_in, draft, timing, identity, options)
+
+
+def update(cmd: Command, name: str, **kwargs: object) -> Document:
+    """Change what the options name of a schedule, and give it this version of the extension."""
+    from dataclasses import replace
+
+    from ..schedules.task import task_name, timing_of
+
+    options = read(ScheduleOptions, {**kwargs, 'name': name})
+    sign_in = read(SignInOptions, kwargs)
+    with typed_errors(sign_in.registry_name):
+        registry = registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
+        task = TaskService(cmd, registry).task(task_name(name))
+    with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
+        found = session.run(fetch(session.door, name))
+        if not task or not found:
+            raise no_schedule(name)
+        now = timing_of(task)
+        identity = identity_of(cmd, registry, options.identity or now.identity)
+        timing = replace(
+            _timing(options, identity),
+            cron=options.cron or now.cron,
+            agent_pool=options.agent_pool or now.agent_pool,
+            enabled=now.enabled if options.enabled is None else options.enabled,
+        )
+        refuse_behind_firewall(registry, timing)
+        draft = redrafted(options, found[1], found[2])
+    with typed_errors(sign_in.registry_name):
+        return _settled(cmd, registry, sign_in, draft, timing, identity, options)
+
+
+def delete(cmd: Command, name: str, **kwargs: object) -> Document:
+    """Delete the task of a schedule, and its artifact."""
+    from ..schedules.artifact import preview_tag
+    from ..schedules.task import task_name
+
+    sign_in = read(SignInOptions, kwargs)
+    with typed_errors(sign_in.registry_name):
+        registry = registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
+        tasks = TaskService(cmd, registry)
+        task = tasks.task(task_name(name))
+        if task:
+            tasks.delete(task_name(name))
+    with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
+        gone = [session.run(withdraw(session.door, tag)) for tag in (name, preview_tag(name))]
+        if not task and not any(gone):
+            raise no_schedule(name)
+        return {'schedule': name, 'registry': session.host, 'deleted': True}
+
+
+def no_schedule(name: str) -> PruneError:
+    return PruneError(
+        f"There is no schedule '{name}' on this registry.", "See 'az acr prune schedule list'.", Kind.NOT_FOUND
+    )
+
+
+def _timing(options: ScheduleOptions, identity: Identity) -> Timing:
+    from ..schedules.task import Timing
+
+    enabled = options.enabled is not False
+    return Timing(str(options.cron), identity.name, options.agent_pool, enabled, identity.source)
+
+
+def _settled(
+    cmd: Command,
+    registry: RegistryResource,
+    sign_in: SignInOptions,
+    draft: DraftedSchedule,
+    timing: Timing,
+    identity: Identity,
+    options: ScheduleOptions,
+) -> Document:
+    """Have the artifact, the task and the roles as they shall be, in this order; or say what that would be."""
+    from ..schedules.task import steps_of, task_document, yaml_of
+
+    schedule = draft.schedule
+    host = str(registry.properties['loginServer']).lower()
+    steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files)
+    yaml = yaml_of(steps, schedule.time_limit)
+    wanted = task_document(schedule, timing, yaml, registry.location, host)
+    changed, task = False, None
+    if not options.dry_run:
+        with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
+            changed = _published(session, draft)
+        task, is_new = _put(TaskService(cmd, registry), schedule.name, wanted)
+        changed = changed or is_new
+    roles = assign(cmd, registry, draft, identity.of_task(task), options)
+    changed = changed or any(role['state'] == 'assigned' for role in roles)
+    return {
+        'schedule': schedule.name,
+        'registry': host,
+        'changed': changed,
+        'dryRun': options.dry_run,
+        'cron': timing.cron,
+        'nextRun': next_run(timing.cron) if timing.enabled else None,
+        'enabled': timing.enabled,
+        'enforce': schedule.enforce,
+        'identity': timing.identity,
+        'agentPool': timing.agent_pool,
+        'extensionVersion': schedule.version,
+        'stepImage': schedule.image,
+        'artifact': _artifact_document(host, draft),
+        'yaml': yaml,
+        'roles': roles,
+    }
+
+
+def _published(session: Session, draft: DraftedSchedule) -> bool:
+    """Push what is not there; whether that was anything. A schedule that is to delete has to show a preview first."""
+    from ..schedules.artifact import preview_of, preview_tag
+
+    schedule, artifact = draft.schedule, draft.artifact
+    repository = own_image(schedule.image, session.host)
+    if repository:
+        session.run(lock_image(session.door, *repository))
+    changed = session.run(publish(session.door, schedule.name, artifact, locks=True))
+    if changed and schedule.enforce:
+        preview = preview_of(schedule.name, artifact.digest)
+        session.run(publish(session.door, preview_tag(schedule.name), preview, locks=False))
+    elif not schedule.enforce:
+        session.run(withdraw(session.door, preview_tag(schedule.name)))
+    return changed
+
+
+def own_image(image: str, host: str) -> tuple[str, str] | None:
+    """(repository, digest or tag) of an image in this very registry."""
+    place, _, rest = image.partition('/')
+    if place.lower() != host:
+        return None
+    repository, mark, digest = rest.partition('@')
+    repository, _, tag = repository.partition(':')
+    return repository, digest if mark else tag or 'latest'
+
+
+def _put(tasks: TaskService, name: str, wanted: Document) -> tuple[Document, bool]:
+    """(the task, whether it had to be changed)"""
+    from ..schedules.task import is_as_wanted, schedule_of_task, task_name
+
+    there = tasks.task(task_name(name))
+    if there and schedule_of_task(there) != name:
+        raise PruneError(
+            f"There is a task '{task_name(name)}' that is no schedule of acrprune.", 'Give the schedule another name.'
+        )
+    if there and is_as_wanted(_comparable(there), _comparable(wanted)):
+        return there, False
+    return tasks.put(task_name(name), wanted), True
+
+
+def _comparable(task: Document) -> Document:
+    """A task without what the service fills in, and with an agent pool and credentials in any case."""
+    properties = task['properties']
+    given = {key: properties.get(key) for key in ('agentPoolName', 'credentials')}
+    identity = sorted((task.get('identity') or {}).get('userAssignedIdentities') or ())
+    return {**task, 'properties': {**properties, **given}, 'identity': [str(each).lower() for each in identity]}
+
+
+def _artifact_document(host: str, draft: DraftedSchedule) -> Document:
+    from ..schedules.artifact import CHECKSUMS, REPOSITORY, checksums_of, digest_of
+
+    files: dict[str, Any] = {**draft.files, CHECKSUMS: checksums_of(draft.files)}
+    return {
+        'reference': f'{host}/{REPOSITORY}:{draft.schedule.name}',
+        'digest': draft.artifact.digest,
+        'files': [
+            {'file': name, 'digest': digest_of(files[name]), 'fileBytes': len(files[name])} for name in sorted(files)
+        ],
+    }
+
+
+def next_run(cron: str) -> str | None:
+    """When a timer fires next, as documents show times."""
+    from datetime import datetime, timezone
+
+    from ..schedules.cron import Cron
+
+    try:
+        found = Cron(cron).after(datetime.now(timezone.utc).replace(tzinfo=None))
+    except ValueError:  # somebody else changed the task
+        return None
+    return found.strftime('%Y-%m-%dT%H:%M:%SZ') if found else None

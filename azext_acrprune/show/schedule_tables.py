@@ -1,0 +1,67 @@
+"""Schedules as rows for `-o table`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from .sizes import human_size
+from .table import Table
+
+_SCHEDULES = ('SCHEDULE', 'REGISTRY', 'NEXT_RUN_UTC', 'LAST_RUN_UTC', 'ENDED', 'FREED', 'DELETES', 'CRON')
+_WIDTH = 100
+
+
+def schedules_rows(schedules: list[dict[str, Any]]) -> Table:
+    """A row for each schedule."""
+    return Table((_schedule_row(schedule) for schedule in schedules), columns=_SCHEDULES)
+
+
+def _schedule_row(schedule: dict[str, Any]) -> dict[str, Any]:
+    last = schedule['lastRun'] or {}
+    freed = last.get('freedBytes')
+    return OrderedDict(
+        SCHEDULE=schedule['schedule'],
+        REGISTRY=schedule['registry'],
+        CRON=schedule['cron'],
+        DELETES='yes' if schedule['enforce'] else 'no',
+        LAST_RUN_UTC=_minute(last.get('startedAt')),
+        ENDED=last.get('exitReason') or last.get('state') or 'has not run',
+        FREED='' if freed is None else human_size(freed),
+        NEXT_RUN_UTC=_minute(schedule['nextRun']) or 'is off',
+    )
+
+
+def schedule_rows(schedule: dict[str, Any]) -> Table:
+    """One schedule on one screen, or what creating it would do."""
+    return Table(OrderedDict(WHAT=label, TOLD=text) for label, text in _told(schedule))
+
+
+def _told(schedule: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield 'schedule', f'{schedule["schedule"]} on {schedule["registry"]}'
+    yield 'when', f'{schedule["cron"]} (UTC)'
+    yield 'next run', _minute(schedule['nextRun']) or 'none: it is off'
+    yield 'deletes', 'yes, after a first run that only previews' if schedule['enforce'] else 'no, it plans and reports'
+    yield 'identity', str(schedule['identity'])
+    if schedule.get('artifact'):
+        yield 'artifact', f'{schedule["artifact"]["reference"]} {schedule["artifact"]["digest"]}'
+    last = schedule.get('lastRun')
+    if last:
+        yield 'last run', f'{last["runId"]} {_minute(last["startedAt"])} {last["exitReason"] or last["state"]}'
+    for role in schedule.get('roles') or ():
+        state = {'assigned': 'assigned', 'wasAssigned': 'was assigned', 'notAssigned': 'not assigned'}[role['state']]
+        yield 'role', f'{role["role"]} ({state}) at {role["scope"]}'
+    for line in schedule['yaml'].splitlines():
+        for part in textwrap.wrap(line, _WIDTH, subsequent_indent='    ') or ['']:
+            yield 'task', part
+
+
+def log_rows(document: dict[str, Any]) -> Table:
+    """The log, line by line."""
+    return Table(OrderedDict(LOG=line) for line in document['log'])
+
+
+def _minute(time: str | None) -> str:
+    return (time or '')[:16].replace('T', ' ')

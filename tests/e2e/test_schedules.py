@@ -1,0 +1,139 @@
+"""Schedules on ACR Tasks, in the real az against the local resource manager."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from azext_acrprune.schedules.runs import answer_in
+from tests.registry.azcli import Az, az_executable
+from tests.registry.tasks import IDENTITY_HEADER
+
+from .images import telling
+from .test_archive import PRUNE
+
+SCHEDULE = (*PRUNE, 'schedule')
+NIGHTLY = ('-r', 'localhost', '-n', 'nightly')
+CREATE = (*SCHEDULE, 'create', *NIGHTLY, '--cron', '0 3 * * *', '--ago', '30d', '--identity', '[system]')
+OF_SCHEDULES = ('task_put', 'task_delete', 'role_put', 'manifest_put', 'patch', 'manifest_delete')
+
+
+@pytest.fixture
+def signed_in(az):
+    assert az.login().code == 0
+    return az
+
+
+def changes(registry) -> dict[str, int]:
+    """The calls that changed anything, by kind, since the last time."""
+    found = {kind: registry.counters[kind] for kind in OF_SCHEDULES if registry.counters[kind]}
+    registry.forget()
+    return found
+
+
+def test_the_life_of_a_schedule(signed_in, registry):
+    az = signed_in
+    dry = az(*CREATE, '--enforce', '--dry-run', check=True).json
+    assert changes(registry) == {} and dry['changed'] is False and 'az login --identity' in dry['yaml']
+    assert [role['state'] for role in dry['roles']] == ['notAssigned'] * 3
+
+    created = az(*CREATE, '--enforce', check=True).json
+    assert changes(registry) == {'task_put': 1, 'role_put': 3, 'manifest_put': 2, 'patch': 2}
+    assert created['artifact'] == dry['artifact'] and created['yaml'] == dry['yaml'] and created['changed']
+    tags = registry.storage.tags('acrprune/schedules')
+    assert tags['nightly'].digest == created['artifact']['digest'] and 'nightly.preview' in tags
+    assert registry.tasks.roles == {('Reader', 'localhost'), ('AcrPull', 'localhost'), ('AcrDelete', 'localhost')}
+
+    again = az(*CREATE, '--enforce', check=True).json
+    assert changes(registry) == {} and again['changed'] is False
+
+    assert az(*SCHEDULE, 'run', *NIGHTLY, check=True).json['state'] == 'Queued'
+    registry.tasks.runs[0]['properties'].update(status='Succeeded', finishTime='2026-01-01T03:05:00Z')
+    answer = {'exitReason': 'done', 'summary': {'manifestsDeleted': 2, 'freedBytes': 1234}}
+    registry.tasks.logs['c1'] = f'REPOSITORY  DIGEST\n{json.dumps(answer, indent=2)}\n'
+    (listed,) = az(*SCHEDULE, 'list', check=True).json
+    assert (listed['lastRun']['exitReason'], listed['lastRun']['freedBytes']) == ('done', 1234)
+    assert listed['enforce'] and listed['nextRun'].endswith('T03:00:00Z')
+    logs = az(*SCHEDULE, 'logs', *NIGHTLY, check=True)
+    assert logs.json['summary'] == answer['summary'] and logs.json['log'][0] == 'REPOSITORY  DIGEST'
+    assert 'secret-of-the-log' not in az(*SCHEDULE, 'logs', *NIGHTLY, '--debug', check=True).err
+    registry.forget()
+
+    assert az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True).json['deleted']
+    assert changes(registry)['task_delete'] == 1 and registry.storage.repositories() == []
+    assert 'There is no schedule' in az(*SCHEDULE, 'show', *NIGHTLY).err
+
+
+@pytest.fixture
+def task_home(tmp_path, registry) -> Az:
+    """The home of the containers of a task: an az without extensions and without a sign-in."""
+    return Az(tmp_path / 'home', registry, tmp_path / 'home' / 'cliextensions')
+
+
+def context_of(registry, reference: str, folder: Path) -> None:
+    """What ACR Tasks does with an `oci://` context: each layer is a file with the title of the layer."""
+    repository, _, tag = reference.partition(':')
+    manifest = json.loads(registry.storage.manifest(repository, registry.storage.tags(repository)[tag].digest).data)
+    folder.mkdir()
+    for layer in manifest['layers']:
+        name = layer['annotations']['org.opencontainers.image.title']
+        (folder / name).write_bytes(registry.storage.get_blob(layer['digest']))
+
+
+ALL = ('verify', 'login', 'extension', 'plan', 'apply')
+OF_THE_REGISTRY = ('REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE')
+"""With the CA of the tests alone, pip reaches no package index."""
+
+
+def run_task(az: Az, registry, task: dict, folder: Path, wanted: tuple[str, ...] = ALL) -> str:
+    """Run the steps of a task one by one, as their containers do, in one folder and with one home; gives the log."""
+    steps = yaml.safe_load(base64.b64decode(task['properties']['step']['encodedTaskContent']))['steps']
+    identity = {'IDENTITY_ENDPOINT': f'https://{registry.login_server}/msi/token', 'IDENTITY_HEADER': IDENTITY_HEADER}
+    path = f'{Path(az_executable()).parent}:{os.environ["PATH"]}'
+    log = ''
+    assert tuple(step['id'] for step in steps) == ALL
+    for step in (step for step in steps if step['id'] in wanted):
+        image, _, command = step['cmd'].partition(' ')
+        assert '@sha256:' in image
+        environment = {**az.environment, **identity, 'PATH': path}
+        if step['id'] == 'extension':
+            environment = {key: value for key, value in environment.items() if key not in OF_THE_REGISTRY}
+        done = subprocess.run(
+            ['sh', '-c', command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f'{step["id"]}: {done.stdout}{done.stderr}'
+        log += done.stderr + done.stdout
+    return log
+
+
+def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in, registry, now, task_home, tmp_path):
+    images = telling(registry.storage, now)
+    (tmp_path / 'policy.yaml').write_text(
+        'version: 1\n'
+        'rules: [{name: old, match: {tagged: false}, when: {olderThan: 30d}, do: delete}]\n'
+        'pins: {paths: [used]}\n'
+    )
+    (tmp_path / 'used').mkdir()
+    (tmp_path / 'used' / 'app.yaml').write_text(f'image: {registry.login_server}/team/other:v1\n')
+    by_policy = ('--cron', '0 3 * * *', '--policy', str(tmp_path / 'policy.yaml'), '--identity', '[system]')
+    signed_in(*SCHEDULE, 'create', *NIGHTLY, *by_policy, '--enforce', check=True)
+    task = registry.tasks.tasks['localhost', 'acrprune-nightly']
+    folder = tmp_path / 'workspace'
+    context_of(
+        registry, task['properties']['step']['contextPath'].removeprefix(f'oci://{registry.login_server}/'), folder
+    )
+
+    first = run_task(task_home, registry, task, folder)
+    assert answer_in(first)['exitReason'] == 'wouldChange' and 'only previews' in first
+    assert images.stale in registry.storage.manifests('team/app')
+    assert 'nightly.preview' not in registry.storage.tags('acrprune/schedules')
+    second = run_task(task_home, registry, task, folder, wanted=('plan', 'apply'))
+    assert answer_in(second)['summary']['manifestsDeleted'] == 3
+    assert images.stale not in registry.storage.manifests('team/app')
+    assert registry.storage.tags('acrprune/schedules').keys() == {'nightly'}
