@@ -25,7 +25,7 @@ from .first_previews import remove_tag, tag_is_there
 from .fleet import in_each_registry
 from .journaling import journal_of
 from .keeping_locked import kept_locked
-from .options import Arguments, DeleteOptions, PullOptions, RegistryOptions, SelectOptions, read
+from .options import DeleteOptions, PullOptions, SelectOptions, read
 from .pinning import load_pins, say_absent
 from .recording import RunRecord, recorded, undo_of_run
 from .regions import say_held, settling_of_named, unsettled_of, with_log
@@ -128,21 +128,22 @@ def apply(
     cmd: Command, plan_file: str, max_age: str = '24h', preview_tag: str | None = None, **kwargs: object
 ) -> Document:
     """Carry out a plan, and nothing but the plan; after an interruption, go on where it stopped."""
-    previewing = preview_tag and tag_is_there(cmd, RegistryOptions.of(kwargs), preview_tag)
-    if not previewing:
-        return _apply(cmd, plan_file, max_age, kwargs)
-    document = _apply(cmd, plan_file, max_age, {**kwargs, 'dry_run': True})
-    remove_tag(cmd, RegistryOptions.of(kwargs), str(preview_tag))
+    from ..exit_reasons import code_of, reason_of_plan
+
+    options, workspace = DeleteOptions.of(kwargs), read(PullOptions, kwargs).workspace
+    if not preview_tag or not tag_is_there(cmd, options.registry, preview_tag):
+        return _apply(cmd, plan_file, max_age, options, workspace)
+    dry = replace(options, consent=replace(options.consent, dry_run=True))
+    document = _apply(cmd, plan_file, max_age, dry, workspace)
+    if not code_of(document.get('exitReason') or reason_of_plan(document)):  # all of it was shown
+        remove_tag(cmd, options.registry, preview_tag)
     return document
 
 
-def _apply(cmd: Command, plan_file: str, max_age: str, arguments: Arguments) -> Document:
+def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, workspace: str | None) -> Document:
     from ..decide.retention import with_retention
     from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention
     from ..policy.ages import parse_ago_or_date
-
-    options = DeleteOptions.of(arguments)
-    workspace = read(PullOptions, arguments).workspace
 
     def decide(session: Session) -> Decided:
         plan = read_plan(text, session.host, session.now, parse_ago_or_date(max_age, time.time()))

@@ -251,6 +251,17 @@ class UndoOptions:
 
 
 @dataclass(frozen=True)
+class GivenOptions:
+    """All that was given, by name, for a command that hands it on to another az."""
+
+    values: Arguments
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> GivenOptions:
+        return cls({name: plain(value) for name, value in arguments.items() if value is not None})
+
+
+@dataclass(frozen=True)
 class ScheduleOptions:
     """What a schedule is, beside what its runs are told.
 

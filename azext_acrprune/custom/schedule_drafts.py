@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..prune_error import Kind, PruneError
 from .command import Command
-from .options import Arguments, ScheduleOptions, StateOptions, plain
+from .options import Arguments, ScheduleOptions, StateOptions
 from .schedule_files import installed_package, pins_of, wheel_of
 from .states import BLOB_STATE, name_of_state
 from .user_files import read_text
@@ -64,7 +64,7 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
     files: dict[str, bytes] = {wheel: data}
     plan, apply = _given(arguments, _PLAN), _given(arguments, _APPLY)
     common = _common(cmd, options, arguments)
-    named, pinned = pins_of(plain(arguments.get('pins')) or ())  # type: ignore[arg-type]
+    named, pinned = pins_of(arguments.get('pins') or ())  # type: ignore[arg-type]
     if options.policy_file:
         files[POLICY_FILE] = _policy(options.policy_file, pinned)
         plan.append(('--policy', POLICY_FILE))
@@ -98,7 +98,7 @@ def redrafted(options: ScheduleOptions, configuration: Mapping[str, Any], files:
         if POLICY_FILE not in kept:
             raise PruneError(
                 f"The schedule '{schedule.name}' has options and no policy.",
-                "Make it anew with 'az acr prune schedule create'.",
+                'Make it anew by `schedule create`, with --policy.',
                 Kind.INVALID,
             )
         kept[POLICY_FILE] = _policy(options.policy_file, {})
@@ -116,7 +116,7 @@ def _given(arguments: Arguments, names: Iterable[str]) -> list[tuple[str, Any]]:
     """(option, value) of each argument that says anything but its default."""
     found: list[tuple[str, Any]] = []
     for name in names:
-        value = plain(arguments.get(name))
+        value = arguments.get(name)
         if value is None or value is False or value == _DEFAULTS.get(name):
             continue
         option = '--' + name.replace('_', '-')

@@ -22,12 +22,17 @@ logger = get_logger(__name__)
 _NOT_ALL_LISTED = 'Not all schedules are listed.'
 
 
-def list_schedules(cmd: Command, **kwargs: object) -> list[Document]:
+def list_schedules(
+    cmd: Command, registry_name: str | None = None, resource_group_name: str | None = None, suffix: str | None = None
+) -> list[Document]:  # pylint: disable=unused-argument  # every command that names a registry has a suffix
     """The schedules of a registry, or of all registries of the subscription, with the last run and the next one."""
     found: list[Document] = []
     failed = False
     with typed_errors():
-        registries = [_registry(cmd, kwargs)] if kwargs.get('registry_name') else all_registries(cmd)
+        if registry_name:
+            registries = [registry_resource(cmd, registry_name, resource_group_name)]
+        else:
+            registries = all_registries(cmd)
         for registry in registries:
             try:
                 found += _schedules_of(cmd, registry)
@@ -45,7 +50,7 @@ def show(cmd: Command, name: str, **kwargs: object) -> Document:
     from ..schedules.task import yaml_of_task
 
     with typed_errors():
-        registry = _registry(cmd, kwargs)
+        registry = _registry(cmd, read(SignInOptions, kwargs))
         tasks = TaskService(cmd, registry)
         task = _task(tasks, name)
         return {**_schedule_document(tasks, registry, task), 'yaml': yaml_of_task(task)}
@@ -56,7 +61,7 @@ def run(cmd: Command, name: str, **kwargs: object) -> Document:
     from ..schedules.runs import run_document
 
     with typed_errors():
-        registry = _registry(cmd, kwargs)
+        registry = _registry(cmd, read(SignInOptions, kwargs))
         tasks = TaskService(cmd, registry)
         started = run_document(tasks.start(str(_task(tasks, name)['id'])))
         return {'schedule': name, 'registry': _host(registry), **started}
@@ -68,7 +73,7 @@ def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -
     from ..schedules.task import task_name
 
     with typed_errors():
-        registry = _registry(cmd, kwargs)
+        registry = _registry(cmd, read(SignInOptions, kwargs))
         tasks = TaskService(cmd, registry)
         _task(tasks, name)
         found = tasks.run(run_id) if run_id else tasks.last_run(task_name(name))
@@ -83,8 +88,7 @@ def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -
         return {'schedule': name, 'registry': _host(registry), **document, **answer, 'log': text.splitlines()}
 
 
-def _registry(cmd: Command, arguments: dict[str, object]) -> RegistryResource:
-    sign_in = read(SignInOptions, arguments)
+def _registry(cmd: Command, sign_in: SignInOptions) -> RegistryResource:
     return registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
 
 

@@ -9,7 +9,7 @@ from knack.log import get_logger
 from .._errors import typed_errors
 from ..prune_error import Kind, PruneError
 from .command import Command
-from .options import RegistryOptions, ScheduleOptions, SignInOptions, read
+from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
 from .schedule_artifacts import fetch, lock_image, publish, withdraw
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
 from .schedule_roles import Identity, assign, identity_of, refuse_behind_firewall
@@ -33,7 +33,7 @@ def create(cmd: Command, name: str, **kwargs: object) -> Document:
         identity = identity_of(cmd, registry, str(options.identity))
         timing = _timing(options, identity)
         refuse_behind_firewall(registry, timing)
-        draft = draft_of(cmd, options, kwargs)
+        draft = draft_of(cmd, options, GivenOptions.of(kwargs).values)
         return _settled(cmd, registry, sign_in, draft, timing, identity, options)
 
 
