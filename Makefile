@@ -24,7 +24,7 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 # What is compiled once is not compiled again by each az that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench wheel environments clean
+.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench simulate wheel environments clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -68,6 +68,10 @@ mutations: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
+
+# The figures of docs/scale.md: whole runs on a virtual clock, a minute for all of them.
+simulate: $(VENV)/ready
+	@$(BIN)/python -m tests.simulate
 
 wheel: $(VENV)/ready
 	rm -rf build dist

@@ -134,10 +134,14 @@ class _Listings:
     def announce(self, names: Iterable[str]) -> None:
         pass
 
+    @staticmethod
+    def named_by_tokens() -> frozenset[str]:
+        return frozenset()
+
     async def repositories(self) -> AsyncIterator[list[str]]:
         yield list(self._images)
 
-    async def manifests(self, repository: str) -> AsyncIterator[list[Any]]:
+    async def manifests(self, repository: str, patient: bool = True) -> AsyncIterator[list[Any]]:
         from azext_acrprune.registry.protocol.listings import parse_manifests
 
         began = time.thread_time()
@@ -145,7 +149,7 @@ class _Listings:
         self.seconds += time.thread_time() - began
         yield parse_manifests({'manifests': entries})
 
-    async def tags(self, repository: str) -> AsyncIterator[list[Any]]:
+    async def tags(self, repository: str, patient: bool = True) -> AsyncIterator[list[Any]]:
         from azext_acrprune.registry.protocol.listings import parse_tags
 
         began = time.thread_time()
@@ -154,7 +158,7 @@ class _Listings:
         self.seconds += time.thread_time() - began
         yield parse_tags({'tags': tags})
 
-    async def repository_facts(self, repository: str) -> Any:
+    async def repository_facts(self, repository: str, patient: bool = True) -> Any:
         from azext_acrprune.registry.protocol.listings import RepositoryFacts
 
         return RepositoryFacts(manifests=len(self._images[repository]))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import calendar
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from azext_acrprune.apply.execute import execute
+from azext_acrprune.apply.journal import Journal, JournaledRegistry
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.cache import Blobs, NoCache
 from azext_acrprune.inventory.scan import Extent, scan
 from azext_acrprune.model import TICKS_PER_SECOND, Content, Inventory
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.registry.changes import Changes
 from azext_acrprune.reporter import Silent
 from tests.registry.builder import OCI_IMAGE, image_manifest
 from tests.registry.records import digest_of, wire_time
@@ -31,12 +35,13 @@ _LONG_AGO = wire_time(NOW - 40 * 86_400)
 
 @dataclass(frozen=True)
 class Night:
-    """What a run took: seconds until the plan was there, and for deleting; calls; how many were deleted and refused."""
+    """What a run took: reads and seconds for the plan, the same for deleting, and how many calls were refused."""
 
-    read_seconds: float
-    delete_seconds: float
     reads: int
+    read_seconds: float
     deleted: int
+    reads_to_delete: int
+    delete_seconds: float
     refused: int
 
 
@@ -67,21 +72,34 @@ def every_night(sku: str, manifests: int, new: float) -> Night:
     return run(_night(storage, sku, _Cache(known)))
 
 
+def journal_bytes(deletions: int = 100) -> float:
+    """What one deletion takes in the journal of a run."""
+    storage = _filled(range(deletions), 1)
+    with tempfile.TemporaryDirectory() as folder:
+        run(_night(storage, 'Premium', NoCache(), Path(folder)))
+        return sum(path.stat().st_size for path in Path(folder).glob('*.jsonl')) / deletions
+
+
 async def _plan(storage: Storage, sku: str, cache: NoCache) -> Inventory:
     clock = asyncio.get_running_loop().time
     return await scan(client(Service(storage, sku, clock), sku, clock), HOST, Extent(), Silent(), cache)
 
 
-async def _night(storage: Storage, sku: str, cache: NoCache) -> Night:
+async def _night(storage: Storage, sku: str, cache: NoCache, journals: Path | None = None) -> Night:
     clock = asyncio.get_running_loop().time
     service = Service(storage, sku, clock)
     registry = client(service, sku, clock)
     inventory = await scan(registry, HOST, Extent(), Silent(), cache)
-    read_seconds = clock()
+    reads, read_seconds = service.calls['GET'], clock()
     decision = decide(inventory, untagged_policy(Age('7d', 7 * 86_400)), NOW * TICKS_PER_SECOND)
-    outcome = await execute(registry, registry, decision, CONCURRENCY, Silent(), clock, cache=cache)
+    door: Changes = registry
+    if journals:
+        seen = {repository.name: repository for repository in inventory.repositories}
+        door = JournaledRegistry(registry, Journal(journals, {'registry': HOST}), seen)
+    outcome = await execute(registry, door, decision, CONCURRENCY, Silent(), clock, cache=cache)
     assert not outcome.failed and not outcome.left
-    return Night(read_seconds, clock() - read_seconds, service.calls['GET'], len(outcome.deleted), service.refused)
+    more = service.calls['GET'] - reads
+    return Night(reads, read_seconds, len(outcome.deleted), more, clock() - read_seconds, service.refused)
 
 
 def _filled(numbers: range, doomed: float, in_a_repository: int = IN_A_REPOSITORY) -> Storage:
