@@ -11,6 +11,7 @@ from azure.cli.core.azclierror import NoTTYError
 from knack.log import get_logger
 
 from ..prune_error import PruneError
+from .archiving import lasting_name
 from .command import Command
 from .consent import is_confirmed
 from .failures import exit_with_failure
@@ -119,6 +120,27 @@ def together(parts: Sequence[Restored]) -> Restored:
     for part in parts:
         one.add(part)
     return one
+
+
+def given_to_restore(options: RestoreOptions, holding: HoldOptions) -> Document:
+    """The options of `restore`, for its journal, as they are called but for their dashes."""
+    return {
+        'archive': options.archive and lasting_name(options.archive),
+        'softDeleted': options.soft_deleted,
+        'all': options.everything,
+        'image': [image.text for image in options.images],
+        'repository': list(options.repository),
+        'since': options.since,
+        'journal': options.journal,
+        'fromRegistry': options.from_registry,
+        'overwrite': options.overwrite,
+        **held_by(holding),
+    }
+
+
+def held_by(holding: HoldOptions) -> Document:
+    """The same of the options that hold what comes back."""
+    return {'lock': holding.lock and not holding.lock_until, 'lockUntil': holding.lock_until}
 
 
 def _sums(restored: Restored) -> Document:

@@ -99,8 +99,8 @@ def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]
     from ..apply.journal import JournaledRegistry, JournalError
     from ..workers import Stops
 
-    stops, released = Stops(), HeldOutcome()
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+    stops, released, given = Stops(), HeldOutcome(), {'release': True}
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         work = release(door, every, held_locks(session), session.concurrency, released)
         if run_until_stopped(session, stops, work):

@@ -32,7 +32,7 @@ def journal_of(cmd: Command, username: str | None, registry: str, **said: object
     """The journal of this run, which says how it ended. It can be written, or nothing is changed.
 
     `username` is the one that was given to sign in. `said` is what its first line says beside who does what in which
-    registry.
+    registry: `given` are the options that say what to do, where no policy does.
     """
     from ..apply.journal import Journal, JournalError
     from .azure import who

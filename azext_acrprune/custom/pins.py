@@ -95,7 +95,8 @@ def lock(
             known = open_marks(cmd, session.host, marks, machine or platform.node())
             elsewhere = known.elsewhere()
             elsewhere = {} if elsewhere is None and alone else elsewhere
-            pins = _pins(session, read(PinOptions, kwargs))
+            pin_options = read(PinOptions, kwargs)
+            pins = _pins(session, pin_options)
             plan, standings = _plan(session, pins, known.all(), elsewhere)
             document = _document(session.host, pins, standings)
             say_what_stays(plan, elsewhere)
@@ -105,20 +106,29 @@ def lock(
                 exit_by(cmd, answer['exitReason'], _NOT_LOOKED_UP)
                 return answer
             _hold_consent(cmd, plan, pins, yes)
-        run, outcome = _carry_out(session, plan, known, is_complete(pins, standings))
+        given = {**_given(pin_options), 'marks': marks, 'machine': machine, 'alone': alone}
+        run, outcome = _carry_out(session, plan, known, is_complete(pins, standings), given)
     answer = {**_answer(document, plan, outcome), 'run': run}
     exit_by(cmd, answer['exitReason'])
     return answer
 
 
-def _carry_out(session: Session, plan: LockPlan, marks: Marks, complete: bool) -> tuple[str, LockOutcome]:
+def _given(options: PinOptions) -> Document:
+    """The options that say what is pinned, for the journal."""
+    pins, systems = list(options.pins), list(options.pins_from)
+    return {'pins': pins, 'pinsFrom': systems, 'ranWithin': options.ran_within, 'alias': list(options.alias)}
+
+
+def _carry_out(
+    session: Session, plan: LockPlan, marks: Marks, complete: bool, given: Document
+) -> tuple[str, LockOutcome]:
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
     from ..apply.journal import JournaledRegistry
     from ..apply.pin_locks import LockOutcome, carry_out
     from ..workers import Stops
 
     stops, outcome = Stops(), LockOutcome()
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         release_over(session, door)
         work = carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)
@@ -240,10 +250,12 @@ def _hold_consent(cmd: Command, plan: LockPlan, pins: Pins, yes: bool) -> None:
 
 
 def _preview(plan: LockPlan, pins: Pins) -> str:
-    preview = (
-        f'{len(plan.lock)} pinned manifests would be locked, {len(plan.locked)} are locked already. '
-        f'{len(plan.unlock)} that were locked here and are no longer pinned would be unlocked.'
-    )
+    from ..show.sizes import count
+
+    locked = f'{len(plan.locked)} {"is" if len(plan.locked) == 1 else "are"} locked already.'
+    preview = f'{count(len(plan.lock), "pinned manifest")} will be locked against deletion, {locked}'
+    if plan.unlock:
+        preview += f' {len(plan.unlock)} that were locked here and that nothing pins any more will be unlocked.'
     if pins.problems:
         preview += ' Nothing is unlocked while some pins could not be read or followed.'
     return preview

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from .archiving import lasting_name, open_target
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
+from .bringing_back import begun_before, bring_back, conditions_of, given_to_restore, hold_to_answer, with_sentence
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_by
 from .foreseeing import say_foreseen
@@ -101,7 +101,7 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
             return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
         _hold_to_restoration(session, options, source, chosen)
     work = partial(push_chosen, session, target, chosen, begun)
-    said = {'source': lasting_name(name), 'sourceRegistry': source}
+    said = {'source': lasting_name(name), 'sourceRegistry': source, 'given': given_to_restore(options, holding)}
     run, pushed = bring_back(session, [work], holding, expected(chosen), **said)
     return {**result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed), 'run': run}
 

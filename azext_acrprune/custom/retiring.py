@@ -75,7 +75,8 @@ def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> D
     if dry_run:
         return preview_document(session.host, 'retired', Restored(manifests=list(chosen)))
     stops, done = Stops(), RetireOutcome()
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host) as journal:
+    given = {'retired': True, 'image': [image.text for image in images]}
+    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         work = take_back(session.registry, door, records, chosen, session.concurrency, done)
         interrupted = run_until_stopped(session, stops, work)

@@ -10,7 +10,7 @@ from azure.cli.core.azclierror import InvalidArgumentValueError
 from knack.log import get_logger
 
 from ..prune_error import Kind, PruneError
-from .bringing_back import begun_before, bring_back, conditions_of, hold_to_answer, with_sentence
+from .bringing_back import begun_before, bring_back, conditions_of, given_to_restore, hold_to_answer, with_sentence
 from .failures import alarm
 from .foreseeing import say_foreseen
 from .moving import moved_lines
@@ -56,7 +56,8 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
             return with_sentence(session, preview_document(session.host, f'softDelete of {source}', expects))
         if expects.moved:
             hold_to_answer(session.cmd, options.yes, moved_lines(session, expects.moved), 'Restore it?')
-    run, pushed = bring_back(session, [work], holding, expects, source=f'softDelete of {source}')
+    said = {'source': f'softDelete of {source}', 'given': given_to_restore(options, holding)}
+    run, pushed = bring_back(session, [work], holding, expects, **said)
     if lost and not (pushed.manifests or pushed.tags or pushed.skipped or pushed.interrupted):
         alarm(session.cmd, f'Nothing of what {source} deleted could be restored: 0 of {len(lost)}.')
     return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}

@@ -14,7 +14,7 @@ from ..model import Failed, Skipped
 from ..prune_error import Kind, PruneError
 from ..show.sizes import count, short_digest
 from .archiving import open_target
-from .bringing_back import Work, begun_before, bring_back, hold_to_answer, together
+from .bringing_back import Work, begun_before, bring_back, held_by, hold_to_answer, together
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_by
 from .foreseeing import foreseen
@@ -98,7 +98,8 @@ def undo(
                 exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
                 return {**document, 'undoes': undoing.run}
             hold_to_answer(cmd, options.yes, _said(session, undoing), 'Bring it back?')
-        said = {'undoes': undoing.run, 'source': undoing.source}
+        asked = {'run': undoing.run, 'image': [each.text for each in options.images], 'overwrite': overwrite}
+        said = {'undoes': undoing.run, 'source': undoing.source, 'given': {**asked, **held_by(holding)}}
         own, done = bring_back(session, undoing.works, holding, undoing.expects, **said)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)

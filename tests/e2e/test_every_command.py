@@ -54,7 +54,8 @@ def test_deleting_and_bringing_back(az, prune, registry, now, tmp_path):
     history = prune('history list', target=())
     assert history[0]['run'] in az(*PRUNE, 'history', 'list', '-o', 'table', check=True).out
     assert [run['command'].split()[-1] for run in history] == ['image', 'tags', 'restore', 'apply', 'untagged']
-    assert prune('history show', '--run', history[0]['run'], target=())['requests']
+    restored = prune('history show', '--run', history[2]['run'], target=())
+    assert restored['requests'] and restored['options'] == ['--archive', str(tmp_path / 'archive'), '--all']
     assert prune('history show', '--image', 'team/other:v1', target=())['run'] == history[0]['run']
     assert prune('undo', '--yes', '--run', history[1]['run'])['summary']['tagsRestored'] == 2
     assert restore(az, tmp_path / 'archive', '--all').code == 0
@@ -87,6 +88,7 @@ def test_policies_and_locks(az, prune, registry, now, tmp_path):
     (tmp_path / 'pins.txt').write_text(f'{registry.login_server}/team/app@{images.stale}\n')
     locked = prune('pins lock', '--pins', str(tmp_path / 'pins.txt'), '--yes')
     assert [entry['digest'] for entry in locked['locked']] == [images.stale]
+    assert prune('history show', target=())['options'] == ['--pins', str(tmp_path / 'pins.txt')]
 
 
 def test_an_archive_in_a_storage_account(storage_az, registry, service, now):  # noqa: F811

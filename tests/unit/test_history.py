@@ -100,6 +100,12 @@ def test_options_are_told_as_they_are_given():
     assert options_of(None) == []
 
 
+def test_what_selects_nothing_to_delete_has_its_options_too():
+    given = {'pins': ['a.yaml', 'b'], 'image': ['app:v1', 'app:v2'], 'ranWithin': '30d', 'alone': True, 'marks': None}
+    story = story_of('run', [{'event': 'start', 'given': given}])
+    assert ' '.join(story['options']) == '--pins a.yaml b --image app:v1 --image app:v2 --ran-within 30d --alone'
+
+
 def crowded(number):
     """A run of which there is far too much to say for one screen."""
     events = [

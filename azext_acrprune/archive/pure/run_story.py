@@ -63,7 +63,7 @@ def story_of(run: str, lines: Lines) -> Document:
     return {
         **summary_of(run, lines),
         'policy': start.get('policy'),
-        'options': options_of(start.get('policy')),
+        'options': [*options_of(start.get('policy')), *_options(start.get('given') or {})],
         'promised': _promised(start.get('promised')),
         'summary': end.get('summary'),
         'doneByRequest': _done_by_request(lines),
@@ -233,7 +233,7 @@ def options_of(policy: Mapping[str, Any] | None) -> list[str]:
         rules = [str(rule.get('name', number + 1)) for number, rule in enumerate(policy['file'].get('rules', ()))]
         options = ['--policy', f'(a file with the rules {", ".join(rules)})']
     else:
-        options = [text for name, value in _selecting(policy).items() for text in _option(name, value)]
+        options = _options(_selecting(policy))
     return [*options, *_option('repository', policy.get('repositories') or [])]
 
 
@@ -242,10 +242,14 @@ def _selecting(policy: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {'image': found}
 
 
+def _options(given: Mapping[str, Any]) -> list[str]:
+    return [text for name, value in given.items() for text in _option(name, value)]
+
+
 def _option(name: str, value: Any) -> list[str]:
     """`ageBy` is `--age-by`. What is off, or no number, is not said."""
     option = '--' + re.sub('[A-Z]', lambda letter: f'-{letter[0].lower()}', name)
     if isinstance(value, list):
-        many = name in ('repository', 'include')
+        many = name in ('repository', 'include', 'pins', 'pinsFrom', 'alias')
         return [option, *value] if many and value else [text for each in value for text in (option, str(each))]
     return [] if value in (False, 0, None) else [option] if value is True else [option, str(value)]
