@@ -204,7 +204,7 @@ def _selection(context: AzArgumentContext) -> None:
     context.argument(
         'ago',
         validator=validate_ago,
-        help='How long something must have been left alone before it may go: `30d`, `2d3h6m`, `1h15m` or `10m`, or '
+        help='How long something must have been left alone before it may go: `30d`, `2w`, `2d3h6m` or `10m`, or '
         'since which date, as in `2026-08-01`; `1d` when left out. 0 puts pushes under way at risk: their images are '
         'untagged until the index arrives.',
     )

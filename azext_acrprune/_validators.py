@@ -15,7 +15,7 @@ from azure.cli.core.azclierror import (
 )
 
 from ._registry_validators import validate_registry
-from .policy.ages import parse_ago, parse_ago_or_date
+from .policy.ages import parse_age_or_date, parse_ago
 
 if TYPE_CHECKING:
     from azure.cli.core.commands import AzCliCommand
@@ -72,7 +72,7 @@ def validate_max_age(namespace: Namespace) -> None:
 
 
 def _seconds_ago(text: str) -> int:
-    return parse_ago_or_date(text, time.time())
+    return parse_age_or_date(text, time.time())
 
 
 def validate_older_than(namespace: Namespace) -> None:

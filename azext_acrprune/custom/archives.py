@@ -217,10 +217,10 @@ def _before(older_than: str) -> int:
     import time
 
     from ..model import TICKS_PER_SECOND
-    from ..policy.ages import parse_ago_or_date
+    from ..policy.ages import parse_age_or_date
 
     now = time.time()
-    return int((now - parse_ago_or_date(older_than, now)) * TICKS_PER_SECOND)
+    return int((now - parse_age_or_date(older_than, now)) * TICKS_PER_SECOND)
 
 
 def _may_ask(cmd: Command, yes: bool, dry_run: bool) -> None:

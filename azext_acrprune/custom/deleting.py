@@ -143,10 +143,10 @@ def apply(
 def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, workspace: str | None) -> Document:
     from ..decide.retention import with_retention
     from ..documents.planned import decide_as_planned, read_plan, refuse_other_retention
-    from ..policy.ages import parse_ago_or_date
+    from ..policy.ages import parse_age_or_date
 
     def decide(session: Session) -> Decided:
-        plan = read_plan(text, session.host, session.now, parse_ago_or_date(max_age, time.time()))
+        plan = read_plan(text, session.host, session.now, parse_age_or_date(max_age, time.time()))
         pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)

@@ -158,7 +158,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     from datetime import datetime, timedelta, timezone
 
     from ..pins.pinned import Found
-    from ..policy.ages import is_date, parse_age, parse_ago_or_date
+    from ..policy.ages import parse_age_or_date
     from ..sources.memory import Memory, UnreadableMemory, memory_path, within
 
     every = Memory(memory_path(kept_folder(cmd), host)).every()
@@ -168,7 +168,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
             "Run 'az acr prune pins remember -r {target} --pins-from kubectl' for this registry, at least once a day.",
         )
     now = datetime.now(timezone.utc)
-    seconds = parse_ago_or_date(period, now.timestamp()) if is_date(period) else parse_age(period)
+    seconds = parse_age_or_date(period, now.timestamp())
     since = now - timedelta(seconds=seconds)
     if every[0].at > since:
         logger.warning(

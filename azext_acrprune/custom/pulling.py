@@ -34,11 +34,11 @@ class PullFacts:
 def wish_of(options: PullOptions, of_policy: Wish | None) -> Wish | None:
     """What the options and the policy want of last pulls; options come first. None when they want nothing."""
     from ..pins.pulls import Wish
-    from ..policy.ages import parse_ago_or_date
+    from ..policy.ages import parse_age_or_date
 
     text, wish = options.pulled_within, of_policy
     if text is not None:
-        wish = Wish(text, parse_ago_or_date(text, time.time()), of_policy.workspace if of_policy else None)
+        wish = Wish(text, parse_age_or_date(text, time.time()), of_policy.workspace if of_policy else None)
     if wish is None:
         return None
     workspace = options.workspace or wish.workspace

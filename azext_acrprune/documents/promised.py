@@ -13,9 +13,9 @@ REPLICAS = 'replicas'
 BOUND = 'bound'
 DELETED_LATER = 'retention'
 DELETIONS = 'deletions'
-"""What the difference between a promise and Azure's number may be, beside what `cost` names: what was pushed since,
-replicas that have not followed yet, a promise that was no exact number, what the registry deleted by itself, and what
-others deleted."""
+"""What the difference between a promise and Azure's number may be, beside what `cost` names: what was pushed or
+brought back since, replicas that have not followed yet, a promise that was no exact number, what the registry deleted
+by itself, and what others deleted."""
 
 
 def since_fields(run: Mapping[str, Any] | None, account: Account, until: str | None = None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Ages and durations: in the language of `acr purge`, and in that of policy files, which has longer units too."""
+"""Ages and durations, in the language of `acr purge`, with longer units too."""
 
 from __future__ import annotations
 
@@ -50,16 +50,11 @@ def is_date(text: str) -> bool:
     return bool(_DATE.match(text))
 
 
-def parse_ago_or_date(text: str, now: float) -> int:
-    """Whole seconds: of a duration as `parse_ago` has it, or since a date, `2026-08-01` in UTC or a time with its zone.
+def parse_age_or_date(text: str, now: float) -> int:
+    """Whole seconds: of a duration as `parse_age` has it, or since a date, `2026-08-01` in UTC or a time with its zone.
 
     `now` is in seconds since 1970. Raises ValueError on anything else, and for a date that has not come yet.
     """
-    return _seconds_since(text, now) if is_date(text) else parse_ago(text)
-
-
-def parse_age_or_date(text: str, now: float) -> int:
-    """The same for a policy file, whose durations are those of `parse_age`."""
     if is_date(text):
         return _seconds_since(text, now)
     try:
@@ -79,7 +74,7 @@ def _seconds_since(text: str, now: float) -> int:
 
 
 def parse_age(text: str) -> int:
-    """Whole seconds of a duration in a policy file: as `parse_ago`, with years, months and weeks before the days.
+    """Whole seconds of a duration as `parse_ago` has it, with years, months and weeks before the days.
 
     `1y2mo`, `2w`, `6mo`. A year has 365 days, a month 30. `m` stays a minute, as in Go. Raises ValueError.
     """

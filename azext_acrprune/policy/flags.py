@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .ages import parse_ago_or_date
+from .ages import parse_age_or_date
 from .patterns import (
     GroupPattern,
     anchored_regex,
@@ -72,7 +72,7 @@ def policy_of(flags: Flags, now: float = 0) -> Policy:
     repositories; without it only the tags go, as with `acr purge`. `now` is in seconds since 1970, for dates.
     """
     ago = flags.before or flags.ago
-    age = Age(ago, parse_ago_or_date(ago, now), flags.age_by)
+    age = Age(ago, parse_age_or_date(ago, now), flags.age_by)
     scopes = tag_scopes(flags)
     if not (flags.selects_tags or scopes or flags.include_locked or flags.exclude or flags.include):
         return untagged_policy(age, _keep_untagged(flags), flags.repository)

@@ -21,7 +21,7 @@ _MAY_BE = {
 _SINCE_MAY_BE = {
     **_MAY_BE,
     'softDeleted': 'soft delete, which keeps it for some days',
-    'pushes': 'what was pushed since',
+    'pushes': 'what was pushed or brought back since',
     'replicas': 'replicas that have not followed',
     'bound': 'the promise was no exact number',
     'retention': 'what the retention policy deleted',

@@ -20,4 +20,4 @@ class AskError(PruneError):
         self.status = status
 
     def told(self, registry: str, target: str = '') -> tuple[str, str]:
-        return f'Nothing was deleted, because {self.source} could not be asked: {self}.', self.advice
+        return f'Nothing was deleted, because {self.source} could not be asked: {str(self).rstrip(".")}.', self.advice

@@ -16,7 +16,6 @@ from .neighbours import Neighbours
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
-_NOTHING = 'it names no image of this registry'
 
 
 class SourceError(PruneError):
@@ -31,6 +30,18 @@ class SourceError(PruneError):
 
     def told(self, registry: str, target: str = '') -> tuple[str, str]:
         return f"Nothing was deleted, because the pins in '{self.source}' could not be read: {self}.", self.advice
+
+
+class NothingPinned(SourceError):
+    """What was named was read, and names no image of the registry: it is another file, or of another registry."""
+
+    advice = 'Give what names its images by its login server, or leave this out; --alias says its other domains.'
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source, 'it names no image of this registry')
+
+    def told(self, registry: str, target: str = '') -> tuple[str, str]:
+        return f"Nothing was deleted, because '{self.source}' pins nothing: {self}.", self.advice
 
 
 def read_files(
@@ -65,7 +76,7 @@ def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tu
     if broken:
         raise SourceError(STANDARD_INPUT, broken.message)
     if not found.pins and not found.problems:
-        raise SourceError(STANDARD_INPUT, _NOTHING)
+        raise NothingPinned(STANDARD_INPUT)
     yield STANDARD_INPUT, found
 
 
@@ -75,7 +86,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
             beside = Neighbours(os.path.dirname(path) or '.', names).beside(path)
             found = read_pins(_data(path), _shown(path), names, beside)
             if not found.pins and not found.problems:
-                raise SourceError(_shown(path), _NOTHING)
+                raise NothingPinned(_shown(path))
             yield _shown(path), found
             return
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ import pytest
 
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.policy.ages import parse_ago_or_date
+from azext_acrprune.policy.ages import parse_age_or_date
 from azext_acrprune.policy.flags import Flags, policy_of
 from tests import worlds
 
@@ -18,6 +18,9 @@ DAY = 86_400
     'text, seconds',
     [
         ('30d', 30 * DAY),
+        ('2w1d', 15 * DAY),
+        ('1y2mo', 425 * DAY),
+        ('10m', 600),
         ('2026-08-02', 30 * DAY),
         ('2026-08-31T12:00:00Z', DAY // 2),
         ('2026-08-31T12:00:00+02:00', DAY // 2 + 7_200),
@@ -25,13 +28,15 @@ DAY = 86_400
     ],
 )
 def test_a_date_is_an_age_too(text, seconds):
-    assert parse_ago_or_date(text, NOW) == seconds
+    assert parse_age_or_date(text, NOW) == seconds
 
 
-@pytest.mark.parametrize('text', ['2026-13-01', '2026-08-02T', '2026-08-32', '2027-01-01', '2026-08', 'yesterday'])
+@pytest.mark.parametrize(
+    'text', ['2026-13-01', '2026-08-02T', '2026-08-32', '2027-01-01', '2026-08', 'yesterday', '25.08.2026', '3W']
+)
 def test_anything_else_is_an_error(text):
-    with pytest.raises(ValueError):
-        parse_ago_or_date(text, NOW)
+    with pytest.raises(ValueError, match='2026-08-01|not come yet'):
+        parse_age_or_date(text, NOW)
 
 
 @pytest.mark.parametrize('option', ['ago', 'before'])

@@ -18,7 +18,7 @@ from azext_acrprune.pins.pulls import LogTooShort
 from azext_acrprune.prune_error import Kind, PruneError
 from azext_acrprune.registry.protocol.refusals import ADVICE, RegistryError
 from azext_acrprune.sources.failure import AskError
-from azext_acrprune.sources.pin_files import SourceError
+from azext_acrprune.sources.pin_files import NothingPinned, SourceError
 
 NO_ERRORS_OF_OURS = {
     'BadPattern',
@@ -61,6 +61,11 @@ SAID = [
         SourceError('a.yaml', 'it is closed'),
         "Nothing was deleted, because the pins in 'a.yaml' could not be read: it is closed.",
         'Give files and folders that exist, or - for what another command wrote.',
+    ),
+    (
+        NothingPinned('a.yaml'),
+        "Nothing was deleted, because 'a.yaml' pins nothing: it names no image of this registry.",
+        'Give what names its images by its login server, or leave this out; --alias says its other domains.',
     ),
     (
         AskError('kubectl', 'it is not there'),
