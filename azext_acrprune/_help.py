@@ -206,6 +206,8 @@ examples:
     text: az acr prune report -r myregistry --plan plan.json --out report.html -o table
   - name: One number of it.
     text: az acr prune report -r myregistry --out report.html --query summary.unneededBytes -o tsv
+  - name: All registries of the subscription in one file, with what each costs.
+    text: az acr prune report --all-registries --price "0.003 USD" --out report.html -o table
 """
 
 helps['acr prune usage'] = """

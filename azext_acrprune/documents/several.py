@@ -25,12 +25,12 @@ def fleet_document(entries: Sequence[Mapping[str, Any]], reason: str) -> dict[st
     summary: dict[str, Any] = {
         'registries': len(entries),
         'failed': sum(entry['error'] is not None for entry in entries),
-        'impact': _kind_of(_impact_of(result) for result in results),
+        'impact': kind_of_sum(_impact_of(result) for result in results),
         **dict(_sums([result['summary'] for result in results])),
     }
-    costs = [result['cost'] for result in results if (result.get('cost') or {}).get('pricePerGiBDay') is not None]
-    if costs:
-        summary['cost'] = _cost(costs)
+    cost = cost_of_all([result.get('cost') or {} for result in results])
+    if cost:
+        summary['cost'] = cost
     return {'summary': summary, 'registries': list(entries), 'exitReason': reason}
 
 
@@ -45,15 +45,19 @@ def _impact_of(result: Mapping[str, Any]) -> str:
     return str(result.get('impact') or result['summary'].get('impact') or EXACT)
 
 
-def _kind_of(kinds: Iterable[str]) -> str:
+def kind_of_sum(kinds: Iterable[str]) -> str:
     """What a sum of numbers is: exact where all are, and too large or too small where none is the other way."""
     inexact = {*kinds} - {EXACT}
     return EXACT if not inexact else inexact.pop() if len(inexact) == 1 else APPROXIMATE
 
 
-def _cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def cost_of_all(each: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The sum of costs, as far as they are known; None where nobody gave a price."""
+    costs = [cost for cost in each if cost.get('pricePerGiBDay') is not None]
+    if not costs:
+        return None
     found: dict[str, Any] = {'currency': costs[0]['currency'], 'daysPerMonth': DAYS_PER_MONTH}
     for name in _MONEY:
-        known = [Decimal(each[name]) for each in costs if each.get(name) is not None]
+        known = [Decimal(cost[name]) for cost in costs if cost.get(name) is not None]
         found[name] = str(sum(known, Decimal(0))) if known else None
-    return {**found, 'costsUnknown': sum(each['perMonth'] is None for each in costs)}
+    return {**found, 'costsUnknown': sum(cost['perMonth'] is None for cost in costs)}

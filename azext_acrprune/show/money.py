@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -101,6 +101,29 @@ def cost_line(cost: dict[str, Any]) -> str:
         f'Cost of storage: {in_currency(cost, "perMonth")} in {cost["daysPerMonth"]} days, at '
         f'{_with_currency(cost, cost["pricePerGiBDay"])} for a GiB and day: {beyond}{_by(cost)}.'
     )
+
+
+def fleet_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What several registries use, and what that costs and a plan saves, as far as it is known."""
+    read = [row for row in document['registries'] if row['error'] is None]
+    number = len(document['registries'])
+    told = [row['usedBytes'] for row in read if row['usedBytes'] is not None]
+    if told:
+        yield f'Azure says that {human_size(sum(told))} are used{_of_some(len(told), number)}.'
+    cost = document['cost']
+    if cost is None:
+        return
+    known = len(read) - cost['costsUnknown']
+    if cost['perMonth'] is not None:
+        amount = in_currency(cost, 'perMonth')
+        yield f'Cost of storage: {amount} in {cost["daysPerMonth"]} days{_of_some(known, number)}.'
+    if cost['savedPerMonth'] is not None:
+        yield f'The plans save {BOUNDS[document["impact"]]}{in_currency(cost, "savedPerMonth")} of it.'
+
+
+def _of_some(known: int, number: int) -> str:
+    """Of how many registries something is known; nothing where it is of all."""
+    return '' if known == number else f', in {known} of {number} registries'
 
 
 def saving_line(cost: dict[str, Any], impact: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from ..decide.reasons import TOLD
 from ..model import BOUNDS
 from ..spelling import visible
-from .money import account_line, price_lines, saving_line
+from .money import account_line, fleet_lines, in_currency, price_lines, saving_line
 from .sizes import human_size, not_read_line, percent, short_digest
 
 _TEMPLATES = Path(__file__).parent / 'templates'
@@ -74,7 +74,9 @@ def report_html(document: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits, label=_label)
+    environment.filters.update(
+        size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits, label=_label, money=in_currency
+    )
     style, script = _inline('report.css'), _inline('report.js')
     return environment.get_template('report.html').render(
         report=document,
@@ -93,6 +95,9 @@ def report_html(document: dict[str, Any]) -> str:
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
     """Sentences about the used storage, its cost, and the saving where there is a plan and a price."""
+    if 'registries' in document:
+        yield from fleet_lines(document)
+        return
     yield account_line(document['account'])
     yield from price_lines(document['cost'])
     if document['plan'] and document['cost']['pricePerGiBDay'] is not None:
@@ -100,8 +105,19 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _map(name: str, size: tuple, document: dict[str, Any]) -> dict[str, Any]:
-    groups, cells = layout(document['treemap'], *size)
-    return {'name': name, 'width': size[0], 'height': size[1], 'groups': groups, 'cells': cells}
+    """A treemap: in `frames` those of registries, where there are several, and in `corners` where these begin."""
+    whole = Box({}, 0, 0, *size)
+    frames = _fill(whole, document['treemap'], _bytes) if 'registries' in document else []
+    parts = [_layout_in(frame, frame.of['groups']) for frame in frames] or [_layout_in(whole, document['treemap'])]
+    return {
+        'name': name,
+        'width': size[0],
+        'height': size[1],
+        'frames': frames,
+        'corners': {(frame.x, frame.y) for frame in frames},
+        'groups': [box for groups, _ in parts for box in groups],
+        'cells': [box for _, cells in parts for box in cells],
+    }
 
 
 def _inline(name: str) -> Any:
@@ -149,13 +165,21 @@ def layout(groups: Sequence[dict[str, Any]], width: float, height: float) -> tup
 
     In a group, the cells of one state lie together. What has no bytes has no box.
     """
-    outer = _fill(Box({}, 0, 0, width, height), groups, lambda group: group['bytes'])
+    return _layout_in(Box({}, 0, 0, width, height), groups)
+
+
+def _layout_in(box: Box, groups: Sequence[dict[str, Any]]) -> tuple[list[Box], list[Box]]:
+    outer = _fill(box, groups, _bytes)
     cells: list[Box] = []
     for group in outer:
         states = [{'cells': list(same)} for _, same in groupby(group.of['cells'], key=lambda cell: cell['state'])]
         for state in _fill(group, states, lambda state: sum(cell['bytes'] for cell in state['cells'])):
-            cells += _fill(state, state.of['cells'], lambda cell: cell['bytes'])
+            cells += _fill(state, state.of['cells'], _bytes)
     return outer, cells
+
+
+def _bytes(item: dict[str, Any]) -> int:
+    return int(item['bytes'])
 
 
 def _fill(box: Box, items: Iterable[dict[str, Any]], size: Callable[[dict[str, Any]], int]) -> list[Box]:

@@ -83,7 +83,7 @@ def report_answer(document: Mapping[str, Any], file: str) -> dict[str, Any]:
         'plan': plan and {key: value for key, value in plan.items() if key != 'policy'},
         'summary': {**summary, 'notRead': len(document['notRead'])},
         'repositories': repositories[:_TOLD],
-        'otherRepositories': _sums(others),
+        'otherRepositories': other_repositories(others),
         'notRead': document['notRead'][:_TOLD],
         'warnings': document['warnings'][:_TOLD],
         'otherWarnings': document['otherWarnings'] + len(document['warnings'][_TOLD:]),
@@ -95,7 +95,7 @@ def _lists(view: View, stakes: list[Stake], names: Names) -> dict[str, Any]:
     repositories = _repositories(view, stakes)
     return {
         'repositories': repositories[:REPOSITORIES_LISTED],
-        'otherRepositories': _sums(repositories[REPOSITORIES_LISTED:]),
+        'otherRepositories': other_repositories(repositories[REPOSITORIES_LISTED:]),
         'images': _images(view, stakes, names),
         'layers': _layers(view, names),
     }
@@ -229,7 +229,7 @@ def _repositories(view: View, stakes: list[Stake]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row['attributedBytes'], row['repository']))
 
 
-def _sums(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+def other_repositories(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The sums of repositories that have no row; some may be sums already."""
     adding = (
         'manifests',

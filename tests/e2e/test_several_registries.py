@@ -111,3 +111,22 @@ def test_a_fleet_of_twenty_is_done_but_for_those_that_cannot_be(az, registry, fl
         assert {*told[name].kept} - there == {told[name].kept[-1]}  # it is in another repository
     assert told['fleet00'].stale in registry.storage.manifests('team/app')  # it is not tagged
     assert run.json['summary']['manifestsDeleted'] == 3 * 18 and run.json['exitReason'] == 'failed'
+
+
+def test_usage_check_and_report_go_through_a_fleet(az, registry, fleet, now, tmp_path):
+    for name in ('one', 'two'):
+        telling(fleet(name).storage, now)
+    assert az.login().code == 0
+    usage = az(*PRUNE, 'usage', '--all-registries', '--price', '0.003 USD', '-o', 'table', check=True)
+    lines = [line.split() for line in usage.out.splitlines()]
+    assert [line[:2] for line in lines[2:]] == [['localhost', '0'], ['one', '10'], ['two', '10'], ['total', '20']]
+    assert lines[-1][-2:] == ['0', 'failed'] and 'COST_A_MONTH' in lines[0]
+    check = az(*PRUNE, 'check', '-r', 'one', 'nosuchregistry')
+    assert check.code == 1 and check.json['summary']['registries'] == 2 and check.json['exitReason'] == 'failed'
+    assert check.json['registries'][0]['result']['summary']['broken'] == check.json['summary']['broken'] == 0
+    page = tmp_path / 'report.html'
+    report = az(*PRUNE, 'report', '-r', 'one', 'nosuchregistry', 'two', '--out', str(page))
+    assert report.code == 1 and report.json['summary']['manifests'] == 20
+    assert [bool(each['result']) for each in report.json['registries']] == [True, False, True]
+    text = page.read_text()
+    assert '3 registries' in text and text.count('class="frame"') == 4
