@@ -137,6 +137,10 @@ def image_document(archive: str, index: Index, records: list[Record], kept: Kept
 def verify_document(archive: str, verified: Verified) -> Document:
     """What verifying found; `failed` counts what cannot come back."""
     images = [record for record in verified.index.records if record.tag is None]
+    tags: dict[tuple[str, str, str], list[str]] = {}
+    for record in verified.index.records:
+        if record.tag:
+            tags.setdefault((record.registry, record.repository, record.digest), []).append(record.tag)
     return {
         'summary': {
             'archive': archive,
@@ -150,18 +154,17 @@ def verify_document(archive: str, verified: Verified) -> Document:
         },
         'damaged': [{'digest': digest, 'error': why} for digest, why in sorted(verified.damaged.items())],
         'failed': [
-            {'repository': record.repository, 'digest': record.digest, 'tags': tags, 'error': why}
+            {
+                'repository': record.repository,
+                'digest': record.digest,
+                'tags': tags.get((record.registry, record.repository, record.digest), []),
+                'error': why,
+            }
             for record, why in verified.broken
-            for tags in [_tags_of(verified.index, record)]
         ],
         'warnings': _warnings(verified.troubles),
         'exitReason': FAILED if verified.broken or verified.index.damaged or verified.damaged else DONE,
     }
-
-
-def _tags_of(index: Index, image: Record) -> list[str]:
-    node = image.registry, image.repository, image.digest
-    return [each.tag for each in index.records if each.tag and (each.registry, each.repository, each.digest) == node]
 
 
 def expire_document(archive: str, expiry: Expiry, is_dry_run: bool) -> Document:

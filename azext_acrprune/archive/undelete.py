@@ -49,8 +49,10 @@ async def undelete(
     filled in as it goes on. Raises RegistryError when the registry cannot be asked, or somebody stopped the run.
     """
     run = _Undeletion(registry, door, around, dry_run, overwrite, note, begun, pushed or Restored())
-    for repository in sorted({each.repository for each in lost}):
-        here = [each for each in lost if each.repository == repository]
+    by_repository: dict[str, list[Lost]] = {}
+    for each in lost:
+        by_repository.setdefault(each.repository, []).append(each)
+    for repository, here in sorted(by_repository.items()):
         await run.repository(repository, here)
     return run.pushed
 

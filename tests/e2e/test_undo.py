@@ -309,7 +309,7 @@ def test_an_archive_is_restored_to_another_registry_after_a_question(az, registr
     assert purge(az, archive).code == 0
     other = 'oldname.azurecr.io'
     index = parse_index((archive / 'index.json').read_bytes())
-    renamed = replace(index, records=tuple(replace(record, registry=other) for record in index.records))
+    renamed = replace(index, records=tuple(record._replace(registry=other) for record in index.records))
     for name in ('index.json', 'index.copy.json'):
         (archive / name).write_bytes(index_bytes(renamed))
     refused = restore(az, archive, '--all')

@@ -118,14 +118,17 @@ def choose(
     failed = shelf.failures(nodes - set(there), blobs, set(blobs) | set(holders))
     pushed = nodes - set(there) - set(failed)
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
-    wanted = [tag for tag in newest if (tag.repository, tag.digest) in nodes | found]
+    meant = nodes | found
+    wanted = [tag for tag in newest if (tag.repository, tag.digest) in meant]
     settled, skipped = _settle_tags(wanted, now, set(there) | pushed, overwrite)
     images = shelf.images(nodes)
     skipped += [Skipped(*node, EXISTS, 'it is there') for node in images if node in there]
-    skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in nodes | found]
+    skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in meant]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
     returning = [*(record for node, record in images.items() if node in pushed), *tags]
-    resumed = [each for each in (*images.values(), *settled) if each not in returning and _past(each).key in begun]
+    coming = {record.key for record in returning}
+    others = (record for record in (*images.values(), *settled) if record.key not in coming)
+    resumed = [record for record in others if _past(record).key in begun]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
@@ -203,7 +206,11 @@ class _Shelf:
         self._kept = kept
         self._tags = tags
         self._images = {(record.repository, record.digest): record for record in records if record.tag is None}
-        self._graphs = {name: self._graph(name) for name in sorted({name for name, _ in self._images})}
+        tags_of: dict[str, dict[str, list[str]]] = {}
+        for record in tags:
+            tags_of.setdefault(record.repository, {}).setdefault(record.digest, []).append(str(record.tag))
+        here = _by_repository(self._images)
+        self._graphs = {name: self._graph(name, digests, tags_of.get(name, {})) for name, digests in here.items()}
 
     def find(self, asked: Asked) -> set[Node]:
         """The manifests that are asked for. Raises NotInArchive."""
@@ -293,18 +300,13 @@ class _Shelf:
         lost = [blob for blob in needed if blob not in blobs]
         return f'its blob {lost[0]} is neither in the archive nor in the registry' if lost else None
 
-    def _graph(self, name: str) -> Graph:
-        digests = {digest for repository, digest in self._images if repository == name}
+    def _graph(self, name: str, digests: Sequence[str], tags: Mapping[str, Sequence[str]]) -> Graph:
         inside = spread(
-            sorted(digests),
+            digests,
             lambda digest: (
                 (child, '') for child in (self._kept[digest].content.children if digest in self._kept else ())
             ),
         )
-        tags: dict[str, list[str]] = {}
-        for record in self._tags:
-            if record.repository == name:
-                tags.setdefault(record.digest, []).append(str(record.tag))
         return build_graph(
             Repository(
                 name,

@@ -130,8 +130,7 @@ def _as_before_retiring(decision: Decision, repository: str, manifest: Manifest)
 
 def _as_it_is(record: Record, thing: Manifest | Tag, repository: Repository, kept: Saved) -> Record:
     """The record of a manifest or of a tag, with its locks and the times that it counts with."""
-    return replace(
-        record,
+    return record._replace(
         tag=thing.name if isinstance(thing, Tag) else None,
         locks=thing.locks,
         created=counted_time(thing.created_time, thing.created_at) if isinstance(thing, Manifest) else None,

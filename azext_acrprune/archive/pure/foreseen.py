@@ -50,14 +50,14 @@ def as_if_back(inventory: Inventory, coming: Coming, now: int) -> Inventory:
     What cannot be read yet has inside it what went because of it.
     """
     here = {repository.name: repository for repository in inventory.repositories}
-    known, inside = by_node(coming.lost), _inside(coming.lost)
+    known, inside, before = by_node(coming.lost), _inside(coming.lost), _tags_before(coming.lost)
     manifests: dict[str, dict[str, Manifest]] = {}
     tags: dict[str, dict[str, Tag]] = {}
     for node in coming.manifests:
         content = coming.contents.get(node[1]) or inside.get(node) or Content(0)
         manifests.setdefault(node[0], {})[node[1]] = _manifest(node, known.get(node), content, now)
     for name, tag, digest in coming.tags:
-        locks, updated = _tag_as_it_was(coming.lost, name, tag, digest)
+        locks, updated = before.get((name, tag, digest), (Locks(), None))
         tags.setdefault(name, {})[tag] = Tag(tag, digest, updated, None, parse_ticks(updated) or now, locks)
     for name in {*manifests, *tags}:
         repository = here.get(name) or Repository(name, {})
@@ -93,11 +93,13 @@ def _manifest(node: Node, lost: Lost | None, content: Content, now: int) -> Mani
     )
 
 
-def _tag_as_it_was(lost: Iterable[Lost], name: str, tag: str, digest: str) -> tuple[Locks, str | None]:
+def _tags_before(lost: Iterable[Lost]) -> dict[tuple[str, str, str], tuple[Locks, str | None]]:
+    """The locks of each tag, and when it was last updated, as the first of several says."""
+    found: dict[tuple[str, str, str], tuple[Locks, str | None]] = {}
     for each in lost:
-        if (each.repository, each.digest) == (name, digest) and tag in dict(each.tags):
-            return dict(each.tags)[tag], each.tag_times.get(tag)
-    return Locks(), None
+        for tag, locks in each.tags:
+            found.setdefault((each.repository, tag, each.digest), (locks, each.tag_times.get(tag)))
+    return found
 
 
 def _inside(lost: Iterable[Lost]) -> dict[Node, Content]:

@@ -19,7 +19,7 @@ from ...model import UNLOCKED, Content, Locks
 from ...prune_error import Kind, PruneError
 from ...registry.protocol.listings import is_tag
 from ...spelling import printable
-from .notes import OURS, check_names, locks_of, notes_of, number_of, text_of, text_or_none, time_of
+from .notes import OURS, checked_names, locks_of, notes_of, number_of, text_of, text_or_none, time_of
 from .streamed import items_of, salvaged
 
 LAYOUT_FILE = 'oci-layout'
@@ -40,6 +40,10 @@ _READ_AS = {
 }
 """Docker's types have the form of these. skopeo finds nothing else in a layout before its version 1.14."""
 _REF_NAME = 'org.opencontainers.image.ref.name'
+_REGISTRY, _REPOSITORY, _TAG = f'{OURS}registry', f'{OURS}repository', f'{OURS}tag'
+_LOCKS, _REPOSITORY_LOCKS = f'{OURS}locks', f'{OURS}repositoryLocks'
+_ARCHIVED_AT, _CREATED, _UPDATED = f'{OURS}archivedAt', f'{OURS}createdTime', f'{OURS}lastUpdateTime'
+_MEDIA_TYPE, _SUBJECT, _IMAGE_SIZE = f'{OURS}mediaType', f'{OURS}subject', f'{OURS}imageSize'
 _PIECE = 1024
 
 
@@ -59,8 +63,7 @@ class Kept:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A manifest that was in a repository, or with `tag` a tag that was on it. `archived_at` is a time in UTC.
 
     `created` and `updated` are its times as the registry gave them, None where that is not known; of a tag only the
@@ -139,7 +142,7 @@ class Index:
         merged = {record.key: record for record in self.records}
         for record in records:
             known = merged.get(record.key)
-            merged[record.key] = replace(record, locks=known.locks.and_those(record.locks)) if known else record
+            merged[record.key] = record._replace(locks=known.locks.and_those(record.locks)) if known else record
         return replace(self, records=tuple(merged[key] for key in sorted(merged)))
 
     def with_run(self, run: Run) -> Index:
@@ -163,8 +166,10 @@ def nameless_descriptor(digest: str, kept: Kept) -> dict[str, Any]:
 def seal_of(records: Iterable[Record]) -> str:
     """The checksum of records, whatever their order."""
     seal = hashlib.sha256()
-    for record in sorted(records, key=_key):
-        seal.update('\0'.join(map(str, _sealed(record))).encode('utf-8', 'surrogatepass') + b'\n')
+    lines = ['\0'.join(map(str, _sealed(record))) for record in sorted(records, key=_key)]
+    for start in range(0, len(lines), _PIECE):
+        piece = ''.join([f'{line}\n' for line in lines[start : start + _PIECE]])
+        seal.update(piece.encode('utf-8', 'surrogatepass'))
     return f'sha256:{seal.hexdigest()}'
 
 
@@ -284,11 +289,12 @@ def _bounded(data: bytes | Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _sort_in(entry: Any, records: list[Record], others: list[Any], damaged: list[Damaged]) -> None:
-    if not _is_ours(entry):
+    notes = notes_of(entry)
+    if _REPOSITORY not in notes:
         others.append(entry)
         return
     try:
-        records.append(_record(entry))
+        records.append(_record(entry, notes))
     except (ValueError, KeyError, TypeError) as error:
         why = f'{error.args[0]} is missing' if isinstance(error, KeyError) else str(error)
         damaged.append(Damaged(_told(entry), why, entry))
@@ -302,58 +308,52 @@ def _told(entry: dict[str, Any]) -> str:
 
 def _descriptor(record: Record, is_named: bool) -> dict[str, Any]:
     notes = {_REF_NAME: record.name} if is_named else {}
-    notes[f'{OURS}registry'] = record.registry
-    notes[f'{OURS}repository'] = record.repository
-    notes[f'{OURS}archivedAt'] = record.archived_at
+    notes[_REGISTRY] = record.registry
+    notes[_REPOSITORY] = record.repository
+    notes[_ARCHIVED_AT] = record.archived_at
     read_as = _READ_AS.get(record.media_type, record.media_type)
     optional = {
-        'tag': record.tag,
-        'locks': ','.join(record.locks.switched_off) or None,
-        'mediaType': record.media_type if read_as != record.media_type else None,
-        'repositoryLocks': ','.join(record.repository_locks.switched_off) or None,
-        'createdTime': record.created,
-        'lastUpdateTime': record.updated,
-        'subject': record.subject,
-        'imageSize': None if record.image_size is None else str(record.image_size),
+        _TAG: record.tag,
+        _LOCKS: ','.join(record.locks.switched_off) or None,
+        _MEDIA_TYPE: record.media_type if read_as != record.media_type else None,
+        _REPOSITORY_LOCKS: ','.join(record.repository_locks.switched_off) or None,
+        _CREATED: record.created,
+        _UPDATED: record.updated,
+        _SUBJECT: record.subject,
+        _IMAGE_SIZE: None if record.image_size is None else str(record.image_size),
     }
-    notes.update({f'{OURS}{key}': value for key, value in optional.items() if value is not None})
+    notes.update({key: value for key, value in optional.items() if value is not None})
     return {'mediaType': read_as, 'digest': record.digest, 'size': record.size, 'annotations': notes}
 
 
-def _is_ours(descriptor: Any) -> bool:
-    return f'{OURS}repository' in notes_of(descriptor)
-
-
-def _record(descriptor: dict[str, Any]) -> Record:
+def _record(descriptor: dict[str, Any], notes: dict[str, Any]) -> Record:
     """Raises ValueError, KeyError or TypeError for a descriptor that names nothing that can be in a registry."""
-    notes = notes_of(descriptor)
-    registry, repository = notes[f'{OURS}registry'], notes[f'{OURS}repository']
-    tag, size, digest = notes.get(f'{OURS}tag'), descriptor['size'], descriptor['digest']
-    media_type = notes.get(f'{OURS}mediaType', descriptor['mediaType'])
-    subject = notes.get(f'{OURS}subject')
-    check_names(registry, repository, media_type)
+    tag, size, digest = notes.get(_TAG), descriptor['size'], descriptor['digest']
+    media_type, subject = notes.get(_MEDIA_TYPE, descriptor['mediaType']), notes.get(_SUBJECT)
+    names = checked_names(notes[_REGISTRY], notes[_REPOSITORY], media_type)
     if not is_digest(digest):
         raise ValueError('its digest is none')
     if not (tag is None or is_tag(tag)):
         raise ValueError('its tag is none that a registry can have')
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise ValueError('it has no size')
-    if not (subject in (None, '') or is_digest(subject)):
+    if subject and not is_digest(subject) or not (subject is None or isinstance(subject, str)):
         raise ValueError('its subject is no digest')
+    registry, repository, media_type = names
     return Record(
-        registry=intern(registry),
-        repository=intern(repository),
-        digest=intern(digest),
-        media_type=intern(media_type),
-        size=size,
-        archived_at=intern(text_of(notes, 'archivedAt')),
-        tag=tag,
-        locks=locks_of(notes, 'locks'),
-        created=time_of(notes, 'createdTime'),
-        updated=time_of(notes, 'lastUpdateTime'),
-        repository_locks=locks_of(notes, 'repositoryLocks'),
-        subject=subject,
-        image_size=number_of(notes, 'imageSize'),
+        registry,
+        repository,
+        intern(digest),
+        media_type,
+        size,
+        intern(text_of(notes, _ARCHIVED_AT)),
+        tag,
+        locks_of(notes.get(_LOCKS)),
+        time_of(notes.get(_CREATED)),
+        time_of(notes.get(_UPDATED)),
+        locks_of(notes.get(_REPOSITORY_LOCKS)),
+        subject,
+        number_of(notes.get(_IMAGE_SIZE)),
     )
 
 
@@ -364,10 +364,10 @@ def _runs(text: Any) -> tuple[Run, ...]:
 
 
 def _key(record: Record) -> tuple[str, str, str, str]:
-    return record.key
+    return record.registry, record.repository, record.digest, record.tag or ''
 
 
 def _sealed(record: Record) -> tuple[Any, ...]:
-    locks = (','.join(each.switched_off) for each in (record.locks, record.repository_locks))
+    locks = ','.join(record.locks.switched_off), ','.join(record.repository_locks.switched_off)
     times = (record.archived_at, record.created, record.updated)
-    return (*record.key, record.media_type, record.size, *locks, *times, record.subject, record.image_size)
+    return (*_key(record), record.media_type, record.size, *locks, *times, record.subject, record.image_size)

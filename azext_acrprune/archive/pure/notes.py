@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from ...model import UNLOCKED, Locks, parse_ticks
@@ -13,21 +14,18 @@ OURS = 'io.acrprune.'
 _DIGITS = 20
 
 
-def locks_of(annotations: dict[str, Any], key: str) -> Locks:
-    """The locks that are written down under a key, none where there is no such key."""
-    flags = annotations.get(f'{OURS}{key}')
+def locks_of(flags: Any) -> Locks:
+    """The locks that are written down, none where nothing is."""
     return Locks.from_flags(str(flags).split(',')) if flags else UNLOCKED
 
 
-def time_of(annotations: dict[str, Any], key: str) -> str | None:
+def time_of(text: Any) -> str | None:
     """A time as it was written down. One that cannot be read says nothing."""
-    text = annotations.get(f'{OURS}{key}')
-    return text if parse_ticks(text) is not None else None
+    return text if text is not None and parse_ticks(text) is not None else None
 
 
-def number_of(annotations: dict[str, Any], key: str) -> int | None:
+def number_of(text: Any) -> int | None:
     """A number as it was written down, for an annotation is text. One that cannot be read says nothing."""
-    text = annotations.get(f'{OURS}{key}')
     return int(text) if isinstance(text, str) and len(text) < _DIGITS and text.isascii() and text.isdigit() else None
 
 
@@ -39,9 +37,9 @@ def notes_of(descriptor: Any) -> dict[str, Any]:
 
 def text_of(annotations: dict[str, Any], key: str) -> str:
     """A text that has to be there. Raises KeyError and TypeError."""
-    value = annotations[f'{OURS}{key}']
+    value = annotations[key]
     if not isinstance(value, str):
-        raise TypeError(f'its {key} is no text')
+        raise TypeError(f'its {key.removeprefix(OURS)} is no text')
     return value
 
 
@@ -50,18 +48,24 @@ def text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def check_names(registry: Any, repository: Any, media_type: Any) -> None:
-    """Raise ValueError for names that nothing in a registry can have."""
-    for name, checked, what in (
-        (registry, _is_host, 'registry'),
-        (repository, _is_repository, 'repository'),
-        (media_type, _is_media_type, 'media type'),
-    ):
-        if not (isinstance(name, str) and checked(name)):
+def checked_names(registry: Any, repository: Any, media_type: Any) -> tuple[str, str, str]:
+    """The names of a registry and a repository and a media type, each one object however often it comes.
+
+    Raises ValueError for names that nothing in a registry can have.
+    """
+    for name, what in ((registry, 'registry'), (repository, 'repository'), (media_type, 'media type')):
+        if not isinstance(name, str):
             raise ValueError(f'its {what} is none')
+    return _checked(registry, repository, media_type)
 
 
-# An index has the same few names in all its entries.
-_is_host = lru_cache(64)(is_host)
-_is_repository = lru_cache(4096)(is_repository)
-_is_media_type = lru_cache(256)(is_media_type)
+@lru_cache(4096)  # an index has the same few names in all its entries
+def _checked(registry: str, repository: str, media_type: str) -> tuple[str, str, str]:
+    for is_right, what in (
+        (is_host(registry), 'registry'),
+        (is_repository(repository), 'repository'),
+        (is_media_type(media_type), 'media type'),
+    ):
+        if not is_right:
+            raise ValueError(f'its {what} is none')
+    return intern(registry), intern(repository), intern(media_type)

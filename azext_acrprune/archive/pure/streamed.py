@@ -14,6 +14,8 @@ MAX_VALUE_CHARACTERS = 2**26
 _SPACE = ' \t\n\r'
 _DECODER = json.JSONDecoder()
 _PIECE = 2**20
+_NEXT_LINE = ',\n'
+"""What is between the entries of an index that this program wrote."""
 
 
 class _Text:
@@ -39,6 +41,13 @@ class _Text:
             raise ValueError(f'{" or ".join(expected)} is missing')
         self._at += 1
         return found
+
+    def skip(self, expected: str) -> bool:
+        """Whether exactly this comes next; then it is taken."""
+        if not self._text.startswith(expected, self._at):
+            return False
+        self._at += len(expected)
+        return True
 
     def value(self) -> Any:
         """The next value, whole. What is cut by the end of a piece is read again with twice as much behind it."""
@@ -97,7 +106,7 @@ def _list(text: _Text) -> Iterator[Any]:
         return
     while True:
         yield text.value()
-        if text.take(',', ']') == ']':
+        if not text.skip(_NEXT_LINE) and text.take(',', ']') == ']':
             return
 
 
