@@ -1,7 +1,7 @@
 """The installed wheel in the real az, against the local registry.
 
-Most tests start az by a fork, which is the real az too, and takes half of the time. Those marked `shell` start it
-as a shell does, and so does whatever runs with ACRPRUNE_AZ.
+Most tests start az by a fork, which is the real az too, and takes a third of the time. Those marked `shell` start it
+as a shell does; with `oldest=False` only where az is not another one, by ACRPRUNE_AZ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.azcli import Az
+from tests.registry.azcli import Az, az_executable
 from tests.registry.forked import Forks
 from tests.registry.server import LocalRegistry
 from tests.wheel import install_extension
@@ -34,18 +34,17 @@ def extensions(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def all_forks(extensions) -> Iterator[Forks | None]:
-    if os.environ.get('ACRPRUNE_AZ'):
-        yield None
-        return
-    with Forks(extensions) as forks:
+def all_forks(extensions) -> Iterator[Forks]:
+    with Forks(az_executable(), extensions) as forks:
         yield forks
 
 
 @pytest.fixture
 def forks(request, all_forks) -> Forks | None:
     """What starts az in this test; None where a shell's way is part of what it proves."""
-    return None if request.node.get_closest_marker('shell') else all_forks
+    mark = request.node.get_closest_marker('shell')
+    by_shell = mark and not ('ACRPRUNE_AZ' in os.environ and mark.kwargs.get('oldest') is False)
+    return None if by_shell else all_forks
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from .images import telling
 from .test_archive import restore, state
 from .test_blob_archive import ARCHIVE, service, storage_az  # noqa: F401  # pylint: disable=unused-import
 
-pytestmark = pytest.mark.shell
+pytestmark = pytest.mark.shell(oldest=False)
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)

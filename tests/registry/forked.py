@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,11 @@ _SERVER = Path(__file__).with_name('az_forks.py')
 
 
 class Forks:
-    """`with Forks(extensions) as forks:` runs the server; `forks.start` starts an az."""
+    """`with Forks(az, extensions) as forks:` runs the server; `forks.start` starts an az."""
 
-    def __init__(self, extensions: Path) -> None:
-        """`extensions` is the folder with the one extension that each az will have."""
+    def __init__(self, az: str, extensions: Path) -> None:
+        """The Python beside `az` is forked; `extensions` is the folder with the one extension of each az."""
+        self._python = Path(az).with_name('python')
         (self._extension,) = (each for each in extensions.iterdir() if each.is_dir())
 
     def __enter__(self) -> Forks:
@@ -29,8 +29,8 @@ class Forks:
         self._path = f'{self._folder.name}/socket'
         self._environment = {**os.environ, 'PYTHONSAFEPATH': '1'}
         self._server = subprocess.Popen(
-            [sys.executable, str(_SERVER), self._path, str(self._extension)],
-            env=_as_the_script_az(self._environment),
+            [str(self._python), str(_SERVER), self._path, str(self._extension)],
+            env=self._as_the_script_az(self._environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -65,7 +65,7 @@ class Forks:
         ends = [_ends(stdin, 0), _ends(stdout, 1), _ends(stderr, 2)]
         request = {
             'arguments': arguments,
-            'environment': _as_the_script_az(environment),
+            'environment': self._as_the_script_az(environment),
             'folder': str(folder),
             'session': start_new_session,
         }
@@ -77,12 +77,11 @@ class Forks:
                 os.close(theirs)
         return Forked(connection, *(ours for _, ours, _ in ends))
 
-
-def _as_the_script_az(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment after what the script `az` of azure-cli's wheel does before it becomes `python -m azure.cli`."""
-    source = str(Path(sys.executable).with_name('src'))
-    path = os.pathsep.join([source, *([environment['PYTHONPATH']] if 'PYTHONPATH' in environment else [])])
-    return {'AZ_INSTALLER': 'PIP', **environment, 'PYTHONPATH': path}
+    def _as_the_script_az(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The environment after what the script `az` of azure-cli's wheel does before it becomes a Python."""
+        source = str(self._python.with_name('src'))
+        path = os.pathsep.join([source, *([environment['PYTHONPATH']] if 'PYTHONPATH' in environment else [])])
+        return {'AZ_INSTALLER': 'PIP', **environment, 'PYTHONPATH': path}
 
 
 def _ends(option: Any, number: int) -> tuple[int, IO[str] | None, bool]:
