@@ -13,7 +13,8 @@ from knack.log import get_logger
 from knack.util import CLIError
 
 from .._errors import typed_errors
-from ..exit_reasons import FAILED, INTERRUPTED, NOTHING_TO_DO, first_of
+from ..exit_reasons import FAILED, INTERRUPTED, NOTHING_TO_DO, TIME_LIMIT, first_of
+from ..timelimit import TimeLimit
 from .command import Command
 from .failures import alarm, exit_by
 from .options import FleetOptions, read
@@ -26,7 +27,13 @@ logger = get_logger(__name__)
 
 _FAILED = 'Not all was done in every registry: "registries" says what.'
 _NOT_FOR_EACH = 'Not every registry is in the answer.'
-_STOPPED = 'Not begun, because the command was interrupted.'
+_NOT_BEGUN = {
+    INTERRUPTED: 'Not begun, because the command was interrupted.',
+    TIME_LIMIT: 'Not begun, because the time limit was reached.',
+}
+_DEBUG = 'Run the command for this registry alone with --debug, to see where it fails.'
+_NAMED = 5
+"""So many registries are named that fail alike."""
 _NOT_ITS_OWN = ('all_registries', 'tag', 'query_graph')
 
 
@@ -54,29 +61,48 @@ def in_each(
     """
     from ..documents.several import fleet_document
 
-    limit, began = arguments.get('time_limit'), time.monotonic()
+    limit = TimeLimit(arguments.get('time_limit'), time.monotonic)
     entries: list[Document] = []
-    stopped = False
+    end = None
     for number, registry in enumerate(registries):
-        given = {**arguments, **registry.arguments}
-        if limit:
-            left = limit - (time.monotonic() - began)
-            given['time_limit'] = max(1, int(left / (len(registries) - number)))
-        if stopped:
-            entries.append(_entry(registry, error=_STOPPED))
+        end = end or (TIME_LIMIT if limit.is_over() else None)
+        if end:
+            entries.append(_entry(registry, error=_NOT_BEGUN[end]))
             continue
+        share = max(1, int(limit.left / (len(registries) - number))) if arguments.get('time_limit') else None
+        given = {**arguments, **registry.arguments, **({'time_limit': share} if share else {})}
         logger.warning('%s:', registry.registry_name)
         try:
             entries.append(_done(cmd, registry, partial(work, **given)))
-            stopped = (entries[-1]['result'] or {}).get('exitReason') == INTERRUPTED
+            end = INTERRUPTED if (entries[-1]['result'] or {}).get('exitReason') == INTERRUPTED else None
         except ManualInterrupt as error:
             if not entries:
                 raise
-            stopped = True
+            end = INTERRUPTED
             entries.append(_entry(registry, error=str(error)))
-    document = fleet_document(entries, _reason(entries, stopped))
+    not_begun = sum(entry['error'] in _NOT_BEGUN.values() for entry in entries)
+    document = fleet_document(entries, not_begun, _reason(entries, end))
+    _say_failures(cmd, entries)
     exit_by(cmd, document['exitReason'], _FAILED)
     return document
+
+
+def _reason(entries: Sequence[Document], end: str | None) -> str:
+    """Why all of it ends: by the worst of what each registry says, and by what left some of them out."""
+    ends = {entry['result']['exitReason']: True for entry in entries if entry['result']}
+    failed = any(entry['error'] not in (None, *_NOT_BEGUN.values()) for entry in entries)
+    return first_of({**ends, **({FAILED: True} if failed else {}), **({end: True} if end else {})}) or NOTHING_TO_DO
+
+
+def _say_failures(cmd: Command, entries: Sequence[Document]) -> None:
+    """Have each failure in the error at the end, and what fails alike in many registries once."""
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry['error'] is not None:
+            names.setdefault(entry['error'], []).append(entry['registry'])
+    for error, of_these in names.items():
+        more = f' and {len(of_these) - _NAMED} more' if len(of_these) > _NAMED else ''
+        alarm(cmd, f'{", ".join(of_these[:_NAMED])}{more}: {error}')
 
 
 @contextmanager
@@ -101,28 +127,16 @@ def _done(cmd: Command, registry: Chosen, work: Callable[[], Document]) -> Docum
         raise
     except CLIError as error:
         advice = ' '.join(map(str, getattr(error, 'recommendations', None) or ()))
-        return _failed(cmd, registry, str(error), advice)
+        return _entry(registry, error=str(error), advice=advice or None)
     except Exception as error:  # pylint: disable=broad-exception-caught  # nobody's mistake in one may stop the others
         logger.debug('In %s:', registry.registry_name, exc_info=True)
-        return _failed(cmd, registry, f'{type(error).__name__}: {error}', 'Run it with --debug, to see where it is.')
-
-
-def _failed(cmd: Command, registry: Chosen, error: str, advice: str) -> Document:
-    alarm(cmd, f'{registry.registry_name}: {error}')
-    return _entry(registry, error=error, advice=advice or None)
+        return _entry(registry, error=f'{type(error).__name__}: {error}', advice=_DEBUG)
 
 
 def _entry(
     registry: Chosen, result: Document | None = None, error: str | None = None, advice: str | None = None
 ) -> Document:
     return {'registry': registry.registry_name, 'result': result, 'error': error, 'advice': advice}
-
-
-def _reason(entries: Sequence[Document], stopped: bool) -> str:
-    """Why all of it ends: by the worst of what each registry says."""
-    ends = {entry['result']['exitReason']: True for entry in entries if entry['result']}
-    failed = any(entry['error'] is not None for entry in entries)
-    return first_of({**ends, FAILED: failed or ends.get(FAILED), INTERRUPTED: stopped}) or NOTHING_TO_DO
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from ..prune_error import Kind, PruneError
 from ..workers import TooLate, within
 from .command import Command
 from .options import FleetOptions
+from .redacting import hide_secrets_in_the_log
 
 Answer = TypeVar('Answer')
 
@@ -68,6 +69,7 @@ def chosen(cmd: Command, named: object, options: FleetOptions) -> list[Chosen] |
         return [Chosen(**each) for each in named]
     if not options.finds:
         return None
+    hide_secrets_in_the_log()
     found = _queried(cmd, options.query_graph) if options.query_graph is not None else _listed(cmd, options)
     once = {(each.subscription, each.registry_name): each for each in found}
     if not once:

@@ -247,7 +247,8 @@ def _in_time(limit: TimeLimit, longest: float, work: Callable[[], Result]) -> Re
 
 def collect_garbage_seldom() -> None:
     """Collect garbage less often: an inventory is many objects that stay, and the default costs a fifth of a plan."""
-    gc.freeze()
+    if not gc.get_freeze_count():  # of several registries, the first one's objects are not to stay for ever
+        gc.freeze()
     gc.set_threshold(200_000, 50, 100)
 
 

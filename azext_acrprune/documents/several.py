@@ -16,15 +16,18 @@ _SUMS = (
 _MONEY = ('perMonth', 'savedPerMonth')
 
 
-def fleet_document(entries: Sequence[Mapping[str, Any]], reason: str) -> dict[str, Any]:
+def fleet_document(entries: Sequence[Mapping[str, Any]], not_begun: int, reason: str) -> dict[str, Any]:
     """The document of several registries. Each entry has `registry`, and its `result` or its `error` with an `advice`.
+
+    So many were `not_begun`, and have an error that says why; they are none that failed.
 
     The `impact` is what the sum of freed bytes is, and `cost` the sum of what is known of it, where a price was given.
     """
     results = [entry['result'] for entry in entries if entry['result']]
     summary: dict[str, Any] = {
         'registries': len(entries),
-        'failed': sum(entry['error'] is not None for entry in entries),
+        'failed': sum(entry['error'] is not None for entry in entries) - not_begun,
+        'notBegun': not_begun,
         'impact': kind_of_sum(_impact_of(result) for result in results),
         **dict(_sums([result['summary'] for result in results])),
     }

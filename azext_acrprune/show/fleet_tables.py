@@ -29,7 +29,8 @@ def registry_rows(answers: dict[str, Any]) -> Table:
     sums = answers['summary']
     entries = sorted(answers['registries'], key=lambda each: not (each['error'] or CODES[_end_of(each)]))
     rows = [_row(each['registry'], sums, each['result'] or {}, _end_of(each)) for each in entries]
-    total = _row('total', sums, {'summary': sums, **sums}, f'{sums["failed"]} failed')
+    left_out = f', {sums["notBegun"]} not begun' if sums['notBegun'] else ''
+    total = _row('total', sums, {'summary': sums, **sums}, f'{sums["failed"]} failed{left_out}')
     return Table(rows, [total], _COLUMNS, ('RESULT',))
 
 

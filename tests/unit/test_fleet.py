@@ -53,6 +53,7 @@ def test_what_fails_in_one_leaves_the_others_alone_and_the_exit_code_is_1():
     assert answer['summary'] == {
         'registries': 3,
         'failed': 1,
+        'notBegun': 0,
         'impact': 'exact',
         'manifestsDeleted': 4,
         'tagsDeleted': 2,
@@ -159,12 +160,42 @@ def test_after_a_stop_nothing_is_begun_and_the_answer_has_what_was_done(raises):
     assert first['result']['exitReason'] == 'done'
     assert (second['error'] is not None) is raises
     assert third['error'] == 'Not begun, because the command was interrupted.'
+    assert (answer['summary']['failed'], answer['summary']['notBegun']) == (int(raises), 1)
+    assert plan_rows(answer)[-1]['RESULT'] == f'{int(raises)} failed, 1 not begun'
 
 
 def test_each_has_its_share_of_what_is_left_of_the_time_limit():
     given = []
     answer_of(lambda time_limit, **_: given.append(time_limit) or work(''), time_limit=300_000)
     assert [round(each, -3) for each in given] == [100_000, 150_000, 300_000]
+
+
+def test_what_is_not_begun_in_time_is_no_failure(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr('time.monotonic', lambda: now[0])
+
+    def takes_all_of_it(time_limit, **_):
+        now[0] += 3 * time_limit
+        return {**work(''), 'exitReason': 'timeLimit'}
+
+    answer, code = answer_of(takes_all_of_it, time_limit=300)
+    assert code == 0 and answer['exitReason'] == 'timeLimit'
+    assert [each['error'] for each in answer['registries']] == [
+        None,
+        *['Not begun, because the time limit was reached.'] * 2,
+    ]
+    assert (answer['summary']['failed'], answer['summary']['notBegun']) == (0, 2)
+
+
+def test_what_fails_alike_in_many_registries_is_said_once(caplog):
+    def fails(registry_name, **_):
+        raise ForbiddenError('Give --yes.')
+
+    _, code = answer_of(fails, [Chosen(f'r{number}') for number in range(7)])
+    assert code == 1
+    assert [each.message for each in caplog.records if each.levelname == 'ERROR'] == [
+        'r0, r1, r2, r3, r4 and 2 more: Give --yes. Not all was done in every registry: "registries" says what.'
+    ]
 
 
 def test_each_is_asked_in_its_own_subscription_and_resource_group():
