@@ -43,7 +43,8 @@ unit: $(VENV)/ready
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
-	@ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py
+	@ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py \
+		tests/e2e/test_schedules.py::test_the_life_of_a_schedule
 
 # Random registries, policies, files and kills, a hundred times as many as in `make test`, other ones each time: an hour.
 soak: $(VENV)/ready

@@ -14,6 +14,7 @@ from .tasks_service import RegistryResource, assign_role, identity_ids, storage_
 
 if TYPE_CHECKING:
     from ..model import Document
+    from ..schedules.roles import Role
     from ..schedules.task import Timing
     from .schedule_drafts import DraftedSchedule
 
@@ -86,19 +87,24 @@ def refuse_behind_firewall(registry: RegistryResource, timing: Timing) -> None:
         )
 
 
-def assign(
-    cmd: Command, registry: RegistryResource, draft: DraftedSchedule, identity: Identity, options: ScheduleOptions
-) -> list[Document]:
-    """Assign the roles that a schedule needs, or say which; `state` says what became of each. Raises PruneError."""
-    from ..schedules.roles import account_of, assignment_name, role_document, roles_of
+def needed_roles(
+    cmd: Command, registry: RegistryResource, draft: DraftedSchedule, options: ScheduleOptions
+) -> list[Role]:
+    """The roles that a schedule needs. Raises PruneError for a storage account that is not found."""
+    from ..schedules.roles import account_of, roles_of
 
     words = (*draft.schedule.plan_words, *draft.schedule.apply_words)
     places = sorted({word for word in words if word.startswith('azure-blob:')})
-    only_says = options.no_role_assignment or options.dry_run or not identity.principal
     accounts = {account_of(place): _account_id(cmd, account_of(place), options) for place in places}
-    roles = roles_of(
-        registry.id, draft.schedule.enforce, is_by_repository(registry), places, accounts, '--pins-from' in words
-    )
+    asks = '--pins-from' in words
+    return roles_of(registry.id, draft.schedule.enforce, is_by_repository(registry), places, accounts, asks)
+
+
+def assign(cmd: Command, roles: list[Role], identity: Identity, options: ScheduleOptions) -> list[Document]:
+    """Assign roles, or say which; `state` says what became of each. Raises PruneError."""
+    from ..schedules.roles import assignment_name, role_document
+
+    only_says = options.no_role_assignment or options.dry_run or not identity.principal
     principal = identity.principal or _UNKNOWN
     found = []
     for role in roles:

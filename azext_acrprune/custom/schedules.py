@@ -12,7 +12,7 @@ from .command import Command
 from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
 from .schedule_artifacts import fetch, lock_image, publish, withdraw
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
-from .schedule_roles import Identity, assign, identity_of, refuse_behind_firewall
+from .schedule_roles import Identity, assign, identity_of, needed_roles, refuse_behind_firewall
 from .session import open_session
 from .tasks_service import RegistryResource, TaskService, registry_resource
 
@@ -115,13 +115,14 @@ def _settled(
     steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files)
     yaml = yaml_of(steps, schedule.time_limit)
     wanted = task_document(schedule, timing, yaml, registry.location, host)
+    needed = needed_roles(cmd, registry, draft, options)
     changed, task = False, None
     if not options.dry_run:
         with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
             changed = _published(session, draft)
         task, is_new = _put(TaskService(cmd, registry), schedule.name, wanted)
         changed = changed or is_new
-    roles = assign(cmd, registry, draft, identity.of_task(task), options)
+    roles = assign(cmd, needed, identity.of_task(task), options)
     changed = changed or any(role['state'] == 'assigned' for role in roles)
     return {
         'schedule': schedule.name,

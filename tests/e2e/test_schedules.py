@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from azext_acrprune.schedules.runs import answer_in
+from tests.registry.auth import SUBSCRIPTION, TENANT
 from tests.registry.azcli import Az, az_executable
-from tests.registry.tasks import IDENTITY_HEADER
+from tests.registry.tasks import IDENTITY_HEADER, PRINCIPAL
 
-from .images import telling
+from .images import Shelf, telling
 from .test_archive import PRUNE
 
 SCHEDULE = (*PRUNE, 'schedule')
@@ -137,3 +138,83 @@ def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in,
     assert answer_in(second)['summary']['manifestsDeleted'] == 3
     assert images.stale not in registry.storage.manifests('team/app')
     assert registry.storage.tags('acrprune/schedules').keys() == {'nightly'}
+    (folder / 'policy.yaml').write_text('version: 1\n')
+    with pytest.raises(AssertionError, match='verify: .*policy.yaml: FAILED'):
+        run_task(task_home, registry, task, folder, wanted=('verify',))
+
+
+def test_what_is_no_schedule_is_refused(az):
+    for wrong, told in (
+        (('--cron', '0 25 * * *'), 'is no hour'),
+        (('--identity', 'pruner'), 'is not the resource id'),
+        (('--image', 'mcr.microsoft.com/azure-cli:latest'), 'is not pinned by its digest'),
+    ):
+        run = az(*CREATE, *wrong)
+        assert run.code == 1 and told in run.err, run.err
+
+
+USER = '/subscriptions/{}/resourceGroups/local/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pruner'
+PRUNER = USER.format(SUBSCRIPTION)
+
+
+def have_user_identity(registry) -> None:
+    properties = {'principalId': PRINCIPAL, 'clientId': 'c0c0c0c0-0000-4000-8000-000000000001', 'tenantId': TENANT}
+    path = PRUNER.removeprefix(f'/subscriptions/{SUBSCRIPTION}')
+    registry.resources.at[path] = {'id': PRUNER, 'name': 'pruner', 'location': 'local', 'properties': properties}
+
+
+def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
+    az = signed_in
+    have_user_identity(registry)
+    digest = Shelf(registry.storage, now, 'tools/azure-cli').image('az', days=400)
+    image = f'{registry.login_server}/tools/azure-cli@{digest}'
+    flags = ('--no-role-assignment', '--agent-pool', 'inside', '--image', image)
+    first = az(*CREATE[:-1], PRUNER, *flags, check=True)
+    assert not registry.storage.manifests('tools/azure-cli')[digest].flags['deleteEnabled']
+    assert first.json['stepImage'] == image and image in first.json['yaml']
+    assert registry.tasks.roles == set() and '--role "AcrPull" --assignee-object-id ' + PRINCIPAL in first.err
+    task = registry.tasks.tasks['localhost', 'acrprune-nightly']
+    assert set(task['identity']['userAssignedIdentities']) == {PRUNER} and '--resource-id' in first.json['yaml']
+    assert task['properties']['agentPoolName'] == 'inside' and '--dry-run' in first.json['yaml']
+
+    changed = az(*SCHEDULE, 'update', *NIGHTLY, '--enforce', 'true', '--cron', '30 2 * * sun', check=True).json
+    assert changed['enforce'] and changed['cron'] == '30 2 * * sun' and changed['agentPool'] == 'inside'
+    assert '--ago 30d' in changed['yaml'] and '--preview-tag' in changed['yaml']
+    tags = registry.storage.tags('acrprune/schedules')
+    assert (
+        tags.keys() == {'nightly', 'nightly.preview'}
+        and changed['artifact']['digest'] != first.json['artifact']['digest']
+    )
+    assert len(registry.storage.manifests('acrprune/schedules')) == 2, 'the artifact before is gone'
+    assert ('AcrDelete', 'localhost') in registry.tasks.roles
+
+    off = az(*SCHEDULE, 'update', *NIGHTLY, '--enabled', 'false', check=True).json
+    assert not off['enabled'] and off['nextRun'] is None and off['artifact']['digest'] == changed['artifact']['digest']
+    assert registry.tasks.tasks['localhost', 'acrprune-nightly']['properties']['status'] == 'Disabled'
+
+
+def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):
+    az = signed_in
+    registry.manager.properties = {
+        'networkRuleSet': {'defaultAction': 'Deny'},
+        'networkRuleBypassOptions': 'AzureServices',
+    }
+    refused = az(*CREATE)
+    assert refused.code == 1 and 'three ways' in refused.err and 'The first one fits' in refused.err
+    assert az(*CREATE, '--agent-pool', 'inside', '--dry-run').code == 0
+
+    registry.manager.properties = {'roleAssignmentMode': 'AbacRepositoryPermissions'}
+    have_user_identity(registry)
+    registry.tasks.may_assign = False
+    forbidden = az(*CREATE[:-1], PRUNER, '--enforce')
+    assert forbidden.code == 1 and 'may not write role assignments' in forbidden.err
+    task = registry.tasks.tasks['localhost', 'acrprune-nightly']
+    source = task['properties']['credentials']['sourceRegistry']
+    assert source == {'identity': 'c0c0c0c0-0000-4000-8000-000000000001'}
+    registry.tasks.may_assign = True
+    again = az(*CREATE[:-1], PRUNER, '--enforce', check=True).json
+    assert {role['role'] for role in again['roles']} == {
+        'Reader',
+        'Container Registry Repository Catalog Lister',
+        'Container Registry Repository Contributor',
+    }

@@ -34,6 +34,7 @@ from azext_acrprune.schedules.task import (
     words_of,
     yaml_of,
 )
+from azext_acrprune.show.schedule_tables import log_rows, schedule_rows, schedules_rows
 
 MONDAY = datetime(2026, 11, 30, 15, 44)
 ID = '/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pruner'
@@ -192,3 +193,16 @@ def test_a_role_assignment_has_one_name():
     role = Role('AcrPull', REGISTRY_ID)
     assert assignment_name(role, 'p') == assignment_name(Role('AcrPull', REGISTRY_ID.upper()), 'p')
     assert assignment_name(role, 'p') != assignment_name(role, 'q')
+
+
+def test_tables_say_when_it_ran_and_what_it_freed():
+    last = {'runId': 'c1', 'state': 'Succeeded', 'startedAt': '2026-11-30T03:00:00Z', 'exitReason': 'done'}
+    listed = {'schedule': 'nightly', 'registry': 'r.azurecr.io', 'cron': '0 3 * * *', 'enforce': True}
+    listed |= {'nextRun': '2026-12-01T03:00:00Z', 'lastRun': {**last, 'freedBytes': 2048}}
+    row, off = schedules_rows([listed, {**listed, 'nextRun': None, 'lastRun': None}])
+    assert (row['ENDED'], row['FREED'], row['NEXT_RUN_UTC']) == ('done', '2.0 KiB', '2026-12-01 03:00')
+    assert (off['ENDED'], off['FREED'], off['NEXT_RUN_UTC']) == ('has not run', '', 'is off')
+    shown = schedule_rows({**listed, 'identity': SYSTEM, 'yaml': 'version: v1.1.0\nsteps:\n'})
+    assert [line['TOLD'] for line in shown if line['WHAT'] == 'last run'] == ['c1 2026-11-30 03:00 done']
+    assert [line['TOLD'] for line in shown if line['WHAT'] == 'task'] == ['version: v1.1.0', 'steps:']
+    assert log_rows({'log': ['a', 'b']}) == [{'LOG': 'a'}, {'LOG': 'b'}]
