@@ -156,9 +156,9 @@ def _sentence(repository: Repository, manifest: Manifest, verdict: Verdict, docu
     if verdict.kept and removed:
         parts.append(f' Its tags {", ".join(removed)} are removed.')
     number = len(document['goesWith'])
-    with_it = f' with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
+    with_it = f', with the {number} manifest{"" if number == 1 else "s"} that would fall with it,' if number else ''
     bound = BOUNDS[document['impact']]
-    parts.append(f' Deleting it alone,{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
+    parts.append(f' Deleting it alone{with_it} frees {bound}{document["uniqueBytes"]:,} bytes.')
     kept = staying_sentence(manifest.digest, document['staysWith'])
     parts.append(f' {kept}' if kept else '')
     if manifest.artifact_type == STREAMING_TYPE:

@@ -350,7 +350,7 @@ def test_manifests_of_the_demo_registry_are_explained_in_a_sentence_for_each_rea
                 f'{entry["repository"]}@{entry["digest"]} ({", ".join(entry["tags"]) or "no tags"}) '
                 f'{"goes" if going else "stays"}: it '
             )
-            assert 'Deleting it alone,' in document['explanation']
+            assert 'Deleting it alone' in document['explanation']
             if entry['reason'] in ('childOf', 'referrerOf', 'subjectOf'):
                 chain = document['goesAfter' if going else 'keptBy']
                 assert chain[0]['digest'] == entry['because']

@@ -85,6 +85,43 @@ def test_the_preview_goes_to_standard_error_and_is_silent_where_only_errors_are_
         assert az(*PRUNE, *command, *TARGET, '--only-show-errors', check=True).err == ''
 
 
+# --- One question, one answer -------------------------------------------------------------------------------------
+
+
+def test_what_an_image_frees_is_one_number_wherever_it_is_asked_and_all_say_what_keeps_the_rest(az, registry, now):
+    child = telling(registry.storage, now).kept[1]
+    registry.storage.set_locks('team/app', digest=child, deleteEnabled=False)
+    named = ('--image', 'team/app:latest')
+    explained = az(*PRUNE, 'explain', *TARGET, *named, check=True)
+    plan = az(*PRUNE, 'image', *TARGET, *named, '--dry-run', check=True)
+    rows = az(*PRUNE, 'usage', *TARGET, '--by', 'image', check=True).json['rows']
+    row = next(row for row in rows if row['digest'] == explained.json['digest'])
+    freed = explained.json['uniqueBytes']
+    assert freed > 1000 and (plan.json['summary']['freedBytes'], row['uniqueBytes']) == (freed, freed)
+    stays = {'digest': child, 'reason': 'locked', 'because': 'manifest deleteEnabled=false'}
+    assert explained.json['staysWith'] == row['staysWith'] == [stays]
+    assert plan.json['staysWith'] == [{'repository': 'team/app', **stays}]
+    assert all(f'{child} stays, because it is locked' in run.err for run in (explained, plan))
+
+
+def test_the_beginning_of_several_digests_is_an_error_that_names_them(az, registry, now):
+    shelf = Shelf(registry.storage, now)
+    digests = sorted(shelf.image(f'image {number}') for number in range(17))  # one more than there are digits
+    twice = next(digest[:8] for digest in digests if sum(each.startswith(digest[:8]) for each in digests) > 1)
+    run = az(*PRUNE, 'explain', *TARGET, '--image', f'team/app@{twice}')
+    assert run.code != 0 and 'may be several images' in run.err
+    assert all(f'team/app@{digest}' in run.err for digest in digests if digest.startswith(twice))
+
+
+def test_a_typo_in_a_pattern_does_not_look_like_a_clean_registry_and_a_date_is_an_age(az, registry, now):
+    telling(registry.storage, now)
+    typos = ('--match', 'team/ap:*', '--exclude', 'taem/**:*', '--repository', 'team/*', 'tema/**')
+    run = az(*PRUNE, 'tags', *TARGET, *typos, '--before', '2020-01-01', '--dry-run', check=True)
+    for typo in ("'team/ap:*' of --filter or --match", '--exclude taem/**:*', "--repository 'tema/**'"):
+        assert f'{typo} matches nothing in the registry' in run.err
+    assert len(run.json['delete']) == 0 and run.json['policy']['tags']['before'] == '2020-01-01'
+
+
 # --- Questions ---------------------------------------------------------------------------------------------------
 
 
