@@ -1,6 +1,7 @@
 """Files shaped like public ones, with what a person sees pinned in them, and how much of it is read.
 
 `python -m tests.pin_shapes` prints the shares, overall and by kind; with the name of a kind also what is wrong.
+Needless are the warnings in a case in which everything is found, and nothing is to be warned of.
 `--folder FOLDER` measures another corpus instead, see `foreign_cases`.
 
 A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with its text (`-` is standard input), and
@@ -36,6 +37,7 @@ from azext_acrprune.sources.pin_files import SourceError, read_files
 FOLDER = Path(__file__).with_name('pin_corpus_shapes')
 NAMES = RegistryNames('myreg.azurecr.io', ('images.contoso.com',))
 FOUND, WARNED, SILENT, FALSE = 'found', 'missed with a warning', 'missed in silence', 'false'
+NEEDLESS = 'needless warnings'
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """What became of each expected line, and the pins that nobody expected."""
+    """What became of each expected line, the pins that nobody expected, and how many warnings there are."""
 
     outcomes: dict[str, str]
     false: tuple[str, ...]
+    warnings: int = 0
+
+    @property
+    def is_needless(self) -> bool:
+        """Whether there are warnings although everything was found, and nothing is to be warned of."""
+        needed = any(line.startswith('~ ') or outcome != FOUND for line, outcome in self.outcomes.items())
+        return bool(self.warnings) and not needed
 
     def count(self) -> Counter[str]:
         return Counter(self.outcomes.values()) + Counter({FALSE: len(self.false)})
@@ -109,7 +118,7 @@ def scored(case: Case, names: RegistryNames = NAMES) -> Score:
     maybe = [_text(line) for line in case.pins if line.startswith('o ')]
     outcomes = {line: _outcome(line, pinned, warned, maybe) for line in case.pins if not line.startswith('o ')}
     false = {_shown(pin) for pin in pinned if not any(_is_part(_text(line), pin) for line in case.pins)}
-    return Score(outcomes, tuple(sorted(false)))
+    return Score(outcomes, tuple(sorted(false)), len(found.problems))
 
 
 def _outcome(line: str, pinned: list[Reference], warned: list[tuple[str, str]], maybe: list[str]) -> str:
@@ -169,7 +178,8 @@ def main(arguments: list[str] | None = None) -> None:
     totals: dict[str, Counter[str]] = {}
     for case in foreign_cases(given.folder) if given.folder else cases():
         score = scored(case, names)
-        totals.setdefault(case.kind, Counter()).update(score.count() + Counter({'files': len(case.files)}))
+        counts = Counter({'files': len(case.files), 'cases': 1, NEEDLESS: int(score.is_needless)})
+        totals.setdefault(case.kind, Counter()).update(score.count() + counts)
         if case.kind in given.kinds or 'all' in given.kinds:
             _show_wrong(case, score)
     _show_shares({**totals, 'all': sum(totals.values(), Counter())})
@@ -183,13 +193,13 @@ def _show_wrong(case: Case, score: Score) -> None:
 
 
 def _show_shares(totals: dict[str, Counter[str]]) -> None:
-    print(f'{"kind":14} {"files":>6} {"expected":>9} {FOUND:>7} {WARNED:>22} {SILENT:>18} {FALSE:>6}')
+    print(f'{"kind":14} {"files":>6} {"expected":>9} {FOUND:>7} {WARNED:>22} {SILENT:>18} {FALSE:>6} {NEEDLESS:>18}')
     for kind, counts in totals.items():
         expected = counts[FOUND] + counts[WARNED] + counts[SILENT]
         shares = [f'{100 * counts[what] / max(1, expected):.1f} %' for what in (FOUND, WARNED, SILENT, FALSE)]
-        print(
-            f'{kind:14} {counts["files"]:6} {expected:9} {shares[0]:>7} {shares[1]:>22} {shares[2]:>18} {shares[3]:>6}'
-        )
+        needless = f'{100 * counts[NEEDLESS] / counts["cases"]:.1f} %'
+        numbers = f'{kind:14} {counts["files"]:6} {expected:9} {shares[0]:>7} {shares[1]:>22} {shares[2]:>18}'
+        print(f'{numbers} {shares[3]:>6} {needless:>18}')
 
 
 if __name__ == '__main__':

@@ -52,8 +52,14 @@ def group_and_part(key: str) -> tuple[str, str]:
     return group, _SAME.get(part, part)
 
 
+@lru_cache(maxsize=10_000)
+def plain(key: str) -> str:
+    """The letters and digits of a key, in lower case."""
+    return ''.join(char for char in key.lower() if char.isalnum())
+
+
 def texts_of(value: Value, scope: Scope) -> list[Filled]:
-    return [Filled(each.text, each.lines | {value.line}, each.origin) for each in filled(value.text, scope)]
+    return [Filled(each.text, each.lines | {value.place}, each.origin) for each in filled(value.text, scope)]
 
 
 def has_host(text: str) -> bool:
@@ -101,7 +107,16 @@ def inherited_tags(scope: Scope) -> list[Filled]:
         if found:
             return found
         here = here.parent
-    return values_of('appVersion', scope)
+    return [] if _is_of_dependency(scope) else values_of('appVersion', scope)
+
+
+def _is_of_dependency(scope: Scope) -> bool:
+    """Whether values are those for another chart, which has a version of its own."""
+    around = list(scope.around())
+    charts = [chart for each in around for chart in (each, *(each.others or ())) if chart.items]
+    dependencies = [item for chart in charts for item in (chart.items or {}).get('dependencies', ())]
+    names = {value.text for item in dependencies for key in ('name', 'alias') for value in item.entries.get(key, ())}
+    return any(each.key in names for each in around)
 
 
 def is_name_and_tag(text: str) -> bool:

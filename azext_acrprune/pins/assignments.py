@@ -17,6 +17,12 @@ def has_question(items: Sequence[Item]) -> bool:
     return any(item.kind == 'sign' and item.value == '?' for item in items)
 
 
+def formats(items: Sequence[Item]) -> bool:
+    """Whether what fills a text in is open: `"{0}:{1}" -f $repository`, of PowerShell."""
+    pairs = zip(items, items[1:], strict=False)
+    return items[:1] != [] and items[0].kind == 'text' and any((a.value, b.value) == ('-', 'f') for a, b in pairs)
+
+
 def loops(items: Sequence[Item], scope: Scope) -> bool:
     """Note `for x in xs:` of Bicep in the scope of its brackets."""
     words = [item.value for item in items]

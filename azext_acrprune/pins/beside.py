@@ -91,7 +91,8 @@ def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
                 number += 1
                 for name, value in _given_in(scope):
                     origin = value.origin | {(f'handed to {wanted[0]}', number)}
-                    found.declare(name, replace(value, line=0, weak=False, origin=origin))
+                    file = value.file or root.file
+                    found.declare(name, replace(value, weak=False, origin=origin, file=file))
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .assignments import TYPES, by_names, command, has_question, key_of, loops, opens_type
+from .assignments import TYPES, by_names, command, formats, has_question, key_of, loops, opens_type
 from .blocks import Block, attach_tuples, indexed, list_of, method_of, with_named
 from .collector import Collector
 from .documents import Inside
@@ -29,6 +29,7 @@ _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
 _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
 _OPENS = re.compile(r'[ \t]*(?:\|[^|\n]*\|)?[ \t]*\n')
 _SETTING = re.compile(r'(--?[A-Za-z][\w-]*|[A-Za-z_][\w.]*)=(\S+)\Z')
+_SET_FLAG = re.compile(r'--set(?:-string|-literal)?[= ]')
 _DEEPEST = 200
 _MOST_NAMED = 50
 
@@ -148,7 +149,7 @@ class _CodeReader:
                 self._close()
         elif sign in _ASSIGNS and self._assign(sign):
             return
-        elif sign == ',' and top.key is not None and opens_type(top.items):
+        elif sign == ',' and (top.key is not None and opens_type(top.items) or formats(top.items)):
             top.items.append(Item('sign', sign, line=line))
         elif sign in (',', ';'):
             self._several(sign)
@@ -285,6 +286,7 @@ class _CodeReader:
 
     def _setting(self, text: str, line: int, top: Block) -> None:
         """`set=['image.tag=2']` and `flags=['--version=1']` of a call are settings beside its arguments."""
+        text = _SET_FLAG.sub('', text)
         match = _SETTING.match(text)
         if match and match[1].startswith('-'):
             top.scope.add(match[1].lstrip('-'), Value(match[2], line))
@@ -323,7 +325,8 @@ class _CodeReader:
         if len(items) < len(top.items):
             top.left, top.right = [], []
         key, top.key = top.key, None
-        line = next((item.line for item in items if item.line), 0) or top.line or self._line
+        texts = [item for item in items if item.kind == 'text']
+        line = next((item.line for item in (*texts, *items) if item.line), 0) or top.line or self._line
         top.items = []
         if not items:
             return

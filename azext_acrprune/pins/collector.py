@@ -10,14 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 
 from ..spelling import printable
-from .around import group_and_part, in_registry_around, is_name_and_tag
+from .around import group_and_part, in_registry_around, is_name_and_tag, plain
 from .charts import Charts
-from .declarations import LOOP_KEYS, declare, note_loop, outermost, pair_of
+from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of
 from .filling import filled, has_holes
-from .parts import ALONE, WITH_IMAGE, images, may_be_parts, must_wait
+from .mentions import Mentions, is_allowing
+from .parts import images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -27,53 +27,11 @@ from .references import (
     RegistryNames,
     Unresolved,
     find_references,
-    mentions,
     split_repository,
 )
-from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Scope, Use, Value
+from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
-_NO_PINS = frozenset(
-    [
-        'auths',
-        'imagepullsecrets',
-        'hostrules',
-        'insecureregistries',
-        'registrymirrors',
-        'registryaliases',
-        'packagerules',
-        'repos',
-        'imagereferences',
-        'allowedregistries',
-        'mirrors',
-        'matchpackagenames',
-        'matchhost',
-        'glob',
-        'verifyimages',
-        'match',
-        'trustedregistries',
-        'dockerconfigjson',
-        'imagelist',
-    ]
-)
-"""Keys below which registries and repositories are allowed, mirrored or signed in to, and no image is in use."""
-
-_SIGN_IN = frozenset(
-    [
-        'username',
-        'password',
-        'passwordsecretref',
-        'identity',
-        'credentials',
-        'auth',
-        'usernamesecretref',
-        'email',
-        'registries',
-        'imageregistrycredentials',
-        'containerregistries',
-        'registrycredentials',
-    ]
-)
 _WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
 """Kinds of objects that look at a repository and run nothing of it."""
 
@@ -103,21 +61,22 @@ _MOST_PLACES = 50
 class Collector:
     """Takes scopes that have ended; `found` is all that they pin.
 
-    One that is not `patient` waits for no values, for a list of a hundred thousand pods would wait as a whole.
+    One that is not `patient` waits for no values, for a list of a hundred thousand pods would wait as a whole. A file
+    that `explains` uses no image but those that it names in full: it is for people, and has no tables.
     """
 
     def __init__(self, source: str, names: RegistryNames) -> None:
         self.names = names
         self.patient = True
+        self.explains = False
         self.around: Scope | None = None
         self._source = source
         self._found: list[Found] = []
         self._waiting: list[tuple[Scope, list[Use]]] = []
-        self._mentions: list[tuple[str, int, bool]] = []
+        self._mentions = Mentions(names)
         self._bare: list[tuple[str, int]] = []
-        self._spoken: set[int] = set()
-        self._named = ''
-        self._hosted = False
+        self._spoken: set[Place] = set()
+        self._told: set[str] = set()
         self._places: Counter[Finding] = Counter()
         self._charts = Charts()
 
@@ -153,47 +112,34 @@ class Collector:
             self._look(scope, uses)
         for text, line, place in self._charts.used():
             self._add(find_references(text, self.names), line, frozenset((place,)))
-        pins = any(found.pins for found in self._found)
-        silent = {
-            line: text
-            for text, line, only_signs_in in self._mentions
-            if line not in self._spoken and not (only_signs_in and pins)
-        }
-        bare = {line: text for text, line in self._bare if line not in self._spoken}
+        silent = self._mentions.unexplained(self._spoken, any(found.pins for found in self._found))
+        bare = {line: text for text, line in self._bare if line not in self._spoken or not self._is_told(text)}
         problems = [
-            self._problem(f"'{printable(text)}' cannot be followed: {NO_TAG}", line) for line, text in bare.items()
+            self._unused(f"'{printable(text)}' cannot be followed: {NO_TAG}", line) for line, text in bare.items()
         ]
         problems += [
-            self._problem(f"'{printable(text)}' names this registry, and no image with it can be read", line)
+            self._unused(f"'{printable(text)}' names this registry, and no image with it can be read", line)
             for line, text in silent.items()
             if line not in bare
         ]
-        return merged((*self._found, Found(problems=tuple(problems))))
+        used = frozenset(place for place in self._spoken if isinstance(place, tuple))
+        return merged((*self._found, Found(problems=tuple(problems), used=used)))
 
-    def _problem(self, message: str, line: int) -> Problem:
-        return Problem(message, self._source, line, NOT_RESOLVED)
+    def _is_told(self, text: str) -> bool:
+        """Whether anything is said of a repository, or of what is below it."""
+        path = f'/{split_repository(text, self.names)}'
+        return any(re.search(rf'{re.escape(path)}(?![\w.-])', told) for told in self._told)
+
+    def _unused(self, message: str, line: int) -> Problem:
+        return Problem(message, self._source, line, NOT_RESOLVED, unused=True)
 
     def say(self, problem: Problem) -> None:
         self._found.append(Found(problems=(problem,)))
 
     def mention(self, text: str, line: int, scope: Scope | None = None, key: str = '') -> None:
         """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
-        if not mentions(text, self.names):
-            return
-        alone = '/' not in text.split('://')[-1].rstrip('/')
-        self._named = ALONE if alone or self._named == ALONE else WITH_IMAGE
-        self._hosted = self._hosted or not alone and key.lower().endswith('repository')
-        here, signs_in, levels = scope, False, 0
-        keys = [key]
-        while here is not None and levels < 8:
-            keys.append(here.key)
-            if levels < 2 and any(_plain(each) in _SIGN_IN for each in (*here.entries, here.key)):
-                signs_in = True
-            here, levels = here.parent, levels + 1
-        plain = [_plain(each) for each in keys]
-        if not any(each in _NO_PINS or 'mirror' in each or 'allow' in each for each in plain):
-            signs_in = signs_in or plain[0] in ('dockerregistryserverurl', 'registryserver', 'acrserver')
-            self._mentions.append((text.strip()[:100], line, signs_in))
+        if not self.explains:
+            self._mentions.note(text, line, scope, key, self.patient)
 
     def settings(self, text: str, line: int, scope: Scope, key: str) -> None:
         """Note the names and values of `image.repository=x,image.tag=y`."""
@@ -257,6 +203,9 @@ class Collector:
                     parent.declare(name, value)
         if key == 'substitute':  # Flux: for the objects of other documents
             declare(outermost(scope), scope)
+        if key == 'environments':  # helmfile: `{staging: {values: [{tag: 1}]}}`
+            for name, value in given_by_environments(scope):
+                outermost(scope).declare(name, value)
         if scope.listed and len(scope.entries) == 1:  # Salt: `[{name: ...}, {tag: ...}]`
             (name, values), pairs = next(iter(scope.entries.items())), parent.pairs.setdefault(scope.key, [])
             if group_and_part(name)[1] and len(values) == 1 and len(pairs) < _MOST_PAIRS:
@@ -279,7 +228,7 @@ class Collector:
     def _look(self, scope: Scope, uses: Iterable[Use]) -> None:
         joined: set[Value] = set()
         if may_be_parts(scope):
-            for made in images(scope, self.names, '' if self._hosted and self._named == WITH_IMAGE else self._named):
+            for made in images(scope, self.names, self._mentions.named):
                 self._add([made.finding], made.repository.line, made.lines)
                 joined.add(made.repository)
         for use in uses:
@@ -309,7 +258,7 @@ class Collector:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         is_output = scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries  # tagged by a build
         if bare and (is_output or not (use.runs or is_run(use.key))):
-            self._bare.append((text.text.strip(), use.value.line))
+            self._bare += [] if self.explains else [(text.text.strip(), use.value.line)]
             return
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
         below = in_registry_around(text.text, scope, self.names) if may_be else None
@@ -331,12 +280,13 @@ class Collector:
             keys.append(here.key)
             kinds += [value.text.lower() for value in here.entries.get('kind', ())]
             here = here.parent
-        allowed = any(_plain(key) in _NO_PINS or 'mirror' in _plain(key) for key in keys)
-        return allowed or any(kind in _WATCHING for kind in kinds)
+        return any(is_allowing(key) for key in keys) or any(kind in _WATCHING for kind in kinds)
 
-    def _add(self, findings: Iterable[Finding], line: int, lines: frozenset[int] = frozenset()) -> None:
+    def _add(self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset()) -> None:
         said = []
         for finding in findings:
+            if self.explains and isinstance(finding, Unresolved) and not finding.is_open:
+                continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:
                 self._bare.append((finding.text, line))
             else:
@@ -344,6 +294,9 @@ class Collector:
         if said:
             self._spoken.update(lines, (line,))
             self._places.update(said)
+            self._told.update(
+                f'/{finding.repository}' if isinstance(finding, Reference) else finding.text for finding in said
+            )
             said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
             self._found.append(found_in(said, self._source, line))
 
@@ -354,9 +307,4 @@ class Collector:
 
 def is_run(key: str) -> bool:
     """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
-    return not key or _plain(key).endswith(_RUNS)
-
-
-@lru_cache(maxsize=10_000)
-def _plain(key: str) -> str:
-    return ''.join(char for char in key.lower() if char.isalnum())
+    return not key or plain(key).endswith(_RUNS)

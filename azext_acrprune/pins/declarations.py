@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .filling import has_holes
@@ -52,3 +53,12 @@ def outermost(scope: Scope) -> Scope:
     while scope.parent is not None:
         scope = scope.parent
     return scope
+
+
+def given_by_environments(scope: Scope) -> Iterator[tuple[str, Value]]:
+    """The values that a helmfile gives to names in each of its environments."""
+    for environments in scope.children.values():
+        for environment in environments:
+            for values in (*environment.children.get('values', ()), *(environment.items or {}).get('values', ())):
+                for name, given in values.entries.items():
+                    yield from ((name, value) for value in given)

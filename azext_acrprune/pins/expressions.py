@@ -66,6 +66,7 @@ _FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
 _INSIDE = re.compile(
     r'(?<![{$])\{([A-Za-z_][\w.]{0,100}(?:\[[\w."\']{1,100}\])?)[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)'
 )
+_LONE_NAME = re.compile(r'\$\{([\w.$]{1,100})\}\Z')
 _ESCAPE = re.compile(r'\\([nrt"\'\\`$/])')
 _ESCAPES = {'n': '\n', 'r': '\n', 't': '\t'}
 
@@ -105,12 +106,26 @@ def text_of(prefix: str | None, string: str) -> str:
 def joined(items: Sequence[Item]) -> tuple[str, ...]:
     """All the texts that the pieces of an expression may make; none where nothing in it is a text or a name."""
     found: list[str] = []
+    if _is_default(items):
+        *names, last = [_together(part) for part in _alternatives(items)]
+        for (text,) in reversed(names):
+            last = tuple(f'{text[:-1]}:-{default}}}' for default in last)
+        return last[:MOST_TEXTS]
     for number, part in enumerate(_alternatives(items)):
         texts = _together(part)
         if number == 0 and any(item.kind == 'sign' and item.value == '?' for item in items):
             continue  # the condition
         found.extend(texts)
     return tuple(dict.fromkeys(text[:LONGEST] for text in found))[:MOST_TEXTS]
+
+
+def _is_default(items: Sequence[Item]) -> bool:
+    """Whether names are followed by what counts where they have no value: `config.tag ?? "1"`."""
+    if not any(item.kind == 'sign' and item.value in ('??', '||') for item in items):
+        return False
+    *names, last = [_together(part) for part in _alternatives(items)]
+    known = all(len(texts) == 1 and _LONE_NAME.match(texts[0]) for texts in names)
+    return known and bool(last) and all('${' not in text and '}' not in text for text in last)
 
 
 def _alternatives(items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -127,9 +142,9 @@ def _alternatives(items: Sequence[Item]) -> Iterator[list[Item]]:
 def _together(items: Sequence[Item]) -> tuple[str, ...]:
     """The texts of one alternative: what stands side by side, with what `%` or `-f` fills in."""
     for number, item in enumerate(items):
-        filler = item.kind == 'sign' and item.value == '%' or item.kind == 'name' and item.value == '-f'
-        if filler and number:
-            rest = [each for each in items[number + 1 :] if each.value != '%']
+        windows = item.value == '-' and [each.value for each in items[number + 1 : number + 2]] == ['f']  # PowerShell
+        if number and (item.kind == 'sign' and item.value == '%' or windows):
+            rest = [each for each in items[number + 1 + windows :] if each.value != '%']
             arguments = rest[0].arguments if rest and rest[0].kind == 'list' else _split(rest)
             return _formatted(_together(items[:number]), [_value(argument) for argument in arguments])
     pieces = [_value(_texts_of(item)) for item in items if item.kind in ('text', 'name', 'number')]
@@ -255,6 +270,15 @@ def _replaced(arguments: Sequence[Item]) -> tuple[str, ...]:
     return tuple(text.replace(old, new) for text in arguments[0].texts if '${' not in text and old)
 
 
+def _looked_up(arguments: Sequence[Item]) -> tuple[str, ...]:
+    """`lookup(local.tags, var.stage, "1")`: what stands in a mapping under a key, or else a default."""
+    if len(arguments) < 2 or not arguments[0].texts or not arguments[1].texts:
+        return ()
+    place, key = _LONE_NAME.match(arguments[0].texts[0]), _LONE_NAME.match(arguments[1].texts[0])
+    found = () if not place else (f'${{{place[1]}[{key[1]}]}}' if key else f'${{{place[1]}.{arguments[1].texts[0]}}}',)
+    return (*found, *(text for argument in arguments[2:] for text in argument.texts))
+
+
 _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
     **dict.fromkeys(('format', 'sprintf', 'printf'), _format),
     'join': _join,
@@ -264,10 +288,10 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
     'if': lambda arguments: _every(arguments[1:]),
     **dict.fromkeys(('coalesce', 'firstnonempty'), _every),
     **dict.fromkeys(
-        ('getenv', 'env', 'get', 'getorelse', 'getordefault', 'fetch', 'lookup', 'try'),
-        lambda arguments: _every(arguments[1:]),
+        ('getenv', 'env', 'get', 'getorelse', 'getordefault', 'fetch', 'try'), lambda arguments: _every(arguments[1:])
     ),
     'default': _every,
+    'lookup': _looked_up,
     'withregistry': lambda arguments: arguments[0].texts,
     'replace': _replaced,
 }

@@ -36,9 +36,11 @@ _HOLE = re.compile(
 )
 _MARKS = ('$', '{{', '<<', '#{', '\\(', '((', '%')
 _SIMPLE = re.compile(r'[\w.$#-]+\Z')
-_DEFAULT = re.compile(r'(\w{1,100}):?[-=](.{0,300})\Z')
+_DEFAULT = re.compile(r'([\w.]{1,100}):?[-=](.{0,300})\Z')
+_DEMANDED = re.compile(r'\A(\w{1,100}):?\?(?![.:]).{0,300}\Z')
 _EXPRESSION = re.compile(r'\[\s*\w+\s*\(')
 _PICKED = re.compile(r'([\w.$]{1,100})\[\$?\{?([\w.$]{1,100})\}?\]\.?([\w.]{0,100})\Z')
+_NAME_ALONE = re.compile(r'\$\{([\w.$]{1,100}(?:\[[\w.${}]{1,100}\])?)\}\Z')
 _INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
 
 
@@ -126,7 +128,7 @@ def belong(first: Filled, second: Filled) -> bool:
 
 def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]:
     content = (match[match.lastgroup or 0] or '').strip()
-    content = _INDEX.sub(r'.\1', content)
+    content = _DEMANDED.sub(r'\1', _INDEX.sub(r'.\1', content))
     picked = _PICKED.match(content)
     if picked:
         return _picked(picked[1], picked[2], picked[3], scope, busy)
@@ -142,7 +144,7 @@ def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]
         simple = text.startswith('${') and _SIMPLE.match(text[2:-1])
         more = values_of(text[2:-1], scope, busy) if simple else filled(text, scope, _deeper(busy))
         found.extend(each for each in more if '${value}' not in each.text)
-    return found
+    return [each for each in found if each.text] or found  # to what is empty, a default is preferred
 
 
 def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -> list[Filled]:
@@ -159,7 +161,7 @@ def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -
         if chosen or not keys:
             origin = chosen.origin if chosen else frozenset(((f'{place}[{name}]', hash(key)),))
             for each in filled(value.text, scope, _deeper(busy)):
-                lines = each.lines | {value.line} | (chosen.lines if chosen else frozenset())
+                lines = each.lines | {value.place} | (chosen.lines if chosen else frozenset())
                 found.append(Filled(each.text, lines, each.origin | origin))
         if len(found) > _MOST_VALUES:
             break
@@ -172,7 +174,25 @@ def values_of(name: str, scope: Scope | None, busy: Busy = frozenset()) -> list[
     if name.startswith('var.'):  # of Terraform: a default, and what files beside it give
         found = [each for spelled in spellings(name) for each in _innermost(spelled, scope, busy)]
         return list(dict.fromkeys(found))
-    return next(filter(None, (_innermost(spelled, scope, busy) for spelled in spellings(name))), [])
+    found = next(filter(None, (_innermost(spelled, scope, busy) for spelled in spellings(name))), [])
+    return found or _by_another_name(name.strip('.$ '), scope, busy)
+
+
+def _by_another_name(name: str, scope: Scope | None, busy: Busy) -> list[Filled]:
+    """The values of `image.tag` where `image` is another name of something: `const image = images[name]`."""
+    head, _, rest = name.partition('.')
+    here = scope if rest and len(busy) <= _DEEPEST else None
+    while here is not None:
+        found = []
+        for value in here.own(head):
+            match = _NAME_ALONE.match(value.text)
+            place = f'${{{match[1]}.{rest}}}' if match and (id(here), name) not in busy else ''
+            made = filled(place, here, busy | {(id(here), name)}) if place else []
+            found += [replace(each, lines=each.lines | {value.place}) for each in made if each.text != place]
+        if found:
+            return found
+        here = here.parent
+    return []
 
 
 def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
@@ -204,7 +224,7 @@ def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy, kept: 
             if not origin and len(values) > 1:  # a name means the same wherever it stands in one text
                 origin = frozenset(((f'{id(scope)} {name}', number),))
             for each in filled(value.text, scope, inner):
-                found.append(Filled(each.text[:LONGEST_VALUE], each.lines | {value.line}, each.origin | origin))
+                found.append(Filled(each.text[:LONGEST_VALUE], each.lines | {value.place}, each.origin | origin))
         more = len(values) > _MOST_VALUES or len(found) > _MOST_VALUES
         scope.known[kept] = found[:_MOST_VALUES] + ([Filled(f'${{{name}}}')] if more else [])
     return scope.known[kept]

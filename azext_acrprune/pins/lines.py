@@ -17,7 +17,7 @@ from .scopes import Scope, Use, Value
 from .text_tables import rows_of
 
 _ASSIGNMENT = re.compile(
-    r'\s*(?:(?:export|set|local|readonly|declare|setx|env|ENV|let|def|const|my|Environment|vars?)\s+(?:-\w+\s+)*)?'
+    r'\s*(?:(?:export|set|val|local|readonly|declare|setx|env|ENV|let|def|const|my|Environment|vars?)\s+(?:-\w+\s+)*)?'
     r'["\']?'
     r'\$?(?:env:)?(?P<name>[A-Za-z_][\w.-]{0,100})\s*(?P<sign>\?=|:=|::=|\+=|=|:(?=\s))\s*(?P<value>.*?)\s*\Z'
 )
@@ -66,6 +66,8 @@ _LONGEST_LINE = 20_000
 class Style:
     """How the lines of a language look: what begins a comment, what goes on in the next line, whether lines in brackets
     begin sections, and whether there are commands, stages of a build, its named targets, packages, and assignments.
+
+    One that `explains` is for people: it names the registry, and images that stand for others, and uses none of them.
     """
 
     comments: tuple[str, ...] = ('#',)
@@ -76,6 +78,7 @@ class Style:
     targets: bool = False
     packages: bool = False
     assigns: bool = True
+    explains: bool = False
 
 
 PLAIN = Style(commands=True)
@@ -88,6 +91,7 @@ def read_lines(
     reader = _LineReader(collector, inside, style, parent)
     lines = text.split('\n')
     names_places = any(word in text for word in ('()', 'function ', 'read '))
+    collector.explains = style.explains and not any(line.lstrip().startswith('|') for line in lines)
     if style.commands and style.assigns and '$' in text and names_places:
         lines = with_named_places(lines, parent or reader.root, first_line)
     rows = rows_of(lines)

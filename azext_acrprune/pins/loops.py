@@ -129,7 +129,10 @@ def looped(scope: Scope, name: str, seen_from: Scope) -> list[Value]:
     for loop in _loops_of(scope, variable):
         for number, row in enumerate(_rows(loop.over, seen_from)):
             origin = frozenset(((loop.over, number),))
-            found += [replace(value, origin=value.origin | origin) for value in _part(row, loop.part, path)]
+            found += [
+                replace(value, origin=value.origin | origin, file=value.file or row.file)
+                for value in _part(row, loop.part, path)
+            ]
     return found
 
 
@@ -185,7 +188,7 @@ def _rows(over: str, scope: Scope) -> list[Row]:
 
 def _rows_anywhere(name: str, scope: Scope) -> list[Row]:
     """The items of a list of this name in any scope of the file; each name is looked for once."""
-    around = list(_around(scope))
+    around = list(scope.around())
     outermost = around[-1]
     if outermost.rows is None:
         outermost.rows = {}
@@ -197,23 +200,23 @@ def _rows_anywhere(name: str, scope: Scope) -> list[Row]:
 
 
 def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
-    structured = False
+    structured, file = False, holder.of_file()
     for place in holder.children.get(name, ()):
         for children in place.children.values():
             for child in children:
                 structured = True
-                yield Row(Value(child.key, child.line), child)
+                yield Row(Value(child.key, child.line), child, file)
         for key, values in place.entries.items():
             for value in values:
                 structured = True
-                yield Row(Value(key, value.line), value)
+                yield Row(Value(key, value.line), value, file)
     for item in (holder.items or {}).get(name, ()):
         structured = True
-        yield Row(None, item)
+        yield Row(None, item, file)
     if not structured:
         for value in (*holder.declared.get(name, ()), *holder.entries.get(name, ())):
             for word in value.text.split() if _WORDS.match(value.text) else ():
-                yield Row(None, replace(value, text=word.strip('"\'')))
+                yield Row(None, replace(value, text=word.strip('"\'')), file)
 
 
 def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:
@@ -221,17 +224,10 @@ def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:
     found = []
     for row in _rows(name, scope):
         if row.key is not None and isinstance(row.item, Value) and not path:
-            found.append((row.key.text, row.item))
+            found.append((row.key.text, replace(row.item, file=row.item.file or row.file)))
         elif row.key is not None and isinstance(row.item, Scope) and path:
-            found += [(row.key.text, value) for value in row.item.own(path)]
+            found += [(row.key.text, replace(each, file=each.file or row.file)) for each in row.item.own(path)]
     return found
-
-
-def _around(scope: Scope) -> Iterator[Scope]:
-    here: Scope | None = scope
-    while here is not None:
-        yield here
-        here = here.parent
 
 
 def spellings(name: str) -> Iterator[str]:
@@ -252,6 +248,8 @@ def spellings(name: str) -> Iterator[str]:
         return
     if len(steps) == 1:
         yield f'variable.{name}.default'
+    if steps[0] == 'Chart' and len(steps) == 2:  # Helm: of `Chart.yaml`
+        yield f'{steps[1][:1].lower()}{steps[1][1:]}'
     while len(steps) > 1 and steps[0].lower() in _PREFIXES:
         steps = steps[1:]
         yield '.'.join(steps)

@@ -19,13 +19,16 @@ from .references import (
     reference_to,
     split_repository,
 )
-from .scopes import Filled, Scope, Value
+from .scopes import Filled, Place, Scope, Value
 
 _REPOSITORY_PARTS = (
     'newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url', 'uri', 'package', 'reference', 'id', 'path',
     'chart',
 )  # fmt: skip
 _INHERITING = ('repository', 'repo', 'image', 'name')
+_PLAIN_KEYS = ('name', 'id', 'path')
+"""Keys of anything, and without a tag beside them rather not of images."""
+
 _TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
 _VERSION_PARTS = ('version', 'versioninfo', 'revision')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
@@ -48,7 +51,7 @@ class Made:
 
     finding: Finding
     repository: Value
-    lines: frozenset[int]
+    lines: frozenset[Place]
 
 
 def may_be_parts(scope: Scope) -> bool:
@@ -216,7 +219,7 @@ def _in_place(text: Filled, repository: _Repository) -> Filled:
     chart = _chart(repository)
     if not chart or text.text.rstrip('/').endswith(f'/{chart.text}'):
         return text
-    return replace(text, text=f'{text.text.rstrip("/")}/{chart.text}', lines=text.lines | {chart.line})
+    return replace(text, text=f'{text.text.rstrip("/")}/{chart.text}', lines=text.lines | {chart.place})
 
 
 def _chart(repository: _Repository) -> Value | None:
@@ -256,6 +259,8 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
             continue
         lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
         name, in_tag = _without_digest(tag.text) if tag else (None, None)
+        if not tag and not digest and repository.key in _PLAIN_KEYS and '/' not in repository.value.text:
+            return
         for finding in _findings(base.text, name, digest.text if digest else in_tag, parts, names, certain):
             yield Made(finding, repository.value, lines)
 

@@ -42,12 +42,16 @@ NOT_LISTED = 'pinsNotListed'
 
 @dataclass(frozen=True)
 class Problem:
-    """Why some pins may be unknown. `line` 0 means the whole source; `code` is one of the codes above."""
+    """Why some pins may be unknown. `line` 0 means the whole source; `code` is one of the codes above.
+
+    One that is `unused` is a name that leads to no image in its own file: no problem where another file uses it.
+    """
 
     message: str
     source: str
     line: int = 0
     code: str = PINS_NOT_READ
+    unused: bool = False
 
     def __str__(self) -> str:
         return f'{self.source}:{self.line}: {self.message}' if self.line else f'{self.source}: {self.message}'
@@ -55,10 +59,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Found:
-    """The pins and the problems that were found in sources."""
+    """The pins and the problems that were found in sources, and which lines of other files these take values from."""
 
     pins: tuple[Pin, ...] = ()
     problems: tuple[Problem, ...] = ()
+    used: frozenset[tuple[str, int]] = frozenset()
 
 
 class Incomplete(PruneError):
@@ -171,4 +176,5 @@ def merged(found: Iterable[Found]) -> Found:
     return Found(
         tuple(pin for pin in pins if pin not in certain),
         tuple(dict.fromkeys(problem for each in every for problem in each.problems)),
+        frozenset().union(*(each.used for each in every)),
     )

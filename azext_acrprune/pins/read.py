@@ -42,6 +42,7 @@ _SHORTEST_INSIDE = 4
 
 _YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)|\s*-(?:\s|\Z)|\s*#|---|%YAML')
 _KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
+_UNQUOTED_DIRECTIVE = re.compile(r'^[ ]*(?:- )?(?:[\w."\'-]{1,80}:[ ]+)?\{\{(?!\{)', re.MULTILINE)
 _TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
 _JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.jsonl', '.ndjson', '.sarif', '.webmanifest', '.tfstate')
 _YAML_SUFFIXES = ('.yaml', '.yml')
@@ -66,6 +67,11 @@ _CODE: Mapping[str, tuple[str, ...]] = {
             '.kt',
             '.kts',
             '.scala',
+            '.sbt',
+            '.mts',
+            '.cts',
+            '.vue',
+            '.zig',
             '.groovy',
             '.gradle',
             '.cs',
@@ -84,7 +90,24 @@ _CODE: Mapping[str, tuple[str, ...]] = {
         ('//',),
     ),
     **dict.fromkeys(
-        ('.py', '.rb', '.nix', '.bzl', '.bazel', '.k', '.star', '.ex', '.exs', '.jl', '.r', '.pp', '.wdl'), ('#',)
+        (
+            '.py',
+            '.rb',
+            '.nix',
+            '.bzl',
+            '.bazel',
+            '.k',
+            '.star',
+            '.ex',
+            '.exs',
+            '.jl',
+            '.r',
+            '.pp',
+            '.wdl',
+            '.pl',
+            '.tcl',
+        ),
+        ('#',),
     ),
     **dict.fromkeys(('.hs', '.dhall', '.lua', '.sql'), ('--',)),
 }
@@ -102,7 +125,9 @@ _LINES: Mapping[str, Style] = {
     **dict.fromkeys(('.ini', '.properties', '.conf', '.cfg', '.toml', '.container', '.service', '.kube'), _SETTINGS),
     '.spdx': Style(packages=True),
     **dict.fromkeys(('.bat', '.cmd'), Style(('rem ', '::', '@rem'), ('^',))),
-    **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc', '.log', '.csv', '.tsv'), Style((), (), assigns=False)),
+    **dict.fromkeys(('.log', '.csv', '.tsv'), Style((), (), assigns=False)),
+    '.rego': Style(assigns=False, explains=True),
+    **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc'), Style((), (), assigns=False, explains=True)),
 }
 
 
@@ -121,6 +146,7 @@ def decoded(data: bytes) -> str | None:
 
 
 _DOCKERFILE_STYLE = Style(goes_on=('\\', '`'), stages=True, assigns=False)
+_TEMPLATE_STYLE = Style(('#', '{{/*', '{{- /*', '{#'))
 _EARTHFILE_STYLE = Style(stages=True, targets=True, assigns=False)
 
 
@@ -211,7 +237,7 @@ class _File:
         elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):
             self._try_yaml(text)
         else:
-            self._lines(text, PLAIN)
+            self._lines(text, _TEMPLATE_STYLE if suffix in _TEMPLATE_SUFFIXES else PLAIN)
 
     def _try_json(self, text: str) -> None:
         problem = self.read_events(text, json_events)
@@ -219,6 +245,9 @@ class _File:
             self._searched(text, problem)
 
     def _try_yaml(self, text: str) -> None:
+        if '{{' in text and _UNQUOTED_DIRECTIVE.search(text):  # YAML takes it for a mapping of a mapping
+            self._template(text)
+            return
         if text[:_SAMPLE].lstrip().startswith(('{', '[')):
             if self.read_events(text, json_events) is None:
                 return
@@ -240,7 +269,7 @@ class _File:
         """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
         problem = self.read_events(text, template_events)
         if problem:
-            read_lines(text, self.collector, self.inside, Style(('#', '{{/*', '{{- /*', '{#')), self._beside)
+            read_lines(text, self.collector, self.inside, _TEMPLATE_STYLE, self._beside)
 
     def _events(self, text: str, events: Events) -> None:
         problem = self.read_events(text, events)

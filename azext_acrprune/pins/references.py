@@ -47,6 +47,9 @@ _STANDS_FOR = re.compile(r'(?:\A|/)[A-Z][A-Z_]*(?:/|\Z)')
 """A step of a path in capitals, as in documentation: `REPOSITORY`, `YOUR_TEAM`."""
 
 _NO_IMAGES = re.compile(r'/?(?:v2|oauth2|acr/v1)(?:/|\Z)')
+_COMPARED = re.compile(
+    r'\b(?:starts_?with|has_?prefix|ends_?with|contains|includes|matches)\s?\([^()\n]{0,200}\Z', re.IGNORECASE
+)
 NO_TAG = 'neither a tag nor a digest stands beside it'
 
 
@@ -99,6 +102,11 @@ class Unresolved:
     text: str
     why: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a name is left open in it that may have a value, which is more than a place for the reader's own."""
+        return '$' in self.text or '{' in self.text
+
 
 Finding = Reference | Unresolved
 
@@ -133,10 +141,19 @@ def mentions(text: str, names: RegistryNames) -> bool:
     folded = text.lower()
     if not any(_stem(host) in folded for host in names.hosts):
         return False
-    return any(
-        not _NO_IMAGES.match(text, match.end()) and not text[match.end() :].startswith(('*', '/*'))
-        for match in _mention(names).finditer(text)
-    )
+    return any(_is_mention(match, text) for match in _mention(names).finditer(text))
+
+
+def _is_mention(match: re.Match[str], text: str) -> bool:
+    """Whether a host in a text may belong to an image: the end of a sentence, an address of mail, a path of the API, a
+    pattern, and what a text is compared with do not.
+    """
+    end = match.end()
+    is_mail = match.start() > 1 and text[match.start() - 1] == '@' and text[match.start() - 2].isalnum()
+    ends_sentence = text[end - 1] == '.' and ' ' in text[: match.start()] and not text[end : end + 1].strip()
+    compared = _COMPARED.search(text[max(0, match.start() - _SHORT) : match.start()])
+    no_image = _NO_IMAGES.match(text, end) or text[end:].startswith(('*', '/*'))
+    return not (is_mail or ends_sentence or compared or no_image)
 
 
 def _stem(host: str) -> str:
@@ -152,7 +169,7 @@ def has_template(text: str) -> bool:
 def split_repository(text: str, names: RegistryNames) -> str | None:
     """The repository, where the text is a reference to this registry that says neither a tag nor a digest."""
     match = _finder(names).fullmatch(_without_scheme(text.strip()))
-    if not match or not match['host'] or match['tag'] or match['digest'] is not None:
+    if not match or not match['host'] or match['tag'] or match['digest'] is not None or _NO_IMAGES.match(match['path']):
         return None
     return _repository(match['path'])
 

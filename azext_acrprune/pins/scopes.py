@@ -48,14 +48,22 @@ class Value:
     """A text and its line. One that is `weak` is a default: what somebody gives from outside counts more.
 
     `origin` says in which item of which list it stands: `(list, number)`. What stands in several items of one
-    list never belongs together.
+    list never belongs together. `file` is the other file that it is from.
     """
 
     text: str
     line: int = 0
     weak: bool = False
     origin: frozenset[tuple[str, int]] = frozenset()
+    file: str = ''
 
+    @property
+    def place(self) -> Place:
+        return (self.file, self.line) if self.file else self.line
+
+
+Place = int | tuple[str, int]
+"""A line, or a line of another file."""
 
 Entries = dict[str, list[Value]]
 
@@ -79,10 +87,11 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item of a list or a mapping, and its key."""
+    """An item of a list or a mapping, and its key; `file` is the other file that it is from."""
 
     key: Value | None
     item: Scope | Value
+    file: str = ''
 
 
 @dataclass(eq=False, slots=True)
@@ -93,7 +102,7 @@ class Scope:
     name goes. `others` are those of other files, which count here; `rows` are
     the items that loops were found to go over. `known` has what names turned out to mean, once
     everything is read; `pairs` are names and values that lists give, as `[{name: image.tag, value: v1}]`;
-    `merged` is what `<<` takes over.
+    `merged` is what `<<` takes over; `file` is that of a scope of another file.
     """
 
     parent: Scope | None = None
@@ -110,6 +119,7 @@ class Scope:
     others: list[Scope] | None = None
     rows: dict[str, list[Row]] | None = None
     listed: bool = False
+    file: str = ''
     known: dict[str, list[Filled]] = field(default_factory=dict)
 
     def add(self, key: str, value: Value) -> None:
@@ -143,6 +153,17 @@ class Scope:
             listed = (here.items or {}).values() if items else ()
             waiting += [child for children in (*here.children.values(), *listed) for child in children]
 
+    def around(self) -> Iterator[Scope]:
+        """This scope and those around it, from the innermost one."""
+        here: Scope | None = self
+        while here is not None:
+            yield here
+            here = here.parent
+
+    def of_file(self) -> str:
+        """The other file that this scope is from, empty for the one that is read."""
+        return next((scope.file for scope in self.around() if scope.file), '')
+
     def loop(self, name: str, loop: Over) -> None:
         """A name that goes over the items of a list."""
         if self.loops is None:
@@ -175,7 +196,11 @@ class Scope:
         return [*self.declared.get(name, ()), *self._in_others(name)]
 
     def _in_others(self, name: str) -> list[Value]:
-        return [replace(value, line=0, weak=False) for other in self.others or () for value in other.own(name)]
+        return [
+            replace(value, weak=False, file=value.file or other.file)
+            for other in self.others or ()
+            for value in other.own(name)
+        ]
 
     def _in_nameless(self, name: str) -> list[Value]:
         """The values in the object that is the whole file, as in Jsonnet."""
@@ -202,7 +227,7 @@ class Filled:
     """A text with the values that are known in their places; the lines and the items of lists that those come from."""
 
     text: str
-    lines: frozenset[int] = frozenset()
+    lines: frozenset[Place] = frozenset()
     origin: frozenset[tuple[str, int]] = frozenset()
 
     def with_(self, other: Filled) -> Filled:

@@ -92,7 +92,10 @@ class Neighbours:
             return None
 
     def _parsed(self, path: str) -> tuple[Scope, ...]:
-        return read_scopes(self._text(path) or '', path, self._registry)
+        scopes = read_scopes(self._text(path) or '', path, self._registry)
+        for scope in scopes:
+            scope.file = path
+        return scopes
 
 
 def _relative(path: str, folder: str) -> str:

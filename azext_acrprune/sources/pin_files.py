@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import BinaryIO
 
 from ..pins.pinned import PINS_NOT_READ, Found, Problem, merged
@@ -57,7 +58,16 @@ def read_files(
     for path in dict.fromkeys(paths):
         for source, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
             found[source] = result
-    return merged(found.values()), {source: len(each.pins) for source, each in sorted(found.items()) if each.pins}
+    every = merged(found.values())
+    problems = tuple(problem for problem in every.problems if not _is_used(problem, every.used))
+    return replace(every, problems=problems), {
+        source: len(each.pins) for source, each in sorted(found.items()) if each.pins
+    }
+
+
+def _is_used(problem: Problem, used: frozenset[tuple[str, int]]) -> bool:
+    """Whether a name that leads to no image in its own file is used in another one."""
+    return problem.unused and (os.path.abspath(problem.source), problem.line) in used
 
 
 def _standard_input(stdin: BinaryIO | None, names: RegistryNames) -> Iterator[tuple[str, Found]]:

@@ -156,3 +156,40 @@ def test_what_one_item_of_a_list_lacks_is_not_taken_from_another_and_is_said(tmp
     )
     pins, problems = pinned(path)
     assert pins == [('a', f'{path}:3')] and len(problems) == 1 and 'myreg.azurecr.io/b:' in problems[0]
+
+
+def test_a_name_that_another_file_makes_an_image_of_is_no_problem_and_one_that_none_uses_is(tmp_path):
+    (tmp_path / 'variables.tf').write_text(
+        'variable "acr" { default = "myreg.azurecr.io" }\nvariable "old" { default = "myreg.azurecr.io" }\n'
+    )
+    (tmp_path / 'main.tf').write_text('image = "${var.acr}/app:1"\n')
+    pins, problems = pinned(tmp_path)
+    assert [name for name, _ in pins] == ['app']
+    assert [problem.partition(': ')[0] for problem in problems] == [f'{tmp_path}/variables.tf:2']
+
+
+def test_an_image_without_a_tag_is_said_though_another_one_at_its_line_is_pinned(tmp_path):
+    path = tmp_path / 'images.json'
+    path.write_text('{"a": {"image": "myreg.azurecr.io/a:1"}, "b": {"source": "myreg.azurecr.io/b"}}')
+    pins, problems = pinned(path)
+    assert [name for name, _ in pins] == ['a']
+    assert len(problems) == 1 and 'myreg.azurecr.io/b' in problems[0]
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'said'),
+    [
+        ('login.yml', 'registries:\n  acr: {url: "https://myreg.azurecr.io", username: x}\n', 0),
+        ('values.yaml', 'acr: {registry: myreg.azurecr.io, username: x}\nweb: {image: {name: app, release: 5}}\n', 1),
+        ('NOTES.md', 'Images are in myreg.azurecr.io. Run myreg.azurecr.io/<repository>:<tag>.\n', 0),
+        ('NOTES.md', 'Run myreg.azurecr.io/app:$TAG\n', 1),
+        ('mail.py', 'email = "ops@myreg.azurecr.io"\n', 0),
+        ('policy.yaml', 'message: Images may only come from myreg.azurecr.io.\n', 0),
+        ('drone.yml', 'settings: {registry: myreg.azurecr.io, repo: myreg.azurecr.io/app, tags: [v1]}\n', 0),
+        ('drone.yml', 'registry: myreg.azurecr.io\nrepo: myreg.azurecr.io/app\ntags: [v1]\nimage: app2\n', 1),
+    ],
+)
+def test_a_name_of_the_registry_alone_is_said_where_it_may_be_that_of_an_image(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    _, problems = pinned(tmp_path)
+    assert len(problems) == said, problems
