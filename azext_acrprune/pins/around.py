@@ -35,12 +35,15 @@ _SAME = {
 }
 _IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
 _NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
+_HOST = re.compile(r'[\w-]+(?:\.[\w-]+)+(?::\d+)?/?\Z')
 _GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
 _TAGS = ('newtag', 'tag')
 
 
 @lru_cache(maxsize=10_000)
 def group_and_part(key: str) -> tuple[str, str]:
+    if key == 'packageName':  # of sbt; that of SPDX is spelled otherwise
+        return '', 'repository'
     match = _KEY.match(re.sub('[_.@-]', '', key.lower())) if len(key) <= 100 else None
     if not match:
         return '', ''
@@ -66,6 +69,11 @@ def has_host(text: str) -> bool:
     """Whether the first step of a name is the host of another registry."""
     head, slash, _ = text.partition('/')
     return '://' in text or bool(slash) and ('.' in head or ':' in head)
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is nothing but the host of a registry."""
+    return _HOST.match(text) is not None
 
 
 def inherited(scope: Scope, names: RegistryNames) -> list[Filled]:

@@ -29,7 +29,8 @@ def loops(items: Sequence[Item], scope: Scope) -> bool:
     if len(words) != 4 or words[0] != 'for' or words[2] != 'in':
         return False
     scope.add('for_name', Value(words[1], items[0].line))
-    scope.add('for_each', Value(f'${{{words[3]}}}', items[0].line))
+    over = items[3].texts[0] if items[3].texts else f'${{{words[3]}}}'
+    scope.add('for_each', Value(over, items[0].line))
     return True
 
 

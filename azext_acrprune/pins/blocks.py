@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from .around import group_and_part
+from .assignments import TYPES
 from .expressions import UNKNOWN_VALUE, Item
 from .scopes import Scope, Value
 
 _MOST_PLACES = 10
+_LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'output', 'task', 'group', 'job', 'target'))
+_GIVES = re.compile(
+    r'(?i)(?:\A|\.)(?:param|put|set|property|set_?property|system_?property|(?:add|with|set)?_?env\w{0,20})\Z'
+)
+_NAME = re.compile(r'[A-Za-z_][\w.-]{0,100}\Z')
 
 
 @dataclass
@@ -46,6 +52,13 @@ def with_named(item: Item, block: Block) -> Item:
     return replace(item, texts=texts)
 
 
+def given_by(block: Block) -> Iterator[tuple[str, str]]:
+    """What a call gives to a name: `param("version", "1")`, `System.setProperty("version", "1")`."""
+    texts = [argument.texts for argument in block.arguments]
+    if _GIVES.search(block.call) and [len(each) for each in texts] == [1, 1] and _NAME.match(texts[0][0]):
+        yield texts[0][0], texts[1][0]
+
+
 def indexed(name: str, index: Sequence[str]) -> str:
     """`versions["web"]` is the value `versions.web`, and `versions[name]` one of several."""
     if len(index) == 1 and re.fullmatch(r'[\w/.-]+', index[0]):
@@ -63,6 +76,22 @@ def attach_tuples(block: Block) -> None:
                 for text in texts:
                     item.add(str(number), Value(text, argument.line))
             block.scope.attach(item)
+
+
+def formats_of(name: str, scope: Scope) -> tuple[str, ...]:
+    """The texts with places to fill in that a name stands for."""
+    values = next(filter(None, (each.own(name) for each in scope.around())), [])
+    return tuple(value.text for value in values if '%' in value.text or '{' in value.text)
+
+
+def filled_names(items: Sequence[Item], scope: Scope) -> list[Item]:
+    """`IMAGE % tag` with the text that `IMAGE` is a name of."""
+    found = list(items)
+    for number, (first, second) in enumerate(zip(items, items[1:], strict=False)):
+        texts = formats_of(first.value, scope) if first.kind == 'name' and second.value == '%' else ()
+        if texts:
+            found[number] = Item('text', texts=texts, line=first.line)
+    return found
 
 
 def list_of(block: Block) -> Item:
@@ -87,3 +116,19 @@ def method_of(block: Block, top: Block) -> Item | None:
         made = tuple(f'{registry}/{text}' for text in receiver.texts for registry in given)
         return Item('text', texts=made, line=block.line)
     return receiver
+
+
+def scope_of(parent: Scope, key: str, labels: Sequence[str], line: int) -> Scope:
+    """A block with labels (`variable "tag" {`) is a scope in scopes: names lead to it by all of them."""
+    steps = [label for label in labels if label][:4] or [key]
+    if labels and labels[0] not in _LABELLED and len(steps) > 1:
+        steps = [labels[1]] if labels[0] in TYPES else [labels[0]]
+    for step in steps[:-1]:
+        known = parent.children.get(step)
+        middle = known[0] if known else Scope(parent, step, line)
+        if not known:
+            parent.attach(middle)
+        parent = middle
+    scope = Scope(parent, steps[-1], line)
+    parent.attach(scope)
+    return scope

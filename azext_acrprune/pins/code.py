@@ -10,8 +10,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .assignments import TYPES, by_names, command, formats, has_question, key_of, loops, opens_type
-from .blocks import Block, attach_tuples, indexed, list_of, method_of, with_named
+from .assignments import by_names, command, formats, has_question, key_of, loops, opens_type
+from .blocks import (
+    Block,
+    attach_tuples,
+    filled_names,
+    formats_of,
+    given_by,
+    indexed,
+    list_of,
+    method_of,
+    scope_of,
+    with_named,
+)
 from .collector import Collector
 from .documents import Inside
 from .expressions import UNKNOWN_VALUE, Item, called, is_known, joined, text_of, token_pattern
@@ -23,7 +34,6 @@ from .scopes import Scope, Use, Value
 _PAIRS = {'(': ')', '[': ']', '{': '}'}
 _ASSIGNS = frozenset(('=', ':=', '=>', ':', '?=', '+='))
 _GOES_ON = frozenset(('+', '.', '?', ':', '%', '&', '&&', '||', '??', '|', '..', '=', ':=', '=>', ',', '->', '?.', '!'))
-_LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'output', 'task', 'group', 'job', 'target'))
 _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
 _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
 _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
@@ -78,6 +88,8 @@ class _CodeReader:
         elif match['name']:
             self._finish_before_word()
             self._top.items.append(Item('name', match['name'], line=line))
+            if '.' in match['name'] and self._collector.names.has(match['name']):
+                self._unquoted(match, line)
         elif match['number']:
             self._finish_before_word()
             self._top.items.append(Item('number', match['number'], line=line))
@@ -85,6 +97,12 @@ class _CodeReader:
             self._sign(':', line)
         elif match['sign']:
             self._sign(match['sign'], line)
+
+    def _unquoted(self, match: re.Match[str], line: int) -> None:
+        """The registry is named, and stands in no quotes: look at the line as text."""
+        text = match.string[match.string.rfind('\n', 0, match.start()) + 1 :].partition('\n')[0]
+        self._collector.look_at_line(text, line)
+        self._collector.mention(text, line)
 
     def end(self) -> Scope:
         while len(self._blocks) > 1:
@@ -212,10 +230,11 @@ class _CodeReader:
             top.items.clear()
         is_definition = bool(call and items and items[-1].value in _DEFINES)  # its arguments have defaults
         if call in _DECLARATIONS or is_definition:  # Go: `var ( ... )`
-            self._blocks.append(Block('{', Scope(top.scope) if is_definition else top.scope, line=line))
+            scope = Scope(top.scope) if is_definition else top.scope
+            self._blocks.append(Block('{', scope, '' if is_definition else call, line=line))
             return
         in_loop = bool(items) and items[-1].value in ('in', 'of')
-        scope = self._scope_of(top.scope, top.key or (inline(line) if in_loop else ''), [] if in_loop else labels, line)
+        scope = scope_of(top.scope, top.key or (inline(line) if in_loop else ''), [] if in_loop else labels, line)
         block = Block(bracket, scope, call, closes=closes, line=line)
         block.indexes = bracket == '[' and (self._touches or top.key is not None)
         if (
@@ -227,22 +246,13 @@ class _CodeReader:
             top.items[:] = items[:-2]  # `"{}/{}".format(` and `"/".join(`
             block.arguments.append(items[-2])
             block.argument_lines.append(line)
+        name, _, method = call.rpartition('.')
+        texts = formats_of(name, top.scope) if method == 'format' else ()
+        if texts:
+            block.call = 'format'
+            block.arguments.append(Item('text', texts=texts, line=line))
+            block.argument_lines.append(line)
         self._blocks.append(block)
-
-    def _scope_of(self, parent: Scope, key: str, labels: Sequence[str], line: int) -> Scope:
-        """A block with labels (`variable "tag" {`) is a scope in scopes: names lead to it by all of them."""
-        steps = [label for label in labels if label][:4] or [key]
-        if labels and labels[0] not in _LABELLED and len(steps) > 1:
-            steps = [labels[1]] if labels[0] in TYPES else [labels[0]]
-        for step in steps[:-1]:
-            known = parent.children.get(step)
-            middle = known[0] if known else Scope(parent, step, line)
-            if not known:
-                parent.attach(middle)
-            parent = middle
-        scope = Scope(parent, steps[-1], line)
-        parent.attach(scope)
-        return scope
 
     def _close(self) -> None:
         self._finish()
@@ -257,6 +267,8 @@ class _CodeReader:
 
     def _result(self, block: Block, top: Block) -> Item:
         """The item that a closed bracket becomes in the expression around it."""
+        for name, text in given_by(block):
+            self._root.declare(name, Value(text, block.line))
         if block.bracket == '{':
             named = [(key, tuple(value.text for value in values)) for key, values in block.scope.entries.items()]
             return Item('block', line=block.line, named=tuple(named[:_MOST_NAMED]))
@@ -330,12 +342,21 @@ class _CodeReader:
         top.items = []
         if not items:
             return
+        items = filled_names(items, top.scope)
+        self._juxtaposed(items, line)
         if key is None:
             key, items = command(items)
         if key is None:
             self._argue(items, line)
         else:
             self._assigned(key, items, line)
+
+    def _juxtaposed(self, items: Sequence[Item], line: int) -> None:
+        """Note `image "web"` for a call, where `image` is a function."""
+        name = items[0].value if items and items[0].kind == 'name' else ''
+        wanted = len(self.functions[name].arguments) if name in self.functions else 0
+        if wanted and len(items) == 1 + wanted and all(item.kind in ('text', 'number', 'name') for item in items):
+            self._calls.append((name, [joined([item]) for item in items[1:]], {}, line))
 
     def _argue(self, items: Sequence[Item], line: int) -> None:
         """An expression without a key is an argument, or an item of a list."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..spelling import printable
 from .around import group_and_part, in_registry_around, is_name_and_tag, plain
 from .charts import Charts
 from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of
 from .filling import filled, has_holes
-from .mentions import Mentions, is_allowing
+from .mentions import IMAGE_PARTS, Mentions, is_allowing
 from .parts import images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
@@ -27,6 +27,7 @@ from .references import (
     RegistryNames,
     Unresolved,
     find_references,
+    mentions,
     split_repository,
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
@@ -53,9 +54,22 @@ _ONE = (Value('1'),)
 _DIGIT = re.compile(r'[\d$]')
 """Tags without one are those of GitLab's runners, and none of images."""
 
+_OPEN_TAG = re.compile(r'[:@](?:%[sdv]|\{\d?\})\Z')
+"""A place in a text that a function fills in."""
+
 _MOST_PAIRS = 1_000
 _MOST_PLACES = 50
 """How many places of one image are noted in a file: a list of pods may name it ten thousand times."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    """A repository that stands without a tag, or with a place for one."""
+
+    text: str
+    line: int
+    key: str
+    why: str = NO_TAG
 
 
 class Collector:
@@ -74,7 +88,7 @@ class Collector:
         self._found: list[Found] = []
         self._waiting: list[tuple[Scope, list[Use]]] = []
         self._mentions = Mentions(names)
-        self._bare: list[tuple[str, int]] = []
+        self._bare: list[_Bare] = []
         self._spoken: set[Place] = set()
         self._told: set[str] = set()
         self._places: Counter[Finding] = Counter()
@@ -86,7 +100,7 @@ class Collector:
             self.around.children.setdefault(DOCUMENTS, []).append(scope)
         if scope.pairs or any('.' in key for key in scope.entries):
             self._join_pairs(scope)
-        if scope.key == 'images' and scope.parent is not None and self.names.has(scope.parent.key):
+        if scope.key.startswith('images') and scope.parent is not None and self.names.has(scope.parent.key):
             self._synced(scope)
         if scope.items or not LOOP_KEYS.isdisjoint(scope.entries):
             note_loop(scope)
@@ -113,22 +127,36 @@ class Collector:
         for text, line, place in self._charts.used():
             self._add(find_references(text, self.names), line, frozenset((place,)))
         silent = self._mentions.unexplained(self._spoken, any(found.pins for found in self._found))
-        bare = {line: text for text, line in self._bare if line not in self._spoken or not self._is_told(text)}
+        bare, explained = {}, set()
+        for each in self._bare:
+            if self._is_explained(each):
+                explained.add(each.line)
+            else:
+                bare[each.line] = each
         problems = [
-            self._unused(f"'{printable(text)}' cannot be followed: {NO_TAG}", line) for line, text in bare.items()
+            self._unused(f"'{printable(each.text)}' cannot be followed: {each.why}", line)
+            for line, each in bare.items()
         ]
         problems += [
             self._unused(f"'{printable(text)}' names this registry, and no image with it can be read", line)
             for line, text in silent.items()
-            if line not in bare
+            if line not in bare and line not in explained
         ]
         used = frozenset(place for place in self._spoken if isinstance(place, tuple))
         return merged((*self._found, Found(problems=tuple(problems), used=used)))
 
-    def _is_told(self, text: str) -> bool:
-        """Whether anything is said of a repository, or of what is below it."""
+    def _is_explained(self, bare: _Bare) -> bool:
+        """Whether a repository without a tag is known: at its line, or where its key is not one of images."""
+        text = _OPEN_TAG.sub('', bare.text)
+        if bare.line in self._spoken:
+            return self._is_told(text)
+        return group_and_part(bare.key)[1] not in (*IMAGE_PARTS, 'registry') and self._is_told(text, below=False)
+
+    def _is_told(self, text: str, below: bool = True) -> bool:
+        """Whether anything is said of a repository, or of one that is below it."""
         path = f'/{split_repository(text, self.names)}'
-        return any(re.search(rf'{re.escape(path)}(?![\w.-])', told) for told in self._told)
+        ends = r'(?![\w.-])' if below else r'(?![\w./-])'
+        return any(re.search(re.escape(path) + ends, told) for told in self._told)
 
     def _unused(self, message: str, line: int) -> Problem:
         return Problem(message, self._source, line, NOT_RESOLVED, unused=True)
@@ -140,6 +168,9 @@ class Collector:
         """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
         if not self.explains:
             self._mentions.note(text, line, scope, key, self.patient)
+
+    def names_registry(self, text: str) -> bool:
+        return mentions(text, self.names)
 
     def settings(self, text: str, line: int, scope: Scope, key: str) -> None:
         """Note the names and values of `image.repository=x,image.tag=y`."""
@@ -179,7 +210,9 @@ class Collector:
             for tag in tags:
                 sign = '@' if tag.text.startswith('sha256:') else ':'
                 text = f'{self.names.login_server}/{repository}{sign}{tag.text}'
-                self._add(find_references(text, self.names), tag.line)
+                whole = scope.key == 'images'
+                any_of = Unresolved(text, 'it means any of several tags')  # `images-by-tag-regex`
+                self._add(find_references(text, self.names) if whole else [any_of], tag.line)
 
     def _hand_up(self, scope: Scope) -> None:
         """What a scope says for its parent: declared names, pairs of names and values, and parts of an image."""
@@ -203,6 +236,8 @@ class Collector:
                     parent.declare(name, value)
         if key == 'substitute':  # Flux: for the objects of other documents
             declare(outermost(scope), scope)
+        if self._is_of_all(scope):
+            declare(outermost(scope), scope)
         if key == 'environments':  # helmfile: `{staging: {values: [{tag: 1}]}}`
             for name, value in given_by_environments(scope):
                 outermost(scope).declare(name, value)
@@ -213,6 +248,21 @@ class Collector:
         for name, part in _CHILD_PARTS.get(scope.key, {}).items():
             if name in scope.entries and part not in parent.entries:
                 parent.entries[part] = list(scope.entries[name])
+
+    def _is_of_all(self, scope: Scope) -> bool:
+        """Whether a scope declares names for all documents: `variables` of a project, `inputs` of a `spec`."""
+        parent = scope.parent
+        if not self.patient or parent is None:
+            return False
+        of_document = self.around is not None and parent.parent is self.around
+        key = scope.key.lower()
+        return (
+            of_document
+            and key in ('variables', 'vars')
+            or key == 'variables'
+            and parent.key == 'environments'
+            or (key == 'inputs' and parent.key == 'spec')
+        )
 
     def _own_uses(self, scope: Scope) -> list[Use]:
         """The texts that a scope has to look at itself; those of a pair are for its parent, under its name."""
@@ -258,7 +308,7 @@ class Collector:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         is_output = scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries  # tagged by a build
         if bare and (is_output or not (use.runs or is_run(use.key))):
-            self._bare += [] if self.explains else [(text.text.strip(), use.value.line)]
+            self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
         below = in_registry_around(text.text, scope, self.names) if may_be else None
@@ -288,7 +338,9 @@ class Collector:
             if self.explains and isinstance(finding, Unresolved) and not finding.is_open:
                 continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:
-                self._bare.append((finding.text, line))
+                self._bare.append(_Bare(finding.text, line, 'image'))
+            elif isinstance(finding, Unresolved) and _OPEN_TAG.search(finding.text):
+                self._bare.append(_Bare(finding.text, line, 'format', finding.why))
             else:
                 said.append(finding)
         if said:

@@ -6,6 +6,7 @@ documents are all read by the same few rules, for nobody knows all kinds that wi
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable
 
@@ -20,6 +21,16 @@ _MOST_ATTACHED = 100_000
 _SETTINGS = re.compile(r'(?:[\w.-]{1,100}=[^,\s]{1,300}(?:[,\n]\s*|\Z)){2,}\Z')
 """`image.repository=x,image.tag=y`, as pipelines hand it to Helm."""
 
+_SCRIPTS = frozenset(
+    ('script', 'before_script', 'after_script', 'commands', 'cmds', 'cmd', 'run', 'steps', 'postCommands')
+)
+_EXPORTED = re.compile(
+    r'(?:\A|&&|;)\s*(?:export\s+)?([A-Za-z_]\w{0,100})=("[^"$`]*"|\'[^\']*\'|[^\s"\'`;&|]+)(?=\s*(?:\Z|&&|;))'
+)
+"""What the commands of a list give to names for those after them."""
+
+_SHORTEST_PACKED = 40
+_PACKED = re.compile(r'(?:COMPOSE\||KUBE\|)?([A-Za-z0-9+/\n]+={0,2})\s*\Z')
 _ENVIRONMENT = re.compile(r'([A-Z][A-Z0-9_]*)=(\S*)\Z')
 _LONG_TEXT = 2
 
@@ -152,11 +163,24 @@ class _EventReader:
         if scope is not self._root or self._stack:
             scope.add(key, value)
         text = event.value
+        packed = _PACKED.match(text) if len(text) >= _SHORTEST_PACKED else None
+        if packed and self._packed(packed[1], event.line, scope):
+            return
         given = _ENVIRONMENT.match(text) if key in ('env', 'global', 'jobs') and '=' in text else None
+        for name, told in _EXPORTED.findall(text) if key in _SCRIPTS and '=' in text else ():
+            scope.declare(name, Value(told.strip('"\''), event.line))
         if given:  # Travis: `env: [A=1]`
             (scope.parent or scope).declare(given[1], Value(given[2].strip('"\''), event.line))
         if may_name_image(text) or '.' in text or ':' in text or text[:1] == '{':
             self._text(event, text, key, value)
+
+    def _packed(self, text: str, line: int, scope: Scope) -> bool:
+        """Read a document that stands there in Base64, if it names the registry."""
+        try:
+            inside = base64.b64decode(text, validate=False).decode('utf-8')
+        except ValueError:
+            return False
+        return self._collector.names_registry(inside) and self._inside(inside, line, scope)
 
     def _text(self, event: Event, text: str, key: str, value: Value | None = None) -> None:
         scope = self._scope()

@@ -52,6 +52,7 @@ _IDENTITIES = frozenset(
         'trimspace',
         'strip',
         'quote',
+        'some',
         'squote',
         'nonsensitive',
         'sensitive',
@@ -121,7 +122,7 @@ def joined(items: Sequence[Item]) -> tuple[str, ...]:
 
 def _is_default(items: Sequence[Item]) -> bool:
     """Whether names are followed by what counts where they have no value: `config.tag ?? "1"`."""
-    if not any(item.kind == 'sign' and item.value in ('??', '||') for item in items):
+    if not any(item.value in ('??', '||', 'or') and item.kind in ('sign', 'name') for item in items):
         return False
     *names, last = [_together(part) for part in _alternatives(items)]
     known = all(len(texts) == 1 and _LONE_NAME.match(texts[0]) for texts in names)

@@ -25,13 +25,14 @@ _HOLE = re.compile(
     r'|\{\{-?(?P<double>[^{}\n]{1,300}?)-?\}\}'
     r'|\$?\$\{(?P<braced>[^{}\n]{1,300})\}'
     r'|\$\((?P<round>\$?[\w.-]{1,100})\)'
+    r'|\$\[\[\s*(?P<gitlab>[\w.-]{1,100})\s*\]\]'
     r'|\$\[\s*(?P<square>[^\[\]\n]{1,300})\]'
     r'|<<\s*(?P<angle>[\w.-]{1,100})\s*>>'
     r'|#\{\s*(?P<hash>[\w.-]{1,100})\s*\}'
     r'|\\\((?P<cue>[\w.#]{1,100})\)'
     r'|\(\((?P<concourse>[\w.-]{1,100})\)\)'
     r'|%\((?P<python>\w{1,100})\)s'
-    r'|%(?P<windows>\w{1,100})%'
+    r'|%(?P<windows>\w[\w.]{0,100})%'
     r'|\$\$?(?P<bare>[A-Za-z_]\w{0,100})'
 )
 _MARKS = ('$', '{{', '<<', '#{', '\\(', '((', '%')
@@ -138,13 +139,27 @@ def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]
         return known
     if default and match['braced'] is not None:
         known = values_of(default[1], scope, busy)
-        return known or filled(default[2], scope, _deeper(busy))
+        given = filled(default[2], scope, _deeper(busy)) if not all(each.text for each in known) or not known else []
+        return _with_default(known, given)
     found: list[Filled] = []
     for text in hole_texts(content):
         simple = text.startswith('${') and _SIMPLE.match(text[2:-1])
         more = values_of(text[2:-1], scope, busy) if simple else filled(text, scope, _deeper(busy))
         found.extend(each for each in more if '${value}' not in each.text)
     return [each for each in found if each.text] or found  # to what is empty, a default is preferred
+
+
+def _with_default(known: Sequence[Filled], given: list[Filled]) -> list[Filled]:
+    """The values of a name, and what is given by default in the place of those that are empty."""
+    if not known:
+        return given
+    found = [each for each in known if each.text]
+    empty = [each for each in known if not each.text]
+    return found + [
+        replace(text, lines=text.lines | each.lines, origin=text.origin | each.origin)
+        for each in empty
+        for text in given
+    ]
 
 
 def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -> list[Filled]:

@@ -21,6 +21,8 @@ _DEFINITIONS = (
     re.compile(r'\b(?P<name>\w{1,80})[ ]?=[ ]?(?:async[ ])?' + _ARGUMENTS + r'[^=\n{;]{0,80}=>'),
     re.compile(r'\b(?P<name>\w{1,80})[ ]?=[ ]?lambda[ ](?P<arguments>[^:\n]{1,200}):'),
     re.compile(r'\b[\w<>\[\]]{1,80}[ ](?P<name>\w{1,80})' + _ARGUMENTS + r'[ ]?(?:\{|=>|\n[ ]*\{|=[ ]|throws)'),
+    re.compile(r'\b(?P<name>\w{1,80})\s=\s+(?P<curried>(?:\\\(\w{1,80} : [^()\n]{1,80}\)\s*->\s*){1,9})'),
+    re.compile(r'\b(?P<name>\w{1,80})\s=\s+(?P<curried>(?:\w{1,80}:[ ]){1,9})(?=")'),
     re.compile(r'^[ \t]*(?P<name>\w{1,80})' + _ARGUMENTS + r'[ ]?(?:::?[ ]|\{)', re.MULTILINE),
 )
 _NO_FUNCTIONS = frozenset(('if', 'for', 'while', 'switch', 'catch', 'return', 'foreach', 'with', 'else', 'new'))
@@ -28,6 +30,7 @@ _SHELL_FUNCTION = re.compile(
     r'\s*(?:function\s+(?P<plain>[\w-]+)\s*(?:\(\s*\))?|(?P<name>[\w-]+)\s*\(\s*\))\s*(?:\{|\Z)'
 )
 _PLACE = re.compile(r'\$(?:\{(\d)(?=[}:%#-])|(\d)(?!\w))')
+_BY_DEFAULT = re.compile(r'\$\{(\d):?-')
 _READS = re.compile(r'\s*while\s+(?:IFS=(?P<by>\S*)\s+)?read\s+(?:-\w\s+)*(?P<names>\w+(?:\s+\w+)*)\s*;?\s*(?:do\b|\Z)')
 _FED = re.compile(r'\s*done\s*<<-?\s*["\']?(?P<mark>\w+)')
 
@@ -44,9 +47,15 @@ class Function:
 def functions_in(text: str, first_line: int) -> dict[str, Function]:
     """All functions that a text shows, by name."""
     found: dict[str, Function] = {}
-    for pattern in _DEFINITIONS if '(' in text or 'lambda' in text else ():
+    for pattern in _DEFINITIONS if '(' in text or 'lambda' in text or ': "' in text else ():
         for match in pattern.finditer(text):
             name = match['name']
+            curried = match['curried'] if 'curried' in match.groupdict() else None
+            if curried:
+                arguments = tuple(re.findall(r'(\w+)\s*:', curried))
+                line = first_line + text.count('\n', 0, match.start('name'))
+                found.setdefault(name, Function(arguments, {}, frozenset((line,))))
+                continue
             if name in _NO_FUNCTIONS or not match['arguments'].strip():
                 continue
             arguments, defaults = _arguments(match['arguments'], match.group().startswith('func '))
@@ -100,15 +109,16 @@ def hand_over(functions: Mapping[str, Function], calls: Sequence[Call], scope: S
 
 def with_named_places(lines: list[str], scope: Scope, first_line: int) -> list[str]:
     """The lines of a shell script, with `${deploy__1}` for `$1` in a function `deploy`, which its calls give values."""
-    functions: dict[str, list[int]] = {}
+    functions: dict[str, set[str]] = {}
     inside = ''
     found = list(lines)
     for number, line in enumerate(lines):
         begins = _SHELL_FUNCTION.match(line)
         if begins:
             inside = (begins['plain'] or begins['name']).replace('-', '_')
-            functions[inside] = []
+            functions[inside] = set()
         if inside and '$' in line:
+            functions[inside].update(_BY_DEFAULT.findall(line))
             found[number] = _PLACE.sub(_naming(inside), line)
         if inside and line.startswith('}') or line.rstrip().endswith('; }'):
             inside = ''
@@ -119,6 +129,8 @@ def with_named_places(lines: list[str], scope: Scope, first_line: int) -> list[s
             origin = frozenset((('call', number),))
             for place, word in enumerate(words[1:10], 1):
                 scope.declare(f'{name}__{place}', Value(word, first_line + number, origin=origin))
+            for left_out in sorted(functions[name].difference(map(str, range(1, len(words))))):
+                scope.declare(f'{name}__{left_out}', Value('', first_line + number, origin=origin))
     for name, text, at in _read_rows(lines):
         scope.declare(name, Value(text, first_line + at, origin=frozenset((('read', at),))))
     return found

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .arrays import note_arrays
 from .collector import Collector
 from .documents import Inside
 from .filling import may_name_image
 from .functions import with_named_places
+from .mentions import is_allowing
 from .scopes import Scope, Use, Value
-from .text_tables import rows_of
+from .text_tables import tables_of
 
 _ASSIGNMENT = re.compile(
     r'\s*(?:(?:export|set|val|local|readonly|declare|setx|env|ENV|let|def|const|my|Environment|vars?)\s+(?:-\w+\s+)*)?'
@@ -59,6 +61,7 @@ _TRAILING_COMMENT = re.compile(r'\s#\s.*\Z')
 _HOLE_PS_FORMAT = re.compile(r'["\']([^"\']*\{0\}[^"\']*)["\']\s+-f\s+(.+)')
 _SUM = re.compile(r'(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\')(?:\s+[+/]\s+(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'))+\Z')
 _SUM_PIECE = re.compile(r'[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'|/')
+_TABLE_OF_IMAGES = re.compile(r'\s*\|.*(?:image|repository|tag|version|digest)', re.IGNORECASE)
 _LONGEST_LINE = 20_000
 
 
@@ -90,15 +93,18 @@ def read_lines(
     """Hand the scopes of a text over: the whole, its sections or stages, and its commands."""
     reader = _LineReader(collector, inside, style, parent)
     lines = text.split('\n')
+    if style.commands and '=(' in text:
+        note_arrays(lines, reader.root, first_line)
     names_places = any(word in text for word in ('()', 'function ', 'read '))
-    collector.explains = style.explains and not any(line.lstrip().startswith('|') for line in lines)
+    tables = tables_of(lines)
+    unread = not tables and any(_TABLE_OF_IMAGES.match(line) for line in lines)
+    collector.explains = collector.explains or style.explains and not unread
     if style.commands and style.assigns and '$' in text and names_places:
         lines = with_named_places(lines, parent or reader.root, first_line)
-    rows = rows_of(lines)
-    if rows:
-        for number, entries in rows.entries:
+    for table in tables:
+        for number, entries in table.entries:
             reader.row(entries, first_line + number)
-        lines = ['' if rows.first <= number < rows.end else line for number, line in enumerate(lines)]
+        lines = ['' if table.first <= number < table.end else line for number, line in enumerate(lines)]
     for number, line in _logical(lines, style):
         reader.line(line, first_line + number, lines, number)
     reader.end()
@@ -223,7 +229,7 @@ class _LineReader:
         if match and not _looks_like_command(match):
             value = _CHECKSUM.sub(r'\1', match['value'])
             self._assign(match['name'], _formatted(_unquoted(value)), line)
-            if ' ' in _DIRECTIVE.sub('', value).strip('"\' '):
+            if ' ' in _DIRECTIVE.sub('', value).strip('"\' ') and not is_allowing(match['name']):
                 self._command(text, line)
             return
         for part in re.split(r'&&|\|\||;\s', text):
@@ -233,10 +239,12 @@ class _LineReader:
         if text.startswith('$(') and ' ' in text:
             self._command(text, line)
             return
+        if self._style.sections:  # settings of Java
+            text = text.replace('\\:', ':').replace('\\=', '=')
         value = Value(_computed(_FUNCTION_DEFAULT.sub(r'\1', text)), line)  # of just
         self._scope.add(name, value)
         if may_name_image(text):
-            self._scope.uses.append(Use('assigned', value))
+            self._scope.uses.append(Use('image' if self._style.sections and name == 'image' else 'assigned', value))
         self._collector.mention(text, line, self._scope, name)
 
     def _command(self, text: str, line: int) -> None:

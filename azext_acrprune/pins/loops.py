@@ -37,8 +37,10 @@ _SET = re.compile(
     r'\{(?:%-?\s{0,9}set\s|\{-?\s{0,9}(?=\$))\s{0,9}(?P<name>\$?\w{1,100})\s?:?=\s?(?P<value>[^{}%\n]{1,300}?)-?[%}]\}'
 )
 _RECEIVER = re.compile(r'[\w$][\w.$]{0,100}(?:\([\w.]{0,60}\))?\??\s{0,9}\Z')
+_INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
 _WORDS = re.compile(r'[\w./:@"\' -]+\Z')
-_WORD = re.compile(r'[$\w][\w.$-]*')
+_ONE_WORD = re.compile(r'[^\s(\[{]\S*\Z')
+_WORD = re.compile(r'\$?\w[\w.$-]*')
 _NO_COLLECTIONS = frozenset(
     (
         'enumerate',
@@ -107,7 +109,7 @@ def _single(over: str) -> str:
 
 def collection(text: str, line: int = 0) -> str:
     """The name of what a loop goes over; a list that stands right there is named by its line."""
-    text = text.strip()
+    text = _INDEX.sub(r'.\1', text.strip())
     if text[:1] in ('[', '(', '{') and text[:2] != '{{':
         return inline(line)
     for word in _WORD.findall(text):
@@ -215,7 +217,7 @@ def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
         yield Row(None, item, file)
     if not structured:
         for value in (*holder.declared.get(name, ()), *holder.entries.get(name, ())):
-            for word in value.text.split() if _WORDS.match(value.text) else ():
+            for word in value.text.split() if _WORDS.match(value.text) or _ONE_WORD.match(value.text) else ():
                 yield Row(None, replace(value, text=word.strip('"\'')), file)
 
 

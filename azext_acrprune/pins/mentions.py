@@ -35,6 +35,7 @@ _NO_PINS = frozenset(
         'dockerconfigjson',
         'imagelist',
         'registryscopes',
+        'assigndomain',
     ]
 )
 """Keys below which registries and repositories are allowed, mirrored or signed in to, and no image is in use."""
@@ -56,15 +57,19 @@ _SIGN_IN = frozenset(
         'dockerregistryserverurl',
         'registryserver',
         'acrserver',
+        'user',
+        'userassignedidentityid',
+        'imageregistrycredential',
     ]
 )
+_PROSE = frozenset(('message', 'description', 'summary', 'title', 'note', 'notes', 'comment', 'reason', 'help'))
 _LEVELS = 8
 _SIGN_IN_LEVELS = 2
 _SHOWN = 100
 _ALONE = re.compile(r'[^\s/]+/?\Z')
 _ENDS_WITH_URL = re.compile(r'\bhttps?://[^\s/]+/?\Z')
-_IMAGES = ('image', 'repository', 'repo', 'newname')
-_DESCRIBING = (*_IMAGES, 'tag', 'newtag', 'digest', 'chart')
+IMAGE_PARTS = ('image', 'repository', 'repo', 'newname')
+_DESCRIBING = (*IMAGE_PARTS, 'tag', 'newtag', 'digest', 'chart')
 
 
 def is_allowing(key: str) -> bool:
@@ -105,7 +110,8 @@ class Mentions:
         alone = '/' not in text.split('://')[-1].rstrip('/')
         self._named = ALONE if alone or self._named == ALONE else WITH_IMAGE
         self._hosted = self._hosted or not alone and key.lower().endswith('repository')
-        if not any(is_allowing(each) for each in (key, *_keys(scope))):
+        in_prose = alone and ' ' in text.strip() and plain(key) in _PROSE
+        if not in_prose and not any(is_allowing(each) for each in (key, *_keys(scope))):
             signs_in = not may_keep and _signs_in(scope, key)
             self._noted.append(_Mention(text.strip()[:_SHOWN], line, scope if may_keep else None, key, signs_in))
 
@@ -121,7 +127,8 @@ class Mentions:
         """Whether somebody signs in there, or all images are known that may be meant."""
         scope, text = mention.scope, mention.text
         is_url = _ENDS_WITH_URL.search(text) is not None
-        if mention.signs_in or is_url or scope and _signs_in(scope, mention.key):
+        pushes = plain(mention.key) == 'loginserver' and scope is not None and not _has_parts(scope)
+        if mention.signs_in or is_url or pushes or scope and _signs_in(scope, mention.key):
             return any_pins or scope is not None and not _describes_images(_outermost(scope))
         is_registry = group_and_part(mention.key)[1] == 'registry' and _ALONE.match(text)
         return bool(scope and is_registry and _all_told(scope, told))
@@ -157,8 +164,11 @@ def _outermost(scope: Scope) -> Scope:
 
 def _describes_images(scope: Scope) -> bool:
     """Whether anything in a document is spelled like an image or a part of one."""
-    keys = (key for each in scope.below(items=True) for key in (*each.entries, *each.children))
-    return any(group_and_part(key)[1] in _DESCRIBING for key in keys)
+    return any(_has_parts(each) for each in scope.below(items=True))
+
+
+def _has_parts(scope: Scope) -> bool:
+    return any(group_and_part(key)[1] in _DESCRIBING for key in (*scope.entries, *scope.children))
 
 
 def _all_told(scope: Scope, told: Container[Place]) -> bool:
@@ -166,7 +176,7 @@ def _all_told(scope: Scope, told: Container[Place]) -> bool:
     found = False
     for each in scope.below(items=True):
         for key, values in each.entries.items():
-            for value in values if group_and_part(key)[1] in _IMAGES else ():
+            for value in values if group_and_part(key)[1] in IMAGE_PARTS else ():
                 if value.line in told:
                     found = True
                 elif not has_host(value.text):

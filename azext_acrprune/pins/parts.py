@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .around import group_and_part, has_host, inherited, inherited_tags, texts_of
+from .around import group_and_part, has_host, inherited, inherited_tags, is_host, texts_of
 from .filling import belong, has_holes
 from .references import (
     Finding,
@@ -25,6 +25,7 @@ _REPOSITORY_PARTS = (
     'newname', 'repository', 'repourl', 'repo', 'image', 'name', 'url', 'uri', 'package', 'reference', 'id', 'path',
     'chart',
 )  # fmt: skip
+_WHOLE = ('newname', 'repository', 'repo', 'image')
 _INHERITING = ('repository', 'repo', 'image', 'name')
 _PLAIN_KEYS = ('name', 'id', 'path')
 """Keys of anything, and without a tag beside them rather not of images."""
@@ -79,8 +80,9 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
         if not _complete_enough(parts):
             continue
         plain = False
+        whole = any(_is_whole(value.text, names) for key in _WHOLE for value in parts.get(key, ()))
         for key in _REPOSITORY_PARTS:
-            if key == 'name' and ('newname' in parts or 'repourl' in parts):
+            if key == 'name' and ('newname' in parts or 'repourl' in parts or whole):
                 continue
             for value in parts.get(key, ()):
                 repository = _Repository(key, value, parts, scope)
@@ -89,6 +91,10 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
                     yield from _images_of(repository, _registries(parts, scope, names), names, named)
             plain = plain or key in parts and not any(has_host(value.text) for value in parts[key])
+
+
+def _is_whole(text: str, names: RegistryNames) -> bool:
+    return any(isinstance(found, Reference) and (found.tag or found.digest) for found in find_references(text, names))
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,13 @@ def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
         group, part = group_and_part(key)
         if part:
             groups.setdefault(group, {}).setdefault(part, []).extend(values)
+    for parts in groups.values():
+        hosts = [value for value in parts.get('repository', ()) if is_host(value.text)]
+        if hosts and len(parts) > 1 and not parts.keys() & {'registry', 'chart'}:
+            parts['registry'] = hosts
+            parts['repository'] = [value for value in parts['repository'] if value not in hosts]
+            if not parts['repository']:
+                del parts['repository']
     common = groups.get('', {}).get('registry')
     for group, parts in groups.items():
         if group and common and 'registry' not in parts and len(parts) > 1:
@@ -132,6 +145,7 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
                     'defaultValue',
                     'default',
                     *(('server', 'url', 'host') if part == 'registry' else ()),
+                    *(('tag',) if part == 'tag' else ()),
                 ):
                     if name in child.entries:
                         yield key, child.entries[name]
@@ -152,6 +166,7 @@ def _images_of(
         whole = [found for found in find_references(text.text, names) if isinstance(found, Reference) and found.tag]
         if whole and not split_repository(text.text, names):
             yield from _with_digest(whole, repository, text)
+            yield from _with_more_tags(whole, repository, text)
             continue
         for base, certain in _bases(text, repository, registries, names, named):
             yield from _with_tags(base, repository, names, certain)
@@ -167,6 +182,21 @@ def _with_digest(whole: Sequence[Reference], repository: _Repository, text: Fill
                     repository.value,
                     text.lines | digest.lines,
                 )
+
+
+def _with_more_tags(whole: Sequence[Reference], repository: _Repository, text: Filled) -> Iterator[Made]:
+    """The other tags that Jib gives to what it builds: `to { image = "app:1", tags = ["latest"] }`."""
+    scope = repository.scope
+    if scope.key != 'to':
+        return
+    listed = [
+        *scope.entries.get('tags', ()),
+        *(v for each in scope.children.get('tags', ()) for v in each.entries.get('tag', ())),
+    ]
+    for tag in (each for value in listed for each in texts_of(value, scope)):
+        for reference in whole:
+            made = reference_to(reference.repository, tag.text, None, reference.certain)
+            yield Made(made, repository.value, text.lines | tag.lines)
 
 
 def _bases(
@@ -297,7 +327,7 @@ def _tags(parts: Parts, scope: Scope) -> list[Filled]:
         said = [
             Filled(text.strip().replace('+', '_'), each.lines, each.origin)
             for each in found
-            for text in each.text.split(',')
+            for text in re.split('[,;]', each.text)
         ]
         said = [each for each in said if each.text.lower() not in _NO_TAG]
         if said:

@@ -7,7 +7,7 @@ which finds too much rather than too little.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -16,9 +16,24 @@ from .code import read_code
 from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
+from .languages import (
+    CODE,
+    CODE_NAMES,
+    DOCKERFILE,
+    DOCKERFILE_STYLE,
+    EARTHFILE_STYLE,
+    JSON_SUFFIXES,
+    LINES,
+    TEMPLATE_STYLE,
+    TEMPLATE_SUFFIXES,
+    USES_NOTHING,
+    XML_SUFFIXES,
+    YAML_SUFFIXES,
+)
 from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
+from .preparing import with_attributes, with_quotes, without_blocks
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
@@ -44,91 +59,6 @@ _YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s
 _KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
 _UNQUOTED_DIRECTIVE = re.compile(r'^[ ]*(?:- )?(?:[\w."\'-]{1,80}:[ ]+)?\{\{(?!\{)', re.MULTILINE)
 _TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
-_JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.jsonl', '.ndjson', '.sarif', '.webmanifest', '.tfstate')
-_YAML_SUFFIXES = ('.yaml', '.yml')
-_TEMPLATE_SUFFIXES = ('.gotmpl', '.tpl', '.j2', '.jinja', '.jinja2', '.tmpl', '.tftpl', '.template', '.erb')
-_XML_SUFFIXES = ('.xml', '.csproj', '.props', '.targets', '.sfproj', '.config')
-_DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile|earthfile)(?:\..*)?\Z', re.IGNORECASE)
-
-_CODE: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(('.tf', '.tfvars', '.hcl', '.nomad', '.jsonnet', '.libsonnet', '.php', '.nf'), ('#', '//')),
-    **dict.fromkeys(
-        [
-            '.bicep',
-            '.bicepparam',
-            '.ts',
-            '.tsx',
-            '.js',
-            '.jsx',
-            '.mjs',
-            '.cjs',
-            '.go',
-            '.java',
-            '.kt',
-            '.kts',
-            '.scala',
-            '.sbt',
-            '.mts',
-            '.cts',
-            '.vue',
-            '.zig',
-            '.groovy',
-            '.gradle',
-            '.cs',
-            '.fs',
-            '.rs',
-            '.cue',
-            '.swift',
-            '.dart',
-            '.c',
-            '.h',
-            '.cpp',
-            '.cc',
-            '.jenkinsfile',
-            '.pkl',
-        ],
-        ('//',),
-    ),
-    **dict.fromkeys(
-        (
-            '.py',
-            '.rb',
-            '.nix',
-            '.bzl',
-            '.bazel',
-            '.k',
-            '.star',
-            '.ex',
-            '.exs',
-            '.jl',
-            '.r',
-            '.pp',
-            '.wdl',
-            '.pl',
-            '.tcl',
-        ),
-        ('#',),
-    ),
-    **dict.fromkeys(('.hs', '.dhall', '.lua', '.sql'), ('--',)),
-}
-"""What begins the comments of the languages that are read as code."""
-
-_CODE_NAMES: Mapping[str, tuple[str, ...]] = {
-    'jenkinsfile': ('//',),
-    **dict.fromkeys(
-        ('build', 'workspace', 'tiltfile', 'snakefile', 'vagrantfile', 'fastfile', 'rakefile', 'gemfile', 'capfile'),
-        ('#',),
-    ),
-}
-_SETTINGS = Style(('#', ';', '!', '//'), sections=True)
-_LINES: Mapping[str, Style] = {
-    **dict.fromkeys(('.ini', '.properties', '.conf', '.cfg', '.toml', '.container', '.service', '.kube'), _SETTINGS),
-    '.spdx': Style(packages=True),
-    **dict.fromkeys(('.bat', '.cmd'), Style(('rem ', '::', '@rem'), ('^',))),
-    **dict.fromkeys(('.log', '.csv', '.tsv'), Style((), (), assigns=False)),
-    '.rego': Style(assigns=False, explains=True),
-    **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc'), Style((), (), assigns=False, explains=True)),
-}
 
 
 def decoded(data: bytes) -> str | None:
@@ -143,11 +73,6 @@ def decoded(data: bytes) -> str | None:
         return data.decode('utf-8')
     except UnicodeDecodeError:
         return data.decode('latin-1')  # references are plain ASCII in all of its relatives
-
-
-_DOCKERFILE_STYLE = Style(goes_on=('\\', '`'), stages=True, assigns=False)
-_TEMPLATE_STYLE = Style(('#', '{{/*', '{{- /*', '{#'))
-_EARTHFILE_STYLE = Style(stages=True, targets=True, assigns=False)
 
 
 def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | None = None) -> Found:
@@ -209,19 +134,20 @@ class _File:
             self._beside = self.collector.around = Scope(loops)
         path = PurePath(self._source)
         suffix, name = path.suffix.lower(), path.name.lower()
-        if _DOCKERFILE.match(name):
-            self._lines(text, _EARTHFILE_STYLE if name.startswith('earthfile') else _DOCKERFILE_STYLE)
-        elif suffix in _CODE or name in _CODE_NAMES or name.startswith('jenkinsfile'):
-            self._code(text, _CODE.get(suffix) or _CODE_NAMES.get(name, ('//',)))
+        self.collector.explains = USES_NOTHING.match(name) is not None
+        if DOCKERFILE.match(name):
+            self._lines(text, EARTHFILE_STYLE if name.startswith('earthfile') else DOCKERFILE_STYLE)
+        elif suffix in CODE or name in CODE_NAMES or name.startswith('jenkinsfile'):
+            self._code(with_quotes(text), CODE.get(suffix) or CODE_NAMES.get(name, ('//',)))
         elif suffix in _SCRIPTS_WITH_BLOCKS:
             self._powershell(text)
-        elif suffix in _LINES:
-            self._lines(text, _LINES[suffix])
-        elif suffix in _JSON_SUFFIXES:
+        elif suffix in LINES:
+            self._lines(with_attributes(text) if suffix == '.adoc' else text, LINES[suffix])
+        elif suffix in JSON_SUFFIXES:
             self._try_json(text)
-        elif suffix in _YAML_SUFFIXES:
+        elif suffix in YAML_SUFFIXES:
             self._try_yaml(text)
-        elif suffix in _XML_SUFFIXES and text.lstrip()[:1] == '<':
+        elif suffix in XML_SUFFIXES and text.lstrip()[:1] == '<':
             self._events(text, xml_events)
         else:
             self._by_look(text, suffix)
@@ -232,16 +158,19 @@ class _File:
             self._try_json(text)
         elif start.startswith('<?xml'):
             self._events(text, xml_events)
-        elif suffix in _TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
+        elif suffix in TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
             self._template(text)
         elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):
             self._try_yaml(text)
         else:
-            self._lines(text, _TEMPLATE_STYLE if suffix in _TEMPLATE_SUFFIXES else PLAIN)
+            self._lines(text, TEMPLATE_STYLE if suffix in TEMPLATE_SUFFIXES else PLAIN)
 
     def _try_json(self, text: str) -> None:
         problem = self.read_events(text, json_events)
-        if problem:
+        if problem and self._source.endswith('.json5'):  # with keys without quotes
+            self._restart()
+            self._code(text, ('//',))
+        elif problem:
             self._searched(text, problem)
 
     def _try_yaml(self, text: str) -> None:
@@ -262,14 +191,15 @@ class _File:
     def _restart(self) -> None:
         """Forget what was found: the file is read again as something else."""
         around = self.collector.around
+        explains = self.collector.explains
         self.collector = Collector(self._source, self.collector.names)
-        self.collector.around = around
+        self.collector.around, self.collector.explains = around, explains
 
     def _template(self, text: str) -> None:
         """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
         problem = self.read_events(text, template_events)
         if problem:
-            read_lines(text, self.collector, self.inside, _TEMPLATE_STYLE, self._beside)
+            read_lines(text, self.collector, self.inside, TEMPLATE_STYLE, self._beside)
 
     def _events(self, text: str, events: Events) -> None:
         problem = self.read_events(text, events)
@@ -296,7 +226,7 @@ class _File:
 
     def _powershell(self, text: str) -> None:
         """Read it as code and as lines: code has tables and arrays in brackets, lines have commands without quotes."""
-        text = _without_blocks(text)
+        text = without_blocks(text)
         names = read_code(text, self.collector, self.inside, ('#',), self._beside)
         read_lines(text, self.collector, self.inside, Style(('#',), ('`',)), names)
 
@@ -334,11 +264,6 @@ class _File:
         except BadSyntax:
             return False
         return True
-
-
-def _without_blocks(text: str) -> str:
-    """The text without the comments `<# ... #>` of PowerShell, on as many lines."""
-    return re.sub(r'<#(?s:.*?)(?:#>|\Z)', lambda match: '\n' * match.group().count('\n'), text)
 
 
 def looks_like_yaml(text: str, share: float = 0.6) -> bool:

@@ -36,6 +36,7 @@ _HOST = re.compile(r'\.\w+/')
 _RULE = re.compile(r'[\s|:=+-]+\Z')
 _DELIMITERS = (',', ';', '\t', '|')
 _MOST_LINES_BEFORE = 40
+_MOST_TABLES = 100
 _RENAMED = {'images': 'image', 'ref': 'image', 'tags': 'tag', 'repositories': 'repository', 'reference': 'image'}
 
 
@@ -48,9 +49,19 @@ class Rows:
     entries: tuple[tuple[int, dict[str, str]], ...]
 
 
-def rows_of(lines: Sequence[str]) -> Rows | None:
-    """The first table in a text; None where there is none."""
-    for number, line in enumerate(lines[:_MOST_LINES_BEFORE]):
+def tables_of(lines: Sequence[str]) -> list[Rows]:
+    """All tables in a text; what is between them is short."""
+    found: list[Rows] = []
+    while len(found) < _MOST_TABLES:
+        table = _next_table(lines, found[-1].end if found else 0)
+        if table is None:
+            break
+        found.append(table)
+    return found
+
+
+def _next_table(lines: Sequence[str], start: int) -> Rows | None:
+    for number, line in enumerate(lines[start : start + _MOST_LINES_BEFORE], start):
         for delimiter in (*_DELIMITERS, ''):
             header = _columns(line, delimiter) if delimiter in line else []
             names = [_name(column) for column, _ in header]

@@ -186,7 +186,7 @@ def test_an_image_without_a_tag_is_said_though_another_one_at_its_line_is_pinned
         ('mail.py', 'email = "ops@myreg.azurecr.io"\n', 0),
         ('policy.yaml', 'message: Images may only come from myreg.azurecr.io.\n', 0),
         ('drone.yml', 'settings: {registry: myreg.azurecr.io, repo: myreg.azurecr.io/app, tags: [v1]}\n', 0),
-        ('drone.yml', 'registry: myreg.azurecr.io\nrepo: myreg.azurecr.io/app\ntags: [v1]\nimage: app2\n', 1),
+        ('drone.yml', 'registry: myreg.azurecr.io\nrepo: myreg.azurecr.io/app\ntags: [v1]\nside: {image: app2}\n', 1),
     ],
 )
 def test_a_name_of_the_registry_alone_is_said_where_it_may_be_that_of_an_image(tmp_path, name, text, said):

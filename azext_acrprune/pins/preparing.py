@@ -1,0 +1,34 @@
+"""Texts made easier to read for readers that do not know their language; lines stay where they are."""
+
+from __future__ import annotations
+
+import re
+
+_ATTRIBUTE = re.compile(r'^:([\w-]{1,100}):[ ]+(\S{1,300})[ ]*$', re.MULTILINE)
+_ATTRIBUTE_USE = re.compile(r'\{([\w-]{1,100})\}')
+_WORD = re.compile(r'\S+')
+_WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
+
+
+def with_quotes(text: str) -> str:
+    """Ruby's `%w[a b]` as `["a" "b"]`, on as many lines."""
+    return (
+        _WORDS.sub(lambda match: f'[{re.sub(_WORD, _quoted_word, match[1] or match[2])}]', text)
+        if '%w' in text
+        else text
+    )
+
+
+def with_attributes(text: str) -> str:
+    """A text of AsciiDoc with the values of its attributes: `:version: 1` and `{version}`."""
+    values = dict(_ATTRIBUTE.findall(text))
+    return _ATTRIBUTE_USE.sub(lambda match: values.get(match[1], match.group()), text) if values else text
+
+
+def _quoted_word(match: re.Match[str]) -> str:
+    return f'"{match.group()}",'
+
+
+def without_blocks(text: str) -> str:
+    """The text without the comments `<# ... #>` of PowerShell, on as many lines."""
+    return re.sub(r'<#(?s:.*?)(?:#>|\Z)', lambda match: '\n' * match.group().count('\n'), text)
