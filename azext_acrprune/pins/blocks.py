@@ -12,6 +12,7 @@ from .expressions import UNKNOWN_VALUE, Item
 from .scopes import Scope, Value
 
 _MOST_PLACES = 10
+_MOST_ITEMS = 100
 _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'output', 'task', 'group', 'job', 'target'))
 _GIVES = re.compile(
     r'(?i)(?:\A|\.)(?:param|put|set|property|set_?property|system_?property|(?:add|with|set)?_?env\w{0,20})\Z'
@@ -87,6 +88,8 @@ def formats_of(name: str, scope: Scope) -> tuple[str, ...]:
 def filled_names(items: Sequence[Item], scope: Scope) -> list[Item]:
     """`IMAGE % tag` with the text that `IMAGE` is a name of."""
     found = list(items)
+    if len(items) > _MOST_ITEMS:
+        return found
     for number, (first, second) in enumerate(zip(items, items[1:], strict=False)):
         texts = formats_of(first.value, scope) if first.kind == 'name' and second.value == '%' else ()
         if texts:

@@ -72,6 +72,7 @@ class _CodeReader:
         self.functions: dict[str, Function] = {}
         self._calls: list[Call] = []
         self._touches = False
+        self._looked_at = 0
 
     def take(self, match: re.Match[str]) -> None:
         token, line = match.group(), self._line
@@ -88,7 +89,7 @@ class _CodeReader:
         elif match['name']:
             self._finish_before_word()
             self._top.items.append(Item('name', match['name'], line=line))
-            if '.' in match['name'] and self._collector.names.has(match['name']):
+            if '.' in match['name'] and line != self._looked_at and self._collector.names.has(match['name']):
                 self._unquoted(match, line)
         elif match['number']:
             self._finish_before_word()
@@ -100,6 +101,7 @@ class _CodeReader:
 
     def _unquoted(self, match: re.Match[str], line: int) -> None:
         """The registry is named, and stands in no quotes: look at the line as text."""
+        self._looked_at = line
         text = match.string[match.string.rfind('\n', 0, match.start()) + 1 :].partition('\n')[0]
         self._collector.look_at_line(text, line)
         self._collector.mention(text, line)

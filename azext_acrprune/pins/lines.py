@@ -61,7 +61,9 @@ _TRAILING_COMMENT = re.compile(r'\s#\s.*\Z')
 _HOLE_PS_FORMAT = re.compile(r'["\']([^"\']*\{0\}[^"\']*)["\']\s+-f\s+(.+)')
 _SUM = re.compile(r'(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\')(?:\s+[+/]\s+(?:[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'))+\Z')
 _SUM_PIECE = re.compile(r'[A-Za-z_]\w*|"[^"$]*"|\'[^\'$]*\'|/')
-_TABLE_OF_IMAGES = re.compile(r'\s*\|.*(?:image|repository|tag|version|digest)', re.IGNORECASE)
+_TABLE_OF_IMAGES = re.compile(
+    r'\s*\|(?:.{0,300}\b(?:image|registry|repository|tag|version|digest)\b){2}', re.IGNORECASE
+)
 _LONGEST_LINE = 20_000
 
 
@@ -97,8 +99,8 @@ def read_lines(
         note_arrays(lines, reader.root, first_line)
     names_places = any(word in text for word in ('()', 'function ', 'read '))
     tables = tables_of(lines)
-    unread = not tables and any(_TABLE_OF_IMAGES.match(line) for line in lines)
-    collector.explains = collector.explains or style.explains and not unread
+    if style.explains:
+        collector.explains = bool(tables) or not any(_TABLE_OF_IMAGES.match(line) for line in lines)
     if style.commands and style.assigns and '$' in text and names_places:
         lines = with_named_places(lines, parent or reader.root, first_line)
     for table in tables:

@@ -39,7 +39,7 @@ _SET = re.compile(
 _RECEIVER = re.compile(r'[\w$][\w.$]{0,100}(?:\([\w.]{0,60}\))?\??\s{0,9}\Z')
 _INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
 _WORDS = re.compile(r'[\w./:@"\' -]+\Z')
-_ONE_WORD = re.compile(r'[^\s(\[{]\S*\Z')
+_ONE_WORD = re.compile(r'["\'$\w][^\s()]*(?<!\$\{value\})\Z')
 _WORD = re.compile(r'\$?\w[\w.$-]*')
 _NO_COLLECTIONS = frozenset(
     (
