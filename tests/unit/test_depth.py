@@ -131,7 +131,7 @@ def everything(manifests) -> None:
 
 @pytest.mark.parametrize('shape', SHAPES)
 def test_twice_as_much_takes_about_twice_as_many_steps(shape):
-    few, many = (steps(lambda number=number: everything(SHAPES[shape](number))) for number in (150, 300))
+    few, many = (steps(lambda number=number: everything(SHAPES[shape](number))) for number in (100, 200))
     assert many < 2.6 * few
 
 

@@ -249,8 +249,8 @@ def test_the_parts_of_a_reference_alone():
     ],
 )
 def test_no_long_line_takes_long(unit):
-    text = unit * (2_000_000 // len(unit))
+    text = unit * (500_000 // len(unit))
     start = time.process_time()
     found(text)
     found(text + '/')
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 4
