@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from .._errors import typed_errors
-from .caching import login_server
 from .command import Command
 from .failures import NOT_ALL_READ, exit_by, say_unread
 from .fleet import in_each
@@ -18,8 +17,8 @@ from .options import FleetOptions, PriceOptions, RegistryOptions, read
 from .registries import Chosen, chosen
 from .scanning import scan
 from .session import open_session
-from .states import read_plan_text
-from .user_files import write_text
+from .states import PLAN_IN_STATE, read_plan_text
+from .user_files import read_text, write_text
 
 if TYPE_CHECKING:
     from ..documents.cost import Price
@@ -56,10 +55,11 @@ def _on_one(
     from ..policy.rules import Selection
     from ..usage.report_document import report_answer, report_document
 
-    with typed_errors():
-        host = login_server(cmd, options.sign_in.registry_name, options.sign_in.suffix)
-        text = read_plan_text(cmd, options.state, host, plan_file) if plan_file else None
+    in_state = bool(plan_file) and str(plan_file).startswith(PLAN_IN_STATE)
+    text = read_text(plan_file) if plan_file and not in_state else None  # an hour of reading comes before the other
     with open_session(cmd, options) as session:
+        if in_state:  # it is below the login server, which only Azure knows for sure
+            text = read_plan_text(cmd, options.state, session.host, str(plan_file))
         plan = read_plan(text, session.host, session.now) if text is not None else None
         inventory = scan(session, Selection())
         document = report_document(inventory, plan, session.began, session.now, session.account, price)

@@ -125,8 +125,12 @@ def test_usage_check_and_report_go_through_a_fleet(az, registry, fleet, now, tmp
     assert check.code == 1 and check.json['summary']['registries'] == 2 and check.json['exitReason'] == 'failed'
     assert check.json['registries'][0]['result']['summary']['broken'] == check.json['summary']['broken'] == 0
     page = tmp_path / 'report.html'
-    report = az(*PRUNE, 'report', '-r', 'one', 'nosuchregistry', 'two', '--out', str(page))
+    state = ('--state', str(tmp_path))
+    az(*PRUNE, 'plan', '-r', 'one', 'two', '--out', 'state:night', *state, check=True)
+    names = ('-r', 'one', 'nosuchregistry', 'two')
+    report = az(*PRUNE, 'report', *names, '--plan', 'state:night', '--out', str(page), *state)
     assert report.code == 1 and report.json['summary']['manifests'] == 20
+    assert report.json['summary']['manifestsToDelete'] == 6
     assert [bool(each['result']) for each in report.json['registries']] == [True, False, True]
     text = page.read_text()
     assert '3 registries' in text and text.count('class="frame"') == 4
