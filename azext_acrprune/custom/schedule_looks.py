@@ -22,9 +22,9 @@ logger = get_logger(__name__)
 _NOT_ALL_LISTED = 'Not all schedules are listed.'
 
 
-def list_schedules(
+def list_schedules(  # pylint: disable=unused-argument  # every command that names a registry has a suffix
     cmd: Command, registry_name: str | None = None, resource_group_name: str | None = None, suffix: str | None = None
-) -> list[Document]:  # pylint: disable=unused-argument  # every command that names a registry has a suffix
+) -> list[Document]:
     """The schedules of a registry, or of all registries of the subscription, with the last run and the next one."""
     found: list[Document] = []
     failed = False

@@ -136,7 +136,6 @@ def open_session(
     hide_secrets_in_the_log(options.sign_in.username, options.sign_in.password)
     from ..registry.credentials import registry_facts, sign_in
     from ..registry.halting import Halt
-    from ..registry.protocol.tokens import PRUNING, PUBLISHING, RESTORING
     from ..show.progress import progress
     from ..workers import Loop, stops_are_ctrl_c
 
@@ -161,8 +160,9 @@ def open_session(
             Loop(_say_stopping) as loop,
         ):
             hosts, halt = hosts_of(facts, options, host), Halt()
-            actions = RESTORING if restoring else PUBLISHING if publishing else PRUNING
-            endpoints = _endpoints(cmd, signed_in, options, facts.sku, len(hosts), reporter, limit, halt, actions)
+            endpoints = _endpoints(
+                cmd, signed_in, options, facts.sku, len(hosts), reporter, limit, halt, _actions(restoring, publishing)
+            )
             registry = loop.run(endpoints.open(hosts))
             moment = datetime.now(timezone.utc)
             try:
@@ -171,6 +171,13 @@ def open_session(
                 )
             finally:
                 loop.end(registry.close())
+
+
+def _actions(restoring: bool, publishing: bool) -> str:
+    """The permissions that are asked for on each repository."""
+    from ..registry.protocol.tokens import PRUNING, PUBLISHING, RESTORING
+
+    return RESTORING if restoring else PUBLISHING if publishing else PRUNING
 
 
 def _say_stopping() -> None:
