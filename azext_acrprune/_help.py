@@ -593,6 +593,10 @@ long-summary: >
     one after each change of what runs. Needs `az login`, the role Contributor on the registry, the permission to push,
     and, for role assignments, Role Based Access Control Administrator.
 examples:
+  - name: The same schedule on each registry of the subscription that has a tag.
+    text: >
+        az acr prune schedule create --all-registries --tag env=dev -n nightly --cron "0 3 * * *" --policy policy.yaml
+        --identity [system] -o table
   - name: What would be created, with the YAML of the task and the roles.
     text: >
         az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --policy policy.yaml

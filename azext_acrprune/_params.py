@@ -108,12 +108,12 @@ _SHARED = {
 
 _REGISTRY = ('registry_name', 'resource_group_name', 'suffix')
 _RUNS = (
-    *('state', 'time_limit', 'order', 'impact', 'concurrency', 'max_rate', 'archive', 'archive_content', 'validate'),
+    *('state', 'order', 'impact', 'concurrency', 'max_rate', 'archive', 'archive_content', 'validate'),
     *(*_REGIONS, *_UNTAGGED, *_TAGS, *_PINS, *_UNASKED, *_PULLS, *_GUARDED),
 )
 _SHARED |= {
-    'schedule create': (*_REGISTRY, *_RUNS, 'dry_run', *_TABLE),
-    'schedule update': (*_REGISTRY, 'time_limit', 'dry_run', *_TABLE),
+    'schedule create': (*_FLEET, *_REGISTRY, *_RUNS, 'dry_run', *_TABLE),
+    'schedule update': (*_REGISTRY, 'dry_run', *_TABLE),
     **{f'schedule {verb}': (*_REGISTRY, *_TABLE) for verb in ('list', 'show', 'logs')},
     **{f'schedule {verb}': _REGISTRY for verb in ('run', 'delete')},
 }

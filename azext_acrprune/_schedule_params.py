@@ -8,8 +8,14 @@ from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_three_state_flag
 
 from ._own_params import SELECTION
-from ._registry_validators import validate_optional_registry, validate_registry_name
-from ._schedule_validators import validate_cron, validate_identity, validate_schedule_name, validate_step_image
+from ._registry_validators import validate_optional_registry, validate_registries, validate_registry_name
+from ._schedule_validators import (
+    validate_cron,
+    validate_identity,
+    validate_run_limit,
+    validate_schedule_name,
+    validate_step_image,
+)
 from ._validators import validate_plan_selection
 
 if TYPE_CHECKING:
@@ -64,14 +70,23 @@ def _timing(context: AzArgumentContext) -> None:
     context.argument(
         'dry_run', help='Create nothing, and answer with the artifact, the YAML of the task, and the roles.'
     )
-    context.argument(
-        'time_limit',
+    context.extra(
+        'run_limit',
+        options_list=['--time-limit'],
+        validator=validate_run_limit,
         help='How long planning, and then deleting, may take each, such as `45m`; `2h` when left out, and less than '
         'four hours.',
     )
 
 
 def _for_create(context: AzArgumentContext) -> None:
+    context.argument(
+        'registry_name',
+        nargs='+',
+        required=False,
+        validator=validate_registries,
+        help='The container registry: its name or its login server. Of several, each gets a schedule of its own.',
+    )
     _timing(context)
     context.argument('cron', required=True)
     context.argument('identity', required=True)

@@ -7,6 +7,8 @@ from argparse import Namespace
 
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
+from ._validators import validate_time_limit
+
 _IDENTITY = re.compile(
     r'/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[^/]+\Z',
     re.I,
@@ -54,3 +56,10 @@ def validate_step_image(namespace: Namespace) -> None:
             f"--image: '{namespace.image}' is not pinned by its digest.",
             recommendation='Give HOST/REPOSITORY@sha256:DIGEST: a tag may be on another image when it runs.',
         )
+
+
+def validate_run_limit(namespace: Namespace) -> None:
+    """`45m` -> seconds. It has a name of its own: the time limit of this command would be another one."""
+    limit = Namespace(time_limit=namespace.run_limit)
+    validate_time_limit(limit)
+    namespace.run_limit = limit.time_limit

@@ -79,7 +79,7 @@ MAY_IMPORT = {
     '_place_validators': {'_errors'},
     '_params': {'_own_params', '_schedule_params', '_shared_params'},
     '_schedule_params': {'_own_params', '_registry_validators', '_schedule_validators', '_validators'},
-    '_schedule_validators': {'schedules'},
+    '_schedule_validators': {'schedules', '_validators'},
     '_own_params': {'_place_validators', '_registry_validators', '_validators'},
     '_shared_params': {'_place_validators', '_registry_validators', '_validators'},
     'commands': {'show', 'documents.schemas'},

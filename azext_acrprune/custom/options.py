@@ -265,8 +265,9 @@ class GivenOptions:
 class ScheduleOptions:
     """What a schedule is, beside what its runs are told.
 
-    `identity` is a resource id or `[system]`, `image` the one that its steps run in. None where nothing was said: a new
-    schedule then only previews, and one that is updated stays as it is.
+    `identity` is a resource id or `[system]`, `image` the one that its steps run in, and `run_limit` are the seconds
+    that a run has for planning, and then for deleting. None where nothing was said: a new schedule then only previews,
+    and one that is updated stays as it is.
     """
 
     name: str = ''
@@ -278,7 +279,7 @@ class ScheduleOptions:
     enabled: bool | None = None
     policy_file: str | None = None
     state: str | None = None
-    time_limit: int | None = None
+    run_limit: int | None = None
     no_role_assignment: bool = False
     dry_run: bool = False
 

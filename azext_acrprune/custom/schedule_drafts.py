@@ -88,7 +88,8 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
 
 def redrafted(options: ScheduleOptions, configuration: Mapping[str, Any], files: dict[str, bytes]) -> DraftedSchedule:
     """A schedule as it is, with what the options change, and with this version of the extension."""
-    from ..schedules.task import POLICY_FILE, Schedule
+    from ..schedules.artifact import unzipped, zipped
+    from ..schedules.task import PINS_FILE, POLICY_FILE, Schedule
 
     schedule = Schedule.of(configuration)
     version, wheel, data = wheel_of(installed_package())
@@ -101,13 +102,17 @@ def redrafted(options: ScheduleOptions, configuration: Mapping[str, Any], files:
                 'Make it anew by `schedule create`, with --policy.',
                 Kind.INVALID,
             )
-        kept[POLICY_FILE] = _policy(options.policy_file, {})
+        pinned: dict[str, bytes] = {}
+        kept[POLICY_FILE] = _policy(options.policy_file, pinned)
+        if pinned:
+            before = unzipped(kept[PINS_FILE]) if PINS_FILE in kept else {}
+            kept[PINS_FILE] = zipped({**before, **pinned})
     schedule = replace(
         schedule,
         version=version,
         image=options.image or schedule.image,
         enforce=schedule.enforce if options.enforce is None else options.enforce,
-        time_limit=_time_limit(options) if options.time_limit else schedule.time_limit,
+        time_limit=_time_limit(options) if options.run_limit else schedule.time_limit,
     )
     return DraftedSchedule(schedule, kept, wheel)
 
@@ -164,7 +169,7 @@ def _policy(path: str, pinned: dict[str, bytes]) -> bytes:
 def _time_limit(options: ScheduleOptions) -> int:
     from ..schedules.task import longest_time_limit
 
-    limit = options.time_limit or DEFAULT_TIME_LIMIT
+    limit = options.run_limit or DEFAULT_TIME_LIMIT
     if limit > longest_time_limit():
         raise PruneError(
             '--time-limit: a run of ACR Tasks ends after 8 hours, and two steps have this time each.',

@@ -9,6 +9,7 @@ from knack.log import get_logger
 from .._errors import typed_errors
 from ..prune_error import Kind, PruneError
 from .command import Command
+from .fleet import in_each_registry
 from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
 from .schedule_artifacts import fetch, lock_image, publish, withdraw
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 
+@in_each_registry
 def create(cmd: Command, name: str, **kwargs: object) -> Document:
     """Have a schedule as the options say; one that is so already is left alone."""
     options = read(ScheduleOptions, {**kwargs, 'name': name})
@@ -108,6 +110,7 @@ def _settled(
     options: ScheduleOptions,
 ) -> Document:
     """Have the artifact, the task and the roles as they shall be, in this order; or say what that would be."""
+    from ..exit_reasons import DONE, NOTHING_TO_DO, WOULD_CHANGE
     from ..schedules.task import steps_of, task_document, yaml_of
 
     schedule = draft.schedule
@@ -124,9 +127,16 @@ def _settled(
         changed = changed or is_new
     roles = assign(cmd, needed, identity.of_task(task), options)
     changed = changed or any(role['state'] == 'assigned' for role in roles)
+    artifact = _artifact_document(host, draft)
     return {
         'schedule': schedule.name,
         'registry': host,
+        'exitReason': WOULD_CHANGE if options.dry_run else DONE if changed else NOTHING_TO_DO,
+        'summary': {
+            'files': len(artifact['files']),
+            'fileBytes': sum(each['fileBytes'] for each in artifact['files']),
+            'roles': len(roles),
+        },
         'changed': changed,
         'dryRun': options.dry_run,
         'cron': timing.cron,
@@ -137,7 +147,7 @@ def _settled(
         'agentPool': timing.agent_pool,
         'extensionVersion': schedule.version,
         'stepImage': schedule.image,
-        'artifact': _artifact_document(host, draft),
+        'artifact': artifact,
         'yaml': yaml,
         'roles': roles,
     }

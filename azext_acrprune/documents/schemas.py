@@ -35,7 +35,7 @@ OF_COMMAND: Mapping[str, tuple[str, ...]] = {
     'policy test': ('policy-test',),
     'policy diff': ('policy-diff',),
     'policy show-example': ('policy-example',),
-    **dict.fromkeys(('schedule create', 'schedule update'), ('schedule-create',)),
+    **dict.fromkeys(('schedule create', 'schedule update'), ('schedule-create', 'several')),
     'schedule list': ('schedule-list',),
     'schedule show': ('schedule-show',),
     'schedule run': ('schedule-run',),

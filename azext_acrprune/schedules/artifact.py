@@ -85,6 +85,12 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def unzipped(data: bytes) -> dict[str, bytes]:
+    """The files in a zip file that `zipped` made."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def _manifest(
     kind: str, config: Document, layers: list[Document], annotations: Mapping[str, str] | None = None
 ) -> bytes:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+from .fleet_tables import registry_rows
 from .sizes import human_size
 from .table import Table
 
@@ -35,7 +36,9 @@ def _schedule_row(schedule: dict[str, Any]) -> dict[str, Any]:
 
 
 def schedule_rows(schedule: dict[str, Any]) -> Table:
-    """One schedule on one screen, or what creating it would do."""
+    """One schedule on one screen, or what creating it would do; of several registries a row for each."""
+    if 'registries' in schedule:
+        return registry_rows(schedule)
     return Table(OrderedDict(WHAT=label, TOLD=text) for label, text in _told(schedule))
 
 

@@ -195,6 +195,10 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
 
 def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):
     az = signed_in
+    several = az(*SCHEDULE, 'create', '-r', 'localhost', 'nosuchregistry', *CREATE[len(SCHEDULE) + 3 :], '--dry-run')
+    good, bad = several.json['registries']
+    assert several.code == 1 and good['result']['exitReason'] == 'wouldChange' and 'nosuchregistry' in bad['error']
+
     registry.manager.properties = {
         'networkRuleSet': {'defaultAction': 'Deny'},
         'networkRuleBypassOptions': 'AzureServices',

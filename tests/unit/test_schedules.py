@@ -16,7 +16,7 @@ import yaml
 
 from azext_acrprune.custom.schedule_files import pins_of, wheel_of
 from azext_acrprune.prune_error import PruneError
-from azext_acrprune.schedules.artifact import CHECKSUMS, artifact_of, checksums_of, files_in, zipped
+from azext_acrprune.schedules.artifact import CHECKSUMS, artifact_of, checksums_of, files_in, unzipped, zipped
 from azext_acrprune.schedules.cron import Cron
 from azext_acrprune.schedules.roles import Role, assignment_name, roles_of
 from azext_acrprune.schedules.runs import answer_in
@@ -77,6 +77,7 @@ def test_the_same_files_give_the_same_artifact_in_any_order():
 
 def test_a_zip_has_no_times_and_one_order():
     assert zipped({'b': b'2', 'a': b'1'}) == zipped({'a': b'1', 'b': b'2'})
+    assert unzipped(zipped({'b/c': b'2', 'a': b'1'})) == {'a': b'1', 'b/c': b'2'}
     with zipfile.ZipFile(BytesIO(zipped({'b': b'2', 'a': b'1'}))) as archive:
         assert archive.namelist() == ['a', 'b'] and archive.read('b') == b'2'
 
