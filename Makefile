@@ -11,6 +11,8 @@ PIP_INSTALL = -m pip install -qq --disable-pip-version-check --no-compile
 # Many tests wait for something, so one more runs at a time than there are cores.
 AT_ONCE = $(shell expr $$(nproc) + 1)
 
+SOAK ?= 100
+
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
 
@@ -18,13 +20,21 @@ AZDEV = 0.2.13
 AZURITE = 3.35.0
 AZDEV_VENV ?= .venv-azdev
 
+COSMIC_RAY = 8.7.0
+MUTANTS_VENV ?= .venv-mutants
+MUTANTS ?= 60
+SEED ?= 1
+
+PIP_AUDIT = 2.10.1
+AUDIT_VENV ?= .venv-audit
+
 # The environments are made side by side, and lint runs beside the first tests.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
 # What is compiled once is not compiled again by each az that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo report test unit test-lowest soak lint azdev coverage mutations bench simulate wheel environments clean
+.PHONY: demo report test unit pythons test-lowest soak lint azdev coverage mutations mutants audit bench simulate wheel environments clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -41,14 +51,23 @@ test: $(VENV)/ready .azurite/ready lint azdev test-lowest
 unit: $(VENV)/ready
 	@$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/test_architecture.py
 
+# The unit tests with each of these Pythons that is here, by pyenv or installed. Each gets an azure-cli of its own.
+PYTHONS ?= $(foreach minor,10 11 12 13 14,$(firstword $(wildcard \
+	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python /usr/local/bin/python3.$(minor) /usr/bin/python3.$(minor))))
+pythons:
+	@for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') && echo "Python $$version" && \
+		MAKEFLAGS= $(MAKE) unit PYTHON=$$python VENV=.venv-python$$version || exit 1; done
+
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
 	@ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py \
 		tests/e2e/test_schedules.py::test_the_life_of_a_schedule
 
-# Random registries, policies, files and kills, a hundred times as many as in `make test`, other ones each time: an hour.
+# Random registries, policies, files and kills, so many times as many as in `make test`, other ones each time. A hundred
+# times as many take hours on two cores, and `make soak SOAK=1` some ten minutes. A table at the end says what was done.
 soak: $(VENV)/ready
-	@ACRPRUNE_SOAK=100 $(BIN)/python -m pytest -n $(AT_ONCE) -m 'hypothesis or soak' -o faulthandler_timeout=0
+	@ACRPRUNE_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(AT_ONCE) -m 'hypothesis or soak' -o faulthandler_timeout=0
 
 lint: $(VENV)/ready
 	@$(BIN)/ruff check --quiet
@@ -66,6 +85,16 @@ coverage: $(VENV)/ready
 # Puts faults into the code one by one; each must make its test fail.
 mutations: $(VENV)/ready
 	$(BIN)/python -m tests.mutations
+
+# A sample of all mutants that cosmic-ray can make of what decides and what deletes: MUTANTS of each folder. Each is
+# tried on the tests that run its line.
+mutants: $(MUTANTS_VENV)/ready
+	@$(MUTANTS_VENV)/bin/python -m tests.mutants decide apply --number $(MUTANTS) --seed $(SEED)
+
+# Known vulnerabilities of all that the extension installs, by a database in the internet. Without the internet it fails;
+# tests/unit/test_requirements.py has the ones that we know of.
+audit: $(AUDIT_VENV)/ready
+	@$(AUDIT_VENV)/bin/pip-audit --progress-spinner off --requirement requirements.txt
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
@@ -103,6 +132,18 @@ $(AZDEV_VENV)/ready: $(VENV)/ready
 	@$(PYTHON) -m venv $(AZDEV_VENV)
 	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
 	@$(AZDEV_VENV)/bin/python $(PIP_INSTALL) azdev==$(AZDEV)
+	@touch $@
+
+# cosmic-ray, and the packages of the first environment.
+$(MUTANTS_VENV)/ready: $(VENV)/ready
+	@$(PYTHON) -m venv $(MUTANTS_VENV)
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(MUTANTS_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/tests.pth"
+	@$(MUTANTS_VENV)/bin/python $(PIP_INSTALL) cosmic-ray==$(COSMIC_RAY)
+	@touch $@
+
+$(AUDIT_VENV)/ready:
+	@$(PYTHON) -m venv $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python $(PIP_INSTALL) pip-audit==$(PIP_AUDIT)
 	@touch $@
 
 clean:

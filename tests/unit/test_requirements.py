@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import metadata, packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 ONLY_ELSEWHERE = {'async-timeout', 'typing-extensions'}
@@ -47,6 +49,25 @@ def test_every_package_that_is_installed_is_in_the_list_of_licences():
         assert licence in ' '.join(licences(name)), f'{name} states {licences(name)}'
 
 
+def advisories() -> list[dict[str, str]]:
+    """Known vulnerabilities of what the extension installs. Made by hand; `make audit` asks a database for all."""
+    return json.loads((ROOT / 'tests' / 'advisories.json').read_text())['advisories']
+
+
+def test_no_version_that_may_be_installed_has_a_vulnerability_that_we_know_of():
+    asked = {plain(each.name): each.specifier for each in requirements()}
+    for known in advisories():
+        fixed = Version(known['fixed'])
+        assert Version(version(known['package'])) >= fixed, known
+        lowest = max((Version(each.version) for each in asked.get(known['package'], ())), default=fixed)
+        assert lowest >= fixed, f'requirements.txt allows {known["package"]} {lowest}, which has {known["id"]}'
+
+
+def test_advisories_are_of_what_is_installed():
+    installed = {plain(each) for name in required() for each in needed_by(name)}
+    assert {known['package'] for known in advisories()} <= installed
+
+
 def licences(name: str) -> list[str]:
     """What a distribution states: an expression, classifiers, or a line of text."""
     stated = metadata(name)
@@ -54,9 +75,13 @@ def licences(name: str) -> list[str]:
     return [*(stated.get_all('License-Expression') or ()), *classifiers, *(stated.get_all('License') or ())]
 
 
-def required() -> set[str]:
+def requirements() -> list[Requirement]:
     lines = (ROOT / 'requirements.txt').read_text().splitlines()
-    return {plain(Requirement(line).name) for line in lines if line and not line.startswith('#')}
+    return [Requirement(line) for line in lines if line and not line.startswith('#')]
+
+
+def required() -> set[str]:
+    return {plain(each.name) for each in requirements()}
 
 
 def needed_by(name: str) -> list[str]:
