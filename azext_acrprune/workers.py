@@ -112,7 +112,31 @@ class TooLate(Exception):
 
 def within(seconds: float, work: Callable[[], Result]) -> Result:
     """Do what nobody can stop on a thread, and wait so long for it. Raises TooLate; the thread is left behind then."""
+    done = _begun(work)
+    try:
+        return done.result(max(0.0, seconds) if seconds < threading.TIMEOUT_MAX else None)
+    except FutureTimeoutError as error:
+        if done.done():  # that is what came of the work
+            raise
+        raise TooLate from error
+
+
+async def done_within(seconds: float, work: Callable[[], Result]) -> Result:
+    """The same for who waits on an event loop, which does not wait for a thread that was left behind."""
+    done = asyncio.wrap_future(_begun(work))
+    try:
+        await asyncio.wait({done}, timeout=max(0.0, seconds) if seconds < threading.TIMEOUT_MAX else None)
+        if not done.done():
+            raise TooLate
+        return done.result()
+    finally:
+        done.cancel()
+
+
+def _begun(work: Callable[[], Result]) -> Future[Result]:
+    """What comes of some work on a thread that does not keep the process alive."""
     done: Future[Result] = Future()
+    done.set_running_or_notify_cancel()  # so that nobody can cancel it any more, and the thread can always say its end
 
     def run() -> None:
         try:
@@ -121,12 +145,7 @@ def within(seconds: float, work: Callable[[], Result]) -> Result:
             done.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        return done.result(max(0.0, seconds) if seconds < threading.TIMEOUT_MAX else None)
-    except FutureTimeoutError as error:
-        if done.done():  # that is what came of the work
-            raise
-        raise TooLate from error
+    return done
 
 
 class _Feed:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     'decide': {'prune_error', 'decide', 'pins', 'policy', 'model', 'spelling'},
     'documents': {'exit_reasons', 'prune_error', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
     'usage': {'exit_reasons', 'usage', 'documents', 'decide', 'pins', 'policy', 'model', 'spelling'},
-    'registry': {'prune_error', 'redaction', 'registry', 'model', 'spelling', 'timelimit'},
+    'registry': {'prune_error', 'redaction', 'registry', 'model', 'spelling', 'timelimit', 'workers'},
     'inventory': {
         'prune_error',
         'inventory',

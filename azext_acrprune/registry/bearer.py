@@ -17,10 +17,13 @@ from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import HttpRequest
 
+from ..workers import TooLate, done_within
 from .protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
 from .protocol.tokens import PATIENCE_SECONDS, Credential, TokenBook, Trouble
 from .request_options import PROMISED_OPTION, REPOSITORY_OPTION, is_promised, may_be_done
 
+_SIGN_IN_SECONDS = 300
+"""So long az's own sign-in is waited for, which has no limit of its own."""
 _TOKEN_ROUNDS = 3
 _MOST_TRIES = 20
 """Of one call: where other calls go through, one whose tokens are refused for ever is not waited for."""
@@ -29,8 +32,9 @@ _MOST_TRIES = 20
 class TokenPolicy(AsyncHTTPPolicy):
     """Sets the bearer token of every request to the registry. An answer that refuses the identity is raised.
 
-    `sign_in` may wait for az, and runs on a thread. `fetch` gets an access token for a form. `clock` is that of tokens,
-    `steady` one that is never set, and `left` says for how many seconds it may wait.
+    `sign_in` may wait for az: it runs on a thread, which is left behind where that takes too long. `fetch` gets an
+    access token for a form. `clock` is that of tokens, `steady` one that is never set, and `left` says for how many seconds it
+    may wait.
 
     A token that is refused before its time is renewed, then its sign-in, and then both are waited for: see `Trouble`.
     """
@@ -55,6 +59,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         self._left = left
         self._renewal = asyncio.Lock()
         self._trouble = Trouble()
+        self._given_up: RegistryError | None = None
 
     async def send(self, request: PipelineRequest) -> PipelineResponse:
         if REPOSITORY_OPTION in request.context.options:
@@ -136,17 +141,16 @@ class TokenPolicy(AsyncHTTPPolicy):
             return False
         if remedy.pause:
             transport: Any = request.context.transport
-            longest = math.inf if is_promised(request.context) else max(0.0, self._left())
-            await transport.sleep(min(remedy.pause, longest))
+            await transport.sleep(min(remedy.pause, self._time_for(is_promised(request.context))))
         if remedy.signs_in and self._book.may_be_renewed:
             self._book.forget()
-            await self._try_to_sign_in()
+            await self._try_to_sign_in(is_promised(request.context))
         return True
 
-    async def _try_to_sign_in(self) -> None:
+    async def _try_to_sign_in(self, promised: bool) -> None:
         """Sign in anew; where tokens came to be refused a sign-in may be refused for a while too."""
         try:
-            await self._sign_in_anew()
+            await self._sign_in_anew(promised)
         except RegistryError as error:
             if error.kind is not Kind.UNAUTHENTICATED or not self._trouble.was_accepted:
                 raise
@@ -155,7 +159,7 @@ class TokenPolicy(AsyncHTTPPolicy):
         """Raises RegistryError when the time is over, except for what was `promised` to be sent."""
         for _ in range(_TOKEN_ROUNDS):
             if self._book.credential_expired(self._clock()):
-                await self._sign_in_anew()
+                await self._sign_in_anew(promised)
             scope = self._book.scope(repository)
             self._book.accept(scope, await self._fetch(self._book.form(scope), promised), self._clock())
             token = self._held(repository)  # the scope is another one when a wildcard was dropped
@@ -163,8 +167,21 @@ class TokenPolicy(AsyncHTTPPolicy):
                 return token
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The registry gives no token that can be used')
 
-    async def _sign_in_anew(self) -> None:
-        self._book.sign_in(await asyncio.to_thread(self._sign_in), self._clock())
+    async def _sign_in_anew(self, promised: bool) -> None:
+        """Raises RegistryError, at once where az's sign-in has already been waited for in vain."""
+        if self._given_up:
+            raise self._given_up
+        try:
+            credential = await done_within(min(_SIGN_IN_SECONDS, self._time_for(promised)), self._sign_in)
+        except TooLate as error:
+            kind = Kind.UNREACHABLE if self._time_for(promised) else Kind.OUT_OF_TIME
+            self._given_up = RegistryError(kind, 'Azure did not answer in time when it was asked to sign in anew')
+            raise self._given_up from error
+        self._book.sign_in(credential, self._clock())
+
+    def _time_for(self, promised: bool) -> float:
+        """For how many seconds a request may be waited for: for what was promised to be sent, as long as it takes."""
+        return math.inf if promised else max(0.0, self._left())
 
 
 async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, str], promised: bool = False) -> str:

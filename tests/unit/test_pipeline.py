@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 from types import SimpleNamespace
 
 import jwt
@@ -213,6 +215,58 @@ def paced(wire, issuer, clock):
     pacing = PacingPolicy(Pacer(), lambda _: None, clock)
     pacing.next = wire
     return policy_on(pacing, issuer, clock)
+
+
+class NoAnswer:
+    """A sign-in that Azure does not answer, until the test is over."""
+
+    def __init__(self):
+        self.asked = 0
+        self.begun, self.over = threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.asked += 1
+        self.begun.set()
+        self.over.wait()
+        return Password('u', 'p')
+
+
+@pytest.fixture
+def no_answer():
+    sign_in = NoAnswer()
+    yield sign_in
+    sign_in.over.set()
+
+
+def expired(clock, sign_in, left):
+    """A policy whose sign-in is over, so that it needs a new one."""
+    granted = jwt.encode({'iat': clock(), 'exp': clock() + 10_800}, KEY)
+    book = TokenBook(HOST, RefreshToken(granted), clock())
+    clock.now += 20_000
+    policy = TokenPolicy(HOST, book, sign_in, Issuer(clock), clock, clock, left=lambda: left)
+    policy.next = Wire((200, None))
+    return policy
+
+
+def test_a_sign_in_that_azure_does_not_answer_ends_with_the_time_limit_and_is_not_asked_for_again(clock, no_answer):
+    policy = expired(clock, no_answer, left=0.01)
+    for _ in range(3):
+        with pytest.raises(RegistryError, match='did not answer'):
+            ask(policy)
+    assert no_answer.asked == 1
+
+
+def test_a_stop_does_not_wait_for_a_sign_in(clock, no_answer):
+    policy = expired(clock, no_answer, left=math.inf)
+
+    async def stopped():
+        asking = asyncio.ensure_future(policy.send(request_to(**{REPOSITORY_OPTION: 'a'})))
+        assert await asyncio.to_thread(no_answer.begun.wait, 60)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        return asking.cancelled()
+
+    assert asyncio.run(stopped()) and not no_answer.over.is_set()
 
 
 @pytest.mark.parametrize('options, waited', [({PROMISED_OPTION: True}, 5), ({}, 0)])
