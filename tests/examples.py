@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, settings
 SOAK = int(os.environ.get('ACRPRUNE_SOAK', 0))
 """How many times as many examples a long run tries; 0 in all others."""
 
+FEWER = int(os.environ.get('ACRPRUNE_FEWER', 1))
+"""So many times fewer examples are tried, where the same tests run again and again: see tests/mutants.py."""
+
 
 def times(number: int) -> int:
     """So many, or many more of them in a long run."""
@@ -18,7 +21,7 @@ def times(number: int) -> int:
 def examples(number: int, *unchecked: HealthCheck) -> settings:
     """So many examples, the same each time, for a run must not fail by chance; many others in a long run."""
     return settings(
-        max_examples=times(number),
+        max_examples=max(1, times(number) // FEWER),
         deadline=None,
         derandomize=not SOAK,
         suppress_health_check=[HealthCheck.too_slow, *unchecked],

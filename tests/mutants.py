@@ -10,6 +10,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -97,16 +98,17 @@ class Trial:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
 
-    def learn(self, folders: list[str]) -> bool:
-        """Run all tests once, and note what they run; gives whether they pass."""
+    def learn(self, folders: list[str]) -> list[str]:
+        """Run all tests once, and note what they run; gives those that fail, which tell nothing of a mutant."""
         covered = [f'--cov={PACKAGE}/{folder}' for folder in folders]
         settings = self._folder / 'contexts.ini'
         settings.write_text('[run]\ndynamic_context = none\n')
         options = ['--cov-context=test', f'--cov-config={settings}', '--cov-report=', '-n', 'auto']
-        passed = self._run([*TESTS, *covered, *options], None) == 0
+        said = self._run([*TESTS, *covered, *options, '-rf'], None).stdout
         self._data = CoverageData(str(self._folder / '.coverage'))
         self._data.read()
-        return passed
+        self._failing = re.findall(r'^FAILED (\S+)', said, re.MULTILINE)
+        return self._failing
 
     def tests_of(self, mutant: Mutant, chance: random.Random) -> list[str]:
         """The tests that run the line of a mutant; all that run anything of the file where no test alone does."""
@@ -115,7 +117,7 @@ class Trial:
         found = {each for each in next(above, ()) if each} or {
             each for some in by_line.values() for each in some if each
         }
-        tests = sorted({each.partition('|')[0] for each in found})
+        tests = sorted({each.partition('|')[0] for each in found}.difference(self._failing))
         return sorted(chance.sample(tests, min(len(tests), MOST_TESTS)))
 
     def is_noticed(self, mutant: Mutant, tests: list[str]) -> bool:
@@ -123,19 +125,18 @@ class Trial:
         code = path.read_text(encoding='utf-8')
         path.write_text(mutant.of(code), encoding='utf-8')
         try:
-            return self._run(['-x', *tests], SECONDS) != 0
+            return self._run(['-x', *tests], SECONDS).returncode != 0
         except subprocess.TimeoutExpired:
             return True
         finally:
             path.write_text(code, encoding='utf-8')
 
-    def _run(self, arguments: list[str], seconds: int | None) -> int:
+    def _run(self, arguments: list[str], seconds: int | None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *arguments]
-        environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'}
-        run = subprocess.run(
-            command, cwd=self._folder, env=environment, timeout=seconds, stdout=subprocess.DEVNULL, check=False
+        environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'ACRPRUNE_FEWER': '10'}
+        return subprocess.run(
+            command, cwd=self._folder, env=environment, timeout=seconds, capture_output=True, text=True, check=False
         )
-        return run.returncode
 
 
 def difference(mutant: Mutant) -> str:
@@ -154,9 +155,8 @@ def main() -> int:
     drawn = [each for folder in chosen.folders for each in sample(folder, chosen.number, chosen.seed)]
     with tempfile.TemporaryDirectory() as folder:
         trial, chance = Trial(Path(folder)), random.Random(chosen.seed)
-        if not trial.learn(chosen.folders):
-            print('The tests fail without any mutant.')
-            return 1
+        for test in trial.learn(chosen.folders):
+            print(f'fails without any mutant, and is left out: {test}', flush=True)
         left = []
         for mutant in drawn:
             tests = trial.tests_of(mutant, chance)
