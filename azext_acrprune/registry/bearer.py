@@ -33,8 +33,8 @@ class TokenPolicy(AsyncHTTPPolicy):
     """Sets the bearer token of every request to the registry. An answer that refuses the identity is raised.
 
     `sign_in` may wait for az: it runs on a thread, which is left behind where that takes too long. `fetch` gets an
-    access token for a form. `clock` is that of tokens, `steady` one that is never set, and `left` says for how many seconds
-    it may wait.
+    access token for a form. `clock` is that of tokens, `steady` one that is never set, and `left` says for how long, in
+    seconds, anything may wait.
 
     A token that is refused before its time is renewed, then its sign-in, and then both are waited for: see `Trouble`.
     """
