@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -33,7 +34,7 @@ SMALL = 32 * 1024
 BLOBS_AT_A_TIME = 16
 """Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
-_DIGEST = 'acrprune_digest'
+_DIGEST, _WRITE = 'acrprune_digest', 'acrprune_write'
 UNLOGGED = {'logging_enable': False}
 """For each call: az's log shows bodies."""
 _CHECK_NAMES = 'Check the names of the storage account and the container, and try again.'
@@ -148,7 +149,8 @@ class BlobArchive:
         with self._usable(name):
             try:
                 download = self._container.get_blob_client(name).download_blob(**UNLOGGED)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                hold_to_container(error)
                 if not copy:
                     self._etag = None
                 return None
@@ -162,7 +164,8 @@ class BlobArchive:
         with self._usable(INDEX_FILE):
             try:
                 return bool(self._container.get_blob_client(INDEX_FILE).get_blob_properties().etag == self._etag)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                hold_to_container(error)
                 return self._etag is None
 
     def replace_index(self, pieces: Iterable[bytes]) -> None:
@@ -176,14 +179,18 @@ class BlobArchive:
             else {'match_condition': MatchConditions.IfMissing}
         )
         index, copy = (self._container.get_blob_client(name) for name in (INDEX_FILE, COPY_FILE))
+        mark = write_mark()
         with self._usable(INDEX_FILE):
             staged = self._staged([index, copy], pieces, lambda _: None)
             _commit(copy, staged)
             try:
-                written = _commit(index, staged, **condition)
+                written = _commit(index, staged, metadata=mark, **condition)
             except (ResourceModifiedError, ResourceExistsError) as error:
-                self._copy_anew(index, copy)
-                raise ArchiveError(f"Another process is writing to the archive '{self.name}'.", RUN_AGAIN) from error
+                written = written_with(index, mark)
+                if not written:
+                    self._copy_anew(index, copy)
+                    why = f"Another process is writing to the archive '{self.name}'."
+                    raise ArchiveError(why, RUN_AGAIN) from error
             self._etag, self._since = written['etag'], written['last_modified']
             self.made_of_index = None
 
@@ -212,7 +219,8 @@ class BlobArchive:
         with self._usable(digest):
             try:
                 properties = self._container.get_blob_client(blob_path(digest)).get_blob_properties()
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                hold_to_container(error)
                 return None
             return int(properties.size) if (properties.metadata or {}).get(_DIGEST) == digest else None
 
@@ -220,8 +228,8 @@ class BlobArchive:
         with self._usable(digest):
             try:
                 self._container.delete_blob(blob_path(digest), if_unmodified_since=self._since)
-            except ResourceNotFoundError:
-                pass
+            except ResourceNotFoundError as error:
+                hold_to_container(error)
             except HttpResponseError as error:
                 if error.status_code != _MODIFIED:
                     raise
@@ -268,6 +276,33 @@ class BlobArchive:
                 f"The archive '{self.name}' cannot be used{where}: {reason_of(error)}",
                 advice_on(error, self._container),
             ) from error
+
+
+def write_mark() -> dict[str, str]:
+    """Metadata by which one write can be told from all others."""
+    return {_WRITE: uuid4().hex}
+
+
+def written_with(blob: Any, mark: dict[str, str]) -> Any:
+    """What the service says of a blob that was written with this mark; None for one that others wrote.
+
+    The client sends a write again when its answer was lost, and is told then that the blob is not the one any more that
+    was to be replaced.
+    """
+    properties = blob.get_blob_properties(**UNLOGGED)
+    return properties if (properties.metadata or {}).get(_WRITE) == mark[_WRITE] else None
+
+
+def hold_to_container(error: ResourceNotFoundError) -> None:
+    """Raise the error again where it is the container that is not there, and not a blob in it."""
+    if code_of(error) == 'ContainerNotFound':
+        raise error
+
+
+def code_of(error: HttpResponseError) -> str:
+    """How the service calls what went wrong, empty where it does not say."""
+    code = getattr(error, 'error_code', None) or ''
+    return str(getattr(code, 'value', code))
 
 
 def reason_of(error: AzureError) -> str:

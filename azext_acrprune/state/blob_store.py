@@ -9,13 +9,12 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from ..archive.azure_blob import UNLOGGED, advice_on, reason_of
+from ..archive.azure_blob import UNLOGGED, advice_on, code_of, hold_to_container, reason_of, write_mark, written_with
 from .store import WHATEVER, Full, Lease, Leased, OutOfDate, StateError, StoredFile
 
 LEASE_SECONDS = 60
 """The longest that the service knows."""
 _LARGEST_APPEND = 4 * 1024 * 1024
-_NO_CONTAINER = 'ContainerNotFound'
 _OTHER_VERSION = ('ConditionNotMet', 'BlobAlreadyExists', 'BlobNotFound')
 _IS_THERE = ('BlobAlreadyExists', 'ConditionNotMet', 'LeaseIdMissing')
 _OTHER_SIZE = 'AppendPositionConditionNotMet'
@@ -43,8 +42,7 @@ class BlobStore:
                 download = self._blob(name).download_blob(**UNLOGGED)
                 return download.readall(), _version(download.properties.etag)
             except ResourceNotFoundError as error:
-                if _code(error) == _NO_CONTAINER:
-                    raise
+                hold_to_container(error)
                 return None
 
     def put(self, name: str, data: bytes, version: str | None, lease: Lease | None = None) -> str:
@@ -55,15 +53,18 @@ class BlobStore:
             condition = {'etag': f'"{version}"', 'match_condition': MatchConditions.IfNotModified}
         if isinstance(lease, BlobLease):
             condition['lease'] = lease.sdk
+        blob, mark = self._blob(name), write_mark()
         with self._usable(name):
             try:
-                done = self._blob(name).upload_blob(
-                    data, overwrite=True, validate_content=True, **condition, **UNLOGGED
+                done = blob.upload_blob(
+                    data, overwrite=True, validate_content=True, metadata=mark, **condition, **UNLOGGED
                 )
             except HttpResponseError as error:
-                if _code(error) in _OTHER_VERSION:
+                if code_of(error) not in _OTHER_VERSION:
+                    raise
+                done = self._written_with(blob, mark)
+                if not done:
                     raise OutOfDate from error
-                raise
             return _version(done['etag'])
 
     def append(self, name: str, data: bytes, size: int, lease: Lease | None = None) -> None:
@@ -78,8 +79,7 @@ class BlobStore:
             try:
                 self._blob(name).delete_blob(**UNLOGGED)
             except ResourceNotFoundError as error:
-                if _code(error) == _NO_CONTAINER:
-                    raise
+                hold_to_container(error)
 
     def lease(self, name: str) -> Lease:
         blob = self._blob(name)
@@ -87,8 +87,7 @@ class BlobStore:
             try:
                 return BlobLease(self, name, self._leased(blob))
             except ResourceNotFoundError as error:
-                if _code(error) == _NO_CONTAINER:
-                    raise
+                hold_to_container(error)
             with suppress(OutOfDate):
                 self.put(name, b'', None)
             return BlobLease(self, name, self._leased(blob))
@@ -97,7 +96,7 @@ class BlobStore:
         try:
             return blob.acquire_lease(LEASE_SECONDS, **UNLOGGED)
         except HttpResponseError as error:
-            if _code(error) in _HELD:
+            if code_of(error) in _HELD:
                 raise Leased from error
             raise
 
@@ -106,7 +105,7 @@ class BlobStore:
         try:
             self._blob(name).create_append_blob(match_condition=MatchConditions.IfMissing, **UNLOGGED)
         except HttpResponseError as error:
-            if _code(error) not in _IS_THERE:
+            if code_of(error) not in _IS_THERE:
                 raise
 
     def _append(self, name: str, data: bytes, size: int, lease: Lease | None, again: bool = True) -> None:
@@ -116,7 +115,7 @@ class BlobStore:
         try:
             blob.append_block(data, appendpos_condition=size, validate_content=True, **held, **UNLOGGED)
         except HttpResponseError as error:
-            code = _code(error)
+            code = code_of(error)
             if code == _OTHER_SIZE and self._has(blob, data, size):
                 return  # it came, and its answer was lost
             if code == _OTHER_SIZE:
@@ -127,6 +126,14 @@ class BlobStore:
                 raise
             lease.renew()
             self._append(name, data, size, lease, again=False)
+
+    @staticmethod
+    def _written_with(blob: Any, mark: dict[str, str]) -> Any:
+        try:
+            return written_with(blob, mark)
+        except ResourceNotFoundError as error:
+            hold_to_container(error)
+            return None
 
     @staticmethod
     def _has(blob: Any, data: bytes, start: int) -> bool:
@@ -180,8 +187,3 @@ def _entry(blob: Any) -> StoredFile:
 def _version(etag: str) -> str:
     """Lists give it without quotes, answers with them."""
     return etag.strip('"')
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, 'error_code', '')
-    return str(getattr(code, 'value', code))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import trustme
 
 _FOLDER = Path(__file__).resolve().parents[2] / '.azurite' / 'node_modules' / '.bin'
 AZURITE = shutil.which('azurite-blob', path=str(_FOLDER)) or shutil.which('azurite-blob')
+_AHEAD = Path(__file__).with_name('ahead.js')
 ACCOUNT = 'devstoreaccount1'
 KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
 """Of the account that every Azurite has; it is no secret."""
@@ -28,6 +30,13 @@ class Azurite:
 
     port: int
     ca_file: Path
+    _ahead: Path
+
+    def pass_time(self, seconds: int) -> None:
+        """From now on it is later for the service by so many seconds more: leases run out."""
+        ahead = seconds + int(self._ahead.read_text())
+        self._ahead.with_suffix('.new').write_text(str(ahead))
+        self._ahead.with_suffix('.new').replace(self._ahead)
 
     @property
     def connection_string(self) -> str:
@@ -65,27 +74,33 @@ def azurite(folder: Path) -> Iterator[Azurite]:
         port = free.getsockname()[1]
     command = [AZURITE, '--blobHost', '127.0.0.1', '--blobPort', str(port), '--silent', '--skipApiVersionCheck']
     command += ['--disableTelemetry', '--location', str(folder), '--cert', str(certificate), '--key', str(key)]
-    with subprocess.Popen(command) as process:
+    ahead = folder / 'ahead'
+    ahead.write_text('0')
+    environment = {**os.environ, 'NODE_OPTIONS': f'--require {_AHEAD}', 'AHEAD_FILE': str(ahead)}
+    with subprocess.Popen(command, env=environment) as process:
         try:
             _wait_for(port, process)
-            yield Azurite(port, ca_file)
+            yield Azurite(port, ca_file, ahead)
         finally:
             process.terminate()
 
 
 class Cut:
-    """Stands between a client and a service, by port. After `cut` the next answer is lost, and its connection ends."""
+    """Stands between a client and a service, by port.
+
+    After `cut` the next answer is lost, or the one after so many others, and its connection ends.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
-        self._cuts = 0
+        self._passing: int | None = None
         self.lost = 0
         self._listener = socket.create_server(('127.0.0.1', 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut(self) -> None:
-        self._cuts = 1
+    def cut(self, after: int = 0) -> None:
+        self._passing = after
 
     def close(self) -> None:
         self._listener.close()
@@ -101,10 +116,12 @@ class Cut:
     def _pass_on(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with suppress(OSError), source, target:
             while data := source.recv(65536):
-                if answers and self._cuts:
-                    self._cuts, self.lost = 0, self.lost + 1
+                if answers and self._passing == 0:
+                    self._passing, self.lost = None, self.lost + 1
                     target.shutdown(socket.SHUT_RDWR)
                     return
+                if answers and self._passing:
+                    self._passing -= 1
                 target.sendall(data)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 
 import pytest
 
@@ -12,7 +11,7 @@ from azext_acrprune.archive.catalog import index_to_change, open_catalog
 from azext_acrprune.archive.pure.layout import COPY_FILE, INDEX_FILE, OCI_IMAGE, Index, Record, index_pieces
 from azext_acrprune.archive.target import ArchiveError
 from azext_acrprune.archive.upkeep import compact, expire, find_garbage, repair, verify
-from tests.registry.azurite import AZURITE, azurite
+from tests.registry.azurite import AZURITE, Cut, azurite
 from tests.unit.test_archive_upkeep import MARCH, Filled
 
 pytestmark = pytest.mark.skipif(not AZURITE, reason='Azurite is not installed (npm: azurite)')
@@ -21,7 +20,9 @@ pytestmark = pytest.mark.skipif(not AZURITE, reason='Azurite is not installed (n
 @pytest.fixture(scope='module')
 def service(tmp_path_factory):
     with azurite(tmp_path_factory.mktemp('azurite')) as running:
-        yield running.client()
+        client = running.client()
+        client.running = running
+        yield client
 
 
 @pytest.fixture
@@ -71,13 +72,13 @@ def test_the_second_of_two_that_change_an_index_is_told_and_the_copy_is_of_the_f
     assert first.is_as_read() and not second.is_as_read()
 
 
-def test_what_was_written_since_the_index_was_read_is_not_removed(archive, monkeypatch):
+def test_what_was_written_since_the_index_was_read_is_not_removed(service, archive):
     target = archive()
     with target.writing():
         early = put(target, b'early')
         target.replace_index(index_pieces(Index((record(early, 'v1'),))))
         index_to_change(archive())
-        time.sleep(1.1)  # the service tells times in whole seconds
+        service.running.pass_time(2)  # the service tells times in whole seconds
         late = put(target, b'late')
         target.remove([early, late, f'sha256:{0:064x}'])
     assert set(target.sizes()) == {late}
@@ -101,3 +102,63 @@ def test_journals_are_kept_by_run(archive):
     target.put_journal('run-1', [b'{}\n'])
     target.put_journal('run-1', [b'{}\n{}\n'])
     assert target.journals() == ['run-1'] and b''.join(target.journal('run-1')) == b'{}\n{}\n'
+
+
+@pytest.fixture
+def way(service):
+    opened = Cut(service.running.port)
+    yield opened
+    opened.close()
+
+
+def test_a_connection_that_breaks_in_the_middle_loses_nothing_of_an_archive(service, container, archive, way):
+    from azure.storage.blob import BlobBlock
+
+    there = service.running.client(way.port).get_container_client(container.container_name)
+    target = BlobArchive('azure-blob:account/images', there, BlobBlock)
+    data = b'c' * 20_000_000
+
+    def chunks():
+        for start in range(0, len(data), 8_000_000):
+            way.cut()
+            yield data[start : start + 8_000_000]
+
+    digest = f'sha256:{hashlib.sha256(data).hexdigest()}'
+    with target.writing():
+        index_to_change(target)
+        target.put(digest, chunks(), lambda _: None)
+        way.cut()
+        target.replace_index(index_pieces(Index((record(digest, 'v1'),))))
+        way.cut(after=1)  # the answer to the index itself: the copy is written before
+        target.replace_index(index_pieces(Index((record(digest, 'v2'),))))
+    way.cut()
+    assert b''.join(target.chunks(digest)) == data and way.lost > 4
+    assert [each.tag for each in open_catalog(archive()).index.records] == ['v2']
+    assert target.is_as_read()
+
+
+def test_a_container_that_is_gone_is_an_error_of_all_that_is_done_with_an_archive(service):
+    from azure.storage.blob import BlobBlock
+
+    target = BlobArchive('azure-blob:account/images', service.get_container_client('no-such-archive'), BlobBlock)
+    digest = f'sha256:{hashlib.sha256(b"a").hexdigest()}'
+    calls = (
+        target.check,
+        target.sizes,
+        lambda: put(target, b'a'),
+        lambda: target.put(digest, [b'a'], lambda _: None),
+        lambda: list(target.chunks(digest)),
+        lambda: target.replace_index(index_pieces(Index(()))),
+        lambda: target.held([digest]),
+        lambda: target.holds(digest),
+        lambda: target.remove([digest]),
+        target.index,
+        target.is_as_read,
+        target.journals,
+        lambda: list(target.journal('run-1')),
+        lambda: target.put_journal('run-1', [b'{}']),
+    )
+    for number, call in enumerate(calls):
+        with pytest.raises(ArchiveError, match='azure-blob:account/images') as caught:
+            call()
+        assert 'az storage container create' in caught.value.advice, number

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from azure.core.exceptions import HttpResponseError
 
-from azext_acrprune.state.blob_store import BlobStore
+from azext_acrprune.state.blob_store import LEASE_SECONDS, BlobStore
 from azext_acrprune.state.folder_store import FolderStore
 from azext_acrprune.state.store import WHATEVER, Leased, OutOfDate, StateError
 from tests.registry.azurite import AZURITE, Cut, azurite
 
 blobs = pytest.importorskip('azure.storage.blob')
-BlobClient, BlobLeaseClient = blobs.BlobClient, blobs.BlobLeaseClient
+BlobClient = blobs.BlobClient
 
 
 @pytest.fixture(scope='module')
@@ -90,37 +89,35 @@ def container(service, request):
     return service.create_container(hashlib.sha256(request.node.name.encode()).hexdigest()[:40])
 
 
-def test_whoever_lost_the_lease_adds_nothing_more(container):
+def test_whoever_lost_the_lease_adds_nothing_more(service, container):
     """A machine that slept, or lost its network for a minute, finds somebody else at work."""
     store = BlobStore('azure-blob:account/state', container)
     store.append('log', b'', 0)
     asleep = store.lease('log')
     store.append('log', b'one\n', 0, asleep)
-    BlobLeaseClient(container.get_blob_client('log')).break_lease(0)
+    with pytest.raises(Leased):
+        store.lease('log')
+    service.running.pass_time(LEASE_SECONDS)
     other = store.lease('log')
-    with pytest.raises(StateError, match='[Ll]ease'):
-        store.append('log', b'two\n', 4, asleep)
-    other.release()
-    assert store.read('log')[0] == b'one\n'
+    for call in (lambda: store.append('log', b'two\n', 4, asleep), asleep.renew):
+        with pytest.raises(StateError, match='[Ll]ease'):
+            call()
+    store.append('log', b'two\n', 4, other)
+    asleep.release()
+    with pytest.raises(Leased):
+        store.lease('log')
+    assert store.read('log')[0] == b'one\ntwo\n'
 
 
-def test_a_lease_that_ran_out_is_renewed_while_nobody_else_has_it(container, monkeypatch):
+def test_a_lease_that_ran_out_is_renewed_while_nobody_else_has_it(service, container):
     """The service says that it is lost, and lets it be renewed all the same: only a minute of no calls makes it so."""
     store = BlobStore('azure-blob:account/state', container)
     store.append('log', b'', 0)
-    lease, real, renewed = store.lease('log'), BlobClient.append_block, []
-
-    def append_block(self, *arguments, **options):
-        if not renewed:
-            failure = HttpResponseError('A lease ID was specified, but the lease for the blob has expired.')
-            failure.error_code = 'LeaseLost'
-            raise failure
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(BlobClient, 'append_block', append_block)
-    monkeypatch.setattr(lease, 'renew', lambda: renewed.append(lease.sdk.renew()))
+    lease = store.lease('log')
+    service.running.pass_time(LEASE_SECONDS)
+    assert not store.entries('')['log'].held
     store.append('log', b'one\n', 0, lease)
-    assert store.read('log')[0] == b'one\n' and len(renewed) == 1
+    assert store.read('log')[0] == b'one\n' and store.entries('')['log'].held
 
 
 def test_an_answer_that_is_lost_adds_nothing_twice(container, monkeypatch):
@@ -149,9 +146,13 @@ def test_a_connection_that_breaks_in_the_middle_loses_nothing_and_does_nothing_t
     way.cut()
     store.append('log', b'three\n', 8, lease)
     way.cut()
-    store.put('file', b'data', WHATEVER)
-    assert way.lost == 4
-    assert store.read('log')[0] == b'one\ntwo\nthree\n' and store.read('file')[0] == b'data'
+    first = store.put('file', b'data', None)
+    way.cut()
+    second = store.put('file', b'more', first)
+    assert way.lost == 5
+    assert store.read('log')[0] == b'one\ntwo\nthree\n' and store.read('file') == (b'more', second)
+    with pytest.raises(OutOfDate):
+        store.put('file', b'late', first)
     way.close()
 
 
