@@ -92,6 +92,7 @@ _SHARED = {
     'usage': (*_FLEET, *_CALLS, 'no_cache', *_REGIONS, 'price', 'workspace'),
     'restore': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', 'archive', 'repository', *_TABLE),
     'undo': (*_CALLS, *_LOCKING, 'no_cache', 'yes', 'dry_run', *_TABLE),
+    'policy explain': _TABLE,
     'policy test': _TABLE,
     'policy diff': (*_CALLS, 'no_cache', *_REGIONS, *_TABLE),
     'history list': (*_FLEET, 'resource_group_name', 'state', *_TABLE),

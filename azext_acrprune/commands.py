@@ -49,7 +49,7 @@ def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None
         group.command('lock', 'lock', table_transformer=_table('lock_rows'))
     with loader.command_group('acr prune policy', _of('policies')) as group:
         group.command('validate', 'validate')
-        group.command('explain', 'explain')
+        group.command('explain', 'explain', table_transformer=_table('policy_explain_rows', 'policy_tables'))
         group.command('test', 'test', table_transformer=_table('policy_test_rows', 'policy_tables'))
         group.command('diff', 'diff', table_transformer=_table('policy_diff_rows', 'policy_tables'))
         group.command('show-schema', 'show_schema')

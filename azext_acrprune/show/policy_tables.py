@@ -13,6 +13,12 @@ from .table import Row, Table
 _MOST_ROWS = 100
 
 
+def policy_explain_rows(document: dict[str, Any]) -> Table:
+    """A row for each sentence, in the order in which they hold."""
+    rows = (OrderedDict(STEP=step, MEANS=told) for step, told in enumerate(document['sentences'], 1))
+    return Table(rows, below=('MEANS',))
+
+
 def policy_test_rows(document: dict[str, Any]) -> Table:
     """A row for each test, and one for each surprise below it; those that failed are the first, and the sum is last."""
     rows: list[Row] = []

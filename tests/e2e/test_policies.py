@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .images import Shelf
+from .terminal import at_a_terminal
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost')
@@ -118,6 +119,12 @@ rules:
   keep: {newest: 010}
   do: Delete
 """
+
+
+def test_a_policy_is_told_in_sentences_at_a_terminal_too(az, folder):
+    words = ('policy', 'explain', '--file', str(folder / 'policy.yaml'), '-o', 'table')
+    shown = at_a_terminal(az, *PRUNE, *words, columns=60)
+    assert "'rest' deletes tags and images without a tag in all repositories when untouched" in shown.screen
 
 
 def test_slips_are_told_all_at_once_each_with_a_cure_and_what_is_odd_is_warned_of(az, folder):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .auth import ADMIN, SERVICE_PRINCIPAL, TENANT
-from .documents import hold_to_schema
+from .documents import hold_to_exit_code, hold_to_schema
 from .forked import Forked, Forks
 from .printed import hold_to_parser
 from .server import LocalRegistry
@@ -117,6 +117,7 @@ class Az:
             for text in (out or '', err or '', *self._pages(arguments)):
                 hold_to_parser(text)
         hold_to_schema(arguments, out)
+        hold_to_exit_code(arguments, process.returncode, out or '', err or '')
         return Run(process.returncode, out, err)
 
     def _pages(self, arguments: tuple[str, ...]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import fastjsonschema
 
 from azext_acrprune.documents.schemas import OF_COMMAND, schema
+from azext_acrprune.exit_reasons import code_of
 
 _SAYS_OTHERWISE = ('--query', '--help', '-h', 'show-schema')
 
@@ -25,6 +26,21 @@ def hold_to_schema(arguments: Sequence[str], out: str) -> None:
     except fastjsonschema.JsonSchemaValueException as error:
         shown = json.dumps(error.value)[:500]
         raise AssertionError(f'az {" ".join(arguments)}: {error.message[:500]}: {shown}') from error
+
+
+def hold_to_exit_code(arguments: Sequence[str], code: int, out: str, err: str) -> None:
+    """Raise AssertionError where one of our commands fails without an error, or where its answer has another reason.
+
+    2 is where az does not know an option, or with --detailed-exit-code that something would change.
+    """
+    if tuple(arguments[:2]) != ('acr', 'prune') or code < 0 or '-h' in arguments:
+        return
+    shown = f'az {" ".join(arguments)} answered {code}: {err[-500:]}'
+    in_detail = '--detailed-exit-code' in arguments
+    assert code in (0, 2) or err.count('ERROR: ') or '--debug' in arguments, shown
+    if _command(arguments) and '--query' not in arguments and _is_json(arguments, out):
+        reason = json.loads(out).get('exitReason') if out.lstrip().startswith('{') else None
+        assert reason is None or code_of(reason, in_detail) == code, f'{reason}: {shown}'
 
 
 @cache
