@@ -57,7 +57,7 @@ PYTHONS ?= $(foreach minor,10 11 12 13 14,$(firstword $(wildcard \
 pythons:
 	@for python in $(PYTHONS); do \
 		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') && echo "Python $$version" && \
-		MAKEFLAGS= $(MAKE) unit PYTHON=$$python VENV=.venv-python$$version || exit 1; done
+		MAKEFLAGS= $(MAKE) --no-print-directory unit PYTHON=$$python VENV=.venv-python$$version || exit 1; done
 
 # The main job, and every command once, in the oldest azure-cli that the extension says it works with.
 test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
