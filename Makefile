@@ -91,10 +91,10 @@ mutations: $(VENV)/ready
 mutants: $(MUTANTS_VENV)/ready
 	@$(MUTANTS_VENV)/bin/python -m tests.mutants decide apply --number $(MUTANTS) --seed $(SEED)
 
-# Known vulnerabilities of all that the extension installs, by a database in the internet. Without the internet it fails;
-# tests/unit/test_requirements.py has the ones that we know of.
+# Known vulnerabilities of all that the extension installs, by a database in the internet. Where that cannot be asked, it
+# fails; tests/unit/test_requirements.py has the ones that we know of.
 audit: $(AUDIT_VENV)/ready
-	@$(AUDIT_VENV)/bin/pip-audit --progress-spinner off --requirement requirements.txt
+	@$(AUDIT_VENV)/bin/pip-audit --strict --progress-spinner off --requirement requirements.txt
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
