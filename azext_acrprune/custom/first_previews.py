@@ -27,10 +27,10 @@ _PREVIEWS = (
 
 
 def tag_is_there(cmd: Command, options: RegistryOptions, reference: str) -> bool:
-    """Whether the registry has the tag. One that cannot be asked is an error, and nothing is deleted."""
+    """Whether the registry has the tag, in any region that is asked. One that cannot be asked is an error."""
     repository, _, tag = reference.partition(':')
     with open_session(cmd, _plain(options)) as session:
-        is_there = session.run(session.door.tag_digest(repository, tag)) is not None
+        is_there = session.run(_is_there(session.registry, repository, tag))
     if is_there:
         logger.warning(_PREVIEWS, reference)
     return is_there
@@ -41,6 +41,11 @@ def remove_tag(cmd: Command, options: RegistryOptions, reference: str) -> None:
     repository, _, tag = reference.partition(':')
     with open_session(cmd, _plain(options)) as session:
         session.run(_remove(session.door, repository, tag))
+
+
+async def _is_there(registry: Registry, repository: str, tag: str) -> bool:
+    found = [await replica.tag_digest(repository, tag) for replica in registry.replicas]
+    return any(digest is not None for digest in found)
 
 
 async def _remove(registry: Registry, repository: str, tag: str) -> None:

@@ -139,7 +139,7 @@ def storage_account_id(cmd: Command, name: str) -> str:
     with _told('The list of storage accounts'):
         client = get_mgmt_service_client(cmd.cli_ctx, ResourceType.MGMT_RESOURCE_RESOURCES)
         wanted = f"resourceType eq 'Microsoft.Storage/storageAccounts' and name eq '{name}'"
-        found = next((str(each.id) for each in client.resources.list(filter=wanted)), None)
+        found = next((str(each.id) for each in client.resources.list(filter=wanted) if each.name == name), None)
     if found is None:
         raise PruneError(
             f"There is no storage account '{name}' in the subscription.",
@@ -217,6 +217,12 @@ def _told(what: str) -> Iterator[None]:
         raise PruneError(f'{what}: {said.rstrip(".")}.', _ADVICE.get(kind, _LATER), kind) from error
     except AzureError as error:
         raise PruneError(f'{what}: {error.message}', 'Check the network.', Kind.UNREACHABLE) from error
+    except ValueError as error:  # the client raises it for an error whose body is no JSON
+        raise PruneError(
+            f'{what}: the answer of the resource manager cannot be read.',
+            'Check that no proxy answers in its place, and try again later.',
+            Kind.MALFORMED,
+        ) from error
     except CLIError as error:
         raise PruneError(f'{what}: {error}', "Sign in with 'az login', and check the name.", Kind.NOT_FOUND) from error
 

@@ -114,9 +114,10 @@ def steps_of(
         verify += f' && python3 -m zipfile -e {PINS_FILE} .'
     login = ['az', 'login', '--identity', *(() if identity == SYSTEM else ('--resource-id', identity))]
     target = ['-r', registry, '--time-limit', f'{schedule.time_limit}s']
-    plan = ['az', 'acr', 'prune', 'plan', *target, *schedule.plan_words, '--out', PLAN_FILE, '--output', 'table']
+    place = f'state:{schedule.name}' if '--state' in schedule.plan_words else PLAN_FILE
+    plan = ['az', 'acr', 'prune', 'plan', *target, *schedule.plan_words, '--out', place, '--output', 'table']
     consent = ['--yes', '--preview-tag', f'{REPOSITORY}:{preview_tag(schedule.name)}']
-    apply = ['az', 'acr', 'prune', 'apply', *target, '--plan', PLAN_FILE, *schedule.apply_words]
+    apply = ['az', 'acr', 'prune', 'apply', *target, '--plan', place, *schedule.apply_words]
     apply += [*(consent if schedule.enforce else ['--dry-run']), '--query', SUMMARY_QUERY, '--output', 'json']
     commands = {
         'verify': ['sh', '-c', verify],

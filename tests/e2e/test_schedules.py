@@ -14,6 +14,7 @@ import yaml
 from azext_acrprune.schedules.runs import answer_in
 from tests.registry.auth import SUBSCRIPTION, TENANT
 from tests.registry.azcli import Az, az_executable
+from tests.registry.faults import Fault
 from tests.registry.tasks import IDENTITY_HEADER, PRINCIPAL
 
 from .images import Shelf, telling
@@ -139,7 +140,7 @@ def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in,
     assert images.stale not in registry.storage.manifests('team/app')
     assert registry.storage.tags('acrprune/schedules').keys() == {'nightly'}
     (folder / 'policy.yaml').write_text('version: 1\n')
-    with pytest.raises(AssertionError, match='verify: .*policy.yaml: FAILED'):
+    with pytest.raises(AssertionError, match='policy.yaml: FAILED'):
         run_task(task_home, registry, task, folder, wanted=('verify',))
 
 
@@ -168,7 +169,9 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
     have_user_identity(registry)
     digest = Shelf(registry.storage, now, 'tools/azure-cli').image('az', days=400)
     image = f'{registry.login_server}/tools/azure-cli@{digest}'
+    registry.manager.accounts = ['myaccount']
     flags = ('--no-role-assignment', '--agent-pool', 'inside', '--image', image)
+    flags += ('--state', 'azure-blob:myaccount/acrprune')
     first = az(*CREATE[:-1], PRUNER, *flags, check=True)
     assert not registry.storage.manifests('tools/azure-cli')[digest].flags['deleteEnabled']
     assert first.json['stepImage'] == image and image in first.json['yaml']
@@ -186,7 +189,8 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
         and changed['artifact']['digest'] != first.json['artifact']['digest']
     )
     assert len(registry.storage.manifests('acrprune/schedules')) == 2, 'the artifact before is gone'
-    assert ('AcrDelete', 'localhost') in registry.tasks.roles
+    wanted = {('AcrDelete', 'localhost'), ('Storage-Blob-Data-Contributor', 'myaccount')}
+    assert wanted < registry.tasks.roles and '--plan state:nightly' in changed['yaml']
 
     off = az(*SCHEDULE, 'update', *NIGHTLY, '--enabled', 'false', check=True).json
     assert not off['enabled'] and off['nextRun'] is None and off['artifact']['digest'] == changed['artifact']['digest']
@@ -206,6 +210,12 @@ def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):
     refused = az(*CREATE)
     assert refused.code == 1 and 'three ways' in refused.err and 'The first one fits' in refused.err
     assert az(*CREATE, '--agent-pool', 'inside', '--dry-run').code == 0
+
+    registry.manager.names.append('broken')
+    registry.faults.rules.append(Fault('GET .*/registries/broken/tasks', 403))
+    listed = az(*SCHEDULE, 'list')
+    assert listed.code == 1 and 'broken: ' in listed.err and 'Not all schedules' in listed.err, listed.err
+    registry.manager.names.pop()
 
     registry.manager.properties = {'roleAssignmentMode': 'AbacRepositoryPermissions'}
     have_user_identity(registry)

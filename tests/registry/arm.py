@@ -50,6 +50,7 @@ class ResourceManager:
         self.joined: dict[str, Joined] = {}
         self.graph_forbidden = False
         self.properties: dict[str, Any] = {}
+        self.accounts: list[str] = []
 
     def openid_configuration(self, storage: Any, call: Call) -> Answer:
         base = f'https://{self.host}/adfs'
@@ -87,7 +88,8 @@ class ResourceManager:
         return json_answer(_subscription(_subscription_of(call)))
 
     def resources(self, storage: Any, call: Call) -> Answer:
-        return json_answer({'value': list(self._listed(storage, call))})
+        accounts = [_resource(name, kind='Microsoft.Storage/storageAccounts') for name in self.accounts]
+        return json_answer({'value': [*self._listed(storage, call), *accounts]})
 
     def registries(self, storage: Any, call: Call, group: str | None = None) -> Answer:
         return json_answer({'value': list(self._listed(storage, call, group))})
@@ -220,8 +222,12 @@ def _subscription_of(call: Call) -> str:
     return call.path.split('/')[2]
 
 
-def _resource(name: str, group: str = GROUP, subscription: str = SUBSCRIPTION) -> dict[str, Any]:
-    kind = 'Microsoft.ContainerRegistry/registries'
+def _resource(
+    name: str,
+    group: str = GROUP,
+    subscription: str = SUBSCRIPTION,
+    kind: str = 'Microsoft.ContainerRegistry/registries',
+) -> dict[str, Any]:
     return {
         'id': f'/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{name}',
         'name': name,

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 
@@ -150,6 +151,10 @@ def test_only_a_schedule_that_is_to_delete_has_a_step_that_may(enforce):
     assert plan[:4] == ['az', 'acr', 'prune', 'plan'] and plan[-6:-4] == ['--ago', '30d']
     assert ('--dry-run' in apply, '--yes' in apply, '--preview-tag' in apply) == (not enforce, enforce, enforce)
     assert yaml.safe_load(yaml_of(steps, 3600))['steps'] == steps
+    assert all('plan.json' in words for words in (plan, apply))
+    shared = replace(schedule(enforce), plan_words=('--state', 'azure-blob:a/b'))
+    *_, plan, apply = (shlex.split(step['cmd']) for step in steps_of(shared, SYSTEM, 'r', 'x.whl', files))
+    assert all('state:nightly' in words for words in (plan, apply)), 'the plan is there for other machines'
 
 
 @pytest.mark.parametrize(
