@@ -44,7 +44,7 @@ def who(cmd: Command, username: str | None) -> str:
 
 @contextmanager
 def resource_manager(cmd: Command) -> Iterator[ResourceManager]:
-    """The resource manager, for the default subscription. Raises UnauthorizedError without `az login`."""
+    """The resource manager, for the subscription that is asked for. Raises UnauthorizedError without `az login`."""
     from ..sources.arm import ResourceManager, open_arm
 
     credential, subscription = _signed_in(cmd)
@@ -96,12 +96,33 @@ def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, 
     return service.get_container_client(container), block
 
 
+_OWN = 'acrprune_own_subscription'
+"""Under which name the subscription of --subscription is kept while a registry in another one is worked on."""
+
+
+@contextmanager
+def in_subscription(cmd: Command, subscription: str | None) -> Iterator[None]:
+    """Within it az's own clients look for registries there; None is where they look anyway.
+
+    What is asked for pins, logs and storage stays where it is: in the subscription of --subscription, or az's own one.
+    """
+    data = cmd.cli_ctx.data
+    before = data[_OWN] = data.get('subscription_id')
+    data['subscription_id'] = subscription or before
+    try:
+        yield
+    finally:
+        data['subscription_id'] = data.pop(_OWN)
+
+
 def _signed_in(cmd: Command) -> tuple[TokenCredential, str]:
-    """(credential, subscription)"""
+    """(credential, subscription): that of --subscription, or else az's own one."""
     from azure.cli.core._profile import Profile
 
+    data = cmd.cli_ctx.data
+    asked = data.get(_OWN, data.get('subscription_id'))
     try:
-        credential, subscription, _ = Profile(cli_ctx=cmd.cli_ctx).get_login_credentials()
+        credential, subscription, _ = Profile(cli_ctx=cmd.cli_ctx).get_login_credentials(subscription_id=asked)
     except UserFault:
         raise
     except CLIError as error:

@@ -15,6 +15,7 @@ from knack.util import CLIError
 from .._errors import typed_errors
 from ..exit_reasons import FAILED, INTERRUPTED, NOTHING_TO_DO, TIME_LIMIT, first_of
 from ..timelimit import TimeLimit
+from .azure import in_subscription
 from .command import Command
 from .failures import alarm, exit_by
 from .options import FleetOptions, read
@@ -137,14 +138,3 @@ def _entry(
     registry: Chosen, result: Document | None = None, error: str | None = None, advice: str | None = None
 ) -> Document:
     return {'registry': registry.registry_name, 'result': result, 'error': error, 'advice': advice}
-
-
-@contextmanager
-def in_subscription(cmd: Command, subscription: str | None) -> Iterator[None]:
-    """Within it az's own clients ask that subscription; None is the one that they ask anyway."""
-    before = cmd.cli_ctx.data.get('subscription_id')
-    cmd.cli_ctx.data['subscription_id'] = subscription or before
-    try:
-        yield
-    finally:
-        cmd.cli_ctx.data['subscription_id'] = before

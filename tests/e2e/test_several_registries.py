@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.registry.arm import OTHER_SUBSCRIPTION
+from tests.registry.auth import SUBSCRIPTION
 from tests.registry.faults import Fault
 from tests.registry.server import LocalRegistry
 
@@ -68,8 +69,18 @@ def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(
 
     assert asked('--all-registries', '-g', 'other', '--tag', 'env=test', 'team') == [['test1', 3]]
     query = "resources | where type =~ 'microsoft.containerregistry/registries' and name startswith 'prod'"
-    assert asked('--query-graph', query, '--policy', str(policy)) == [['prod1', 3], ['prod2', 0]]
-    assert asked('--query-graph', query, '--subscription', OTHER_SUBSCRIPTION) == [['prod2', 3]]
+    pins = ('--pins-from', 'webapps')
+    registry.resources.at['/providers/Microsoft.Web/sites'] = []
+    assert asked('--query-graph', query, '--policy', str(policy), *pins) == [['prod1', 3], ['prod2', 0]]
+    assert subscriptions_of_apps(registry) == {SUBSCRIPTION}
+    registry.forget()
+    assert asked('--query-graph', query, '--subscription', OTHER_SUBSCRIPTION, *pins) == [['prod2', 3]]
+    assert subscriptions_of_apps(registry) == {OTHER_SUBSCRIPTION}
+
+
+def subscriptions_of_apps(registry):
+    """Which subscriptions were asked for web apps."""
+    return {path.split('/')[2] for _, path, _ in registry.requests if '/Microsoft.Web/' in path}
 
 
 def test_what_finds_nothing_or_something_else_is_an_error_that_says_what(az, registry):
