@@ -265,6 +265,11 @@ def _ask(
     return _Agreed(decided, document, archiving, unread)
 
 
+def _soft_delete(session: Session) -> dict[str, int | None]:
+    """For how many days the registry keeps what is deleted, None where it does not; nothing where that is not known."""
+    return {'softDeleteDays': session.facts.soft_delete_days} if session.facts.sku else {}
+
+
 def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     decided, document, archiving = agreed.decided, agreed.document, agreed.archiving
@@ -285,8 +290,8 @@ def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Docum
                 'freedBytes': summary['freedBytes'],
                 'impact': document['impact'],
             },
-            softDeleteDays=session.facts.soft_delete_days,
             archive=where and lasting_name(where),
+            **_soft_delete(session),
         ) as journal,
     ):
         with nothing_was('deleted'):

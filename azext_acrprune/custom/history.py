@@ -107,7 +107,7 @@ def show_run(
         lines = read_journal(cmd, name)
         if requests:
             return {'run': name, 'requests': requests_of(lines)}
-        story = {**_shown(story_of(name, lines), folder_of(cmd)), 'requests': requests_of(lines)}
+        story = {**_shown(story_of(name, lines, state), folder_of(cmd)), 'requests': requests_of(lines)}
         story['since'] = since_run(cmd, story)
         return _with_image(story, image, taken) if image else story
 

@@ -17,6 +17,7 @@ from .failures import exit_with_failure
 from .journaling import read_journal
 from .options import RecordOptions, RegistryOptions, SignInOptions
 from .session import Session
+from .states import name_of_state
 from .user_files import append_text, beside, refuse_unwritable, replace_text
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def undo_of_run(cmd: Command, result: Document, options: RegistryOptions) -> Doc
     from ..apply.journal import JournalError
     from ..archive.pure.run_story import undo_of
 
-    target = [*options.sign_in.target, *(['--state', options.state.state] if options.state.state else [])]
     with suppress(JournalError):  # then the summary does not say it
-        return undo_of(result['run'], read_journal(cmd, result['run']), target)
+        lines, state = read_journal(cmd, result['run']), name_of_state(cmd, options.state)
+        return undo_of(result['run'], lines, list(options.sign_in.target), state)
     return None
 
 

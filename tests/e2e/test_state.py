@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -212,16 +213,23 @@ def test_a_state_that_cannot_be_reached_is_an_error_before_anything_goes(request
 
 def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, machines, registry, now, tmp_path, folder):
     telling(registry.storage, now)
-    policy = tmp_path / 'policy.yaml'
+    registry.storage.soft_delete_days = 7
+    policy, summary = tmp_path / 'policy.yaml', tmp_path / 'summary.md'
     rules = '- name: old\n  match: {everything: true}\n  when: {olderThan: 1d}\n  do: delete\n'
     policy.write_text(f'version: 1\nstate: {folder}\nrules:\n{rules}')
     plan = az(*PRUNE, 'plan', *TARGET, '--policy', str(policy), '--out', 'state:nightly', check=True).json
     registry.forget()
     refused = az(*PRUNE, 'plan', *TARGET, '--out', 'state:nightly')
     assert refused.code == 1 and 'nothing says which state' in refused.err and not registry.counters, refused.err
-    applied = machines[1](*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', *ALL, check=True).json
+    apply = (*PRUNE, 'apply', *TARGET, '--plan', 'state:nightly', *ALL, '--summary-file', str(summary))
+    applied = machines[1](*apply, check=True).json
     assert applied['summary']['manifestsDeleted'] == plan['summary']['manifestsToDelete'] > 0
     assert not (az.home / 'acrprune' / 'journal').exists()
     kept = b''.join(path.read_bytes() for path in folder.rglob('*') if path.is_file())
     secrets = [token.encode() for token in registry.auth.issued] + [ADMIN_LOGIN[3].encode()]
     assert kept and not [secret for secret in secrets if secret in kept]
+    shown = az(*PRUNE, 'history', 'show', '--state', str(folder), check=True).json['undo']['command']
+    (told,) = re.findall(r'^az (acr prune undo .+)$', summary.read_text(), re.M)
+    assert f' --state {folder} --run {applied["run"]}' in told and told.split()[5:] == shown.split()[6:]
+    back = az(*told.split(), *ADMIN_LOGIN, '--yes', check=True).json['summary']
+    assert back['manifestsRestored'] == applied['summary']['manifestsDeleted']

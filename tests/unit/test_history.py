@@ -89,6 +89,8 @@ def test_it_says_how_a_run_is_undone_or_why_it_cannot_be(header, command, words)
     assert words in undo['how'] and undo['command'] == whole
     elsewhere = undo_of('r', run_of(asked(1), **header), ['my'])['command']
     assert (elsewhere == "az acr prune undo -r my --archive '/mnt/a b' --run r") is ('archive' in header)
+    shared = story_of('r', run_of(asked(1), **header), '/mnt/all states')['undo']['command']
+    assert shared == (whole and whole.replace(' --run', " --state '/mnt/all states' --run"))
 
 
 def test_options_are_told_as_they_are_given():

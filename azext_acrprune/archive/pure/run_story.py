@@ -56,8 +56,8 @@ def _left_unlocked(owed: OwedLock) -> Document:
     return {'repository': owed.repository, 'digest': owed.digest, 'tag': owed.tag, 'locks': list(owed.locks.flags)}
 
 
-def story_of(run: str, lines: Lines) -> Document:
-    """What a run did and why, in sums; and how it can be undone."""
+def story_of(run: str, lines: Lines, state: str | None = None) -> Document:
+    """What a run did and why, in sums; and how it can be undone, with the `state` that was named for it."""
     start, end = _start(lines), _last(lines, 'end')
     lost = [each for each in lost_in(lines) if not each.later]
     return {
@@ -73,7 +73,7 @@ def story_of(run: str, lines: Lines) -> Document:
         'repositories': _repositories(lost),
         'failed': list(_failed(lines))[:_MOST_FAILURES],
         'deletedLater': deleted_later(lines),
-        'undo': undo_of(run, lines),
+        'undo': undo_of(run, lines, state=state),
     }
 
 
@@ -88,14 +88,16 @@ def _promised(promised: Mapping[str, Any] | None) -> Document | None:
     }
 
 
-def undo_of(run: str, lines: Lines, elsewhere: Sequence[str] = ()) -> Document:
+def undo_of(run: str, lines: Lines, elsewhere: Sequence[str] = (), state: str | None = None) -> Document:
     """The command that brings back what a run took, or None; and from where, or why there is no such command.
 
-    It is for this machine, or, with the words that name the registry there, for whoever reads it `elsewhere`.
+    It is for this machine, or, with the words that name the registry there, for whoever reads it `elsewhere`. What the
+    run sent is written down in the `state`, where it is named.
     """
     start, lost = _start(lines), lost_in(lines)
     days, archive = start.get('softDeleteDays'), start.get('archive')
     words = ['az', 'acr', 'prune', 'undo', '-r', *(elsewhere or [str(start.get('registry'))])]
+    words += ['--state', state] if state else []
     words += [*(['--archive', str(archive)] if archive and elsewhere else []), '--run', run]
     command = ' '.join(quote(printable(word, None)) for word in words)
     if any(line['event'] == 'moves' for line in lines):
