@@ -102,13 +102,16 @@ def _done(session: Session, stops: Stops, work: Coroutine[Any, Any, Restored]) -
 
 
 def with_sentence(session: Session, document: Document) -> Document:
-    """The answer to a dry run, with a sentence on it below."""
+    """The answer to a dry run, or what was done, with a sentence on it below."""
     from ..show.sizes import count
 
-    summary = document['summary']
-    back = f'{count(len(document["restore"]), "manifest")} and {count(len(document["tags"]), "tag")} would come back'
-    left = f'{summary["skipped"]} stay as they are, {summary["failed"]} cannot come back'
-    session.cmd.cli_ctx.output.say_below(f'{back} to {session.host}; {left}.')
+    done, summary = 'restored' in document, document['summary']
+    word = 'Restored' if done else 'ToRestore'
+    manifests, tags = count(summary[f'manifests{word}'], 'manifest'), count(summary[f'tags{word}'], 'tag')
+    lost = f'{summary["failed"]} {"did not" if done else "cannot"} come back'
+    left = f'{summary["skipped"]} stay as they are, {lost}'
+    said = f'{manifests} and {tags} {"came" if done else "would come"} back to {session.host}; {left}.'
+    session.cmd.cli_ctx.output.say_below(said)
     return document
 
 

@@ -59,7 +59,7 @@ def restore(
     holding = HoldOptions(lock or lock_until is not None, lock_until)
     with open_session(cmd, RegistryOptions.of(kwargs), restoring=not retired) as session:
         if retired:
-            document = take_back(session, _named(options.images), options.dry_run)
+            document = with_sentence(session, take_back(session, _named(options.images), options.dry_run))
         elif options.archive is None or options.soft_deleted:
             document = undelete(session, options, holding)
         else:
@@ -103,7 +103,8 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     work = partial(push_chosen, session, target, chosen, begun)
     said = {'source': lasting_name(name), 'sourceRegistry': source, 'given': given_to_restore(options, holding)}
     run, pushed = bring_back(session, [work], holding, expected(chosen), **said)
-    return {**result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed), 'run': run}
+    document = result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
+    return with_sentence(session, {**document, 'run': run})
 
 
 def _moves(chosen: Restoration) -> list[Moved]:

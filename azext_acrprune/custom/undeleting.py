@@ -60,7 +60,7 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
     run, pushed = bring_back(session, [work], holding, expects, **said)
     if lost and not (pushed.manifests or pushed.tags or pushed.skipped or pushed.interrupted):
         alarm(session.cmd, f'Nothing of what {source} deleted could be restored: 0 of {len(lost)}.')
-    return {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run}
+    return with_sentence(session, {**result_document(session.host, f'softDelete of {source}', pushed), 'run': run})
 
 
 def undelete_lost(

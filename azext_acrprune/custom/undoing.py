@@ -14,7 +14,7 @@ from ..model import Failed, Skipped
 from ..prune_error import Kind, PruneError
 from ..show.sizes import count, short_digest
 from .archiving import open_target
-from .bringing_back import Work, begun_before, bring_back, held_by, hold_to_answer, together
+from .bringing_back import Work, begun_before, bring_back, held_by, hold_to_answer, together, with_sentence
 from .command import Command
 from .failures import NOT_ALL_BACK, exit_by
 from .foreseeing import foreseen
@@ -103,6 +103,7 @@ def undo(
         own, done = bring_back(session, undoing.works, holding, undoing.expects, **said)
         known = undoing.known
         document = result_document(session.host, undoing.source, done, known.skipped, known.failed)
+        with_sentence(session, document)
     exit_by(cmd, document['exitReason'], NOT_ALL_BACK)
     return {**document, 'run': own, 'undoes': undoing.run}
 

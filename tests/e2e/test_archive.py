@@ -99,8 +99,9 @@ def test_what_was_archived_comes_back_to_the_byte_with_its_tags_and_locks(az, re
             for entry in kept.json['failed']
         )
         return
-    preview = restore(az, tmp_path / 'archive', '--all', '--dry-run').json
-    assert preview['summary']['manifestsToRestore'] == 7 and state(registry).keys() == {'team/other'}
+    preview = restore(az, tmp_path / 'archive', '--all', '--dry-run')
+    assert '7 manifests and 3 tags would come back to ' in preview.err
+    assert preview.json['summary']['manifestsToRestore'] == 7 and state(registry).keys() == {'team/other'}
     back = restore(az, tmp_path / 'archive', '--all')
     assert back.code == 0, back.err
     assert state(registry) == before
