@@ -13,6 +13,7 @@ from typing import Any
 from ..decide.decision import Decision
 from ..decide.impact import Node
 from ..decide.manifests import is_digest, read_manifest
+from ..decide.schema1 import signed_payload
 from ..model import Content, Skipped, Unreadable
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
@@ -203,6 +204,8 @@ class _ArchiveRun:
             if isinstance(read_manifest(digest, data), Content):  # else somebody else put other bytes there
                 return data
         data = await self.registry.manifest(repository, digest)
+        if b'"signatures"' in data and signed_payload(data) is not None:
+            raise NotKept('it is of Docker schema 1, whose digest is not that of its bytes, so no archive can hold it')
         await asyncio.to_thread(self.target.put, digest, [data], lambda _: None)
         return data
 

@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from tests.registry.builder import DOCKER_IMAGE, DOCKER_LIST, image_manifest, index_manifest
+from tests.registry.builder import (
+    DOCKER_IMAGE,
+    DOCKER_LIST,
+    DOCKER_SCHEMA_1,
+    OCI_IMAGE,
+    OCI_INDEX,
+    cosign_tag,
+    docker_schema_1,
+    image_manifest,
+    index_manifest,
+)
 from tests.registry.skopeo import needs_skopeo, skopeo
 
 from .images import Shelf, telling
@@ -148,22 +158,38 @@ def kinds(registry, now):
     listed = index_manifest([(child, len(docker))], docker=True)
     shelf.put(listed, DOCKER_LIST, 'docker-list')
     image = shelf.image('oci', tag='oci')
-    shelf.index([image], tag='oci-index')
+    inner = shelf.index([image], tag='oci-index')
+    nested = index_manifest([(inner, len(registry.storage.manifest('team/app', inner).data))])
+    shelf.put(nested.replace(f'"{OCI_IMAGE}"'.encode(), f'"{OCI_INDEX}"'.encode()), OCI_INDEX, 'index-in-index')
     shelf.image('sbom', tag='sbom', subject=image, artifact_type='application/spdx+json')
-    return ('docker', 'docker-list', 'oci', 'oci-index', 'sbom')
+    empty = json.loads(
+        image_manifest(shelf.layer('{}', 2), [shelf.layer('model', 5)], artifact_type='application/x.ml')
+    )
+    empty['config']['mediaType'] = 'application/vnd.oci.empty.v1+json'
+    shelf.put(json.dumps(empty).encode(), OCI_IMAGE, 'artifact')
+    shelf.image('signature', tag=cosign_tag(image))
+    return ('docker', 'docker-list', 'oci', 'oci-index', 'index-in-index', 'sbom', 'artifact', cosign_tag(image))
 
 
 @needs_skopeo
 def test_skopeo_reads_every_kind_of_image_and_the_newest_of_a_tag(az, registry, now, place, tmp_path):
     tags = kinds(registry, now)
+    shelf = Shelf(registry.storage, now)
+    signed, schema_1 = docker_schema_1([shelf.layer('schema 1 ', 50)[0]])
+    shelf.put(signed, DOCKER_SCHEMA_1, 'schema-1')
     before = state(registry)
-    assert purge(az, place).code == 0
+    purged = purge(az, place)
+    assert [each['digest'] for each in purged.json['skipped']] == [schema_1], 'its digest is not that of its bytes'
+    assert 'Docker schema 1' in purged.err and purged.code == 1, purged.err
     for tag in tags:
-        done = skopeo(registry, 'copy', '--all', f'oci:{place}:team/app:{tag}', f'dir:{tmp_path / tag}')
-        assert done.returncode == 0, f'{tag}: {done.stderr}'
+        if tag != 'index-in-index':  # skopeo copies none of these, wherever it is
+            done = skopeo(registry, 'copy', '--all', f'oci:{place}:team/app:{tag}', f'dir:{tmp_path / tag}')
+            assert done.returncode == 0, f'{tag}: {done.stderr}'
+        raw = skopeo(registry, 'inspect', '--raw', f'oci:{place}:team/app:{tag}').stdout
+        assert raw.encode() == before['team/app'][0][before['team/app'][1][tag][0]][0], tag
     assert restore(az, place, '--all').code == 0
     assert state(registry) == before
-    newer = Shelf(registry.storage, now).image('newer', tag='oci')
-    assert purge(az, place, '--single-region').code == 0
+    newer = shelf.image('newer', tag='oci')
+    assert purge(az, place, '--single-region').json['summary']['tagsDeleted']
     raw = skopeo(registry, 'inspect', '--raw', f'oci:{place}:team/app:oci').stdout
     assert (place / 'blobs' / 'sha256' / newer[7:]).read_text() == raw
