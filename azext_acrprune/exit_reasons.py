@@ -107,7 +107,8 @@ def reason_of_restoring(document: Mapping[str, Any], would_change: bool) -> str:
         return worst
     if would_change:
         return WOULD_CHANGE if document['restore'] or document['tags'] or document.get('moved') else NOTHING_TO_DO
-    return DONE if document['restored'] or document['tags'] or document['moved'] else NOTHING_TO_DO
+    is_changed = document['restored'] or document['tags'] or document['moved'] or summary['locksSet']
+    return DONE if is_changed else NOTHING_TO_DO
 
 
 def first_of(found: Mapping[str, object]) -> str | None:

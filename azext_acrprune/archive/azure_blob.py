@@ -108,9 +108,13 @@ class BlobArchive:
                 self._container.upload_blob(LAYOUT_FILE, LAYOUT, overwrite=True, **UNLOGGED)
         yield
 
-    def holds(self, digest: str) -> bool:
-        """Whether this blob is there, committed after it was verified."""
-        return self._size(digest) is not None
+    def holds(self, digest: str, size: int | None = None) -> bool:
+        """Whether this blob is there, committed after it was verified, and has this size if one is given.
+
+        Other tools copy what says so together with other bytes: these mostly have another size.
+        """
+        found = self._size(digest)
+        return found is not None and size in (None, found)
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
         """Keep these bytes under their digest. Raises NotKept; then nothing of them is there."""

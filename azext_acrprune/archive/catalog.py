@@ -51,7 +51,10 @@ def catalog_of(target: Target) -> Catalog:
     """The index of an archive that is there. Raises ArchiveError or NotAnArchive."""
     catalog = open_catalog(target)
     if catalog is None:
-        raise ArchiveError(f"There is no archive '{target.name}'.", 'Give the archive that a deleting command wrote.')
+        raise ArchiveError(
+            f"There is no archive '{target.name}'.",
+            'Give the archive that a deleting command wrote. Check its name, and that its volume is mounted.',
+        )
     return catalog
 
 

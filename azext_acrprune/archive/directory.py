@@ -154,8 +154,8 @@ class DirectoryArchive:
             ) from error
         return file
 
-    def holds(self, digest: str) -> bool:
-        """Whether this blob is there, every byte of it verified."""
+    def holds(self, digest: str, size: int | None = None) -> bool:
+        """Whether this blob is there, every byte of it verified; so a size adds nothing."""
         with self._usable():
             try:
                 algorithm, _, expected = digest.partition(':')

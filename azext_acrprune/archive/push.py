@@ -99,6 +99,7 @@ async def push(
     await run.lock_repositories()
     await run_tasks([partial(run.tag, record) for record in chosen.tags], concurrency)
     await run.unveil()
+    run.note_what_came()
     await run_tasks([partial(run.lock, record) for record in chosen.locks], concurrency)
     done = run.pushed
     done.manifests.sort()
@@ -138,6 +139,7 @@ class _Push:
         self._reporter = reporter
         self._missing: set[Node] = set()
         self._unset: set[tuple[str, str | None]] = set()
+        self._came: set[tuple[str, str | None, str]] = set()
         self._there = there
         self._note = note
         self._veiled = {node for node in _nodes(chosen) if node in veiled}
@@ -282,17 +284,35 @@ class _Push:
                 self.pushed.failed.append(Failed(name, '', f'the repository could not be locked: {error}'))
 
     async def lock(self, record: Record) -> Iterable[Task]:
-        """Set the locks of a manifest or a tag that is there now."""
+        """Set the locks of a manifest or a tag that is there now. One that has them is left alone."""
         node = (record.repository, record.digest)
         if node in self._missing or (record.repository, record.tag) in self._unset:
             return []
+        was_sent = False
 
         async def work() -> None:
+            nonlocal was_sent
+            if not was_sent and await self._is_locked(record):
+                return
+            was_sent = True
             await self._door.lock(record.repository, record.tag or record.digest, record.locks)
             self.pushed.locked.append(record.name)
 
         await self._attempt(node, record.tag, work)
         return []
+
+    def note_what_came(self) -> None:
+        """Know what came in this run: of anything else the locks are looked up before they are set."""
+        self._came.update((name, None, digest) for name, digest in self.pushed.manifests)
+        self._came.update((name, tag, digest) for name, tag, digest in self.pushed.tags)
+
+    async def _is_locked(self, record: Record) -> bool:
+        """Whether what was there before has the locks that it had."""
+        name, tag, digest = record.repository, record.tag, record.digest
+        if (name, tag, digest) in self._came:
+            return False
+        read = self._registry.tag_properties(name, tag) if tag else self._registry.manifest_properties(name, digest)
+        return set(record.locks.switched_off) <= set((await read).locks.switched_off)
 
     async def _manifest(self, digest: str) -> bytes:
         """Verified: under a tag the registry would take any bytes."""

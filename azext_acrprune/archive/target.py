@@ -48,8 +48,8 @@ class Target(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """Within it this run alone writes to the archive. Raises ArchiveBusy while another one does."""
 
-    def holds(self, digest: str) -> bool:
-        """Whether a blob is here, whole, by its digest."""
+    def holds(self, digest: str, size: int | None = None) -> bool:
+        """Whether a blob is here, whole, by its digest, and has this size if one is given."""
 
     def put(self, digest: str, chunks: Iterable[bytes], heard: Callable[[int], None]) -> None:
         """Write a blob, and tell `heard` the bytes of each chunk. Raises NotKept when they do not have the digest."""

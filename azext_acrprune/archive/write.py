@@ -217,7 +217,7 @@ class _ArchiveRun:
         return len(users) == 1
 
     async def _save_blob(self, repository: str, digest: str, size: int) -> Iterable[Task]:
-        if await asyncio.to_thread(self.target.holds, digest):
+        if await asyncio.to_thread(self.target.holds, digest, size):
             self.reporter.transferred(size)
             return []
         try:

@@ -90,7 +90,9 @@ def _is_known(cmd: Command, run: str) -> bool:
 
 def _taken_as_archived(cmd: Command, host: str, run: str | None, target: Target) -> TakenRun:
     from ..apply.journal import NoSuchRun
+    from ..archive.catalog import catalog_of
 
+    catalog_of(target)  # one that is not there tells nothing either
     names = [name for name in target.journals() if run in (None, name)]
     for name in reversed(names):
         taken = _archived_run(target, name, host)

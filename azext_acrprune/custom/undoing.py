@@ -43,15 +43,23 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _LISTED = 5
+_FIND_ARCHIVE = (
+    'Check that the volume of the archive is mounted, or name with --archive where it is now: what a run archived '
+    'comes back from there.'
+)
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Where things of a run may come back from: its archive, what is soft-deleted; and what else is to be said."""
+    """Where things of a run may come back from: its archive, what is soft-deleted; and what else is to be said.
+
+    `lacks_archive` says that there is an archive, and that it cannot be used.
+    """
 
     archived: tuple[Target, Archived] | None = None
     soft_deleted: frozenset[Node] = frozenset()
     told: tuple[str, ...] = ()
+    lacks_archive: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Undo:
     source: str
     about: str
     told: tuple[str, ...] = ()
+    lacks_archive: bool = False
     cautions: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
 
@@ -149,6 +158,7 @@ def _plan(session: Session, options: UndoOptions, holding: HoldOptions) -> Undo:
         source,
         _about(taken),
         told=origins.told,
+        lacks_archive=origins.lacks_archive,
         cautions=taken.told,
         again=tuple(again),
     )
@@ -185,7 +195,7 @@ def _origins(session: Session, archive: str | None, lost: list[Lost]) -> Origins
     elif lost:
         told.append('The run wrote no archive.')
     soft_deleted, more = _soft_deleted(session, sorted({each.repository for each in lost}))
-    return Origins(archived, soft_deleted, (*told, *more))
+    return Origins(archived, soft_deleted, (*told, *more), bool(archive and lost and not archived))
 
 
 def _soft_deleted(session: Session, repositories: list[str]) -> tuple[frozenset[Node], list[str]]:
@@ -260,7 +270,9 @@ def _said(session: Session, undoing: Undo) -> list[str]:
         raise PruneError(
             f'Nothing of what the run {undoing.run} took can be brought back: {expects.failed[0].error}. '
             + ' '.join(undoing.told),
-            f"See 'az acr prune history show --run {undoing.run}' for what it took. "
+            _FIND_ARCHIVE
+            if undoing.lacks_archive
+            else f"See 'az acr prune history show --run {undoing.run}' for what it took. "
             'What is built again can be pushed again.',
             Kind.NOT_FOUND,
         )
@@ -272,7 +284,9 @@ def _said(session: Session, undoing: Undo) -> list[str]:
     ]
     for word, left in (('cannot come back', expects.failed), ('stay as they are', expects.skipped)):
         lines += _left(word, left)
-    return [*lines, *undoing.cautions, *(undoing.told if expects.failed else ()), *undoing.again]
+    if expects.failed:
+        lines += [*undoing.told, *([_FIND_ARCHIVE] if undoing.lacks_archive else [])]
+    return [*lines, *undoing.cautions, *undoing.again]
 
 
 def _left(word: str, left: Sequence[Failed | Skipped]) -> list[str]:

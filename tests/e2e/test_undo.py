@@ -88,7 +88,7 @@ def test_without_an_archive_and_without_soft_delete_it_says_that_nothing_can_com
     assert 'The run wrote no archive' in run.err and 'Traceback' not in run.err
 
 
-def test_one_image_of_an_earlier_run_is_undone_whose_archive_had_a_relative_name(az, registry, now):
+def test_one_image_of_an_earlier_run_is_undone_whose_archive_had_a_relative_name(az, registry, now, tmp_path):
     shelf = Shelf(registry.storage, now)
     first = shelf.image('first', tag='v1')
     before = state(registry)
@@ -100,6 +100,11 @@ def test_one_image_of_an_earlier_run_is_undone_whose_archive_had_a_relative_name
     missing = undo(az, '--run', run['run'], '--image', 'team/app:v2', '--yes')
     assert missing.code != 0 and 'team/app:v2' in missing.err
     assert os.path.isabs(run['archive'])
+    os.rename(run['archive'], tmp_path / 'unmounted')
+    for named in ((), ('--archive', run['archive'])):
+        lost = undo(az, '--run', run['run'], '--yes', *named)
+        assert lost.code != 0 and 'mounted' in lost.err and 'pushed again' not in lost.err, lost.err
+    os.rename(tmp_path / 'unmounted', run['archive'])
     back = undo(az, '--run', run['run'], '--image', f'team/app@{first[:19]}', '--yes')
     assert back.code == 0 and state(registry) == before, back.err
 

@@ -14,6 +14,7 @@ from azext_acrprune.archive.directory import DirectoryArchive
 from azext_acrprune.archive.pure.choose import choose
 from azext_acrprune.archive.pure.contents import NOT_ARCHIVED
 from azext_acrprune.archive.pure.layout import parse_index
+from azext_acrprune.archive.push import Restored
 from azext_acrprune.archive.stored import read_archive
 from azext_acrprune.archive.write import estimate
 from azext_acrprune.decide.decision import decide
@@ -127,6 +128,7 @@ def test_every_manifest_tag_and_lock_comes_back(registry, client, world, untagge
         assert deleted <= archived(target)
         assert set(tags) - set(seen(storage)[1]) <= archived(target)
         restored(client, target)
+        assert not restored(client, target).locked or lost, 'what has its locks is not changed again'
         back, back_tags = seen(storage)
         assert {node: back.get(node) for node in manifests if node not in lost} == {
             node: value for node, value in manifests.items() if node not in lost
@@ -145,7 +147,8 @@ def restored(client, target):
     if records:
         inventory = scan(client, HOST, Extent(Selection()), Silent())
         chosen = choose(records.records, records.kept, records.blobs, inventory, None)
-        push(client, target, chosen, 8, Silent())
+        return push(client, target, chosen, 8, Silent())
+    return Restored()
 
 
 @_SETTINGS

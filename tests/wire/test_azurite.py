@@ -58,6 +58,7 @@ def test_blobs_of_every_size_are_kept_looked_up_and_read(archive):
     assert target.held([*digests, absent]) == target.sizes() == dict(zip(digests, map(len, data), strict=True))
     assert [b''.join(target.chunks(digest)) for digest in digests] == list(data)
     assert target.holds(digests[2]) and not target.holds(absent)
+    assert target.holds(digests[2], 40_000) and not target.holds(digests[2], 40_001), 'somebody else may have put it'
 
 
 def test_the_second_of_two_that_change_an_index_is_told_and_the_copy_is_of_the_first(archive, container):
