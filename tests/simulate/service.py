@@ -33,6 +33,7 @@ from tests.registry.metadata import Metadata
 from tests.registry.resources import Resources
 from tests.registry.routes import Routes
 from tests.registry.storage import Storage
+from tests.registry.tasks import Tasks
 
 HOST = 'registry.example'
 LATENCY_SECONDS = 0.02
@@ -54,7 +55,7 @@ class Service(AsyncHttpTransport):
         self._second: tuple[int, int] = (0, 0)
         auth = Auth()
         others = ResourceManager(auth, HOST), Metadata(HOST), Distribution(), Logs(HOST), Resources(HOST)
-        self._routes = Routes(HOST, auth, *others)
+        self._routes = Routes(HOST, auth, *others, Tasks(auth, HOST))
 
     async def send(self, request: HttpRequest, **options: Any) -> _Response:
         if permit := options.get(PERMIT_OPTION):
