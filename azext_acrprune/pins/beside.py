@@ -17,6 +17,7 @@ LARGEST = 512 * 1024
 """Larger files are lists of what runs, and no settings."""
 
 _MOST_GIVEN = 200
+_BEGINNING = 1_000
 _SHORTEST_NAME = 6
 _CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
 _HANDED = ('parameters', 'params', 'with', 'inputs', 'vars', 'variables', 'values', 'env', 'args', 'arguments')
@@ -67,6 +68,11 @@ def gives_by_convention(taker: str, giver: str) -> bool:
 def _ends(pattern: re.Pattern[str], name: str) -> bool:
     """Patterns that begin with a dot are the ends of names."""
     return pattern.pattern.startswith('\\.') and re.search(rf'(?:{pattern.pattern})\Z', name) is not None
+
+
+def gives_by_marks(taker: str, giver: str) -> bool:
+    """Whether a text takes values from another one by what both say at their beginning, as those of ytt do."""
+    return '@ytt:data' in taker and '#@data/values' in giver[:_BEGINNING]
 
 
 def names(text: str, path: str) -> bool:

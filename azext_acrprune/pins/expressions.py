@@ -350,7 +350,10 @@ def _evaluated(text: str) -> tuple[str, ...]:
             items.append(Item('number', match['number']))
         elif match['sign'] == '(':
             called_name = items.pop().value if items and items[-1].kind == 'name' else ''
-            calls.append((called_name, [], []))
+            of_text = called_name in ('format', 'join') and len(items) > 1 and items[-2].kind == 'text'
+            given = [items[-2]] if of_text else []
+            del items[len(items) - 2 * of_text :]
+            calls.append((called_name, given, []))
         elif match['sign'] == ')' and len(calls) > 1:
             calls.pop()
             _argue(arguments, items)

@@ -5,6 +5,7 @@ around them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
@@ -66,6 +67,9 @@ _PROSE = frozenset(('message', 'description', 'summary', 'title', 'note', 'notes
 _LEVELS = 8
 _SIGN_IN_LEVELS = 2
 _SHOWN = 100
+_MOST_PLACES = 50
+"""How many places of one text are noted where scopes may not be kept: a list of pods has it ten thousand times."""
+
 _ALONE = re.compile(r'[^\s/]+/?\Z')
 _ENDS_WITH_URL = re.compile(r'\bhttps?://[^\s/]+/?\Z')
 IMAGE_PARTS = ('image', 'repository', 'repo', 'newname')
@@ -95,6 +99,7 @@ class Mentions:
     def __init__(self, names: RegistryNames) -> None:
         self._names = names
         self._noted: list[_Mention] = []
+        self._often: Counter[str] = Counter()
         self._named = ''
         self._hosted = False
 
@@ -105,8 +110,9 @@ class Mentions:
 
     def note(self, text: str, line: int, scope: Scope | None, key: str, may_keep: bool) -> None:
         """Note a text if it names the registry; where scopes may not be kept, what they say now is all that counts."""
-        if not mentions(text, self._names):
+        if self._often[text] > _MOST_PLACES or not mentions(text, self._names):
             return
+        self._often[text] += not may_keep
         alone = '/' not in text.split('://')[-1].rstrip('/')
         self._named = ALONE if alone or self._named == ALONE else WITH_IMAGE
         self._hosted = self._hosted or not alone and key.lower().endswith('repository')

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from .expressions import hole_texts
+
+_EXPRESSION = re.compile(r'^([ ]*(?:- )?[\w./"\'-]{1,100}:[ ]+)#@ ([^\n]{1,300})$', re.MULTILINE)
 _ATTRIBUTE = re.compile(r'^:([\w-]{1,100}):[ ]+(\S{1,300})[ ]*$', re.MULTILINE)
 _ATTRIBUTE_USE = re.compile(r'\{([\w-]{1,100})\}')
 _WORD = re.compile(r'\S+')
@@ -17,6 +20,16 @@ def with_quotes(text: str) -> str:
         if '%w' in text
         else text
     )
+
+
+def with_expressions(text: str) -> str:
+    """YAML of ytt with what its expressions say: `image: #@ data.values.registry + "/app:1"`."""
+    return _EXPRESSION.sub(_said, text) if '#@ ' in text else text
+
+
+def _said(match: re.Match[str]) -> str:
+    texts = hole_texts(match[2])
+    return f'{match[1]}"{texts[0]}"' if len(texts) == 1 and '"' not in texts[0] else match.group()
 
 
 def with_attributes(text: str) -> str:

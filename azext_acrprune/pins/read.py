@@ -33,7 +33,7 @@ from .languages import (
 from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
-from .preparing import with_attributes, with_quotes, without_blocks
+from .preparing import with_attributes, with_expressions, with_quotes, without_blocks
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
@@ -174,6 +174,7 @@ class _File:
             self._searched(text, problem)
 
     def _try_yaml(self, text: str) -> None:
+        text = with_expressions(text)
         if '{{' in text and _UNQUOTED_DIRECTIVE.search(text):  # YAML takes it for a mapping of a mapping
             self._template(text)
             return

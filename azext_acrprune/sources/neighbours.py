@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from ..pins.beside import LARGEST, gives_by_convention, handed, may_give, names, names_folder
+from ..pins.beside import LARGEST, gives_by_convention, gives_by_marks, handed, may_give, names, names_folder
 from ..pins.read import decoded, read_scopes
 from ..pins.references import RegistryNames
 from ..pins.scopes import Scope
@@ -44,7 +44,8 @@ class Neighbours:
             text = self._text(other)
             if text is None:
                 continue
-            if gives_by_convention(self._from_top(path), _relative(other, folder)) or names(own, other):
+            of_kind = gives_by_convention(self._from_top(path), _relative(other, folder)) or gives_by_marks(own, text)
+            if of_kind or names(own, other):
                 found += self._scopes(other)
             if names(text, path) or names_folder(text, called[1]):
                 callers += self._scopes(other)

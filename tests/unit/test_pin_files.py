@@ -193,3 +193,17 @@ def test_a_name_of_the_registry_alone_is_said_where_it_may_be_that_of_an_image(t
     (tmp_path / name).write_text(text)
     _, problems = pinned(tmp_path)
     assert len(problems) == said, problems
+
+
+def test_ytt_takes_values_from_files_that_say_so(tmp_path):
+    (tmp_path / 'app.yml').write_text(
+        '#@ load("@ytt:data", "data")\n'
+        'a: {image: {}}\n'
+        'b:\n  image: #@ data.values.acr + "/b:" + data.values.b.tag\n'
+        'c:\n  image: #@ "{}/c:{}".format(data.values.acr, "3")\n'
+        'd:\n  image: #@ "{}/d:{}".format(data.values.acr, data.values.unknown)\n'
+    )
+    (tmp_path / 'settings.yml').write_text('#@data/values\n---\nacr: myreg.azurecr.io\nb: {tag: "2"}\n')
+    pins, problems = pinned(tmp_path)
+    assert pins == [('b', f'{tmp_path}/app.yml:4'), ('c', f'{tmp_path}/app.yml:6')]
+    assert len(problems) == 1 and f'{tmp_path}/app.yml:8' in problems[0]
