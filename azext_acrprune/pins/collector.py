@@ -98,7 +98,7 @@ class Collector:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
         if self.around is not None and scope.parent is self.around:
             self.around.children.setdefault(DOCUMENTS, []).append(scope)
-        if scope.pairs or any('.' in key for key in scope.entries):
+        if scope.pairs or '.' in ''.join(scope.entries):
             self._join_pairs(scope)
         if scope.key.startswith('images') and scope.parent is not None and self.names.has(scope.parent.key):
             self._synced(scope)

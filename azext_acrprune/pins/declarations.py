@@ -33,7 +33,7 @@ def declare(parent: Scope, scope: Scope) -> None:
             for value in values:
                 parent.declare(f'config__{name}', value)
         for value in values:
-            parent.declare(name, replace(value, origin=value.origin | origin) if origin else value)
+            parent.declare(name, value.within(origin) if origin else value)
     for name, children in scope.children.items():
         for child in children:
             for key in ('value', 'default', 'defaultValue'):

@@ -35,7 +35,7 @@ _HOLE = re.compile(
     r'|%(?P<windows>\w[\w.]{0,100})%'
     r'|\$\$?(?P<bare>[A-Za-z_]\w{0,100})'
 )
-_MARKS = ('$', '{{', '<<', '#{', '\\(', '((', '%')
+_MARK = re.compile(r'[$%]|\{\{|<<|#\{|\\\(|\(\(')
 _SIMPLE = re.compile(r'[\w.$#-]+\Z')
 _DEFAULT = re.compile(r'([\w.]{1,100}):?[-=](.{0,300})\Z')
 _DEMANDED = re.compile(r'\A(\w{1,100}):?\?(?![.:]).{0,300}\Z')
@@ -55,7 +55,7 @@ def _deeper(busy: Busy) -> Busy:
 
 def has_holes(text: str) -> bool:
     """Whether something in a text has to be filled in, or the text is an expression of a resource manager template."""
-    return any(mark in text for mark in _MARKS) and _HOLE.search(text) is not None or _is_expression(text)
+    return _MARK.search(text) is not None and _HOLE.search(text) is not None or _is_expression(text)
 
 
 def may_name_image(text: str) -> bool:
@@ -92,7 +92,7 @@ def _again(text: Filled, scope: Scope | None, busy: Busy) -> list[Filled]:
 def _filled_once(text: str, scope: Scope | None, busy: Busy) -> list[Filled]:
     if _is_expression(text) and len(busy) <= _DEEPEST:
         return [each for made in arm_texts(text) for each in filled(made, scope, _deeper(busy))][:MOST_TEXTS]
-    if len(text) > LONGEST or len(busy) > _DEEPEST or not any(mark in text for mark in _MARKS):
+    if len(text) > LONGEST or len(busy) > _DEEPEST or not _MARK.search(text):
         return [Filled(text)]
     made = [Filled('')]
     end = 0

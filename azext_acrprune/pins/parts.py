@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from .around import group_and_part, has_host, inherited, inherited_tags, is_host, texts_of
 from .filling import belong, has_holes
@@ -57,7 +58,20 @@ class Made:
 
 def may_be_parts(scope: Scope) -> bool:
     """Whether the texts of a scope may make an image together, or with what stands around them."""
+    if not _keys_are_enough(tuple(scope.entries), tuple(scope.children)):
+        return False
     return any(_complete_enough(parts) for parts in _groups(scope))
+
+
+@lru_cache(maxsize=10_000)
+def _keys_are_enough(keys: tuple[str, ...], children: tuple[str, ...]) -> bool:
+    """Whether keys may be those of an image in parts. Lists of pods have few kinds of mappings, and many of each."""
+    groups: dict[str, set[str]] = {}
+    for key in (*keys, *children):
+        group, part = group_and_part(key)
+        groups.setdefault(group, set()).update((part,) if part else ())
+    common = 'registry' in groups.get('', ())
+    return any('repository' in parts or len(parts) > 1 or common and parts for parts in groups.values())
 
 
 def must_wait(scope: Scope, names: RegistryNames) -> bool:

@@ -57,6 +57,10 @@ class Value:
     origin: frozenset[tuple[str, int]] = frozenset()
     file: str = ''
 
+    def within(self, origin: frozenset[tuple[str, int]]) -> Value:
+        """The same value, as one that stands in the items of more lists."""
+        return Value(self.text, self.line, self.weak, self.origin | origin, self.file)
+
     @property
     def place(self) -> Place:
         return (self.file, self.line) if self.file else self.line

@@ -22,7 +22,9 @@ _DEEPEST = 500
 
 _DEPTH = {OPEN_MAPPING: 1, OPEN_SEQUENCE: 1, CLOSE: -1}
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-_JSON_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]:,]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|\S')
+_JSON_TOKEN = re.compile(
+    r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|[^\s:,]'
+)
 _JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
 _DIRECTIVE = re.compile(r'\{\{[^{}]{0,1000}\}\}|\{%[^{}%]{0,1000}%\}')
 _DIRECTIVE_COMMENT = re.compile(r'\{\{-?\s*/\*(?s:.{0,5000}?)\*/\s{0,9}-?\}\}|\{#(?s:.{0,5000}?)#\}')
@@ -92,7 +94,7 @@ def json_events(text: str) -> Iterator[Event]:
             yield Event(CLOSE, line)
             if not depth:
                 yield Event(END_OF_DOCUMENT, line)
-        elif first not in ':,' and token[:2] not in ('//', '/*'):
+        elif first == '"' or token[:2] not in ('//', '/*'):
             yield Event(SCALAR, line, _json_value(token, line))
     if depth:
         raise BadSyntax(line, 'it is not JSON: it ends in the middle')
