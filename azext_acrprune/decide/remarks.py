@@ -108,7 +108,8 @@ def _idle(policy: Policy, inventory: Inventory) -> Iterator[Notice]:
             yield _takes_nothing(f"--repository '{pattern.text}'")
     for rule in policy.rules:
         for scope in rule.match.scopes if rule.action != KEEP else ():
-            if not rule.name and not any(_has_any(scope, repository) for repository in inventory.repositories):
+            typed = not rule.name and _said(scope)  # where nothing was, an empty registry is no typing error
+            if typed and not any(_has_any(scope, repository) for repository in inventory.repositories):
                 yield _takes_nothing(f"'{_said(scope)}' of --filter or --match")
             for pattern in _unused_in(scope, inventory) if rule.name else ():
                 yield _takes_nothing(f"'{pattern.text}' in the rule '{rule.name}'")

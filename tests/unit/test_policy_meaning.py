@@ -767,6 +767,10 @@ def test_an_option_that_matches_nothing_is_named(flags, named):
     assert warning['message'].startswith(f'{named} matches nothing in the registry')
 
 
+def test_an_empty_registry_is_no_typing_error():
+    assert decide(worlds.to_inventory([]), policy_of_flags(Flags()), worlds.NOW).remarks == ()
+
+
 def test_a_rule_that_takes_and_matches_nothing_is_named_too_but_not_where_something_was_not_read():
     text = policy_of(
         "- {name: old, match: {repositories: ['team-b/**'], tags: ['v*']}, when: {olderThan: 1d}, do: delete}"
