@@ -200,6 +200,8 @@ class _Push:
             await self._registry.manifest_properties(*image.node)  # it was done, and the answer was lost
         if tag:
             await self._hide(image.repository, tag, records[0].locks)
+            set_now = image.repository, tag, image.digest
+            self.pushed.tags += [] if set_now in self.pushed.tags else [set_now]  # it may be tried again
 
     async def _is_soft_deleted(self, image: Image) -> bool:
         try:
