@@ -118,6 +118,13 @@ def test_a_repository_that_is_not_there_is_said():
 # --- Images ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_locked_image_that_is_too_young_as_well_says_that_it_is_locked():
+    locked, young = image('locked', tags=['v1'], locks=['deleteEnabled']), image('young', tags=['v2'])
+    world = [repository_of(locked, young)]
+    decision = decide_images(to_inventory(world), named(':v1', ':v2'), unsettled=lambda _: 'another region')
+    assert reasons(decision) == {locked['digest']: 'locked', young['digest']: 'young'}
+
+
 def test_a_named_image_goes_with_its_children_and_attachments():
     decision = decide_images(to_inventory(WORLD), named(':v1'))
     assert reasons(decision) == {
