@@ -155,19 +155,19 @@ def _settled(
 
 def _published(session: Session, draft: DraftedSchedule) -> bool:
     """Push what is not there; whether that was anything. A schedule that is to delete has to show a preview first."""
-    from ..schedules.artifact import preview_of, preview_tag
+    from ..schedules.artifact import REPOSITORY, preview_of, preview_tag
 
     schedule, artifact = draft.schedule, draft.artifact
     repository = own_image(schedule.image, session.host)
     if repository:
         session.run(lock_image(session.door, *repository))
-    changed = session.run(publish(session.door, schedule.name, artifact, locks=True))
-    if changed and schedule.enforce:
+    if not schedule.enforce:
+        session.run(withdraw(session.door, preview_tag(schedule.name)))
+    elif session.run(session.door.tag_digest(REPOSITORY, schedule.name)) != artifact.digest:
+        # first of all: whatever fails after this, nothing is deleted without a preview
         preview = preview_of(schedule.name, artifact.digest)
         session.run(publish(session.door, preview_tag(schedule.name), preview, locks=False))
-    elif not schedule.enforce:
-        session.run(withdraw(session.door, preview_tag(schedule.name)))
-    return changed
+    return session.run(publish(session.door, schedule.name, artifact, locks=True))
 
 
 def own_image(image: str, host: str) -> tuple[str, str] | None:
