@@ -28,6 +28,15 @@ def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None
         group.command('usage', 'usage', table_transformer=_table('usage_rows', 'usage_tables'))
     with loader.command_group('acr prune', _of('restoring'), is_preview=True) as group:
         group.command('restore', 'restore', table_transformer=_table('restore_rows'))
+    with loader.command_group('acr prune', _of('undoing'), is_preview=True) as group:
+        group.command('undo', 'undo', table_transformer=_table('restore_rows'))
+    _load_groups(loader)
+    if 'show-schema' in (args or ()):
+        _load_schemas_of_commands(loader)
+
+
+def _load_groups(loader: AzCommandsLoader) -> None:
+    """The commands that are in groups of their own."""
     with loader.command_group('acr prune archive', _of('archives')) as group:
         group.command('list', 'list_images', table_transformer=_table('image_rows', 'archive_tables'))
         group.show_command('show', 'show', table_transformer=_table('archive_rows', 'archive_tables'))
@@ -35,8 +44,6 @@ def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None
         group.command('expire', 'expire', table_transformer=_table('summary_rows', 'archive_tables'))
         group.command('compact', 'compact', table_transformer=_table('summary_rows', 'archive_tables'))
         group.command('repair', 'repair', table_transformer=_table('summary_rows', 'archive_tables'))
-    with loader.command_group('acr prune', _of('undoing'), is_preview=True) as group:
-        group.command('undo', 'undo', table_transformer=_table('restore_rows'))
     with loader.command_group('acr prune history', _of('history')) as group:
         group.command('list', 'list_runs', table_transformer=_table('runs_rows', 'history_tables'))
         group.show_command('show', 'show_run', table_transformer=_table('run_rows', 'history_tables'))
@@ -66,8 +73,6 @@ def load_command_table(loader: AzCommandsLoader, args: list[str] | None) -> None
     with loader.command_group('acr prune schema', _of('showing_schemas')) as group:
         group.command('list', 'list_schemas')
         group.show_command('show', 'show')
-    if 'show-schema' in (args or ()):
-        _load_schemas_of_commands(loader)
 
 
 def _load_schemas_of_commands(loader: AzCommandsLoader) -> None:

@@ -79,8 +79,7 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     """Restore from the archive that `name` means."""
     from ..archive.pure.choose import NotInArchive, choose
     from ..archive.pure.foreseen import coming_from
-    from ..archive.rehearsal import rehearse
-    from ..archive.restore_document import expected, preview_document, result_document
+    from ..archive.restore_document import expected, result_document
 
     target = open_target(session.cmd, name)
     with nothing_was('changed'):
@@ -95,16 +94,24 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
             raise NotInArchive(error.message, target.name) from error
         say_foreseen(session, coming_from(chosen, archived.records, archived.kept), holding)
         if options.dry_run:
-            for line in moved_lines(session, _moves(chosen)):
-                logger.warning(line)
-            chosen, verified = session.run(rehearse(target, chosen, session.reporter))
-            return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
+            return _previewed(session, target, chosen)
         _hold_to_restoration(session, options, source, chosen)
     work = partial(push_chosen, session, target, chosen, begun)
     said = {'source': lasting_name(name), 'sourceRegistry': source, 'given': given_to_restore(options, holding)}
     run, pushed = bring_back(session, [work], holding, expected(chosen), **said)
     document = result_document(session.host, target.name, pushed, chosen.skipped, chosen.failed)
     return with_sentence(session, {**document, 'run': run})
+
+
+def _previewed(session: Session, target: Target, chosen: Restoration) -> Document:
+    """What a dry run answers with: what would come back, each byte of it verified."""
+    from ..archive.rehearsal import rehearse
+    from ..archive.restore_document import expected, preview_document
+
+    for line in moved_lines(session, _moves(chosen)):
+        logger.warning(line)
+    chosen, verified = session.run(rehearse(target, chosen, session.reporter))
+    return with_sentence(session, preview_document(session.host, target.name, expected(chosen), verified))
 
 
 def _moves(chosen: Restoration) -> list[Moved]:

@@ -126,9 +126,6 @@ def choose(
     skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in meant]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
     returning = [*(record for node, record in images.items() if node in pushed), *tags]
-    coming = {record.key for record in returning}
-    others = (record for record in (*images.values(), *settled) if record.key not in coming)
-    resumed = [record for record in others if _past(record).key in begun]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
@@ -138,7 +135,7 @@ def choose(
         skipped=tuple(skipped),
         failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
         repository_locks=_repository_locks(images, there, pushed),
-        past=tuple(map(_past, (*returning, *resumed))),
+        past=tuple(_pasts(returning, (*images.values(), *settled), begun)),
     )
 
 
@@ -149,6 +146,13 @@ def is_asked_by(asked: Asked) -> Callable[[Record], bool]:
 
 def _taken(record: Record) -> Taken:
     return Taken(record.repository, record.digest, record.tag, parse_ticks(record.archived_at))
+
+
+def _pasts(returning: Sequence[Record], wanted: Iterable[Record], begun: Container[Key]) -> Iterator[Past]:
+    """Of what comes back now, and of what an earlier run had begun to bring back."""
+    coming = {record.key for record in returning}
+    yield from map(_past, returning)
+    yield from (past for past in (_past(record) for record in wanted if record.key not in coming) if past.key in begun)
 
 
 def _past(record: Record) -> Past:

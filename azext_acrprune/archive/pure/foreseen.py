@@ -122,7 +122,7 @@ def told_taken(decision: Decision, coming: Coming) -> tuple[int, int, list[str]]
     decision = decision.with_retiring_gone()
     gone = {node for node in coming.manifests if _goes(decision, *node)}
     tags = [each for each in coming.tags if (each[0], each[2]) in gone or _loses(decision, each[0], each[1])]
-    lines = sorted(_lines(decision, coming, gone, tags))
+    lines = sorted(_lines(decision, gone, tags))
     more = [f'  and {len(lines) - _MOST} more'] if len(lines) > _MOST else []
     return len(gone), len(tags), [*lines[:_MOST], *more]
 
@@ -137,9 +137,7 @@ def _loses(decision: Decision, name: str, tag: str) -> bool:
     return verdict is not None and not verdict.kept
 
 
-def _lines(
-    decision: Decision, coming: Coming, gone: Collection[Node], tags: Iterable[tuple[str, str, str]]
-) -> Iterator[str]:
+def _lines(decision: Decision, gone: Collection[Node], tags: Iterable[tuple[str, str, str]]) -> Iterator[str]:
     names: dict[Node, list[str]] = {}
     for name, tag, digest in tags:
         names.setdefault((name, digest), []).append(tag)
