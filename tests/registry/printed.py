@@ -30,7 +30,7 @@ _WORD = re.compile(r'[a-z][a-z0-9-]*')
 _OF_EVERY_COMMAND = {'--help', '-h', '--output', '-o', '--query', '--subscription', '--only-show-errors', '--debug'}
 _IN_NO_MODULE = ('login', 'containerapp')
 """`az login` takes nothing here; the other is an extension, which az offers to install."""
-_MODULES = {'aks': 'acs', 'account': 'profile'}
+_MODULES = {'aks': 'acs', 'account': 'profile', 'rest': 'util'}
 """The modules of az that are not called like their commands."""
 
 
