@@ -34,7 +34,7 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 # What is compiled once is not compiled again by each az that a test starts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo report test unit pythons test-lowest soak lint azdev coverage mutations mutants audit bench simulate wheel environments clean
+.PHONY: demo report test unit pythons test-lowest soak lint azdev coverage mutations mutants audit bench simulate cassettes wheel environments clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m tests.demo
@@ -102,6 +102,10 @@ bench: $(VENV)/ready
 # The figures of docs/scale.md: whole runs on a virtual clock, a minute for all of them.
 simulate: $(VENV)/ready
 	@$(BIN)/python -m tests.simulate
+
+# What tests/wire replays, from the local registry and the local resource manager: to be looked at in the diff.
+cassettes: $(VENV)/ready
+	ACRPRUNE_RECORD=1 $(BIN)/python -m pytest -n 0 -q tests/wire/test_cassettes.py tests/wire/test_manager_cassettes.py
 
 wheel: $(VENV)/ready
 	rm -rf build dist

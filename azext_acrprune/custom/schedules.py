@@ -123,7 +123,7 @@ def _settled(
     if not options.dry_run:
         with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
             changed = _published(session, draft)
-        task, is_new = _put(TaskService(cmd, registry), schedule.name, wanted)
+        task, is_new = have_task(TaskService(cmd, registry), schedule.name, wanted)
         changed = changed or is_new
     roles = assign(cmd, needed, identity.of_task(task), options)
     changed = changed or any(role['state'] == 'assigned' for role in roles)
@@ -180,8 +180,8 @@ def own_image(image: str, host: str) -> tuple[str, str] | None:
     return repository, digest if mark else tag or 'latest'
 
 
-def _put(tasks: TaskService, name: str, wanted: Document) -> tuple[Document, bool]:
-    """(the task, whether it had to be changed)"""
+def have_task(tasks: TaskService, name: str, wanted: Document) -> tuple[Document, bool]:
+    """(the task of a schedule as it is wanted, whether it had to be changed for that). Raises PruneError."""
     from ..schedules.task import is_as_wanted, schedule_of_task, task_name
 
     there = tasks.task(task_name(name))

@@ -106,6 +106,7 @@ def _tasks(tasks: Tasks) -> Iterator[Entry]:
     yield 'DELETE', registry + task, 'task_delete', None, tasks.delete
     yield 'POST', registry + '/scheduleRun', 'arm', None, tasks.start
     yield 'GET', registry + '/runs', 'arm', None, tasks.all_runs
+    yield 'GET', registry + run, 'arm', None, tasks.one_run
     yield 'POST', registry + run + '/listLogSasUrl', 'arm', None, tasks.log_link
     yield 'GET', '/tasklogs/(?P<run>.+)', 'log', None, tasks.log
     yield 'PUT', r'/.+/providers/Microsoft\.Authorization/roleAssignments/[^/]+', 'role_put', None, tasks.assign

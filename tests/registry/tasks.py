@@ -34,10 +34,12 @@ class Tasks:
         self.runs: list[dict[str, Any]] = []
         self.logs: dict[str, str] = {}
         self.assignments: dict[str, dict[str, Any]] = {}
-        self.may_assign = True
+        self.may_assign = self.may_read = True
         self.identities: list[dict[str, str]] = []
 
     def all(self, storage: Any, call: Call, name: str) -> Answer:
+        if not self.may_read:
+            return _forbidden('The client may not read tasks.')
         return json_answer({'value': [task for (registry, _), task in self.tasks.items() if registry == name]})
 
     def one(self, storage: Any, call: Call, name: str, task: str) -> Answer:
@@ -83,6 +85,10 @@ class Tasks:
         found = [run for run in self.runs if not wanted or run['properties']['task'] == wanted[1]]
         return json_answer({'value': found[: int(call.query.get('$top', 100))]})
 
+    def one_run(self, storage: Any, call: Call, name: str, run: str) -> Answer:
+        found = next((each for each in self.runs if each['name'] == run), None)
+        return json_answer(found) if found else _missing(call)
+
     def log_link(self, storage: Any, call: Call, name: str, run: str) -> Answer:
         return json_answer({'logLink': f'https://{self._host}/tasklogs/{run}?sv=2024-01-01&sig=secret-of-the-log'})
 
@@ -93,8 +99,7 @@ class Tasks:
     def assign(self, storage: Any, call: Call) -> Answer:
         """One role for one identity at one scope exists once, whatever its name."""
         if not self.may_assign:
-            said = {'code': 'AuthorizationFailed', 'message': 'The client may not write role assignments.'}
-            return json_answer({'error': said}, 403)
+            return _forbidden('The client may not write role assignments.')
         properties = json.loads(call.body)['properties']
         scope = call.path.partition('/providers/Microsoft.Authorization/')[0]
         for path, there in self.assignments.items():
@@ -150,3 +155,7 @@ class Tasks:
 def _missing(call: Call) -> Answer:
     message = f"The resource '{call.path}' was not found."
     return json_answer({'error': {'code': 'ResourceNotFound', 'message': message}}, 404)
+
+
+def _forbidden(message: str) -> Answer:
+    return json_answer({'error': {'code': 'AuthorizationFailed', 'message': message}}, 403)
