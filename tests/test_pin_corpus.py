@@ -152,12 +152,12 @@ def test_a_file_of_5_mb_is_read_whole_and_in_time(kind):
     ],
 )
 def test_what_never_ends_or_nests_without_end_takes_no_time(unit):
-    text = unit * (10_000 // len(unit))
+    text = unit * (6_000 // len(unit))
     for kind in READERS:
         start = time.process_time()
         read_pins(text.encode(), kind, NAMES)
         read_pins(f'"{text}": "{text}"'.encode(), kind, NAMES)
-        assert time.process_time() - start < 2, kind
+        assert time.process_time() - start < 1, kind
 
 
 SHAPES = [(name, (CORPUS / name).read_bytes()) for name in sorted(EXPECTED)] + [

@@ -310,28 +310,19 @@ def azure(registry, image):
     base, own = used('acr-tasks', 'task build of localhost'), used('acr-tasks', 'task run of localhost')
     repository, _, digest = base.partition('@')
     host, _, path = repository.partition('/')
-    task = '/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries/localhost/tasks'
-    at[task] = [
-        {
-            'name': 'build',
-            'properties': {
-                'step': {
-                    'type': 'Docker',
-                    'imageNames': ['{{.Run.Registry}}/x:{{.Run.ID}}'],
-                    'baseImageDependencies': [{'registry': host, 'repository': path, 'tag': 'v9', 'digest': digest}],
-                }
-            },
+    steps = {
+        'build': {
+            'type': 'Docker',
+            'imageNames': ['{{.Run.Registry}}/x:{{.Run.ID}}'],
+            'baseImageDependencies': [{'registry': host, 'repository': path, 'tag': 'v9', 'digest': digest}],
         },
-        {
-            'name': 'run',
-            'properties': {
-                'step': {
-                    'type': 'EncodedTask',
-                    'encodedTaskContent': encoded('steps:\n- cmd: $Registry/' + own.partition('/')[2] + ' run\n'),
-                }
-            },
+        'run': {
+            'type': 'EncodedTask',
+            'encodedTaskContent': encoded('steps:\n- cmd: $Registry/' + own.partition('/')[2] + ' run\n'),
         },
-    ]
+    }
+    for name, step in steps.items():
+        registry.tasks.tasks['localhost', name] = {'name': name, 'properties': {'step': step}}
     at[f'{ACI}/containerGroups'] = [
         resource(
             'Microsoft.ContainerInstance/containerGroups',

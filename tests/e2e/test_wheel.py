@@ -7,6 +7,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +44,8 @@ def test_it_has_project_urls_of_the_web(metadata):
 
 def test_it_asks_for_what_requirements_txt_lists(metadata):
     lines = (ROOT / 'requirements.txt').read_text().splitlines()
-    assert sorted(metadata.get_all('Requires-Dist')) == sorted(line for line in lines if line and line[0] != '#')
+    asked = {Requirement(line) for line in metadata.get_all('Requires-Dist')}
+    assert asked == {Requirement(line) for line in lines if line and line[0] != '#'}
 
 
 def test_all_that_is_no_code_is_inside(extensions):
