@@ -591,7 +591,8 @@ short-summary: Create a schedule, or make it what the options say. Creating it t
 long-summary: >
     Each run plans and reports. With --enforce it then deletes what it has planned, but for the first run, and the first
     one after each change of what runs. Needs `az login`, the role Contributor on the registry, the permission to push,
-    and, for role assignments, Role Based Access Control Administrator.
+    and, for role assignments, Role Based Access Control Administrator. The steps run in Microsoft's image of azure-cli;
+    --image names another one, as where the registry may pull only from itself.
 examples:
   - name: The same schedule on each registry of the subscription that has a tag.
     text: >
@@ -604,6 +605,11 @@ examples:
   - name: A report of untagged images each night at three, in UTC.
     text: >
         az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --ago 30d --identity [system]
+  - name: With the report of the last run as an artifact in the registry, in an image with azure-cli of your choice.
+    text: >
+        az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --ago 30d --identity [system]
+        --image mcr.microsoft.com/azure-cli@sha256:23b520868509add054d385d90dc3fc5268f10a2f58947a994e30babe938e31ae
+        --report-artifact
   - name: Delete by a policy, as an identity of its own, with a state and an archive.
     text: >
         az acr prune schedule create -r myregistry -n nightly --cron "0 3 * * *" --policy policy.yaml --enforce
@@ -666,7 +672,7 @@ examples:
 
 helps['acr prune schedule delete'] = """
 type: command
-short-summary: Delete a schedule, with its artifact in the registry. Role assignments stay.
+short-summary: Delete a schedule, with its artifact in the registry. Role assignments and reports stay.
 examples:
   - name: Without being asked.
     text: az acr prune schedule delete -r myregistry -n nightly --yes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from argcomplete.completers import FilesCompleter
 from azure.cli.core.commands.parameters import get_enum_type
 
-from ._place_validators import validate_archive, validate_out, validate_plan_file
+from ._place_validators import validate_archive, validate_out, validate_plan_file, validate_report_tag
 from ._registry_validators import (
     validate_optional_registry,
     validate_registries,
@@ -400,6 +400,14 @@ def _for_apply(context: AzArgumentContext) -> None:
         validator=validate_preview_tag,
         help='While this tag is in the registry, as `repository:tag`, delete nothing, as with --dry-run, and then '
         'remove the tag: the next run deletes. `az acr prune schedule create` sets such a tag.',
+    )
+    context.extra(
+        'report_tag',
+        options_list=['--report-tag'],
+        validator=validate_report_tag,
+        help='Push what the run did or would do to the registry, as `acrprune/reports:tag`, with --dry-run too: the '
+        'Markdown of --summary-file. Needs the role AcrPush. The report that had the tag before is deleted if that is '
+        'allowed.',
     )
 
 

@@ -11,6 +11,7 @@ from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumen
 _CONTAINER = re.compile(r'azure-blob:[a-z0-9]{3,24}/[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]\Z')
 _STATE_BLOB = re.compile(_CONTAINER.pattern.removesuffix(r'\Z') + r'(?:/[\w.-]+)*\Z', re.ASCII)
 _PLAN_NAME = re.compile(r'state:[A-Za-z0-9_][\w.-]{0,99}\Z', re.ASCII)
+_REPORT = re.compile(r'acrprune/reports:[a-z0-9][a-z0-9-]{0,99}\Z')
 _QUERY = re.compile(r'\?\w+=|&(sig|sv)=')
 _STORAGE = re.compile(r'\.(blob|dfs|file)\.')
 
@@ -101,4 +102,14 @@ def _check_plan_in_state(option: str, path: str) -> None:
         raise InvalidArgumentValueError(
             f"{option}: '{path}' is no name of a plan in a state.",
             recommendation='Give state:NAME; a name has letters, digits, dots, dashes and underscores.',
+        )
+
+
+def validate_report_tag(namespace: Namespace) -> None:
+    """A tag of our own namespace: the manifest that it was on is deleted."""
+    reference = namespace.report_tag
+    if reference is not None and not _REPORT.match(reference):
+        raise InvalidArgumentValueError(
+            f"--report-tag: '{reference}' is not the tag of a report.",
+            recommendation="Give a tag such as 'acrprune/reports:nightly'.",
         )

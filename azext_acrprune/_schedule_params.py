@@ -79,6 +79,12 @@ def _timing(context: AzArgumentContext) -> None:
     )
 
 
+_REPORTS = (
+    'Have each run push what it did or would do to the registry, as `acrprune/reports:NAME`: Markdown. The identity '
+    'then needs AcrPush in the place of AcrPull.'
+)
+
+
 def _for_create(context: AzArgumentContext) -> None:
     context.argument(
         'registry_name',
@@ -96,6 +102,7 @@ def _for_create(context: AzArgumentContext) -> None:
         action='store_true',
         help='Delete. Without this each run only plans and reports. The first run does so in any case.',
     )
+    context.extra('report_artifact', options_list=['--report-artifact'], action='store_true', help=_REPORTS)
     context.extra(
         'policy_file',
         options_list=['--policy'],
@@ -114,6 +121,7 @@ def _for_update(context: AzArgumentContext) -> None:
         arg_type=get_three_state_flag(),
         help='Delete, or only plan and report. The first run after a change of what runs previews in any case.',
     )
+    context.extra('report_artifact', options_list=['--report-artifact'], arg_type=get_three_state_flag(), help=_REPORTS)
     context.extra(
         'enabled', options_list=['--enabled'], arg_type=get_three_state_flag(), help='Whether the timer is on.'
     )

@@ -206,7 +206,7 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
             return agreed
         result = _carry_out(session, agreed, answering)
         record.result, record.archive = result, result['archive']
-        if options.record.summary_file:
+        if options.record.summary_file or options.record.report_tag:
             record.undo = undo_of_run(cmd, result, options.registry)
         broken = consent.validate and validate(session, agreed.decided, result)
     result['exitReason'] = _exit_reason(cmd, agreed, result, bool(broken), settled)

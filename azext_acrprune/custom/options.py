@@ -169,10 +169,14 @@ class PriceOptions:
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """Files that tell what a run did: Markdown is appended to `summary_file`, `metrics_file` is Prometheus text."""
+    """What tells what a run did: Markdown is appended to `summary_file`, `metrics_file` is Prometheus text.
+
+    `report_tag` is `repository:tag` in the registry, where the same Markdown is pushed to.
+    """
 
     summary_file: str | None = None
     metrics_file: str | None = None
+    report_tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -266,8 +270,8 @@ class ScheduleOptions:
     """What a schedule is, beside what its runs are told.
 
     `identity` is a resource id or `[system]`, `image` the one that its steps run in, and `run_limit` are the seconds
-    that a run has for planning, and then for deleting. None where nothing was said: a new schedule then only previews,
-    and one that is updated stays as it is.
+    that a run has for planning, and then for deleting. With `report_artifact` each run pushes its report. None where
+    nothing was said: a new schedule then only previews, and one that is updated stays as it is.
     """
 
     name: str = ''
@@ -277,6 +281,7 @@ class ScheduleOptions:
     image: str | None = None
     enforce: bool | None = None
     enabled: bool | None = None
+    report_artifact: bool | None = None
     policy_file: str | None = None
     state: str | None = None
     run_limit: int | None = None

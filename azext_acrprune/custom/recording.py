@@ -1,4 +1,4 @@
-"""The files that tell what a run did: a summary for people and metrics for Prometheus, in whatever way the run ends."""
+"""What tells what a run did: a summary for people and metrics for Prometheus, in whatever way the run ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from azure.cli.core.azclierror import AzCLIError, ManualInterrupt, ResourceNotFoundError
@@ -45,7 +46,7 @@ class RunRecord:
 
 @contextmanager
 def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> Iterator[RunRecord]:
-    """What the command fills in is written to the files that were asked for, after its end, also that by an error.
+    """What the command fills in is written to where it was asked for, after its end, also that by an error.
 
     A file that cannot be written is an error before anything is done, and afterwards a warning and exit code 1: the
     answer must not be lost then.
@@ -58,9 +59,9 @@ def recorded(cmd: Command, sign_in: SignInOptions, options: RecordOptions) -> It
     try:
         yield record
     except BaseException as error:
-        _write(cmd, options, _ended(cmd, sign_in, record, began, error))
+        _write(cmd, sign_in, options, _ended(cmd, sign_in, record, began, error))
         raise
-    _write(cmd, options, _ended(cmd, sign_in, record, began))
+    _write(cmd, sign_in, options, _ended(cmd, sign_in, record, began))
 
 
 def _ended(
@@ -112,12 +113,17 @@ def _exit_code(error: BaseException) -> int:
     return 3 if isinstance(error, ResourceNotFoundError) else 1
 
 
-def _write(cmd: Command, options: RecordOptions, run: EndedRun) -> None:
+def _write(cmd: Command, sign_in: SignInOptions, options: RecordOptions, run: EndedRun) -> None:
     from ..show.run_metrics import metrics_text
     from ..show.run_summary import summary_markdown
+    from .report_artifacts import publish_report
 
     if options.summary_file and not _is_written(cmd, append_text, summary_markdown(run), options.summary_file):
         run = _not_written(run)
+    if options.report_tag:
+        publish = partial(publish_report, cmd, sign_in)
+        if not _is_written(cmd, publish, summary_markdown(run), options.report_tag):
+            run = _not_written(run)
     if options.metrics_file and not _is_written(cmd, replace_text, metrics_text(run), options.metrics_file):
         _not_written(run)
 
@@ -131,11 +137,11 @@ def _not_written(run: EndedRun) -> EndedRun:
     return replace(run, exit_code=run.exit_code if run.error else 1)
 
 
-def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, path: str) -> bool:
+def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, place: str) -> bool:
     try:
-        write(text, path)
+        write(text, place)
     except AzCLIError as error:
         logger.warning('%s', error)
-        exit_with_failure(cmd, True, 'What the run did could not be written to a file: the warning says why.')
+        exit_with_failure(cmd, True, 'What the run did could not be written: the warning says why.')
         return False
     return True

@@ -23,20 +23,27 @@ async def publish(registry: Registry, tag: str, artifact: Artifact, locks: bool)
 
     What the tag was on before is deleted: nothing else needs it. Raises RegistryError.
     """
-    from ..schedules.artifact import MANIFEST_TYPE, REPOSITORY
+    from ..schedules.artifact import REPOSITORY
 
     before = await registry.tag_digest(REPOSITORY, tag)
     if before != artifact.digest:
-        for digest, data in artifact.blobs.items():
-            if not await registry.has_blob(REPOSITORY, digest):
-                await registry.upload_blob(REPOSITORY, digest, io.BytesIO(data))
         if before:
             await registry.set_tag_locks(REPOSITORY, tag, UNLOCKED)
-        await registry.put_manifest(REPOSITORY, tag, artifact.manifest, MANIFEST_TYPE)
+        await push(registry, REPOSITORY, tag, artifact)
         if before:
             await _delete(registry, before)
     locked = locks and await _lock(registry, REPOSITORY, artifact.digest, tag)
     return locked or before != artifact.digest
+
+
+async def push(registry: Registry, repository: str, tag: str, artifact: Artifact) -> None:
+    """Push an artifact under a tag. Raises RegistryError."""
+    from ..schedules.artifact import MANIFEST_TYPE
+
+    for digest, data in artifact.blobs.items():
+        if not await registry.has_blob(repository, digest):
+            await registry.upload_blob(repository, digest, io.BytesIO(data))
+    await registry.put_manifest(repository, tag, artifact.manifest, MANIFEST_TYPE)
 
 
 async def lock_image(registry: Registry, repository: str, reference: str) -> bool:

@@ -82,6 +82,7 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
         _time_limit(options),
         words_of([*common, *plan], files),
         words_of([*common, *apply], files),
+        bool(options.report_artifact),
     )
     return DraftedSchedule(schedule, files, wheel)
 
@@ -112,6 +113,7 @@ def redrafted(options: ScheduleOptions, configuration: Mapping[str, Any], files:
         version=version,
         image=options.image or schedule.image,
         enforce=schedule.enforce if options.enforce is None else options.enforce,
+        report_artifact=schedule.report_artifact if options.report_artifact is None else options.report_artifact,
         time_limit=_time_limit(options) if options.run_limit else schedule.time_limit,
     )
     return DraftedSchedule(schedule, kept, wheel)

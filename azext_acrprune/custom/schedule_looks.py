@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_BROKE_OFF = (
+    'The run ended without a result: the log says why. Where the image of the steps could not be pulled, '
+    "'az acr prune schedule update -r %s --name %s --image IMAGE' names another one."
+)
 _NOT_ALL_LISTED = 'Not all schedules are listed.'
 
 
@@ -69,7 +73,7 @@ def run(cmd: Command, name: str, **kwargs: object) -> Document:
 
 def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -> Document:
     """What a run of a schedule wrote, the last one where none is named, and what it did or would do."""
-    from ..schedules.runs import answer_in, run_document
+    from ..schedules.runs import answer_in, is_over, run_document
     from ..schedules.task import task_name
 
     with typed_errors():
@@ -85,6 +89,8 @@ def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -
         document = run_document(found)
         text = tasks.log(str(document['runId'])) or ''
         answer = answer_in(text) or {'exitReason': None, 'summary': None}
+        if is_over(document) and answer['summary'] is None:
+            logger.warning(_BROKE_OFF, registry.name, name)
         return {'schedule': name, 'registry': _host(registry), **document, **answer, 'log': text.splitlines()}
 
 

@@ -97,7 +97,10 @@ def needed_roles(
     places = sorted({word for word in words if word.startswith('azure-blob:')})
     accounts = {account_of(place): _account_id(cmd, account_of(place), options) for place in places}
     asks = '--pins-from' in words
-    return roles_of(registry.id, draft.schedule.enforce, is_by_repository(registry), places, accounts, asks)
+    schedule = draft.schedule
+    return roles_of(
+        registry.id, schedule.enforce, is_by_repository(registry), places, accounts, asks, schedule.report_artifact
+    )
 
 
 def assign(cmd: Command, roles: list[Role], identity: Identity, options: ScheduleOptions) -> list[Document]:

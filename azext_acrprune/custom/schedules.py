@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+_STAYS_LOCKED = (
+    'The image %s stays locked, because others may run in it. '
+    "'az acr repository update --name %s --image %s --delete-enabled true --write-enabled true' unlocks it."
+)
+
 
 @in_each_registry
 def create(cmd: Command, name: str, **kwargs: object) -> Document:
@@ -69,7 +74,10 @@ def update(cmd: Command, name: str, **kwargs: object) -> Document:
 
 
 def delete(cmd: Command, name: str, **kwargs: object) -> Document:
-    """Delete the task of a schedule, and its artifact."""
+    """Delete the task of a schedule, and its artifact.
+
+    What its steps ran in stays locked where it is in the registry: somebody else may need that.
+    """
     from ..schedules.artifact import preview_tag
     from ..schedules.task import task_name
 
@@ -84,7 +92,17 @@ def delete(cmd: Command, name: str, **kwargs: object) -> Document:
         gone = [session.run(withdraw(session.door, tag)) for tag in (name, preview_tag(name))]
         if not task and not any(gone):
             raise no_schedule(name)
+        _say_locked(registry.name, session.host, task)
         return {'schedule': name, 'registry': session.host, 'deleted': True}
+
+
+def _say_locked(registry: str, host: str, task: Document | None) -> None:
+    from ..schedules.task import image_of_task
+
+    repository = own_image(image_of_task(task) or '', host) if task else None
+    if repository:
+        name = ('@' if ':' in repository[1] else ':').join(repository)
+        logger.warning(_STAYS_LOCKED, name, registry, name)
 
 
 def no_schedule(name: str) -> PruneError:
@@ -111,7 +129,7 @@ def _settled(
 ) -> Document:
     """Have the artifact, the task and the roles as they shall be, in this order; or say what that would be."""
     from ..exit_reasons import DONE, NOTHING_TO_DO, WOULD_CHANGE
-    from ..schedules.task import steps_of, task_document, yaml_of
+    from ..schedules.task import report_tag, steps_of, task_document, yaml_of
 
     schedule = draft.schedule
     host = str(registry.properties['loginServer']).lower()
@@ -148,6 +166,7 @@ def _settled(
         'extensionVersion': schedule.version,
         'stepImage': schedule.image,
         'artifact': artifact,
+        'reportArtifact': f'{host}/{report_tag(schedule.name)}' if schedule.report_artifact else None,
         'yaml': yaml,
         'roles': roles,
     }

@@ -13,7 +13,7 @@ SERVICE_NAMESPACE = 'csscpolicies'
 """Where the service keeps the configuration of continuous patching (key-concept-continuous-patching)."""
 
 OWN_NAMESPACE = 'acrprune'
-"""Where the schedules of this program are."""
+"""Where the schedules of this program and their reports are."""
 
 _NAMING = re.compile(rf'\^?{SERVICE_NAMESPACE}(?![\w-])')
 """How a pattern begins that names it. One that has the name in its middle may mean all others."""

@@ -13,13 +13,17 @@ from typing import Any
 from ..model import Document
 
 REPOSITORY = 'acrprune/schedules'
+REPORTS = 'acrprune/reports'
+"""The repository with the last report of each schedule, which has its name as a tag."""
 MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 ARTIFACT_TYPE = 'application/vnd.acrprune.schedule.v1'
+REPORT_TYPE = 'application/vnd.acrprune.report.v1'
 PREVIEW_TYPE = 'application/vnd.acrprune.preview.v1'
 CHECKSUMS = 'checksums.txt'
 _CONFIG_TYPE = 'application/vnd.acrprune.schedule.config.v1+json'
 _EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
 _FILE_TYPE = 'application/octet-stream'
+_MARKDOWN_TYPE = 'text/markdown'
 _TITLE = 'org.opencontainers.image.title'
 _EMPTY = b'{}'
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
@@ -61,6 +65,14 @@ def preview_of(name: str, digest: str) -> Artifact:
     annotations = {'acrprune.schedule': name, 'acrprune.artifact': digest}
     empty = _descriptor(_EMPTY_TYPE, _EMPTY)
     return Artifact(_manifest(PREVIEW_TYPE, empty, [empty], annotations), {digest_of(_EMPTY): _EMPTY})
+
+
+def report_of(markdown: str) -> Artifact:
+    """What a run tells, as one file `report.md`."""
+    data = markdown.encode()
+    layer = {**_descriptor(_MARKDOWN_TYPE, data), 'annotations': {_TITLE: 'report.md'}}
+    manifest = _manifest(REPORT_TYPE, _descriptor(_EMPTY_TYPE, _EMPTY), [layer])
+    return Artifact(manifest, {digest_of(_EMPTY): _EMPTY, digest_of(data): data})
 
 
 def checksums_of(files: Mapping[str, bytes]) -> bytes:

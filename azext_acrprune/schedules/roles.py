@@ -22,17 +22,24 @@ class Role:
 
 
 def roles_of(
-    registry_id: str, enforce: bool, by_repository: bool, places: Iterable[str], accounts: dict[str, str], asks: bool
+    registry_id: str,
+    enforce: bool,
+    by_repository: bool,
+    places: Iterable[str],
+    accounts: dict[str, str],
+    asks: bool,
+    pushes: bool = False,
 ) -> list[Role]:
     """What a run does: it reads the registry, deletes when it may, and uses storage; with `asks` it looks for pins.
 
-    `accounts` are the resource ids of the storage accounts in `places`.
+    With `pushes` it pushes its report. `accounts` are the resource ids of the storage accounts in `places`.
     """
-    reads = ['Container Registry Repository Catalog Lister', 'Container Registry Repository Reader']
-    deletes = ['Container Registry Repository Catalog Lister', 'Container Registry Repository Contributor']
-    if not by_repository:
-        reads, deletes = ['AcrPull'], ['AcrPull', 'AcrDelete']
-    roles = [Role(name, registry_id) for name in ('Reader', *(deletes if enforce else reads))]
+    if by_repository:
+        content = 'Contributor' if enforce else 'Writer' if pushes else 'Reader'
+        names = ['Container Registry Repository Catalog Lister', f'Container Registry Repository {content}']
+    else:
+        names = ['AcrPush' if pushes else 'AcrPull', *(['AcrDelete'] if enforce else [])]
+    roles = [Role(name, registry_id) for name in ('Reader', *names)]
     for place in sorted({account_of(place) for place in places if place.startswith(_STORAGE)}):
         roles.append(Role('Storage Blob Data Contributor', accounts[place]))
     if asks:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..model import Document
-from .artifact import CHECKSUMS, REPOSITORY, checksums_of, digest_of, preview_tag
+from .artifact import CHECKSUMS, REPORTS, REPOSITORY, checksums_of, digest_of, preview_tag
 
 IMAGE = 'mcr.microsoft.com/azure-cli@sha256:23b520868509add054d385d90dc3fc5268f10a2f58947a994e30babe938e31ae'
 """The official image of azure-cli 2.88.0. docs/schedules.md says where the digest comes from."""
@@ -35,7 +35,7 @@ class Schedule:
     """All that the artifact of a schedule is made from, but the files.
 
     `plan_words` and `apply_words` are the options of both steps; an option's value that ACR Tasks would read as
-    something else is `@FILE`, a file of the artifact.
+    something else is `@FILE`, a file of the artifact. With `report_artifact` each run pushes its report.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Schedule:
     time_limit: int
     plan_words: tuple[str, ...] = ()
     apply_words: tuple[str, ...] = ()
+    report_artifact: bool = False
 
     def document(self) -> Document:
         return {**asdict(self), 'plan_words': list(self.plan_words), 'apply_words': list(self.apply_words)}
@@ -79,6 +80,11 @@ def check_name(name: str) -> str:
 
 def task_name(name: str) -> str:
     return f'{_PREFIX}{name}'
+
+
+def report_tag(name: str) -> str:
+    """Where the runs of a schedule push their reports to."""
+    return f'{REPORTS}:{name}'
 
 
 def longest_time_limit() -> int:
@@ -119,6 +125,8 @@ def steps_of(
     consent = ['--yes', '--preview-tag', f'{REPOSITORY}:{preview_tag(schedule.name)}']
     apply = ['az', 'acr', 'prune', 'apply', *target, '--plan', place, *schedule.apply_words]
     apply += [*(consent if schedule.enforce else ['--dry-run']), '--query', SUMMARY_QUERY, '--output', 'json']
+    if schedule.report_artifact:
+        apply += ['--report-tag', report_tag(schedule.name)]
     commands = {
         'verify': ['sh', '-c', verify],
         'login': [*login, '--output', 'none'],
@@ -202,6 +210,13 @@ def timing_of(task: Mapping[str, Any]) -> Timing:
 
 def yaml_of_task(task: Mapping[str, Any]) -> str:
     return base64.b64decode((task['properties'].get('step') or {}).get('encodedTaskContent') or '').decode()
+
+
+def image_of_task(task: Mapping[str, Any]) -> str | None:
+    """The image that the first step of a task runs in."""
+    mark = '    cmd: '
+    commands = [line[len(mark) :] for line in yaml_of_task(task).splitlines() if line.startswith(mark)]
+    return str(json.loads(commands[0])).partition(' ')[0] if commands else None
 
 
 def is_as_wanted(there: Any, wanted: Any) -> bool:

@@ -114,6 +114,14 @@ def run_task(az: Az, registry, task: dict, folder: Path, wanted: tuple[str, ...]
     return log
 
 
+def report_of(registry) -> str:
+    """What is in the artifact with the report of the last run."""
+    digest = registry.storage.tags('acrprune/reports')['nightly'].digest
+    (layer,) = json.loads(registry.storage.manifest('acrprune/reports', digest).data)['layers']
+    assert layer['annotations']['org.opencontainers.image.title'] == 'report.md'
+    return registry.storage.get_blob(layer['digest']).decode()
+
+
 def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in, registry, now, task_home, tmp_path):
     images = telling(registry.storage, now)
     (tmp_path / 'policy.yaml').write_text(
@@ -124,7 +132,7 @@ def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in,
     (tmp_path / 'used').mkdir()
     (tmp_path / 'used' / 'app.yaml').write_text(f'image: {registry.login_server}/team/other:v1\n')
     by_policy = ('--cron', '0 3 * * *', '--policy', str(tmp_path / 'policy.yaml'), '--identity', '[system]')
-    signed_in(*SCHEDULE, 'create', *NIGHTLY, *by_policy, '--enforce', check=True)
+    signed_in(*SCHEDULE, 'create', *NIGHTLY, *by_policy, '--enforce', '--report-artifact', check=True)
     task = registry.tasks.tasks['localhost', 'acrprune-nightly']
     folder = tmp_path / 'workspace'
     context_of(
@@ -134,11 +142,14 @@ def test_the_task_runs_step_by_step_from_the_artifact_that_was_pushed(signed_in,
     first = run_task(task_home, registry, task, folder)
     assert answer_in(first)['exitReason'] == 'wouldChange' and 'only previews' in first
     assert images.stale in registry.storage.manifests('team/app')
+    assert '**Would delete 3 manifests' in report_of(registry)
     assert 'nightly.preview' not in registry.storage.tags('acrprune/schedules')
     second = run_task(task_home, registry, task, folder, wanted=('plan', 'apply'))
     assert answer_in(second)['summary']['manifestsDeleted'] == 3
     assert images.stale not in registry.storage.manifests('team/app')
     assert registry.storage.tags('acrprune/schedules').keys() == {'nightly'}
+    assert '**Deleted 3 manifests' in report_of(registry)
+    assert len(registry.storage.manifests('acrprune/reports')) == 1, 'the report before is gone'
     (folder / 'policy.yaml').write_text('version: 1\n')
     with pytest.raises(AssertionError, match='policy.yaml: FAILED'):
         run_task(task_home, registry, task, folder, wanted=('verify',))
@@ -195,6 +206,10 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
     off = az(*SCHEDULE, 'update', *NIGHTLY, '--enabled', 'false', check=True).json
     assert not off['enabled'] and off['nextRun'] is None and off['artifact']['digest'] == changed['artifact']['digest']
     assert registry.tasks.tasks['localhost', 'acrprune-nightly']['properties']['status'] == 'Disabled'
+
+    deleted = az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True)
+    unlocks = f'az acr repository update --name localhost --image tools/azure-cli@{digest} --delete-enabled true'
+    assert 'stays locked' in deleted.err and unlocks in deleted.err
 
 
 def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):

@@ -8,13 +8,16 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from argparse import Namespace
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 
 import pytest
 import yaml
+from azure.cli.core.azclierror import InvalidArgumentValueError
 
+from azext_acrprune._place_validators import validate_report_tag
 from azext_acrprune.custom.schedule_files import pins_of, wheel_of
 from azext_acrprune.prune_error import PruneError
 from azext_acrprune.schedules.artifact import CHECKSUMS, artifact_of, checksums_of, files_in, unzipped, zipped
@@ -27,6 +30,7 @@ from azext_acrprune.schedules.task import (
     Schedule,
     Timing,
     facts_of,
+    image_of_task,
     is_as_wanted,
     schedule_of_task,
     steps_of,
@@ -152,6 +156,9 @@ def test_only_a_schedule_that_is_to_delete_has_a_step_that_may(enforce):
     assert ('--dry-run' in apply, '--yes' in apply, '--preview-tag' in apply) == (not enforce, enforce, enforce)
     assert yaml.safe_load(yaml_of(steps, 3600))['steps'] == steps
     assert all('plan.json' in words for words in (plan, apply))
+    assert '--report-tag' not in apply
+    reporting = steps_of(replace(schedule(enforce), report_artifact=True), SYSTEM, 'r', 'x.whl', files)
+    assert '--report-tag acrprune/reports:nightly' in reporting[-1]['cmd'] and reporting[:-1] == steps[:-1]
     shared = replace(schedule(enforce), plan_words=('--state', 'azure-blob:a/b'))
     *_, plan, apply = (shlex.split(step['cmd']) for step in steps_of(shared, SYSTEM, 'r', 'x.whl', files))
     assert all('state:nightly' in words for words in (plan, apply)), 'the plan is there for other machines'
@@ -165,6 +172,13 @@ def test_a_task_says_again_what_it_was_made_from(timing):
     assert timing_of(task) == timing and schedule_of_task(task) == 'nightly'
     assert facts_of(task)['enforce'] and base64.b64decode(task['properties']['step']['encodedTaskContent']) == b'yaml'
     assert schedule_of_task({**task, 'name': 'other'}) is None and schedule_of_task({'name': 'acrprune-x'}) is None
+
+
+def test_a_task_says_which_image_it_runs_in():
+    steps = steps_of(schedule(), SYSTEM, 'r', 'x.whl', {'x.whl': b'wheel'})
+    task = task_document(schedule(), Timing('0 3 * * *', SYSTEM), yaml_of(steps, 3600), 'local', 'r.azurecr.io')
+    assert image_of_task(task) == IMAGE
+    assert image_of_task({'properties': {}}) is None
 
 
 def test_what_the_service_adds_to_a_task_is_no_difference():
@@ -190,6 +204,9 @@ def test_the_roles_are_those_that_a_run_uses():
         'Container Registry Repository Catalog Lister',
         'Container Registry Repository Contributor',
     ]
+    assert names(pushes=True)[1:] == ['AcrPush', 'AcrDelete'] and names(pushes=True, enforce=False)[1:] == ['AcrPush']
+    assert names(by_repository=True, pushes=True, enforce=False)[2] == 'Container Registry Repository Writer'
+    assert names(by_repository=True, pushes=True)[2] == 'Container Registry Repository Contributor'
     storage = names(places=('azure-blob:a/x', 'azure-blob:a/y'), accounts={'a': '/a'})
     assert storage[3:] == ['Storage Blob Data Contributor']
     assert roles_of(REGISTRY_ID, True, False, (), {}, True)[-1] == Role('Reader', '/subscriptions/s')
@@ -212,3 +229,10 @@ def test_tables_say_when_it_ran_and_what_it_freed():
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'last run'] == ['c1 2026-11-30 03:00 done']
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'task'] == ['version: v1.1.0', 'steps:']
     assert log_rows({'log': ['a', 'b']}) == [{'LOG': 'a'}, {'LOG': 'b'}]
+
+
+@pytest.mark.parametrize('wrong', ['team/app:v1', 'acrprune/schedules:a', 'acrprune/reports', 'acrprune/reports:a:b'])
+def test_a_report_goes_to_the_place_of_reports_alone(wrong):
+    validate_report_tag(Namespace(report_tag='acrprune/reports:nightly'))
+    with pytest.raises(InvalidArgumentValueError, match='not the tag of a report'):
+        validate_report_tag(Namespace(report_tag=wrong))

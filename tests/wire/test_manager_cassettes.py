@@ -129,6 +129,18 @@ def test_the_log_of_a_run_is_read_by_a_link_with_a_signature(tape):
     assert sent(cassette) == [REGISTRY_IS_READ, TASK_IS_READ, 'GET REGISTRY/runs/c1 2025-03-01-preview', *LOG_IS_READ]
 
 
+def test_a_run_without_a_result_is_told_with_the_option_for_another_image(tape, caplog):
+    def fail(registry):
+        has_run(registry)
+        registry.tasks.runs[0]['properties']['status'] = 'Failed'
+        registry.tasks.logs['c1'] = 'failed to pull the image\n'
+
+    with tape('logs_of_a_failure', fail) as (cmd, _):
+        logs = looks.logs(cmd, 'nightly', **IN_THE_REGISTRY)
+    assert logs['summary'] is None and logs['log'] == ['failed to pull the image']
+    assert 'schedule update -r localhost --name nightly --image IMAGE' in caplog.text
+
+
 def test_deleting_a_schedule_that_is_gone_is_no_error(tape):
     with tape('delete', has_task) as (cmd, cassette):
         tasks = TaskService(cmd, registry_resource(cmd, 'localhost', 'local'))
