@@ -129,7 +129,7 @@ def _settled(
 ) -> Document:
     """Have the artifact, the task and the roles as they shall be, in this order; or say what that would be."""
     from ..exit_reasons import DONE, NOTHING_TO_DO, WOULD_CHANGE
-    from ..schedules.task import report_tag, steps_of, task_document, yaml_of
+    from ..schedules.task import steps_of, task_document, yaml_of
 
     schedule = draft.schedule
     host = str(registry.properties['loginServer']).lower()
@@ -166,7 +166,7 @@ def _settled(
         'extensionVersion': schedule.version,
         'stepImage': schedule.image,
         'artifact': artifact,
-        'reportArtifact': f'{host}/{report_tag(schedule.name)}' if schedule.report_artifact else None,
+        'reportArtifact': _report_place(host, draft),
         'yaml': yaml,
         'roles': roles,
     }
@@ -219,6 +219,12 @@ def _comparable(task: Document) -> Document:
     given = {key: properties.get(key) for key in ('agentPoolName', 'credentials')}
     identity = sorted((task.get('identity') or {}).get('userAssignedIdentities') or ())
     return {**task, 'properties': {**properties, **given}, 'identity': [str(each).lower() for each in identity]}
+
+
+def _report_place(host: str, draft: DraftedSchedule) -> str | None:
+    from ..schedules.task import report_tag
+
+    return f'{host}/{report_tag(draft.schedule.name)}' if draft.schedule.report_artifact else None
 
 
 def _artifact_document(host: str, draft: DraftedSchedule) -> Document:

@@ -50,6 +50,8 @@ def _told(schedule: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield 'identity', str(schedule['identity'])
     if schedule.get('artifact'):
         yield 'artifact', f'{schedule["artifact"]["reference"]} {schedule["artifact"]["digest"]}'
+    if schedule.get('reportArtifact'):
+        yield 'reports', str(schedule['reportArtifact'])
     last = schedule.get('lastRun')
     if last:
         yield 'last run', f'{last["runId"]} {_minute(last["startedAt"])} {last["exitReason"] or last["state"]}'

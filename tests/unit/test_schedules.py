@@ -225,8 +225,10 @@ def test_tables_say_when_it_ran_and_what_it_freed():
     row, off = schedules_rows([listed, {**listed, 'nextRun': None, 'lastRun': None}])
     assert (row['ENDED'], row['FREED'], row['NEXT_RUN_UTC']) == ('done', '2.0 KiB', '2026-12-01 03:00')
     assert (off['ENDED'], off['FREED'], off['NEXT_RUN_UTC']) == ('has not run', '', 'is off')
-    shown = schedule_rows({**listed, 'identity': SYSTEM, 'yaml': 'version: v1.1.0\nsteps:\n'})
+    place = 'r.azurecr.io/acrprune/reports:nightly'
+    shown = schedule_rows({**listed, 'identity': SYSTEM, 'reportArtifact': place, 'yaml': 'version: v1.1.0\nsteps:\n'})
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'last run'] == ['c1 2026-11-30 03:00 done']
+    assert [line['TOLD'] for line in shown if line['WHAT'] == 'reports'] == [place]
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'task'] == ['version: v1.1.0', 'steps:']
     assert log_rows({'log': ['a', 'b']}) == [{'LOG': 'a'}, {'LOG': 'b'}]
 
