@@ -6,11 +6,13 @@ import os
 import re
 
 from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.faults import Fault
 
 from .images import Shelf
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
+REPORT = ('--report-tag', 'acrprune/reports:nightly')
 
 
 def metric(path, name):
@@ -36,9 +38,10 @@ def test_a_plan_a_deletion_and_a_failure_are_told_in_both_files(az, registry, no
     command = re.findall(r'^az (acr prune undo .+)$', summary.read_text(), re.M)[-1].split()
     az(*command, *ADMIN_LOGIN, '--yes', check=True)
     assert gone in registry.storage.manifests('team/app')
-    missing = az(*PRUNE, 'apply', *TARGET, *files, '--plan', 'nowhere.json', '--yes')
+    missing = az(*PRUNE, 'apply', *TARGET, *files, *REPORT, '--plan', 'nowhere.json', '--yes')
     assert missing.code == metric(metrics, 'exit_code') == 1
     assert 'nowhere.json' in summary.read_text().split('\n## ')[-1]
+    assert 'nightly' in registry.storage.tags('acrprune/reports'), 'a run that failed is reported too'
     assert metrics.stat().st_mode & 0o777 == 0o666 & ~_umask()
     assert sorted(path.name for path in tmp_path.iterdir() if 'prom' in path.name) == ['run.prom']
 
@@ -54,3 +57,13 @@ def test_a_file_that_cannot_be_written_stops_a_run_before_it_deletes(az, registr
     before = registry.storage.stored_bytes()
     run = az(*PRUNE, 'untagged', *TARGET, '--yes', '--metrics-file', str(tmp_path / 'nowhere' / 'run.prom'))
     assert run.code == 1 and 'cannot be used' in run.err and registry.storage.stored_bytes() == before
+
+
+def test_a_report_that_is_not_pushed_is_no_success(az, registry, now, tmp_path):
+    gone = Shelf(registry.storage, now).image('goes', days=40)
+    az(*PRUNE, 'plan', *TARGET, '--out', str(tmp_path / 'plan.json'), check=True)
+    registry.faults.rules.append(Fault('PUT /v2/acrprune/reports/manifests/nightly', 403))
+    run = az(*PRUNE, 'apply', *TARGET, *REPORT, '--plan', str(tmp_path / 'plan.json'), '--yes')
+    assert gone not in registry.storage.manifests('team/app')
+    assert run.code == 1 and run.json['exitReason'] == 'notWritten'
+    assert 'needs the role AcrPush' in run.err

@@ -213,6 +213,14 @@ def test_a_registry_that_is_not_there_is_told_so(tape):
     assert sent(cassette) == [asked, IS_FOUND]
 
 
+def test_an_identity_that_is_not_there_is_told_so(tape):
+    with tape('no_such_identity') as (cmd, _):
+        registry = registry_resource(cmd, 'localhost', 'local')
+        with pytest.raises(PruneError, match='The identity: ') as raised:
+            identity_of(cmd, registry, PRUNER)
+    assert raised.value.kind is Kind.NOT_FOUND
+
+
 def test_a_schedule_or_a_run_that_is_not_there_is_told_so(tape):
     with tape('no_such_schedule') as (cmd, _), pytest.raises(CLIError, match="no schedule 'nightly'"):
         looks.show(cmd, 'nightly', **IN_THE_REGISTRY)
