@@ -35,6 +35,7 @@ _SAME = {
 }
 _IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
 _NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
+_NAME_AND_PLACE = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[\w.-]{0,100}\$[\w.{}()$-]{1,100}\Z')
 _HOST = re.compile(r'[\w-]+(?:\.[\w-]+)+(?::\d+)?/?\Z')
 _GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
 _TAGS = ('newtag', 'tag')
@@ -132,11 +133,16 @@ def is_name_and_tag(text: str) -> bool:
     return _NAME_AND_TAG.match(text) is not None and not has_host(text)
 
 
+def is_name_and_place(text: str) -> bool:
+    """Whether a text is an image without its host, and a part of its tag is filled in."""
+    return _NAME_AND_PLACE.match(text) is not None and not has_host(text)
+
+
 def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled | None:
     """`team/app:5` where charts are told `global: {imageRegistry: myreg.azurecr.io}`, or within the braces of Jenkins'
     `withRegistry('https://myreg.azurecr.io') {`: it may well be there.
     """
-    if not is_name_and_tag(text):
+    if not is_name_and_tag(text) and not is_name_and_place(text):
         return None
     here: Scope | None = scope
     while here is not None:

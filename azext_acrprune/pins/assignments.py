@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .expressions import Item
@@ -11,6 +12,10 @@ TYPES = frozenset(
     ('string', 'str', 'String', 'object', 'array', 'int', 'bool', 'secureString', 'secureObject', 'any', 'number')
     + ('val', 'var')
 )
+
+
+_SETTING = re.compile(r'(--?[A-Za-z][\w-]*|[A-Za-z_][\w.]*)=(\S+)\Z')
+_SET_FLAG = re.compile(r'--set(?:-string|-literal)?[= ]')
 
 
 def has_question(items: Sequence[Item]) -> bool:
@@ -76,3 +81,13 @@ def by_names(items: Sequence[Item]) -> list[Item]:
                 texts = tuple(text.replace(f'%({name})s', value) for text in texts for value in given or ('',))
             return [*items[: number - 2], Item('text', texts=texts, line=items[number - 2].line)]
     return list(items)
+
+
+def note_setting(text: str, line: int, key: str, scope: Scope) -> None:
+    """`set=['image.tag=2']` and `flags=['--version=1']` of a call are settings beside its arguments."""
+    text = _SET_FLAG.sub('', text)
+    match = _SETTING.match(text)
+    if match and match[1].startswith('-'):
+        scope.add(match[1].lstrip('-'), Value(match[2], line))
+    elif match:
+        scope.pairs.setdefault(key, []).append((match[1], Value(match[2], line)))

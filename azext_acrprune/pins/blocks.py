@@ -17,6 +17,7 @@ _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'outp
 _GIVES = re.compile(
     r'(?i)(?:\A|\.)(?:param|put|set|property|set_?property|system_?property|(?:add|with|set)?_?env\w{0,20})\Z'
 )
+_PLACE = re.compile(r'\$\{[\w.]{1,200}\}\Z')
 _NAME = re.compile(r'[A-Za-z_][\w.-]{0,100}\Z')
 
 
@@ -58,6 +59,11 @@ def given_by(block: Block) -> Iterator[tuple[str, str]]:
     texts = [argument.texts for argument in block.arguments]
     if _GIVES.search(block.call) and [len(each) for each in texts] == [1, 1] and _NAME.match(texts[0][0]):
         yield texts[0][0], texts[1][0]
+
+
+def is_indexed(item: Item) -> bool:
+    """Whether brackets after an item pick something in it: it is a name, or what was picked in one."""
+    return item.kind == 'name' or len(item.texts) == 1 and _PLACE.match(item.texts[0]) is not None
 
 
 def indexed(name: str, index: Sequence[str]) -> str:
@@ -133,5 +139,8 @@ def scope_of(parent: Scope, key: str, labels: Sequence[str], line: int) -> Scope
             parent.attach(middle)
         parent = middle
     scope = Scope(parent, steps[-1], line)
+    for label in labels[1:]:
+        if '/' in label:  # Chef: `docker_image 'myreg.azurecr.io/app' do`
+            scope.add('repository', Value(label, line))
     parent.attach(scope)
     return scope

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .assignments import by_names, command, formats, has_question, key_of, loops, opens_type
+from .assignments import by_names, command, formats, has_question, key_of, loops, note_setting, opens_type
 from .blocks import (
     Block,
     attach_tuples,
@@ -18,6 +18,7 @@ from .blocks import (
     formats_of,
     given_by,
     indexed,
+    is_indexed,
     list_of,
     method_of,
     scope_of,
@@ -38,8 +39,6 @@ _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
 _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
 _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
 _OPENS = re.compile(r'[ \t]*(?:\|[^|\n]*\|)?[ \t]*\n')
-_SETTING = re.compile(r'(--?[A-Za-z][\w-]*|[A-Za-z_][\w.]*)=(\S+)\Z')
-_SET_FLAG = re.compile(r'--set(?:-string|-literal)?[= ]')
 _DEEPEST = 200
 _MOST_NAMED = 50
 
@@ -111,6 +110,8 @@ class _CodeReader:
             self._close()
         self._finish()
         hand_over(self.functions, self._calls, self._root.parent or self._root)
+        for value in self._root.entries.get('version', ()):  # Gradle
+            self._root.declare('project.version', value)
         self._collector.closed(self._root)
         return self._root
 
@@ -132,7 +133,8 @@ class _CodeReader:
             text = ''
         elif text[:1] in ('{', '[') and len(text) > 2 and self._inside(text, line, self._top.scope):
             text = ''
-        self._collector.mention(text, line, self._top.scope, self._top.key or '')
+        key = next((block.key for block in reversed(self._blocks[-2:]) if block.key), '')  # also of `key = Some(`
+        self._collector.mention(text, line, self._top.scope, key)
         self._top.items.append(Item('text', texts=(text,), line=line))
 
     def _finish_before_word(self) -> None:
@@ -204,6 +206,8 @@ class _CodeReader:
         if top.key is not None and top.keyed_by == ':' and sign == '=' and all(item.kind != 'text' for item in items):
             top.items.clear()
             return True
+        if sign == '=>' and top.keyed_by == ':' and '/' in (top.key or ''):  # Puppet: `{ 'a/b': tag => '1' }`
+            top.scope.add('repository', Value(top.key or '', top.line))
         for item in items:
             self._use('', item.texts, item.line)
         top.weak = items[0].value == 'param'  # Bicep: what a file of parameters says counts, too
@@ -260,7 +264,7 @@ class _CodeReader:
         self._finish()
         block = self._blocks.pop()
         top = self._top
-        if block.bracket == '[':
+        if block.bracket == '[' and not (block.indexes and top.items and is_indexed(top.items[-1])):
             self._hand_list_up(block, top)
         attach_tuples(block)
         top.items.append(self._result(block, top))
@@ -282,8 +286,9 @@ class _CodeReader:
         if block.bracket == '(' and block.call:
             method = method_of(block, top)
             return method or replace(with_named(called(block.call, block.arguments), block), line=block.line)
-        if block.indexes and top.items and top.items[-1].kind == 'name':
-            name = top.items.pop().value  # `os.environ['TAG']`, `versions["web"]`
+        if block.indexes and top.items and is_indexed(top.items[-1]):
+            item = top.items.pop()  # `os.environ['TAG']`, `versions["web"]`
+            name = item.value or item.texts[0][2:-1]
             index = [text for argument in block.arguments for text in argument.texts]
             return Item('text', texts=(indexed(name, index),), line=block.line)
         if block.bracket == '(' and len(block.arguments) == 1:
@@ -296,16 +301,7 @@ class _CodeReader:
             for argument, line in zip(block.arguments, block.argument_lines, strict=True):
                 for text in argument.texts:
                     top.scope.add(top.key, Value(text, line))
-                    self._setting(text, line, top)
-
-    def _setting(self, text: str, line: int, top: Block) -> None:
-        """`set=['image.tag=2']` and `flags=['--version=1']` of a call are settings beside its arguments."""
-        text = _SET_FLAG.sub('', text)
-        match = _SETTING.match(text)
-        if match and match[1].startswith('-'):
-            top.scope.add(match[1].lstrip('-'), Value(match[2], line))
-        elif match:
-            top.scope.pairs.setdefault(top.key or '', []).append((match[1], Value(match[2], line)))
+                    note_setting(text, line, top.key, top.scope)
 
     def _note_call(self, block: Block) -> None:
         name = re.split(r'[.:]', block.call)[-1]

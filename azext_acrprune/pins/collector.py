@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from ..spelling import printable
 from .around import group_and_part, in_registry_around, is_name_and_tag, plain
 from .charts import Charts
-from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of
+from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of, resources
 from .filling import filled, has_holes
+from .hubs import Hubs
 from .mentions import IMAGE_PARTS, Mentions, is_allowing
 from .parts import images, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
@@ -93,6 +94,7 @@ class Collector:
         self._told: set[str] = set()
         self._places: Counter[Finding] = Counter()
         self._charts = Charts()
+        self._hubs = Hubs(names)
 
     def closed(self, scope: Scope) -> None:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
@@ -106,6 +108,10 @@ class Collector:
             note_loop(scope)
         self._hand_up(scope)
         self._charts.note(scope)
+        self._hubs.note(scope)
+        for text, line in resources(scope) if 'source' in scope.children else ():
+            for each in filled(text, scope):
+                self._add(find_references(each.text, self.names), line, each.lines)
         uses = self._own_uses(scope)
         parts = may_be_parts(scope)
         open_uses = any(
@@ -126,6 +132,8 @@ class Collector:
             self._look(scope, uses)
         for text, line, place in self._charts.used():
             self._add(find_references(text, self.names), line, frozenset((place,)))
+        for finding, value, places in self._hubs.used():
+            self._add([finding], value.line, places)
         silent = self._mentions.unexplained(self._spoken, any(found.pins for found in self._found))
         bare, explained = {}, set()
         for each in self._bare:
@@ -314,16 +322,17 @@ class Collector:
         below = in_registry_around(text.text, scope, self.names) if may_be else None
         if below:
             findings = [
-                replace(each, certain=False)
+                replace(each, certain=False) if isinstance(each, Reference) else each
                 for each in find_references(below.text, self.names)
-                if isinstance(each, Reference)
             ]
-        if joined:
+        if joined or is_allowing(use.key):
             findings = [finding for finding in findings if isinstance(finding, Reference)]
         self._add(findings, use.value.line, text.lines | (below.lines if below else frozenset()))
 
     def _is_no_pin(self, scope: Scope, use: Use) -> bool:
         """Whether a repository is watched, allowed or mirrored where it stands, and run nowhere."""
+        if use.key in ('target', 'destination') and 'source' in scope.entries:  # what a copy makes
+            return True
         here: Scope | None = scope
         keys, kinds = [use.key], []
         while here is not None:
@@ -335,7 +344,7 @@ class Collector:
     def _add(self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset()) -> None:
         said = []
         for finding in findings:
-            if self.explains and isinstance(finding, Unresolved) and not finding.is_open:
+            if self.explains and _is_of_sentence(finding):
                 continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:
                 self._bare.append(_Bare(finding.text, line, 'image'))
@@ -360,3 +369,10 @@ class Collector:
 def is_run(key: str) -> bool:
     """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
     return not key or plain(key).endswith(_RUNS)
+
+
+def _is_of_sentence(finding: Finding) -> bool:
+    """Whether it means nothing where people are told of images: no place for a value, or a tag with the full stop."""
+    if isinstance(finding, Unresolved):
+        return not finding.is_open
+    return not finding.certain and (finding.tag or '').endswith('.')

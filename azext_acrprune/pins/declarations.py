@@ -36,7 +36,7 @@ def declare(parent: Scope, scope: Scope) -> None:
             parent.declare(name, value.within(origin) if origin else value)
     for name, children in scope.children.items():
         for child in children:
-            for key in ('value', 'default', 'defaultValue'):
+            for key in ('value', 'default', 'defaultValue', 'Default'):
                 for value in child.entries.get(key, ()):
                     parent.declare(name, replace(value, weak=key != 'value', origin=origin))
 
@@ -62,3 +62,18 @@ def given_by_environments(scope: Scope) -> Iterator[tuple[str, Value]]:
             for values in (*environment.children.get('values', ()), *(environment.items or {}).get('values', ())):
                 for name, given in values.entries.items():
                     yield from ((name, value) for value in given)
+
+
+def resources(scope: Scope) -> Iterator[tuple[str, int]]:
+    """(reference, line) of the images of Concourse's `{type: registry-image, source: {repository: app}}`: with the
+    digest under `version`, or `latest` where a task runs in it.
+    """
+    if not any(value.text in ('registry-image', 'docker-image') for value in scope.entries.get('type', ())):
+        return
+    digests = [value.text for child in scope.children.get('version', ()) for value in child.entries.get('digest', ())]
+    for source in scope.children.get('source', ()):
+        if not source.entries.keys() & {'tag', 'digest', 'semver_constraint', 'variant', 'tag_regex'}:
+            for value in source.entries.get('repository', ()):
+                yield from ((f'{value.text}@{digest}', value.line) for digest in digests)
+                if not digests and scope.key == 'image_resource':
+                    yield f'{value.text}:latest', value.line

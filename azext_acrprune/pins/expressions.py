@@ -276,8 +276,21 @@ def _looked_up(arguments: Sequence[Item]) -> tuple[str, ...]:
     if len(arguments) < 2 or not arguments[0].texts or not arguments[1].texts:
         return ()
     place, key = _LONE_NAME.match(arguments[0].texts[0]), _LONE_NAME.match(arguments[1].texts[0])
-    found = () if not place else (f'${{{place[1]}[{key[1]}]}}' if key else f'${{{place[1]}.{arguments[1].texts[0]}}}',)
-    return (*found, *(text for argument in arguments[2:] for text in argument.texts))
+    defaults = tuple(text for argument in arguments[2:] for text in argument.texts)
+    if not place:
+        return defaults
+    if key:
+        return (f'${{{place[1]}[{key[1]}]}}', *defaults)
+    name = f'{place[1]}.{arguments[1].texts[0]}'
+    return tuple(f'${{{name}:-{text}}}' for text in defaults) or (f'${{{name}}}',)
+
+
+def _tried(arguments: Sequence[Item]) -> tuple[str, ...]:
+    """`try(var.tags.web, "1")`: the value of a name, or else a default."""
+    name = _LONE_NAME.match(arguments[0].texts[0]) if len(arguments) == 2 and len(arguments[0].texts) == 1 else None
+    if name and '$' not in name[1]:
+        return tuple(f'${{{name[1]}:-{text}}}' for text in arguments[1].texts)
+    return _every(arguments)
 
 
 _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
@@ -289,110 +302,12 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item]], tuple[str, ...]]] = {
     'if': lambda arguments: _every(arguments[1:]),
     **dict.fromkeys(('coalesce', 'firstnonempty'), _every),
     **dict.fromkeys(
-        ('getenv', 'env', 'get', 'getorelse', 'getordefault', 'fetch', 'try'), lambda arguments: _every(arguments[1:])
+        ('getenv', 'get_env', 'env', 'get', 'getorelse', 'getordefault', 'fetch'),
+        lambda arguments: _every(arguments[1:]),
     ),
     'default': _every,
     'lookup': _looked_up,
+    'try': _tried,
     'withregistry': lambda arguments: arguments[0].texts,
     'replace': _replaced,
 }
-
-_PIPED = frozenset(('default', 'd', 'coalesce', 'or'))
-_WORDS = re.compile(r'"((?:[^"\\]|\\.){0,300})"|\'([^\']{0,300})\'|`([^`]{0,300})`|([\w.$/-]+)|([|()])')
-_SIMPLE = re.compile(r'[\w.$-]+\Z')
-
-
-def hole_texts(expression: str) -> tuple[str, ...]:
-    """The texts that an expression between braces may make: `lower("V5")`, `printf "%s:%s" .a "b"`, `x | default "1"`.
-
-    Empty where it is beyond us.
-    """
-    if len(expression) > LONGEST_VALUE:
-        return ()
-    pieces = expression.split('|')
-    texts = _juxtaposed(pieces[0])
-    for piece in pieces[1:]:
-        words = [match for match in _WORDS.finditer(piece) if not match[5]]
-        if words and words[0][4] in _PIPED:
-            texts = (*texts, *_word_texts(words[1:]))
-    return tuple(dict.fromkeys(texts))
-
-
-def _juxtaposed(text: str) -> tuple[str, ...]:
-    """`printf "format" a b`, `x`, or an expression with brackets."""
-    words = [match for match in _WORDS.finditer(text) if not match[5]]
-    if not words:
-        return ()
-    if words[0][4] in ('printf', 'format', 'default', 'coalesce') and '(' not in text:
-        return called(words[0][4], [Item('text', texts=_word_texts([word])) for word in words[1:]]).texts
-    if _SIMPLE.match(text.strip()) or len(words) == 1 and '(' not in text:
-        return _word_texts(words)
-    return _evaluated(text)
-
-
-def _word_texts(words: Sequence[re.Match[str]]) -> tuple[str, ...]:
-    return tuple(f'${{{word[4]}}}' if word[4] else next(g for g in word.groups() if g is not None) for word in words)
-
-
-_PLAIN_TOKENS = token_pattern(())
-
-
-def _evaluated(text: str) -> tuple[str, ...]:
-    """An expression with calls in brackets; a stack of calls, for it may be nested deeply."""
-    calls: list[tuple[str, list[Item], list[Item]]] = [('', [], [])]
-    for match in _PLAIN_TOKENS.finditer(text):
-        name, arguments, items = calls[-1]
-        if match['string']:
-            items.append(Item('text', texts=(text_of(match['prefix'], match['string'].replace("''", "'")),)))
-        elif match['name']:
-            items.append(Item('name', match['name']))
-        elif match['number']:
-            items.append(Item('number', match['number']))
-        elif match['sign'] == '(':
-            called_name = items.pop().value if items and items[-1].kind == 'name' else ''
-            of_text = called_name in ('format', 'join') and len(items) > 1 and items[-2].kind == 'text'
-            given = [items[-2]] if of_text else []
-            del items[len(items) - 2 * of_text :]
-            calls.append((called_name, given, []))
-        elif match['sign'] == ')' and len(calls) > 1:
-            calls.pop()
-            _argue(arguments, items)
-            calls[-1][2].append(called(name, arguments) if name else arguments[-1] if arguments else Item('text'))
-        elif match['sign'] == ',':
-            _argue(arguments, items)
-        elif match['sign']:
-            items.append(Item('sign', match['sign']))
-    return joined(_with_properties(calls[0][2]))
-
-
-def _argue(arguments: list[Item], items: list[Item]) -> None:
-    if len(items) == 1 and items[0].kind == 'list':
-        arguments.append(items[0])
-    elif items:
-        arguments.append(Item('text', texts=joined(_with_properties(items))))
-    items.clear()
-
-
-def _with_properties(items: Sequence[Item]) -> list[Item]:
-    """`parameters('a').b` is the value `a.b`; the `.b` of anything else makes it unknown."""
-    found: list[Item] = []
-    after_dot = False
-    for item in items:
-        if item.kind == 'sign' and item.value == '.':
-            after_dot = True
-        elif after_dot and found and item.kind == 'name':
-            texts = found[-1].texts
-            known = len(texts) == 1 and texts[0].startswith('${') and texts[0].endswith('}')
-            found[-1] = Item('text', texts=(f'{texts[0][:-1]}.{item.value}}}' if known else UNKNOWN_VALUE,))
-            after_dot = False
-        else:
-            found.append(item)
-            after_dot = False
-    return found
-
-
-def arm_texts(expression: str) -> tuple[str, ...]:
-    """What an expression of a resource manager template says, such as `[concat(parameters('host'), '/app:v1')]`."""
-    if len(expression) > LONGEST or not expression.endswith(']') or expression.startswith('[['):
-        return (expression,)
-    return _evaluated(expression[1:-1]) or (UNKNOWN_VALUE,)

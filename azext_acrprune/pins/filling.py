@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .expressions import LONGEST, LONGEST_VALUE, MOST_TEXTS, arm_texts, hole_texts
+from .expressions import LONGEST, LONGEST_VALUE, MOST_TEXTS
+from .holes import arm_texts, hole_texts
 from .loops import entries_of, looped, spellings
 from .scopes import Filled, Scope, Value
 

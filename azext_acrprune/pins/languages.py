@@ -9,7 +9,22 @@ from .lines import Style
 
 JSON_SUFFIXES = ('.json', '.jsonc', '.json5', '.jsonl', '.ndjson', '.sarif', '.webmanifest', '.tfstate')
 YAML_SUFFIXES = ('.yaml', '.yml')
-TEMPLATE_SUFFIXES = ('.gotmpl', '.tpl', '.j2', '.jinja', '.jinja2', '.tmpl', '.tftpl', '.template', '.erb')
+TEMPLATE_SUFFIXES = (
+    '.gotmpl',
+    '.tpl',
+    '.j2',
+    '.jinja',
+    '.jinja2',
+    '.tmpl',
+    '.tftpl',
+    '.template',
+    '.erb',
+    '.epp',
+    '.ejs',
+    '.eex',
+)
+DIRECTIVE_SUFFIXES = ('.erb', '.epp', '.ejs', '.eex')
+BATCH_SUFFIXES = ('.bat', '.cmd')
 XML_SUFFIXES = ('.xml', '.csproj', '.props', '.targets', '.sfproj', '.config')
 DOCKERFILE = re.compile(r'(?:.*\.)?(?:dockerfile|containerfile|earthfile)(?:\..*)?\Z', re.IGNORECASE)
 
@@ -87,8 +102,8 @@ SETTINGS = Style(('#', ';', '!', '//'), sections=True)
 LINES: Mapping[str, Style] = {
     **dict.fromkeys(('.ini', '.properties', '.conf', '.cfg', '.toml', '.container', '.service', '.kube'), SETTINGS),
     '.spdx': Style(packages=True),
-    **dict.fromkeys(('.bat', '.cmd'), Style(('rem ', '::', '@rem'), ('^',))),
-    **dict.fromkeys(('.log', '.csv', '.tsv'), Style((), (), assigns=False)),
+    **dict.fromkeys(BATCH_SUFFIXES, Style(('rem ', '::', '@rem'), ('^',))),
+    **dict.fromkeys(('.log', '.csv', '.tsv', '.patch', '.diff'), Style((), (), assigns=False)),
     '.rego': Style(assigns=False, explains=True),
     **dict.fromkeys(('.md', '.markdown', '.rst', '.adoc'), Style((), (), assigns=False, explains=True)),
 }
@@ -97,5 +112,7 @@ DOCKERFILE_STYLE = Style(goes_on=('\\', '`'), stages=True, assigns=False)
 TEMPLATE_STYLE = Style(('#', '{{/*', '{{- /*', '{#'))
 EARTHFILE_STYLE = Style(stages=True, targets=True, assigns=False)
 
-USES_NOTHING = re.compile(r'\.?renovate(?:rc)?(?:\..*)?\Z|dependabot\.ya?ml\Z|codeowners\Z|\.\w+ignore\Z')
+USES_NOTHING = re.compile(
+    r'\.?renovate(?:rc)?(?:\..*)?\Z|dependabot\.ya?ml\Z|codeowners\Z|registries\.conf\Z|\.\w+ignore\Z'
+)
 """Settings of tools that watch or leave out files, and run no image that these name."""

@@ -37,6 +37,8 @@ _NO_PINS = frozenset(
         'imagelist',
         'registryscopes',
         'assigndomain',
+        'unqualifiedsearchregistries',
+        'documentnamespace',
     ]
 )
 """Keys below which registries and repositories are allowed, mirrored or signed in to, and no image is in use."""
@@ -64,6 +66,7 @@ _SIGN_IN = frozenset(
     ]
 )
 _PROSE = frozenset(('message', 'description', 'summary', 'title', 'note', 'notes', 'comment', 'reason', 'help'))
+_LABELS = ('tags', 'labels', 'annotations')
 _LEVELS = 8
 _SIGN_IN_LEVELS = 2
 _SHOWN = 100
@@ -136,6 +139,9 @@ class Mentions:
         pushes = plain(mention.key) == 'loginserver' and scope is not None and not _has_parts(scope)
         if mention.signs_in or is_url or pushes or scope and _signs_in(scope, mention.key):
             return any_pins or scope is not None and not _describes_images(_outermost(scope))
+        is_label = scope is not None and scope.key in _LABELS or plain(mention.key) == 'dockerrepository'  # of sbt
+        if is_label and _ALONE.match(text):
+            return any_pins
         is_registry = group_and_part(mention.key)[1] == 'registry' and _ALONE.match(text)
         return bool(scope and is_registry and _all_told(scope, told))
 

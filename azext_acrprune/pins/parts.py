@@ -35,6 +35,7 @@ _TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
 _VERSION_PARTS = ('version', 'versioninfo', 'revision')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _CHART_PLACES = ('repourl', 'repository', 'repo')
+_GROUPS = ('group', 'organization', 'org')
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _TAGGED = re.compile(r'[:@][^/]+\Z')
 _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
@@ -160,6 +161,7 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
                     'default',
                     *(('server', 'url', 'host') if part == 'registry' else ()),
                     *(('tag',) if part == 'tag' else ()),
+                    *(('url',) if part == 'repository' and 'version' in scope.entries else ()),
                 ):
                     if name in child.entries:
                         yield key, child.entries[name]
@@ -225,6 +227,7 @@ def _bases(
     elif not text.text.strip() or find_references(text.text, names) or has_host(text.text):
         return
     elif any(beside for _, beside in registries):
+        text = _in_group(text, repository)
         for registry, _ in registries:
             if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
                 registry = replace(registry, text=names.login_server)
@@ -235,6 +238,20 @@ def _bases(
         may_be = named == ALONE or named == WITH_IMAGE and '/' in text.text
         if not registries and may_be and key == 'repository' and _tagged(parts, key):
             yield replace(text, text=f'{names.login_server}/{text.text}'), False
+
+
+def _in_group(text: Filled, repository: _Repository) -> Filled:
+    """The name of an image below its group, as Quarkus has it."""
+    if repository.key not in ('name', 'image') or '/' in text.text or 'tag' not in repository.parts:
+        return text
+    scope = repository.scope
+    places = [key.rpartition(part)[0] for part in ('name', 'image') for key in scope.entries if key.endswith(part)]
+    groups = next(
+        (values for key, values in scope.entries.items() if key in [f'{p}{g}' for p in places for g in _GROUPS]), []
+    )
+    for group in (each for value in groups for each in texts_of(value, scope) if each.text.strip('/')):
+        return replace(group, text=f'{group.text.strip("/")}/').with_(text)
+    return text
 
 
 def _below(registry: Filled, text: Filled) -> Filled:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-from .expressions import hole_texts
+from .holes import hole_texts
 
 _EXPRESSION = re.compile(r'^([ ]*(?:- )?[\w./"\'-]{1,100}:[ ]+)#@ ([^\n]{1,300})$', re.MULTILINE)
 _ATTRIBUTE = re.compile(r'^:([\w-]{1,100}):[ ]+(\S{1,300})[ ]*$', re.MULTILINE)
 _ATTRIBUTE_USE = re.compile(r'\{([\w-]{1,100})\}')
+_ERB = re.compile(r'<%=-?(?P<said>[^%\n{}]{1,300}?)-?%>|<%[-#]?(?P<done>[^%]{0,1000}?)-?%>')
+_GIVEN = re.compile(r'\s*[$@]?(\w{1,100})\s*=\s*("[^"#]*"|\'[^\']*\')\s*\Z')
+_BATCH_LOOP = re.compile(r'\bfor\s+%%(\w)\s+in\s*\(([^()%*\n]{1,2000})\)\s*do\s*\(?', re.IGNORECASE)
+_BATCH_NAME = re.compile(r'%%~?(\w)')
+_LATE = re.compile(r'!(\w{1,100})!')
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
 
@@ -30,6 +35,25 @@ def with_expressions(text: str) -> str:
 def _said(match: re.Match[str]) -> str:
     texts = hole_texts(match[2])
     return f'{match[1]}"{texts[0]}"' if len(texts) == 1 and '"' not in texts[0] else match.group()
+
+
+def with_directives(text: str) -> str:
+    """A template of ERB and its cousins with the directives of Jinja, on as many lines."""
+    return _ERB.sub(_directive, text)
+
+
+def _directive(match: re.Match[str]) -> str:
+    if match['said'] is not None:
+        return f'{{{{ {match["said"].strip().lstrip("$")} }}}}'
+    given = _GIVEN.match(match['done'] or '')
+    said = f'{{% set {given[1]} = {given[2]} %}}' if given else '{% %}'
+    return said + '\n' * match.group().count('\n')
+
+
+def with_loops(text: str) -> str:
+    """A batch file with its loops and late variables spelled as in shells: `for %%i in (a b) do`, and `!TAG!`."""
+    text = _BATCH_LOOP.sub(lambda match: f'for {match[1]} in {match[2].replace(",", " ")}; ', text)
+    return _LATE.sub(r'${\1}', _BATCH_NAME.sub(r'${\1}', text))
 
 
 def with_attributes(text: str) -> str:

@@ -16,9 +16,12 @@ from .code import read_code
 from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
+from .intrinsics import uses_intrinsics, without_intrinsics
 from .languages import (
+    BATCH_SUFFIXES,
     CODE,
     CODE_NAMES,
+    DIRECTIVE_SUFFIXES,
     DOCKERFILE,
     DOCKERFILE_STYLE,
     EARTHFILE_STYLE,
@@ -33,7 +36,7 @@ from .languages import (
 from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
-from .preparing import with_attributes, with_expressions, with_quotes, without_blocks
+from .preparing import with_attributes, with_directives, with_expressions, with_loops, with_quotes, without_blocks
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
@@ -52,6 +55,9 @@ _MOST_CODE = 4 * 1024 * 1024
 
 _MOST_PATIENCE = 8 * 1024 * 1024
 _SCRIPTS_WITH_BLOCKS = ('.ps1', '.psm1')
+_PLAIN_SUFFIXES = ('.txt', '.out', '.text')
+"""Nobody calls YAML so: where it is none, it only looked like it."""
+
 _DEEPEST_INSIDE = 3
 _SHORTEST_INSIDE = 4
 
@@ -127,13 +133,17 @@ class _File:
 
     def read(self, text: str) -> None:
         self.collector.patient = len(text) <= _MOST_PATIENCE
+        path = PurePath(self._source)
+        suffix, name = path.suffix.lower(), path.name.lower()
+        if suffix in DIRECTIVE_SUFFIXES:
+            text = with_directives(text)
+        elif suffix in BATCH_SUFFIXES:
+            text = with_loops(text)
         if len(text) <= _MOST_CODE:
             loops = Scope(self._beside)
             note_loops(text, loops)
             note_set(text, loops)
             self._beside = self.collector.around = Scope(loops)
-        path = PurePath(self._source)
-        suffix, name = path.suffix.lower(), path.name.lower()
         self.collector.explains = USES_NOTHING.match(name) is not None
         if DOCKERFILE.match(name):
             self._lines(text, EARTHFILE_STYLE if name.startswith('earthfile') else DOCKERFILE_STYLE)
@@ -161,7 +171,7 @@ class _File:
         elif suffix in TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
             self._template(text)
         elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):
-            self._try_yaml(text)
+            self._try_yaml(text, is_guess=suffix in _PLAIN_SUFFIXES)
         else:
             self._lines(text, TEMPLATE_STYLE if suffix in TEMPLATE_SUFFIXES else PLAIN)
 
@@ -173,7 +183,7 @@ class _File:
         elif problem:
             self._searched(text, problem)
 
-    def _try_yaml(self, text: str) -> None:
+    def _try_yaml(self, text: str, is_guess: bool = False) -> None:
         text = with_expressions(text)
         if '{{' in text and _UNQUOTED_DIRECTIVE.search(text):  # YAML takes it for a mapping of a mapping
             self._template(text)
@@ -186,6 +196,9 @@ class _File:
         if problem and '{{' in text or problem and '{%' in text:
             self._restart()
             self._template(text)
+        elif problem and is_guess:
+            self._restart()
+            self._lines(text, Style(assigns=False))
         elif problem:
             self._searched(text, problem)
 
@@ -208,8 +221,10 @@ class _File:
             self._searched(text, problem)
 
     def read_events(self, text: str, events: Events) -> BadSyntax | None:
+        computed = self.collector.patient and uses_intrinsics(text)
+        stream = without_intrinsics(events(text)) if computed else events(text)
         try:
-            read_events(events(text), self.collector, self.inside, outer=self._beside)
+            read_events(stream, self.collector, self.inside, outer=self._beside)
         except BadSyntax as error:
             return error
         return None

@@ -42,6 +42,10 @@ _PLACEHOLDER = re.compile(r'__\w+__\Z')
 _API = re.compile(r'v2/(.+)/manifests/([^/]+)\Z')
 _TEMPLATE = re.compile(TEMPLATE)
 _SHORT = 500
+_OWN_RUN = re.compile(r'\{\{-? *\.?Run\.ID *-?\}\}\Z')
+_SENTENCE_ENDS = re.compile(r'/?\.(?:\s|\Z)')
+_GOES_ON = re.compile(r'[%$!<{]')
+_EMPTY_TAG_FOLLOWS = re.compile(r':(?=["\']?(?:\s|\Z))')
 _PATTERN_FOLLOWS = re.compile(r'/?:?[*^|\[(?]|:[~^]')
 _BAD_TAG_FOLLOWS = re.compile(r':[^\s/\\"\',:;)}\]]')
 _STANDS_FOR = re.compile(r'(?:\A|/)[A-Z][A-Z_]*(?:/|\Z)')
@@ -151,7 +155,7 @@ def _is_mention(match: re.Match[str], text: str) -> bool:
     """
     end = match.end()
     is_mail = match.start() > 1 and text[match.start() - 1] == '@' and text[match.start() - 2].isalnum()
-    ends_sentence = text[end - 1] == '.' and ' ' in text[: match.start()] and not text[end : end + 1].strip()
+    ends_sentence = ' ' in text[: match.start()] and _SENTENCE_ENDS.match(text, end - 1) is not None
     compared = _COMPARED.search(text[max(0, match.start() - _SHORT) : match.start()])
     no_image = _NO_IMAGES.match(text, end) or text[end:].startswith(('*', '/*'))
     return not (is_mail or ends_sentence or compared or no_image)
@@ -194,7 +198,9 @@ def reference_to(repository: str, tag: str | None, digest: str | None, certain: 
 def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
-    if _NO_IMAGES.match(path):
+    if tag and _OWN_RUN.match(tag):  # a task of ACR made it itself, in the run that has this number
+        return
+    if _NO_IMAGES.match(path) or not path.strip('./'):
         return
     if _STANDS_FOR.search(path) and not match.group()[:1].isupper():
         if known:
@@ -208,21 +214,34 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         if known:
             yield Unresolved(f'{match.group()}{match.string[match.end() :].split()[0]}', _why('', 'tag'))
         return
+    if not tag and digest is None and alone:
+        why = _why_open(match.string, match.end())
+        if why:
+            yield from [Unresolved(match.group(), why)] if known else ()
+            return
     if not tag and digest is None and (not alone or _is_chart(match)):
         if known:
             yield Unresolved(match.group(), NO_TAG)
         return
     finding = reference_to(path, tag, digest, known)
     if isinstance(finding, Reference):
+        ends = finding.digest is None and tag and not alone and tag[-1] in '.-'  # the end of a sentence, most likely
         if known or tag or digest:
-            yield finding
-        if finding.digest is None and tag and not alone and tag[-1] in '.-':  # the end of a sentence, most likely
-            yield from _references(reference_to(path, tag.rstrip('.-'), None, certain=False))
+            yield replace(finding, certain=finding.certain and not ends)
+        if ends and tag:
+            yield from _references(reference_to(path, tag.rstrip('.-'), None, known))
         return
     if known or tag and _names_image(match):
         yield replace(finding, text=match.group())
     if tag and digest is not None:  # it was the digest that could not be read
         yield from _references(reference_to(path, tag, None, known))
+
+
+def _why_open(text: str, end: int) -> str:
+    """Why a name that ends there is no image `latest`: a tag without a value follows, or more of the name."""
+    if _EMPTY_TAG_FOLLOWS.match(text, end):
+        return 'its tag is left empty, and is filled in by another tool'
+    return 'its repository is filled in by another tool' if _GOES_ON.match(text, end) else ''
 
 
 def _is_chart(match: Any) -> bool:

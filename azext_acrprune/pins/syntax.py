@@ -48,13 +48,16 @@ class BadSyntax(Exception):
 
 
 class Event(NamedTuple):
-    """One event. `value` is that of a scalar, or the name of an alias; the lines of a `block` are as written."""
+    """One event. `value` is that of a scalar, or the name of an alias; the lines of a `block` are as written. `tag` is
+    what YAML says before it: `!Ref`.
+    """
 
     kind: str
     line: int
     value: str = ''
     anchor: str | None = None
     block: bool = False
+    tag: str | None = None
 
 
 def yaml_events(text: str) -> Iterator[Event]:
@@ -174,12 +177,12 @@ def _json_value(token: str, line: int) -> str:
 
 
 def _scalar(event: Any, line: int) -> Event:
-    return Event(SCALAR, line, event.value, event.anchor, event.style == '|')
+    return Event(SCALAR, line, event.value, event.anchor, event.style == '|', event.tag)
 
 
 _YAML = {
     yaml.MappingStartEvent: lambda event, line: Event(OPEN_MAPPING, line, anchor=event.anchor),
-    yaml.SequenceStartEvent: lambda event, line: Event(OPEN_SEQUENCE, line, anchor=event.anchor),
+    yaml.SequenceStartEvent: lambda event, line: Event(OPEN_SEQUENCE, line, anchor=event.anchor, tag=event.tag),
     yaml.MappingEndEvent: lambda event, line: Event(CLOSE, line),
     yaml.SequenceEndEvent: lambda event, line: Event(CLOSE, line),
     yaml.ScalarEvent: _scalar,

@@ -97,11 +97,15 @@ def _row(line: str, delimiter: str, header: Sequence[tuple[str, int]]) -> dict[s
     if len(cells) != len(header) and not delimiter:
         cells = _by_place(line, header)
     found: dict[str, str] = {}
+    untagged = False
     for (name, _), (text, _) in zip(header, cells, strict=False):
-        text = text.strip('`" ')
+        text, key = text.strip('`" '), _name(name)
+        key = _RENAMED.get(key, key)
+        untagged = untagged or key == 'tag' and text.startswith('<none')
         if text and text != '-' and not text.startswith('<none'):
-            key = _name(name)
-            found[_RENAMED.get(key, key)] = text
+            found[key] = text
+    if untagged and 'digest' not in found and 'image' in found:  # it is no image `latest`
+        found['repository'], found['tag'] = found.pop('image'), '<none>'
     return _plausible(found)
 
 

@@ -111,7 +111,7 @@ def test_without_a_tag_anything_else_is_no_guess_but_unresolved(text):
 
 
 def test_the_end_of_a_sentence_may_be_a_part_of_the_tag():
-    assert found('We run myreg.azurecr.io/app:v1.') == [Reference('app', 'v1.'), Reference('app', 'v1', certain=False)]
+    assert found('We run myreg.azurecr.io/app:v1.') == [Reference('app', 'v1.', certain=False), Reference('app', 'v1')]
 
 
 @pytest.mark.parametrize(
