@@ -27,7 +27,7 @@ _CONVENTIONS = tuple(
     for taker, giver in (
         (r'\.(?:tf|tf\.json|hcl|nomad)', r'\.(?:tf|tfvars|auto\.tfvars|tfvars\.json|vars|pkrvars\.hcl)'),
         (rf'(?:.*(?:compose|stack)[^/]*){_YAML}', r'(?:[^/]*)\.env(?:\.[^/]*)?'),
-        (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)'),
+        (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)|(?:\.\./)?bicepconfig\.json'),
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
         (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),

@@ -74,6 +74,14 @@ def indexed(name: str, index: Sequence[str]) -> str:
     return f'${{{name}[{inside[1]}]}}' if inside else UNKNOWN_VALUE
 
 
+def declare_project(root: Scope) -> None:
+    """What a build of Gradle says of itself."""
+    for name in ('version', 'group'):
+        for value in root.entries.get(name, ()):
+            root.declare(f'project.{name}', value)
+            root.declare(f'rootProject.{name}', value)
+
+
 def attach_tuples(block: Block) -> None:
     """`[("app", "1"), ("web", "2")]` is a list whose items have places: `0` and `1`."""
     for argument in block.arguments:

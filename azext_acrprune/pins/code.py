@@ -14,6 +14,7 @@ from .assignments import by_names, command, formats, has_question, key_of, loops
 from .blocks import (
     Block,
     attach_tuples,
+    declare_project,
     filled_names,
     formats_of,
     given_by,
@@ -110,8 +111,7 @@ class _CodeReader:
             self._close()
         self._finish()
         hand_over(self.functions, self._calls, self._root.parent or self._root)
-        for value in self._root.entries.get('version', ()):  # Gradle
-            self._root.declare('project.version', value)
+        declare_project(self._root)
         self._collector.closed(self._root)
         return self._root
 

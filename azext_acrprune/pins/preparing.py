@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .holes import hole_texts
+from .scopes import Scope
 
 _EXPRESSION = re.compile(r'^([ ]*(?:- )?[\w./"\'-]{1,100}:[ ]+)#@ ([^\n]{1,300})$', re.MULTILINE)
 _ATTRIBUTE = re.compile(r'^:([\w-]{1,100}):[ ]+(\S{1,300})[ ]*$', re.MULTILINE)
@@ -14,6 +15,7 @@ _GIVEN = re.compile(r'\s*[$@]?(\w{1,100})\s*=\s*("[^"#]*"|\'[^\']*\')\s*\Z')
 _BATCH_LOOP = re.compile(r'\bfor\s+%%(\w)\s+in\s*\(([^()%*\n]{1,2000})\)\s*do\s*\(?', re.IGNORECASE)
 _BATCH_NAME = re.compile(r'%%~?(\w)')
 _LATE = re.compile(r'!(\w{1,100})!')
+_ALIASED = re.compile(r"(?<=')br/(\w{1,100}):(?=[\w./-]{1,200}:)([^'\s]{1,300})(?=')")
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
 
@@ -54,6 +56,17 @@ def with_loops(text: str) -> str:
     """A batch file with its loops and late variables spelled as in shells: `for %%i in (a b) do`, and `!TAG!`."""
     text = _BATCH_LOOP.sub(lambda match: f'for {match[1]} in {match[2].replace(",", " ")}; ', text)
     return _LATE.sub(r'${\1}', _BATCH_NAME.sub(r'${\1}', text))
+
+
+def with_aliases(text: str, beside: Scope | None) -> str:
+    """Modules of Bicep with the places that `bicepconfig.json` gives to their aliases: `br/Team:storage:v1`."""
+
+    def place(match: re.Match[str]) -> str:
+        alias = f'moduleAliases.br.{match[1]}'
+        known = beside is not None and beside.own(f'{alias}.registry')
+        return f'br:${{{alias}.registry}}/${{{alias}.modulePath:-}}/{match[2]}' if known else match.group()
+
+    return _ALIASED.sub(place, text)
 
 
 def with_attributes(text: str) -> str:

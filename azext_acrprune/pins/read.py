@@ -36,7 +36,15 @@ from .languages import (
 from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
-from .preparing import with_attributes, with_directives, with_expressions, with_loops, with_quotes, without_blocks
+from .preparing import (
+    with_aliases,
+    with_attributes,
+    with_directives,
+    with_expressions,
+    with_loops,
+    with_quotes,
+    without_blocks,
+)
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
 from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
@@ -139,6 +147,8 @@ class _File:
             text = with_directives(text)
         elif suffix in BATCH_SUFFIXES:
             text = with_loops(text)
+        elif suffix in ('.bicep', '.bicepparam'):
+            text = with_aliases(text, self._beside)
         if len(text) <= _MOST_CODE:
             loops = Scope(self._beside)
             note_loops(text, loops)

@@ -225,7 +225,8 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
         return
     finding = reference_to(path, tag, digest, known)
     if isinstance(finding, Reference):
-        ends = finding.digest is None and tag and not alone and tag[-1] in '.-'  # the end of a sentence, most likely
+        is_whole = match.group() == match.string.strip()
+        ends = finding.digest is None and tag and not is_whole and tag[-1] in '.-'  # the end of a sentence, most likely
         if known or tag or digest:
             yield replace(finding, certain=finding.certain and not ends)
         if ends and tag:
