@@ -28,7 +28,21 @@ EXPECTED = json.loads((CORPUS / 'expected.json').read_text())
 NAMES = RegistryNames('myreg.azurecr.io', ('images.contoso.com',))
 TEXTS = sorted(set(EXPECTED) - {'junk.bin'})
 KINDS = ('x.yaml', 'x.json', 'Dockerfile', 'x.tf', 'x.bicep', 'x.txt', STANDARD_INPUT)
-READERS = (*KINDS, 'x.py', 'x.ts', 'x.sh', 'x.tpl', 'x.xml', 'x.csv', 'x.ini', 'x.ps1', 'x.spdx', 'Earthfile')
+READERS = (
+    *KINDS,
+    'x.py',
+    'x.ts',
+    'x.sh',
+    'x.tpl',
+    'x.xml',
+    'x.csv',
+    'x.ini',
+    'x.ps1',
+    'x.spdx',
+    'Earthfile',
+    'x.bat',
+    'x.erb',
+)
 
 
 def read(data, name):
@@ -85,6 +99,13 @@ def test_half_a_json_is_always_a_problem(name):
     for cut in range(1, len(data), 37):
         found = read_pins(data[:cut], name, NAMES)
         assert found.problems or not data[:cut].strip(b' \n\r\t/*abcdefghijklmnopqrstuvwxyzFVSC'), cut
+
+
+def test_functions_that_double_what_they_say_end():
+    text = 'a/b:1'
+    for _ in range(60):
+        text = f'!Sub ["${{a}}${{a}}", {{a: {text}}}]'
+    assert read(f'x: {text}\nimage: !Sub myreg.azurecr.io/a:1\n'.encode(), 'x.yaml')['pins'] == ['2 a:1']
 
 
 def large(kind: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, product
 
-from .expressions import MOST_TEXTS, UNKNOWN_VALUE
+from .expressions import LONGEST_VALUE, MOST_TEXTS, UNKNOWN_VALUE
 from .syntax import CLOSE, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, Event
 
 _NAMES = ('Ref', 'Join', 'Sub', 'FindInMap', 'If', 'Select', 'GetAtt', 'ImportValue', 'Split')
@@ -14,6 +14,8 @@ _CALL = re.compile(rf'(?:Fn::|(?=Ref))({"|".join(_NAMES)})\Z')
 _USED = re.compile(rf'!(?:{"|".join(_NAMES)})\b|"?Fn::|[{{"\']\s*Ref["\']?\s*:')
 _NAME = re.compile(r'\$\{([\w.]{1,100})\}\Z')
 _MOST_EVENTS = 500
+_LONGEST = 100_000
+"""Scripts of machines are put together so; what doubles with each function has to end."""
 
 Node = tuple[str, ...] | list['Node'] | dict[str, 'Node']
 """The texts that something may say, a list, or a mapping."""
@@ -119,7 +121,7 @@ def _called(name: str, given: Node) -> tuple[str, ...]:
         number = _texts(first)[0]
         at = int(number) if number.isdigit() else len(arguments[1])
         texts = _texts(arguments[1][at]) if at < len(arguments[1]) else ()
-    return texts[:MOST_TEXTS] or (UNKNOWN_VALUE,)
+    return tuple(text[:_LONGEST] for text in texts[:MOST_TEXTS]) or (UNKNOWN_VALUE,)
 
 
 def _texts(node: Node) -> tuple[str, ...]:
@@ -128,7 +130,9 @@ def _texts(node: Node) -> tuple[str, ...]:
 
 def _substituted(texts: tuple[str, ...], given: Node) -> tuple[str, ...]:
     for name, node in given.items() if isinstance(given, dict) else ():
-        texts = tuple(text.replace(f'${{{name}}}', value) for text in texts for value in _texts(node))[:MOST_TEXTS]
+        values = [value[:LONGEST_VALUE] for value in _texts(node)]
+        made = (text.replace(f'${{{name}}}', value)[:_LONGEST] for text in texts for value in values)
+        texts = tuple(islice(made, MOST_TEXTS))
     return texts
 
 
