@@ -32,6 +32,9 @@ _SEVERAL = re.compile(
 )
 _CASE = re.compile(r'^\s*[\w.*|"\'-]{1,100}\)\s+(?=\w+=)')
 _DEFAULT_GIVEN = re.compile(r'\$\{(\w{1,100}):?=([^{}]{1,300})\}')
+_TOUCHING = re.compile(r'(?<=\w[:/@])["\'](\$\{?\w{1,100}\}?)["\'](?=[\s:/;)]|\Z)')
+"""What shells write in quotes right behind other text: `app:"$TAG"`."""
+
 _LOOP = re.compile(r'\s*for\s+(\w{1,100})\s+in\s+([^;$`*{}]{1,2000}?)\s*(?:;|\Z)')
 _REGISTRY_COMMAND = re.compile(r'\baz\s+acr\s+(?:import|build|pack)\b')
 _REGISTRY_NAME = re.compile(r'\s(?:-n|--name|-r|--registry)(?:=|\s+)["\']?([\w.-]+)')
@@ -215,7 +218,7 @@ class _LineReader:
             self._skip_until = end + 1
 
     def _statement(self, text: str, line: int) -> None:
-        text = _UNIT_ENVIRONMENT.sub('', _CASE.sub('', text))
+        text = _UNIT_ENVIRONMENT.sub('', _CASE.sub('', _TOUCHING.sub(r'\1', text)))
         loop = _LOOP.match(text) if self._style.assigns else None
         if loop:
             for value in loop[2].split():

@@ -242,7 +242,8 @@ def _why_open(text: str, end: int) -> str:
     """Why a name that ends there is no image `latest`: a tag without a value follows, or more of the name."""
     if _EMPTY_TAG_FOLLOWS.match(text, end):
         return 'its tag is left empty, and is filled in by another tool'
-    return 'its repository is filled in by another tool' if _GOES_ON.match(text, end) else ''
+    goes_on = text[end - 1] == '/' or _GOES_ON.match(text, end)
+    return 'its repository is filled in by another tool' if goes_on else ''
 
 
 def _is_chart(match: Any) -> bool:
