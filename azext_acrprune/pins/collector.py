@@ -37,6 +37,9 @@ _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images',
 _WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
 """Kinds of objects that look at a repository and run nothing of it."""
 
+_SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
+"""Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
+
 _CHILD_PARTS = {
     'ref': {'tag': 'tag', 'semver': 'semver', 'digest': 'digest'},
     'digest': {'sha256': 'digest', 'sha-256': 'digest'},
@@ -315,7 +318,8 @@ class Collector:
         if not findings and open_host:
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         is_output = scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries  # tagged by a build
-        if bare and (is_output or not (use.runs or is_run(use.key))):
+        selects = any(plain(key) in _SELECTING for key in (*scope.entries, *scope.children))
+        if bare and (is_output or selects or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
         may_be = not findings and (is_run(use.key) or use.key == 'argument')

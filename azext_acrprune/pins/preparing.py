@@ -14,7 +14,8 @@ _ERB = re.compile(r'<%=-?(?P<said>[^%\n{}]{1,300}?)-?%>|<%[-#]?(?P<done>[^%]{0,1
 _GIVEN = re.compile(r'\s*[$@]?(\w{1,100})\s*=\s*("[^"#]*"|\'[^\']*\')\s*\Z')
 _BATCH_LOOP = re.compile(r'\bfor\s+%%(\w)\s+in\s*\(([^()%*\n]{1,2000})\)\s*do\s*\(?', re.IGNORECASE)
 _BATCH_NAME = re.compile(r'%%~?(\w)')
-_LATE = re.compile(r'!(\w{1,100})!')
+_BATCH_IF = re.compile(r'^[ \t]*if[ ][^()\n]{1,200}?[ ](?=set[ ]\w+=)', re.IGNORECASE | re.MULTILINE)
+_LATE = re.compile(r'[!%](\w{1,100})[!%]')
 _ALIASED = re.compile(r"(?<=')br/(\w{1,100}):(?=[\w./-]{1,200}:)([^'\s]{1,300})(?=')")
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
@@ -53,9 +54,12 @@ def _directive(match: re.Match[str]) -> str:
 
 
 def with_loops(text: str) -> str:
-    """A batch file with its loops and late variables spelled as in shells: `for %%i in (a b) do`, and `!TAG!`."""
+    """A batch file with its loops and variables spelled as in shells: `for %%i in (a b) do`, `%TAG%` and `!TAG!`.
+
+    What is set only `if` something holds is set: all of the values of a name count.
+    """
     text = _BATCH_LOOP.sub(lambda match: f'for {match[1]} in {match[2].replace(",", " ")}; ', text)
-    return _LATE.sub(r'${\1}', _BATCH_NAME.sub(r'${\1}', text))
+    return _LATE.sub(r'${\1}', _BATCH_NAME.sub(r'${\1}', _BATCH_IF.sub('', text)))
 
 
 def with_aliases(text: str, beside: Scope | None) -> str:
