@@ -101,7 +101,7 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
                 continue
             for value in parts.get(key, ()):
                 repository = _Repository(key, value, parts, scope)
-                if has_template(value.text) or find_references(value.text, names) or has_host(value.text):
+                if _may_have_host(value.text) or find_references(value.text, names) or has_host(value.text):
                     yield from _images_of(repository, [], names, '')
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
                     yield from _images_of(repository, _registries(parts, scope, names), names, named)
@@ -110,6 +110,11 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
 
 def _is_whole(text: str, names: RegistryNames) -> bool:
     return any(isinstance(found, Reference) and (found.tag or found.digest) for found in find_references(text, names))
+
+
+def _may_have_host(text: str) -> bool:
+    """Whether what comes first in it is not known: it may be a registry."""
+    return has_template(text.partition('/')[0])
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,7 @@ def _bases(
     key, parts = repository.key, repository.parts
     if split_repository(text.text, names) or names.has(text.text) and _chart(repository):
         yield _in_place(text, repository), True
-    elif has_template(text.text) and '/' in text.text:
+    elif _may_have_host(text.text) and '/' in text.text:
         yield text, True
     elif not text.text.strip() or find_references(text.text, names) or has_host(text.text):
         return

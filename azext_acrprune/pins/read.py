@@ -62,7 +62,7 @@ _MOST_CODE = 4 * 1024 * 1024
 """Longer texts in code are searched line by line: nobody writes so much by hand."""
 
 _MOST_PATIENCE = 8 * 1024 * 1024
-_SCRIPTS_WITH_BLOCKS = ('.ps1', '.psm1')
+_SCRIPTS_WITH_BLOCKS = ('.ps1', '.psm1', '.psd1')
 _PLAIN_SUFFIXES = ('.txt', '.out', '.text')
 """Nobody calls YAML so: where it is none, it only looked like it."""
 
