@@ -29,7 +29,7 @@ from .images import Shelf
 from .test_archive import OLD, PRUNE, TARGET, layout, restore, state, tangled
 
 COMMAND = (*PRUNE, 'tags', *TARGET, *OLD, '--new-archive', '--archive')
-KILLS = times(6)
+KILLS = times(7)
 """Of each kind."""
 REQUESTS = {'reads': ('GET', 42), 'layers': ('GET /v2/[^ ]*/blobs/', 36), 'deletes': ('(DELETE|PATCH)', 21)}
 """Kinds of requests, and how many of each a run makes that nobody kills."""
@@ -332,7 +332,7 @@ LOCKING = {'locks': ('PATCH /acr/', 8), 'looks': ('GET /acr/v1/[^ ]*/(_manifests
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize('seed', range(times(2)))
+@pytest.mark.parametrize('seed', range(KILLS))
 def test_a_killed_pins_lock_leaves_no_lock_that_nobody_takes_off(az, registry, now, tmp_path, seed):
     shelf = Shelf(registry.storage, now)
     for number in range(8):
