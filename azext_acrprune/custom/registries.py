@@ -70,19 +70,17 @@ def chosen(cmd: Command, named: object, options: FleetOptions) -> list[Chosen] |
     if not options.finds:
         return None
     hide_secrets_in_the_log()
-    found = _queried(cmd, options.query_graph) if options.query_graph is not None else _listed(cmd, options)
+    found = _queried(cmd, options.query_graph) if options.query_graph is not None else _tagged(cmd, options)
     once = {(each.subscription, each.registry_name): each for each in found}
     if not once:
         raise PruneError('No registry is found.', _LOOK_AGAIN, Kind.NOT_FOUND)
     return [once[key] for key in sorted(once, key=lambda key: (key[1], key[0] or ''))]
 
 
-def _listed(cmd: Command, options: FleetOptions) -> Iterator[Chosen]:
-    """The registries of the subscription, as `az acr list` lists them; those that have all of the tags."""
+def listed(cmd: Command, group: str | None = None) -> list[Any]:
+    """The registries of the subscription or of a resource group, as `az acr list` lists them. Raises PruneError."""
     from azure.cli.command_modules.acr._client_factory import get_acr_service_client
     from azure.core.exceptions import AzureError
-
-    group = options.resource_group_name
 
     def ask() -> list[Any]:
         try:
@@ -91,7 +89,12 @@ def _listed(cmd: Command, options: FleetOptions) -> Iterator[Chosen]:
         except AzureError as error:
             raise _unlisted(str(getattr(error, 'message', error)), getattr(error, 'status_code', None)) from error
 
-    for registry in _asked(ask):
+    return _asked(ask)
+
+
+def _tagged(cmd: Command, options: FleetOptions) -> Iterator[Chosen]:
+    """Those that have all of the tags."""
+    for registry in listed(cmd, options.resource_group_name):
         if _has_tags(registry.tags or {}, options.tag):
             yield Chosen.of(registry.id, registry.login_server)
 

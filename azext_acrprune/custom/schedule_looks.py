@@ -11,8 +11,9 @@ from ..prune_error import PruneError
 from .command import Command
 from .failures import alarm, exit_with_failure
 from .options import SignInOptions, read
+from .registries import listed
 from .schedules import next_run, no_schedule
-from .tasks_service import RegistryResource, TaskService, all_registries, registry_resource
+from .tasks_service import RegistryResource, TaskService, document_of, registry_resource
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -36,7 +37,7 @@ def list_schedules(  # pylint: disable=unused-argument  # every command that nam
         if registry_name:
             registries = [registry_resource(cmd, registry_name, resource_group_name)]
         else:
-            registries = all_registries(cmd)
+            registries = [RegistryResource(document_of(each)) for each in listed(cmd)]
         for registry in registries:
             try:
                 found += _schedules_of(cmd, registry)
@@ -68,7 +69,7 @@ def run(cmd: Command, name: str, **kwargs: object) -> Document:
         registry = _registry(cmd, read(SignInOptions, kwargs))
         tasks = TaskService(cmd, registry)
         started = run_document(tasks.start(str(_task(tasks, name)['id'])))
-        return {'schedule': name, 'registry': _host(registry), **started}
+        return {'schedule': name, 'registry': registry.login_server, **started}
 
 
 def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -> Document:
@@ -91,7 +92,7 @@ def logs(cmd: Command, name: str, run_id: str | None = None, **kwargs: object) -
         answer = answer_in(text) or {'exitReason': None, 'summary': None}
         if is_over(document) and answer['summary'] is None:
             logger.warning(_BROKE_OFF, registry.name, name)
-        return {'schedule': name, 'registry': _host(registry), **document, **answer, 'log': text.splitlines()}
+        return {'schedule': name, 'registry': registry.login_server, **document, **answer, 'log': text.splitlines()}
 
 
 def _registry(cmd: Command, sign_in: SignInOptions) -> RegistryResource:
@@ -132,12 +133,8 @@ def _schedule_document(tasks: TaskService, registry: RegistryResource, task: Doc
         }
     return {
         'schedule': schedule_of_task(task),
-        'registry': _host(registry),
+        'registry': registry.login_server,
         **facts,
         'nextRun': next_run(str(facts['cron'])) if facts['enabled'] else None,
         'lastRun': document,
     }
-
-
-def _host(registry: RegistryResource) -> str:
-    return str(registry.properties.get('loginServer', '')).lower()

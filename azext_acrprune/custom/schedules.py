@@ -132,7 +132,7 @@ def _settled(
     from ..schedules.task import steps_of, task_document, yaml_of
 
     schedule = draft.schedule
-    host = str(registry.properties['loginServer']).lower()
+    host = registry.login_server
     steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files)
     yaml = yaml_of(steps, schedule.time_limit)
     wanted = task_document(schedule, timing, yaml, registry.location, host)

@@ -49,6 +49,11 @@ class RegistryResource:
     def group(self) -> str:
         return self.id.split('/')[4]
 
+    @property
+    def login_server(self) -> str:
+        """In small letters; empty where the resource manager does not say it."""
+        return str(self.properties.get('loginServer', '')).lower()
+
 
 class TaskService:
     """The tasks of one registry. Every method raises PruneError."""
@@ -109,14 +114,6 @@ def registry_resource(cmd: Command, name: str, group: str | None) -> RegistryRes
 
     with _told('The registry'):
         return RegistryResource(document_of(get_registry_by_name(cmd.cli_ctx, name, group)[0]))
-
-
-def all_registries(cmd: Command) -> list[RegistryResource]:
-    """The registries of the subscription. Raises PruneError."""
-    from azure.cli.command_modules.acr._client_factory import cf_acr_registries
-
-    with _told('The list of registries'):
-        return [RegistryResource(document_of(each)) for each in cf_acr_registries(cmd.cli_ctx).list()]
 
 
 def identity_ids(cmd: Command, identity: str) -> tuple[str, str]:

@@ -132,6 +132,12 @@ def parse_keep_per(text: str) -> tuple[int, GroupPattern]:
     return int(number), grouping_regex(pattern)
 
 
+def key_of(option: str) -> str:
+    """An option as documents name it, in camelCase."""
+    first, *rest = option.split('_')
+    return first + ''.join(map(str.title, rest))
+
+
 def _given(flags: Flags) -> dict[str, Any]:
     """Every option that is not at its default, in camelCase; `ago` and `keep` always."""
     given: dict[str, Any] = {}
@@ -139,6 +145,5 @@ def _given(flags: Flags) -> dict[str, Any]:
         value = getattr(flags, option.name)
         always = option.name == 'keep' or option.name == 'ago' and not flags.before
         if option.name != 'repository' and (value != option.default or always):
-            first, *rest = option.name.split('_')
-            given[first + ''.join(map(str.title, rest))] = list(value) if isinstance(value, tuple) else value
+            given[key_of(option.name)] = list(value) if isinstance(value, tuple) else value
     return given

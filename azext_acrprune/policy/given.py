@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from .file import parse_policy
-from .flags import Flags, policy_of
+from .flags import Flags, key_of, policy_of
 from .rules import Match, Policy, Rule
 
 
@@ -47,8 +47,7 @@ def _asks_for_size(match: Match) -> bool:
 def _flags(options: Mapping[str, Any], repositories: tuple[str, ...]) -> Flags:
     found: dict[str, Any] = {'repository': repositories}
     for option in fields(Flags):
-        first, *rest = option.name.split('_')
-        value = options.get(first + ''.join(map(str.title, rest)))
+        value = options.get(key_of(option.name))
         if value is not None:
             found[option.name] = tuple(value) if isinstance(value, list) else value
     return Flags(**found)

@@ -120,16 +120,11 @@ def told_taken(decision: Decision, coming: Coming) -> tuple[int, int, list[str]]
     What goes with another one has no line of its own.
     """
     decision = decision.with_retiring_gone()
-    gone = {node for node in coming.manifests if _goes(decision, *node)}
+    gone = set(coming.manifests).intersection(decision.doomed_in_order())
     tags = [each for each in coming.tags if (each[0], each[2]) in gone or _loses(decision, each[0], each[1])]
     lines = sorted(_lines(decision, gone, tags))
     more = [f'  and {len(lines) - _MOST} more'] if len(lines) > _MOST else []
     return len(gone), len(tags), [*lines[:_MOST], *more]
-
-
-def _goes(decision: Decision, name: str, digest: str) -> bool:
-    verdict = decision.verdicts.get(name, {}).get(digest)
-    return verdict is not None and not verdict.kept
 
 
 def _loses(decision: Decision, name: str, tag: str) -> bool:
