@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from .fleet_tables import registry_rows
 from .sizes import human_size
 from .table import Table
+from .wrapping import wrapped
 
 _SCHEDULES = ('SCHEDULE', 'REGISTRY', 'NEXT_RUN_UTC', 'LAST_RUN_UTC', 'ENDED', 'FREED', 'DELETES', 'CRON')
 _WIDTH = 100
@@ -59,7 +59,7 @@ def _told(schedule: dict[str, Any]) -> Iterator[tuple[str, str]]:
         state = {'assigned': 'assigned', 'wasAssigned': 'was assigned', 'notAssigned': 'not assigned'}[role['state']]
         yield 'role', f'{role["role"]} ({state}) at {role["scope"]}'
     for line in schedule['yaml'].splitlines():
-        for part in textwrap.wrap(line, _WIDTH, subsequent_indent='    ') or ['']:
+        for part in wrapped(line, _WIDTH, indent='    '):
             yield 'task', part
 
 
