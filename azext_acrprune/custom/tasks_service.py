@@ -220,8 +220,9 @@ def _told(what: str) -> Iterator[None]:
             'Check that no proxy answers in its place, and try again later.',
             Kind.MALFORMED,
         ) from error
-    except CLIError as error:
-        raise PruneError(f'{what}: {error}', "Sign in with 'az login', and check the name.", Kind.NOT_FOUND) from error
+    except CLIError as error:  # as az says that nobody is signed in, or that it finds no such registry
+        kind = Kind.UNAUTHENTICATED if 'az login' in str(error) else Kind.NOT_FOUND
+        raise PruneError(f'{what}: {error}', _ADVICE[kind], kind) from error
 
 
 def _text_at(link: str) -> str | None:

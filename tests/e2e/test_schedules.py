@@ -26,6 +26,11 @@ CREATE = (*SCHEDULE, 'create', *NIGHTLY, '--cron', '0 3 * * *', '--ago', '30d', 
 OF_SCHEDULES = ('task_put', 'task_delete', 'role_put', 'manifest_put', 'patch', 'manifest_delete')
 
 
+def test_who_is_not_signed_in_is_told_so(az):
+    run = az(*PRUNE, 'schedule', 'list', '-r', 'localhost')
+    assert (run.code, run.out) == (1, '') and "Sign in again with 'az login'." in run.err, run.err
+
+
 @pytest.fixture
 def signed_in(az):
     assert az.login().code == 0

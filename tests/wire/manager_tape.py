@@ -49,6 +49,7 @@ def sign_nobody_in(monkeypatch: Any) -> None:
     raw = ('Bearer', 'REDACTED', {}), SUBSCRIPTION, TENANT
     monkeypatch.setattr(Profile, 'get_login_credentials', lambda *_, **__: found)
     monkeypatch.setattr(Profile, 'get_raw_token', lambda *_, **__: raw)
+    monkeypatch.setattr(Profile, 'get_subscription', lambda *_, **__: {'name': 'local', 'id': SUBSCRIPTION})
     monkeypatch.setattr(Profile, 'get_subscription_id', lambda *_, **__: SUBSCRIPTION)
 
 
