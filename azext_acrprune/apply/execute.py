@@ -17,11 +17,11 @@ from ..workers import Stops, run_tasks
 from .repository import DELETES_PER_REPOSITORY, RepositoryRun
 from .work import Stop, Surroundings, Work
 
-_BUSY = 2.5
+_BUSY = 2
 """Of the calls that may be in flight, so many times as many are planned for.
 
-Those of a repository wait while it is listed, and what belongs together is deleted one after another. More would save
-little time, and make the window between listing and deletion wider: `python -m tests.bench.window` measures it.
+Those of a repository wait while it is listed, and images wait for the index that names them. More would save little
+time, and make the window between listing and deletion wider: `python -m tests.bench.window` measures it.
 """
 
 GIVING_UP_SECONDS = 4

@@ -30,6 +30,9 @@ DELETES_PER_REPOSITORY = 5
 DELETES_BEGUN_TOGETHER = 5
 """Most images of one part. Few, because a part that was begun is finished when a run is stopped."""
 
+PARTS_AT_A_TIME = 2
+"""So many parts share the deletes of a repository, for an index has to be gone before its images are deleted."""
+
 FRESH_SECONDS = 5
 """A listing after which something had to be read for longer is made once more."""
 
@@ -83,7 +86,8 @@ class RepositoryRun:
         self._stop = around.stop
         self._clock = around.clock
         self._refused: str | None = None
-        self._late: set[str] = set()
+        self._places = asyncio.Semaphore(DELETES_PER_REPOSITORY)
+        self._late: set[str] = set()  # by the last look
         self._was_late = False
         self._put_off: set[str] = set()  # they are tried again after the others
         self._rest_seconds = 0.0
@@ -168,10 +172,14 @@ class RepositoryRun:
         left = set(tags.valid) - await self._send(sorted(tags.valid), lambda tag: self._untag(tag, look), halted)
         todo = set(drift.valid)
         batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
-        for batch in sorted(batches, key=lambda batch: not self._put_off.isdisjoint(batch)):
-            if halted():
-                break
-            await self._delete_in_waves(todo.intersection(batch), todo, drift, look, halted)
+        batches.sort(key=lambda batch: not self._put_off.isdisjoint(batch))
+
+        async def delete(batch: Iterable[str]) -> tuple[()]:
+            if not halted():
+                await self._delete_in_waves(todo.intersection(batch), todo, drift, look, halted)
+            return ()
+
+        await run_tasks([partial(delete, batch) for batch in batches], PARTS_AT_A_TIME)
         self._note_age(look.permit)
         return left, todo
 
@@ -207,6 +215,7 @@ class RepositoryRun:
 
     def _settle(self, doomed: set[str], untag: set[str], there: Repository) -> tuple[TagDrift, Drift]:
         """Take what changed since the plan, or is gone, off the work."""
+        self._late.clear()
         planned = {tag: self._work.untag[tag] for tag in untag}
         tags = check_tags(planned, self._work.seen, there, self._work.include_locked, self._work.pins)
         include_locked, pins, superseded = self._work.include_locked, self._work.pins, self._work.superseded
@@ -254,14 +263,14 @@ class RepositoryRun:
         """
         sent: set[str] = set()
         left = iter(keys)
-        self._late.clear()
 
         async def send() -> tuple[()]:
             for key in left:
-                if halted():
-                    break
-                sent.add(key)
-                await call(key)
+                async with self._places:
+                    if halted():
+                        break
+                    sent.add(key)
+                    await call(key)
             return ()
 
         at_a_time = max(1, min(DELETES_PER_REPOSITORY, len(keys)))

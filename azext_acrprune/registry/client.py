@@ -17,7 +17,7 @@ from .protocol.listings import is_digest
 from .protocol.refusals import Kind, RegistryError
 from .reads import Reads
 from .request_options import PROMISED_OPTION, REPOSITORY_OPTION
-from .sdk import registry_errors
+from .sdk import registry_errors, sdk_pipeline
 from .uploads import Upload
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Registry(Reads):
         """Made when it is first needed: what only reads does not import it. Closing the pipeline closes all of it."""
         from azure.containerregistry.aio import ContainerRegistryClient
 
-        return ContainerRegistryClient(self._endpoint, pipeline=self._pipeline)
+        return ContainerRegistryClient(self._endpoint, pipeline=sdk_pipeline(self._pipeline))
 
 
 def _switched_off(locks: Locks) -> dict[str, bool]:

@@ -22,7 +22,6 @@ from .bearer import TokenPolicy, fetch_token
 from .counting import CallCount, CountingPolicy
 from .protocol.tokens import Credential, TokenBook
 from .retries import PacingPolicy, Retry
-from .sdk import SdkAnswers
 from .transport import Transport
 
 
@@ -78,6 +77,6 @@ async def open_pipeline(
     )
     watching = [policy for policy in (options.get('custom_hook_policy'), options.get('logging_policy')) if policy]
     counting = CountingPolicy(CallCount() if calls is None else calls)
-    policies = [SdkAnswers(), headers, retry, tokens, pacing, counting, *watching]
+    policies = [headers, retry, tokens, pacing, counting, *watching]
     pipeline: AsyncPipeline = AsyncPipeline(transport, policies)
     return pipeline

@@ -11,7 +11,7 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.transport import AsyncHttpTransport
 
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
-from azext_acrprune.registry.sdk import SdkAnswers, registry_errors
+from azext_acrprune.registry.sdk import registry_errors, sdk_pipeline
 
 
 class Response:
@@ -55,7 +55,7 @@ class Transport(AsyncHttpTransport):
 
 def outcome(answer):
     """The kind and the text of the error of a verb of the SDK."""
-    client = ContainerRegistryClient('https://a.example', pipeline=AsyncPipeline(Transport(answer), [SdkAnswers()]))
+    client = ContainerRegistryClient('https://a.example', pipeline=sdk_pipeline(AsyncPipeline(Transport(answer))))
 
     async def call():
         with registry_errors():
