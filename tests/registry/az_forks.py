@@ -1,9 +1,8 @@
 """A Python that has az's libraries imported, and forks an az for each request: `PYTHON az_forks.py SOCKET EXTENSION`.
 
-To import the libraries, and the installed extension in the folder EXTENSION, is most of what a short az does. What
-az itself consists of, and what of the extension needs it, is imported by each az anew, for azure-cli reads the
-environment while it is imported. From there on all is as `python -m azure.cli` has it: a process of its own with its
-arguments, environment, folder, files and signals.
+To import the libraries, azure-cli and the installed extension in the folder EXTENSION is most of what a short az does.
+What reads the environment while it is imported, and all that needs that, is imported by each az anew. From there on all
+is as `python -m azure.cli` has it: a process of its own with its arguments, environment, folder, files and signals.
 
 A request is a message with a JSON object and the three standard files. Two messages answer it: the process id, and,
 when the process has ended, its exit code, or minus the signal that ended it. The server ends with its standard input.
@@ -13,6 +12,7 @@ This file runs in the Python of az, which knows nothing of these tests.
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -69,6 +69,9 @@ LIBRARIES = (
     'yarl',
 )
 """aiohttp makes its default TLS settings while it is imported; the extension makes its own in each az."""
+
+READS_THE_ENVIRONMENT = 'azure.cli.core._config'
+"""Where azure-cli's configuration and extensions are; whatever needs to know that imports it."""
 
 
 class Server:
@@ -136,18 +139,29 @@ def import_libraries() -> None:
             importlib.import_module(name)
 
 
-def import_extension(folder: Path) -> None:
-    """Import its modules, but for the package itself and all that need azure-cli, which is not there for so long."""
+def import_az_and_extension(folder: Path) -> None:
+    """Import the modules of both that can be, but for the package of the extension itself, which azure-cli imports."""
     package = next(folder.glob('azext_*'))
     kept = [*sys.path]
     sys.path.append(str(folder))
-    sys.modules['azure.cli'] = None
+    sys.modules[READS_THE_ENVIRONMENT] = None
     sys.modules[package.name] = types.ModuleType(package.name)
     sys.modules[package.name].__path__ = [str(package)]
-    for file in sorted(package.rglob('*.py')):
-        with suppress(ImportError):
-            importlib.import_module('.'.join(file.relative_to(folder).with_suffix('').parts).removesuffix('.__init__'))
-    del sys.modules[package.name], sys.modules['azure.cli']
+    az = Path(importlib.util.find_spec('azure.cli').submodule_search_locations[0])
+    for files, root in (
+        (az.glob('core/**/*.py'), az.parents[1]),
+        (az.glob('command_modules/acr/*.py'), az.parents[1]),
+        (package.glob('**/*.py'), folder),
+    ):
+        for file in sorted(files):
+            name = '.'.join(file.relative_to(root).with_suffix('').parts).removesuffix('.__init__')
+            with suppress(ImportError):
+                importlib.import_module(name)
+    del sys.modules[READS_THE_ENVIRONMENT]
+    for name in sorted(sys.modules):
+        if name.startswith('azure.cli.') and name.rpartition('.')[0] not in sys.modules:
+            del sys.modules[name]
+    del sys.modules[package.name]
     sys.path[:] = kept
 
 
@@ -174,7 +188,7 @@ def become(request: dict) -> None:
 if __name__ == '__main__':
     del sys.path[0]  # this file's folder
     import_libraries()
-    import_extension(Path(sys.argv[2]))
+    import_az_and_extension(Path(sys.argv[2]))
     gc.freeze()
     server = Server(sys.argv[1])
     print('ready', flush=True)
