@@ -18,11 +18,10 @@ from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, 
 from .filling import filled, has_holes
 from .hubs import Hubs
 from .mentions import IMAGE_PARTS, Mentions, is_allowing
-from .parts import images, may_be_parts, must_wait
+from .parts import images, keys_are_enough, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
-    TEMPLATE,
     Finding,
     Reference,
     RegistryNames,
@@ -32,6 +31,7 @@ from .references import (
     split_repository,
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
+from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
 _WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
@@ -40,19 +40,6 @@ _WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'
 _SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
 """Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
 
-_CHILD_PARTS = {
-    'ref': {'tag': 'tag', 'semver': 'semver', 'digest': 'digest'},
-    'digest': {'sha256': 'digest', 'sha-256': 'digest'},
-    'hashes': {'sha-256': 'digest', 'sha256': 'digest', 'content': 'digest'},
-    'checksums': {'checksumValue': 'digest'},
-    'identity': {'docker-reference': 'repository'},
-    'image': {'docker-manifest-digest': 'digest'},
-    'artifact': {'digest': 'digest', 'revision': 'digest'},
-}
-"""{key of a child: {key in it: what that is for its parent}}: of Flux, SLSA, CycloneDX, SPDX, VEX and cosign."""
-
-
-_FILLED_IN = re.compile(rf'\s*{TEMPLATE}/(?:[\w./-]|{TEMPLATE}){{1,300}}(?:[:@]{TEMPLATE})?\s*\Z')
 _IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
 _ONE = (Value('1'),)
 _DIGIT = re.compile(r'[\d$]')
@@ -103,6 +90,19 @@ class Collector:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
         if self.around is not None and scope.parent is self.around:
             self.around.children.setdefault(DOCUMENTS, []).append(scope)
+        plain = is_plain(scope, self.names)
+        if plain and not scope.uses:
+            return
+        if not plain:
+            self._note(scope)
+        uses = scope.uses if plain else self._own_uses(scope)
+        if self.patient and self._has_to_wait(scope, uses):
+            self._waiting.append((scope, uses))
+        else:
+            self._look(scope, uses)
+
+    def _note(self, scope: Scope) -> None:
+        """Note what a scope means for others, and what others in the document may mean for it."""
         if scope.pairs or '.' in ''.join(scope.entries):
             self._join_pairs(scope)
         if scope.key.startswith('images') and scope.parent is not None and self.names.has(scope.parent.key):
@@ -115,18 +115,12 @@ class Collector:
         for text, line in resources(scope) if 'source' in scope.children else ():
             for each in filled(text, scope):
                 self._add(find_references(each.text, self.names), line, each.lines)
-        uses = self._own_uses(scope)
-        parts = may_be_parts(scope)
-        open_uses = any(
-            has_holes(use.value.text) or not scope.listed and is_name_and_tag(use.value.text) for use in uses
-        )
-        if open_uses or parts and must_wait(scope, self.names):
-            if self.patient:
-                self._waiting.append((scope, uses))
-            else:
-                self._look(scope, uses)
-        elif uses or parts:
-            self._look(scope, uses)
+
+    def _has_to_wait(self, scope: Scope, uses: Iterable[Use]) -> bool:
+        """Whether a value may stand further down."""
+        if any(has_holes(use.value.text) or not scope.listed and is_name_and_tag(use.value.text) for use in uses):
+            return True
+        return may_be_parts(scope) and must_wait(scope, self.names)
 
     def found(self) -> Found:
         """All pins and problems, with a problem for each name of the registry that led to no image."""
@@ -179,6 +173,14 @@ class Collector:
         """Note a text that names the registry; unless an image is read there, somebody has to hear of it."""
         if not self.explains:
             self._mentions.note(text, line, scope, key, self.patient)
+
+    def is_silent(self, text: str) -> bool:
+        """Whether a text, wherever it stands, is no image and does not name the registry."""
+        return is_silent(text, self.names)
+
+    def is_dull(self, key: str, mapping: str) -> bool:
+        """Whether a flat mapping, as the JSON of an item of a list, says nothing at all."""
+        return not self.patient and is_dull(key, mapping, self.names)
 
     def names_registry(self, text: str) -> bool:
         return mentions(text, self.names)
@@ -256,7 +258,7 @@ class Collector:
             (name, values), pairs = next(iter(scope.entries.items())), parent.pairs.setdefault(scope.key, [])
             if group_and_part(name)[1] and len(values) == 1 and len(pairs) < _MOST_PAIRS:
                 pairs.append((name, values[0]))
-        for name, part in _CHILD_PARTS.get(scope.key, {}).items():
+        for name, part in CHILD_PARTS.get(scope.key, {}).items():
             if name in scope.entries and part not in parent.entries:
                 parent.entries[part] = list(scope.entries[name])
 
@@ -288,7 +290,7 @@ class Collector:
 
     def _look(self, scope: Scope, uses: Iterable[Use]) -> None:
         joined: set[Value] = set()
-        if may_be_parts(scope):
+        if keys_are_enough(tuple(scope.entries), tuple(scope.children)):
             for made in images(scope, self.names, self._mentions.named):
                 self._add([made.finding], made.repository.line, made.lines)
                 joined.add(made.repository)
@@ -307,21 +309,15 @@ class Collector:
 
     def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
         bare = split_repository(text.text, self.names) is not None
-        runs_latest = use.key == 'image' and not any(_DIGIT.search(tag.text) for tag in scope.entries.get('tags', _ONE))
-        if bare and (joined and not runs_latest or self._is_no_pin(scope, use)):
+        if bare and (joined and not _runs_latest(use, scope) or self._is_no_pin(scope, use)):
             self._spoken.add(use.value.line)
             return
-        findings = find_references(text.text, self.names, use.runs)
-        open_host = (
-            _IN_COMMAND.search(text.text) if use.runs else use.key and is_run(use.key) and _FILLED_IN.match(text.text)
-        )
-        if not findings and open_host:
-            findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
-        is_output = scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries  # tagged by a build
-        selects = any(plain(key) in _SELECTING for key in (*scope.entries, *scope.children))
-        if bare and (is_output or selects or not (use.runs or is_run(use.key))):
+        if bare and (_is_output(use, scope) or _selects(scope) or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
+        findings = find_references(text.text, self.names, use.runs)
+        if not findings and _has_open_host(text.text, use):
+            findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
         below = in_registry_around(text.text, scope, self.names) if may_be else None
         if below:
@@ -359,15 +355,35 @@ class Collector:
         if said:
             self._spoken.update(lines, (line,))
             self._places.update(said)
+            said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
+        if said:
             self._told.update(
                 f'/{finding.repository}' if isinstance(finding, Reference) else finding.text for finding in said
             )
-            said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
             self._found.append(found_in(said, self._source, line))
 
     def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
         """Look for references in a line that no reader understands."""
         self._add(find_references(text, self.names, runs), line)
+
+
+def _runs_latest(use: Use, scope: Scope) -> bool:
+    return use.key == 'image' and not any(_DIGIT.search(tag.text) for tag in scope.entries.get('tags', _ONE))
+
+
+def _is_output(use: Use, scope: Scope) -> bool:
+    """Whether a build makes the image and tags it."""
+    return scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries
+
+
+def _selects(scope: Scope) -> bool:
+    return any(plain(key) in _SELECTING for key in (*scope.entries, *scope.children))
+
+
+def _has_open_host(text: str, use: Use) -> bool:
+    if use.runs:
+        return _IN_COMMAND.search(text) is not None
+    return use.key != '' and is_run(use.key) and FILLED_IN.match(text) is not None
 
 
 def is_run(key: str) -> bool:

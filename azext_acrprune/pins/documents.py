@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from .collector import Collector
 from .filling import may_name_image
 from .scopes import Scope, Use, Value
-from .syntax import ALIAS, CLOSE, END_OF_DOCUMENT, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, Event
+from .syntax import ALIAS, CLOSE, END_OF_DOCUMENT, FLAT_MAPPING, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, Event, within
 
 _MOST_ATTACHED = 100_000
 """Mappings of one document that names may lead into. Those of a list are never: a list of pods has millions."""
@@ -88,18 +88,23 @@ class _EventReader:
         self._attached = 0
 
     def take(self, event: Event) -> None:
-        if event.kind == SCALAR:
+        kind = event.kind
+        if kind == SCALAR:
             self._scalar(event)
-        elif event.kind == ALIAS:
-            self._alias(event)
-        elif event.kind == OPEN_MAPPING:
+        elif kind == CLOSE:
+            self._close()
+        elif kind == OPEN_MAPPING:
             self._open_mapping(event)
-        elif event.kind == OPEN_SEQUENCE:
+        elif kind == OPEN_SEQUENCE:
             key = self._key()
             self._stack.append(_Open(self._scope(), key, False, event.anchor))
-        elif event.kind == CLOSE:
-            self._close()
-        elif event.kind == END_OF_DOCUMENT:
+        elif kind == FLAT_MAPPING:
+            if not self._collector.is_dull(self._stack[-1].key, event.value):
+                for each in within(event):
+                    self.take(each)
+        elif kind == ALIAS:
+            self._alias(event)
+        elif kind == END_OF_DOCUMENT:
             self.end()
 
     def end(self) -> None:
@@ -166,13 +171,18 @@ class _EventReader:
         packed = _PACKED.match(text) if len(text) >= _SHORTEST_PACKED else None
         if packed and self._packed(packed[1], event.line, scope):
             return
-        given = _ENVIRONMENT.match(text) if key in ('env', 'global', 'jobs') and '=' in text else None
-        for name, told in _EXPORTED.findall(text) if key in _SCRIPTS and '=' in text else ():
-            scope.declare(name, Value(told.strip('"\''), event.line))
-        if given:  # Travis: `env: [A=1]`
-            (scope.parent or scope).declare(given[1], Value(given[2].strip('"\''), event.line))
+        if '=' in text:
+            self._assigned(text, event.line, scope, key)
         if may_name_image(text) or '.' in text or ':' in text or text[:1] == '{':
             self._text(event, text, key, value)
+
+    def _assigned(self, text: str, line: int, scope: Scope, key: str) -> None:
+        """Note what a command, or Travis' `env: [A=1]`, gives to names."""
+        for name, told in _EXPORTED.findall(text) if key in _SCRIPTS else ():
+            scope.declare(name, Value(told.strip('"\''), line))
+        given = _ENVIRONMENT.match(text) if key in ('env', 'global', 'jobs') else None
+        if given:
+            (scope.parent or scope).declare(given[1], Value(given[2].strip('"\''), line))
 
     def _packed(self, text: str, line: int, scope: Scope) -> bool:
         """Read a document that stands there in Base64, if it names the registry."""
@@ -189,6 +199,8 @@ class _EventReader:
             return
         if '=' in text and _SETTINGS.match(text):
             self._collector.settings(text, event.line, scope, key)
+        if self._collector.is_silent(text):
+            return
         if not may_name_image(text):
             self._collector.mention(text, event.line, scope, key)
             return

@@ -70,6 +70,8 @@ def _is_expression(text: str) -> bool:
 
 def filled(text: str, scope: Scope | None, busy: Busy = frozenset()) -> list[Filled]:
     """All that a text may say; a name without a value stays as it was written."""
+    if not _MARK.search(text) and text[:1] != '[':
+        return [Filled(text)]
     found = _filled_once(text, scope, busy)
     for _ in range(0 if busy else _ROUNDS):  # a default may have held a name itself
         again = [each for each in found if each.text != text and each.text.count('${') and has_holes(each.text)]

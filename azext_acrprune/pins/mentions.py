@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .around import group_and_part, has_host, plain
 from .parts import ALONE, WITH_IMAGE
@@ -79,6 +80,7 @@ IMAGE_PARTS = ('image', 'repository', 'repo', 'newname')
 _DESCRIBING = (*IMAGE_PARTS, 'tag', 'newtag', 'digest', 'chart')
 
 
+@lru_cache(maxsize=10_000)
 def is_allowing(key: str) -> bool:
     """Whether what stands under a key is allowed, mirrored or watched, and not used."""
     name = plain(key)
@@ -113,9 +115,10 @@ class Mentions:
 
     def note(self, text: str, line: int, scope: Scope | None, key: str, may_keep: bool) -> None:
         """Note a text if it names the registry; where scopes may not be kept, what they say now is all that counts."""
-        if self._often[text] > _MOST_PLACES or not mentions(text, self._names):
+        if self._often.get(text, 0) > _MOST_PLACES or not mentions(text, self._names):
             return
-        self._often[text] += not may_keep
+        if not may_keep:
+            self._often[text] += 1
         alone = '/' not in text.split('://')[-1].rstrip('/')
         self._named = ALONE if alone or self._named == ALONE else WITH_IMAGE
         self._hosted = self._hosted or not alone and key.lower().endswith('repository')

@@ -27,6 +27,7 @@ _REPOSITORY_PARTS = (
     'chart',
 )  # fmt: skip
 _WHOLE = ('newname', 'repository', 'repo', 'image')
+_WHOLE_WITH_NAME = frozenset(('name', 'image', 'id'))
 _INHERITING = ('repository', 'repo', 'image', 'name')
 _PLAIN_KEYS = ('name', 'id', 'path')
 """Keys of anything, and without a tag beside them rather not of images."""
@@ -59,13 +60,13 @@ class Made:
 
 def may_be_parts(scope: Scope) -> bool:
     """Whether the texts of a scope may make an image together, or with what stands around them."""
-    if not _keys_are_enough(tuple(scope.entries), tuple(scope.children)):
+    if not keys_are_enough(tuple(scope.entries), tuple(scope.children)):
         return False
     return any(_complete_enough(parts) for parts in _groups(scope))
 
 
 @lru_cache(maxsize=10_000)
-def _keys_are_enough(keys: tuple[str, ...], children: tuple[str, ...]) -> bool:
+def keys_are_enough(keys: tuple[str, ...], children: tuple[str, ...]) -> bool:
     """Whether keys may be those of an image in parts. Lists of pods have few kinds of mappings, and many of each."""
     groups: dict[str, set[str]] = {}
     for key in (*keys, *children):
@@ -94,6 +95,8 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
     for parts in _groups(scope):
         if not _complete_enough(parts):
             continue
+        if parts.keys() <= _WHOLE_WITH_NAME and scope.key != 'to' and _are_whole(parts, names):
+            continue
         plain = False
         whole = any(_is_whole(value.text, names) for key in _WHOLE for value in parts.get(key, ()))
         for key in _REPOSITORY_PARTS:
@@ -106,6 +109,17 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
                     yield from _images_of(repository, _registries(parts, scope, names), names, named)
             plain = plain or key in parts and not any(has_host(value.text) for value in parts[key])
+
+
+def _are_whole(parts: Parts, names: RegistryNames) -> bool:
+    """Whether the images in a container, or in its status, are whole: nothing beside them adds to them."""
+    texts = [value.text for key in ('image', 'id') for value in parts.get(key, ())]
+    return 'image' in parts and all(_is_finished(text, names) for text in texts)
+
+
+@lru_cache(maxsize=4_096)
+def _is_finished(text: str, names: RegistryNames) -> bool:
+    return _is_whole(text, names) and not split_repository(text, names) and not has_template(text)
 
 
 def _is_whole(text: str, names: RegistryNames) -> bool:
@@ -136,10 +150,10 @@ def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
     if len(scope.entries) + len(scope.children) < 2 and 'repository' not in scope.entries:
         return iter(())
     groups: dict[str, dict[str, list[Value]]] = {}
-    for key, values in (*scope.entries.items(), *_given_in_children(scope)):
+    own = ((key, scope.entries[key]) for key in _keys_of_parts(tuple(scope.entries)))
+    for key, values in (*own, *_given_in_children(scope)):
         group, part = group_and_part(key)
-        if part:
-            groups.setdefault(group, {}).setdefault(part, []).extend(values)
+        groups.setdefault(group, {}).setdefault(part, []).extend(values)
     for parts in groups.values():
         hosts = [value for value in parts.get('repository', ()) if is_host(value.text)]
         if hosts and len(parts) > 1 and not parts.keys() & {'registry', 'chart'}:
@@ -154,12 +168,17 @@ def _groups(scope: Scope) -> Iterator[dict[str, list[Value]]]:
     return iter(groups.values())
 
 
+@lru_cache(maxsize=10_000)
+def _keys_of_parts(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if group_and_part(key)[1])
+
+
 def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
     """`registry: {server: ...}`, and the parameters of templates: `tag: {value: v1}`."""
-    for key, children in scope.children.items():
+    for key in _keys_of_parts(tuple(scope.children)):
         part = group_and_part(key)[1]
-        if part and key not in scope.entries:
-            for child in children[:1]:
+        if key not in scope.entries:
+            for child in scope.children[key][:1]:
                 for name in (
                     'value',
                     'defaultValue',

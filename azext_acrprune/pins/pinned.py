@@ -172,9 +172,11 @@ def merged(found: Iterable[Found]) -> Found:
     """The pins and problems of several finds, each once. An uncertain pin is left out where the same one is certain."""
     every = list(found)
     pins = dict.fromkeys(pin for each in every for pin in each.pins)
-    certain = {replace(pin, reference=replace(pin.reference, certain=False)) for pin in pins if pin.reference.certain}
+    for pin in [pin for pin in pins if not pin.reference.certain]:
+        if replace(pin, reference=replace(pin.reference, certain=True)) in pins:
+            del pins[pin]
     return Found(
-        tuple(pin for pin in pins if pin not in certain),
+        tuple(pins),
         tuple(dict.fromkeys(problem for each in every for problem in each.problems)),
         frozenset().union(*(each.used for each in every)),
     )

@@ -47,7 +47,7 @@ from .preparing import (
 )
 from .references import RegistryNames, find_references
 from .scopes import DOCUMENTS, Scope
-from .syntax import BadSyntax, Event, json_events, template_events, xml_events, yaml_events
+from .syntax import BadSyntax, Event, json_events, json_events_of_lists, template_events, xml_events, yaml_events
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """The largest file, or standard input, that is read. A list of all pods of a large cluster has half of that."""
@@ -231,6 +231,8 @@ class _File:
             self._searched(text, problem)
 
     def read_events(self, text: str, events: Events) -> BadSyntax | None:
+        if events is json_events and not self.collector.patient:
+            events = json_events_of_lists
         computed = self.collector.patient and uses_intrinsics(text)
         stream = without_intrinsics(events(text)) if computed else events(text)
         try:

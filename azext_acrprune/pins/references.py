@@ -143,6 +143,11 @@ def _found(text: str, names: RegistryNames, runs: bool) -> tuple[Finding, ...]:
 
 def mentions(text: str, names: RegistryNames) -> bool:
     """Whether a text names the registry itself, and not only patterns of its repositories."""
+    return (_mentions if len(text) <= _SHORT else _mentions.__wrapped__)(text, names)
+
+
+@lru_cache(maxsize=4_096)
+def _mentions(text: str, names: RegistryNames) -> bool:
     folded = text.lower()
     if not any(_stem(host) in folded for host in names.hosts):
         return False
@@ -173,6 +178,11 @@ def has_template(text: str) -> bool:
 
 def split_repository(text: str, names: RegistryNames) -> str | None:
     """The repository, where the text is a reference to this registry that says neither a tag nor a digest."""
+    return (_split if len(text) <= _SHORT else _split.__wrapped__)(text, names) if '/' in text else None
+
+
+@lru_cache(maxsize=4_096)
+def _split(text: str, names: RegistryNames) -> str | None:
     match = _finder(names).fullmatch(_without_scheme(text.strip()))
     if not match or not match['host'] or match['tag'] or match['digest'] is not None or _NO_IMAGES.match(match['path']):
         return None

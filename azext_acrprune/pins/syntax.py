@@ -15,6 +15,7 @@ OPEN_SEQUENCE = 'sequence'
 CLOSE = 'close'
 SCALAR = 'scalar'
 ALIAS = 'alias'
+FLAT_MAPPING = 'flat mapping'
 END_OF_DOCUMENT = 'end'
 
 _DEEPEST = 500
@@ -25,6 +26,9 @@ _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _JSON_TOKEN = re.compile(
     r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[{}\[\]]|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[^\s{}\[\]:,"/]+|[^\s:,]'
 )
+_FLAT_OR_TOKEN = re.compile(rf'\{{[^{{}}\[\]"/]*(?:"[^"\\\n]*"[^{{}}\[\]"/]*)*\}}|{_JSON_TOKEN.pattern}')
+"""A mapping of nothing but texts and words as one token, or whatever else comes next."""
+
 _JSON_WORD = re.compile(r'(?:-?[0-9][0-9.eE+-]*|true|false|null|NaN|-?Infinity)\Z')
 _DIRECTIVE = re.compile(r'\{\{[^{}]{0,1000}\}\}|\{%[^{}%]{0,1000}%\}')
 _DIRECTIVE_COMMENT = re.compile(r'\{\{-?\s*/\*(?s:.{0,5000}?)\*/\s{0,9}-?\}\}|\{#(?s:.{0,5000}?)#\}')
@@ -83,22 +87,45 @@ def yaml_events(text: str) -> Iterator[Event]:
 
 def json_events(text: str) -> Iterator[Event]:
     """The events of JSON, of JSON with comments, and of several JSON documents one after the other."""
-    line, last, depth = 1, 0, []
-    for match in _JSON_TOKEN.finditer(text):
-        line += text.count('\n', last, match.start())
-        last, token = match.start(), match.group()
-        first = token[0]
-        if first in '{[':
+    return _of_tokens(text, _JSON_TOKEN)
+
+
+def json_events_of_lists(text: str) -> Iterator[Event]:
+    """The same; a mapping that stands in a list and holds no other one is a single event, with its text as the value.
+
+    `within` has the events of it, for those who want them.
+    """
+    return _of_tokens(text, _FLAT_OR_TOKEN)
+
+
+def within(flat: Event) -> Iterator[Event]:
+    """The events of a flat mapping."""
+    return (event for event in _of_tokens(flat.value, _JSON_TOKEN, flat.line) if event.kind != END_OF_DOCUMENT)
+
+
+def _of_tokens(text: str, tokens: re.Pattern[str], line: int = 1) -> Iterator[Event]:
+    last = 0
+    depth: list[str] = []
+    for match in tokens.finditer(text):
+        start, token = match.start(), match.group()
+        line += text.count('\n', last, start)
+        last, first = start, token[0]
+        if first == '"':
+            yield Event(SCALAR, line, token[1:-1] if '\\' not in token and token != '"' else _json_value(token, line))
+        elif first == '{' and len(token) > 1:
+            flat = Event(FLAT_MAPPING, line, token)
+            yield from (flat,) if depth and depth[-1] == ']' else within(flat)
+        elif first in '{[':
             depth.append('}' if first == '{' else ']')
             yield Event(OPEN_MAPPING if first == '{' else OPEN_SEQUENCE, line)
         elif first in '}]':
             if not depth or depth.pop() != first:
                 raise BadSyntax(line, f"it is not JSON: '{first}' closes nothing")
             yield Event(CLOSE, line)
-            if not depth:
-                yield Event(END_OF_DOCUMENT, line)
-        elif first == '"' or token[:2] not in ('//', '/*'):
+        elif token[:2] not in ('//', '/*'):
             yield Event(SCALAR, line, _json_value(token, line))
+        if first in '{}]' and not depth:
+            yield Event(END_OF_DOCUMENT, line)
     if depth:
         raise BadSyntax(line, 'it is not JSON: it ends in the middle')
 
@@ -165,8 +192,6 @@ def _closes_leaf(tokens: list[re.Match[str]], number: int) -> bool:
 
 def _json_value(token: str, line: int) -> str:
     if token[0] == '"' and len(token) > 1:
-        if '\\' not in token:
-            return token[1:-1]
         try:
             return json.loads(token, strict=False)
         except ValueError as error:

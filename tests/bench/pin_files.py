@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -77,3 +78,9 @@ def _pod(name: str) -> dict[str, object]:
         'spec': {'containers': [container, container], 'tolerations': [{'effect': 'NoExecute', 'key': 'x'}] * 2},
         'status': {'conditions': [{'type': 'Ready', 'status': 'True'}] * 4, 'containerStatuses': [status, status]},
     }
+
+
+if __name__ == '__main__':
+    with tempfile.TemporaryDirectory() as _folder:
+        for _what, _number, _limit in pin_rows(Namespace(), Path(_folder), Path(_folder)):
+            print(f'{_what:<58}{_number:>16}  {_limit}', flush=True)
