@@ -20,6 +20,7 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..state_files import file_of_registry, transaction
 from ..workers import Task, run_tasks
+from .pin_locks import NOT_DONE
 
 _CREATE = (
     'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
@@ -94,7 +95,7 @@ async def hold(
 ) -> None:
     """Lock manifests against deletion; `outcome` is filled in with what is locked now by us, and what could not be.
 
-    What somebody else has locked is left alone. A lock is written down before it is set.
+    What somebody else has locked is left alone. A lock is written down before it is set, and only while it may be set.
     Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more, or somebody stopped the run.
     """
     outcome.left = len(wanted)
@@ -103,7 +104,12 @@ async def hold(
         try:
             if (await registry.manifest_properties(held.repository, held.digest)).locks.delete_enabled:
                 await asyncio.to_thread(locks.add, held)
-                await door.set_delete_enabled(held.repository, held.digest, False)
+                try:
+                    await door.set_delete_enabled(held.repository, held.digest, False)
+                except RegistryError as error:
+                    if error.kind in NOT_DONE:
+                        await asyncio.to_thread(locks.remove, held)
+                    raise
                 outcome.done.append(held)
         except RegistryError as error:
             _raise_if_fatal(error)
