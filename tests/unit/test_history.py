@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from azext_acrprune.apply.journal import NoSuchRun, read_run, remove_before, runs
+from azext_acrprune.apply.journal import JournalError, NoSuchRun, read_run, remove_before, runs
 from azext_acrprune.apply.journal_index import INDEX_NAME, JournalIndex, Outline
 from azext_acrprune.archive.pure.lost import images_taken
 from azext_acrprune.archive.pure.run_story import options_of, requests_of, story_of, summary_of, undo_of
@@ -237,6 +237,19 @@ def test_an_index_that_is_damaged_anywhere_changes_no_answer(folder, seed):
     assert outlining.read or at == 0
     outlining = Counting()
     assert JournalIndex(folder, outlining).summaries() == plain(folder) and not outlining.read
+
+
+def test_a_journal_that_is_removed_meanwhile_is_left_out_and_one_that_cannot_be_read_is_an_error(folder):
+    first, second, *others = runs(folder)
+
+    def fetch(run):
+        if run == first:
+            (folder / f'{run}.jsonl').unlink()
+
+    assert [each['run'] for each in JournalIndex(folder, Counting(), fetch).summaries()] == [second, *others]
+    (folder / f'{second}.jsonl').write_bytes(b'\0')
+    with pytest.raises(JournalError):
+        JournalIndex(folder, Counting()).summaries()
 
 
 def test_an_index_that_cannot_be_written_changes_no_answer(folder):

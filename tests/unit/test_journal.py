@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs
+from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs, tags_taken_off
 from azext_acrprune.archive.pure.lost import lost_in
-from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag
+from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag, parse_ticks
 from azext_acrprune.registry.permit import Late, Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
@@ -239,6 +239,21 @@ def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(tmp
     journal, registry = Journal(tmp_path, {}), Answering()
     registry.answer = lambda *_: journal.close()
     delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
+
+
+def test_a_tag_was_taken_off_where_the_registry_said_so():
+    at = '2026-01-01T00:00:00.000000Z'
+    taken = {
+        'event': 'outcome',
+        'request': 'deleteTag',
+        'outcome': 'done',
+        'repository': 'a',
+        'digest': IMAGE,
+        'at': at,
+    }
+    others = [('event', 'request'), ('request', 'deleteManifest'), ('outcome', 'locked'), ('digest', None), ('at', '')]
+    lines = [taken, *({**taken, key: value} for key, value in others)]
+    assert list(tags_taken_off(lines)) == [('a', IMAGE, parse_ticks(at))]
 
 
 def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path):

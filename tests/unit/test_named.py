@@ -17,6 +17,7 @@ from azext_acrprune.decide.named import (
     parse_image,
 )
 from azext_acrprune.decide.reasons import RELATIONS, TOLD, sentence_of
+from azext_acrprune.decide.verdicts import name_of_locked
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -202,6 +203,18 @@ def test_a_repository_with_anything_locked_is_refused():
         decide_repository(to_inventory([repository_of(STAYS, locks=['deleteEnabled'])]), NAME)
     with pytest.raises(Locked, match='tag v2 writeEnabled=false'):
         decide_repository(to_inventory([repository_of(STAYS, tag_locks={'v2': ['writeEnabled']})]), NAME)
+
+
+@pytest.mark.parametrize(
+    'lock, name',
+    [
+        ('repository deleteEnabled=false', ('--repository', NAME)),
+        ('tag v2 writeEnabled=false', ('--image', f'{NAME}:v2')),
+        ('manifest deleteEnabled=false', ('--image', f'{NAME}@{NOWHERE}')),
+    ],
+)
+def test_what_is_locked_is_named_as_az_names_it(lock, name):
+    assert name_of_locked(NAME, NOWHERE, lock) == name
 
 
 def test_a_repository_with_anything_pinned_is_refused_unless_the_pin_is_of_nothing_there():

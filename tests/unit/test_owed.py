@@ -112,6 +112,7 @@ def test_a_run_that_is_under_way_owes_nothing_yet_and_one_that_ended_owes_until_
         assert owed == (second,) and owed_now(tmp_path) == (), 'nobody else settles it meanwhile'
         write_settled(path, second, 'gone', 'a later run')
     assert owed_now(tmp_path) == () and list(tmp_path.glob('*.open')) == []
+    assert b'\n\n' not in path.read_bytes()
 
 
 def test_a_run_that_was_killed_before_its_journal_began_owes_nothing(tmp_path):
@@ -127,8 +128,9 @@ def test_a_run_that_owes_nothing_leaves_no_mark(tmp_path):
 def test_what_is_owed_counts_as_locked_where_it_still_is(tmp_path):
     moved = OwedLock('team/app', OTHER, 'v1', LOCKED)
     gone = OwedLock('team/app', f'sha256:{9:064x}', None, LOCKED)
-    counted = counted_as_locked(Inventory(HOST, (SEEN,), frozenset()), (OWED, OWED_TAG, moved, gone))
+    owed_tag = OwedLock('team/app', f'sha256:{0:064x}', 'v1', WRITE_LOCKED)  # the text comes from a journal
+    counted = counted_as_locked(Inventory(HOST, (SEEN,), frozenset()), (OWED, owed_tag, moved, gone))
     (repository,) = counted.repositories
     assert repository.manifests[IMAGE].locks == LOCKED and repository.tags['v1'].locks == WRITE_LOCKED
-    assert repository.manifests[OTHER].locks == UNLOCKED and counted.owed == (OWED, OWED_TAG)
+    assert repository.manifests[OTHER].locks == UNLOCKED and counted.owed == (OWED, owed_tag)
     assert [(notice.code, notice.digest) for notice in counted.warnings] == [('leftUnlocked', IMAGE)] * 2

@@ -214,6 +214,13 @@ def test_marks_outlive_the_process_and_are_for_their_owner_alone(tmp_path):
     assert Marks(path).all() == {}
 
 
+def test_marks_that_machines_share_are_in_the_folder_that_they_share(tmp_path):
+    alone = marks_path(str(tmp_path / 'azure'), 'Localhost:5000')
+    assert marks_path(str(tmp_path / 'azure'), 'Localhost:5000', str(tmp_path / 'shared')) == (
+        tmp_path / 'shared' / alone.name
+    )
+
+
 def test_what_each_machine_wants_stands_beside_the_marks_that_they_share(tmp_path):
     first, second, alone = (Marks(tmp_path / 'marks', name) for name in ('first', 'second', None))
     keys = [('team/web', DIGEST), ('team/api', OTHER)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import signal
 import threading
 import time
@@ -11,12 +12,13 @@ from functools import partial
 import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry
-from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY
+from azext_acrprune.apply.repository import DELETES_PER_REPOSITORY, HOPELESS_SECONDS, PARTS_AT_A_TIME
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.registry.permit import Late
 from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
@@ -140,6 +142,41 @@ def test_five_deletes_at_a_time_in_one_repository_and_many_repositories_side_by_
     assert flights.most_deletes == dict.fromkeys(names, DELETES_PER_REPOSITORY)
     assert flights.most_together > DELETES_PER_REPOSITORY
     assert max(registry.faults.most_deletes_in_flight.values()) <= DELETES_PER_REPOSITORY == 5
+
+
+def indexes_with_children(registry, number, children=6):
+    """Stale indexes, each with the stale images that it names: each is a part of its own."""
+    found = {}
+    for place in range(number):
+        named = [image_in(registry.storage, REPOSITORY, f'image {place} {each}') for each in range(children)]
+        found[index_in(registry.storage, REPOSITORY, named)] = named
+    return found
+
+
+def test_the_parts_of_a_repository_share_its_five_deletes_and_each_index_goes_first(registry, connect, flights):
+    indexes = indexes_with_children(registry, 4)
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.02
+    flights.forget()
+    outcome = run(client, decision)
+    assert deleted(outcome) == {*indexes, *(child for children in indexes.values() for child in children)}
+    assert flights.most_deletes == {REPOSITORY: DELETES_PER_REPOSITORY}
+    order = deletes(registry)
+    assert all(order.index(index) < order.index(child) for index in indexes for child in indexes[index])
+
+
+def test_while_one_part_waits_for_its_index_another_one_goes_on(registry, connect, flights):
+    for place in range(4):
+        below = image_in(registry.storage, REPOSITORY, f'image {place}')
+        for _ in range(4):
+            below = index_in(registry.storage, REPOSITORY, [below])
+    client = connect()
+    decision = planned(client)
+    registry.faults.latency = 0.02
+    flights.forget()
+    assert len(run(client, decision).deleted) == 20
+    assert flights.most_deletes == {REPOSITORY: PARTS_AT_A_TIME}
 
 
 @pytest.mark.parametrize('concurrency', [1, 4])
@@ -334,6 +371,33 @@ def test_after_an_interruption_no_delete_is_sent(registry, connect, time_limit):
     before(registry, 'DELETE', partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT))
     outcome = run(client, decision)
     assert 1 <= len(outcome.deleted) == len(deletes(registry)) <= 3 * DELETES_PER_REPOSITORY
+
+
+def test_what_waits_for_a_place_when_the_run_is_stopped_is_not_sent(registry, connect):
+    indexes = indexes_with_children(registry, 2)
+    client = connect()
+    decision = planned(client)
+    delete, begun, stopped, pressing = client.real.delete_manifest, [], asyncio.Event(), []
+
+    async def press():
+        for _ in range(100):  # until the images of both indexes wait for a place
+            await asyncio.sleep(0)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    class Door:
+        """Keeps the images until the run is stopped, which is when both indexes are deleted."""
+
+        async def delete_manifest(self, repository, digest, permit):
+            begun.append(digest)
+            if digest not in indexes:
+                await stopped.wait()
+            await delete(repository, digest, permit)
+            if len(deletes(registry)) == len(indexes) and not pressing:
+                pressing.append(asyncio.create_task(press()))
+
+    outcome = execute(client, decision, 32, Silent(), time.monotonic, door=Door(), stopping=lambda _: stopped.set())
+    assert outcome.interrupted and len(begun) == len(indexes) + DELETES_PER_REPOSITORY
+    assert deleted(outcome) == set(begun) and outcome.left == 14 - len(begun)
 
 
 @pytest.mark.parametrize('answers', [True, False], ids=['the registry answers', 'it does not'])
@@ -611,6 +675,32 @@ def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry,
     assert deletes(registry)[:2] == [index, index]
 
 
+def test_an_index_whose_turn_does_not_come_is_deleted_later_although_another_part_goes_on(registry, connect):
+    shared, *images = (image_in(registry.storage, REPOSITORY, f'image {place}') for place in range(8))
+    late, beside = (index_in(registry.storage, REPOSITORY, [shared, image]) for image in images[:2])
+    other = index_in(registry.storage, REPOSITORY, images[2:])
+    client = connect()
+    decision = planned(client)
+    delete, refused, others = client.real.delete_manifest, [], asyncio.Event()
+
+    class Door:
+        """Refuses one index once, and keeps the one beside it until the other part is at its images."""
+
+        async def delete_manifest(self, repository, digest, permit):
+            if digest == late and not refused:
+                refused.append(digest)
+                raise Late
+            if digest == beside:
+                await others.wait()
+            if digest in images[2:]:
+                others.set()
+            await delete(repository, digest, permit)
+
+    outcome = execute(client, decision, 32, Silent(), time.monotonic, door=Door())
+    assert deleted(outcome) == {shared, *images, late, beside, other} and refused
+    assert (outcome.left, outcome.skipped, outcome.failed, outcome.gone) == (0, (), (), ())
+
+
 def test_a_delete_that_had_no_answer_and_is_gone_then_is_not_called_deleted(registry, connect, waits):
     lost, other = sorted(stale_images(registry, 2))
     client = connect()
@@ -635,6 +725,22 @@ def test_deletes_that_are_all_refused_for_minutes_fail(registry, connect, waits)
     decision = planned(client)
     registry.faults.rules.append(Fault('DELETE', 429))
     assert failed(run(client, decision)) == stale
+
+
+def test_a_repository_in_which_nothing_can_be_done_is_given_up_after_three_minutes(registry, connect, waits, clock):
+    stale = stale_images(registry, 2)
+    client = connect()
+    decision = planned(client)
+
+    class Door:
+        """Lets nothing through."""
+
+        async def delete_manifest(self, *_):
+            raise Late(40)
+
+    outcome = execute(client, decision, 32, Silent(), clock, door=Door())
+    assert failed(outcome) == stale and 'its turn did not come in time' in outcome.failed[0].error
+    assert (outcome.left, sum(waits) // 40) == (0, HOPELESS_SECONDS // 40 + 1)
 
 
 def test_an_unreadable_retry_after_is_no_traceback(registry, connect, waits):
