@@ -29,8 +29,17 @@ from coverage import CoverageData
 from tests.mutations import ROOT
 
 PACKAGE = 'azext_acrprune'
-TESTS = ('tests/unit', 'tests/wire/test_execute.py', 'tests/wire/test_window.py', 'tests/wire/test_attacks.py')
-"""What may notice a mutant: the unit tests, and those that delete on a local registry in the same process."""
+TESTS = (
+    'tests/unit',
+    'tests/wire/test_attacks.py',
+    'tests/wire/test_execute.py',
+    'tests/wire/test_locks.py',
+    'tests/wire/test_registry_state.py',
+    'tests/wire/test_retire.py',
+    'tests/wire/test_time_limit.py',
+    'tests/wire/test_window.py',
+)
+"""What may notice a mutant: the unit tests, and those that delete or lock on a local registry in the same process."""
 SECONDS = 300
 """A mutant whose tests take longer goes round in circles: it is noticed."""
 MOST_TESTS = 300
@@ -98,26 +107,33 @@ class Trial:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
 
-    def learn(self, folders: list[str]) -> list[str]:
-        """Run all tests once, and note what they run; gives those that fail, which tell nothing of a mutant."""
-        covered = [f'--cov={PACKAGE}/{folder}' for folder in folders]
-        settings = self._folder / 'contexts.ini'
-        settings.write_text('[run]\ndynamic_context = none\n')
-        options = ['--cov-context=test', f'--cov-config={settings}', '--cov-report=', '-n', 'auto']
-        said = self._run([*TESTS, *covered, *options, '-rf'], None).stdout
-        self._data = CoverageData(str(self._folder / '.coverage'))
+    def learn(self, folders: list[str], learned: Path) -> list[str]:
+        """Run all tests once, and note what they run; gives those that fail, which tell nothing of a mutant.
+
+        What the folder `learned` knows is not learned again, and it is kept there.
+        """
+        lines, failing = learned / 'lines', learned / 'failing'
+        if not failing.exists():
+            learned.mkdir(parents=True, exist_ok=True)
+            covered = [f'--cov={PACKAGE}/{folder}' for folder in folders]
+            settings = self._folder / 'contexts.ini'
+            settings.write_text(f'[run]\nrelative_files = true\ndata_file = {lines}\n')
+            options = ['--cov-context=test', f'--cov-config={settings}', '--cov-report=', '-n', 'auto']
+            said = self._run([*TESTS, *covered, *options, '-rf'], None).stdout
+            failing.write_text('\n'.join(re.findall(r'^FAILED (.+?)(?: - |$)', said, re.MULTILINE)))
+        self._data = CoverageData(str(lines))
         self._data.read()
-        self._failing = re.findall(r'^FAILED (\S+)', said, re.MULTILINE)
+        self._failing = failing.read_text().splitlines()
         return self._failing
 
     def tests_of(self, mutant: Mutant, chance: random.Random) -> list[str]:
         """The tests that run the line of a mutant; all that run anything of the file where no test alone does."""
-        by_line = self._data.contexts_by_lineno(str((self._folder / mutant.file).resolve()))
+        by_line = self._data.contexts_by_lineno(mutant.file)
         above = (by_line[line] for line in range(mutant.line, mutant.line - 12, -1) if line in by_line)
         found = {each for each in next(above, ()) if each} or {
             each for some in by_line.values() for each in some if each
         }
-        tests = sorted({each.partition('|')[0] for each in found}.difference(self._failing))
+        tests = sorted({each.rpartition('|')[0] for each in found}.difference(self._failing))
         return sorted(chance.sample(tests, min(len(tests), MOST_TESTS)))
 
     def is_noticed(self, mutant: Mutant, tests: list[str]) -> bool:
@@ -151,11 +167,14 @@ def main() -> int:
     parser.add_argument('folders', nargs='+')
     parser.add_argument('--number', type=int, default=60)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument(
+        '--learned', type=Path, help='a folder that keeps which test runs which line, for the next time'
+    )
     chosen = parser.parse_args()
     drawn = [each for folder in chosen.folders for each in sample(folder, chosen.number, chosen.seed)]
     with tempfile.TemporaryDirectory() as folder:
         trial, chance = Trial(Path(folder)), random.Random(chosen.seed)
-        for test in trial.learn(chosen.folders):
+        for test in trial.learn(chosen.folders, (chosen.learned or Path(folder)).resolve()):
             print(f'fails without any mutant, and is left out: {test}', flush=True)
         left = []
         for mutant in drawn:
