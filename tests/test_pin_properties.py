@@ -63,7 +63,7 @@ def protected(world, pins):
     }
 
 
-@examples(400, HealthCheck.filter_too_much)
+@examples(200, HealthCheck.filter_too_much)
 @given(pinned_worlds(), worlds.policies)
 def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world, given_policy):
     world, pins = given_world
@@ -76,7 +76,7 @@ def test_what_goes_is_what_would_go_without_pins_less_what_they_need(given_world
                 assert verdict.because.startswith('deploy.yaml:') and (name, digest) in protected(world, pins)
 
 
-@examples(200, HealthCheck.filter_too_much)
+@examples(100, HealthCheck.filter_too_much)
 @given(pinned_worlds(worlds.tagged_worlds))
 def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(given_world):
     world, pins = given_world
@@ -87,7 +87,7 @@ def test_a_policy_that_takes_every_tag_leaves_pinned_tags_and_what_is_pinned(giv
         assert all(tags[tag].kept for tag in wanted & set(tags))
 
 
-@examples(200, HealthCheck.filter_too_much)
+@examples(100, HealthCheck.filter_too_much)
 @given(pinned_worlds())
 def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_with_it(given_world):
     world, pins = given_world
@@ -109,7 +109,7 @@ def test_a_named_image_is_refused_when_it_is_pinned_and_takes_nothing_pinned_wit
                 decide_repository(inventory, name, pins)
 
 
-@examples(200, HealthCheck.filter_too_much)
+@examples(100, HealthCheck.filter_too_much)
 @given(
     pinned_worlds(),
     st.lists(st.tuples(st.sampled_from(sorted(worlds.MUTATIONS)), st.integers(0, 9), st.integers(0, 9)), max_size=3),

@@ -77,7 +77,7 @@ def removed_by(decision):
     }
 
 
-@examples(400)
+@examples(200)
 @given(worlds.tagged_worlds(), RULES)
 def test_a_policy_takes_what_its_table_says(world, sketches):
     document = document_of(sketches)
@@ -86,7 +86,7 @@ def test_a_policy_takes_what_its_table_says(world, sketches):
     assert (removed_by(decision), decision.doomed) == (tags, doomed)
 
 
-@examples(200)
+@examples(100)
 @given(worlds.tagged_worlds(), RULES)
 def test_nothing_that_stays_is_broken_and_an_image_goes_whole(world, sketches):
     decision = decision_on(world, document_of(sketches))
@@ -104,7 +104,7 @@ REPORTS = st.fixed_dictionaries(
 TYPES = st.sampled_from(([worlds.OCI_ARTIFACT], [worlds.OCI_IMAGE, worlds.OCI_ARTIFACT], [worlds.OCI_INDEX]))
 
 
-@examples(300)
+@examples(150)
 @given(worlds.tagged_worlds(), RULES, REPORTS, TYPES, st.sampled_from(('0', '1d', '20d')))
 def test_of_reports_the_older_ones_go_and_all_else_is_as_ever(world, sketches, keep, types, age):
     first = {'name': 'reports', 'match': {'mediaTypes': types}, 'when': {'olderThan': age}, 'keep': keep}
@@ -121,7 +121,7 @@ def test_of_reports_the_older_ones_go_and_all_else_is_as_ever(world, sketches, k
 RETIRED = st.lists(st.sampled_from((None, None, 20, 20, 5, 'theirs')), min_size=40, max_size=40)
 
 
-@examples(300)
+@examples(150)
 @given(worlds.tagged_worlds(), RULES, RETIRED, st.lists(st.sampled_from((7, 14)), min_size=4, max_size=4))
 def test_what_is_retired_goes_when_all_of_its_image_was_retired_for_long_enough(world, sketches, retired, periods):
     document = document_of(sketches)
@@ -198,7 +198,7 @@ NUMBERS = st.dictionaries(
 )
 
 
-@examples(300)
+@examples(150)
 @given(worlds.tagged_worlds(2), NUMBERS, st.booleans(), KEEPS, st.booleans())
 def test_what_a_rule_left_it_leaves_again(world, thin, grouped, how, counts_only):
     """Nothing more goes when the same policy is carried out twice, whatever is locked, shared or half there."""

@@ -140,7 +140,7 @@ def decision_on(world, document, facts):
     return decide(inventory, replace(parse_policy(json.dumps(document)), facts=known), NOW)
 
 
-@examples(400)
+@examples(200)
 @given(registries(), documents(), st.booleans())
 def test_each_key_of_a_rule_means_what_the_tables_say(registry, document, protects_a_digest):
     world, facts = registry

@@ -86,7 +86,7 @@ def removed_by(decision):
 # --- The same tags and manifests ---------------------------------------------------------------------------------
 
 
-@examples(1000)
+@examples(500)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_the_same_tags_and_manifests_go_as_in_the_naive_reading(world, flags):
     decision = decision_on(world, flags)
@@ -120,7 +120,7 @@ def test_the_plan_names_each_tag_that_goes_once(world, flags):
 # --- What must never happen --------------------------------------------------------------------------------------
 
 
-@examples(300)
+@examples(150)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_nothing_that_stays_is_broken(world, flags):
     decision = decision_on(world, flags)
@@ -202,7 +202,7 @@ def test_what_goes_without_include_locked_goes_with_it_too_unless_keep_counts_mo
 # --- Bytes -------------------------------------------------------------------------------------------------------
 
 
-@examples(300)
+@examples(150)
 @given(worlds.tagged_worlds(), FLAGS)
 def test_freed_bytes_of_a_plan_with_tags_are_what_the_local_registry_loses(world, flags):
     world = [
@@ -263,7 +263,7 @@ def work_of(decision, name):
     return seen, decision.doomed_in(name), untag
 
 
-@examples(500)
+@examples(300)
 @given(worlds.tagged_worlds(1), FLAGS, MUTATIONS, MUTATIONS)
 def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_nothing_that_is_needed_now(
     world, flags, meanwhile, later
@@ -301,7 +301,7 @@ def test_a_plan_applied_to_a_registry_that_changed_takes_what_is_planned_and_not
     )
 
 
-@examples(500)
+@examples(250)
 @given(worlds.tagged_worlds(1), FLAGS, MUTATIONS)
 def test_a_plan_applied_later_skips_whatever_the_command_itself_would_have_skipped(world, flags, meanwhile):
     """A plan says what is locked and not how, so that another lock in place of the one it saw goes unseen."""

@@ -25,7 +25,7 @@ ASKED = st.fixed_dictionaries(
 )
 
 
-@examples(500, HealthCheck.data_too_large)
+@examples(300, HealthCheck.data_too_large)
 @given(worlds.tagged_worlds(), ASKED, st.data())
 def test_the_registry_deletes_what_the_plan_names_and_breaks_no_tag(world, asked, data):
     world = mostly_docker(world)

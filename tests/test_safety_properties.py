@@ -42,7 +42,7 @@ def deleted_by(document):
 # --- The safe set ------------------------------------------------------------------------------------------------
 
 
-@examples(800)
+@examples(600)
 @given(worlds.worlds(), worlds.including_policies)
 def test_safe_set_equals_the_oracle_and_breaks_nothing(world, policy):
     doomed = set(decision_on(world, policy).doomed)
@@ -156,7 +156,7 @@ def test_right_before_deleting_nothing_goes_that_any_region_needs_now(regions, i
 # --- Layer impact ------------------------------------------------------------------------------------------------
 
 
-@examples(800)
+@examples(400)
 @given(worlds.worlds(), worlds.including_policies)
 def test_freed_bytes_are_what_the_local_registry_loses(world, policy):
     decision = decision_on(world, policy)
