@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _MOST_WARNINGS = 20
+_MOST_IDLE_DAYS = 7
 KUBECTL_SECONDS = 300
 
 
@@ -160,6 +161,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
     from ..pins.pinned import Found
     from ..policy.ages import parse_age_or_date
     from ..sources.memory import Memory, UnreadableMemory, memory_path, within
+    from ..spelling import printable
 
     every = Memory(memory_path(kept_folder(cmd), host)).every()
     if not every:
@@ -168,14 +170,21 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
             "Run 'az acr prune pins remember -r {target} --pins-from kubectl' for this registry, at least once a day.",
         )
     now = datetime.now(timezone.utc)
+    if now - every[-1].at > timedelta(days=_MOST_IDLE_DAYS):
+        raise UnreadableMemory(
+            f'What runs was looked at last on {every[-1].at:%Y-%m-%d}, and what began since then is not known',
+            "Run 'az acr prune pins remember -r {target} --pins-from kubectl' with all systems, at least once a day.",
+        )
     seconds = parse_age_or_date(period, now.timestamp())
     since = now - timedelta(seconds=seconds)
-    if every[0].at > since:
-        logger.warning(
-            'Pins: what ran is only remembered since %s; --ran-within %s cannot know what ran before.',
-            f'{every[0].at:%Y-%m-%d %H:%M} UTC',
-            period,
-        )
+    for system, first in {seen.system: seen.at for seen in reversed(every)}.items():
+        if first > since:
+            logger.warning(
+                'Pins: what %s ran is only remembered since %s; --ran-within %s cannot know what ran before.',
+                printable(system),
+                f'{first:%Y-%m-%d %H:%M} UTC',
+                period,
+            )
     return (Found(within(every, since)),)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..spelling import printable
-from .pinned import NOT_LISTED, Found, Pin, Problem, merged
-from .read import read_document
+from .pinned import NOT_LISTED, PINS_NOT_READ, Found, Pin, Problem, merged
+from .read import MAX_FILE_BYTES, decoded, read_document
 from .references import RegistryNames
 
 KUBECTL = 'kubectl'
@@ -28,7 +26,10 @@ SUBSCRIPTION = 'subscription'
 _MAY_HAVE_NAME = (KUBECTL, AKS, CONTAINER_APPS)
 _KINDS = (AKS, KUBECTL, CONTAINER_APPS, WEB_APPS, FUNCTION_APPS, ACR_TASKS, SUBSCRIPTION)
 _OWN_REGISTRY = re.compile(r'\{\{\s*\.Run\.Registry\s*\}\}|\$Registry\b')
-_COMPOSE = re.compile(r'(?:COMPOSE|KUBE)\|', re.IGNORECASE)
+_OWN_IMAGE = re.compile(
+    r'(?:\{\{\s*\.Run\.Registry\s*\}\}|\$Registry)/[\w./-]{1,255}:(?:\{\{\s*\.Run\.ID\s*\}\}|\$ID)(?![\w.-])'
+)
+"""What a run of a task makes for itself, under its own number."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ class System:
 class Thing:
     """Something in a live system that may use images: where it is, and the documents (JSON-ready) that describe it.
 
-    `texts` are documents of YAML inside of it. `unseen` says what of it could not be looked at.
+    `texts` are documents of YAML inside of it. `unseen` says what of it nobody let us look at, `unread` what of it
+    should have been read and could not be.
     """
 
     origin: str
     documents: tuple[Any, ...]
     texts: tuple[str, ...] = ()
     unseen: str | None = None
+    unread: str | None = None
 
 
 def not_listed(origin: str, what: str) -> Thing:
@@ -87,15 +90,30 @@ def things_of_cluster(origin: str, answer: Any) -> list[Thing]:
 
 
 def _thing_of(origin: str, item: dict[str, Any]) -> Thing:
-    """An object; of a release of Helm, the manifest that it made and the values that were given to it."""
-    if item.get('type') != 'helm.sh/release.v1':
+    """An object; of a release of Helm, the manifests that it made, also of its hooks, and the values given to it."""
+    in_secret = item.get('type') == 'helm.sh/release.v1'
+    in_settings = _part(_part(item, 'metadata'), 'labels').get('owner') == 'helm'  # HELM_DRIVER=configmap
+    packed: Any = _part(item, 'data').get('release')
+    if not in_secret and not (in_settings and packed):
         return Thing(origin, (item,))
     try:
-        packed = base64.b64decode(base64.b64decode(_part(item, 'data')['release']))
-        release = json.loads(gzip.decompress(packed) if packed[:2] == b'\x1f\x8b' else packed)
-        return Thing(origin, (_part(release, 'config'),), (str(release.get('manifest') or ''),))
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, EOFError, zlib.error, RecursionError):
-        return Thing(origin, (), unseen='this release of Helm cannot be read')
+        once = base64.b64decode(packed) if in_secret else packed  # Kubernetes has packed it once more
+        release = json.loads(_unzipped(base64.b64decode(once)))
+        manifests = [release.get('manifest'), *(hook.get('manifest') for hook in release.get('hooks') or ())]
+        return Thing(origin, (_part(release, 'config'),), tuple(str(each) for each in manifests if each))
+    except (TypeError, ValueError, AttributeError, zlib.error, RecursionError):
+        return Thing(origin, (), unread='this release of Helm cannot be read')
+
+
+def _unzipped(data: bytes) -> bytes:
+    """What was packed with gzip, if it was. Raises ValueError where that has no end."""
+    if data[:2] != b'\x1f\x8b':
+        return data
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    found = stream.decompress(data, MAX_FILE_BYTES)
+    if not stream.eof:
+        raise ValueError('it is cut off, or too large')
+    return found
 
 
 def things_of_task(origin: str, task: dict[str, Any], login_server: str) -> Thing:
@@ -115,24 +133,43 @@ def things_of_task(origin: str, task: dict[str, Any], login_server: str) -> Thin
     )
     text = _decoded(step.get('encodedTaskContent'))
     values = _decoded(step.get('encodedValuesContent'))
-    step = json.loads(_OWN_REGISTRY.sub(login_server, json.dumps(step)))
-    return Thing(
-        origin,
-        (step, {'images': images}),
-        tuple(_OWN_REGISTRY.sub(login_server, each) for each in (text, values) if each),
-    )
+
+    def in_registry(text: str) -> str:
+        return _OWN_REGISTRY.sub(login_server, _OWN_IMAGE.sub('', text))
+
+    step = json.loads(in_registry(json.dumps(step)))
+    return Thing(origin, (step, {'images': images}), tuple(in_registry(each) for each in (text, values) if each))
 
 
 def thing_of_site(origin: str, configurations: Iterable[dict[str, Any]]) -> Thing:
-    """A web app or function app: its configurations; `linuxFxVersion` may hold a whole Compose file in Base64."""
-    documents, texts = tuple(configurations), []
-    for document in documents:
+    """A web app or function app: its configurations. `linuxFxVersion` is `DOCKER|` and an image, or `COMPOSE|` and a
+    whole file in Base64.
+    """
+    documents, texts = [], []
+    for document in configurations:
+        properties = dict(_part(document, 'properties'))
         for key in ('linuxFxVersion', 'windowsFxVersion'):
-            value = _part(document, 'properties').get(key)
-            match = _COMPOSE.match(value) if isinstance(value, str) else None
-            if match and value:
-                texts.append(_decoded(value[match.end() :]))
-    return Thing(origin, documents, tuple(filter(None, texts)))
+            kind, _, value = str(properties.get(key, '')).partition('|')
+            if kind.upper() == 'DOCKER':
+                properties[key] = {'image': value}
+            elif kind.upper() in ('COMPOSE', 'KUBE'):
+                texts.append(_decoded(value))
+        documents.append({**document, 'properties': properties})
+    return Thing(origin, tuple(documents), tuple(filter(None, texts)))
+
+
+def thing_of_pool(origin: str, properties: Any) -> Thing:
+    """A pool of Azure Batch; what its nodes fetch and run without a tag is `latest`."""
+    return Thing(origin, (_with_names(properties, {'containerImageNames': 'images', 'imageName': 'image'}),))
+
+
+def _with_names(document: Any, names: Mapping[str, str]) -> Any:
+    """The same document with other names for some of its keys."""
+    if isinstance(document, list):
+        return [_with_names(each, names) for each in document]
+    if isinstance(document, dict):
+        return {names.get(key, key): _with_names(each, names) for key, each in document.items()}
+    return document
 
 
 def found_in_things(things: Iterable[Thing], names: RegistryNames) -> Found:
@@ -144,7 +181,10 @@ def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
     origin = printable(thing.origin)
     if thing.unseen:
         yield Found(problems=(Problem(printable(thing.unseen), origin, code=NOT_LISTED),))
-    texts = [(json.dumps(document), True) for document in thing.documents]
+    if thing.unread:
+        yield Found(problems=(Problem(printable(thing.unread), origin, code=PINS_NOT_READ),))
+    # One text a line: what is told of a line explains nothing at another one.
+    texts = [(json.dumps(document, indent=0), True) for document in thing.documents]
     texts += [(text, False) for text in thing.texts]
     for text, is_json in texts:
         found = read_document(text, origin, names, is_json)
@@ -168,6 +208,7 @@ def _decoded(value: Any) -> str:
     if not isinstance(value, str):
         return ''
     try:
-        return base64.b64decode(value, validate=True).decode('utf-8')
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        data = base64.b64decode(''.join(value.split()), validate=True)
+    except ValueError:
         return value
+    return decoded(data) or data.decode('latin-1')

@@ -45,14 +45,19 @@ class ResourceManager:
         """All items of a collection; `what` names it in errors, `path` begins with `/subscriptions/...`."""
         return list(self._pages(what, f'{self._endpoint}{path}?api-version={version}'))
 
-    def every_if_any(self, what: str, path: str, version: str) -> list[Resource]:
-        """All items of a collection; none where it does not exist, as for a kind of resource that nobody registered."""
+    def every_if_any(self, what: str, path: str, version: str, query: str = '') -> list[Resource]:
+        """All items of a collection; none where it does not exist, as for a kind of resource that nobody registered.
+
+        `query` is more of what is asked for, as `&name=value`. A page that is gone is an error: the others were there.
+        """
+        url = f'{self._endpoint}{path}?api-version={version}{query}'
         try:
-            return self.every(what, path, version)
+            first = self._send(what, 'GET', url)
         except AskError as error:
             if error.status in (404, 409):
                 return []
             raise
+        return list(self._pages(what, url, first))
 
     def one(self, what: str, path: str, version: str, method: str = 'GET') -> Resource:
         """One resource, or with POST the answer to a question about it."""
@@ -61,20 +66,21 @@ class ResourceManager:
             raise AskError(what, 'the resource manager answers with something else')
         return answer
 
-    def _pages(self, what: str, url: str | None) -> Iterator[Resource]:
+    def _pages(self, what: str, url: Any, answer: Any = None) -> Iterator[Resource]:
+        """The items of all pages from a URL on; `answer` is the first page where it was read already."""
         seen: set[str] = set()
         while url:
+            if not isinstance(url, str) or _place(url) != _place(self._endpoint):  # our token goes to nobody else
+                raise AskError(what, 'the next page is not one of the resource manager')
             if url in seen or len(seen) >= _MOST_PAGES:
                 raise AskError(what, 'the pages of the resource manager have no end')
-            if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:  # our token goes to nobody else
-                raise AskError(what, 'the next page is not one of the resource manager')
             seen.add(url)
-            answer = self._send(what, 'GET', url)
+            answer = self._send(what, 'GET', url) if answer is None else answer
             items = answer.get('value') if isinstance(answer, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise AskError(what, 'the resource manager answers with something else than a list')
             yield from items
-            url = answer.get('nextLink')
+            url, answer = answer.get('nextLink'), None
 
     def _send(self, what: str, method: str, url: str) -> Any:
         unlogged = {'logging_enable': False} if method == 'POST' else {}  # such answers are credentials
@@ -105,6 +111,15 @@ def open_arm(endpoint: str, credential: Any, audience: str, options: dict[str, A
         given.pop('logging_policy', None) or NetworkTraceLoggingPolicy(),
     ]
     return PipelineClient(endpoint, policies=policies, read_timeout=_SECONDS_FOR_AN_ANSWER, **given)
+
+
+def _place(url: str) -> tuple[str, str | None, int | None]:
+    """Who is asked: services write their port into some of their links."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {'https': 443, 'http': 80}.get(parts.scheme)
+    except ValueError:
+        return '', None, None
 
 
 def _message(response: Any) -> str:

@@ -43,7 +43,7 @@ def ask_kubectl(
     """Everything in the cluster of a context, of the current one when None, within some seconds each time it is asked.
 
     Every kind of object that can be listed is listed, for nobody knows which ones name images. Raises AskError where
-    what runs cannot be seen; where another kind may not be listed, a Thing says so.
+    what runs cannot be seen; where another kind may not be listed, or could not be, a Thing says so.
     """
     source = origin or (f'kubectl {context}' if context else 'kubectl')
     kubectl = [_kubectl(source)]
@@ -72,11 +72,20 @@ def _others(source: str, seconds: float, kubectl: list[str]) -> Iterator[Thing]:
     """Objects of all other kinds: what is scaled to nothing, templates, custom resources, settings."""
     done = _called(source, seconds, [*kubectl, 'api-resources', '--verbs=list', '--output=name'])
     names = [name.strip() for name in done.stdout.decode('utf-8', 'replace').split('\n')]
-    kinds = [name for name in names if _LISTED.match(name) and name not in _NOT_ASKED and 'metrics' not in name]
-    if done.returncode or not kinds:
-        yield not_listed(source, 'which kinds of objects there are' if not kinds else 'some kinds of objects')
+    names = [name for name in names if _LISTED.match(name)]
+    kinds = [name for name in names if name not in _NOT_ASKED and not _METRICS.search(name)]
+    if not names:
+        yield _not_read(source, 'which kinds of objects there are')
+    elif done.returncode and not _lacks_metrics_alone(done.stderr.decode('utf-8', 'replace')):
+        yield _not_read(source, f'some kinds of objects ({_last_line(done)})')
     if kinds:
         yield from _as_far_as_allowed(source, seconds, [*kubectl, 'get', ','.join(kinds), *_EVERYWHERE])
+
+
+def _lacks_metrics_alone(said: str) -> bool:
+    """Whether the API servers that do not answer are those of metrics, which name no images."""
+    groups = _SILENT_GROUP.findall(said)
+    return bool(groups) and all(_METRICS.search(group) for group in groups)
 
 
 def _releases(source: str, seconds: float, kubectl: list[str]) -> Iterator[Thing]:
@@ -86,22 +95,52 @@ def _releases(source: str, seconds: float, kubectl: list[str]) -> Iterator[Thing
 
 
 def _as_far_as_allowed(source: str, seconds: float, command: list[str], what: str | None = None) -> Iterator[Thing]:
-    """What kubectl lists; it goes on after what it may not list, and names it at the end."""
+    """What kubectl lists; it goes on after what it may not list, and names it at the end. What it could not list for
+    another reason is not read.
+    """
     done = _called(source, seconds, command)
+    if done.stdout.strip() or not done.returncode:
+        yield from _objects(source, done.stdout)
+    said = [line.strip() for line in done.stderr.decode('utf-8', 'replace').split('\n')]
+    said = [line for line in dict.fromkeys(said) if line and not line.startswith('Warning:')]
+    for line in said if done.returncode else ():
+        refused, reason = _REFUSED.search(line), _REASON.match(line)
+        if refused or reason:
+            yield not_listed(source, what or (refused[1] if refused else f'some objects ({printable(line)})'))
+        else:
+            yield _not_read(source, f'{what or "some objects"} ({printable(line)})')
+    if done.returncode and not said:
+        yield _not_read(source, what or 'some objects')
+
+
+def _objects(source: str, output: bytes) -> list[Thing]:
+    """The objects of a list that may have none."""
     try:
-        answer = json.loads(done.stdout) if done.stdout.strip() else {'items': []}
+        answer = json.loads(output)
     except (ValueError, RecursionError) as error:
         raise AskError(source, 'its answer is cut off, or is not JSON') from error
-    if isinstance(answer, dict) and answer.get('items'):
-        yield from things_of_cluster(source, answer)
-    if done.returncode:
-        said = done.stderr.decode('utf-8', 'replace').strip().split('\n')
-        for line in dict.fromkeys(said):
-            refused = _REFUSED.search(line)
-            yield not_listed(source, what or (refused[1] if refused else f'some objects ({printable(line)})'))
+    if isinstance(answer, dict) and answer.get('items') == []:
+        return []
+    try:
+        return things_of_cluster(source, answer)
+    except ValueError as error:
+        raise AskError(source, str(error)) from error
+
+
+def _not_read(source: str, what: str) -> Thing:
+    return Thing(source, (), unread=f'{what} could not be listed')
+
+
+def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
+    return printable(done.stderr.decode('utf-8', 'replace').strip().split('\n')[-1])
 
 
 _REFUSED = re.compile(r'forbidden: .*? cannot list resource "([^"]+)"')
+_REASON = re.compile(r'Error from server \((?:Forbidden|MethodNotAllowed|NotFound)\)')
+"""Nobody, or not this identity, can list such objects, now or later; the others come back."""
+
+_METRICS = re.compile(r'(?:\A|\.)metrics\.k8s\.io(?:/|\Z)')
+_SILENT_GROUP = re.compile(r'(?:APIs: |, )([a-z0-9.-]+/v\w+)(?=:)')
 
 
 def _called(source: str, seconds: float, command: list[str]) -> subprocess.CompletedProcess[bytes]:
@@ -141,8 +180,7 @@ def _kubectl(source: str) -> str:
 def _run(source: str, seconds: float, command: list[str]) -> bytes:
     done = _called(source, seconds, command)
     if done.returncode:
-        said = done.stderr.decode('utf-8', 'replace').strip().split('\n')
-        why = printable(said[-1]) or 'it does not say why'
+        why = _last_line(done) or 'it does not say why'
         raise AskError(
             source,
             f'kubectl failed with {done.returncode}: {why}',

@@ -31,6 +31,10 @@ class UnreadableMemory(PruneError):
     )
 
 
+_CUT_OFF = b'\x18'
+"""Ends a line whose writer died in it, so that what is written next stands in a line of its own."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What one system used at one time; `system` is how a user names it, such as `kubectl:production`."""
@@ -53,31 +57,42 @@ class Memory:
 
     def add(self, seen: Seen) -> None:
         """Write a line down, on the disk; only its owner may read it."""
-        line = json_line(_line(seen)) + '\n'
+        line = (json_line(_line(seen)) + '\n').encode()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            line = self._after_what_was_cut_off() + line
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                os.write(file, line.encode())
+                if os.write(file, line) != len(line):
+                    raise UnreadableMemory(f"What runs cannot be written to '{self._path}' as a whole")
                 os.fsync(file)
             finally:
                 os.close(file)
         except OSError as error:
             raise UnreadableMemory(f"What runs cannot be written to '{self._path}': {error.strerror}") from error
 
+    def _after_what_was_cut_off(self) -> bytes:
+        """What has to stand before a new line."""
+        try:
+            with self._path.open('rb') as file:
+                file.seek(-1, os.SEEK_END)
+                return b'' if file.read(1) == b'\n' else _CUT_OFF + b'\n'
+        except OSError:  # there is no file, or nothing in it
+            return b''
+
     def every(self) -> list[Seen]:
-        """All that was seen, oldest first. A last line that was cut off when its writer died is left out."""
+        """All that was seen, oldest first. A line that was cut off when its writer died is left out."""
         try:
             lines = self._path.read_bytes().split(b'\n')
         except FileNotFoundError:
             return []
         except OSError as error:
             raise UnreadableMemory(f"'{self._path}' cannot be read: {error.strerror}") from error
-        return list(self._read(lines))
+        return sorted(self._read(lines), key=lambda seen: seen.at)  # several machines may have written
 
     def _read(self, lines: list[bytes]) -> Iterator[Seen]:
         for number, line in enumerate(lines, 1):
-            if line.strip():
+            if line.strip() and not line.endswith(_CUT_OFF):
                 try:
                     yield _seen(json.loads(line))
                 except (ValueError, KeyError, TypeError, AttributeError) as error:

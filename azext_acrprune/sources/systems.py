@@ -14,9 +14,11 @@ from ..pins.live import (
     WEB_APPS,
     System,
     Thing,
+    thing_of_pool,
     thing_of_site,
     things_of_task,
 )
+from ..spelling import printable
 from .arm import Resource, ResourceManager
 from .failure import AskError
 from .kubernetes import ask_kubectl, kubeconfig_file
@@ -24,6 +26,7 @@ from .kubernetes import ask_kubectl, kubeconfig_file
 _AKS_VERSION = '2024-02-01'
 _APPS_VERSION = '2024-03-01'
 _SITES_VERSION = '2023-12-01'
+_SIDECARS_VERSION = '2024-04-01'
 _TASKS_VERSION = '2019-06-01-preview'
 _REGISTRIES_VERSION = '2023-07-01'
 _INSTANCES_VERSION = '2023-05-01'
@@ -32,14 +35,19 @@ _POOLS_VERSION = '2024-10-02-preview'
 _PROFILES_VERSION = '2024-11-01-preview'
 _BATCH_VERSION = '2024-07-01'
 _ML_VERSION = '2024-10-01'
+_WITH_ARCHIVED = '&listViewType=All'
 _ARC_VERSION = '2024-01-01'
 
 NOT_SEEN = (
-    'what virtual machines, scale sets, Service Fabric, other subscriptions and clusters elsewhere run is not seen, '
-    'and neither are the contexts of ACR tasks: name these images with --pins'
+    'what virtual machines, scale sets, Service Fabric, tasks of Batch, other subscriptions and clusters elsewhere run '
+    'is not seen, and neither are the contexts of ACR tasks: name these images with --pins'
 )
 """Said by `subscription`; docs/pins.md has the whole table."""
 
+_BUILT = (
+    "the images that it builds of its environments, 'azureml/*' in the registry {registry}, are not seen: "
+    'name them with --pins, or leave these repositories out'
+)
 Ask = Callable[[System, ResourceManager, float], Iterator[Thing]]
 
 
@@ -117,7 +125,7 @@ def _site(origin: str, site: Resource, path: str, manager: ResourceManager) -> T
     """A list of sites has no whole configuration. That of sidecars stands elsewhere; sites of code have them too."""
     configuration = manager.one(origin, f'{path}/config/web', _SITES_VERSION)
     documents = [{'properties': _properties(site).get('siteConfig')}, configuration]
-    documents += manager.every_if_any(origin, f'{path}/sitecontainers', _SITES_VERSION)
+    documents += manager.every_if_any(origin, f'{path}/sitecontainers', _SIDECARS_VERSION)
     return thing_of_site(origin, documents)
 
 
@@ -144,7 +152,7 @@ def _batch(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
     """The images that pools of Azure Batch fetch beforehand."""
     for account in _any(manager, 'Batch', 'Microsoft.Batch/batchAccounts', _BATCH_VERSION):
         for pool in manager.every_if_any('Batch', f'{_id("Batch", account)}/pools', _BATCH_VERSION):
-            yield Thing(f'Batch pool {pool.get("name")} of {account.get("name")}', (_properties(pool),))
+            yield thing_of_pool(f'Batch pool {pool.get("name")} of {account.get("name")}', _properties(pool))
 
 
 def _machine_learning(_: System, manager: ResourceManager, __: float) -> Iterator[Thing]:
@@ -152,8 +160,12 @@ def _machine_learning(_: System, manager: ResourceManager, __: float) -> Iterato
     source = 'Machine Learning'
     for workspace in _any(manager, source, 'Microsoft.MachineLearningServices/workspaces', _ML_VERSION):
         path, name = _id(source, workspace), workspace.get('name')
-        for environment in manager.every_if_any(source, f'{path}/environments', _ML_VERSION):
-            versions = manager.every_if_any(source, f'{_id(source, environment)}/versions', _ML_VERSION)
+        registry = str(_properties(workspace).get('containerRegistry') or '').rpartition('/')[2]
+        if registry:
+            yield Thing(f'workspace {name}', (), unseen=_BUILT.format(registry=printable(registry)))
+        for environment in manager.every_if_any(source, f'{path}/environments', _ML_VERSION, _WITH_ARCHIVED):
+            versions_path = f'{_id(source, environment)}/versions'
+            versions = manager.every_if_any(source, versions_path, _ML_VERSION, _WITH_ARCHIVED)
             documents = (_properties(environment), *map(_properties, versions))
             yield Thing(f'environment {environment.get("name")} of the workspace {name}', documents)
         for kind in ('onlineEndpoints', 'batchEndpoints'):

@@ -99,10 +99,11 @@ def prepare(az, example: Example, arguments: tuple[str, ...], archive: Path) -> 
 
 
 def remember_a_look(folder: Path, host: str) -> None:
-    """Write down what `pins remember` saw in a cluster a hundred days ago."""
+    """Write down what `pins remember` saw in a cluster a hundred days ago, and today."""
     pin = Pin(Reference('team-a/api', 'v1'), 'kubectl production: Pod default/web')
-    seen = Seen(datetime.now(timezone.utc) - timedelta(days=100), 'kubectl:production', (pin,))
-    Memory(memory_path(str(folder), host)).add(seen)
+    for days in (100, 0):
+        seen = Seen(datetime.now(timezone.utc) - timedelta(days=days), 'kubectl:production', (pin,))
+        Memory(memory_path(str(folder), host)).add(seen)
 
 
 @pytest.mark.parametrize('part', range(PARTS))

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import shutil
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -513,6 +514,18 @@ def test_what_may_not_be_listed_is_said_and_is_no_error(az, registry, image, kub
     assert present(registry) == {digest}
 
 
+def test_what_could_not_be_listed_deletes_nothing_where_nobody_reads_a_warning(az, registry, image, kubectl, tmp_path):
+    image('used')
+    broke = 'Unable to connect to the server: EOF'
+    kubectl(answers(tmp_path, workload('Deployment', 'web'), kinds=('configmaps',), refused=broke))
+    before = present(registry)
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--pins-from', 'kubectl')
+    assert run.code == 1 and f'some objects ({broke}) could not be listed' in run.err, run.err
+    assert present(registry) == before and registry.counters['manifest_delete'] == 0
+    az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--pins-from', 'kubectl', '--no-strict-pins', check=True)
+    assert present(registry) == set()
+
+
 def test_revisions_that_are_not_active_can_be_gone_back_to_and_stay(az, registry, azure, image):
     digest, reference = image('inactive')
     registry.resources.at[f'{GROUP}{APPS}/containerApps/app0/revisions'] = [
@@ -547,6 +560,19 @@ def test_what_ran_within_some_time_stays_when_its_system_is_down(az, registry, i
     run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d', check=True)
     assert 'only remembered since' in run.err
     assert present(registry) == {digest}
+
+
+def test_a_memory_that_nobody_keeps_any_more_is_an_error(az, registry, image, kubectl, tmp_path, now):
+    _, reference = image('ran')
+    kubectl(answers(tmp_path, workload('Deployment', 'web', a=reference)))
+    az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl', check=True)
+    memory = next(Path(az.home).rglob('*.ran.jsonl'))
+    line = json.loads(memory.read_text())
+    last = datetime.fromtimestamp(now - 8 * 86400, timezone.utc)
+    memory.write_text(json.dumps({**line, 'at': last.isoformat()}) + '\n')
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '900d')
+    assert run.code == 1 and f'looked at last on {last:%Y-%m-%d}' in run.err, run.err
+    assert registry.counters['manifest_delete'] == 0
 
 
 def test_remember_fails_when_it_cannot_look_or_write(az, registry, image, kubectl, tmp_path):

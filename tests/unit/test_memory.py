@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -51,6 +52,37 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_any_other_damage_is_an_err
     path.write_text(whole[:40] + '\n' + whole)
     with pytest.raises(UnreadableMemory, match='Line 1'):
         Memory(path).every()
+
+
+def test_after_a_line_that_was_cut_off_the_next_one_stands_alone(tmp_path):
+    path = tmp_path / 'ran.jsonl'
+    Memory(path).add(look(3, WEB))
+    path.write_bytes(path.read_bytes()[:40])
+    Memory(path).add(look(1, API))
+    Memory(path).add(look(0, WEB))
+    assert Memory(path).every() == [look(1, API), look(0, WEB)]
+
+
+def test_a_line_that_the_disk_takes_in_part_is_an_error(tmp_path, monkeypatch):
+    path = tmp_path / 'ran.jsonl'
+    Memory(path).add(look(3, WEB))
+    with monkeypatch.context() as patch:
+        write = os.write
+        patch.setattr(os, 'write', lambda file, data: write(file, data[:30]))
+        with pytest.raises(UnreadableMemory, match='as a whole'):
+            Memory(path).add(look(2, API))
+    Memory(path).add(look(1, API))
+    assert Memory(path).every() == [look(3, WEB), look(1, API)]
+
+
+def test_looks_of_several_machines_are_in_the_order_of_time(tmp_path):
+    for each in (look(1, WEB), look(3, WEB), look(2, API)):
+        Memory(tmp_path / 'ran.jsonl').add(each)
+    every = Memory(tmp_path / 'ran.jsonl').every()
+    assert every == [look(3, WEB), look(2, API), look(1, WEB)]
+    assert {pin.source for pin in within(every, NOW - timedelta(days=9)) if pin.reference == WEB} == {
+        'kubectl dev: Pod a/b, seen 2026-11-28 12:00 UTC'
+    }
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
