@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from .filling import filled, values_of
@@ -36,6 +37,7 @@ _SAME = {
 _IMAGE_WORDS = ('image', 'container', 'docker', 'base', 'remote')
 _NAME_AND_TAG = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][\w.-]{0,127}\Z')
 _NAME_AND_PLACE = re.compile(r'[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)+:[\w.-]{0,100}\$[\w.{}()$-]{1,100}\Z')
+_VERSION = re.compile(r'(?:(?P<digest>sha256:[0-9a-f]{64})|latest|(?=[\w.-]*\d)\w[\w.-]{0,127})\Z')
 _HOST = re.compile(r'[\w-]+(?:\.[\w-]+)+(?::\d+)?/?\Z')
 _GLOBAL = ('global', 'image', 'images', 'registry', 'docker', 'acr', 'request', 'container')
 _TAGS = ('newtag', 'tag')
@@ -83,11 +85,16 @@ def inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
     while here is not None:
         for values in _registry_values(here):
             found = [each for value in values for each in texts_of(value, here)]
-            ours = [each for each in found if names.has(each.text) or names.may_be(each.text)]
+            ours = [each for each in found if names.has(_host_of(each.text)) or names.may_be(_host_of(each.text))]
             if ours:
                 return ours
         here = here.parent
     return []
+
+
+def _host_of(registry: str) -> str:
+    """The host of a registry that may have a path: `myreg.azurecr.io/mirror`."""
+    return registry.split('://')[-1].partition('/')[0] if '/' in registry else registry
 
 
 def _registry_values(scope: Scope) -> Iterator[list[Value]]:
@@ -97,6 +104,17 @@ def _registry_values(scope: Scope) -> Iterator[list[Value]]:
         for key, values in place.entries.items():
             if group_and_part(key)[1] == 'registry':
                 yield values
+    for other in scope.others or ():
+        for child in other.children.get('global', ()):
+            yield from _from(other, _registry_values(child))
+    for base in scope.bases:
+        if not base.keys and not base.chart:
+            yield from _from(base.root, _registry_values(base.root))
+
+
+def _from(other: Scope, found: Iterator[list[Value]]) -> Iterator[list[Value]]:
+    """Values with the file that they are from."""
+    return ([replace(value, file=value.file or other.file) for value in values] for values in found)
 
 
 def inherited_tags(scope: Scope) -> list[Filled]:
@@ -128,6 +146,14 @@ def _is_of_dependency(scope: Scope) -> bool:
     return any(each.key in names for each in around)
 
 
+def with_version(repository: Value, said: str) -> Value:
+    """`myreg.azurecr.io/app: 1.2`, as a key and its value: the repository with what looks like its tag or digest."""
+    match = _VERSION.match(said)
+    return (
+        replace(repository, text=f'{repository.text}{"@" if match["digest"] else ":"}{said}') if match else repository
+    )
+
+
 def is_name_and_tag(text: str) -> bool:
     """Whether a text is an image without its host."""
     return _NAME_AND_TAG.match(text) is not None and not has_host(text)
@@ -147,15 +173,18 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
     here: Scope | None = scope
     while here is not None:
         around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
-        for child in here.children.get('global', ()):
+        is_document = here is not scope and here.key == '' and not here.listed and 'kind' not in here.entries
+        for child in (*here.children.get('global', ()), *((here,) if is_document else ())):
             around += [
                 Filled(value.text, frozenset((value.line,)))
                 for key, values in child.entries.items()
-                if group_and_part(key)[1] == 'registry'
+                if group_and_part(key) == ('', 'registry') or child is not here and group_and_part(key)[1] == 'registry'
                 for value in values
             ]
         for place in around:
-            if any(names.has(each.text) for each in filled(place.text, here.parent)):
-                return Filled(f'{names.login_server}/{text}', place.lines)
+            for each in filled(place.text, here.parent):
+                if names.has(_host_of(each.text)):
+                    path = each.text.split('://')[-1].partition('/')[2].strip('/')
+                    return Filled('/'.join(filter(None, (names.login_server, path, text))), place.lines)
         here = here.parent
     return None

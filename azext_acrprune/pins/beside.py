@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from .around import plain
+from .languages import DOCKERFILE
 from .scopes import Scope, Value
 
 LARGEST = 512 * 1024
@@ -19,7 +21,12 @@ LARGEST = 512 * 1024
 _MOST_GIVEN = 200
 _BEGINNING = 1_000
 _SHORTEST_NAME = 6
+_BUILDS = ('args', 'buildargs')
+_BUILD_ARGUMENT = re.compile(r'--build-arg(?:=|\s+)["\']?(\w{1,100})=(?:"([^"]*)"|([^\s"\'\\]+))')
+_GIVEN_ARGUMENT = re.compile(r'\s*["\']?(\w{1,100})=["\']?([^\s"\']+)["\']?\s*\Z')
+_MAY_BUILD = re.compile(r'build|args', re.IGNORECASE)
 _CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
+_INCLUDING = ('include', 'local', 'file')
 _HANDED = ('parameters', 'params', 'with', 'inputs', 'vars', 'variables', 'values', 'env', 'args', 'arguments')
 _YAML = r'\.ya?ml'
 _CONVENTIONS = tuple(
@@ -31,13 +38,14 @@ _CONVENTIONS = tuple(
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
         (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
+        (r'(?:.*/)?templates/[^/]+/[^/]+', rf'\.\./\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
         (rf'[^/]*(?:{_YAML}|\.j2)', rf'(?:\.\./)?(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?'),
     )
 )
 _GIVING = re.compile(
     r'.*\.(?:ya?ml|jsonc?|toml|env|mk|sh|bash|bicep|bicepparam|tf|tfvars|hcl|py|ts|js|jsonnet|libsonnet|cue|groovy|ini'
-    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|lock|versions|vars|auto|go|just)|\.env.*|.*\.env\..*'
+    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|tpl|lock|versions|vars|auto|go|just)|\.env.*|.*\.env\..*'
     r'|justfile|makefile|versions',
     re.IGNORECASE,
 )
@@ -93,17 +101,60 @@ def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
     number = 0
     for root in roots:
         for scope in root.below(items=True):
-            if _calls(scope, wanted) and number < _MOST_GIVEN:
+            given = list(_given_by(scope, wanted, root)) if number < _MOST_GIVEN else []
+            if given:
                 number += 1
-                for name, value in _given_in(scope):
+                for name, value in given:
                     origin = value.origin | {(f'handed to {wanted[0]}', number)}
                     file = value.file or root.file
                     found.declare(name, replace(value, weak=False, origin=origin, file=file))
     return found
 
 
-def _calls(scope: Scope, wanted: tuple[str, ...]) -> bool:
-    texts = [value.text for key in _CALLING for value in scope.entries.get(key, ())]
+def _given_by(scope: Scope, wanted: tuple[str, ...], root: Scope) -> Iterator[tuple[str, Value]]:
+    if _calls(scope, wanted, _CALLING):
+        yield from _given_in(scope)
+    if (scope.key == 'include' or scope is root) and _calls(scope, wanted, _INCLUDING):  # GitLab
+        for variables in root.children.get('variables', ()):
+            yield from ((name, value) for name, values in variables.entries.items() for value in values)
+    if DOCKERFILE.match(wanted[0]):
+        yield from _build_arguments(scope, wanted)
+
+
+def _build_arguments(scope: Scope, wanted: tuple[str, ...]) -> Iterator[tuple[str, Value]]:
+    """The arguments that Compose and its cousins give to the build of a Dockerfile in a folder."""
+    files = [PurePosixPath(value.text) for key in ('dockerfile', 'file') for value in scope.entries.get(key, ())]
+    places = [PurePosixPath(value.text) for key in ('context', 'path') for value in scope.entries.get(key, ())]
+    names = [file.name for file in files] or ['Dockerfile']
+    folders = {place.name for place in (*places, *(file.parent for file in files))} - {'', '.', '..'}
+    if wanted[0] not in names or folders and wanted[1] not in folders:
+        return
+    for key, children in scope.children.items():
+        if plain(key) in _BUILDS:
+            yield from (
+                (name, value) for child in children for name, values in child.entries.items() for value in values
+            )
+    for key, values in scope.entries.items():
+        for value in values if plain(key) in _BUILDS else ():
+            for line in value.text.split('\n'):
+                given = _GIVEN_ARGUMENT.match(line)
+                if given:
+                    yield given[1], replace(value, text=given[2])
+
+
+def may_build(text: str) -> bool:
+    """Whether a file may give arguments to builds."""
+    return _MAY_BUILD.search(text) is not None
+
+
+def command_arguments(text: str, file: str) -> Iterator[tuple[str, Value]]:
+    """What commands give to builds: `docker build --build-arg TAG=1`."""
+    for match in _BUILD_ARGUMENT.finditer(text) if '--build-arg' in text else ():
+        yield match[1], Value(match[2] or match[3], 1 + text.count('\n', 0, match.start()), file=file)
+
+
+def _calls(scope: Scope, wanted: tuple[str, ...], keys: tuple[str, ...]) -> bool:
+    texts = [value.text for key in keys for value in scope.entries.get(key, ())]
     return any(re.search(rf'(?:\A|/){re.escape(name)}(?:[@?#].*)?/?\Z', text) for text in texts for name in wanted)
 
 

@@ -147,7 +147,7 @@ def scope_of(parent: Scope, key: str, labels: Sequence[str], line: int) -> Scope
             parent.attach(middle)
         parent = middle
     scope = Scope(parent, steps[-1], line)
-    for label in labels[1:]:
+    for label in (*labels[1:], key):
         if '/' in label:  # Chef: `docker_image 'myreg.azurecr.io/app' do`
             scope.add('repository', Value(label, line))
     parent.attach(scope)

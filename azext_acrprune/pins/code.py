@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .around import with_version
 from .assignments import by_names, command, formats, has_question, key_of, loops, note_setting, opens_type
 from .blocks import (
     Block,
@@ -39,6 +40,7 @@ _GOES_ON = frozenset(('+', '.', '?', ':', '%', '&', '&&', '||', '??', '|', '..',
 _VERSION = re.compile(r'v?\d[\w.+-]{0,127}\Z|latest\Z')
 _DECLARATIONS = frozenset(('var', 'param', 'const', 'let', 'import', 'type'))
 _DEFINES = frozenset(('def', 'function', 'func', 'fun', 'fn'))
+_CLASSES = frozenset(('class', 'define', 'data', 'case', 'record'))
 _OPENS = re.compile(r'[ \t]*(?:\|[^|\n]*\|)?[ \t]*\n')
 _DEEPEST = 200
 _MOST_NAMED = 50
@@ -235,8 +237,10 @@ class _CodeReader:
             labels = [item.value if item.kind == 'name' else (item.texts or ('',))[0] for item in items]
             top.items.clear()
         is_definition = bool(call and items and items[-1].value in _DEFINES)  # its arguments have defaults
-        if call in _DECLARATIONS or is_definition:  # Go: `var ( ... )`
+        is_class = bool(call and items and items[0].value in _CLASSES)
+        if call in _DECLARATIONS or is_definition or is_class:  # Go: `var ( ... )`
             scope = Scope(top.scope) if is_definition else top.scope
+            call = '' if is_class else call
             self._blocks.append(Block('{', scope, '' if is_definition else call, line=line))
             return
         in_loop = bool(items) and items[-1].value in ('in', 'of')
@@ -385,6 +389,8 @@ class _CodeReader:
         for text in joined([item for item in by_names(items) if item.kind != 'block']):
             value = Value(text, line, weak=self._top.weak)
             scope.add(key, value)
+            if '/' in key and self._collector.is_repository(key):  # `"myreg.azurecr.io/app" = "1.2"`
+                scope.uses.append(Use('text', with_version(Value(key, line), text)))
             if may_name_image(text):
                 scope.uses.append(Use(key, value))
 

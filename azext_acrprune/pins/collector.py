@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..spelling import printable
@@ -17,8 +17,9 @@ from .charts import Charts
 from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of, resources
 from .filling import filled, has_holes
 from .hubs import Hubs
-from .mentions import IMAGE_PARTS, Mentions, is_allowing
-from .parts import images, keys_are_enough, may_be_parts, must_wait
+from .mentions import IMAGE_PARTS, Mentions, is_allowing, is_watched, names_without_host
+from .overlays import Base, take_parts
+from .parts import ALONE, images, keys_are_enough, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -34,9 +35,6 @@ from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, V
 from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
-_WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
-"""Kinds of objects that look at a repository and run nothing of it."""
-
 _SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
 """Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
 
@@ -75,6 +73,7 @@ class Collector:
         self.patient = True
         self.explains = False
         self.around: Scope | None = None
+        self.bases: Sequence[Base] = ()
         self._source = source
         self._found: list[Found] = []
         self._waiting: list[tuple[Scope, list[Use]]] = []
@@ -90,6 +89,8 @@ class Collector:
         """Look at a scope that is complete, or let it wait for values that stand further down."""
         if self.around is not None and scope.parent is self.around:
             self.around.children.setdefault(DOCUMENTS, []).append(scope)
+        if self.bases and self.around is not None:
+            take_parts(scope, self.around, self.bases)
         plain = is_plain(scope, self.names)
         if plain and not scope.uses:
             return
@@ -132,21 +133,23 @@ class Collector:
         for finding, value, places in self._hubs.used():
             self._add([finding], value.line, places)
         silent = self._mentions.unexplained(self._spoken, any(found.pins for found in self._found))
-        bare, explained = {}, set()
-        for each in self._bare:
-            if self._is_explained(each):
-                explained.add(each.line)
-            else:
-                bare[each.line] = each
+        bare = [each for each in dict.fromkeys(self._bare) if not self._is_explained(each)]
+        known = {each.line for each in self._bare}
         problems = [
-            self._unused(f"'{printable(each.text)}' cannot be followed: {each.why}", line)
-            for line, each in bare.items()
+            self._unused(f"'{printable(each.text)}' cannot be followed: {each.why}", each.line) for each in bare
         ]
         problems += [
             self._unused(f"'{printable(text)}' names this registry, and no image with it can be read", line)
             for line, text in silent.items()
-            if line not in bare and line not in explained
+            if line not in known
         ]
+        if self._mentions.named == ALONE and self.around is not None:
+            problems += [
+                self._unused(
+                    f"'{printable(value.text)}' may be in this registry, and no tag of it can be read", value.line
+                )
+                for value in names_without_host(self.around.children.get(DOCUMENTS, ()), self._spoken)
+            ]
         used = frozenset(place for place in self._spoken if isinstance(place, tuple))
         return merged((*self._found, Found(problems=tuple(problems), used=used)))
 
@@ -185,6 +188,10 @@ class Collector:
     def names_registry(self, text: str) -> bool:
         return mentions(text, self.names)
 
+    def is_repository(self, text: str) -> bool:
+        """Whether a text is the name of a repository of the registry, and says neither a tag nor a digest."""
+        return split_repository(text, self.names) is not None
+
     def settings(self, text: str, line: int, scope: Scope, key: str) -> None:
         """Note the names and values of `image.repository=x,image.tag=y`."""
         for part in text.replace('\n', ',').split(','):
@@ -207,6 +214,9 @@ class Collector:
     def _tree(self, parent: Scope, key: str, pairs: list[tuple[str, Value]]) -> None:
         """`image.tag` is the tag in the scope `image`; names without dots stand beside each other."""
         scopes: dict[str, Scope] = {'': Scope(parent, key)}
+        if '/' in parent.key and self.is_repository(parent.key):  # Salt: a mapping of it, with a list of settings
+            scopes[''].entries['repository'] = list(parent.entries.get('repository', ()))
+            scopes[''].uses, parent.uses = [use for use in parent.uses if not use.key], []
         for name, value in pairs:
             place, _, last = name.rpartition('.')
             if place not in scopes:
@@ -292,7 +302,8 @@ class Collector:
         joined: set[Value] = set()
         if keys_are_enough(tuple(scope.entries), tuple(scope.children)):
             for made in images(scope, self.names, self._mentions.named):
-                self._add([made.finding], made.repository.line, made.lines)
+                line = _own_line(scope) if made.repository.file else made.repository.line
+                self._add([made.finding], line, made.lines)
                 joined.add(made.repository)
         for use in uses:
             if 'newName' in scope.entries and use.key == 'name':
@@ -312,6 +323,9 @@ class Collector:
         if bare and (joined and not _runs_latest(use, scope) or self._is_no_pin(scope, use)):
             self._spoken.add(use.value.line)
             return
+        if bare and is_watched(scope):
+            self._watched(text.text, use.value.line)
+            return
         if bare and (_is_output(use, scope) or _selects(scope) or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
@@ -327,27 +341,31 @@ class Collector:
             ]
         if joined or is_allowing(use.key):
             findings = [finding for finding in findings if isinstance(finding, Reference)]
-        self._add(findings, use.value.line, text.lines | (below.lines if below else frozenset()))
+        lines = text.lines | (below.lines if below else frozenset())
+        self._add(findings, use.value.line, lines, 'label' if use.key == 'label' else 'image')
 
     def _is_no_pin(self, scope: Scope, use: Use) -> bool:
-        """Whether a repository is watched, allowed or mirrored where it stands, and run nowhere."""
+        """Whether a repository is allowed or mirrored where it stands, and run nowhere."""
         if use.key in ('target', 'destination') and 'source' in scope.entries:  # what a copy makes
             return True
-        here: Scope | None = scope
-        keys, kinds = [use.key], []
-        while here is not None:
-            keys.append(here.key)
-            kinds += [value.text.lower() for value in here.entries.get('kind', ())]
-            here = here.parent
-        return any(is_allowing(key) for key in keys) or any(kind in _WATCHING for kind in kinds)
+        return any(is_allowing(key) for key in (use.key, *(each.key for each in scope.around())))
 
-    def _add(self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset()) -> None:
+    def _watched(self, text: str, line: int) -> None:
+        """Something looks at a repository and runs nothing of it: somebody does, most likely, with a tag of its own."""
+        self._spoken.add(line)
+        repository = split_repository(text, self.names) or ''
+        message = f"'{printable(text)}' is watched, and no image of it is pinned"
+        self.say(Problem(message, self._source, line, NOT_RESOLVED, repository=repository))
+
+    def _add(
+        self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset(), key: str = 'image'
+    ) -> None:
         said = []
         for finding in findings:
             if self.explains and _is_of_sentence(finding):
                 continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:
-                self._bare.append(_Bare(finding.text, line, 'image'))
+                self._bare.append(_Bare(finding.text, line, key))
             elif isinstance(finding, Unresolved) and _OPEN_TAG.search(finding.text):
                 self._bare.append(_Bare(finding.text, line, 'format', finding.why))
             else:
@@ -365,6 +383,11 @@ class Collector:
     def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
         """Look for references in a line that no reader understands."""
         self._add(find_references(text, self.names, runs), line)
+
+
+def _own_line(scope: Scope) -> int:
+    """The line of the first part of an image that a scope says itself, and takes from no other file."""
+    return next((value.line for values in scope.entries.values() for value in values if not value.file), scope.line)
 
 
 def _runs_latest(use: Use, scope: Scope) -> bool:

@@ -10,9 +10,11 @@ import base64
 import re
 from collections.abc import Callable, Iterable
 
+from .around import with_version
 from .collector import Collector
 from .filling import may_name_image
 from .scopes import Scope, Use, Value
+from .shell_commands import runs_image
 from .syntax import ALIAS, CLOSE, END_OF_DOCUMENT, FLAT_MAPPING, OPEN_MAPPING, OPEN_SEQUENCE, SCALAR, Event, within
 
 _MOST_ATTACHED = 100_000
@@ -86,6 +88,7 @@ class _EventReader:
         self._anchors: dict[str, Scope] = {}
         self._texts: dict[str, str] = {}
         self._attached = 0
+        self._named: dict[str, Value] = {}
 
     def take(self, event: Event) -> None:
         kind = event.kind
@@ -135,6 +138,9 @@ class _EventReader:
         in_mapping = self._stack[-1].is_mapping
         parent, key = self._scope(), self._key()
         scope = Scope(parent, key, event.line, listed=not in_mapping)
+        if '/' in key and key in self._named:
+            scope.add('repository', self._named[key])
+            scope.uses.append(Use('', self._named[key]))
         if in_mapping and self._attached < _MOST_ATTACHED:
             self._attached += 1
             parent.attach(scope)
@@ -157,13 +163,18 @@ class _EventReader:
         top = self._stack[-1] if self._stack else None
         if top and top.is_mapping and top.pending is None:
             top.pending = event.value
-            if '/' in event.value:
+            if '/' in event.value and self._collector.is_repository(event.value):
+                self._named[event.value] = Value(event.value, event.line)
+                self._collector.mention(event.value, event.line, top.scope)
+            elif '/' in event.value:
                 self._text(event, event.value, '')
             return
         self._value(event, self._key())
 
     def _value(self, event: Event, key: str) -> None:
         scope = self._scope()
+        if '/' in key and key in self._named:
+            scope.uses.append(Use('', with_version(self._named[key], event.value)))
         value = Value(event.value, event.line)
         if scope is not self._root or self._stack:
             scope.add(key, value)
@@ -208,7 +219,7 @@ class _EventReader:
             at = event.line + 1 + number if event.block else event.line
             if may_name_image(line) and not (line is not text and line.lstrip().startswith('#')):
                 whole = value if value is not None and line == text and at == event.line else Value(line, at)
-                scope.uses.append(Use(key, whole))
+                scope.uses.append(Use(key, whole, runs_image(line)))
                 self._collector.mention(line, at, scope, key)
 
     def _alias(self, event: Event) -> None:

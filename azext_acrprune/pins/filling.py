@@ -43,6 +43,7 @@ _DEMANDED = re.compile(r'\A(\w{1,100}):?\?(?![.:]).{0,300}\Z')
 _EXPRESSION = re.compile(r'\[\s*\w+\s*\(')
 _PICKED = re.compile(r'([\w.$]{1,100})\[\$?\{?([\w.$]{1,100})\}?\]\.?([\w.]{0,100})\Z')
 _NAME_ALONE = re.compile(r'\$\{([\w.$]{1,100}(?:\[[\w.${}]{1,100}\])?)\}\Z')
+_HAS_DEFAULT = re.compile(r'\b(?:default|coalesce)\b')
 _INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
 
 
@@ -149,7 +150,9 @@ def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]
         simple = text.startswith('${') and _SIMPLE.match(text[2:-1])
         more = values_of(text[2:-1], scope, busy) if simple else filled(text, scope, _deeper(busy))
         found.extend(each for each in more if '${value}' not in each.text)
-    return [each for each in found if each.text] or found  # to what is empty, a default is preferred
+    found = [each for each in found if each.text] or found  # to what is empty, a default is preferred
+    closed = [each for each in found if not has_holes(each.text)] if _HAS_DEFAULT.search(content) else []
+    return closed or found
 
 
 def _with_default(known: Sequence[Filled], given: list[Filled]) -> list[Filled]:
@@ -219,12 +222,16 @@ def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
     found: list[Filled] = []
     while here is not None:
         if (id(here), spelled) not in busy:
+            place = here
             if found:
                 values = [value for value in here.given(spelled) if not value.weak]
             else:
-                values = _given(here, spelled, busy) or (scope and looped(here, spelled, scope)) or []
+                values = _given(here, spelled, busy)
+            if not found and not values and scope is not None:  # names in its items mean what they mean in the loop
+                values, place = looped(here, spelled, scope), scope
             if values:
-                known = _worked_out(here, spelled, values, busy, f'given {spelled}' if found else spelled)
+                inner = busy | {(id(here), spelled)}
+                known = _worked_out(place, spelled, values, inner, f'given {spelled}' if found else spelled)
                 found += [each for each in known if each not in found]
                 if not all(value.weak for value in values):
                     return found

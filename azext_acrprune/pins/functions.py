@@ -123,13 +123,13 @@ def with_named_places(lines: list[str], scope: Scope, first_line: int) -> list[s
         if inside and line.startswith('}') or line.rstrip().endswith('; }'):
             inside = ''
     for number, line in enumerate(lines) if functions else ():
-        words = _words(line)
-        name = words[0].replace('-', '_') if words else ''
+        said = words(line)
+        name = said[0].replace('-', '_') if said else ''
         if name in functions and not _SHELL_FUNCTION.match(line):
             origin = frozenset((('call', number),))
-            for place, word in enumerate(words[1:10], 1):
+            for place, word in enumerate(said[1:10], 1):
                 scope.declare(f'{name}__{place}', Value(word, first_line + number, origin=origin))
-            for left_out in sorted(functions[name].difference(map(str, range(1, len(words))))):
+            for left_out in sorted(functions[name].difference(map(str, range(1, len(said))))):
                 scope.declare(f'{name}__{left_out}', Value('', first_line + number, origin=origin))
     for name, text, at in _read_rows(lines):
         scope.declare(name, Value(text, first_line + at, origin=frozenset((('read', at),))))
@@ -141,7 +141,8 @@ def _naming(function: str) -> Callable[[re.Match[str]], str]:
     return lambda match: f'${{{function}__{match[1]}' if match[1] else f'${{{function}__{match[2]}}}'
 
 
-def _words(line: str) -> list[str]:
+def words(line: str) -> list[str]:
+    """The words of a line of a shell; none where its quotes are not closed."""
     try:
         return shlex.split(line.split(' #')[0].rstrip('\\; '))
     except ValueError:

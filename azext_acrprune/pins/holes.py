@@ -5,7 +5,7 @@ templates, pipelines and shells.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .expressions import LONGEST, LONGEST_VALUE, UNKNOWN_VALUE, Item, called, joined, text_of, token_pattern
 
@@ -13,6 +13,12 @@ _PIPED = frozenset(('default', 'd', 'coalesce', 'or'))
 _WORDS = re.compile(r'"((?:[^"\\]|\\.){0,300})"|\'([^\']{0,300})\'|`([^`]{0,300})`|([\w.$/-]+)|([|()])')
 _SIMPLE = re.compile(r'[\w.$-]+\Z')
 _CALL = re.compile(r'\s*[A-Za-z]\w*\s+["`]')
+_INNERMOST = re.compile(r'(?:(?<=[\s(])|\A)\(([^()]*)\)')
+_PIPE_INSIDE = re.compile(r'(?:(?<=[\s(])|\A)\([^()|]*\|[^()]*\)')
+_GROUP = '_group_'
+
+Groups = Mapping[str, tuple[str, ...]]
+"""{name: the texts} of what stands in brackets."""
 
 
 def hole_texts(expression: str) -> tuple[str, ...]:
@@ -22,30 +28,54 @@ def hole_texts(expression: str) -> tuple[str, ...]:
     """
     if len(expression) > LONGEST_VALUE:
         return ()
+    groups: dict[str, tuple[str, ...]] = {}
+    while _is_of_go(expression):
+        inner = _INNERMOST.search(expression)
+        if not inner:
+            break
+        name = f'{_GROUP}{len(groups)}'
+        groups[name] = _piped(inner[1], groups) or (UNKNOWN_VALUE,)
+        expression = f'{expression[: inner.start()]}{name}{expression[inner.end() :]}'
+    return _piped(expression, groups)
+
+
+def _is_of_go(expression: str) -> bool:
+    """Whether brackets hold arguments of their own: `printf "%s:%s" .a (.b | default .c)`."""
+    return '(' in expression and (_CALL.match(expression) is not None or _PIPE_INSIDE.search(expression) is not None)
+
+
+def _piped(expression: str, groups: Groups) -> tuple[str, ...]:
+    """`x | default "1"`; `groups` has what was in brackets."""
     pieces = expression.split('|')
-    texts = _juxtaposed(pieces[0])
+    texts = _juxtaposed(pieces[0], groups)
     for piece in pieces[1:]:
         words = [match for match in _WORDS.finditer(piece) if not match[5]]
         if words and words[0][4] in _PIPED:
-            texts = (*texts, *_word_texts(words[1:]))
+            texts = (*texts, *_word_texts(words[1:], groups))
     return tuple(dict.fromkeys(texts))
 
 
-def _juxtaposed(text: str) -> tuple[str, ...]:
+def _juxtaposed(text: str, groups: Groups) -> tuple[str, ...]:
     """`printf "format" a b`, `x`, or an expression with brackets."""
     words = [match for match in _WORDS.finditer(text) if not match[5]]
     if not words:
         return ()
     is_call = words[0][4] in ('printf', 'format', 'default', 'coalesce') or _CALL.match(text)
     if is_call and words[0][4] and '(' not in text:
-        return called(words[0][4], [Item('text', texts=_word_texts([word])) for word in words[1:]]).texts
+        return called(words[0][4], [Item('text', texts=_word_texts([word], groups)) for word in words[1:]]).texts
     if _SIMPLE.match(text.strip()) or len(words) == 1 and '(' not in text:
-        return _word_texts(words)
+        return _word_texts(words, groups)
     return _evaluated(text)
 
 
-def _word_texts(words: Sequence[re.Match[str]]) -> tuple[str, ...]:
-    return tuple(f'${{{word[4]}}}' if word[4] else next(g for g in word.groups() if g is not None) for word in words)
+def _word_texts(words: Sequence[re.Match[str]], groups: Groups) -> tuple[str, ...]:
+    found: list[str] = []
+    for word in words:
+        if word[4]:
+            found += groups.get(word[4]) or (f'${{{word[4]}}}',)
+        else:
+            found.append(next(group for group in word.groups() if group is not None))
+    return tuple(found)
 
 
 _PLAIN_TOKENS = token_pattern(())

@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .around import with_version
 from .arrays import note_arrays
 from .collector import Collector
 from .documents import Inside
 from .filling import may_name_image
-from .functions import with_named_places
+from .functions import with_named_places, words
 from .mentions import is_allowing
 from .scopes import Scope, Use, Value
+from .shell_commands import in_own_registry
 from .text_tables import tables_of
 
 _ASSIGNMENT = re.compile(
@@ -24,7 +26,7 @@ _ASSIGNMENT = re.compile(
     r'\$?(?:env:)?(?P<name>[A-Za-z_][\w.-]{0,100})\s*(?P<sign>\?=|:=|::=|\+=|=|:(?=\s))\s*(?P<value>.*?)\s*\Z'
 )
 _BUILD_ARGUMENT = re.compile(r'\s*(?:ARG|ENV)\s+(?:--\w+\s+)?(.*)', re.IGNORECASE)
-_UNIT_ENVIRONMENT = re.compile(r'^\s*Environment=(?="?\w+=)')
+_UNIT_ENVIRONMENT = re.compile(r'^\s*Environment=(?=["\']?\w+=)')
 _ARGUMENT = re.compile(r'(\w[\w.-]*)=("[^"]*"|\'[^\']*\'|\S*)')
 _SEVERAL = re.compile(
     r'\s*(?:(?:export|local|declare|readonly|typeset)\s+)?'
@@ -36,9 +38,6 @@ _TOUCHING = re.compile(r'(?<=\w[:/@])["\'](\$\{?\w{1,100}\}?)["\'](?=[\s:/;)]|\Z
 """What shells write in quotes right behind other text: `app:"$TAG"`."""
 
 _LOOP = re.compile(r'\s*for\s+(\w{1,100})\s+in\s+([^;$`*{}]{1,2000}?)\s*(?:;|\Z)')
-_REGISTRY_COMMAND = re.compile(r'\baz\s+acr\s+(?:import|build|pack)\b')
-_REGISTRY_NAME = re.compile(r'\s(?:-n|--name|-r|--registry)(?:=|\s+)["\']?([\w.-]+)')
-_REGISTRY_IMAGE = re.compile(r'\s(?:-t|--image)(?:=|\s+)["\']?([^\s"\']+)')
 _FUNCTION_DEFAULT = re.compile(r'(?:env_var_or_default|env)\(["\']\w+["\'],\s*["\']([^"\']*)["\']\)\Z')
 _BRACKETED_FORMAT = re.compile(r'\((["\'][^"\']*["\']\s+-f\s+[^()]+)\)')
 _DIRECTIVE = re.compile(r'\{\{[^{}]*\}\}')
@@ -47,13 +46,15 @@ _CHECKSUM = re.compile(r'SHA256: ([0-9a-fA-F]{64})\Z')
 _SET_OPTION = re.compile(r'--set(?:-string|-literal)?(?:=|\s+)\S+')
 _SECTION = re.compile(r'\s*\[{1,2}([^\[\]]{1,200})\]{1,2}\s*\Z')
 _FROM = re.compile(r'\s*FROM\s+(?:--\S+\s+)*(\S+)', re.IGNORECASE)
+_KEYED = re.compile(r'\s*["\']?(\w[\w.-]*/[\w./-]+)["\']?(?:\s*=\s*|:?\s+)["\']?([\w.:-]+)["\']?[,;]?\s*\Z')
+_LABEL = re.compile(r'\s*LABEL\s', re.IGNORECASE)
 _TARGET = re.compile(r'[\w.-]+:\s*\Z')
 _HEREDOC = re.compile(r'<<[-~]?\s*["\']?([A-Za-z_]\w{0,50})["\']?')
 _RUNS = re.compile(
     r'\b(?:run|pull|create|exec|set\s+image|copy|inspect|pulling|pulled|push)\b|--image\b|^\s*image\b', re.IGNORECASE
 )
 _LOGIN = re.compile(r'\b(?:log(?:in|out)|auth)\b', re.IGNORECASE)
-_OPTION = re.compile(r'(?<=\s)--?([A-Za-z][\w-]{0,60})(?:=|\s+)((?:[^\s"\']|"[^"]*"|\'[^\']*\')+)')
+_OPTION = re.compile(r'(?<=\s)--?([A-Za-z][\w-]{0,60})(?:=|\s+(?!-))((?:[^\s"\']|"[^"]*"|\'[^\']*\')+)')
 _OCI = re.compile(r'oci://(?:\$\([\w.-]{1,100}\)|[^\s"\',;)])+')
 _SET = re.compile(r'set(?:-string|-literal)?\Z')
 _HELM = re.compile(r'\bhelm\b')
@@ -207,8 +208,9 @@ class _LineReader:
             return False
         pairs = _ARGUMENT.findall(arguments[1])
         old = _OLD_ENV.match(arguments[1])
+        is_default = text.lstrip()[:3].upper() == 'ARG'
         for name, value in pairs or ([old.groups()] if old else []):
-            self._assign(name, _unquoted(value), line)
+            self._assign(name, _unquoted(value), line, is_default)
         return True
 
     def _heredoc(self, mark: str, lines: Sequence[str], number: int, line: int) -> None:
@@ -218,7 +220,13 @@ class _LineReader:
             self._skip_until = end + 1
 
     def _statement(self, text: str, line: int) -> None:
-        text = _UNIT_ENVIRONMENT.sub('', _CASE.sub('', _TOUCHING.sub(r'\1', text)))
+        unit = _UNIT_ENVIRONMENT.match(text)
+        for word in words(text[unit.end() :]) if unit else ():
+            name, _, value = word.partition('=')
+            self._assign(name, value, line)
+        if unit:
+            return
+        text = _CASE.sub('', _TOUCHING.sub(r'\1', text))
         loop = _LOOP.match(text) if self._style.assigns else None
         if loop:
             for value in loop[2].split():
@@ -240,13 +248,13 @@ class _LineReader:
         for part in re.split(r'&&|\|\||;\s', text):
             self._command(part, line)
 
-    def _assign(self, name: str, text: str, line: int) -> None:
+    def _assign(self, name: str, text: str, line: int, weak: bool = False) -> None:
         if text.startswith('$(') and ' ' in text:
             self._command(text, line)
             return
         if self._style.sections:  # settings of Java
             text = text.replace('\\:', ':').replace('\\=', '=')
-        value = Value(_computed(_FUNCTION_DEFAULT.sub(r'\1', text)), line)  # of just
+        value = Value(_computed(_FUNCTION_DEFAULT.sub(r'\1', text)), line, weak)  # of just
         self._scope.add(name, value)
         if may_name_image(text):
             self._scope.uses.append(Use('image' if self._style.sections and name == 'image' else 'assigned', value))
@@ -263,6 +271,9 @@ class _LineReader:
         text = _BRACKETED_FORMAT.sub(lambda match: _formatted(match[1]), text)
         scope = Scope(self._scope, 'command', line)
         self._options(text, scope, line)
+        keyed = _KEYED.match(text)
+        if keyed and self._collector.is_repository(keyed[1]):
+            text = with_version(Value(keyed[1], line), keyed[2]).text
         text = _OCI_TAG.sub(lambda match: f'{match[1]}{":" if match[2] == "tag" else "@"}{match[3]}', text)
         if 'version' in scope.entries and _HELM.search(text):  # its chart may be the value of a name
             for name in _NAME.findall(text):
@@ -273,21 +284,14 @@ class _LineReader:
             text = _OCI.sub(lambda match: _with_version(match.group(), versions[0].text), text)
         if may_name_image(text):
             value = Value(text, line)
-            scope.uses.append(
-                Use('command', value, bool(_RUNS.search(text)) or text.count('"') < 2 and ' ' not in text.strip())
-            )
-        self._in_registry(text, scope, line)
+            describes = self._style.stages and _LABEL.match(text) is not None
+            runs = bool(_RUNS.search(text)) or text.count('"') < 2 and ' ' not in text.strip()
+            scope.uses.append(Use('label' if describes else 'command', value, runs and not describes))
+        for image in in_own_registry(text, self._collector.names):
+            scope.uses.append(Use('image', Value(image, line)))
         if not _LOGIN.search(text):
             self._collector.mention(text, line, scope)
         self._collector.closed(scope)
-
-    def _in_registry(self, text: str, scope: Scope, line: int) -> None:
-        """`az acr import -n myreg --image app:1`: the registry by its name, and an image without one."""
-        name = _REGISTRY_NAME.search(text) if _REGISTRY_COMMAND.search(text) else None
-        login_server = self._collector.names.login_server
-        if name and name[1].lower() in (login_server, login_server.partition('.')[0]):
-            for image in _REGISTRY_IMAGE.findall(text):
-                scope.uses.append(Use('image', Value(f'{login_server}/{image}', line)))
 
     def _options(self, text: str, scope: Scope, line: int) -> None:
         if '--' not in text and ' -' not in text:
@@ -335,5 +339,5 @@ def _formatted(text: str) -> str:
     match = _HOLE_PS_FORMAT.match(text)
     if not match:
         return text
-    values = [value.strip() for value in match[2].split(',')]
+    values = [value.strip().strip('"\'') for value in match[2].split(',')]
     return re.sub(r'\{(\d)\}', lambda number: values[int(number[1])] if int(number[1]) < len(values) else '', match[1])

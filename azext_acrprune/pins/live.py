@@ -188,7 +188,8 @@ def _found_in(thing: Thing, names: RegistryNames) -> Iterator[Found]:
     texts += [(text, False) for text in thing.texts]
     for text, is_json in texts:
         found = read_document(text, origin, names, is_json)
-        problems = tuple(Problem(each.message, origin, code=each.code) for each in found.problems)
+        seen = (each for each in found.problems if not each.repository)  # what runs of what is watched is seen here
+        problems = tuple(Problem(each.message, origin, code=each.code) for each in seen)
         yield Found(tuple(Pin(pin.reference, origin) for pin in found.pins), problems)
 
 

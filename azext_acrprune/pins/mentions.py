@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from .around import group_and_part, has_host, plain
 from .parts import ALONE, WITH_IMAGE
 from .references import RegistryNames, mentions
-from .scopes import Place, Scope
+from .scopes import Place, Scope, Value
 
 _NO_PINS = frozenset(
     [
@@ -40,6 +40,10 @@ _NO_PINS = frozenset(
         'assigndomain',
         'unqualifiedsearchregistries',
         'documentnamespace',
+        'record',
+        'records',
+        'cname',
+        'cnamerecord',
     ]
 )
 """Keys below which registries and repositories are allowed, mirrored or signed in to, and no image is in use."""
@@ -66,6 +70,10 @@ _SIGN_IN = frozenset(
         'imageregistrycredential',
     ]
 )
+_WATCHING = frozenset(('imagerepository', 'imagepolicy', 'imageupdateautomation'))
+"""Kinds of objects that look at a repository and run nothing of it."""
+
+_NAME = re.compile(r'[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)+\Z')
 _PROSE = frozenset(('message', 'description', 'summary', 'title', 'note', 'notes', 'comment', 'reason', 'help'))
 _LABELS = ('tags', 'labels', 'annotations')
 _LEVELS = 8
@@ -85,6 +93,24 @@ def is_allowing(key: str) -> bool:
     """Whether what stands under a key is allowed, mirrored or watched, and not used."""
     name = plain(key)
     return name in _NO_PINS or 'mirror' in name or 'allow' in name or name.endswith('imagelist')
+
+
+def is_watched(scope: Scope) -> bool:
+    """Whether a document is about an object that only looks at a repository."""
+    kinds = (value.text.lower() for each in scope.around() for value in each.entries.get('kind', ()))
+    return any(kind in _WATCHING for kind in kinds)
+
+
+def names_without_host(documents: Iterable[Scope], told: Container[Place]) -> Iterator[Value]:
+    """The names that are used as those of images, say no registry, and of which nothing is `told`: in documents that
+    name the registry alone.
+    """
+    for scope in (each for document in documents for each in document.below(items=True)):
+        hosted = any(group_and_part(key)[1] == 'registry' for key in scope.entries)
+        listed = plain(scope.key) == 'images'
+        for key, values in scope.entries.items() if not hosted or listed else ():
+            if listed or group_and_part(key)[1] in IMAGE_PARTS and key != 'image':  # which runs what is elsewhere, too
+                yield from (value for value in values if _NAME.match(value.text) and value.place not in told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ NOT_LISTED = 'pinsNotListed'
 class Problem:
     """Why some pins may be unknown. `line` 0 means the whole source; `code` is one of the codes above.
 
-    One that is `unused` is a name that leads to no image in its own file: no problem where another file uses it.
+    One that is `unused` is a name that leads to no image in its own file: no problem where another file uses it. One
+    that has a `repository` tells that something only watches it: no problem where an image of it is pinned.
     """
 
     message: str
@@ -52,6 +53,7 @@ class Problem:
     line: int = 0
     code: str = PINS_NOT_READ
     unused: bool = False
+    repository: str = ''
 
     def __str__(self) -> str:
         return f'{self.source}:{self.line}: {self.message}' if self.line else f'{self.source}: {self.message}'
@@ -169,14 +171,17 @@ def found_in(findings: Iterable[Finding], source: str, line: int = 0) -> Found:
 
 
 def merged(found: Iterable[Found]) -> Found:
-    """The pins and problems of several finds, each once. An uncertain pin is left out where the same one is certain."""
+    """The pins and problems of several finds, each once. An uncertain pin is left out where the same one is certain,
+    and a problem with a repository of which there is a pin.
+    """
     every = list(found)
     pins = dict.fromkeys(pin for each in every for pin in each.pins)
+    pinned = {pin.reference.repository for pin in pins}
     for pin in [pin for pin in pins if not pin.reference.certain]:
         if replace(pin, reference=replace(pin.reference, certain=True)) in pins:
             del pins[pin]
     return Found(
         tuple(pins),
-        tuple(dict.fromkeys(problem for each in every for problem in each.problems)),
+        tuple(dict.fromkeys(p for each in every for p in each.problems if p.repository not in pinned)),
         frozenset().union(*(each.used for each in every)),
     )

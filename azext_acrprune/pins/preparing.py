@@ -17,8 +17,22 @@ _BATCH_NAME = re.compile(r'%%~?(\w)')
 _BATCH_IF = re.compile(r'^[ \t]*if[ ][^()\n]{1,200}?[ ](?=set[ ]\w+=)', re.IGNORECASE | re.MULTILINE)
 _LATE = re.compile(r'[!%](\w{1,100})[!%]')
 _ALIASED = re.compile(r"(?<=')br/(\w{1,100}):(?=[\w./-]{1,200}:)([^'\s]{1,300})(?=')")
+_ESCAPED = re.compile(
+    r'\\(?:u00(?P<u>2(?![27])[0-9a-fA-F]|[346][0-9a-fA-F]|[57](?![cC])[0-9a-fA-F])'
+    r'|x(?P<x>2(?![27])[0-9a-fA-F]|[346][0-9a-fA-F]|[57](?![cC])[0-9a-fA-F])|/)'
+)
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
+
+
+def with_escapes(text: str) -> str:
+    """The text with `\\u002f`, `\\x2f` and `\\/` as what they mean; quotes and backslashes stay what they are."""
+    return _ESCAPED.sub(_meant, text) if '\\' in text else text
+
+
+def _meant(match: re.Match[str]) -> str:
+    code = match['u'] or match['x']
+    return chr(int(code, 16)) if code else '/'
 
 
 def with_quotes(text: str) -> str:

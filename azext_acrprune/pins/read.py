@@ -27,6 +27,7 @@ from .languages import (
     EARTHFILE_STYLE,
     JSON_SUFFIXES,
     LINES,
+    SETTINGS,
     TEMPLATE_STYLE,
     TEMPLATE_SUFFIXES,
     USES_NOTHING,
@@ -40,6 +41,7 @@ from .preparing import (
     with_aliases,
     with_attributes,
     with_directives,
+    with_escapes,
     with_expressions,
     with_loops,
     with_quotes,
@@ -63,6 +65,7 @@ _MOST_CODE = 4 * 1024 * 1024
 
 _MOST_PATIENCE = 8 * 1024 * 1024
 _SCRIPTS_WITH_BLOCKS = ('.ps1', '.psm1', '.psd1')
+_MAKEFILES = ('makefile', 'gnumakefile', 'justfile')
 _PLAIN_SUFFIXES = ('.txt', '.out', '.text')
 """Nobody calls YAML so: where it is none, it only looked like it."""
 
@@ -72,6 +75,7 @@ _SHORTEST_INSIDE = 4
 _YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)|\s*-(?:\s|\Z)|\s*#|---|%YAML')
 _KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
 _UNQUOTED_DIRECTIVE = re.compile(r'^[ ]*(?:- )?(?:[\w."\'-]{1,80}:[ ]+)?\{\{(?!\{)', re.MULTILINE)
+_STARTS_SECTION = re.compile(r'\[[A-Za-z][\w. -]{0,80}\][ \t]*\n')
 _TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
 
 
@@ -153,12 +157,15 @@ class _File:
             loops = Scope(self._beside)
             note_loops(text, loops)
             note_set(text, loops)
+            self.collector.bases = self._beside.bases if self._beside else ()
             self._beside = self.collector.around = Scope(loops)
         self.collector.explains = USES_NOTHING.match(name) is not None
         if DOCKERFILE.match(name):
             self._lines(text, EARTHFILE_STYLE if name.startswith('earthfile') else DOCKERFILE_STYLE)
         elif suffix in CODE or name in CODE_NAMES or name.startswith('jenkinsfile'):
             self._code(with_quotes(text), CODE.get(suffix) or CODE_NAMES.get(name, ('//',)))
+        elif name in _MAKEFILES:
+            self._lines(text, PLAIN)
         elif suffix in _SCRIPTS_WITH_BLOCKS:
             self._powershell(text)
         elif suffix in LINES:
@@ -215,9 +222,9 @@ class _File:
     def _restart(self) -> None:
         """Forget what was found: the file is read again as something else."""
         around = self.collector.around
-        explains = self.collector.explains
+        explains, bases = self.collector.explains, self.collector.bases
         self.collector = Collector(self._source, self.collector.names)
-        self.collector.around, self.collector.explains = around, explains
+        self.collector.around, self.collector.explains, self.collector.bases = around, explains, bases
 
     def _template(self, text: str) -> None:
         """YAML with the directives of Helm or Jinja; what is no YAML without them either is read line by line."""
@@ -244,9 +251,10 @@ class _File:
     def _searched(self, text: str, problem: BadSyntax) -> None:
         message = f'{printable(str(problem))}; it was searched as text'
         self.collector.say(Problem(message, self._source, problem.line))
-        read_lines(text, self.collector, self.inside, Style(assigns=False), self._beside)
+        read_lines(with_escapes(text), self.collector, self.inside, Style(assigns=False), self._beside)
 
     def _code(self, text: str, comments: tuple[str, ...]) -> None:
+        text = with_escapes(text)
         if len(text) > _MOST_CODE:
             self._lines(text, PLAIN)
         else:
@@ -259,7 +267,7 @@ class _File:
         read_lines(text, self.collector, self.inside, Style(('#',), ('`',)), names)
 
     def _lines(self, text: str, style: Style) -> None:
-        read_lines(text, self.collector, self.inside, style, self._beside)
+        read_lines(with_escapes(text), self.collector, self.inside, style, self._beside)
 
     def inside(self, text: str, line: int, scope: Scope) -> bool:
         """Read a document that stands as a text inside of another; False where it is none."""
@@ -273,7 +281,7 @@ class _File:
 
     def _inside(self, text: str, line: int, scope: Scope) -> bool:
         start = text.lstrip()
-        if start.startswith(('{', '[')) and not start.startswith('{{'):
+        if start.startswith(('{', '[')) and not start.startswith('{{') and not _STARTS_SECTION.match(start):
             return _is_json(start) and self._inner(text, line, scope, json_events)
         if '\n' not in text:
             return ' --' in text and self._script(text, line, scope)
@@ -282,7 +290,8 @@ class _File:
         return ('=' in text or '--' in text) and self._script(text, line, scope)
 
     def _script(self, text: str, line: int, scope: Scope) -> bool:
-        read_lines(text, self.collector, self.inside, PLAIN, scope, line)
+        style = SETTINGS if _STARTS_SECTION.match(text.lstrip()) else PLAIN
+        read_lines(with_escapes(text), self.collector, self.inside, style, scope, line)
         return True
 
     def _inner(self, text: str, line: int, scope: Scope, events: Events) -> bool:

@@ -43,6 +43,9 @@ _API = re.compile(r'v2/(.+)/manifests/([^/]+)\Z')
 _TEMPLATE = re.compile(TEMPLATE)
 _SHORT = 500
 _OWN_RUN = re.compile(r'\{\{-? *\.?Run\.ID *-?\}\}\Z')
+_PAGE = r'\.(?:png|svg|jpe?g|gif|ico|webp|css|html?|pdf|woff2?)'
+_OF_PAGES = re.compile(rf'{_PAGE}\Z', re.IGNORECASE)
+_PAGE_FOLLOWS = re.compile(rf'/?[\w./-]{{1,300}}{_PAGE}(?![\w.:@/-])', re.IGNORECASE)
 _SENTENCE_ENDS = re.compile(r'/?\.(?:\s|\Z)')
 _GOES_ON = re.compile(r'[%$!<{]')
 _EMPTY_TAG_FOLLOWS = re.compile(r':(?=["\']?(?:\s|\Z))')
@@ -162,7 +165,7 @@ def _is_mention(match: re.Match[str], text: str) -> bool:
     is_mail = match.start() > 1 and text[match.start() - 1] == '@' and text[match.start() - 2].isalnum()
     ends_sentence = ' ' in text[: match.start()] and _SENTENCE_ENDS.match(text, end - 1) is not None
     compared = _COMPARED.search(text[max(0, match.start() - _SHORT) : match.start()])
-    no_image = _NO_IMAGES.match(text, end) or text[end:].startswith(('*', '/*'))
+    no_image = _NO_IMAGES.match(text, end) or _PAGE_FOLLOWS.match(text, end) or text.startswith(('*', '/*'), end)
     return not (is_mail or ends_sentence or compared or no_image)
 
 
@@ -184,7 +187,9 @@ def split_repository(text: str, names: RegistryNames) -> str | None:
 @lru_cache(maxsize=4_096)
 def _split(text: str, names: RegistryNames) -> str | None:
     match = _finder(names).fullmatch(_without_scheme(text.strip()))
-    if not match or not match['host'] or match['tag'] or match['digest'] is not None or _NO_IMAGES.match(match['path']):
+    if not match or not match['host'] or match['tag'] or match['digest'] is not None:
+        return None
+    if _NO_IMAGES.match(match['path']) or _OF_PAGES.search(match['path']):
         return None
     return _repository(match['path'])
 
@@ -209,6 +214,8 @@ def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)
     if tag and _OWN_RUN.match(tag):  # a task of ACR made it itself, in the run that has this number
+        return
+    if not tag and digest is None and _OF_PAGES.search(path):
         return
     if _NO_IMAGES.match(path) or not path.strip('./'):
         return

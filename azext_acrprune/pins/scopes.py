@@ -6,8 +6,9 @@ innermost scope says of it; where that says several things, all of them count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 DOCUMENTS = '\0documents'
 """The key of the documents of a file in the scope around them; no name leads there."""
@@ -103,8 +104,9 @@ class Scope:
     """What one mapping, block, stage or command says; `declared` are names that are known in it and below it.
 
     It is `listed` as an item of a list. `items` are the mappings of its lists, and `loops` says over which of them a
-    name goes. `others` are those of other files, which count here; `rows` are
-    the items that loops were found to go over. `known` has what names turned out to mean, once
+    name goes. `others` are those of other files, which count here; `bases` are
+    the values of other files that the documents in it are laid over;
+    `rows` are the items that loops were found to go over. `known` has what names turned out to mean, once
     everything is read; `pairs` are names and values that lists give, as `[{name: image.tag, value: v1}]`;
     `merged` is what `<<` takes over; `file` is that of a scope of another file.
     """
@@ -121,6 +123,7 @@ class Scope:
     items: dict[str, list[Scope]] | None = None
     loops: dict[str, list[Over]] | None = None
     others: list[Scope] | None = None
+    bases: Sequence[Any] = ()
     rows: dict[str, list[Row]] | None = None
     listed: bool = False
     file: str = ''

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 
-from ..pins.beside import LARGEST, gives_by_convention, gives_by_marks, handed, may_give, names, names_folder
+from ..pins.beside import (
+    LARGEST,
+    command_arguments,
+    gives_by_convention,
+    gives_by_marks,
+    handed,
+    may_build,
+    may_give,
+    names,
+    names_folder,
+)
+from ..pins.languages import DOCKERFILE
+from ..pins.overlays import Base, charts_in, dependencies, hosts_in, is_values, overlaid, part_for, umbrella_of
 from ..pins.read import decoded, read_scopes
 from ..pins.references import RegistryNames
-from ..pins.scopes import Scope
+from ..pins.scopes import Scope, Value
 
 _MOST_FILES = 200
 _MOST_FOLDERS = 30
@@ -34,12 +47,14 @@ class Neighbours:
         path = os.path.abspath(path)
         folder = os.path.dirname(path)
         others = [other for other in self._near(folder) if other != path]
-        own = self._text(path) if others else None
+        own = self._text(path)
         if own is None:
             return None
         called = (os.path.basename(path), os.path.basename(folder))
+        is_build = DOCKERFILE.match(called[0]) is not None
         found: list[Scope] = []
         callers: list[Scope] = []
+        given: list[tuple[str, Value]] = []
         for other in others:
             text = self._text(other)
             if text is None:
@@ -47,13 +62,84 @@ class Neighbours:
             of_kind = gives_by_convention(self._from_top(path), _relative(other, folder)) or gives_by_marks(own, text)
             if of_kind or names(own, other):
                 found += self._scopes(other)
-            if names(text, path) or names_folder(text, called[1]):
+            if names(text, path) or names_folder(text, called[1]) or is_build and may_build(text):
                 callers += self._scopes(other)
-        if not found and not callers:
+            given += command_arguments(text, other) if is_build else ()
+        found += self._of_umbrella(path)
+        bases = [*self._bases(path), *self._charts(own, folder)]
+        hosts = self._hosts(path, others)
+        if not (found or callers or bases or hosts or given):
             return None
-        given = handed(callers, called)
-        given.others = found
-        return given
+        scope = handed(callers, called)
+        scope.others, scope.bases = found, bases
+        for name, value in given:
+            scope.declare(name, value)
+        for host in hosts:
+            scope.children.setdefault('global', [Scope(scope, 'global')])[0].add('registry', host)
+        return scope
+
+    def _bases(self, path: str) -> list[Base]:
+        """The values that a file of values is laid over: those of its chart, and, by their keys, of charts in it."""
+        name = self._from_top(path)
+        if not is_values(name):
+            return []
+        folder = os.path.dirname(path)
+        charts = self._scopes(os.path.join(folder, 'Chart.yaml')) if self._is_file(folder, 'Chart.yaml') else ()
+        own = [] if charts and os.path.basename(path) == 'values.yaml' else overlaid(name)
+        below = next(
+            (place for each in own if self._is_file(folder, each) and (place := self._joined(folder, each))), ''
+        )
+        if not below and not charts:
+            near = {os.path.dirname(folder), self._top}
+            around = [each for place in near for each in self._folders(place) if self._is_file(each, 'Chart.yaml')]
+            below = self._joined(around[0], 'values.yaml') if len(set(around)) == 1 else ''
+        found = [Base(root) for root in self._scopes(below)] if below else []
+        inside = {key: place for chart in charts for key, place in dependencies(chart)}
+        for sub in self._folders(os.path.join(folder, 'charts')):
+            inside.setdefault(os.path.basename(sub), f'charts/{os.path.basename(sub)}')
+        for key, place in inside.items():
+            if self._is_file(folder, f'{place}/values.yaml'):
+                found += [Base(root, (key,)) for root in self._scopes(self._joined(folder, f'{place}/values.yaml'))]
+        return found
+
+    def _of_umbrella(self, path: str) -> list[Scope]:
+        """What the values of the chart around it say for the chart of a file."""
+        around = umbrella_of(self._from_top(path))
+        if around is None:
+            return []
+        files = [each for each in self._files(os.path.join(self._top, around[0])) if is_values(os.path.basename(each))]
+        return [part_for(around[1], root) for each in files for root in self._scopes(each)]
+
+    def _charts(self, text: str, folder: str) -> list[Base]:
+        """The values of the charts whose folders a file names."""
+        found: list[Base] = []
+        for place in charts_in(text):
+            for start in dict.fromkeys((folder, self._top)):
+                if self._is_file(start, f'{place}/values.yaml'):
+                    values = self._joined(start, f'{place}/values.yaml')
+                    found += [Base(root, chart=os.path.basename(place)) for root in self._scopes(values)]
+                    break
+        return found
+
+    def _hosts(self, path: str, others: Sequence[str]) -> list[Value]:
+        """Where the templates of a chart, or who gives it values, put the registry before the names in its values."""
+        folder = os.path.dirname(path)
+        templates = os.path.join(folder, 'templates')
+        if not is_values(os.path.basename(path)):
+            return []
+        files = [each for place in (templates, *self._folders(templates)) for each in self._files(place)]
+        name = os.path.basename(folder)
+        texts = [(each, text) for each in files if (text := self._text(each))]
+        texts += [(each, text) for each in others if (text := self._text(each)) and names_folder(text, name)]
+        return [host for each, text in texts for host in hosts_in(text, each, self._registry)]
+
+    def _is_file(self, folder: str, relative: str) -> bool:
+        path = self._joined(folder, relative)
+        return path.startswith(self._top) and os.path.isfile(path)
+
+    @staticmethod
+    def _joined(folder: str, relative: str) -> str:
+        return os.path.normpath(os.path.join(folder, relative))
 
     def _from_top(self, path: str) -> str:
         return os.path.relpath(path, self._top).replace(os.sep, '/')
