@@ -49,7 +49,7 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
     if not systems and '-' not in paths:
         _say_idle(aliases, paths)
     asked = [_remembered(cmd, system, names, host) for system in dict.fromkeys(systems)]
-    ran = _ran(cmd, ran_within, host) if ran_within else ()
+    ran = _ran(cmd, ran_within, host, systems) if ran_within else ()
     found = merged((found, *asked, *ran))
     if strict and any(problem.code != NOT_LISTED for problem in found.problems):
         raise Incomplete(found.problems)
@@ -145,22 +145,24 @@ def remember(cmd: Command, system: str, found: Found, host: str) -> None:
     """Write down what a system was seen to use. Raises UnreadableMemory."""
     from datetime import datetime, timezone
 
+    from ..pins.pinned import NOT_LISTED
     from ..sources.memory import Memory, Seen, memory_path
 
-    seen = Seen(datetime.now(timezone.utc), system, found.pins)
+    open_problems = sum(problem.code != NOT_LISTED for problem in found.problems)
+    seen = Seen(datetime.now(timezone.utc), system, found.pins, open_problems)
     Memory(memory_path(kept_folder(cmd), host)).add(seen)
     state = state_in_use(cmd)
     if state:
         state.keep_seen()
 
 
-def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
+def _ran(cmd: Command, period: str, host: str, asked: Sequence[str]) -> tuple[Found, ...]:
     """What live systems were seen to use within a time. Raises UnreadableMemory, also where nothing was ever seen."""
     from datetime import datetime, timedelta, timezone
 
     from ..pins.pinned import Found
     from ..policy.ages import parse_age_or_date
-    from ..sources.memory import Memory, UnreadableMemory, memory_path, within
+    from ..sources.memory import Memory, UnreadableMemory, memory_path, seen_in_part, within
     from ..spelling import printable
 
     every = Memory(memory_path(kept_folder(cmd), host)).every()
@@ -185,7 +187,7 @@ def _ran(cmd: Command, period: str, host: str) -> tuple[Found, ...]:
                 f'{first:%Y-%m-%d %H:%M} UTC',
                 period,
             )
-    return (Found(within(every, since)),)
+    return (Found(within(every, since), tuple(seen_in_part(every, asked))),)
 
 
 def _given(

@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..pins.pinned import Pin
+from ..pins.pinned import Pin, Problem
 from ..pins.references import Reference
 from ..prune_error import Kind, PruneError
-from ..spelling import json_line
+from ..spelling import json_line, printable
 from ..state_files import file_of_registry
 
 
@@ -37,11 +37,15 @@ _CUT_OFF = b'\x18'
 
 @dataclass(frozen=True)
 class Seen:
-    """What one system used at one time; `system` is how a user names it, such as `kubectl:production`."""
+    """What one system used at one time; `system` is how a user names it, such as `kubectl:production`.
+
+    `open_problems` counts what could not be read or followed then.
+    """
 
     at: datetime
     system: str
     pins: tuple[Pin, ...]
+    open_problems: int = 0
 
 
 def memory_path(folder: str, host: str) -> Path:
@@ -111,10 +115,20 @@ def within(seen: Iterable[Seen], since: datetime) -> tuple[Pin, ...]:
     return tuple(latest.values())
 
 
+def seen_in_part(seen: Iterable[Seen], asked: Iterable[str]) -> Iterator[Problem]:
+    """A problem for each system whose last look left something open; those that are `asked` now say so themselves."""
+    last = {look.system: look for look in seen}
+    for system, look in last.items():
+        if look.open_problems and system not in asked:
+            said = f'what it runs was not all known on {look.at:%Y-%m-%d %H:%M} UTC: look again with pins remember'
+            yield Problem(said, printable(system))
+
+
 def _line(seen: Seen) -> dict[str, Any]:
     return {
         'at': seen.at.astimezone(timezone.utc).isoformat(),
         'system': seen.system,
+        'openProblems': seen.open_problems,
         'pins': [
             [pin.reference.repository, pin.reference.tag, pin.reference.digest, pin.reference.certain, pin.where]
             for pin in seen.pins
@@ -127,4 +141,5 @@ def _seen(line: dict[str, Any]) -> Seen:
         Pin(Reference(str(repository), tag, digest, bool(certain)), str(where))
         for repository, tag, digest, certain, where in line['pins']
     )
-    return Seen(datetime.fromisoformat(line['at']).astimezone(timezone.utc), str(line['system']), pins)
+    at = datetime.fromisoformat(line['at']).astimezone(timezone.utc)
+    return Seen(at, str(line['system']), pins, int(line.get('openProblems', 0)))

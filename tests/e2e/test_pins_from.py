@@ -575,6 +575,21 @@ def test_a_memory_that_nobody_keeps_any_more_is_an_error(az, registry, image, ku
     assert registry.counters['manifest_delete'] == 0
 
 
+def test_what_was_seen_in_part_deletes_nothing_where_nobody_reads_a_warning(az, registry, image, kubectl, tmp_path):
+    digest, reference = image('ran')
+    broke = 'Unable to connect to the server: EOF'
+    kubectl(answers(tmp_path, workload('Deployment', 'web', a=reference), kinds=('configmaps',), refused=broke))
+    az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl', check=True)
+    image('other')
+    run = az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d')
+    assert run.code == 1 and 'kubectl: what it runs was not all known' in run.err, run.err
+    assert registry.counters['manifest_delete'] == 0
+    kubectl(answers(tmp_path, workload('Deployment', 'web', a=reference), kinds=('configmaps',)))
+    az(*PRUNE, 'pins', 'remember', '-r', 'localhost', '--pins-from', 'kubectl', check=True)
+    az(*PRUNE, 'untagged', *TARGET, '--ago', '0', '--ran-within', '90d', check=True)
+    assert present(registry) == {digest}
+
+
 def test_remember_fails_when_it_cannot_look_or_write(az, registry, image, kubectl, tmp_path):
     assert az(*PRUNE, 'pins', 'remember', '-r', 'localhost').code != 0
     kubectl('exit 1')

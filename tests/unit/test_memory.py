@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from azext_acrprune.pins.pinned import Pin
+from azext_acrprune.pins.pinned import PINS_NOT_READ, Pin
 from azext_acrprune.pins.references import Reference
-from azext_acrprune.sources.memory import Memory, Seen, UnreadableMemory, memory_path, within
+from azext_acrprune.sources.memory import Memory, Seen, UnreadableMemory, memory_path, seen_in_part, within
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
 WEB, API = Reference('team/web', 'v1'), Reference('team/api', None, 'sha256:' + '1' * 64, certain=False)
@@ -83,6 +85,27 @@ def test_looks_of_several_machines_are_in_the_order_of_time(tmp_path):
     assert {pin.source for pin in within(every, NOW - timedelta(days=9)) if pin.reference == WEB} == {
         'kubectl dev: Pod a/b, seen 2026-11-28 12:00 UTC'
     }
+
+
+def test_a_system_that_was_seen_in_part_last_is_a_problem_until_it_is_seen_whole_or_asked_itself(tmp_path):
+    memory = Memory(tmp_path / 'ran.jsonl')
+    for each in (look(3, WEB), replace(look(2, WEB), open_problems=4), replace(look(2, WEB), system='aks:x')):
+        memory.add(each)
+    assert memory.every()[1].open_problems == 4
+    problems = list(seen_in_part(memory.every(), ()))
+    assert [(each.source, each.code) for each in problems] == [('kubectl:dev', PINS_NOT_READ)]
+    assert list(seen_in_part(memory.every(), ('kubectl:dev',))) == []
+    memory.add(look(1, WEB))
+    assert list(seen_in_part(memory.every(), ())) == []
+
+
+def test_a_line_of_an_earlier_version_was_whole(tmp_path):
+    path = tmp_path / 'ran.jsonl'
+    Memory(path).add(look(1, WEB))
+    line = json.loads(path.read_text())
+    del line['openProblems']
+    path.write_text(json.dumps(line) + '\n')
+    assert Memory(path).every() == [look(1, WEB)]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
