@@ -37,6 +37,11 @@ class TimeLimit:
         """For how many seconds requests may still be sent; 0 or less when the time is over."""
         return self._end - max(self.answering, self._kept) - self._clock()
 
+    @property
+    def to_the_end(self) -> float:
+        """For how many seconds anything is waited for; 0 or less when all has to be over."""
+        return self._end - self._clock()
+
     def is_over(self) -> bool:
         """Whether nothing may be sent any more."""
         return self.left <= 0

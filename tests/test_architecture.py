@@ -57,7 +57,7 @@ MAY_IMPORT = {
         'workers',
     },
     'schedules': {'schedules', 'model'},
-    'state': {'prune_error', 'archive.azure_blob', 'state', 'state_files'},
+    'state': {'prune_error', 'archive.azure_blob', 'archive.azure_calls', 'state', 'state_files'},
     'apply': {
         'prune_error',
         'apply',

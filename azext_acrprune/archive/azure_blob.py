@@ -24,6 +24,7 @@ from azure.core.exceptions import (
 )
 
 from ..spelling import one_line, printable
+from .azure_calls import AzureCalls
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import RUN_AGAIN, ArchiveError, NotKept
 
@@ -31,6 +32,8 @@ BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
 SMALL = 32 * 1024
 """What is smaller is sent in one request instead of two."""
+_FIRST_PART, _PART = 32 * 1024 * 1024, 4 * 1024 * 1024
+"""In so many bytes at most the client reads a blob."""
 BLOBS_AT_A_TIME = 16
 """Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
@@ -49,11 +52,15 @@ _MODIFIED = 412
 class BlobArchive:
     """One OCI image layout in a container. Every method raises ArchiveError and may be called from many threads.
 
-    `container` is a ContainerClient of the storage SDK; `block_type` its class of a block in a list of blocks.
+    `container` is a ContainerClient of the storage SDK; `block_type` its class of a block in a list of blocks. `calls`
+    makes the calls.
     """
 
-    def __init__(self, name: str, container: Any, block_type: Callable[[str], Any]) -> None:
+    def __init__(
+        self, name: str, container: Any, block_type: Callable[[str], Any], calls: AzureCalls | None = None
+    ) -> None:
         self.name = name
+        self._call = calls or AzureCalls()
         self._container = container
         self._block_type = block_type
         self.made_of_index: object = None
@@ -68,8 +75,8 @@ class BlobArchive:
     def check(self) -> None:
         """Find out whether this is an archive or can become one."""
         with self._usable():
-            names = next(self._container.list_blobs(**UNLOGGED).by_page(), ())
-            if any(True for _ in names) and not self._container.get_blob_client(LAYOUT_FILE).exists():
+            names = next(self._call.each(self._container.list_blobs(**UNLOGGED).by_page()), ())
+            if any(True for _ in names) and not self._has_layout():
                 raise ArchiveError(
                     f"The container '{self.name}' is neither empty nor an OCI image layout.",
                     'Give a new container, or one that an earlier run archived to.',
@@ -87,10 +94,7 @@ class BlobArchive:
     def sizes(self) -> dict[str, int]:
         """What is there, by digest."""
         with self._usable():
-            listed = [
-                (blob.name.split('/'), blob.size)
-                for blob in self._container.list_blobs(name_starts_with='blobs/', **UNLOGGED)
-            ]
+            listed = [(blob.name.split('/'), blob.size) for blob in self._listed('blobs/')]
             return {f'{path[1]}:{path[2]}': size for path, size in listed if len(path) == 3}
 
     def held(self, digests: Iterable[str]) -> dict[str, int]:
@@ -104,8 +108,8 @@ class BlobArchive:
     def writing(self) -> Iterator[None]:
         """Make it an OCI image layout. Two that write are told apart when they replace the index."""
         with self._usable():
-            if not self._container.get_blob_client(LAYOUT_FILE).exists():
-                self._container.upload_blob(LAYOUT_FILE, LAYOUT, overwrite=True, **UNLOGGED)
+            if not self._has_layout():
+                self._call(self._container.upload_blob, LAYOUT_FILE, LAYOUT, overwrite=True, **UNLOGGED)
         yield
 
     def holds(self, digest: str, size: int | None = None) -> bool:
@@ -130,13 +134,13 @@ class BlobArchive:
             staged = self._staged([blob], chunks, verified)
             if content.hexdigest() != expected:
                 raise NotKept(f'what came is not {digest}')
-            _commit(blob, staged, metadata={_DIGEST: digest})
+            self._commit(blob, staged, metadata={_DIGEST: digest})
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a blob, unverified."""
         with self._usable(digest):
             blob = self._container.get_blob_client(blob_path(digest))
-            yield from blob.download_blob(**UNLOGGED).chunks()
+            yield from self._parts(self._download(blob))
 
     def file(self, digest: str) -> None:
         """No blob of a storage account is a file of this machine."""
@@ -152,7 +156,7 @@ class BlobArchive:
         name = COPY_FILE if copy else INDEX_FILE
         with self._usable(name):
             try:
-                download = self._container.get_blob_client(name).download_blob(**UNLOGGED)
+                download = self._download(self._container.get_blob_client(name))
             except ResourceNotFoundError as error:
                 hold_to_container(error)
                 if not copy:
@@ -167,7 +171,8 @@ class BlobArchive:
         """Whether `index.json` is still the one that was read, or written, last."""
         with self._usable(INDEX_FILE):
             try:
-                return bool(self._container.get_blob_client(INDEX_FILE).get_blob_properties().etag == self._etag)
+                properties = self._call(self._container.get_blob_client(INDEX_FILE).get_blob_properties)
+                return bool(properties.etag == self._etag)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
                 return self._etag is None
@@ -186,11 +191,11 @@ class BlobArchive:
         mark = write_mark()
         with self._usable(INDEX_FILE):
             staged = self._staged([index, copy], pieces, lambda _: None)
-            _commit(copy, staged)
+            self._commit(copy, staged)
             try:
-                written = _commit(index, staged, metadata=mark, **condition)
+                written = self._commit(index, staged, metadata=mark, **condition)
             except (ResourceModifiedError, ResourceExistsError) as error:
-                written = written_with(index, mark)
+                written = written_with(index, mark, self._call)
                 if not written:
                     self._copy_anew(index, copy)
                     why = f"Another process is writing to the archive '{self.name}'."
@@ -202,27 +207,27 @@ class BlobArchive:
         """The runs whose journals are here, oldest first."""
         begin, end = f'{JOURNAL_FOLDER}/', '.jsonl'
         with self._usable(JOURNAL_FOLDER):
-            names = [blob.name for blob in self._container.list_blobs(name_starts_with=begin, **UNLOGGED)]
+            names = [blob.name for blob in self._listed(begin)]
             return sorted(name[len(begin) : -len(end)] for name in names if name.endswith(end))
 
     def journal(self, run: str) -> Iterator[bytes]:
         """The bytes of the journal of a run."""
         name = f'{JOURNAL_FOLDER}/{run}.jsonl'
         with self._usable(name):
-            yield from self._container.get_blob_client(name).download_blob(**UNLOGGED).chunks()
+            yield from self._parts(self._download(self._container.get_blob_client(name)))
 
     def put_journal(self, run: str, pieces: Iterable[bytes]) -> None:
         """Keep the journal of a run, in place of what was kept of it."""
         name = f'{JOURNAL_FOLDER}/{run}.jsonl'
         with self._usable(name):
             blob = self._container.get_blob_client(name)
-            _commit(blob, self._staged([blob], pieces, lambda _: None))
+            self._commit(blob, self._staged([blob], pieces, lambda _: None))
 
     def _size(self, digest: str) -> int | None:
         """How large a blob is; None where it is not there, or not by us."""
         with self._usable(digest):
             try:
-                properties = self._container.get_blob_client(blob_path(digest)).get_blob_properties()
+                properties = self._call(self._container.get_blob_client(blob_path(digest)).get_blob_properties)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
                 return None
@@ -231,7 +236,7 @@ class BlobArchive:
     def _remove(self, digest: str) -> None:
         with self._usable(digest):
             try:
-                self._container.delete_blob(blob_path(digest), if_unmodified_since=self._since)
+                self._call(self._container.delete_blob, blob_path(digest), if_unmodified_since=self._since)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
             except HttpResponseError as error:
@@ -257,17 +262,40 @@ class BlobArchive:
 
     def _stage(self, blobs: list[Any], block: bytes, blocks: list[Any]) -> None:
         identifier = base64.b64encode(b'%08d' % len(blocks)).decode()
+        options = {'length': len(block), 'validate_content': True, **UNLOGGED}
         for blob in blobs:
-            blob.stage_block(identifier, block, length=len(block), validate_content=True, **UNLOGGED)
+            self._call(blob.stage_block, identifier, block, size=len(block), **options)
         blocks.append(self._block_type(identifier))
 
     def _copy_anew(self, index: Any, copy: Any) -> None:
         """Make the copy that of the index that is there."""
-        _commit(copy, self._staged([copy], index.download_blob(**UNLOGGED).chunks(), lambda _: None))
+        self._commit(copy, self._staged([copy], self._parts(self._download(index)), lambda _: None))
 
     def _read(self, name: str, download: Any) -> Iterator[bytes]:
         with self._usable(name):
-            yield from download.chunks()
+            yield from self._parts(download)
+
+    def _has_layout(self) -> bool:
+        return bool(self._call(self._container.get_blob_client(LAYOUT_FILE).exists))
+
+    def _listed(self, prefix: str) -> Iterator[Any]:
+        pages = self._container.list_blobs(name_starts_with=prefix, **UNLOGGED).by_page()
+        for page in self._call.each(pages):
+            yield from page
+
+    def _download(self, blob: Any) -> Any:
+        """The first part of a blob, and how to get the others: see `_parts`."""
+        return self._call(blob.download_blob, size=_FIRST_PART, **UNLOGGED)
+
+    def _parts(self, download: Any) -> Iterator[bytes]:
+        return self._call.each(download.chunks(), size=_PART)
+
+    def _commit(self, blob: Any, staged: bytes | list[Any], **options: Any) -> Any:
+        """Make what was sent a blob, whole or not at all; gives what the service says of it."""
+        if isinstance(staged, bytes):
+            options = {'overwrite': True, 'validate_content': True, **options, **UNLOGGED}
+            return self._call(blob.upload_blob, staged, **options)
+        return self._call(blob.commit_block_list, staged, **options)
 
     @contextmanager
     def _usable(self, what: str = '') -> Iterator[None]:
@@ -287,13 +315,13 @@ def write_mark() -> dict[str, str]:
     return {_WRITE: uuid4().hex}
 
 
-def written_with(blob: Any, mark: dict[str, str]) -> Any:
+def written_with(blob: Any, mark: dict[str, str], calls: AzureCalls) -> Any:
     """What the service says of a blob that was written with this mark; None for one that others wrote.
 
     The client sends a write again when its answer was lost, and is told then that the blob is not the one any more that
     was to be replaced.
     """
-    properties = blob.get_blob_properties(**UNLOGGED)
+    properties = calls(blob.get_blob_properties, **UNLOGGED)
     return properties if (properties.metadata or {}).get(_WRITE) == mark[_WRITE] else None
 
 
@@ -330,10 +358,3 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
             del waiting[:BLOCK]
     if waiting:
         yield bytes(waiting)
-
-
-def _commit(blob: Any, staged: bytes | list[Any], **options: Any) -> Any:
-    """Make what was sent a blob, whole or not at all; gives what the service says of it."""
-    if isinstance(staged, bytes):
-        return blob.upload_blob(staged, overwrite=True, validate_content=True, **options, **UNLOGGED)
-    return blob.commit_block_list(staged, **options)

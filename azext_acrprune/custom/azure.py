@@ -14,8 +14,10 @@ from .command import Command
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+    from ..archive.azure_calls import AzureCalls
     from ..sources.arm import ResourceManager
     from ..sources.loganalytics import RegistryLog
+    from ..timelimit import TimeLimit
 
 
 def pipeline_options(cmd: Command) -> dict[str, Any]:
@@ -77,14 +79,31 @@ def registry_log(cmd: Command, workspace: str, login_server: str) -> Iterator[Re
         yield RegistryLog(client, guid, login_server)
 
 
-def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, Any]:
-    """(a container of a storage account, the class of a block in it), by the storage client that az itself uses.
+_LIMIT = 'acrprune_time_limit'
+"""Under which name the time limit of a command is kept."""
 
-    A connection string in az's configuration, or in AZURE_STORAGE_CONNECTION_STRING, says where an account is that it
-    names, and signs in to it.
+
+@contextmanager
+def storage_within(cmd: Command, limit: TimeLimit) -> Iterator[None]:
+    """Within it no storage account is waited for longer than this."""
+    cmd.cli_ctx.data[_LIMIT] = limit
+    try:
+        yield
+    finally:
+        del cmd.cli_ctx.data[_LIMIT]
+
+
+def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, Any, AzureCalls]:
+    """(a container of a storage account, the class of a block in it, what makes the calls).
+
+    The client is the one that az itself uses. A connection string in az's configuration, or in
+    AZURE_STORAGE_CONNECTION_STRING, says where an account is that it names, and signs in to it.
     """
     from azure.cli.command_modules.storage._client_factory import cf_blob_service
     from azure.cli.core.profiles import ResourceType, get_sdk
+
+    from ..archive.azure_calls import AzureCalls
+    from ..timelimit import NO_LIMIT
 
     connection = cmd.cli_ctx.config.get('storage', 'connection_string', fallback='')
     if f';AccountName={account};' in f';{connection};':
@@ -93,7 +112,8 @@ def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, 
         options = {'account_name': account, 'token_credential': _signed_in(cmd)[0]}
     service = cf_blob_service(cmd.cli_ctx, options)
     block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
-    return service.get_container_client(container), block
+    calls = AzureCalls(lambda: cmd.cli_ctx.data.get(_LIMIT, NO_LIMIT).to_the_end)
+    return service.get_container_client(container), block, calls
 
 
 _OWN = 'acrprune_own_subscription'

@@ -138,6 +138,7 @@ def open_session(
     from ..registry.halting import Halt
     from ..show.progress import progress
     from ..workers import Loop, stops_are_ctrl_c
+    from .azure import storage_within
 
     asked = options.sign_in
     limit = TimeLimit(options.pace.time_limit, time.monotonic)
@@ -154,6 +155,7 @@ def open_session(
             limit, _LONGEST_SIGN_IN_SECONDS, lambda: registry_facts(cmd, asked.registry_name, asked.resource_group_name)
         )
         with (
+            storage_within(cmd, limit),
             checked_out(cmd, host, options.state, options.sign_in.username, limit.left),
             progress(cmd.cli_ctx) as reporter,
             _cache(cmd, host, options) as cache,

@@ -79,7 +79,8 @@ def open_store(cmd: Command, name: str) -> StateStore:
             'Give azure-blob:ACCOUNT/CONTAINER, with or without a /PREFIX.',
             Kind.INVALID,
         )
-    return BlobStore(name, storage_container(cmd, account, container)[0], f'{folder.strip("/")}/' if folder else '')
+    client, _, calls = storage_container(cmd, account, container)
+    return BlobStore(name, client, f'{folder.strip("/")}/' if folder else '', calls)
 
 
 @contextmanager

@@ -10,11 +10,14 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from ..archive.azure_blob import UNLOGGED, advice_on, code_of, hold_to_container, reason_of, write_mark, written_with
+from ..archive.azure_calls import AzureCalls
 from .store import WHATEVER, Full, Lease, Leased, OutOfDate, StateError, StoredFile
 
 LEASE_SECONDS = 60
 """The longest that the service knows."""
 _LARGEST_APPEND = 4 * 1024 * 1024
+_FIRST_PART = 32 * 1024 * 1024
+"""Of a blob, which the client reads at once."""
 _OTHER_VERSION = ('ConditionNotMet', 'BlobAlreadyExists', 'BlobNotFound')
 _IS_THERE = ('BlobAlreadyExists', 'ConditionNotMet', 'LeaseIdMissing')
 _OTHER_SIZE = 'AppendPositionConditionNotMet'
@@ -24,23 +27,28 @@ _NO_LEASE = ('LeaseLost', 'LeaseNotPresentWithBlobOperation')
 
 
 class BlobStore:
-    """A state in a container. `container` is a ContainerClient of the storage SDK; `folder` is empty or ends in `/`."""
+    """A state in a container. `container` is a ContainerClient of the storage SDK; `folder` is empty or ends in `/`.
 
-    def __init__(self, name: str, container: Any, folder: str = '') -> None:
+    `calls` makes the calls.
+    """
+
+    def __init__(self, name: str, container: Any, folder: str = '', calls: AzureCalls | None = None) -> None:
         self.name = name
+        self.call = calls or AzureCalls()
         self._container = container
         self._folder = folder
 
     def entries(self, prefix: str) -> Mapping[str, StoredFile]:
         with self._usable():
-            listed = self._container.list_blobs(name_starts_with=self._folder + prefix, **UNLOGGED)
+            pages = self._container.list_blobs(name_starts_with=self._folder + prefix, **UNLOGGED).by_page()
+            listed = [blob for page in self.call.each(pages) for blob in page]
             return {blob.name[len(self._folder) :]: _entry(blob) for blob in listed}
 
     def read(self, name: str) -> tuple[bytes, str] | None:
         with self._usable(name):
             try:
-                download = self._blob(name).download_blob(**UNLOGGED)
-                return download.readall(), _version(download.properties.etag)
+                download = self.call(self._blob(name).download_blob, size=_FIRST_PART, **UNLOGGED)
+                return self.call(download.readall, size=download.size), _version(download.properties.etag)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
                 return None
@@ -56,9 +64,8 @@ class BlobStore:
         blob, mark = self._blob(name), write_mark()
         with self._usable(name):
             try:
-                done = blob.upload_blob(
-                    data, overwrite=True, validate_content=True, metadata=mark, **condition, **UNLOGGED
-                )
+                options = {'overwrite': True, 'validate_content': True, 'metadata': mark, **condition, **UNLOGGED}
+                done = self.call(blob.upload_blob, data, size=len(data), **options)
             except HttpResponseError as error:
                 if code_of(error) not in _OTHER_VERSION:
                     raise
@@ -77,7 +84,7 @@ class BlobStore:
     def remove(self, name: str) -> None:
         with self._usable(name):
             try:
-                self._blob(name).delete_blob(**UNLOGGED)
+                self.call(self._blob(name).delete_blob, **UNLOGGED)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
 
@@ -94,7 +101,7 @@ class BlobStore:
 
     def _leased(self, blob: Any) -> Any:
         try:
-            return blob.acquire_lease(LEASE_SECONDS, **UNLOGGED)
+            return self.call(blob.acquire_lease, LEASE_SECONDS, **UNLOGGED)
         except HttpResponseError as error:
             if code_of(error) in _HELD:
                 raise Leased from error
@@ -103,17 +110,19 @@ class BlobStore:
     def _make(self, name: str) -> None:
         """Make an empty blob to append to, if it is not there."""
         try:
-            self._blob(name).create_append_blob(match_condition=MatchConditions.IfMissing, **UNLOGGED)
+            self.call(self._blob(name).create_append_blob, match_condition=MatchConditions.IfMissing, **UNLOGGED)
         except HttpResponseError as error:
             if code_of(error) not in _IS_THERE:
                 raise
 
     def _append(self, name: str, data: bytes, size: int, lease: Lease | None, again: bool = True) -> None:
         """Add one block. A lease that ran out is renewed, which works while nobody else had one."""
-        held = {'lease': lease.sdk} if isinstance(lease, BlobLease) else {}
+        options = {'appendpos_condition': size, 'validate_content': True, **UNLOGGED}
+        if isinstance(lease, BlobLease):
+            options['lease'] = lease.sdk
         blob = self._blob(name)
         try:
-            blob.append_block(data, appendpos_condition=size, validate_content=True, **held, **UNLOGGED)
+            self.call(blob.append_block, data, size=len(data), **options)
         except HttpResponseError as error:
             code = code_of(error)
             if code == _OTHER_SIZE and self._has(blob, data, size):
@@ -127,18 +136,17 @@ class BlobStore:
             lease.renew()
             self._append(name, data, size, lease, again=False)
 
-    @staticmethod
-    def _written_with(blob: Any, mark: dict[str, str]) -> Any:
+    def _written_with(self, blob: Any, mark: dict[str, str]) -> Any:
         try:
-            return written_with(blob, mark)
+            return written_with(blob, mark, self.call)
         except ResourceNotFoundError as error:
             hold_to_container(error)
             return None
 
-    @staticmethod
-    def _has(blob: Any, data: bytes, start: int) -> bool:
+    def _has(self, blob: Any, data: bytes, start: int) -> bool:
         try:
-            return bool(blob.download_blob(offset=start, length=len(data), **UNLOGGED).readall() == data)
+            download = self.call(blob.download_blob, offset=start, length=len(data), size=len(data), **UNLOGGED)
+            return bool(self.call(download.readall, size=len(data)) == data)
         except HttpResponseError:
             return False
 
@@ -170,13 +178,13 @@ class BlobLease:
 
     def renew(self) -> None:
         try:
-            self.sdk.renew(**UNLOGGED)
+            self._store.call(self.sdk.renew, **UNLOGGED)
         except AzureError as error:
             raise self._store.failure(error, self._name) from error
 
     def release(self) -> None:
         with suppress(AzureError):
-            self.sdk.release(**UNLOGGED)
+            self._store.call(self.sdk.release, **UNLOGGED)
 
 
 def _entry(blob: Any) -> StoredFile:

@@ -14,6 +14,7 @@ from .images import telling
 from .test_archive import PRUNE, state
 
 ARCHIVE = ('--archive', 'azure-blob:myaccount/images')
+STATE = 'azure-blob:myaccount/images/state'
 
 
 class StorageAz(Az):
@@ -120,3 +121,11 @@ def test_an_account_that_fails_is_a_clear_error_and_nothing_is_deleted(storage_a
     run = untagged(storage_az)
     assert run.code != 0 and 'archive' in run.err.lower() and 'Traceback' not in run.err
     assert state(registry) == before and registry.counters['manifest_delete'] == 0
+
+
+def test_a_state_whose_answers_never_end_ends_with_the_time_limit(storage_az, service, registry, now):
+    telling(registry.storage, now)
+    service.drips = True
+    run = storage_az(*PRUNE, 'untagged', '-r', 'localhost', '--yes', '--time-limit', '8s', '--state', STATE)
+    assert run.code and 'did not answer in time' in run.err
+    assert registry.counters['manifest_delete'] == 0

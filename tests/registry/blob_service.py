@@ -38,7 +38,8 @@ class Blob:
 class BlobService:
     """`with BlobService(folder) as service:` serves the containers of `service.containers`, by name, for any account.
 
-    `before` is called with (method, path, query) of each request, and may give a status to fail it with.
+    `before` is called with (method, path, query) of each request, and may give a status to fail it with. While it
+    `drips`, each answer comes byte by byte and has no end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,6 +47,7 @@ class BlobService:
         self.requests: list[tuple[str, str]] = []
         self.authorizations: set = set()
         self.before: Callable[[str, str, Any], int | None] | None = None
+        self.drips = False
         self.port = self.proxy_port = 0
         self.ca_file = folder / 'storage-ca.pem'
         self._staged: dict[tuple[str, str], dict[str, bytes]] = {}
@@ -85,6 +87,8 @@ class BlobService:
         path, query = unquote(request.path), request.query
         self.requests.append((request.method, path))
         self.authorizations.add(request.headers.get('Authorization'))
+        if self.drips:
+            return await _drip(request)
         status = self.before(request.method, path, query) if self.before else None
         if status:
             return _failure(status, 'Injected')
@@ -162,6 +166,14 @@ def _content(request: web.BaseRequest, blob: Blob) -> web.Response:
         return _failure(416, 'InvalidRange')
     headers['Content-Range'] = f'bytes {start}-{end}/{len(blob.data)}'
     return web.Response(status=206, body=blob.data[start : end + 1], headers=headers)
+
+
+async def _drip(request: web.BaseRequest) -> web.Response:
+    request.transport.write(b'HTTP/1.1 200 OK\r\nx-ms-drip: ')
+    while not request.transport.is_closing():
+        await asyncio.sleep(0.02)
+        request.transport.write(b'.')
+    return web.Response()
 
 
 def _failure(status: int, code: str) -> web.Response:

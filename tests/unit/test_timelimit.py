@@ -74,6 +74,15 @@ def test_a_failed_scan_gives_the_kept_time_back(clock):
     assert limit.left == 950
 
 
+def test_what_is_kept_for_later_is_not_taken_off_the_end(clock):
+    limit = TimeLimit(1000, clock)
+    clock.now += 400
+    with limit.keeping(SHARE_AFTER_READING):
+        assert (limit.left, limit.to_the_end) == (350, 600)
+    clock.now += 700
+    assert limit.to_the_end == -100 and NO_LIMIT.to_the_end == math.inf
+
+
 def test_answering_takes_two_minutes_at_most(clock):
     limit = TimeLimit(10**9, clock)
     assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10**9 - LONGEST_ENDING_SECONDS
