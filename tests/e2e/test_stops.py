@@ -80,6 +80,32 @@ def test_a_second_stop_gives_up_and_answers_all_the_same_with_the_locks_set_agai
     assert locks(registry, digest) == [False, False, False]
 
 
+def test_a_second_stop_while_az_signs_in_anew_answers_all_the_same_and_names_what_is_unlocked(az, registry, now):
+    assert az.login().code == 0
+    command, digest = locked(registry, now)
+    command = [each for each in command if each not in ADMIN_LOGIN]
+    hold = registry.faults.hold('DELETE')
+    process = az.start(*command, **PIPES)
+    assert hold.wait(process)
+    registry.auth.revoked.update(token for token in registry.auth.issued if registry.auth.kind_of(token) != 'aad')
+    signing_in = registry.faults.hold('POST /oauth2/exchange')
+    interrupt(process)
+    read_until(process.stderr, 'Ctrl-C again gives up on it.')
+    interrupt(process)
+    assert signing_in.wait(process), 'the lock is to be set again'
+    out, err = process.communicate()  # although Azure never answers
+    result = json.loads(out)
+    assert process.returncode == 1 and 'Traceback' not in err
+    assert [each['digest'] for each in result['failed']] == [digest]
+    registry.faults.clear()
+    (run,) = az(*PRUNE, 'history', 'list', check=True).json
+    assert {each['tag'] for each in run['leftUnlocked']} == {None, 'v1'} and locks(registry, digest) == [
+        True,
+        True,
+        True,
+    ]
+
+
 def interrupted_at(az, question, *arguments):
     """What az said at last, which was interrupted when it had asked a question."""
     _, follower = pty.openpty()

@@ -218,13 +218,15 @@ class Auth:
         sign-in to Azure is good all the while.
         """
         self.abac, self.refuses_all = True, not at_once
-        self.revoked.update(token for token in self.issued if not self._is_of_azure(token))
+        self.revoked.update(token for token in self.issued if self.kind_of(token) != 'aad')
 
-    def _is_of_azure(self, token: str) -> bool:
-        return jwt.decode(token, options={'verify_signature': False}).get('aud') == 'aad'
+    @staticmethod
+    def kind_of(token: str) -> str:
+        """`aad` for one of Azure itself, `refresh` or `access` for one of the registry."""
+        return str(jwt.decode(token, options={'verify_signature': False}).get('aud'))
 
     def _claims(self, token: str) -> dict[str, Any] | None:
-        if token in self.revoked or self.refuses_all and token and not self._is_of_azure(token):
+        if token in self.revoked or self.refuses_all and token and self.kind_of(token) != 'aad':
             return None
         cached = self._decoded.get(token)
         if cached is None:

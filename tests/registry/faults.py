@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import ssl
 import threading
 import time
 from collections import Counter
@@ -23,11 +24,17 @@ _BUCKETS = {'GET': 'reads', 'HEAD': 'reads', 'DELETE': 'writes', 'PATCH': 'write
 class Fault:
     """Breaks requests whose `METHOD path` matches `pattern`, with a probability, or the next `times` of them.
 
-    `kind` is a status (405, 429, 500, 503…), `slow`, `garbage` (200 with other bytes), `truncated`, `cut`
-    (the connection ends in the middle of the body), `endless` (the body has no end), `drip` (a byte of it each
-    `seconds`), `reset` (nothing is done), `lost` (done, but not answered), `echo` (done, and the headers say back what
-    came with the request), `refused` (400, and the error too says that back), or `proxy` (nothing is done, and
-    something on the way answers with `status` and `body`, by default with a page for people).
+    The first `after` of them are let through.
+
+    Done, and answered in a way that cannot be understood: `garbage` (200 with other bytes), `truncated`, `cut` (the
+    connection ends in the middle of the body), `torn` (so it does, without the end of TLS), `noise` (bytes that are no
+    TLS come there), `short` (more comes than the length says), `nonsense` (the length is no number), `twice` (another
+    answer follows that nobody asked for), `endless` (the body has no end), `drip` (a byte of it each `seconds`), `lost`
+    (no answer), `slow`, or `echo` (the headers say back what came with the request).
+
+    Nothing is done: a status (405, 429, 500, 503…), `reset`, `handshake` (so is the next connection, before it is
+    there), `refused` (400, and the error says back what came), or `proxy` (something on the way answers with `status`
+    and `body`, by default with a page for people).
     """
 
     pattern: str
@@ -37,10 +44,14 @@ class Fault:
     retry_after: int | None = None
     seconds: float = 0.2
     status: int = 200
+    after: int = 0
     body: bytes = b'<!DOCTYPE html>\n<html><title>Sign in to this network</title></html>'
 
     def hits(self, text: str, chance: random.Random) -> bool:
         if self.times == 0 or not re.search(self.pattern, text) or chance.random() >= self.probability:
+            return False
+        if self.after > 0:
+            self.after -= 1
             return False
         if self.times is not None:
             self.times -= 1
@@ -119,7 +130,7 @@ class Faults:
     """Latency, throttling by kind of call (`reads`, `writes`, `tokens`), and faults; counters of what was answered.
 
     `limits` are those of the service itself. `clock` is by how many seconds the `Date` of answers is ahead. `injected`
-    counts the requests that were broken.
+    counts the requests that were broken. So many of the next `handshakes` of TLS are refused.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -130,6 +141,7 @@ class Faults:
         self.rules: list[Fault] = []
         self.holds: list[Hold] = []
         self.injected = 0
+        self.handshakes = 0.0
         self.deletes_in_flight: Counter = Counter()
         self.most_deletes_in_flight: Counter = Counter()
         self.most_in_flight = self._in_flight = 0
@@ -142,6 +154,7 @@ class Faults:
         self.limits = None
         self.rules.clear()
         self.injected = 0
+        self.handshakes = 0.0
         for hold in self.holds:
             hold.let_go(drop=True)
         self.holds.clear()
@@ -151,7 +164,7 @@ class Faults:
         self._chance = random.Random(seed)
         for left in range(len(kinds), 0, -1):  # the first rule that hits is the only one
             share = rate / len(kinds)
-            self.rules.append(Fault('.', kinds[left - 1], share / (1 - share * (len(kinds) - left))))
+            self.rules.append(Fault('.', kinds[left - 1], share / (1 - share * (len(kinds) - left)), seconds=0))
 
     def hold(self, pattern: str, after: int = 0, done: bool = False) -> Hold:
         """Begin to hold requests: see Hold."""
@@ -173,6 +186,13 @@ class Faults:
         found = next((rule for rule in self.rules if rule.hits(f'{method} {path}', self._chance)), None)
         self.injected += found is not None
         return found
+
+    def refuse_handshake(self) -> int | None:
+        """The alert of TLS with which a client is sent away; None where it is let in."""
+        if self.handshakes < 1:
+            return None
+        self.handshakes -= 1
+        return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 
     def throttle_for(self, method: str, path: str) -> Throttle | None:
         """The bucket that is empty for this call, None when it may go on."""

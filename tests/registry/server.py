@@ -29,6 +29,7 @@ from .metadata import Metadata
 from .replicas import Regions, Replica
 from .resources import Resources
 from .routes import Route, Routes
+from .sending import LARGE, SENDERS, hang_up, in_pieces
 from .storage import Storage
 from .tasks import Tasks
 from .tunnel import open_tunnel
@@ -98,6 +99,7 @@ class LocalRegistry:
         else:
             self._directory = directory or Path(self._home.name)
             self._context = make_context(self._directory, expired)
+            self._context.sni_callback = lambda *_: self.faults.refuse_handshake()
         self._token_calls_left = 10_000 / 60
 
     @property
@@ -243,17 +245,18 @@ class LocalRegistry:
         kind = fault.kind if fault else None
         if kind == 'slow':
             await asyncio.sleep(fault.seconds)
-        elif kind == 'reset':
+        elif kind in ('reset', 'handshake'):
             await _sleep_until(due)
             self._log('reset', call.method, call.path, 0)
-            return _hang_up(request)
+            self.faults.handshakes += kind == 'handshake'
+            return hang_up(request)
         if self.on_request:
             self.on_request(call.method, call.path)
         if not await self.faults.pass_holds(call.method, call.path, done=False):
-            return _hang_up(request)
+            return hang_up(request)
         answer = self._answer(call, found, fault)
         if not await self.faults.pass_holds(call.method, call.path, done=True):
-            return _hang_up(request)
+            return hang_up(request)
         headers = {
             **common_headers(call.path, answer),
             **self.faults.date(),
@@ -261,16 +264,10 @@ class LocalRegistry:
             **answer.headers,
         }
         await _sleep_until(due)
-        if kind == 'lost':
-            return _hang_up(request)
-        if kind == 'cut':
-            return await _cut(request, answer, headers)
-        if kind == 'drip':
-            return await _drip(request, answer, headers, fault.seconds)
-        if kind == 'endless':
-            return await _endless(request, answer, headers)
-        if len(answer.body) > _LARGE:
-            return await _in_pieces(request, answer, headers)
+        if kind in SENDERS:
+            return await SENDERS[kind](request, answer, headers, fault.seconds)
+        if len(answer.body) > LARGE:
+            return await in_pieces(request, answer, headers)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     def _answer(self, call: Call, found: Found, fault: Fault | None) -> Answer:
@@ -353,64 +350,3 @@ def _trimmed(left: float) -> str:
     """As recorded on token answers: 166.65, 166.633333."""
     digits = f'{left:.6f}'.rstrip('0')
     return digits + '0' if digits.endswith('.') else digits
-
-
-def _hang_up(request: web.BaseRequest) -> web.Response:
-    request.transport.abort()
-    return web.Response()
-
-
-_LARGE = 1 << 26
-"""So many bytes are sent in pieces: TLS takes less than 2 GiB at once."""
-
-
-async def _in_pieces(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(answer.body)
-    await response.prepare(request)
-    body = memoryview(answer.body)
-    for start in range(0, len(body), _LARGE):
-        await response.write(bytes(body[start : start + _LARGE]))
-    await response.write_eof()
-    return response
-
-
-async def _cut(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
-    """Promise the whole body, send half of it, and go."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(answer.body)
-    await response.prepare(request)
-    await response.write(answer.body[: len(answer.body) // 2])
-    request.transport.close()
-    return response
-
-
-async def _drip(
-    request: web.BaseRequest, answer: Answer, headers: dict[str, str], seconds: float
-) -> web.StreamResponse:
-    """Send the body byte by byte, with a wait before each."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(answer.body)
-    await response.prepare(request)
-    try:
-        for byte in answer.body:
-            await asyncio.sleep(seconds)
-            await response.write(bytes((byte,)))
-    except OSError:
-        pass
-    return response
-
-
-async def _endless(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
-    """Send the whole body, and more and more of it until nobody listens any more."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.headers.pop('Content-Length', None)
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    await response.write(answer.body)
-    try:
-        while True:
-            await response.write(bytes(1 << 16))
-            await asyncio.sleep(0.001)  # a connection that is lost is only noticed in between
-    except OSError:
-        return response

@@ -306,3 +306,26 @@ def test_the_registry_runs_on_its_own_until_it_is_told_to_stop(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert len(listed.json()['repositories']) == 2
+
+
+@pytest.mark.parametrize('kind', ['cut', 'torn', 'noise', 'lost', 'reset', 'handshake'])
+def test_an_answer_that_is_broken_on_its_way_is_an_error_and_the_next_one_is_whole(http, registry, kind):
+    registry.faults.rules.append(Fault('GET', kind, times=1))
+    failures = 2 if kind == 'handshake' else 1
+    for _ in range(failures):
+        with pytest.raises(requests.RequestException):
+            http.admin('GET', '/acr/v1/_catalog').json()
+    assert http.admin('GET', '/acr/v1/_catalog').json() == {'repositories': None}
+
+
+@pytest.mark.parametrize('kind', ['short', 'twice', 'nonsense', 'drip'])
+def test_what_comes_beside_an_answer_is_not_in_it(http, registry, kind):
+    registry.faults.rules.append(Fault('GET', kind, times=1, seconds=0))
+    body = '{"repositories":null}\n'
+    assert http.admin('GET', '/acr/v1/_catalog').text == (body[: len(body) // 2] if kind == 'short' else body)
+    assert registry.faults.injected == 1
+
+
+def test_a_fault_may_begin_after_some_requests(http, registry):
+    registry.faults.rules.append(Fault('GET', 500, after=2, times=1))
+    assert [http.admin('GET', '/v2/').status_code for _ in range(4)] == [200, 200, 500, 200]

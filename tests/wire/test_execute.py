@@ -24,7 +24,9 @@ from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
 from tests.registry.faults import Fault
 from tests.registry.storage import digest_of
+from tests.wire.conftest import refresh_token
 from tests.wire.images import image, image_in, index_in, put
+from tests.wire.mishaps import Signals
 from tests.wire.plain import execute, scan
 
 REPOSITORY = 'team/app'
@@ -428,6 +430,40 @@ def test_a_second_stop_sets_locks_again_as_long_as_there_is_time_and_the_journal
     assert [(each.digest, 'not known' in each.error) for each in outcome.failed] == [(digest, True)]
     assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is not answers
     assert [each.digest for each in journal.owed()] == ([] if answers else [digest])
+
+
+def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_what_is_unlocked(
+    registry, connect, monkeypatch, tmp_path
+):
+    """To set the lock again a new token is needed, and az does not come back from its sign-in."""
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 0.1)
+    asked, answer = threading.Event(), threading.Event()
+
+    def sign_in():
+        asked.set()
+        answer.wait()
+        return refresh_token(registry.auth)
+
+    client, journal = connect(refresh_token(registry.auth), sign_in), Journal(tmp_path, {})
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    signals = Signals()
+
+    def stop():
+        registry.faults.hold('DELETE')
+        registry.auth.revoked.update(registry.auth.issued)
+        for _ in range(2):
+            signals.come()
+
+    before(registry, 'DELETE', stop)
+    door = JournaledRegistry(client.real, journal, {each.name: each for each in decision.inventory.repositories})
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, door=door, stops=signals)
+    answer.set()
+    assert outcome.interrupted and asked.is_set()
+    assert [(each.digest, 'not known' in each.error) for each in outcome.failed] == [(digest, True)]
+    assert [each.digest for each in journal.owed()] == [digest]
 
 
 # What changed since the plan
