@@ -364,7 +364,8 @@ class Outcome:
     tags that were not touched because somebody interrupted the run or it was `out_of_time`. `retired` and `unretired`
     are (repository, digest) too, `locked` and `unlocked` (repository, tag or digest). `listing_age` is the age in
     seconds of the oldest listing by which something was deleted, None where nothing was. `unverified` has a notice for
-    each repository that could not be listed after the run, of which only the answers to the deletions are known.
+    each repository that could not be listed after the run, of which only the answers to the deletions are known. These
+    are `in_doubt`, and so are those that were not listed because the run was given up.
     """
 
     deleted: tuple[tuple[str, str], ...]
@@ -381,3 +382,4 @@ class Outcome:
     gone: tuple[Gone, ...] = ()
     listing_age: float | None = None
     unverified: tuple[Notice, ...] = ()
+    in_doubt: frozenset[str] = frozenset()

@@ -74,6 +74,7 @@ async def execute(
         gone=tuple(gone for run in runs for gone in run.tally.all_gone()),
         listing_age=max(ages, default=None),
         unverified=unverified,
+        in_doubt=frozenset(run.name for run in runs if run.in_doubt),
     )
 
 

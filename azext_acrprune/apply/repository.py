@@ -79,6 +79,7 @@ class RepositoryRun:
         self.tally = Tally(work.seen, work.doomed, work.untag, around.reporter)
         self.listing_age: float | None = None
         self.unverified: Notice | None = None
+        self.in_doubt = False
         self._registry = around.registry
         self._door = around.door
         self._around = around
@@ -96,11 +97,22 @@ class RepositoryRun:
         self._read: dict[str, Content | Unreadable] = {}
 
     async def prune(self) -> None:
-        """Do the work, as far as nothing forbids it, and look afterwards whether it was done."""
-        await self._work_off()
-        self.tally.fail(self._unanswered.keys() & self.tally.left, _UNANSWERED)
-        if self._sent:
-            self.unverified = await look_back(self._around, self._work.seen, self.tally, self._unanswered.keys())
+        """Do the work, as far as nothing forbids it, and look afterwards whether it was done.
+
+        Where that cannot be seen, or is not waited for, what may be gone has failed.
+        """
+        is_listed = False
+        try:
+            await self._work_off()
+            self.tally.fail(self._unanswered.keys() & self.tally.left, _UNANSWERED)
+            if self._sent:
+                self.unverified = await look_back(self._around, self._work.seen, self.tally, self._unanswered.keys())
+            is_listed = self.unverified is None
+        finally:
+            if self._sent and not is_listed:
+                self.in_doubt = True
+                self.tally.fail(self._unanswered.keys() & self.tally.left, _UNANSWERED)
+                self.tally.doubt()
 
     async def _work_off(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)
@@ -296,6 +308,7 @@ class RepositoryRun:
             try:
                 await call()
             except asyncio.CancelledError:
+                self._sent = True
                 self.tally.fail([key], _GIVEN_UP)
                 raise
 

@@ -11,10 +11,11 @@ from ..reporter import Reporter
 
 BEFORE, UNANSWERED, WITH_SUBJECT = 'before', 'unanswered', 'withSubject'
 """Why something is gone that this run does not call deleted: it was gone before its turn; a request of this run had no
-answer, and then it was gone; the service deletes it with its subject, which somebody else deleted."""
+answer, and then it was gone; the service deletes it with its subject, and that one was gone before."""
 
 _STILL_THERE = 'the registry said that it was deleted, and lists it still'
 _THERE_AGAIN = 'it was deleted, and is there again: somebody has pushed it since'
+_MAY_HAVE_FALLEN = 'the registry may have deleted it with its subject, which is not known'
 _NO_SUCH = 'the registry says that it is not there, and lists it still'
 
 
@@ -103,10 +104,20 @@ class Tally:
             missing = sorted(self._doomed - set(after.manifests))
             for digest in [each for each in missing if each not in self.deleted and each not in self.gone]:
                 self._settle_missing(digest, unanswered)
+            for digest in sorted(self.skipped.keys() & set(missing)):
+                self._settle_spared(digest)
             doubtful = self.failed.keys() - self._certain - after.tags.keys()
             for tag in sorted(doubtful.intersection(self._untag)):
                 del self.failed[tag]
                 self.gone[tag] = UNANSWERED if tag in unanswered else BEFORE
+
+    def doubt(self) -> None:
+        """No listing tells what became of it: what the service may have taken along with its subject has failed."""
+        sent = self.deleted | self.failed.keys()
+        for digest in sorted(self._doomed - sent - self.gone.keys()):
+            if not sent.isdisjoint(self._subjects(digest)):
+                self.skipped.pop(digest, None)
+                self.fail([digest], _MAY_HAVE_FALLEN)
 
     def all_skipped(self) -> Iterator[Skipped]:
         for key, verdict in sorted(self.skipped.items()):
@@ -133,6 +144,13 @@ class Tally:
         elif digest in self.failed or untouched:
             self.failed.pop(digest, None)
             self.gone[digest] = UNANSWERED if digest in unanswered else BEFORE
+
+    def _settle_spared(self, digest: str) -> None:
+        """One that was left alone for its subject, which is gone all the same, and took it along."""
+        reasons = [self.gone[subject] for subject in self._subjects(digest) if subject in self.gone]
+        if reasons:
+            del self.skipped[digest]
+            self.gone[digest] = UNANSWERED if UNANSWERED in reasons else WITH_SUBJECT
 
     def _still_there(self, after: Repository) -> Iterator[tuple[str, str]]:
         """(key, what is wrong) of all that is to be gone, and is listed."""

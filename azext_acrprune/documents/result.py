@@ -107,17 +107,18 @@ def _retirements(decision: Decision, outcome: Outcome) -> dict[str, Any]:
 def _impact(decision: Decision, outcome: Outcome, ledger: Ledger) -> str:
     """Which bound the freed bytes are.
 
-    What was deleted by the registry's word alone may not be; what was gone before may have been the last but this run
-    to hold a blob.
+    What was deleted by the registry's word alone may not be, and what failed in such a repository may be gone; what was
+    gone before may have been the last but this run to hold a blob.
     """
     kind = kind_of_freed(decision.inventory, ledger, outcome.deleted)
+    not_counted: list[Gone | Failed] = [each for each in outcome.failed if each.repository in outcome.in_doubt]
     held_bytes = any(
-        isinstance(ledger.repositories[gone.repository].manifests[gone.digest].content, Content)
-        for gone in outcome.gone
-        if not gone.tag
+        isinstance(ledger.repositories[each.repository].manifests[each.digest].content, Content)
+        for each in (*outcome.gone, *not_counted)
+        if not each.tag
     )
     return kind_of(
-        at_most=kind in (UPPER_BOUND, APPROXIMATE) or bool(outcome.unverified),
+        at_most=kind in (UPPER_BOUND, APPROXIMATE) or bool(outcome.in_doubt),
         at_least=kind in (LOWER_BOUND, APPROXIMATE) or held_bytes,
     )
 

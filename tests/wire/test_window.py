@@ -21,6 +21,7 @@ from tests.registry.builder import DOCKER_IMAGE, image_manifest
 from tests.registry.faults import Fault
 from tests.registry.storage import digest_of
 from tests.wire.images import image, image_in, index_in, put
+from tests.wire.mishaps import Signals
 from tests.wire.plain import execute, scan
 from tests.wire.test_execute import (
     REPOSITORY,
@@ -276,6 +277,54 @@ def test_where_the_time_is_over_before_the_listing_after_the_run_it_is_the_time_
     registry.on_request = on_request
     outcome = execute(client, decision, 8, Silent(), time.monotonic, lambda: len(over) == 3 and all(over))
     assert outcome.unverified and outcome.left == 0 and outcome.out_of_time is is_over
+
+
+def signed(storage):
+    """An image without a tag and its SBOM, which the service deletes with it; (both digests)."""
+    subject = image_in(storage, REPOSITORY, 'subject')
+    sbom = image_in(storage, REPOSITORY, 'sbom', subject=subject)
+    image_in(storage, REPOSITORY, 'kept', tag='v1')
+    return subject, sbom
+
+
+def test_what_may_be_gone_has_failed_where_no_listing_tells_and_the_bytes_are_no_bound(registry, connect, waits):
+    subject, sbom = signed(registry.storage)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules += [Fault(f'DELETE .*{subject}', 'lost', times=1), Fault('DELETE', 500)]
+    before(registry, 'DELETE', lambda: registry.faults.rules.append(Fault('_manifests', 500)))
+    outcome = run(client, decision)
+    assert not {subject, sbom} & left(registry), 'although nobody said so'
+    assert (failed(outcome), skipped(outcome), deleted(outcome)) == ({subject, sbom}, {}, set())
+    assert summary(decision, outcome)['impact'] == 'unknown'
+
+
+def test_what_was_left_alone_for_a_subject_that_is_gone_all_the_same_went_with_it(registry, connect, waits):
+    subject, sbom = signed(registry.storage)
+    client = connect()
+    decision = planned(client)
+    registry.faults.rules.append(Fault(f'DELETE .*{subject}', 'garbage'))
+    outcome = run(client, decision)
+    assert gone(outcome) == {subject: 'before', sbom: 'withSubject'}
+    assert (skipped(outcome), failed(outcome)) == ({}, set())
+    assert summary(decision, outcome)['impact'] == 'lowerBound'
+
+
+def test_what_may_be_gone_has_failed_where_a_run_was_given_up(registry, connect):
+    subject, sbom = signed(registry.storage)
+    client, signals = connect(), Signals()
+    decision = planned(client)
+
+    def stop():
+        registry.faults.hold('DELETE', done=True)
+        for _ in range(2):
+            signals.come()
+
+    before(registry, 'DELETE', stop)
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, stops=signals)
+    registry.faults.clear()
+    assert (failed(outcome), outcome.left) == ({subject, sbom}, 0)
+    assert summary(decision, outcome)['impact'] == 'unknown'
 
 
 # Two at once
