@@ -102,7 +102,8 @@ class _EventReader:
             key = self._key()
             self._stack.append(_Open(self._scope(), key, False, event.anchor))
         elif kind == FLAT_MAPPING:
-            if not self._collector.is_dull(self._stack[-1].key, event.value):
+            key = self._stack[-1].key
+            if key in self._named or not self._collector.is_dull(key, event.value):
                 for each in within(event):
                     self.take(each)
         elif kind == ALIAS:
