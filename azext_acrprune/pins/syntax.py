@@ -125,7 +125,7 @@ def _of_tokens(text: str, tokens: re.Pattern[str], line: int = 1) -> Iterator[Ev
         elif token[:2] not in ('//', '/*'):
             yield Event(SCALAR, line, _json_value(token, line))
         if first in '{}]' and not depth:
-            yield Event(END_OF_DOCUMENT, line)
+            yield Event(END_OF_DOCUMENT, line + token.count('\n'))
     if depth:
         raise BadSyntax(line, 'it is not JSON: it ends in the middle')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from azext_acrprune.pins.read import read_pins
@@ -19,6 +19,7 @@ from azext_acrprune.pins.syntax import (
     json_events_of_lists,
     within,
 )
+from tests.examples import examples
 from tests.pin_shapes import NAMES as SHAPE_NAMES
 from tests.pin_shapes import cases
 
@@ -148,12 +149,15 @@ JSON = st.recursive(
 )
 
 
+@examples(300)
+@example({'': None}, 1)
 @given(JSON, st.sampled_from([None, 1]))
 def test_flat_items_have_the_events_that_they_would_have_had(document, indent):
     text = json.dumps(document, indent=indent)
     assert list(opened(json_events_of_lists(text))) == list(json_events(text))
 
 
+@examples(300)
 @given(st.text('{}[]":,a1/\\\n ', max_size=30))
 def test_so_have_those_of_what_is_no_json(text):
     assert list(events_of(opened(json_events_of_lists(text)))) == list(events_of(json_events(text)))
