@@ -239,7 +239,9 @@ class Trial:
                 assert sum(each['freedBytes'] for each in summaries) <= lost, 'no byte is claimed twice'
 
     def assert_locked(self) -> None:
-        """What was locked is so, or a journal says that it is not."""
+        """What was locked is so, or a journal says that it is not. A registry that was made anew has no such locks."""
+        if self._registry.storage is not self.storage:
+            return
         owed = {(lock.repository, lock.tag or lock.digest) for lock in self._owed}
         now = locks(self.storage)
         opened = {key for key, off in self._locks.items() if key in now and off - now[key]}
