@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from .filling import filled, values_of
 from .references import RegistryNames
-from .scopes import Filled, Scope, Value
+from .scopes import DOCUMENTS, Filled, Scope, Value
 
 _KEY = re.compile(
     r'(?P<group>.*?)(?P<part>registryserverurl|registryloginserver|registryserver|registryurl|registryhost|registryname'
@@ -164,6 +164,12 @@ def is_name_and_place(text: str) -> bool:
     return _NAME_AND_PLACE.match(text) is not None and not has_host(text)
 
 
+def _is_document(scope: Scope) -> bool:
+    """Whether a scope is a whole document of YAML or JSON: that of code has no line."""
+    outside = scope.parent
+    return bool(scope.line and outside and DOCUMENTS in outside.children)
+
+
 def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled | None:
     """`team/app:5` where charts are told `global: {imageRegistry: myreg.azurecr.io}`, or within the braces of Jenkins'
     `withRegistry('https://myreg.azurecr.io') {`: it may well be there.
@@ -173,7 +179,7 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
     here: Scope | None = scope
     while here is not None:
         around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
-        is_document = here is not scope and here.key == '' and not here.listed and 'kind' not in here.entries
+        is_document = here is not scope and _is_document(here) and 'kind' not in here.entries
         for child in (*here.children.get('global', ()), *((here,) if is_document else ())):
             around += [
                 Filled(value.text, frozenset((value.line,)))

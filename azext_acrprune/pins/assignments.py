@@ -34,8 +34,11 @@ def loops(items: Sequence[Item], scope: Scope) -> bool:
     if len(words) != 4 or words[0] != 'for' or words[2] != 'in':
         return False
     scope.add('for_name', Value(words[1], items[0].line))
-    over = items[3].texts[0] if items[3].texts else f'${{{words[3]}}}'
-    scope.add('for_each', Value(over, items[0].line))
+    over = items[3].texts[:1] or (f'${{{words[3]}}}',)
+    if items[3].kind == 'list':  # Python: `for x in ["a", "b"]:`
+        over = tuple(text for texts in items[3].arguments for text in texts)
+    for text in over:
+        scope.add('for_each', Value(text, items[0].line))
     return True
 
 

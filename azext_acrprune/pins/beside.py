@@ -34,18 +34,23 @@ _CONVENTIONS = tuple(
     for taker, giver in (
         (r'\.(?:tf|tf\.json|hcl|nomad)', r'\.(?:tf|tfvars|auto\.tfvars|tfvars\.json|vars|pkrvars\.hcl)'),
         (rf'(?:.*(?:compose|stack)[^/]*){_YAML}', r'(?:[^/]*)\.env(?:\.[^/]*)?'),
+        (r'[^/]*\.gradle(?:\.kts)?', r'(?:\.\./)?gradle\.properties'),
+        (rf'[^/]*template[^/]*{_YAML}', r'[^/]*\.params'),
         (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)|(?:\.\./)?bicepconfig\.json'),
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
         (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (r'(?:.*/)?templates/[^/]+/[^/]+', rf'\.\./\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
-        (rf'[^/]*(?:{_YAML}|\.j2)', rf'(?:\.\./)?(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?'),
+        (
+            rf'[^/]*(?:{_YAML}|\.j2)',
+            rf'(?:\.\./){{0,4}}(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?',
+        ),
     )
 )
 _GIVING = re.compile(
     r'.*\.(?:ya?ml|jsonc?|toml|env|mk|sh|bash|bicep|bicepparam|tf|tfvars|hcl|py|ts|js|jsonnet|libsonnet|cue|groovy|ini'
-    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|tpl|lock|versions|vars|auto|go|just)|\.env.*|.*\.env\..*'
+    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|tpl|lock|versions|vars|params|auto|go|just)|\.env.*|.*\.env\..*'
     r'|justfile|makefile|versions',
     re.IGNORECASE,
 )

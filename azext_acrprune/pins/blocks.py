@@ -129,8 +129,14 @@ def method_of(block: Block, top: Block) -> Item | None:
     if part == 'tag' and given:
         made = tuple(f'{text}:{tag}' for text in receiver.texts for tag in given)
         return Item('text', texts=made, line=block.line)
-    if part == 'registry' and given and receiver.texts != (UNKNOWN_VALUE,):
+    if part == 'registry' and given:
         made = tuple(f'{registry}/{text}' for text in receiver.texts for registry in given)
+        return Item('text', texts=made, line=block.line)
+    if part == 'image' and given and all(text.endswith(UNKNOWN_VALUE) for text in receiver.texts):
+        made = tuple(f'{text.removesuffix(UNKNOWN_VALUE)}{image}' for text in receiver.texts for image in given)
+        return Item('text', texts=made, line=block.line)
+    if part in ('sha256', 'digest') and given:
+        made = tuple(f'{text}@sha256:{sha.removeprefix("sha256:")}' for text in receiver.texts for sha in given)
         return Item('text', texts=made, line=block.line)
     return receiver
 

@@ -230,7 +230,7 @@ class _CodeReader:
         top = self._top
         items = [item for item in top.items if item.kind != 'newline']
         call, labels = '', []
-        if bracket == '(' and items and items[-1].kind == 'name':
+        if bracket == '(' and items and items[-1].kind == 'name' and items[-1].value not in ('in', 'of'):
             call = items.pop().value
             top.items[:] = items
         elif bracket == '{' and top.key is None and items:

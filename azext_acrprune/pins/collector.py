@@ -34,7 +34,7 @@ from .references import (
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
 from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
 
-_RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers')
+_RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers', 'dockerpull')
 _SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
 """Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .expressions import LONGEST, LONGEST_VALUE, MOST_TEXTS
 from .holes import arm_texts, hole_texts
-from .loops import entries_of, looped, spellings
+from .loops import entries_of, goes_over, looped, spellings
 from .scopes import Filled, Scope, Value
 
 _ROUNDS = 2
@@ -260,6 +260,8 @@ def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
     if scope.key == 'command':  # its options are no names
         return scope.declared.get(name, [])
     values = scope.own(name)
+    if values and all(f'${{{name}}}' in value.text for value in values) and goes_over(scope, name):
+        return []  # an argument of the same name as that of the loop that it is in
     outer = scope.parent
     is_nested = outer is not None and scope.key == 'template' and all(value.weak for value in values)
     if is_nested and outer is not None and (id(outer), name) not in busy and outer.declared.get(name):

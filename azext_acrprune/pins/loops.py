@@ -138,12 +138,18 @@ def looped(scope: Scope, name: str, seen_from: Scope) -> list[Value]:
     return found
 
 
+def goes_over(scope: Scope, name: str) -> bool:
+    """Whether a scope is in a loop that has a name."""
+    return any(_loops_of(each, name) for each in scope.around())
+
+
 def _loops_of(scope: Scope, variable: str) -> Sequence[Over]:
     over = scope.entries.get('for_each')
     if over:  # Terraform, and `for x in xs` of Bicep
         name = scope.entries['for_name'][0].text if 'for_name' in scope.entries else 'each'
         if name == variable:
-            return [Over(collection(over[0].text.strip('${}')) if over[0].text[:2] == '${' else 'for_each')]
+            here = collection(over[0].text.strip('${}')) if over[0].text[:2] == '${' else 'for_each'
+            return [Over(here)]
     if scope.children.get('for_each') and variable == 'each':
         return [Over('for_each')]
     return (scope.loops or {}).get(variable, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from .holes import hole_texts
 from .scopes import Scope
@@ -20,6 +21,13 @@ _ALIASED = re.compile(r"(?<=')br/(\w{1,100}):(?=[\w./-]{1,200}:)([^'\s]{1,300})(
 _ESCAPED = re.compile(
     r'\\(?:u00(?P<u>2(?![27])[0-9a-fA-F]|[346][0-9a-fA-F]|[57](?![cC])[0-9a-fA-F])'
     r'|x(?P<x>2(?![27])[0-9a-fA-F]|[346][0-9a-fA-F]|[57](?![cC])[0-9a-fA-F])|/)'
+)
+_REGISTRY_LINE = re.compile(r'^[ \t]*Registry:[ \t]*(\S+)', re.MULTILINE | re.IGNORECASE)
+_NAMESPACE_LINE = re.compile(r'^[ \t]*Namespace:[ \t]*(\S+)', re.MULTILINE | re.IGNORECASE)
+_FROM_LINE = re.compile(r'^([ \t]*From:[ \t]*)(\S+)', re.MULTILINE | re.IGNORECASE)
+_QUEUE = re.compile(
+    r'^[ \t]*queue[ \t]+(?:\d+[ \t]+)?(\w+)[ \t]+(?:in|from)[ \t]*\(?([^()\n]{1,2000})\)?[ \t]*$',
+    re.MULTILINE | re.IGNORECASE,
 )
 _WORD = re.compile(r'\S+')
 _WORDS = re.compile(r'%[wWi](?:\[([^\[\]"]{0,20000})\]|\(([^()"]{0,20000})\))')
@@ -100,3 +108,25 @@ def _quoted_word(match: re.Match[str]) -> str:
 def without_blocks(text: str) -> str:
     """The text without the comments `<# ... #>` of PowerShell, on as many lines."""
     return re.sub(r'<#(?s:.*?)(?:#>|\Z)', lambda match: '\n' * match.group().count('\n'), text)
+
+
+def _with_place(text: str) -> str:
+    """A definition of Apptainer with the whole name of its base: `Registry:` and `Namespace:` stand on other lines."""
+    places = [match[1].strip('/') for match in (_REGISTRY_LINE.search(text), _NAMESPACE_LINE.search(text)) if match]
+    if not places:
+        return text
+    text = _NAMESPACE_LINE.sub('', _REGISTRY_LINE.sub('', text))
+    return _FROM_LINE.sub(lambda match: f'{match[1]}{"/".join((*places, match[2]))}', text)
+
+
+def _with_queue(text: str) -> str:
+    """A job of HTCondor with its list as a loop of a shell: `queue name in (a, b)`."""
+    return _QUEUE.sub(lambda match: f'for {match[1]} in {match[2].replace(",", " ")};', text)
+
+
+OF_SCIENCE: Mapping[str, Callable[[str], str]] = {
+    '.def': _with_place,
+    '.sub': _with_queue,
+    '.wdl': lambda text: text.replace('~{', '${').replace('<<<', '{').replace('>>>', '}'),
+}
+"""What makes files of workflows easier to read, by the ends of their names."""

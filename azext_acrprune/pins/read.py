@@ -38,6 +38,7 @@ from .lines import PLAIN, Style, read_lines
 from .loops import note_loops, note_set
 from .pinned import Found, Problem, found_in, merged
 from .preparing import (
+    OF_SCIENCE,
     with_aliases,
     with_attributes,
     with_directives,
@@ -147,8 +148,12 @@ class _File:
         self.collector.patient = len(text) <= _MOST_PATIENCE
         path = PurePath(self._source)
         suffix, name = path.suffix.lower(), path.name.lower()
+        for host in self.collector.names.hosts:  # Enroot and Pyxis: `myreg.azurecr.io#team/app:1`
+            text = text.replace(f'{host}#', f'{host}/') if f'{host}#' in text else text
         if suffix in DIRECTIVE_SUFFIXES:
             text = with_directives(text)
+        elif suffix in OF_SCIENCE:
+            text = OF_SCIENCE[suffix](text)
         elif suffix in BATCH_SUFFIXES:
             text = with_loops(text)
         elif suffix in ('.bicep', '.bicepparam'):
@@ -158,7 +163,7 @@ class _File:
             note_loops(text, loops)
             note_set(text, loops)
             self.collector.bases = self._beside.bases if self._beside else ()
-            self._beside = self.collector.around = Scope(loops)
+            self._beside = self.collector.around = Scope(loops, children={DOCUMENTS: []})
         self.collector.explains = USES_NOTHING.match(name) is not None
         if DOCKERFILE.match(name):
             self._lines(text, EARTHFILE_STYLE if name.startswith('earthfile') else DOCKERFILE_STYLE)

@@ -19,7 +19,18 @@ MOST_ENTRIES = 1_000
 _MOST_PLACES = 100
 _MOST_SCOPES = 2_000
 
-_LISTED = ('env', 'variables', 'vars', 'parameters', 'params', 'inputs', 'arguments', 'substitutions', 'substitute')
+_LISTED = (
+    'env',
+    'variables',
+    'vars',
+    'parameters',
+    'params',
+    'input',
+    'inputs',
+    'arguments',
+    'substitutions',
+    'substitute',
+)
 DECLARING = frozenset(
     (*_LISTED, 'args', 'include', 'elements', 'properties', 'locals', 'matrix', 'environment', 'values', 'config')
     + ('stringparameters', 'environments')

@@ -25,6 +25,7 @@ from ..pins.scopes import Scope, Value
 
 _MOST_FILES = 200
 _MOST_FOLDERS = 30
+_OF_ALL = ('group_vars', 'host_vars')
 _NEVER_ENTERED = ('.git', 'node_modules')
 
 
@@ -159,6 +160,7 @@ class Neighbours:
             while above != self._top and above.startswith(self._top):
                 above = os.path.dirname(above)
                 found += self._files(above)
+                places += [each for each in self._folders(above) if os.path.basename(each) in _OF_ALL]
         for place in places:
             found += self._files(place)
         return tuple(found) if len(found) <= _MOST_FILES else ()
