@@ -274,6 +274,13 @@ def test_a_repository_that_was_not_seen_makes_what_is_freed_an_upper_bound_and_w
     assert kind_of_held(inventory, ledger) == 'lowerBound'
 
 
+def test_only_what_is_in_a_repository_that_is_not_listed_as_a_whole_is_cut():
+    inventory = to_inventory([repository_of(image('one')), repository_of(image('other'), name='other')])
+    whole, cut = inventory.repositories
+    ledger = open_ledger(replace(inventory, repositories=(whole, replace(cut, unseen='more is there'))))
+    assert [ledger.is_cut((each.name, digest) for digest in each.manifests) for each in (whole, cut)] == [False, True]
+
+
 def test_what_a_repository_does_not_have_counts_as_read():
     inventory = to_inventory([repository_of(unreadable(image('other')))])
     assert open_ledger(inventory).unread_among([('team/web', 'sha256:none'), ('team/none', 'sha256:none')]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs, tags_taken_off
 from azext_acrprune.archive.pure.lost import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag, parse_ticks
+from azext_acrprune.prune_error import PruneError
 from azext_acrprune.registry.permit import Late, Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 
@@ -185,12 +187,13 @@ def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_pa
     assert registry.sent == []
 
 
-def on_a_slow_disk(monkeypatch, path, lines):
+def on_a_slow_disk(monkeypatch, path, lines, begun=lambda: None):
     """The sizes of a file that were on the disk, one after the other; it gets there once it has so many lines."""
     sizes, sync = [], os.fsync
 
     def slow(descriptor):
         size = os.fstat(descriptor).st_size  # what is written while it works need not be there after it
+        begun()
         deadline = time.monotonic() + 60
         while path.read_bytes().count(b'\n') < lines and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -221,6 +224,30 @@ def test_many_share_one_wait_for_the_disk_and_each_sends_only_what_is_on_it(tmp_
     assert [line['event'] for line in lines(tmp_path)].count('outcome') == len(names)
 
 
+def test_what_is_written_while_the_disk_works_waits_for_it_once_more(tmp_path, monkeypatch):
+    journal, begun = Journal(tmp_path, {}), threading.Event()
+    path = tmp_path / f'{journal.run}.jsonl'
+    sizes = on_a_slow_disk(monkeypatch, path, 3, begun.set)
+
+    async def write_both():
+        first = asyncio.create_task(journal.write_with_others('first'))
+        await asyncio.to_thread(begun.wait)
+        await journal.write_with_others('second')
+        assert max(sizes) == path.stat().st_size
+        await first
+
+    asyncio.run(write_both())
+
+
+def test_a_line_of_which_the_disk_took_only_a_part_is_not_sent_nor_is_anything_after_it(tmp_path, monkeypatch):
+    journal, registry, write = Journal(tmp_path, {}), Answering(), os.write
+    for way in (lambda file, line: write(file, line[:9]), write):
+        monkeypatch.setattr(os, 'write', way)
+        with pytest.raises(RegistryError, match='No space left'):
+            delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
+    assert registry.sent == []
+
+
 def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
     journal, registry, sync = Journal(tmp_path, {}), Answering(), os.fsync
     journaled = JournaledRegistry(registry, journal, SEEN)
@@ -239,6 +266,64 @@ def test_an_outcome_that_cannot_be_written_down_is_no_failure_of_the_request(tmp
     journal, registry = Journal(tmp_path, {}), Answering()
     registry.answer = lambda *_: journal.close()
     delete(JournaledRegistry(registry, journal, SEEN), [SIGNATURE])
+
+
+class Copying:
+    """A copy of a journal, kept in memory; what it does first when something comes can be given."""
+
+    def __init__(self) -> None:
+        self.kept = b''
+        self.first = lambda: None
+
+    def append(self, data):
+        self.first()
+        self.kept += data
+
+    def end(self, settled):
+        pass
+
+
+def test_a_copy_has_every_line_also_one_that_came_while_others_were_copied(tmp_path):
+    copy = Copying()
+    journal = Journal(tmp_path, {}, lambda _: copy)
+    copy.first = lambda: 'meanwhile' in journal.so_far().decode() or journal.note('meanwhile')
+    for event in ('one', 'other'):
+        journal.write(event)
+    journal.note('last')
+    assert 'last' not in copy.kept.decode()
+    journal.close()
+    assert copy.kept == (tmp_path / f'{journal.run}.jsonl').read_bytes() and copy.kept.count(b'\n') == 5
+
+
+def test_after_a_copy_that_failed_once_nothing_more_is_copied(tmp_path):
+    copy = Copying()
+    journal = Journal(tmp_path, {}, lambda _: copy)
+    before = copy.kept
+
+    def fail():
+        copy.first = lambda: None
+        raise PruneError('the state is not there')
+
+    copy.first = fail
+    with pytest.raises(JournalError, match='the state is not there'):
+        journal.write('one')
+    journal.close()
+    assert copy.kept == before
+
+
+def test_what_the_registry_deletes_with_the_last_tag_is_written_down_once_and_before_it(tmp_path):
+    journal = Journal(tmp_path, {})
+    journaled = JournaledRegistry(Answering(), journal, SEEN, [('team/app', IMAGE), ('team/app', SBOM)])
+    for _ in range(2):
+        asyncio.run(journaled.delete_tag('team/app', 'v1', IMAGE, PERMIT))
+    said = [(line['event'], line.get('digest')) for line in lines(tmp_path)[1:]]
+    assert said[:3] == [('later', IMAGE), ('later', SBOM), ('request', IMAGE)]
+    assert [event for event, _ in said].count('later') == 2
+
+
+def test_only_its_owner_may_read_a_journal(tmp_path):
+    journal = Journal(tmp_path, {})
+    assert (tmp_path / f'{journal.run}.jsonl').stat().st_mode & 0o777 == 0o600
 
 
 def test_a_tag_was_taken_off_where_the_registry_said_so():

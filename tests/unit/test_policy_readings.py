@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.impact import open_ledger
 from azext_acrprune.decide.measures import with_measures
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.policy.facts import Facts
@@ -220,6 +221,24 @@ def test_an_image_of_which_nothing_was_read_may_be_enough():
     inventory = worlds.to_inventory([repository_of(*images)], bound=True)
     tags = decide(inventory, parse_policy(policy_of(UNTIL % '')), worlds.NOW).tags['team/web']
     assert [tag for tag in tags if not tags[tag].kept] == ['v40']
+
+
+@pytest.mark.parametrize('more, gone', [(0, ['v1']), (-1, ['v1', 'v2'])])
+def test_a_registry_that_stores_just_so_much_is_enough(more, gone):
+    images = [image(f'{age}', [place], tags=[f'v{place}'], age=age * DAY) for place, age in ((1, 90), (2, 80))]
+    inventory = worlds.to_inventory([repository_of(*images)])
+    ledger = open_ledger(inventory)
+    left = ledger.registry_bytes - ledger.bytes_freed_by([('team/web', images[0]['digest'])])
+    policy = parse_policy(policy_of(UNTIL.replace('freed: 1GiB', f'registryUnder: {left + more}') % ''))
+    tags = decide(inventory, policy, worlds.NOW).tags['team/web']
+    assert [tag for tag in tags if not tags[tag].kept] == gone
+
+
+def test_a_tag_that_stays_for_a_reason_of_its_own_keeps_that_where_a_rule_has_taken_enough():
+    images = [image('both', tags=['stays', 'v1'], age=30 * DAY)]
+    rules = ('- {name: b, match: {tags: [stays]}, do: keep}', UNTIL.replace('1GiB', '0') % '')
+    tags = decide(worlds.to_inventory([repository_of(*images)]), parse_policy(policy_of(*rules)), worlds.NOW).tags
+    assert (tags['team/web']['v1'].reason, tags['team/web']['stays'].rule) == ('enough', 'b')
 
 
 def test_what_has_no_place_in_the_order_says_so():

@@ -14,6 +14,7 @@ from azext_acrprune.model import Locks, OwedLock
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from tests.registry.faults import Fault
 from tests.wire.images import image_in
+from tests.wire.test_execute import before
 
 REPOSITORY = 'team/app'
 
@@ -174,6 +175,14 @@ def test_what_came_back_is_held_and_what_somebody_else_locked_is_not_ours(regist
     client.loop.run(hold(client.real, client.real, wanted, locks, 1, outcome))
     assert locked(registry) == set(images[:2]) and locks.all() == outcome.done == wanted[:1]
     assert (outcome.failed, outcome.left) == ([], 0)
+
+
+def test_a_lock_on_what_came_back_is_known_before_it_is_set(registry, connect, images, tmp_path):
+    client, locks, known = connect(), HeldLocks(str(tmp_path), 'localhost'), []
+    before(registry, 'PATCH', lambda: known.extend(locks.all()))
+    wanted = [Held(REPOSITORY, images[0])]
+    client.loop.run(hold(client.real, client.real, wanted, locks, 1, HeldOutcome()))
+    assert known == wanted
 
 
 def test_what_could_not_be_held_is_told_and_is_not_ours(registry, connect, images, tmp_path):

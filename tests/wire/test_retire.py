@@ -16,6 +16,7 @@ from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.facts import STILL_RETIRED, TAKEN_BACK
 from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.reporter import Silent
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in
@@ -86,7 +87,7 @@ def old(registry):
 def hidden(registry):
     return {
         (name, digest)
-        for name in NAMES
+        for name in registry.storage.repositories()
         for digest, manifest in registry.storage.manifests(name).items()
         if not manifest.flags['readEnabled']
     }
@@ -109,6 +110,16 @@ def test_many_are_retired_a_few_at_a_time_each_part_by_a_listing_of_its_own(regi
     registry.forget()
     assert len(bench.retire(decision).retired) == 6 and hidden(registry) == nodes(old)
     assert registry.counters['manifests_page'] == 4
+
+
+def test_an_index_and_its_images_are_retired_in_whatever_parts_and_nights(registry, bench, monkeypatch):
+    monkeypatch.setattr('azext_acrprune.apply.retire.AT_A_TIME', 1)
+    images = [image_in(registry.storage, NAMES[0], text) for text in ('amd64', 'arm64')]
+    every = {(NAMES[0], digest) for digest in [*images, index_in(registry.storage, NAMES[0], images, tag='v1')]}
+    for night in range(2):
+        outcome = bench.retire(bench.decided(), lambda night=night: not night and bool(hidden(registry)))
+        assert (outcome.skipped, outcome.failed, len(outcome.retired)) == ([], [], 1 + night)
+    assert hidden(registry) == every
 
 
 def test_once_the_time_is_over_nothing_is_retired(registry, bench, old):
@@ -152,6 +163,18 @@ def test_a_failure_is_told_and_leaves_the_others_alone(registry, bench, old):
     outcome = bench.retire(bench.decided())
     assert set(outcome.retired) == hidden(registry) == nodes(old) - {(NAMES[0], refused)}
     assert [(each.repository, each.digest) for each in outcome.failed] == [(NAMES[0], refused)]
+
+
+@pytest.mark.parametrize('kind', [Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED])
+def test_a_registry_that_is_not_there_and_a_stop_end_it(bench, old, monkeypatch, kind):
+    decision = bench.decided()
+
+    async def fail(*_):
+        raise RegistryError(kind, 'it ends here')
+
+    monkeypatch.setattr(bench.client.real, 'set_read_enabled', fail)
+    with pytest.raises(RegistryError, match='it ends here'):
+        bench.retire(decision)
 
 
 def test_what_is_gone_has_neither_failed_nor_is_it_retired(registry, bench, old):
