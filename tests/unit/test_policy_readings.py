@@ -102,10 +102,11 @@ NEWEST = '- {name: a, match: {tagged: false}, when: {olderThan: 1d%s}, keep: {ne
 
 @pytest.mark.parametrize('of', ['', ', of: all'])
 @pytest.mark.parametrize('more', ['protect: {digests: [DIGEST]}\n', ''])
-def test_an_untagged_image_that_stays_anyway_takes_no_place(of, more):
-    locks = [] if more else ['deleteEnabled']
-    held, newer, older = (image(f'{age}', [age], age=age * DAY) for age in (2, 3, 4))
-    held['locks'] = locks
+@pytest.mark.parametrize('days', [2, 0.5])
+def test_an_untagged_image_that_stays_anyway_takes_no_place(of, more, days):
+    newer, older = (image(f'{age}', [age], age=age * DAY) for age in (3, 4))
+    held = image('held', [2], age=days * DAY)
+    held['locks'] = [] if more else ['deleteEnabled']
     policy = policy_of(NEWEST % ('', of), more=more.replace('DIGEST', held['digest']))
     decision = decide(worlds.to_inventory([repository_of(held, newer, older)]), parse_policy(policy), worlds.NOW)
     assert decision.doomed == {('team/web', older['digest'])}

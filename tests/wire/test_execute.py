@@ -466,6 +466,55 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
     assert [each.digest for each in journal.owed()] == [digest]
 
 
+def test_a_second_stop_while_a_lock_is_taken_off_sets_it_again(registry, connect, monkeypatch):
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60)
+    client = connect()
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    hold = registry.faults.hold('PATCH', done=True)
+
+    def stop():
+        """Twice when the lock is off; what sets it again is answered."""
+        hold.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.pthread_kill(threading.main_thread().ident, number)
+        hold.wait(requests=2)
+        hold.let_go()
+
+    threading.Thread(target=stop, daemon=True).start()
+    outcome = execute(client, decision, 2, Silent(), time.monotonic)
+    assert outcome.interrupted and not outcome.deleted and not deletes(registry)
+    assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is False
+
+
+def test_a_second_stop_while_a_lock_is_set_again_does_not_end_that(registry, connect, monkeypatch, waits):
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60)
+    client = connect()
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    registry.faults.rules.append(Fault('DELETE', 403))
+    hold = registry.faults.hold('PATCH', after=1)
+
+    def stop():
+        hold.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.pthread_kill(threading.main_thread().ident, number)
+
+    def stopping(given_up):
+        """The request gets lost, and has to be sent again."""
+        if given_up:
+            hold.let_go(drop=True)
+
+    threading.Thread(target=stop, daemon=True).start()
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, stopping=stopping)
+    assert outcome.interrupted and not outcome.deleted
+    assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is False
+
+
 # What changed since the plan
 
 
