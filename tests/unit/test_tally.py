@@ -46,7 +46,14 @@ def test_what_failed_and_is_not_there_is_gone_and_where_a_request_had_no_answer_
     told = tally()
     told.fail([SUBJECT, OTHER, 'v1', 'v2'], 'no')
     told.settle(after(), {OTHER, 'v2'})
-    assert reasons(told) == {SUBJECT: 'before', OTHER: 'unanswered', 'v1': 'before', 'v2': 'unanswered', SBOM: 'before'}
+    told.not_found(SBOM, unanswered=True)
+    assert reasons(told) == {
+        SUBJECT: 'before',
+        OTHER: 'unanswered',
+        'v1': 'before',
+        'v2': 'unanswered',
+        SBOM: 'unanswered',
+    }
     assert errors(told) == {} and not told.left
 
 

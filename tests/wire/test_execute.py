@@ -194,19 +194,20 @@ def test_no_more_requests_are_in_flight_than_allowed(registry, connect, concurre
     assert concurrency // 2 < registry.faults.most_in_flight <= concurrency
 
 
+class Count(Silent):
+    """Counts what it hears."""
+
+    def __init__(self):
+        self.planned, self.done = 0, []
+
+    def deletes_planned(self, count):
+        self.planned = count
+
+    def deleted(self):
+        self.done.append(1)
+
+
 def test_every_planned_manifest_is_reported_once(registry, connect):
-    class Count(Silent):
-        """Counts what it hears."""
-
-        def __init__(self):
-            self.planned, self.done = 0, []
-
-        def deletes_planned(self, count):
-            self.planned = count
-
-        def deleted(self):
-            self.done.append(1)
-
     stale = sorted(stale_images(registry, 9))
     registry.faults.rules.append(Fault(f'DELETE .*{stale[0]}', 404))
     client, reporter = connect(), Count()
@@ -214,6 +215,18 @@ def test_every_planned_manifest_is_reported_once(registry, connect):
     before_deleting(registry, lambda: registry.storage.set_locks(REPOSITORY, digest=stale[1], deleteEnabled=False))
     run(client, decision, reporter=reporter)
     assert (reporter.planned, len(reporter.done)) == (9, 9)
+
+
+def test_every_planned_tag_is_reported_beside_the_manifests(registry, connect):
+    for tag in ('v1', 'stays'):
+        image_in(registry.storage, REPOSITORY, 'image', tag=tag)
+    image_in(registry.storage, REPOSITORY, 'untagged')
+    client, reporter = connect(), Count()
+    inventory = scan(client, 'localhost', Extent(tags=True), Silent())
+    decision = decide(inventory, policy_of(Flags(ago='0', filter=('.*:v1',), untagged=True)), 10**18)
+    outcome = run(client, decision, reporter=reporter)
+    assert len(outcome.untagged) == len(outcome.deleted) == 1
+    assert (reporter.planned, len(reporter.done)) == (2, 2)
 
 
 # Failures
