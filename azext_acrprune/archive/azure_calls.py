@@ -1,4 +1,4 @@
-"""AzureCalls to a storage account, each with an end.
+"""Calls to a storage account, each with an end.
 
 Its client limits how long it waits for a part of an answer, and not for the whole of it: one that comes drop by drop
 would never end.
