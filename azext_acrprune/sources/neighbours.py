@@ -173,7 +173,7 @@ class Neighbours:
 
     def _read(self, path: str) -> str | None:
         try:
-            if os.path.getsize(path) > LARGEST:
+            if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:  # a pipe can be read once, and may wait
                 return None
             with open(path, 'rb') as file:
                 return decoded(file.read(LARGEST))
