@@ -50,8 +50,8 @@ _CONVENTIONS = tuple(
 )
 _GIVING = re.compile(
     r'.*\.(?:ya?ml|jsonc?|toml|env|mk|sh|bash|bicep|bicepparam|tf|tfvars|hcl|py|ts|js|jsonnet|libsonnet|cue|groovy|ini'
-    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|tpl|lock|versions|vars|params|auto|go|just)|\.env.*|.*\.env\..*'
-    r'|justfile|makefile|versions',
+    r'|properties|gradle|nix|star|bzl|props|ps1|psd1|conf|cfg|tpl|lock|versions|vars|params|auto|go|just)'
+    r'|\.env.*|.*\.env\..*|justfile|makefile|versions',
     re.IGNORECASE,
 )
 
