@@ -229,9 +229,8 @@ class JournaledRegistry:
         if enabled:
             await self._send('unretire', call, repository=repository, digest=digest)
             return
-        seen = self._repositories[repository].manifests[digest]
-        what = {'lastUpdateTime': seen.last_update_time, 'content': content_as_json(seen.content)}
-        await self._send('retire', call, **{**self._manifest(repository, digest), **what})
+        content = content_as_json(self._repositories[repository].manifests[digest].content)
+        await self._send('retire', call, **self._manifest(repository, digest), content=content)
 
     async def lock(self, repository: str, reference: str, locks: Locks) -> None:
         call = partial(self._door.lock, repository, reference, locks)

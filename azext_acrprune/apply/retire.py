@@ -32,13 +32,17 @@ _FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED)
 
 @dataclass
 class RetireOutcome:
-    """What became of it. `retired` and `unretired` are (repository, digest), `left` was not taken back, or not yet."""
+    """What became of it. `retired` and `unretired` are (repository, digest), `left` was not taken back, or not yet.
+
+    It is `out_of_time` when something was not begun because the time was over.
+    """
 
     retired: list[tuple[str, str]] = field(default_factory=list)
     unretired: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     left: int = 0
+    out_of_time: bool = False
 
 
 async def retire(
@@ -54,9 +58,7 @@ async def retire(
     Raises RegistryError when the registry cannot be reached any more. Once the time `is_over` nothing more is begun.
     """
     run = _Run(registry, door, journal, decision, is_over)
-    await run_tasks(
-        [partial(run.take_back, name, digest) for name, digest in decision.returning if not is_over()], concurrency
-    )
+    await run_tasks([partial(run.take_back, name, digest) for name, digest in decision.returning], concurrency)
     await run_tasks(
         [partial(run.retire, each) for each in decision.inventory.repositories if decision.retiring_in(each.name)],
         concurrency,
@@ -109,6 +111,8 @@ class _Run:
 
     async def take_back(self, name: str, digest: str) -> Iterable[Task]:
         """Look again first: what somebody else changed meanwhile is not ours."""
+        if self._ends():
+            return []
         async with _Failures(self.outcome, name, digest):
             now = (await self._registry.manifest_properties(name, digest)).locks
             seen = self._seen(name).manifests.get(digest)
@@ -122,13 +126,18 @@ class _Run:
     async def retire(self, seen: Repository) -> Iterable[Task]:
         """Retire what is still as the decision saw it, a few at a time."""
         todo = self._decision.retiring_in(seen.name)
-        while todo and not self._is_over():
+        while todo and not self._ends():
             part, todo = todo[:AT_A_TIME], todo[AT_A_TIME:]
             async with _Failures(self.outcome, seen.name, part[0]):
                 for digest in await self._unchanged(seen, part):
                     async with _Failures(self.outcome, seen.name, digest):
                         await self._retire(seen.name, digest)
         return []
+
+    def _ends(self) -> bool:
+        """Whether nothing more is begun, asked where something is left to do."""
+        self.outcome.out_of_time = self.outcome.out_of_time or self._is_over()
+        return self.outcome.out_of_time
 
     async def _retire(self, name: str, digest: str) -> None:
         await self._door.set_read_enabled(name, digest, False)

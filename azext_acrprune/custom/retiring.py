@@ -98,6 +98,7 @@ def retired(session: Session, decision: Decision, door: Changes, journal: Journa
     done = session.run(retire(session.registry, door, journal, decision, session.concurrency, session.limit.is_ending))
     return replace(
         outcome,
+        out_of_time=done.out_of_time,
         retired=tuple(done.retired),
         unretired=tuple(done.unretired),
         skipped=(*outcome.skipped, *done.skipped),

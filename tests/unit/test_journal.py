@@ -11,6 +11,7 @@ import time
 import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs, tags_taken_off
+from azext_acrprune.apply.retired import retirements_in
 from azext_acrprune.archive.pure.lost import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag, parse_ticks
 from azext_acrprune.prune_error import PruneError
@@ -51,6 +52,9 @@ class Answering:
     async def delete_tag(self, repository, tag, digest, permit):
         self.answer(repository, tag)
 
+    async def set_read_enabled(self, repository, digest, enabled):
+        self.answer(repository, (digest, enabled))
+
     async def set_manifest_locks(self, repository, digest, locks, permit=None):
         self.answer(repository, (digest, locks))
 
@@ -85,6 +89,15 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_p
     lost = lost_in(lines(tmp_path))
     assert [each.digest for each in lost] == [IMAGE, SBOM, SIGNATURE]
     assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
+
+
+def test_what_is_retired_has_the_times_that_it_counts_with(tmp_path):
+    """As where it had come back once: it is not younger, while it is retired, than when that was decided."""
+    before = parse_ticks('2026-01-01T00:00:00Z')
+    image = Manifest(IMAGE, Content(1), last_update_time='2026-11-01T00:00:00Z', updated_at=before)
+    seen = {'team/app': Repository('team/app', {IMAGE: image})}
+    asyncio.run(JournaledRegistry(Answering(), Journal(tmp_path, {}), seen).set_read_enabled('team/app', IMAGE, False))
+    assert retirements_in([lines(tmp_path)])['team/app'][IMAGE].updated_at == before
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, read_run
 from azext_acrprune.apply.retire import RetireOutcome, retire, take_back
 from azext_acrprune.apply.retired import chosen_of, retirements_in
+from azext_acrprune.custom.retiring import retired
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.retirement import with_retirements
 from azext_acrprune.inventory.scan import Extent
-from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.model import TICKS_PER_SECOND, Outcome
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.facts import STILL_RETIRED, TAKEN_BACK
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
@@ -35,7 +39,7 @@ class Bench:
     def __init__(self, client, folder):
         self.client = client
         self._folder = folder
-        self._journal = Journal(folder, {'command': 'az acr prune apply'})
+        self.journal = Journal(folder, {'command': 'az acr prune apply'})
 
     def decided(self):
         """What is decided now, with what the journal knows."""
@@ -50,7 +54,7 @@ class Bench:
         return replace(inventory, repositories=inventory.repositories[::-1])
 
     def records(self):
-        return retirements_in([read_run(self._folder, self._journal.run)])
+        return retirements_in([read_run(self._folder, self.journal.run)])
 
     def states(self):
         """{digest: how what was retired stands}."""
@@ -58,17 +62,17 @@ class Bench:
         return {digest: each.state for known in standings.values() for digest, each in known.items()}
 
     def retire(self, decision, is_over=lambda: False):
-        door = self._door(decision.inventory)
-        return self.client.loop.run(retire(self.client.real, door, self._journal, decision, 1, is_over))
+        door = self.door(decision.inventory)
+        return self.client.loop.run(retire(self.client.real, door, self.journal, decision, 1, is_over))
 
     def take_back(self):
         outcome, records = RetireOutcome(), self.records()
-        door = self._door(self.scanned())
+        door = self.door(self.scanned())
         self.client.loop.run(take_back(self.client.real, door, records, chosen_of(records), 1, outcome))
         return outcome
 
-    def _door(self, inventory):
-        return JournaledRegistry(self.client.real, self._journal, {each.name: each for each in inventory.repositories})
+    def door(self, inventory):
+        return JournaledRegistry(self.client.real, self.journal, {each.name: each for each in inventory.repositories})
 
 
 @pytest.fixture
@@ -128,7 +132,16 @@ def test_once_the_time_is_over_nothing_is_retired(registry, bench, old):
     decision = bench.decided()
     registry.forget()
     outcome = bench.retire(decision, lambda: True)
-    assert (outcome, hidden(registry), registry.requests) == (RetireOutcome(), set(), [])
+    assert (outcome, hidden(registry), registry.requests) == (RetireOutcome(out_of_time=True), set(), [])
+
+
+@pytest.mark.parametrize('is_over', [True, False])
+def test_a_run_says_when_its_time_was_over_before_all_was_retired(bench, old, is_over):
+    limit = SimpleNamespace(is_ending=lambda: is_over)
+    session = SimpleNamespace(registry=bench.client.real, concurrency=1, limit=limit, run=bench.client.loop.run)
+    decision = bench.decided()
+    outcome = retired(session, decision, bench.door(decision.inventory), bench.journal, Outcome((), (), (), ()))
+    assert (outcome.out_of_time, len(outcome.retired)) == (is_over, 0 if is_over else 6)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +170,15 @@ def test_what_changed_since_the_plan_is_not_retired_and_is_told(registry, bench,
     outcome = bench.retire(decision)
     assert set(outcome.retired) == nodes(old) - {(NAMES[1], changed)}
     assert [(each.repository, each.digest, each.reason) for each in outcome.skipped] == [(NAMES[1], changed, reason)]
+
+
+def test_what_is_pinned_when_a_plan_is_applied_is_not_retired(registry, bench, old):
+    """A plan may be older than the pins."""
+    pinned = old[NAMES[1]][0]
+    pins = Pins((Pin(Reference(NAMES[1], 'v0'), 'deploy.yaml', 1),))
+    outcome = bench.retire(replace(bench.decided(), pins=pins))
+    assert set(outcome.retired) == hidden(registry) == nodes(old) - {(NAMES[1], pinned)}
+    assert [(each.digest, each.reason) for each in outcome.skipped] == [(pinned, 'pinned')]
 
 
 def test_a_failure_is_told_and_leaves_the_others_alone(registry, bench, old):
@@ -199,6 +221,17 @@ def test_what_is_retired_and_wanted_again_can_be_pulled_again(registry, bench, o
     outcome = bench.retire(bench.decided())
     assert outcome.unretired == [(NAMES[0], child)] and (outcome.skipped, outcome.retired) == ([], [])
     assert hidden(registry) == nodes(old) - {(NAMES[0], child)}
+
+
+@pytest.mark.parametrize('number', [0, 1])
+def test_once_the_time_is_over_nothing_more_is_taken_back(registry, bench, old, number):
+    bench.retire(bench.decided())
+    index_in(registry.storage, NAMES[0], old[NAMES[0]], tag='v9', days=0)
+    decision = bench.decided()
+    assert len(decision.returning) == 3
+    outcome = bench.retire(decision, lambda: len(hidden(registry)) <= 6 - number)
+    assert (len(outcome.unretired), len(hidden(registry)), outcome.failed) == (number, 6 - number, [])
+    assert outcome.out_of_time
 
 
 def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
