@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.apply.tally import Tally
+from azext_acrprune.decide.verdicts import Verdict
 from azext_acrprune.model import Content, Ghost, Manifest, Repository, Tag
 from azext_acrprune.reporter import Silent
 
@@ -123,3 +124,69 @@ def test_a_tag_of_something_that_is_deleted_and_still_listed_is_told():
     assert told.contradicted(now)
     told.settle(now, NOTHING)
     assert list(errors(told)) == ['left']
+
+
+def test_what_is_not_there_and_was_not_touched_is_gone():
+    told = tally()
+    told.settle(after(SUBJECT, SBOM, tags=['v1', 'v2']), {OTHER})
+    assert reasons(told) == {OTHER: 'unanswered'} and told.left == {SUBJECT, SBOM, 'v1', 'v2'}
+    told = tally()
+    told.settle(after(SUBJECT, SBOM, tags=['v1', 'v2']), NOTHING)
+    assert reasons(told) == {OTHER: 'before'}
+
+
+def test_what_was_left_alone_and_fell_with_what_this_run_deleted_was_deleted():
+    told = tally()
+    told.done(SUBJECT)
+    told.skip({SBOM: Verdict(True, 'locked', 'a lock')})
+    told.settle(after(OTHER, tags=['v1', 'v2']), NOTHING)
+    assert (told.deleted, told.skipped, reasons(told)) == ({SUBJECT, SBOM}, {}, {})
+
+
+def test_what_was_left_alone_and_is_gone_without_its_subject_was_left_alone():
+    told = tally()
+    told.skip({OTHER: Verdict(True, 'locked', 'a lock')})
+    told.settle(after(SUBJECT, SBOM, tags=['v1', 'v2']), NOTHING)
+    assert (set(told.skipped), reasons(told)) == ({OTHER}, {})
+
+
+@pytest.mark.parametrize('unanswered, reason', [({SUBJECT}, 'unanswered'), (NOTHING, 'withSubject')])
+def test_what_was_left_alone_went_with_its_subject_as_that_went(unanswered, reason):
+    told = tally()
+    told.fail([SUBJECT], 'no')
+    told.skip({SBOM: Verdict(True, 'subjectOf', SUBJECT)})
+    told.settle(after(OTHER, tags=['v1', 'v2']), unanswered)
+    assert (told.skipped, reasons(told)[SBOM]) == ({}, reason)
+
+
+def test_what_was_gone_before_its_subject_went_stays_so():
+    told = tally()
+    told.not_there([SBOM])
+    told.done(SUBJECT)
+    told.settle(after(OTHER, tags=['v1', 'v2']), NOTHING)
+    assert (told.deleted, reasons(told)) == ({SUBJECT}, {SBOM: 'before'})
+
+
+@pytest.mark.parametrize('is_deleted', [True, False])
+def test_without_a_listing_what_may_have_fallen_with_its_subject_has_failed(is_deleted):
+    told = tally()
+    told.skip({key: Verdict(True, 'locked', 'a lock') for key in (SBOM, OTHER)})
+    if is_deleted:
+        told.done(SUBJECT)
+    else:
+        told.fail([SUBJECT], 'no answer')
+    told.doubt()
+    assert 'may have deleted it with its subject' in errors(told)[SBOM]
+    assert (set(told.skipped), set(errors(told)) - {SUBJECT}) == ({OTHER}, {SBOM})
+
+
+def test_without_a_listing_what_is_known_of_a_referrer_stays_so():
+    told = tally()
+    told.fail([SUBJECT, SBOM], 'no')
+    told.doubt()
+    assert errors(told) == {SUBJECT: 'no', SBOM: 'no'}
+    told = tally()
+    told.not_there([SBOM])
+    told.fail([SUBJECT], 'no')
+    told.doubt()
+    assert (errors(told), reasons(told)) == ({SUBJECT: 'no'}, {SBOM: 'before'})

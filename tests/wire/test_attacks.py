@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from azext_acrprune.apply.journal import Journal, JournaledRegistry
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.named import decide_untag, parse_image
 from azext_acrprune.documents.plan import plan_document
@@ -153,6 +154,28 @@ def test_locked_image_that_cannot_be_deleted_is_locked_again_with_its_tag(regist
     assert failed(outcome) == {digest}
     assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is False
     assert registry.storage.tag(REPOSITORY, 'v1').flags['writeEnabled'] is False
+
+
+@pytest.mark.parametrize('place', ['_manifests', '_tags'])
+def test_no_lock_is_taken_off_later_than_a_deletion_may_leave(registry, connect, waits, clock, tmp_path, place):
+    """The registry wants a minute of rest, and somebody comes to need the image meanwhile."""
+    digest, client = locked_image(registry), connect()
+    decision = planned(client, filter=('.*:.*',), untagged=True, include_locked=True)
+    registry.faults.rules.append(Fault(f'PATCH .*/{place}/', 429, times=1, retry_after=60))
+    opened = []
+
+    def hook(method, _):
+        if method == 'PATCH' and 'v2' not in registry.storage.tags(REPOSITORY):
+            index_in(registry.storage, REPOSITORY, [digest], tag='v2')
+        manifest, tag = registry.storage.manifest(REPOSITORY, digest), registry.storage.tag(REPOSITORY, 'v1')
+        if manifest.flags['deleteEnabled'] if place == '_manifests' else tag.flags['writeEnabled']:
+            opened.append(method)
+
+    registry.on_request = hook
+    journal = Journal(tmp_path, {})
+    door = JournaledRegistry(client.real, journal, {each.name: each for each in decision.inventory.repositories})
+    outcome = execute(client, decision, 8, Silent(), lambda: clock.skipped, door=door)
+    assert (opened, skipped(outcome), journal.owed()) == ([], {digest: 'childOf'}, ())
 
 
 def test_locked_tag_that_was_locked_in_another_way_since_the_plan_stays(registry, connect):
