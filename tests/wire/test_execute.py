@@ -19,6 +19,7 @@ from azext_acrprune.model import TICKS_PER_SECOND
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.registry.permit import Late
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.protocol.tokens import Password
 from azext_acrprune.reporter import Silent
 from tests.registry.auth import ALL
@@ -127,7 +128,8 @@ def test_a_referrer_that_the_service_takes_along_counts_as_deleted(registry, con
     subject = image_in(storage, REPOSITORY, 'subject')
     sbom = image_in(storage, REPOSITORY, 'sbom', subject=subject)
     client = connect()
-    assert deleted(run(client, planned(client))) == {subject, sbom}
+    outcome = run(client, planned(client))
+    assert deleted(outcome) == {subject, sbom} and not outcome.unverified
     assert registry.storage.repositories() == []
 
 
@@ -192,6 +194,42 @@ def test_no_more_requests_are_in_flight_than_allowed(registry, connect, concurre
     outcome = execute(client, decision, concurrency, Silent(), time.monotonic)
     assert len(outcome.deleted) == 60
     assert concurrency // 2 < registry.faults.most_in_flight <= concurrency
+
+
+@pytest.mark.parametrize(
+    'repositories, number, concurrency, at_work', [(4, 5, 8, 4), (4, 9, 4, 2), (6, 1, 4, 4), (4, 5, 1, 1)]
+)
+@pytest.mark.parametrize('tags', [False, True])
+def test_only_so_many_repositories_are_at_work_as_keep_the_calls_busy(
+    registry, connect, monkeypatch, repositories, number, concurrency, at_work, tags
+):
+    for place in range(repositories):
+        for each in range(number):
+            image_in(registry.storage, f'team/app-{place}', f'image {each}', tag=f'v{each}' if tags else None)
+    client, listed, begun = connect(), [], []
+    inventory = scan(client, 'localhost', Extent(tags=tags), Silent())
+    flags = Flags(ago='0', filter=('.*:.*',)) if tags else Flags(ago='0', untagged=True)
+    decision = decide(inventory, policy_of(flags), 10**18)
+    manifests = client.real.manifests
+
+    def listing(name, *how, **more):
+        listed.append(name)
+        return manifests(name, *how, **more)
+
+    class Door:
+        """Notes how many repositories were listed before the first deletion."""
+
+        async def delete_manifest(self, *what):
+            begun.append(len(set(listed)))
+            await client.real.delete_manifest(*what)
+
+        async def delete_tag(self, *what):
+            begun.append(len(set(listed)))
+            await client.real.delete_tag(*what)
+
+    monkeypatch.setattr(client.real, 'manifests', listing)
+    outcome = execute(client, decision, concurrency, Silent(), time.monotonic, door=Door())
+    assert (len(outcome.deleted) + len(outcome.untagged), begun[0]) == (repositories * number, at_work)
 
 
 class Count(Silent):
@@ -313,6 +351,7 @@ def test_a_listing_that_fails_before_the_deletes_deletes_nothing(registry, conne
     registry.faults.rules.append(Fault(f'{REPOSITORY}/_manifests', 503))
     outcome = run(client, decision)
     assert (failed(outcome), deletes(registry)) == (stale, [])
+    assert (outcome.unverified, outcome.in_doubt) == ((), frozenset()), 'nothing was sent'
 
 
 def test_a_listing_that_is_none_does_not_pass_for_a_repository_where_all_is_gone(registry, connect):
@@ -839,6 +878,135 @@ def test_a_repository_in_which_nothing_can_be_done_is_given_up_after_three_minut
     outcome = execute(client, decision, 32, Silent(), clock, door=Door())
     assert failed(outcome) == stale and 'its turn did not come in time' in outcome.failed[0].error
     assert (outcome.left, sum(waits) // 40) == (0, HOPELESS_SECONDS // 40 + 1)
+
+
+class Refusing:
+    """Raises the first errors, one for each deletion, and lets what comes then through. It notes what it was asked for.
+
+    `clock` shows the seconds in `past`, to which `seconds` are added with each error.
+    """
+
+    def __init__(self, client, errors, seconds=0.0, stops=None, times=0):
+        self.begun, self.past, self.left = [], [0.0], []
+        self._delete, self._errors, self._seconds = client.real.delete_manifest, list(errors), seconds
+        self._stops, self._times = stops, times
+
+    def clock(self):
+        return sum(self.past)
+
+    async def delete_manifest(self, repository, digest, permit):
+        self.begun.append(digest)
+        self.left.append(permit.left)
+        if not self._errors:
+            await self._delete(repository, digest, permit)
+            return
+        self.past.append(self._seconds)
+        for _ in range(self._times):
+            self._stops.come()
+        error = self._errors.pop(0)
+        if error is None:
+            await asyncio.Event().wait()
+        raise error
+
+
+def test_the_registry_is_left_alone_for_the_longest_that_it_asked_for_and_once(registry, connect, waits):
+    stale = stale_images(registry, 2)
+    client = connect()
+    decision = planned(client)
+    door = Refusing(client, [Late(40), Late(5)])
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
+    assert deleted(outcome) == stale and sum(waits) == 40
+
+
+@pytest.mark.parametrize('tried, begun_again', [(True, range(6, 17)), (False, range(1, 2))])
+def test_what_was_tried_is_tried_again_after_the_others(registry, connect, tried, begun_again):
+    indexes_with_children(registry, 3, children=4)
+    client = connect()
+    decision = planned(client)
+    door = Refusing(client, [Late(tried=tried)], seconds=11)
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
+    assert len(outcome.deleted) == 15 and door.begun.index(door.begun[0], 1) in begun_again
+    assert all(left > 0 for left in door.left), 'nothing is begun when its turn cannot come in time'
+
+
+@pytest.mark.parametrize('seconds, times', [(59, 2), (60, 1)])
+def test_what_has_no_answer_is_sent_again_for_less_than_a_minute(registry, connect, waits, seconds, times):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    door = Refusing(client, [Late(seconds, unanswered=True) for _ in range(9)], seconds=seconds)
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
+    assert (failed(outcome), len(door.begun)) == (stale, times)
+
+
+@pytest.mark.parametrize('kind', [Kind.OUT_OF_TIME, Kind.STOPPED])
+def test_what_the_time_limit_or_a_stop_kept_from_being_sent_is_left_and_nothing_more_is_begun(registry, connect, kind):
+    for name in (REPOSITORY, 'team/other'):
+        stale_images(registry, 1, name)
+    client, signals = connect(), Signals()
+    decision = planned(client)
+    door = Refusing(client, [RegistryError(kind, 'no')], 0.0, signals, times=kind is Kind.STOPPED)
+    outcome = execute(client, decision, 1, Silent(), door.clock, door=door, stops=signals)
+    assert (outcome.failed, outcome.left, len(door.begun)) == ((), 2, 1)
+    assert (outcome.out_of_time, outcome.interrupted) == (kind is Kind.OUT_OF_TIME, kind is Kind.STOPPED)
+
+
+@pytest.mark.parametrize('kind', [Kind.OUT_OF_TIME, Kind.STOPPED])
+def test_what_could_not_be_listed_in_time_is_left(registry, connect, monkeypatch, kind):
+    stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+
+    async def refused(*_):
+        raise RegistryError(kind, 'no')
+
+    monkeypatch.setattr(client.real, 'repository_facts', refused)
+    outcome = run(client, decision)
+    assert (outcome.failed, outcome.left, deletes(registry)) == ((), 1, [])
+
+
+def test_a_stopped_run_does_not_rest(registry, connect, waits):
+    stale_images(registry, 1)
+    client, signals = connect(), Signals()
+    decision = planned(client)
+    door = Refusing(client, [Late(40)], 0.0, signals, times=1)
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door, stops=signals)
+    assert outcome.interrupted and (outcome.left, waits) == (1, [])
+
+
+def test_what_had_no_answer_when_a_run_was_given_up_has_failed(registry, connect):
+    stale = stale_images(registry, 2)
+    client, signals = connect(), Signals()
+    decision = planned(client)
+    door = Refusing(client, [Late(5, unanswered=True), None], 0.0, signals, times=1)
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door, stops=signals)
+    assert (failed(outcome), outcome.left, outcome.in_doubt) == (stale, 0, {REPOSITORY})
+
+
+def test_the_oldest_listing_of_all_looks_and_repositories_is_told(registry, connect, clock):
+    stale_images(registry, 2)
+    stale_images(registry, 1, 'team/young')
+    client, ages = connect(), [8]
+    decision = planned(client)
+    delete, refused = client.real.delete_manifest, []
+
+    class Door:
+        """Refuses one deletion once, which is done by a second listing."""
+
+        async def delete_manifest(self, *what):
+            if refused or what[0] != REPOSITORY:
+                await delete(*what)
+            else:
+                refused.append(what)
+                raise Late
+
+    def hook(_, path):
+        if f'{REPOSITORY}/_manifests' in path and ages:
+            clock.skipped += ages.pop()
+
+    registry.on_request = hook
+    outcome = execute(client, decision, 1, Silent(), lambda: clock.skipped, door=Door())
+    assert (len(outcome.deleted), outcome.listing_age) == (3, 8)
 
 
 def test_an_unreadable_retry_after_is_no_traceback(registry, connect, waits):

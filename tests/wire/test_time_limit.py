@@ -20,6 +20,7 @@ from azext_acrprune.model import TICKS_PER_SECOND, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.policy.rules import Age, Selection, untagged_policy
+from azext_acrprune.registry.permit import Late
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.registry.retries import PacingPolicy
@@ -28,6 +29,7 @@ from azext_acrprune.timelimit import TimeLimit
 from tests.registry.builder import Shares, build, image_manifest
 from tests.registry.faults import Fault, Throttle
 from tests.wire.images import image_in, put
+from tests.wire.mishaps import Signals
 from tests.wire.plain import execute, scan
 
 NOW = time.time()
@@ -439,3 +441,69 @@ def test_what_something_else_needs_is_not_finished(registry, connect):
     assert signature in registry.storage.manifests('team/app')
     rest = execute(client, decision, 1, Silent(), time.monotonic)
     assert {digest for _, digest in rest.deleted} | gone == {digest for _, digest in decision.doomed}
+
+
+@pytest.fixture
+def begun(registry, connect):
+    """A client, and the decision on an image and its signature, of which the image alone goes before a stop."""
+    image = image_in(registry.storage, 'team/app', 'image')
+    image_in(registry.storage, 'team/app', 'kept', tag='v1')
+    signature = image_in(registry.storage, 'team/app', 'signature', tag=image.replace(':', '-') + '.sig')
+    client = connect()
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
+    assert decision.doomed == {('team/app', image), ('team/app', signature)}
+    registry.forget()
+    return client, decision, image, signature
+
+
+def test_what_is_finished_is_told_once_and_how_old_its_listing_was(registry, begun, clock):
+    client, decision, image, signature = begun
+    told = []
+
+    class Told(Silent):
+        def deleted(self):
+            told.append(1)
+
+    def hook(_, path):
+        if registry.counters['manifest_delete'] == 1 and '_manifests' in path:
+            clock.skipped += 5
+
+    registry.on_request = hook
+    outcome = execute(
+        client, decision, 8, Told(), lambda: clock.skipped, lambda: bool(registry.counters['manifest_delete'])
+    )
+    assert {digest for _, digest in outcome.deleted} == {image, signature} and len(told) == 2
+    assert (outcome.listing_age, registry.counters['manifests_page']) == (5, 3)
+
+
+def test_what_cannot_be_finished_is_tried_twice(registry, begun, clock):
+    client, decision, image, signature = begun
+    tried = []
+
+    class Door:
+        """Lets the image through, and nothing else."""
+
+        async def delete_manifest(self, repository, digest, permit):
+            if digest == signature:
+                tried.append(digest)
+                raise Late
+            await client.real.delete_manifest(repository, digest, permit)
+
+    outcome = execute(
+        client,
+        decision,
+        8,
+        Silent(),
+        lambda: clock.skipped,
+        lambda: bool(registry.counters['manifest_delete']),
+        door=Door(),
+    )
+    assert (outcome.deleted, outcome.left, len(tried)) == ((('team/app', image),), 1, 2)
+
+
+def test_what_hangs_on_something_is_left_where_somebody_stopped_the_run(registry, begun, clock):
+    client, decision, image, _ = begun
+    signals = Signals()
+    registry.on_request = lambda method, _: method == 'DELETE' and signals.come()
+    outcome = execute(client, decision, 8, Silent(), lambda: clock.skipped, stops=signals)
+    assert (outcome.deleted, outcome.left, outcome.interrupted) == ((('team/app', image),), 1, True)

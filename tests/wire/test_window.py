@@ -9,11 +9,14 @@ from dataclasses import replace
 
 import pytest
 
+from azext_acrprune.apply.look_back import SECOND_LOOK_SECONDS
 from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.retention import with_retention
 from azext_acrprune.documents.result import result_document
 from azext_acrprune.inventory.cache import ManifestCache
 from azext_acrprune.inventory.cache_file import cache_path
 from azext_acrprune.inventory.scan import Extent
+from azext_acrprune.model import Retention
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.reporter import Silent
@@ -277,6 +280,78 @@ def test_where_the_time_is_over_before_the_listing_after_the_run_it_is_the_time_
     registry.on_request = on_request
     outcome = execute(client, decision, 8, Silent(), time.monotonic, lambda: len(over) == 3 and all(over))
     assert outcome.unverified and outcome.left == 0 and outcome.out_of_time is is_over
+
+
+@pytest.fixture
+def amiss(registry, monkeypatch, waits):
+    """Changes what a client lists after the run: until it looks a second time, or always."""
+
+    def change(client, changed, always=False):
+        listed = client.real.manifests
+
+        async def pages(*what, **how):
+            now = [page async for page in listed(*what, **how)]
+            if deletes(registry) and (always or SECOND_LOOK_SECONDS not in waits):
+                now = changed(now)
+            for page in now:
+                yield page
+
+        monkeypatch.setattr(client.real, 'manifests', pages)
+
+    return change
+
+
+def test_what_is_listed_for_a_moment_after_it_was_deleted_was_deleted(registry, connect, waits, amiss):
+    stale = stale_images(registry, 2)
+    client = connect()
+    shown = list(client.manifests(REPOSITORY))
+    decision = planned(client)
+    amiss(client, lambda _: shown)
+    outcome = run(client, decision)
+    assert (deleted(outcome), failed(outcome), waits) == (stale, set(), [SECOND_LOOK_SECONDS])
+
+
+@pytest.mark.parametrize('always', [False, True])
+def test_a_listing_after_the_run_that_lacks_something_is_made_once_more_and_then_told(
+    registry, connect, waits, amiss, always
+):
+    stale = stale_images(registry, 2)
+    image_in(registry.storage, REPOSITORY, 'young', days=0)
+    client = connect()
+    decision = planned(client)
+    amiss(client, lambda pages: [[each for each in page if each.tags] for page in pages], always)
+    outcome = run(client, decision)
+    assert (deleted(outcome), waits) == (stale, [SECOND_LOOK_SECONDS])
+    assert ([each.code for each in outcome.unverified], outcome.in_doubt) == (
+        (['notVerified'], {REPOSITORY}) if always else ([], set())
+    )
+
+
+def test_what_a_listing_lacked_before_the_run_is_no_news_after_it(registry, connect, waits, monkeypatch):
+    image_in(registry.storage, REPOSITORY, 'image', tag='old')
+    image_in(registry.storage, REPOSITORY, 'hidden')
+    client = connect()
+    listed = client.real.manifests
+
+    async def without_it(*what, **how):
+        async for page in listed(*what, **how):
+            yield [each for each in page if each.tags]
+
+    monkeypatch.setattr(client.real, 'manifests', without_it)
+    decision = without_tags(client, 'team/app:old')
+    outcome = run(client, decision)
+    assert (outcome.untagged, outcome.unverified) == (((REPOSITORY, 'old'),), ())
+
+
+def test_where_a_registry_deletes_what_has_no_tag_what_is_new_is_read_before_tags_go(registry, connect):
+    kept = put(registry.storage, REPOSITORY, docker_image('kept'), tag='old')
+    image_in(registry.storage, REPOSITORY, 'stays', tag='stays')
+    client = connect()
+    decision = with_retention(without_tags(client, 'team/app:old'), Retention(7))
+    assert decision.later_in(REPOSITORY) == {kept}
+    index_in(registry.storage, REPOSITORY, [kept])
+    outcome = run(client, decision)
+    assert (outcome.untagged, skipped(outcome)) == ((), {kept: 'childOf'})
 
 
 def signed(storage):
