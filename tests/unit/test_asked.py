@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrprune.decide.asked import Asked, NothingAsked, Taken, parse_asked_image
+from azext_acrprune.decide.asked import Asked, NothingAsked, Taken, ahead_of, parse_asked_image, since_of
+from azext_acrprune.model import TICKS_PER_SECOND, parse_ticks
 from azext_acrprune.policy.patterns import glob
 from azext_acrprune.prune_error import PruneError
 
 ONE, TWO, THREE = ('sha256:' + start + '0' * (64 - len(start)) for start in ('1234567a', '1234567b', 'abcdef0'))
+NOW = parse_ticks('2026-11-20T12:00:00Z')
+DAY = 86_400 * TICKS_PER_SECOND
 ITEMS = [
     Taken('team/app', ONE, None, 10),
     Taken('team/app', ONE, 'v1', 10),
@@ -71,3 +74,38 @@ def test_the_beginning_of_several_digests_is_an_error_that_lists_them():
 def test_what_names_no_image_is_no_name(text):
     with pytest.raises(ValueError):
         parse_asked_image(text)
+
+
+@pytest.mark.parametrize(
+    'images, conditions, meant',
+    [
+        ((), {}, ITEMS),
+        (('team/app:v1', f'team/web@{THREE}'), {}, [ITEMS[1], ITEMS[4]]),
+        (('**:v1',), {'since': 20}, [ITEMS[5]]),
+        ((), {'repositories': (glob('other'), glob('team/web'))}, ITEMS[4:]),
+        (('team/app:v9',), {}, []),
+    ],
+)
+def test_an_item_is_meant_where_one_of_the_images_takes_it_and_all_conditions_hold(images, conditions, meant):
+    asked = Asked(tuple(map(parse_asked_image, images)), **conditions)
+    assert [item for item in ITEMS if asked.means(item)] == meant
+
+
+@pytest.mark.parametrize(
+    'text, since, ahead',
+    [
+        ('7d', NOW - 7 * DAY, NOW + 7 * DAY),
+        ('36h', NOW - DAY * 3 // 2, NOW + DAY * 3 // 2),
+        ('2026-11-01', NOW - DAY * 39 // 2, NOW - DAY * 39 // 2),
+        ('2026-11-21T12:00:00Z', NOW + DAY, NOW + DAY),
+    ],
+)
+def test_an_age_is_counted_from_now_in_either_direction_and_a_date_is_itself(text, since, ahead):
+    assert (since_of(text, NOW), ahead_of(text, NOW)) == (since, ahead)
+
+
+@pytest.mark.parametrize('text', ['soon', '', '2026-13-01', '2026-11-01T', '-7d'])
+@pytest.mark.parametrize('instant', [since_of, ahead_of])
+def test_what_is_neither_an_age_nor_a_date_is_an_error_that_names_it(instant, text):
+    with pytest.raises(ValueError, match=f"'{text}' is neither an age"):
+        instant(text, NOW)

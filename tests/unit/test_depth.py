@@ -13,7 +13,7 @@ from azext_acrprune.decide.wholeness import with_all_tags
 from azext_acrprune.documents.check import check_document
 from azext_acrprune.documents.explain import explain
 from azext_acrprune.documents.plan import plan_document
-from azext_acrprune.model import Blob, Content, Inventory, Manifest, Repository, Tag, Unreadable
+from azext_acrprune.model import Blob, Content, Inventory, Manifest, NotRead, Repository, Tag, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import untagged_policy
 from azext_acrprune.usage.usage_document import KINDS, usage_document
@@ -76,6 +76,13 @@ def test_what_is_below_64_is_read_even_where_much_is_above():
     deep = repository_of(chain(3 * DEEPEST))
     for i in range(2 * DEEPEST, 3 * DEEPEST):
         assert deep.manifests[digest(i)].content != TOO_DEEP
+
+
+def test_signatures_that_were_not_read_are_nested_by_their_tags_all_the_same():
+    chained = [each.having(NotRead()) for each in SHAPES['a chain of signatures'](3 * DEEPEST)]
+    deep = within_depth({each.digest: each for each in chained})
+    assert deep[digest(3 * DEEPEST - 1)].content == TOO_DEEP
+    assert deep[digest(0)].content == deep[digest(DEEPEST // 2)].content == NotRead()
 
 
 def test_many_shallow_ones_are_left_alone_and_so_is_a_small_circle():

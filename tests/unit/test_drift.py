@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.decide.drift import check_drift, check_tags
+from azext_acrprune.model import Locks
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from tests.worlds import (
@@ -185,6 +186,30 @@ def test_child_that_the_plan_names_stays_when_its_index_was_not_named():
 def test_a_ghost_that_is_there_now_is_news():
     found = drift(OTHER, seen=[ghost(OTHER)], planned=[OTHER])
     assert skipped(found) == {OTHER['digest']: 'updated'}
+
+
+@pytest.mark.parametrize('before, now, stays', [(False, True, True), (False, False, False), (True, True, False)])
+def test_what_can_be_pulled_again_since_the_plan_stays(before, now, stays):
+    seen, fresh = (to_repository(repository_of(OTHER)) for _ in range(2))
+    for repository, enabled in ((seen, before), (fresh, now)):
+        manifest = repository.manifests[OTHER['digest']]
+        repository.manifests[OTHER['digest']] = manifest._replace(locks=Locks(read_enabled=enabled))
+    found = check_drift(digests(OTHER), seen, fresh)
+    assert skipped(found) == ({OTHER['digest']: 'updated'} if stays else {})
+    assert {verdict.because for verdict in found.skipped.values()} <= {'it can be pulled again'}
+
+
+@pytest.mark.parametrize('before, now', [(None, 'Failed'), ('Failed', 'Pending')])
+def test_what_came_into_quarantine_since_the_plan_stays(before, now):
+    found = drift(dict(OTHER, quarantine=now), seen=[dict(OTHER, quarantine=before)], planned=[OTHER])
+    assert skipped(found) == {OTHER['digest']: 'quarantined'} and found.valid == frozenset()
+    assert found.skipped[OTHER['digest']].because == now
+
+
+def test_what_was_in_the_same_quarantine_when_it_was_planned_goes_and_so_does_what_came_out():
+    for now in ('Failed', None):
+        found = drift(dict(OTHER, quarantine=now), seen=[dict(OTHER, quarantine='Failed')], planned=[OTHER])
+        assert found.valid == digests(OTHER)
 
 
 # --- Tags that go from manifests that stay -----------------------------------------------------------------------

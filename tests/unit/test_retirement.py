@@ -10,7 +10,7 @@ from azext_acrprune.apply.retired import chosen_of, retirements_in
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.name_errors import NotAnImage
 from azext_acrprune.decide.named import parse_image
-from azext_acrprune.decide.retirement import with_retirements
+from azext_acrprune.decide.retirement import has_hidden_content, with_retirements
 from azext_acrprune.model import Content, Locks, Unreadable, parse_ticks
 from azext_acrprune.policy.facts import CHANGED, FOREIGN, RETURNED, STILL_RETIRED, TAKEN_BACK, Facts, Retired
 from azext_acrprune.policy.file import parse_policy
@@ -172,3 +172,69 @@ def test_what_is_retired_still_where_no_rule_retires_any_more_is_told():
     remarks = decide(inventory, replace(parse_policy(keeps), facts=facts), worlds.NOW).remarks
     assert [each.code for each in remarks] == ['leftRetired']
     assert "'az acr prune restore -r test --retired'" in remarks[0].message
+
+
+def test_what_is_retired_now_is_archived_as_if_it_went_and_stays_again_afterwards():
+    old, due, young = (
+        worlds.image(name, tags=[name], age=age * worlds.DAY) for name, age in (('old', 90), ('due', 90), ('young', 1))
+    )
+    inventory = worlds.to_inventory([worlds.repository_of(old, due, young, name=APP)])
+    facts = Facts(retired={APP: {due['digest']: Retired(STILL_RETIRED, days_ago(20), ('due',))}})
+    decision = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW)
+    assert (decision.doomed, decision.retiring_in(APP)) == ({(APP, due['digest'])}, [old['digest']])
+    gone = decision.with_retiring_gone()
+    assert gone.doomed == {(APP, due['digest']), (APP, old['digest'])}
+    assert gone.with_retiring_kept() == decision == decision.with_retiring_kept()
+
+
+def test_where_nothing_is_hidden_from_pulls_nothing_is_retired():
+    inventory = worlds.to_inventory([worlds.repository_of(worlds.image('app', tags=['v1']), name=APP)])
+    assert not has_hidden_content(inventory)
+    assert with_retirements(inventory, {'team/other': retirements_in([RETIRED])[APP]}) == (inventory, {})
+    (repository,) = inventory.repositories
+    hidden = {key: each._replace(locks=Locks(read_enabled=False)) for key, each in repository.manifests.items()}
+    inventory = replace(inventory, repositories=(repository, replace(repository, name='team/b', manifests=hidden)))
+    assert has_hidden_content(inventory)
+    assert with_retirements(inventory, {})[1] == {'team/b': {key: Retired(FOREIGN) for key in hidden}}
+
+
+def test_a_ghost_goes_at_once_where_an_image_is_retired_first():
+    there, ghost = (worlds.image(name, age=90 * worlds.DAY) for name in ('there', 'ghost'))
+    inventory = worlds.to_inventory([worlds.repository_of(there, worlds.ghost(ghost), name=APP)])
+    decision = decide(inventory, parse_policy(f'{POLICY}include: [ghosts]\n'), worlds.NOW)
+    assert (decision.doomed, decision.retiring_in(APP)) == ({(APP, ghost['digest'])}, [there['digest']])
+
+
+@pytest.mark.parametrize(
+    'state, reason, said',
+    [
+        (FOREIGN, 'locked', 'is not as this program set it'),
+        (CHANGED, 'notDue', 'it was changed after it was retired on 2026-'),
+        (TAKEN_BACK, 'notDue', 'and somebody took it back'),
+        (STILL_RETIRED, None, ''),
+    ],
+)
+def test_an_image_of_which_a_part_was_touched_by_somebody_is_neither_deleted_nor_retired(state, reason, said):
+    part = worlds.image('part', [1], age=90 * worlds.DAY)
+    top = worlds.index('top', [part['digest']], tags=['v1'], age=90 * worlds.DAY)
+    both = [(part['digest'], ()), (top['digest'], ('v1',))]
+    retired = {digest: Retired(STILL_RETIRED, days_ago(20), tags) for digest, tags in both}
+    retired[part['digest']] = replace(retired[part['digest']], state=state)
+    inventory = worlds.to_inventory([worlds.repository_of(part, top, name=APP)])
+    policy = replace(parse_policy(POLICY), facts=Facts(retired={APP: retired}))
+    decision = decide(inventory, policy, worlds.NOW)
+    verdicts = decision.verdicts[APP].values()
+    assert decision.retiring_in(APP) == []
+    assert bool(decision.doomed) is (reason is None)
+    assert reason is None or [each.reason for each in verdicts] == [reason] * 2
+    assert all(said in each.because for each in verdicts)
+
+
+@pytest.mark.parametrize('tags, new', [(['v1', 'v3', 'v2'], True), (['v1'], False)])
+def test_what_got_a_new_tag_while_it_was_retired_can_be_pulled_again(tags, new):
+    one = worlds.image('one', tags=tags, age=90 * worlds.DAY)
+    facts = Facts(retired={APP: {one['digest']: Retired(STILL_RETIRED, days_ago(5), ('v1',))}})
+    inventory = worlds.to_inventory([worlds.repository_of(one, name=APP)])
+    decision = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW)
+    assert not decision.doomed
+    assert {each.because for each in decision.returning.values()} == ({'v2, which is new'} if new else set())
