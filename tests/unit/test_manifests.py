@@ -7,6 +7,7 @@ import json
 import pytest
 
 from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_labels, read_manifest
+from azext_acrprune.decide.schema1 import signed_payload
 from azext_acrprune.model import Blob, Unreadable
 from tests import worlds
 from tests.registry.builder import docker_schema_1
@@ -317,6 +318,12 @@ def test_a_signed_manifest_has_the_digest_of_what_was_signed():
 def test_a_signed_manifest_that_was_changed_is_unreadable():
     signed, digest = docker_schema_1([DIGEST])
     assert isinstance(read_manifest(digest, signed.replace(b'amd64', b'arm64')), Unreadable)
+
+
+@pytest.mark.parametrize('data', [b'', b'{', b'\xff', b'[]', b'{"signatures": []}', b'[' * 100_000])
+def test_bytes_of_another_digest_that_are_no_signed_document_do_not_match(data):
+    assert signed_payload(data) is None
+    assert read_manifest(DIGEST, data) == Unreadable('its bytes do not match its digest')
 
 
 def test_what_stands_behind_the_signed_part_is_not_read():

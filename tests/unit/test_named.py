@@ -10,6 +10,7 @@ from azext_acrprune.decide.named import (
     NotAnImage,
     NotWhole,
     Pinned,
+    Young,
     decide_images,
     decide_repository,
     decide_untag,
@@ -18,6 +19,7 @@ from azext_acrprune.decide.named import (
 )
 from azext_acrprune.decide.reasons import RELATIONS, TOLD, sentence_of
 from azext_acrprune.decide.verdicts import name_of_locked
+from azext_acrprune.model import Manifest, Tag
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import Flags, policy_of
@@ -50,6 +52,11 @@ def named(*texts):
 
 def pins(tag=None, digest=None):
     return Pins((Pin(Reference(NAME, tag, digest), 'deploy.yaml', 1),))
+
+
+def young(kind):
+    """Says of all manifests, or of all tags, that they are too young."""
+    return lambda thing: 'another region' if isinstance(thing, kind) else None
 
 
 def reasons(decision):
@@ -190,6 +197,15 @@ def test_a_tag_that_is_pinned_or_locked_is_refused():
         decide_untag(to_inventory([repository_of(STAYS, tag_locks={'v2': ['deleteEnabled']})]), named(':v2'))
 
 
+def test_a_tag_that_is_too_young_is_refused_by_its_own_age_or_that_of_its_image_where_it_is_not_listed():
+    inventory = to_inventory([repository_of(STAYS)])
+    unlisted = replace(inventory, repositories=(replace(inventory.repositories[0], tags={}),))
+    for looked_at, kind, other in ((inventory, Tag, Manifest), (unlisted, Manifest, Tag)):
+        with pytest.raises(Young, match=f'another region: {NAME}:v2'):
+            decide_untag(looked_at, named(':v2'), unsettled=young(kind))
+        assert not decide_untag(looked_at, named(':v2'), unsettled=young(other)).tags[NAME]['v2'].kept
+
+
 # --- Repositories ----------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +219,20 @@ def test_a_repository_with_anything_locked_is_refused():
         decide_repository(to_inventory([repository_of(STAYS, locks=['deleteEnabled'])]), NAME)
     with pytest.raises(Locked, match='tag v2 writeEnabled=false'):
         decide_repository(to_inventory([repository_of(STAYS, tag_locks={'v2': ['writeEnabled']})]), NAME)
+
+
+def test_a_repository_with_anything_too_young_is_refused_be_it_a_manifest_or_a_tag():
+    inventory = to_inventory([repository_of(STAYS), repository_of(image('other', tags=['v1']), name='other')])
+    with pytest.raises(Young, match=f'another region: {NAME}@{STAYS["digest"]}'):
+        decide_repository(inventory, NAME, unsettled=young(Manifest))
+    with pytest.raises(Young, match=f'another region: {NAME}:v2'):
+        decide_repository(inventory, NAME, unsettled=young(Tag))
+    assert decide_repository(inventory, NAME).doomed == {(NAME, STAYS['digest'])}
+
+
+def test_a_repository_without_manifests_is_no_image():
+    with pytest.raises(NotAnImage, match=f"'{NAME}' is empty"):
+        decide_repository(to_inventory([repository_of()]), NAME)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, journal_path, read_run
 from azext_acrprune.apply.unsettled import is_under_way, settling, write_settled
-from azext_acrprune.decide.owed import counted_as_locked, owed_in
+from azext_acrprune.decide.health import HINT
+from azext_acrprune.decide.owed import counted_as_locked, owed_findings, owed_in
 from azext_acrprune.model import UNLOCKED, Content, Inventory, Locks, Manifest, OwedLock, Repository, Tag
 from azext_acrprune.registry.permit import Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
@@ -134,3 +135,48 @@ def test_what_is_owed_counts_as_locked_where_it_still_is(tmp_path):
     assert repository.manifests[IMAGE].locks == LOCKED and repository.tags['v1'].locks == WRITE_LOCKED
     assert repository.manifests[OTHER].locks == UNLOCKED and counted.owed == (OWED, owed_tag)
     assert [(notice.code, notice.digest) for notice in counted.warnings] == [('leftUnlocked', IMAGE)] * 2
+
+
+def test_what_is_owed_on_a_tag_that_is_not_listed_is_told_and_locks_nothing_else():
+    unlisted = Repository('team/app', SEEN.manifests)
+    counted = counted_as_locked(Inventory(HOST, (unlisted,), frozenset()), (OWED_TAG,))
+    assert (counted.repositories, counted.owed) == ((unlisted,), (OWED_TAG,))
+    assert [notice.digest for notice in counted.warnings] == [IMAGE]
+
+
+def test_check_finds_what_is_owed_and_names_the_run_and_the_locks():
+    owed = (
+        OwedLock('team/app', IMAGE, None, LOCKED, 'a run'),
+        OwedLock('team/app', IMAGE, 'v1', WRITE_LOCKED, 'b run'),
+    )
+    first, second = owed_findings(Inventory(HOST, (SEEN,), frozenset(), owed=owed))
+    assert (first.code, first.severity, first.repository, first.digest) == ('leftUnlocked', HINT, 'team/app', IMAGE)
+    assert (first.tag, first.data) == (None, {'locks': ['deleteEnabled=false'], 'run': 'a run'})
+    assert (second.tag, second.data) == ('v1', {'locks': ['writeEnabled=false'], 'run': 'b run'})
+    assert f'off team/app@{IMAGE} ' in first.message and 'off team/app:v1 ' in second.message
+
+
+LINE = {
+    'event': 'request',
+    'request': 'setLocks',
+    'repository': 'team/app',
+    'digest': IMAGE,
+    'owed': {'digest': IMAGE, 'locks': ['deleteEnabled=false']},
+}
+
+
+@pytest.mark.parametrize(
+    'change, owes',
+    [
+        ({}, [OWED]),
+        ({'tag': 3}, [OWED]),
+        ({'repository': None}, []),
+        ({'owed': {'digest': 3, 'locks': ['deleteEnabled=false']}}, []),
+        ({'owed': {'locks': ['deleteEnabled=false']}}, []),
+        ({'owed': {'digest': IMAGE, 'locks': 'deleteEnabled=false'}}, []),
+        ({'owed': {'digest': IMAGE}}, []),
+        ({'owed': 'all'}, []),
+    ],
+)
+def test_a_line_that_does_not_say_what_is_owed_owes_nothing(change, owes):
+    assert list(owed_in('', [{**LINE, **change}])) == owes

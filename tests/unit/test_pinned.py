@@ -178,6 +178,13 @@ def test_what_somebody_else_locked_is_left():
     assert planned(LOCKED) == planned(OPEN) == plan_locks(Pins(), {}, {}, None)
 
 
+def test_what_is_pinned_and_there_is_wanted_whether_it_is_locked_already_or_not():
+    there = {OTHER: Standing(FOUND, OTHER), 'v9': Standing(MISSING)}
+    plan = planned(LOCKED, team(digest=DIGEST), team(digest=OTHER), team('v9'), **there)
+    assert (len(plan.lock), len(plan.locked)) == (1, 1)
+    assert set(plan.wanted) == {('team/web', DIGEST), ('team/web', OTHER)}
+
+
 def test_our_lock_is_taken_off_when_nobody_pins_it():
     assert planned(LOCKED, marks=MARKS).unlock == (MARK,)
     assert planned(LOCKED, team(digest=DIGEST), marks=MARKS).unlock == ()

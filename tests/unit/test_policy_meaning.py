@@ -703,6 +703,22 @@ def test_a_multi_arch_image_counts_with_all_its_parts():
     assert outcome('by: updated', images, keep='until: {freed: 0},')[0] == []
 
 
+def test_each_repository_is_made_small_enough_by_itself():
+    images = """[{image: 'a:v1', age: 30d, size: 1MiB}, {image: 'a:v2', age: 20d, size: 1MiB},
+                 {image: 'a:v3', age: 10d, size: 1MiB}, {image: 'b:v1', age: 90d, size: 2MiB}]"""
+    assert outcome('by: updated', images, keep='until: {repositoryUnder: 2200KiB},')[0] == ['a:v1']
+    assert outcome('by: updated', images, keep='until: {repositoryUnder: 1100KiB},')[0] == ['a:v1', 'a:v2', 'b:v1']
+    assert outcome('by: updated', images, keep='until: {repositoryUnder: 4MiB},')[0] == []
+
+
+def test_what_frees_most_with_all_that_falls_with_it_goes_first_where_that_is_asked():
+    images = """[{image: 'a:old', age: 90d, size: 1MiB}, {image: 'a:large', age: 50d, size: 1536KiB},
+                 {image: 'a:index', age: 20d, size: 1MiB, platforms: [x/a, x/b]}]"""
+    assert outcome('by: updated', images, keep='until: {freed: 1MiB}, order: largestFreed,')[0] == ['a:index']
+    until = 'until: {freed: 3MiB}, order: largestFreed,'
+    assert outcome('by: updated', images, keep=until)[0] == ['a:large', 'a:index']
+
+
 @pytest.mark.parametrize(
     'rule, said',
     [

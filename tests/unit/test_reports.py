@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from azext_acrprune.decide.claims import Place
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.drift import check_drift
+from azext_acrprune.decide.graph import build_graph
+from azext_acrprune.decide.reports import reports_in
 from azext_acrprune.documents.policy_tests import tests_document as outcome_of
 from azext_acrprune.model import Locks
 from azext_acrprune.pins.pinned import Pin, Pins
@@ -15,6 +18,8 @@ from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.parsing import PolicyError
+from azext_acrprune.policy.patterns import glob
+from azext_acrprune.policy.rules import Protection, RuleScope
 from tests import worlds
 
 APP = 'team/app'
@@ -95,6 +100,28 @@ def test_what_is_locked_or_pinned_stays_and_takes_no_place():
     inventory, scans = world()
     pins = Pins((Pin(Reference(APP, digest=scans[3]), 'somebody'),))
     assert decide(inventory, policy_of(pins=pins), worlds.NOW).doomed == {(APP, scans[0])}
+
+
+def test_a_report_on_an_image_that_is_not_there_has_no_rank_and_stays():
+    lost = worlds.artifact('lost', subject=worlds.MISSING[0], age=400 * worlds.DAY)
+    inventory = worlds.to_inventory([worlds.repository_of(lost, name=APP)])
+    verdict = decide(inventory, policy_of(), worlds.NOW).verdicts[APP][lost['digest']]
+    assert (verdict.kept, verdict.reason, verdict.rule) == (True, 'unranked', 'scans')
+    assert 'what it refers to is not there' in verdict.because
+    unranked = parse_policy(
+        POLICY.replace('artifactTypes: [scan]', ARTIFACTS).replace('keep: {perSubject: {newest: 2}OF}', '')
+    )
+    assert decide(inventory, unranked, worlds.NOW).doomed == {(APP, lost['digest'])}
+
+
+@pytest.mark.parametrize('name, going', [(APP, False), ('team/other', True)])
+def test_no_report_is_superseded_in_a_repository_that_is_protected(name, going):
+    inventory, scans = world()
+    (repository,) = inventory.repositories
+    policy = policy_of(protections=(Protection(name, RuleScope((glob(name),))),))
+    found = reports_in(policy, Place(repository, build_graph(repository), {}, worlds.NOW), opaque=False)
+    assert found.superseded.keys() == ({*scans[:2]} if going else set())
+    assert bool(decide(inventory, policy, worlds.NOW).doomed) is going
 
 
 def test_right_before_deleting_a_report_goes_although_its_image_stays_but_not_when_something_new_needs_it():

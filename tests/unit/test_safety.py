@@ -91,6 +91,19 @@ def test_ago_zero_still_keeps_the_future_and_the_timeless(age, reason):
     assert reasons(image(age=age), ago=0) == [reason]
 
 
+@pytest.mark.parametrize(
+    'ago, back, stays',
+    [(DAY, 0.9, True), (DAY, 1.0, False), (30 * DAY, 0.9, True), (30 * DAY, 1.1, False), (3_600, 0.1, False)],
+)
+def test_what_came_back_within_a_day_or_within_the_age_asked_for_stays_however_old_it_was(ago, back, stays):
+    one = image('one', age=90 * DAY)
+    policy = untagged_policy(Age(f'{ago}s', ago))
+    facts = replace(policy.facts, came_back={('team/web', one['digest'], None): NOW - int(back * DAY) * TICKS})
+    verdict = judge(to_repository(repository_of(one)), replace(policy, facts=facts), NOW).manifests[one['digest']]
+    assert (verdict.kept, verdict.reason) == ((True, 'young') if stays else (False, 'untagged'))
+    assert ('it came back' in verdict.because) is stays
+
+
 def test_absurdly_large_ago_keeps_everything():
     assert reasons(image(), ago=10**30) == ['young']
 
@@ -187,6 +200,16 @@ def test_something_that_is_not_listed_may_need_anything():
     found = judge(replace(seen, unseen='it has 3 manifests, and 2 are listed'), untagged_policy(), NOW).manifests
     assert sorted(verdict.reason for verdict in found.values()) == ['tagged', 'unreadable']
     assert 'it has 3 manifests, and 2 are listed' in {verdict.because for verdict in found.values()}
+
+
+@pytest.mark.parametrize('hidden', [True, False])
+def test_what_no_list_shows_stays(hidden):
+    one = image('one')
+    seen = to_repository(repository_of(one))
+    found = judge(replace(seen, hidden=frozenset([one['digest']] if hidden else [])), untagged_policy(), NOW).manifests
+    verdict = found[one['digest']]
+    assert verdict.kept is hidden
+    assert not hidden or (verdict.reason, verdict.because) == ('excluded', 'it is hidden from lists')
 
 
 def test_attachment_goes_with_its_subject():

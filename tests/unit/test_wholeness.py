@@ -4,7 +4,17 @@ import pytest
 
 from azext_acrprune.decide.wholeness import Counted, unlisted, unseen, with_all_tags
 from azext_acrprune.model import Tag
-from tests.worlds import artifact, attachment_tag, bringing, ghost, image, index, repository_of, to_repository
+from tests.worlds import (
+    artifact,
+    attachment_tag,
+    bringing,
+    ghost,
+    image,
+    index,
+    repository_of,
+    to_repository,
+    unreadable,
+)
 
 
 def listing(*manifests):
@@ -69,3 +79,11 @@ def test_subjects_of_attachment_tags_are_looked_for_where_that_is_asked():
     signature = image('signature', tags=[attachment_tag(TWO['digest'])])
     assert unlisted(listing(signature), ()) == frozenset()
     assert unlisted(listing(signature), (), attached=True) == {TWO['digest']}
+
+
+def test_of_what_could_not_be_read_only_its_tags_name_something():
+    child = image('child')
+    for unknown in (ghost, unreadable):
+        seen = listing(unknown(index('index', [child['digest']], tags=[attachment_tag(TWO['digest'])])))
+        assert unlisted(seen, ()) == frozenset()
+        assert unlisted(seen, (), attached=True) == {TWO['digest']}
