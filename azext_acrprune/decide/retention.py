@@ -194,16 +194,15 @@ def _told(
     policy = 'the retention policy' if retention.days is not None else 'a retention policy, if one is on,'
     for digest, verdict in staying.items():
         why = sentence_of(True, verdict.reason, verdict.because)
-        for tag in repository.manifests[digest].tags:
-            if tag in known and not known[tag].kept:
-                rule = known[tag].rule
-                text = f'tag {tag}: without it {policy} would delete its image, and {why}'
-                reason = EXCLUDED if verdict.reason in RELATIONS else verdict.reason
-                yield tag, Verdict(True, reason, f'{rule}: {text}' if rule else text, rule)
+        for tag in repository.manifests[digest].tags:  # all of them were to go
+            rule = known[tag].rule
+            text = f'tag {tag}: without it {policy} would delete its image, and {why}'
+            reason = EXCLUDED if verdict.reason in RELATIONS else verdict.reason
+            yield tag, Verdict(True, reason, f'{rule}: {text}' if rule else text, rule)
 
 
 def _of_images(
     repository: Repository, staying: Mapping[str, Verdict], told: Mapping[str, Verdict]
 ) -> dict[str, Verdict]:
     """The verdicts on images that stay because of a tag: that of the first one."""
-    return {digest: next(told[tag] for tag in repository.manifests[digest].tags if tag in told) for digest in staying}
+    return {digest: told[repository.manifests[digest].tags[0]] for digest in staying}

@@ -114,6 +114,25 @@ def test_a_report_on_an_image_that_is_not_there_has_no_rank_and_stays():
     assert decide(inventory, unranked, worlds.NOW).doomed == {(APP, lost['digest'])}
 
 
+def test_a_report_on_two_images_is_counted_with_neither_and_stays_with_them():
+    day = worlds.DAY
+    one, other = (worlds.image(tag, [1], tags=[tag], age=400 * day) for tag in ('v1', 'v2'))
+    scans = [worlds.artifact(f'scan {days}', subject=one['digest'], age=days * day) for days in (40, 30, 20)]
+    both = [
+        worlds.artifact(
+            f'both {days}',
+            subject=one['digest'],
+            tags=[worlds.attachment_tag(other['digest'], f'.d{days}')],
+            age=days * day,
+        )
+        for days in (50, 8)
+    ]
+    inventory = worlds.to_inventory([worlds.repository_of(one, other, *scans, *both, name=APP)])
+    decision = decide(inventory, policy_of(), worlds.NOW)
+    assert decision.doomed == {(APP, scans[0]['digest'])}
+    assert {decision.verdicts[APP][each['digest']].reason for each in both} == {'referrerOf'}
+
+
 @pytest.mark.parametrize('name, going', [(APP, False), ('team/other', True)])
 def test_no_report_is_superseded_in_a_repository_that_is_protected(name, going):
     inventory, scans = world()

@@ -103,6 +103,27 @@ def test_something_unreadable_keeps_the_tag():
     assert decision.tags['app']['pr-1'].reason == 'unreadable'
 
 
+def test_an_image_that_itself_could_not_be_read_keeps_its_tag():
+    secret = worlds.unreadable(image('a', (0,), docker=True, tags=['pr-1']))
+    assert untagged(decided([secret], None)) == ['pr-1']
+    decision = decided([secret, image('b', (1,), docker=True, tags=['pr-2'])])
+    assert (untagged(decision), len(later(decision))) == (['pr-2'], 1)
+    assert decision.tags['app']['pr-1'].reason == 'unreadable'
+
+
+@pytest.mark.parametrize('hidden', [True, False])
+def test_an_image_that_is_hidden_from_lists_keeps_its_tag(hidden):
+    one = image('a', (0,), docker=True, tags=['pr-1'])
+    inventory = inventory_of(one)
+    (repository,) = inventory.repositories
+    repository = dataclasses.replace(repository, hidden=frozenset([one['digest']] if hidden else []))
+    inventory = dataclasses.replace(inventory, repositories=(repository,))
+    decision = with_retention(decide(inventory, policy_of(Flags(match=('**:pr-*',))), NOW), WEEK)
+    assert (untagged(decision), later(decision)) == (([], []) if hidden else (['pr-1'], [one['digest']]))
+    verdict = decision.tags['app']['pr-1']
+    assert not hidden or verdict.reason == 'excluded' and 'hidden from lists' in verdict.because
+
+
 def test_what_is_locked_against_deletion_is_not_taken():
     locked = image('a', (0,), docker=True, tags=['pr-1'], locks=['deleteEnabled'])
     decision = decided([locked], policy=policy_of(Flags(match=('**:pr-*',), include_locked=True)))
