@@ -85,14 +85,34 @@ def inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
     while here is not None:
         for values in _registry_values(here):
             found = [each for value in values for each in texts_of(value, here)]
-            ours = [each for each in found if names.has(_host_of(each.text)) or names.may_be(_host_of(each.text))]
+            ours = [each for each in found if names.has(host_of(each.text)) or names.may_be(host_of(each.text))]
             if ours:
                 return ours
         here = here.parent
     return []
 
 
-def _host_of(registry: str) -> str:
+def overriding(scope: Scope, names: RegistryNames) -> list[Filled]:
+    """This registry where `global` names it for all images of a chart: Bitnami's take that, whatever stands beside."""
+    for here in scope.around():
+        for values in global_registries(here):
+            found = [each for value in values if not value.weak for each in texts_of(value, here)]
+            ours = [each for each in found if names.has(host_of(each.text))]
+            if ours:
+                return ours
+    return []
+
+
+def global_registries(scope: Scope) -> Iterator[list[Value]]:
+    """The registries that `global` says in a scope, or in the values of other files that count in it."""
+    for child in scope.children.get('global', ()):
+        for place in (child, *(each for key in _GLOBAL for each in child.children.get(key, ())[:1])):
+            yield from (values for key, values in place.entries.items() if group_and_part(key)[1] == 'registry')
+    for other in (*(scope.others or ()), *(base.root for base in scope.bases if not base.keys and not base.chart)):
+        yield from _from(other, global_registries(other))
+
+
+def host_of(registry: str) -> str:
     """The host of a registry that may have a path: `myreg.azurecr.io/mirror`."""
     return registry.split('://')[-1].partition('/')[0] if '/' in registry else registry
 
@@ -189,7 +209,7 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
             ]
         for place in around:
             for each in filled(place.text, here.parent):
-                if names.has(_host_of(each.text)):
+                if names.has(host_of(each.text)):
                     path = each.text.split('://')[-1].partition('/')[2].strip('/')
                     return Filled('/'.join(filter(None, (names.login_server, path, text))), place.lines)
         here = here.parent

@@ -44,7 +44,8 @@ _CONVENTIONS = tuple(
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
         (
             rf'[^/]*(?:{_YAML}|\.j2)',
-            rf'(?:\.\./){{0,4}}(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?',
+            rf'(?:\.\./){{0,9}}(?:(?:inventory|inventories|environments)/(?:[^/]*/)?)?'
+            rf'(?:group_vars|host_vars|vars|defaults)/(?:[^/]*/)?[^/]*(?:{_YAML})?',
         ),
     )
 )

@@ -17,6 +17,7 @@ from .charts import Charts
 from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of, resources
 from .filling import filled, has_holes
 from .hubs import Hubs
+from .kubeadm import component_images, is_cluster, is_component, may_be_component
 from .mentions import IMAGE_PARTS, Mentions, is_allowing, is_watched, names_without_host
 from .overlays import Base, take_parts
 from .parts import ALONE, images, keys_are_enough, may_be_parts, must_wait
@@ -82,6 +83,8 @@ class Collector:
         self._spoken: set[Place] = set()
         self._told: set[str] = set()
         self._places: Counter[Finding] = Counter()
+        self._clusters: list[Scope] = []
+        self._declared: list[tuple[Filled, Use]] = []
         self._charts = Charts()
         self._hubs = Hubs(names)
 
@@ -91,6 +94,8 @@ class Collector:
             self.around.children.setdefault(DOCUMENTS, []).append(scope)
         if self.bases and self.around is not None:
             take_parts(scope, self.around, self.bases)
+        if is_cluster(scope) and len(self._clusters) < _MOST_PLACES:
+            self._clusters.append(scope)
         plain = is_plain(scope, self.names)
         if plain and not scope.uses:
             return
@@ -121,7 +126,7 @@ class Collector:
         """Whether a value may stand further down."""
         if any(has_holes(use.value.text) or not scope.listed and is_name_and_tag(use.value.text) for use in uses):
             return True
-        return may_be_parts(scope) and must_wait(scope, self.names)
+        return may_be_component(scope) or may_be_parts(scope) and must_wait(scope, self.names)
 
     def found(self) -> Found:
         """All pins and problems, with a problem for each name of the registry that led to no image."""
@@ -132,6 +137,10 @@ class Collector:
             self._add(find_references(text, self.names), line, frozenset((place,)))
         for finding, value, places in self._hubs.used():
             self._add([finding], value.line, places)
+        for cluster in self._clusters:
+            for finding, line, places in component_images(cluster, self.names):
+                self._add([finding], line, places)
+        self._look_at_declared()
         silent = self._mentions.unexplained(self._spoken, any(found.pins for found in self._found))
         bare = [each for each in dict.fromkeys(self._bare) if not self._is_explained(each)]
         known = {each.line for each in self._bare}
@@ -152,6 +161,15 @@ class Collector:
             ]
         used = frozenset(place for place in self._spoken if isinstance(place, tuple))
         return merged((*self._found, Found(problems=tuple(problems), used=used)))
+
+    def _look_at_declared(self) -> None:
+        """A name without a tag that is given to a variable means `latest`, unless a text puts a tag behind it."""
+        for text, use in [
+            (text, use)
+            for text, use in self._declared
+            if not (use.value.line in self._spoken and self._is_told(text.text.strip(), below=False))
+        ]:
+            self._add(find_references(text.text, self.names, use.runs), use.value.line, text.lines)
 
     def _is_explained(self, bare: _Bare) -> bool:
         """Whether a repository without a tag is known: at its line, or where its key is not one of images."""
@@ -221,6 +239,8 @@ class Collector:
             place, _, last = name.rpartition('.')
             if place not in scopes:
                 scopes[place] = Scope(parent, place)
+                if place.partition('.')[0] == 'global':  # it is for the images of the other names too
+                    parent.children.setdefault('global', []).append(scopes[place])
             scopes[place].add(last, value)
             if '/' in value.text:
                 scopes[place].uses.append(Use(last, value))
@@ -299,6 +319,8 @@ class Collector:
         return [use for use in scope.uses if use.value is not value]
 
     def _look(self, scope: Scope, uses: Iterable[Use]) -> None:
+        if is_component(scope):
+            return
         joined: set[Value] = set()
         if keys_are_enough(tuple(scope.entries), tuple(scope.children)):
             for made in images(scope, self.names, self._mentions.named):
@@ -328,6 +350,9 @@ class Collector:
             return
         if bare and (_is_output(use, scope) or _selects(scope) or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
+            return
+        if bare and self.patient and scope.key.lower() in DECLARING:
+            self._declared.append((text, use))
             return
         findings = find_references(text.text, self.names, use.runs)
         if not findings and _has_open_host(text.text, use):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from .around import group_and_part, plain
+from .around import global_registries, group_and_part, host_of, plain
 from .references import RegistryNames
 from .scopes import Scope, Value
 
@@ -23,6 +23,11 @@ _GIVING = frozenset(('values', 'valuesobject', 'valuescontent', 'set', 'setstrin
 _NAMING = ('chart', 'path', 'chartPath', 'name')
 _PATH = re.compile(r'(?:\.{1,2}/)*[\w-][\w.-]*(?:/[\w.-]+)+/?|(?:\.{1,2}/)+[\w.-]+')
 _MOST_PATHS = 60
+_GIVES_GLOBAL = re.compile(
+    r'\bglobal\.[\w.]{0,60}registry["\']?\s*[=:,]?\s*(?:value["\']?\s*[=:]\s*)?["\']?'
+    r'(?P<registry>[\w.-]+(?:/[\w./-]*)?)',
+    re.IGNORECASE,
+)
 _AFTER_HOST = r'(?P<path>(?:/[\w.-]+)*?)/?(?=\{\{|%s|\$|["\'\s]|\Z)'
 
 
@@ -41,6 +46,11 @@ def is_values(path: str) -> bool:
     """Whether a file has values of Helm, by its name or the folder that it is in."""
     steps = PurePosixPath(path)
     return _VALUES.fullmatch(steps.name) is not None or _is_of_stage(steps)
+
+
+def is_plain_values(path: str) -> bool:
+    """Whether a file has the values of a chart itself, and not those of a stage."""
+    return PurePosixPath(path).name in _PLAIN
 
 
 def _is_of_stage(steps: PurePosixPath) -> bool:
@@ -158,9 +168,25 @@ def _at(root: Scope, path: tuple[str, ...]) -> list[Scope]:
 
 
 def hosts_in(text: str, file: str, names: RegistryNames) -> Iterator[Value]:
-    """The registry, with the path that follows, wherever a template puts the name of an image behind it."""
+    """The registry, with the path that follows, wherever a template puts the name of an image behind it.
+
+    It is weak: that is for images which say no registry.
+    """
     for host in names.hosts:
         pattern = re.compile(rf'(?<![\w.-]){re.escape(host)}{_AFTER_HOST}', re.IGNORECASE)
         for match in pattern.finditer(text) if host in text.lower() else ():
             line = 1 + text.count('\n', 0, match.start())
-            yield Value(f'{host}{match["path"]}', line, file=file)
+            yield Value(f'{host}{match["path"]}', line, weak=True, file=file)
+
+
+def globals_in(text: str, file: str, names: RegistryNames) -> Iterator[Value]:
+    """This registry where a text gives it to a chart for all of its images: `--set global.imageRegistry=...`."""
+    for match in _GIVES_GLOBAL.finditer(text) if 'global.' in text else ():
+        if names.has(host_of(match['registry'])):
+            yield Value(match['registry'].rstrip('/'), 1 + text.count('\n', 0, match.start('registry')), file=file)
+
+
+def globals_of(root: Scope, names: RegistryNames) -> Iterator[Value]:
+    """This registry where values name it for all images of a chart."""
+    for values in global_registries(root):
+        yield from (replace(value, file=root.file) for value in values if names.has(host_of(value.text)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from .around import group_and_part, has_host, inherited, inherited_tags, is_host, texts_of
+from .around import group_and_part, has_host, host_of, inherited, inherited_tags, is_host, overriding, texts_of
 from .filling import belong, has_holes
 from .references import (
     Finding,
@@ -37,6 +37,10 @@ _VERSION_PARTS = ('version', 'versioninfo', 'revision')
 _DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _CHART_PLACES = ('repourl', 'repository', 'repo')
 _GROUPS = ('group', 'organization', 'org')
+_PATHS = ('path', 'project', 'namespace')
+_TYPE = '${string}'
+"""What CUE says of a key that has no value yet."""
+
 _HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _TAGGED = re.compile(r'[:@][^/]+\Z')
 _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
@@ -83,7 +87,11 @@ def must_wait(scope: Scope, names: RegistryNames) -> bool:
             continue
         if any(has_holes(value.text) for values in parts.values() for value in values):
             return True
-        if 'registry' in parts or not any(part in parts for part in (*_TAG_PARTS, *_VERSION_PARTS, *_DIGEST_PARTS)):
+        if 'registry' in parts:
+            if any(names.has(host_of(value.text)) for value in parts['registry']):
+                continue
+            return True  # `global` may say another one
+        if not any(part in parts for part in (*_TAG_PARTS, *_VERSION_PARTS, *_DIGEST_PARTS)):
             continue
         if any(not split_repository(value.text, names) for part in _INHERITING for value in parts.get(part, ())):
             return True
@@ -104,8 +112,11 @@ def images(scope: Scope, names: RegistryNames, named: str) -> Iterator[Made]:
                 continue
             for value in parts.get(key, ()):
                 repository = _Repository(key, value, parts, scope)
-                if _may_have_host(value.text) or find_references(value.text, names) or has_host(value.text):
+                if find_references(value.text, names) or has_host(value.text):
                     yield from _images_of(repository, [], names, '')
+                elif _may_have_host(value.text):  # or it is all of the name, and the host stands beside it
+                    beside = 'registry' in parts and key in _WHOLE and value.text != _TYPE
+                    yield from _images_of(repository, _registries(parts, scope, names) if beside else [], names, '')
                 elif not plain:  # what stands behind a registry is its repository, and no other name beside it
                     yield from _images_of(repository, _registries(parts, scope, names), names, named)
             plain = plain or key in parts and not any(has_host(value.text) for value in parts[key])
@@ -193,10 +204,11 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
 
 def _registries(parts: Parts, scope: Scope, names: RegistryNames) -> list[tuple[Filled, bool]]:
     """(registry, whether it stands beside the image) of each that may be meant."""
-    own = parts.get('registry')
-    if own:
-        return [(each, True) for value in own for each in texts_of(value, scope) if each.text.strip()]
-    return [(each, False) for each in inherited(scope, names)]
+    own = [each for value in parts.get('registry', ()) for each in texts_of(value, scope) if each.text.strip()]
+    if any(names.has(host_of(each.text)) for each in own):
+        return [(each, True) for each in own]
+    others = overriding(scope, names) if own else inherited(scope, names)
+    return [*((each, True) for each in own), *((each, False) for each in others)]
 
 
 def _images_of(
@@ -252,10 +264,11 @@ def _bases(
         return
     elif any(beside for _, beside in registries):
         text = _in_group(text, repository)
-        for registry, _ in registries:
+        for registry, is_beside in registries:
             if registry.text.lower() == names.login_server.partition('.')[0].lower():  # Azure Pipelines
                 registry = replace(registry, text=names.login_server)
-            yield _below(registry, text), True
+            yield _below(registry, text), is_beside
+            yield from ((_below(registry, longer), False) for longer in _in_paths(text, repository))
     elif _may_be_in(text.text, repository) and not names.has(text.text):
         for registry, _ in registries:
             yield _below(registry, text), False
@@ -276,6 +289,22 @@ def _in_group(text: Filled, repository: _Repository) -> Filled:
     for group in (each for value in groups for each in texts_of(value, scope) if each.text.strip('/')):
         return replace(group, text=f'{group.text.strip("/")}/').with_(text)
     return text
+
+
+def _in_paths(text: Filled, repository: _Repository) -> Iterator[Filled]:
+    """A name below a path under a key of its own, which only a template joins: `repository: claims`, `name: intake`."""
+    key, parts, scope = repository.key, repository.parts, repository.scope
+    if '/' in text.text or scope.listed or not _tagged(parts, 'repository'):
+        return
+    if key == 'repository':
+        names = [each for value in parts.get('name', ()) for each in texts_of(value, scope)]
+        pairs = [(text, name) for name in names if '/' not in name.text]
+    else:
+        values = [value for path in _PATHS if key == 'name' for value in scope.entries.get(path, ())]
+        pairs = [(path, text) for value in values for path in texts_of(value, scope)]
+    for path, name in pairs:
+        if path.text != name.text and _PLAIN_NAME.match(path.text) and _PLAIN_NAME.match(name.text):
+            yield _below(path, name)
 
 
 def _below(registry: Filled, text: Filled) -> Filled:

@@ -18,7 +18,19 @@ from ..pins.beside import (
     names_folder,
 )
 from ..pins.languages import DOCKERFILE
-from ..pins.overlays import Base, charts_in, dependencies, hosts_in, is_values, overlaid, part_for, umbrella_of
+from ..pins.overlays import (
+    Base,
+    charts_in,
+    dependencies,
+    globals_in,
+    globals_of,
+    hosts_in,
+    is_plain_values,
+    is_values,
+    overlaid,
+    part_for,
+    umbrella_of,
+)
 from ..pins.read import decoded, read_scopes
 from ..pins.references import RegistryNames
 from ..pins.scopes import Scope, Value
@@ -26,6 +38,7 @@ from ..pins.scopes import Scope, Value
 _MOST_FILES = 200
 _MOST_FOLDERS = 30
 _OF_ALL = ('group_vars', 'host_vars')
+_INVENTORIES = ('inventory', 'inventories', 'environments')
 _NEVER_ENTERED = ('.git', 'node_modules')
 
 
@@ -123,7 +136,9 @@ class Neighbours:
         return found
 
     def _hosts(self, path: str, others: Sequence[str]) -> list[Value]:
-        """Where the templates of a chart, or who gives it values, put the registry before the names in its values."""
+        """Where the templates of a chart, or who gives it values, put the registry before the names in its values; and
+        where others name it for all images of the chart.
+        """
         folder = os.path.dirname(path)
         templates = os.path.join(folder, 'templates')
         if not is_values(os.path.basename(path)):
@@ -132,7 +147,15 @@ class Neighbours:
         name = os.path.basename(folder)
         texts = [(each, text) for each in files if (text := self._text(each))]
         texts += [(each, text) for each in others if (text := self._text(each)) and names_folder(text, name)]
-        return [host for each, text in texts for host in hosts_in(text, each, self._registry)]
+        found = [host for each, text in texts for host in hosts_in(text, each, self._registry)]
+        for other in others:
+            text = self._text(other)
+            if text and 'global' in text:
+                if names_folder(text, name) or names(text, path):
+                    found += globals_in(text, other, self._registry)
+                if os.path.dirname(other) == folder and is_plain_values(path) and is_values(other):
+                    found += [host for root in self._scopes(other) for host in globals_of(root, self._registry)]
+        return found
 
     def _is_file(self, folder: str, relative: str) -> bool:
         path = self._joined(folder, relative)
@@ -163,7 +186,20 @@ class Neighbours:
                 places += [each for each in self._folders(above) if os.path.basename(each) in _OF_ALL]
         for place in places:
             found += self._files(place)
-        return tuple(found) if len(found) <= _MOST_FILES else ()
+        near = found if len(found) <= _MOST_FILES else []
+        given = [file for file in self._of_inventories(folder) if file not in near]
+        return tuple(near + given) if len(near) + len(given) <= _MOST_FILES else tuple(near)
+
+    def _of_inventories(self, folder: str) -> list[str]:
+        """The variables in the inventories of Ansible in a folder, and in those around it."""
+        places: list[str] = []
+        for _ in range(folder[len(self._top) :].count(os.sep) + 1):
+            beside = [each for each in self._folders(folder) if os.path.basename(each) in _INVENTORIES]
+            stages = [place for each in beside for place in (each, *self._folders(each))]
+            own = [each for stage in stages for each in self._folders(stage) if os.path.basename(each) in _OF_ALL]
+            places += [place for each in own for place in (each, *self._folders(each))]
+            folder = os.path.dirname(folder)
+        return [file for place in places for file in self._files(place)]
 
     def _files(self, folder: str) -> list[str]:
         return list(self._entries(folder)[0])
