@@ -207,7 +207,7 @@ def test_what_is_still_listed_after_the_run_was_not_deleted(registry, connect, w
     registry.faults.rules.append(Fault(f'DELETE .*{liar}', 'proxy', status=202, body=b''))
     before_bytes = registry.storage.stored_bytes()
     outcome = run(client, decision)
-    assert (deleted(outcome), failed(outcome)) == ({other}, {liar})
+    assert (deleted(outcome), failed(outcome), waits) == ({other}, {liar}, [SECOND_LOOK_SECONDS])
     assert 'lists it still' in outcome.failed[0].error
     assert summary(decision, outcome)['freedBytes'] == before_bytes - registry.storage.stored_bytes()
 
@@ -400,6 +400,22 @@ def test_what_may_be_gone_has_failed_where_a_run_was_given_up(registry, connect)
     registry.faults.clear()
     assert (failed(outcome), outcome.left) == ({subject, sbom}, 0)
     assert summary(decision, outcome)['impact'] == 'unknown'
+
+
+def test_nothing_is_in_doubt_where_a_run_was_given_up_before_anything_was_sent(registry, connect):
+    stale_images(registry, 1)
+    client, signals = connect(), Signals()
+    decision = planned(client)
+
+    def stop():
+        registry.faults.hold('_manifests')
+        for _ in range(2):
+            signals.come()
+
+    before(registry, '_manifests', stop)
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, stops=signals)
+    registry.faults.clear()
+    assert (outcome.interrupted, outcome.left, outcome.in_doubt) == (True, 1, frozenset())
 
 
 # Two at once
