@@ -711,6 +711,14 @@ def test_each_repository_is_made_small_enough_by_itself():
     assert outcome('by: updated', images, keep='until: {repositoryUnder: 4MiB},')[0] == []
 
 
+def test_what_goes_from_one_repository_makes_no_other_one_smaller():
+    both = [image('old', [2], age=30 * DAY), image('new', [3], age=20 * DAY)]
+    inventory = worlds.to_inventory([repository_of(*both, name=name) for name in ('a', 'b')])
+    rule = EVERYTHING.replace('do:', 'until: {repositoryUnder: 900KiB}, do:')
+    doomed = decide(inventory, parse_policy(policy_of(rule)), worlds.NOW).doomed
+    assert doomed == {(name, both[0]['digest']) for name in ('a', 'b')}
+
+
 def test_what_frees_most_with_all_that_falls_with_it_goes_first_where_that_is_asked():
     images = """[{image: 'a:old', age: 90d, size: 1MiB}, {image: 'a:large', age: 50d, size: 1536KiB},
                  {image: 'a:index', age: 20d, size: 1MiB, platforms: [x/a, x/b]}]"""
