@@ -365,7 +365,8 @@ class Outcome:
     are (repository, digest) too, `locked` and `unlocked` (repository, tag or digest). `listing_age` is the age in
     seconds of the oldest listing by which something was deleted, None where nothing was. `unverified` has a notice for
     each repository that could not be listed after the run, of which only the answers to the deletions are known. These
-    are `in_doubt`, and so are those that were not listed because the run was given up.
+    are `in_doubt`, and so are those that were not listed because the run was given up. With `more_may_be_gone` the
+    registry may have deleted more in these, together with its subject.
     """
 
     deleted: tuple[tuple[str, str], ...]
@@ -383,3 +384,4 @@ class Outcome:
     listing_age: float | None = None
     unverified: tuple[Notice, ...] = ()
     in_doubt: frozenset[str] = frozenset()
+    more_may_be_gone: bool = False

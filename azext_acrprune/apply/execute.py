@@ -75,6 +75,7 @@ async def execute(
         listing_age=max(ages, default=None),
         unverified=unverified,
         in_doubt=frozenset(run.name for run in runs if run.in_doubt),
+        more_may_be_gone=any(run.more_may_be_gone for run in runs),
     )
 
 

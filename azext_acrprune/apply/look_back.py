@@ -45,6 +45,6 @@ async def look_back(
 def _not_verified(repository: str, why: str) -> Notice:
     message = (
         f'What is left could not be listed after the run: {why}. What is called deleted is so by the answers of the '
-        'registry alone, what failed may be gone all the same, and the freed bytes are no exact number.'
+        'registry alone, what failed or is left may be gone all the same, and the freed bytes are no exact number.'
     )
     return Notice(NOT_VERIFIED, message, repository)

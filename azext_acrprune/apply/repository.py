@@ -79,7 +79,7 @@ class RepositoryRun:
         self.tally = Tally(work.seen, work.doomed, work.untag, around.reporter)
         self.listing_age: float | None = None
         self.unverified: Notice | None = None
-        self.in_doubt = False
+        self.in_doubt = self.more_may_be_gone = False
         self._registry = around.registry
         self._door = around.door
         self._around = around
@@ -99,7 +99,7 @@ class RepositoryRun:
     async def prune(self) -> None:
         """Do the work, as far as nothing forbids it, and look afterwards whether it was done.
 
-        Where that cannot be seen, or is not waited for, what may be gone has failed.
+        Where that cannot be seen, or is not waited for, what may be gone has failed; once the time is over, it is left.
         """
         is_listed = False
         try:
@@ -112,7 +112,7 @@ class RepositoryRun:
             if self._sent and not is_listed:
                 self.in_doubt = True
                 self.tally.fail(self._unanswered.keys() & self.tally.left, _UNANSWERED)
-                self.tally.doubt()
+                self.more_may_be_gone = self.tally.doubt(fails=not self._stop.is_out_of_time())
 
     async def _work_off(self) -> None:
         doomed, untag = set(self._work.doomed), set(self._work.untag)

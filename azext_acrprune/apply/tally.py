@@ -111,13 +111,21 @@ class Tally:
                 del self.failed[tag]
                 self.gone[tag] = UNANSWERED if tag in unanswered else BEFORE
 
-    def doubt(self) -> None:
-        """No listing tells what became of it: what the service may have taken along with its subject has failed."""
+    def doubt(self, fails: bool) -> bool:
+        """No listing tells what became of it: gives whether the service may have taken more along with its subject.
+
+        That has failed, if it `fails`, and is left otherwise.
+        """
         sent = self.deleted | self.failed.keys()
-        for digest in sorted(self._doomed - sent - self.gone.keys()):
-            if not sent.isdisjoint(self._subjects(digest)):
-                self.skipped.pop(digest, None)
-                self.fail([digest], _MAY_HAVE_FALLEN)
+        fallen = [
+            digest
+            for digest in sorted(self._doomed - sent - self.gone.keys())
+            if not sent.isdisjoint(self._subjects(digest))
+        ]
+        for digest in fallen if fails else ():
+            self.skipped.pop(digest, None)
+            self.fail([digest], _MAY_HAVE_FALLEN)
+        return bool(fallen)
 
     def all_skipped(self) -> Iterator[Skipped]:
         for key, verdict in sorted(self.skipped.items()):

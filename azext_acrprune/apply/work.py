@@ -30,8 +30,11 @@ class Stop:
     def run_out(self) -> None:
         self._ran_out = True
 
+    def is_out_of_time(self) -> bool:
+        return self._ran_out or self._is_over()
+
     def is_set(self) -> bool:
-        return self.interrupted or self._ran_out or self._is_over()
+        return self.interrupted or self.is_out_of_time()
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _retirements(decision: Decision, outcome: Outcome) -> dict[str, Any]:
 def _impact(decision: Decision, outcome: Outcome, ledger: Ledger) -> str:
     """Which bound the freed bytes are.
 
-    What was deleted by the registry's word alone may not be, and what failed in such a repository may be gone; what was
+    What was deleted by the registry's word alone may not be, and what failed or is left there may be gone; what was
     gone before may have been the last but this run to hold a blob.
     """
     kind = kind_of_freed(decision.inventory, ledger, outcome.deleted)
@@ -119,7 +119,7 @@ def _impact(decision: Decision, outcome: Outcome, ledger: Ledger) -> str:
     )
     return kind_of(
         at_most=kind in (UPPER_BOUND, APPROXIMATE) or bool(outcome.in_doubt),
-        at_least=kind in (LOWER_BOUND, APPROXIMATE) or held_bytes,
+        at_least=kind in (LOWER_BOUND, APPROXIMATE) or held_bytes or outcome.more_may_be_gone,
     )
 
 

@@ -253,4 +253,4 @@ def test_no_long_line_takes_long(unit):
     start = time.process_time()
     found(text)
     found(text + '/')
-    assert time.process_time() - start < 4
+    assert time.process_time() - start < 20

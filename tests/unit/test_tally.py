@@ -175,7 +175,7 @@ def test_without_a_listing_what_may_have_fallen_with_its_subject_has_failed(is_d
         told.done(SUBJECT)
     else:
         told.fail([SUBJECT], 'no answer')
-    told.doubt()
+    told.doubt(fails=True)
     assert 'may have deleted it with its subject' in errors(told)[SBOM]
     assert (set(told.skipped), set(errors(told)) - {SUBJECT}) == ({OTHER}, {SBOM})
 
@@ -183,10 +183,10 @@ def test_without_a_listing_what_may_have_fallen_with_its_subject_has_failed(is_d
 def test_without_a_listing_what_is_known_of_a_referrer_stays_so():
     told = tally()
     told.fail([SUBJECT, SBOM], 'no')
-    told.doubt()
+    told.doubt(fails=True)
     assert errors(told) == {SUBJECT: 'no', SBOM: 'no'}
     told = tally()
     told.not_there([SBOM])
     told.fail([SUBJECT], 'no')
-    told.doubt()
+    told.doubt(fails=True)
     assert (errors(told), reasons(told)) == ({SUBJECT: 'no'}, {SBOM: 'before'})

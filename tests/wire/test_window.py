@@ -19,6 +19,7 @@ from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import Retention
 from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, untagged_policy
+from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.reporter import Silent
 from tests.registry.builder import DOCKER_IMAGE, image_manifest
 from tests.registry.faults import Fault
@@ -416,6 +417,21 @@ def test_nothing_is_in_doubt_where_a_run_was_given_up_before_anything_was_sent(r
     outcome = execute(client, decision, 8, Silent(), time.monotonic, stops=signals)
     registry.faults.clear()
     assert (outcome.interrupted, outcome.left, outcome.in_doubt) == (True, 1, frozenset())
+
+
+def test_what_may_be_gone_is_left_where_the_time_was_over_and_the_bytes_are_no_bound(registry, connect, monkeypatch):
+    subject, sbom = signed(registry.storage)
+    client = connect()
+    decision = planned(client)
+
+    async def refused(*_):
+        raise RegistryError(Kind.OUT_OF_TIME, 'its turn did not come in time')
+
+    before(registry, 'DELETE', lambda: monkeypatch.setattr(client.real, 'repository_facts', refused))
+    outcome = execute(client, decision, 8, Silent(), client.clock, lambda: subject not in left(registry))
+    assert not {subject, sbom} & left(registry)
+    assert (deleted(outcome), failed(outcome), outcome.left, outcome.out_of_time) == ({subject}, set(), 1, True)
+    assert summary(decision, outcome)['impact'] == 'unknown'
 
 
 # Two at once
