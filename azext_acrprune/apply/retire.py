@@ -116,7 +116,7 @@ class _Run:
         async with _Failures(self.outcome, name, digest):
             now = (await self._registry.manifest_properties(name, digest)).locks
             seen = self._seen(name).manifests.get(digest)
-            if seen is None or now.flags != seen.locks.flags:
+            if seen is None or now.read_enabled or now.flags != seen.locks.flags:
                 self._skip(name, {digest: Verdict(True, LOCKED, 'its locks changed since the plan')})
             else:
                 await self._door.set_read_enabled(name, digest, True)

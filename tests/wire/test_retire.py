@@ -245,6 +245,18 @@ def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
     assert hidden(registry) == nodes(old)
 
 
+def test_what_somebody_else_lets_be_pulled_again_since_is_not_ours_to_take_back(registry, bench, old):
+    bench.retire(bench.decided())
+    child = old[NAMES[0]][0]
+    index_in(registry.storage, NAMES[0], [child], tag='v9', days=0)
+    decision = bench.decided()
+    registry.storage.set_locks(NAMES[0], digest=child, readEnabled=True)
+    registry.forget()
+    outcome = bench.retire(decision)
+    assert (outcome.unretired, [each.digest for each in outcome.skipped]) == ([], [child])
+    assert not [path for method, path, _ in registry.requests if method == 'PATCH' and child in path]
+
+
 def test_all_that_was_retired_is_taken_back_but_for_what_somebody_changed(registry, bench, old):
     bench.retire(bench.decided())
     changed, shown, refused = old[NAMES[0]]
