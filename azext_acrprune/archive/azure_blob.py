@@ -24,7 +24,7 @@ from azure.core.exceptions import (
 )
 
 from ..spelling import one_line, printable
-from .azure_calls import AzureCalls
+from .azure_calls import FIRST_PART, PART, AzureCalls
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import RUN_AGAIN, ArchiveError, NotKept
 
@@ -32,8 +32,6 @@ BLOCK = 8 * 1024 * 1024
 """A blob has at most 50,000 blocks: enough for layers of 400 GB."""
 SMALL = 32 * 1024
 """What is smaller is sent in one request instead of two."""
-_FIRST_PART, _PART = 32 * 1024 * 1024, 4 * 1024 * 1024
-"""In so many bytes at most the client reads a blob."""
 BLOBS_AT_A_TIME = 16
 """Blobs that are looked up or removed at a time: about as many as the client keeps connections for."""
 
@@ -57,10 +55,10 @@ class BlobArchive:
     """
 
     def __init__(
-        self, name: str, container: Any, block_type: Callable[[str], Any], calls: AzureCalls | None = None
+        self, name: str, container: Any, block_type: Callable[[str], Any], calls: AzureCalls = AzureCalls()
     ) -> None:
         self.name = name
-        self._call = calls or AzureCalls()
+        self._call = calls
         self._container = container
         self._block_type = block_type
         self.made_of_index: object = None
@@ -279,16 +277,14 @@ class BlobArchive:
         return bool(self._call(self._container.get_blob_client(LAYOUT_FILE).exists))
 
     def _listed(self, prefix: str) -> Iterator[Any]:
-        pages = self._container.list_blobs(name_starts_with=prefix, **UNLOGGED).by_page()
-        for page in self._call.each(pages):
-            yield from page
+        return self._call.listed(self._container.list_blobs(name_starts_with=prefix, **UNLOGGED))
 
     def _download(self, blob: Any) -> Any:
         """The first part of a blob, and how to get the others: see `_parts`."""
-        return self._call(blob.download_blob, size=_FIRST_PART, **UNLOGGED)
+        return self._call(blob.download_blob, size=FIRST_PART, **UNLOGGED)
 
     def _parts(self, download: Any) -> Iterator[bytes]:
-        return self._call.each(download.chunks(), size=_PART)
+        return self._call.each(download.chunks(), size=PART)
 
     def _commit(self, blob: Any, staged: bytes | list[Any], **options: Any) -> Any:
         """Make what was sent a blob, whole or not at all; gives what the service says of it."""

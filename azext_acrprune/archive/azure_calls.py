@@ -19,6 +19,8 @@ LONGEST_SECONDS = 300
 """For a call, those in which the client tries again and waits in between among them."""
 SHORTEST_SECONDS = 5
 """What is to be written at the end, as that a run is over, gets so much when the time limit is over too."""
+FIRST_PART, PART = 32 * 1024 * 1024, 4 * 1024 * 1024
+"""In so many bytes at most the client reads a blob."""
 _SLOWEST_BYTES = 1 << 14
 """A second, which a call may take longer where so much goes or comes with it."""
 _NOTHING_MORE = object()
@@ -40,6 +42,11 @@ class AzureCalls:
             return within(max(SHORTEST_SECONDS, seconds), partial(call, *arguments, **options))
         except TooLate as error:
             raise ServiceResponseTimeoutError('The storage account did not answer in time') from error
+
+    def listed(self, listing: Any) -> Iterator[Any]:
+        """The items of a listing of the storage SDK, of which each page is a call."""
+        for page in self.each(listing.by_page()):
+            yield from page
 
     def each(self, items: Iterable[Any], size: int = 0) -> Iterator[Any]:
         """Pages, or parts of a blob of at most this size, each of which is a call."""

@@ -10,14 +10,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from ..archive.azure_blob import UNLOGGED, advice_on, code_of, hold_to_container, reason_of, write_mark, written_with
-from ..archive.azure_calls import AzureCalls
+from ..archive.azure_calls import FIRST_PART, AzureCalls
 from .store import WHATEVER, Full, Lease, Leased, OutOfDate, StateError, StoredFile
 
 LEASE_SECONDS = 60
 """The longest that the service knows."""
 _LARGEST_APPEND = 4 * 1024 * 1024
-_FIRST_PART = 32 * 1024 * 1024
-"""Of a blob, which the client reads at once."""
 _OTHER_VERSION = ('ConditionNotMet', 'BlobAlreadyExists', 'BlobNotFound')
 _IS_THERE = ('BlobAlreadyExists', 'ConditionNotMet', 'LeaseIdMissing')
 _OTHER_SIZE = 'AppendPositionConditionNotMet'
@@ -32,22 +30,21 @@ class BlobStore:
     `calls` makes the calls.
     """
 
-    def __init__(self, name: str, container: Any, folder: str = '', calls: AzureCalls | None = None) -> None:
+    def __init__(self, name: str, container: Any, folder: str = '', calls: AzureCalls = AzureCalls()) -> None:
         self.name = name
-        self.call = calls or AzureCalls()
+        self.call = calls
         self._container = container
         self._folder = folder
 
     def entries(self, prefix: str) -> Mapping[str, StoredFile]:
         with self._usable():
-            pages = self._container.list_blobs(name_starts_with=self._folder + prefix, **UNLOGGED).by_page()
-            listed = [blob for page in self.call.each(pages) for blob in page]
-            return {blob.name[len(self._folder) :]: _entry(blob) for blob in listed}
+            listed = self._container.list_blobs(name_starts_with=self._folder + prefix, **UNLOGGED)
+            return {blob.name[len(self._folder) :]: _entry(blob) for blob in self.call.listed(listed)}
 
     def read(self, name: str) -> tuple[bytes, str] | None:
         with self._usable(name):
             try:
-                download = self.call(self._blob(name).download_blob, size=_FIRST_PART, **UNLOGGED)
+                download = self.call(self._blob(name).download_blob, size=FIRST_PART, **UNLOGGED)
                 return self.call(download.readall, size=download.size), _version(download.properties.etag)
             except ResourceNotFoundError as error:
                 hold_to_container(error)
