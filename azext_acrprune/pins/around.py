@@ -6,7 +6,7 @@ Also how the keys of parts are spelled.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -81,23 +81,25 @@ def is_host(text: str) -> bool:
 
 def inherited(scope: Scope, names: RegistryNames) -> list[Filled]:
     """The registries that the scopes around name for all images."""
-    here: Scope | None = scope
-    while here is not None:
-        for values in _registry_values(here):
-            found = [each for value in values for each in texts_of(value, here)]
-            ours = [each for each in found if names.has(host_of(each.text)) or names.may_be(host_of(each.text))]
-            if ours:
-                return ours
-        here = here.parent
-    return []
+    return _nearest(scope, _registry_values, lambda host: names.has(host) or names.may_be(host))
 
 
 def overriding(scope: Scope, names: RegistryNames) -> list[Filled]:
     """This registry where `global` names it for all images of a chart: Bitnami's take that, whatever stands beside."""
+
+    def certain(here: Scope) -> Iterator[list[Value]]:
+        return ([value for value in values if not value.weak] for values in global_registries(here))
+
+    return _nearest(scope, certain, names.has)
+
+
+def _nearest(
+    scope: Scope, registries: Callable[[Scope], Iterator[list[Value]]], is_ours: Callable[[str], bool]
+) -> list[Filled]:
+    """What the innermost scope that names one of our hosts says of it."""
     for here in scope.around():
-        for values in global_registries(here):
-            found = [each for value in values if not value.weak for each in texts_of(value, here)]
-            ours = [each for each in found if names.has(host_of(each.text))]
+        for values in registries(here):
+            ours = [each for value in values for each in texts_of(value, here) if is_ours(host_of(each.text))]
             if ours:
                 return ours
     return []
@@ -196,15 +198,14 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
     """
     if not is_name_and_tag(text) and not is_name_and_place(text):
         return None
-    here: Scope | None = scope
-    while here is not None:
+    for here in scope.around():
         around = [Filled(here.key, frozenset((here.line,)))] if '://' in here.key or '$' in here.key else []
         is_document = here is not scope and _is_document(here) and 'kind' not in here.entries
         for child in (*here.children.get('global', ()), *((here,) if is_document else ())):
             around += [
                 Filled(value.text, frozenset((value.line,)))
                 for key, values in child.entries.items()
-                if group_and_part(key) == ('', 'registry') or child is not here and group_and_part(key)[1] == 'registry'
+                if group_and_part(key)[1] == 'registry' and (child is not here or not group_and_part(key)[0])
                 for value in values
             ]
         for place in around:
@@ -212,5 +213,4 @@ def in_registry_around(text: str, scope: Scope, names: RegistryNames) -> Filled 
                 if names.has(host_of(each.text)):
                     path = each.text.split('://')[-1].partition('/')[2].strip('/')
                     return Filled('/'.join(filter(None, (names.login_server, path, text))), place.lines)
-        here = here.parent
     return None
