@@ -42,6 +42,18 @@ def run(client, decision, clock=None, reporter=None):
     return execute(client, decision, 32, reporter or Silent(), clock or client.clock)
 
 
+def locked_image(registry):
+    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
+    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    return digest
+
+
+def planned_with_what_is_locked(client):
+    """Every tag, and all that has none."""
+    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
+    return decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+
+
 def deleted(outcome, repository=REPOSITORY):
     return {digest for name, digest in outcome.deleted if name == repository}
 
@@ -458,12 +470,10 @@ def test_what_waits_for_a_place_when_the_run_is_stopped_is_not_sent(registry, co
 def test_a_second_stop_sets_locks_again_as_long_as_there_is_time_and_the_journal_knows_the_rest(
     registry, connect, monkeypatch, tmp_path, answers
 ):
-    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
-    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    digest = locked_image(registry)
     monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60 if answers else 0.1)
     client, journal = connect(), Journal(tmp_path, {})
-    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
-    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    decision = planned_with_what_is_locked(client)
 
     def stop():
         """Two signals of one kind may come as one."""
@@ -488,8 +498,7 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
     registry, connect, monkeypatch, tmp_path
 ):
     """To set the lock again a new token is needed, and az does not come back from its sign-in."""
-    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
-    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    digest = locked_image(registry)
     monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 0.1)
     asked, answer = threading.Event(), threading.Event()
 
@@ -499,8 +508,7 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
         return refresh_token(registry.auth)
 
     client, journal = connect(refresh_token(registry.auth), sign_in), Journal(tmp_path, {})
-    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
-    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    decision = planned_with_what_is_locked(client)
     signals = Signals()
 
     def stop():
@@ -519,12 +527,10 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
 
 
 def test_a_second_stop_while_a_lock_is_taken_off_sets_it_again(registry, connect, monkeypatch):
-    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
-    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    digest = locked_image(registry)
     monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60)
     client = connect()
-    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
-    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    decision = planned_with_what_is_locked(client)
     hold = registry.faults.hold('PATCH', done=True)
 
     def stop():
@@ -542,12 +548,10 @@ def test_a_second_stop_while_a_lock_is_taken_off_sets_it_again(registry, connect
 
 
 def test_a_second_stop_while_a_lock_is_set_again_does_not_end_that(registry, connect, monkeypatch, waits):
-    digest = image_in(registry.storage, REPOSITORY, 'locked', tag='v1')
-    registry.storage.set_locks(REPOSITORY, digest=digest, deleteEnabled=False)
+    digest = locked_image(registry)
     monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60)
     client = connect()
-    policy = policy_of(Flags(ago='0', filter=('.*:.*',), untagged=True, include_locked=True))
-    decision = decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+    decision = planned_with_what_is_locked(client)
     registry.faults.rules.append(Fault('DELETE', 403))
     hold = registry.faults.hold('PATCH', after=1)
 
