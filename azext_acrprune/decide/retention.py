@@ -37,7 +37,8 @@ def with_retention(decision: Decision, retention: Retention | None) -> Decision:
     for repository in decision.inventory.repositories:
         losing = _losing(decision, repository)
         if losing:
-            staying = {**must_stay(repository, losing, decision), **_kept_by_rules(decision, repository.name, losing)}
+            kept = _kept_by_rules(decision, repository.name, losing)
+            staying = {**must_stay(repository, losing - kept.keys(), decision), **kept}
             told = dict(_told(decision, repository, staying, retention))
             tags[repository.name] = {**tags[repository.name], **told}
             verdicts[repository.name] = {**verdicts[repository.name], **_of_images(repository, staying, told)}
@@ -123,8 +124,9 @@ def check_last_tags(
         for digest in set(planned.values()) & fresh.manifests.keys()
         if is_taken(fresh.manifests[digest]) and all(planned.get(tag) == digest for tag in fresh.manifests[digest].tags)
     }
-    staying = needed_by_others(fresh, losing, going, pins, include_locked) if losing else {}
-    staying.update({digest: Verdict(True, TAGS_CHANGED, 'it is the last one now') for digest in losing - later})
+    staying = {digest: Verdict(True, TAGS_CHANGED, 'it is the last one now') for digest in losing - later}
+    if losing:
+        staying.update(needed_by_others(fresh, losing & later, going, pins, include_locked))
     return {tag: staying[digest] for tag, digest in planned.items() if digest in staying}
 
 

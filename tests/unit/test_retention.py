@@ -97,6 +97,15 @@ def test_a_referrer_that_stays_keeps_the_tag_of_its_subject(held):
     assert (untagged(decision), later(decision)) == ([], [])
 
 
+def test_a_referrer_that_is_too_young_to_go_keeps_the_tag_of_its_subject_though_its_own_tag_is_old():
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    young = index('i', [], docker=True, subject=subject['digest'], tags=['pr-2'], age=-1)
+    old = dict.fromkeys(('pr-1', 'pr-2'), NOW - 30 * worlds.DAY * worlds.TICKS)
+    inventory = worlds.to_inventory([worlds.repository_of(subject, young, name='app', tag_times=old)])
+    decision = with_retention(decide(inventory, policy_of(Flags(match=('**:pr-*',))), NOW), WEEK)
+    assert (untagged(decision), later(decision)) == ([], [])
+
+
 def test_something_unreadable_keeps_the_tag():
     decision = decided([image('a', (0,), docker=True, tags=['pr-1']), worlds.unreadable(index('i'))])
     assert untagged(decision) == []
@@ -181,6 +190,15 @@ def test_what_changed_since_the_plan_keeps_the_tag():
     assert check_last_tags(planned, gone, frozenset(), alone) == {}
     assert check_last_tags(planned, gone, frozenset(), with_index)['pr-1'].reason == 'childOf'
     assert check_last_tags(planned, frozenset(), frozenset(), alone)['pr-1'].reason == 'tagsChanged'
+
+
+def test_what_lost_its_other_tags_since_the_plan_keeps_what_it_refers_to():
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    referrer = index('i', [], docker=True, subject=subject['digest'], tags=['pr-2'])
+    fresh = inventory_of(subject, referrer).repositories[0]
+    planned = {'pr-1': subject['digest'], 'pr-2': referrer['digest']}
+    staying = check_last_tags(planned, frozenset([subject['digest']]), frozenset(), fresh)
+    assert {tag: verdict.reason for tag, verdict in staying.items()} == {'pr-1': 'subjectOf', 'pr-2': 'tagsChanged'}
 
 
 def test_the_result_counts_what_lost_all_its_tags():
