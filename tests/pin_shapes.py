@@ -2,7 +2,8 @@
 
 `python -m tests.pin_shapes` prints the shares, overall and by kind; with the name of a kind also what is wrong.
 Needless are the warnings in a case in which everything is found, and nothing is to be warned of.
-`--folder FOLDER` measures another corpus instead, see `foreign_cases`.
+`--folder FOLDER` measures another corpus instead, of `.txt` files or as `foreign_cases` reads it. `--listed` asks a
+registry, too, that has the images of all cases: what a command with pins does, once it has listed the registry.
 
 A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with its text (`-` is standard input), and
 `#### pins:` with a line for each reference, written before any reader was tried on it:
@@ -23,14 +24,16 @@ import io
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from azext_acrprune.pins.pinned import Found
+from azext_acrprune.model import Repository, Tag
+from azext_acrprune.pins.in_pieces import with_joined
+from azext_acrprune.pins.pinned import Found, Pins
 from azext_acrprune.pins.references import Reference, RegistryNames
 from azext_acrprune.sources.pin_files import SourceError, read_files
 
@@ -110,8 +113,22 @@ def read_case(case: Case, names: RegistryNames = NAMES) -> Found:
             return Found()
 
 
-def scored(case: Case, names: RegistryNames = NAMES) -> Score:
+def registry_of(every: Iterable[Case]) -> list[Repository]:
+    """A registry that has all images that cases expect, by tag."""
+    tags: dict[str, dict[str, Tag]] = {}
+    for case in every:
+        for line in case.pins:
+            repository, tag, _ = _parts(_text(line))
+            if tag:
+                tags.setdefault(repository, {})[tag] = Tag(tag, f'sha256:{0:064}')
+    return [Repository(repository, {}, tags=of_it) for repository, of_it in sorted(tags.items())]
+
+
+def scored(case: Case, names: RegistryNames = NAMES, repositories: Sequence[Repository] = ()) -> Score:
+    """`repositories` are those of the registry, where it is asked too."""
     found = read_case(case, names)
+    pins = with_joined(Pins(found.pins, words=found.words), repositories)
+    found = replace(found, pins=pins.pins)
     lines = [text.split('\n') for text in case.files.values()]
     warned = [(problem.message, _line(lines, problem.line)) for problem in found.problems]
     pinned = [pin.reference for pin in found.pins]
@@ -171,13 +188,17 @@ def _shown(pin: Reference) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog='python -m tests.pin_shapes')
     parser.add_argument('kinds', nargs='*', help='Kinds of which to show what is wrong; `all` for every kind.')
-    parser.add_argument('--folder', type=Path, help='Another corpus.')
+    parser.add_argument('--folder', type=Path, help='Another corpus, see above.')
     parser.add_argument('--registry', default='myregistry.azurecr.io', help='The registry in that other corpus.')
+    parser.add_argument('--listed', action='store_true', help='Ask a registry that has the images of all cases, too.')
     given = parser.parse_args(arguments)
-    names = RegistryNames(given.registry) if given.folder else NAMES
+    is_foreign = given.folder and (given.folder / 'expected.yaml').exists()
+    names = RegistryNames(given.registry) if is_foreign else NAMES
     totals: dict[str, Counter[str]] = {}
-    for case in foreign_cases(given.folder) if given.folder else cases():
-        score = scored(case, names)
+    every = list(foreign_cases(given.folder) if is_foreign else cases(given.folder or FOLDER))
+    repositories = registry_of([*every, *cases()]) if given.listed else ()
+    for case in every:
+        score = scored(case, names, repositories)
         counts = Counter({'files': len(case.files), 'cases': 1, NEEDLESS: int(score.is_needless)})
         totals.setdefault(case.kind, Counter()).update(score.count() + counts)
         if case.kind in given.kinds or 'all' in given.kinds:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .journaling import came_back, untagged_by_us
 from .keeping_locked import with_lock_marks
 from .options import SelectOptions
-from .pinning import load_pins, say_absent
+from .pinning import as_listed, load_pins
 from .pulling import PullFacts, load_pull_facts, load_pulls, wish_of, with_pull_facts, with_pulls
 from .regions import for_replicas, settling_of, with_doubts, with_log
 from .retiring import with_retired
@@ -51,7 +51,7 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     pulls = session.ask(lambda: load_pulls(session.cmd, wish, session.host, session.now)) if wish else None
     log = _pull_facts(session, policy, options) if _asks_for_pulls(policy, options) else None
     inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
-    say_absent(pins, inventory)
+    policy = replace(policy, pins=as_listed(pins, inventory))
     if wish and pulls:
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)
     if log:

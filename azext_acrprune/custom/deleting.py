@@ -26,7 +26,7 @@ from .fleet import in_each_registry
 from .journaling import journal_of
 from .keeping_locked import kept_locked
 from .options import DeleteOptions, PullOptions, SelectOptions, read
-from .pinning import load_pins, say_absent
+from .pinning import as_listed, load_pins
 from .recording import RunRecord, recorded, undo_of_run
 from .regions import say_held, settling_of_named, unsettled_of, with_log
 from .retiring import retired
@@ -81,7 +81,7 @@ def image(
     def decide(session: Session) -> Decided:
         pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         inventory = with_log(session, scan(session, selection, tags=True), workspace)
-        say_absent(pins, inventory)
+        pins = as_listed(pins, inventory)
         settling = settling_of_named(session)
         unsettled = unsettled_of(session, settling)
         if only_if:
@@ -117,7 +117,7 @@ def repository(cmd: Command, name: str, **kwargs: object) -> Document:
     def decide(session: Session) -> Decided:
         pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         inventory = with_log(session, scan(session, exactly([name]), tags=True), workspace)
-        say_absent(pins, inventory)
+        pins = as_listed(pins, inventory)
         unsettled = unsettled_of(session, settling_of_named(session))
         return Decided(decide_repository(inventory, name, pins, unsettled), inventory)
 
@@ -152,7 +152,7 @@ def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, w
             logger.warning(_NO_PINS)
         inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
         inventory = with_log(session, inventory, workspace)
-        say_absent(pins, inventory)
+        pins = as_listed(pins, inventory)
         settling = settling_of_named(session)
         decision = decide_as_planned(plan, inventory, pins, unsettled_of(session, settling))
         held = say_held(session, decision, settling)

@@ -55,7 +55,8 @@ def load_pins(cmd: Command, options: PinOptions, host: str, of_policy: Sources |
         raise Incomplete(found.problems)
     _warn(found, host)
     given = _given(paths, aliases, strict, files, systems)
-    return Pins(found.pins, found.problems, {**given, 'ranWithin': ran_within} if ran else given, strict)
+    given = {**given, 'ranWithin': ran_within} if ran else given
+    return Pins(found.pins, found.problems, given, strict, found.words)
 
 
 def _say_idle(aliases: Sequence[str], paths: Sequence[str]) -> None:
@@ -81,9 +82,13 @@ def is_strict(cmd: Command, options: PinOptions, of_policy: Sources) -> bool:
     return unattended and not options.no_strict_pins
 
 
-def say_absent(pins: Pins, inventory: Inventory) -> None:
-    """Say which pins point to nothing. Raises Incomplete where problems are errors."""
+def as_listed(pins: Pins, inventory: Inventory) -> Pins:
+    """The pins, with those that only the registry can tell of. Says which point to nothing.
+
+    Raises Incomplete for these where problems are errors.
+    """
     from ..decide.remarks import absent_pins
+    from ..pins.in_pieces import with_joined
     from ..pins.pinned import ABSENT, Incomplete, Problem
 
     problems = tuple(
@@ -93,6 +98,7 @@ def say_absent(pins: Pins, inventory: Inventory) -> None:
     if problems and pins.strict:
         raise Incomplete(problems)
     _say(problems)
+    return with_joined(pins, inventory.repositories)
 
 
 def _standard_input() -> BinaryIO | None:

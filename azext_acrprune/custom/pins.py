@@ -156,7 +156,16 @@ def _pins(session: Session, options: PinOptions) -> Pins:
             'Nothing says where the pins are.',
             recommendation='Name files with --pins, running systems with --pins-from, or a time with --ran-within.',
         )
-    return pins
+    return _with_joined(session, pins) if pins.words else pins
+
+
+def _with_joined(session: Session, pins: Pins) -> Pins:
+    """The pins, with those that only the registry can tell of."""
+    from ..inventory.lookups import catalog, with_tags
+    from ..pins.in_pieces import may_be_named, with_joined
+
+    names = may_be_named(pins, session.run(catalog(session.registry)))
+    return with_joined(pins, session.run(with_tags(session.registry, names, session.concurrency)))
 
 
 def _look_up(session: Session, keys: Iterable[Key]) -> Mapping[Key, Standing]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from ..decide.lock_plan import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
+from ..model import Repository
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
@@ -34,6 +36,32 @@ async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Map
         missing = all(found[key].status == MISSING for key in mine)
         if missing and await _is_gone(registry, repository):
             found.update(dict.fromkeys(mine, Standing(REPOSITORY_MISSING)))
+    return found
+
+
+async def catalog(registry: Reads) -> list[str]:
+    """The names of all repositories; none where they may not be listed. Raises RegistryError for all else."""
+    try:
+        return [name for page in [page async for page in registry.repositories()] for name in page if type(name) is str]
+    except RegistryError as error:
+        if error.kind is not Kind.FORBIDDEN:
+            raise
+        return []
+
+
+async def with_tags(registry: Reads, repositories: Iterable[str], concurrency: int) -> list[Repository]:
+    """The repositories with their tags, and nothing else of them. What cannot be listed is left out."""
+    found: list[Repository] = []
+
+    async def ask(name: str) -> Iterable[Task]:
+        with suppress(RegistryError):
+            tags = {tag.name: tag async for page in registry.tags(name) for tag in page}
+            found.append(Repository(name, {}, tags=tags))
+        return []
+
+    wanted = sorted(repositories)
+    registry.announce(wanted)
+    await run_tasks([partial(ask, name) for name in wanted], concurrency)
     return found
 
 

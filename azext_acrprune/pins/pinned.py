@@ -60,12 +60,24 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words of a file that may be names of repositories and tags, with the line of each, which counts from 1."""
+
+    source: str
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Found:
-    """The pins and the problems that were found in sources, and which lines of other files these take values from."""
+    """The pins and the problems that were found in sources, and which lines of other files these take values from.
+
+    `words` are those of files, for what only the registry can join.
+    """
 
     pins: tuple[Pin, ...] = ()
     problems: tuple[Problem, ...] = ()
     used: frozenset[tuple[str, int]] = frozenset()
+    words: tuple[Words, ...] = field(default=(), compare=False)
 
 
 class Incomplete(PruneError):
@@ -99,12 +111,16 @@ class Sources:
 
 @dataclass(frozen=True)
 class Pins:
-    """All pins of one command. `given` is what the plan document shows of them; with `strict` a problem is an error."""
+    """All pins of one command. `given` is what the plan document shows of them; with `strict` a problem is an error.
+
+    `words` are those of the files that were read.
+    """
 
     pins: tuple[Pin, ...] = ()
     problems: tuple[Problem, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    words: tuple[Words, ...] = ()
 
     @property
     def shown(self) -> Mapping[str, Any]:
@@ -184,4 +200,5 @@ def merged(found: Iterable[Found]) -> Found:
         tuple(pins),
         tuple(dict.fromkeys(p for each in every for p in each.problems if p.repository not in pinned)),
         frozenset().union(*(each.used for each in every)),
+        tuple(words for each in every for words in each.words),
     )

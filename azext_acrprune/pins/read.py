@@ -16,6 +16,7 @@ from .code import read_code
 from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
+from .in_pieces import words_of
 from .intrinsics import uses_intrinsics, without_intrinsics
 from .languages import (
     BATCH_SUFFIXES,
@@ -106,7 +107,10 @@ def read_pins(data: bytes, source: str, names: RegistryNames, beside: Scope | No
     try:
         reader = _File(source, names, beside)
         reader.read(text)
-        return reader.collector.found()
+        found = reader.collector.found()
+        if reader.collector.explains or len(text) > _MOST_CODE:
+            return found
+        return replace(found, words=(words_of(text, source, names),))
     except RecursionError:
         found = merged(
             found_in(find_references(line, names), source, number) for number, line in enumerate(text.split('\n'), 1)

@@ -57,6 +57,26 @@ def test_what_is_pinned_by_digest_or_by_tag_stays_and_the_plan_says_by_which_lin
     assert set(registry.storage.tags('team/app')) == {'v1'}
 
 
+def test_an_image_that_a_file_names_in_pieces_stays_because_the_registry_has_it(az, registry, shelf, now, tmp_path):
+    used, old = shelf.image('used', tag='v1.2', days=30), shelf.image('old', tag='v1.1', days=40)
+    Shelf(registry.storage, now, 'team/web').image('whole', tag='v7')
+    folder = tmp_path / 'deploy'
+    folder.mkdir()
+    (folder / 'web.yaml').write_text(f'image: {registry.login_server}/team/web:v7\n')
+    (folder / 'hosts.yaml').write_text('hosts:\n- runs: team/app\n  build: v1.2\n')
+    pins, by = ('--pins', str(folder)), f'{folder}/hosts.yaml:2'
+
+    listed = az(*PRUNE, 'pins', 'list', *TARGET, *pins, check=True).json['pins']
+    assert [(entry['digest'], entry['pinnedBy']) for entry in listed if entry['repository'] == 'team/app'] == [
+        (used, [by])
+    ]
+    refused = az(*PRUNE, 'image', *TARGET, '--image', 'team/app:v1.2', *pins, '--yes')
+    assert refused.code and by in refused.err and present(registry) == {used, old}
+    flags = ('--match', '**:*', '--ago', '0', '--untagged', '--max-percent', '100')
+    az(*PRUNE, 'tags', *TARGET, *flags, *pins, '--yes', check=True)
+    assert present(registry) == {used}
+
+
 def home_of(az):
     return Path(az.environment['AZURE_CONFIG_DIR'])
 
