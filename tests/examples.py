@@ -1,4 +1,7 @@
-"""How many random examples a property is tried on: few and always the same ones, or many others in `make soak`."""
+"""How many random examples a property is tried on: few and always the same ones, or many others in `make soak`.
+
+`make test` tries half of the number that stands at a property: all of it is what `make soak SOAK=1` tries.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ def times(number: int) -> int:
 
 
 def examples(number: int, *unchecked: HealthCheck) -> settings:
-    """So many examples, the same each time, for a run must not fail by chance; many others in a long run."""
+    """Half of so many examples, the same each time, for a run must not fail by chance; many others in a long run."""
     return settings(
-        max_examples=max(1, times(number) // FEWER),
+        max_examples=max(1, times(number) // FEWER // (1 if SOAK else 2)),
         deadline=None,
         derandomize=not SOAK,
         suppress_health_check=[HealthCheck.too_slow, *unchecked],

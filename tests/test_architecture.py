@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -154,10 +155,20 @@ IMPURE_LIBRARIES = {
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob('*.py'))
 
 
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse((PACKAGE / name).read_text())
+
+
+@cache
+def nodes_of(name: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(name)))
+
+
 def imports(name: str) -> Iterator[tuple[str, bool]]:
     """(module, whether it is ours) of every import in a file, relative ones resolved, inside functions too."""
     folder = Path(name).parent.parts
-    for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield _ours(alias.name)
@@ -237,14 +248,14 @@ def test_private_names_of_others_are_left_alone(name):
 
 
 def private_attributes(name: str) -> list[ast.Attribute]:
-    nodes = ast.walk(ast.parse((PACKAGE / name).read_text()))
+    nodes = nodes_of(name)
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     return [node for node in found if re.match(r'_[a-z]', node.attr) and node.attr not in NAMED_TUPLE]
 
 
 def defined(name: str) -> Iterator[str]:
     """What a file defines: functions, fields, and attributes that it gives a value."""
-    for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+    for node in nodes_of(name):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name
         elif isinstance(node, ast.AnnAssign):
@@ -265,7 +276,7 @@ def names_and_places() -> Iterator[tuple[str, str]]:
     for name in FILES:
         if not name.endswith('__init__.py'):
             yield Path(name).name, name
-        for node in ast.parse((PACKAGE / name).read_text()).body:
+        for node in tree_of(name).body:
             if isinstance(node, ast.ClassDef):
                 yield node.name, name
             elif isinstance(node, ast.Assign):

@@ -14,8 +14,6 @@ from tests.registry.builder import DAY
 
 from .images import Shelf, telling
 
-pytestmark = pytest.mark.shell
-
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 
@@ -24,6 +22,7 @@ def methods(registry) -> set:
     return {method for method, path, _ in registry.requests if not path.startswith('/oauth2/')}
 
 
+@pytest.mark.shell
 def test_plan_names_what_may_go_and_its_bytes_and_only_reads(az, registry, now):
     images = telling(registry.storage, now)
     before = registry.storage.stored_bytes()
@@ -37,6 +36,7 @@ def test_plan_names_what_may_go_and_its_bytes_and_only_reads(az, registry, now):
     assert {path for method, path, _ in registry.requests if method == 'POST'} <= {'/oauth2/token', '/oauth2/exchange'}
 
 
+@pytest.mark.shell
 def test_untagged_frees_to_the_byte_what_the_plan_promised(az, registry, now):
     images = telling(registry.storage, now)
     promised = az(*PRUNE, 'plan', *TARGET, check=True).json['summary']['freedBytes']
@@ -50,6 +50,7 @@ def test_untagged_frees_to_the_byte_what_the_plan_promised(az, registry, now):
     }
 
 
+@pytest.mark.shell
 def test_signed_in_with_a_service_principal_needs_no_password(az, registry, now):
     telling(registry.storage, now)
     assert az.login().code == 0
@@ -84,6 +85,7 @@ def test_login_server_in_place_of_the_name(az, registry, now):
     assert plan['registry'] == registry.login_server
 
 
+@pytest.mark.shell
 def test_dry_run_answers_with_the_plan_and_deletes_nothing(az, registry, now):
     telling(registry.storage, now)
     before = registry.storage.stored_bytes()
@@ -205,6 +207,7 @@ def test_an_odd_name_and_an_odd_tag_leave_their_repositories_unread_and_the_rest
     assert len(registry.storage.manifests('Team/Upper')) == len(registry.storage.manifests('team/odd')) == 1
 
 
+@pytest.mark.shell
 def test_debug_output_shows_no_token_and_no_password(az, registry, now):
     telling(registry.storage, now)
     assert az.login().code == 0

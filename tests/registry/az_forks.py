@@ -10,6 +10,7 @@ when the process has ended, its exit code, or minus the signal that ended it. Th
 This file runs in the Python of az, which knows nothing of these tests.
 """
 
+import atexit
 import gc
 import importlib
 import importlib.util
@@ -28,9 +29,12 @@ LIBRARIES = (
     'aiohttp',
     'argcomplete',
     'asyncio',
+    'azure.core.async_paging',
     'azure.core.pipeline.policies',
     'azure.core.pipeline.transport',
     'azure.core.rest',
+    'azure.core.rest._aiohttp',
+    'azure.core.tracing.decorator_async',
     'azure.mgmt.containerregistry',
     'azure.mgmt.core',
     'azure.mgmt.resource.features.v2021_07_01',
@@ -41,6 +45,7 @@ LIBRARIES = (
     'charset_normalizer',
     'concurrent.futures.thread',
     'email.mime.multipart',
+    'encodings.utf_8_sig',
     'http.cookiejar',
     'idna',
     'jmespath',
@@ -63,6 +68,7 @@ LIBRARIES = (
     'sqlite3',
     'sysconfig',
     'tabulate',
+    'timeit',
     'unittest',
     'urllib3',
     'yaml',
@@ -157,6 +163,11 @@ def import_az_and_extension(folder: Path) -> None:
             name = '.'.join(file.relative_to(root).with_suffix('').parts).removesuffix('.__init__')
             with suppress(ImportError):
                 importlib.import_module(name)
+    azure = importlib.import_module('azure')
+    own = [*azure.__path__]
+    azure.__path__ = [*own, str(folder / 'azure')]  # as azure-cli does before it loads the extension
+    importlib.import_module('azure.containerregistry.aio')
+    azure.__path__ = own
     del sys.modules[READS_THE_ENVIRONMENT]
     for name in sorted(sys.modules):
         if name.startswith('azure.cli.') and name.rpartition('.')[0] not in sys.modules:
@@ -185,7 +196,28 @@ def become(request: dict) -> None:
     sys.stderr.reconfigure(line_buffering=True)
 
 
+def run_az(ended: list[int]) -> None:
+    """Be az from here on; `ended` gets its exit code, unless it ends in another way than by saying one."""
+    try:
+        runpy.run_module('azure.cli', run_name='__main__', alter_sys=True)
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            ended.append((error.code or 0) & 0xFF)
+        raise
+
+
+def leave(ended: list[int]) -> None:
+    """End a process that is az without taking apart what it was forked from: that would copy all of its memory."""
+    if ended:
+        with suppress(OSError, ValueError):  # else Python says what is wrong with its files
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended[0])
+
+
 if __name__ == '__main__':
+    codes: list[int] = []
+    atexit.register(leave, codes)  # first, so that it is the last one that is called
     del sys.path[0]  # this file's folder
     import_libraries()
     import_az_and_extension(Path(sys.argv[2]))
@@ -193,4 +225,4 @@ if __name__ == '__main__':
     server = Server(sys.argv[1])
     print('ready', flush=True)
     become(server.next_az())
-    runpy.run_module('azure.cli', run_name='__main__', alter_sys=True)
+    run_az(codes)

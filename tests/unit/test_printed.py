@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from tests.registry.printed import mentions, printed_commands, unknown_in, wrong
 
 _PLACEHOLDER = re.compile(r'\{target\}|\{0\.\w+\}|%s')
 _SOURCE = Path(azext_acrprune.__file__).parent
+
+
+@cache
+def strings() -> dict[Path, list[str]]:
+    """The strings of each file of the source that may speak of a command."""
+    read = {path: path.read_text(encoding='utf-8') for path in sorted(_SOURCE.rglob('*.py'))}
+    return {path: list(texts(ast.parse(text))) for path, text in read.items() if 'az ' in text}
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
@@ -31,8 +39,8 @@ def texts(tree: ast.AST) -> Iterator[str]:
 def commands() -> list[tuple[str, str]]:
     """(file, command) of each command in quotes, with names in place of placeholders."""
     found = {}
-    for path in sorted(_SOURCE.rglob('*.py')):
-        for text in texts(ast.parse(path.read_text(encoding='utf-8'))):
+    for path, every in strings().items():
+        for text in every:
             plain = _PLACEHOLDER.sub('X', text).replace('--name X X', '--name X --image X') if "'az " in text else ''
             found.update({(path.name, command): None for command in printed_commands(plain)})
     return list(found)
@@ -54,7 +62,7 @@ def spoken_of() -> list[tuple[str, str]]:
     """(file, mention) of each command that the source or a document speaks of; what changed may have had others."""
     pages = [*_SOURCE.parent.glob('docs/*.md'), _SOURCE.parent / 'README.md', *_SOURCE.rglob('*.html')]
     said = {path: [path.read_text(encoding='utf-8')] for path in [*pages, *_SOURCE.rglob('*.yaml')]}
-    said |= {path: list(texts(ast.parse(path.read_text(encoding='utf-8')))) for path in _SOURCE.rglob('*.py')}
+    said |= strings()
     found = {
         (path.name, mention): None
         for path, every in sorted(said.items())

@@ -316,7 +316,7 @@ def assert_promises(trial: Trial, caplog) -> None:
 
 
 @pytest.mark.parametrize('rate', RATES)
-@examples(8, HealthCheck.function_scoped_fixture)
+@examples(16, HealthCheck.function_scoped_fixture)
 @given(world=worlds.worlds(), flags=_FLAGS, changes=_CHANGES, seed=_SEEDS)
 def test_among_faults_and_beside_a_second_client_a_run_does_what_its_plan_said_and_tells_it(
     trial, caplog, rate, world, flags, changes, seed
@@ -327,7 +327,7 @@ def test_among_faults_and_beside_a_second_client_a_run_does_what_its_plan_said_a
 
 
 @pytest.mark.parametrize('mishap', [*MISHAPS, *STOPS])
-@examples(2, HealthCheck.function_scoped_fixture)
+@examples(4, HealthCheck.function_scoped_fixture)
 @given(
     world=worlds.worlds(),
     flags=_FLAGS,
@@ -344,7 +344,7 @@ def test_whatever_befalls_a_run_it_does_what_its_plan_said_and_tells_it(
     assert_promises(tried, caplog)
 
 
-@examples(8, HealthCheck.function_scoped_fixture)
+@examples(16, HealthCheck.function_scoped_fixture)
 @given(
     world=worlds.worlds(),
     flags=_FLAGS,
@@ -362,7 +362,7 @@ def test_two_runs_at_once_do_what_their_plan_said_and_claim_nothing_twice(
 
 
 @pytest.mark.parametrize('rate', RATES)
-@examples(6, HealthCheck.function_scoped_fixture)
+@examples(12, HealthCheck.function_scoped_fixture)
 @given(world=worlds.worlds(), policy=worlds.including_policies, seed=_SEEDS)
 def test_what_is_read_among_faults_dooms_nothing_more(registry, connect, waits, rate, world, policy, seed):
     registry.reset()
