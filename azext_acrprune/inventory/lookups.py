@@ -42,7 +42,7 @@ async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Map
 async def catalog(registry: Reads) -> list[str]:
     """The names of all repositories; none where they may not be listed. Raises RegistryError for all else."""
     try:
-        return [name for page in [page async for page in registry.repositories()] for name in page if isinstance(name, str)]
+        return [name async for page in registry.repositories() for name in page if isinstance(name, str)]
     except RegistryError as error:
         if error.kind is not Kind.FORBIDDEN:
             raise
