@@ -204,7 +204,7 @@ def alias_bomb(first, last, separator):
         RULE + 'x: ' + '{a: ' * 900 + '1' + '}' * 900,
         RULE + f"description: '{'x' * 5_000_000}'\n",
         RULE + ''.join(f'key{number}: 1\n' for number in range(400_000)),
-        RULE + 'x:\n' + '- y\n' * 200_000,
+        RULE + 'x:\n' + '- y\n' * 110_000,
     ],
     ids=lambda text: text[54:74],
 )
