@@ -192,6 +192,12 @@ def test_what_changed_since_the_plan_keeps_the_tag():
     assert check_last_tags(planned, frozenset(), frozenset(), alone)['pr-1'].reason == 'tagsChanged'
 
 
+def test_a_tag_whose_manifest_keeps_another_one_since_may_go():
+    tagged = image('a', (0,), docker=True, tags=['pr-1', 'v1'])
+    fresh, digest = inventory_of(tagged).repositories[0], tagged['digest']
+    assert check_last_tags({'pr-1': digest}, frozenset([digest]), frozenset(), fresh) == {}
+
+
 def test_what_lost_its_other_tags_since_the_plan_keeps_what_it_refers_to():
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     referrer = index('i', [], docker=True, subject=subject['digest'], tags=['pr-2'])

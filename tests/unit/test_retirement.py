@@ -185,6 +185,9 @@ def test_what_is_retired_now_is_archived_as_if_it_went_and_stays_again_afterward
     gone = decision.with_retiring_gone()
     assert gone.doomed == {(APP, due['digest']), (APP, old['digest'])}
     assert gone.with_retiring_kept() == decision == decision.with_retiring_kept()
+    keeps = 'version: 1\nrules: [{name: old, match: {everything: true}, do: keep}]\n'
+    deletes = decide(inventory, replace(parse_policy(keeps), facts=facts), worlds.NOW)
+    assert not deletes.retires and deletes.with_retiring_kept() is deletes is deletes.with_retiring_gone()
 
 
 def test_where_nothing_is_hidden_from_pulls_nothing_is_retired():
