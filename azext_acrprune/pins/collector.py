@@ -15,6 +15,7 @@ from ..spelling import printable
 from .around import group_and_part, in_registry_around, is_name_and_tag, plain
 from .charts import Charts
 from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of, resources
+from .dotted import tree
 from .filling import filled, has_holes
 from .hubs import Hubs
 from .kubeadm import component_images, is_cluster, is_component, may_be_component
@@ -33,6 +34,7 @@ from .references import (
     split_repository,
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
+from .shared import sharing
 from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers', 'dockerpull')
@@ -118,9 +120,11 @@ class Collector:
         self._hand_up(scope)
         self._charts.note(scope)
         self._hubs.note(scope)
+        for each in sharing(scope):
+            self.closed(each)
         for text, line in resources(scope) if 'source' in scope.children else ():
-            for each in filled(text, scope):
-                self._add(find_references(each.text, self.names), line, each.lines)
+            for made in filled(text, scope):
+                self._add(find_references(made.text, self.names), line, made.lines)
 
     def _has_to_wait(self, scope: Scope, uses: Iterable[Use]) -> bool:
         """Whether a value may stand further down."""
@@ -230,21 +234,11 @@ class Collector:
             self._tree(scope, '', dotted)
 
     def _tree(self, parent: Scope, key: str, pairs: list[tuple[str, Value]]) -> None:
-        """`image.tag` is the tag in the scope `image`; names without dots stand beside each other."""
-        scopes: dict[str, Scope] = {'': Scope(parent, key)}
+        settings = Scope(parent, key)
         if '/' in parent.key and self.is_repository(parent.key):  # Salt: a mapping of it, with a list of settings
-            scopes[''].entries['repository'] = list(parent.entries.get('repository', ()))
-            scopes[''].uses, parent.uses = [use for use in parent.uses if not use.key], []
-        for name, value in pairs:
-            place, _, last = name.rpartition('.')
-            if place not in scopes:
-                scopes[place] = Scope(parent, place)
-                if place.partition('.')[0] == 'global':  # it is for the images of the other names too
-                    parent.children.setdefault('global', []).append(scopes[place])
-            scopes[place].add(last, value)
-            if '/' in value.text:
-                scopes[place].uses.append(Use(last, value))
-        for scope in scopes.values():
+            settings.entries['repository'] = list(parent.entries.get('repository', ()))
+            settings.uses, parent.uses = [use for use in parent.uses if not use.key], []
+        for scope in tree(settings, pairs):
             self.closed(scope)
 
     def _synced(self, scope: Scope) -> None:

@@ -194,7 +194,7 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
                     'value',
                     'defaultValue',
                     'default',
-                    *(('server', 'url', 'host') if part == 'registry' else ()),
+                    *(('server', 'address', 'url', 'host') if part == 'registry' else ()),
                     *(('tag',) if part == 'tag' else ()),
                     *(('url',) if part == 'repository' and 'version' in scope.entries else ()),
                 ):
