@@ -39,6 +39,7 @@ _CONVENTIONS = tuple(
         (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)|(?:\.\./)?bicepconfig\.json'),
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
+        (r'[^/]*\.(?:ts|js|py|go|cs|java|kt)', r'(?:\.\./){0,9}cdk(?:\.context)?\.json'),
         (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (r'(?:.*/)?templates/[^/]+/[^/]+', rf'\.\./\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),

@@ -115,8 +115,11 @@ def list_of(block: Block) -> Item:
     return Item('list', arguments=tuple(argument.texts for argument in block.arguments), line=block.line)
 
 
-def method_of(block: Block, top: Block) -> Item | None:
-    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was."""
+def method_of(block: Block, top: Block, image: tuple[str, ...]) -> Item | None:
+    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was.
+
+    `image` is that of arguments which say it in two pieces: `withImage("app", "9")`.
+    """
     place = len(top.items) - 1
     while place > 2 and top.items[place - 1].kind == 'name' and top.items[place - 2].value == '.':
         place -= 2  # `.await` of Rust
@@ -124,7 +127,7 @@ def method_of(block: Block, top: Block) -> Item | None:
         return None
     receiver = top.items[place - 1]
     del top.items[place - 1 :]
-    given = next((argument.texts for argument in block.arguments if argument.texts), ())
+    given = image or next((argument.texts for argument in block.arguments if argument.texts), ())
     part = group_and_part(block.call)[1]
     if part == 'tag' and given:
         made = tuple(f'{text}:{tag}' for text in receiver.texts for tag in given)
@@ -132,9 +135,9 @@ def method_of(block: Block, top: Block) -> Item | None:
     if part == 'registry' and given:
         made = tuple(f'{registry}/{text}' for text in receiver.texts for registry in given)
         return Item('text', texts=made, line=block.line)
-    if part == 'image' and given and all(text.endswith(UNKNOWN_VALUE) for text in receiver.texts):
-        made = tuple(f'{text.removesuffix(UNKNOWN_VALUE)}{image}' for text in receiver.texts for image in given)
-        return Item('text', texts=made, line=block.line)
+    if part == 'image' and given and all(UNKNOWN_VALUE in text for text in receiver.texts):
+        made = tuple(text.replace(UNKNOWN_VALUE, name, 1) for text in receiver.texts for name in given)
+        return Item('text', texts=made, line=receiver.line or block.line)
     if part in ('sha256', 'digest') and given:
         made = tuple(f'{text}@sha256:{sha.removeprefix("sha256:")}' for text in receiver.texts for sha in given)
         return Item('text', texts=made, line=block.line)

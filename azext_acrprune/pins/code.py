@@ -285,11 +285,13 @@ class _CodeReader:
         if block.bracket == '(':
             self._note_call(block)
             image = self._positional(block)
+            method = method_of(block, top, image) if block.call else None
+            if method:
+                return method
             if image and block.call and not is_known(block.call):
                 return Item('text', texts=image, line=block.line)
-        if block.bracket == '(' and block.call:
-            method = method_of(block, top)
-            return method or replace(with_named(called(block.call, block.arguments), block), line=block.line)
+            if block.call:
+                return replace(with_named(called(block.call, block.arguments), block), line=block.line)
         if block.indexes and top.items and is_indexed(top.items[-1]):
             item = top.items.pop()  # `os.environ['TAG']`, `versions["web"]`
             name = item.value or item.texts[0][2:-1]

@@ -103,11 +103,12 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item of a list or a mapping, and its key; `file` is the other file that it is from."""
+    """An item of a list or a mapping, and its key; `file` is the other file that it is from, `holder` the mapping."""
 
     key: Value | None
     item: Scope | Value
     file: str = ''
+    holder: Scope | None = None
 
 
 @dataclass(eq=False, slots=True)
