@@ -235,7 +235,8 @@ class Scope:
 def _add(entries: Entries, key: str, value: Value) -> None:
     if key in entries:
         known = entries[key]
-        if len(known) < MOST_ENTRIES and known[-1].text != value.text:
+        is_said = known[-1].text == value.text and known[-1].origin == value.origin
+        if len(known) < MOST_ENTRIES and not is_said:
             known.append(value)
     elif len(entries) < MOST_ENTRIES:
         entries[key] = [value]
