@@ -21,7 +21,7 @@ from .hubs import Hubs
 from .kubeadm import component_images, is_cluster, is_component, may_be_component
 from .mentions import IMAGE_PARTS, Mentions, is_allowing, is_watched, names_without_host
 from .overlays import Base, take_parts
-from .parts import ALONE, images, keys_are_enough, may_be_parts, must_wait
+from .parts import ALONE, Made, images, keys_are_enough, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -36,6 +36,7 @@ from .references import (
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
 from .shared import sharing
 from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
+from .told import ToldRepositories
 
 _RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers', 'dockerpull')
 _SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
@@ -83,10 +84,11 @@ class Collector:
         self._mentions = Mentions(names)
         self._bare: list[_Bare] = []
         self._spoken: set[Place] = set()
-        self._told: set[str] = set()
+        self._told = ToldRepositories(names)
         self._places: Counter[Finding] = Counter()
         self._clusters: list[Scope] = []
         self._declared: list[tuple[Filled, Use]] = []
+        self._named: list[tuple[Made, int]] = []
         self._charts = Charts()
         self._hubs = Hubs(names)
 
@@ -167,26 +169,29 @@ class Collector:
         return merged((*self._found, Found(problems=tuple(problems), used=used)))
 
     def _look_at_declared(self) -> None:
-        """A name without a tag that is given to a variable means `latest`, unless a text puts a tag behind it."""
-        for text, use in [
-            (text, use)
-            for text, use in self._declared
-            if not (use.value.line in self._spoken and self._is_told(text.text.strip(), below=False))
-        ]:
+        """Names that are given to variables: those that only begin the names of images are none themselves.
+
+        One without a tag means `latest`, unless a text puts a tag behind it.
+        """
+        for made, line in self._named:
+            begins = isinstance(made.finding, Reference) and self._told.begins_others(made.finding.repository, line)
+            self._add([made.finding] if not begins else [], line, made.lines)
+        latest = [(text, use) for text, use in self._declared if not self._has_tag_elsewhere(text.text.strip(), use)]
+        for text, use in latest:
             self._add(find_references(text.text, self.names, use.runs), use.value.line, text.lines)
+
+    def _has_tag_elsewhere(self, text: str, use: Use) -> bool:
+        line, repository = use.value.line, split_repository(text, self.names)
+        if not plain(use.key).endswith('image') and self._told.begins_others(repository, line):
+            return True
+        return line in self._spoken and self._told.of(text, below=False)
 
     def _is_explained(self, bare: _Bare) -> bool:
         """Whether a repository without a tag is known: at its line, or where its key is not one of images."""
         text = _OPEN_TAG.sub('', bare.text)
         if bare.line in self._spoken:
-            return self._is_told(text)
-        return group_and_part(bare.key)[1] not in (*IMAGE_PARTS, 'registry') and self._is_told(text, below=False)
-
-    def _is_told(self, text: str, below: bool = True) -> bool:
-        """Whether anything is said of a repository, or of one that is below it."""
-        path = f'/{split_repository(text, self.names)}'
-        ends = r'(?![\w.-])' if below else r'(?![\w./-])'
-        return any(re.search(re.escape(path) + ends, told) for told in self._told)
+            return self._told.of(text)
+        return group_and_part(bare.key)[1] not in (*IMAGE_PARTS, 'registry') and self._told.of(text, below=False)
 
     def _unused(self, message: str, line: int) -> Problem:
         return Problem(message, self._source, line, NOT_RESOLVED, unused=True)
@@ -319,7 +324,10 @@ class Collector:
         if keys_are_enough(tuple(scope.entries), tuple(scope.children)):
             for made in images(scope, self.names, self._mentions.named):
                 line = _own_line(scope) if made.repository.file else made.repository.line
-                self._add([made.finding], line, made.lines)
+                if scope.key.lower() in DECLARING or not scope.line:  # that of code has no line
+                    self._named.append((made, line))
+                else:
+                    self._add([made.finding], line, made.lines)
                 joined.add(made.repository)
         for use in uses:
             if 'newName' in scope.entries and use.key == 'name':
@@ -394,9 +402,7 @@ class Collector:
             self._places.update(said)
             said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
         if said:
-            self._told.update(
-                f'/{finding.repository}' if isinstance(finding, Reference) else finding.text for finding in said
-            )
+            self._told.note(said, lines)
             self._found.append(found_in(said, self._source, line))
 
     def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
