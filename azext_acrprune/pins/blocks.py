@@ -17,6 +17,7 @@ _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'outp
 _GIVES = re.compile(
     r'(?i)(?:\A|\.)(?:param|put|set|property|set_?property|system_?property|(?:add|with|set)?_?env\w{0,20})\Z'
 )
+_FILLING = ('templatefile', 'template_file')
 _PLACE = re.compile(r'\$\{[\w.]{1,200}\}\Z')
 _NAME = re.compile(r'[A-Za-z_][\w.-]{0,100}\Z')
 
@@ -109,6 +110,14 @@ def filled_names(items: Sequence[Item], scope: Scope) -> list[Item]:
         if texts:
             found[number] = Item('text', texts=texts, line=first.line)
     return found
+
+
+def note_template(block: Block) -> None:
+    """`templatefile("a.yaml.tpl", { tag = "1" })`: the values stand beside the name of the file that takes them."""
+    names = block.arguments[0].texts if block.arguments and block.call.lower() in _FILLING else ()
+    for child in block.scope.children.get('', ()) if names else ():
+        for name in names:
+            child.add('template', Value(name, block.line))
 
 
 def list_of(block: Block) -> Item:

@@ -23,6 +23,7 @@ from .blocks import (
     is_indexed,
     list_of,
     method_of,
+    note_template,
     scope_of,
     with_named,
 )
@@ -277,6 +278,7 @@ class _CodeReader:
 
     def _result(self, block: Block, top: Block) -> Item:
         """The item that a closed bracket becomes in the expression around it."""
+        note_template(block)
         for name, text in given_by(block):
             self._root.declare(name, Value(text, block.line))
         if block.bracket == '{':

@@ -45,6 +45,7 @@ _ALTERNATIVES = frozenset(('?', ':', '||', '??', '|', 'or', 'else', 'if', '?:'))
 _IDENTITIES = frozenset(
     [
         'tostring',
+        'file',
         'string',
         'tolist',
         'toset',
