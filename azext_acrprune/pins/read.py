@@ -17,6 +17,7 @@ from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
 from .in_pieces import words_of
+from .includes import defined, with_includes
 from .intrinsics import uses_intrinsics, without_intrinsics
 from .languages import (
     BATCH_SUFFIXES,
@@ -78,6 +79,7 @@ _YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s
 _KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
 _UNQUOTED_DIRECTIVE = re.compile(r'^[ ]*(?:- )?(?:[\w."\'-]{1,80}:[ ]+)?\{\{(?!\{)', re.MULTILINE)
 _STARTS_SECTION = re.compile(r'\[[A-Za-z][\w. -]{0,80}\][ \t]*\n')
+_OF_HCL = re.compile(r'^\w+[ \t]*=[ \t]*["{\[]', re.MULTILINE)
 _TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
 
 
@@ -163,6 +165,7 @@ class _File:
         elif suffix in ('.bicep', '.bicepparam'):
             text = with_aliases(text, self._beside)
         if len(text) <= _MOST_CODE:
+            text = with_includes(text, self._beside)
             loops = Scope(self._beside)
             note_loops(text, loops)
             note_set(text, loops)
@@ -194,6 +197,8 @@ class _File:
             self._try_json(text)
         elif start.startswith('<?xml'):
             self._events(text, xml_events)
+        elif suffix == '.vars' and _OF_HCL.search(start):
+            self._code(text, ('#', '//'))
         elif suffix in TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
             self._template(text)
         elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):
@@ -341,4 +346,5 @@ def read_scopes(text: str, source: str, names: RegistryNames) -> tuple[Scope, ..
     except RecursionError:
         return ()
     around = reader.collector.around
-    return tuple(around.children.get(DOCUMENTS, ())) if around else ()
+    templates = defined(text)
+    return (*(around.children.get(DOCUMENTS, ()) if around else ()), *((templates,) if templates else ()))
