@@ -23,10 +23,12 @@ _MOST_GIVEN = 200
 _BEGINNING = 1_000
 _SHORTEST_NAME = 6
 _SETTINGS = re.compile(r'(?:\.env|/\.env\.[\w.-]+|vars|vars\.hcl|vars\.json|\.params|\.properties)\Z', re.IGNORECASE)
+_INCLUDES = re.compile(r'\b(?:include|template):')
 _PIPELINE = re.compile(r'\.ya?ml\Z', re.IGNORECASE)
 _BUILDS = ('args', 'buildargs')
 _BUILD_ARGUMENT = re.compile(r'--build-arg(?:=|\s+)["\']?(\w{1,100})=(?:"([^"]*)"|([^\s"\'\\]+))')
 _GIVEN_ARGUMENT = re.compile(r'\s*["\']?(\w{1,100})=["\']?([^\s"\']+)["\']?\s*\Z')
+_VARIABLE_OPTION = re.compile(r'\s--?var[= ][ ]?["\']?(\w{1,100})=([^\s"\'$`]{1,200})')
 _MAY_BUILD = re.compile(r'build|args', re.IGNORECASE)
 _CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
 _INCLUDING = ('include', 'local', 'file')
@@ -113,9 +115,20 @@ def gives_together(text: str, taker: str, giver: str) -> bool:
         return False
     return (
         _SETTINGS.search(giver) is not None
-        or 'include' in text
+        or _INCLUDES.search(text) is not None
         and bool(_PIPELINE.search(taker) and _PIPELINE.search(giver))
     )
+
+
+def fills_in(text: str) -> bool:
+    """Whether a script fills the files that it names in with the names that it gives values to itself."""
+    return 'envsubst' in text
+
+
+def variable_options(text: str, file: str) -> Iterator[tuple[str, Value]]:
+    """What options give to variables: `nomad job run -var tag=1 app.hcl`."""
+    for match in _VARIABLE_OPTION.finditer(text) if '-var' in text else ():
+        yield match[1], Value(match[2], 1 + text.count('\n', 0, match.start()), file=file)
 
 
 def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:

@@ -15,6 +15,8 @@ _OPENS = re.compile(r'(?:if|range|with|define|block)\b')
 _CONTROLS = re.compile(r'(?:if|else|end|range|with|block)\b')
 _INCLUDE = re.compile(r'(?:include|template)\s+"([^"]{1,200})"\s+(.{1,300}?)(?:\s*\|\s*(?:quote|squote|trim))*\Z')
 _SET = re.compile(r'(\$\w{1,60})\s*:=\s*([$.][\w.]{0,200})\Z')
+_INDEX = re.compile(r'(\$\w{1,60})\s*:=\s*index\s+\.\s+(\d)\Z')
+_LIST = re.compile(r'\(\s*list\s+([$.\w\s"-]{1,300})\)\Z')
 _DICT = re.compile(r'\(\s*dict\s+(.{1,300})\)\Z')
 _PAIR = re.compile(r'"(\w{1,60})"\s+([$.][\w.]{0,200}|"[^"]{0,200}")')
 _PATH = re.compile(r'(?<![\w.)$"])(\$\w{1,60})?\.([A-Za-z_]\w{0,60})')
@@ -77,7 +79,10 @@ def _said(match: re.Match[str], bodies: Mapping[str, str], beside: Scope | None)
     if called is None or body is None:
         return match.group()
     pairs = _DICT.match(called[2])
+    listed = _LIST.match(called[2])
     given = dict(_PAIR.findall(pairs[1])) if pairs else {'': called[2]}
+    if listed:  # `$web := index . 1` takes one of them
+        given = {f'item{number}': each for number, each in enumerate(listed[1].split())}
     choices = [_Choice(_handed(each.condition, given), _handed(each.text, given)) for each in _choices(body)]
     texts = [each.text for each in choices if _may_hold(each.condition, beside)] or [each.text for each in choices]
     return ' '.join(dict.fromkeys(texts)) or match.group()
@@ -108,7 +113,10 @@ def _choices(body: str) -> list[_Choice]:
         end = match.end()
         content = _content(match)
         name = _SET.match(content)
-        if name:
+        index = _INDEX.match(content)
+        if index:
+            names[index[1]] = f'.item{index[2]}'
+        elif name:
             names[name[1]] = _named(name[2], names)
         elif _CONTROLS.match(content):
             is_condition = re.match(r'(?:else\s+)?if\s', content)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from ..pins.beside import (
     LARGEST,
     command_arguments,
+    fills_in,
     gives_by_convention,
     gives_by_marks,
     gives_together,
@@ -17,6 +18,7 @@ from ..pins.beside import (
     may_give,
     names,
     names_folder,
+    variable_options,
 )
 from ..pins.flux import FOLDERS, may_substitute, substitutions
 from ..pins.languages import DOCKERFILE
@@ -80,7 +82,9 @@ class Neighbours:
                 found += self._scopes(other)
             if names(text, path):
                 together = [each for each in others if each != other and gives_together(text, path, each)]
+                together += [other] if fills_in(text) else []
                 found += [scope for each in together for scope in self._scopes(each)]
+                given += variable_options(text, other)
             if names(text, path) or names_folder(text, called[1]) or is_build and may_build(text):
                 callers += self._scopes(other)
             given += command_arguments(text, other) if is_build else ()
@@ -138,8 +142,8 @@ class Neighbours:
             found = [each for each in self._folders(around) if os.path.basename(each) in FOLDERS]
             inside = [below for each in found for below in self._folders(each)]
             places += [*found, *inside, *(deeper for each in inside for deeper in self._folders(each))]
-        files = [file for place in places[:_MOST_FOLDERS] for file in self._files(place)]
-        texts = ((file, self._text(file)) for file in files[:_MOST_FILES])
+        files = [*self._near(folder), *(file for place in places[:_MOST_FOLDERS] for file in self._files(place))]
+        texts = ((file, self._text(file)) for file in dict.fromkeys(files[: 2 * _MOST_FILES]))
         return [scope for file, text in texts if text and may_substitute(text) for scope in self._scopes(file)]
 
     def _around(self, folder: str) -> Iterator[str]:
