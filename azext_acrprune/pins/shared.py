@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -12,6 +13,9 @@ _NAMES = ('repository', 'repo', 'image', 'name')
 _TAGS = ('newtag', 'tag', 'version')
 _SAYING_MORE = frozenset((*_TAGS, 'registry', 'digest', 'sha256', 'sha', 'chart'))
 _OF_IMAGES = ('image', 'images', 'container', 'containers', 'docker')
+_OF_OTHERS = re.compile(r'secret|account|port|env|volume|mount|config|class', re.IGNORECASE)
+"""Keys below which names are those of other things than images."""
+
 _MOST = 200
 
 
@@ -24,10 +28,11 @@ def sharing(scope: Scope) -> Iterator[Scope]:
     if tag is None or 'registry' not in shared or any(part in shared for part in _NAMES):
         return
     of_images = scope.key.rpartition('.')[2].lower() in _OF_IMAGES
+    wanted = _NAMES if of_images else _NAMES[:-1]
     for place in islice(_below(scope), _MOST):
         own = _parts(place)
         if _SAYING_MORE.isdisjoint(own):
-            for part in _NAMES[: len(_NAMES) if of_images else -1]:
+            for part in wanted:
                 if part in own:
                     yield Scope(scope, place.key, place.line, entries={part: own[part], 'tag': tag})
                     break
@@ -35,10 +40,10 @@ def sharing(scope: Scope) -> Iterator[Scope]:
 
 def _below(scope: Scope) -> Iterator[Scope]:
     """The mappings in a mapping and in its lists, and those of images in them."""
-    for children in (*scope.children.values(), *(scope.items or {}).values()):
-        for child in children:
+    for key, children in (*scope.children.items(), *(scope.items or {}).items()):
+        for child in children if not _OF_OTHERS.search(key) else ():
             yield child
-            yield from (each for key in _OF_IMAGES for each in child.children.get(key, ()))
+            yield from (each for of_images in _OF_IMAGES for each in child.children.get(of_images, ()))
 
 
 def _parts(scope: Scope) -> dict[str, list[Value]]:
