@@ -338,6 +338,9 @@ MUTATIONS = (
 
 def main(words: list[str]) -> int:
     chosen = [each for each in MUTATIONS if not words or any(word in each.fault for word in words)]
+    if not chosen:
+        print('No mutation has any of these words.')
+        return 1
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         _copy_to(copy)
