@@ -45,6 +45,8 @@ def list_pins(cmd: Command, **kwargs: object) -> Document:
         standings = _look_up(session, (pulled_by(pin.reference) for pin in pins.pins))
     document = _document(session.host, pins, standings)
     summary = document['summary']
+    if pins.pins and not document['pins']:
+        logger.warning('What was read names only images that may be of another registry; none of them is in this one.')
     if summary['missing']:
         logger.warning(
             '%d of %d pinned images are not in the registry: what uses them fails when it starts again.',

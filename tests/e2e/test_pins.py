@@ -229,6 +229,15 @@ def locks(registry, *digests):
     return [manifests[digest].flags['deleteEnabled'] for digest in digests]
 
 
+def test_list_says_so_where_nothing_is_listed_because_it_may_be_of_another_registry(az, registry, tmp_path):
+    values = (
+        'global:\n  imageRegistry: HOST\nimage:\n  registry: docker.io\n  repository: bitnami/redis\n  tag: 7.2.4\n'
+    )
+    (tmp_path / 'values.yaml').write_text(values.replace('HOST', registry.login_server))
+    listed = az(*PRUNE, 'pins', 'list', *TARGET, '--pins', str(tmp_path / 'values.yaml'), check=True)
+    assert listed.json['pins'] == [] and 'none of them is in this one' in listed.err
+
+
 def test_lock_locks_what_is_pinned_and_unlocks_only_what_it_locked(az, registry, shelf):
     ours, tagged, theirs, free = (
         shelf.image('ours'),
