@@ -97,7 +97,7 @@ def as_listed(pins: Pins, inventory: Inventory) -> Pins:
     )
     if problems and pins.strict:
         raise Incomplete(problems)
-    _say(problems)
+    say_problems(problems)
     return with_joined(pins, inventory.repositories)
 
 
@@ -204,7 +204,7 @@ def _given(
 
 
 def _warn(found: Found, host: str) -> None:
-    _say(found.problems)
+    say_problems(found.problems)
     if not found.pins:
         logger.warning(
             "Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
@@ -213,7 +213,8 @@ def _warn(found: Found, host: str) -> None:
         )
 
 
-def _say(problems: Sequence[Problem]) -> None:
+def say_problems(problems: Sequence[Problem]) -> None:
+    """Warn of problems, and of no more than somebody reads."""
     for problem in problems[:_MOST_WARNINGS]:
         logger.warning('Pins: %s.', problem)
     if len(problems) > _MOST_WARNINGS:

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from azure.cli.core.azclierror import RequiredArgumentMissingError
@@ -20,7 +21,7 @@ from .holding import release_held, release_over
 from .journaling import journal_of
 from .marking import open_marks, say_what_stays
 from .options import PinOptions, RegistryOptions, read
-from .pinning import load_pins, look
+from .pinning import load_pins, look, say_problems
 from .questions import ask
 from .session import Session, open_session
 from .stopping import nothing_was, run_until_stopped, told_left
@@ -162,12 +163,25 @@ def _pins(session: Session, options: PinOptions) -> Pins:
 
 
 def _with_joined(session: Session, pins: Pins) -> Pins:
-    """The pins, with those that only the registry can tell of."""
+    """The pins, with those that only the registry can tell of. What it does not tell is a problem."""
     from ..inventory.lookups import catalog, with_tags
     from ..pins.in_pieces import may_be_named, with_joined
+    from ..pins.pinned import Problem
 
-    names = may_be_named(pins, session.run(catalog(session.registry)))
-    return with_joined(pins, session.run(with_tags(session.registry, names, session.concurrency)))
+    names = session.run(catalog(session.registry))
+    if names is None:
+        unread = [Problem('its repositories may not be listed, so images in pieces are not known', session.host)]
+        found = {}
+    else:
+        found = session.run(with_tags(session.registry, may_be_named(pins, names), session.concurrency))
+        unread = [
+            Problem(f"the tags of '{name}', which a file names, could not be listed", session.host)
+            for name, repository in sorted(found.items())
+            if repository is None
+        ]
+    say_problems(unread)
+    joined = with_joined(pins, [repository for repository in found.values() if repository])
+    return replace(joined, problems=(*joined.problems, *unread))
 
 
 def _look_up(session: Session, keys: Iterable[Key]) -> Mapping[Key, Standing]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 
 from ..decide.lock_plan import FOUND, MISSING, NOT_READ, REPOSITORY_MISSING, Key, Standing
@@ -39,24 +38,31 @@ async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Map
     return found
 
 
-async def catalog(registry: Reads) -> list[str]:
-    """The names of all repositories; none where they may not be listed. Raises RegistryError for all else."""
+async def catalog(registry: Reads) -> list[str] | None:
+    """The names of all repositories; None where they may not be listed. Raises RegistryError for all else."""
     try:
         return [name async for page in registry.repositories() for name in page if isinstance(name, str)]
     except RegistryError as error:
         if error.kind is not Kind.FORBIDDEN:
             raise
-        return []
+        return None
 
 
-async def with_tags(registry: Reads, repositories: Iterable[str], concurrency: int) -> list[Repository]:
-    """The repositories with their tags, and nothing else of them. What cannot be listed is left out."""
-    found: list[Repository] = []
+async def with_tags(registry: Reads, repositories: Iterable[str], concurrency: int) -> dict[str, Repository | None]:
+    """{name: the repository with its tags, and nothing else of it}; None where they could not be listed.
+
+    Raises RegistryError when the registry itself cannot be read. A repository that is gone has no tags.
+    """
+    found: dict[str, Repository | None] = {}
 
     async def ask(name: str) -> Iterable[Task]:
-        with suppress(RegistryError):
+        try:
             tags = {tag.name: tag async for page in registry.tags(name) for tag in page}
-            found.append(Repository(name, {}, tags=tags))
+            found[name] = Repository(name, {}, tags=tags)
+        except RegistryError as error:
+            if error.kind not in (*_OF_ONE, Kind.NOT_FOUND):
+                raise
+            found[name] = Repository(name, {}) if error.kind is Kind.NOT_FOUND else None
         return []
 
     wanted = sorted(repositories)

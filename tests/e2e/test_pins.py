@@ -77,6 +77,21 @@ def test_an_image_that_a_file_names_in_pieces_stays_because_the_registry_has_it(
     assert present(registry) == {used}
 
 
+def test_what_the_registry_does_not_tell_of_images_in_pieces_is_a_problem_and_unlocks_nothing(az, registry, shelf):
+    used = shelf.image('used', tag='v1.2')
+    pins = 'hosts:\n- runs: team/app\n  build: v1.2\n- from: HOST\n'
+    first = run(az, registry, 'pins lock', '--yes', '--alone', a=pins)
+    assert first.out, first.err
+    assert first.json['summary']['locked'] == 1
+    for fault, said in (('_catalog', 'may not be listed'), ('team/app/_tags', "the tags of 'team/app'")):
+        registry.faults.rules.append(Fault(fault, 403))
+        listed = run(az, registry, 'pins list', a=pins)
+        assert said in listed.err and any(said in each['message'] for each in listed.json['problems'])
+        done = run(az, registry, 'pins lock', '--yes', '--alone', a=pins)
+        assert done.json['unlocked'] == [] and locks(registry, used) == [False], done.err
+        registry.faults.clear()
+
+
 def home_of(az):
     return Path(az.environment['AZURE_CONFIG_DIR'])
 
