@@ -17,7 +17,6 @@ from .collector import Collector
 from .documents import read_events
 from .encodings import encoding_of
 from .in_pieces import words_of
-from .includes import defined, with_includes
 from .intrinsics import uses_intrinsics, without_intrinsics
 from .languages import (
     BATCH_SUFFIXES,
@@ -165,7 +164,6 @@ class _File:
         elif suffix in ('.bicep', '.bicepparam'):
             text = with_aliases(text, self._beside)
         if len(text) <= _MOST_CODE:
-            text = with_includes(text, self._beside)
             loops = Scope(self._beside)
             note_loops(text, loops)
             note_set(text, loops)
@@ -346,5 +344,4 @@ def read_scopes(text: str, source: str, names: RegistryNames) -> tuple[Scope, ..
     except RecursionError:
         return ()
     around = reader.collector.around
-    templates = defined(text)
-    return (*(around.children.get(DOCUMENTS, ()) if around else ()), *((templates,) if templates else ()))
+    return tuple(around.children.get(DOCUMENTS, ())) if around else ()
