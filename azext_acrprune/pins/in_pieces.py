@@ -63,8 +63,11 @@ class _Known:
         self._pinned = {(_folder(pin.source), pin.reference.repository) for pin in pins.pins}
 
     def named(self, repository: Repository) -> Iterator[Pin]:
+        places = self.places(repository.name)
+        if not places:  # as nearly always, so that the tags of all repositories are not gone through
+            return
         tags = {*repository.tags, *(tag for manifest in repository.manifests.values() for tag in manifest.tags)}
-        for words, line, is_whole in self.places(repository.name):
+        for words, line, is_whole in places:
             for tag in sorted(self._tags(words, tags, is_whole)):
                 yield Pin(Reference(repository.name, tag, certain=False), words.source, line)
 
