@@ -35,17 +35,9 @@ from .references import (
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
 from .shared import sharing
-from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
+from .silent import CHILD_PARTS, is_dull, is_plain, is_silent
 from .told import ToldRepositories
-
-_RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers', 'dockerpull')
-_SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
-"""Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
-
-_IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
-_ONE = (Value('1'),)
-_DIGIT = re.compile(r'[\d$]')
-"""Tags without one are those of GitLab's runners, and none of images."""
+from .uses import has_open_host, is_output, is_run, runs_latest, selects
 
 _OPEN_TAG = re.compile(r'[:@](?:%[sdv]|\{\d?\})\Z')
 """A place in a text that a function fills in."""
@@ -344,20 +336,20 @@ class Collector:
 
     def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
         bare = split_repository(text.text, self.names) is not None
-        if bare and (joined and not _runs_latest(use, scope) or self._is_no_pin(scope, use)):
+        if bare and (joined and not runs_latest(use, scope) or self._is_no_pin(scope, use)):
             self._spoken.add(use.value.line)
             return
         if bare and is_watched(scope):
             self._watched(text.text, use.value.line)
             return
-        if bare and (_is_output(use, scope) or _selects(scope) or not (use.runs or is_run(use.key))):
+        if bare and (is_output(use, scope) or selects(scope) or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
         if bare and self.patient and scope.key.lower() in DECLARING:
             self._declared.append((text, use))
             return
         findings = find_references(text.text, self.names, use.runs)
-        if not findings and _has_open_host(text.text, use):
+        if not findings and has_open_host(text.text, use):
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
         below = in_registry_around(text.text, scope, self.names) if may_be else None
@@ -413,30 +405,6 @@ class Collector:
 def _own_line(scope: Scope) -> int:
     """The line of the first part of an image that a scope says itself, and takes from no other file."""
     return next((value.line for values in scope.entries.values() for value in values if not value.file), scope.line)
-
-
-def _runs_latest(use: Use, scope: Scope) -> bool:
-    return use.key == 'image' and not any(_DIGIT.search(tag.text) for tag in scope.entries.get('tags', _ONE))
-
-
-def _is_output(use: Use, scope: Scope) -> bool:
-    """Whether a build makes the image and tags it."""
-    return scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries
-
-
-def _selects(scope: Scope) -> bool:
-    return any(plain(key) in _SELECTING for key in (*scope.entries, *scope.children))
-
-
-def _has_open_host(text: str, use: Use) -> bool:
-    if use.runs:
-        return _IN_COMMAND.search(text) is not None
-    return use.key != '' and is_run(use.key) and FILLED_IN.match(text) is not None
-
-
-def is_run(key: str) -> bool:
-    """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
-    return not key or plain(key).endswith(_RUNS)
 
 
 def _is_of_sentence(finding: Finding) -> bool:
