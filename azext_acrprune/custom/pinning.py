@@ -15,7 +15,7 @@ from .states import kept_folder, state_in_use
 
 if TYPE_CHECKING:
     from ..model import Document, Inventory
-    from ..pins.pinned import Found, Pins, Problem, Sources
+    from ..pins.pinned import Found, Pin, Pins, Problem, Sources
     from ..pins.references import RegistryNames
 
 logger = get_logger(__name__)
@@ -98,7 +98,9 @@ def as_listed(pins: Pins, inventory: Inventory) -> Pins:
     if problems and pins.strict:
         raise Incomplete(problems)
     say_problems(problems)
-    return with_joined(pins, inventory.repositories)
+    joined = with_joined(pins, inventory.repositories)
+    say_nothing_pinned(joined, inventory.registry)
+    return joined
 
 
 def _standard_input() -> BinaryIO | None:
@@ -205,7 +207,18 @@ def _given(
 
 def _warn(found: Found, host: str) -> None:
     say_problems(found.problems)
-    if not found.pins:
+    if not found.words:
+        _say_if_none(found.pins, host)
+
+
+def say_nothing_pinned(pins: Pins, host: str) -> None:
+    """Say so where the registry does not know anything either of what files name in pieces."""
+    if pins.words:
+        _say_if_none(pins.pins, host)
+
+
+def _say_if_none(pins: Sequence[Pin], host: str) -> None:
+    if not pins:
         logger.warning(
             "Pins: nothing that was read names an image of '%s', so that nothing is pinned. Give other "
             'names of the registry with --alias.',

@@ -21,7 +21,7 @@ from .holding import release_held, release_over
 from .journaling import journal_of
 from .marking import open_marks, say_what_stays
 from .options import PinOptions, RegistryOptions, read
-from .pinning import load_pins, look, say_problems
+from .pinning import load_pins, look, say_nothing_pinned, say_problems
 from .questions import ask
 from .session import Session, open_session
 from .stopping import nothing_was, run_until_stopped, told_left
@@ -99,7 +99,7 @@ def lock(
             elsewhere = known.elsewhere()
             elsewhere = {} if elsewhere is None and alone else elsewhere
             pin_options = read(PinOptions, kwargs)
-            pins = _pins(session, pin_options)
+            pins = _pins(session, pin_options, (repository for repository, _ in known.all()))
             plan, standings = _plan(session, pins, known.all(), elsewhere)
             document = _document(session.host, pins, standings)
             say_what_stays(plan, elsewhere)
@@ -152,35 +152,38 @@ def _carry_out(
         return journal.run, outcome
 
 
-def _pins(session: Session, options: PinOptions) -> Pins:
+def _pins(session: Session, options: PinOptions, locked_in: Iterable[str] = ()) -> Pins:
+    """What is pinned. `locked_in` are repositories that are there, whatever the registry lists."""
     pins = session.ask(lambda: load_pins(session.cmd, options, session.host))
     if not pins.given:
         raise RequiredArgumentMissingError(
             'Nothing says where the pins are.',
             recommendation='Name files with --pins, running systems with --pins-from, or a time with --ran-within.',
         )
-    return _with_joined(session, pins) if pins.words else pins
+    return _with_joined(session, pins, set(locked_in)) if pins.words else pins
 
 
-def _with_joined(session: Session, pins: Pins) -> Pins:
+def _with_joined(session: Session, pins: Pins, locked_in: set[str]) -> Pins:
     """The pins, with those that only the registry can tell of. What it does not tell is a problem."""
-    from ..inventory.lookups import catalog, with_tags
+    from ..inventory.lookups import listed_in_full, listed_names
     from ..pins.in_pieces import may_be_named, with_joined
     from ..pins.pinned import Problem
 
-    names = session.run(catalog(session.registry))
+    names = session.run(listed_names(session.registry))
     if names is None:
         unread = [Problem('its repositories may not be listed, so images in pieces are not known', session.host)]
         found = {}
     else:
-        found = session.run(with_tags(session.registry, may_be_named(pins, names), session.concurrency))
+        named = may_be_named(pins, sorted(names.union(locked_in)))
+        found = session.run(listed_in_full(session.registry, named, session.concurrency))
         unread = [
-            Problem(f"the tags of '{name}', which a file names, could not be listed", session.host)
+            Problem(f"'{name}', which a file names, could not be listed in full", session.host)
             for name, repository in sorted(found.items())
             if repository is None
         ]
     say_problems(unread)
     joined = with_joined(pins, [repository for repository in found.values() if repository])
+    say_nothing_pinned(joined, session.host)
     return replace(joined, problems=(*joined.problems, *unread))
 
 

@@ -1,4 +1,4 @@
-"""Ask for single tags and manifests: a call for each, however large their repositories are."""
+"""Ask for single tags and manifests, a call for each, however large their repositories are; or list some of these."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..model import Repository
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
+from .drafts import Draft, list_repository
 
 _NO_REPOSITORY = 'NAME_UNKNOWN'
 _OF_ONE = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED)
@@ -38,27 +39,31 @@ async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Map
     return found
 
 
-async def catalog(registry: Reads) -> list[str] | None:
-    """The names of all repositories; None where they may not be listed. Raises RegistryError for all else."""
+async def listed_names(registry: Reads) -> set[str] | None:
+    """The names of all repositories in any region; None where they may not be listed. Raises RegistryError else."""
     try:
-        return [name async for page in registry.repositories() for name in page if isinstance(name, str)]
+        found = {name for each in registry.replicas async for page in each.repositories() for name in page}
     except RegistryError as error:
         if error.kind is not Kind.FORBIDDEN:
             raise
         return None
+    return {name for name in found if isinstance(name, str)}
 
 
-async def with_tags(registry: Reads, repositories: Iterable[str], concurrency: int) -> dict[str, Repository | None]:
-    """{name: the repository with its tags, and nothing else of it}; None where they could not be listed.
+async def listed_in_full(
+    registry: Reads, repositories: Iterable[str], concurrency: int
+) -> dict[str, Repository | None]:
+    """{name: the repository as it lists itself, without contents}; None where a part of it is missing in that.
 
-    Raises RegistryError when the registry itself cannot be read. A repository that is gone has no tags.
+    Raises RegistryError when the registry itself cannot be read. A repository that is gone has nothing.
     """
     found: dict[str, Repository | None] = {}
 
     async def ask(name: str) -> Iterable[Task]:
+        draft = Draft(name)
         try:
-            tags = {tag.name: tag async for page in registry.tags(name) for tag in page}
-            found[name] = Repository(name, {}, tags=tags)
+            await list_repository(registry, draft, lambda _: True)
+            found[name] = draft.finished() if draft.known and draft.unseen is None else None
         except RegistryError as error:
             if error.kind not in (*_OF_ONE, Kind.NOT_FOUND):
                 raise

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from .around import plain
-from .filling import filled, has_holes
 from .languages import DOCKERFILE
 from .scopes import Scope, Value
 
@@ -22,13 +21,9 @@ LARGEST = 512 * 1024
 _MOST_GIVEN = 200
 _BEGINNING = 1_000
 _SHORTEST_NAME = 6
-_SETTINGS = re.compile(r'(?:\.env|/\.env\.[\w.-]+|vars|vars\.hcl|vars\.json|\.params|\.properties)\Z', re.IGNORECASE)
-_INCLUDES = re.compile(r'\b(?:include|template):')
-_PIPELINE = re.compile(r'\.ya?ml\Z', re.IGNORECASE)
 _BUILDS = ('args', 'buildargs')
 _BUILD_ARGUMENT = re.compile(r'--build-arg(?:=|\s+)["\']?(\w{1,100})=(?:"([^"]*)"|([^\s"\'\\]+))')
 _GIVEN_ARGUMENT = re.compile(r'\s*["\']?(\w{1,100})=["\']?([^\s"\']+)["\']?\s*\Z')
-_VARIABLE_OPTION = re.compile(r'\s--?var[= ][ ]?["\']?(\w{1,100})=([^\s"\'$`]{1,200})')
 _MAY_BUILD = re.compile(r'build|args', re.IGNORECASE)
 _CALLING = ('template', 'uses', 'source', 'using', 'module', 'file', 'path', 'import_tasks', 'include_tasks')
 _INCLUDING = ('include', 'local', 'file')
@@ -37,15 +32,13 @@ _YAML = r'\.ya?ml'
 _CONVENTIONS = tuple(
     (re.compile(taker, re.IGNORECASE), re.compile(giver, re.IGNORECASE))
     for taker, giver in (
-        (r'\.(?:tf|tf\.json|hcl|nomad)', r'\.(?:tf|tfvars|auto\.tfvars|tfvars\.json|vars|(?:pkr)?vars\.hcl)'),
+        (r'\.(?:tf|tf\.json|hcl|nomad)', r'\.(?:tf|tfvars|auto\.tfvars|tfvars\.json|vars|pkrvars\.hcl)'),
         (rf'(?:.*(?:compose|stack)[^/]*){_YAML}', r'(?:[^/]*)\.env(?:\.[^/]*)?'),
         (r'[^/]*\.gradle(?:\.kts)?', r'(?:\.\./)?gradle\.properties'),
         (rf'[^/]*template[^/]*{_YAML}', r'[^/]*\.params'),
         (r'[^/]*\.bicep', r'[^/]*(?:\.bicepparam|param[^/]*\.json)|(?:\.\./)?bicepconfig\.json'),
         (r'[^/]*\.json', r'[^/]*\.?param[^/]*\.json'),
         (r'[^/]*\.(?:ts|js|py|go|cs|java|fs)|Pulumi\.yaml', r'Pulumi\.[^/]+\.ya?ml'),
-        (r'[^/]*\.(?:ts|js|py|go|cs|java|kt)', r'(?:\.\./){0,9}cdk(?:\.context)?\.json'),
-        (r'(?:.*/)?templates/.*', r'(?:\.\./)?(?:templates/)?[^/]*\.tpl'),
         (r'(?:.*/)?templates/.*|[^/]*\.tpl', rf'\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (r'(?:.*/)?templates/[^/]+/[^/]+', rf'\.\./\.\./(?:values[^/]*{_YAML}|Chart\.yaml)'),
         (rf'values[^/]*{_YAML}', r'Chart\.yaml'),
@@ -107,30 +100,6 @@ def names_folder(text: str, folder: str) -> bool:
     return len(folder) > 1 and re.search(rf'/{re.escape(folder)}/?["\'\s?]', text) is not None
 
 
-def gives_together(text: str, taker: str, giver: str) -> bool:
-    """Whether a text that names both files has one take values from the other: a script that reads settings before it
-    fills a template in, or a pipeline that includes both.
-    """
-    if not names(text, giver):
-        return False
-    return (
-        _SETTINGS.search(giver) is not None
-        or _INCLUDES.search(text) is not None
-        and bool(_PIPELINE.search(taker) and _PIPELINE.search(giver))
-    )
-
-
-def fills_in(text: str) -> bool:
-    """Whether a script fills the files that it names in with the names that it gives values to itself."""
-    return 'envsubst' in text
-
-
-def variable_options(text: str, file: str) -> Iterator[tuple[str, Value]]:
-    """What options give to variables: `nomad job run -var tag=1 app.hcl`."""
-    for match in _VARIABLE_OPTION.finditer(text) if '-var' in text else ():
-        yield match[1], Value(match[2], 1 + text.count('\n', 0, match.start()), file=file)
-
-
 def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
     """What is handed to a file where other files name it (or its folder): each place gives the values of one run."""
     found = Scope()
@@ -144,15 +113,8 @@ def handed(roots: Iterable[Scope], called: Iterable[str]) -> Scope:
                 for name, value in given:
                     origin = value.origin | {(f'handed to {wanted[0]}', number)}
                     file = value.file or root.file
-                    for text in _known_there(value, scope):
-                        found.declare(name, replace(value, text=text, weak=False, origin=origin, file=file))
+                    found.declare(name, replace(value, weak=False, origin=origin, file=file))
     return found
-
-
-def _known_there(value: Value, scope: Scope) -> list[str]:
-    """What is handed over, in the words of the file that hands it over; as it was written where that is not known."""
-    known = [each.text for each in filled(value.text, scope)] if has_holes(value.text) else []
-    return known if known and not any(has_holes(text) for text in known) else [value.text]
 
 
 def _given_by(scope: Scope, wanted: tuple[str, ...], root: Scope) -> Iterator[tuple[str, Value]]:

@@ -17,7 +17,6 @@ _LABELLED = frozenset(('variable', 'resource', 'module', 'data', 'locals', 'outp
 _GIVES = re.compile(
     r'(?i)(?:\A|\.)(?:param|put|set|property|set_?property|system_?property|(?:add|with|set)?_?env\w{0,20})\Z'
 )
-_FILLING = ('templatefile', 'template_file')
 _PLACE = re.compile(r'\$\{[\w.]{1,200}\}\Z')
 _NAME = re.compile(r'[A-Za-z_][\w.-]{0,100}\Z')
 
@@ -112,23 +111,12 @@ def filled_names(items: Sequence[Item], scope: Scope) -> list[Item]:
     return found
 
 
-def note_template(block: Block) -> None:
-    """`templatefile("a.yaml.tpl", { tag = "1" })`: the values stand beside the name of the file that takes them."""
-    names = block.arguments[0].texts if block.arguments and block.call.lower() in _FILLING else ()
-    for child in block.scope.children.get('', ()) if names else ():
-        for name in names:
-            child.add('template', Value(name, block.line))
-
-
 def list_of(block: Block) -> Item:
     return Item('list', arguments=tuple(argument.texts for argument in block.arguments), line=block.line)
 
 
-def method_of(block: Block, top: Block, image: tuple[str, ...]) -> Item | None:
-    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was.
-
-    `image` is that of arguments which say it in two pieces: `withImage("app", "9")`.
-    """
+def method_of(block: Block, top: Block) -> Item | None:
+    """`parse("myreg.azurecr.io/app").withTag("9")` is an image with a tag; other methods leave it what it was."""
     place = len(top.items) - 1
     while place > 2 and top.items[place - 1].kind == 'name' and top.items[place - 2].value == '.':
         place -= 2  # `.await` of Rust
@@ -136,7 +124,7 @@ def method_of(block: Block, top: Block, image: tuple[str, ...]) -> Item | None:
         return None
     receiver = top.items[place - 1]
     del top.items[place - 1 :]
-    given = image or next((argument.texts for argument in block.arguments if argument.texts), ())
+    given = next((argument.texts for argument in block.arguments if argument.texts), ())
     part = group_and_part(block.call)[1]
     if part == 'tag' and given:
         made = tuple(f'{text}:{tag}' for text in receiver.texts for tag in given)
@@ -144,9 +132,9 @@ def method_of(block: Block, top: Block, image: tuple[str, ...]) -> Item | None:
     if part == 'registry' and given:
         made = tuple(f'{registry}/{text}' for text in receiver.texts for registry in given)
         return Item('text', texts=made, line=block.line)
-    if part == 'image' and given and all(UNKNOWN_VALUE in text for text in receiver.texts):
-        made = tuple(text.replace(UNKNOWN_VALUE, name, 1) for text in receiver.texts for name in given)
-        return Item('text', texts=made, line=receiver.line or block.line)
+    if part == 'image' and given and all(text.endswith(UNKNOWN_VALUE) for text in receiver.texts):
+        made = tuple(f'{text.removesuffix(UNKNOWN_VALUE)}{image}' for text in receiver.texts for image in given)
+        return Item('text', texts=made, line=block.line)
     if part in ('sha256', 'digest') and given:
         made = tuple(f'{text}@sha256:{sha.removeprefix("sha256:")}' for text in receiver.texts for sha in given)
         return Item('text', texts=made, line=block.line)

@@ -23,7 +23,6 @@ from .blocks import (
     is_indexed,
     list_of,
     method_of,
-    note_template,
     scope_of,
     with_named,
 )
@@ -278,7 +277,6 @@ class _CodeReader:
 
     def _result(self, block: Block, top: Block) -> Item:
         """The item that a closed bracket becomes in the expression around it."""
-        note_template(block)
         for name, text in given_by(block):
             self._root.declare(name, Value(text, block.line))
         if block.bracket == '{':
@@ -287,13 +285,11 @@ class _CodeReader:
         if block.bracket == '(':
             self._note_call(block)
             image = self._positional(block)
-            method = method_of(block, top, image) if block.call else None
-            if method:
-                return method
             if image and block.call and not is_known(block.call):
                 return Item('text', texts=image, line=block.line)
-            if block.call:
-                return replace(with_named(called(block.call, block.arguments), block), line=block.line)
+        if block.bracket == '(' and block.call:
+            method = method_of(block, top)
+            return method or replace(with_named(called(block.call, block.arguments), block), line=block.line)
         if block.indexes and top.items and is_indexed(top.items[-1]):
             item = top.items.pop()  # `os.environ['TAG']`, `versions["web"]`
             name = item.value or item.texts[0][2:-1]

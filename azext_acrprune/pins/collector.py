@@ -15,13 +15,12 @@ from ..spelling import printable
 from .around import group_and_part, in_registry_around, is_name_and_tag, plain
 from .charts import Charts
 from .declarations import LOOP_KEYS, declare, given_by_environments, note_loop, outermost, pair_of, resources
-from .dotted import tree
 from .filling import filled, has_holes
 from .hubs import Hubs
 from .kubeadm import component_images, is_cluster, is_component, may_be_component
 from .mentions import IMAGE_PARTS, Mentions, is_allowing, is_watched, names_without_host
 from .overlays import Base, take_parts
-from .parts import ALONE, Made, images, keys_are_enough, may_be_parts, must_wait
+from .parts import ALONE, images, keys_are_enough, may_be_parts, must_wait
 from .pinned import NOT_RESOLVED, Found, Problem, found_in, merged
 from .references import (
     NO_TAG,
@@ -34,10 +33,16 @@ from .references import (
     split_repository,
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
-from .shared import sharing
-from .silent import CHILD_PARTS, is_dull, is_plain, is_silent
-from .told import ToldRepositories
-from .uses import has_open_host, is_output, is_run, runs_latest, selects
+from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
+
+_RUNS = ('image', 'imageid', 'container', 'uses', 'from', 'baseimage', 'images', 'containers', 'dockerpull')
+_SELECTING = frozenset(('tagselection', 'semverconstraint', 'constraint', 'allowtags', 'imageselectionstrategy'))
+"""Keys that say which tag is taken: one of vendir, kapp and Kargo, and it is not known which."""
+
+_IN_COMMAND = re.compile(r'\$\{?\w*(?:reg|acr|hub)\w*\}?/[a-z0-9]', re.IGNORECASE)
+_ONE = (Value('1'),)
+_DIGIT = re.compile(r'[\d$]')
+"""Tags without one are those of GitLab's runners, and none of images."""
 
 _OPEN_TAG = re.compile(r'[:@](?:%[sdv]|\{\d?\})\Z')
 """A place in a text that a function fills in."""
@@ -76,11 +81,10 @@ class Collector:
         self._mentions = Mentions(names)
         self._bare: list[_Bare] = []
         self._spoken: set[Place] = set()
-        self._told = ToldRepositories(names)
+        self._told: set[str] = set()
         self._places: Counter[Finding] = Counter()
         self._clusters: list[Scope] = []
         self._declared: list[tuple[Filled, Use]] = []
-        self._named: list[tuple[Made, int]] = []
         self._charts = Charts()
         self._hubs = Hubs(names)
 
@@ -114,11 +118,9 @@ class Collector:
         self._hand_up(scope)
         self._charts.note(scope)
         self._hubs.note(scope)
-        for each in sharing(scope):
-            self.closed(each)
         for text, line in resources(scope) if 'source' in scope.children else ():
-            for made in filled(text, scope):
-                self._add(find_references(made.text, self.names), line, made.lines)
+            for each in filled(text, scope):
+                self._add(find_references(each.text, self.names), line, each.lines)
 
     def _has_to_wait(self, scope: Scope, uses: Iterable[Use]) -> bool:
         """Whether a value may stand further down."""
@@ -161,29 +163,26 @@ class Collector:
         return merged((*self._found, Found(problems=tuple(problems), used=used)))
 
     def _look_at_declared(self) -> None:
-        """Names that are given to variables: those that only begin the names of images are none themselves.
-
-        One without a tag means `latest`, unless a text puts a tag behind it.
-        """
-        for made, line in self._named:
-            begins = isinstance(made.finding, Reference) and self._told.begins_others(made.finding.repository, line)
-            self._add([made.finding] if not begins else [], line, made.lines)
-        latest = [(text, use) for text, use in self._declared if not self._has_tag_elsewhere(text.text.strip(), use)]
-        for text, use in latest:
+        """A name without a tag that is given to a variable means `latest`, unless a text puts a tag behind it."""
+        for text, use in [
+            (text, use)
+            for text, use in self._declared
+            if not (use.value.line in self._spoken and self._is_told(text.text.strip(), below=False))
+        ]:
             self._add(find_references(text.text, self.names, use.runs), use.value.line, text.lines)
-
-    def _has_tag_elsewhere(self, text: str, use: Use) -> bool:
-        line, repository = use.value.line, split_repository(text, self.names)
-        if not plain(use.key).endswith('image') and self._told.begins_others(repository, line):
-            return True
-        return line in self._spoken and self._told.of(text, below=False)
 
     def _is_explained(self, bare: _Bare) -> bool:
         """Whether a repository without a tag is known: at its line, or where its key is not one of images."""
         text = _OPEN_TAG.sub('', bare.text)
         if bare.line in self._spoken:
-            return self._told.of(text)
-        return group_and_part(bare.key)[1] not in (*IMAGE_PARTS, 'registry') and self._told.of(text, below=False)
+            return self._is_told(text)
+        return group_and_part(bare.key)[1] not in (*IMAGE_PARTS, 'registry') and self._is_told(text, below=False)
+
+    def _is_told(self, text: str, below: bool = True) -> bool:
+        """Whether anything is said of a repository, or of one that is below it."""
+        path = f'/{split_repository(text, self.names)}'
+        ends = r'(?![\w.-])' if below else r'(?![\w./-])'
+        return any(re.search(re.escape(path) + ends, told) for told in self._told)
 
     def _unused(self, message: str, line: int) -> Problem:
         return Problem(message, self._source, line, NOT_RESOLVED, unused=True)
@@ -231,11 +230,21 @@ class Collector:
             self._tree(scope, '', dotted)
 
     def _tree(self, parent: Scope, key: str, pairs: list[tuple[str, Value]]) -> None:
-        settings = Scope(parent, key)
+        """`image.tag` is the tag in the scope `image`; names without dots stand beside each other."""
+        scopes: dict[str, Scope] = {'': Scope(parent, key)}
         if '/' in parent.key and self.is_repository(parent.key):  # Salt: a mapping of it, with a list of settings
-            settings.entries['repository'] = list(parent.entries.get('repository', ()))
-            settings.uses, parent.uses = [use for use in parent.uses if not use.key], []
-        for scope in tree(settings, pairs):
+            scopes[''].entries['repository'] = list(parent.entries.get('repository', ()))
+            scopes[''].uses, parent.uses = [use for use in parent.uses if not use.key], []
+        for name, value in pairs:
+            place, _, last = name.rpartition('.')
+            if place not in scopes:
+                scopes[place] = Scope(parent, place)
+                if place.partition('.')[0] == 'global':  # it is for the images of the other names too
+                    parent.children.setdefault('global', []).append(scopes[place])
+            scopes[place].add(last, value)
+            if '/' in value.text:
+                scopes[place].uses.append(Use(last, value))
+        for scope in scopes.values():
             self.closed(scope)
 
     def _synced(self, scope: Scope) -> None:
@@ -316,10 +325,7 @@ class Collector:
         if keys_are_enough(tuple(scope.entries), tuple(scope.children)):
             for made in images(scope, self.names, self._mentions.named):
                 line = _own_line(scope) if made.repository.file else made.repository.line
-                if scope.key.lower() in DECLARING or not scope.line:  # that of code has no line
-                    self._named.append((made, line))
-                else:
-                    self._add([made.finding], line, made.lines)
+                self._add([made.finding], line, made.lines)
                 joined.add(made.repository)
         for use in uses:
             if 'newName' in scope.entries and use.key == 'name':
@@ -336,20 +342,20 @@ class Collector:
 
     def _text(self, text: Filled, use: Use, scope: Scope, joined: bool) -> None:
         bare = split_repository(text.text, self.names) is not None
-        if bare and (joined and not runs_latest(use, scope) or self._is_no_pin(scope, use)):
+        if bare and (joined and not _runs_latest(use, scope) or self._is_no_pin(scope, use)):
             self._spoken.add(use.value.line)
             return
         if bare and is_watched(scope):
             self._watched(text.text, use.value.line)
             return
-        if bare and (is_output(use, scope) or selects(scope) or not (use.runs or is_run(use.key))):
+        if bare and (_is_output(use, scope) or _selects(scope) or not (use.runs or is_run(use.key))):
             self._bare += [] if self.explains else [_Bare(text.text.strip(), use.value.line, use.key)]
             return
         if bare and self.patient and scope.key.lower() in DECLARING:
             self._declared.append((text, use))
             return
         findings = find_references(text.text, self.names, use.runs)
-        if not findings and has_open_host(text.text, use):
+        if not findings and _has_open_host(text.text, use):
             findings = [Unresolved(text.text.strip(), 'its registry is filled in by another tool')]
         may_be = not findings and (is_run(use.key) or use.key == 'argument')
         below = in_registry_around(text.text, scope, self.names) if may_be else None
@@ -394,7 +400,9 @@ class Collector:
             self._places.update(said)
             said = [finding for finding in said if self._places[finding] <= _MOST_PLACES]
         if said:
-            self._told.note(said, lines)
+            self._told.update(
+                f'/{finding.repository}' if isinstance(finding, Reference) else finding.text for finding in said
+            )
             self._found.append(found_in(said, self._source, line))
 
     def look_at_line(self, text: str, line: int, runs: bool = False) -> None:
@@ -405,6 +413,30 @@ class Collector:
 def _own_line(scope: Scope) -> int:
     """The line of the first part of an image that a scope says itself, and takes from no other file."""
     return next((value.line for values in scope.entries.values() for value in values if not value.file), scope.line)
+
+
+def _runs_latest(use: Use, scope: Scope) -> bool:
+    return use.key == 'image' and not any(_DIGIT.search(tag.text) for tag in scope.entries.get('tags', _ONE))
+
+
+def _is_output(use: Use, scope: Scope) -> bool:
+    """Whether a build makes the image and tags it."""
+    return scope.key == 'artifacts' or use.key == 'images' and 'tags' in scope.entries
+
+
+def _selects(scope: Scope) -> bool:
+    return any(plain(key) in _SELECTING for key in (*scope.entries, *scope.children))
+
+
+def _has_open_host(text: str, use: Use) -> bool:
+    if use.runs:
+        return _IN_COMMAND.search(text) is not None
+    return use.key != '' and is_run(use.key) and FILLED_IN.match(text) is not None
+
+
+def is_run(key: str) -> bool:
+    """Whether an image under this key is run as it stands there, so that one without a tag means `latest`."""
+    return not key or plain(key).endswith(_RUNS)
 
 
 def _is_of_sentence(finding: Finding) -> bool:

@@ -45,7 +45,6 @@ _ALTERNATIVES = frozenset(('?', ':', '||', '??', '|', 'or', 'else', 'if', '?:'))
 _IDENTITIES = frozenset(
     [
         'tostring',
-        'file',
         'string',
         'tolist',
         'toset',
@@ -64,7 +63,6 @@ _IDENTITIES = frozenset(
 )
 _LISTS = frozenset(('createarray', 'tolist', 'array', 'list', 'setof', 'listof', 'arrayof', 'aslist', 'of'))
 _SETTINGS_CALL = re.compile(r'(?i)(?:config|cfg|conf|settings)\.(?:require|get)(?:secret|_secret)?\Z')
-_CONTEXT_CALLS = ('getcontext', 'trygetcontext')
 _FORMAT = re.compile(r'\{(\d{0,2}|[A-Za-z_]\w*)(?::[^{}]*)?\}|%\d{0,2}[svdq]')
 _INSIDE = re.compile(
     r'(?<![{$])\{([A-Za-z_][\w.]{0,100}(?:\[[\w."\']{1,100}\])?)[^{}\n]{0,100}\}(?!\})|\\\(#?([A-Za-z_][\w.]{0,100})\)'
@@ -197,8 +195,6 @@ def called(name: str, arguments: Sequence[Item]) -> Item:
     if _SETTINGS_CALL.search(name) and arguments and len(arguments[0].texts) == 1:
         given = tuple(text for argument in arguments[1:] for text in argument.texts)
         return Item('text', texts=(f'${{config__{arguments[0].texts[0]}}}', *given))
-    if short.replace('_', '') in _CONTEXT_CALLS and arguments and len(arguments[0].texts) == 1:
-        return Item('text', texts=(f'${{context.{arguments[0].texts[0]}}}',))
     known = _FUNCTIONS.get(short)
     texts = known(arguments) if known and arguments else ()
     if not texts and short in _IDENTITIES and len(arguments) == 1:

@@ -25,7 +25,7 @@ _HOLE = re.compile(
     r'\$\{\{(?P<github>[^{}\n]{1,300})\}\}'
     r'|\{\{-?(?P<double>[^{}\n]{1,300}?)-?\}\}'
     r'|\$?\$\{(?P<braced>[^{}\n]{1,300})\}'
-    r'|\$\((?P<round>\$?[\w.-]{1,100}(?:\[["\']?\$?[\w.-]{1,100}["\']?\](?:\.\w{1,100})?)?)\)'
+    r'|\$\((?P<round>\$?[\w.-]{1,100}(?:\[\$?[\w.]{1,100}\](?:\.\w{1,100})?)?)\)'
     r'|\$\[\[\s*(?P<gitlab>[\w.-]{1,100})\s*\]\]'
     r'|\$\[\s*(?P<square>[^\[\]\n]{1,300})\]'
     r'|<<\s*(?P<angle>[\w.-]{1,100})\s*>>'
@@ -44,7 +44,6 @@ _EXPRESSION = re.compile(r'\[\s*\w+\s*\(')
 _PICKED = re.compile(r'([\w.$]{1,100})\[\$?\{?([\w.$]{1,100})\}?\]\.?([\w.]{0,100})\Z')
 _NAME_ALONE = re.compile(r'\$\{([\w.$]{1,100}(?:\[[\w.${}]{1,100}\])?)\}\Z')
 _HAS_DEFAULT = re.compile(r'\b(?:default|coalesce)\b')
-_OF_ITSELF = '${self.'
 _INDEX = re.compile(r"\[['\"]([\w.-]{1,100})['\"]\]")
 
 
@@ -178,12 +177,11 @@ def _picked(place: str, name: str, path: str, scope: Scope | None, busy: Busy) -
         return scope.known[written]
     keys = {each.text: each for each in values_of(name, scope, busy)}
     found = []
-    for key, value, holder in entries_of(place, path, scope):
+    for key, value in entries_of(place, path, scope):
         chosen = keys.get(key)
         if chosen or not keys:
             origin = chosen.origin if chosen else frozenset(((f'{place}[{name}]', hash(key)),))
-            seen_from = holder if holder and _OF_ITSELF in value.text else scope
-            for each in filled(value.text, seen_from, _deeper(busy)):
+            for each in filled(value.text, scope, _deeper(busy)):
                 lines = each.lines | {value.place} | (chosen.lines if chosen else frozenset())
                 found.append(Filled(each.text, lines, each.origin | origin))
         if len(found) > _MOST_VALUES:
@@ -250,19 +248,11 @@ def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy, kept: 
             origin = value.origin
             if not origin and len(values) > 1:  # a name means the same wherever it stands in one text
                 origin = frozenset(((f'{id(scope)} {name}', number),))
-            seen_from = _holder(scope, name) if _OF_ITSELF in value.text else scope
-            for each in filled(value.text, seen_from, inner):
+            for each in filled(value.text, scope, inner):
                 found.append(Filled(each.text[:LONGEST_VALUE], each.lines | {value.place}, each.origin | origin))
         more = len(values) > _MOST_VALUES or len(found) > _MOST_VALUES
         scope.known[kept] = found[:_MOST_VALUES] + ([Filled(f'${{{name}}}')] if more else [])
     return scope.known[kept]
-
-
-def _holder(scope: Scope, name: str) -> Scope:
-    """The mapping in which a name with dots ends."""
-    for step in name.split('.')[:-1]:
-        scope = next(iter(scope.children.get(step, ())), scope)
-    return scope
 
 
 def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
@@ -270,8 +260,6 @@ def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
     if scope.key == 'command':  # its options are no names
         return scope.declared.get(name, [])
     values = scope.own(name)
-    if values:  # `image = "${var.image}:1"` says nothing of the variable `image`
-        values = [value for value in values if f'${{var.{name}}}' not in value.text]
     if values and all(f'${{{name}}}' in value.text for value in values) and goes_over(scope, name):
         return []  # an argument of the same name as that of the loop that it is in
     outer = scope.parent

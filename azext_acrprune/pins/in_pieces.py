@@ -55,9 +55,9 @@ class _Known:
 
     def __init__(self, pins: Pins) -> None:
         self._files: dict[str, list[Words]] = {}
-        self._folders: dict[str, list[Words]] = {}
+        self._folders: dict[str, set[str]] = {}
         for words in pins.words:
-            self._folders.setdefault(_folder(words.source), []).append(words)
+            self._folders.setdefault(_folder(words.source), set()).update(words.lines)
             for word in words.lines:
                 self._files.setdefault(word, []).append(words)
         self._pinned = {(_folder(pin.source), pin.reference.repository) for pin in pins.pins}
@@ -91,7 +91,7 @@ class _Known:
         if not is_whole:
             return there
         beside = self._folders[_folder(words.source)]
-        return there or {tag for tag in tags if _is_distinct(tag) and any(tag in each.lines for each in beside)}
+        return there or {tag for tag in tags if tag in beside and _is_distinct(tag)}
 
 
 def _is_distinct(tag: str) -> bool:

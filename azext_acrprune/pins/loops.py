@@ -219,7 +219,7 @@ def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
         for key, values in place.entries.items():
             for value in values:
                 structured = True
-                yield Row(Value(key, value.line), value, file, place)
+                yield Row(Value(key, value.line), value, file)
     for item in (holder.items or {}).get(name, ()):
         structured = True
         yield Row(None, item, file)
@@ -229,19 +229,16 @@ def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
                 yield Row(None, replace(value, text=word.strip('"\'')), file)
 
 
-def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value, Scope | None]]:
-    """(key, value, the mapping around it) of all that stands in the mapping or list that a name leads to; with a path,
-    that place in each.
-    """
-    found: list[tuple[str, Value, Scope | None]] = []
+def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:
+    """(key, value) of all that stands in the mapping or list that a name leads to; with a path, that place in each."""
+    found = []
     for number, row in enumerate(_rows(name, scope)):
         if row.key is None and isinstance(row.item, Value) and not path:
-            found.append((str(number), replace(row.item, file=row.item.file or row.file), None))
+            found.append((str(number), replace(row.item, file=row.item.file or row.file)))
         if row.key is not None and isinstance(row.item, Value) and not path:
-            found.append((row.key.text, replace(row.item, file=row.item.file or row.file), row.holder))
+            found.append((row.key.text, replace(row.item, file=row.item.file or row.file)))
         elif row.key is not None and isinstance(row.item, Scope) and path:
-            own = row.item
-            found += [(row.key.text, replace(each, file=each.file or row.file), own) for each in own.own(path)]
+            found += [(row.key.text, replace(each, file=each.file or row.file)) for each in row.item.own(path)]
     return found
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .around import group_and_part, has_host, host_of, inherited, inherited_tags, is_host, overriding, texts_of
 from .filling import belong, has_holes
-from .part_tags import DIGEST_PARTS, TAG_PARTS, VERSION_PARTS, Parts, digests_of, tags_of, without_digest
 from .references import (
     Finding,
     Reference,
@@ -33,18 +32,25 @@ _INHERITING = ('repository', 'repo', 'image', 'name')
 _PLAIN_KEYS = ('name', 'id', 'path')
 """Keys of anything, and without a tag beside them rather not of images."""
 
+_TAG_PARTS = ('newtag', 'tag', 'targetrevision', 'semver')
+_VERSION_PARTS = ('version', 'versioninfo', 'revision')
+_DIGEST_PARTS = ('digest', 'sha256', 'sha')
 _CHART_PLACES = ('repourl', 'repository', 'repo')
 _GROUPS = ('group', 'organization', 'org')
 _PATHS = ('path', 'project', 'namespace')
 _TYPE = '${string}'
 """What CUE says of a key that has no value yet."""
 
+_HEX = re.compile(r'[0-9a-fA-F]{64}\Z')
 _TAGGED = re.compile(r'[:@][^/]+\Z')
 _ANY_VERSION = re.compile(r'(?:^|\.)[xX*](?:\.|\Z)')
 _PLAIN_NAME = re.compile(r'[a-z0-9][a-z0-9._/-]{0,255}\Z')
+_NO_TAG = frozenset(('', 'null', '~', 'none', '<none>', 'nil', 'undefined'))
 
 ALONE, WITH_IMAGE = 'alone', 'with an image'
 """How a document names the registry: where it stands alone, images without one are more likely to be in it."""
+
+Parts = Mapping[str, list[Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def must_wait(scope: Scope, names: RegistryNames) -> bool:
             if any(names.has(host_of(value.text)) for value in parts['registry']):
                 continue
             return True  # `global` may say another one
-        if not any(part in parts for part in (*TAG_PARTS, *VERSION_PARTS, *DIGEST_PARTS)):
+        if not any(part in parts for part in (*_TAG_PARTS, *_VERSION_PARTS, *_DIGEST_PARTS)):
             continue
         if any(not split_repository(value.text, names) for part in _INHERITING for value in parts.get(part, ())):
             return True
@@ -188,7 +194,7 @@ def _given_in_children(scope: Scope) -> Iterator[tuple[str, list[Value]]]:
                     'value',
                     'defaultValue',
                     'default',
-                    *(('server', 'address', 'url', 'host') if part == 'registry' else ()),
+                    *(('server', 'url', 'host') if part == 'registry' else ()),
                     *(('tag',) if part == 'tag' else ()),
                     *(('url',) if part == 'repository' and 'version' in scope.entries else ()),
                 ):
@@ -220,7 +226,7 @@ def _images_of(
 
 def _with_digest(whole: Sequence[Reference], repository: _Repository, text: Filled) -> Iterator[Made]:
     """An image that is whole, with a digest that stands beside it."""
-    for digest in digests_of(repository.parts, repository.scope):
+    for digest in _digests(repository.parts, repository.scope):
         for reference in whole:
             if reference.digest is None and reference.certain:
                 yield Made(
@@ -318,7 +324,7 @@ def _may_be_in(name: str, repository: _Repository) -> bool:
 
 
 def _tagged(parts: Parts, key: str) -> bool:
-    wanted = (*TAG_PARTS, *DIGEST_PARTS, *(() if key == 'name' else ('version',)))
+    wanted = (*_TAG_PARTS, *_DIGEST_PARTS, *(() if key == 'name' else ('version',)))
     return any(value.text.strip() for part in wanted for value in parts.get(part, ()))
 
 
@@ -355,8 +361,8 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
     parts, scope = repository.parts, repository.scope
     if repository.key == 'image' and any(key in parts for key in _CHART_PLACES):
         return
-    tags: list[Filled] = tags_of(parts, scope)
-    digests: list[Filled] = digests_of(parts, scope)
+    tags: list[Filled] = _tags(parts, scope)
+    digests: list[Filled] = _digests(parts, scope)
     fitting = [tag for tag in tags if belong(base, tag)]
     known = [digest for digest in digests if belong(base, digest)]
     if tags and not fitting or digests and not known:
@@ -366,7 +372,7 @@ def _with_tags(base: Filled, repository: _Repository, names: RegistryNames, cert
         if tag and digest and not belong(tag, digest):
             continue
         lines = base.lines.union(*(part.lines for part in (tag, digest) if part))
-        name, in_tag = without_digest(tag.text) if tag else (None, None)
+        name, in_tag = _without_digest(tag.text) if tag else (None, None)
         if not tag and not digest and repository.key in _PLAIN_KEYS and '/' not in repository.value.text:
             return
         for finding in _findings(base.text, name, digest.text if digest else in_tag, parts, names, certain):
@@ -385,7 +391,43 @@ def _findings(
         yield Unresolved(f'{base}:{tag}', 'it means any of several versions')
     elif tag or digest:
         yield reference_to(repository, tag, digest, certain)
-    elif any(part in parts for part in TAG_PARTS):
+    elif any(part in parts for part in _TAG_PARTS):
         yield Unresolved(base, 'its tag is left empty, and is filled in by another tool')
     elif 'registry' in parts:
         yield Unresolved(base, 'neither a tag nor a digest stands beside it')
+
+
+def _without_digest(tag: str) -> tuple[str | None, str | None]:
+    """A tag and a digest, of what stands in the place of a tag: `v1`, `v1@sha256:...` or `sha256:...`."""
+    name, _, digest = tag.partition('@')
+    if not digest and name.startswith('sha256:'):
+        name, digest = '', name
+    return name or None, digest or None
+
+
+def _tags(parts: Parts, scope: Scope) -> list[Filled]:
+    for key in (*_TAG_PARTS, *_VERSION_PARTS):
+        found = [each for value in parts.get(key, ()) for each in texts_of(value, scope)]
+        said = [
+            Filled(text.strip().replace('+', '_'), each.lines, each.origin)
+            for each in found
+            for text in re.split('[,;]', each.text)
+        ]
+        said = [each for each in said if each.text.lower() not in _NO_TAG]
+        if said:
+            return said
+    if 'repository' in parts and not any(part in parts for part in (*_DIGEST_PARTS, *_VERSION_PARTS)):
+        return inherited_tags(scope)
+    return []
+
+
+def _digests(parts: Parts, scope: Scope) -> list[Filled]:
+    for key in _DIGEST_PARTS:
+        found = [each for value in parts.get(key, ()) for each in texts_of(value, scope)]
+        said = [each for each in found if each.text.strip().lower() not in _NO_TAG]
+        if said:
+            texts = [(each, each.text.strip()) for each in said]
+            return [
+                Filled(f'sha256:{text}' if _HEX.match(text) else text, each.lines, each.origin) for each, text in texts
+            ]
+    return []

@@ -37,7 +37,7 @@ ABSENT = 'pinAbsent'
 """Code of a problem: a pin points to nothing in the registry."""
 
 NOT_LISTED = 'pinsNotListed'
-"""Code of a problem: a live system did not let us look at a part of it, and said so. That is told, and no error."""
+"""Code of a problem: a part was not looked at, as where a live system lets nobody see it. It is told, and no error."""
 
 
 @dataclass(frozen=True)

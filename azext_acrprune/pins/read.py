@@ -78,7 +78,6 @@ _YAML_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s
 _KEY_LINE = re.compile(r'\s*(?:- )*["\']?[A-Za-z_$.][\w ./$-]{0,80}["\']?:(?:\s|\Z)')
 _UNQUOTED_DIRECTIVE = re.compile(r'^[ ]*(?:- )?(?:[\w."\'-]{1,80}:[ ]+)?\{\{(?!\{)', re.MULTILINE)
 _STARTS_SECTION = re.compile(r'\[[A-Za-z][\w. -]{0,80}\][ \t]*\n')
-_OF_HCL = re.compile(r'^\w+[ \t]*=[ \t]*["{\[]', re.MULTILINE)
 _TEMPLATE_LINE = re.compile(r'\s*\{[{%#]')
 
 
@@ -195,8 +194,6 @@ class _File:
             self._try_json(text)
         elif start.startswith('<?xml'):
             self._events(text, xml_events)
-        elif suffix == '.vars' and _OF_HCL.search(start):
-            self._code(text, ('#', '//'))
         elif suffix in TEMPLATE_SUFFIXES and looks_like_yaml(text, 0.4):
             self._template(text)
         elif suffix not in ('.sh', '.bash', '.zsh', '.mk', '.env') and looks_like_yaml(text):

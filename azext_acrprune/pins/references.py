@@ -58,13 +58,6 @@ _NO_IMAGES = re.compile(r'/?(?:v2|oauth2|acr/v1)(?:/|\Z)')
 _COMPARED = re.compile(
     r'\b(?:starts_?with|has_?prefix|ends_?with|contains|includes|matches)\s?\([^()\n]{0,200}\Z', re.IGNORECASE
 )
-_EXAMPLE = re.compile(
-    r'(?:\be\.g\.|\bfor (?:example|instance)|\bsuch as)[,:]?\s{1,9}(?:the image\s)?["\'`(]?(?:[a-z-]{2,9}://)?\Z',
-    re.IGNORECASE,
-)
-_LONGEST_EXAMPLE = 60
-"""How much of the text before an image is looked at for what makes it an example for people."""
-
 NO_TAG = 'neither a tag nor a digest stands beside it'
 
 
@@ -146,7 +139,7 @@ def _found(text: str, names: RegistryNames, runs: bool) -> tuple[Finding, ...]:
         whole = _without_scheme(text.strip())
         for match in _finder(names).finditer(text):
             known = bool(match['host']) or names.has(_TEMPLATE.split(match['variable'])[-1])
-            if not _is_example(text, match.start()) and (known or names.may_be(match['variable'])):
+            if known or names.may_be(match['variable']):
                 found.extend(_read(match, known, runs or match.group() == whole))
     return tuple(dict.fromkeys(found))
 
@@ -166,20 +159,14 @@ def _mentions(text: str, names: RegistryNames) -> bool:
 
 def _is_mention(match: re.Match[str], text: str) -> bool:
     """Whether a host in a text may belong to an image: the end of a sentence, an address of mail, a path of the API, a
-    pattern, an example, and what a text is compared with do not.
+    pattern, and what a text is compared with do not.
     """
     end = match.end()
     is_mail = match.start() > 1 and text[match.start() - 1] == '@' and text[match.start() - 2].isalnum()
     ends_sentence = ' ' in text[: match.start()] and _SENTENCE_ENDS.match(text, end - 1) is not None
     compared = _COMPARED.search(text[max(0, match.start() - _SHORT) : match.start()])
     no_image = _NO_IMAGES.match(text, end) or _PAGE_FOLLOWS.match(text, end) or text.startswith(('*', '/*'), end)
-    is_example = _is_example(text, match.start())
-    return not (is_mail or ends_sentence or compared or no_image or is_example)
-
-
-def _is_example(text: str, start: int) -> bool:
-    """Whether what starts there is an example for people: `the image, e.g. myreg.azurecr.io/team/app:1.0`."""
-    return _EXAMPLE.search(text, max(0, start - _LONGEST_EXAMPLE), start) is not None
+    return not (is_mail or ends_sentence or compared or no_image)
 
 
 def _stem(host: str) -> str:

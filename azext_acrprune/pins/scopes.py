@@ -103,12 +103,11 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item of a list or a mapping, and its key; `file` is the other file that it is from, `holder` the mapping."""
+    """An item of a list or a mapping, and its key; `file` is the other file that it is from."""
 
     key: Value | None
     item: Scope | Value
     file: str = ''
-    holder: Scope | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ..pins.beside import (
     LARGEST,
     command_arguments,
-    fills_in,
     gives_by_convention,
     gives_by_marks,
-    gives_together,
     handed,
     may_build,
     may_give,
     names,
     names_folder,
-    variable_options,
 )
-from ..pins.flux import FOLDERS, may_substitute, substitutions
 from ..pins.languages import DOCKERFILE
 from ..pins.overlays import (
     Base,
@@ -80,16 +76,10 @@ class Neighbours:
             of_kind = gives_by_convention(self._from_top(path), _relative(other, folder)) or gives_by_marks(own, text)
             if of_kind or names(own, other):
                 found += self._scopes(other)
-            if names(text, path):
-                together = [each for each in others if each != other and gives_together(text, path, each)]
-                together += [other] if fills_in(text) else []
-                found += [scope for each in together for scope in self._scopes(each)]
-                given += variable_options(text, other)
             if names(text, path) or names_folder(text, called[1]) or is_build and may_build(text):
                 callers += self._scopes(other)
             given += command_arguments(text, other) if is_build else ()
         found += self._of_umbrella(path)
-        given += self._substituted(folder) if '${' in own else ()
         bases = [*self._bases(path), *self._charts(own, folder)]
         hosts = self._hosts(path, others)
         if not (found or callers or bases or hosts or given):
@@ -125,34 +115,6 @@ class Neighbours:
             if self._is_file(folder, f'{place}/values.yaml'):
                 found += [Base(root, (key,)) for root in self._scopes(self._joined(folder, f'{place}/values.yaml'))]
         return found
-
-    def _substituted(self, folder: str) -> Iterator[tuple[str, Value]]:
-        """What Flux puts in the place of names in the files of a folder; an overlay counts for what it is laid over."""
-        name = self._from_top(folder)
-        for each in substitutions(self._of_flux(folder)):
-            file = os.path.join(each.path, 'kustomization.yaml')
-            overlay = self._text(self._joined(self._top, file)) or '' if self._is_file(self._top, file) else ''
-            if each.is_for('' if name == '.' else name) or names_folder(overlay, os.path.basename(folder)):
-                yield from each.given
-
-    def _of_flux(self, folder: str) -> list[Scope]:
-        """The documents of Flux beside a folder and the folders around it."""
-        places: list[str] = []
-        for around in self._around(folder):
-            found = [each for each in self._folders(around) if os.path.basename(each) in FOLDERS]
-            inside = [below for each in found for below in self._folders(each)]
-            places += [*found, *inside, *(deeper for each in inside for deeper in self._folders(each))]
-        files = [*self._near(folder), *(file for place in places[:_MOST_FOLDERS] for file in self._files(place))]
-        texts = ((file, self._text(file)) for file in dict.fromkeys(files[: 2 * _MOST_FILES]))
-        return [scope for file, text in texts if text and may_substitute(text) for scope in self._scopes(file)]
-
-    def _around(self, folder: str) -> Iterator[str]:
-        """A folder and those around it, up to the top."""
-        while folder.startswith(self._top):
-            yield folder
-            if folder == self._top:
-                return
-            folder = os.path.dirname(folder)
 
     def _of_umbrella(self, path: str) -> list[Scope]:
         """What the values of the chart around it say for the chart of a file."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
-from ..pins.pinned import PINS_NOT_READ, Found, Problem, merged
+from ..pins.pinned import NOT_LISTED, PINS_NOT_READ, Found, Problem, Words, merged
 from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, read_pins
 from ..pins.references import RegistryNames
 from ..prune_error import Kind, PruneError
@@ -17,6 +17,8 @@ from .neighbours import Neighbours
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
+_MOST_WORDS = 500_000
+"""In all files together: some hundred megabytes."""
 
 
 class SourceError(PruneError):
@@ -58,11 +60,24 @@ def read_files(
     for path in dict.fromkeys(paths):
         for source, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
             found[source] = result
-    every = merged(found.values())
+    every = _within_limit(merged(found.values()))
     problems = tuple(problem for problem in every.problems if not _is_used(problem, every.used))
     return replace(every, problems=problems), {
         source: len(each.pins) for source, each in sorted(found.items()) if each.pins
     }
+
+
+def _within_limit(found: Found) -> Found:
+    """With the words of so many files as fit into memory; that others are not searched for pieces is told."""
+    total = 0
+    words: list[Words] = []
+    for each in found.words:
+        total += len(each.lines)
+        if total > _MOST_WORDS:
+            problem = Problem('this and what follows is not searched for images in pieces', each.source, 0, NOT_LISTED)
+            return replace(found, words=tuple(words), problems=(*found.problems, problem))
+        words.append(each)
+    return found
 
 
 def _is_used(problem: Problem, used: frozenset[tuple[str, int]]) -> bool:

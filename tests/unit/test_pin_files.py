@@ -207,3 +207,12 @@ def test_ytt_takes_values_from_files_that_say_so(tmp_path):
     pins, problems = pinned(tmp_path)
     assert pins == [('b', f'{tmp_path}/app.yml:4'), ('c', f'{tmp_path}/app.yml:6')]
     assert len(problems) == 1 and f'{tmp_path}/app.yml:8' in problems[0]
+
+
+def test_files_with_more_words_than_fit_into_memory_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr('azext_acrprune.sources.pin_files._MOST_WORDS', 5)
+    for name in ('a', 'b', 'c'):
+        (tmp_path / f'{name}.yaml').write_text('runs: team/app\nbuild: 1.2.3\n')
+    found, _ = read_files([str(tmp_path)], RegistryNames('myreg.azurecr.io'))
+    assert [words.source for words in found.words] == [str(tmp_path / 'a.yaml')]
+    assert [(each.source, each.code) for each in found.problems] == [(str(tmp_path / 'b.yaml'), 'pinsNotListed')]
