@@ -2,8 +2,8 @@
 
 `python -m tests.pin_shapes` prints the shares, overall and by kind; with the name of a kind also what is wrong.
 Needless are the warnings in a case in which everything is found, and nothing is to be warned of.
-`--folder FOLDER` measures another corpus instead, of `.txt` files or as `foreign_cases` reads it. `--listed` asks a
-registry, too, that has the images of all cases: what a command with pins does, once it has listed the registry.
+A registry is asked, too, as each command with pins does: it has the images of all cases. `--text` leaves that out.
+`--folder FOLDER` measures another corpus instead, of `.txt` files or as `foreign_cases` reads it.
 
 A case of a `.txt` file is `#### case: NAME`, one or more `#### file: PATH` with its text (`-` is standard input), and
 `#### pins:` with a line for each reference, written before any reader was tried on it:
@@ -31,7 +31,7 @@ from typing import Any
 
 import yaml
 
-from azext_acrprune.model import Repository, Tag
+from azext_acrprune.model import Content, Manifest, Repository, Tag
 from azext_acrprune.pins.in_pieces import with_joined
 from azext_acrprune.pins.pinned import Found, Pins
 from azext_acrprune.pins.references import Reference, RegistryNames
@@ -114,14 +114,19 @@ def read_case(case: Case, names: RegistryNames = NAMES) -> Found:
 
 
 def registry_of(every: Iterable[Case]) -> list[Repository]:
-    """A registry that has all images that cases expect, by tag."""
+    """A registry that has all images that cases expect."""
     tags: dict[str, dict[str, Tag]] = {}
+    manifests: dict[str, dict[str, Manifest]] = {}
     for case in every:
+        digests = {f'sha256:{each}' for text in case.files.values() for each in re.findall(r'\b[0-9a-f]{64}\b', text)}
         for line in case.pins:
-            repository, tag, _ = _parts(_text(line))
+            repository, tag, digest = _parts(_text(line))
             if tag:
                 tags.setdefault(repository, {})[tag] = Tag(tag, f'sha256:{0:064}')
-    return [Repository(repository, {}, tags=of_it) for repository, of_it in sorted(tags.items())]
+            if digest:
+                known = {each: Manifest(each, Content(0)) for each in digests if each[7:].startswith(digest)}
+                manifests.setdefault(repository, {}).update(known)
+    return [Repository(name, manifests.get(name, {}), tags=tags.get(name, {})) for name in sorted({*tags, *manifests})]
 
 
 def scored(case: Case, names: RegistryNames = NAMES, repositories: Sequence[Repository] = ()) -> Score:
@@ -190,13 +195,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('kinds', nargs='*', help='Kinds of which to show what is wrong; `all` for every kind.')
     parser.add_argument('--folder', type=Path, help='Another corpus, see above.')
     parser.add_argument('--registry', default='myregistry.azurecr.io', help='The registry in that other corpus.')
-    parser.add_argument('--listed', action='store_true', help='Ask a registry that has the images of all cases, too.')
+    parser.add_argument('--text', action='store_true', help='What the text of the files tells, and no registry.')
     given = parser.parse_args(arguments)
     is_foreign = given.folder and (given.folder / 'expected.yaml').exists()
     names = RegistryNames(given.registry) if is_foreign else NAMES
     totals: dict[str, Counter[str]] = {}
     every = list(foreign_cases(given.folder) if is_foreign else cases(given.folder or FOLDER))
-    repositories = registry_of([*every, *cases()]) if given.listed else ()
+    repositories = () if given.text else registry_of([*every, *cases()])
     for case in every:
         score = scored(case, names, repositories)
         counts = Counter({'files': len(case.files), 'cases': 1, NEEDLESS: int(score.is_needless)})

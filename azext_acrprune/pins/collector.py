@@ -31,6 +31,7 @@ from .references import (
     find_references,
     mentions,
     split_repository,
+    with_host_once,
 )
 from .scopes import DECLARING, DOCUMENTS, HOISTING, Filled, Place, Scope, Use, Value
 from .silent import CHILD_PARTS, FILLED_IN, is_dull, is_plain, is_silent
@@ -386,7 +387,7 @@ class Collector:
         self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset(), key: str = 'image'
     ) -> None:
         said = []
-        for finding in findings:
+        for finding in (with_host_once(each, self.names) for each in findings):
             if self.explains and _is_of_sentence(finding):
                 continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:

@@ -1,7 +1,7 @@
 """Images that a file names in pieces that no reader joined, and that the registry has.
 
-There is no end to the ways of writing an image in parts. But the registry knows its repositories and tags: where a file
-names a repository and a tag of it, and no image of that repository was read there, it is taken to use that tag.
+There is no end to the ways of writing an image in parts. But the registry knows what it has: where a file names a
+repository and a tag or digest in it, and no image of that repository was read there, it is taken to use that image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .references import Reference, RegistryNames
 _WORD = re.compile(r'[A-Za-z0-9_][\w.-]*(?:/[\w.-]+)*')
 _FORMAT = re.compile(r'%[sdv]')
 _COMMENT = re.compile(r'\A\s*(?:#(?!cloud-config)|//|--\s|;|\*|/\*|<!--|@?rem\b|::).*|\s(?:#|//)\s.*', re.IGNORECASE)
+_HEX = re.compile(r'[0-9a-f]{64}\Z')
 _SHORTEST = 4
 
 
@@ -32,7 +33,7 @@ def words_of(text: str, source: str, names: RegistryNames) -> Words:
 
 
 def with_joined(pins: Pins, repositories: Iterable[Repository]) -> Pins:
-    """The pins and those of tags that files name apart from their repositories, as the registry has both.
+    """The pins and those of tags and digests that files name apart from their repositories, as the registry has both.
 
     These are not certain, so that nobody is told of them where they are gone. A file counts as one that pins an image
     of a repository where any file of its folder does.
@@ -60,6 +61,10 @@ class _Known:
             self._folders.setdefault(_folder(words.source), set()).update(words.lines)
             for word in words.lines:
                 self._files.setdefault(word, []).append(words)
+        self._digests = {
+            words.source: [f'sha256:{word}' for word in words.lines if len(word) == 64 and _HEX.match(word)]
+            for words in pins.words
+        }
         self._pinned = {(_folder(pin.source), pin.reference.repository) for pin in pins.pins}
 
     def named(self, repository: Repository) -> Iterator[Pin]:
@@ -70,6 +75,9 @@ class _Known:
         for words, line, is_whole in places:
             for tag in sorted(self._tags(words, tags, is_whole)):
                 yield Pin(Reference(repository.name, tag, certain=False), words.source, line)
+            for digest in self._digests[words.source]:
+                if digest in repository.manifests:
+                    yield Pin(Reference(repository.name, None, digest, certain=False), words.source, line)
 
     def places(self, repository: str) -> list[tuple[Words, int, bool]]:
         """The files that name a repository and pin no image of it, the line, and whether it is one word of steps."""

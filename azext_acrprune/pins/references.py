@@ -210,6 +210,15 @@ def reference_to(repository: str, tag: str | None, digest: str | None, certain: 
     return Reference(name, tag, None, certain) if _is_tag(tag) else Unresolved(text, _why(tag, 'tag'))
 
 
+def with_host_once(finding: Finding, names: RegistryNames) -> Finding:
+    """The finding without the registry's own name in its repository, as where two names that have it are joined."""
+    if isinstance(finding, Reference):
+        host, _, path = finding.repository.partition('/')
+        if path and '.' in host and names.has(host):
+            return replace(finding, repository=path)
+    return finding
+
+
 def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:
     """What a match means. Where the host is not `known`, only what names an image exactly is taken for one of ours."""
     path, tag, digest = _parts(match)

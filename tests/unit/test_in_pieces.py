@@ -44,6 +44,16 @@ def test_a_tag_that_only_the_manifest_listing_shows_counts_too():
     assert pinned({'a.yaml': APART}, Repository('hr/payroll', {DIGEST: manifest})) == ['hr/payroll:3.6.0 a.yaml:2']
 
 
+def test_a_digest_counts_beside_its_repository_and_nowhere_else():
+    other = f'sha256:{"e" * 64}'
+    of = Repository('hr/payroll', {digest: Manifest(digest, Content(100)) for digest in (DIGEST, other)})
+    text = f'target: hr/payroll\nbuild: 3.6.0\nsum: {DIGEST}\n'
+    assert pinned({'a.yaml': text}, of) == [f'hr/payroll@{DIGEST} a.yaml:1']
+    assert pinned({'a.yaml': f'team: hr\nunit: payroll\nsum: {"0" * 64}\n'}, of) == [f'hr/payroll@{DIGEST} a.yaml:2']
+    assert not pinned({'a/a.yaml': 'target: hr/payroll\n', 'b.yaml': f'sum: {DIGEST}\n'}, of)
+    assert not pinned({'a.yaml': f'target: hr/leave\nsum: {DIGEST}\n'}, of)
+
+
 @pytest.mark.parametrize(
     'text',
     [

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from azext_acrprune.pins.read import read_pins
 from azext_acrprune.pins.references import (
     NO_TAG,
     Reference,
@@ -254,3 +255,9 @@ def test_no_long_line_takes_long(unit):
     found(text)
     found(text + '/')
     assert time.process_time() - start < 20
+
+
+def test_an_image_that_two_names_of_the_registry_were_joined_to_is_the_one_behind_them():
+    text = 'variable "reg" { default = "myreg.azurecr.io" }\nimage = "${var.reg}/myreg.azurecr.io/team/app:v1"\n'
+    found = read_pins(text.encode(), 'main.tf', RegistryNames('myreg.azurecr.io'))
+    assert {pin.reference.shown for pin in found.pins} == {'team/app:v1'}
