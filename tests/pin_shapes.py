@@ -33,7 +33,7 @@ import yaml
 
 from azext_acrprune.model import Content, Manifest, Repository, Tag
 from azext_acrprune.pins.in_pieces import with_joined
-from azext_acrprune.pins.pinned import Found, Pins
+from azext_acrprune.pins.pinned import Found, Pin, Pins
 from azext_acrprune.pins.references import Reference, RegistryNames
 from azext_acrprune.sources.pin_files import SourceError, read_files
 
@@ -130,10 +130,12 @@ def registry_of(every: Iterable[Case]) -> list[Repository]:
 
 
 def scored(case: Case, names: RegistryNames = NAMES, repositories: Sequence[Repository] = ()) -> Score:
-    """`repositories` are those of the registry, where it is asked too."""
+    """`repositories` are those of the registry, where it is asked too: what is not certain counts where it is there."""
     found = read_case(case, names)
-    pins = with_joined(Pins(found.pins, words=found.words), repositories)
-    found = replace(found, pins=pins.pins)
+    if repositories:
+        there = {each.name: {*each.tags, *each.manifests} for each in repositories}
+        pins = with_joined(Pins(found.pins, words=found.words), repositories).pins
+        found = replace(found, pins=tuple(pin for pin in pins if pin.reference.certain or _is_there(pin, there)))
     lines = [text.split('\n') for text in case.files.values()]
     warned = [(problem.message, _line(lines, problem.line)) for problem in found.problems]
     pinned = [pin.reference for pin in found.pins]
@@ -141,6 +143,10 @@ def scored(case: Case, names: RegistryNames = NAMES, repositories: Sequence[Repo
     outcomes = {line: _outcome(line, pinned, warned, maybe) for line in case.pins if not line.startswith('o ')}
     false = {_shown(pin) for pin in pinned if not any(_is_part(_text(line), pin) for line in case.pins)}
     return Score(outcomes, tuple(sorted(false)), len(found.problems))
+
+
+def _is_there(pin: Pin, there: dict[str, set[str]]) -> bool:
+    return not there.get(pin.reference.repository, set()).isdisjoint((pin.reference.tag, pin.reference.digest))
 
 
 def _outcome(line: str, pinned: list[Reference], warned: list[tuple[str, str]], maybe: list[str]) -> str:

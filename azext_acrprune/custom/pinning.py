@@ -99,7 +99,8 @@ def as_listed(pins: Pins, inventory: Inventory) -> Pins:
         raise Incomplete(problems)
     say_problems(problems)
     joined = with_joined(pins, inventory.repositories)
-    say_nothing_pinned(joined, inventory.registry)
+    if inventory.whole:
+        say_nothing_pinned(joined, inventory.registry)
     return joined
 
 

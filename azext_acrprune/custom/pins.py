@@ -170,20 +170,19 @@ def _with_joined(session: Session, pins: Pins, locked_in: set[str]) -> Pins:
     from ..pins.pinned import Problem
 
     names = session.run(listed_names(session.registry))
+    named = may_be_named(pins, sorted(locked_in.union(names or ())))
+    found = session.run(listed_in_full(session.registry, named, session.concurrency))
+    unread = [
+        Problem(f"'{name}', which a file names, could not be listed in full; nothing is unlocked then", session.host)
+        for name, repository in sorted(found.items())
+        if repository is None
+    ]
     if names is None:
-        unread = [Problem('its repositories may not be listed, so images in pieces are not known', session.host)]
-        found = {}
-    else:
-        named = may_be_named(pins, sorted(names.union(locked_in)))
-        found = session.run(listed_in_full(session.registry, named, session.concurrency))
-        unread = [
-            Problem(f"'{name}', which a file names, could not be listed in full", session.host)
-            for name, repository in sorted(found.items())
-            if repository is None
-        ]
+        unread.append(Problem('its repositories may not be listed, so images in pieces are not known', session.host))
     say_problems(unread)
     joined = with_joined(pins, [repository for repository in found.values() if repository])
-    say_nothing_pinned(joined, session.host)
+    if not unread:
+        say_nothing_pinned(joined, session.host)
     return replace(joined, problems=(*joined.problems, *unread))
 
 

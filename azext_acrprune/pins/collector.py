@@ -387,7 +387,7 @@ class Collector:
         self, findings: Iterable[Finding], line: int, lines: frozenset[Place] = frozenset(), key: str = 'image'
     ) -> None:
         said = []
-        for finding in (with_host_once(each, self.names) for each in findings):
+        for finding in (meant for each in findings for meant in with_host_once(each, self.names)):
             if self.explains and _is_of_sentence(finding):
                 continue
             if isinstance(finding, Unresolved) and finding.why == NO_TAG:

@@ -7,8 +7,9 @@ repository and a tag or digest in it, and no image of that repository was read t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from ..model import Repository
@@ -17,8 +18,11 @@ from .references import Reference, RegistryNames
 
 _WORD = re.compile(r'[A-Za-z0-9_][\w.-]*(?:/[\w.-]+)*')
 _FORMAT = re.compile(r'%[sdv]')
-_COMMENT = re.compile(r'\A\s*(?:#(?!cloud-config)|//|--\s|;|\*|/\*|<!--|@?rem\b|::).*|\s(?:#|//)\s.*', re.IGNORECASE)
-_HEX = re.compile(r'[0-9a-f]{64}\Z')
+_COMMENT = re.compile(
+    r'\A\s*(?:#(?!cloud-config)|//|--\s|;|<!--|@?rem\s|::).*|\s(?:#|//)\s.*|/\*.*?(?:\*/|\Z)', re.IGNORECASE
+)
+_HEX = re.compile(r'[0-9a-f]+\Z')
+_HEX_LENGTH = 64
 _SHORTEST = 4
 
 
@@ -35,20 +39,29 @@ def words_of(text: str, source: str, names: RegistryNames) -> Words:
 def with_joined(pins: Pins, repositories: Iterable[Repository]) -> Pins:
     """The pins and those of tags and digests that files name apart from their repositories, as the registry has both.
 
-    These are not certain, so that nobody is told of them where they are gone. A file counts as one that pins an image
-    of a repository where any file of its folder does.
+    These are not certain, so that nobody is told of them where they are gone. Where a file surely names an image of a
+    repository in one piece, the other words of that file are not looked at for it.
     """
     if not pins.words:
         return pins
     known = _Known(pins)
-    more = tuple(pin for repository in repositories for pin in known.named(repository))
+    more = dict.fromkeys(pin for repository in repositories for pin in known.named(repository))
     return replace(pins, pins=(*pins.pins, *more)) if more else pins
 
 
 def may_be_named(pins: Pins, repositories: Iterable[str]) -> list[str]:
-    """Those of the repositories of which a file may name a tag apart; only their tags have to be known."""
+    """Those of the repositories of which a file may name an image in pieces; only these have to be known."""
     known = _Known(pins)
     return [repository for repository in repositories if known.places(repository)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Naming:
+    """A file that names a repository: at which line, and whether in one word of several steps."""
+
+    words: Words
+    line: int
+    is_whole: bool
 
 
 class _Known:
@@ -58,48 +71,46 @@ class _Known:
         self._files: dict[str, list[Words]] = {}
         self._folders: dict[str, set[str]] = {}
         for words in pins.words:
-            self._folders.setdefault(_folder(words.source), set()).update(words.lines)
+            self._folders.setdefault(_folder(words), set()).update(words.lines)
             for word in words.lines:
                 self._files.setdefault(word, []).append(words)
-        self._digests = {
-            words.source: [f'sha256:{word}' for word in words.lines if len(word) == 64 and _HEX.match(word)]
-            for words in pins.words
-        }
-        self._pinned = {(_folder(pin.source), pin.reference.repository) for pin in pins.pins}
+        self._pinned = {(pin.source, pin.reference.repository) for pin in pins.pins if pin.reference.certain}
 
     def named(self, repository: Repository) -> Iterator[Pin]:
         places = self.places(repository.name)
         if not places:  # as nearly always, so that the tags of all repositories are not gone through
             return
         tags = {*repository.tags, *(tag for manifest in repository.manifests.values() for tag in manifest.tags)}
-        for words, line, is_whole in places:
-            for tag in sorted(self._tags(words, tags, is_whole)):
-                yield Pin(Reference(repository.name, tag, certain=False), words.source, line)
-            for digest in self._digests[words.source]:
+        for place in places:
+            for tag in sorted(self._tags(place, tags)):
+                yield Pin(Reference(repository.name, tag, certain=False), place.words.source, place.line)
+            for digest in _digests(place.words):
                 if digest in repository.manifests:
-                    yield Pin(Reference(repository.name, None, digest, certain=False), words.source, line)
+                    yield Pin(Reference(repository.name, None, digest, False), place.words.source, place.line)
 
-    def places(self, repository: str) -> list[tuple[Words, int, bool]]:
-        """The files that name a repository and pin no image of it, the line, and whether it is one word of steps."""
-        found = self._naming(repository)
-        return [place for place in found if (_folder(place[0].source), repository) not in self._pinned]
+    def places(self, repository: str) -> list[_Naming]:
+        """Where a repository is named by files that do not pin an image of it for certain."""
+        return [place for place in self._all_places(repository) if (place.words.source, repository) not in self._pinned]
 
-    def _naming(self, repository: str) -> Iterator[tuple[Words, int, bool]]:
+    def _all_places(self, repository: str) -> Iterator[_Naming]:
         for words in self._files.get(repository, ()):
-            yield words, words.lines[repository], '/' in repository
+            yield _Naming(words, words.lines[repository], '/' in repository)
         for match in re.finditer('/', repository):
             group, name = repository[: match.start()], repository[match.end() :]
             for words in self._files.get(name, ()):
                 if group in words.lines and repository not in words.lines:
-                    yield words, words.lines[name], False
+                    yield _Naming(words, words.lines[name], False)
 
-    def _tags(self, words: Words, tags: Collection[str], is_whole: bool) -> set[str]:
+    def _tags(self, place: _Naming, tags: AbstractSet[str]) -> set[str]:
         """Those tags that a file names. One with a digit may stand in another file of the folder."""
-        there = {tag for tag in tags if tag in words.lines and (is_whole or _is_distinct(tag))}
-        if not is_whole:
-            return there
-        beside = self._folders[_folder(words.source)]
-        return there or {tag for tag in tags if tag in beside and _is_distinct(tag)}
+        there = tags & place.words.lines.keys()
+        if not place.is_whole:
+            return set(filter(_is_distinct, there))
+        return there.union(filter(_is_distinct, tags & self._folders[_folder(place.words)]))
+
+
+def _digests(words: Words) -> list[str]:
+    return [f'sha256:{word}' for word in words.lines if len(word) == _HEX_LENGTH and _HEX.match(word)]
 
 
 def _is_distinct(tag: str) -> bool:
@@ -107,5 +118,5 @@ def _is_distinct(tag: str) -> bool:
     return len(tag) >= _SHORTEST and any(character.isdigit() for character in tag)
 
 
-def _folder(source: str) -> str:
-    return str(PurePath(source).parent)
+def _folder(words: Words) -> str:
+    return str(PurePath(words.source).parent)

@@ -56,9 +56,7 @@ _NO_COLLECTIONS = frozenset(
     + ('toset', 'dict', 'values', 'zip', 'set', 'tuple', 'reversed', 'do', 'in', 'of', 'std.objectfieldsall', 'iter')
     + ('range', 'std.mapwithkey', 'object', 'entries', 'array.from', 'concat', 'lookup', 'merge', 'tomap', 'array')
 )
-_SUFFIX = re.compile(
-    r'\.(?:items|entries|values|keys|iter|entrySet|GetEnumerator|iteritems|to_a|toList|into_iter|sort|sorted)\Z'
-)
+_SUFFIX = re.compile(r'\.(?:items|entries|values|keys|iter|entrySet|iteritems|to_a|toList|into_iter|sort|sorted)\Z')
 _IMPLIED = ('it', '_', '')
 """What the item of a loop is called that gives it no name: in Groovy, in PowerShell and in templates of Go."""
 
@@ -230,11 +228,9 @@ def _rows_in(holder: Scope, name: str) -> Iterator[Row]:
 
 
 def entries_of(name: str, path: str, scope: Scope) -> list[tuple[str, Value]]:
-    """(key, value) of all that stands in the mapping or list that a name leads to; with a path, that place in each."""
+    """(key, value) of all that stands in the mapping that a name leads to; with a path, that place in each."""
     found = []
-    for number, row in enumerate(_rows(name, scope)):
-        if row.key is None and isinstance(row.item, Value) and not path:
-            found.append((str(number), replace(row.item, file=row.item.file or row.file)))
+    for row in _rows(name, scope):
         if row.key is not None and isinstance(row.item, Value) and not path:
             found.append((row.key.text, replace(row.item, file=row.item.file or row.file)))
         elif row.key is not None and isinstance(row.item, Scope) and path:

@@ -210,13 +210,17 @@ def reference_to(repository: str, tag: str | None, digest: str | None, certain: 
     return Reference(name, tag, None, certain) if _is_tag(tag) else Unresolved(text, _why(tag, 'tag'))
 
 
-def with_host_once(finding: Finding, names: RegistryNames) -> Finding:
-    """The finding without the registry's own name in its repository, as where two names that have it are joined."""
+def with_host_once(finding: Finding, names: RegistryNames) -> list[Finding]:
+    """A finding, and the image that is meant where its repository begins with a name of the registry.
+
+    So it does where two names were joined that both have it. Neither is certain then.
+    """
     if isinstance(finding, Reference):
         host, _, path = finding.repository.partition('/')
         if path and '.' in host and names.has(host):
-            return replace(finding, repository=path)
-    return finding
+            literal = replace(finding, certain=False)
+            return [literal, replace(literal, repository=path)]
+    return [finding]
 
 
 def _read(match: Any, known: bool, alone: bool) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ DOCUMENTS = '\0documents'
 """The key of the documents of a file in the scope around them; no name leads there."""
 
 MOST_ENTRIES = 1_000
+_MOST_ALIKE = 20
+"""So many values of a name may say the same of different things; more leave no room for those that say another."""
 """Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 
 _MOST_PLACES = 100
@@ -234,8 +236,8 @@ class Scope:
 def _add(entries: Entries, key: str, value: Value) -> None:
     if key in entries:
         known = entries[key]
-        is_said = known[-1].text == value.text and known[-1].origin == value.origin
-        if len(known) < MOST_ENTRIES and not is_said:
+        alike = known[-1].text == value.text
+        if len(known) < (_MOST_ALIKE if alike else MOST_ENTRIES) and not (alike and known[-1].origin == value.origin):
             known.append(value)
     elif len(entries) < MOST_ENTRIES:
         entries[key] = [value]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
-from ..pins.pinned import NOT_LISTED, PINS_NOT_READ, Found, Problem, Words, merged
+from ..pins.pinned import NOT_LISTED, PINS_NOT_READ, Found, Problem, merged
 from ..pins.read import MAX_FILE_BYTES, STANDARD_INPUT, read_pins
 from ..pins.references import RegistryNames
 from ..prune_error import Kind, PruneError
@@ -17,8 +18,8 @@ from .neighbours import Neighbours
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
-_MOST_WORDS = 500_000
-"""In all files together: some hundred megabytes."""
+_MOST_WORDS = 2_000_000
+"""In all files together: two hundred megabytes."""
 
 
 class SourceError(PruneError):
@@ -57,27 +58,28 @@ def read_files(
     failed, or asked the wrong cluster. What is found in a folder and cannot be read is a problem.
     """
     found: dict[str, Found] = {}
+    number = 0
     for path in dict.fromkeys(paths):
-        for source, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
-            found[source] = result
-    every = _within_limit(merged(found.values()))
+        for file, result in _standard_input(stdin, names) if path == DASH else _path(path, names):
+            number += len(result.words[0].lines) if result.words and file not in found else 0
+            found[file] = result if number <= _MOST_WORDS else _without_words(result)
+    every = merged(found.values())
     problems = tuple(problem for problem in every.problems if not _is_used(problem, every.used))
-    return replace(every, problems=problems), {
-        source: len(each.pins) for source, each in sorted(found.items()) if each.pins
-    }
+    counts: Counter[str] = Counter()
+    for file, each in sorted(found.items()):
+        counts[file if file == STANDARD_INPUT else _shown(file)] += len(each.pins)
+    return replace(every, problems=problems), {source: number for source, number in counts.items() if number}
 
 
-def _within_limit(found: Found) -> Found:
-    """With the words of so many files as fit into memory; that others are not searched for pieces is told."""
-    total = 0
-    words: list[Words] = []
-    for each in found.words:
-        total += len(each.lines)
-        if total > _MOST_WORDS:
-            problem = Problem('this and what follows is not searched for images in pieces', each.source, 0, NOT_LISTED)
-            return replace(found, words=tuple(words), problems=(*found.problems, problem))
-        words.append(each)
-    return found
+def _without_words(found: Found) -> Found:
+    """What was found in a file whose words do not fit into memory beside those of others; that is told."""
+    told = (
+        Problem(
+            'it is not searched for images in pieces, because there are too many words', words.source, 0, NOT_LISTED
+        )
+        for words in found.words
+    )
+    return replace(found, words=(), problems=(*found.problems, *told))
 
 
 def _is_used(problem: Problem, used: frozenset[tuple[str, int]]) -> bool:
@@ -112,7 +114,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
             found = read_pins(_data(path), _shown(path), names, beside)
             if not found.pins and not found.problems:
                 raise NothingPinned(_shown(path))
-            yield _shown(path), found
+            yield path, found
             return
     except (OSError, ValueError) as error:
         raise SourceError(_shown(path), _reason(error)) from error
@@ -121,7 +123,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
     for file, problem in _walk(path):
         empty = False
         source = _shown(file)
-        yield source, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names, neighbours)
+        yield file, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names, neighbours)
     if empty:
         raise SourceError(_shown(path), 'there is no file in the folder')
 

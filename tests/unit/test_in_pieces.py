@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from azext_acrprune.model import Content, Manifest, Repository, Tag
@@ -105,17 +107,31 @@ def test_the_tag_may_stand_in_another_file_of_the_folder_and_of_no_other():
     assert not pinned({'a/x.yaml': 'target: hr/payroll\n', 'b/y.yaml': 'build: 3.6.0\n'}, of)
 
 
-def test_what_a_reader_found_of_the_repository_in_the_folder_is_all_there_is():
-    of = repository('hr/payroll', '3.6.0', '3.5.0')
-    read = Pin(Reference('hr/payroll', '3.5.0'), 'deploy/b.yaml', 1)
-    assert not pinned({'deploy/a.yaml': APART}, of, of_readers=(read,))
-    assert pinned({'other/a.yaml': APART}, of, of_readers=(read,))
+def test_only_a_certain_pin_in_the_same_file_says_all_of_a_repository():
+    of, reference = repository('hr/payroll', '3.6.0', '3.5.0'), Reference('hr/payroll', '3.5.0')
+    assert not pinned({'a.yaml': APART}, of, of_readers=(Pin(reference, 'a.yaml', 1),))
+    assert pinned({'a.yaml': APART}, of, of_readers=(Pin(replace(reference, certain=False), 'a.yaml', 1),))
+    for other in ('b.yaml', 'README.md', '<stdin>', 'container app web'):
+        assert pinned({'a.yaml': APART}, of, of_readers=(Pin(reference, other, 1),))
+
+
+def test_a_tag_that_is_new_takes_none_away():
+    texts = {'a.py': 'import x\nwhere = "hr/payroll"\n', 'versions.txt': '3.6.0\n'}
+    before = pinned(texts, repository('hr/payroll', '3.6.0'))
+    assert before and {*before} < {*pinned(texts, repository('hr/payroll', '3.6.0', 'import'))}
+
+
+@pytest.mark.parametrize(
+    'text', ['/* x */ var r = "hr/payroll" + "3.6.0"', '* hr/payroll 3.6.0', 'rem-x: 1\nremote: hr/payroll 3.6.0']
+)
+def test_what_only_looks_like_a_comment_is_read(text):
+    assert pinned({'a.txt': text}, repository('hr/payroll', '3.6.0'))
 
 
 def test_only_repositories_that_are_named_have_to_be_listed():
     words = read_pins(APART.encode(), 'a.yaml', NAMES).words
     assert may_be_named(Pins(words=words), ['hr/payroll', 'hr/leave', 'build']) == ['hr/payroll', 'build']
-    read = Pin(Reference('hr/payroll', '3.5.0'), 'b.yaml', 1)
+    read = Pin(Reference('hr/payroll', '3.5.0'), 'a.yaml', 1)
     assert may_be_named(Pins((read,), words=words), ['hr/payroll']) == []
 
 

@@ -211,8 +211,22 @@ def test_ytt_takes_values_from_files_that_say_so(tmp_path):
 
 def test_files_with_more_words_than_fit_into_memory_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr('azext_acrprune.sources.pin_files._MOST_WORDS', 5)
-    for name in ('a', 'b', 'c'):
+    for name in ('a', 'b'):
         (tmp_path / f'{name}.yaml').write_text('runs: team/app\nbuild: 1.2.3\n')
     found, _ = read_files([str(tmp_path)], RegistryNames('myreg.azurecr.io'))
     assert [words.source for words in found.words] == [str(tmp_path / 'a.yaml')]
     assert [(each.source, each.code) for each in found.problems] == [(str(tmp_path / 'b.yaml'), 'pinsNotListed')]
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='names of files are no bytes there')
+def test_files_whose_names_are_shown_alike_are_all_read(tmp_path):
+    for number, name in enumerate((b'caf\xe8.yaml', b'caf\xe9.yaml')):
+        with open(os.fsencode(tmp_path) + b'/' + name, 'w') as file:
+            file.write(f'image: myreg.azurecr.io/team/app:v{number}\n')
+    deep = tmp_path / ('d' * 200) / ('e' * 200)
+    deep.mkdir(parents=True)
+    for number in (2, 3):
+        (deep / f'{number}.yaml').write_text(f'image: myreg.azurecr.io/team/app:v{number}\n')
+    found, files = read_files([str(tmp_path)], RegistryNames('myreg.azurecr.io'))
+    assert {pin.reference.tag for pin in found.pins} == {'v0', 'v1', 'v2', 'v3'}
+    assert sum(files.values()) == 4
