@@ -14,9 +14,9 @@ DOCUMENTS = '\0documents'
 """The key of the documents of a file in the scope around them; no name leads there."""
 
 MOST_ENTRIES = 1_000
+"""Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 _MOST_ALIKE = 20
 """So many values of a name may say the same of different things; more leave no room for those that say another."""
-"""Names and values of one scope. Values after these are searched for images, and no name leads to them."""
 
 _MOST_PLACES = 100
 _MOST_SCOPES = 2_000
