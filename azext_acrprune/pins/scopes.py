@@ -15,8 +15,6 @@ DOCUMENTS = '\0documents'
 
 MOST_ENTRIES = 1_000
 """Names and values of one scope. Values after these are searched for images, and no name leads to them."""
-_MOST_ALIKE = 20
-"""So many values of a name may say the same of different things; more leave no room for those that say another."""
 
 _MOST_PLACES = 100
 _MOST_SCOPES = 2_000
@@ -236,8 +234,7 @@ class Scope:
 def _add(entries: Entries, key: str, value: Value) -> None:
     if key in entries:
         known = entries[key]
-        alike = known[-1].text == value.text
-        if len(known) < (_MOST_ALIKE if alike else MOST_ENTRIES) and not (alike and known[-1].origin == value.origin):
+        if len(known) < MOST_ENTRIES and known[-1].text != value.text:
             known.append(value)
     elif len(entries) < MOST_ENTRIES:
         entries[key] = [value]
