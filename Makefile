@@ -64,8 +64,9 @@ test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
 	@ACRPRUNE_AZ=$(LOWEST_VENV)/bin/az $(BIN)/python -m pytest -n auto tests/e2e/test_main_job.py tests/e2e/test_every_command.py \
 		tests/e2e/test_schedules.py::test_the_life_of_a_schedule
 
-# Random registries, policies, files and kills, so many times as many as in `make test`, other ones each time. A hundred
-# times as many take hours on two cores, and `make soak SOAK=1` some ten minutes. A table at the end says what was done.
+# Random registries, policies, files and kills, so many times as many as the tests say, which is twice as many as in `make
+# test`, and other ones each time. A hundred times takes hours on two cores, and once three minutes. A table at the end
+# says what was done.
 soak: $(VENV)/ready
 	@ACRPRUNE_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(AT_ONCE) -m 'hypothesis or soak' -o faulthandler_timeout=0
 
