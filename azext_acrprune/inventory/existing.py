@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Notice
 from ..policy.rules import Selection
-from ..registry.protocol.listings import is_repository
+from ..registry.protocol.listings import OddName, is_repository
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from .cache import Cache
@@ -28,7 +28,7 @@ async def catalog(
     then others may be hidden too.
     """
     try:
-        listed = {name for each in registry.replicas async for page in each.repositories() for name in page}
+        listed = await in_catalog(registry)
     except RegistryError as error:
         by_name = selection.by_name()
         if error.kind is not Kind.FORBIDDEN or by_name is None:
@@ -44,6 +44,11 @@ async def catalog(
     cache.keep_only(names)
     warnings = [Notice(UNREAD_REPOSITORY, _ODD_NAME, shown) for shown in odd]
     return names, [*warnings, *(Notice(HIDDEN_REPOSITORY, _NOT_LISTED, name) for name in hidden)]
+
+
+async def in_catalog(registry: Reads) -> set[str | OddName]:
+    """All that the catalog of any region names. Raises RegistryError."""
+    return {name for each in registry.replicas async for page in each.repositories() for name in page}
 
 
 def _unlisted(registry: Reads, names: Collection[str], selection: Selection, targets: Iterable[str]) -> list[str]:

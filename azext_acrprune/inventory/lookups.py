@@ -11,6 +11,7 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 from .drafts import Draft, list_repository
+from .existing import in_catalog
 
 _NO_REPOSITORY = 'NAME_UNKNOWN'
 _OF_ONE = (Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.BUSY, Kind.MALFORMED)
@@ -42,12 +43,11 @@ async def look_up(registry: Reads, keys: Iterable[Key], concurrency: int) -> Map
 async def listed_names(registry: Reads) -> set[str] | None:
     """The names of all repositories in any region; None where they may not be listed. Raises RegistryError else."""
     try:
-        found = {name for each in registry.replicas async for page in each.repositories() for name in page}
+        return {name for name in await in_catalog(registry) if isinstance(name, str)}
     except RegistryError as error:
         if error.kind is not Kind.FORBIDDEN:
             raise
         return None
-    return {name for name in found if isinstance(name, str)}
 
 
 async def listed_in_full(

@@ -234,11 +234,16 @@ def test_once_the_time_is_over_nothing_more_is_taken_back(registry, bench, old, 
     assert outcome.out_of_time
 
 
-def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
+def needed_again(registry, bench, old):
+    """A retired image that an index needs since, and the decision that takes it back."""
     bench.retire(bench.decided())
     child = old[NAMES[0]][0]
     index_in(registry.storage, NAMES[0], [child], tag='v9', days=0)
-    decision = bench.decided()
+    return child, bench.decided()
+
+
+def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
+    child, decision = needed_again(registry, bench, old)
     registry.storage.set_locks(NAMES[0], digest=child, deleteEnabled=False)
     outcome = bench.retire(decision)
     assert (outcome.unretired, [each.digest for each in outcome.skipped]) == ([], [child])
@@ -246,10 +251,7 @@ def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
 
 
 def test_what_somebody_else_lets_be_pulled_again_since_is_not_ours_to_take_back(registry, bench, old):
-    bench.retire(bench.decided())
-    child = old[NAMES[0]][0]
-    index_in(registry.storage, NAMES[0], [child], tag='v9', days=0)
-    decision = bench.decided()
+    child, decision = needed_again(registry, bench, old)
     registry.storage.set_locks(NAMES[0], digest=child, readEnabled=True)
     registry.forget()
     outcome = bench.retire(decision)
