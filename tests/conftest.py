@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests import figures
 from tests.examples import examples
+from tests.registry.azcli import az_executable
+from tests.registry.forked import Forks
 from tests.registry.server import LocalRegistry
+from tests.wheel import install_extension
 
 
 def pytest_configure() -> None:
@@ -78,3 +83,22 @@ def server() -> Iterator[LocalRegistry]:
 def registry(server) -> LocalRegistry:
     server.reset()
     return server
+
+
+@pytest.fixture(scope='session')
+def extensions(tmp_path_factory) -> Path:
+    """The folder into which `az extension add` installed the wheel that setup.py builds, once for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    work = (own.parent if 'PYTEST_XDIST_WORKER' in os.environ else own) / 'wheel'
+    with open(f'{work}.lock', 'w', encoding='utf-8') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (work / 'done').exists():
+            install_extension(work)
+            (work / 'done').touch()
+    return work / 'extensions'
+
+
+@pytest.fixture(scope='session')
+def all_forks(extensions) -> Iterator[Forks]:
+    with Forks(az_executable(), extensions) as forks:
+        yield forks

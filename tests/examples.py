@@ -1,6 +1,6 @@
 """How many random examples a property is tried on: few and always the same ones, or many others in `make soak`.
 
-`make test` tries half of the number that stands at a property: all of it is what `make soak SOAK=1` tries.
+`make test` tries a third of the number that stands at a property: all of it is what `make soak SOAK=1` tries.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def times(number: int) -> int:
 
 
 def examples(number: int, *unchecked: HealthCheck) -> settings:
-    """Half of so many examples, the same each time, for a run must not fail by chance; many others in a long run."""
+    """A third of so many examples, the same each time, for a run must not fail by chance; many others in a long run."""
     return settings(
-        max_examples=max(1, times(number) // FEWER // (1 if SOAK else 2)),
+        max_examples=max(1, times(number) // FEWER // (1 if SOAK else 3)),
         deadline=None,
         derandomize=not SOAK,
         suppress_health_check=[HealthCheck.too_slow, *unchecked],

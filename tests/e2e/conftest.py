@@ -6,37 +6,15 @@ as a shell does; with `oldest=False` only where az is not another one, by ACRPRU
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.registry.azcli import Az, az_executable
+from tests.registry.azcli import Az
 from tests.registry.forked import Forks
 from tests.registry.server import LocalRegistry
-from tests.wheel import install_extension
-
-
-@pytest.fixture(scope='session')
-def extensions(tmp_path_factory) -> Path:
-    """The folder into which `az extension add` installed the wheel that setup.py builds, once for all workers."""
-    own = tmp_path_factory.getbasetemp()
-    work = (own.parent if 'PYTEST_XDIST_WORKER' in os.environ else own) / 'wheel'
-    with open(f'{work}.lock', 'w', encoding='utf-8') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (work / 'done').exists():
-            install_extension(work)
-            (work / 'done').touch()
-    return work / 'extensions'
-
-
-@pytest.fixture(scope='session')
-def all_forks(extensions) -> Iterator[Forks]:
-    with Forks(az_executable(), extensions) as forks:
-        yield forks
 
 
 @pytest.fixture

@@ -342,7 +342,7 @@ def test_layers_come_from_where_they_are_stored_and_neither_token_nor_signature_
 def test_a_registry_with_repository_permissions_mounts_and_uploads_too(az, registry, now, tmp_path):
     tangled(registry, now)
     registry.auth.abac = True
-    assert az.login().code == 0
+    az.signed_in()
     before = state(registry)
     flags = ('-r', 'localhost', '--archive', str(tmp_path / 'archive'))
     az(
@@ -575,7 +575,7 @@ def test_a_journal_that_cannot_be_written_any_more_ends_the_run(az, registry, no
 def test_what_a_run_deleted_comes_back_from_soft_delete(az, registry, now):
     tangled(registry, now)
     registry.storage.soft_delete_days = 7
-    assert az.login().code == 0
+    az.signed_in()
     before = state(registry)
     run = az(
         *PRUNE,
@@ -667,7 +667,7 @@ def test_a_restore_that_finds_nothing_is_an_error(az, registry, now):
 def test_soft_delete_that_is_off_is_an_error(az, registry, now):
     tangled(registry, now)
     assert purge_for_good(az).code == 0
-    assert az.login().code == 0
+    az.signed_in()
     run = az(*PRUNE, 'restore', '-r', 'localhost', '--soft-deleted')
     assert run.code == 1 and 'Soft delete is off' in run.err and not run.out
 

@@ -166,7 +166,7 @@ def test_only_the_repositories_that_are_named_are_read(az, registry, now):
 def test_a_ghost_is_found_although_the_cache_knows_it_and_is_one_for_later_runs_too(az, registry, now):
     shelf = Shelf(registry.storage, now)
     digest = shelf.image('image')
-    az.login()
+    az.signed_in()
     az(*PRUNE, 'plan', *TARGET, check=True)
     registry.manager.used_bytes = 0
     registry.storage.make_ghost('team/app', digest, True)

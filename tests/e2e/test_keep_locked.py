@@ -24,7 +24,7 @@ lock: LOCK
 
 @pytest.fixture
 def apply(az, tmp_path):
-    az.login()
+    az.signed_in()
 
     def run(lock):
         policy, out = tmp_path / 'policy.yaml', str(tmp_path / 'plan.json')

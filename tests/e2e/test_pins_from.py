@@ -45,7 +45,7 @@ def image(registry, shelf):
 
 @pytest.fixture
 def az(az):
-    az.login()
+    az.signed_in()
     return az
 
 

@@ -148,7 +148,7 @@ protect: {tags: [latset]}
 
 
 def test_what_protects_nothing_is_a_warning_or_with_strict_policy_an_error(az, registry, now, folder):
-    az.login()
+    az.signed_in()
     Shelf(registry.storage, now).image('one', days=200)
     (folder / 'idle.yaml').write_text(IDLE)
     plan = ('plan', *TARGET, '--policy', str(folder / 'idle.yaml'))
@@ -166,7 +166,7 @@ rules:
 
 
 def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, registry, now, folder):
-    az.login()
+    az.signed_in()
     shelf = Shelf(registry.storage, now)
     ours = shelf.image('ours', days=200, tag='v1')
     waits = 'olderThan: 7d, by: created, untaggedFor: 90d', 'olderThan: 7d', 'olderThan: 7d, by: created'
@@ -181,7 +181,7 @@ def test_the_day_on_which_a_tag_was_taken_off_is_known_from_the_journal(az, regi
 
 
 def test_two_policies_are_compared_on_a_registry_and_on_a_file_of_it(az, registry, now, folder):
-    az.login()
+    az.signed_in()
     Shelf(registry.storage, now).image('one', days=200, tag='v2')
     longer = 'registries: {localhost: {rules: {rest: {when: {olderThan: 2020-01-01}}}}}\n'
     (folder / 'old.yaml').write_text(POLICY + longer)

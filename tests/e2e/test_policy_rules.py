@@ -52,7 +52,7 @@ class Builds(Shelf):
 @pytest.fixture
 def night(az, tmp_path):
     """Plan and apply a policy; gives the plan."""
-    az.login()
+    az.signed_in()
 
     def run(text):
         policy, out = tmp_path / 'policy.yaml', str(tmp_path / 'plan.json')

@@ -36,7 +36,7 @@ def log(registry, now):
 
 @pytest.fixture
 def az(az):
-    az.login()
+    az.signed_in()
     return az
 
 

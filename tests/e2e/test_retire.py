@@ -34,7 +34,7 @@ def shelf(registry, now):
 @pytest.fixture
 def night(az, tmp_path):
     """One night: plan and apply, without a cache; gives both documents. Extra lines are added to the policy."""
-    az.login()
+    az.signed_in()
 
     def run(*extra, archive=(), check=True):
         policy, out = tmp_path / 'policy.yaml', str(tmp_path / 'plan.json')
@@ -97,7 +97,7 @@ def test_one_command_takes_it_back_and_what_was_taken_back_is_not_retired_again(
 def test_what_somebody_else_hid_stays(registry, shelf, night, az):
     theirs, ours = shelf.image('theirs', tag='v1', days=100), shelf.image('ours', tag='v2', days=100)
     registry.storage.set_locks(APP, digest=theirs, readEnabled=False)
-    az.login()
+    az.signed_in()
     plan, _ = night()
     assert plan['retire'] == []  # what cannot be read may need anything
     registry.storage.set_locks(APP, digest=theirs, readEnabled=True)

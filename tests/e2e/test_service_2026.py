@@ -79,7 +79,7 @@ def test_a_404_that_means_the_accept_header_is_no_ghost_and_schema_1_is_read(az,
     when = wire_time(now - 30 * DAY)
     registry.storage.put_manifest(APP, signed, DOCKER_SCHEMA_1, 'v1', created=when, updated=when)
     old = shelf.image('old')
-    az.login()
+    az.signed_in()
     plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
     assert ([entry['digest'] for entry in plan['delete']], plan['impact']) == ([old], 'exact')
     assert az('acr', 'prune', 'check', *TARGET, check=True).json['findings'] == []
@@ -89,7 +89,7 @@ def test_a_404_that_means_the_accept_header_is_no_ghost_and_schema_1_is_read(az,
 def in_two_regions(az, registry) -> tuple[str, ...]:
     """The registry as somebody sees it who may ask the resource manager; gives the words of a run that deletes."""
     registry.manager.sku, registry.manager.replicas = 'Premium', ['westeurope']
-    assert az.login().code == 0
+    az.signed_in()
     return ('-r', 'localhost', '--yes')
 
 
@@ -154,7 +154,7 @@ def test_every_regional_endpoint_is_asked_and_one_of_them_deletes(az, registry, 
     regions['far'].catch_up()
     regions['local'].lags = {'tag': NEVER}
     regions['far'].put_manifest(APP, regions['far'].manifest(APP, tagged).data, OCI_IMAGE, 'stable')
-    assert az.login().code == 0
+    az.signed_in()
     target = ('-r', 'localhost')
     assert az('acr', 'prune', 'plan', *target, check=True).json['policy']['regionsBy'] == 'regionalEndpoints'
     result = az('acr', 'prune', 'untagged', *target, '--yes', '--validate', check=True).json
@@ -196,7 +196,8 @@ def test_deletions_go_through_the_regional_endpoint_that_was_named(az, registry,
     regions['far'].catch_up()
     regions['far'].lags = {'push': NEVER, 'tag': NEVER}
     regions['local'].put_manifest(APP, regions['local'].manifest(APP, tagged).data, OCI_IMAGE, 'stable')
-    assert not signed_in or az.login().code == 0
+    if signed_in:
+        az.signed_in()
     login = () if signed_in else ADMIN_LOGIN
     result = az('acr', 'prune', 'untagged', *target, *login, '--yes', '--max-percent', '100', check=True).json
     assert [entry['digest'] for entry in result['deleted']] == [stale]
@@ -206,7 +207,7 @@ def test_deletions_go_through_the_regional_endpoint_that_was_named(az, registry,
 
 
 def test_a_region_without_an_endpoint_is_said(az, registry, far):
-    assert az.login().code == 0
+    az.signed_in()
     run = az('acr', 'prune', 'plan', '-r', f'localhost.mars.geo:{registry.port}')
     assert run.code == 3 and "no endpoint in the region 'mars'" in run.err and 'localhost.far.geo' in run.err
 
@@ -221,7 +222,7 @@ def test_check_usage_and_validation_ask_every_region(az, registry, now):
     regions['local'].lags = regions['far'].lags = dict.fromkeys(('push', 'tag', 'untag', 'delete', 'lock'), NEVER)
     regions['local'].delete_manifest(APP, child)
     other = Shelf(regions['far'], now, 'team/other').image('other', tag='v1')
-    assert az.login().code == 0
+    az.signed_in()
     assert az('acr', 'prune', 'check', '-r', 'localhost', check=True).json['findings'] == []
     alone = az('acr', 'prune', 'check', '-r', 'localhost', '--single-region')
     assert (alone.code, [finding['code'] for finding in alone.json['findings']]) == (1, ['missingChildren'])
@@ -321,7 +322,7 @@ def test_a_ghost_signature_stays_with_its_subject(az, registry, shelf):
 def test_no_number_is_exact_where_azure_stores_more_than_the_catalog_shows(az, registry, shelf, now):
     shelf.image('old')
     Shelf(registry.storage, now, 'team/other').image('kept', tag='v1')
-    az.login()
+    az.signed_in()
     plan = az('acr', 'prune', 'plan', '-r', 'localhost', check=True).json
     assert (plan['impact'], plan['summary']['heldImpact'], plan['warnings']) == ('exact', 'exact', [])
     registry.storage.hide('team/other')
@@ -358,7 +359,7 @@ def test_behind_a_cache_rule_nothing_is_brought_that_is_not_there_and_a_missing_
         registry.storage.upstream[name, missing] = data, OCI_IMAGE
         Shelf(registry.storage, now, name).index([missing], tag='v1')
     registry.manager.cache_rules = ['team/*']
-    assert az.login().code == 0
+    az.signed_in()
     run = az('acr', 'prune', 'check', '-r', 'localhost')
     found = {finding['repository']: finding for finding in run.json['findings']}
     assert {name: finding['severity'] for name, finding in found.items()} == {APP: 'hint', 'other/app': 'broken'}
@@ -375,7 +376,7 @@ def test_a_rehearsed_restoration_brings_nothing_from_upstream(az, registry, shel
     digest = shelf.image('old', tag='v1')
     registry.storage.upstream[APP, digest] = registry.storage.manifest(APP, digest).data, OCI_IMAGE
     registry.manager.cache_rules = ['team/*']
-    az.login()
+    az.signed_in()
     place = ('-r', 'localhost', '--archive', str(tmp_path / 'archive'))
     az('acr', 'prune', 'image', '--image', f'{APP}:v1', *place, '--new-archive', '--yes', check=True)
     plan = az('acr', 'prune', 'restore', '--image', f'{APP}:v1', *place, '--dry-run', check=True).json

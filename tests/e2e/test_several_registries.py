@@ -32,7 +32,7 @@ TWO = ('-r', 'localhost', 'nosuchregistry')
 
 def test_one_registry_that_cannot_be_reached_leaves_the_other_one_alone(az, registry, now):
     telling(registry.storage, now)
-    assert az.login().code == 0
+    az.signed_in()
     run = az(*PRUNE, 'untagged', *TWO, '--yes')
     assert run.code == 1 and 'nosuchregistry' in run.err and 'Traceback' not in run.err
     done, failed = run.json['registries']
@@ -57,7 +57,7 @@ def test_what_azure_lists_is_asked_by_tag_and_by_query_each_in_its_subscription(
         ('test1', {'tags': {'env': 'test', 'team': 'a'}, 'group': 'other'}),
     ):
         telling(fleet(name, **more).storage, now)
-    assert az.login().code == 0
+    az.signed_in()
 
     policy = tmp_path / 'fleet.yaml'
     policy.write_text(POLICY)
@@ -86,7 +86,7 @@ def subscriptions_of_apps(registry):
 def test_what_finds_nothing_or_something_else_is_an_error_that_says_what(az, registry):
     run = az(*PRUNE, 'plan', '--query-graph', 'resources')
     assert run.code == 1 and "'az login'" in run.err
-    assert az.login().code == 0
+    az.signed_in()
     run = az(*PRUNE, 'plan', '--all-registries', '--tag', 'env=test')
     assert run.code == 3 and 'No registry is found' in run.err
     run = az(*PRUNE, 'plan', '--query-graph', 'resources | nonsense')
@@ -106,7 +106,7 @@ def test_a_fleet_of_twenty_is_done_but_for_those_that_cannot_be(az, registry, fl
     members[throttled].faults.rules += [Fault(call, 429, times=1, retry_after=1) for call in ('_catalog', 'DELETE')]
     members[abac].auth.abac = True
     members[closed].auth.service_principal.permissions = []
-    assert az.login().code == 0
+    az.signed_in()
     run = az(*PRUNE, 'untagged', '--all-registries', '--tag', 'pruned=nightly', '--yes')
     assert run.code == 1 and 'Traceback' not in run.err
     answers = {each['registry']: each for each in run.json['registries']}
@@ -127,7 +127,7 @@ def test_a_fleet_of_twenty_is_done_but_for_those_that_cannot_be(az, registry, fl
 def test_usage_check_and_report_go_through_a_fleet(az, registry, fleet, now, tmp_path):
     for name in ('one', 'two'):
         telling(fleet(name).storage, now)
-    assert az.login().code == 0
+    az.signed_in()
     usage = az(*PRUNE, 'usage', '--all-registries', '--price', '0.003 USD', '-o', 'table', check=True)
     lines = [line.split() for line in usage.out.splitlines()]
     assert [line[:2] for line in lines[2:]] == [['localhost', '0'], ['one', '10'], ['two', '10'], ['total', '20']]

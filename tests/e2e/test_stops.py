@@ -81,7 +81,7 @@ def test_a_second_stop_gives_up_and_answers_all_the_same_with_the_locks_set_agai
 
 
 def test_a_second_stop_while_az_signs_in_anew_answers_all_the_same_and_names_what_is_unlocked(az, registry, now):
-    assert az.login().code == 0
+    az.signed_in()
     command, digest = locked(registry, now)
     command = [each for each in command if each not in ADMIN_LOGIN]
     hold = registry.faults.hold('DELETE')

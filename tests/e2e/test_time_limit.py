@@ -56,7 +56,7 @@ def last_request(registry):
 
 def test_a_registry_too_large_for_one_run_shrinks_with_each_until_it_is_as_after_a_run_without_limit(az, registry, now):
     build(registry.storage, 3, 8, 300, now, SHRINKING)
-    az.login()
+    az.signed_in()
     doomed = {
         (entry['repository'], entry['digest'])
         for entry in az(*PRUNE, 'plan', *TARGET, '--ago', '0', '--no-cache', check=True).json['delete']
@@ -178,7 +178,7 @@ def test_a_dry_run_takes_all_of_the_time_for_reading(az, registry, now):
 
 
 def test_azure_that_does_not_answer_is_waited_for_until_the_time_is_over(az, registry):
-    az.login()
+    az.signed_in()
     held = registry.faults.hold('Microsoft.ContainerRegistry')
     run = az(*PRUNE, 'plan', '-r', 'localhost', '--time-limit', '2s')
     assert held.wait()

@@ -81,7 +81,7 @@ def test_what_cannot_come_back_is_said_beforehand_and_why(az, registry, now, tmp
 
 def test_without_an_archive_and_without_soft_delete_it_says_that_nothing_can_come_back(az, registry, now):
     tangled(registry, now)
-    assert az.login().code == 0
+    az.signed_in()
     assert purge_for_good(az).code == 0
     run = az(*PRUNE, 'undo', '-r', 'localhost', '--yes')
     assert run.code != 0 and 'Nothing of what the run' in run.err and 'Soft delete is off' in run.err

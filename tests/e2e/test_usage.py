@@ -133,7 +133,7 @@ def test_a_terminal_that_has_no_blocks_shows_plain_bars(az, registry, now):
 def test_what_azure_says_is_shown_beside_it(az, registry, now):
     telling(registry.storage, now)
     registry.storage.put_blob(b'u' * 5_000)
-    az.login()
+    az.signed_in()
     run = usage(az, target=MINE)
     account = run.json['account']
     stored = registry.storage.stored_bytes()
@@ -157,7 +157,7 @@ def test_soft_deleted_images_are_part_of_the_real_bytes_and_the_bill_counts_each
     registry.storage.soft_delete_days = 7
     registry.storage.delete_repository('team/other')
     registry.manager.sku, registry.manager.replicas = 'Premium', ['eastus', 'westus']
-    az.login()
+    az.signed_in()
     document = usage(az, target=MINE).json
     account, stored = document['account'], registry.storage.stored_bytes()
     assert (account['usedBytes'], account['regions']) == (stored, 3)
@@ -168,7 +168,7 @@ def test_soft_deleted_images_are_part_of_the_real_bytes_and_the_bill_counts_each
 
 def test_after_a_run_usage_and_history_compare_the_promise_with_what_azure_says(az, registry, now):
     telling(registry.storage, now)
-    az.login()
+    az.signed_in()
     registry.manager.used_bytes = before = registry.storage.stored_bytes()
     result = az(*PRUNE, 'untagged', *MINE, '--yes', check=True).json
     run = usage(az, target=MINE)
@@ -206,7 +206,7 @@ def test_after_a_run_usage_and_history_compare_the_promise_with_what_azure_says(
 def test_who_may_not_ask_azure_gets_all_the_rest_and_a_line_that_says_so(az, registry, now, kind, target):
     telling(registry.storage, now)
     if target is MINE:
-        az.login()
+        az.signed_in()
     registry.faults.rules.append(Fault('GET .*listUsages', kind))
     run = usage(az, '--price', '0.003 USD', target=target)
     assert run.json['account']['usedBytes'] is None
@@ -241,7 +241,7 @@ def big(registry, now):
 
 def test_a_plan_a_preview_and_a_report_say_what_is_saved_in_a_month(az, registry, now, tmp_path):
     big(registry, now)
-    az.login()
+    az.signed_in()
     priced = ('--price', '0.003 USD')
     out = str(tmp_path / 'plan.json')
     cost = az(*PRUNE, 'plan', *MINE, *priced, '--out', out, check=True).json['cost']
@@ -261,7 +261,7 @@ def test_a_plan_a_preview_and_a_report_say_what_is_saved_in_a_month(az, registry
 
 def test_the_same_registry_gives_the_same_plan_with_and_without_a_price(az, registry, now):
     big(registry, now)
-    az.login()
+    az.signed_in()
     for options in ((), ('--price', '0.003')):
         one, other = (az(*PRUNE, 'plan', *MINE, *options, check=True).json for _ in range(2))
         assert {**one, 'createdAt': 0} == {**other, 'createdAt': 0}
@@ -291,7 +291,7 @@ def test_bad_options_are_told_before_any_call(az, registry, options, what):
 def test_the_last_pull_is_shown_as_far_as_the_log_knows_however_short_it_is(az, registry, now):
     images = telling(registry.storage, now)
     registry.logs.events = [Event(now - DAY, 'Pull', 'team/app', images.kept[0]), Event(now, 'Push', 'x')]
-    az.login()
+    az.signed_in()
     run = usage(az, '--workspace', WORKSPACE, target=MINE)
     assert 'without a hole since' in run.err
     pulled = {row['repository']: row['lastPulledTime'] for row in run.json['rows']}
@@ -302,7 +302,7 @@ def test_the_last_pull_is_shown_as_far_as_the_log_knows_however_short_it_is(az, 
 
 def test_a_workspace_without_any_event_says_so_and_is_no_error(az, registry, now):
     telling(registry.storage, now)
-    az.login()
+    az.signed_in()
     run = usage(az, '--workspace', WORKSPACE, target=MINE)
     assert run.json['pulls'] == {'workspace': WORKSPACE, 'logsSince': None}
     assert 'which has no event of this registry of late' in run.err
@@ -310,7 +310,7 @@ def test_a_workspace_without_any_event_says_so_and_is_no_error(az, registry, now
 
 def test_a_log_that_cannot_be_asked_is_an_error(az, registry, now):
     telling(registry.storage, now)
-    az.login()
+    az.signed_in()
     registry.logs.status, registry.logs.body = 403, json.dumps({'error': {'message': 'No access'}}).encode()
     refused = az(*PRUNE, 'usage', *MINE, '--workspace', WORKSPACE)
     assert refused.code != 0 and 'No access' in refused.err and 'Traceback' not in refused.err

@@ -138,5 +138,28 @@ class Az:
     def login(self, secret: str = SERVICE_PRINCIPAL[1]) -> Run:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)
 
+    def signed_in(self) -> None:
+        """As after `login`, by the files that an earlier one left where az is forked: it takes as long as a test."""
+        auth, joined = self._registry.auth, self._registry.manager.joined.values()
+        place = (self._registry.login_server, *(each.subscription for each in joined))
+        known = _SIGN_INS.get(place) if self._forks else None
+        if known is None:
+            before, issued = self._files(), len(auth.issued)
+            assert self.login().code == 0
+            files = dict(self._files().items() - before.items())
+            _SIGN_INS[place] = files, auth.issued[issued:]
+            return
+        files, tokens = known
+        for name, data in files.items():
+            (self.home / name).write_bytes(data)
+        auth.issued += tokens
+
+    def _files(self) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in self.home.iterdir() if file.is_file()}
+
+
+_SIGN_INS: dict[tuple[str, ...], tuple[dict[str, bytes], list[str]]] = {}
+"""What a sign-in leaves, by registry and subscriptions: its files, and the tokens that were issued."""
+
 
 ADMIN_LOGIN = ('-u', ADMIN[0], '-p', ADMIN[1])

@@ -54,6 +54,6 @@ def http(registry):
 
 
 @pytest.fixture
-def az(tmp_path, registry) -> Az:
+def az(tmp_path, registry, all_forks) -> Az:
     """The real az in a configuration folder of its own, without extensions."""
-    return Az(tmp_path / 'azure', registry, tmp_path / 'extensions')
+    return Az(tmp_path / 'azure', registry, tmp_path / 'extensions', all_forks)

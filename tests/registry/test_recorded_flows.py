@@ -40,7 +40,7 @@ NO_TIME = {'createdTime': WHEN, 'lastUpdateTime': WHEN}
 
 
 def exchanges(path: Path) -> list[dict]:
-    return yaml.safe_load(path.read_text())['interactions']
+    return yaml.load(path.read_text(), yaml.CSafeLoader)['interactions']
 
 
 def body_of(exchange: dict) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import stat
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import closing, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from azext_acrprune.decide.manifests import read_manifest
+from azext_acrprune.inventory import cache as cache_module
 from azext_acrprune.inventory import cache_file
 from azext_acrprune.inventory.cache import ManifestCache
 from azext_acrprune.inventory.cache_file import SCHEMA_VERSION, cache_path, describe, remove
@@ -29,7 +31,6 @@ from tests import worlds
 from tests.examples import examples
 from tests.registry.builder import image_manifest
 
-ROOT = Path(__file__).resolve().parents[2]
 TODAY = 739_000
 KIB = 1024
 
@@ -535,37 +536,34 @@ def test_a_file_that_somebody_keeps_locked_is_a_warning(path, monkeypatch):
 
 # Several processes
 
-WRITER = """
-import sys
-from pathlib import Path
-from azext_acrprune.inventory import cache as module
-from tests.unit.test_cache import content, digest
-module._BATCH = 20
-path, first, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-for turn in range(rounds):
-    cache = module.ManifestCache(path, turn)
-    numbers = range(first, first + 300)
-    for number in numbers:
-        cache.remember('team/shared', digest(number), content(number))
-        cache.remember(f'team/{first}', digest(number), content(number))
-    print('wrote', flush=True)
-    for name in ('team/shared', f'team/{first}'):
-        for each, value in cache.recall(name, [digest(number) for number in numbers]).items():
-            assert value == content(int(each[7:], 16)), each
-    cache.keep_only(['team/shared', f'team/{first}', f'team/{first + 1 - 2 * (turn % 2)}'])
-    cache.close()
-    assert cache.trouble is None, cache.trouble
-"""
+FORK = get_context('fork')
 
 
-def start_writer(path: Path, first: int, rounds: int) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, '-c', WRITER, str(path), str(first), str(rounds)],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def write(path: Path, first: int, rounds: int, wrote: Connection) -> None:
+    """What a process does that uses the file with others; it sends True whenever it has written much."""
+    cache_module._BATCH = 20
+    for turn in range(rounds):
+        cache = ManifestCache(path, turn)
+        numbers = range(first, first + 300)
+        for number in numbers:
+            cache.remember('team/shared', digest(number), content(number))
+            cache.remember(f'team/{first}', digest(number), content(number))
+        wrote.send(True)
+        for name in ('team/shared', f'team/{first}'):
+            for each, value in cache.recall(name, [digest(number) for number in numbers]).items():
+                assert value == content(int(each[7:], 16)), each
+        cache.keep_only(['team/shared', f'team/{first}', f'team/{first + 1 - 2 * (turn % 2)}'])
+        cache.close()
+        assert cache.trouble is None, cache.trouble
+
+
+def start_writer(path: Path, first: int, rounds: int) -> tuple[BaseProcess, Connection]:
+    """The process, and the end at which it says that it wrote."""
+    wrote, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=write, args=(path, first, rounds, theirs))
+    process.start()
+    theirs.close()
+    return process, wrote
 
 
 def test_processes_at_once_write_read_and_forget_in_one_file(path):
@@ -573,9 +571,10 @@ def test_processes_at_once_write_read_and_forget_in_one_file(path):
         if path.exists():
             remove(path)
         writers = [start_writer(path, first, 8) for first in (0, 200, 400)]
-        for writer in writers:
-            errors = writer.communicate()[1]
-            assert writer.returncode == 0, errors
+        for process, wrote in writers:
+            process.join()
+            assert process.exitcode == 0
+            wrote.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
 
@@ -583,11 +582,11 @@ def test_processes_at_once_write_read_and_forget_in_one_file(path):
 def test_a_process_killed_while_it_writes_leaves_right_contents_only(path):
     survived = set()
     for attempt in range(6):
-        writer = start_writer(path, 0, 10_000)
-        for _ in range(2 + attempt):
-            assert writer.stdout.readline() == 'wrote\n'
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.communicate()
+        process, wrote = start_writer(path, 0, 10_000)
+        assert [wrote.recv() for _ in range(2 + attempt)]
+        process.kill()
+        process.join()
+        wrote.close()
         listed = [digest(number) for number in range(300)]
         known, trouble = recalled(path, listed, 'team/shared')
         assert trouble is None

@@ -19,10 +19,10 @@ _SOURCE = Path(azext_acrprune.__file__).parent
 
 
 @cache
-def strings() -> dict[Path, list[str]]:
-    """The strings of each file of the source that may speak of a command."""
-    read = {path: path.read_text(encoding='utf-8') for path in sorted(_SOURCE.rglob('*.py'))}
-    return {path: list(texts(ast.parse(text))) for path, text in read.items() if 'az ' in text}
+def strings(path: Path) -> list[str]:
+    """What a file says: the strings of a module, or a document as a whole."""
+    text = path.read_text(encoding='utf-8')
+    return list(texts(ast.parse(text))) if path.suffix == '.py' else [text]
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
@@ -36,52 +36,47 @@ def texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
-def commands() -> list[tuple[str, str]]:
-    """(file, command) of each command in quotes, with names in place of placeholders."""
-    found = {}
-    for path, every in strings().items():
-        for text in every:
-            plain = _PLACEHOLDER.sub('X', text).replace('--name X X', '--name X --image X') if "'az " in text else ''
-            found.update({(path.name, command): None for command in printed_commands(plain)})
-    return list(found)
+MODULES = [path for path in sorted(_SOURCE.rglob('*.py')) if "'az " in path.read_text(encoding='utf-8')]
+PAGES = [*sorted(_SOURCE.parent.glob('docs/*.md')), _SOURCE.parent / 'README.md']
+FILES = [path for end in ('html', 'yaml', 'py') for path in sorted(_SOURCE.rglob(f'*.{end}'))]
+SPEAKING = [*PAGES, *(path for path in FILES if re.search("[`']az [a-z]", path.read_text(encoding='utf-8')))]
 
 
-COMMANDS = commands()
+def name(path: Path) -> str:
+    return path.relative_to(_SOURCE.parent).as_posix()
+
+
+def commands(path: Path) -> dict[str, None]:
+    """Each command in quotes in a module, with names in place of placeholders."""
+    plain = [
+        _PLACEHOLDER.sub('X', text).replace('--name X X', '--name X --image X')
+        for text in strings(path)
+        if "'az " in text
+    ]
+    return dict.fromkeys(command for text in plain for command in printed_commands(text))
 
 
 def test_there_are_many():
-    assert len(COMMANDS) > 20
+    assert len({command for path in MODULES for command in commands(path)}) > 40
 
 
-@pytest.mark.parametrize('file, command', COMMANDS)
-def test_a_command_in_a_message_is_whole(file, command):
-    assert wrong_with(command) is None
+@pytest.mark.parametrize('path', MODULES, ids=name)
+def test_a_command_in_a_message_is_whole(path):
+    assert [wrong for command in commands(path) if (wrong := wrong_with(command))] == []
 
 
-def spoken_of() -> list[tuple[str, str]]:
-    """(file, mention) of each command that the source or a document speaks of; what changed may have had others."""
-    pages = [*_SOURCE.parent.glob('docs/*.md'), _SOURCE.parent / 'README.md', *_SOURCE.rglob('*.html')]
-    said = {path: [path.read_text(encoding='utf-8')] for path in [*pages, *_SOURCE.rglob('*.yaml')]}
-    said |= strings()
-    found = {
-        (path.name, mention): None
-        for path, every in sorted(said.items())
-        for text in every
-        for mention in mentions(_PLACEHOLDER.sub('X', text))
-    }
-    return list(found)
-
-
-MENTIONS = spoken_of()
+def spoken_of(path: Path) -> dict[str, None]:
+    """Each command that a file speaks of; where a comment tells what changed, it may have had others."""
+    return dict.fromkeys(mention for text in strings(path) for mention in mentions(_PLACEHOLDER.sub('X', text)))
 
 
 def test_many_are_spoken_of():
-    assert len(MENTIONS) > 60
+    assert len({mention for path in SPEAKING for mention in spoken_of(path)}) > 60
 
 
-@pytest.mark.parametrize('file, mention', MENTIONS)
-def test_a_command_that_is_spoken_of_is_there_with_its_options(file, mention):
-    assert unknown_in(mention) is None
+@pytest.mark.parametrize('path', SPEAKING, ids=name)
+def test_a_command_that_is_spoken_of_is_there_with_its_options(path):
+    assert [unknown for mention in spoken_of(path) if (unknown := unknown_in(mention))] == []
 
 
 @pytest.mark.parametrize('mention', ['az acr prune plann', 'az acr prune plan --outt F', 'az acr prun', 'az acr -r x'])

@@ -62,7 +62,7 @@ class Exchange(NamedTuple):
 
 def exchanges() -> Iterator[Exchange]:
     for file in FILES:
-        for recorded in yaml.safe_load(file.read_text(encoding='utf-8'))['interactions']:
+        for recorded in yaml.load(file.read_text(encoding='utf-8'), yaml.CSafeLoader)['interactions']:
             request, response = recorded['request'], recorded['response']
             yield Exchange(
                 file.name,
