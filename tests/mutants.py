@@ -1,32 +1,39 @@
-"""Mutants: small changes to the code, made by cosmic-ray's operators; a test must fail for each of a sample of them.
+"""Mutants: small changes to the code, made by cosmic-ray's operators; a test must fail for each of them.
 
-`python -m tests.mutants decide apply --number 60 --seed 1` draws so many mutants of each of these folders, runs the
-tests that run the changed line, and names the mutants that no test noticed. docs/testing.md explains those.
+`python -m tests.mutants decide apply` tries one change of each kind at each place of these folders, by the tests that
+run the changed line, and names the changes that no test noticed. docs/testing.md explains those.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
 import random
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from difflib import unified_diff
-from itertools import islice
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 from coverage import CoverageData
 
 from tests.mutations import ROOT
+from tests.registry.az_forks import LIBRARIES
 
 PACKAGE = 'azext_acrprune'
 TESTS = (
@@ -40,10 +47,14 @@ TESTS = (
     'tests/wire/test_window.py',
 )
 """What may notice a mutant: the unit tests, and those that delete or lock on a local registry in the same process."""
-SECONDS = 300
+SECONDS = 120
 """A mutant whose tests take longer goes round in circles: it is noticed."""
+FIRST_TESTS = 25
+"""So many of the tests that run a changed line are run first: those that run least besides."""
 MOST_TESTS = 300
-"""Of the tests that run a changed line so many are run, drawn by chance."""
+"""Of the others so many are run, drawn by chance."""
+
+FORK = get_context('fork')
 
 
 class Mutant(NamedTuple):
@@ -55,30 +66,30 @@ class Mutant(NamedTuple):
     occurrence: int
 
     def of(self, code: str) -> str:
-        return mutate_code(code.encode(), get_operator(self.operator)(), self.occurrence) or code
+        """The changed code; the same where the operator fails, as that of exceptions does with a name in a module."""
+        try:
+            return mutate_code(code.encode(), get_operator(self.operator)(), self.occurrence) or code
+        except AttributeError:
+            return code
 
 
-def mutants_in(code: str, file: str) -> Iterator[Mutant]:
-    """Every change that any operator can make to a file."""
-    nodes = list(ast_nodes(get_ast(code)))
+def mutants_in(code: str, file: str, chance: random.Random) -> Iterator[Mutant]:
+    """One change for each place and kind of operator, drawn by chance; none differs in annotations alone.
+
+    A comparison, say, is replaced by one of the others.
+    """
+    choices: dict[tuple, list[Mutant]] = {}
+    nodes, before = list(ast_nodes(get_ast(code))), meaning(code)
     for name in operator_names():
         operator = get_operator(name)
         if not operator.arguments():
             places = (place for node in nodes for place in operator().mutation_positions(node))
-            yield from (Mutant(file, place[0][0], name, number) for number, place in enumerate(places))
-
-
-def sample(folder: str, number: int, seed: int) -> list[Mutant]:
-    """So many mutants of a folder, the same ones for the same code and seed. None differs in annotations alone."""
-    codes = {
-        str(path.relative_to(ROOT)): path.read_text(encoding='utf-8')
-        for path in sorted((ROOT / PACKAGE / folder).glob('*.py'))
-    }
-    every = [each for file, code in codes.items() for each in mutants_in(code, file)]
-    random.Random(seed).shuffle(every)
-    print(f'{folder}: {len(every):,} mutants, of which {number} are drawn')
-    real = (each for each in every if meaning(each.of(codes[each.file])) not in (None, meaning(codes[each.file])))
-    return list(islice(real, number))
+            for number, place in enumerate(places):
+                mutant = Mutant(file, place[0][0], name, number)
+                choices.setdefault((name.partition('_')[0], place), []).append(mutant)
+    for some in choices.values():
+        chance.shuffle(some)
+        yield from [each for each in some if meaning(each.of(code)) not in (None, before)][:1]
 
 
 def meaning(code: str) -> str | None:
@@ -97,62 +108,120 @@ def meaning(code: str) -> str | None:
     return ast.unparse(tree)
 
 
-class Trial:
-    """A copy of the project in which the tests run; it knows which of them run which line."""
+class Coverage:
+    """Which test runs which line."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        listed = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True, check=True, text=True).stdout
-        for name in listed.split('\0')[:-1]:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    def __init__(self, lines: Path, failing: set[str]) -> None:
+        """`lines` is written by coverage; what fails without a mutant tells nothing of one."""
+        data = CoverageData(str(lines))
+        data.read()
+        self._failing = failing
+        self._by_file = {Path(file): data.contexts_by_lineno(file) for file in data.measured_files()}
+        self._size = Counter(each for by_line in self._by_file.values() for some in by_line.values() for each in some)
 
-    def learn(self, folders: list[str], learned: Path) -> list[str]:
-        """Run all tests once, and note what they run; gives those that fail, which tell nothing of a mutant.
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """The tests that run the line of a mutant; all that run anything of the file where no test alone does.
 
-        What the folder `learned` knows is not learned again, and it is kept there.
+        Those that run least besides are first.
         """
-        lines, failing = learned / 'lines', learned / 'failing'
-        if not failing.exists():
-            learned.mkdir(parents=True, exist_ok=True)
-            covered = [f'--cov={PACKAGE}/{folder}' for folder in folders]
-            settings = self._folder / 'contexts.ini'
-            settings.write_text(f'[run]\nrelative_files = true\ndata_file = {lines}\n')
-            options = ['--cov-context=test', f'--cov-config={settings}', '--cov-report=', '-n', 'auto']
-            said = self._run([*TESTS, *covered, *options, '-rf'], None).stdout
-            failing.write_text('\n'.join(re.findall(r'^FAILED (.+?)(?: - |$)', said, re.MULTILINE)))
-        self._data = CoverageData(str(lines))
-        self._data.read()
-        self._failing = failing.read_text().splitlines()
-        return self._failing
-
-    def tests_of(self, mutant: Mutant, chance: random.Random) -> list[str]:
-        """The tests that run the line of a mutant; all that run anything of the file where no test alone does."""
-        by_line = self._data.contexts_by_lineno(mutant.file)
+        by_line = self._by_file.get(Path(mutant.file), {})
         above = (by_line[line] for line in range(mutant.line, mutant.line - 12, -1) if line in by_line)
         found = {each for each in next(above, ()) if each} or {
             each for some in by_line.values() for each in some if each
         }
-        tests = sorted({each.rpartition('|')[0] for each in found}.difference(self._failing))
-        return sorted(chance.sample(tests, min(len(tests), MOST_TESTS)))
+        ordered = sorted(found, key=lambda each: (self._size[each], each))
+        return [each for each in dict.fromkeys(map(_test, ordered)) if each not in self._failing]
 
-    def is_noticed(self, mutant: Mutant, tests: list[str]) -> bool:
-        path = self._folder / mutant.file
-        code = path.read_text(encoding='utf-8')
-        path.write_text(mutant.of(code), encoding='utf-8')
-        try:
-            return self._run(['-x', *tests], SECONDS).returncode != 0
-        except subprocess.TimeoutExpired:
-            return True
-        finally:
-            path.write_text(code, encoding='utf-8')
 
-    def _run(self, arguments: list[str], seconds: int | None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *arguments]
-        environment = {**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'ACRPRUNE_FEWER': '10'}
-        return subprocess.run(
-            command, cwd=self._folder, env=environment, timeout=seconds, capture_output=True, text=True, check=False
-        )
+def _test(context: str) -> str:
+    return context.rpartition('|')[0]
+
+
+def learn(folders: Sequence[str], learned: Path) -> Coverage:
+    """Run all tests once without a mutant, and note what they run, unless the folder `learned` has that already."""
+    lines, failing = learned / 'lines', learned / 'failing'
+    if not failing.exists():
+        learned.mkdir(parents=True, exist_ok=True)
+        settings = learned / 'contexts.ini'
+        settings.write_text(f'[run]\nrelative_files = true\ndata_file = {lines}\n')
+        said = subprocess.run(
+            [
+                *(sys.executable, '-m', 'pytest', '-q', '-rf', '-n', 'auto', *TESTS),
+                *(f'--cov={PACKAGE}/{folder}' for folder in folders),
+                *('--cov-context=test', f'--cov-config={settings}', '--cov-report='),
+            ],
+            cwd=ROOT,
+            env={**os.environ, 'ACRPRUNE_FEWER': '10'},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        failing.write_text('\n'.join(re.findall(r'^FAILED (.+?)(?: - |$)', said, re.MULTILINE)))
+    for test in failing.read_text().splitlines():
+        print(f'fails without any mutant, and is left out: {test}', flush=True)
+    return Coverage(lines, set(failing.read_text().splitlines()))
+
+
+class Changed(MetaPathFinder, SourceFileLoader):
+    """Imports one file of the package with other code in it."""
+
+    def __init__(self, file: str, code: str) -> None:
+        module = file.removesuffix('.py').replace('/', '.').removesuffix('.__init__')
+        super().__init__(module, str(ROOT / file))
+        self._code = code
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == self.name else None
+        if spec:
+            spec.loader = self
+        return spec
+
+    def get_code(self, fullname: str) -> Any:
+        return compile(self._code, self.path, 'exec')
+
+
+def passes(file: str, code: str, tests: Sequence[str]) -> bool:
+    """Whether the tests pass with this code in the file, in a process of their own."""
+    process = FORK.Process(target=_run, args=(file, code, tests))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        process.join()
+    return process.exitcode == 0
+
+
+def _run(file: str, code: str, tests: Sequence[str]) -> None:
+    os.setsid()
+    with open(os.devnull, 'w') as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    os.environ['ACRPRUNE_FEWER'] = '10'
+    sys.meta_path.insert(0, Changed(file, code))
+    sys.exit(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests]))
+
+
+def is_noticed(mutant: Mutant, tests: Sequence[str], chance: random.Random) -> bool:
+    code = mutant.of((ROOT / mutant.file).read_text(encoding='utf-8'))
+    first, others = tests[:FIRST_TESTS], tests[FIRST_TESTS:]
+    drawn = chance.sample(others, min(len(others), MOST_TESTS))
+    return any(some and not passes(mutant.file, code, some) for some in (first, sorted(drawn)))
+
+
+def try_all(mutants: Sequence[Mutant], coverage: Coverage, seed: int) -> Iterator[tuple[Mutant, int, bool]]:
+    """Each mutant, how many tests run its line, and whether one of these noticed it; as many at once as processors."""
+    results, at_once = FORK.SimpleQueue(), os.cpu_count() or 1
+    for number in range(at_once):
+        FORK.Process(target=_try_some, args=(mutants[number::at_once], coverage, seed, results)).start()
+    for _ in mutants:
+        yield results.get()
+
+
+def _try_some(mutants: Sequence[Mutant], coverage: Coverage, seed: int, results: Any) -> None:
+    for mutant in mutants:
+        tests = coverage.tests_of(mutant)
+        results.put((mutant, len(tests), is_noticed(mutant, tests, random.Random(seed))))
 
 
 def difference(mutant: Mutant) -> str:
@@ -162,32 +231,43 @@ def difference(mutant: Mutant) -> str:
     return '\n'.join(f'    {line}' for line in list(lines)[3:])
 
 
+def drawn(folders: Sequence[str], number: int | None, seed: int) -> list[Mutant]:
+    """All mutants of these folders, or so many of each; always the same ones for the same code and seed."""
+    chosen, chance = [], random.Random(seed)
+    for folder in folders:
+        every = [
+            mutant
+            for path in sorted((ROOT / PACKAGE / folder).glob('*.py'))
+            for mutant in mutants_in(path.read_text(encoding='utf-8'), str(path.relative_to(ROOT)), chance)
+        ]
+        chance.shuffle(every)
+        print(f'{folder}: {len(every):,} mutants, of which {len(every[:number]):,} are tried', flush=True)
+        chosen += every[:number]
+    return chosen
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folders', nargs='+')
-    parser.add_argument('--number', type=int, default=60)
+    parser.add_argument('--number', type=int, help='try so many of each folder, drawn by chance, and not all')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
         '--learned', type=Path, help='a folder that keeps which test runs which line, for the next time'
     )
     chosen = parser.parse_args()
-    drawn = [each for folder in chosen.folders for each in sample(folder, chosen.number, chosen.seed)]
+    mutants = drawn(chosen.folders, chosen.number, chosen.seed)
+    for name in ('hypothesis', *LIBRARIES):  # once, and not again for each mutant
+        with suppress(ImportError):
+            importlib.import_module(name)
+    left = Counter[bool]()
     with tempfile.TemporaryDirectory() as folder:
-        trial, chance = Trial(Path(folder)), random.Random(chosen.seed)
-        for test in trial.learn(chosen.folders, (chosen.learned or Path(folder)).resolve()):
-            print(f'fails without any mutant, and is left out: {test}', flush=True)
-        left = []
-        for mutant in drawn:
-            tests = trial.tests_of(mutant, chance)
-            if not tests or not trial.is_noticed(mutant, tests):
-                left.append(mutant)
-                print(
-                    f'NOT NOTICED by {len(tests)} tests: {mutant.file}:{mutant.line}',
-                    difference(mutant),
-                    sep='\n',
-                    flush=True,
-                )
-    print(f'{len(drawn) - len(left)} of {len(drawn)} mutants were noticed.')
+        coverage = learn(chosen.folders, (chosen.learned or Path(folder)).resolve())
+        for mutant, tests, noticed in try_all(mutants, coverage, chosen.seed):
+            left[noticed] += 1
+            if not noticed:
+                print(f'NOT NOTICED by {tests} tests: {mutant.file}:{mutant.line}', difference(mutant), sep='\n')
+                sys.stdout.flush()
+    print(f'{left[True]:,} of {len(mutants):,} mutants were noticed.')
     return 0
 
 
