@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import unified_diff
 from importlib.abc import MetaPathFinder
@@ -73,13 +73,13 @@ class Mutant(NamedTuple):
             return code
 
 
-def mutants_in(code: str, file: str, chance: random.Random) -> Iterator[Mutant]:
-    """One change for each place and kind of operator, drawn by chance; none differs in annotations alone.
+def choices_in(code: str, file: str) -> Iterable[list[Mutant]]:
+    """For each place and kind of operator, all changes that it can make there.
 
-    A comparison, say, is replaced by one of the others.
+    A comparison, say, can become any of the others.
     """
     choices: dict[tuple, list[Mutant]] = {}
-    nodes, before = list(ast_nodes(get_ast(code))), meaning(code)
+    nodes = list(ast_nodes(get_ast(code)))
     for name in operator_names():
         operator = get_operator(name)
         if not operator.arguments():
@@ -87,9 +87,15 @@ def mutants_in(code: str, file: str, chance: random.Random) -> Iterator[Mutant]:
             for number, place in enumerate(places):
                 mutant = Mutant(file, place[0][0], name, number)
                 choices.setdefault((name.partition('_')[0], place), []).append(mutant)
-    for some in choices.values():
-        chance.shuffle(some)
-        yield from [each for each in some if meaning(each.of(code)) not in (None, before)][:1]
+    return choices.values()
+
+
+def one_of(choice: list[Mutant], chance: random.Random) -> Mutant | None:
+    """One that is a program and differs in more than annotations, drawn by chance."""
+    code = (ROOT / choice[0].file).read_text(encoding='utf-8')
+    before = meaning(code)
+    shuffled = chance.sample(choice, len(choice))
+    return next((each for each in shuffled if meaning(each.of(code)) not in (None, before)), None)
 
 
 def meaning(code: str) -> str | None:
@@ -209,19 +215,25 @@ def is_noticed(mutant: Mutant, tests: Sequence[str], chance: random.Random) -> b
     return any(some and not passes(mutant.file, code, some) for some in (first, sorted(drawn)))
 
 
-def try_all(mutants: Sequence[Mutant], coverage: Coverage, seed: int) -> Iterator[tuple[Mutant, int, bool]]:
-    """Each mutant, how many tests run its line, and whether one of these noticed it; as many at once as processors."""
+Result = tuple[Mutant, int, bool]
+"""A mutant, how many tests run its line, and whether one of these noticed it."""
+
+
+def try_all(choices: Sequence[list[Mutant]], coverage: Coverage, seed: int) -> Iterator[Result]:
+    """One mutant of each choice that has one; as many at once as there are processors."""
     results, at_once = FORK.SimpleQueue(), os.cpu_count() or 1
     for number in range(at_once):
-        FORK.Process(target=_try_some, args=(mutants[number::at_once], coverage, seed, results)).start()
-    for _ in mutants:
-        yield results.get()
+        FORK.Process(target=_try_some, args=(choices[number::at_once], coverage, seed, results)).start()
+    for _ in choices:
+        yield from results.get()
 
 
-def _try_some(mutants: Sequence[Mutant], coverage: Coverage, seed: int, results: Any) -> None:
-    for mutant in mutants:
-        tests = coverage.tests_of(mutant)
-        results.put((mutant, len(tests), is_noticed(mutant, tests, random.Random(seed))))
+def _try_some(choices: Sequence[list[Mutant]], coverage: Coverage, seed: int, results: Any) -> None:
+    for choice in choices:
+        chance = random.Random(f'{seed} {choice[0]}')
+        mutant = one_of(choice, chance)
+        tests = coverage.tests_of(mutant) if mutant else []
+        results.put([(mutant, len(tests), is_noticed(mutant, tests, chance))] if mutant else [])
 
 
 def difference(mutant: Mutant) -> str:
@@ -231,17 +243,17 @@ def difference(mutant: Mutant) -> str:
     return '\n'.join(f'    {line}' for line in list(lines)[3:])
 
 
-def drawn(folders: Sequence[str], number: int | None, seed: int) -> list[Mutant]:
-    """All mutants of these folders, or so many of each; always the same ones for the same code and seed."""
+def drawn(folders: Sequence[str], number: int | None, seed: int) -> list[list[Mutant]]:
+    """All choices in these folders, or so many of each, drawn by chance."""
     chosen, chance = [], random.Random(seed)
     for folder in folders:
         every = [
-            mutant
+            choice
             for path in sorted((ROOT / PACKAGE / folder).glob('*.py'))
-            for mutant in mutants_in(path.read_text(encoding='utf-8'), str(path.relative_to(ROOT)), chance)
+            for choice in choices_in(path.read_text(encoding='utf-8'), str(path.relative_to(ROOT)))
         ]
         chance.shuffle(every)
-        print(f'{folder}: {len(every):,} mutants, of which {len(every[:number]):,} are tried', flush=True)
+        print(f'{folder}: {len(every[:number]):,} of {len(every):,} places', flush=True)
         chosen += every[:number]
     return chosen
 
@@ -249,25 +261,25 @@ def drawn(folders: Sequence[str], number: int | None, seed: int) -> list[Mutant]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folders', nargs='+')
-    parser.add_argument('--number', type=int, help='try so many of each folder, drawn by chance, and not all')
+    parser.add_argument('--number', type=int, help='try so many places of each folder, drawn by chance, and not all')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
         '--learned', type=Path, help='a folder that keeps which test runs which line, for the next time'
     )
     chosen = parser.parse_args()
-    mutants = drawn(chosen.folders, chosen.number, chosen.seed)
+    choices = drawn(chosen.folders, chosen.number, chosen.seed)
     for name in ('hypothesis', *LIBRARIES):  # once, and not again for each mutant
         with suppress(ImportError):
             importlib.import_module(name)
-    left = Counter[bool]()
+    counts = Counter[bool]()
     with tempfile.TemporaryDirectory() as folder:
         coverage = learn(chosen.folders, (chosen.learned or Path(folder)).resolve())
-        for mutant, tests, noticed in try_all(mutants, coverage, chosen.seed):
-            left[noticed] += 1
+        for mutant, tests, noticed in try_all(choices, coverage, chosen.seed):
+            counts[noticed] += 1
             if not noticed:
                 print(f'NOT NOTICED by {tests} tests: {mutant.file}:{mutant.line}', difference(mutant), sep='\n')
                 sys.stdout.flush()
-    print(f'{left[True]:,} of {len(mutants):,} mutants were noticed.')
+    print(f'{counts[True]:,} of {counts.total():,} mutants were noticed.')
     return 0
 
 
