@@ -26,7 +26,7 @@ def pair_of(scope: Scope) -> tuple[str, Value] | None:
 
 def declare(parent: Scope, scope: Scope) -> None:
     """The values that a scope gives to names, for its parent: as texts, as lists, or as `{default: ...}`."""
-    origin = frozenset(((f'{scope.key} {parent.line}', id(scope)),)) if scope.listed else frozenset()
+    origin = frozenset(((f'{scope.key} {parent.line}', scope.number),)) if scope.listed else frozenset()
     for name, values in scope.entries.items():
         if scope.key == 'config':  # Pulumi: `labs:imageTag`
             name = name.rpartition(':')[2]

@@ -127,8 +127,8 @@ def belong(first: Filled, second: Filled) -> bool:
     """Whether two texts do not come from different items of one list."""
     if not first.origin or not second.origin:
         return True
-    known = dict(first.origin)
-    return all(known.get(place, number) == number for place, number in second.origin)
+    places = {place for place, _ in first.origin}
+    return all(each in first.origin or each[0] not in places for each in second.origin)
 
 
 def _hole(match: re.Match[str], scope: Scope | None, busy: Busy) -> list[Filled]:
@@ -207,8 +207,8 @@ def _by_another_name(name: str, scope: Scope | None, busy: Busy) -> list[Filled]
         found = []
         for value in here.own(head):
             match = _NAME_ALONE.match(value.text)
-            place = f'${{{match[1]}.{rest}}}' if match and (id(here), name) not in busy else ''
-            made = filled(place, here, busy | {(id(here), name)}) if place else []
+            place = f'${{{match[1]}.{rest}}}' if match and (here.number, name) not in busy else ''
+            made = filled(place, here, busy | {(here.number, name)}) if place else []
             found += [replace(each, lines=each.lines | {value.place}) for each in made if each.text != place]
         if found:
             return found
@@ -221,7 +221,7 @@ def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
     here = scope
     found: list[Filled] = []
     while here is not None:
-        if (id(here), spelled) not in busy:
+        if (here.number, spelled) not in busy:
             place = here
             if found:
                 values = [value for value in here.given(spelled) if not value.weak]
@@ -230,7 +230,7 @@ def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
             if not found and not values and scope is not None:  # names in its items mean what they mean in the loop
                 values, place = looped(here, spelled, scope), scope
             if values:
-                inner = busy | {(id(here), spelled)}
+                inner = busy | {(here.number, spelled)}
                 known = _worked_out(place, spelled, values, inner, f'given {spelled}' if found else spelled)
                 found += [each for each in known if each not in found]
                 if not all(value.weak for value in values):
@@ -242,12 +242,12 @@ def _innermost(spelled: str, scope: Scope | None, busy: Busy) -> list[Filled]:
 def _worked_out(scope: Scope, name: str, values: list[Value], busy: Busy, kept: str) -> list[Filled]:
     """What the values of a name say, each name of a scope once: it is `kept`. Of too many, the rest is left open."""
     if kept not in scope.known:
-        inner = busy | {(id(scope), name)}
+        inner = busy | {(scope.number, name)}
         found = []
         for number, value in enumerate(values[:_MOST_VALUES]):
             origin = value.origin
             if not origin and len(values) > 1:  # a name means the same wherever it stands in one text
-                origin = frozenset(((f'{id(scope)} {name}', number),))
+                origin = frozenset(((f'{scope.number} {name}', number),))
             for each in filled(value.text, scope, inner):
                 found.append(Filled(each.text[:LONGEST_VALUE], each.lines | {value.place}, each.origin | origin))
         more = len(values) > _MOST_VALUES or len(found) > _MOST_VALUES
@@ -264,6 +264,6 @@ def _given(scope: Scope, name: str, busy: Busy) -> list[Value]:
         return []  # an argument of the same name as that of the loop that it is in
     outer = scope.parent
     is_nested = outer is not None and scope.key == 'template' and all(value.weak for value in values)
-    if is_nested and outer is not None and (id(outer), name) not in busy and outer.declared.get(name):
+    if is_nested and outer is not None and (outer.number, name) not in busy and outer.declared.get(name):
         return []
     return values

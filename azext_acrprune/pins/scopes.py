@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 DOCUMENTS = '\0documents'
@@ -110,6 +111,9 @@ class Row:
     file: str = ''
 
 
+_numbers = count()
+
+
 @dataclass(eq=False, slots=True)
 class Scope:
     """What one mapping, block, stage or command says; `declared` are names that are known in it and below it.
@@ -119,7 +123,8 @@ class Scope:
     the values of other files that the documents in it are laid over;
     `rows` are the items that loops were found to go over. `known` has what names turned out to mean, once
     everything is read; `pairs` are names and values that lists give, as `[{name: image.tag, value: v1}]`;
-    `merged` is what `<<` takes over; `file` is that of a scope of another file.
+    `merged` is what `<<` takes over; `file` is that of a scope of another file. No two scopes have one `number`: its
+    place in memory is given to others when it is gone.
     """
 
     parent: Scope | None = None
@@ -139,6 +144,7 @@ class Scope:
     listed: bool = False
     file: str = ''
     known: dict[str, list[Filled]] = field(default_factory=dict)
+    number: int = field(default_factory=_numbers.__next__)
 
     def add(self, key: str, value: Value) -> None:
         _add(self.entries, key, value)
