@@ -25,7 +25,7 @@ async def look_back(
     """
 
     async def listed() -> Repository:
-        before = Before(seen, frozenset(), deleted=frozenset(tally.deleted))
+        before = Before(seen, frozenset(), deleted=frozenset(tally.deleted), untagged=frozenset(tally.untagged))
         return await rescan(around.registry, before) or Repository(seen.name, {})
 
     def lacks_something(now: Repository) -> bool:

@@ -158,8 +158,8 @@ class RepositoryRun:
         return None
 
     def _before(self, going: Iterable[str]) -> Before:
-        deleted = frozenset(self.tally.deleted)
-        return Before(self._work.seen, frozenset(going), self._read, self._around.cache, deleted)
+        deleted, untagged = frozenset(self.tally.deleted), frozenset(self.tally.untagged)
+        return Before(self._work.seen, frozenset(going), self._read, self._around.cache, deleted, untagged)
 
     def _going(self, doomed: set[str], untag: set[str]) -> set[str]:
         """What may be deleted, by the registry itself too: where that takes what loses its last tag."""

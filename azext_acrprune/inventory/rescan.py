@@ -10,7 +10,7 @@ from functools import partial
 from ..decide.depth import TOO_DEEP
 from ..decide.manifests import has_no_edges
 from ..decide.wholeness import unlisted
-from ..model import Content, Ghost, Manifest, NotRead, Repository, Unreadable
+from ..model import Content, Ghost, Manifest, NotRead, Repository, Tag, Unreadable
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
@@ -28,7 +28,8 @@ class Before:
 
     `cache` may know more. `going` are the manifests that are to go: what stays and can have no edges has no say in
     that, and is not read. None where all is wanted, and the empty set where nothing goes but tags. What was `deleted`
-    through the first replica by this run is gone, although others may show it for a while.
+    through the first replica by this run is gone, and so are the tags that were `untagged`, although others may show
+    them for a while.
     """
 
     seen: Repository
@@ -36,6 +37,7 @@ class Before:
     read: Mapping[str, Content | Unreadable] = field(default_factory=dict)
     cache: Cache = NoCache()
     deleted: AbstractSet[str] = frozenset()
+    untagged: AbstractSet[str] = frozenset()
 
     def state(self, manifest: Manifest) -> State | None:
         """What need not be read of a manifest, None where it has to be.
@@ -66,8 +68,9 @@ async def rescan(registry: Reads, before: Before) -> Repository | None:
         if error.kind is Kind.NOT_FOUND:
             return None
         raise
-    if draft.views and before.deleted:
-        _forget(draft, seen, before.deleted)
+    if draft.views:
+        _forget_manifests(draft, before)
+        _forget_tags(draft, before)
     look = _Unknown(registry, before, draft)
     await look.read(draft.manifests)
     while named := draft.unlisted():
@@ -75,15 +78,33 @@ async def rescan(registry: Reads, before: Before) -> Repository | None:
     return draft.finished()
 
 
-def _forget(draft: Draft, seen: Repository, deleted: AbstractSet[str]) -> None:
+def _forget_manifests(draft: Draft, before: Before) -> None:
     """Take off what was deleted and is shown as it was before: the deletion has not arrived there yet."""
     first, *others = draft.views
-    for digest in {*deleted}.intersection(draft.manifests).difference(first.manifests):
+    for digest in {*before.deleted}.intersection(draft.manifests).difference(first.manifests):
         copies = [view.manifests[digest] for view in others if digest in view.manifests]
-        known = seen.manifests.get(digest)
-        if known is None or all(copy.last_update_time == known.last_update_time for copy in copies):
+        known = before.seen.manifests.get(digest)
+        if known is None or _none_is_later(copies, known):
             del draft.manifests[digest]
             draft.asked.add(digest)
+
+
+def _forget_tags(draft: Draft, before: Before) -> None:
+    """Take off the tags of what was deleted, and those that were removed, where they are shown as they were before."""
+    first, *others = draft.views
+    gone = {name for name, tag in before.seen.tags.items() if tag.digest in before.deleted - draft.manifests.keys()}
+    for name in {*before.untagged, *gone}.intersection(draft.tags).difference(first.tags):
+        copies = [view.tags[name] for view in others if name in view.tags]
+        known = before.seen.tags.get(name)
+        if known and _none_is_later(copies, known) and all(copy.digest == known.digest for copy in copies):
+            del draft.tags[name]
+
+
+def _none_is_later(copies: Iterable[Manifest | Tag], known: Manifest | Tag) -> bool:
+    """Whether nobody pushed or tagged it since: each replica has times of its own, and the newest one is `known`."""
+    if known.updated_at is None:
+        return all(copy.last_update_time == known.last_update_time for copy in copies)
+    return all(copy.updated_at is not None and copy.updated_at <= known.updated_at for copy in copies)
 
 
 class _Unknown:

@@ -10,9 +10,11 @@ import pytest
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.model import TICKS_PER_SECOND
+from azext_acrprune.policy.flags import Flags, policy_of
 from azext_acrprune.policy.rules import Age, Settling, untagged_policy
 from azext_acrprune.registry.endpoints import alone
 from azext_acrprune.reporter import Silent
+from tests.registry.builder import OCI_IMAGE
 from tests.registry.replicas import DELETE, LOCK, NEVER, PUSH, TAG, UNTAG
 from tests.wire.images import image_in, index_in
 from tests.wire.plain import execute, scan
@@ -160,3 +162,31 @@ def test_our_own_deletions_that_have_not_arrived_elsewhere_do_not_keep_what_is_l
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
     assert {digest for _, digest in outcome.deleted} == set(parts)
     assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
+
+
+@pytest.mark.parametrize('deletes', [True, False])
+def test_tags_that_went_and_are_shown_elsewhere_for_a_while_are_gone(regions, connect_regions, deletes):
+    digest = image_in(regions['local'], APP, 'image', 'v1')
+    if not deletes:
+        regions['local'].put_manifest(APP, regions['local'].manifest(APP, digest).data, OCI_IMAGE, 'stable')
+    client = connect_regions()
+    policy = policy_of(Flags(ago='0', filter=('.*:v1',), untagged=True))
+    decision = decide(
+        scan(client, 'localhost', Extent(tags=True), Silent()), policy, int(time.time() * TICKS_PER_SECOND)
+    )
+    assert decision.doomed == ({(APP, digest)} if deletes else set())
+    cut(regions)
+    outcome = run(client, decision)
+    assert (outcome.skipped, outcome.failed, outcome.left) == ((), (), 0)
+    assert bool(outcome.deleted) == deletes
+
+
+def test_what_one_region_shows_with_an_older_time_was_not_pushed_since(regions, connect_regions):
+    digest = image_in(regions['local'], APP, 'image')
+    regions['far'].catch_up()
+    regions['far'].manifest(APP, digest).updated = '2026-01-01T00:00:00.0000000Z'
+    client = connect_regions()
+    decision = decided(client)
+    cut(regions)
+    outcome = run(client, decision)
+    assert (outcome.deleted, outcome.failed) == (((APP, digest),), ())
