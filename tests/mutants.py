@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
+import gc
+import inspect
 import os
 import random
 import re
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +26,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from multiprocessing import get_context
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,7 +36,6 @@ from cosmic_ray.plugins import get_operator, operator_names
 from coverage import CoverageData
 
 from tests.mutations import ROOT
-from tests.registry.az_forks import LIBRARIES
 
 PACKAGE = 'azext_acrprune'
 TESTS = (
@@ -47,12 +49,10 @@ TESTS = (
     'tests/wire/test_window.py',
 )
 """What may notice a mutant: the unit tests, and those that delete or lock on a local registry in the same process."""
-SECONDS = 120
-"""A mutant whose tests take longer goes round in circles: it is noticed."""
-FIRST_TESTS = 25
-"""So many of the tests that run a changed line are run first: those that run least besides."""
-MOST_TESTS = 300
-"""Of the others so many are run, drawn by chance."""
+SECONDS = 60
+"""A mutant whose tests take so much longer than they may goes round in circles: it is noticed."""
+FIRST_TESTS = 40
+"""So many of the tests that run a changed line are run first: those that run least besides. Then others by chance."""
 
 FORK = get_context('fork')
 
@@ -157,7 +157,6 @@ def learn(folders: Sequence[str], learned: Path) -> Coverage:
                 *('--cov-context=test', f'--cov-config={settings}', '--cov-report='),
             ],
             cwd=ROOT,
-            env={**os.environ, 'ACRPRUNE_FEWER': '10'},
             capture_output=True,
             text=True,
             check=False,
@@ -172,8 +171,7 @@ class Changed(MetaPathFinder, SourceFileLoader):
     """Imports one file of the package with other code in it."""
 
     def __init__(self, file: str, code: str) -> None:
-        module = file.removesuffix('.py').replace('/', '.').removesuffix('.__init__')
-        super().__init__(module, str(ROOT / file))
+        super().__init__(module_of(file), str(ROOT / file))
         self._code = code
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -186,54 +184,136 @@ class Changed(MetaPathFinder, SourceFileLoader):
         return compile(self._code, self.path, 'exec')
 
 
-def passes(file: str, code: str, tests: Sequence[str]) -> bool:
-    """Whether the tests pass with this code in the file, in a process of their own."""
-    process = FORK.Process(target=_run, args=(file, code, tests))
-    process.start()
-    process.join(SECONDS)
-    if process.is_alive():
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
-        process.join()
-    return process.exitcode == 0
+def module_of(file: str) -> str:
+    return file.removesuffix('.py').replace('/', '.').removesuffix('.__init__')
 
 
-def _run(file: str, code: str, tests: Sequence[str]) -> None:
-    os.setsid()
-    with open(os.devnull, 'w') as nothing:
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
-    os.environ['ACRPRUNE_FEWER'] = '10'
-    sys.meta_path.insert(0, Changed(file, code))
-    sys.exit(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests]))
+Functions = dict[tuple[str, int], CodeType]
 
 
-def is_noticed(mutant: Mutant, tests: Sequence[str], chance: random.Random) -> bool:
-    code = mutant.of((ROOT / mutant.file).read_text(encoding='utf-8'))
-    first, others = tests[:FIRST_TESTS], tests[FIRST_TESTS:]
-    drawn = chance.sample(others, min(len(others), MOST_TESTS))
-    return any(some and not passes(mutant.file, code, some) for some in (first, sorted(drawn)))
+def functions_in(code: CodeType) -> tuple[Functions, list]:
+    """The functions of a module or class by name and line, and all else that its code is made of."""
+    functions: Functions = {}
+    rest: list = [code.co_code, code.co_names]
+    for each in code.co_consts:
+        if not isinstance(each, CodeType):
+            rest.append(each)
+        elif each.co_flags & inspect.CO_OPTIMIZED:
+            key = each.co_qualname, each.co_firstlineno
+            rest.append(key)
+            functions[key] = each
+        else:
+            inner, more = functions_in(each)
+            functions |= inner
+            rest.append(more)
+    return functions, rest
 
 
-Result = tuple[Mutant, int, bool]
-"""A mutant, how many tests run its line, and whether one of these noticed it."""
+def change(file: str, code: str, functions: Sequence[FunctionType]) -> bool:
+    """Give those functions that are of this file other code. False where more would change; all stays then."""
+    (before, rest), (after, other) = (
+        functions_in(compile(text, str(ROOT / file), 'exec'))
+        for text in ((ROOT / file).read_text(encoding='utf-8'), code)
+    )
+    changed = {key for key in before if before[key] != after.get(key)}
+    if rest != other or not changed or any(before[key].co_freevars != after[key].co_freevars for key in changed):
+        return False
+    name = module_of(file)
+    found = [each for each in functions if each.__module__ == name and each.__code__ == before.get(_key(each))]
+    for function in found:
+        if _key(function) in changed:
+            function.__code__ = after[_key(function)]
+    return changed <= {_key(function) for function in found}
 
 
-def try_all(choices: Sequence[list[Mutant]], coverage: Coverage, seed: int) -> Iterator[Result]:
-    """One mutant of each choice that has one; as many at once as there are processors."""
-    results, at_once = FORK.SimpleQueue(), os.cpu_count() or 1
-    for number in range(at_once):
-        FORK.Process(target=_try_some, args=(choices[number::at_once], coverage, seed, results)).start()
-    for _ in choices:
-        yield from results.get()
+def _key(function: FunctionType) -> tuple[str, int]:
+    return function.__code__.co_qualname, function.__code__.co_firstlineno
 
 
-def _try_some(choices: Sequence[list[Mutant]], coverage: Coverage, seed: int, results: Any) -> None:
-    for choice in choices:
-        chance = random.Random(f'{seed} {choice[0]}')
-        mutant = one_of(choice, chance)
-        tests = coverage.tests_of(mutant) if mutant else []
-        results.put([(mutant, len(tests), is_noticed(mutant, tests, chance))] if mutant else [])
+class Trials:
+    """A plugin of pytest that tries each mutant on the tests that were collected, in a process of its own."""
+
+    def __init__(self, choices: Sequence[list[Mutant]], coverage: Coverage, chosen: argparse.Namespace) -> None:
+        self._choices = choices
+        self._coverage = coverage
+        self._seed = chosen.seed
+        self._seconds = chosen.seconds
+        self._functions: list[FunctionType] = []
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._functions = [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, FunctionType) and (each.__module__ or '').startswith(PACKAGE)
+        ]
+        gc.collect()
+        gc.freeze()  # what looks for garbage in a new process would copy all of it
+        counts = Counter[bool]()
+        for tried in self._results(session):
+            for mutant, tests, noticed in tried:
+                counts[noticed] += 1
+                if not noticed:
+                    print(f'NOT NOTICED by {tests} tests: {mutant.file}:{mutant.line}', difference(mutant), sep='\n')
+            if not counts.total() % 100:
+                print(f'{counts.total():,} tried', flush=True)
+        print(f'{counts[True]:,} of {counts.total():,} mutants were noticed.')
+        return True
+
+    def _results(self, session: pytest.Session) -> Iterator[list[tuple[Mutant, int, bool]]]:
+        """A mutant of each choice that has one, how many tests run its line, and whether one of these noticed it."""
+        results, at_once = FORK.SimpleQueue(), (os.cpu_count() or 1) + 1
+        for number in range(at_once):
+            FORK.Process(target=self._try_some, args=(session, self._choices[number::at_once], results)).start()
+        for _ in self._choices:
+            yield results.get()
+
+    def _try_some(self, session: pytest.Session, choices: Sequence[list[Mutant]], results: Any) -> None:
+        for choice in choices:
+            chance = random.Random(f'{self._seed} {choice[0]}')
+            mutant = one_of(choice, chance)
+            tests = self._coverage.tests_of(mutant) if mutant else []
+            others = tests[FIRST_TESTS:]
+            chance.shuffle(others)
+            ordered = tests[:FIRST_TESTS] + others
+            results.put([(mutant, len(tests), self._is_noticed(session, mutant, ordered))] if mutant else [])
+
+    def _is_noticed(self, session: pytest.Session, mutant: Mutant, tests: Sequence[str]) -> bool:
+        process = FORK.Process(target=self._run, args=(session, mutant, tests))
+        process.start()
+        process.join(self._seconds + SECONDS)
+        if process.is_alive():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+        return process.exitcode != 0
+
+    def _run(self, session: pytest.Session, mutant: Mutant, tests: Sequence[str]) -> None:
+        """Exit with 1 where a test fails; after the time for it, with 0."""
+        os.setsid()
+        with open(os.devnull, 'w') as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        code = mutant.of((ROOT / mutant.file).read_text(encoding='utf-8'))
+        if not change(mutant.file, code, self._functions):
+            os.execv(
+                sys.executable, [sys.executable, '-m', 'tests.mutants', 'one', *map(str, mutant), *tests[:FIRST_TESTS]]
+            )
+        began, by_name = time.monotonic(), {item.nodeid: item for item in session.items}
+        items = [by_name[test] for test in tests if test in by_name]
+        for item, following in zip(items, [*items[1:], None]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                os._exit(1)
+            if time.monotonic() > began + self._seconds:
+                break
+        os._exit(0)
+
+
+def run_one(file: str, line: str, operator: str, occurrence: str, *tests: str) -> int:
+    """Run tests on a mutant that changes more than functions, so that all is imported anew."""
+    mutant = Mutant(file, int(line), operator, int(occurrence))
+    sys.meta_path.insert(0, Changed(file, mutant.of((ROOT / file).read_text(encoding='utf-8'))))
+    return pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests])
 
 
 def difference(mutant: Mutant) -> str:
@@ -259,28 +339,23 @@ def drawn(folders: Sequence[str], number: int | None, seed: int) -> list[list[Mu
 
 
 def main() -> int:
+    if sys.argv[1:2] == ['one']:
+        return run_one(*sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folders', nargs='+')
     parser.add_argument('--number', type=int, help='try so many places of each folder, drawn by chance, and not all')
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--seconds', type=float, default=20, help='for how long tests are run on a mutant')
     parser.add_argument(
         '--learned', type=Path, help='a folder that keeps which test runs which line, for the next time'
     )
     chosen = parser.parse_args()
     choices = drawn(chosen.folders, chosen.number, chosen.seed)
-    for name in ('hypothesis', *LIBRARIES):  # once, and not again for each mutant
-        with suppress(ImportError):
-            importlib.import_module(name)
-    counts = Counter[bool]()
+    os.environ['ACRPRUNE_FEWER'] = '10'
     with tempfile.TemporaryDirectory() as folder:
         coverage = learn(chosen.folders, (chosen.learned or Path(folder)).resolve())
-        for mutant, tests, noticed in try_all(choices, coverage, chosen.seed):
-            counts[noticed] += 1
-            if not noticed:
-                print(f'NOT NOTICED by {tests} tests: {mutant.file}:{mutant.line}', difference(mutant), sep='\n')
-                sys.stdout.flush()
-    print(f'{counts[True]:,} of {counts.total():,} mutants were noticed.')
-    return 0
+        options = ('-q', '-s', '-p', 'no:cacheprovider', '-p', 'no:xdist')
+        return pytest.main([*options, *TESTS], plugins=[Trials(choices, coverage, chosen)])
 
 
 if __name__ == '__main__':
