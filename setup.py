@@ -30,6 +30,7 @@ setup(
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
         'Programming Language :: Python :: 3.13',
+        'Programming Language :: Python :: 3.14',
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['azext_acrprune', 'azext_acrprune.*']),
