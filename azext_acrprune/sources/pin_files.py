@@ -39,7 +39,7 @@ class SourceError(PruneError):
 class NothingPinned(SourceError):
     """What was named was read, and names no image of the registry: it is another file, or of another registry."""
 
-    advice = 'Give what names its images by its login server, or leave this out; --alias says its other domains.'
+    advice = 'Give what names images by the login server, or the folder that it is in; --alias says other domains.'
 
     def __init__(self, source: str) -> None:
         super().__init__(source, 'it names no image of this registry')

@@ -65,7 +65,7 @@ SAID = [
     (
         NothingPinned('a.yaml'),
         "Nothing was deleted, because 'a.yaml' pins nothing: it names no image of this registry.",
-        'Give what names its images by its login server, or leave this out; --alias says its other domains.',
+        'Give what names images by the login server, or the folder that it is in; --alias says other domains.',
     ),
     (
         AskError('kubectl', 'it is not there'),
