@@ -13,7 +13,8 @@ from .pulls import instant, name_of, text_of
 class Changed:
     """A push, an untagging, a lock or a deletion; `at` is in ticks. The log tells the digest, the tag, or both.
 
-    One that `removes` something leaves nothing behind that could need anything.
+    One that `removes` something leaves nothing behind that could need anything. A manifest whose tag was taken off is
+    there still.
     """
 
     repository: str
@@ -26,5 +27,7 @@ class Changed:
 def changed_of(row: Sequence[Any]) -> Changed:
     """A row of repository, digest, tag, operation and time. Raises BadLog."""
     repository, digest, tag, operation, at = row
-    removes = any(word in str(operation).lower() for word in ('delete', 'untag', 'purge'))
+    did = str(operation).lower()
+    of_tag_alone = 'tag' in did and bool(digest)
+    removes = any(word in did for word in ('delete', 'untag', 'purge')) and not of_tag_alone
     return Changed(name_of(repository), name_of(digest) if digest else None, text_of(tag), instant(at), removes)

@@ -121,3 +121,18 @@ def test_what_may_need_anything_by_the_log_keeps_it_right_before_deleting_too():
 def test_a_row_of_the_log_says_whether_something_was_removed(operation, removes):
     found = changed_of(['Team/Web', '', 'v1', operation, '2026-01-01T00:00:00Z'])
     assert (found.repository, found.digest, found.tag, found.removes) == ('team/web', None, 'v1', removes)
+
+
+@pytest.mark.parametrize(
+    'operation, removes',
+    [('Untag', False), ('purge tag', False), ('PurgeTag', False), ('Delete', True), ('purge manifest', True)],
+)
+def test_whoever_takes_a_tag_off_leaves_the_manifest_that_the_log_names_too(operation, removes):
+    found = changed_of(['team/web', STRANGER, 'v1', operation, '2026-01-01T00:00:00Z'])
+    assert (found.digest, found.removes) == (STRANGER, removes)
+
+
+def test_what_was_pushed_and_lost_its_tag_and_is_not_listed_may_need_anything():
+    pushed = ['team/web', STRANGER, 'v1', 'Push', '2026-01-01T00:00:00Z']
+    untagged = ['team/web', STRANGER, 'v1', 'Untag', '2026-01-01T00:01:00Z']
+    assert doomed_after([CHILD], changed_of(pushed), changed_of(untagged))[0] == set()
