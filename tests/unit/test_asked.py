@@ -70,7 +70,9 @@ def test_the_beginning_of_several_digests_is_an_error_that_lists_them():
     assert ONE in str(error.value) and TWO in str(error.value)
 
 
-@pytest.mark.parametrize('text', ['app', 'app@latest', ':v1', 'app:', 'a:b/c', '**', 'app*:'])
+@pytest.mark.parametrize(
+    'text', ['app', 'app@latest', ':v1', 'app:', 'a:b/c', '**', 'app*:', 'app@sha256:12*', 'sha256:1234567a']
+)
 def test_what_names_no_image_is_no_name(text):
     with pytest.raises(ValueError):
         parse_asked_image(text)

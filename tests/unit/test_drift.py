@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.decide.drift import check_drift, check_tags
+from azext_acrprune.decide.verdicts import Verdict
 from azext_acrprune.model import Locks
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
@@ -37,6 +38,7 @@ def drift(*fresh, planned=(CHILD, PLANNED, OTHER), seen=ALL, **options):
 
 
 def skipped(found):
+    assert all(verdict.kept for verdict in found.skipped.values())
     return {digest: verdict.reason for digest, verdict in found.skipped.items()}
 
 
@@ -107,8 +109,11 @@ def test_lock_on_a_tag_skips():
     assert skipped(found) == {signature['digest']: 'locked', OTHER['digest']: 'subjectOf'}
 
 
-def test_update_skips():
-    assert skipped(drift(*changed(OTHER, updated=NOW))) == {OTHER['digest']: 'updated'}
+@pytest.mark.parametrize('time, because', [(NOW, '2027-01-15T08:00:00.0000000Z'), (None, 'no readable time')])
+def test_update_skips(time, because):
+    found = drift(*changed(OTHER, updated=time))
+    assert skipped(found) == {OTHER['digest']: 'updated'}
+    assert found.skipped[OTHER['digest']].because == because
 
 
 @pytest.mark.parametrize('tags', [[], ['v2']])
@@ -229,7 +234,7 @@ def tag_drift(fresh, include_locked=False, pins=Pins(), seen=None):
 
 def skipped_tag(*arguments, **options):
     found = tag_drift(*arguments, **options)
-    assert found.valid == found.gone == frozenset()
+    assert found.valid == found.gone == frozenset() and found.skipped['v1'].kept
     return found.skipped['v1'].reason
 
 
@@ -252,7 +257,8 @@ def test_a_tag_of_a_manifest_that_is_not_listed_stays():
     fresh = to_repository(repository_of(TAGGED))
     unlisted = replace(fresh, manifests={})
     found = check_tags({'v1': TAGGED['digest']}, to_repository(repository_of(TAGGED)), unlisted)
-    assert found.skipped['v1'].because == f'{TAGGED["digest"]} is not listed'
+    assert found.skipped == {'v1': Verdict(True, 'tagsChanged', f'{TAGGED["digest"]} is not listed')}
+    assert found.valid == found.gone == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -275,7 +281,7 @@ def test_a_lock_that_the_plan_saw_does_not_keep_a_tag_where_locked_ones_go():
 @pytest.mark.parametrize('time, because', [(NOW, '2027-01-15T08:00:00.0000000Z'), (None, 'no readable time')])
 def test_a_tag_that_was_pushed_again_stays(time, because):
     found = tag_drift(repository_of(TAGGED, tag_times={'v1': time}))
-    assert (found.skipped['v1'].reason, found.skipped['v1'].because) == ('updated', because)
+    assert found.skipped == {'v1': Verdict(True, 'updated', because)}
 
 
 def test_a_tag_that_the_plan_did_not_see_stays():

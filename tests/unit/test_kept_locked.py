@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from azext_acrprune.decide.graph import build_graph
 from azext_acrprune.decide.kept_locked import kept_locked
 from azext_acrprune.policy.flags import filter_scope
@@ -31,10 +33,11 @@ def test_a_lock_that_is_another_one_by_now_or_is_elsewhere_stays():
     assert found.unlock == {}
 
 
-def test_nothing_is_locked_or_unlocked_in_a_repository_that_is_not_selected():
+@pytest.mark.parametrize('selected', ['team/a', 'team/b'])
+def test_nothing_is_locked_or_unlocked_in_a_repository_that_is_not_selected(selected):
     wanted, locked = image('wanted', tags=['v1']), image('locked', locks=['deleteEnabled'])
     names = ('team/a', 'team/b')
-    inventory = to_inventory([repository_of(wanted, locked, name=name, selected=name == 'team/a') for name in names])
+    inventory = to_inventory([repository_of(wanted, locked, name=name, selected=name == selected) for name in names])
     policy = untagged_policy(Age('1d', 86_400))
     policy = replace(
         policy,
@@ -42,5 +45,5 @@ def test_nothing_is_locked_or_unlocked_in_a_repository_that_is_not_selected():
         facts=replace(policy.facts, lock_marks={(name, locked['digest']): True for name in names}),
     )
     found = kept_locked(policy, inventory, {each.name: build_graph(each) for each in inventory.repositories})
-    assert found.lock.keys() == {('team/a', 'v1'), ('team/a', wanted['digest'])}
-    assert found.unlock == {('team/a', locked['digest']): True}
+    assert found.lock.keys() == {(selected, 'v1'), (selected, wanted['digest'])}
+    assert found.unlock == {(selected, locked['digest']): True}

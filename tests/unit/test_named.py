@@ -6,6 +6,7 @@ import pytest
 
 from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.decide.named import (
+    Fallout,
     Locked,
     NotAnImage,
     NotWhole,
@@ -16,6 +17,7 @@ from azext_acrprune.decide.named import (
     decide_untag,
     digest_of,
     parse_image,
+    whole_digest,
 )
 from azext_acrprune.decide.reasons import RELATIONS, TOLD, sentence_of
 from azext_acrprune.decide.verdicts import name_of_locked
@@ -112,6 +114,15 @@ def test_of_a_cut_digest_that_may_be_several_the_candidates_are_named():
     assert str(caught.value).count(f'{NAME}@sha256:{start}') >= 3, 'the name, and the candidates'
 
 
+@pytest.mark.parametrize('count, more', [(5, ''), (6, ' and 1 more'), (8, ' and 3 more')])
+def test_of_many_candidates_for_a_cut_digest_five_are_named_and_the_others_counted(count, more):
+    digests = [f'sha256:abc{number:061x}' for number in range(count)]
+    listed = ', '.join(f'{NAME}@{digest}' for digest in digests[:5])
+    with pytest.raises(NotAnImage) as caught:
+        whole_digest(named('@abc')[0], digests)
+    assert f'may be several images: {listed}{more}. Give more' in str(caught.value)
+
+
 def test_of_many_users_of_a_layer_five_are_named():
     world = [repository_of(*(image(f'image {number}', [1]) for number in range(7)))]
     with pytest.raises(NotAnImage, match='and 2 more'):
@@ -144,6 +155,12 @@ def test_a_named_image_goes_with_its_children_and_attachments():
     assert {verdict.reason for verdict in decision.verdicts['other'].values()} == {'excluded'}
 
 
+def test_nothing_goes_from_a_repository_in_which_nothing_is_named():
+    decision = decide_images(to_inventory(WORLD), named(':v1'))
+    assert decision.doomed == {(NAME, each['digest']) for each in (CHILD, INDEX, SIGNATURE)}
+    assert all(verdict.kept for verdict in decision.verdicts['other'].values())
+
+
 def test_a_child_that_is_named_stays_with_its_index():
     assert reasons(decide_images(to_inventory(WORLD), named(f'@{CHILD["digest"]}')))[CHILD['digest']] == 'childOf'
 
@@ -158,6 +175,14 @@ def test_a_locked_image_stays_unless_locked_ones_were_asked_for():
     world = [repository_of(dict(STAYS, locks=['deleteEnabled']))]
     assert reasons(decide_images(to_inventory(world), named(':v2'))) == {STAYS['digest']: 'locked'}
     assert reasons(decide_images(to_inventory(world), named(':v2'), include_locked=True)) == {STAYS['digest']: 'named'}
+
+
+def test_deleting_a_locked_image_alone_takes_nothing_unless_locked_ones_were_asked_for():
+    locked = dict(STAYS, locks=['deleteEnabled'])
+    (repository,) = to_inventory([repository_of(locked)]).repositories
+    alone = Fallout(repository).of(locked['digest'])
+    assert alone.goes == frozenset() and alone.stays[locked['digest']].reason == 'locked'
+    assert Fallout(repository, include_locked=True).of(locked['digest']).goes == {locked['digest']}
 
 
 def test_nothing_goes_beside_a_manifest_that_cannot_be_read():

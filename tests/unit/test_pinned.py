@@ -148,6 +148,14 @@ def test_what_is_missing_is_listed_where_it_is_certain():
     assert document['summary'] == {'images': 4, 'found': 1, 'missing': 2, 'notRead': 1, 'problems': 0}
 
 
+def test_a_problem_is_listed_with_its_line_and_that_of_a_whole_source_with_none():
+    known = pins(problems=(Problem('bad', 'a.yaml', 7), Problem('gone', 'b.yaml', code=NOT_RESOLVED)))
+    assert pins_document('host', known, {})['problems'] == [
+        {'code': PINS_NOT_READ, 'source': 'a.yaml', 'line': 7, 'message': 'bad'},
+        {'code': NOT_RESOLVED, 'source': 'b.yaml', 'line': None, 'message': 'gone'},
+    ]
+
+
 # --- Locks -----------------------------------------------------------------------------------------------------------
 
 LOCKED = Standing(FOUND, DIGEST, Locks(delete_enabled=False))

@@ -703,6 +703,13 @@ def test_a_multi_arch_image_counts_with_all_its_parts():
     assert outcome('by: updated', images, keep='until: {freed: 0},')[0] == []
 
 
+@pytest.mark.parametrize('enough', ['freed: 1MiB', 'registryUnder: 3MiB'])
+def test_the_oldest_of_all_repositories_goes_first_where_the_whole_registry_counts(enough):
+    images = """[{image: 'a:v1', age: 30d, size: 1MiB}, {image: 'a:v2', age: 20d, size: 1MiB},
+                 {image: 'b:v1', age: 90d, size: 1MiB}, {image: 'b:v2', age: 10d, size: 1MiB}]"""
+    assert outcome('by: updated', images, keep=f'until: {{{enough}}},')[0] == ['b:v1']
+
+
 def test_each_repository_is_made_small_enough_by_itself():
     images = """[{image: 'a:v1', age: 30d, size: 1MiB}, {image: 'a:v2', age: 20d, size: 1MiB},
                  {image: 'a:v3', age: 10d, size: 1MiB}, {image: 'b:v1', age: 90d, size: 2MiB}]"""
