@@ -222,6 +222,14 @@ def test_what_is_pure_imports_of_ours_only_what_is_pure(name):
         assert not ours or is_pure(f'{path}.py') or is_pure(f'{path}/'), f'{name} imports {module}'
 
 
+@pytest.mark.parametrize('name', [name for name in FILES if room(name) == 'decide'])
+def test_a_record_of_what_is_decided_cannot_be_changed(name):
+    for node in nodes_of(name):
+        for mark in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+            text = ast.unparse(mark)
+            assert 'dataclass' not in text or 'frozen=True' in text, f'{node.name} of {name} can be changed'
+
+
 LEFT_TO_LIBRARIES = {'socket', 'selectors', 'select', 'ssl', 'http', 'urllib3', 'asyncio.streams', 'asyncio.transports'}
 NEEDS = {'registry/transport.py': {'ssl'}}
 """A context of certificates is what aiohttp wants to be given."""

@@ -30,5 +30,8 @@ def test_a_missing_platform_is_a_hint_that_nothing_mends():
         for each in (repository, cached)
     }
     assert (found[False]['severity'], found[True]['severity']) == ('broken', 'hint')
+    sentence = f'The index lacks 1 of its 1 manifests: {MISSING[0]}.'
+    assert found[False]['message'] == sentence
+    assert found[True]['message'] == f'{sentence} A cache rule brings them when somebody pulls them.'
     assert found[True]['mend']['command'] is None
     assert 'cache rule' in found[True]['mend']['advice']

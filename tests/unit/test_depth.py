@@ -72,6 +72,13 @@ def test_what_is_nested_too_deep_is_unreadable_and_stays(shape):
     assert 'nested more than 64 deep' in document['warnings'][0]['message']
 
 
+@pytest.mark.parametrize('order', [1, -1])
+def test_of_a_chain_with_one_more_than_64_below_its_top_only_the_top_is_unreadable(order):
+    chained = chain(DEEPEST + 1)
+    found = within_depth({each.digest: each for each in chained[::order]})
+    assert [name for name, each in found.items() if each.content == TOO_DEEP] == [digest(0)]
+
+
 def test_what_is_below_64_is_read_even_where_much_is_above():
     deep = repository_of(chain(3 * DEEPEST))
     for i in range(2 * DEEPEST, 3 * DEEPEST):

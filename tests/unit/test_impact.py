@@ -132,6 +132,24 @@ def test_manifest_that_goes_from_both_repositories_is_freed_once():
     assert open_ledger(to_inventory(world)).impact(nodes).freed == LAYER_0 + config(0) + size(gone)
 
 
+def test_a_manifest_that_goes_from_hundreds_of_repositories_is_freed_once():
+    gone = image('gone', [0])
+    world = [repository_of(gone, name=f'team/{number}') for number in range(300)]
+    nodes = [(repository['name'], gone['digest']) for repository in world]
+    ledger = open_ledger(to_inventory(world))
+    assert ledger.bytes_freed_by(nodes) == ledger.impact(nodes).freed == LAYER_0 + config(0) + size(gone)
+    assert ledger.bytes_freed_by(nodes[1:]) == 0
+
+
+@pytest.mark.parametrize(
+    'others, unique', [([], LAYER_0 + LAYER_1 + config(0, 1)), ([image('other', [0])], LAYER_1 + config(0, 1))]
+)
+def test_what_only_one_manifest_holds_is_its_own_and_what_others_hold_too_is_not(others, unique):
+    gone = image('gone', [0, 1])
+    impact = impact_of([repository_of(gone, *others)], gone)
+    assert impact.unique == {'team/web': {gone['digest']: unique + size(gone)}}
+
+
 @pytest.mark.parametrize('spoil', [ghost, unreadable])
 def test_ghost_and_unreadable_hold_nothing(spoil):
     gone = image('gone', [0])

@@ -67,8 +67,20 @@ def test_a_layer_that_is_named_with_and_without_urls_is_stored():
     assert (content.blobs, content.unmeasured) == ((Blob('l', 2),), ())
 
 
-def test_foreign_layer_without_a_size_is_no_fault():
-    assert read({'layers': [{'digest': 'l', 'urls': ['https://example.com']}]}).blobs == ()
+@pytest.mark.parametrize('size', [{}, {'size': -1}, {'size': 0}])
+def test_foreign_layer_without_a_size_is_no_fault_and_counts_as_empty(size):
+    content = read({'layers': [{'digest': 'l', 'urls': ['https://example.com'], **size}]})
+    assert (content.blobs, content.unmeasured) == ((), (Blob('l', 0),))
+
+
+def test_foreign_layer_that_is_named_with_two_sizes_counts_with_the_larger_one():
+    layers = [{'digest': 'l', 'size': size, 'urls': ['https://example.com']} for size in (2, 3, 1)]
+    assert read({'layers': layers}).unmeasured == (Blob('l', 3),)
+
+
+@pytest.mark.parametrize('size, readable', [(0, True), (2**63 - 1, True), (2**63, False)])
+def test_size_of_a_layer_is_below_two_to_the_63rd_power(size, readable):
+    assert isinstance(read({'layers': [{'digest': 'l', 'size': size}]}), Unreadable) is not readable
 
 
 def test_layer_with_an_empty_list_of_urls_is_stored():

@@ -95,6 +95,19 @@ def test_what_was_removed_at_last_needs_nothing(order):
     assert doomed_after([CHILD], *changes, again)[0] == set()
 
 
+@pytest.mark.parametrize(
+    'later',
+    [
+        changed(CHILD['digest']),
+        changed(CHILD['digest'], 'v9'),
+        changed(image('other stranger')['digest'], removes=True),
+        changed(None, 'v9', removes=True),
+    ],
+)
+def test_what_is_not_listed_may_need_anything_even_where_something_else_was_changed_later(later):
+    assert doomed_after([CHILD, FREE], changed(STRANGER, at=NOW - 1), later)[0] == set()
+
+
 def test_a_change_in_a_repository_that_is_not_listed_makes_the_bytes_a_bound():
     doomed, inventory = doomed_after([CHILD], changed(STRANGER, repository='team/far'))
     assert (doomed, inventory.complete) == ({CHILD['digest']}, False)
