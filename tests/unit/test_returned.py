@@ -92,6 +92,11 @@ def test_what_was_touched_since_has_the_time_of_that():
     assert going(5, journals, ago='10d') == {'v3', 'v4', 'v5', 'v6', 'v7'}
 
 
+@pytest.mark.parametrize('journal_days', [4, 6])
+def test_neither_an_older_nor_a_newer_time_than_it_came_back_with_gives_it_its_old_times(journal_days):
+    assert with_old_times(registry(5), told_by_journals(journal_days)) == (registry(5), {})
+
+
 def test_a_time_from_before_that_is_later_than_now_makes_nothing_younger():
     later = {key: back._replace(created=NOW, updated=NOW) for key, back in told_by_journals(20).items()}
     assert going(20, later, ago='10d') == {f'v{number}' for number in range(8)}

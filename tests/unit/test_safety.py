@@ -7,8 +7,23 @@ import pytest
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.safety import judge
+from azext_acrprune.decide.verdicts import Verdict
+from azext_acrprune.pins.pinned import Pin, Pins
+from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import filter_scope
-from azext_acrprune.policy.rules import KEEP, Age, Match, Policy, Rule, Settling, untagged_policy, untagged_rule
+from azext_acrprune.policy.rules import (
+    CREATED,
+    KEEP,
+    PARTIAL,
+    UNTAG,
+    Age,
+    Match,
+    Policy,
+    Rule,
+    Settling,
+    untagged_policy,
+    untagged_rule,
+)
 from tests import worlds
 from tests.worlds import (
     DAY,
@@ -35,7 +50,21 @@ def verdicts(*manifests, keep=0, ago=DAY, selected=True, **options):
 def reasons(*manifests, **options):
     """Reason of each manifest that stays and None for those that go, in the order given."""
     found = verdicts(*manifests, **options)
+    return reasons_in(found, manifests)
+
+
+def reasons_in(found, manifests):
     return [found[manifest['digest']].reason if found[manifest['digest']].kept else None for manifest in manifests]
+
+
+def reasons_by(policy, *manifests, **options):
+    """The same by a policy."""
+    return reasons_in(judge(to_repository(repository_of(*manifests, **options)), policy, NOW).manifests, manifests)
+
+
+def tag_rule(ago=DAY, pattern='.*:v.*', **more):
+    """A rule for tags that begin with v, or for other ones."""
+    return Rule(Match((filter_scope(pattern),), tagged=True), age=Age(f'{ago}s', ago), **more)
 
 
 # --- Roots -------------------------------------------------------------------------------------------------------
@@ -130,6 +159,33 @@ def test_nothing_goes_from_a_repository_that_is_not_selected():
 )
 def test_first_reason_that_applies_is_given(options, reason):
     assert reasons(image(**options), keep=1, selected=False) == [reason]
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        lambda digest: {'digests': frozenset([digest])},
+        lambda digest: {'pins': Pins((Pin(Reference('team/web', digest=digest), 'deploy.yaml', 3),))},
+    ],
+)
+def test_what_the_policy_or_a_file_names_by_its_digest_is_pinned(changes):
+    pinned, other = image('pinned'), image('other')
+    policy = replace(untagged_policy(), **changes(pinned['digest']))
+    assert reasons_by(policy, pinned, other) == ['pinned', None]
+
+
+@pytest.mark.parametrize(
+    'updated, created, kept', [(30, 30, False), (30, 0.5, True), (0.5, 30, False)], ids=['old', 'new', 'touched']
+)
+def test_an_age_by_creation_counts_from_creation_alone(updated, created, kept):
+    one = dict(image(age=updated * DAY), created=NOW - int(created * DAY * TICKS))
+    assert reasons_by(untagged_policy(Age('1d', DAY, CREATED)), one) == ['young' if kept else None]
+
+
+@pytest.mark.parametrize('updated, created, kept', [(30, 0.5, False), (0.5, 30, True)], ids=['new', 'touched'])
+def test_an_age_by_update_counts_from_the_last_update_alone(updated, created, kept):
+    one = dict(image(age=updated * DAY), created=NOW - int(created * DAY * TICKS))
+    assert reasons_by(untagged_policy(), one) == ['young' if kept else None]
 
 
 # --- What a root keeps -------------------------------------------------------------------------------------------
@@ -391,6 +447,111 @@ def test_keep_counts_young_images():
 
 def test_keep_gives_no_place_to_an_image_without_a_time():
     assert reasons(image('timeless', age=None), image('old'), keep=1) == ['young', 'keepNewest']
+
+
+def test_keep_counts_an_index_without_all_its_children_unless_such_indexes_are_to_go():
+    partial = index('partial', [image('missing')['digest']], age=2 * DAY)
+    older = image('older', age=3 * DAY)
+    policy = untagged_policy(keep=1)
+    assert reasons_by(policy, partial, older) == ['keepNewest', None]
+    assert reasons_by(replace(policy, include=frozenset({PARTIAL})), partial, older) == [None, 'keepNewest']
+
+
+def test_a_number_of_images_without_tags_stays_though_no_rule_keeps_any():
+    older, newer = image('older', age=3 * DAY), image('newer', age=2 * DAY)
+    policy = Policy((untagged_rule(),), keep_untagged=1)
+    assert reasons_by(policy, older, newer) == [None, 'keepNewest']
+
+
+@pytest.mark.parametrize('by_itself', [True, False])
+def test_what_no_rule_claims_has_no_rank_in_a_rule_that_keeps_the_newest(by_itself):
+    elsewhere = untagged_rule(keep=1, scopes=(filter_scope('team/other:.*'),))
+    policy = Policy((elsewhere,), by_itself=by_itself)
+    assert reasons_by(policy, image('old'), image('young', age=0)) == ['excluded', 'young']
+
+
+# --- Which rule claims what --------------------------------------------------------------------------------------
+
+
+def test_a_rule_takes_untagged_images_only_where_one_of_its_scopes_has_the_repository_and_names_no_tags():
+    for pattern, tagged, expected in (
+        ('team/web:.*', False, None),
+        ('team/other:.*', False, 'excluded'),
+        ('team/web:v1', None, 'excluded'),
+        ('team/other:v1', None, 'excluded'),
+    ):
+        scope = filter_scope(pattern)
+        scope = replace(scope, tags=()) if tagged is False else scope
+        assert reasons_by(Policy((Rule(Match((scope,), tagged)),)), image()) == [expected], pattern
+
+
+def test_a_rule_for_a_type_takes_no_other_type_with_or_without_tags():
+    rule = Rule(Match(media_types=(DOCKER_IMAGE,)))
+    docker, oci = image('docker', docker=True), image('oci')
+    tagged = [image('docker tagged', docker=True, tags=['v1']), image('oci tagged', tags=['v2'])]
+    assert reasons_by(Policy((rule,)), docker, oci, *tagged) == [None, 'excluded', None, 'tagged']
+
+
+# --- What goes with what -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('by_itself', [True, False])
+def test_a_part_that_no_rule_claims_goes_with_its_index(by_itself):
+    part = image('part')
+    whole = index('index', [part['digest']], tags=['v1'])
+    assert reasons_by(Policy((tag_rule(),), by_itself=by_itself), part, whole) == [None, None]
+
+
+@pytest.mark.parametrize('by_itself, reason', [(True, 'young'), (False, None)])
+def test_a_part_goes_by_the_rule_of_its_index_and_not_by_its_own_unless_each_goes_by_itself(by_itself, reason):
+    part = image('part')
+    whole = index('index', [part['digest']], tags=['v1'])
+    rules = (tag_rule(), untagged_rule(Age('60d', 60 * DAY)))
+    assert reasons_by(Policy(rules, by_itself=by_itself), part, whole) == [reason, None]
+
+
+def test_a_part_goes_by_the_rule_of_the_nearest_index_with_a_tag():
+    part = image('part', age=3_600)
+    inner = index('inner', [part['digest']], tags=['v1'])
+    outer = index('outer', [inner['digest']], tags=['w1'])
+    rules = (tag_rule(0, name='at once'), tag_rule(20 * DAY, '.*:w.*', name='later'))
+    assert reasons_by(Policy(rules), part, inner, outer) == [None, None, None]
+
+
+def test_a_young_referrer_goes_with_an_image_that_loses_its_tags():
+    subject = image('subject', tags=['v1'])
+    referrer = artifact('sbom', subject=subject['digest'], age=0)
+    assert reasons_by(Policy((tag_rule(),)), subject, referrer) == [None, None]
+
+
+@pytest.mark.parametrize(
+    'tags, rules',
+    [((), (untagged_rule(),)), (('v1',), (tag_rule(action=UNTAG), untagged_rule()))],
+    ids=['untagged', 'only tags are removed'],
+)
+def test_a_young_referrer_stays_and_keeps_an_image_that_no_rule_takes_for_its_tags(tags, rules):
+    subject = image('subject', tags=tags)
+    referrer = artifact('sbom', subject=subject['digest'], age=0)
+    assert reasons_by(Policy(rules), subject, referrer)[1] == 'young'
+
+
+def test_a_referrer_with_an_old_tag_of_its_own_stays_while_it_is_young():
+    subject = image('subject', tags=['v1'])
+    referrer = artifact('sbom', subject=subject['digest'], tags=['v2'], age=0)
+    old = {'v2': NOW - 30 * DAY * TICKS}
+    assert reasons_by(Policy((tag_rule(),)), subject, referrer, tag_times=old) == ['excluded', 'young']
+
+
+@pytest.mark.parametrize('by_itself', [True, False])
+def test_the_tags_of_an_image_that_is_spared_because_enough_goes_stay_for_the_same_reason(by_itself):
+    spared, other = image('spared', tags=['v1', 'v2', 'w1']), image('other', tags=['v3'])
+    verdict = Verdict(True, 'enough', 'enough is freed')
+    policy = Policy((tag_rule(pattern='.*:[vw].*'),), by_itself=by_itself)
+    repository = to_repository(repository_of(spared, other, tag_times={'w1': NOW}))
+    judgement = judge(repository, policy, NOW, spared={spared['digest']: verdict})
+    assert judgement.tags['v1'] == judgement.tags['v2'] == verdict
+    assert judgement.tags['w1'].reason == 'young', 'it stays anyway'
+    assert not judgement.tags['v3'].kept
 
 
 # --- The golden case ---------------------------------------------------------------------------------------------
