@@ -167,6 +167,7 @@ def test_first_reason_that_applies_is_given(options, reason):
         lambda digest: {'digests': frozenset([digest])},
         lambda digest: {'pins': Pins((Pin(Reference('team/web', digest=digest), 'deploy.yaml', 3),))},
     ],
+    ids=['policy', 'file'],
 )
 def test_what_the_policy_or_a_file_names_by_its_digest_is_pinned(changes):
     pinned, other = image('pinned'), image('other')
@@ -473,16 +474,21 @@ def test_what_no_rule_claims_has_no_rank_in_a_rule_that_keeps_the_newest(by_itse
 # --- Which rule claims what --------------------------------------------------------------------------------------
 
 
-def test_a_rule_takes_untagged_images_only_where_one_of_its_scopes_has_the_repository_and_names_no_tags():
-    for pattern, tagged, expected in (
+@pytest.mark.parametrize(
+    'pattern, names_tags, expected',
+    [
         ('team/web:.*', False, None),
         ('team/other:.*', False, 'excluded'),
-        ('team/web:v1', None, 'excluded'),
-        ('team/other:v1', None, 'excluded'),
-    ):
-        scope = filter_scope(pattern)
-        scope = replace(scope, tags=()) if tagged is False else scope
-        assert reasons_by(Policy((Rule(Match((scope,), tagged)),)), image()) == [expected], pattern
+        ('team/web:v1', True, 'excluded'),
+        ('team/other:v1', True, 'excluded'),
+    ],
+)
+def test_a_rule_takes_untagged_images_only_where_a_scope_has_the_repository_and_names_no_tags(
+    pattern, names_tags, expected
+):
+    scope = filter_scope(pattern)
+    match = Match((scope if names_tags else replace(scope, tags=()),))
+    assert reasons_by(Policy((Rule(match),)), image()) == [expected]
 
 
 def test_a_rule_for_a_type_takes_no_other_type_with_or_without_tags():
@@ -525,14 +531,14 @@ def test_a_young_referrer_goes_with_an_image_that_loses_its_tags():
 
 
 @pytest.mark.parametrize(
-    'tags, rules',
-    [((), (untagged_rule(),)), (('v1',), (tag_rule(action=UNTAG), untagged_rule()))],
+    'tags, rules, reason',
+    [((), (untagged_rule(),), 'subjectOf'), (('v1',), (tag_rule(action=UNTAG), untagged_rule()), 'excluded')],
     ids=['untagged', 'only tags are removed'],
 )
-def test_a_young_referrer_stays_and_keeps_an_image_that_no_rule_takes_for_its_tags(tags, rules):
+def test_a_young_referrer_stays_and_keeps_an_image_that_no_rule_takes_for_its_tags(tags, rules, reason):
     subject = image('subject', tags=tags)
     referrer = artifact('sbom', subject=subject['digest'], age=0)
-    assert reasons_by(Policy(rules), subject, referrer)[1] == 'young'
+    assert reasons_by(Policy(rules), subject, referrer) == [reason, 'young']
 
 
 def test_a_referrer_with_an_old_tag_of_its_own_stays_while_it_is_young():
