@@ -125,12 +125,24 @@ def test_what_is_in_no_group_stays_unless_others_are_to_go():
     assert not surprises(*taken, stay="['app:main-2']", go="['app:main-1', 'app:stable']")
 
 
-def test_what_could_not_be_ranked_is_counted_in_a_warning():
-    world = [repository_of(image('a', tags=['1.2']), image('b', tags=['stable']), image('c', tags=['v1.0.0']))]
-    policy, _ = ranked('semver: 1')
-    document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
+BY_RULE = parse_policy(ranked('semver: 1')[0])
+BY_OPTION = policy_of_flags(Flags(filter=('.*:.*',), keep_semver=1))
+
+
+@pytest.mark.parametrize(
+    'policy, tags, said, stay, more',
+    [
+        (BY_RULE, ['1.2', 'stable'], "2 tags that the rule 'old'", 'stay, such as team/web:', True),
+        (BY_RULE, ['stable'], "1 tag that the rule 'old'", 'stays, such as team/web:stable.', True),
+        (BY_OPTION, ['stable'], '1 tag that --keep-semver or --keep-per', 'stays, such as team/web:stable.', False),
+    ],
+)
+def test_what_could_not_be_ranked_is_counted_in_a_warning(policy, tags, said, stay, more):
+    world = [repository_of(*(image(tag, tags=[tag]) for tag in (*tags, 'v1.0.0')))]
+    document = plan_document(decide(worlds.to_inventory(world), policy, worlds.NOW), 'now')
     (warning,) = [each for each in document['warnings'] if each['code'] == 'withoutRank']
-    assert warning['message'].startswith("2 tags that the rule 'old' cannot rank")
+    assert warning['message'].startswith(f'{said} cannot rank, being no version or in no group, {stay}')
+    assert warning['message'].endswith(" 'others: take' in 'keep' says the opposite.") is more
 
 
 def test_patched_tags_are_of_the_version_that_they_patch():
@@ -608,7 +620,10 @@ def test_what_nobody_pulled_for_so_long_goes_and_a_short_log_spares():
 def test_what_was_never_pulled_goes_where_the_log_knows_all_of_its_life():
     gone, kept = outcome('neverPulledAfter: 2d', PULLS_OF, logCovers='41d')
     assert gone == ['a:new']
-    assert 'and the image is older' in kept['a:never'] and 'pulled 2027-01-12' in kept['a:lately']
+    assert 'the log of pulls covers 41 days alone, and the image is older' in kept['a:never']
+    assert kept['a:lately'].endswith('pulled 2027-01-12)')
+    gone, kept = outcome('neverPulledAfter: 2d', PULLS_OF)
+    assert gone == [] and 'no log of pulls was asked, and the image is older' in kept['a:never']
     assert outcome('neverPulledAfter: 31d', PULLS_OF, logCovers='400d')[0] == ['a:never']
 
 

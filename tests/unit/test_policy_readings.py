@@ -276,13 +276,18 @@ RETIRES = 'when: {olderThan: 1d}, do: retire, retire: {for: 99999999999d}'
 # --- What cannot be ranked --------------------------------------------------------------------------------------------
 
 
-def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too():
+@pytest.mark.parametrize('many', [True, False])
+def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too(many):
     policy = policy_of('- {name: a, match: {everything: true}, when: {olderThan: 1d}, keep: {semver: 1}, do: delete}')
-    world = [repository_of(image('a', tags=['v1.0.0']), image('b'), image('c', [1]))]
+    untagged = [image('b'), image('c', [1])] if many else [image('b')]
+    world = [repository_of(image('a', tags=['v1.0.0']), *untagged)]
     document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
     (warning,) = document['warnings']
     assert warning['code'] == 'withoutRank'
-    assert warning['message'].startswith("2 images without a tag that the rule 'a' cannot rank stay, such as team/web@")
+    images, stay = ('2 images', 'stay') if many else ('1 image', 'stays')
+    first = min(each['digest'] for each in untagged)
+    said = f"{images} without a tag that the rule 'a' cannot rank {stay}, such as team/web@{first}. "
+    assert warning['message'].startswith(said)
 
 
 # --- Tests of policies ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from azext_acrprune.decide.impact import open_ledger
 from azext_acrprune.decide.portions import portions
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.documents.planned import Plan
-from azext_acrprune.model import Notice, parse_ticks
+from azext_acrprune.model import Blob, Content, Notice, parse_ticks
 from azext_acrprune.policy.rules import Age, untagged_policy
 from azext_acrprune.usage.report_document import IMAGES_DRAWN, REPOSITORIES_DRAWN, report_document
 from tests import oracle, worlds
@@ -119,6 +119,17 @@ def test_portions_are_even_shares_rounded_to_whole_bytes(world, policy):
         assert abs(portion.size - shares.pop(portion.node)) < 10
         assert portion.node in doomed or portion.freed == 0
     assert not any(shares.values())
+
+
+def test_the_bytes_that_cannot_be_split_go_to_the_first_holders_one_to_each():
+    images = [image(name, [0]) for name in ('a', 'b', 'c')]
+    content = Content(9, blobs=(Blob(BASE_LAYERS[0]['digest'], 5),))
+    inventory = to_inventory([repository_of(*images)])
+    (repository,) = inventory.repositories
+    manifests = {digest: each.having(content) for digest, each in repository.manifests.items()}
+    inventory = replace(inventory, repositories=(replace(repository, manifests=manifests),))
+    found = portions(inventory, open_ledger(inventory), frozenset())
+    assert [portion.size - 9 for portion in found] == [2, 2, 1]
 
 
 def test_without_a_plan_nothing_is_freed():

@@ -6,7 +6,14 @@ import pytest
 
 from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.decide.named import decide_untag, parse_image
-from azext_acrprune.decide.retention import StillNeeded, check_last_tags, refused_if_needed, with_retention
+from azext_acrprune.decide.retention import (
+    StillNeeded,
+    check_last_tags,
+    needed_by_others,
+    refused_if_needed,
+    with_retention,
+)
+from azext_acrprune.decide.verdicts import Verdict
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.model import Outcome, Retention
 from azext_acrprune.pins.pinned import Pin, Pins
@@ -70,6 +77,27 @@ def test_the_tag_of_what_is_pinned_by_its_digest_stays():
         'pinned',
         True,
     )
+
+
+@pytest.mark.parametrize('by_referrer', [False, True])
+def test_what_is_pinned_keeps_the_tags_of_what_it_needs_and_of_what_its_referrers_need(by_referrer):
+    part = image('a', (0,), docker=True, tags=['pr-1'])
+    pinned = index('i', [] if by_referrer else [part['digest']], docker=True, tags=['pr-2'])
+    referrer = index('r', [part['digest']], subject=pinned['digest'])
+    pins = Pins((Pin(Reference('app', digest=pinned['digest']), 'deploy.yaml', 3),))
+    decision = decided([part, pinned, *([referrer] if by_referrer else [])], pins=pins)
+    assert (untagged(decision), later(decision)) == ([], [])
+    needing = referrer if by_referrer else pinned
+    assert needing['digest'] in decision.tags['app']['pr-1'].because
+
+
+@pytest.mark.parametrize('options, stays', [({}, True), ({'include_locked': True}, False)])
+def test_a_locked_referrer_keeps_its_subject_unless_what_is_locked_is_to_go_too(options, stays):
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    locked = image('sbom', (1,), subject=subject['digest'], locks=['deleteEnabled'])
+    losing = frozenset([subject['digest']])
+    found = needed_by_others(inventory_of(subject, locked).repositories[0], losing, frozenset(), **options)
+    assert found == ({subject['digest']: Verdict(True, 'subjectOf', locked['digest'])} if stays else {})
 
 
 def test_what_keep_spares_keeps_its_tag():
@@ -189,7 +217,8 @@ def test_what_changed_since_the_plan_keeps_the_tag():
     planned, gone = {'pr-1': part['digest']}, frozenset([part['digest']])
     assert check_last_tags(planned, gone, frozenset(), alone) == {}
     assert check_last_tags(planned, gone, frozenset(), with_index)['pr-1'].reason == 'childOf'
-    assert check_last_tags(planned, frozenset(), frozenset(), alone)['pr-1'].reason == 'tagsChanged'
+    changed = check_last_tags(planned, frozenset(), frozenset(), alone)['pr-1']
+    assert (changed.kept, changed.reason) == (True, 'tagsChanged')
 
 
 def test_a_tag_whose_manifest_keeps_another_one_since_may_go():

@@ -140,7 +140,8 @@ def test_a_pull_since_then_keeps_and_says_who_it_was():
     pulled = replace(facts, pulled={APP: {one: days_ago(2), two: days_ago(30)}}, pulled_by={APP: {one: 'kubelet'}})
     decision, _ = decided(pulled)
     assert decision.doomed == {(APP, two)}
-    assert 'kubelet pulled it, or tried to' in decision.returning[APP, one].because
+    why = 'old: kubelet pulled it, or tried to, on 2027-01-13, after it was retired'
+    assert decision.returning[APP, one].because == why
 
 
 def test_what_something_new_needs_can_be_pulled_again_however_new_that_is():
@@ -164,13 +165,16 @@ def test_what_was_pushed_again_can_be_pulled_again():
     assert decision.returning.keys() == {(APP, one['digest'])}
 
 
-def test_what_is_retired_still_where_no_rule_retires_any_more_is_told():
-    one = worlds.image('one', tags=['v1'], age=90 * worlds.DAY)
-    facts = Facts(retired={APP: {one['digest']: Retired(STILL_RETIRED, days_ago(20), ('v1',))}})
+@pytest.mark.parametrize('names, said', [(['one'], '1 manifest that'), (['one', 'two'], '2 manifests that')])
+def test_what_is_retired_still_where_no_rule_retires_any_more_is_told(names, said):
+    images = [worlds.image(name, tags=[name], age=90 * worlds.DAY) for name in names]
+    retired = {each['digest']: Retired(STILL_RETIRED, days_ago(20), tuple(each['tags'])) for each in images}
     keeps = 'version: 1\nrules: [{name: old, match: {everything: true}, do: keep}]\n'
-    inventory = worlds.to_inventory([worlds.repository_of(one, name=APP)])
-    remarks = decide(inventory, replace(parse_policy(keeps), facts=facts), worlds.NOW).remarks
+    inventory = worlds.to_inventory([worlds.repository_of(*images, name=APP)])
+    policy = replace(parse_policy(keeps), facts=Facts(retired={APP: retired}))
+    remarks = decide(inventory, policy, worlds.NOW).remarks
     assert [each.code for each in remarks] == ['leftRetired']
+    assert remarks[0].message.startswith(f'{said} this program retired cannot be pulled')
     assert "'az acr prune restore -r test --retired'" in remarks[0].message
 
 
