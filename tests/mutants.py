@@ -54,6 +54,11 @@ SECONDS = 60
 FIRST_TESTS = 40
 """So many of the tests that run a changed line are run first: those that run least besides. Then others by chance."""
 
+MOST_IMPORTED = 400
+"""Of so many tests the files are imported, where all is imported anew for a mutant."""
+IMPORTING_SECONDS = 15
+"""How long that may take besides."""
+
 FORK = get_context('fork')
 
 
@@ -295,9 +300,8 @@ class Trials:
             os.dup2(nothing.fileno(), 2)
         code = mutant.of((ROOT / mutant.file).read_text(encoding='utf-8'))
         if not change(mutant.file, code, self._functions):
-            os.execv(
-                sys.executable, [sys.executable, '-m', 'tests.mutants', 'one', *map(str, mutant), *tests[:FIRST_TESTS]]
-            )
+            one = ('one', str(self._seconds), *map(str, mutant), *tests)
+            os.execv(sys.executable, [sys.executable, '-m', 'tests.mutants', *one])
         began, by_name = time.monotonic(), {item.nodeid: item for item in session.items}
         items = [by_name[test] for test in tests if test in by_name]
         for item, following in zip(items, [*items[1:], None]):
@@ -309,11 +313,23 @@ class Trials:
         os._exit(0)
 
 
-def run_one(file: str, line: str, operator: str, occurrence: str, *tests: str) -> int:
+class Hurry:
+    """A plugin of pytest that leaves out what would begin after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self) -> bool | None:
+        return True if time.monotonic() > self._end else None
+
+
+def run_one(seconds: str, file: str, line: str, operator: str, occurrence: str, *tests: str) -> int:
     """Run tests on a mutant that changes more than functions, so that all is imported anew."""
     mutant = Mutant(file, int(line), operator, int(occurrence))
     sys.meta_path.insert(0, Changed(file, mutant.of((ROOT / file).read_text(encoding='utf-8'))))
-    return pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests])
+    options = ('-x', '-q', '-p', 'no:cacheprovider')
+    return pytest.main([*options, *tests[:MOST_IMPORTED]], plugins=[Hurry(IMPORTING_SECONDS + float(seconds))])
 
 
 def difference(mutant: Mutant) -> str:
