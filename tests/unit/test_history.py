@@ -178,6 +178,10 @@ def test_journals_are_read_once(folder):
     assert (folder / INDEX_NAME).stat().st_mode & 0o777 == 0o600
 
 
+def test_where_no_run_has_written_a_journal_there_are_no_runs(tmp_path):
+    assert JournalIndex(tmp_path / 'journal', Counting()).summaries() == []
+
+
 def test_the_folder_is_listed_once_however_many_journals_are_new(folder, monkeypatch):
     listed = []
     for name in ('scandir', 'listdir'):

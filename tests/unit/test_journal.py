@@ -10,7 +10,15 @@ import time
 
 import pytest
 
-from azext_acrprune.apply.journal import Journal, JournaledRegistry, JournalError, read_run, runs, tags_taken_off
+from azext_acrprune.apply.journal import (
+    Journal,
+    JournaledRegistry,
+    JournalError,
+    lines_in,
+    read_run,
+    runs,
+    tags_taken_off,
+)
 from azext_acrprune.apply.retired import retirements_in
 from azext_acrprune.archive.pure.lost import lost_in
 from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag, parse_ticks
@@ -57,6 +65,9 @@ class Answering:
 
     async def set_manifest_locks(self, repository, digest, locks, permit=None):
         self.answer(repository, (digest, locks))
+
+    async def lock(self, repository, reference, locks):
+        self.answer(repository, (reference, locks))
 
 
 def delete(journaled, names):
@@ -189,6 +200,31 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path):
     assert all(json.loads(line) for line in whole.splitlines())
 
 
+@pytest.mark.parametrize(
+    'damaged',
+    [
+        ['event'],
+        7,
+        {},
+        {'event': 1},
+        {'event': 'request', 'repository': 5},
+        {'event': 'request', 'tags': [{'tag': 5}]},
+        {'event': 'request', 'tags': [{'tag': 'v1', 'locks': 'all'}]},
+        {'event': 'request', 'tags': [{'locks': []}]},
+    ],
+)
+def test_a_line_that_no_run_writes_is_left_out(damaged):
+    whole = {'event': 'request', 'repository': 'team/app', 'tags': ['v1', {'tag': 'v2', 'locks': []}]}
+    assert lines_in(''.join(f'{json.dumps(line)}\n' for line in (whole, damaged, whole)).encode()) == [whole, whole]
+
+
+@pytest.mark.parametrize('reference, name, other', [(IMAGE, 'digest', 'tag'), ('v1', 'tag', 'digest')])
+def test_what_is_named_by_a_digest_or_by_a_tag_is_written_down_as_that(tmp_path, reference, name, other):
+    journaled = JournaledRegistry(Answering(), Journal(tmp_path, {}), SEEN)
+    asyncio.run(journaled.lock('team/app', reference, Locks(write_enabled=False)))
+    assert [(line.get(name), line.get(other)) for line in lines(tmp_path)[1:]] == [(reference, None)] * 2
+
+
 def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_path):
     journal, registry = Journal(tmp_path, {}), Answering()
     journaled = JournaledRegistry(registry, journal, SEEN)
@@ -261,16 +297,19 @@ def test_a_line_of_which_the_disk_took_only_a_part_is_not_sent_nor_is_anything_a
     assert registry.sent == []
 
 
-def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'error, words', [(OSError(5, 'Input/output error'), ': Input/output error'), (OSError('no disk'), ': no disk')]
+)
+def test_after_a_disk_that_failed_once_nothing_is_sent(tmp_path, monkeypatch, error, words):
     journal, registry, sync = Journal(tmp_path, {}), Answering(), os.fsync
     journaled = JournaledRegistry(registry, journal, SEEN)
 
     def fail(_):
-        raise OSError(5, 'Input/output error')
+        raise error
 
     for way in (fail, sync):
         monkeypatch.setattr(os, 'fsync', way)
-        with pytest.raises(RegistryError, match='Input/output error'):
+        with pytest.raises(RegistryError, match=words):
             delete(journaled, [SIGNATURE])
     assert registry.sent == []
 

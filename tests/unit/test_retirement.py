@@ -88,6 +88,11 @@ def test_a_line_that_says_nothing_is_no_retirement(line):
     assert standing([[START, line]])[1] == Retired(FOREIGN)
 
 
+@pytest.mark.parametrize('name', ['repository', 'digest', 'at'])
+def test_a_line_without_its_manifest_or_its_time_is_no_retirement(name):
+    assert retirements_in([[START, {**REQUEST, name: None}]]) == {}
+
+
 def test_an_image_is_taken_back_with_its_parts_and_by_a_tag_that_it_had():
     part = [
         {**line, 'digest': CHILD, **({'content': {'kind': 'content', 'size': 1}} if 'content' in line else {})}

@@ -83,6 +83,7 @@ def test_what_is_still_listed_was_not_deleted(not_found, words):
     told.settle(after(SUBJECT, SBOM, OTHER, tags=['v1', 'v2']), NOTHING)
     assert set(errors(told)) == {OTHER, 'v1'} and all(words in error for error in errors(told).values())
     assert not (told.deleted or told.untagged or told.gone)
+    assert told.left == {SUBJECT, SBOM, 'v2'}
 
 
 def test_what_is_there_again_was_pushed_since():
@@ -123,7 +124,7 @@ def test_a_tag_of_something_that_is_deleted_and_still_listed_is_told():
     told.done(OTHER)
     assert told.contradicted(now)
     told.settle(now, NOTHING)
-    assert list(errors(told)) == ['left']
+    assert list(errors(told)) == ['left'] and told.failed == {}
 
 
 def test_what_is_not_there_and_was_not_touched_is_gone():

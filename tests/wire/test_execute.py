@@ -54,6 +54,12 @@ def planned_with_what_is_locked(client):
     return decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
 
 
+def planned_with_tags(client, tags, **more):
+    """These tags, which are a pattern, and all that has none."""
+    policy = policy_of(Flags(ago='0', filter=(f'.*:{tags}',), untagged=True, **more))
+    return decide(scan(client, 'localhost', Extent(tags=True), Silent()), policy, 10**18)
+
+
 def deleted(outcome, repository=REPOSITORY):
     return {digest for name, digest in outcome.deleted if name == repository}
 
@@ -526,6 +532,18 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
     assert [each.digest for each in journal.owed()] == [digest]
 
 
+def test_only_the_lock_of_the_tag_that_goes_is_taken_off(registry, connect):
+    for tag in ('v1', 'v2', 'v3'):
+        image_in(registry.storage, REPOSITORY, 'image', tag=tag)
+        registry.storage.set_locks(REPOSITORY, tag=tag, deleteEnabled=False)
+    client = connect()
+    outcome = run(client, planned_with_tags(client, 'v2', include_locked=True))
+    assert len(outcome.untagged) == 1 and outcome.failed == ()
+    flags = {name: tag.flags['deleteEnabled'] for name, tag in registry.storage.tags(REPOSITORY).items()}
+    assert flags == {'v1': False, 'v3': False}
+    assert [path.rpartition('/')[2] for method, path, _ in registry.requests if method == 'PATCH'] == ['v2']
+
+
 def test_a_second_stop_while_a_lock_is_taken_off_sets_it_again(registry, connect, monkeypatch):
     digest = locked_image(registry)
     monkeypatch.setattr('azext_acrprune.apply.execute.GIVING_UP_SECONDS', 60)
@@ -884,6 +902,55 @@ def test_a_repository_in_which_nothing_can_be_done_is_given_up_after_three_minut
     assert (outcome.left, sum(waits) // 40) == (0, HOPELESS_SECONDS // 40 + 1)
 
 
+def test_a_repository_in_which_nothing_can_be_done_with_tags_and_manifests_is_given_up(registry, connect, waits, clock):
+    stale_images(registry, 3)
+    for tag in ('v1', 'v2', 'v3', 'stays'):
+        image_in(registry.storage, REPOSITORY, 'kept', tag=tag)
+    client, asked = connect(), []
+    decision = planned_with_tags(client, 'v.')
+
+    class Door:
+        """Lets nothing through, and says so otherwise when it is asked for too long."""
+
+        async def delete_tag(self, *_):
+            asked.append(1)
+            raise Late(40) if len(asked) < 60 else RegistryError(Kind.FORBIDDEN, 'asked for too long')
+
+        async def delete_manifest(self, *_):
+            raise Late(40)
+
+    outcome = execute(client, decision, 32, Silent(), clock, door=Door())
+    assert {each.error for each in outcome.failed} == {str(Late())}
+    assert (len(outcome.failed), outcome.left, sum(waits) // 40) == (6, 0, HOPELESS_SECONDS // 40 + 1)
+
+
+def test_a_repository_in_which_something_is_done_now_and_then_is_not_given_up(registry, connect):
+    stale = stale_images(registry, 3)
+    for tag in ('v1', 'v2', 'v3', 'stays'):
+        image_in(registry.storage, REPOSITORY, 'kept', tag=tag)
+    client, past, used = connect(), [0], []
+    decision = planned_with_tags(client, 'v.')
+
+    class Door:
+        """Lets one request through for each listing, which is too old for another one then."""
+
+        async def delete_tag(self, *what):
+            await self.once(client.real.delete_tag, *what)
+
+        async def delete_manifest(self, *what):
+            await self.once(client.real.delete_manifest, *what)
+
+        async def once(self, delete, *what):
+            if what[-1] in used:
+                raise Late
+            used.append(what[-1])
+            await delete(*what)
+            past.append(100)
+
+    outcome = execute(client, decision, 32, Silent(), lambda: sum(past), door=Door())
+    assert outcome.failed == () and deleted(outcome) == stale and len(outcome.untagged) == 3
+
+
 class Refusing:
     """Raises the first errors, one for each deletion, and lets what comes then through. It notes what it was asked for.
 
@@ -920,6 +987,16 @@ def test_the_registry_is_left_alone_for_the_longest_that_it_asked_for_and_once(r
     door = Refusing(client, [Late(40), Late(5)])
     outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
     assert deleted(outcome) == stale and sum(waits) == 40
+
+
+@pytest.mark.parametrize('seconds, times', [(HOPELESS_SECONDS // 2, 2), (HOPELESS_SECONDS // 2 - 1, 3)])
+def test_a_repository_is_given_up_once_nothing_was_done_for_three_minutes(registry, connect, seconds, times):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    door = Refusing(client, [Late() for _ in range(9)], seconds)
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
+    assert (failed(outcome), len(door.begun)) == (stale, times)
 
 
 @pytest.mark.parametrize('tried, begun_again', [(True, range(6, 17)), (False, range(1, 2))])
