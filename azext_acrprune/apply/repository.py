@@ -293,13 +293,13 @@ class RepositoryRun:
     async def _delete(self, digest: str, look: _Look) -> None:
         locks = self._locks(digest, look.there)
         call = self._told(digest, partial(self._door.delete_manifest, self.name, digest, look.permit))
-        self._record(digest, await self._unlocked(locks, call, look.permit))
+        await self._unlocked(digest, locks, call, look.permit)
 
     async def _untag(self, tag: str, look: _Look) -> None:
         digest = self._work.untag[tag]
         locks = [lock for lock in self._locks(digest, look.there) if lock.tag == tag]
         call = self._told(tag, partial(self._door.delete_tag, self.name, tag, digest, look.permit))
-        self._record(tag, await self._unlocked(locks, call, look.permit))
+        await self._unlocked(tag, locks, call, look.permit)
 
     def _told(self, key: str, call: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """The same call, which is told as a failure when it is given up."""
@@ -323,9 +323,12 @@ class RepositoryRun:
         ]
 
     async def _unlocked(
-        self, locks: list[_Lock], call: Callable[[], Awaitable[None]], permit: Permit
-    ) -> RegistryError | None:
-        """Make a call with the locks taken off; when it fails, or is given up, they are set again."""
+        self, key: str, locks: list[_Lock], call: Callable[[], Awaitable[None]], permit: Permit
+    ) -> None:
+        """Make a call with the locks taken off, and note what came of it.
+
+        When it fails, or is given up, they are set again.
+        """
         error: RegistryError | None = None
         opened: list[_Lock] = []
         try:
@@ -339,10 +342,14 @@ class RepositoryRun:
             await self._lock_again(opened)
             raise
         if error and error.kind is not Kind.NOT_FOUND:
-            still_open = await self._lock_again(opened)
+            try:
+                still_open = await self._lock_again(opened)
+            except asyncio.CancelledError:
+                self._record(key, error)
+                raise
             if still_open:
                 error = RegistryError(Kind.UNAVAILABLE, f'{error}; and its lock could not be set again: {still_open}')
-        return error
+        self._record(key, error)
 
     async def _lock_again(self, opened: list[_Lock]) -> RegistryError | None:
         """Set locks that were taken off; gives the first error, but for what is gone.

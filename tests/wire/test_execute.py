@@ -587,6 +587,7 @@ def test_a_second_stop_while_a_lock_is_set_again_does_not_end_that(registry, con
     outcome = execute(client, decision, 2, Silent(), time.monotonic, stopping=stopping)
     assert outcome.interrupted and not outcome.deleted
     assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is False
+    assert ([each.digest for each in outcome.failed], outcome.left) == ([digest], 0), 'what came of it is not forgotten'
 
 
 # What changed since the plan
