@@ -275,6 +275,16 @@ def test_what_is_locked_is_not_deleted_by_a_mend(options):
     assert entry['mend']['command'] is None and 'It is locked' in entry['mend']['advice']
 
 
+@pytest.mark.parametrize(
+    'options', [{'locks': ['deleteEnabled']}, {'tag_locks': {attachment_tag(GONE): ['writeEnabled']}}]
+)
+def test_a_tag_for_an_image_that_is_gone_is_not_taken_off_by_a_mend_where_something_is_locked(options):
+    both = image('image', tags=[attachment_tag(GONE), 'v1'])
+    (free,), (entry,) = checked(both)['findings'], checked(both, **options)['findings']
+    assert '--untag' in free['mend']['command']
+    assert entry['mend']['command'] is None and 'It is locked' in entry['mend']['advice']
+
+
 def test_what_something_that_is_there_needs_is_not_deleted_by_a_mend():
     gone, parent = ghost(image('gone')), index('parent', [image('gone')['digest'], CHILD['digest']], tags=['v1'])
     entry = next(entry for entry in checked(gone, parent, CHILD)['findings'] if entry['code'] == 'ghost')

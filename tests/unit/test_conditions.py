@@ -10,7 +10,7 @@ from azext_acrprune.decide.graph import build_graph
 from azext_acrprune.decide.safety import judge
 from azext_acrprune.model import Tag, parse_ticks
 from azext_acrprune.policy.flags import Flags, policy_of
-from azext_acrprune.policy.rules import CREATED, DELETE, TAKE, Age, Keep, Match, Period, Policy, Rule, When
+from azext_acrprune.policy.rules import BY_UPDATE, CREATED, DELETE, TAKE, Age, Keep, Match, Period, Policy, Rule, When
 from tests.worlds import DAY, NOW, TICKS, image, index, repository_of, to_repository, unreadable
 
 KEYS = ('expires',)
@@ -33,6 +33,7 @@ def until(manifest, *others, labels=None):
         ('12h', PUSHED + 12 * 3_600 * TICKS),
         ('2 w', PUSHED + 14 * DAY * TICKS),
         ('1m', PUSHED + 31 * DAY * TICKS),
+        ('2mo', PUSHED + 62 * DAY * TICKS),
         ('2026-12-31T00:00:00Z', parse_ticks('2026-12-31T00:00:00Z')),
         ('2026-12-31', parse_ticks('2027-01-01T00:00:00Z')),
         ('2026-02-30', None),
@@ -109,6 +110,25 @@ def test_what_has_no_rank_may_be_taken_all_the_same():
     rule = Rule(Match(tagged=False), DELETE, Age('1d', DAY), Keep(1, others=TAKE))
     judgement = judge(to_repository(repository_of(*images)), Policy((rule,)), NOW)
     assert sorted(verdict.reason for verdict in judgement.manifests.values()) == ['keepNewest', 'untagged', 'untagged']
+
+
+def test_what_is_in_a_quarantine_that_a_rule_names_takes_a_place_and_stays_for_its_rank():
+    images = [image(f'image {days}', age=days * DAY, quarantine='Failed') for days in (9, 8, 7)]
+    rule = Rule(Match(tagged=False, quarantines=('Failed',)), DELETE, Age('1d', DAY), Keep(1))
+    judgement = judge(to_repository(repository_of(*images)), Policy((rule,), include=('quarantined',)), NOW)
+    assert [judgement.manifests[each['digest']].reason for each in images] == ['untagged', 'untagged', 'keepNewest']
+
+
+def test_what_is_young_by_its_creation_or_by_its_last_update_is_told_that_time():
+    repository = to_repository(repository_of(image('image')))
+    (manifest,) = repository.manifests.values()
+    times = manifest._replace(
+        created_time='when created', created_at=NOW, last_update_time='when updated', updated_at=NOW
+    )
+    for by, told in ((CREATED, 'when created'), (BY_UPDATE, 'when updated')):
+        policy = Policy((Rule(Match(tagged=False), DELETE, Age('1d', DAY, by)),))
+        verdict = judge(replace(repository, manifests={manifest.digest: times}), policy, NOW).manifests[manifest.digest]
+        assert (verdict.reason, verdict.because) == ('young', told)
 
 
 def test_what_has_a_tag_has_not_lost_its_last_one():

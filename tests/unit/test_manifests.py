@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from azext_acrprune.decide.manifests import attachment_subject, has_no_edges, is_digest, read_labels, read_manifest
+from azext_acrprune.decide.manifests import (
+    attachment_subject,
+    has_no_edges,
+    is_digest,
+    is_fallback_tag,
+    read_labels,
+    read_manifest,
+)
 from azext_acrprune.decide.schema1 import signed_payload
 from azext_acrprune.model import Blob, Unreadable
 from tests import worlds
@@ -155,6 +162,19 @@ def test_digests_of_other_algorithms_are_verified_too():
 )
 def test_digest_has_an_algorithm_and_all_its_digits(text, good):
     assert is_digest(text) is good
+
+
+@pytest.mark.parametrize(
+    'tag, is_one',
+    [
+        ('sha256-' + 'a' * 64, True),
+        ('sha256-' + 'a' * 64 + '.sig', False),
+        ('sha256-' + 'g' * 64, False),
+        ('sha257-' + 'a' * 64, False),
+    ],
+)
+def test_only_a_digest_with_nothing_after_it_is_a_tag_of_the_referrers_fallback(tag, is_one):
+    assert is_fallback_tag(tag) is is_one
 
 
 @pytest.mark.parametrize('suffix', ['', '.sig', '.att', '.sbom', '.new-one'])

@@ -101,6 +101,15 @@ def test_what_names_no_manifest_is_said_to_be_what_it_is(text, said):
         digest_of(named(text)[0], to_inventory(WORLD))
 
 
+@pytest.mark.parametrize('count, more', [(5, ''), (7, ' and 2 more')])
+def test_of_those_that_use_a_config_five_are_named(count, more):
+    users = [image(f'user {number}') for number in range(count)]
+    with pytest.raises(NotAnImage) as raised:
+        digest_of(named(f'@{CONFIGS[0]["digest"]}')[0], to_inventory([repository_of(*users)]))
+    names = ', '.join(f'{NAME}@{digest}' for digest in sorted(user['digest'] for user in users)[:5])
+    assert str(raised.value).endswith(f'It is used by {names}{more}.')
+
+
 @pytest.mark.parametrize('shown', [f'sha256:{INDEX["digest"][7:19]}', INDEX['digest'][7:19], INDEX['digest']])
 def test_a_digest_may_be_cut_as_tables_show_it(shown):
     assert digest_of(named(f'@{shown}')[0], to_inventory(WORLD)) == INDEX['digest']
@@ -237,6 +246,14 @@ def test_a_tag_that_is_too_young_is_refused_by_its_own_age_or_that_of_its_image_
 def test_everything_in_a_named_repository_goes_and_nothing_else():
     decision = decide_repository(to_inventory(WORLD), NAME)
     assert decision.doomed == {(NAME, each['digest']) for each in (CHILD, INDEX, SIGNATURE, STAYS)}
+
+
+def test_what_is_in_other_repositories_is_not_selected_wherever_their_names_are_in_order():
+    others = [repository_of(image('other'), name=name) for name in ('a', 'z')]
+    decision = decide_repository(to_inventory([*WORLD[:1], *others]), NAME)
+    told = {name: {verdict[:3] for verdict in found.values()} for name, found in decision.verdicts.items()}
+    kept = {(True, 'excluded', 'repository not selected')}
+    assert told == {'a': kept, NAME: {(False, 'named', f'repository {NAME}')}, 'z': kept}
 
 
 def test_a_repository_with_anything_locked_is_refused():

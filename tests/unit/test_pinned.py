@@ -180,6 +180,12 @@ def test_a_pinned_tag_whose_manifest_cannot_be_found_locks_nothing():
     assert plan.lock == plan.locked == ()
 
 
+@pytest.mark.parametrize('standing', [Standing(MISSING, DIGEST), Standing(NOT_READ, DIGEST), Standing(FOUND)])
+def test_only_a_pinned_tag_that_was_found_with_its_digest_locks_it(standing):
+    plan = planned(OPEN, team('v1'), v1=standing)
+    assert plan.lock == plan.locked == ()
+
+
 def test_what_somebody_else_locked_is_left():
     plan = planned(LOCKED, team(digest=DIGEST))
     assert plan.locked and not plan.lock

@@ -473,6 +473,15 @@ def test_a_multi_arch_image_goes_with_all_its_bytes_at_its_own_age():
     assert not surprises(policy_of(PULLS, LATE), f'[{untagged}]', go='{left: untagged}')
 
 
+def test_an_image_in_a_nested_index_goes_at_the_age_of_the_tagged_one():
+    child = image('child', age=20 * DAY)
+    nested = worlds.index('nested', [child['digest']], age=20 * DAY)
+    top = worlds.index('top', [nested['digest']], tags=['pr-1'], age=20 * DAY)
+    inventory = worlds.to_inventory([repository_of(child, nested, top)])
+    decision = decide(inventory, parse_policy(policy_of(PULLS, LATE)), worlds.NOW)
+    assert decision.doomed == {('team/web', each['digest']) for each in (child, nested, top)}
+
+
 def test_a_part_that_was_pushed_again_a_moment_ago_stays():
     """Its next index may be under way."""
     child = image('child', age=60)
@@ -811,6 +820,15 @@ def test_an_option_that_matches_nothing_is_named(flags, named):
     decision = decide(worlds.to_inventory(world), policy_of_flags(flags), worlds.NOW)
     (warning,) = plan_document(decision, 'now')['warnings']
     assert warning['message'].startswith(f'{named} matches nothing in the registry')
+
+
+@pytest.mark.parametrize(
+    'more, told', [({}, ['unusedPattern']), ({'complete': False}, []), ({'late': frozenset({'team-b/app'})}, [])]
+)
+def test_a_pattern_is_only_said_to_keep_nothing_where_all_was_read(more, told):
+    policy = parse_policy(policy_of(EVERYTHING, more='protect: {tags: [latset]}\n'))
+    inventory = replace(worlds.to_inventory([repository_of(image('app', tags=['v1']))]), **more)
+    assert [each.code for each in decide(inventory, policy, worlds.NOW).remarks] == told
 
 
 def test_an_empty_registry_is_no_typing_error():

@@ -87,6 +87,22 @@ def test_what_was_changed_and_is_not_listed_may_need_anything(change):
     assert doomed_after([CHILD, FREE], change)[0] == set()
 
 
+@pytest.mark.parametrize(
+    'change, told',
+    [
+        (changed(STRANGER), f'the log has a change of {STRANGER}, which is not listed'),
+        (changed(None, 'stable'), 'the log has a change of the tag stable, which is not listed'),
+        (changed(), 'the log has a change of the repository'),
+        (changed(None, 'v1'), None),
+        (changed(CHILD['digest']), None),
+    ],
+)
+def test_only_what_was_changed_and_is_not_listed_is_told(change, told):
+    doomed, inventory = doomed_after([dict(CHILD, tags=['v1']), FREE], change)
+    assert [repository.unseen for repository in inventory.repositories] == [told]
+    assert doomed == (set() if told else {FREE['digest']})
+
+
 @pytest.mark.parametrize('order', [1, -1])
 def test_what_was_removed_at_last_needs_nothing(order):
     changes = [changed(STRANGER, at=NOW - 2), changed(STRANGER, removes=True, at=NOW - 1)]

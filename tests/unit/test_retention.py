@@ -221,6 +221,15 @@ def test_what_changed_since_the_plan_keeps_the_tag():
     assert (changed.kept, changed.reason) == (True, 'tagsChanged')
 
 
+def test_a_referrer_that_was_locked_since_the_plan_keeps_the_tag_unless_locked_ones_go():
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    referrer = index('i', [], docker=True, subject=subject['digest'], locks=['deleteEnabled'])
+    fresh, losing = inventory_of(subject, referrer).repositories[0], frozenset([subject['digest']])
+    planned = {'pr-1': subject['digest']}
+    assert check_last_tags(planned, losing, frozenset(), fresh)['pr-1'].reason == 'subjectOf'
+    assert check_last_tags(planned, losing, frozenset(), fresh, include_locked=True) == {}
+
+
 def test_a_tag_whose_manifest_keeps_another_one_since_may_go():
     tagged = image('a', (0,), docker=True, tags=['pr-1', 'v1'])
     fresh, digest = inventory_of(tagged).repositories[0], tagged['digest']
