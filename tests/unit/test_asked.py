@@ -71,7 +71,7 @@ def test_the_beginning_of_several_digests_is_an_error_that_lists_them():
 
 
 @pytest.mark.parametrize(
-    'text', ['app', 'app@latest', ':v1', 'app:', 'a:b/c', '**', 'app*:', 'app@sha256:12*', 'sha256:1234567a']
+    'text', ['app', 'app@latest', ':v1', ':v*', 'app:', 'a:b/c', '**', 'app*:', 'app@sha256:12*', 'sha256:1234567a']
 )
 def test_what_names_no_image_is_no_name(text):
     with pytest.raises(ValueError):

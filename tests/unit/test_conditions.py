@@ -4,13 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from azext_acrprune.decide.claims import Place, instant_of_tag
+from azext_acrprune.decide.claims import Place, has_aged, instant_of_tag
 from azext_acrprune.decide.conditions import NEVER, due, wanted_until
 from azext_acrprune.decide.graph import build_graph
 from azext_acrprune.decide.safety import judge
 from azext_acrprune.model import Tag, parse_ticks
+from azext_acrprune.policy.facts import Facts
 from azext_acrprune.policy.flags import Flags, policy_of
-from azext_acrprune.policy.rules import BY_UPDATE, CREATED, DELETE, TAKE, Age, Keep, Match, Period, Policy, Rule, When
+from azext_acrprune.policy.patterns import grouping_regex
+from azext_acrprune.policy.rules import (
+    ALL,
+    BY_UPDATE,
+    CREATED,
+    DELETE,
+    TAKE,
+    Age,
+    Keep,
+    Match,
+    Period,
+    Policy,
+    Rule,
+    When,
+)
 from tests.worlds import DAY, NOW, TICKS, image, index, repository_of, to_repository, unreadable
 
 KEYS = ('expires',)
@@ -55,6 +70,14 @@ def test_an_image_of_which_nothing_is_said_is_wanted_for_ever():
 
 def test_an_image_that_was_not_read_is_not_known():
     assert until(unreadable(image('image'))) is None
+
+
+def test_an_image_whose_labels_were_not_read_is_not_known_whatever_its_annotations_say():
+    repository = to_repository(repository_of(image('2026-12-31')))
+    (manifest,) = repository.manifests.values()
+    assert dict(manifest.content.annotations) == {'name': '2026-12-31'}
+    for labels, said in ({manifest.content.config: {}}, parse_ticks('2027-01-01T00:00:00Z')), ({}, None):
+        assert wanted_until(('name',), Place(repository, build_graph(repository), labels, NOW), manifest) == said
 
 
 def test_what_refers_to_an_image_may_say_it():
@@ -131,9 +154,39 @@ def test_what_is_young_by_its_creation_or_by_its_last_update_is_told_that_time()
         assert (verdict.reason, verdict.because) == ('young', told)
 
 
+@pytest.mark.parametrize('is_hidden, going', [(True, ['older']), (False, ['old', 'older'])])
+def test_a_young_image_takes_a_place_unless_it_is_hidden_from_lists(is_hidden, going):
+    images = {name: image(name, age=days * DAY) for name, days in (('young', 0), ('old', 20), ('older', 30))}
+    repository = to_repository(repository_of(*images.values()))
+    hidden = frozenset({images['young']['digest']}) if is_hidden else frozenset()
+    policy = Policy((Rule(Match(tagged=False), DELETE, Age('1d', DAY), Keep(1, of=ALL)),))
+    found = judge(replace(repository, hidden=hidden), policy, NOW).manifests
+    assert [name for name, each in images.items() if not found[each['digest']].kept] == going
+
+
+def test_an_image_without_a_tag_is_in_no_group_whatever_its_digest_matches():
+    keep = Keep(groups=((1, grouping_regex('^(?P<any>.).*$')),))
+    images = [image(f'image {number}') for number in range(3)]
+    policy = Policy((Rule(Match(tagged=False), DELETE, Age('1d', DAY), keep),))
+    verdicts = judge(to_repository(repository_of(*images)), policy, NOW).manifests.values()
+    assert {(each.reason, each.because) for each in verdicts} == {('unranked', 'it has no tag to rank it by')}
+
+
 def test_what_has_a_tag_has_not_lost_its_last_one():
     repository = to_repository(repository_of(image('image', tags=['v1'])))
     place = Place(repository, build_graph(repository), {}, NOW)
     (manifest,) = repository.manifests.values()
     found = due(When(untagged_for=Period('1d', DAY)), place, manifest, 'v1')
     assert (found.reason, found.text) == ('notDue', 'it has the tag v1')
+
+
+@pytest.mark.parametrize(
+    'days, when, aged', [(9, When(), False), (10, When(), True), (9, When(untagged_for=Period('1d', DAY)), True)]
+)
+def test_what_lost_its_last_tag_is_as_old_as_that_unless_the_rule_says_how_long_ago_that_has_to_be(days, when, aged):
+    repository = to_repository(repository_of(image('image')))
+    (manifest,) = repository.manifests.values()
+    facts = Facts(untagged={repository.name: {manifest.digest: NOW - days * DAY * TICKS}})
+    place = Place(repository, build_graph(repository), {}, NOW, facts=facts)
+    rule = Rule(Match(), DELETE, Age('10d', 10 * DAY), when=when)
+    assert has_aged(place, manifest, rule, 10 * DAY) is aged

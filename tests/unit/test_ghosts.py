@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from azext_acrprune.decide.ghosts import doubted_anew, with_doubtful_ghosts
 from azext_acrprune.model import Ghost, Unreadable
 from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.rules import DELETE, KEEP, RETIRE, UNTAG
 from tests.worlds import DAY, NOW, ghost, image, repository_of, to_inventory, unreadable
 
 APP = 'team/app'
@@ -58,3 +63,11 @@ def test_what_is_there_and_refuses_to_be_read_is_never_taken_for_a_ghost():
 def test_where_nothing_is_doubted_all_is_as_it_was():
     inventory = doubted(FORBIDDEN, image('image', tags=['v1']))
     assert doubted_anew(inventory, NOW) == inventory
+
+
+@pytest.mark.parametrize('action, doubtful', [(DELETE, True), (RETIRE, True), (UNTAG, False), (KEEP, False)])
+def test_a_ghost_is_doubted_for_the_age_that_a_rule_asks_for_which_takes_images(action, doubtful):
+    policy = policy_of(Flags(ago='30d'))
+    policy = replace(policy, rules=tuple(replace(rule, action=action) for rule in policy.rules))
+    inventory = with_doubtful_ghosts(to_inventory([repository_of(OLD, name=APP)]), policy, NOW)
+    assert is_doubted(inventory, OLD) is doubtful

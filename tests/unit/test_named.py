@@ -256,11 +256,22 @@ def test_what_is_in_other_repositories_is_not_selected_wherever_their_names_are_
     assert told == {'a': kept, NAME: {(False, 'named', f'repository {NAME}')}, 'z': kept}
 
 
+def test_what_is_in_a_named_repository_goes_because_of_its_name_and_all_else_is_not_selected():
+    verdicts = decide_repository(to_inventory(WORLD), NAME).verdicts
+    told = {name: {(each.reason, each.because) for each in of.values()} for name, of in verdicts.items()}
+    assert told == {NAME: {('named', f'repository {NAME}')}, 'other': {('excluded', 'repository not selected')}}
+
+
 def test_a_repository_with_anything_locked_is_refused():
     with pytest.raises(Locked, match='repository deleteEnabled=false'):
         decide_repository(to_inventory([repository_of(STAYS, locks=['deleteEnabled'])]), NAME)
     with pytest.raises(Locked, match='tag v2 writeEnabled=false'):
         decide_repository(to_inventory([repository_of(STAYS, tag_locks={'v2': ['writeEnabled']})]), NAME)
+
+
+def test_of_a_lock_with_several_flags_the_first_is_told_for_a_repository_that_is_named():
+    with pytest.raises(Locked, match='manifest deleteEnabled=false'):
+        decide_repository(to_inventory([repository_of(dict(STAYS, locks=['deleteEnabled', 'writeEnabled']))]), NAME)
 
 
 def test_a_repository_with_anything_too_young_is_refused_be_it_a_manifest_or_a_tag():

@@ -273,6 +273,16 @@ def test_a_period_that_never_ends_ends_no_run():
 RETIRES = 'when: {olderThan: 1d}, do: retire, retire: {for: 99999999999d}'
 
 
+@pytest.mark.parametrize(
+    'by, said', [('updated', 'untouched for 1d'), ('created', 'its image created, and the tag not moved, for 1d')]
+)
+def test_a_tag_that_goes_says_what_its_age_was_counted_from(by, said):
+    policy = policy_of(f'- {{name: a, match: {{tagged: true}}, when: {{olderThan: 1d, by: {by}}}, do: untag}}')
+    inventory = worlds.to_inventory([repository_of(image('a', tags=['v1']))])
+    verdict = decide(inventory, parse_policy(policy), worlds.NOW).tags['team/web']['v1']
+    assert not verdict.kept and said in verdict.because
+
+
 # --- What cannot be ranked --------------------------------------------------------------------------------------------
 
 
@@ -288,6 +298,18 @@ def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too
     first = min(each['digest'] for each in untagged)
     said = f"{images} without a tag that the rule 'a' cannot rank {stay}, such as team/web@{first}. "
     assert warning['message'].startswith(said)
+
+
+@pytest.mark.parametrize(
+    'names, counted, stay', [(('b',), '1 image without', 'stays'), (('b', 'c'), '2 images without', 'stay')]
+)
+def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too(names, counted, stay):
+    policy = policy_of('- {name: a, match: {everything: true}, when: {olderThan: 1d}, keep: {semver: 1}, do: delete}')
+    world = [repository_of(image('a', tags=['v1.0.0']), *map(image, names))]
+    document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
+    (warning,) = document['warnings']
+    assert warning['code'] == 'withoutRank'
+    assert warning['message'].startswith(f"{counted} a tag that the rule 'a' cannot rank {stay}, such as team/web@")
 
 
 # --- Tests of policies ------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_of_each_image_the_newest_reports_stay_and_what_goes_takes_its_signature
 ARTIFACTS = f'mediaTypes: [{worlds.OCI_ARTIFACT}]'
 
 
-def world(locked=False):
+def world(locked=None):
     image = worlds.image('app', [1], tags=['v1'], age=400 * worlds.DAY)
     scans = [
         worlds.artifact(f'scan {days}', subject=image['digest'], age=days * worlds.DAY) for days in (40, 30, 20, 10)
@@ -85,9 +85,10 @@ def world(locked=False):
     inventory = worlds.to_inventory([worlds.repository_of(image, *scans, name=APP)])
     digests = [each['digest'] for each in scans]
     (repository,) = inventory.repositories
-    first = repository.manifests[digests[0]]._replace(locks=Locks(delete_enabled=not locked))
-    locked_one = replace(repository, manifests={**repository.manifests, digests[0]: first})
-    return replace(inventory, repositories=(locked_one,)), digests
+    if locked is not None:
+        one = repository.manifests[digests[locked]]._replace(locks=Locks(delete_enabled=False))
+        repository = replace(repository, manifests={**repository.manifests, one.digest: one})
+    return replace(inventory, repositories=(repository,)), digests
 
 
 def policy_of(**more):
@@ -95,8 +96,9 @@ def policy_of(**more):
 
 
 def test_what_is_locked_or_pinned_stays_and_takes_no_place():
-    inventory, scans = world(locked=True)
-    assert decide(inventory, policy_of(), worlds.NOW).doomed == {(APP, scans[1])}
+    for locked, gone in ((0, 1), (3, 0)):
+        inventory, scans = world(locked)
+        assert decide(inventory, policy_of(), worlds.NOW).doomed == {(APP, scans[gone])}
     inventory, scans = world()
     pins = Pins((Pin(Reference(APP, digest=scans[3]), 'somebody'),))
     assert decide(inventory, policy_of(pins=pins), worlds.NOW).doomed == {(APP, scans[0])}

@@ -62,6 +62,12 @@ def test_the_tag_of_a_part_of_an_index_stays(retention):
     assert decision.verdicts['app'][part['digest']] == verdict
 
 
+def test_of_several_tags_that_stay_the_first_is_told_for_the_image():
+    part = image('a', (0,), docker=True, tags=['pr-1', 'pr-2'])
+    decision = decided([part, index('i', [part['digest']], docker=True, tags=['v1'])])
+    assert decision.verdicts['app'][part['digest']] == decision.tags['app']['pr-1'] != decision.tags['app']['pr-2']
+
+
 def test_without_a_retention_policy_that_tag_goes():
     part = image('a', (0,), docker=True, tags=['pr-1'])
     decision = decided([part, index('i', [part['digest']], docker=True, tags=['v1'])], None)

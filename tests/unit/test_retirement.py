@@ -57,6 +57,12 @@ def test_what_was_retired_is_known_although_it_cannot_be_read_and_is_as_old_as_b
     assert retired == Retired(STILL_RETIRED, parse_ticks(BEGIN), ('v1',))
 
 
+def test_what_was_retired_and_is_not_told_by_the_journal_is_unreadable_as_it_is():
+    request = {key: value for key, value in REQUEST.items() if key != 'content'}
+    manifest, retired = standing([[START, request, DONE, SEEN]])
+    assert (manifest.content, retired.state) == (Unreadable('405'), STILL_RETIRED)
+
+
 def test_what_was_taken_back_is_as_old_as_the_registry_says():
     manifest, retired = standing([RETIRED, [RESTORE, BACK]], Locks())
     assert retired.state == TAKEN_BACK and manifest.updated_at != parse_ticks('2025-01-01T00:00:00Z')

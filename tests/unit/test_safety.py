@@ -7,12 +7,13 @@ import pytest
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.safety import judge
-from azext_acrprune.decide.verdicts import Verdict
+from azext_acrprune.decide.verdicts import Verdict, lock_on
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
 from azext_acrprune.policy.flags import filter_scope
 from azext_acrprune.policy.rules import (
     CREATED,
+    DELETE,
     KEEP,
     PARTIAL,
     UNTAG,
@@ -30,6 +31,7 @@ from tests.worlds import (
     DOCKER_IMAGE,
     FAULTS,
     NOW,
+    OCI_INDEX,
     TICKS,
     artifact,
     attachment_tag,
@@ -101,6 +103,12 @@ def test_lock_on_one_of_its_tags_keeps(flag):
     tag = attachment_tag(subject['digest'])
     signature = image('signature', tags=[attachment_tag(subject['digest'], '.att'), tag])
     assert reasons(subject, signature, tag_locks={tag: [flag]}) == ['subjectOf', 'locked']
+
+
+def test_of_two_locks_that_of_the_manifest_is_told_with_its_own_flag():
+    locked = image(tags=['v1'], locks=['writeEnabled'])
+    repository = to_repository(repository_of(locked, tag_locks={'v1': ['deleteEnabled']}))
+    assert lock_on(repository, repository.manifests[locked['digest']]) == 'manifest writeEnabled=false'
 
 
 def test_lock_on_the_tag_of_another_keeps_nothing_else():
@@ -318,6 +326,29 @@ def test_untagged_index_that_goes_takes_the_children_that_nothing_else_keeps():
 def test_locked_untagged_index_keeps_its_children_where_acr_purge_deletes_them():
     child = image('child')
     assert reasons(child, index('index', [child['digest']], locks=['writeEnabled'])) == ['childOf', 'locked']
+
+
+@pytest.mark.parametrize('tags, expected', [(['v1'], ['childOf', 'childOf', 'excluded', 'tagged']), ([], [None] * 4)])
+def test_an_index_without_a_tag_stays_whole_with_a_part_that_something_needs(tags, expected):
+    part, other = image('part'), image('other')
+    manifests = [
+        part,
+        other,
+        index('index', [part['digest'], other['digest']]),
+        artifact(subject=part['digest'], tags=tags),
+    ]
+    policy = Policy((Rule(Match(tagged=False), DELETE, Age('1d', DAY)),))
+    found = judge(to_repository(repository_of(*manifests)), policy, NOW).manifests
+    verdicts = [found[each['digest']] for each in manifests]
+    assert [each.reason if each.kept else None for each in verdicts] == expected
+
+
+def test_a_part_that_no_rule_matches_goes_with_its_index_and_not_without_one():
+    part, other = image('part'), image('other')
+    whole = index('index', [part['digest']])
+    policy = Policy((Rule(Match(media_types=(OCI_INDEX,)), DELETE, Age('1d', DAY)),))
+    found = judge(to_repository(repository_of(part, other, whole)), policy, NOW).manifests
+    assert [found[each['digest']].kept for each in (part, whole, other)] == [False, False, True]
 
 
 def test_index_with_a_missing_child_keeps_the_others():

@@ -56,6 +56,12 @@ def test_a_ghost_may_be_counted_or_not(count, whole):
     assert (unseen(listing(ONE, TWO, ghost(image('ghost'))), Counted(count)) is None) is whole
 
 
+@pytest.mark.parametrize('count, whole', [(0, False), (1, True), (2, True), (3, False)])
+def test_what_is_hidden_may_be_counted_or_not(count, whole):
+    known = Counted(count, hidden=frozenset({TWO['digest']}))
+    assert (unseen(listing(ONE, TWO), known) is None) is whole
+
+
 def test_a_manifest_has_the_tags_of_both_listings():
     found = with_all_tags(listing(ONE, TWO), tags_on(v1=ONE, v0=ONE, stable=TWO, lost=image('hidden')).values())
     assert found[ONE['digest']].tags == ('v0', 'v1')
