@@ -294,8 +294,8 @@ MUTATIONS = (
     Mutation(
         'locks that were taken off stay off when the deletion fails',
         'apply/repository.py',
-        '            still_open = await self._lock_again(opened)\n            if still_open',
-        '            still_open = None\n            if still_open',
+        '                still_open = await self._lock_again(opened)\n',
+        '                still_open = None\n',
         'wire/test_attacks.py::test_locked_image_that_cannot_be_deleted_is_locked_again_with_its_tag',
     ),
     Mutation(

@@ -300,18 +300,6 @@ def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too
     assert warning['message'].startswith(said)
 
 
-@pytest.mark.parametrize(
-    'names, counted, stay', [(('b',), '1 image without', 'stays'), (('b', 'c'), '2 images without', 'stay')]
-)
-def test_images_without_a_tag_that_cannot_be_ranked_are_counted_in_a_warning_too(names, counted, stay):
-    policy = policy_of('- {name: a, match: {everything: true}, when: {olderThan: 1d}, keep: {semver: 1}, do: delete}')
-    world = [repository_of(image('a', tags=['v1.0.0']), *map(image, names))]
-    document = plan_document(decide(worlds.to_inventory(world), parse_policy(policy), worlds.NOW), 'now')
-    (warning,) = document['warnings']
-    assert warning['code'] == 'withoutRank'
-    assert warning['message'].startswith(f"{counted} a tag that the rule 'a' cannot rank {stay}, such as team/web@")
-
-
 # --- Tests of policies ------------------------------------------------------------------------------------------------
 
 
