@@ -127,6 +127,13 @@ def test_of_many_missing_children_some_are_listed_and_all_are_counted():
     assert (len(entry['data']['missing']), entry['data']['lacking'], entry['data']['children']) == (100, 300, 300)
 
 
+def test_of_several_missing_children_the_first_that_the_index_names_is_told():
+    gone = [image(name)['digest'] for name in ('one', 'two', 'three')]
+    for missing in (gone, gone[::-1]):
+        (entry,) = checked(CHILD, index('partial', [missing[0], CHILD['digest'], *missing[1:]]))['findings']
+        assert entry['message'] == f'The index lacks 3 of its 4 manifests: {missing[0]}.'
+
+
 def test_a_ghost_is_a_missing_child_too():
     gone = ghost(image('gone'))
     partial = index('partial', [gone['digest']], tags=['v1'])
@@ -247,6 +254,11 @@ def test_the_manifest_that_says_another_size_than_most_is_broken():
     (entry,) = check_document(with_size(inventory, wrong['digest'], 7), 'now', ('myregistry',))['findings']
     assert (entry['code'], entry['severity'], entry['digest']) == ('sizeMismatch', 'broken', wrong['digest'])
     assert entry['mend']['command'] is None and {blob['size'] for blob in entry['data']['blobs']} == {7}
+    sizes = {each['digest']: each['size'] for each in (*worlds.CONFIGS, *worlds.LAYERS)}
+    layer = entry['data']['blobs'][0]['digest']
+    assert entry['message'] == (
+        f'It says that the layer {layer} has 7 bytes, and other manifests say {sizes[layer]:,}; the larger size counts.'
+    )
 
 
 def test_a_manifest_without_a_layer_that_others_disagree_about_is_whole():

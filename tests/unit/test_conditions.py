@@ -45,10 +45,13 @@ def until(manifest, *others, labels=None):
     'text, instant',
     [
         ('never', NEVER),
+        ('90s', PUSHED + 90 * TICKS),
         ('12h', PUSHED + 12 * 3_600 * TICKS),
+        ('3d', PUSHED + 3 * DAY * TICKS),
         ('2 w', PUSHED + 14 * DAY * TICKS),
         ('1m', PUSHED + 31 * DAY * TICKS),
         ('2mo', PUSHED + 62 * DAY * TICKS),
+        ('1y', PUSHED + 366 * DAY * TICKS),
         ('2026-12-31T00:00:00Z', parse_ticks('2026-12-31T00:00:00Z')),
         ('2026-12-31', parse_ticks('2027-01-01T00:00:00Z')),
         ('2026-02-30', None),
@@ -190,3 +193,28 @@ def test_what_lost_its_last_tag_is_as_old_as_that_unless_the_rule_says_how_long_
     place = Place(repository, build_graph(repository), {}, NOW, facts=facts)
     rule = Rule(Match(), DELETE, Age('10d', 10 * DAY), when=when)
     assert has_aged(place, manifest, rule, 10 * DAY) is aged
+
+
+@pytest.mark.parametrize(
+    'key, pulled, since, told',
+    [
+        ('not_pulled_for', 3, None, ('notDue', 'pulled 2027-01-12')),
+        ('not_pulled_for', None, None, ('unknown', 'no log of pulls was asked')),
+        ('not_pulled_for', None, 8, ('unknown', 'the log of pulls covers 8 days of 9d')),
+        ('not_pulled_for', None, 9, None),
+        ('never_pulled_after', 3, None, ('notDue', 'pulled 2027-01-12')),
+        ('never_pulled_after', None, None, ('unknown', 'no log of pulls was asked, and the image is older')),
+        ('never_pulled_after', None, 8, ('unknown', 'the log of pulls covers 8 days alone, and the image is older')),
+        ('never_pulled_after', None, 30, None),
+    ],
+)
+def test_the_day_of_the_last_pull_is_told_or_what_of_the_log_is_not_known(key, pulled, since, told):
+    repository = to_repository(repository_of(image('image')))
+    (manifest,) = repository.manifests.values()
+    facts = Facts(
+        pulled={repository.name: {manifest.digest: NOW - pulled * DAY * TICKS} if pulled else {}},
+        pulls_since=None if since is None else NOW - since * DAY * TICKS,
+    )
+    place = Place(repository, build_graph(repository), {}, NOW, facts=facts)
+    found = due(When(**{key: Period('9d', 9 * DAY)}), place, manifest, None)
+    assert (found and (found.reason, found.text)) == told

@@ -100,6 +100,11 @@ def test_many_shallow_ones_are_left_alone_and_so_is_a_small_circle():
     assert unreadable(repository_of([attached(each, names[place - 1]) for place, each in enumerate(names)])) > 0
 
 
+def test_a_circle_of_no_more_than_64_is_read_since_that_many_cannot_be_nested_deeper():
+    names = [str(i) for i in range(DEEPEST)]
+    assert unreadable(repository_of([attached(each, names[place - 1]) for place, each in enumerate(names)])) == 0
+
+
 class Steps:
     """Counts the calls of functions of ours, and the lines of them that are begun."""
 

@@ -109,6 +109,27 @@ def test_lock_on_a_tag_skips():
     assert skipped(found) == {signature['digest']: 'locked', OTHER['digest']: 'subjectOf'}
 
 
+@pytest.mark.parametrize('include_locked', [False, True])
+@pytest.mark.parametrize('flag', ['deleteEnabled', 'writeEnabled'])
+@pytest.mark.parametrize('is_on_tag', [False, True])
+def test_lock_that_is_new_since_the_plan_skips_even_where_locked_ones_go(is_on_tag, flag, include_locked):
+    other = dict(OTHER, tags=['v2'])
+    locked = repository_of(other, tag_locks={'v2': [flag]}) if is_on_tag else repository_of(dict(other, locks=[flag]))
+    seen, fresh = to_repository(repository_of(other)), to_repository(locked)
+    found = check_drift(digests(other), seen, fresh, include_locked)
+    assert (skipped(found), found.valid) == ({other['digest']: 'locked'}, frozenset())
+    known = check_drift(digests(other), fresh, fresh, include_locked)
+    assert known.valid == (digests(other) if include_locked else frozenset())
+
+
+def test_manifest_that_is_pinned_now_stays():
+    pins = Pins((Pin(Reference('team/web', digest=OTHER['digest']), 'deploy.yaml', 1),))
+    seen = to_repository(repository_of(*ALL))
+    found = check_drift(digests(CHILD, PLANNED, OTHER), seen, seen, pins=pins)
+    assert found.skipped == {OTHER['digest']: Verdict(True, 'pinned', 'deploy.yaml:1')}
+    assert found.valid == digests(CHILD, PLANNED)
+
+
 @pytest.mark.parametrize('time, because', [(NOW, '2027-01-15T08:00:00.0000000Z'), (None, 'no readable time')])
 def test_update_skips(time, because):
     found = drift(*changed(OTHER, updated=time))
@@ -251,6 +272,16 @@ def test_a_tag_that_is_gone_or_in_a_repository_that_is_gone_counts_as_done():
 def test_a_tag_that_is_on_another_manifest_now_stays():
     moved = image('moved', tags=['v1'])
     assert skipped_tag(repository_of(dict(TAGGED, tags=['v2']), moved)) == 'tagsChanged'
+
+
+@pytest.mark.parametrize('order', [1, -1])
+def test_a_tag_that_moved_from_either_of_two_manifests_to_the_other_stays(order):
+    before, now = sorted([image('one'), image('other')], key=lambda each: each['digest'])[::order]
+    seen = to_repository(repository_of(dict(before, tags=['v1']), now))
+    fresh = to_repository(repository_of(before, dict(now, tags=['v1'])))
+    found = check_tags({'v1': before['digest']}, seen, fresh)
+    assert found.skipped == {'v1': Verdict(True, 'tagsChanged', f'it is on {now["digest"]} now')}
+    assert found.valid == found.gone == frozenset()
 
 
 def test_a_tag_of_a_manifest_that_is_not_listed_stays():

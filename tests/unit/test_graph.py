@@ -1,6 +1,9 @@
 """Who needs whom inside one repository, and in which order it goes (semantics.md, The graph, Drift)."""
 
+import pytest
+
 from azext_acrprune.decide.graph import (
+    attached_subjects,
     build_graph,
     deletion_batches,
     deletion_waves,
@@ -80,9 +83,23 @@ def test_orphan_is_an_attachment_that_refers_to_nothing_that_exists():
     assert graph_of(orphan, tagged, image('plain')).orphans == {orphan['digest']: missing}
 
 
+def test_of_several_subjects_that_are_missing_an_orphan_has_that_of_its_first_tag():
+    one, other = sorted([sha256(b'one'), sha256(b'other')])
+    orphan = image('orphan', tags=[attachment_tag(other), attachment_tag(one)])
+    assert graph_of(orphan).orphans == {orphan['digest']: one}
+
+
 def test_user_tags_are_those_that_attach_to_nothing():
     repository = to_repository(repository_of(image(tags=['v1', attachment_tag(sha256(b''))])))
     assert [user_tags(manifest) for manifest in repository.manifests.values()] == [('v1',)]
+
+
+@pytest.mark.parametrize('kind, suffix, is_of_a_user', [(image, '', True), (index, '', False), (image, '.sig', False)])
+def test_a_digest_with_nothing_after_it_is_a_user_tag_on_an_image_and_attaches_an_index(kind, suffix, is_of_a_user):
+    tag = attachment_tag(sha256(b''), suffix)
+    (manifest,) = to_repository(repository_of(kind(tags=[tag]))).manifests.values()
+    assert user_tags(manifest) == ((tag,) if is_of_a_user else ())
+    assert attached_subjects(manifest) == (() if is_of_a_user else (sha256(b''),))
 
 
 def test_edges_inside_one_repository_only():

@@ -326,6 +326,7 @@ def test_a_limit_that_is_broken_is_told():
     assert str(excess(Flags(), Limits(manifests=2), *untagged)) == '3 manifests would go and 2 are allowed'
     assert str(excess(Flags(), Limits(deletions=2), *untagged)) == '3 manifests and tags would go and 2 are allowed'
     assert excess(Flags(), Limits(3, 3, 100), *untagged) is None
+    assert excess(Flags(), Limits(4, 4, 100), *untagged) is None
 
 
 def test_a_manifest_that_loses_all_its_tags_counts_among_the_tagged_ones_that_go():

@@ -159,6 +159,19 @@ def test_right_before_deleting_a_report_goes_although_its_image_stays_but_not_wh
     assert check_drift(doomed, seen, fresh, superseded=superseded).valid == {scans[1]}
 
 
+def test_right_before_deleting_a_signature_stays_with_its_report_when_something_new_needs_the_report():
+    inventory, scans = world()
+    (repository,) = inventory.repositories
+    signature, new = (worlds.image(name, subject=scans[0]) for name in ('signature', 'new'))
+    signatures = worlds.to_repository(worlds.repository_of(signature, new, name=APP)).manifests
+    fresh = replace(repository, manifests={**repository.manifests, **signatures})
+    seen = replace(repository, manifests={**repository.manifests, signature['digest']: signatures[signature['digest']]})
+    doomed, superseded = {*scans[:2], signature['digest']}, {*scans[:2]}
+    assert check_drift(doomed, seen, seen, superseded=superseded).valid == doomed
+    found = check_drift(doomed, seen, fresh, superseded=superseded)
+    assert (found.valid, found.skipped.keys()) == ({scans[1]}, {scans[0], signature['digest']})
+
+
 @pytest.mark.parametrize(
     'before, after',
     [

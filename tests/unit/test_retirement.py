@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 
 from azext_acrprune.apply.retired import chosen_of, retirements_in
-from azext_acrprune.decide.decision import decide
+from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.decide.name_errors import NotAnImage
-from azext_acrprune.decide.named import parse_image
+from azext_acrprune.decide.named import decide_images, parse_image
 from azext_acrprune.decide.retirement import has_hidden_content, with_retirements
-from azext_acrprune.model import Content, Locks, Unreadable, parse_ticks
+from azext_acrprune.documents.plan import plan_document
+from azext_acrprune.model import Content, Locks, Unreadable, parse_ticks, time_text
 from azext_acrprune.policy.facts import CHANGED, FOREIGN, RETURNED, STILL_RETIRED, TAKEN_BACK, Facts, Retired
 from azext_acrprune.policy.file import parse_policy
+from azext_acrprune.policy.rules import Limits
 from tests import worlds
 
 HIDDEN = ['readEnabled=false']
@@ -203,6 +205,32 @@ def test_what_is_retired_now_is_archived_as_if_it_went_and_stays_again_afterward
     keeps = 'version: 1\nrules: [{name: old, match: {everything: true}, do: keep}]\n'
     deletes = decide(inventory, replace(parse_policy(keeps), facts=facts), worlds.NOW)
     assert not deletes.retires and deletes.with_retiring_kept() is deletes is deletes.with_retiring_gone()
+
+
+def test_a_limit_counts_what_is_retired_beside_what_goes():
+    old, due = (worlds.image(name, tags=[name], age=90 * worlds.DAY) for name in ('old', 'due'))
+    facts = Facts(retired={APP: {due['digest']: Retired(STILL_RETIRED, days_ago(20), ('due',))}})
+    inventory = worlds.to_inventory([worlds.repository_of(old, due, name=APP)])
+    decision = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW)
+    assert (decision.doomed, decision.retiring_in(APP)) == ({(APP, due['digest'])}, [old['digest']])
+    for limits in (Limits(deletions=1), Limits(manifests=1)):
+        assert first_excess(decision, limits).number == 2
+    assert first_excess(decision, Limits(deletions=2, manifests=2)) is None
+
+
+def test_the_plan_says_when_what_goes_was_retired_where_a_rule_retires():
+    decision, digests = decided(Facts())
+    assert decision.retired[APP].keys() == {*digests}
+    document = plan_document(decision, 'now')
+    assert [entry['retiredTime'] for entry in document['delete']] == [time_text(days_ago(20))] * 2
+    assert (document['retire'], document['unretire']) == ([], [])
+
+
+def test_the_plan_of_images_that_are_named_says_nothing_of_what_is_retired():
+    inventory = worlds.to_inventory([worlds.repository_of(worlds.image('one', tags=['v1']), name=APP)])
+    document = plan_document(decide_images(inventory, [parse_image(f'{APP}:v1')]), 'now')
+    assert len(document['delete']) == 1 and not document.keys() & {'retire', 'unretire'}
+    assert 'manifestsToRetire' not in document['summary']
 
 
 def test_where_nothing_is_hidden_from_pulls_nothing_is_retired():
