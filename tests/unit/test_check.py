@@ -439,7 +439,13 @@ def test_a_condition_holds_for_a_tag_that_is_removed():
     [
         ([image('gone')], 'ghost', 'is no ghost'),
         ([image('sbom', subject=GONE, tags=['v1'])], 'orphan', 'has the tag v1'),
+        ([image('sbom', subject=GONE, tags=['v1', 'v2'])], 'orphan', 'has the tag v1'),
         ([image('sbom', subject=CHILD['digest']), CHILD], 'orphan', 'which exists'),
+        (
+            [image('sbom', subject=CHILD['digest'], tags=[attachment_tag(GONE)]), CHILD],
+            'orphan',
+            f'is attached to {CHILD["digest"]}, which exists',
+        ),
         ([image('plain')], 'orphan', 'attached to nothing'),
         ([ghost(image('gone'))], 'orphan', 'attached to nothing'),
         ([index('partial', [CHILD['digest'], GONE]), CHILD], 'partial', 'lacks all its manifests'),

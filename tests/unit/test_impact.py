@@ -182,6 +182,13 @@ def test_what_images_hold_is_told_as_if_nothing_were_shared_once_and_alone():
     assert holding.unique == holding.stored - holding.shared
 
 
+def test_an_image_that_has_to_stay_holds_its_bytes_and_frees_none():
+    stays = image('stays', [0, 1])
+    ledger = open_ledger(to_inventory([repository_of(stays)]))
+    holding = ledger.holding_alone(('team/web', stays['digest']), [])
+    assert (holding.stored, holding.unique) == (LAYER_0 + LAYER_1 + config(0, 1) + size(stays), 0)
+
+
 # --- What falls with one -----------------------------------------------------------------------------------------
 
 

@@ -310,6 +310,11 @@ def test_bytes_that_are_not_those_of_the_digest_bring_nothing_along(more):
     assert read({'manifests': [inlined(b'{}', **more)]}).inlined == ()
 
 
+def test_bytes_with_anything_between_them_that_is_not_base64_bring_nothing_along():
+    assert base64.b64decode('e3*0=') == b'{}', 'Python leaves it out unless it is told not to'
+    assert read({'manifests': [inlined(b'{}', data='e3*0=')]}).inlined == ()
+
+
 # --- What another client would read in another way -----------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def test_what_names_no_manifest_is_said_to_be_what_it_is(text, said):
         digest_of(named(text)[0], to_inventory(WORLD))
 
 
-@pytest.mark.parametrize('count, more', [(5, ''), (7, ' and 2 more')])
+@pytest.mark.parametrize('count, more', [(5, ''), (6, ' and 1 more'), (7, ' and 2 more')])
 def test_of_those_that_use_a_config_five_are_named(count, more):
     users = [image(f'user {number}') for number in range(count)]
     with pytest.raises(NotAnImage) as raised:
@@ -204,6 +204,14 @@ def test_an_image_that_is_pinned_is_refused_and_a_pinned_part_of_it_stays():
         decide_images(to_inventory(WORLD), named(':v1'), pins=pins('v1'))
     decision = decide_images(to_inventory(WORLD), named(':v1'), pins=pins(digest=CHILD['digest']))
     assert reasons(decision)[CHILD['digest']] == 'pinned'
+
+
+@pytest.mark.parametrize(
+    'more, going', [({'pins': pins(digest=CHILD['digest'])}, [INDEX, SIGNATURE]), ({'unsettled': young(Manifest)}, [])]
+)
+def test_what_is_pinned_or_too_young_does_not_go_with_a_named_image(more, going):
+    decision = decide_images(to_inventory(WORLD), named(':v1'), **more)
+    assert decision.doomed == {(NAME, each['digest']) for each in going}
 
 
 def test_each_of_a_cycle_of_attachments_goes_with_the_named_one():

@@ -180,3 +180,10 @@ LINE = {
 )
 def test_a_line_that_does_not_say_what_is_owed_owes_nothing(change, owes):
     assert list(owed_in('', [{**LINE, **change}])) == owes
+
+
+@pytest.mark.parametrize('sent', ['retire', 'unretire', None])
+def test_only_an_outcome_of_setting_locks_tells_that_what_had_them_is_not_there(sent):
+    said = {'event': 'outcome', 'outcome': 'not_found', 'repository': 'team/app', 'digest': IMAGE}
+    assert list(owed_in('', [LINE, {**said, 'request': 'setLocks'}])) == []
+    assert list(owed_in('', [LINE, {**said, 'request': sent}])) == [OWED]

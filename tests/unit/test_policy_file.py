@@ -377,6 +377,16 @@ rules:
     )
 
 
+def test_an_image_stays_of_which_a_rule_only_takes_a_tag_although_an_earlier_rule_deletes_another_one():
+    text = """
+version: 1
+rules:
+- {name: a, match: {tags: [x, y]}, when: {olderThan: 1d}, do: delete}
+- {name: b, match: {tags: ['v*']}, when: {olderThan: 1d}, do: untag}
+"""
+    assert gone(text, image('both', tags=['v1', 'x']), image('one', tags=['y'])) == (['v1', 'x', 'y'], ['one'])
+
+
 def test_everything_is_tags_and_untagged_manifests():
     assert gone(ALL, image('tagged', tags=['v1']), image('untagged')) == (['v1'], ['tagged', 'untagged'])
 
