@@ -112,6 +112,28 @@ def test_an_untagged_image_that_stays_anyway_takes_no_place(of, more, days):
     assert decision.doomed == {('team/web', older['digest'])}
 
 
+@pytest.mark.parametrize('of', ['', ', of: old', ', of: all'])
+@pytest.mark.parametrize('why', ['quarantined', 'hidden', None])
+def test_a_young_image_takes_a_place_only_where_all_count_and_nothing_else_keeps_it(of, why):
+    young, newer, older = (image(f'{age}', [age], age=age * DAY) for age in (0, 3, 4))
+    young['quarantine'] = 'Failed' if why == 'quarantined' else None
+    inventory = worlds.to_inventory([repository_of(young, newer, older)])
+    (repository,) = inventory.repositories
+    hidden = frozenset([young['digest']] if why == 'hidden' else [])
+    inventory = replace(inventory, repositories=(replace(repository, hidden=hidden),))
+    decision = decide(inventory, parse_policy(policy_of(NEWEST % ('', of))), worlds.NOW)
+    going = [newer, older] if of == ', of: all' and why is None else [older]
+    assert decision.doomed == {('team/web', each['digest']) for each in going}
+
+
+def test_an_untagged_image_that_something_needs_which_stays_takes_no_place():
+    needed, newer, older = (image(f'{age}', [age], age=age * DAY) for age in (2, 3, 4))
+    locked = worlds.artifact('locked', subject=needed['digest'], locks=['deleteEnabled'])
+    inventory = worlds.to_inventory([repository_of(needed, newer, older, locked)])
+    decision = decide(inventory, parse_policy(policy_of(NEWEST % ('', ''))), worlds.NOW)
+    assert decision.doomed == {('team/web', older['digest'])}
+
+
 def test_an_untagged_image_that_its_rule_waits_for_takes_no_place():
     images = '[{image: a, id: pulled, age: 300d, pulled: 1d}, {image: a, id: old, age: 301d}, '
     images += '{image: a, id: oldest, age: 302d}]'

@@ -19,7 +19,7 @@ from azext_acrprune.policy.cases import parse_cases
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.patterns import glob
-from azext_acrprune.policy.rules import Protection, RuleScope
+from azext_acrprune.policy.rules import Protection, RuleScope, Settling
 from tests import worlds
 
 APP = 'team/app'
@@ -114,6 +114,42 @@ def test_a_report_on_an_image_that_is_not_there_has_no_rank_and_stays():
         POLICY.replace('artifactTypes: [scan]', ARTIFACTS).replace('keep: {perSubject: {newest: 2}OF}', '')
     )
     assert decide(inventory, unranked, worlds.NOW).doomed == {(APP, lost['digest'])}
+
+
+def test_a_report_that_refers_to_nothing_says_so_and_stays():
+    bare = worlds.artifact('bare', age=400 * worlds.DAY)
+    inventory = worlds.to_inventory([worlds.repository_of(bare, name=APP)])
+    verdict = decide(inventory, policy_of(), worlds.NOW).verdicts[APP][bare['digest']]
+    assert (verdict.kept, verdict.reason) == (True, 'unranked')
+    assert 'it refers to nothing' in verdict.because
+
+
+def with_more(inventory, *manifests):
+    (repository,) = inventory.repositories
+    more = worlds.to_repository(worlds.repository_of(*manifests, name=APP))
+    both = {**repository.manifests, **more.manifests}
+    repository = replace(repository, manifests=both, tags={**repository.tags, **more.tags})
+    return replace(inventory, repositories=(repository,))
+
+
+@pytest.mark.parametrize('why, gone', [('tag', 1), ('quarantine', 1), ('settling', 1), (None, 2)])
+def test_a_report_takes_no_place_that_stays_for_its_quarantine_its_youth_or_the_tag_of_what_refers_to_it(why, gone):
+    inventory, scans = world()
+    tags = ['mine'] if why == 'tag' else []
+    signature = worlds.artifact('signature', subject=scans[3], tags=tags, age=400 * worlds.DAY)
+    inventory = with_more(inventory, signature)
+    (repository,) = inventory.repositories
+    newest = repository.manifests[scans[3]]._replace(quarantine='Failed' if why == 'quarantine' else None)
+    repository = replace(repository, manifests={**repository.manifests, newest.digest: newest})
+    policy = policy_of(settling=Settling(15 * worlds.DAY, 'several regions') if why == 'settling' else None)
+    decision = decide(replace(inventory, repositories=(repository,)), policy, worlds.NOW)
+    assert decision.doomed == {(APP, digest) for digest in scans[:gone]}
+
+
+def test_a_report_that_is_a_part_of_an_index_takes_no_place():
+    inventory, scans = world()
+    whole = worlds.index('reports', [scans[3]], tags=['v2'], age=400 * worlds.DAY)
+    assert decide(with_more(inventory, whole), policy_of(), worlds.NOW).doomed == {(APP, scans[0])}
 
 
 def test_a_report_on_two_images_is_counted_with_neither_and_stays_with_them():

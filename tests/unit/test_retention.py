@@ -227,6 +227,17 @@ def test_what_changed_since_the_plan_keeps_the_tag():
     assert (changed.kept, changed.reason) == (True, 'tagsChanged')
 
 
+def test_what_was_pinned_or_may_be_needed_by_something_unreadable_since_the_plan_keeps_the_tag():
+    one, unread = image('a', (0,), docker=True, tags=['pr-1']), worlds.unreadable(index('i'))
+    planned, losing = {'pr-1': one['digest']}, frozenset([one['digest']])
+    with_unread, alone = (inventory_of(*each).repositories[0] for each in ([one, unread], [one]))
+    found = check_last_tags(planned, losing, frozenset(), with_unread)
+    assert found == {'pr-1': Verdict(True, 'unreadable', unread['digest'])}
+    pins = Pins((Pin(Reference('app', digest=one['digest']), 'deploy.yaml', 3),))
+    found = check_last_tags(planned, losing, frozenset(), alone, pins)
+    assert found == {'pr-1': Verdict(True, 'pinned', 'deploy.yaml:3')}
+
+
 def test_a_referrer_that_was_locked_since_the_plan_keeps_the_tag_unless_locked_ones_go():
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     referrer = index('i', [], docker=True, subject=subject['digest'], locks=['deleteEnabled'])

@@ -547,6 +547,16 @@ def test_a_part_goes_by_the_rule_of_its_index_and_not_by_its_own_unless_each_goe
     assert reasons_by(Policy(rules, by_itself=by_itself), part, whole) == [reason, None]
 
 
+def test_each_part_that_no_rule_claims_goes_with_its_index_whatever_other_parts_are_claimed():
+    """Parts come in no order, and so there are many: what is done after the first claimed one is seen."""
+    claimed = [image(f'claimed {number}', docker=True) for number in range(8)]
+    others = [image(f'other {number}') for number in range(8)]
+    whole = index('index', [part['digest'] for part in (*claimed, *others)], tags=['v1'])
+    of_type = Rule(Match(media_types=(DOCKER_IMAGE,), tagged=False), age=Age('60d', 60 * DAY))
+    found = reasons_by(Policy((tag_rule(), of_type), by_itself=True), *claimed, *others, whole)
+    assert found == ['young'] * 8 + [None] * 9
+
+
 def test_a_part_goes_by_the_rule_of_the_nearest_index_with_a_tag():
     part = image('part', age=3_600)
     inner = index('inner', [part['digest']], tags=['v1'])
