@@ -183,6 +183,16 @@ def test_what_has_a_tag_has_not_lost_its_last_one():
     assert (found.reason, found.text) == ('notDue', 'it has the tag v1')
 
 
+@pytest.mark.parametrize('days, reason', [(9, 'notDue'), (10, 'untagged')])
+def test_an_image_without_a_tag_waits_until_it_was_without_one_for_as_long_as_its_rule_says(days, reason):
+    repository = to_repository(repository_of(image('image')))
+    (digest,) = repository.manifests
+    facts = Facts(untagged={repository.name: {digest: NOW - days * DAY * TICKS}})
+    rule = Rule(Match(tagged=False), DELETE, Age('1d', DAY), when=When(untagged_for=Period('10d', 10 * DAY)))
+    verdict = judge(repository, Policy((rule,), facts=facts), NOW).manifests[digest]
+    assert (verdict.kept, verdict.reason) == (reason == 'notDue', reason)
+
+
 @pytest.mark.parametrize(
     'days, when, aged', [(9, When(), False), (10, When(), True), (9, When(untagged_for=Period('1d', DAY)), True)]
 )

@@ -363,6 +363,16 @@ def test_bytes_of_another_digest_that_are_no_signed_document_do_not_match(data):
     assert read_manifest(DIGEST, data) == Unreadable('its bytes do not match its digest')
 
 
+@pytest.mark.parametrize(
+    'length, payload', [(-1, None), (0, b'}'), (1, b'{}'), (10_000, None), (True, None), (None, None)]
+)
+def test_a_signature_is_over_no_more_bytes_than_there_are_and_no_less_than_none(length, payload):
+    tail = base64.urlsafe_b64encode(b'}').decode()
+    protected = json.dumps({'formatLength': length, 'formatTail': tail}).encode()
+    data = json.dumps({'signatures': [{'protected': base64.urlsafe_b64encode(protected).decode()}]}).encode()
+    assert signed_payload(data) == payload
+
+
 def test_what_stands_behind_the_signed_part_is_not_read():
     signed, digest = docker_schema_1([DIGEST])
     more = signed.replace(b'"signatures"', f'"manifests": [{{"digest": "{OTHER}"}}], "signatures"'.encode())

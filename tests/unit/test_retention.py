@@ -58,7 +58,7 @@ def test_the_tag_of_a_part_of_an_index_stays(retention):
     assert (untagged(decision), later(decision)) == ([], [])
     verdict = decision.tags['app']['pr-1']
     assert (verdict.kept, verdict.reason) == (True, 'excluded')
-    assert 'is a part of the index' in verdict.because
+    assert 'is a part of the index' in verdict.because and verdict.because.endswith(', which stays')
     assert decision.verdicts['app'][part['digest']] == verdict
 
 
@@ -104,6 +104,18 @@ def test_a_locked_referrer_keeps_its_subject_unless_what_is_locked_is_to_go_too(
     losing = frozenset([subject['digest']])
     found = needed_by_others(inventory_of(subject, locked).repositories[0], losing, frozenset(), **options)
     assert found == ({subject['digest']: Verdict(True, 'subjectOf', locked['digest'])} if stays else {})
+
+
+@pytest.mark.parametrize('held', ['pinned', 'hidden', None])
+def test_a_referrer_that_is_pinned_or_hidden_from_lists_keeps_its_subject(held):
+    subject = image('a', (0,), docker=True, tags=['pr-1'])
+    sbom = image('sbom', (1,), subject=subject['digest'])
+    (repository,) = inventory_of(subject, sbom).repositories
+    hidden, pinned = (frozenset([sbom['digest']] if held == how else []) for how in ('hidden', 'pinned'))
+    pins = Pins(tuple(Pin(Reference('app', digest=digest), 'deploy.yaml', 3) for digest in pinned))
+    repository = dataclasses.replace(repository, hidden=hidden)
+    found = needed_by_others(repository, frozenset([subject['digest']]), frozenset(), pins)
+    assert found == ({subject['digest']: Verdict(True, 'subjectOf', sbom['digest'])} if held else {})
 
 
 def test_what_keep_spares_keeps_its_tag():

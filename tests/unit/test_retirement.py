@@ -233,6 +233,27 @@ def test_the_plan_of_images_that_are_named_says_nothing_of_what_is_retired():
     assert 'manifestsToRetire' not in document['summary']
 
 
+def test_what_is_to_be_retired_and_what_is_retired_are_told_with_the_day_on_which_they_go():
+    one, other = (worlds.image(name, tags=[name], age=90 * worlds.DAY) for name in ('one', 'other'))
+    inventory = worlds.to_inventory([worlds.repository_of(one, other, name=APP)])
+    facts = Facts(retired={APP: {other['digest']: Retired(STILL_RETIRED, days_ago(5), ('other',))}})
+    verdicts = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW).verdicts[APP]
+    assert [verdicts[each['digest']].because for each in (one, other)] == [
+        'old: it goes for good on 2027-01-29 unless somebody takes it back',
+        'old: since 2027-01-10, it goes for good on 2027-01-24 unless somebody takes it back',
+    ]
+
+
+def test_a_tag_that_another_rule_removes_goes_at_once_while_other_images_are_retired_first():
+    retires = POLICY.replace('{everything: true}', "{tags: ['v*']}")
+    untags = "{name: builds, match: {tags: ['pr-*']}, when: {olderThan: 1d}, do: untag}"
+    old, build = (worlds.image(tag, tags=[tag], age=90 * worlds.DAY) for tag in ('v1', 'pr-1'))
+    inventory = worlds.to_inventory([worlds.repository_of(old, build, name=APP)])
+    decision = decide(inventory, parse_policy(retires.replace('}}]', f'}}}}, {untags}]')), worlds.NOW)
+    assert decision.retiring_in(APP) == [old['digest']]
+    assert {tag: verdict.kept for tag, verdict in decision.tags[APP].items()} == {'pr-1': False, 'v1': True}
+
+
 def test_where_nothing_is_hidden_from_pulls_nothing_is_retired():
     inventory = worlds.to_inventory([worlds.repository_of(worlds.image('app', tags=['v1']), name=APP)])
     assert not has_hidden_content(inventory)
@@ -255,8 +276,8 @@ def test_a_ghost_goes_at_once_where_an_image_is_retired_first():
     'state, reason, said',
     [
         (FOREIGN, 'locked', 'is not as this program set it'),
-        (CHANGED, 'notDue', 'it was changed after it was retired on 2026-'),
-        (TAKEN_BACK, 'notDue', 'and somebody took it back'),
+        (CHANGED, 'notDue', 'it was changed after it was retired on 2026-12-26'),
+        (TAKEN_BACK, 'notDue', 'it was retired on 2026-12-26, and somebody took it back'),
         (STILL_RETIRED, None, ''),
     ],
 )
@@ -283,4 +304,5 @@ def test_what_got_a_new_tag_while_it_was_retired_can_be_pulled_again(tags, new):
     inventory = worlds.to_inventory([worlds.repository_of(one, name=APP)])
     decision = decide(inventory, replace(parse_policy(POLICY), facts=facts), worlds.NOW)
     assert not decision.doomed
-    assert {each.because for each in decision.returning.values()} == ({'v2, which is new'} if new else set())
+    found = {(each.kept, each.because) for each in decision.returning.values()}
+    assert found == ({(True, 'v2, which is new')} if new else set())

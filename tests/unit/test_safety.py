@@ -7,6 +7,7 @@ import pytest
 from azext_acrprune.decide.claims import age_is_over
 from azext_acrprune.decide.decision import decide
 from azext_acrprune.decide.safety import judge
+from azext_acrprune.decide.tags import stays_with_its_image
 from azext_acrprune.decide.verdicts import Verdict, lock_on
 from azext_acrprune.pins.pinned import Pin, Pins
 from azext_acrprune.pins.references import Reference
@@ -109,6 +110,12 @@ def test_of_two_locks_that_of_the_manifest_is_told_with_its_own_flag():
     locked = image(tags=['v1'], locks=['writeEnabled'])
     repository = to_repository(repository_of(locked, tag_locks={'v1': ['deleteEnabled']}))
     assert lock_on(repository, repository.manifests[locked['digest']]) == 'manifest writeEnabled=false'
+
+
+def test_of_two_flags_of_one_lock_the_first_is_told():
+    locked = image(locks=['writeEnabled', 'deleteEnabled'])
+    repository = to_repository(repository_of(locked))
+    assert lock_on(repository, repository.manifests[locked['digest']]) == 'manifest deleteEnabled=false'
 
 
 def test_lock_on_the_tag_of_another_keeps_nothing_else():
@@ -599,6 +606,41 @@ def test_the_tags_of_an_image_that_is_spared_because_enough_goes_stay_for_the_sa
     assert judgement.tags['v1'] == judgement.tags['v2'] == verdict
     assert judgement.tags['w1'].reason == 'young', 'it stays anyway'
     assert not judgement.tags['v3'].kept
+
+
+def test_an_image_without_a_tag_stays_that_is_spared_because_enough_goes():
+    spared, other = image('spared'), image('other')
+    verdict = Verdict(True, 'enough', 'enough is freed')
+    repository = to_repository(repository_of(spared, other))
+    found = judge(repository, untagged_policy(), NOW, spared={spared['digest']: verdict}).manifests
+    assert (found[spared['digest']], found[other['digest']].kept) == (verdict, False)
+
+
+def test_the_tag_of_an_index_stays_with_a_part_that_a_rule_keeps():
+    part = image('part', docker=True)
+    whole = index('index', [part['digest']], tags=['v1'])
+    keeps = Rule(Match(tagged=False, media_types=(DOCKER_IMAGE,)), KEEP)
+    judgement = judge(to_repository(repository_of(part, whole)), Policy((keeps, tag_rule())), NOW)
+    assert judgement.manifests[whole['digest']].kept and judgement.tags['v1'].kept
+    assert f'its part {part["digest"]} stays' in judgement.tags['v1'].because
+
+
+def test_the_tag_of_an_image_stays_with_a_referrer_that_is_locked():
+    subject = image('subject', tags=['v1'])
+    locked = artifact('sbom', subject=subject['digest'], locks=['deleteEnabled'])
+    judgement = judge(to_repository(repository_of(subject, locked)), Policy((tag_rule(),)), NOW)
+    assert judgement.manifests[subject['digest']].kept and judgement.tags['v1'].kept
+    assert judgement.tags['v1'].because == f'tag v1: its image stays: {locked["digest"]} refers to it and stays'
+
+
+@pytest.mark.parametrize(
+    'reason, said',
+    [('childOf', 'it is a part of the index {}, which stays'), ('referrerOf', 'it refers to {}, which stays')],
+)
+def test_a_tag_that_stays_with_its_image_is_told_why_that_stays(reason, said):
+    other = worlds.MISSING[0]
+    found = stays_with_its_image(Rule(name='old'), 'v1', Verdict(True, reason, other))
+    assert found == Verdict(True, 'excluded', f'old: tag v1: its image stays: {said.format(other)}', 'old')
 
 
 # --- The golden case ---------------------------------------------------------------------------------------------

@@ -51,6 +51,11 @@ def test_what_the_listing_does_not_account_for_is_named(known, said):
     assert said in unseen(listing(ONE, TWO), known)
 
 
+def test_the_same_digest_in_another_answer_is_the_same():
+    again = ''.join(list(ONE['digest']))
+    assert unseen(listing(ONE, TWO), Counted(2, 1, {'v1': Tag('v1', again)})) is None
+
+
 @pytest.mark.parametrize('count, whole', [(1, False), (2, True), (3, True), (4, False)])
 def test_a_ghost_may_be_counted_or_not(count, whole):
     assert (unseen(listing(ONE, TWO, ghost(image('ghost'))), Counted(count)) is None) is whole
