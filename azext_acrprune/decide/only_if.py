@@ -70,7 +70,8 @@ def why_not(
     named = [subject for subject in subjects if subject]
     if not named:
         return 'is attached to nothing'
-    return f'is attached to {named[0]}, which exists' if everywhere.has_any(named) else None
+    there = next((subject for subject in named if everywhere.has_any([subject])), None)
+    return f'is attached to {there}, which exists' if there else None
 
 
 def _is_without_all_children(repository: Repository, manifest: Manifest) -> bool:
