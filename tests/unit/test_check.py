@@ -446,6 +446,11 @@ def test_a_condition_holds_for_a_tag_that_is_removed():
             'orphan',
             f'is attached to {CHILD["digest"]}, which exists',
         ),
+        (
+            [image('sbom', subject=GONE, tags=[attachment_tag(CHILD['digest'])]), CHILD],
+            'orphan',
+            f'is attached to {CHILD["digest"]}, which exists',
+        ),
         ([image('plain')], 'orphan', 'attached to nothing'),
         ([ghost(image('gone'))], 'orphan', 'attached to nothing'),
         ([index('partial', [CHILD['digest'], GONE]), CHILD], 'partial', 'lacks all its manifests'),
