@@ -215,7 +215,7 @@ def functions_in(code: CodeType) -> tuple[Functions, list]:
 
 
 def change(file: str, code: str, functions: Sequence[FunctionType]) -> bool:
-    """Give those functions that are of this file other code. False where more would change; all stays then."""
+    """Give those functions that are of this file other code. False where more would have to change than functions."""
     (before, rest), (after, other) = (
         functions_in(compile(text, str(ROOT / file), 'exec'))
         for text in ((ROOT / file).read_text(encoding='utf-8'), code)

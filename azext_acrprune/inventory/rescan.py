@@ -92,11 +92,13 @@ def _forget_manifests(draft: Draft, before: Before) -> None:
 def _forget_tags(draft: Draft, before: Before) -> None:
     """Take off the tags of what was deleted, and those that were removed, where they are shown as they were before."""
     first, *others = draft.views
-    gone = {name for name, tag in before.seen.tags.items() if tag.digest in before.deleted - draft.manifests.keys()}
-    for name in {*before.untagged, *gone}.intersection(draft.tags).difference(first.tags):
+    gone = before.deleted - draft.manifests.keys()
+    for name in draft.tags.keys() - first.tags.keys():
         copies = [view.tags[name] for view in others if name in view.tags]
         known = before.seen.tags.get(name)
-        if known and _none_is_later(copies, known) and all(copy.digest == known.digest for copy in copies):
+        if known is None or not (name in before.untagged or known.digest in gone):
+            continue
+        if _none_is_later(copies, known) and all(copy.digest == known.digest for copy in copies):
             del draft.tags[name]
 
 

@@ -28,6 +28,6 @@ def changed_of(row: Sequence[Any]) -> Changed:
     """A row of repository, digest, tag, operation and time. Raises BadLog."""
     repository, digest, tag, operation, at = row
     did = str(operation).lower()
-    of_tag_alone = 'tag' in did and bool(digest)
-    removes = any(word in did for word in ('delete', 'untag', 'purge')) and not of_tag_alone
+    leaves_manifest = 'tag' in did and bool(digest)
+    removes = any(word in did for word in ('delete', 'untag', 'purge')) and not leaves_manifest
     return Changed(name_of(repository), name_of(digest) if digest else None, text_of(tag), instant(at), removes)

@@ -139,7 +139,7 @@ class Az:
         return self('login', '--service-principal', '-u', SERVICE_PRINCIPAL[0], '-p', secret, '--tenant', TENANT)
 
     def signed_in(self) -> None:
-        """As after `login`, by the files that an earlier one left where az is forked: it takes as long as a test."""
+        """As after `login`: where az is forked, by the files that an earlier one left, for signing in takes a while."""
         auth, joined = self._registry.auth, self._registry.manager.joined.values()
         place = (self._registry.login_server, *(each.subscription for each in joined))
         known = _SIGN_INS.get(place) if self._forks else None
