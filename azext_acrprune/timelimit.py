@@ -30,6 +30,7 @@ class TimeLimit:
         self._seconds = seconds or math.inf
         self._end = clock() + self._seconds
         self._kept = 0.0
+        self._given_up_at = math.inf
         self.answering = min(SHARE_OF_ENDING * self._seconds, LONGEST_ENDING_SECONDS)
 
     @property
@@ -41,6 +42,15 @@ class TimeLimit:
     def to_the_end(self) -> float:
         """For how many seconds anything is waited for; 0 or less when all has to be over."""
         return self._end - self._clock()
+
+    @property
+    def given_up_in(self) -> float:
+        """In how many seconds all that is waited for is given up, whatever the limit is; without an end as a rule."""
+        return self._given_up_at - self._clock()
+
+    def give_up_in(self, seconds: float) -> None:
+        """Have all that is waited for given up in so many seconds: a user who stopped a run twice wants its answer."""
+        self._given_up_at = min(self._given_up_at, self._clock() + seconds)
 
     def is_over(self) -> bool:
         """Whether nothing may be sent any more."""

@@ -7,12 +7,13 @@ them mean the same. One that was ignored when the process began, as `nohup` has 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ Task = Callable[[], Awaitable['Iterable[Task]']]
 _THREADS = 64
 """At most, for files, az's sign-in and storage accounts: more than ever wait at a time, so that none waits for one."""
 _NOTHING_MORE = object()
+_ASKED_EVERY_SECONDS = 0.2
 _STOPS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
 """Windows has no SIGHUP."""
 
@@ -110,15 +112,19 @@ class TooLate(Exception):
     """Something was waited for, and did not come in time."""
 
 
-def within(seconds: float, work: Callable[[], Result]) -> Result:
-    """Do what nobody can stop on a thread, and wait so long for it. Raises TooLate; the thread is left behind then."""
-    done = _begun(work)
-    try:
-        return done.result(max(0.0, seconds) if seconds < threading.TIMEOUT_MAX else None)
-    except FutureTimeoutError as error:
-        if done.done():  # that is what came of the work
-            raise
-        raise TooLate from error
+def within(seconds: float, work: Callable[[], Result], longest: Callable[[], float] = lambda: math.inf) -> Result:
+    """Do what nobody can stop on a thread, and wait so long for it. Raises TooLate; the thread is left behind then.
+
+    `longest` is asked again while it waits: for so many seconds from then on it waits at most.
+    """
+    done, end = _begun(work), time.monotonic() + seconds
+    while True:
+        left = max(0.0, min(end - time.monotonic(), longest()))
+        wait([done], min(left, _ASKED_EVERY_SECONDS))
+        if done.done():
+            return done.result()
+        if left <= _ASKED_EVERY_SECONDS:
+            raise TooLate
 
 
 async def done_within(seconds: float, work: Callable[[], Result]) -> Result:

@@ -6,13 +6,13 @@ would never end.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from azure.core.exceptions import ServiceResponseTimeoutError
 
+from ..timelimit import NO_LIMIT, TimeLimit
 from ..workers import TooLate, within
 
 LONGEST_SECONDS = 300
@@ -29,17 +29,18 @@ _NOTHING_MORE = object()
 class AzureCalls:
     """Makes calls on threads of their own, one of which is left behind where its answer does not come in time.
 
-    `left` says for how many seconds anything may be waited for.
+    `limit` gives the time limit of what is going on.
     """
 
-    def __init__(self, left: Callable[[], float] = lambda: math.inf) -> None:
-        self._left = left
+    def __init__(self, limit: Callable[[], TimeLimit] = lambda: NO_LIMIT) -> None:
+        self._limit = limit
 
     def __call__(self, call: Callable[..., Any], *arguments: Any, size: int = 0, **options: Any) -> Any:
         """What a call gives, with which `size` bytes go or come. Raises azure-core's error where it takes too long."""
-        seconds = min(LONGEST_SECONDS + size / _SLOWEST_BYTES, self._left())
+        limit = self._limit()
+        seconds = max(SHORTEST_SECONDS, min(LONGEST_SECONDS + size / _SLOWEST_BYTES, limit.to_the_end))
         try:
-            return within(max(SHORTEST_SECONDS, seconds), partial(call, *arguments, **options))
+            return within(seconds, partial(call, *arguments, **options), lambda: limit.given_up_in)
         except TooLate as error:
             raise ServiceResponseTimeoutError('The storage account did not answer in time') from error
 

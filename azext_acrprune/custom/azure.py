@@ -112,7 +112,7 @@ def storage_container(cmd: Command, account: str, container: str) -> tuple[Any, 
         options = {'account_name': account, 'token_credential': _signed_in(cmd)[0]}
     service = cf_blob_service(cmd.cli_ctx, options)
     block = get_sdk(cmd.cli_ctx, ResourceType.DATA_STORAGE_BLOB, '_models#BlobBlock')
-    calls = AzureCalls(lambda: cmd.cli_ctx.data.get(_LIMIT, NO_LIMIT).to_the_end)
+    calls = AzureCalls(lambda: cmd.cli_ctx.data.get(_LIMIT, NO_LIMIT))
     return service.get_container_client(container), block, calls
 
 

@@ -20,7 +20,7 @@ from .journaling import index_of, journal_of, read_journal
 from .options import HoldOptions, RestoreOptions
 from .questions import ask
 from .session import Session
-from .stopping import run_until_stopped, told_left
+from .stopping import run_until_stopped, stops_from_now_on, told_left
 
 if TYPE_CHECKING:
     from ..archive.afterwards import Note
@@ -60,10 +60,9 @@ def bring_back(
     from ..apply.journal import JournaledRegistry, JournalError
     from ..archive.afterwards import note_times
     from ..archive.push import Restored
-    from ..workers import Stops
 
-    stops, restored = Stops(), Restored()
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, **said) as journal:
+    stops, restored = stops_from_now_on(session), Restored()
+    with journal_of(session.cmd, session.options.sign_in.username, session.host, **said) as journal:
         door: Changes = JournaledRegistry(session.door, journal, {})
         for work in works:
             if not restored.interrupted:

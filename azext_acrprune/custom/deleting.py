@@ -35,7 +35,7 @@ from .selecting import exactly, policy_of_options
 from .session import Session, open_session
 from .settling import settle
 from .states import read_plan_text
-from .stopping import nothing_was, stop_requests, told_interrupted
+from .stopping import nothing_was, stop_requests, stops_from_now_on, told_interrupted
 
 if TYPE_CHECKING:
     from ..archive.write import Safe
@@ -197,14 +197,14 @@ def _delete(cmd: Command, options: DeleteOptions, decide: Callable[[Session], De
     consent = options.consent
     if not consent.dry_run:
         refuse_without_consent(cmd, consent.yes)
-    with ExitStack() as answering, open_session(cmd, options.registry) as session:
+    with open_session(cmd, options.registry) as session:
         record.session = session
         with nothing_was('deleted'):
             settled = consent.dry_run or settle(session)
             agreed = _ask(session, options, decide, record)
         if not isinstance(agreed, _Agreed):
             return agreed
-        result = _carry_out(session, agreed, answering)
+        result = _carry_out(session, agreed)
         record.result, record.archive = result, result['archive']
         if options.record.summary_file or options.record.report_tag:
             record.undo = undo_of_run(cmd, result, options.registry)
@@ -270,7 +270,7 @@ def _soft_delete(session: Session) -> dict[str, int | None]:
     return {'softDeleteDays': session.facts.soft_delete_days} if session.facts.sku else {}
 
 
-def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Document:
+def _carry_out(session: Session, agreed: _Agreed) -> Document:
     """Archive if that was asked for, then delete what is safe; the journal says all of it."""
     decided, document, archiving = agreed.decided, agreed.document, agreed.archiving
     where = archiving.target.name if archiving else None
@@ -302,7 +302,7 @@ def _carry_out(session: Session, agreed: _Agreed, answering: ExitStack) -> Docum
         if archiving and safe and safe.records:
             keep_journal(archiving, journal)
             in_the_end.callback(keep_journal, archiving, journal)
-        result = _execute(session, decided, journal, safe, answering)
+        result = _execute(session, decided, journal, safe)
         result.update(run=journal.run, archive=where, interrupted=result['summary']['interrupted'])
         with suppress(JournalError):  # what was deleted is told in any case
             journal.write('end', summary=result['summary'])
@@ -321,7 +321,7 @@ def _why(decision: Decision, repository: str, name: str) -> dict[str, str]:
     return {'reason': verdict.reason, 'because': verdict.because} if verdict else {}
 
 
-def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None, answering: ExitStack) -> Document:
+def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | None) -> Document:
     """Delete, and write down each request; nothing that is not `safe`, where an archive was asked for."""
     from ..apply.journal import JournaledRegistry
     from ..archive.precondition import ArchivedRegistry
@@ -333,7 +333,7 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later, partial(_why, decision))
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
-    outcome = _afterwards(session, decision, door, journal, _pruned(session, door, decision, answering))
+    outcome = _afterwards(session, decision, door, journal, _pruned(session, door, decision))
     outcome = replace(outcome, skipped=(*decided.held, *(safe.skipped if safe else ()), *outcome.skipped))
     if outcome.interrupted:
         exit_with_failure(session.cmd, True, told_interrupted(outcome))
@@ -348,13 +348,10 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     return result_document(decision, outcome, session.facts.soft_delete_days)
 
 
-def _pruned(session: Session, door: Changes, decision: Decision, answering: ExitStack) -> Outcome:
-    """Delete. From now on no stop but a third one takes away the answer, for as long as `answering` is open."""
+def _pruned(session: Session, door: Changes, decision: Decision) -> Outcome:
+    """Delete. From now on no stop but a third one takes away the answer."""
     from ..apply.execute import execute
-    from ..workers import Stops
 
-    stops = Stops()
-    answering.enter_context(stops.mean())
     pruning = execute(
         session.registry,
         door,
@@ -364,8 +361,8 @@ def _pruned(session: Session, door: Changes, decision: Decision, answering: Exit
         time.monotonic,
         session.limit.is_ending,
         session.cache,
-        stops=stops,
-        stopping=partial(stop_requests, session.halt),
+        stops=stops_from_now_on(session),
+        stopping=partial(stop_requests, session),
     )
     return session.run(pruning)
 

@@ -16,7 +16,7 @@ from .options import HoldOptions, RegistryOptions
 from .questions import ask
 from .session import Session, open_session
 from .states import kept_folder, marks_keeper
-from .stopping import run_until_stopped, told_left
+from .stopping import run_until_stopped, stops_from_now_on, told_left
 
 if TYPE_CHECKING:
     from ..apply.held_locks import Held, HeldLocks, HeldOutcome
@@ -97,10 +97,9 @@ def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]
     """Unlock; the journal says all of it. Gives the run, and what became of the locks."""
     from ..apply.held_locks import HeldOutcome, release
     from ..apply.journal import JournaledRegistry, JournalError
-    from ..workers import Stops
 
-    stops, released, given = Stops(), HeldOutcome(), {'release': True}
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
+    stops, released, given = stops_from_now_on(session), HeldOutcome(), {'release': True}
+    with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         work = release(door, every, held_locks(session), session.concurrency, released)
         if run_until_stopped(session, stops, work):

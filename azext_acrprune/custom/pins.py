@@ -24,7 +24,7 @@ from .options import PinOptions, RegistryOptions, read
 from .pinning import load_pins, look, say_nothing_pinned, say_problems
 from .questions import ask
 from .session import Session, open_session
-from .stopping import nothing_was, run_until_stopped, told_left
+from .stopping import nothing_was, run_until_stopped, stops_from_now_on, told_left
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import LockOutcome, Marks
@@ -128,10 +128,9 @@ def _carry_out(
     """Lock and unlock; the journal says all of it. Gives the run and what became of the plan."""
     from ..apply.journal import JournaledRegistry
     from ..apply.pin_locks import LockOutcome, carry_out
-    from ..workers import Stops
 
-    stops, outcome = Stops(), LockOutcome()
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
+    stops, outcome = stops_from_now_on(session), LockOutcome()
+    with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         release_over(session, door)
         work = carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)

@@ -10,7 +10,7 @@ from .failures import exit_with_failure
 from .journaling import journal_of, retired_by_us
 from .pulling import PullFacts, pullers
 from .session import Session
-from .stopping import run_until_stopped, told_left
+from .stopping import run_until_stopped, stops_from_now_on, told_left
 
 if TYPE_CHECKING:
     from ..apply.journal import Journal
@@ -68,15 +68,14 @@ def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> D
     from ..apply.retired import chosen_of
     from ..archive.push import Restored
     from ..archive.restore_document import preview_document, result_document
-    from ..workers import Stops
 
     records = retired_by_us(session.cmd, session.host)
     chosen = chosen_of(records, images)
     if dry_run:
         return preview_document(session.host, 'retired', Restored(manifests=list(chosen)))
-    stops, done = Stops(), RetireOutcome()
+    stops, done = stops_from_now_on(session), RetireOutcome()
     given = {'retired': True, 'image': [image.text for image in images]}
-    with stops.mean(), journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
+    with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
         work = take_back(session.registry, door, records, chosen, session.concurrency, done)
         interrupted = run_until_stopped(session, stops, work)

@@ -7,7 +7,7 @@ import logging
 import shlex
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -53,7 +53,7 @@ class Session:
 
     `host` is the login server, `moment` the instant at which the command began by the clock of this machine. What asks
     the registry is a coroutine, and `run` does it; `calls` counts what that sends. `halt` drops requests that wait for
-    their turn.
+    their turn. What `answering` holds lasts until all is written down.
     """
 
     cmd: Command
@@ -68,6 +68,7 @@ class Session:
     loop: Loop
     calls: CallCount
     halt: Halt
+    answering: ExitStack
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do what asks the registry. Ctrl-C, SIGTERM and SIGHUP end it with KeyboardInterrupt."""
@@ -155,6 +156,7 @@ def open_session(
             limit, _LONGEST_SIGN_IN_SECONDS, lambda: registry_facts(cmd, asked.registry_name, asked.resource_group_name)
         )
         with (
+            ExitStack() as answering,
             storage_within(cmd, limit),
             checked_out(cmd, host, options.state, options.sign_in.username, limit.left),
             progress(cmd.cli_ctx) as reporter,
@@ -169,7 +171,19 @@ def open_session(
             moment = datetime.now(timezone.utc)
             try:
                 yield Session(
-                    cmd, options, registry, host, facts, cache, reporter, limit, moment, loop, endpoints.calls, halt
+                    cmd,
+                    options,
+                    registry,
+                    host,
+                    facts,
+                    cache,
+                    reporter,
+                    limit,
+                    moment,
+                    loop,
+                    endpoints.calls,
+                    halt,
+                    answering,
                 )
             finally:
                 loop.end(registry.close())

@@ -12,11 +12,26 @@ from knack.log import get_logger
 
 if TYPE_CHECKING:
     from ..model import Outcome
-    from ..registry.halting import Halt
     from ..workers import Stops
     from .session import Session
 
 logger = get_logger(__name__)
+
+
+def stops_from_now_on(session: Session) -> Stops:
+    """The stops of a run that changes something: none but the third takes its answer away, the second hurries it."""
+    from ..workers import Stops
+
+    stops = Stops()
+    session.answering.enter_context(stops.mean(lambda: None, partial(_answer_soon, session)))
+    return stops
+
+
+def _answer_soon(session: Session) -> None:
+    """Wait no longer for a storage account than for locks that are set again."""
+    from ..apply.execute import GIVING_UP_SECONDS
+
+    session.limit.give_up_in(GIVING_UP_SECONDS)
 
 
 @contextmanager
@@ -33,12 +48,16 @@ def nothing_was(done: str) -> Iterator[None]:
 _LOCKED_AGAIN = 'Locks that were taken off are set again.'
 
 
-def stop_requests(halt: Halt, given_up: bool, then: str = _LOCKED_AGAIN) -> None:
-    """Drop what waits for its turn, at the first stop, and say how many requests are under way; at a second, `then`."""
-    halt.set()
-    count = halt.under_way
+def stop_requests(session: Session, given_up: bool, then: str = _LOCKED_AGAIN) -> None:
+    """Drop what waits for its turn, at the first stop, and say how many requests are under way.
+
+    At a second one say `then`, and let no storage account take longer than the locks, which are set again.
+    """
+    session.halt.set()
+    count = session.halt.under_way
     requests = f'{count} request{"" if count == 1 else "s"}'
     if given_up:
+        _answer_soon(session)
         logger.warning('Giving up on %s. %s', requests, then)
     else:
         verb, them = ('is', 'it') if count == 1 else ('are', 'them')
@@ -54,7 +73,7 @@ def run_until_stopped(session: Session, stops: Stops, work: Coroutine[Any, Any, 
     from ..registry.protocol.refusals import Kind, RegistryError
     from ..workers import until_given_up
 
-    stopping = partial(stop_requests, session.halt, then='What is done of it is found by the next run.')
+    stopping = partial(stop_requests, session, then='What is done of it is found by the next run.')
     try:
         return session.run(until_given_up(work, stops, stopping, GIVING_UP_SECONDS))
     except RegistryError as error:

@@ -7,7 +7,6 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from azext_acrprune.archive.directory import DirectoryArchive
@@ -21,7 +20,7 @@ from tests.registry.builder import image_manifest
 from tests.registry.server import LocalRegistry
 from tests.registry.storage import Storage
 
-from .rows import Row, seconds
+from .rows import Row, peak_mib, seconds
 
 _TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
 _WHEN = '2026-01-01T00:00:00.000000Z'
@@ -61,24 +60,15 @@ def measured(az: Az, command: tuple[str, ...]) -> tuple[float, float]:
 
     Its own peak is asked for while it runs: what is left of it afterwards is at least that of whoever started it.
     """
-    started, peak = time.monotonic(), 0
+    started, peak = time.monotonic(), 0.0
     with open(os.devnull, 'wb') as nowhere:
         process = az.start(*command, stdout=nowhere)
         while process.poll() is None:
-            peak = max(peak, _peak_kib(process.pid))
+            peak = max(peak, peak_mib(process.pid))
             time.sleep(0.05)
     if process.returncode:
         raise RuntimeError(f'az {" ".join(command)} answered {process.returncode}')
-    return time.monotonic() - started, peak / 1024
-
-
-def _peak_kib(pid: int) -> int:
-    """The most memory that a process has had until now; 0 where it has ended."""
-    with suppress(OSError):
-        for line in Path(f'/proc/{pid}/status').read_text().splitlines():
-            if line.startswith('VmHWM:'):
-                return int(line.split()[1])
-    return 0
+    return time.monotonic() - started, peak
 
 
 def fill(place: Path, images: int, host: str) -> None:

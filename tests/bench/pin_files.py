@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from argparse import Namespace
@@ -15,7 +14,7 @@ from pathlib import Path
 from azext_acrprune.sources.pin_files import read_files
 from tests.pin_shapes import NAMES, cases
 
-from .rows import Row
+from .rows import Row, peak_mib
 
 _FILES = 1_000
 _MEGABYTES = 60
@@ -39,7 +38,7 @@ def _read(path: Path) -> tuple[float, float]:
 def _measured(path: str) -> tuple[float, float]:
     start = time.process_time()
     read_files([path], NAMES)
-    return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.process_time() - start, peak_mib()
 
 
 def _many_files(folder: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .rows import Row
+from .rows import Row, peak_mib
 
 MANIFESTS_PER_REPOSITORY = 1_000
 NOW = 1_800_000_000
@@ -87,7 +86,7 @@ def plan(path: Path, manifests: int) -> dict[str, Any]:
         'manifests': manifests,
         'scanSeconds': scanned - started - listings.seconds,
         'planSeconds': planned - scanned,
-        'peakMiB': _peak(),
+        'peakMiB': peak_mib(),
     }
 
 
@@ -103,10 +102,10 @@ def usage(path: Path, manifests: int) -> dict[str, Any]:
     cache = ManifestCache(path, 1)
     inventory = _run(scan(_Listings(manifests), 'registry', Extent(), Silent(), cache))
     cache.close()
-    scanned, before = time.process_time(), _peak()
+    scanned, before = time.process_time(), peak_mib()
     document = usage_document(inventory, 'image', 1_000, 'now', NOW * TICKS_PER_SECOND)
     assert document['otherRows']['rowsLeftOut'] == manifests - 1_000
-    return {'usageSeconds': time.process_time() - scanned, 'peakMiB': _peak(), 'inventoryMiB': before}
+    return {'usageSeconds': time.process_time() - scanned, 'peakMiB': peak_mib(), 'inventoryMiB': before}
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -115,12 +114,6 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
     with Loop() as loop:
         return loop.run(work)
-
-
-def _peak() -> float:
-    """Of this process alone: what getrusage tells begins with the size of the one that started it."""
-    (peak,) = re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())
-    return int(peak) / 1024
 
 
 class _Listings:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tests.registry.azcli import ADMIN_LOGIN
@@ -37,3 +40,15 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def best(tries: int, work: Callable[[], Any]) -> float:
     return min(seconds(work) for _ in range(tries))
+
+
+def peak_mib(pid: int | str = 'self') -> float:
+    """The most memory that a process has had until now; 0 where it has ended.
+
+    Of this process alone: what getrusage tells begins with the size of the one that started it.
+    """
+    with suppress(OSError):
+        found = re.search(r'^VmHWM:\s+(\d+) kB', Path(f'/proc/{pid}/status').read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) / 1024
+    return 0.0

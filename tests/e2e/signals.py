@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
+
+PIPES = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+"""An az that says all that it says to the test, and hears nothing from it."""
 
 
 def interrupt(process: Any, number: int = signal.SIGINT) -> None:

@@ -11,6 +11,7 @@ from tests.registry.azcli import Az
 from tests.registry.blob_service import SUFFIX, BlobService
 
 from .images import telling
+from .signals import PIPES, interrupt, read_until
 from .test_archive import PRUNE, state
 
 ARCHIVE = ('--archive', 'azure-blob:myaccount/images')
@@ -129,3 +130,16 @@ def test_a_state_whose_answers_never_end_ends_with_the_time_limit(storage_az, se
     run = storage_az(*PRUNE, 'untagged', '-r', 'localhost', '--yes', '--time-limit', '8s', '--state', STATE)
     assert run.code and 'did not answer in time' in run.err
     assert registry.counters['manifest_delete'] == 0
+
+
+def test_a_second_stop_is_answered_although_the_container_drips(storage_az, service, registry, now):
+    telling(registry.storage, now)
+    hold = registry.faults.hold('DELETE')
+    process = storage_az.start(*PRUNE, 'untagged', '-r', 'localhost', '--yes', *ARCHIVE, '--new-archive', **PIPES)
+    assert hold.wait(process)
+    service.drips = True
+    interrupt(process)
+    read_until(process.stderr, 'Ctrl-C again gives up on')
+    interrupt(process)
+    out, err = process.communicate(timeout=120)  # a call to the container is waited for five minutes
+    assert process.returncode == 1 and json.loads(out)['exitReason'] == 'interrupted' and 'Traceback' not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from tests.registry.azcli import ADMIN_LOGIN, Az
 from tests.registry.azurite import ACCOUNT, AZURITE, azurite
 
 from .images import Shelf, telling
+from .signals import PIPES, interrupt, read_until
 from .test_archive import PRUNE, TARGET, state
 
 ALL = ('--max-percent', '100', '--yes')
@@ -233,3 +235,29 @@ def test_a_policy_names_its_state_and_a_plan_in_it_is_applied_elsewhere(az, mach
     assert f' --state {folder} --run {applied["run"]}' in told and told.split()[5:] == shown.split()[6:]
     back = az(*told.split(), *ADMIN_LOGIN, '--yes', check=True).json['summary']
     assert back['manifestsRestored'] == applied['summary']['manifestsDeleted']
+
+
+@pytest.mark.parametrize('let_go', [False, True])
+@pytest.mark.parametrize('changes', ['DELETE', 'PATCH'])
+def test_a_second_stop_is_answered_although_the_container_is_silent(
+    remote_machines, emulator, registry, now, tmp_path, changes, let_go
+):
+    one, two = remote_machines
+    kept = telling(registry.storage, now).kept[0]
+    pins = tmp_path / 'pins.yaml'
+    pins.write_text(f'image: {registry.login_server}/team/app@{kept}\n')
+    lock = (*PRUNE, 'pins', 'lock', *TARGET, '--yes', '--pins', str(pins))
+    hold = registry.faults.hold(changes)
+    process = one.start(*(NIGHTLY if changes == 'DELETE' else lock), **PIPES)
+    assert hold.wait(process)
+    with emulator.silent():
+        interrupt(process)
+        read_until(process.stderr, 'Ctrl-C again gives up on')
+        if let_go:
+            hold.let_go()
+        interrupt(process)
+        out, err = process.communicate(timeout=120)  # a call to the container is waited for five minutes
+    assert process.returncode == 1 and json.loads(out)['exitReason'] == 'interrupted' and 'Traceback' not in err
+    registry.faults.clear()
+    emulator.pass_time(LEASE_SECONDS + 1)
+    assert two(*NIGHTLY, check=True).json['summary']['failed'] == 0, 'the lock of the state is over, too'

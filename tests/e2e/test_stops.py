@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
 
 import pytest
 
@@ -15,12 +14,11 @@ from tests.registry.azcli import ADMIN_LOGIN
 from tests.registry.faults import Fault
 
 from .images import Shelf
-from .signals import interrupt, read_until, wait_until_it_waits
+from .signals import PIPES, interrupt, read_until, wait_until_it_waits
 from .test_archive import purge, state
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN)
-PIPES = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

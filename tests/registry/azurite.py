@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -31,6 +32,16 @@ class Azurite:
     port: int
     ca_file: Path
     _ahead: Path
+    _process: subprocess.Popen[bytes]
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within it, no request is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def pass_time(self, seconds: int) -> None:
         """From now on it is later for the service by so many seconds more: leases run out."""
@@ -80,7 +91,7 @@ def azurite(folder: Path) -> Iterator[Azurite]:
     with subprocess.Popen(command, env=environment) as process:
         try:
             _wait_for(port, process)
-            yield Azurite(port, ca_file, ahead)
+            yield Azurite(port, ca_file, ahead, process)
         finally:
             process.terminate()
 

@@ -83,6 +83,15 @@ def test_what_is_kept_for_later_is_not_taken_off_the_end(clock):
     assert limit.to_the_end == -100 and NO_LIMIT.to_the_end == math.inf
 
 
+def test_what_is_waited_for_is_given_up_in_so_many_seconds_whatever_the_limit_is(clock):
+    limit = TimeLimit(1000, clock)
+    assert limit.given_up_in == math.inf
+    limit.give_up_in(4)
+    clock.now += 1
+    limit.give_up_in(4)
+    assert limit.given_up_in == 3 and limit.to_the_end == 999
+
+
 def test_answering_takes_two_minutes_at_most(clock):
     limit = TimeLimit(10**9, clock)
     assert limit.answering == LONGEST_ENDING_SECONDS and limit.left == 10**9 - LONGEST_ENDING_SECONDS

@@ -261,3 +261,11 @@ def test_what_nobody_can_stop_is_waited_for_so_long_and_left_behind():
     with pytest.raises(TooLate):
         within(0.01, over.wait)
     over.set()
+
+
+def test_how_long_it_may_be_waited_for_is_asked_again_while_it_is():
+    asked, over = iter([math.inf, 100, 0.01]), threading.Event()
+    with pytest.raises(TooLate):
+        within(math.inf, over.wait, lambda: next(asked))
+    over.set()
+    assert next(asked, None) is None

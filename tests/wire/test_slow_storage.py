@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 import time
 from types import SimpleNamespace
@@ -54,7 +53,7 @@ def container(service):
 def calls(monkeypatch):
     """As they are when a time limit is over."""
     monkeypatch.setattr(azure_calls, 'SHORTEST_SECONDS', 0.1)
-    return AzureCalls(lambda: TimeLimit(0.01, time.monotonic).to_the_end)
+    return AzureCalls(lambda: TimeLimit(0.01, time.monotonic))
 
 
 def left_behind(before):
@@ -116,11 +115,24 @@ def test_a_lease_of_a_state_that_drips_is_given_up_in_time(service, container, c
     lease.release()
 
 
-@pytest.mark.parametrize('left, most', [(math.inf, 300 + 512), (40, 40), (0, 5)])
+def test_a_call_that_drips_is_given_up_with_the_run(service, container):
+    service.drips = True
+    limit = TimeLimit(None, time.monotonic)
+    store = BlobStore('azure-blob:account/images', container, calls=AzureCalls(lambda: limit))
+    giving_up = threading.Timer(0.3, lambda: limit.give_up_in(0.1))
+    giving_up.start()
+    with pytest.raises(StateError, match='did not answer in time'):
+        store.read('file')
+    giving_up.join()
+
+
+@pytest.mark.parametrize('left, most', [(None, 300 + 512), (40, 40), (0.01, 5)])
 def test_what_is_large_has_more_time_and_a_time_limit_ends_it(service, container, monkeypatch, left, most):
     waited, within = [], azure_calls.within
-    monkeypatch.setattr(azure_calls, 'within', lambda seconds, work: waited.append(seconds) or within(60, work))
-    archive = BlobArchive('azure-blob:account/images', container, blobs.BlobBlock, AzureCalls(lambda: left))
+    monkeypatch.setattr(azure_calls, 'within', lambda seconds, work, _: waited.append(seconds) or within(60, work))
+    archive = BlobArchive(
+        'azure-blob:account/images', container, blobs.BlobBlock, AzureCalls(lambda: TimeLimit(left, lambda: 0.0))
+    )
     archive.put(digest_of(LARGE), [LARGE], lambda _: None)
     assert b''.join(archive.chunks(digest_of(LARGE))) == LARGE
     assert min(waited) == min(300, most) and max(waited[:3]) == most
