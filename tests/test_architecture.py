@@ -55,6 +55,7 @@ MAY_IMPORT = {
         'reporter',
         'spelling',
         'state_files',
+        'timelimit',
         'workers',
     },
     'schedules': {'schedules', 'model'},
