@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -10,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 _BUSY_SECONDS = 10
+HELD = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK)
+"""What the system says of a lock that somebody else holds. It says anything else when it has no locks to give."""
 
 
 def file_of_registry(folder: str, host: str, suffix: str) -> Path:
@@ -34,6 +37,17 @@ def transaction(path: Path, tables: Iterable[str], mode: int = 0o600) -> Iterato
             connection.execute(table)
         with connection:
             yield connection
+
+
+def has_no_locks(refusal: Exception) -> bool:
+    """Whether a file was not locked because its file system has no locks, and not because another process holds it.
+
+    `refusal` is what portalocker raised. With `fail_when_locked` that is AlreadyLocked in both cases.
+    """
+    reason: object = refusal
+    while isinstance(reason, Exception) and not isinstance(reason, (OSError, EOFError)):
+        reason = reason.args[0] if reason.args else None
+    return isinstance(reason, EOFError) or isinstance(reason, OSError) and reason.errno not in HELD
 
 
 def sync_directory(folder: Path) -> None:

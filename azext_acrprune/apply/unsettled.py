@@ -20,6 +20,7 @@ from ..model import OwedLock
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
+from ..state_files import has_no_locks
 
 SUFFIX, OPEN_SUFFIX = '.jsonl', '.open'
 """Of the files of a run, after the name of the run."""
@@ -37,8 +38,8 @@ class OpenMark:
         try:
             with suppress(OSError):
                 self._lock.acquire()
-        except portalocker.exceptions.AlreadyLocked:
-            return False
+        except portalocker.exceptions.AlreadyLocked as refusal:
+            return has_no_locks(refusal)
         except portalocker.exceptions.LockException:
             pass
         return True

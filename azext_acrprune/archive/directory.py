@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..spelling import printable
-from ..state_files import sync_directory
+from ..state_files import HELD, sync_directory
 from .plain_files import NOT_PLAIN, checksum_of, chunks_of, opened, sync_down, write_files
 from .pure.layout import COPY_FILE, INDEX_FILE, JOURNAL_FOLDER, LAYOUT, LAYOUT_FILE, blob_path, check_index_size
 from .target import RUN_AGAIN, ArchiveBusy, ArchiveError
@@ -29,8 +29,6 @@ _ASIDE = re.compile(r'[0-9a-f]{32}\Z')
 _BLOB = re.compile(r'[0-9a-f]{64,128}\Z')
 _JOURNAL = re.compile(r'([\w.-]{1,100})\.jsonl\Z')
 _BLOCK = 4096
-_HELD = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK)
-"""What the system says of a lock that somebody else holds. It says anything else when it has no locks to give."""
 _MAKE_ROOM = 'Make room there, or give another directory; what was archived so far is not fetched again.'
 _GET_PERMISSION = 'Run the command as a user who may read and write there.'
 _LOOK_AT_DISK = 'Look at the disk, or at the mount; what was archived so far is not fetched again.'
@@ -144,7 +142,7 @@ class DirectoryArchive:
         except portalocker.exceptions.LockException as error:
             file.close()
             reason = error.args[0] if error.args else error
-            if isinstance(reason, OSError) and reason.errno in _HELD:
+            if isinstance(reason, OSError) and reason.errno in HELD:
                 raise ArchiveBusy(self.name) from error
             raise ArchiveError(
                 f"The archive '{self.name}' cannot be locked, so another run could write to it at the same time: "

@@ -5,6 +5,7 @@ It belongs to one process at a time. It can always be deleted: the state is what
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 import portalocker
 
-from ..state_files import name_of_registry
+from ..state_files import has_no_locks, name_of_registry
 
 SYNCED = 'synced.json'
 
@@ -37,7 +38,9 @@ def working_copy(config_dir: str, state: str, host: str) -> Iterator[Path]:
         lock = portalocker.Lock(f'{folder}.lock', 'a', timeout=0, fail_when_locked=True)
         try:
             lock.acquire()
-        except portalocker.exceptions.AlreadyLocked:
+        except portalocker.exceptions.AlreadyLocked as refusal:
+            if has_no_locks(refusal):
+                raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), f'{folder}.lock') from refusal
             continue
         try:
             (folder / 'acrprune' / 'journal').mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
+import portalocker
 import pytest
 
 from azext_acrprune.apply.journal import Journal, JournaledRegistry, journal_path, read_run
@@ -114,6 +116,24 @@ def test_a_run_that_is_under_way_owes_nothing_yet_and_one_that_ended_owes_until_
         write_settled(path, second, 'gone', 'a later run')
     assert owed_now(tmp_path) == () and list(tmp_path.glob('*.open')) == []
     assert b'\n\n' not in path.read_bytes()
+
+
+def test_what_an_ended_run_owes_is_found_beside_older_and_newer_ones_that_are_under_way(tmp_path):
+    older, ended, newer = Run(tmp_path), Run(tmp_path), Run(tmp_path)
+    ended.journal.close()
+    assert {each.run for each in owed_now(tmp_path)} == {ended.journal.run}
+    assert is_under_way(tmp_path, older.journal.run) and is_under_way(tmp_path, newer.journal.run)
+
+
+@pytest.mark.parametrize('reason', [OSError(errno.ENOLCK, 'No locks available'), EOFError('it ended')])
+def test_where_files_cannot_be_locked_no_run_is_known_to_be_under_way(tmp_path, monkeypatch, reason):
+    def refuse(*_):
+        raise portalocker.exceptions.LockException(reason)
+
+    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+    run = Run(tmp_path)
+    run.journal.close()
+    assert not is_under_way(tmp_path, run.journal.run) and len(owed_now(tmp_path)) == 2
 
 
 def test_a_run_that_was_killed_before_its_journal_began_owes_nothing(tmp_path):

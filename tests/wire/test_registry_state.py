@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
+import portalocker
 import pytest
 
 from azext_acrprune.apply.held_locks import Held, HeldLocks
@@ -193,6 +195,19 @@ def test_a_layout_of_another_version_is_refused(machine, tmp_path):
     (tmp_path / 'state' / 'myregistry.azurecr.io' / 'layout.json').write_bytes(b'{"version": 2}')
     with pytest.raises(StateError, match='another version'):
         machine('second')
+
+
+@pytest.mark.parametrize('reason', [OSError(errno.ENOLCK, 'No locks available'), EOFError('it ended')])
+def test_where_files_cannot_be_locked_there_is_no_working_copy(tmp_path, monkeypatch, reason):
+    tries = iter(range(3))
+
+    def refuse(*_):
+        assert next(tries, None) is not None, 'it is not tried for ever'
+        raise portalocker.exceptions.LockException(reason)
+
+    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+    with pytest.raises(OSError, match='No locks available'), working_copy(str(tmp_path), 'the state', HOST):
+        pass
 
 
 def test_two_processes_on_one_machine_have_a_working_copy_each(machine):
