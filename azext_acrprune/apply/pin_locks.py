@@ -137,28 +137,21 @@ class LockOutcome:
 
 
 async def carry_out(
-    registry: Reads,
-    door: Changes,
-    plan: LockPlan,
-    marks: Marks,
-    complete: bool,
-    concurrency: int,
-    outcome: LockOutcome | None = None,
-) -> LockOutcome:
+    registry: Reads, door: Changes, plan: LockPlan, marks: Marks, complete: bool, concurrency: int, outcome: LockOutcome
+) -> None:
     """Lock and unlock; `complete` says that the plan has all that is pinned here. `outcome` is filled in as it goes on.
 
     What a stop dropped is in none of its lists.
 
     Raises MarksUnreadable, and RegistryError when the registry cannot be reached any more.
     """
-    run = _LockRun(registry, door, marks, outcome or LockOutcome())
+    run = _LockRun(registry, door, marks, outcome)
     await asyncio.to_thread(marks.want, plan.wanted, complete)
     for mark in plan.forget:
         await asyncio.to_thread(marks.remove, mark)
     tasks: list[Task] = [partial(run.attempt, target[:2], partial(run.lock, target)) for target in plan.lock]
     tasks += [partial(run.attempt, (mark.repository, mark.digest), partial(run.unlock, mark)) for mark in plan.unlock]
     await run_tasks(tasks, concurrency)
-    return run.outcome
 
 
 class _LockRun:

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,18 @@ from azext_acrprune.apply.journal import (
 )
 from azext_acrprune.apply.retired import retirements_in
 from azext_acrprune.archive.pure.lost import lost_in
-from azext_acrprune.model import UNLOCKED, Content, Locks, Manifest, Repository, Tag, parse_ticks
+from azext_acrprune.model import (
+    UNLOCKED,
+    Content,
+    Ghost,
+    Locks,
+    Manifest,
+    NotRead,
+    Repository,
+    Tag,
+    Unreadable,
+    parse_ticks,
+)
 from azext_acrprune.prune_error import PruneError
 from azext_acrprune.registry.permit import Late, Permit
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
@@ -100,6 +112,15 @@ def test_what_the_service_deletes_with_its_subject_is_written_down_with_it(tmp_p
     lost = lost_in(lines(tmp_path))
     assert [each.digest for each in lost] == [IMAGE, SBOM, SIGNATURE]
     assert lost[0].tags == (('v1', Locks(delete_enabled=False)),) and lost[0].locks == Locks(write_enabled=False)
+
+
+@pytest.mark.parametrize('unknown', [Ghost(), NotRead(), Unreadable('500')])
+def test_what_was_not_read_is_not_written_down_as_something_that_falls(tmp_path, unknown):
+    seen = {
+        'team/app': replace(SEEN['team/app'], manifests={**SEEN['team/app'].manifests, SBOM: Manifest(SBOM, unknown)})
+    }
+    delete(JournaledRegistry(Answering(), Journal(tmp_path, {}), seen), [IMAGE])
+    assert [each.digest for each in lost_in(lines(tmp_path))] == [IMAGE]
 
 
 def test_what_is_retired_has_the_times_that_it_counts_with(tmp_path):

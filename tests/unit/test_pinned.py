@@ -235,6 +235,16 @@ def test_marks_outlive_the_process_and_are_for_their_owner_alone(tmp_path):
     assert Marks(path).all() == {}
 
 
+def test_the_folder_of_marks_is_for_its_owner_alone_whatever_the_umask(tmp_path):
+    path = marks_path(str(tmp_path), 'Localhost:5000')
+    umask = os.umask(0)
+    try:
+        Marks(path).add(MARK)
+    finally:
+        os.umask(umask)
+    assert path.parent != tmp_path and path.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_marks_that_machines_share_are_in_the_folder_that_they_share(tmp_path):
     alone = marks_path(str(tmp_path / 'azure'), 'Localhost:5000')
     assert marks_path(str(tmp_path / 'azure'), 'Localhost:5000', str(tmp_path / 'shared')) == (

@@ -82,6 +82,7 @@ def test_what_was_taken_back_is_as_old_as_the_registry_says():
         ([RETIRED, [START, BACK]], [], SEEN['lastUpdateTime'], RETURNED),
         ([RETIRED, [RESTORE, BACK]], [], SEEN['lastUpdateTime'], TAKEN_BACK),
         ([RETIRED, [RESTORE, BACK]], HIDDEN, SEEN['lastUpdateTime'], FOREIGN),
+        ([RETIRED, [RESTORE, {**BACK, 'outcome': 'forbidden'}]], HIDDEN, SEEN['lastUpdateTime'], STILL_RETIRED),
         ([[*RETIRED[:2], {**DONE, 'outcome': 'forbidden'}]], [], SEEN['lastUpdateTime'], RETURNED),
     ],
 )
@@ -113,6 +114,15 @@ def test_an_image_is_taken_back_with_its_parts_and_by_a_tag_that_it_had():
     assert chosen_of(records, [parse_image(f'{APP}@{CHILD[:40]}')]) == both[1:]
     with pytest.raises(NotAnImage):
         chosen_of(records, [parse_image(f'{APP}:v2')])
+
+
+def test_a_tag_that_a_retired_image_had_in_another_repository_names_nothing():
+    other = [{**line, 'repository': 'team/web', 'digest': CHILD, 'tags': [{'tag': 'v2'}]} for line in RETIRED[1:]]
+    records = retirements_in([[*RETIRED, *other]])
+    assert chosen_of(records, [parse_image('team/web:v2')]) == [('team/web', CHILD)]
+    for image in ('team/web:v1', f'{APP}:v2'):
+        with pytest.raises(NotAnImage):
+            chosen_of(records, [parse_image(image)])
 
 
 POLICY = """version: 1

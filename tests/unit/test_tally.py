@@ -8,7 +8,7 @@ import pytest
 
 from azext_acrprune.apply.tally import Tally
 from azext_acrprune.decide.verdicts import Verdict
-from azext_acrprune.model import Content, Ghost, Manifest, Repository, Tag
+from azext_acrprune.model import Content, Ghost, Manifest, Repository, Skipped, Tag
 from azext_acrprune.reporter import Silent
 
 SUBJECT, SBOM, OTHER, STAYS = (f'sha256:{number:064x}' for number in range(4))
@@ -125,6 +125,27 @@ def test_a_tag_of_something_that_is_deleted_and_still_listed_is_told():
     assert told.contradicted(now)
     told.settle(now, NOTHING)
     assert list(errors(told)) == ['left'] and told.failed == {}
+
+
+@pytest.mark.parametrize('shown', [True, False])
+def test_a_tag_of_something_that_is_not_deleted_or_is_told_itself_is_not_told(shown):
+    """Of what this run deleted and is listed still; of what it did not delete, and is not listed."""
+    now = replace(after(SUBJECT, SBOM, *([OTHER] if shown else [])), tags={'left': Tag('left', OTHER, 'then')})
+    seen = {**SEEN.manifests, OTHER: SEEN.manifests[OTHER]._replace(tags=('left',))}
+    told = tally(replace(SEEN, manifests=seen))
+    if shown:
+        told.done(OTHER)
+    told.settle(now, NOTHING)
+    assert set(errors(told)) == ({OTHER} if shown else set())
+
+
+def test_what_is_left_alone_is_told_by_its_key_with_its_verdict():
+    told = tally()
+    told.skip({'v1': Verdict(True, 'tagsChanged', 'it is the last one now'), OTHER: Verdict(True, 'locked', 'a lock')})
+    assert sorted(told.all_skipped(), key=lambda each: each.reason) == [
+        Skipped('team/app', OTHER, 'locked', 'a lock'),
+        Skipped('team/app', STAYS, 'tagsChanged', 'it is the last one now', 'v1'),
+    ]
 
 
 def test_what_is_not_there_and_was_not_touched_is_gone():

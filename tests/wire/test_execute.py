@@ -1065,10 +1065,11 @@ def test_what_had_no_answer_when_a_run_was_given_up_has_failed(registry, connect
     assert (failed(outcome), outcome.left, outcome.in_doubt) == (stale, 0, {REPOSITORY})
 
 
-def test_the_oldest_listing_of_all_looks_and_repositories_is_told(registry, connect, clock):
+@pytest.mark.parametrize('age', [8, 0.5, 0])
+def test_the_oldest_listing_of_all_looks_and_repositories_is_told(registry, connect, clock, age):
     stale_images(registry, 2)
     stale_images(registry, 1, 'team/young')
-    client, ages = connect(), [8]
+    client, ages = connect(), [age]
     decision = planned(client)
     delete, refused = client.real.delete_manifest, []
 
@@ -1088,7 +1089,7 @@ def test_the_oldest_listing_of_all_looks_and_repositories_is_told(registry, conn
 
     registry.on_request = hook
     outcome = execute(client, decision, 1, Silent(), lambda: clock.skipped, door=Door())
-    assert (len(outcome.deleted), outcome.listing_age) == (3, 8)
+    assert (len(outcome.deleted), outcome.listing_age) == (3, age)
 
 
 def test_an_unreadable_retry_after_is_no_traceback(registry, connect, waits):

@@ -60,7 +60,9 @@ def patches(registry):
 
 def pinned(client, marks, locking=(), unlocking=(), forgetting=(), complete=True):
     plan = LockPlan(tuple((REPOSITORY, each, 'a pin') for each in locking), (), unlocking, (), forgetting)
-    return client.loop.run(carry_out(client.real, client.real, plan, marks, complete, 1, LockOutcome()))
+    outcome = LockOutcome()
+    client.loop.run(carry_out(client.real, client.real, plan, marks, complete, 1, outcome))
+    return outcome
 
 
 def test_what_is_pinned_is_locked_and_marked_and_the_mark_knows_what_it_had(registry, connect, images, marks):

@@ -345,6 +345,14 @@ def test_when_all_was_done_before_the_end_nothing_is_said_of_the_time(registry, 
     assert len(outcome.deleted) == 8 and not outcome.out_of_time and outcome.left == 0
 
 
+def test_one_that_is_left_is_enough_for_the_limit_to_have_been_reached(registry, connect):
+    stale(registry, 1)
+    client = connect()
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), POLICY, TICKS)
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, lambda: True)
+    assert (outcome.left, outcome.out_of_time, outcome.deleted) == (1, True, ())
+
+
 def test_all_done_with_the_last_call_is_no_end_before_the_end(registry, connect):
     stale(registry, 3)
     client = connect()
