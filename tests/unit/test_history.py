@@ -256,6 +256,21 @@ def test_a_journal_that_is_removed_meanwhile_is_left_out_and_one_that_cannot_be_
         JournalIndex(folder, Counting()).summaries()
 
 
+def test_a_journal_that_cannot_be_read_is_an_error_that_names_the_run(folder):
+    run = runs(folder)[0]
+    path = folder / f'{run}.jsonl'
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JournalError, match=f"'{run}' cannot be read: "):
+        read_run(folder, run)
+
+
+def test_a_run_that_is_added_where_there_is_no_index_is_not_read_again(folder):
+    JournalIndex(folder, Counting()).add(runs(folder)[-1])
+    outlining = Counting()
+    assert JournalIndex(folder, outlining).summaries() == plain(folder) and outlining.read == 5
+
+
 def test_an_index_that_cannot_be_written_changes_no_answer(folder):
     (folder / INDEX_NAME).mkdir()
     assert JournalIndex(folder, Counting()).summaries() == plain(folder)

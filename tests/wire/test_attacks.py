@@ -156,6 +156,17 @@ def test_locked_image_that_cannot_be_deleted_is_locked_again_with_its_tag(regist
     assert registry.storage.tag(REPOSITORY, 'v1').flags['writeEnabled'] is False
 
 
+def test_where_one_lock_cannot_be_taken_off_the_others_stay_on_and_nothing_is_deleted(registry, connect):
+    digest, client = locked_image(registry), connect()
+    decision = planned(client, filter=('.*:.*',), untagged=True, include_locked=True)
+    registry.faults.rules.append(Fault('PATCH', 403, times=1))
+    registry.forget()
+    outcome = run(client, decision)
+    assert (failed(outcome), left(registry)) == ({digest}, {digest})
+    changed = [path for method, path, _ in registry.requests if method in ('PATCH', 'DELETE')]
+    assert changed == changed[:1] * 2, 'what may be off all the same is set again'
+
+
 @pytest.mark.parametrize('place', ['_manifests', '_tags'])
 def test_no_lock_is_taken_off_later_than_a_deletion_may_leave(registry, connect, waits, clock, tmp_path, place):
     """The registry wants a minute of rest, and somebody comes to need the image meanwhile."""

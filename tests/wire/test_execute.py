@@ -1065,6 +1065,39 @@ def test_what_had_no_answer_when_a_run_was_given_up_has_failed(registry, connect
     assert (failed(outcome), outcome.left, outcome.in_doubt) == (stale, 0, {REPOSITORY})
 
 
+def test_repositories_whose_turn_did_not_come_are_listed_and_deleted_in_one_after_the_other(
+    registry, connect, monkeypatch
+):
+    for name in (REPOSITORY, 'team/other'):
+        stale_images(registry, 1, name)
+    client, told, refused, both = connect(), [], set(), asyncio.Event()
+    decision = planned(client)
+    delete, facts = client.real.delete_manifest, client.real.repository_facts
+
+    class Door:
+        """Refuses the first deletion in each repository, when both are at it."""
+
+        async def delete_manifest(self, repository, digest, permit):
+            if repository not in refused:
+                refused.add(repository)
+                if len(refused) == 2:
+                    told.clear()
+                    both.set()
+                await both.wait()
+                raise Late
+            told.append(('delete', repository))
+            await delete(repository, digest, permit)
+
+    async def listing(name, *more):
+        told.append(('list', name))
+        return await facts(name, *more)
+
+    monkeypatch.setattr(client.real, 'repository_facts', listing)
+    outcome = execute(client, decision, 32, Silent(), time.monotonic, door=Door())
+    (_, first), (other,) = told[0], refused - {told[0][1]}
+    assert len(outcome.deleted) == 2 and told.index(('delete', first)) < told.index(('list', other))
+
+
 @pytest.mark.parametrize('age', [8, 0.5, 0])
 def test_the_oldest_listing_of_all_looks_and_repositories_is_told(registry, connect, clock, age):
     stale_images(registry, 2)

@@ -148,6 +148,16 @@ def test_a_listing_of_nine_seconds_leaves_one_for_deleting(registry, connect, cl
     assert deleted(outcome) == stale and 9 <= outcome.listing_age < 10
 
 
+def test_a_slow_listing_that_shows_nothing_new_is_not_made_once_more(registry, connect, clock):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    registry.forget()
+    moved_on(clock, registry, f'GET /acr/v1/{REPOSITORY}/_manifests', 7)
+    assert deleted(run(client, decision)) == stale
+    assert registry.counters['manifests_page'] == 2, 'right before deleting, and after it'
+
+
 @pytest.mark.parametrize(
     'faults',
     [
