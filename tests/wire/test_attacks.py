@@ -167,6 +167,16 @@ def test_where_one_lock_cannot_be_taken_off_the_others_stay_on_and_nothing_is_de
     assert changed == changed[:1] * 2, 'what may be off all the same is set again'
 
 
+def test_that_a_lock_could_not_be_set_again_is_told_beside_what_failed_before(registry, connect):
+    digest, client = locked_image(registry), connect()
+    decision = planned(client, filter=('.*:.*',), untagged=True, include_locked=True)
+    registry.faults.rules += [Fault('^DELETE', 403), Fault('^PATCH', 403, after=2)]
+    (failure,) = run(client, decision).failed
+    refusal, told, why = failure.error.partition('; and its lock could not be set again: ')
+    assert (failure.digest, bool(refusal and told and why)) == (digest, True)
+    assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is True
+
+
 @pytest.mark.parametrize('place', ['_manifests', '_tags'])
 def test_no_lock_is_taken_off_later_than_a_deletion_may_leave(registry, connect, waits, clock, tmp_path, place):
     """The registry wants a minute of rest, and somebody comes to need the image meanwhile."""
