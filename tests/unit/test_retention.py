@@ -250,6 +250,17 @@ def test_what_was_pinned_or_may_be_needed_by_something_unreadable_since_the_plan
     assert found == {'pr-1': Verdict(True, 'pinned', 'deploy.yaml:3')}
 
 
+def test_what_was_hidden_from_lists_or_cannot_be_read_itself_since_the_plan_keeps_its_tag():
+    one = image('a', (0,), docker=True, tags=['pr-1'])
+    secret, alone = (inventory_of(each).repositories[0] for each in (worlds.unreadable(one), one))
+    hidden = dataclasses.replace(alone, hidden=frozenset([one['digest']]))
+    planned, losing = {'pr-1': one['digest']}, frozenset([one['digest']])
+    found = check_last_tags(planned, losing, frozenset(), hidden)
+    assert found == {'pr-1': Verdict(True, 'excluded', 'it is hidden from lists')}
+    why = secret.manifests[one['digest']].content.reason
+    assert check_last_tags(planned, losing, frozenset(), secret) == {'pr-1': Verdict(True, 'unreadable', why)}
+
+
 def test_a_referrer_that_was_locked_since_the_plan_keeps_the_tag_unless_locked_ones_go():
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     referrer = index('i', [], docker=True, subject=subject['digest'], locks=['deleteEnabled'])

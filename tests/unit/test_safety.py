@@ -163,6 +163,18 @@ def test_nothing_goes_from_a_repository_that_is_not_selected():
     assert reasons(image(), unreadable(image('bad')), selected=False) == ['excluded', 'excluded']
 
 
+@pytest.mark.parametrize('action', [DELETE, UNTAG])
+def test_no_tag_goes_from_a_repository_that_is_not_selected(action):
+    repository = to_repository(repository_of(image('one', tags=['v1'])))
+    policy = Policy((tag_rule(action=action),))
+    assert not judge(repository, policy, NOW).tags['v1'].kept
+    assert judge(repository, policy, NOW, selected=False).tags == {}
+
+
+def test_no_tag_is_judged_where_no_rule_may_take_one():
+    assert judge(to_repository(repository_of(image('one', tags=['v1']))), untagged_policy(), NOW).tags == {}
+
+
 @pytest.mark.parametrize(
     'options, reason',
     [
@@ -572,6 +584,24 @@ def test_a_part_goes_by_the_rule_of_the_nearest_index_with_a_tag():
     assert reasons_by(Policy(rules), part, inner, outer) == [None, None, None]
 
 
+def test_a_part_goes_by_the_rule_of_its_index_and_not_by_that_of_an_inner_one_without_a_tag():
+    part = image('part', age=3_600)
+    inner = index('inner', [part['digest']], age=3_600)
+    outer = index('outer', [inner['digest']], tags=['v1'], age=3_600)
+    of_indexes = Rule(Match(tagged=False, media_types=(OCI_INDEX,)), age=Age('60d', 60 * DAY))
+    assert reasons_by(Policy((tag_rule(0), of_indexes)), part, inner, outer) == [None, None, None]
+
+
+@pytest.mark.parametrize('first, second', [(DELETE, UNTAG), (UNTAG, DELETE)])
+def test_an_image_stays_that_loses_some_of_its_tags_to_a_rule_which_only_removes_tags(first, second):
+    both = image('both', tags=['v1', 'w1'])
+    rules = (tag_rule(action=first, name=first), tag_rule(pattern='.*:w.*', action=second, name=second))
+    judgement = judge(to_repository(repository_of(both)), Policy(rules), NOW)
+    assert [verdict.kept for verdict in judgement.tags.values()] == [False, False]
+    because = f'{UNTAG}: only tags are removed'
+    assert judgement.manifests[both['digest']] == Verdict(True, 'excluded', because, UNTAG)
+
+
 def test_a_young_referrer_goes_with_an_image_that_loses_its_tags():
     subject = image('subject', tags=['v1'])
     referrer = artifact('sbom', subject=subject['digest'], age=0)
@@ -669,6 +699,16 @@ def test_in_several_regions_nothing_goes_that_is_younger_than_a_day_in_any_way(u
     policy = replace(untagged_policy(Age('0', 0)), settling=Settling(DAY, 'two regions'))
     (verdict,) = judge(to_repository(repository_of(lately)), policy, NOW).manifests.values()
     assert (verdict.kept, verdict.because in ('two regions', 'no readable time')) == (not settled, not settled)
+
+
+@pytest.mark.parametrize('moved, kept', [(0.5, True), (2, False)])
+def test_in_several_regions_no_tag_goes_that_was_moved_within_a_day(moved, kept):
+    one = image('one', tags=['v1'], age=2 * DAY)
+    policy = Policy((tag_rule(0),), settling=Settling(DAY, 'two regions'))
+    repository = to_repository(repository_of(one, tag_times={'v1': NOW - int(moved * DAY * TICKS)}))
+    judgement = judge(repository, policy, NOW)
+    assert (judgement.tags['v1'].kept, judgement.manifests[one['digest']].kept) == (kept, kept)
+    assert not kept or judgement.tags['v1'] == Verdict(True, 'young', 'tag v1: two regions')
 
 
 # --- Artifacts of the service ------------------------------------------------------------------------------------
