@@ -376,6 +376,14 @@ def test_a_signature_is_over_no_more_bytes_than_there_are_and_no_less_than_none(
     assert signed_payload(data) == payload
 
 
+@pytest.mark.parametrize('length', range(1, 16))
+def test_what_a_signature_says_may_have_any_length_and_no_padding(length):
+    tail = base64.urlsafe_b64encode(b'}' * length).decode().rstrip('=')
+    protected = base64.urlsafe_b64encode(json.dumps({'formatLength': 1, 'formatTail': tail}).encode()).decode()
+    data = json.dumps({'signatures': [{'protected': protected.rstrip('=')}]}).encode()
+    assert signed_payload(data) == b'{' + b'}' * length
+
+
 def test_what_stands_behind_the_signed_part_is_not_read():
     signed, digest = docker_schema_1([DIGEST])
     more = signed.replace(b'"signatures"', f'"manifests": [{{"digest": "{OTHER}"}}], "signatures"'.encode())

@@ -79,6 +79,12 @@ def test_a_digest_alone_is_told_that_it_needs_its_repository():
         parse_image('sha256:012c17e4ec1b')
 
 
+def test_only_what_begins_as_a_digest_and_has_its_digits_is_told_to_be_one():
+    with pytest.raises(ValueError, match='neither repository:tag nor repository@digest'):
+        parse_image('cafe')
+    assert (parse_image('sha256:v1').repository, parse_image('sha256:v1').tag) == ('sha256', 'v1')
+
+
 @pytest.mark.parametrize(
     'text', ['a', ':b', 'a:', 'a:b/c', 'a@', f'@{NOWHERE}', 'a@sha256:', 'a@sha256:xyz', f'a@{NOWHERE}0']
 )
@@ -180,6 +186,12 @@ def test_untagged_images_that_are_not_named_stay():
     assert reasons(decide_images(to_inventory(world), named(':v1')))[other['digest']] == 'excluded'
 
 
+def test_an_image_with_several_tags_that_is_not_named_stays_because_of_the_first_one():
+    stays = dict(STAYS, tags=['v2', 'v3', 'v4'])
+    decision = decide_images(to_inventory([repository_of(INDEX, CHILD, stays)]), named(':v1'))
+    assert decision.verdicts[NAME][stays['digest']] == (True, 'tagged', 'v2', '')
+
+
 def test_a_locked_image_stays_unless_locked_ones_were_asked_for():
     world = [repository_of(dict(STAYS, locks=['deleteEnabled']))]
     assert reasons(decide_images(to_inventory(world), named(':v2'))) == {STAYS['digest']: 'locked'}
@@ -196,7 +208,9 @@ def test_deleting_a_locked_image_alone_takes_nothing_unless_locked_ones_were_ask
 
 def test_nothing_goes_beside_a_manifest_that_cannot_be_read():
     world = [repository_of(STAYS, unreadable(index('secret')))]
-    assert reasons(decide_images(to_inventory(world), named(':v2')))[STAYS['digest']] == 'unreadable'
+    decision = decide_images(to_inventory(world), named(':v2'))
+    assert reasons(decision)[STAYS['digest']] == 'unreadable'
+    assert decision.doomed == frozenset()
 
 
 def test_an_image_that_is_pinned_is_refused_and_a_pinned_part_of_it_stays():
@@ -362,4 +376,5 @@ def test_a_tag_that_is_excluded_or_pinned_stays_whatever_the_rules_say():
     inventory = to_inventory([repository_of(STAYS, INDEX)])
     policy = replace(policy_of(flags), pins=pins('v1'))
     tags = decide(inventory, policy, NOW).tags[NAME]
-    assert {name: verdict.reason for name, verdict in tags.items()} == {'v1': 'pinned', 'v2': 'excluded'}
+    found = {name: (verdict.kept, verdict.reason) for name, verdict in tags.items()}
+    assert found == {'v1': (True, 'pinned'), 'v2': (True, 'excluded')}

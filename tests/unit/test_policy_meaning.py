@@ -132,7 +132,7 @@ BY_OPTION = policy_of_flags(Flags(filter=('.*:.*',), keep_semver=1))
 @pytest.mark.parametrize(
     'policy, tags, said, stay, more',
     [
-        (BY_RULE, ['1.2', 'stable'], "2 tags that the rule 'old'", 'stay, such as team/web:', True),
+        (BY_RULE, ['1.2', 'stable'], "2 tags that the rule 'old'", 'stay, such as team/web:1.2.', True),
         (BY_RULE, ['stable'], "1 tag that the rule 'old'", 'stays, such as team/web:stable.', True),
         (BY_OPTION, ['stable'], '1 tag that --keep-semver or --keep-per', 'stays, such as team/web:stable.', False),
     ],
