@@ -182,6 +182,12 @@ def test_where_no_run_has_written_a_journal_there_are_no_runs(tmp_path):
     assert JournalIndex(tmp_path / 'journal', Counting()).summaries() == []
 
 
+def test_a_folder_of_journals_that_cannot_be_listed_is_an_error_that_names_it(tmp_path):
+    (tmp_path / 'journal').touch()
+    with pytest.raises(JournalError, match=r"The journals in '.*journal' cannot be read: .+"):
+        JournalIndex(tmp_path / 'journal', Counting()).summaries()
+
+
 def test_the_folder_is_listed_once_however_many_journals_are_new(folder, monkeypatch):
     listed = []
     for name in ('scandir', 'listdir'):

@@ -399,6 +399,35 @@ def test_only_its_owner_may_read_a_journal(tmp_path):
     assert (tmp_path / f'{journal.run}.jsonl').stat().st_mode & 0o777 == 0o600
 
 
+def test_a_line_that_something_else_appends_meanwhile_stays(tmp_path):
+    journal = Journal(tmp_path, {})
+    with (tmp_path / f'{journal.run}.jsonl').open('ab') as file:
+        file.write(b'{"event":"settled"}\n')
+    journal.write('end')
+    assert [line['event'] for line in lines(tmp_path)] == ['start', 'settled', 'end']
+
+
+def test_a_journal_that_cannot_be_begun_says_why(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(JournalError, match=r"The journal '.*file.*' cannot be written: .+"):
+        Journal(tmp_path / 'file', {})
+
+
+def test_a_tag_that_goes_is_written_down_with_its_locks_and_the_time_that_it_counts_with(tmp_path):
+    moved = Tag('v1', IMAGE, last_update_time='2026-11-01T00:00:00Z', locks=Locks(delete_enabled=False))
+    seen = {'team/app': replace(SEEN['team/app'], tags={'v1': moved})}
+    door = JournaledRegistry(Answering(), Journal(tmp_path, {}), seen)
+    for tag in ('v1', 'unlisted'):
+        asyncio.run(door.delete_tag('team/app', tag, IMAGE, PERMIT))
+    known, unknown = (
+        {key: line[key] for key in ('tag', 'locks', 'lastUpdateTime') if key in line}
+        for line in lines(tmp_path)
+        if line['event'] == 'request'
+    )
+    assert known == {'tag': 'v1', 'locks': ['deleteEnabled=false'], 'lastUpdateTime': '2026-11-01T00:00:00Z'}
+    assert unknown == {'tag': 'unlisted'}
+
+
 def test_a_tag_was_taken_off_where_the_registry_said_so():
     at = '2026-01-01T00:00:00.000000Z'
     taken = {

@@ -305,7 +305,9 @@ def test_a_child_that_the_index_brings_along_needs_what_it_names():
     assert content.children == (worlds.sha256(inside), DIGEST, OTHER)
 
 
-@pytest.mark.parametrize('more', [{'digest': DIGEST}, {'data': '***'}, {'data': 7}, {'data': ''}])
+@pytest.mark.parametrize(
+    'more', [{'digest': DIGEST}, {'data': '***'}, {'data': 'a'}, {'data': 'é'}, {'data': 7}, {'data': ''}]
+)
 def test_bytes_that_are_not_those_of_the_digest_bring_nothing_along(more):
     assert read({'manifests': [inlined(b'{}', **more)]}).inlined == ()
 

@@ -532,6 +532,35 @@ def test_a_second_stop_while_a_sign_in_is_waited_for_ends_and_the_journal_knows_
     assert [each.digest for each in journal.owed()] == [digest]
 
 
+@pytest.mark.parametrize('kind, is_told', [(Kind.FORBIDDEN, True), (Kind.NOT_FOUND, False)])
+def test_a_lock_that_could_not_be_set_again_is_told_unless_what_had_it_is_gone(registry, connect, kind, is_told):
+    digest = locked_image(registry)
+    client = connect()
+    decision = planned_with_what_is_locked(client)
+    unlock = client.real.set_manifest_locks
+
+    class Door:
+        """Takes locks off, and neither deletes nor sets them again."""
+
+        async def set_manifest_locks(self, repository, digest, locks, permit=None, owed=None):
+            if not owed:
+                raise RegistryError(kind, 'not allowed')
+            await unlock(repository, digest, locks, permit, owed)
+
+        async def set_tag_locks(self, *_):
+            pass
+
+        async def delete_tag(self, *_):
+            pass
+
+        async def delete_manifest(self, *_):
+            raise RegistryError(Kind.UNAVAILABLE, 'out of order')
+
+    outcome = execute(client, decision, 2, Silent(), time.monotonic, door=Door())
+    told = {each.digest: each.error for each in outcome.failed if not each.tag}
+    assert told == {digest: 'out of order' + '; and its lock could not be set again: not allowed' * is_told}
+
+
 def test_only_the_lock_of_the_tag_that_goes_is_taken_off(registry, connect):
     for tag in ('v1', 'v2', 'v3'):
         image_in(registry.storage, REPOSITORY, 'image', tag=tag)
@@ -588,6 +617,7 @@ def test_a_second_stop_while_a_lock_is_set_again_does_not_end_that(registry, con
     assert outcome.interrupted and not outcome.deleted
     assert registry.storage.manifest(REPOSITORY, digest).flags['deleteEnabled'] is False
     assert ([each.digest for each in outcome.failed], outcome.left) == ([digest], 0), 'what came of it is not forgotten'
+    assert outcome.in_doubt == {REPOSITORY}, 'no listing is made any more'
 
 
 # What changed since the plan
@@ -833,6 +863,16 @@ def test_the_children_of_an_index_whose_turn_does_not_come_wait_for_it(registry,
     outcome = run(client, decision)
     assert deleted(outcome) == {index, *leaves}
     assert deletes(registry)[:2] == [index, index]
+
+
+def test_the_children_of_an_index_that_is_put_off_wait_for_it_also_where_others_could_be_sent(registry, connect):
+    leaves = [image_in(registry.storage, REPOSITORY, f'leaf {place}') for place in range(4)]
+    index = index_in(registry.storage, REPOSITORY, leaves)
+    client = connect()
+    decision = planned(client)
+    door = Refusing(client, [Late()])
+    outcome = execute(client, decision, 32, Silent(), door.clock, door=door)
+    assert deleted(outcome) == {index, *leaves} and door.begun[:2] == [index, index]
 
 
 def test_an_index_whose_turn_does_not_come_is_deleted_later_although_another_part_goes_on(registry, connect):

@@ -188,8 +188,9 @@ def test_a_lock_on_what_came_back_is_known_before_it_is_set(registry, connect, i
 
 
 def test_only_its_owner_may_look_into_the_folder_of_what_is_held(tmp_path):
-    HeldLocks(str(tmp_path), 'localhost').add(Held(REPOSITORY, 'sha256:' + 'a' * 64))
-    assert (tmp_path / 'acrprune').stat().st_mode & 0o777 == 0o700
+    """Also where there is no configuration folder yet."""
+    HeldLocks(str(tmp_path / 'azure'), 'localhost').add(Held(REPOSITORY, 'sha256:' + 'a' * 64))
+    assert (tmp_path / 'azure' / 'acrprune').stat().st_mode & 0o777 == 0o700
 
 
 def test_what_could_not_be_held_is_told_and_is_not_ours(registry, connect, images, tmp_path):
