@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
@@ -518,3 +519,53 @@ def test_what_hangs_on_something_is_left_where_somebody_stopped_the_run(registry
     registry.on_request = lambda method, _: method == 'DELETE' and signals.come()
     outcome = execute(client, decision, 8, Silent(), lambda: clock.skipped, stops=signals)
     assert (outcome.deleted, outcome.left, outcome.interrupted) == ((('team/app', image),), 1, True)
+
+
+def test_a_second_stop_while_a_lock_is_set_again_begins_nothing_more_that_hangs_on_something(registry, connect):
+    """More hangs on what was deleted than is deleted at a time; the first of it fails, the others have no answer."""
+    images = [image_in(registry.storage, 'team/app', f'image {place}') for place in range(3)]
+    for number, (image, kind) in enumerate((image, kind) for image in images for kind in ('sig', 'att', 'sbom')):
+        tag = f'{image.replace(":", "-")}.{kind}'
+        attached = image_in(registry.storage, 'team/app', f'attached {number}', tag=tag)
+        registry.storage.set_locks('team/app', digest=attached, deleteEnabled=False)
+    client, signals, begun = connect(), Signals(), []
+    policy = policy_of(Flags(ago='0', untagged=True, include_locked=True))
+    decision = decide(scan(client, 'localhost', Extent(), Silent()), policy, TICKS)
+    assert len(decision.doomed) == 12
+
+    class Door:
+        """Deletes the images alone; the run is stopped twice while the lock of the first attachment is set again."""
+
+        async def set_manifest_locks(self, repository, digest, locks, permit=None, owed=None):
+            if not owed and digest == begun[0]:
+                signals.come()
+                signals.come()
+                await given_up.wait()
+
+        async def delete_manifest(self, repository, digest, permit):
+            if digest in images:
+                await client.real.delete_manifest(repository, digest, permit)
+                return
+            begun.append(digest)
+            if len(begun) == 5:
+                everyone.set()
+            if digest == begun[0]:
+                await everyone.wait()
+                raise RegistryError(Kind.UNAVAILABLE, 'no')
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+
+    everyone, given_up = asyncio.Event(), asyncio.Event()
+    outcome = execute(
+        client,
+        decision,
+        8,
+        Silent(),
+        time.monotonic,
+        lambda: registry.counters['manifest_delete'] == len(images),
+        door=Door(),
+        stops=signals,
+    )
+    assert outcome.interrupted and len(begun) == 5
