@@ -25,18 +25,6 @@ def name_of_registry(host: str, suffix: str) -> str:
     return re.sub(r'[^a-z0-9.-]', '_', host.lower()) + suffix
 
 
-def why_not_lockable(error: BaseException) -> OSError | None:
-    """Why a file cannot be locked at all, by an error of portalocker; None where another process holds it.
-
-    Asked not to wait, portalocker says of both that the file is locked already, and only what led to it tells.
-    """
-    while not isinstance(error, OSError) and (reason := error.__cause__ or error.__context__):
-        error = reason
-    if isinstance(error, EOFError):  # from a file system of a network
-        return OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    return error if isinstance(error, OSError) and error.errno not in (errno.EACCES, errno.EAGAIN) else None
-
-
 @contextmanager
 def transaction(path: Path, tables: Iterable[str], mode: int = 0o600) -> Iterator[sqlite3.Connection]:
     """One change of a small database, which is on the disk afterwards; file and tables are made where they lack.

@@ -53,15 +53,6 @@ def marks(state):
     return Marks(marks_path(str(state.folder), HOST), state.folder.parts[-6], state.keep)
 
 
-def test_where_files_cannot_be_locked_no_copy_is_made_and_the_reason_is_told(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise portalocker.exceptions.LockException() from OSError(errno.ENOLCK, 'no locks available')
-
-    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
-    with pytest.raises(OSError, match='no locks available'), working_copy(str(tmp_path), 'the state', HOST):
-        pass
-
-
 def test_a_line_of_a_journal_is_in_the_state_when_it_is_written(machine):
     first = machine('first')
     run = journal(first)
