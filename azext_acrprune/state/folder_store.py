@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import portalocker
 
-from ..state_files import sync_directory
+from ..state_files import has_no_locks, sync_directory
 from .store import WHATEVER, Lease, Leased, OutOfDate, StateError, StoredFile
 
 _HELD, _WRITING = '.held', '.writing'
@@ -120,13 +120,18 @@ class _FileLease:
     """A lease by a lock on a file, which the system takes away when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Leased and OSError. Whoever only looks whether it is there has it for a moment."""
+        """Raises Leased, OSError, and LockException where files cannot be locked at all.
+
+        Whoever only looks whether it is there has it for a moment.
+        """
         self._path = path
         while True:
             self._lock = portalocker.Lock(str(path), 'a', timeout=_LOOKED_AT_SECONDS, check_interval=0.05)
             try:
                 file = self._lock.acquire()
             except portalocker.exceptions.LockException as error:
+                if has_no_locks(error):
+                    raise
                 raise Leased from error
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -210,5 +210,15 @@ def test_where_files_cannot_be_locked_there_is_no_working_copy(tmp_path, monkeyp
         pass
 
 
+def test_where_files_cannot_be_locked_a_state_in_a_folder_is_held_by_nobody_and_cannot_be_used(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise portalocker.exceptions.LockException(OSError(errno.ENOLCK, 'No locks available'))
+
+    monkeypatch.setattr('azext_acrprune.state.folder_store._LOOKED_AT_SECONDS', 0)
+    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+    with pytest.raises(StateError, match="cannot be used at 'lock': it cannot be locked"):
+        FolderStore(str(tmp_path)).lease('lock')
+
+
 def test_two_processes_on_one_machine_have_a_working_copy_each(machine):
     assert machine('first').folder != machine('first').folder
