@@ -109,6 +109,20 @@ def test_what_the_registry_says_of_a_foreign_layer_counts_and_what_nobody_knows_
     assert (ledger.registry_bytes, ledger.whole) == (registry, whole)
 
 
+def test_a_foreign_layer_that_another_manifest_says_to_be_empty_is_not_stored():
+    manifests = [
+        Manifest(digest, content)
+        for digest, content in (
+            (DIGEST, Content(10, unmeasured=(Blob('foreign', 7),))),
+            ('other', Content(10, blobs=(Blob('foreign', 0),))),
+        )
+    ]
+    repository = Repository('app', {manifest.digest: manifest for manifest in manifests})
+    measured = with_measures(Inventory('host', (repository,), frozenset(['app'])), {})
+    content = measured.repositories[0].manifests[DIGEST].content
+    assert (content.blobs, content.unmeasured) == ((), ())
+
+
 def test_what_is_there_and_not_listed_may_hold_anything():
     seen = Repository('app', {DIGEST: Manifest(DIGEST, Content(10))}, unseen='more is there')
     assert not open_ledger(Inventory('host', (seen,), frozenset())).whole

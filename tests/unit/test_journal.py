@@ -368,6 +368,15 @@ def test_a_copy_has_every_line_also_one_that_came_while_others_were_copied(tmp_p
     assert copy.kept == (tmp_path / f'{journal.run}.jsonl').read_bytes() and copy.kept.count(b'\n') == 5
 
 
+def test_a_copy_is_not_asked_to_take_what_it_has(tmp_path):
+    copy, asked = Copying(), []
+    copy.first = lambda: asked.append(len(copy.kept))
+    journal = Journal(tmp_path, {}, lambda _: copy)
+    journal.write('one')
+    journal.close()
+    assert len(asked) == 2
+
+
 def test_after_a_copy_that_failed_once_nothing_more_is_copied(tmp_path):
     copy = Copying()
     journal = Journal(tmp_path, {}, lambda _: copy)
@@ -426,6 +435,22 @@ def test_a_tag_that_goes_is_written_down_with_its_locks_and_the_time_that_it_cou
     )
     assert known == {'tag': 'v1', 'locks': ['deleteEnabled=false'], 'lastUpdateTime': '2026-11-01T00:00:00Z'}
     assert unknown == {'tag': 'unlisted'}
+
+
+def test_the_folder_of_journals_is_for_its_owner_alone_whatever_the_umask(tmp_path):
+    umask = os.umask(0)
+    try:
+        Journal(tmp_path / 'journal', {})
+    finally:
+        os.umask(umask)
+    assert (tmp_path / 'journal').stat().st_mode & 0o777 == 0o700
+
+
+def test_a_journal_that_is_gone_cannot_be_copied_and_the_error_names_it(tmp_path):
+    journal = Journal(tmp_path, {})
+    (tmp_path / f'{journal.run}.jsonl').unlink()
+    with pytest.raises(JournalError, match=f'{journal.run}.* cannot be read: No such file'):
+        journal.so_far()
 
 
 def test_a_tag_was_taken_off_where_the_registry_said_so():

@@ -114,7 +114,7 @@ def test_a_run_that_is_under_way_owes_nothing_yet_and_one_that_ended_owes_until_
     with settling(tmp_path, HOST, read_run) as owed:
         assert owed == (second,) and owed_now(tmp_path) == (), 'nobody else settles it meanwhile'
         write_settled(path, second, 'gone', 'a later run')
-    assert owed_now(tmp_path) == () and list(tmp_path.glob('*.open')) == []
+    assert list(tmp_path.glob('*.open')) == [] and owed_now(tmp_path) == ()
     assert b'\n\n' not in path.read_bytes()
 
 

@@ -245,6 +245,15 @@ def test_the_folder_of_marks_is_for_its_owner_alone_whatever_the_umask(tmp_path)
     assert path.parent != tmp_path and path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_marks_that_machines_share_are_for_all_whom_the_umask_allows(tmp_path):
+    umask = os.umask(0)
+    try:
+        Marks(tmp_path / 'marks', 'first').add(MARK)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / 'marks').stat().st_mode & 0o777 == 0o666
+
+
 def test_marks_that_machines_share_are_in_the_folder_that_they_share(tmp_path):
     alone = marks_path(str(tmp_path / 'azure'), 'Localhost:5000')
     assert marks_path(str(tmp_path / 'azure'), 'Localhost:5000', str(tmp_path / 'shared')) == (

@@ -82,6 +82,8 @@ def test_what_was_taken_back_is_as_old_as_the_registry_says():
         ([RETIRED, [START, BACK]], [], SEEN['lastUpdateTime'], RETURNED),
         ([RETIRED, [RESTORE, BACK]], [], SEEN['lastUpdateTime'], TAKEN_BACK),
         ([RETIRED, [RESTORE, BACK]], HIDDEN, SEEN['lastUpdateTime'], FOREIGN),
+        ([RETIRED, [START, {**BACK, 'request': 'uploadBlob'}]], HIDDEN, SEEN['lastUpdateTime'], STILL_RETIRED),
+        ([RETIRED, [START, {**BACK, 'request': None}]], HIDDEN, SEEN['lastUpdateTime'], STILL_RETIRED),
         ([RETIRED, [RESTORE, {**BACK, 'outcome': 'forbidden'}]], HIDDEN, SEEN['lastUpdateTime'], STILL_RETIRED),
         ([[*RETIRED[:2], {**DONE, 'outcome': 'forbidden'}]], [], SEEN['lastUpdateTime'], RETURNED),
     ],
@@ -114,6 +116,12 @@ def test_an_image_is_taken_back_with_its_parts_and_by_a_tag_that_it_had():
     assert chosen_of(records, [parse_image(f'{APP}@{CHILD[:40]}')]) == both[1:]
     with pytest.raises(NotAnImage):
         chosen_of(records, [parse_image(f'{APP}:v2')])
+
+
+@pytest.mark.parametrize('part', [[], [{**REQUEST, 'digest': CHILD, 'content': 3}]])
+def test_an_image_is_taken_back_without_parts_of_which_the_journal_says_nothing(part):
+    records = retirements_in([[*RETIRED, *part]])
+    assert chosen_of(records, [parse_image(f'{APP}:v1')]) == [(APP, DIGEST)]
 
 
 def test_a_tag_that_a_retired_image_had_in_another_repository_names_nothing():
@@ -155,6 +163,12 @@ def test_where_there_is_a_log_it_has_to_cover_the_time_since(facts, gone, code):
     decision, _ = decided(facts)
     assert len(decision.doomed) == gone and [each.code for each in decision.remarks] == code
     assert not decision.returning  # what is not known stays as it is
+
+
+def test_what_the_log_does_not_cover_is_told_with_the_day_from_which_on_it_has_to():
+    decision, digests = decided(Facts(has_log=True))
+    told = {decision.verdicts[APP][digest].because for digest in digests}
+    assert told == {f'old: the log of pulls does not go back to {time_text(days_ago(20))[:10]}, when it was retired'}
 
 
 def test_a_pull_since_then_keeps_and_says_who_it_was():

@@ -188,6 +188,25 @@ def test_the_parts_of_a_repository_share_its_five_deletes_and_each_index_goes_fi
     assert all(order.index(index) < order.index(child) for index in indexes for child in indexes[index])
 
 
+def test_small_indexes_are_deleted_five_at_a_time_too(registry, connect):
+    indexes_with_children(registry, 12, children=1)
+    client, at_once, most = connect(), [], []
+
+    class Door:
+        """Keeps each deletion for a while, in which the others can begin."""
+
+        async def delete_manifest(self, *what):
+            at_once.append(what)
+            most.append(len(at_once))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            at_once.remove(what)
+            await client.real.delete_manifest(*what)
+
+    outcome = execute(client, planned(client), 32, Silent(), time.monotonic, door=Door())
+    assert (len(outcome.deleted), max(most)) == (24, DELETES_PER_REPOSITORY)
+
+
 def test_while_one_part_waits_for_its_index_another_one_goes_on(registry, connect, flights):
     for place in range(4):
         below = image_in(registry.storage, REPOSITORY, f'image {place}')

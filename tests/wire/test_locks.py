@@ -213,7 +213,7 @@ def test_what_is_released_is_forgotten_as_is_what_is_gone_and_what_could_not_be_
     registry.faults.rules.append(Fault(f'PATCH .*{images[1]}', 403))
     client.loop.run(release(client.real, wanted, locks, 1, outcome))
     assert locked(registry) == {images[1], images[2]} and locks.all() == wanted[1:2]
-    assert outcome.done == [wanted[0], wanted[2]] and outcome.left == 0
+    assert outcome.done == [wanted[0], wanted[2]] and (outcome.left, outcome.interrupted) == (0, False)
     assert [each.digest for each in outcome.failed] == [images[1]]
 
 

@@ -127,16 +127,27 @@ def test_what_the_cache_knows_is_not_read(registry, connect, tmp_path):
     cache.close()
 
 
-def test_a_listing_that_takes_longer_than_ten_seconds_deletes_nothing_and_has_an_end(registry, connect, clock):
+@pytest.mark.parametrize('seconds', [10, 11])
+def test_a_listing_that_takes_ten_seconds_or_longer_deletes_nothing_and_has_an_end(registry, connect, clock, seconds):
     stale = stale_images(registry, 3)
     client = connect()
     decision = planned(client)
     registry.forget()
-    moved_on(clock, registry, f'GET /acr/v1/{REPOSITORY}/_manifests', 11)
-    outcome = run(client, decision)
+    moved_on(clock, registry, f'GET /acr/v1/{REPOSITORY}/_manifests', seconds)
+    outcome = run(client, decision, lambda: clock.skipped)
     assert (failed(outcome), deletes(registry), outcome.listing_age) == (stale, [], None)
-    assert 'its listing took 11 s' in outcome.failed[0].error
+    assert f'its listing took {seconds} s' in outcome.failed[0].error
     assert registry.counters['manifests_page'] == 3
+
+
+def test_a_listing_of_nine_seconds_is_not_made_anew_where_it_shows_nothing_new(registry, connect, clock):
+    stale = stale_images(registry, 1)
+    client = connect()
+    decision = planned(client)
+    registry.forget()
+    moved_on(clock, registry, f'GET /acr/v1/{REPOSITORY}/_manifests', 9)
+    assert deleted(run(client, decision, lambda: clock.skipped)) == stale
+    assert registry.counters['manifests_page'] == 2, 'the other one is made after the run'
 
 
 def test_a_listing_of_nine_seconds_leaves_one_for_deleting(registry, connect, clock):
