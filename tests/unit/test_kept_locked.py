@@ -47,3 +47,13 @@ def test_nothing_is_locked_or_unlocked_in_a_repository_that_is_not_selected(sele
     found = kept_locked(policy, inventory, {each.name: build_graph(each) for each in inventory.repositories})
     assert found.lock.keys() == {(selected, 'v1'), (selected, wanted['digest'])}
     assert found.unlock == {(selected, locked['digest']): True}
+
+
+def test_a_tag_is_kept_locked_in_the_repositories_of_the_pattern_and_no_other_tag_there():
+    wanted, other = image('wanted', tags=['v1']), image('other', tags=['b1'])
+    inventory = to_inventory([repository_of(wanted, other, name=name) for name in ('team/a', 'team/b')])
+    policy = replace(
+        untagged_policy(Age('1d', 86_400)), kept_locked=(Protection('team/a:v1', filter_scope('team/a:v1')),)
+    )
+    found = kept_locked(policy, inventory, {each.name: build_graph(each) for each in inventory.repositories})
+    assert found.lock.keys() == {('team/a', 'v1'), ('team/a', wanted['digest'])}

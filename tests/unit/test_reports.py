@@ -171,6 +171,15 @@ def test_a_report_on_two_images_is_counted_with_neither_and_stays_with_them():
     assert {decision.verdicts[APP][each['digest']].reason for each in both} == {'referrerOf'}
 
 
+def test_where_the_image_goes_its_reports_go_with_it_and_none_for_a_newer_one():
+    image = worlds.image('app', [1], tags=['b1'], age=400 * worlds.DAY)
+    scans = [worlds.artifact(f'scan {days}', subject=image['digest'], age=days * worlds.DAY) for days in (40, 30, 20)]
+    inventory = worlds.to_inventory([worlds.repository_of(image, *scans, name=APP)])
+    decision = decide(inventory, policy_of(), worlds.NOW)
+    assert decision.doomed_in(APP) == {each['digest'] for each in (image, *scans)}
+    assert decision.superseded_in(APP) == set()
+
+
 @pytest.mark.parametrize('name, going', [(APP, False), ('team/other', True)])
 def test_no_report_is_superseded_in_a_repository_that_is_protected(name, going):
     inventory, scans = world()

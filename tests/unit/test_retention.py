@@ -276,6 +276,12 @@ def test_a_tag_whose_manifest_keeps_another_one_since_may_go():
     assert check_last_tags({'pr-1': digest}, frozenset([digest]), frozenset(), fresh) == {}
 
 
+def test_of_a_manifest_that_the_plan_did_not_name_one_of_two_tags_may_go():
+    tagged = image('a', (0,), docker=True, tags=['pr-1', 'v1'])
+    fresh = inventory_of(tagged).repositories[0]
+    assert check_last_tags({'pr-1': tagged['digest']}, frozenset(), frozenset(), fresh) == {}
+
+
 def test_what_lost_its_other_tags_since_the_plan_keeps_what_it_refers_to():
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     referrer = index('i', [], docker=True, subject=subject['digest'], tags=['pr-2'])
