@@ -277,6 +277,11 @@ def test_a_run_that_is_added_where_there_is_no_index_is_not_read_again(folder):
     assert JournalIndex(folder, outlining).summaries() == plain(folder) and outlining.read == 5
 
 
+def test_an_index_that_begins_with_one_run_is_for_its_owner_alone(folder):
+    JournalIndex(folder, Counting()).add(runs(folder)[-1])
+    assert (folder / INDEX_NAME).stat().st_mode & 0o777 == 0o600
+
+
 def test_an_index_that_cannot_be_written_changes_no_answer(folder):
     (folder / INDEX_NAME).mkdir()
     assert JournalIndex(folder, Counting()).summaries() == plain(folder)

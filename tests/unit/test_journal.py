@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import threading
 import time
 from dataclasses import replace
@@ -94,6 +95,15 @@ def delete(journaled, names):
 def lines(folder):
     (run,) = runs(folder)
     return read_run(folder, run)
+
+
+def test_a_run_is_named_by_its_moment_and_eight_digits_by_chance(tmp_path):
+    journals = [Journal(tmp_path, {}) for _ in range(2)]
+    for journal in journals:
+        journal.close()
+    names = [journal.run for journal in journals]
+    assert all(re.fullmatch(r'\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}', name) for name in names)
+    assert len({name.partition('-')[2] for name in names}) == 2
 
 
 def test_a_request_is_written_down_before_it_is_sent_and_its_outcome_after_it(tmp_path):

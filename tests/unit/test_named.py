@@ -292,8 +292,15 @@ def test_a_repository_with_anything_locked_is_refused():
 
 
 def test_of_a_lock_with_several_flags_the_first_is_told_for_a_repository_that_is_named():
+    both = ['deleteEnabled', 'writeEnabled']
     with pytest.raises(Locked, match='manifest deleteEnabled=false'):
-        decide_repository(to_inventory([repository_of(dict(STAYS, locks=['deleteEnabled', 'writeEnabled']))]), NAME)
+        decide_repository(to_inventory([repository_of(dict(STAYS, locks=both))]), NAME)
+    with pytest.raises(Locked, match='repository deleteEnabled=false'):
+        decide_repository(to_inventory([repository_of(STAYS, locks=both)]), NAME)
+
+
+def test_no_lock_is_taken_off_for_a_repository_that_is_named():
+    assert not decide_repository(to_inventory(WORLD), NAME).include_locked
 
 
 def test_a_repository_with_anything_too_young_is_refused_be_it_a_manifest_or_a_tag():

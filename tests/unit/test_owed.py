@@ -136,6 +136,16 @@ def test_where_files_cannot_be_locked_no_run_is_known_to_be_under_way(tmp_path, 
     assert not is_under_way(tmp_path, run.journal.run) and len(owed_now(tmp_path)) == 2
 
 
+def test_where_locking_a_file_fails_in_a_way_of_its_own_no_run_is_known_to_be_under_way(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(portalocker.portalocker, 'lock', fail)
+    run = Run(tmp_path)
+    run.journal.close()
+    assert not is_under_way(tmp_path, run.journal.run) and len(owed_now(tmp_path)) == 2
+
+
 def test_a_run_that_was_killed_before_its_journal_began_owes_nothing(tmp_path):
     (tmp_path / 'a run.open').touch()
     assert owed_now(tmp_path) == () and list(tmp_path.iterdir()) == []

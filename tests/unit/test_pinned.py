@@ -261,6 +261,16 @@ def test_marks_that_machines_share_are_in_the_folder_that_they_share(tmp_path):
     )
 
 
+def test_of_marks_each_change_is_told_and_reading_them_is_none(tmp_path):
+    told = []
+    marks = Marks(tmp_path / 'marks', 'machine', told.append)
+    for changes, change in enumerate([marks.add, marks.remove], 1):
+        change(MARK)
+        marks.all()
+        marks.elsewhere()
+        assert told == [tmp_path / 'marks'] * changes
+
+
 def test_what_each_machine_wants_stands_beside_the_marks_that_they_share(tmp_path):
     first, second, alone = (Marks(tmp_path / 'marks', name) for name in ('first', 'second', None))
     keys = [('team/web', DIGEST), ('team/api', OTHER)]

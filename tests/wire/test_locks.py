@@ -67,7 +67,8 @@ def pinned(client, marks, locking=(), unlocking=(), forgetting=(), complete=True
 
 def test_what_is_pinned_is_locked_and_marked_and_the_mark_knows_what_it_had(registry, connect, images, marks):
     outcome = pinned(connect(), marks, images[:2])
-    assert locked(registry) == set(images[:2]) and not outcome.failed
+    assert locked(registry) == set(images[:2])
+    assert (outcome.failed, outcome.interrupted, outcome.left) == ({}, False, 0)
     assert marked(marks) == {images[0]: True, images[1]: False}
     assert outcome.locked == [(REPOSITORY, each, 'a pin') for each in images[:2]]
 
@@ -191,6 +192,15 @@ def test_only_its_owner_may_look_into_the_folder_of_what_is_held(tmp_path):
     """Also where there is no configuration folder yet."""
     HeldLocks(str(tmp_path / 'azure'), 'localhost').add(Held(REPOSITORY, 'sha256:' + 'a' * 64))
     assert (tmp_path / 'azure' / 'acrprune').stat().st_mode & 0o777 == 0o700
+
+
+def test_of_what_is_held_each_change_is_told_and_reading_it_is_none(tmp_path):
+    told = []
+    locks, held = HeldLocks(str(tmp_path), 'localhost', told.append), Held(REPOSITORY, 'sha256:' + 'a' * 64)
+    for changes, change in enumerate([locks.add, locks.remove], 1):
+        change(held)
+        locks.all()
+        assert len(told) == changes
 
 
 def test_what_could_not_be_held_is_told_and_is_not_ours(registry, connect, images, tmp_path):
