@@ -225,7 +225,7 @@ def _why_waiting(scene: _Scene, rule: Rule, parts: list[str]) -> dict[str, Verdi
         return dict.fromkeys(parts, kept_by_rule(rule, *whole))
     standings = {digest: scene.retired(digest) for digest in parts}
     still = [each for each in standings.values() if each and each.state == STILL_RETIRED]
-    begun = max((each.at for each in still), default=0) if len(still) == len(parts) else scene.now
+    begun = max(each.at for each in still) if len(still) == len(parts) else scene.now
     due = begun + _seconds(rule) * TICKS_PER_SECOND
     if due <= scene.now:
         unknown = _why_unknown(scene, min(each.at for each in still))

@@ -355,6 +355,20 @@ ILL = [
 ]
 
 
+@pytest.mark.parametrize(
+    'orphan',
+    [
+        image('sbom', subject=GONE),
+        image('signature', tags=[attachment_tag(GONE)]),
+        image('both', tags=['v1', attachment_tag(GONE)]),
+    ],
+)
+def test_a_subject_that_is_gone_is_said_to_be_so_as_far_as_the_registry_was_read(orphan):
+    for whole, said in ((True, 'does not exist'), (False, 'is in none of the repositories that were read')):
+        (entry,) = checked(orphan, whole=whole)['findings']
+        assert GONE in entry['message'] and f' {said}.' in entry['message']
+
+
 @pytest.mark.parametrize('manifests', ILL)
 def test_where_not_the_whole_registry_was_read_nothing_is_called_gone_and_there_is_no_command(manifests):
     (entry,) = checked(*manifests)['findings']

@@ -79,6 +79,12 @@ def test_of_a_chain_with_one_more_than_64_below_its_top_only_the_top_is_unreadab
     assert [name for name, each in found.items() if each.content == TOO_DEEP] == [digest(0)]
 
 
+def test_beside_what_leads_no_further_the_way_down_is_followed_all_the_same():
+    leaf, (*indexes, last) = manifest('leaf'), chain(DEEPEST + 1)
+    indexes = [manifest(i, children=(leaf.digest, digest(i + 1))) for i, _ in enumerate(indexes)]
+    assert unreadable(repository_of([leaf, *indexes, last])) == 1
+
+
 def test_what_is_below_64_is_read_even_where_much_is_above():
     deep = repository_of(chain(3 * DEEPEST))
     for i in range(2 * DEEPEST, 3 * DEEPEST):

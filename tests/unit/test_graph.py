@@ -12,7 +12,18 @@ from azext_acrprune.decide.graph import (
     user_tags,
     walk,
 )
-from tests.worlds import artifact, attachment_tag, ghost, image, index, repository_of, sha256, to_repository, unreadable
+from tests.worlds import (
+    artifact,
+    attachment_tag,
+    bringing,
+    ghost,
+    image,
+    index,
+    repository_of,
+    sha256,
+    to_repository,
+    unreadable,
+)
 
 
 def graph_of(*manifests):
@@ -171,6 +182,12 @@ def test_missing_children_are_those_not_listed_and_the_ghosts():
     partial = index('index', [there['digest'], gone['digest'], absent])
     repository = to_repository(repository_of(there, gone, partial))
     assert missing_children(repository, partial['digest']) == (gone['digest'], absent)
+
+
+def test_what_an_index_brings_along_is_not_missing_and_what_is_no_index_or_cannot_be_read_lacks_nothing():
+    brings, alone, closed = bringing('brings'), image('alone'), unreadable(index('closed', [sha256(b'absent')]))
+    repository = to_repository(repository_of(brings, alone, closed))
+    assert [missing_children(repository, digest) for digest in digests(brings, alone, closed)] == [()] * 3
 
 
 def test_walk_begins_with_where_it_starts_and_names_each_once():

@@ -57,3 +57,17 @@ def test_a_tag_is_kept_locked_in_the_repositories_of_the_pattern_and_no_other_ta
     )
     found = kept_locked(policy, inventory, {each.name: build_graph(each) for each in inventory.repositories})
     assert found.lock.keys() == {('team/a', 'v1'), ('team/a', wanted['digest'])}
+
+
+def test_what_is_locked_already_or_is_a_tag_that_is_not_listed_is_not_locked():
+    wanted = image('wanted', tags=['v1', 'v2'], locks=['deleteEnabled'])
+    inventory = to_inventory([repository_of(wanted)])
+    (repository,) = inventory.repositories
+    repository = replace(repository, tags={'v1': repository.tags['v1']})
+    policy = replace(
+        untagged_policy(Age('1d', 86_400)), kept_locked=(Protection('team/*:*', filter_scope('team/.*:.*')),)
+    )
+    found = kept_locked(
+        policy, replace(inventory, repositories=(repository,)), {repository.name: build_graph(repository)}
+    )
+    assert found.lock == {('team/web', 'v1'): 'team/*:*'}

@@ -217,3 +217,10 @@ def test_only_an_outcome_of_setting_locks_tells_that_what_had_them_is_not_there(
     said = {'event': 'outcome', 'outcome': 'not_found', 'repository': 'team/app', 'digest': IMAGE}
     assert list(owed_in('', [LINE, {**said, 'request': 'setLocks'}])) == []
     assert list(owed_in('', [LINE, {**said, 'request': sent}])) == [OWED]
+
+
+@pytest.mark.parametrize('outcome', [None, *(kind.name.lower() for kind in Kind if kind is not Kind.NOT_FOUND)])
+def test_a_lock_that_could_not_be_set_again_is_still_owed(outcome):
+    said = {'event': 'outcome', 'request': 'setLocks', 'repository': 'team/app', 'digest': IMAGE}
+    assert list(owed_in('', [LINE, {**said, 'locks': ['deleteEnabled=false'], 'outcome': outcome}])) == [OWED]
+    assert list(owed_in('', [LINE, {**said, 'locks': ['deleteEnabled=false'], 'outcome': 'done'}])) == []

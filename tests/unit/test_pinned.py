@@ -295,6 +295,18 @@ def test_marks_of_many_threads_are_all_there(tmp_path):
     assert len(marks.all()) == 20
 
 
+def test_only_what_changes_the_marks_is_told_as_a_change(tmp_path):
+    told = []
+    marks = Marks(tmp_path / 'marks', changed=told.append)
+    assert marks.all() == {} and not told
+    marks.add(MARK)
+    assert told == [tmp_path / 'marks']
+    assert marks.all() and len(told) == 1
+    marks.remove(MARK)
+    marks.remove(MARK)
+    assert len(told) == 2
+
+
 def test_marks_that_cannot_be_read_are_an_error(tmp_path):
     (tmp_path / 'marks').write_bytes(os.urandom(4096))
     with pytest.raises(MarksUnreadable, match='marks'):

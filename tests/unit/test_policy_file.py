@@ -541,6 +541,42 @@ def test_protected_digest_stays_with_all_that_it_needs():
     )
 
 
+def test_an_image_whose_tags_go_by_several_rules_goes_by_that_of_its_first_tag():
+    text = (
+        'version: 1\nrules:\n'
+        "- {name: first, match: {tags: ['b*']}, when: {olderThan: 1d}, do: delete}\n"
+        "- {name: second, match: {tags: ['a*', 'c*']}, when: {olderThan: 1d}, do: delete}\n"
+    )
+    found = image('image', tags=['a1', 'b1'])
+    decision = decision_on(text, [repository_of(found)])
+    assert decision.verdicts['team/web'][found['digest']].rule == decision.tags['team/web']['a1'].rule == 'second'
+    other = image('other', tags=['b1', 'c1'])
+    decision = decision_on(text, [repository_of(other)])
+    assert decision.verdicts['team/web'][other['digest']].rule == decision.tags['team/web']['b1'].rule == 'first'
+
+
+def test_a_tag_without_a_time_stays_and_takes_no_place_among_those_that_are_kept():
+    text = (
+        'version: 1\nrules: [{name: versions, match: {everything: true}, when: {olderThan: 1d}, '
+        'keep: {semver: 1, of: all}, do: delete}]\n'
+    )
+    old = [image(name, tags=[name]) for name in ('1.0.0', '2.0.0')]
+    assert gone(text, *old, image('3.0.0', tags=['3.0.0'], age=None))[0] == ['1.0.0']
+
+
+@pytest.mark.parametrize('name', 'abcdef')
+def test_a_part_goes_with_a_tagged_image_and_not_by_the_rule_for_what_that_image_is_a_part_of(name):
+    text = (
+        'version: 1\nrules:\n'
+        '- {name: inner, match: {tags: [inner]}, when: {olderThan: 1h}, do: delete}\n'
+        '- {name: outer, match: {tags: [outer]}, when: {olderThan: 1d}, do: delete}\n'
+    )
+    part = image(name, age=DAY // 2)
+    inner = index('inner', [part['digest']], tags=['inner'], age=90 * DAY)
+    outer = index('outer', [inner['digest']], tags=['outer'], age=90 * DAY)
+    assert gone(text, part, inner, outer)[1] == sorted([name, 'inner', 'outer'])
+
+
 def test_protected_digest_that_loses_its_tag_stays():
     found = image('image', tags=['v1'])
     assert gone(ALL + f"protect: {{digests: ['{found['digest']}']}}\n", found) == (['v1'], [])

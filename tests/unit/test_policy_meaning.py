@@ -651,6 +651,17 @@ def test_the_day_of_untagging_is_known_or_it_is_said_that_it_is_not():
     assert 'it lost its last tag 2027-01-12' in kept['lately'] and 'not in the journal' in kept['unknown']
 
 
+@pytest.mark.parametrize('names, kept, taken', [('yy', True, True), ('yn', True, False), ('nn', False, False)])
+def test_the_annotations_of_one_image_keep_an_index_and_those_of_all_take_it(names, kept, taken):
+    parts = [image(name, [number], age=90 * DAY) for number, name in enumerate(names)]
+    top = worlds.index('top', [each['digest'] for each in parts], tags=['v1'], age=90 * DAY)
+    spare = policy_of('- {name: spare, match: {annotations: {name: y}}, do: keep}', EVERYTHING)
+    take = policy_of('- {name: take, match: {annotations: {name: y}}, when: {olderThan: 1d}, do: delete}')
+    for policy, stays in ((spare, kept), (take, not taken)):
+        decision = decide(worlds.to_inventory([repository_of(*parts, top)]), parse_policy(policy), worlds.NOW)
+        assert decision.tags['team/web']['v1'].kept is stays
+
+
 DATED = """[{image: 'a:over', age: 20d, labels: {until: 2w}}, {image: 'a:not-yet', age: 13d, labels: {until: 2w}},
             {image: 'a:dated', age: 20d, annotations: {until: '2027-01-14'}},
             {image: 'a:later', age: 20d, annotations: {until: '2027-01-15'}},

@@ -77,6 +77,12 @@ def test_each_group_is_thinned_by_itself():
     assert names(entries, Keep(thin=Thin(daily=1, group=BRANCH))) == {'main-3', 'dev-3'}
 
 
+def test_what_is_thinned_by_group_says_of_which_group():
+    grouped = {why for why, _ in spared([entry('main-1')], Keep(thin=Thin(daily=1, group=BRANCH))) if ' daily' in why}
+    alone = {why for why, _ in spared([entry('main-1')], Keep(thin=Thin(daily=1))) if ' daily' in why}
+    assert (grouped, alone) == ({'among 1 daily of main'}, {'among 1 daily'})
+
+
 @pytest.mark.parametrize(
     'each, keep, why',
     [

@@ -82,6 +82,12 @@ def test_what_the_log_says_was_pushed_tagged_or_locked_is_new():
     assert doomed_after([CHILD, FREE, parent], changed(parent['digest']))[0] == {FREE['digest']}
 
 
+def test_a_tag_that_the_log_says_was_set_has_no_time_and_the_others_keep_theirs():
+    _, inventory = doomed_after([dict(CHILD, tags=['v1', 'v2'])], changed(None, 'v1'))
+    (repository,) = inventory.repositories
+    assert {name: tag.updated_at is None for name, tag in repository.tags.items()} == {'v1': True, 'v2': False}
+
+
 @pytest.mark.parametrize('change', [changed(STRANGER), changed(None, 'stable'), changed()])
 def test_what_was_changed_and_is_not_listed_may_need_anything(change):
     assert doomed_after([CHILD, FREE], change)[0] == set()

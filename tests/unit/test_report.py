@@ -132,6 +132,16 @@ def test_the_bytes_that_cannot_be_split_go_to_the_first_holders_one_to_each():
     assert [portion.size - 9 for portion in found] == [2, 2, 1]
 
 
+def test_the_bytes_of_a_manifest_in_several_hundred_repositories_are_freed_when_all_of_it_goes():
+    copied = image('copied')
+    world = [repository_of(copied, name=f'team/{number}') for number in range(300)]
+    inventory = to_inventory(world)
+    doomed = [(each.name, copied['digest']) for each in inventory.repositories]
+    for going, freed in ((doomed, True), (doomed[1:], False)):
+        found = list(portions(inventory, open_ledger(inventory), frozenset(going)))
+        assert [(portion.freed > 0, portion.staying > 0) for portion in found] == [(freed, not freed)] * 300
+
+
 def test_without_a_plan_nothing_is_freed():
     document = document_of([repository_of(image('old', [0]), image('used', [1], tags=['v1']))])
     assert {row['state'] for row in document['states']} == {'unneeded', 'tagged'}

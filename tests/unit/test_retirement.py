@@ -278,6 +278,19 @@ def test_a_tag_that_another_rule_removes_goes_at_once_while_other_images_are_ret
     assert {tag: verdict.kept for tag, verdict in decision.tags[APP].items()} == {'pr-1': False, 'v1': True}
 
 
+def test_an_image_that_stays_for_a_part_keeps_its_tag_while_an_index_that_names_it_is_retired():
+    retires = POLICY.replace('{everything: true}', '{tags: [outer]}')
+    deletes = '{name: inner, match: {tags: [inner]}, when: {olderThan: 1d}, do: delete}'
+    part = worlds.image('part', age=90 * worlds.DAY)
+    report = worlds.image('report', subject=part['digest'], locks=['deleteEnabled'], age=90 * worlds.DAY)
+    inner = worlds.index('inner', [part['digest']], tags=['inner'], age=90 * worlds.DAY)
+    outer = worlds.index('outer', [inner['digest']], tags=['outer'], age=90 * worlds.DAY)
+    inventory = worlds.to_inventory([worlds.repository_of(part, report, inner, outer, name=APP)])
+    decision = decide(inventory, parse_policy(retires.replace('}}]', f'}}}}, {deletes}]')), worlds.NOW)
+    assert (decision.doomed, decision.retiring_in(APP)) == (frozenset(), [outer['digest']])
+    assert {tag: verdict.kept for tag, verdict in decision.tags[APP].items()} == {'inner': True, 'outer': True}
+
+
 def test_where_nothing_is_hidden_from_pulls_nothing_is_retired():
     inventory = worlds.to_inventory([worlds.repository_of(worlds.image('app', tags=['v1']), name=APP)])
     assert not has_hidden_content(inventory)

@@ -82,6 +82,11 @@ def test_user_tag_keeps():
     assert reasons(image(tags=['v1'])) == ['tagged']
 
 
+def test_of_several_tags_the_first_is_named_as_what_keeps_an_image():
+    (verdict,) = verdicts(image(tags=['v1', 'v2', 'v3'])).values()
+    assert (verdict.reason, verdict.because) == ('tagged', 'v1')
+
+
 def test_user_tag_keeps_an_attachment_too():
     subject = image('subject')
     both = image('signature', tags=['v1', attachment_tag(subject['digest'])])
