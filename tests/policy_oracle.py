@@ -299,7 +299,7 @@ class Case:
         ]
         spares = keep.get('others') != 'take'
         unranked = [each for each in counted if spares and not has_rank(keep, None, each[2], self.facts)]
-        ranked = [each for each in counted if each not in unranked]
+        ranked = [each for each in counted if each[0] and each not in unranked]
         return manifest in [each[2] for each in unranked] or manifest['digest'] in kept(keep, ranked, self.facts)
 
     def takes_a_place(self, manifest):

@@ -18,7 +18,10 @@ from .verdicts import Verdict, kept_by_rule, lock_on
 def ranked(
     policy: Policy, place: Place, claims: Mapping[str, Claim], inherited: Container[str], staying: Container[str]
 ) -> dict[str, Verdict]:
-    """The untagged images that stay for their rank, or because they have none; `staying` take no place."""
+    """The untagged images that stay for their rank, or because they have none.
+
+    `staying` take no place, and neither does what has no time, which stays as young.
+    """
     keeping = [rule for rule in policy.rules if rule.keep.spares_some]
     images: dict[int, list[Manifest]] = {}
     for digest, claim in claims.items() if keeping else ():
@@ -68,7 +71,8 @@ def _ranked_by(rule: Rule, manifests: Iterable[Manifest], place: Place) -> Itera
     without: dict[str, str] = {}
     if rule.keep.others == SPARE:
         without = {entry.name: why for why, entry in unranked(entries, rule.keep)}
-    for text, chosen in spared([entry for entry in entries if entry.name not in without], rule.keep):
+    rankable = [entry for entry in entries if entry.name not in without and entry.instant]
+    for text, chosen in spared(rankable, rule.keep):
         for entry in chosen:
             yield entry.name, kept_by_rule(rule, KEEP_NEWEST, text)
     for name, why in without.items():

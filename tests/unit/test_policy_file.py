@@ -564,6 +564,17 @@ def test_a_tag_without_a_time_stays_and_takes_no_place_among_those_that_are_kept
     assert gone(text, *old, image('3.0.0', tags=['3.0.0'], age=None))[0] == ['1.0.0']
 
 
+@pytest.mark.parametrize('tagged', [True, False])
+def test_what_has_no_time_is_not_taken_for_the_oldest_that_fills_a_place_where_things_are_thinned(tagged):
+    text = (
+        'version: 1\nrules: [{name: monthly, match: {everything: true}, when: {olderThan: 1d}, '
+        'keep: {thin: {monthly: 2}, of: all}, do: delete}]\n'
+    )
+    ages = {'new': 2 * DAY, 'middle': 3 * DAY, 'oldest': 4 * DAY, 'timeless': None}
+    images = [image(name, tags=[name] if tagged else [], age=age) for name, age in ages.items()]
+    assert gone(text, *images)[1] == ['middle']
+
+
 @pytest.mark.parametrize('name', 'abcdef')
 def test_a_part_goes_with_a_tagged_image_and_not_by_the_rule_for_what_that_image_is_a_part_of(name):
     text = (
