@@ -128,7 +128,7 @@ class _Run:
         todo = self._decision.retiring_in(seen.name)
         while todo and not self._ends():
             part, todo = todo[:AT_A_TIME], todo[AT_A_TIME:]
-            async with _Failures(self.outcome, seen.name, part[0]):
+            async with _Failures(self.outcome, seen.name, *part):
                 for digest in await self._unchanged(seen, part):
                     async with _Failures(self.outcome, seen.name, digest):
                         await self._retire(seen.name, digest)
@@ -188,10 +188,10 @@ class _Run:
 
 
 class _Failures:
-    """Notes the failure of one manifest; one of the registry itself, or of the whole journal, and a stop is raised."""
+    """Notes a failure for each manifest; one of the registry itself, or of the whole journal, and a stop is raised."""
 
-    def __init__(self, outcome: RetireOutcome, name: str, digest: str) -> None:
-        self._outcome, self._name, self._digest = outcome, name, digest
+    def __init__(self, outcome: RetireOutcome, name: str, *digests: str) -> None:
+        self._outcome, self._name, self._digests = outcome, name, digests
 
     async def __aenter__(self) -> None:
         pass
@@ -200,5 +200,5 @@ class _Failures:
         if not isinstance(error, RegistryError) or error.kind in _FATAL:
             return False
         if error.kind is not Kind.NOT_FOUND:  # what is gone needs nothing any more
-            self._outcome.failed.append(Failed(self._name, self._digest, str(error)))
+            self._outcome.failed.extend(Failed(self._name, digest, str(error)) for digest in self._digests)
         return True

@@ -189,6 +189,15 @@ def test_a_failure_is_told_and_leaves_the_others_alone(registry, bench, old):
     assert [(each.repository, each.digest) for each in outcome.failed] == [(NAMES[0], refused)]
 
 
+def test_where_the_listing_right_before_fails_that_is_told_of_each_that_is_not_retired_for_it(registry, bench, old):
+    decision = bench.decided()
+    registry.faults.rules.append(Fault(f'GET /acr/v1/{NAMES[0]}/_manifests', 403))
+    outcome = bench.retire(decision)
+    assert set(outcome.retired) == hidden(registry) == {(NAMES[1], digest) for digest in old[NAMES[1]]}
+    assert {(each.repository, each.digest) for each in outcome.failed} == nodes(old) - set(outcome.retired)
+    assert len(outcome.failed) == len(old[NAMES[0]])
+
+
 @pytest.mark.parametrize('kind', [Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED])
 def test_a_registry_that_is_not_there_and_a_stop_end_it(bench, old, monkeypatch, kind):
     decision = bench.decided()
@@ -248,6 +257,20 @@ def test_what_somebody_else_locked_since_stays_as_it_is(registry, bench, old):
     outcome = bench.retire(decision)
     assert (outcome.unretired, [each.digest for each in outcome.skipped]) == ([], [child])
     assert hidden(registry) == nodes(old)
+
+
+def test_what_somebody_locked_while_it_was_retired_is_wanted_and_can_be_pulled_again(registry, bench, old):
+    locked = old[NAMES[0]][0]
+    before(
+        registry,
+        f'PATCH /acr/v1/{NAMES[0]}/_manifests/{locked}',
+        lambda: registry.storage.set_locks(NAMES[0], digest=locked, deleteEnabled=False),
+    )
+    bench.retire(bench.decided())
+    outcome = bench.retire(bench.decided())
+    assert (outcome.unretired, outcome.skipped) == ([(NAMES[0], locked)], [])
+    assert hidden(registry) == nodes(old) - {(NAMES[0], locked)}
+    assert not registry.storage.manifest(NAMES[0], locked).flags['deleteEnabled']
 
 
 def test_what_somebody_else_lets_be_pulled_again_since_is_not_ours_to_take_back(registry, bench, old):
