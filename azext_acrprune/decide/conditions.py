@@ -55,9 +55,9 @@ def _open(when: When, place: Place, manifest: Manifest, tag: str | None) -> Iter
 
 def _pulled(period: Period, place: Place, manifest: Manifest) -> Iterator[Due]:
     facts = place.facts
-    last = facts.pulled.get(place.repository.name, {}).get(manifest.digest, 0)
+    last = facts.pulled.get(place.repository.name, {}).get(manifest.digest)
     begin = place.now - period.seconds * TICKS_PER_SECOND
-    if last > begin:
+    if last is not None and last > begin:
         yield Due(NOT_DUE, f'pulled {time_text(last)[:10]}')
     elif facts.pulls_since is None:
         yield Due(UNKNOWN, 'no log of pulls was asked')

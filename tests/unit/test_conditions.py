@@ -228,3 +228,16 @@ def test_the_day_of_the_last_pull_is_told_or_what_of_the_log_is_not_known(key, p
     place = Place(repository, build_graph(repository), {}, NOW, facts=facts)
     found = due(When(**{key: Period('9d', 9 * DAY)}), place, manifest, None)
     assert (found and (found.reason, found.text)) == told
+
+
+@pytest.mark.parametrize(
+    'days, text', [(None, 'no log of pulls was asked'), (9, 'the log of pulls covers 9 days of 100y')]
+)
+def test_what_was_never_pulled_has_no_day_of_a_pull_however_far_back_its_rule_looks(days, text):
+    """A period may begin before 1970, from which instants are counted."""
+    repository = to_repository(repository_of(image('image')))
+    (manifest,) = repository.manifests.values()
+    facts = Facts(pulls_since=days and NOW - days * DAY * TICKS)
+    place = Place(repository, build_graph(repository), {}, NOW, facts=facts)
+    found = due(When(not_pulled_for=Period('100y', 36_500 * DAY)), place, manifest, None)
+    assert (found.reason, found.text) == ('unknown', text)
