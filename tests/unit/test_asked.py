@@ -70,6 +70,13 @@ def test_the_beginning_of_several_digests_is_an_error_that_lists_them():
     assert ONE in str(error.value) and TWO in str(error.value)
 
 
+def test_of_very_many_digests_with_the_same_beginning_five_are_listed():
+    many = [Taken('team/app', f'sha256:1234567{number:057x}') for number in range(9)]
+    with pytest.raises(PruneError) as error:
+        Asked((parse_asked_image('team/app@sha256:1234567'),)).find(many)
+    assert [item.digest in str(error.value) for item in many] == [True] * 5 + [False] * 4
+
+
 @pytest.mark.parametrize(
     'text', ['app', 'app@latest', ':v1', ':v*', 'app:', 'a:b/c', '**', 'app*:', 'app@sha256:12*', 'sha256:1234567a']
 )

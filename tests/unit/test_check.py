@@ -178,6 +178,15 @@ def test_an_index_that_names_nothing_is_broken_where_it_has_a_tag():
     assert found(WHOLE, CHILD, index('list of referrers', tags=[attachment_tag(WHOLE['digest'], '')])) == []
 
 
+@pytest.mark.parametrize('kind', ['blobs', 'unmeasured'])
+def test_an_index_that_names_blobs_alone_is_not_empty(kind):
+    inventory = bare(to_inventory([repository_of(index('cache', tags=['v1']))]))
+    manifests = inventory.repositories[0].manifests
+    for digest, manifest in manifests.items():
+        manifests[digest] = manifest.having(manifest.content._replace(**{kind: (Blob(GONE, 7),)}))
+    assert check_document(inventory, 'now', ('myregistry',))['findings'] == []
+
+
 def test_an_index_that_is_an_artifact_by_itself_may_name_nothing():
     inventory = bare(to_inventory([repository_of(index('empty', tags=['v1']))]))
     manifests = inventory.repositories[0].manifests

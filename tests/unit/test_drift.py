@@ -122,6 +122,13 @@ def test_lock_that_is_new_since_the_plan_skips_even_where_locked_ones_go(is_on_t
     assert known.valid == (digests(other) if include_locked else frozenset())
 
 
+def test_a_lock_that_the_plan_saw_keeps_manifest_and_tag_unless_locked_ones_were_asked_for():
+    locked = dict(OTHER, tags=['v2'], locks=['deleteEnabled'])
+    seen = to_repository(repository_of(locked))
+    assert check_drift(digests(locked), seen, seen).skipped[locked['digest']].reason == 'locked'
+    assert check_tags({'v2': locked['digest']}, seen, seen).skipped['v2'].reason == 'locked'
+
+
 def test_manifest_that_is_pinned_now_stays():
     pins = Pins((Pin(Reference('team/web', digest=OTHER['digest']), 'deploy.yaml', 1),))
     seen = to_repository(repository_of(*ALL))

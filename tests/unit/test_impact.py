@@ -146,6 +146,14 @@ def test_manifest_that_goes_from_both_repositories_is_freed_once():
     assert open_ledger(to_inventory(world)).impact(nodes).freed == LAYER_0 + config(0) + size(gone)
 
 
+def test_the_bytes_of_manifests_are_those_of_one_repository_and_of_several_together():
+    alone, copied = image('alone', [0]), image('copied', [0])
+    world = [repository_of(alone, copied), repository_of(copied, name='other')]
+    nodes = [(world[0]['name'], alone['digest']), *((each['name'], copied['digest']) for each in world)]
+    found = open_ledger(to_inventory(world)).impact(nodes)
+    assert found.freed_manifests == size(alone, copied) and found.freed == LAYER_0 + config(0) + size(alone, copied)
+
+
 def test_a_manifest_that_goes_from_hundreds_of_repositories_is_freed_once():
     gone = image('gone', [0])
     world = [repository_of(gone, name=f'team/{number}') for number in range(300)]

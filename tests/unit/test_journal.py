@@ -76,6 +76,9 @@ class Answering:
     async def set_read_enabled(self, repository, digest, enabled):
         self.answer(repository, (digest, enabled))
 
+    async def set_delete_enabled(self, repository, digest, enabled):
+        self.answer(repository, (digest, enabled))
+
     async def set_manifest_locks(self, repository, digest, locks, permit=None):
         self.answer(repository, (digest, locks))
 
@@ -254,6 +257,15 @@ def test_what_is_named_by_a_digest_or_by_a_tag_is_written_down_as_that(tmp_path,
     journaled = JournaledRegistry(Answering(), Journal(tmp_path, {}), SEEN)
     asyncio.run(journaled.lock('team/app', reference, Locks(write_enabled=False)))
     assert [(line.get(name), line.get(other)) for line in lines(tmp_path)[1:]] == [(reference, None)] * 2
+
+
+@pytest.mark.parametrize('enabled, request_name', [(True, 'unlock'), (False, 'lock')])
+def test_that_something_may_be_deleted_is_written_down_as_unlocking_it_and_that_it_may_not_as_locking(
+    tmp_path, enabled, request_name
+):
+    journaled = JournaledRegistry(Answering(), Journal(tmp_path, {}), SEEN)
+    asyncio.run(journaled.set_delete_enabled('team/app', IMAGE, enabled))
+    assert [(line['request'], line['digest']) for line in lines(tmp_path)[1:]] == [(request_name, IMAGE)] * 2
 
 
 def test_what_cannot_be_written_down_is_not_sent_nor_is_anything_after_it(tmp_path):
@@ -481,6 +493,16 @@ def test_a_tag_was_taken_off_where_the_registry_said_so():
 def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path):
     begun = [Journal(tmp_path, {}).run for _ in range(20)]
     assert runs(tmp_path) == begun
+
+
+def test_a_folder_of_journals_that_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(5, 'Input/output error')
+
+    monkeypatch.setattr(type(tmp_path), 'glob', fail)
+    with pytest.raises(JournalError, match='cannot be read: Input/output error') as error:
+        runs(tmp_path)
+    assert str(tmp_path) in str(error.value)
 
 
 @pytest.mark.parametrize('run', ['x', '../x', '', '.'])

@@ -394,7 +394,18 @@ def test_what_stands_behind_the_signed_part_is_not_read():
 
 @pytest.mark.parametrize(
     'signatures',
-    [[], {}, [1], [{}], [{'protected': 'e30'}], [{'protected': 7}], [{'protected': '!'}], [{'protected': 'W10'}]],
+    [
+        [],
+        {},
+        7,
+        'text',
+        [1],
+        [{}],
+        [{'protected': 'e30'}],
+        [{'protected': 7}],
+        [{'protected': '!'}],
+        [{'protected': 'W10'}],
+    ],
 )
 def test_signatures_without_a_shape_are_no_signatures(signatures):
     data = json.dumps({'fsLayers': [], 'signatures': signatures}).encode()

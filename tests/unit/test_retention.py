@@ -51,6 +51,14 @@ def test_a_docker_image_that_loses_its_last_tag_is_deleted_later():
     assert later(decision) == [gone['digest']], 'neither what keeps a tag nor what is of an OCI type'
 
 
+def test_what_is_deleted_later_from_one_repository_is_not_from_another():
+    gone = image('a', (0,), docker=True, tags=['pr-1'])
+    names = ('app', 'web', 'zoo')
+    inventory = worlds.to_inventory([worlds.repository_of(gone, name=name) for name in names])
+    decision = with_retention(decide(inventory, policy_of(Flags(match=('web:pr-*',))), NOW), WEEK)
+    assert [decision.later_in(name) for name in names] == [frozenset(), {gone['digest']}, frozenset()]
+
+
 @pytest.mark.parametrize('retention', [Retention(0), WEEK, Retention(None)])
 def test_the_tag_of_a_part_of_an_index_stays(retention):
     part = image('a', (0,), docker=True, tags=['pr-1'])

@@ -25,8 +25,8 @@ SEEN = Repository(
 NOTHING = frozenset()
 
 
-def tally(seen=SEEN):
-    return Tally(seen, {SUBJECT, SBOM, OTHER}, {'v1': STAYS, 'v2': STAYS}, Silent())
+def tally(seen=SEEN, reporter=None):
+    return Tally(seen, {SUBJECT, SBOM, OTHER}, {'v1': STAYS, 'v2': STAYS}, reporter or Silent())
 
 
 def after(*digests, tags=(), unseen=None, **more):
@@ -212,3 +212,30 @@ def test_without_a_listing_what_is_known_of_a_referrer_stays_so():
     told.fail([SUBJECT], 'no')
     told.doubt(fails=True)
     assert (errors(told), reasons(told)) == ({SUBJECT: 'no'}, {SBOM: 'before'})
+
+
+class Counting(Silent):
+    """Counts what is told as done."""
+
+    def __init__(self):
+        self.count = 0
+
+    def deleted(self):
+        self.count += 1
+
+
+@pytest.mark.parametrize(
+    'act, count',
+    [
+        (lambda told: told.done(OTHER), 1),
+        (lambda told: told.not_found(OTHER), 1),
+        (lambda told: told.not_there([OTHER, 'v1']), 2),
+        (lambda told: told.skip({key: Verdict(True, 'locked', 'a lock') for key in (SBOM, OTHER, 'v2')}), 3),
+        (lambda told: told.fail([SUBJECT, SBOM], 'no'), 2),
+    ],
+    ids=['done', 'not found', 'not there', 'skipped', 'failed'],
+)
+def test_progress_goes_on_for_each_whatever_became_of_it(act, count):
+    reporter = Counting()
+    act(tally(reporter=reporter))
+    assert reporter.count == count

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from azext_acrprune.apply.held_locks import Held, HeldLocks, HeldOutcome, hold, release
+from azext_acrprune.apply.held_locks import Held, HeldLocks, HeldOutcome, HeldUnreadable, hold, release
 from azext_acrprune.apply.keep_locked import keep_locked
 from azext_acrprune.apply.pin_locks import LockOutcome, Marks, carry_out
 from azext_acrprune.apply.unsettled import lock_again
@@ -201,6 +203,18 @@ def test_of_what_is_held_each_change_is_told_and_reading_it_is_none(tmp_path):
         change(held)
         locks.all()
         assert len(told) == changes
+
+
+@pytest.mark.parametrize('spoil', [Path.mkdir, lambda path: path.write_text('no database ' * 99)])
+def test_a_file_of_what_is_held_that_cannot_be_used_is_named(tmp_path, spoil):
+    locks = HeldLocks(str(tmp_path), 'localhost')
+    locks.all()
+    (path,) = (tmp_path / 'acrprune').rglob('*.held')
+    path.unlink()
+    spoil(path)
+    with pytest.raises(HeldUnreadable) as error:
+        locks.add(Held(REPOSITORY, 'sha256:' + 'a' * 64))
+    assert f"the file '{path}' cannot be used" in str(error.value)
 
 
 def test_what_could_not_be_held_is_told_and_is_not_ours(registry, connect, images, tmp_path):

@@ -80,6 +80,20 @@ def test_what_is_tagged_while_something_new_is_read_stays(registry, connect, clo
     assert outcome.listing_age < 5 and registry.storage.whole(REPOSITORY, 'release') == []
 
 
+@pytest.mark.parametrize('seconds, listings', [(4, 2), (5, 3)])
+def test_where_something_new_was_read_for_five_seconds_it_is_listed_once_more(
+    registry, connect, clock, seconds, listings
+):
+    stale = stale_images(registry, 2)
+    client = connect()
+    decision = planned(client)
+    new = index_in(registry.storage, REPOSITORY, [], annotations={'it is': 'new'})
+    registry.forget()
+    moved_on(clock, registry, new, seconds)
+    assert deleted(run(client, decision)) == stale
+    assert registry.counters['manifests_page'] == listings, 'right before deleting, and after it'
+
+
 def test_what_is_new_is_read_together_and_once(registry, connect, clock, waits):
     stale = stale_images(registry, 20)
     client = connect()
@@ -157,6 +171,24 @@ def test_a_listing_of_nine_seconds_leaves_one_for_deleting(registry, connect, cl
     moved_on(clock, registry, f'GET /acr/v1/{REPOSITORY}/_manifests', 9)
     outcome = run(client, decision)
     assert deleted(outcome) == stale and 9 <= outcome.listing_age < 10
+
+
+def test_nothing_more_is_begun_by_a_listing_that_is_too_old_by_less_than_a_second(
+    registry, connect, clock, monkeypatch
+):
+    stale = stale_images(registry, 3)
+    client = connect()
+    decision = planned(client)
+    delete, begun = client.real.delete_manifest, []
+
+    async def delete_after_a_while(name, digest, permit):
+        begun.append(permit.left > 0)
+        clock.skipped += 10.5 if len(begun) == 1 else 0
+        await delete(name, digest, permit)
+
+    monkeypatch.setattr(client.real, 'delete_manifest', delete_after_a_while)
+    assert deleted(run(client, decision)) == stale
+    assert begun == [True] * 4, 'the first one is begun once more'
 
 
 def test_a_slow_listing_that_shows_nothing_new_is_not_made_once_more(registry, connect, clock):
