@@ -17,7 +17,7 @@ PIP_INSTALL = -m pip install -qq --disable-pip-version-check --no-compile
 # Many tests wait for something, so one more runs at a time than there are cores.
 AT_ONCE = $(shell expr $$(nproc) + 1)
 
-SOAK ?= 100
+SOAK ?= 20
 
 LOWEST = $(shell sed -n 's/.*minCliCoreVersion": "\(.*\)".*/\1/p' azext_acrprune/azext_metadata.json)
 LOWEST_VENV ?= .venv-$(LOWEST)
@@ -72,7 +72,7 @@ test-lowest: $(VENV)/ready $(LOWEST_VENV)/ready
 		tests/e2e/test_schedules.py::test_the_life_of_a_schedule
 
 # Random registries, policies, files and kills, so many times as many as the tests say, which is three times as many as in
-# `make test`, and other ones each time. A hundred times takes hours on two cores, and once three minutes. A table at the end
+# `make test`, and other ones each time. Twenty times take an hour on two cores, and once three minutes. A table at the end
 # says what was done.
 soak: $(VENV)/ready
 	@ACRPRUNE_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(AT_ONCE) -m 'hypothesis or soak' -o faulthandler_timeout=0

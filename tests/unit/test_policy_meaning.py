@@ -738,6 +738,12 @@ def test_a_multi_arch_image_counts_with_all_its_parts():
     assert outcome('by: updated', images, keep='until: {freed: 0},')[0] == []
 
 
+def test_of_several_hundred_images_as_many_go_as_are_enough():
+    names = [f'a:v{number}' for number in range(100, 380)]
+    images = json.dumps([{'image': name, 'age': f'{900 - day}d', 'size': '1MiB'} for day, name in enumerate(names)])
+    assert outcome('by: updated', images, keep='until: {freed: 270MiB},')[0] == names[:270]
+
+
 @pytest.mark.parametrize('enough', ['freed: 1MiB', 'registryUnder: 3MiB'])
 def test_the_oldest_of_all_repositories_goes_first_where_the_whole_registry_counts(enough):
     images = """[{image: 'a:v1', age: 30d, size: 1MiB}, {image: 'a:v2', age: 20d, size: 1MiB},
