@@ -37,10 +37,12 @@ def policy_marks_path(folder: str, host: str) -> Path:
 
 
 async def keep_locked(
-    registry: Reads, door: Changes, work: KeptLocked, marks: Marks, concurrency: int
-) -> KeptLockedOutcome:
-    """Look again, then lock and unlock. Raises MarksUnreadable, and RegistryError when the registry is not there."""
-    outcome = KeptLockedOutcome()
+    registry: Reads, door: Changes, work: KeptLocked, marks: Marks, concurrency: int, outcome: KeptLockedOutcome
+) -> None:
+    """Look again, then lock and unlock. `outcome` is filled in as it goes on.
+
+    Raises MarksUnreadable, and RegistryError when the registry is not there, or somebody stopped the run.
+    """
 
     async def lock(name: str, reference: str) -> None:
         now = await _locks(registry, name, reference)
@@ -66,7 +68,7 @@ async def keep_locked(
         try:
             await call(name, reference)
         except RegistryError as error:
-            if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED):
+            if error.kind in (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED):
                 raise
             if error.kind is not Kind.NOT_FOUND:
                 tag = None if ':' in reference else reference
@@ -76,7 +78,6 @@ async def keep_locked(
     tasks: list[Task] = [partial(attempt, lock, *each) for each in work.lock]
     tasks += [partial(attempt, unlock, *each) for each in work.unlock]
     await run_tasks(tasks, concurrency)
-    return outcome
 
 
 async def _locks(registry: Reads, name: str, reference: str) -> Locks:

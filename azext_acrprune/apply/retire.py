@@ -51,19 +51,20 @@ async def retire(
     journal: Journal,
     decision: Decision,
     concurrency: int,
+    outcome: RetireOutcome,
     is_over: Callable[[], bool] = lambda: False,
-) -> RetireOutcome:
+) -> None:
     """Let be pulled again what is wanted, then retire. A failure does not stop the others.
 
-    Raises RegistryError when the registry cannot be reached any more. Once the time `is_over` nothing more is begun.
+    `outcome` is filled in as it goes on. Raises RegistryError when the registry cannot be reached any more, or somebody
+    stopped the run. Once the time `is_over` nothing more is begun.
     """
-    run = _Run(registry, door, journal, decision, is_over)
+    run = _Run(registry, door, journal, decision, outcome, is_over)
     await run_tasks([partial(run.take_back, name, digest) for name, digest in decision.returning], concurrency)
     await run_tasks(
         [partial(run.retire, each) for each in decision.inventory.repositories if decision.retiring_in(each.name)],
         concurrency,
     )
-    return run.outcome
 
 
 async def take_back(
@@ -100,9 +101,15 @@ class _Run:
     """One run. `outcome` is what became of it so far."""
 
     def __init__(
-        self, registry: Reads, door: Changes, journal: Journal, decision: Decision, is_over: Callable[[], bool]
+        self,
+        registry: Reads,
+        door: Changes,
+        journal: Journal,
+        decision: Decision,
+        outcome: RetireOutcome,
+        is_over: Callable[[], bool],
     ) -> None:
-        self.outcome = RetireOutcome()
+        self.outcome = outcome
         self._registry = registry
         self._door = door
         self._journal = journal
@@ -142,7 +149,12 @@ class _Run:
     async def _retire(self, name: str, digest: str) -> None:
         await self._door.set_read_enabled(name, digest, False)
         self.outcome.retired.append((name, digest))
-        after = await self._registry.manifest_properties(name, digest)
+        try:
+            after = await self._registry.manifest_properties(name, digest, promised=True)
+        except RegistryError as error:
+            self.outcome.retired.remove((name, digest))
+            why = f'pulls of it fail from now on, but as nobody knows when it was retired, it will not go: {error}'
+            raise RegistryError(error.kind, why, error.status) from error
         await asyncio.to_thread(
             partial(
                 self._journal.write,

@@ -32,12 +32,14 @@ class OpenMark:
     def __init__(self, folder: Path, run: str) -> None:
         self._path = folder / f'{run}{OPEN_SUFFIX}'
         self._lock = portalocker.Lock(str(self._path), 'a', timeout=0, fail_when_locked=True)
+        self.is_locked = False
 
     def acquire(self) -> bool:
         """Hold it; false when another process does. Where files cannot be locked, nobody is known to."""
         try:
             with suppress(OSError):
                 self._lock.acquire()
+                self.is_locked = True
         except portalocker.exceptions.AlreadyLocked as refusal:
             return has_no_locks(refusal)
         except portalocker.exceptions.LockException:
@@ -85,7 +87,7 @@ def settling(
         lines = read(folder, path.stem) if path.with_suffix(SUFFIX).exists() else ()
         mine = owed_in(path.stem, lines)
         if not mine:
-            mark.release(settled=True)
+            mark.release(settled=_is_over(mark, lines))
         elif lines[0].get('registry') != registry:
             mark.release(settled=False)
         else:
@@ -95,7 +97,13 @@ def settling(
         yield tuple(owed)
     finally:
         for run, mark in marks:
-            mark.release(settled=not owed_in(run, read(folder, run)))
+            lines = read(folder, run)
+            mark.release(settled=not owed_in(run, lines) and _is_over(mark, lines))
+
+
+def _is_over(mark: OpenMark, lines: Sequence[dict[str, Any]]) -> bool:
+    """Whether no process is at a run for sure: where files cannot be locked, only its journal tells."""
+    return mark.is_locked or any(line.get('event') == 'end' for line in lines)
 
 
 async def lock_again(registry: Reads, door: Changes, owed: OwedLock) -> str:

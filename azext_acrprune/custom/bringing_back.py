@@ -73,7 +73,9 @@ def bring_back(
             _count_left(session.cmd, restored, expects)
         elif holding.lock:
             hold_back(session, stops, door, restored, holding)
-        session.run(note_times(session.registry, restored.past, journal.note))
+        if not restored.interrupted:
+            with suppress(JournalError):
+                run_until_stopped(session, stops, note_times(session.registry, restored.past, journal.note))
         with suppress(JournalError):  # what came back is told in any case
             journal.write('end', summary=_sums(restored))
         return journal.run, restored

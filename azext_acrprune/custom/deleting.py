@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..decide.named import ImageName
     from ..model import Document, Inventory, Outcome
     from ..registry.changes import Changes
+    from ..workers import Stops
 
 logger = get_logger(__name__)
 
@@ -333,7 +334,12 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     door: Changes = JournaledRegistry(session.door, journal, repositories, decision.later, partial(_why, decision))
     if safe:
         door = ArchivedRegistry(registry, door, safe.records)
-    outcome = _afterwards(session, decision, door, journal, _pruned(session, door, decision))
+    stops = stops_from_now_on(session)
+    outcome = _pruned(session, stops, door, decision)
+    if decision.kept_locked:
+        outcome = kept_locked(session, stops, decision.kept_locked, door, outcome)
+    if decision.retires:
+        outcome = retired(session, stops, decision, door, journal, outcome)
     outcome = replace(outcome, skipped=(*decided.held, *(safe.skipped if safe else ()), *outcome.skipped))
     if outcome.interrupted:
         exit_with_failure(session.cmd, True, told_interrupted(outcome))
@@ -348,8 +354,8 @@ def _execute(session: Session, decided: Decided, journal: Journal, safe: Safe | 
     return result_document(decision, outcome, session.facts.soft_delete_days)
 
 
-def _pruned(session: Session, door: Changes, decision: Decision) -> Outcome:
-    """Delete. From now on no stop but a third one takes away the answer."""
+def _pruned(session: Session, stops: Stops, door: Changes, decision: Decision) -> Outcome:
+    """Delete what the decision dooms."""
     from ..apply.execute import execute
 
     pruning = execute(
@@ -361,19 +367,7 @@ def _pruned(session: Session, door: Changes, decision: Decision) -> Outcome:
         time.monotonic,
         session.limit.is_ending,
         session.cache,
-        stops=stops_from_now_on(session),
+        stops=stops,
         stopping=partial(stop_requests, session),
     )
     return session.run(pruning)
-
-
-def _afterwards(session: Session, decision: Decision, door: Changes, journal: Journal, outcome: Outcome) -> Outcome:
-    """What a policy locks and retires, after what it deletes. A stop ends it, and what was done is told."""
-    try:
-        if decision.kept_locked:
-            outcome = kept_locked(session, decision.kept_locked, door, outcome)
-        if decision.retires:
-            outcome = retired(session, decision, door, journal, outcome)
-    except KeyboardInterrupt:
-        return replace(outcome, interrupted=True)
-    return outcome

@@ -77,20 +77,22 @@ def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: boo
     return answer
 
 
-def release_over(session: Session, door: Changes) -> None:
-    """Take off those of these locks whose date is over."""
+def release_over(session: Session, stops: Stops, door: Changes) -> bool:
+    """Take off those of these locks whose date is over; gives whether it was stopped."""
     from ..apply.held_locks import HeldOutcome, release
 
     locks = held_locks(session)
     over = [held for held in locks.all() if held.until is not None and held.until <= session.now]
-    if over:
-        released = HeldOutcome()
-        session.run(release(door, over, locks, session.concurrency, released))
-        logger.warning(
-            'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
-            len(released.done),
-            len(released.failed),
-        )
+    if not over:
+        return False
+    released = HeldOutcome()
+    stopped = run_until_stopped(session, stops, release(door, over, locks, session.concurrency, released))
+    logger.warning(
+        'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
+        len(released.done),
+        len(released.failed),
+    )
+    return stopped
 
 
 def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]:

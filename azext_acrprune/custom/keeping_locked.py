@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .session import Session
 from .states import kept_folder, marks_keeper
+from .stopping import run_until_stopped
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import Marks
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..model import Outcome
     from ..policy.rules import Policy
     from ..registry.changes import Changes
+    from ..workers import Stops
 
 
 def with_lock_marks(session: Session, policy: Policy) -> Policy:
@@ -27,15 +29,21 @@ def with_lock_marks(session: Session, policy: Policy) -> Policy:
     return replace(policy, facts=replace(policy.facts, lock_marks=marks))
 
 
-def kept_locked(session: Session, work: KeptLocked, door: Changes, outcome: Outcome) -> Outcome:
+def kept_locked(session: Session, stops: Stops, work: KeptLocked, door: Changes, outcome: Outcome) -> Outcome:
     """Lock and unlock, unless the run was stopped before. Raises MarksUnreadable."""
-    from ..apply.keep_locked import keep_locked
+    from ..apply.keep_locked import KeptLockedOutcome, keep_locked
 
     if outcome.interrupted or outcome.out_of_time:
         return outcome
-    done = session.run(keep_locked(session.registry, door, work, _marks(session), session.concurrency))
+    done = KeptLockedOutcome()
+    locking = keep_locked(session.registry, door, work, _marks(session), session.concurrency, done)
+    interrupted = run_until_stopped(session, stops, locking)
     return replace(
-        outcome, locked=tuple(done.locked), unlocked=tuple(done.unlocked), failed=(*outcome.failed, *done.failed)
+        outcome,
+        interrupted=interrupted,
+        locked=tuple(done.locked),
+        unlocked=tuple(done.unlocked),
+        failed=(*outcome.failed, *done.failed),
     )
 
 

@@ -132,9 +132,9 @@ def _carry_out(
     stops, outcome = stops_from_now_on(session), LockOutcome()
     with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
-        release_over(session, door)
-        work = carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)
-        if run_until_stopped(session, stops, work):
+        if release_over(session, stops, door) or run_until_stopped(
+            session, stops, carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)
+        ):
             done = len(outcome.locked) + len(outcome.unlocked)
             outcome.interrupted = True
             outcome.left = len(plan.lock) + len(plan.unlock) - done - len(outcome.failed)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..policy.facts import Retired
     from ..policy.rules import Policy
     from ..registry.changes import Changes
+    from ..workers import Stops
 
 
 def known_again(session: Session, inventory: Inventory) -> Inventory:
@@ -88,15 +89,20 @@ def take_back(session: Session, images: Sequence[ImageName], dry_run: bool) -> D
     return result_document(session.host, 'retired', back)
 
 
-def retired(session: Session, decision: Decision, door: Changes, journal: Journal, outcome: Outcome) -> Outcome:
+def retired(
+    session: Session, stops: Stops, decision: Decision, door: Changes, journal: Journal, outcome: Outcome
+) -> Outcome:
     """Retire, and let be pulled again, what the decision says, unless the run was stopped before."""
-    from ..apply.retire import retire
+    from ..apply.retire import RetireOutcome, retire
 
     if outcome.interrupted or outcome.out_of_time:
         return outcome
-    done = session.run(retire(session.registry, door, journal, decision, session.concurrency, session.limit.is_ending))
+    done = RetireOutcome()
+    work = retire(session.registry, door, journal, decision, session.concurrency, done, session.limit.is_ending)
+    interrupted = run_until_stopped(session, stops, work)
     return replace(
         outcome,
+        interrupted=interrupted,
         out_of_time=done.out_of_time,
         retired=tuple(done.retired),
         unretired=tuple(done.unretired),

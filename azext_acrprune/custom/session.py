@@ -53,7 +53,7 @@ class Session:
 
     `host` is the login server, `moment` the instant at which the command began by the clock of this machine. What asks
     the registry is a coroutine, and `run` does it; `calls` counts what that sends. `halt` drops requests that wait for
-    their turn. What `answering` holds lasts until all is written down.
+    their turn. What `answering` holds lasts until the state is checked in.
     """
 
     cmd: Command

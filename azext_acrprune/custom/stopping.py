@@ -28,10 +28,10 @@ def stops_from_now_on(session: Session) -> Stops:
 
 
 def _answer_soon(session: Session) -> None:
-    """Wait no longer for a storage account than for locks that are set again."""
+    """Wait for a storage account as long as for locks that are set again, and for what is written down after that."""
     from ..apply.execute import GIVING_UP_SECONDS
 
-    session.limit.give_up_in(GIVING_UP_SECONDS)
+    session.limit.give_up_in(GIVING_UP_SECONDS + _WRITING_DOWN_SECONDS)
 
 
 @contextmanager
@@ -45,7 +45,9 @@ def nothing_was(done: str) -> Iterator[None]:
         ) from error
 
 
-_LOCKED_AGAIN = 'Locks that were taken off are set again.'
+_LOCKED_AGAIN = 'Locks that were taken off are set again, now or by the next run.'
+_WRITING_DOWN_SECONDS = 0.8
+"""So that an answer is there within five seconds."""
 
 
 def stop_requests(session: Session, given_up: bool, then: str = _LOCKED_AGAIN) -> None:

@@ -19,7 +19,7 @@ from .protocol.answers import good, parsed
 from .protocol.listings import PAGE_SIZE, OddName, Pages, RepositoryFacts
 from .protocol.refusals import Kind, RegistryError, change_errors, parse_challenge
 from .protocol.tokens import DELETED, TokenBook
-from .request_options import REPOSITORY_OPTION
+from .request_options import PROMISED_OPTION, REPOSITORY_OPTION
 from .transport import chunks_of, seconds_left
 
 LARGEST_CONFIG_BYTES = 4 * 1024 * 1024
@@ -43,6 +43,7 @@ _LENGTH = 'content-length'
 """What the answer to HEAD says of a blob: there is no other way to ask for a size."""
 _UNLOGGED_STREAM = {'stream': True, 'logging_enable': False}
 _READING = ('GET', 'HEAD')
+_PROMISED: dict[str, Any] = {PROMISED_OPTION: True}
 _IMPATIENT = {'retry_connect': 1, 'retry_read': 1, 'retry_status': 1}
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -119,9 +120,13 @@ class Reads:
         url = f'{self._endpoint}/acr/v1/{quote(repository)}'
         return parsed(await self._get(repository, url, patient), wire.parse_repository)
 
-    async def manifest_properties(self, repository: str, digest: str) -> Manifest:
-        """One entry of the manifest listing; its content is not read."""
-        return parsed(await self._get(repository, self._entry_url(repository, digest)), wire.parse_manifest)
+    async def manifest_properties(self, repository: str, digest: str, promised: bool = False) -> Manifest:
+        """One entry of the manifest listing; its content is not read.
+
+        What is `promised` to be asked, no time limit ends, and no first stop.
+        """
+        options = _PROMISED if promised else {}
+        return parsed(await self._get(repository, self._entry_url(repository, digest), **options), wire.parse_manifest)
 
     async def tag_properties(self, repository: str, tag: str) -> Tag:
         """One entry of the tag listing."""
@@ -217,8 +222,9 @@ class Reads:
             yield found
             pages.turn(found, answer.headers.get('Link'))
 
-    async def _get(self, repository: str | None, url: str, patient: bool = True) -> Any:
-        options = {} if patient else _IMPATIENT
+    async def _get(self, repository: str | None, url: str, patient: bool = True, **options: Any) -> Any:
+        if not patient:
+            options.update(_IMPATIENT)
         return await self._answer(repository, HttpRequest('GET', url, headers=_JSON), **options)
 
     async def _answer(self, repository: str | tuple[str, str] | None, request: HttpRequest, **options: Any) -> Any:

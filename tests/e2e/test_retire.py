@@ -11,6 +11,7 @@ from tests.registry.builder import DAY, OCI_IMAGE
 from tests.registry.loganalytics import WORKSPACE, Event
 
 from .images import Shelf
+from .signals import PIPES, interrupt, read_until
 
 PRUNE = ('acr', 'prune')
 TARGET = ('-r', 'localhost')
@@ -157,3 +158,23 @@ def test_two_policies_are_compared_where_something_is_retired(az, registry, shel
     found = json.loads(run.out)
     assert [row['digest'] for row in found['retires']] == [lately] and found['goes'] == found['stays'] == []
     assert run.code == 1 and 'takes more' in run.err
+
+
+def test_a_stop_while_images_are_retired_tells_which_are_and_the_next_run_goes_on(az, registry, shelf, night, tmp_path):
+    images = {shelf.image(f'image {number}', days=100) for number in range(60)}
+    (tmp_path / 'policy.yaml').write_text(POLICY)
+    out = str(tmp_path / 'plan.json')
+    az(*PRUNE, 'plan', *TARGET, '--policy', str(tmp_path / 'policy.yaml'), '--out', out, check=True)
+    hold = registry.faults.hold('PATCH', after=5)
+    process = az.start(*PRUNE, 'apply', *TARGET, '--plan', out, '--yes', '--max-percent', '100', **PIPES)
+    assert hold.wait(process)
+    interrupt(process)
+    read_until(process.stderr, 'Stopping')
+    hold.let_go()
+    said, err = process.communicate()
+    result = json.loads(said)
+    assert process.returncode == 1 and result['exitReason'] == 'interrupted' and 'Traceback' not in err
+    retired = {entry['digest'] for entry in result['retired']}
+    assert retired == images - readable(registry) and 5 < len(retired) < 60
+    night()
+    assert readable(registry) == set()

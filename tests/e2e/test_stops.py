@@ -277,3 +277,20 @@ def test_a_stop_while_a_command_looks_what_comes_back_says_that_nothing_was_chan
     interrupt(process)
     _, err = process.communicate()
     assert process.returncode == 1 and err.count('ERROR: ') == 1 and 'Nothing was changed.' in err, err
+
+
+def test_a_stop_while_only_times_are_noted_takes_nothing_of_the_answer_away(az, registry, now):
+    registry.storage.soft_delete_days = 7
+    Shelf(registry.storage, now).image('stale')
+    az(*PRUNE, 'untagged', *TARGET, '--yes', check=True)
+    restoring = registry.faults.hold('POST .*_deleted')
+    process = az.start(*PRUNE, 'undo', *TARGET, '--yes', **PIPES)
+    assert restoring.wait(process)
+    noting = registry.faults.hold('GET /acr/v1/team/app/_manifests')
+    restoring.let_go()
+    assert noting.wait(process)
+    interrupt(process)
+    read_until(process.stderr, 'Stopping')
+    noting.let_go()
+    out, err = process.communicate()
+    assert json.loads(out)['summary']['manifestsRestored'] == 1 and 'Traceback' not in err

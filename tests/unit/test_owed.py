@@ -136,6 +136,17 @@ def test_where_files_cannot_be_locked_no_run_is_known_to_be_under_way(tmp_path, 
     assert not is_under_way(tmp_path, run.journal.run) and len(owed_now(tmp_path)) == 2
 
 
+def test_where_files_cannot_be_locked_the_mark_of_a_run_stays_until_its_journal_ends(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise portalocker.exceptions.LockException(OSError(errno.ENOLCK, 'No locks available'))
+
+    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+    journal, marks = Journal(tmp_path, {'registry': HOST}), lambda: list(tmp_path.glob('*.open'))
+    assert owed_now(tmp_path) == () and len(marks()) == 1, 'it may be under way'
+    journal.write('end')
+    assert owed_now(tmp_path) == () and marks() == []
+
+
 def test_where_locking_a_file_fails_in_a_way_of_its_own_no_run_is_known_to_be_under_way(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.EIO, 'Input/output error')

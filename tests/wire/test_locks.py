@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from azext_acrprune.apply.held_locks import Held, HeldLocks, HeldOutcome, HeldUnreadable, hold, release
-from azext_acrprune.apply.keep_locked import keep_locked
+from azext_acrprune.apply.keep_locked import KeptLockedOutcome, keep_locked
 from azext_acrprune.apply.pin_locks import LockOutcome, Marks, carry_out
 from azext_acrprune.apply.unsettled import lock_again
 from azext_acrprune.decide.kept_locked import KeptLocked
@@ -143,7 +143,9 @@ def test_only_whoever_knows_all_its_pins_wants_nothing_else_any_more(connect, im
 
 def kept(client, marks, locking=(), unlocking=()):
     work = KeptLocked({(REPOSITORY, each): '*' for each in locking}, {(REPOSITORY, each): True for each in unlocking})
-    return client.loop.run(keep_locked(client.real, client.real, work, marks, 1))
+    outcome = KeptLockedOutcome()
+    client.loop.run(keep_locked(client.real, client.real, work, marks, 1, outcome))
+    return outcome
 
 
 def test_tags_and_manifests_are_kept_locked_and_what_somebody_else_locked_is_not_ours(registry, connect, images, marks):

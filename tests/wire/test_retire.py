@@ -22,6 +22,7 @@ from azext_acrprune.policy.facts import STILL_RETIRED, TAKEN_BACK
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError
 from azext_acrprune.reporter import Silent
+from azext_acrprune.workers import Stops
 from tests.registry.faults import Fault
 from tests.wire.images import image_in, index_in
 from tests.wire.plain import scan
@@ -62,8 +63,9 @@ class Bench:
         return {digest: each.state for known in standings.values() for digest, each in known.items()}
 
     def retire(self, decision, is_over=lambda: False):
-        door = self.door(decision.inventory)
-        return self.client.loop.run(retire(self.client.real, door, self.journal, decision, 1, is_over))
+        door, outcome = self.door(decision.inventory), RetireOutcome()
+        self.client.loop.run(retire(self.client.real, door, self.journal, decision, 1, outcome, is_over))
+        return outcome
 
     def take_back(self):
         outcome, records = RetireOutcome(), self.records()
@@ -139,8 +141,8 @@ def test_once_the_time_is_over_nothing_is_retired(registry, bench, old):
 def test_a_run_says_when_its_time_was_over_before_all_was_retired(bench, old, is_over):
     limit = SimpleNamespace(is_ending=lambda: is_over)
     session = SimpleNamespace(registry=bench.client.real, concurrency=1, limit=limit, run=bench.client.loop.run)
-    decision = bench.decided()
-    outcome = retired(session, decision, bench.door(decision.inventory), bench.journal, Outcome((), (), (), ()))
+    decision, nothing = bench.decided(), Outcome((), (), (), ())
+    outcome = retired(session, Stops(), decision, bench.door(decision.inventory), bench.journal, nothing)
     assert (outcome.out_of_time, len(outcome.retired)) == (is_over, 0 if is_over else 6)
 
 
@@ -187,6 +189,16 @@ def test_a_failure_is_told_and_leaves_the_others_alone(registry, bench, old):
     outcome = bench.retire(bench.decided())
     assert set(outcome.retired) == hidden(registry) == nodes(old) - {(NAMES[0], refused)}
     assert [(each.repository, each.digest) for each in outcome.failed] == [(NAMES[0], refused)]
+
+
+def test_what_cannot_be_looked_at_once_it_is_retired_has_failed_and_says_why(registry, bench, old):
+    lost = old[NAMES[0]][1]
+    registry.faults.rules.append(Fault(f'GET .*/_manifests/{lost}', 403))
+    outcome = bench.retire(bench.decided())
+    assert hidden(registry) == nodes(old) == {*outcome.retired, (NAMES[0], lost)}
+    assert len(outcome.retired) == 5
+    (failure,) = outcome.failed
+    assert failure.digest == lost and failure.error.startswith('pulls of it fail from now on')
 
 
 def test_where_the_listing_right_before_fails_that_is_told_of_each_that_is_not_retired_for_it(registry, bench, old):
