@@ -175,49 +175,50 @@ def indexes_with_children(registry, number, children=6):
     return found
 
 
-def test_the_parts_of_a_repository_share_its_five_deletes_and_each_index_goes_first(registry, connect, flights):
+class Keeping:
+    """Keeps each deletion for a hundred steps of the event loop, in which the others can begin."""
+
+    def __init__(self, client):
+        self._delete = client.real.delete_manifest
+        self._at_once = self.most = 0
+
+    async def delete_manifest(self, *what):
+        self._at_once += 1
+        self.most = max(self.most, self._at_once)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        self._at_once -= 1
+        await self._delete(*what)
+
+
+def test_the_parts_of_a_repository_share_its_five_deletes_and_each_index_goes_first(registry, connect):
     indexes = indexes_with_children(registry, 4)
     client = connect()
-    decision = planned(client)
-    registry.faults.latency = 0.02
-    flights.forget()
-    outcome = run(client, decision)
+    door = Keeping(client)
+    outcome = execute(client, planned(client), 32, Silent(), time.monotonic, door=door)
     assert deleted(outcome) == {*indexes, *(child for children in indexes.values() for child in children)}
-    assert flights.most_deletes == {REPOSITORY: DELETES_PER_REPOSITORY}
+    assert door.most == DELETES_PER_REPOSITORY
     order = deletes(registry)
     assert all(order.index(index) < order.index(child) for index in indexes for child in indexes[index])
 
 
 def test_small_indexes_are_deleted_five_at_a_time_too(registry, connect):
     indexes_with_children(registry, 12, children=1)
-    client, at_once, most = connect(), [], []
-
-    class Door:
-        """Keeps each deletion for a while, in which the others can begin."""
-
-        async def delete_manifest(self, *what):
-            at_once.append(what)
-            most.append(len(at_once))
-            for _ in range(100):
-                await asyncio.sleep(0)
-            at_once.remove(what)
-            await client.real.delete_manifest(*what)
-
-    outcome = execute(client, planned(client), 32, Silent(), time.monotonic, door=Door())
-    assert (len(outcome.deleted), max(most)) == (24, DELETES_PER_REPOSITORY)
+    client = connect()
+    door = Keeping(client)
+    outcome = execute(client, planned(client), 32, Silent(), time.monotonic, door=door)
+    assert (len(outcome.deleted), door.most) == (24, DELETES_PER_REPOSITORY)
 
 
-def test_while_one_part_waits_for_its_index_another_one_goes_on(registry, connect, flights):
+def test_while_one_part_waits_for_its_index_another_one_goes_on(registry, connect):
     for place in range(4):
         below = image_in(registry.storage, REPOSITORY, f'image {place}')
         for _ in range(4):
             below = index_in(registry.storage, REPOSITORY, [below])
     client = connect()
-    decision = planned(client)
-    registry.faults.latency = 0.02
-    flights.forget()
-    assert len(run(client, decision).deleted) == 20
-    assert flights.most_deletes == {REPOSITORY: PARTS_AT_A_TIME}
+    door = Keeping(client)
+    outcome = execute(client, planned(client), 32, Silent(), time.monotonic, door=door)
+    assert (len(outcome.deleted), door.most) == (20, PARTS_AT_A_TIME)
 
 
 @pytest.mark.parametrize('concurrency', [1, 4])
