@@ -125,22 +125,25 @@ def test_what_an_ended_run_owes_is_found_beside_older_and_newer_ones_that_are_un
     assert is_under_way(tmp_path, older.journal.run) and is_under_way(tmp_path, newer.journal.run)
 
 
-@pytest.mark.parametrize('reason', [OSError(errno.ENOLCK, 'No locks available'), EOFError('it ended')])
-def test_where_files_cannot_be_locked_no_run_is_known_to_be_under_way(tmp_path, monkeypatch, reason):
+def without_locks(monkeypatch, reason):
+    """As on a file system that has no locks: portalocker says so by an error with the reason."""
+
     def refuse(*_):
         raise portalocker.exceptions.LockException(reason)
 
     monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+
+
+@pytest.mark.parametrize('reason', [OSError(errno.ENOLCK, 'No locks available'), EOFError('it ended')])
+def test_where_files_cannot_be_locked_no_run_is_known_to_be_under_way(tmp_path, monkeypatch, reason):
+    without_locks(monkeypatch, reason)
     run = Run(tmp_path)
     run.journal.close()
     assert not is_under_way(tmp_path, run.journal.run) and len(owed_now(tmp_path)) == 2
 
 
 def test_where_files_cannot_be_locked_the_mark_of_a_run_stays_until_its_journal_ends(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise portalocker.exceptions.LockException(OSError(errno.ENOLCK, 'No locks available'))
-
-    monkeypatch.setattr(portalocker.portalocker, 'lock', refuse)
+    without_locks(monkeypatch, OSError(errno.ENOLCK, 'No locks available'))
     journal, marks = Journal(tmp_path, {'registry': HOST}), lambda: list(tmp_path.glob('*.open'))
     assert owed_now(tmp_path) == () and len(marks()) == 1, 'it may be under way'
     journal.write('end')

@@ -261,16 +261,6 @@ def test_marks_that_machines_share_are_in_the_folder_that_they_share(tmp_path):
     )
 
 
-def test_of_marks_each_change_is_told_and_reading_them_is_none(tmp_path):
-    told = []
-    marks = Marks(tmp_path / 'marks', 'machine', told.append)
-    for changes, change in enumerate([marks.add, marks.remove], 1):
-        change(MARK)
-        marks.all()
-        marks.elsewhere()
-        assert told == [tmp_path / 'marks'] * changes
-
-
 def test_what_each_machine_wants_stands_beside_the_marks_that_they_share(tmp_path):
     first, second, alone = (Marks(tmp_path / 'marks', name) for name in ('first', 'second', None))
     keys = [('team/web', DIGEST), ('team/api', OTHER)]
@@ -297,14 +287,14 @@ def test_marks_of_many_threads_are_all_there(tmp_path):
 
 def test_only_what_changes_the_marks_is_told_as_a_change(tmp_path):
     told = []
-    marks = Marks(tmp_path / 'marks', changed=told.append)
+    marks = Marks(tmp_path / 'marks', 'machine', told.append)
     assert marks.all() == {} and not told
     marks.add(MARK)
     assert told == [tmp_path / 'marks']
-    assert marks.all() and len(told) == 1
+    assert marks.all() and marks.elsewhere() == {} and len(told) == 1
     marks.remove(MARK)
     marks.remove(MARK)
-    assert len(told) == 2
+    assert marks.elsewhere() == {} and told == [tmp_path / 'marks'] * 2
 
 
 def test_marks_that_cannot_be_read_are_an_error(tmp_path):
