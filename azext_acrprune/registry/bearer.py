@@ -6,6 +6,7 @@ Imported inside a command only: azure-core is heavy.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from ..workers import TooLate, done_within
 from .protocol.refusals import Kind, RegistryError, from_answer, parse_challenge
@@ -82,7 +83,7 @@ class TokenPolicy(AsyncHTTPPolicy):
                     self._trouble.accepted()
                 break
             self._book.reject(self._book.scope(repository), token)
-            _rewind(request.http_request.content)
+            _rewind(request.http_request.body)
         return _final(response)
 
     def _refuses_token(self, response: PipelineResponse) -> bool:
@@ -190,10 +191,7 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
     Raises RegistryError.
     """
     request = HttpRequest(
-        'POST',
-        f'{endpoint}/oauth2/token',
-        content=urlencode(form),
-        headers={'Content-Type': 'application/x-www-form-urlencoded'},
+        'POST', f'{endpoint}/oauth2/token', {'Content-Type': 'application/x-www-form-urlencoded'}, data=urlencode(form)
     )
     options = {PROMISED_OPTION: True} if promised else {}
     try:
@@ -204,9 +202,9 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
     except AzureError as error:  # its retries are over: those of the request that wanted the token must not add to them
         raise RegistryError(Kind.UNREACHABLE, str(error.message)) from error
     if response.status_code != 200:
-        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.body())
     try:
-        return str(response.json()['access_token'])
+        return str(json.loads(response.body())['access_token'])
     except (ValueError, KeyError, TypeError) as error:
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
 

@@ -16,7 +16,7 @@ from azure.core.pipeline.policies import (
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from .bearer import TokenPolicy, fetch_token
 from .counting import CallCount, CountingPolicy

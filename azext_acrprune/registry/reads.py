@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import AsyncPipeline
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from ..model import Manifest, Tag
 from .protocol import listings as wire
@@ -147,7 +147,7 @@ class Reads:
         Who is not `patient` asks once more after a failure, and no more: it failed for ever not long ago.
         """
         request = HttpRequest('GET', self._manifest_url(repository, digest), headers={'Accept': _MANIFEST_TYPES})
-        return (await self._answer(repository, request, **({} if patient else _IMPATIENT))).content
+        return (await self._answer(repository, request, **({} if patient else _IMPATIENT))).body()
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository has a blob."""
@@ -237,7 +237,7 @@ class Reads:
         try:
             yield answer
         finally:
-            await answer.close()
+            answer.internal_response.close()
 
     async def _send(self, request: HttpRequest, **options: Any) -> Any:
         """The answer to a request, whatever its status; redirects are answers."""
@@ -265,7 +265,7 @@ class Reads:
 async def _body(answer: Any) -> AsyncIterator[bytes]:
     try:
         if answer.status_code != 200:
-            await asyncio.wait_for(answer.read(), seconds_left(answer))
+            await asyncio.wait_for(answer.load_body(), seconds_left(answer))
             good(answer)
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not a blob', answer.status_code)
         async for chunk in chunks_of(answer):

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import ServiceResponseTimeoutError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy, AsyncRetryPolicy
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from ..timelimit import NO_LIMIT, TimeLimit
 from .halting import Halt
@@ -63,8 +63,9 @@ class Retry(AsyncRetryPolicy):
         return _is_refusal(response) or super().is_retry(settings, response)
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
-        permit = options.get(PERMIT_OPTION)
-        return {**super().configure_retries(options), _ENDS: not options.get(PROMISED_OPTION), _PERMIT: permit}
+        settings = super().configure_retries(options)
+        settings[_ENDS], settings[_PERMIT] = not options.get(PROMISED_OPTION), options.get(PERMIT_OPTION)
+        return settings
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         longest = settings['backoff'] * 2 ** max(0, len(settings['history']) - 1)
@@ -197,11 +198,10 @@ class PacingPolicy(AsyncHTTPPolicy):
             while True:
                 now = self.clock()
                 self._hold_to_time(calls, context)
-                hopeless = self._pacer.hopeless(calls, now)
                 seconds = self._pacer.wait(calls, now)
                 if seconds <= 0:
                     return now
-                if hopeless:
+                if self._pacer.hopeless(calls, now):
                     raise RegistryError(Kind.BUSY, 'the registry has refused all calls for minutes', 429)
                 self._hold_to_time(calls, context, seconds)
                 await self.halt.sleep(context.transport, seconds)
@@ -232,8 +232,8 @@ class PacingPolicy(AsyncHTTPPolicy):
             finite_number(response.http_response.headers.get(_REMAINING)),
         )
         self._pacer.answered(calls, answer, sent_at, self.clock())
-        rate = self._pacer.rate(calls)
-        if answer.status == 429 and rate and calls is not Calls.TOKENS:
+        rate = self._pacer.rate(calls) if status == 429 and calls is not Calls.TOKENS else None
+        if rate:
             self._throttled(rate)
 
 

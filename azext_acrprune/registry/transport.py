@@ -18,8 +18,7 @@ from typing import Any
 import aiohttp
 import requests
 from azure.core.exceptions import ServiceRequestError, ServiceResponseTimeoutError
-from azure.core.pipeline.transport import AioHttpTransport
-from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpResponse, HttpRequest
 
 from .permit import PERMIT_OPTION, Late, Permit
 from .protocol.refusals import Kind, RegistryError
@@ -46,7 +45,8 @@ _LARGEST_ANSWER = 1 << 28
 class Transport(AioHttpTransport):
     """azure-core's transport over one aiohttp session, with a limit for the time and the size of each answer.
 
-    It has to be made while an event loop runs.
+    It has to be made while an event loop runs. Our requests are of azure-core's older class: docs/architecture.md says
+    why. Those of the SDK's client are of the newer one, and each gets an answer of its own kind.
     """
 
     def __init__(self, endpoint: str, concurrency: int, verify: bool | None = None) -> None:
@@ -81,6 +81,8 @@ class Transport(AioHttpTransport):
         options.pop('logging_enable', None)  # it is left where no log is written
         if options.get('stream'):
             options['auto_decompress'] = False
+        else:
+            options['read_timeout'] = None  # a second clock for what is over before
         try:
             async with timeout(seconds):
                 answer: Any = await super().send(request, proxy=self._proxy(request.url), **options)
@@ -90,6 +92,7 @@ class Transport(AioHttpTransport):
             raise ServiceRequestError(error, error=error) from error
         if options.get('stream'):
             answer.internal_response.ends_at = ends_at
+        _join_repeated(answer.headers)
         return answer
 
     def _proxy(self, url: str) -> str | None:
@@ -104,6 +107,14 @@ class Transport(AioHttpTransport):
                 raise RegistryError(Kind.UNREACHABLE, f"The proxy of the environment for '{host}' {what}")
             self._proxies[host] = proxy
         return self._proxies[host]
+
+
+def _join_repeated(headers: Any) -> None:
+    """Make one header of those of the same name, as RFC 9110 (5.3) has it: `get` would give the first one alone."""
+    names = {name.lower() for name in headers}
+    if len(names) < len(headers):
+        for name in names:
+            headers[name] = ', '.join(headers.getall(name))
 
 
 class _Request(aiohttp.ClientRequest):
@@ -147,7 +158,7 @@ async def chunks_of(answer: Any) -> AsyncIterator[bytes]:
     What was waited for them in all is at most two minutes, and a second more for each 16 KiB that came: what drips has
     an end, and what is large has time.
     """
-    chunks = aiter(answer.iter_raw())
+    chunks = answer.stream_download(None, decompress=False)
     ends_at, left = answer.internal_response.ends_at, float(_ANSWER_SECONDS)
     while True:
         began = time.monotonic()
@@ -167,11 +178,14 @@ class _Answer(aiohttp.ClientResponse):
     async def read(self) -> bytes:
         """Raises RegistryError for a body without an end."""
         body = bytearray()
-        async for chunk in self.content.iter_any():
-            body += chunk
-            if len(body) > _LARGEST_ANSWER:
-                self.close()
-                raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is endless', self.status)
+        try:
+            async for chunk in self.content.iter_any():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is endless', self.status)
+        except BaseException:
+            self.close()  # else the connection would be used again with the rest of this answer in it
+            raise
         return bytes(body)
 
 

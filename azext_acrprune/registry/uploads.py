@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, BinaryIO
 from urllib.parse import quote, urljoin
 
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from .protocol.answers import good
 from .protocol.refusals import Kind, RegistryError
@@ -99,7 +99,7 @@ class Upload:
 
     async def _answer(self, method: str, url: str, expected: int, content: bytes | None = None) -> Any:
         headers = {} if content is None else {'Content-Type': 'application/octet-stream'}
-        answer = good(await self._send(HttpRequest(method, url, content=content, headers=headers)))
-        if answer.status_code != expected or answer.content.strip():
+        answer = good(await self._send(HttpRequest(method, url, headers, data=content)))
+        if answer.status_code != expected or answer.body().strip():
             raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one to an upload', answer.status_code)
         return answer

@@ -1,7 +1,8 @@
 """How long and how many calls: one table, each number beside its limit where there is one.
 
 The local registry answers after 20 ms, so that 32 requests in flight cannot do more than 1,600 calls a second; it
-takes its share of the machine's two cores. Seconds are wall time beyond the start of az, the best of the tries.
+takes its share of the machine's two cores. Seconds are wall time, the best of the tries, beyond what az itself takes to
+start and to sign in.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from tests.registry.azcli import ADMIN_LOGIN
 
 LATENCY_SECONDS = 0.02
 TARGET = ('-r', 'localhost', *ADMIN_LOGIN, '--query', 'summary')
+ONE_CALL = ('acr', 'repository', 'list', '-n', 'localhost', '--top', '1', *ADMIN_LOGIN)
 PLAN = ('acr', 'prune', 'plan', *TARGET)
 DELETE = ('acr', 'prune', 'untagged', *TARGET, '--ago', '0')
 

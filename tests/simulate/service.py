@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,8 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.core.pipeline import AsyncPipeline
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import AsyncHttpTransport, HttpRequest
 from multidict import CIMultiDict
 
 from azext_acrprune.registry.bearer import TokenPolicy, fetch_token
@@ -75,7 +73,7 @@ class Service(AsyncHttpTransport):
         self.calls[request.method] += 1
         found = self._routes.find(request.method, path)
         assert found, path
-        body = request.content.encode() if isinstance(request.content, str) else b''
+        body = request.data.encode() if isinstance(request.data, str) else b''
         query = dict(parse_qsl(url.query))
         call = Call(request.method, path, query, CIMultiDict(request.headers), body, url.path, HOST)
         try:
@@ -111,10 +109,10 @@ class _Response:
     def __init__(self, answer: Answer) -> None:
         self.status_code = answer.status
         self.headers = CIMultiDict(answer.headers)
-        self.content = answer.body
+        self._body = answer.body
 
-    def json(self) -> Any:
-        return json.loads(self.content)
+    def body(self) -> bytes:
+        return self._body
 
 
 def client(service: Service, sku: str, clock: Callable[[], float]) -> Registry:

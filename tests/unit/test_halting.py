@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from azure.core.pipeline import AsyncPipeline
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import AsyncHttpTransport, HttpRequest
 
 from azext_acrprune.registry.protocol.pacing import Pacer
 from azext_acrprune.registry.protocol.refusals import Kind, RegistryError

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineContext, PipelineRequest, PipelineResponse
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from azext_acrprune.registry.bearer import TokenPolicy
 from azext_acrprune.registry.counting import CallCount, CountingPolicy
@@ -48,7 +48,7 @@ class Wire:
         await asyncio.sleep(0)
         status, error = self.answers.pop(0) if self.answers else (200, None)
         headers = {'WWW-Authenticate': CHALLENGE + (f',error="{error}"' if error else '')} if status == 401 else {}
-        response = SimpleNamespace(status_code=status, headers=headers, reason='', content=b'')
+        response = SimpleNamespace(status_code=status, headers=headers, reason='', body=lambda: b'')
         return PipelineResponse(request.http_request, response, request.context)
 
 

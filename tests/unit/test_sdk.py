@@ -28,6 +28,9 @@ class Response:
     def text(self, _=None):
         return self.content.decode()
 
+    def body(self):
+        return self.content
+
     async def read(self):
         return self.content
 

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from azure.core.pipeline import AsyncPipeline
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import AsyncHttpTransport, HttpRequest
 
 from azext_acrprune.registry.permit import PERMIT_OPTION, Permit
 from azext_acrprune.registry.protocol.pacing import Pacer

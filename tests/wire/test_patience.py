@@ -7,7 +7,7 @@ import time
 import pytest
 from azure.core.exceptions import ServiceResponseTimeoutError
 from azure.core.pipeline import PipelineContext, PipelineRequest
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from azext_acrprune.inventory.cache import ManifestCache
 from azext_acrprune.inventory.cache_file import cache_path

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
 from azure.core.exceptions import AzureError, IncompleteReadError, ServiceRequestError, ServiceResponseTimeoutError
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 
 from azext_acrprune.registry import transport
 from azext_acrprune.registry.permit import PERMIT_OPTION, Late, Permit
@@ -100,6 +100,7 @@ class Answered(NamedTuple):
     status: int
     content: bytes
     pieces: list[bytes]
+    headers: Mapping[str, str]
 
 
 @pytest.fixture
@@ -113,14 +114,14 @@ def ask(server) -> Callable:
         async def send(request: HttpRequest, most: int, options: Any) -> Answered:
             answer = await ours[0].send(request, **options)
             if not options.get('stream'):
-                return Answered(answer.status_code, answer.content, [])
+                return Answered(answer.status_code, answer.body(), [], answer.headers)
             pieces: list[bytes] = []
-            async for piece in answer.iter_raw():
+            async for piece in answer.stream_download(None, decompress=False):
                 pieces.append(piece)
                 if len(pieces) >= most:
                     break
-            await answer.close()
-            return Answered(answer.status_code, b''.join(pieces), pieces)
+            answer.internal_response.close()
+            return Answered(answer.status_code, b''.join(pieces), pieces, answer.headers)
 
         def ask_one(
             *answers: Any,
@@ -138,7 +139,7 @@ def ask(server) -> Callable:
                 ours.append(loop.run(reach()))
                 opened.callback(lambda used=ours[0]: loop.run(used.close()))
             server.answers += answers
-            request = HttpRequest(method, f'https://localhost:{server.port}{path}', content=content, headers=headers)
+            request = HttpRequest(method, f'https://localhost:{server.port}{path}', headers, data=content)
             return loop.run(send(request, most, options))
 
         yield ask_one
@@ -263,7 +264,7 @@ def test_a_verification_that_az_was_told_to_leave_out_is_left_out(server, monkey
 
     async def unverified() -> bytes:
         async with Transport(url, 4, verify=False) as transport:
-            return (await transport.send(HttpRequest('GET', url))).content
+            return (await transport.send(HttpRequest('GET', url))).body()
 
     server.answers += [OK]
     with Loop() as loop:
@@ -302,6 +303,20 @@ def test_a_stream_comes_in_pieces_and_breaks_where_it_is_cut(server, ask):
     assert streamed.content == b'x' * size and len(streamed.pieces) > 1
     with pytest.raises(IncompleteReadError):
         ask(head + b'x' * (size - 1), HANG_UP, stream=True)
+
+
+@pytest.mark.parametrize('stream', [False, True])
+def test_a_header_that_is_there_more_than_once_is_one_with_all_its_values(ask, stream):
+    challenges = b'WWW-Authenticate: Basic realm="a"\r\nwww-authenticate: Bearer realm="b"\r\n'
+    headers = ask(b'HTTP/1.1 401 x\r\nContent-Length: 0\r\n' + challenges + b'\r\n', stream=stream).headers
+    assert headers.get('WWW-Authenticate') == 'Basic realm="a", Bearer realm="b"' and headers['content-length'] == '0'
+
+
+def test_an_answer_that_is_given_up_in_its_middle_is_not_taken_for_the_next_one(server, ask):
+    half = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello'
+    with pytest.raises(ServiceResponseTimeoutError):
+        ask(half, **{ANSWER_OPTION: 0.3})
+    assert ask(OK).content == b'hello' and server.connections == 2
 
 
 def test_a_stream_that_nobody_reads_to_its_end_is_not_taken_for_the_next_answer(server, ask):

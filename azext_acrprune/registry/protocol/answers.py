@@ -18,7 +18,7 @@ _PARTIAL = 206
 def good(response: Any) -> Any:
     """The answer, if it is no failing one. Raises RegistryError."""
     if response.status_code >= 300:
-        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.content)
+        raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.body())
     return response
 
 
@@ -27,7 +27,7 @@ def done(response: Any) -> Any:
 
     A proxy, or the page of a network that wants to be signed in to, answers too, and has deleted nothing.
     """
-    if good(response).status_code != _DONE or response.content.strip():
+    if good(response).status_code != _DONE or response.body().strip():
         raise RegistryError(
             Kind.NOT_A_REGISTRY, 'The answer is not one that a container registry gives to this', response.status_code
         )
@@ -36,7 +36,7 @@ def done(response: Any) -> Any:
 
 def own(response: Any) -> Any:
     """The answer, if it is a good one and no page for people. Raises RegistryError."""
-    if good(response).content.lstrip().startswith(b'<'):
+    if good(response).body().lstrip().startswith(b'<'):
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', response.status_code)
     return response
 
@@ -49,7 +49,7 @@ def parsed(answer: Any, parse: Callable[[Any], Parsed]) -> Parsed:
     try:
         if answer.status_code == _PARTIAL:
             raise ValueError('it is only a part')
-        return parse(json.loads(answer.content, object_pairs_hook=_object))
+        return parse(json.loads(answer.body(), object_pairs_hook=_object))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RegistryError(
             Kind.NOT_A_REGISTRY, 'The answer is not one of a container registry', answer.status_code
