@@ -7,15 +7,19 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..decide.reasons import TOLD
 from ..model import BOUNDS
 from ..spelling import visible
 from .money import account_line, fleet_lines, in_currency, price_lines, saving_line
 from .sizes import human_size, not_read_line, percent, short_digest
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TEMPLATES = Path(__file__).parent / 'templates'
 
@@ -63,22 +67,10 @@ _WORDS = re.compile(r'.{3,}[-/._: ]', re.DOTALL)
 
 def report_html(document: dict[str, Any]) -> str:
     """The HTML file. Every text of the registry is escaped and made visible."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import escape
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits, label=_label, money=in_currency
-    )
     style, script = _inline('report.css'), _inline('report.js')
-    return environment.get_template('report.html').render(
+    return _template().render(
         report=document,
         states=STATE_LABELS if document['plan'] else STATE_LABELS_WITHOUT_PLAN,
         reasons={reason: told.label for reason, told in TOLD.items()},
@@ -91,6 +83,24 @@ def report_html(document: dict[str, Any]) -> str:
         script_hash=_csp_hash(script),
         maps=[_map('wide', WIDE, document), _map('narrow', NARROW, document)],
     )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        size=human_size, digest=short_digest, day=_day, share=percent, fits=_fits, label=_label, money=in_currency
+    )
+    return environment.get_template('report.html')
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
