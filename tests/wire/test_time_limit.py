@@ -528,7 +528,7 @@ def test_a_second_stop_while_a_lock_is_set_again_begins_nothing_more_that_hangs_
         tag = f'{image.replace(":", "-")}.{kind}'
         attached = image_in(registry.storage, 'team/app', f'attached {number}', tag=tag)
         registry.storage.set_locks('team/app', digest=attached, deleteEnabled=False)
-    client, signals, begun = connect(), Signals(), []
+    client, signals, begun, going = connect(), Signals(), [], []
     policy = policy_of(Flags(ago='0', untagged=True, include_locked=True))
     decision = decide(scan(client, 'localhost', Extent(), Silent()), policy, TICKS)
     assert len(decision.doomed) == 12
@@ -544,6 +544,10 @@ def test_a_second_stop_while_a_lock_is_set_again_begins_nothing_more_that_hangs_
 
         async def delete_manifest(self, repository, digest, permit):
             if digest in images:
+                going.append(digest)
+                if len(going) == len(images):
+                    over.set()
+                await over.wait()  # else what hangs on the first one might begin while there is time
                 await client.real.delete_manifest(repository, digest, permit)
                 return
             begun.append(digest)
@@ -557,15 +561,6 @@ def test_a_second_stop_while_a_lock_is_set_again_begins_nothing_more_that_hangs_
             finally:
                 given_up.set()
 
-    everyone, given_up = asyncio.Event(), asyncio.Event()
-    outcome = execute(
-        client,
-        decision,
-        8,
-        Silent(),
-        time.monotonic,
-        lambda: registry.counters['manifest_delete'] == len(images),
-        door=Door(),
-        stops=signals,
-    )
+    everyone, given_up, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    outcome = execute(client, decision, 8, Silent(), time.monotonic, over.is_set, door=Door(), stops=signals)
     assert outcome.interrupted and len(begun) == 5
