@@ -205,7 +205,7 @@ async def fetch_token(pipeline: AsyncPipeline, endpoint: str, form: dict[str, st
         raise from_answer(response.status_code, response.headers.get('WWW-Authenticate'), response.body())
     try:
         return str(json.loads(response.body())['access_token'])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RegistryError(Kind.NOT_A_REGISTRY, 'The answer has no token in it', response.status_code) from error
 
 

@@ -96,7 +96,7 @@ class ResourceManager:
             raise AskError(what, _message(response), _ADVICE.get(response.status_code), response.status_code)
         try:
             return response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AskError(what, 'the answer of the resource manager is cut off, or is not JSON') from error
 
 
@@ -125,6 +125,6 @@ def _place(url: str) -> tuple[str, str | None, int | None]:
 def _message(response: Any) -> str:
     try:
         text = response.json()['error']['message']
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = response.reason
     return f'{" ".join(str(text).split()).rstrip(".")} ({response.status_code})'

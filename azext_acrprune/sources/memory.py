@@ -99,7 +99,7 @@ class Memory:
             if line.strip() and not line.endswith(_CUT_OFF):
                 try:
                     yield _seen(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     if number == len(lines):
                         return
                     raise UnreadableMemory(f"Line {number} of '{self._path}' cannot be read") from error

@@ -140,7 +140,7 @@ class Response:
         self._document = document
 
     def json(self):
-        return self._document
+        return json.loads(self._document) if isinstance(self._document, str) else self._document
 
 
 ENDPOINT = 'https://management.azure.com/'
@@ -149,6 +149,12 @@ ITEM = {'name': 'a'}
 
 def manager(answers):
     return ResourceManager(Answers(answers), ENDPOINT, 'sub')
+
+
+@pytest.mark.parametrize('status', [200, 403])
+def test_an_answer_that_is_nested_without_end_is_an_error_like_any_other(status):
+    with pytest.raises(AskError):
+        manager({'=1': (status, '[' * 200_000)}).every('x', '/subscriptions/sub/x', '1')
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,10 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_any_other_damage_is_an_err
     whole = path.read_text()
     path.write_text(whole + whole[:40])
     assert Memory(path).every() == [look(1, WEB)]
-    path.write_text(whole[:40] + '\n' + whole)
-    with pytest.raises(UnreadableMemory, match='Line 1'):
-        Memory(path).every()
+    for damaged in (whole[:40], '[' * 200_000):
+        path.write_text(damaged + '\n' + whole)
+        with pytest.raises(UnreadableMemory, match='Line 1'):
+            Memory(path).every()
 
 
 def test_after_a_line_that_was_cut_off_the_next_one_stands_alone(tmp_path):

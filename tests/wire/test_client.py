@@ -298,6 +298,14 @@ def test_a_switch_of_the_mode_that_does_not_end_is_said_and_is_no_missing_permis
     assert 295 <= sum(waits) <= 330
 
 
+@pytest.mark.parametrize('body', [b'{}', b'[]', b'null', b'{"access_token": ', b'[' * 200_000])
+def test_an_answer_without_a_token_is_told_as_one(registry, connect, body):
+    registry.faults.rules.append(Fault('/oauth2/token', 'proxy', body=body))
+    with pytest.raises(RegistryError, match='has no token in it') as raised:
+        everything(connect().repositories())
+    assert raised.value.kind is Kind.NOT_A_REGISTRY
+
+
 def test_a_page_in_the_place_of_a_token_is_waited_out_in_mid_run(registry, connect, waits):
     (digest,) = fill(registry.storage, 1)
     client = connect(refresh_token(registry.auth), lambda: refresh_token(registry.auth))
