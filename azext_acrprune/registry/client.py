@@ -24,7 +24,7 @@ from .uploads import Upload
 if TYPE_CHECKING:
     from azure.containerregistry.aio import ContainerRegistryClient
 
-_JSON = {'Content-Type': 'application/json'}
+_JSON_BODY = {'Content-Type': 'application/json'}
 _IN_ANY_CASE: dict[str, Any] = {PROMISED_OPTION: True}
 _TAG_WAS_ON = 'x-ms-int-docker-content-digest'
 
@@ -127,7 +127,7 @@ class Registry(Reads):
     async def restore_deleted(self, repository: str, digest: str, tag: str | None = None) -> None:
         """Bring a soft-deleted manifest back, under a tag if one is given, as `az acr manifest restore` does."""
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
-        own(await self._answer(repository, HttpRequest('POST', url, _JSON, data=json.dumps({'tag': tag}))))
+        own(await self._answer(repository, HttpRequest('POST', url, _JSON_BODY, data=json.dumps({'tag': tag}))))
 
     async def _set_locks(self, repository: str, reference: str, locks: Locks, permit: Permit | None) -> None:
         when: dict[str, Any] = {PERMIT_OPTION: permit} if permit else _IN_ANY_CASE

@@ -82,7 +82,7 @@ class Transport(AioHttpTransport):
         if options.get('stream'):
             options['auto_decompress'] = False
         else:
-            options['read_timeout'] = None  # a second clock for what is over before
+            options['read_timeout'] = None  # the limit for the whole answer, below, is never longer
         try:
             async with timeout(seconds):
                 answer: Any = await super().send(request, proxy=self._proxy(request.url), **options)

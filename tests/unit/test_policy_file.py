@@ -200,11 +200,11 @@ def alias_bomb(first, last, separator):
         + f'most: [{", ".join(["*more"] * 900)}]\n',
         'version: 1\nrules: &rules\n- *rules\n',
         'version: 1\nrules:\n- &rule\n  name: a\n  do: keep\n  match: *rule\n',
-        '[' * 2_000,
+        '[' * 100_000,
         RULE + 'x: ' + '{a: ' * 900 + '1' + '}' * 900,
         RULE + f"description: '{'x' * 5_000_000}'\n",
         RULE + ''.join(f'key{number}: 1\n' for number in range(400_000)),
-        RULE + f'few: &few [{", ".join("y" * 900)}]\nx: [{", ".join(["*few"] * 112)}]\n',
+        RULE + 'x:\n' + '- y\n' * 110_000,
     ],
     ids=lambda text: text[54:74],
 )

@@ -1,4 +1,7 @@
-"""What an answer says, and whether it is one of the service: a proxy or the sign-in page of a network answers too."""
+"""What an answer says, and whether it is one of the service: a proxy or the sign-in page of a network answers too.
+
+Answers are those of azure-core: of its older class, or of the newer one for the SDK's verbs. Both have `body()`.
+"""
 
 from __future__ import annotations
 
