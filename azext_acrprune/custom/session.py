@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from knack.log import get_logger
@@ -268,10 +268,10 @@ def _in_time(limit: TimeLimit, longest: float, work: Callable[[], Result]) -> Re
         raise PruneError('Azure did not answer in time.', _LATE, Kind.OUT_OF_TIME) from error
 
 
+@cache  # of several registries, the first one's objects are not to stay for ever
 def collect_garbage_seldom() -> None:
     """Collect garbage less often: an inventory is many objects that stay, and the default costs a fifth of a plan."""
-    if not gc.get_freeze_count():  # of several registries, the first one's objects are not to stay for ever
-        gc.freeze()
+    gc.freeze()
     gc.set_threshold(200_000, 50, 100)
 
 

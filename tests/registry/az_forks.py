@@ -1,8 +1,9 @@
 """A Python that has az's libraries imported, and forks an az for each request: `PYTHON az_forks.py SOCKET EXTENSION`.
 
 To import the libraries, azure-cli and the installed extension in the folder EXTENSION is most of what a short az does.
-What reads the environment while it is imported, and all that needs that, is imported by each az anew. From there on all
-is as `python -m azure.cli` has it: a process of its own with its arguments, environment, folder, files and signals.
+All that azure-cli reads of its environment while it is imported is where its configuration is, and what that says of
+extensions: each az does that anew. From there on all is as `python -m azure.cli` has it: a process of its own with its
+arguments, environment, folder, files and signals.
 
 A request is a message with a JSON object and the three standard files. Two messages answer it: the process id, and,
 when the process has ended, its exit code, or minus the signal that ended it. The server ends with its standard input.
@@ -76,8 +77,9 @@ LIBRARIES = (
 )
 """aiohttp makes its default TLS settings while it is imported; the extension makes its own in each az."""
 
-READS_THE_ENVIRONMENT = 'azure.cli.core._config'
-"""Where azure-cli's configuration and extensions are; whatever needs to know that imports it."""
+CONFIGURATION = 'AZURE_CONFIG_DIR'
+READS_CONFIGURATION = 'azure.cli.core.extension'
+"""Reads the configuration while it is imported, and so do the modules below it."""
 
 
 class Server:
@@ -146,11 +148,10 @@ def import_libraries() -> None:
 
 
 def import_az_and_extension(folder: Path) -> None:
-    """Import the modules of both that can be, but for the package of the extension itself, which azure-cli imports."""
+    """Import the modules of both, but for the package of the extension itself, which azure-cli imports."""
     package = next(folder.glob('azext_*'))
     kept = [*sys.path]
     sys.path.append(str(folder))
-    sys.modules[READS_THE_ENVIRONMENT] = None
     sys.modules[package.name] = types.ModuleType(package.name)
     sys.modules[package.name].__path__ = [str(package)]
     az = Path(importlib.util.find_spec('azure.cli').submodule_search_locations[0])
@@ -168,12 +169,28 @@ def import_az_and_extension(folder: Path) -> None:
     azure.__path__ = [*own, str(folder / 'azure')]  # as azure-cli does before it loads the extension
     importlib.import_module('azure.containerregistry.aio')
     azure.__path__ = own
-    del sys.modules[READS_THE_ENVIRONMENT]
-    for name in sorted(sys.modules):
-        if name.startswith('azure.cli.') and name.rpartition('.')[0] not in sys.modules:
-            del sys.modules[name]
+    for name in [each for each in sys.modules if each.startswith(f'{READS_CONFIGURATION}.')]:
+        del sys.modules[name]
     del sys.modules[package.name]
     sys.path[:] = kept
+
+
+def paths_of_configuration() -> list[tuple[types.ModuleType, str, str]]:
+    """What of azure-cli's modules is a path of its configuration: (the module, the name in it, the path below)."""
+    folder = os.environ[CONFIGURATION]
+    return [
+        (module, name, value.removeprefix(folder))
+        for module in [each for name, each in sys.modules.items() if name.startswith('azure.cli.')]
+        for name, value in vars(module).items()
+        if isinstance(value, str) and value.startswith(folder)
+    ]
+
+
+def configure(paths: list[tuple[types.ModuleType, str, str]]) -> None:
+    """Let azure-cli have the configuration that the environment names."""
+    for module, name, below in paths:
+        setattr(module, name, os.environ[CONFIGURATION] + below)
+    importlib.reload(sys.modules[READS_CONFIGURATION])
 
 
 def become(request: dict) -> None:
@@ -219,10 +236,13 @@ if __name__ == '__main__':
     codes: list[int] = []
     atexit.register(leave, codes)  # first, so that it is the last one that is called
     del sys.path[0]  # this file's folder
+    os.environ[CONFIGURATION] = f'{sys.argv[1]}.none'
     import_libraries()
     import_az_and_extension(Path(sys.argv[2]))
+    paths = paths_of_configuration()
     gc.freeze()
     server = Server(sys.argv[1])
     print('ready', flush=True)
     become(server.next_az())
+    configure(paths)
     run_az(codes)
