@@ -145,11 +145,10 @@ $(LOWEST_VENV)/ready: azext_acrprune/azext_metadata.json | $(UV_VENV)/ready
 	$(INSTALL) $(LOWEST_VENV) azure-cli==$(LOWEST) 'setuptools<80' 'python-dateutil<3'
 	@touch $@
 
-# azdev, and the azure-cli of the first environment.
-$(AZDEV_VENV)/ready: $(VENV)/ready
-	@$(PYTHON) -m venv $(AZDEV_VENV)
-	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$($(AZDEV_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/azure-cli.pth"
-	@$(AZDEV_VENV)/bin/python $(PIP_INSTALL) azdev==$(AZDEV)
+# azdev, beside all that the first environment has: what it looks at is imported.
+$(AZDEV_VENV)/ready: requirements.txt requirements-dev.txt | $(UV_VENV)/ready
+	$(NEW_VENV) $(AZDEV_VENV)
+	$(INSTALL) $(AZDEV_VENV) -r requirements-dev.txt azdev==$(AZDEV)
 	@touch $@
 
 # cosmic-ray, and the packages of the first environment.

@@ -13,14 +13,14 @@ from azext_acrprune.policy.facts import FOREIGN, STILL_RETIRED, Facts, Retired
 from azext_acrprune.policy.file import parse_policy
 from azext_acrprune.policy.parsing import PolicyError
 from azext_acrprune.policy.rules import Keep, Thin
-from tests import oracle, policy_oracle, purge_oracle, worlds
+from tests import oracle, policy_oracle, policy_reading, purge_oracle, worlds
 from tests.test_safety_properties import examples
 from tests.worlds import NOW
 
 MATCHES = st.fixed_dictionaries(
     {},
     optional={
-        'repositories': st.sampled_from((['team/*'], ['team/app0'], ['**/app1', 'team/app2'])),
+        'repositories': st.sampled_from((['team/*'], ['team/app0'], ['*'], ['**/app1', 'team/app2'])),
         'tags': st.sampled_from((['pr-*'], ['v1.*', 'latest'], ['*'], ['main-?'])),
         'mediaTypes': st.sampled_from(([worlds.OCI_INDEX], [worlds.OCI_IMAGE, worlds.OCI_ARTIFACT])),
     },
@@ -86,13 +86,63 @@ def test_a_policy_takes_what_its_table_says(world, sketches):
     assert (removed_by(decision), decision.doomed) == (tags, doomed)
 
 
-@examples(100)
+@examples(300)
 @given(worlds.tagged_worlds(), RULES)
 def test_nothing_that_stays_is_broken_and_an_image_goes_whole(world, sketches):
     decision = decision_on(world, document_of(sketches))
     assert oracle.broken_after(purge_oracle.without_tags(world, removed_by(decision)), decision.doomed) == []
     rows = plan_document(decision, 'now')['rules']
     assert sum(row['claimed'] for row in rows) == sum(row['young'] + row['kept'] + row['takes'] for row in rows)
+
+
+@examples(300)
+@given(worlds.tagged_worlds(), RULES)
+def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(world, sketches):
+    document = document_of(sketches)
+    actions = {rule['name']: rule['do'] for rule in document['rules']}
+    decision = decision_on(world, document)
+    for repository in world:
+        name = repository['name']
+        for manifest in repository['manifests']:
+            verdict = decision.verdicts[name][manifest['digest']]
+            claims = claims_on(document, repository, manifest)
+            if claims == [''] and verdict.rule:
+                assert actions[verdict.rule] == 'delete'
+                above = owners(repository, manifest)
+                claims = [claim for owner in above for claim in claims_on(document, repository, owner)]
+            assert verdict.rule in (*claims, '')
+            if verdict.rule:
+                assert verdict.because.startswith(f'{verdict.rule}: ')
+            if not verdict.kept and verdict.reason in ('matched', 'untagged'):
+                assert actions[verdict.rule] == 'delete'
+            for tag in policy_oracle.user_tags(manifest) if name in decision.tags else ():
+                found = decision.tags[name][tag]
+                assert found.rule == claiming(document, repository, manifest, tag)
+                assert found.kept or actions[found.rule] in ('delete', 'untag')
+
+
+def claiming(document, repository, manifest, tag=None):
+    """The name of the first rule that matches a tag, or a manifest without one; empty if there is none."""
+    rule, _ = policy_reading.rule_of(document, repository, manifest, tag, {})
+    return rule['name'] if rule else ''
+
+
+def claims_on(document, repository, manifest):
+    tags = policy_oracle.user_tags(manifest) or [None]
+    return [claiming(document, repository, manifest, tag) for tag in tags]
+
+
+def owners(repository, manifest):
+    """The indexes and subjects above a manifest, however far."""
+    found, queue = [], [manifest]
+    while queue:
+        below = queue.pop()
+        for other in repository['manifests']:
+            above = below['digest'] in oracle.children(other) or other['digest'] in oracle.subjects(below)
+            if above and oracle.exists(other) and other not in found:
+                found.append(other)
+                queue.append(other)
+    return found
 
 
 # --- Reports -------------------------------------------------------------------------------------------------------

@@ -150,6 +150,8 @@ def _page(cmd: Command, body: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _unlisted(_said(error.response), error.response.status_code) from error
     except RequestException as error:  # an answer that is no JSON is one, too
         raise _unlisted(str(error), None) from error
+    except RecursionError as error:
+        raise _unlisted('Resource Graph answers with something else than rows', None) from error
     if not isinstance(answer, dict) or not isinstance(answer.get('data'), list):
         raise _unlisted('Resource Graph answers with something else than rows', None)
     return answer
@@ -161,7 +163,7 @@ def _said(response: Any) -> str:
         error = response.json()['error']
         texts = [error['message'], *(each['message'] for each in error.get('details') or ())]
         return ' '.join(map(str, texts))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return str(response.reason)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..model import UNLOCKED, Locks
-from ..prune_error import Kind
+from ..prune_error import Kind, PruneError
 
 if TYPE_CHECKING:
     from ..registry.client import Registry
     from ..schedules.artifact import Artifact
+    from ..schedules.task import Schedule
 
 _LOCKED = Locks(delete_enabled=False, write_enabled=False)
 
@@ -88,21 +88,26 @@ async def _delete(registry: Registry, digest: str) -> None:
             raise
 
 
-async def fetch(registry: Registry, tag: str) -> tuple[str, Mapping[str, Any], dict[str, bytes]] | None:
-    """(digest, configuration, files) of an artifact as it was pushed; None where it is not there.
+async def fetch(registry: Registry, tag: str) -> tuple[Schedule, dict[str, bytes]] | None:
+    """A schedule and its files as they were pushed; None where nothing has the tag.
 
-    Every byte is verified. Raises RegistryError.
+    Every byte is verified. Raises RegistryError, and PruneError for what is no schedule.
     """
     from ..schedules.artifact import CHECKSUMS, REPOSITORY, files_in
+    from ..schedules.task import Schedule
 
     digest = await registry.tag_digest(REPOSITORY, tag)
     if digest is None:
         return None
-    manifest = json.loads(_verified(await registry.manifest(REPOSITORY, digest), digest))
-    names = files_in(manifest)
+    try:
+        manifest = json.loads(_verified(await registry.manifest(REPOSITORY, digest), digest))
+        schedule = Schedule.of(json.loads(await _blob(registry, manifest['config']['digest'])))
+        names = files_in(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        delete = f"Delete it with 'az acr prune schedule delete -r {{target}} -n {tag}', and create it again."
+        raise PruneError(f"'{REPOSITORY}:{tag}' is on something else than a schedule.", delete, Kind.INVALID) from error
     names.pop(CHECKSUMS, None)
-    files = {name: await _blob(registry, layer) for name, layer in names.items()}
-    return digest, json.loads(await _blob(registry, manifest['config']['digest'])), files
+    return schedule, {name: await _blob(registry, layer) for name, layer in names.items()}
 
 
 async def _blob(registry: Registry, digest: str) -> bytes:

@@ -87,12 +87,11 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
     return DraftedSchedule(schedule, files, wheel)
 
 
-def redrafted(options: ScheduleOptions, configuration: Mapping[str, Any], files: dict[str, bytes]) -> DraftedSchedule:
+def redrafted(options: ScheduleOptions, schedule: Schedule, files: dict[str, bytes]) -> DraftedSchedule:
     """A schedule as it is, with what the options change, and with this version of the extension."""
     from ..schedules.artifact import unzipped, zipped
-    from ..schedules.task import PINS_FILE, POLICY_FILE, Schedule
+    from ..schedules.task import PINS_FILE, POLICY_FILE
 
-    schedule = Schedule.of(configuration)
     version, wheel, data = wheel_of(installed_package())
     kept = {name: content for name, content in files.items() if not name.endswith('.whl')}
     kept[wheel] = data

@@ -52,8 +52,13 @@ class Schedule:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Schedule:
+        """What `document` gave. Raises KeyError, TypeError or ValueError for what is none."""
         words = {name: tuple(document[name]) for name in ('plan_words', 'apply_words')}
-        return cls(**{**document, **words})
+        found = cls(**{**document, **words})
+        texts = (found.name, found.version, found.image, *found.plan_words, *found.apply_words)
+        if not all(isinstance(text, str) for text in texts) or type(found.time_limit) is not int:
+            raise ValueError('it is not of a schedule')
+        return found
 
 
 @dataclass(frozen=True)
@@ -213,10 +218,13 @@ def yaml_of_task(task: Mapping[str, Any]) -> str:
 
 
 def image_of_task(task: Mapping[str, Any]) -> str | None:
-    """The image that the first step of a task runs in."""
+    """The image that the first step of a task runs in; None where somebody else wrote the steps."""
     mark = '    cmd: '
-    commands = [line[len(mark) :] for line in yaml_of_task(task).splitlines() if line.startswith(mark)]
-    return str(json.loads(commands[0])).partition(' ')[0] if commands else None
+    try:
+        commands = [line[len(mark) :] for line in yaml_of_task(task).splitlines() if line.startswith(mark)]
+        return str(json.loads(commands[0])).partition(' ')[0]
+    except (ValueError, IndexError, RecursionError):
+        return None
 
 
 def is_as_wanted(there: Any, wanted: Any) -> bool:

@@ -21,6 +21,9 @@ from .failure import AskError
 MOST_ROWS = 500_000
 """The service gives no more rows than these, and leaves out the rest."""
 
+_UNLIKE_THE_API = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
+"""What the client, which trusts an answer, raises for one that is something else."""
+
 _SHORTEST = timedelta(hours=1)
 _SHORTEST_FOR_TIME = timedelta(days=7)  # each answer that never comes takes minutes
 _TIMED_OUT = 504
@@ -144,7 +147,7 @@ class RegistryLog:
             ) from error
         except AzureError as error:
             raise self._error(str(error.message)) from error
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # the client trusts the answer
+        except _UNLIKE_THE_API as error:
             raise self._error('its answer is not one of the query API') from error
 
     def _error(self, why: str, advice: str | None = None) -> AskError:
@@ -190,7 +193,7 @@ def _message(error: HttpResponseError) -> str:
     response: Any = error.response
     try:
         text = _innermost(response.json()['error'])
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except _UNLIKE_THE_API:
         text = ''
     return f'{text or error.reason} ({error.status_code})'
 

@@ -187,11 +187,14 @@ def test_logs_that_ended_or_never_began_are_refused(az, registry, shelf, log, no
         ),
         (200, ['no object'], ('not one of the query API',)),
         (200, None, ('not one of the query API',)),
+        (200, b'[' * 200_000, ('not one of the query API',)),
+        (403, b'[' * 200_000, ('not one of the query API',)),
     ],
 )
 def test_a_query_that_fails_deletes_nothing(az, registry, shelf, log, status, body, words):
     shelf.image('one', days=200)
-    registry.logs.status, registry.logs.body = status, b'' if body is None else json.dumps(body).encode()
+    said = body if isinstance(body, bytes) else b'' if body is None else json.dumps(body).encode()
+    registry.logs.status, registry.logs.body = status, said
     refused(az, registry, *words)
 
 

@@ -14,6 +14,7 @@ import yaml
 from azext_acrprune.schedules.runs import answer_in
 from tests.registry.auth import SUBSCRIPTION, TENANT
 from tests.registry.azcli import Az, az_executable
+from tests.registry.builder import OCI_IMAGE, image_manifest
 from tests.registry.faults import Fault
 from tests.registry.tasks import IDENTITY_HEADER, PRINCIPAL
 
@@ -215,6 +216,22 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
     deleted = az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True)
     unlocks = f'az acr repository update --name localhost --image tools/azure-cli@{digest} --delete-enabled true'
     assert 'stays locked' in deleted.err and unlocks in deleted.err
+
+
+@pytest.mark.parametrize('config', [b'{}', b'{"name": "nightly"}', b'[' * 200_000, b'\xff'])
+def test_what_somebody_else_put_in_the_place_of_a_schedule_is_left_alone_and_named(signed_in, registry, now, config):
+    az = signed_in
+    az(*CREATE, check=True)
+    storage, task = registry.storage, registry.tasks.tasks['localhost', 'acrprune-nightly']
+    storage.tags('acrprune/schedules')['nightly'].flags['writeEnabled'] = True
+    data = image_manifest((storage.put_blob(config), len(config)), [])
+    digest = Shelf(storage, now, 'acrprune/schedules').put(data, OCI_IMAGE, 'nightly')
+    task['properties']['step']['encodedTaskContent'] = base64.b64encode(b'steps:\n  - id: a\n    cmd: az\n').decode()
+    changes(registry)
+    run = az(*SCHEDULE, 'update', *NIGHTLY, '--enforce', 'true')
+    assert run.code == 1 and "'acrprune/schedules:nightly'" in run.err and 'Traceback' not in run.err, run.err
+    assert changes(registry) == {} and storage.tags('acrprune/schedules')['nightly'].digest == digest
+    assert az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True).json['deleted']
 
 
 def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):

@@ -96,6 +96,14 @@ def test_what_finds_nothing_or_something_else_is_an_error_that_says_what(az, reg
     assert run.code == 1 and 'may not read' in run.err and 'Reader' in run.err
 
 
+@pytest.mark.parametrize('status', [200, 400])
+def test_an_answer_of_resource_graph_that_is_nested_without_end_is_an_error(az, registry, status):
+    az.signed_in()
+    registry.faults.rules.append(Fault('POST .*ResourceGraph', 'proxy', status=status, body=b'[' * 200_000))
+    run = az(*PRUNE, 'plan', '--query-graph', 'resources')
+    assert run.code == 1 and 'The registries cannot be listed' in run.err and 'Traceback' not in run.err, run.err
+
+
 def test_a_fleet_of_twenty_is_done_but_for_those_that_cannot_be(az, registry, fleet, now):
     """One is down, one refuses calls for a while, one grants by repository, and one grants nothing."""
     down, throttled, abac, closed = 'fleet03', 'fleet07', 'fleet11', 'fleet15'

@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from azext_acrprune.decide.decision import decide, first_excess
 from azext_acrprune.model import NotRead
 from azext_acrprune.policy.byte_sizes import parse_size
 from azext_acrprune.policy.file import EXAMPLES, PolicyError, example, parse_policy, schema
 from azext_acrprune.policy.rules import Age, Limits
-from tests import oracle, purge_oracle, worlds
-from tests.examples import examples
+from tests import worlds
 from tests.worlds import (
     BASE_LAYERS,
     CONFIGS,
@@ -622,122 +619,6 @@ def test_limits_stop_what_is_over_them_and_nothing_else(limits, what):
     decision = decision_on(policy, [repository_of(image('a', tags=['v1']), image('b', tags=['stays']), image('c'))])
     excess = first_excess(decision, parse_policy(policy).limits)
     assert (excess and excess.what) == what
-
-
-# --- One rule claims ---------------------------------------------------------------------------------------------
-
-MATCHES = st.fixed_dictionaries(
-    {},
-    optional={
-        'repositories': st.sampled_from((['team/*'], ['team/app0'], ['*'], ['**/app1', 'team/app2'])),
-        'tags': st.sampled_from((['pr-*'], ['v1.*', 'latest'], ['*'], ['main-?'])),
-    },
-)
-RULES = st.lists(
-    st.tuples(
-        MATCHES,
-        st.sampled_from((None, None, True, False)),
-        st.sampled_from(('delete', 'delete', 'untag', 'keep')),
-        st.sampled_from(('0', '1d', '20d')),
-        st.integers(0, 2),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def policy_document(sketches):
-    rules = []
-    for number, (match, tagged, action, ago, keep) in enumerate(sketches):
-        match = match if tagged is None or tagged is False and 'tags' in match else {**match, 'tagged': tagged}
-        match = match or {'everything': True}
-        rule = {'name': f'rule {number}', 'match': match, 'do': action}
-        rule.update({} if action == 'keep' else {'when': {'olderThan': ago}})
-        rules.append({**rule, 'keep': {'newest': keep}} if keep and action != 'keep' else rule)
-    return without_dead_rules({'version': 1, 'rules': rules})
-
-
-def without_dead_rules(document):
-    """The same without the rules that are refused, because those above claim all that they match."""
-    while True:
-        try:
-            parse_policy(json.dumps(document))
-            return document
-        except PolicyError as error:
-            assert 'can claim nothing' in str(error)
-            number = int(error.key[len('rules[') : -1])
-            document = {**document, 'rules': [*document['rules'][:number], *document['rules'][number + 1 :]]}
-
-
-def claiming(document, repository, tag=None):
-    """The name of the first rule that matches a tag, or a manifest without one; empty if there is none."""
-    for rule in document['rules']:
-        match = rule['match']
-        globs = match.get('repositories', ['**'])
-        if any(purge_oracle.glob_matches(glob, repository) for glob in globs):
-            if tag is None and 'tags' not in match and match.get('tagged') is not True:
-                return rule['name']
-            if (
-                tag is not None
-                and match.get('tagged') is not False
-                and any(purge_oracle.glob_matches(glob, tag) for glob in match.get('tags', ['*']))
-            ):
-                return rule['name']
-    return ''
-
-
-def claims_on(document, repository, manifest):
-    user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
-    return [claiming(document, repository, tag) for tag in user_tags] or [claiming(document, repository)]
-
-
-def owners(repository, manifest):
-    """The indexes and subjects above a manifest, however far."""
-    found, queue = [], [manifest]
-    while queue:
-        below = queue.pop()
-        for other in repository['manifests']:
-            above = below['digest'] in oracle.children(other) or other['digest'] in oracle.subjects(below)
-            if above and oracle.exists(other) and other not in found:
-                found.append(other)
-                queue.append(other)
-    return found
-
-
-@examples(300)
-@given(worlds.tagged_worlds(), RULES)
-def test_every_tag_and_manifest_is_claimed_by_the_first_rule_alone_and_says_so(world, sketches):
-    document = policy_document(sketches)
-    actions = {rule['name']: rule['do'] for rule in document['rules']}
-    decision = decision_on(json.dumps(document), world)
-    for repository in world:
-        name = repository['name']
-        for manifest in repository['manifests']:
-            user_tags = [tag for tag in manifest['tags'] if oracle.attached_to(tag, manifest) is None]
-            claims = claims_on(document, name, manifest)
-            verdict = decision.verdicts[name][manifest['digest']]
-            if claims == [''] and verdict.rule:
-                assert actions[verdict.rule] == 'delete'
-                claims = [claim for owner in owners(repository, manifest) for claim in claims_on(document, name, owner)]
-            assert verdict.rule in (*claims, '')
-            if verdict.rule:
-                assert verdict.because.startswith(f'{verdict.rule}: ')
-            if not verdict.kept and verdict.reason in ('matched', 'untagged'):
-                assert actions[verdict.rule] == 'delete'
-            for tag in user_tags if name in decision.tags else ():
-                found = decision.tags[name][tag]
-                assert found.rule == claiming(document, name, tag)
-                assert found.kept or actions[found.rule] in ('delete', 'untag')
-
-
-@examples(300)
-@given(worlds.tagged_worlds(), RULES)
-def test_whatever_a_policy_says_nothing_that_stays_is_broken(world, sketches):
-    decision = decision_on(json.dumps(policy_document(sketches)), world)
-    removed = {
-        (name, tag) for name, verdicts in decision.tags.items() for tag, verdict in verdicts.items() if not verdict.kept
-    }
-    assert oracle.broken_after(purge_oracle.without_tags(world, removed), decision.doomed) == []
 
 
 # --- The examples ------------------------------------------------------------------------------------------------
