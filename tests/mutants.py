@@ -40,6 +40,8 @@ from tests.mutations import ROOT
 PACKAGE = 'azext_acrprune'
 TESTS = (
     'tests/unit',
+    'tests/test_bounds_properties.py',
+    'tests/test_policy_properties.py',
     'tests/wire/test_attacks.py',
     'tests/wire/test_execute.py',
     'tests/wire/test_locks.py',

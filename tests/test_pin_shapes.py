@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .pin_shapes import FOUND, SILENT, cases, scored
+from azext_acrprune.pins.read import read_pins
+
+from .pin_shapes import FOUND, NAMES, SILENT, cases, scored
 
 CASES = list(cases())
 
@@ -27,3 +29,13 @@ def test_hardly_anything_is_only_said_and_hardly_anything_is_said_for_nothing():
     assert outcomes.count(FOUND) >= 0.99 * len(outcomes)
     needless = [case for case, score in scores if score.is_needless]
     assert len(needless) <= 0.03 * len(scores), [case.name for case in needless]
+
+
+@pytest.mark.parametrize('patience', [0, 8 * 1024 * 1024])
+def test_no_file_says_less_for_what_is_passed_over_in_large_lists(monkeypatch, patience):
+    monkeypatch.setattr('azext_acrprune.pins.read._MOST_PATIENCE', patience)
+    files = [(name, text.encode()) for case in cases() for name, text in case.files.items()]
+    found = [read_pins(text, name, NAMES) for name, text in files]
+    for passing_over in ('is_silent', 'is_plain', 'is_dull'):
+        monkeypatch.setattr(f'azext_acrprune.pins.collector.{passing_over}', lambda *_: False)
+    assert [read_pins(text, name, NAMES) for name, text in files] == found

@@ -20,8 +20,6 @@ from azext_acrprune.pins.syntax import (
     within,
 )
 from tests.examples import examples
-from tests.pin_shapes import NAMES as SHAPE_NAMES
-from tests.pin_shapes import cases
 
 NAMES = RegistryNames('myreg.azurecr.io')
 DIGEST = f'sha256:{"1" * 64}'
@@ -171,13 +169,3 @@ def test_each_of_several_documents_ends():
     text = '{"a": 1}\n{"a": [{"b": 2}]}'
     ends = [event.line for event in json_events_of_lists(text) if event.kind == END_OF_DOCUMENT]
     assert ends == [1, 2]
-
-
-@pytest.mark.parametrize('patience', [0, 8 * 1024 * 1024])
-def test_no_file_like_public_ones_says_less_for_what_is_passed_over(monkeypatch, patience):
-    monkeypatch.setattr('azext_acrprune.pins.read._MOST_PATIENCE', patience)
-    files = [(name, text.encode()) for case in cases() for name, text in case.files.items()]
-    found = [read_pins(text, name, SHAPE_NAMES) for name, text in files]
-    for passing_over in ('is_silent', 'is_plain', 'is_dull'):
-        monkeypatch.setattr(f'azext_acrprune.pins.collector.{passing_over}', lambda *_: False)
-    assert [read_pins(text, name, SHAPE_NAMES) for name, text in files] == found

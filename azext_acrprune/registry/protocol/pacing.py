@@ -142,7 +142,7 @@ class _Budget:
         The more were accepted, the more: 7 after 16 calls, 32 after 430, so that the first refusals are a small part
         of the calls before them. No more than the service says are left, but always one.
         """
-        if self.pace.rate is not None or not self._left.believed:
+        if self.pace.is_known or not self._left.believed:
             return True
         ahead = min(_AHEAD * math.sqrt(self.pace.accepted), self._left.number - 1)
         return self._in_flight <= max(0, ahead)
@@ -155,7 +155,7 @@ class _Budget:
         ran_out = self._left.told(remaining, now)
         self.pace.expect(remaining)
         # Once in a while, for near its end the number goes up and down with every call.
-        if ran_out and self.pace.rate is not None and self.pace.settled and sent_at >= self.pace.used_up_at:
+        if ran_out and self.pace.is_known and self.pace.settled and sent_at >= self.pace.used_up_at:
             self.pace.used_up(now)
 
     def _refused(self, retry_after: float | None, sent_at: float, now: float) -> None:
@@ -214,11 +214,16 @@ class _Pace:
         It grows with the seconds during which calls were held back: fast from a guess; from a measured limit as in
         TCP CUBIC, slowly near the limit and ever faster beyond it.
         """
-        if not self._refusals_seen:
+        if not self.is_known:
             return None
         if self._refusals_seen == 1:
             return self._limit * math.exp(_GROWTH_OF_A_GUESS * self._grown / max(1, self._pause))
         return self._limit * (1 + _DIP * (self._grown / self._recovery - 1) ** 3)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a rate: the allowance was used up before."""
+        return self._refusals_seen > 0
 
     @property
     def settled(self) -> bool:
@@ -240,7 +245,7 @@ class _Pace:
 
     def expect(self, remaining: float) -> None:
         """A service that counts by the second says before the first call what it allows: 8 or 32, as recorded."""
-        if self.rate is None:
+        if not self.is_known:
             self._limit = max(self._limit, min(remaining, _PREMIUM[Calls.DELETES] / 60))
 
     def used_up(self, now: float) -> None:

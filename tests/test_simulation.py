@@ -13,7 +13,7 @@ from tests.simulate.night import first_night
 from tests.simulate.page import missing_in
 from tests.simulate.tables import night_table, nights_of, pace_table
 
-PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'scale.md').read_text(encoding='utf-8')
+PAGE = (Path(__file__).resolve().parents[1] / 'docs' / 'scale.md').read_text(encoding='utf-8')
 
 
 def test_a_repository_that_waits_for_its_turn_for_minutes_is_not_given_up(monkeypatch):
