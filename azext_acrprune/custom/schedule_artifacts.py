@@ -102,12 +102,14 @@ async def fetch(registry: Registry, tag: str) -> tuple[Schedule, dict[str, bytes
     try:
         manifest = json.loads(_verified(await registry.manifest(REPOSITORY, digest), digest))
         schedule = Schedule.of(json.loads(await _blob(registry, manifest['config']['digest'])))
+        if schedule.name != tag:
+            raise ValueError(f'it is {schedule.name}')
         names = files_in(manifest)
+        names.pop(CHECKSUMS, None)
+        return schedule, {name: await _blob(registry, layer) for name, layer in names.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         delete = f"Delete it with 'az acr prune schedule delete -r {{target}} -n {tag}', and create it again."
-        raise PruneError(f"'{REPOSITORY}:{tag}' is on something else than a schedule.", delete, Kind.INVALID) from error
-    names.pop(CHECKSUMS, None)
-    return schedule, {name: await _blob(registry, layer) for name, layer in names.items()}
+        raise PruneError(f"'{REPOSITORY}:{tag}' is on something else now.", delete, Kind.INVALID) from error
 
 
 async def _blob(registry: Registry, digest: str) -> bytes:

@@ -56,7 +56,7 @@ class Schedule:
         words = {name: tuple(document[name]) for name in ('plan_words', 'apply_words')}
         found = cls(**{**document, **words})
         texts = (found.name, found.version, found.image, *found.plan_words, *found.apply_words)
-        if not all(isinstance(text, str) for text in texts) or type(found.time_limit) is not int:
+        if not all(isinstance(text, str) for text in texts) or not isinstance(found.time_limit, int):
             raise ValueError('it is not of a schedule')
         return found
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from azext_acrprune.schedules.runs import answer_in
+from azext_acrprune.schedules.task import Schedule
 from tests.registry.auth import SUBSCRIPTION, TENANT
 from tests.registry.azcli import Az, az_executable
 from tests.registry.builder import OCI_IMAGE, image_manifest
@@ -218,7 +219,12 @@ def test_a_schedule_is_changed_piece_by_piece(signed_in, registry, now):
     assert 'stays locked' in deleted.err and unlocks in deleted.err
 
 
-@pytest.mark.parametrize('config', [b'{}', b'{"name": "nightly"}', b'[' * 200_000, b'\xff'])
+WEEKLY = Schedule('weekly', '1.0.0', 'tools/azure-cli:latest', False, 7200)
+
+
+@pytest.mark.parametrize(
+    'config', [b'{}', b'{"name": "nightly"}', b'[' * 200_000, b'\xff', json.dumps(WEEKLY.document()).encode()]
+)
 def test_what_somebody_else_put_in_the_place_of_a_schedule_is_left_alone_and_named(signed_in, registry, now, config):
     az = signed_in
     az(*CREATE, check=True)
