@@ -50,7 +50,7 @@ TESTS = (
     'tests/wire/test_time_limit.py',
     'tests/wire/test_window.py',
 )
-"""What may notice a mutant: the unit tests, and those that delete or lock on a local registry in the same process."""
+"""What may notice a mutant: unit tests, random policies and bounds, and what deletes or locks on a local registry."""
 SECONDS = 60
 """A mutant whose tests take so much longer than they may goes round in circles: it is noticed."""
 FIRST_TESTS = 40

@@ -108,8 +108,14 @@ async def fetch(registry: Registry, tag: str) -> tuple[Schedule, dict[str, bytes
         names.pop(CHECKSUMS, None)
         return schedule, {name: await _blob(registry, layer) for name, layer in names.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        delete = f"Delete it with 'az acr prune schedule delete -r {{target}} -n {tag}', and create it again."
-        raise PruneError(f"'{REPOSITORY}:{tag}' is on something else now.", delete, Kind.INVALID) from error
+        name = f'{REPOSITORY}:{tag}'
+        unlock = f"'az acr repository update -n {{target}} --image {name} --delete-enabled true'"
+        untag = f"'az acr repository untag -n {{target}} --image {name}'"
+        raise PruneError(
+            f"'{name}' is no longer the artifact of this schedule.",
+            f'Take the tag off with {unlock} and {untag}, which deletes nothing, and create the schedule again.',
+            Kind.INVALID,
+        ) from error
 
 
 async def _blob(registry: Registry, digest: str) -> bytes:

@@ -237,6 +237,13 @@ def test_what_somebody_else_put_in_the_place_of_a_schedule_is_left_alone_and_nam
     run = az(*SCHEDULE, 'update', *NIGHTLY, '--enforce', 'true')
     assert run.code == 1 and "'acrprune/schedules:nightly'" in run.err and 'Traceback' not in run.err, run.err
     assert changes(registry) == {} and storage.tags('acrprune/schedules')['nightly'].digest == digest
+    tag = ('-n', 'localhost', '--image', 'acrprune/schedules:nightly')
+    for advised in (('repository', 'update', *tag, '--delete-enabled', 'true'), ('repository', 'untag', *tag)):
+        assert f"'az acr {' '.join(advised)}'" in run.err, run.err
+        az('acr', *advised, check=True)
+    az(*CREATE, check=True)
+    assert digest in storage.manifests('acrprune/schedules')
+    task['properties']['step']['encodedTaskContent'] = base64.b64encode(b'steps:\n  - id: a\n    cmd: az\n').decode()
     assert az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True).json['deleted']
 
 
