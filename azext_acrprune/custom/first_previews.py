@@ -6,7 +6,6 @@ it needs no other permission than for deleting.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from knack.log import get_logger
 
 from .command import Command
 from .options import RegistryOptions
+from .schedule_artifacts import withdraw
 from .session import open_session
 
 if TYPE_CHECKING:
@@ -37,23 +37,15 @@ def tag_is_there(cmd: Command, options: RegistryOptions, reference: str) -> bool
 
 
 def remove_tag(cmd: Command, options: RegistryOptions, reference: str) -> None:
-    """Delete the manifest that the tag is on."""
+    """Remove the tag, and delete what `az acr prune schedule create` put there for it."""
     repository, _, tag = reference.partition(':')
     with open_session(cmd, _plain(options)) as session:
-        session.run(_remove(session.door, repository, tag))
+        session.run(withdraw(session.door, repository, tag))
 
 
 async def _is_there(registry: Registry, repository: str, tag: str) -> bool:
     found = [await replica.tag_digest(repository, tag) for replica in registry.replicas]
     return any(digest is not None for digest in found)
-
-
-async def _remove(registry: Registry, repository: str, tag: str) -> None:
-    from ..registry.permit import Permit
-
-    digest = await registry.tag_digest(repository, tag)
-    if digest:
-        await registry.delete_manifest(repository, digest, Permit(time.monotonic))
 
 
 def _plain(options: RegistryOptions) -> RegistryOptions:

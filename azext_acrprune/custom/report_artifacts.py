@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -10,7 +9,7 @@ from knack.log import get_logger
 from ..prune_error import Kind, PruneError
 from .command import Command
 from .options import RegistryOptions, ScanOptions, SignInOptions, StateOptions
-from .schedule_artifacts import push
+from .schedule_artifacts import delete_own, push
 from .session import open_session
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ logger = get_logger(__name__)
 
 _NEEDS = ' This needs the role AcrPush, or Container Registry Repository Writer.'
 _LOOK = 'Run the command again, or without --report-tag.'
+_NOT_OURS = 'What %s was on before stays: %s is no report, is locked, or has another tag.'
 _STAYS = 'The report before this one stays in %s, without a tag: this identity may not delete it.'
 
 
@@ -32,7 +32,6 @@ def publish_report(cmd: Command, sign_in: SignInOptions, markdown: str, referenc
 
 async def publish(registry: Registry, reference: str, markdown: str) -> None:
     """As `publish_report`, through an open registry. Raises PruneError."""
-    from ..registry.permit import Permit
     from ..registry.protocol.refusals import RegistryError
     from ..schedules.artifact import report_of
 
@@ -47,8 +46,9 @@ async def publish(registry: Registry, reference: str, markdown: str) -> None:
     if before is None or before == artifact.digest:
         return
     try:
-        await registry.delete_manifest(repository, before, Permit(time.monotonic))
+        if not await delete_own(registry, repository, tag, before):
+            logger.info(_NOT_OURS, reference, before)
     except RegistryError as error:
-        if error.kind not in (Kind.FORBIDDEN, Kind.NOT_FOUND):
+        if error.kind is not Kind.FORBIDDEN:
             raise
         logger.info(_STAYS, repository)

@@ -11,7 +11,7 @@ from ..prune_error import Kind, PruneError
 from .command import Command
 from .fleet import in_each_registry
 from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
-from .schedule_artifacts import fetch, lock_image, publish, withdraw
+from .schedule_artifacts import fetch, lock_image, publish, schedule_under, withdraw, withdraw_schedule
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
 from .schedule_roles import Identity, assign, identity_of, needed_roles, refuse_behind_firewall
 from .session import open_session
@@ -78,7 +78,6 @@ def delete(cmd: Command, name: str, **kwargs: object) -> Document:
 
     What its steps ran in stays locked where it is in the registry: somebody else may need that.
     """
-    from ..schedules.artifact import preview_tag
     from ..schedules.task import task_name
 
     sign_in = read(SignInOptions, kwargs)
@@ -89,8 +88,8 @@ def delete(cmd: Command, name: str, **kwargs: object) -> Document:
         if task:
             tasks.delete(task_name(name))
     with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
-        gone = [session.run(withdraw(session.door, tag)) for tag in (name, preview_tag(name))]
-        if not task and not any(gone):
+        gone = session.run(withdraw_schedule(session.door, name))
+        if not task and not gone:
             raise no_schedule(name)
         _say_locked(registry.name, session.host, task)
         return {'schedule': name, 'registry': session.host, 'deleted': True}
@@ -173,15 +172,19 @@ def _settled(
 
 
 def _published(session: Session, draft: DraftedSchedule) -> bool:
-    """Push what is not there; whether that was anything. A schedule that is to delete has to show a preview first."""
+    """Push what is not there; whether that was anything. A schedule that is to delete has to show a preview first.
+
+    Raises RegistryError, and PruneError where the tag of the schedule is on something else.
+    """
     from ..schedules.artifact import REPOSITORY, preview_of, preview_tag
 
     schedule, artifact = draft.schedule, draft.artifact
+    session.run(schedule_under(session.door, schedule.name))
     repository = own_image(schedule.image, session.host)
     if repository:
         session.run(lock_image(session.door, *repository))
     if not schedule.enforce:
-        session.run(withdraw(session.door, preview_tag(schedule.name)))
+        session.run(withdraw(session.door, REPOSITORY, preview_tag(schedule.name), unlocks=True))
     elif session.run(session.door.tag_digest(REPOSITORY, schedule.name)) != artifact.digest:
         # first of all: whatever fails after this, nothing is deleted without a preview
         preview = preview_of(schedule.name, artifact.digest)

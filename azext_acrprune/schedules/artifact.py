@@ -24,6 +24,7 @@ _CONFIG_TYPE = 'application/vnd.acrprune.schedule.config.v1+json'
 _EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
 _FILE_TYPE = 'application/octet-stream'
 _MARKDOWN_TYPE = 'text/markdown'
+_SCHEDULE = 'acrprune.schedule'
 _TITLE = 'org.opencontainers.image.title'
 _EMPTY = b'{}'
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
@@ -62,9 +63,14 @@ def artifact_of(config: Document, files: Mapping[str, bytes]) -> Artifact:
 
 def preview_of(name: str, digest: str) -> Artifact:
     """What the tag is on that says that a run of this schedule, as it is now, has still to show what it would do."""
-    annotations = {'acrprune.schedule': name, 'acrprune.artifact': digest}
+    annotations = {_SCHEDULE: name, 'acrprune.artifact': digest}
     empty = _descriptor(_EMPTY_TYPE, _EMPTY)
     return Artifact(_manifest(PREVIEW_TYPE, empty, [empty], annotations), {digest_of(_EMPTY): _EMPTY})
+
+
+def previewed_in(manifest: Mapping[str, Any]) -> str:
+    """The name of the schedule that `preview_of` was given."""
+    return str(manifest['annotations'][_SCHEDULE])
 
 
 def report_of(markdown: str) -> Artifact:

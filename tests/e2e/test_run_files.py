@@ -6,6 +6,7 @@ import os
 import re
 
 from tests.registry.azcli import ADMIN_LOGIN
+from tests.registry.builder import OCI_IMAGE
 from tests.registry.faults import Fault
 
 from .images import Shelf
@@ -67,3 +68,23 @@ def test_a_report_that_is_not_pushed_is_no_success(az, registry, now, tmp_path):
     assert gone not in registry.storage.manifests('team/app')
     assert run.code == 1 and run.json['exitReason'] == 'notWritten'
     assert 'needs the role AcrPush' in run.err
+
+
+def test_only_the_report_before_goes_and_only_where_nothing_else_names_it(az, registry, now, tmp_path):
+    storage, reports = registry.storage, Shelf(registry.storage, now, 'acrprune/reports')
+
+    def report(reason: str) -> str:
+        """The digest of a report that is unlike all others."""
+        az(*PRUNE, 'apply', *TARGET, *REPORT, '--plan', f'{reason}.json', '--yes')
+        return storage.tags('acrprune/reports')['nightly'].digest
+
+    kept = {reports.image('somebody else', 'nightly')}
+    tagged = report('tagged')
+    reports.put(storage.manifest('acrprune/reports', tagged).data, OCI_IMAGE, 'incident')
+    locked = report('locked')
+    storage.manifests('acrprune/reports')[locked].flags['deleteEnabled'] = False
+    goes = report('goes')
+    kept |= {tagged, locked}
+    assert storage.manifests('acrprune/reports').keys() == kept | {goes}
+    assert storage.manifests('acrprune/reports').keys() == kept | {report('last')}
+    assert storage.tags('acrprune/reports')['incident'].digest == tagged

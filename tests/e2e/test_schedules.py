@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from azext_acrprune.schedules.artifact import ARTIFACT_TYPE, PREVIEW_TYPE, REPORT_TYPE
 from azext_acrprune.schedules.runs import answer_in
 from azext_acrprune.schedules.task import Schedule
 from tests.registry.auth import SUBSCRIPTION, TENANT
@@ -234,9 +235,10 @@ def test_what_somebody_else_put_in_the_place_of_a_schedule_is_left_alone_and_nam
     digest = Shelf(storage, now, 'acrprune/schedules').put(data, OCI_IMAGE, 'nightly')
     task['properties']['step']['encodedTaskContent'] = base64.b64encode(b'steps:\n  - id: a\n    cmd: az\n').decode()
     changes(registry)
-    run = az(*SCHEDULE, 'update', *NIGHTLY, '--enforce', 'true')
-    assert run.code == 1 and "'acrprune/schedules:nightly'" in run.err and 'Traceback' not in run.err, run.err
-    assert changes(registry) == {} and storage.tags('acrprune/schedules')['nightly'].digest == digest
+    for change in ((*SCHEDULE, 'update', *NIGHTLY, '--enforce', 'true'), (*CREATE, '--enforce')):
+        run = az(*change)
+        assert run.code == 1 and "'acrprune/schedules:nightly'" in run.err and 'Traceback' not in run.err, run.err
+        assert changes(registry) == {} and storage.tags('acrprune/schedules')['nightly'].digest == digest
     tag = ('-n', 'localhost', '--image', 'acrprune/schedules:nightly')
     for advised in (('repository', 'update', *tag, '--delete-enabled', 'true'), ('repository', 'untag', *tag)):
         assert f"'az acr {' '.join(advised)}'" in run.err, run.err
@@ -245,6 +247,49 @@ def test_what_somebody_else_put_in_the_place_of_a_schedule_is_left_alone_and_nam
     assert digest in storage.manifests('acrprune/schedules')
     task['properties']['step']['encodedTaskContent'] = base64.b64encode(b'steps:\n  - id: a\n    cmd: az\n').decode()
     assert az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True).json['deleted']
+
+
+def again(registry, now, tag: str, *tags: str) -> str:
+    """The digest that a tag is on, after more tags were put on it."""
+    storage, repository = registry.storage, 'acrprune/schedules'
+    digest = storage.tags(repository)[tag].digest
+    for each in tags:
+        Shelf(storage, now, repository).put(storage.manifest(repository, digest).data, OCI_IMAGE, each)
+    return digest
+
+
+def test_the_artifact_of_a_schedule_stays_where_it_has_another_tag(signed_in, registry, now):
+    az, storage = signed_in, registry.storage
+    az(*CREATE, '--enforce', check=True)
+    artifact = again(registry, now, 'nightly', 'kept')
+    preview = again(registry, now, 'nightly.preview', 'kept.preview')
+    az(*SCHEDULE, 'update', *NIGHTLY, '--time-limit', '1h', check=True)
+    assert again(registry, now, 'nightly') != artifact == again(registry, now, 'kept')
+    assert again(registry, now, 'nightly.preview') != preview == again(registry, now, 'kept.preview')
+    now_there = {again(registry, now, 'nightly', 'also'), again(registry, now, 'nightly.preview', 'also.preview')}
+    assert az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True).json['deleted']
+    assert storage.tags('acrprune/schedules').keys() == {'kept', 'kept.preview', 'also', 'also.preview'}
+    assert storage.manifests('acrprune/schedules').keys() == {artifact, preview} | now_there
+
+
+@pytest.mark.parametrize('artifact_type', [None, ARTIFACT_TYPE, PREVIEW_TYPE, REPORT_TYPE])
+def test_deleting_a_schedule_leaves_what_somebody_else_put_in_its_place(signed_in, registry, now, artifact_type):
+    az, storage = signed_in, registry.storage
+    az(*CREATE, '--enforce', check=True)
+    other = json.dumps(WEEKLY.document()).encode()
+    annotations = {'acrprune.schedule': 'weekly'}
+    data = image_manifest(
+        (storage.put_blob(other), len(other)), [], artifact_type=artifact_type, annotations=annotations
+    )
+    shelf = Shelf(storage, now, 'acrprune/schedules')
+    storage.tags('acrprune/schedules')['nightly'].flags['writeEnabled'] = True
+    for tag in ('nightly', 'nightly.preview'):
+        digest = shelf.put(data, OCI_IMAGE, tag)
+    run = az(*SCHEDULE, 'delete', *NIGHTLY, '--yes', check=True)
+    assert run.json['deleted'] and digest in storage.manifests('acrprune/schedules')
+    assert f'it is on something else than this schedule: {digest}' in run.err
+    assert storage.tags('acrprune/schedules').keys() == {'nightly'}
+    assert 'There is no schedule' in az(*SCHEDULE, 'delete', *NIGHTLY, '--yes').err
 
 
 def test_what_keeps_a_run_from_the_registry_is_said_before(signed_in, registry):
