@@ -22,7 +22,7 @@ class Cron:
     def __init__(self, text: str) -> None:
         fields = text.split()
         if len(fields) != len(_RANGES):
-            raise ValueError(f"'{text}' has {len(fields)} fields, and a timer has five: {', '.join(_NAMES)}")
+            raise ValueError(f"'{text}' does not have the five fields of a timer: {', '.join(_NAMES)}")
         self._fields = [_values(field, place) for place, field in enumerate(fields)]
         self._any_day, self._any_weekday = (fields[place].startswith('*') for place in (2, 4))
         self.text = ' '.join(fields)

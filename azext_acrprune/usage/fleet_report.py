@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from itertools import accumulate, chain
 from typing import Any
@@ -172,11 +172,17 @@ def _treemap(reports: Sequence[Report]) -> list[Row]:
     largest = sorted(reports, key=lambda report: -int(report['summary']['registryBytes']))
     drawn, others = largest[:REGISTRIES_DRAWN], largest[REGISTRIES_DRAWN:]
     groups = [(report, row) for report, row in _each(drawn, 'treemap') if row['repository'] is not None]
-    single = {id(row) for _, row in nlargest(2 * REPOSITORIES_DRAWN, groups, key=lambda each: each[1]['bytes'])}
-    cells = [cell for _, row in groups if id(row) in single for cell in row['cells'] if cell['digest'] is not None]
-    named = {id(cell) for cell in nlargest(IMAGES_DRAWN, cells, key=lambda cell: cell['bytes'])}
+    single = {_of(*each) for each in nlargest(2 * REPOSITORIES_DRAWN, groups, key=lambda each: each[1]['bytes'])}
+    cells = [
+        (report, row, cell)
+        for report, row in groups
+        if _of(report, row) in single
+        for cell in row['cells']
+        if cell['digest'] is not None
+    ]
+    named = {_of(*each) for each in nlargest(IMAGES_DRAWN, cells, key=lambda each: each[2]['bytes'])}
     frames = [
-        {'registry': report['registry'], 'registries': 1, 'groups': list(_groups(report, single.__contains__, named))}
+        {'registry': report['registry'], 'registries': 1, 'groups': list(_groups(report, single, named))}
         for report in drawn
     ]
     if others:
@@ -186,16 +192,21 @@ def _treemap(reports: Sequence[Report]) -> list[Row]:
     return [{**frame, 'bytes': sum(group['bytes'] for group in frame['groups'])} for frame in frames]
 
 
-def _groups(report: Report, is_single: Callable[[int], bool], named: set[int]) -> Iterator[Row]:
+def _of(report: Report, row: Row, cell: Row | None = None) -> tuple[str | None, ...]:
+    """What a repository in a report is known by, or an image in it: what goes of one and what stays are two cells."""
+    return report['registry'], row['repository'], *((cell['digest'], cell['state']) if cell else ())
+
+
+def _groups(report: Report, single: set[tuple[str | None, ...]], named: set[tuple[str | None, ...]]) -> Iterator[Row]:
     """The repositories of one registry: those that are drawn by themselves, and one for all others."""
     rest = []
     for row in report['treemap']:
-        if not is_single(id(row)):
+        if _of(report, row) not in single:
             rest.append(row)
             continue
         name = f'{report["registry"]}/{row["repository"]}'
-        kept = [{**cell, 'repository': name} for cell in row['cells'] if id(cell) in named]
-        left = [cell for cell in row['cells'] if id(cell) not in named]
+        kept = [{**cell, 'repository': name} for cell in row['cells'] if _of(report, row, cell) in named]
+        left = [cell for cell in row['cells'] if _of(report, row, cell) not in named]
         cells = sorted([*kept, *_sums(name, left)], key=lambda cell: STATES.index(cell['state']))
         yield {**row, 'cells': cells}
     if rest:

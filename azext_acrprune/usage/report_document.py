@@ -155,12 +155,8 @@ def _treemap(stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
     for stake in stakes:
         of_repository[stake.repository] += stake.size
     drawn = set(largest(of_repository, REPOSITORIES_DRAWN))
-    single = {
-        id(stake)
-        for stake in nlargest(
-            IMAGES_DRAWN, (stake for stake in stakes if stake.repository in drawn), key=lambda stake: stake.size
-        )
-    }
+    candidates = (stake for stake in stakes if stake.repository in drawn)
+    single = set(nlargest(IMAGES_DRAWN, candidates, key=lambda stake: stake.size))
     groups: dict[str | None, list[Stake]] = {}
     for stake in stakes:
         groups.setdefault(stake.repository if stake.repository in drawn else None, []).append(stake)
@@ -176,7 +172,7 @@ def _treemap(stakes: list[Stake], names: Names) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row['repository'] is None, -row['bytes'], row['repository'] or ''))
 
 
-def _cells(repository: str | None, group: list[Stake], single: set[int], names: Names) -> list[dict[str, Any]]:
+def _cells(repository: str | None, group: list[Stake], single: set[Stake], names: Names) -> list[dict[str, Any]]:
     cells = [
         {
             **names.fields(stake.repository, stake.digest),
@@ -187,11 +183,11 @@ def _cells(repository: str | None, group: list[Stake], single: set[int], names: 
             'images': 1,
         }
         for stake in group
-        if id(stake) in single
+        if stake in single
     ]
     rest: dict[str, list[int]] = {}
     for stake in group:
-        if id(stake) not in single:
+        if stake not in single:
             rest.setdefault(stake.state, []).append(stake.size)
     cells += [
         {'repository': repository, 'digest': None, 'state': state, 'bytes': sum(sizes), 'images': len(sizes)}

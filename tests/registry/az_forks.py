@@ -157,7 +157,7 @@ def import_az_and_extension(folder: Path) -> None:
     az = Path(importlib.util.find_spec('azure.cli').submodule_search_locations[0])
     for files, root in (
         (az.glob('core/**/*.py'), az.parents[1]),
-        (az.glob('command_modules/acr/*.py'), az.parents[1]),
+        (az.glob('command_modules/acr/**/*.py'), az.parents[1]),
         (package.glob('**/*.py'), folder),
     ):
         for file in sorted(files):
