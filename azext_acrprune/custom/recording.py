@@ -138,10 +138,16 @@ def _not_written(run: EndedRun) -> EndedRun:
 
 
 def _is_written(cmd: Command, write: Callable[[str, str], None], text: str, place: str) -> bool:
+    """Write a text to where it belongs; where that fails, or is stopped, say so and keep the answer of the run."""
+    from ..workers import stops_are_ctrl_c
+
     try:
-        write(text, place)
+        with stops_are_ctrl_c():
+            write(text, place)
+        return True
+    except (KeyboardInterrupt, ManualInterrupt):
+        logger.warning('Interrupted: %s was not written.', place)
     except AzCLIError as error:
         logger.warning('%s', error)
-        exit_with_failure(cmd, True, 'What the run did could not be written: the warning says why.')
-        return False
-    return True
+    exit_with_failure(cmd, True, 'What the run did could not be written: the warning says why.')
+    return False

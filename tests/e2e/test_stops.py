@@ -294,3 +294,25 @@ def test_a_stop_while_only_times_are_noted_takes_nothing_of_the_answer_away(az, 
     noting.let_go()
     out, err = process.communicate()
     assert json.loads(out)['summary']['manifestsRestored'] == 1 and 'Traceback' not in err
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('held', ['PUT /v2/acrprune/reports/manifests/', 'POST /oauth2/token'])
+def test_a_stop_while_the_report_is_pushed_takes_no_answer_away(az, registry, now, tmp_path, number, held):
+    gone = Shelf(registry.storage, now).image('goes', days=40)
+    plan = tmp_path / 'plan.json'
+    az(*PRUNE, 'plan', *TARGET, '--out', str(plan), check=True)
+    report = ('--report-tag', 'acrprune/reports:nightly', '--metrics-file', str(tmp_path / 'run.prom'))
+    deleting = registry.faults.hold('DELETE', done=True)
+    process = az.start(*PRUNE, 'apply', *TARGET, *report, '--plan', str(plan), '--yes', **PIPES)
+    assert deleting.wait(process)
+    deleting.let_go()
+    pushing = registry.faults.hold(f'{held}')
+    assert pushing.wait(process)
+    interrupt(process, number)
+    out, err = process.communicate()
+    result = json.loads(out)
+    assert process.returncode == 1 and 'Traceback' not in err
+    assert (result['exitReason'], [each['digest'] for each in result['deleted']]) == ('notWritten', [gone])
+    assert 'Interrupted: acrprune/reports:nightly was not written' in err, err
+    assert 'acrprune_exit_code' in (tmp_path / 'run.prom').read_text()
