@@ -20,7 +20,7 @@ logger = get_logger(__name__)
 _NEEDS = ' This needs the role AcrPush, or Container Registry Repository Writer.'
 _LOOK = 'Run the command again, or without --report-tag.'
 _NOT_OURS = 'What %s was on before stays: %s is no report, is locked, or has another tag.'
-_STAYS = 'The report before this one stays in %s, without a tag: this identity may not delete it.'
+_STAYS = 'The report before this one stays in %s, without a tag: it is locked, or this identity may not delete it.'
 
 
 def publish_report(cmd: Command, sign_in: SignInOptions, markdown: str, reference: str) -> None:
@@ -49,6 +49,6 @@ async def publish(registry: Registry, reference: str, markdown: str) -> None:
         if not await delete_own(registry, repository, tag, before):
             logger.info(_NOT_OURS, reference, before)
     except RegistryError as error:
-        if error.kind is not Kind.FORBIDDEN:
+        if error.kind not in (Kind.FORBIDDEN, Kind.LOCKED):
             raise
         logger.info(_STAYS, repository)

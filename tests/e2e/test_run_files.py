@@ -86,5 +86,11 @@ def test_only_the_report_before_goes_and_only_where_nothing_else_names_it(az, re
     goes = report('goes')
     kept |= {tagged, locked}
     assert storage.manifests('acrprune/reports').keys() == kept | {goes}
-    assert storage.manifests('acrprune/reports').keys() == kept | {report('last')}
+    last = report('last')
+    assert storage.manifests('acrprune/reports').keys() == kept | {last}
+    storage.set_locks('acrprune/reports', deleteEnabled=False)
+    Shelf(storage, now).image('goes', days=40)
+    az(*PRUNE, 'plan', *TARGET, '--out', str(tmp_path / 'plan.json'), check=True)
+    az(*PRUNE, 'apply', *TARGET, *REPORT, '--plan', str(tmp_path / 'plan.json'), '--yes', check=True)
+    assert last in storage.manifests('acrprune/reports')
     assert storage.tags('acrprune/reports')['incident'].digest == tagged
