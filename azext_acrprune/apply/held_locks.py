@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..model import Failed
+from ..model import Failed, Locks
 from ..prune_error import PruneError
 from ..registry.changes import Changes
 from ..registry.protocol.refusals import Kind, RegistryError
@@ -24,7 +24,7 @@ from .pin_locks import NOT_DONE
 
 _CREATE = (
     'CREATE TABLE IF NOT EXISTS held (repository TEXT NOT NULL, digest TEXT NOT NULL, until INTEGER, '
-    'PRIMARY KEY (repository, digest))'
+    'write_enabled INTEGER NOT NULL, PRIMARY KEY (repository, digest))'
 )
 _FATAL = (Kind.UNREACHABLE, Kind.UNAUTHENTICATED, Kind.STOPPED)
 
@@ -39,21 +39,30 @@ class HeldUnreadable(PruneError):
 
 @dataclass(frozen=True)
 class Held:
-    """A lock on a manifest that came back, until an instant in ticks; None is until it is released."""
+    """A lock on a manifest that came back, until an instant in ticks; None is until it is released.
+
+    `write_enabled` is what the manifest had when it was locked.
+    """
 
     repository: str
     digest: str
     until: int | None = None
+    write_enabled: bool = field(default=True, compare=False)
+
+    def is_as_set(self, locks: Locks) -> bool:
+        """Whether a manifest has the locks that it was given, and no others."""
+        return locks.flags == Locks(False, self.write_enabled).flags
 
 
 @dataclass
 class HeldOutcome:
     """What became of locks that were to be set, or taken off. Of `left` that is not known, or not yet.
 
-    Some are left at the end where somebody `interrupted` the run.
+    Some are left at the end where somebody `interrupted` the run. `kept` have a lock of somebody else.
     """
 
     done: list[Held] = field(default_factory=list)
+    kept: list[Held] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     interrupted: bool = False
     left: int = 0
@@ -68,10 +77,12 @@ class HeldLocks:
         self._changed = changed
 
     def all(self) -> list[Held]:
-        return [Held(*row) for row in self._run('SELECT repository, digest, until FROM held ORDER BY 1, 2')]
+        rows = self._run('SELECT repository, digest, until, write_enabled FROM held ORDER BY 1, 2')
+        return [Held(repository, digest, until, bool(enabled)) for repository, digest, until, enabled in rows]
 
     def add(self, held: Held) -> None:
-        self._run('INSERT OR REPLACE INTO held VALUES (?, ?, ?)', held.repository, held.digest, held.until)
+        values = held.repository, held.digest, held.until, held.write_enabled
+        self._run('INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)', *values)
 
     def remove(self, held: Held) -> None:
         self._run('DELETE FROM held WHERE repository = ? AND digest = ?', held.repository, held.digest)
@@ -91,18 +102,30 @@ class HeldLocks:
 
 
 async def hold(
-    registry: Reads, door: Changes, wanted: Sequence[Held], locks: HeldLocks, concurrency: int, outcome: HeldOutcome
+    registry: Reads,
+    door: Changes,
+    wanted: Sequence[Held],
+    locks: HeldLocks,
+    concurrency: int,
+    outcome: HeldOutcome,
+    ours: Container[tuple[str, str]] = (),
 ) -> None:
     """Lock manifests against deletion; `outcome` is filled in with what is locked now by us, and what could not be.
 
-    What somebody else has locked is left alone. A lock is written down before it is set, and only while it may be set.
+    What somebody else has locked is left alone; what is locked by us already, for it is pinned, is held from now on.
+    `ours` are those, as (repository, digest). A lock is written down before it is set, and only while it may be set.
     Raises HeldUnreadable, and RegistryError when the registry cannot be reached any more, or somebody stopped the run.
     """
     outcome.left = len(wanted)
 
     async def one(held: Held) -> Iterable[Task]:
         try:
-            if (await registry.manifest_properties(held.repository, held.digest)).locks.delete_enabled:
+            now = (await registry.manifest_properties(held.repository, held.digest)).locks
+            held = replace(held, write_enabled=now.write_enabled)
+            if not now.delete_enabled and (held.repository, held.digest) in ours:
+                await asyncio.to_thread(locks.add, held)
+                outcome.done.append(held)
+            elif now.delete_enabled:
                 await asyncio.to_thread(locks.add, held)
                 try:
                     await door.set_delete_enabled(held.repository, held.digest, False)
@@ -121,17 +144,23 @@ async def hold(
 
 
 async def release(
-    door: Changes, wanted: Sequence[Held], locks: HeldLocks, concurrency: int, outcome: HeldOutcome
+    registry: Reads, door: Changes, wanted: Sequence[Held], locks: HeldLocks, concurrency: int, outcome: HeldOutcome
 ) -> None:
     """Unlock manifests; `outcome` is filled in with what is unlocked, or gone, and what could not be.
 
-    With the errors of `hold`.
+    What has other locks than `hold` sets, somebody else has locked since: that stays, and is not ours any more. With
+    the errors of `hold`.
     """
     outcome.left = len(wanted)
 
     async def one(held: Held) -> Iterable[Task]:
+        became = outcome.done
         try:
-            await door.set_delete_enabled(held.repository, held.digest, True)
+            now = (await registry.manifest_properties(held.repository, held.digest)).locks
+            if held.is_as_set(now):
+                await door.set_delete_enabled(held.repository, held.digest, True)
+            elif now.locked:
+                became = outcome.kept
         except RegistryError as error:
             _raise_if_fatal(error)
             if error.kind is not Kind.NOT_FOUND:
@@ -139,7 +168,7 @@ async def release(
                 outcome.left -= 1
                 return []
         await asyncio.to_thread(locks.remove, held)
-        outcome.done.append(held)
+        became.append(held)
         outcome.left -= 1
         return []
 

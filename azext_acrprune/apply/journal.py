@@ -208,14 +208,14 @@ class JournaledRegistry:
     async def set_manifest_locks(
         self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        call = partial(self._door.set_manifest_locks, repository, digest, locks, permit)
+        call = partial(self._door.set_manifest_locks, repository, digest, locks, permit, owed)
         what = {'repository': repository, 'digest': digest, 'locks': list(locks.flags), 'owed': _owing(owed)}
         await self._send('setLocks', call, **what)
 
     async def set_tag_locks(
         self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        call = partial(self._door.set_tag_locks, repository, tag, locks, permit)
+        call = partial(self._door.set_tag_locks, repository, tag, locks, permit, owed)
         what = {'repository': repository, 'tag': tag, 'locks': list(locks.flags), 'owed': _owing(owed)}
         await self._send('setLocks', call, **what)
 

@@ -15,7 +15,7 @@ from functools import partial
 from ..decide.drift import Drift, TagDrift, check_drift, check_tags, needed
 from ..decide.graph import build_graph, deletion_batches, deletion_waves, spread
 from ..decide.reasons import LOCKED
-from ..decide.retention import check_last_tags
+from ..decide.retention import check_last_tags, too_early
 from ..decide.verdicts import Verdict, locks_of
 from ..inventory.rescan import Before, rescan
 from ..model import UNLOCKED, Content, Locks, Notice, OwedLock, Repository, Unreadable
@@ -181,7 +181,8 @@ class RepositoryRun:
         def halted() -> bool:
             return self._stop.is_set() or self._is_barred(look.permit)
 
-        left = set(tags.valid) - await self._send(sorted(tags.valid), lambda tag: self._untag(tag, look), halted)
+        due = tags.valid - self._too_early(tags, drift, look.there)
+        left = set(tags.valid) - await self._send(sorted(due), lambda tag: self._untag(tag, look), halted)
         todo = set(drift.valid)
         batches = list(deletion_batches(drift.graph, drift.valid, DELETES_BEGUN_TOGETHER))
         batches.sort(key=lambda batch: not self._put_off.isdisjoint(batch))
@@ -246,6 +247,12 @@ class RepositoryRun:
         planned = {tag: work.untag[tag] for tag in drift.valid}
         staying = check_last_tags(planned, work.later, going, there, work.pins, work.include_locked)
         return TagDrift(drift.valid - staying.keys(), {**drift.skipped, **staying}, drift.gone)
+
+    def _too_early(self, tags: TagDrift, drift: Drift, there: Repository) -> set[str]:
+        """The tags without which the registry might delete an image before the index that goes with it."""
+        if self._work.later is None:
+            return set()
+        return too_early({tag: self._work.untag[tag] for tag in tags.valid}, drift.valid, there, drift.graph)
 
     async def _delete_in_waves(
         self, digests: set[str], todo: set[str], drift: Drift, look: _Look, halted: Callable[[], bool]

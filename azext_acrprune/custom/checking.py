@@ -11,10 +11,10 @@ from knack.log import get_logger
 from .command import Command
 from .failures import NOT_ALL_READ, alarm, exit_by, say_unread
 from .fleet import in_each_registry
+from .marking import known_marks
 from .options import RegistryOptions
 from .scanning import scan
 from .session import Session, open_session
-from .states import kept_folder
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -108,18 +108,8 @@ def _look_again(session: Session, decided: Decided, result: Document) -> Documen
 
 def _locked_by_us(session: Session) -> Callable[[str, str], bool]:
     """Whether `pins lock` locked a manifest. Where that is not known, it may have locked any."""
-    from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
-    from .marking import shared_folder
-
-    path = marks_path(kept_folder(session.cmd), session.host, shared_folder(session.cmd))
-    if not path.exists():
-        return lambda repository, digest: False
-    try:
-        marks = Marks(path).all()
-    except MarksUnreadable as error:
-        logger.warning('Locks of manifests are not checked: %s.', error)
-        return lambda repository, digest: True
-    return lambda repository, digest: (repository, digest) in marks
+    marks = known_marks(session.cmd, session.host)
+    return lambda repository, digest: marks is None or (repository, digest) in marks
 
 
 def _says_broken(validation: Document) -> int | None:

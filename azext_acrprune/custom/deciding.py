@@ -44,13 +44,16 @@ def decide_by_rules(session: Session, policy: Policy, options: SelectOptions) ->
     from ..decide.decision import decide
     from ..decide.retention import with_retention
     from ..decide.returned import with_old_times
+    from ..policy.rules import ORPHANS
 
     pins = session.ask(lambda: load_pins(session.cmd, options.pins, session.host, policy.sources))
     wish = wish_of(options.pulls, policy.pulled)
     policy = replace(policy, pins=pins, pulled=wish)
     pulls = session.ask(lambda: load_pulls(session.cmd, wish, session.host, session.now)) if wish else None
     log = _pull_facts(session, policy, options) if _asks_for_pulls(policy, options) else None
-    inventory = scan(session, policy.selection, policy.takes_tags, policy.asks_for_labels)
+    inventory = scan(
+        session, policy.selection, policy.takes_tags, policy.asks_for_labels, orphans=ORPHANS in policy.include
+    )
     policy = replace(policy, pins=as_listed(pins, inventory))
     if wish and pulls:
         policy, inventory = with_pulls(pulls, wish, policy, inventory, session.now)

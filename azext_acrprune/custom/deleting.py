@@ -70,7 +70,7 @@ def image(
 ) -> Document:
     """Delete images by name, with their platform images and attachments; or remove tags alone."""
     from ..decide.named import decide_images, decide_untag
-    from ..decide.only_if import decide_only_if
+    from ..decide.only_if import IF_ORPHAN, decide_only_if
     from ..decide.retention import refused_if_needed, with_retention
     from ..documents.staying import named_that_stay
 
@@ -81,7 +81,8 @@ def image(
 
     def decide(session: Session) -> Decided:
         pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
-        inventory = with_log(session, scan(session, selection, tags=True), workspace)
+        inventory = scan(session, selection, tags=True, orphans=only_if == IF_ORPHAN)
+        inventory = with_log(session, inventory, workspace)
         pins = as_listed(pins, inventory)
         settling = settling_of_named(session)
         unsettled = unsettled_of(session, settling)
@@ -151,7 +152,7 @@ def _apply(cmd: Command, plan_file: str, max_age: str, options: DeleteOptions, w
         pins = session.ask(lambda: load_pins(cmd, options.pins, session.host))
         if 'pins' in plan.document['policy'] and not pins.given:
             logger.warning(_NO_PINS)
-        inventory = scan(session, exactly(plan.repositories, required=False), tags=True)
+        inventory = scan(session, exactly(plan.repositories, required=False), tags=True, orphans=plan.has_orphans)
         inventory = with_log(session, inventory, workspace)
         pins = as_listed(pins, inventory)
         settling = settling_of_named(session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from .command import Command
 from .consent import is_confirmed
 from .failures import exit_by, exit_with_failure
 from .journaling import journal_of
+from .marking import known_marks
 from .options import HoldOptions, RegistryOptions
 from .questions import ask
 from .session import Session, open_session
@@ -45,7 +46,8 @@ def hold_back(session: Session, stops: Stops, door: Changes, restored: Restored,
     nodes = sorted({(each.repository, each.digest) for each in restored.past} - lost)
     wanted = [Held(*node, until) for node in nodes]
     outcome = HeldOutcome()
-    work = hold(session.registry, door, wanted, held_locks(session), session.concurrency, outcome)
+    ours = known_marks(session.cmd, session.host) or {}
+    work = hold(session.registry, door, wanted, held_locks(session), session.concurrency, outcome, ours)
     restored.interrupted = run_until_stopped(session, stops, work)
     restored.locked += [f'{each.repository}@{each.digest}' for each in outcome.done]
     restored.failed += outcome.failed
@@ -77,22 +79,33 @@ def release_held(cmd: Command, options: RegistryOptions, yes: bool, dry_run: boo
     return answer
 
 
-def release_over(session: Session, stops: Stops, door: Changes) -> bool:
-    """Take off those of these locks whose date is over; gives whether it was stopped."""
+def release_over(session: Session, stops: Stops, door: Changes, pinned: Container[tuple[str, str]]) -> bool:
+    """Take off those of these locks whose date is over, but for what is pinned; gives whether it was stopped."""
     from ..apply.held_locks import HeldOutcome, release
 
     locks = held_locks(session)
-    over = [held for held in locks.all() if held.until is not None and held.until <= session.now]
+    ended = [held for held in locks.all() if held.until is not None and held.until <= session.now]
+    over = [held for held in ended if (held.repository, held.digest) not in pinned]
     if not over:
         return False
     released = HeldOutcome()
-    stopped = run_until_stopped(session, stops, release(door, over, locks, session.concurrency, released))
+    work = release(session.registry, door, over, locks, session.concurrency, released)
+    stopped = run_until_stopped(session, stops, work)
     logger.warning(
         'Of the locks that held what came back, %d were over and are taken off; %d could not be.',
         len(released.done),
         len(released.failed),
     )
+    _say_kept(released)
     return stopped
+
+
+def _say_kept(released: HeldOutcome) -> None:
+    if released.kept:
+        logger.warning(
+            'Locked by somebody else since, and left so: %s.',
+            ', '.join(f'{each.repository}@{each.digest}' for each in released.kept),
+        )
 
 
 def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]:
@@ -103,10 +116,11 @@ def _release(session: Session, every: Sequence[Held]) -> tuple[str, HeldOutcome]
     stops, released, given = stops_from_now_on(session), HeldOutcome(), {'release': True}
     with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
-        work = release(door, every, held_locks(session), session.concurrency, released)
+        work = release(session.registry, door, every, held_locks(session), session.concurrency, released)
         if run_until_stopped(session, stops, work):
             released.interrupted = True
             exit_with_failure(session.cmd, True, told_left('locks', 'are taken off', len(released.done), released.left))
+        _say_kept(released)
         with suppress(JournalError):  # what was unlocked is told in any case
             journal.write('end', summary={'unlocked': len(released.done), 'failed': len(released.failed)})
         return journal.run, released

@@ -14,7 +14,7 @@ from .states import kept_folder, marks_keeper, state_in_use
 
 if TYPE_CHECKING:
     from ..apply.pin_locks import Marks
-    from ..decide.lock_plan import Key, LockPlan
+    from ..decide.lock_plan import Key, LockPlan, Mark
 
 logger = get_logger(__name__)
 
@@ -40,6 +40,18 @@ def open_marks(cmd: Command, host: str, shared: str | None, machine: str) -> Mar
         return Marks(marks_path('', host, folder), machine)
     shares = state_in_use(cmd) is not None
     return Marks(marks_path(kept_folder(cmd), host), machine if shares else None, marks_keeper(cmd))
+
+
+def known_marks(cmd: Command, host: str) -> Mapping[Key, Mark] | None:
+    """The locks that `pins lock` set, by (repository, digest); None where the file of them cannot be read."""
+    from ..apply.pin_locks import Marks, MarksUnreadable, marks_path
+
+    path = marks_path(kept_folder(cmd), host, shared_folder(cmd))
+    try:
+        return Marks(path).all() if path.exists() else {}
+    except MarksUnreadable as error:
+        logger.warning('Which locks are ours is not known: %s.', error)
+        return None
 
 
 def shared_folder(cmd: Command) -> str | None:

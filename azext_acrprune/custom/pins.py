@@ -17,7 +17,7 @@ from ..spelling import escaped
 from .command import Command
 from .consent import is_confirmed, refuse_without_consent
 from .failures import exit_by, exit_with_failure
-from .holding import release_held, release_over
+from .holding import held_locks, release_held, release_over
 from .journaling import journal_of
 from .marking import open_marks, say_what_stays
 from .options import PinOptions, RegistryOptions, read
@@ -132,7 +132,7 @@ def _carry_out(
     stops, outcome = stops_from_now_on(session), LockOutcome()
     with journal_of(session.cmd, session.options.sign_in.username, session.host, given=given) as journal:
         door = JournaledRegistry(session.door, journal, {})
-        if release_over(session, stops, door) or run_until_stopped(
+        if release_over(session, stops, door, set(plan.wanted)) or run_until_stopped(
             session, stops, carry_out(session.registry, door, plan, marks, complete, session.concurrency, outcome)
         ):
             done = len(outcome.locked) + len(outcome.unlocked)
@@ -198,6 +198,7 @@ def _plan(
     """The plan, and how everything stands: first the tags and digests, then the manifests behind the tags."""
     from ..decide.lock_plan import FOUND, keys_of, plan_locks
 
+    held = {(each.repository, each.digest) for each in held_locks(session).all()}
     standings = dict(_look_up(session, {*keys_of(pins), *marks}))
     behind = {
         (name, standing.digest)
@@ -205,7 +206,7 @@ def _plan(
         if standing.status == FOUND and standing.digest
     }
     standings.update(_look_up(session, behind - set(standings)))
-    return plan_locks(pins, standings, marks, elsewhere), standings
+    return plan_locks(pins, standings, marks, elsewhere, held), standings
 
 
 def _document(host: str, pins: Pins, standings: Mapping[Key, Standing]) -> Document:

@@ -16,6 +16,7 @@ from ..policy.service import with_protected_service_artifacts
 from .budget import Spared, within_budgets
 from .ghosts import with_doubtful_ghosts
 from .graph import Graph, user_tags
+from .health import Everywhere
 from .impact import Node
 from .kept_locked import KeptLocked, kept_locked
 from .reasons import SUPERSEDED, TO_RETIRE
@@ -127,7 +128,8 @@ def decide(inventory: Inventory, policy: Policy, now: int) -> Decision:
     """Judge every manifest of the registry; `now` is in ticks."""
     protected = with_protected_service_artifacts(policy)
     inventory = with_doubtful_ghosts(inventory, policy, now)
-    present = _present(inventory) if ORPHANS in policy.include and inventory.complete else None
+    whole = ORPHANS in policy.include and inventory.complete and Everywhere.of(inventory).whole
+    present = _present(inventory) if whole else None
     judged = partial(_judged, inventory, protected, now, present)
     judgements = within_budgets(inventory, policy, partial(judged_with_retirements, inventory, protected, now, judged))
     tags = {name: judgement.tags for name, judgement in judgements.items() if judgement.tags}
@@ -167,12 +169,12 @@ def _judged(
 
 
 def _present(inventory: Inventory) -> frozenset[str]:
-    """The digests of all manifests that exist in any repository. A ghost does not exist."""
+    """The digests of all manifests that exist in any repository. A ghost does not exist, unless it is hidden."""
     return frozenset(
         digest
         for repository in inventory.repositories
         for digest, manifest in repository.manifests.items()
-        if not isinstance(manifest.content, Ghost)
+        if digest in repository.hidden or not isinstance(manifest.content, Ghost)
     )
 
 

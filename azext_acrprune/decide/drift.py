@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from ..model import Ghost, Locks, Repository, Tag, Unreadable
+from ..model import Ghost, Locks, Manifest, Repository, Tag, Unreadable
 from ..pins.pinned import Pins
-from .graph import Graph, build_graph, spread
+from .graph import Graph, absent_children, build_graph, spread
 from .manifests import has_no_edges
 from .reasons import LOCKED, PINNED, QUARANTINED, TAGS_CHANGED, UNREADABLE, UPDATED
 from .reports import without_links
@@ -135,7 +135,12 @@ def _tag_change(digest: str, seen: Repository, now: Tag, fresh: Repository, incl
         return Verdict(True, LOCKED, lock)
     if before is None or now.last_update_time != before.last_update_time:
         return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
-    return None
+    return _new_quarantine(seen.manifests.get(digest), fresh.manifests[digest])
+
+
+def _new_quarantine(before: Manifest | None, now: Manifest) -> Verdict | None:
+    known = before.quarantine if before else None
+    return Verdict(True, QUARANTINED, now.quarantine) if now.quarantine and now.quarantine != known else None
 
 
 def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bool) -> Verdict | None:
@@ -147,13 +152,24 @@ def _change(digest: str, seen: Repository, fresh: Repository, include_locked: bo
         return Verdict(True, LOCKED, lock)
     if now.last_update_time != before.last_update_time:
         return Verdict(True, UPDATED, now.last_update_time or 'no readable time')
+    pushed = _pushed_again(now, seen, fresh)
+    if pushed:
+        return Verdict(True, UPDATED, f'the tag {pushed} was pushed again')
     if now.locks.read_enabled and not before.locks.read_enabled:
         return Verdict(True, UPDATED, 'it can be pulled again')
-    if now.quarantine and now.quarantine != before.quarantine:
-        return Verdict(True, QUARANTINED, now.quarantine)
+    quarantined = _new_quarantine(before, now)
+    if quarantined:
+        return quarantined
     if isinstance(before.content, Ghost) and not isinstance(now.content, Ghost):
         return Verdict(True, UPDATED, 'it was a ghost, and is there now')
-    return None
+    came = sorted({*absent_children(seen, digest)}.difference(absent_children(fresh, digest)))
+    return Verdict(True, UPDATED, f'it lacked {came[0]}, which is there now') if came else None
+
+
+def _pushed_again(now: Manifest, seen: Repository, fresh: Repository) -> str | None:
+    """A tag of a manifest that has another time than before: to push it again moves no time of the manifest."""
+    both = (tag for tag in now.tags if tag in seen.tags and tag in fresh.tags)
+    return next((tag for tag in both if fresh.tags[tag].last_update_time != seen.tags[tag].last_update_time), None)
 
 
 def _new_locks(

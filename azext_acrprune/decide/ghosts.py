@@ -17,6 +17,7 @@ SECONDS_OF_DOUBT = 86_400
 """A ghost that is younger is none yet, whatever age was asked for."""
 
 _YOUNG = 'it answers 404, and may be on its way from another replica: it is too young for a ghost'
+_KEPT_BACK = 'it answers 404, and nobody may pull it'
 _TAGGED = 'it answers 404, and has a tag'
 
 
@@ -75,6 +76,8 @@ def _doubted(
 
 
 def _why_doubtful(manifest: Manifest, seconds: int, tagged_too: bool, now: int) -> str | None:
+    if manifest.quarantine or not manifest.locks.read_enabled:
+        return _KEPT_BACK
     if manifest.tags and not tagged_too:
         return _TAGGED
     instants = manifest.created_at, manifest.updated_at

@@ -119,13 +119,17 @@ def _entries(pins: Pins, standings: Mapping[Key, Standing]) -> Iterator[dict[str
 
 
 def plan_locks(
-    pins: Pins, standings: Mapping[Key, Standing], marks: Mapping[Key, Mark], elsewhere: Container[Key] | None
+    pins: Pins,
+    standings: Mapping[Key, Standing],
+    marks: Mapping[Key, Mark],
+    elsewhere: Container[Key] | None,
+    held: Container[Key] = (),
 ) -> LockPlan:
     """What to lock and what to unlock. `standings` has every key of the pins and of the marks, with their locks.
 
     Other people's locks are left alone: those that were there before ours, and those that were changed since. Nothing
     is unlocked while some pins may not be known. `elsewhere` is what the pins of other machines want, None where that
-    is not known: then nothing is unlocked either.
+    is not known: then nothing is unlocked either. `held` is what came back and is to stay locked.
     """
     wanted = _wanted(pins, standings)
     lock: list[tuple[str, str, str]] = []
@@ -144,7 +148,7 @@ def plan_locks(
             if standing.status != NOT_READ:
                 forget.append(mark)
         elif complete and key not in wanted:
-            (stays if elsewhere is None or key in elsewhere else unlock).append(mark)
+            (stays if elsewhere is None or key in elsewhere or key in held else unlock).append(mark)
     return LockPlan(tuple(lock), tuple(locked), tuple(unlock), tuple(stays), tuple(forget))
 
 

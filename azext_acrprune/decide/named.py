@@ -38,6 +38,13 @@ def settled(_: Manifest | Tag) -> None:
     """There is no other replica, so that nothing is too young."""
 
 
+def too_young(repository: Repository, digest: str, unsettled: Unsettled) -> str | None:
+    """Why a manifest is too young to go, by its own times or by those of a tag of it."""
+    manifest = repository.manifests[digest]
+    tags = [repository.tags[tag] for tag in manifest.tags if tag in repository.tags]
+    return unsettled(manifest) or next((why for why in map(unsettled, tags) if why), None)
+
+
 def parse_image(text: str) -> ImageName:
     """Parse `repository:tag` or `repository@digest`. Raises ValueError for anything else.
 
@@ -61,9 +68,10 @@ def digest_of(image: ImageName, inventory: Inventory) -> str:
     """The digest of the manifest that an image name stands for. Raises NotAnImage."""
     repository = _repository(inventory, image.repository)
     if image.tag is not None:
-        for digest, manifest in repository.manifests.items():
-            if image.tag in manifest.tags:
-                return digest
+        holders = [digest for digest, manifest in repository.manifests.items() if image.tag in manifest.tags]
+        known = repository.tags.get(image.tag)
+        if holders:  # the two listings may differ, and that of tags decides
+            return known.digest if known and known.digest in holders else holders[0]
         raise NotAnImage(f"The repository '{image.repository}' has no tag '{image.tag}'.", image.repository)
     found = whole_digest(image, repository.manifests)
     if found is None:
@@ -231,6 +239,8 @@ def decide_repository(inventory: Inventory, name: str, pins: Pins = Pins(), unse
     repository = _repository(inventory, name)
     if repository.unseen:
         raise NotWhole(f'{name}: {repository.unseen}', name)
+    if repository.hidden:
+        raise NotWhole(f'{name}: {min(repository.hidden)} is hidden from lists', name)
     if not repository.manifests:
         raise NotAnImage(f"The repository '{name}' is empty: it has no manifest that could be deleted.", name)
     locks = []
@@ -299,7 +309,7 @@ def _judge(
         if verdict
     }
     for digest in sorted(candidates - roots.keys()):
-        why = unsettled(repository.manifests[digest])
+        why = too_young(repository, digest, unsettled)
         if why:
             roots[digest] = Verdict(True, YOUNG, why)
     verdicts = {**roots, **kept_by(roots, graph)}

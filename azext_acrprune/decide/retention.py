@@ -16,7 +16,7 @@ from ..prune_error import Kind, PruneError
 from .bonds import opaque
 from .decision import Decision
 from .drift import needed
-from .graph import Graph, build_graph, user_tags, walk
+from .graph import Graph, build_graph, deletion_waves, user_tags, walk
 from .reasons import EXCLUDED, PINNED, RELATIONS, TAGGED, TAGS_CHANGED, UNREADABLE, sentence_of
 from .verdicts import Verdict, lock_on
 
@@ -80,28 +80,36 @@ def is_taken(manifest: Manifest) -> bool:
 
 def must_stay(repository: Repository, losing: AbstractSet[str], decision: Decision) -> dict[str, Verdict]:
     """Of the manifests that lose their last tag, those that are pinned or that something needs which stays."""
-    return needed_by_others(
-        repository, losing, decision.doomed_in(repository.name), decision.pins, decision.include_locked
-    )
+    doomed, may_fall = decision.doomed_in(repository.name), set(_without_reason(decision, repository.name))
+    return needed_by_others(repository, losing, doomed, may_fall, decision.pins, decision.include_locked)
+
+
+def _without_reason(decision: Decision, repository: str) -> Iterator[str]:
+    """What goes, or stays only because something else does or no rule takes it; a rule that keeps it is a reason."""
+    for digest, verdict in decision.verdicts[repository].items():
+        if not verdict.kept or verdict.reason in RELATIONS or (verdict.reason == EXCLUDED and not verdict.rule):
+            yield digest
 
 
 def needed_by_others(
     repository: Repository,
     losing: AbstractSet[str],
     doomed: AbstractSet[str],
+    may_fall: AbstractSet[str],
     pins: Pins = Pins(),
     include_locked: bool = False,
 ) -> dict[str, Verdict]:
     """Why some of the manifests that lose their last tag have to stay, given that `doomed` go.
 
-    What refers to them goes with them, as the service would have it, unless it has a tag, a lock or a pin of its own.
+    What refers to them goes with them, as the service would have it, where it `may_fall`, and has no tag, lock, pin or
+    quarantine of its own.
     """
     unread = opaque(repository)
     if unread:
         return dict.fromkeys(sorted(losing), Verdict(True, UNREADABLE, unread))
     graph, pinned = build_graph(repository), pins.on(repository)
     own = dict(_by_itself(repository, losing, pinned))
-    falling = _falling(repository, graph, losing - own.keys(), pinned, include_locked)
+    falling = _falling(repository, graph, losing - own.keys(), may_fall, pinned, include_locked)
     staying = set(repository.manifests) - doomed - falling
     return {**needed(graph, losing - own.keys(), staying), **own}
 
@@ -119,15 +127,31 @@ def check_last_tags(
     `planned` has the digest that each of them is on. `later` are the manifests that may go without a tag, as the plan
     said; one that it did not name has lost its other tags since. `going` are those that are deleted themselves.
     """
-    losing = {
+    losing = _without_tags(planned, fresh)
+    staying = {digest: Verdict(True, TAGS_CHANGED, 'it is the last one now') for digest in losing - later}
+    if losing:
+        staying.update(needed_by_others(fresh, losing & later, going, later, pins, include_locked))
+    return {tag: staying[digest] for tag, digest in planned.items() if digest in staying}
+
+
+def too_early(planned: Mapping[str, str], going: AbstractSet[str], fresh: Repository, graph: Graph) -> set[str]:
+    """Which of the tags that are about to go have to wait for the next look at the repository.
+
+    The registry may delete an image as soon as it has no tag. So an index has to be gone before that, or to have lost
+    its own tags: if it stayed after all, it would be broken.
+    """
+    losing = _without_tags(planned, fresh)
+    first: AbstractSet[str] = set(next(iter(deletion_waves(graph, losing | going)), ()))
+    return {tag for tag, digest in planned.items() if digest in losing - first}
+
+
+def _without_tags(planned: Mapping[str, str], fresh: Repository) -> set[str]:
+    """The manifests that have no tag when those are gone, and that a retention policy takes then."""
+    return {
         digest
         for digest in set(planned.values()) & fresh.manifests.keys()
         if is_taken(fresh.manifests[digest]) and all(planned.get(tag) == digest for tag in fresh.manifests[digest].tags)
     }
-    staying = {digest: Verdict(True, TAGS_CHANGED, 'it is the last one now') for digest in losing - later}
-    if losing:
-        staying.update(needed_by_others(fresh, losing & later, going, pins, include_locked))
-    return {tag: staying[digest] for tag, digest in planned.items() if digest in staying}
 
 
 def with_referrers(repository: Repository, digests: AbstractSet[str]) -> frozenset[str]:
@@ -166,14 +190,19 @@ def _by_itself(
 
 
 def _falling(
-    repository: Repository, graph: Graph, losing: AbstractSet[str], pinned: Mapping[str, str], include_locked: bool
+    repository: Repository,
+    graph: Graph,
+    losing: AbstractSet[str],
+    may_fall: AbstractSet[str],
+    pinned: Mapping[str, str],
+    include_locked: bool,
 ) -> set[str]:
     """What loses its last tag, with what refers to it and has nothing of its own to stay for."""
 
     def falls(digest: str) -> bool:
         manifest = repository.manifests[digest]
-        held = digest in pinned or digest in repository.hidden or user_tags(manifest)
-        return not held and not lock_on(repository, manifest, include_locked)
+        held = digest in pinned or digest in repository.hidden or manifest.quarantine or user_tags(manifest)
+        return digest in may_fall and not held and not lock_on(repository, manifest, include_locked)
 
     return set(walk(sorted(losing), lambda digest: filter(falls, graph.referrers.get(digest, ()))))
 

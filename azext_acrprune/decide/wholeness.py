@@ -49,8 +49,7 @@ def unlisted(manifests: Mapping[str, Manifest], tags: Iterable[Tag], attached: b
     named = {tag.digest for tag in tags}
     for manifest in manifests.values():
         if isinstance(manifest.content, Content):
-            named.update(manifest.content.children)
-            named.difference_update(manifest.content.inlined)
+            named.update(set(manifest.content.children).difference(manifest.content.inlined))
             if manifest.content.subject is not None:
                 named.add(manifest.content.subject)
         if attached:

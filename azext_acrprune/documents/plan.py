@@ -26,6 +26,7 @@ from ..decide.manifests import STREAMING_TYPE
 from ..decide.verdicts import Verdict, locks_of
 from ..exit_reasons import reason_of_plan
 from ..model import EXACT, Account, Inventory, Manifest, Notice, Repository, Tag, in_order, time_text
+from .as_seen import as_seen, quarantine_of
 from .cost import Price, cost_fields
 from .groups import grouped, rule_rows
 from .later import later_entries, later_summary
@@ -154,6 +155,7 @@ class _Writer:
             manifest = repository.manifests[digest]
             yield {
                 **_identity(repository, manifest),
+                **as_seen(repository, manifest),
                 'mediaType': manifest.media_type,
                 'artifactType': manifest.artifact_type,
                 **({'streamingCopy': True} if manifest.artifact_type == STREAMING_TYPE else {}),
@@ -176,6 +178,7 @@ class _Writer:
                 'tag': tag,
                 'digest': digest,
                 'lastUpdateTime': known.last_update_time,
+                **quarantine_of(repository.manifests[digest]),
                 **_why(verdict),
                 **_locks(repository, repository.manifests[digest], tag),
             }

@@ -9,14 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from ..decide.decision import Decision
-from ..decide.health import GHOST
-from ..decide.named import Unsettled, settled
-from ..decide.reasons import EXCLUDED, TO_RETIRE, YOUNG
+from ..decide.graph import attached_subjects
+from ..decide.health import GHOST, Everywhere
+from ..decide.named import Unsettled, settled, too_young
+from ..decide.reasons import EXCLUDED, TO_RETIRE, UNTAGGED, UPDATED, YOUNG
 from ..decide.verdicts import Verdict
 from ..model import TICKS_PER_SECOND, Document, Ghost, Inventory, Locks, Manifest, Repository, Tag, parse_ticks
 from ..pins.pinned import Pins
 from ..policy.facts import STILL_RETIRED, Retired
 from ..prune_error import PruneError
+from .as_seen import has_more_now, is_readable, quarantine_in, with_time
 from .locking import locks_as_planned
 from .plan import SCHEMA_VERSION, is_sealed
 
@@ -64,6 +66,11 @@ class Plan:
     @property
     def includes_locked(self) -> bool:
         return any('locks' in entry for entry in (*self.document['delete'], *self.document['untag']))
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether it takes attachments that had no subject anywhere."""
+        return any(map(_is_orphan, self.document['delete']))
 
     def entries(self, kind: str, repository: str) -> list[Mapping[str, Any]]:
         return [entry for entry in self.document.get(kind, ()) if entry['repository'] == repository]
@@ -118,6 +125,7 @@ def _has_entries(entries: object, texts: Sequence[str]) -> bool:
         isinstance(entry, dict)
         and all(isinstance(entry.get(text), str) for text in texts)
         and all(isinstance(each, str) for name in ('tags', 'locks') for each in _listed(entry.get(name, [])))
+        and is_readable(entry)
         for entry in entries
     )
 
@@ -137,13 +145,17 @@ def decide_as_planned(
     as done. What is too young to go stays. Repositories that were not read in time are left for the next run.
     """
     here = {repository.name: repository for repository in inventory.repositories}
+    everywhere = Everywhere.of(inventory)
     names = sorted({*here, *plan.repositories} - inventory.late)
     present = {name: here.get(name) or Repository(name, {}) for name in names}
     repositories = tuple(_as_planned(plan, repository) for repository in present.values())
     return Decision(
         replace(inventory, repositories=repositories),
         plan.document['policy'],
-        {repository.name: dict(_verdicts(plan, repository, present, unsettled)) for repository in repositories},
+        {
+            repository.name: dict(_verdicts(plan, repository, present, unsettled, everywhere))
+            for repository in repositories
+        },
         {name: dict(_tag_verdicts(plan, repository, unsettled)) for name, repository in present.items()},
         include_locked=plan.includes_locked,
         pins=pins,
@@ -186,13 +198,15 @@ def _as_planned(plan: Plan, repository: Repository) -> Repository:
             tags=tuple(entry.get('tags', ())),
             last_update_time=entry.get('lastUpdateTime'),
             locks=replace(_locks(entry, 'manifest'), read_enabled='retiredTime' not in entry),
+            quarantine=quarantine_in(entry),
         )
         for tag in entry.get('tags', ()):
-            tags[tag] = _tag(tags, tag, entry)
+            tags[tag] = with_time(_tag(tags, tag, entry), entry)
     for entry in plan.entries('untag', repository.name):
         tags[entry['tag']] = _tag(tags, entry['tag'], entry)._replace(last_update_time=entry.get('lastUpdateTime'))
         if entry['digest'] in manifests:
-            manifests[entry['digest']] = manifests[entry['digest']]._replace(locks=_locks(entry, 'manifest'))
+            locks, quarantine = _locks(entry, 'manifest'), quarantine_in(entry)
+            manifests[entry['digest']] = manifests[entry['digest']]._replace(locks=locks, quarantine=quarantine)
     holders = {entry['tag']: entry['digest'] for entry in plan.entries('untag', repository.name)}
     for digest in {*manifests, *holders.values()}:
         known = manifests.get(digest) or Manifest(digest, Ghost())
@@ -225,23 +239,44 @@ def _tag_verdicts(plan: Plan, here: Repository, unsettled: Unsettled) -> Iterato
     """Verdicts on the tags that the plan takes, in a repository as it is now."""
     for entry in plan.entries('untag', here.name):
         thing = here.tags.get(entry['tag']) or here.manifests.get(entry['digest'])
-        yield entry['tag'], _planned_verdict(entry, thing, unsettled)
+        yield entry['tag'], _planned_verdict(entry, thing and unsettled(thing))
 
 
-def _planned_verdict(entry: Mapping[str, Any], thing: Manifest | Tag | None, unsettled: Unsettled) -> Verdict:
-    """The verdict of the plan, unless something is still there and too young to go."""
-    why = thing and unsettled(thing)
+def _planned_verdict(entry: Mapping[str, Any], why: str | None) -> Verdict:
+    """The verdict of the plan, unless something is still there and too young to go: `why` says so."""
     return Verdict(True, YOUNG, why) if why else Verdict(False, entry['reason'], str(entry.get('because')))
 
 
+def _whole_now(entry: Mapping[str, Any], here: Repository) -> Verdict | None:
+    """Why an index stays that went because of what it lacked."""
+    return Verdict(True, UPDATED, 'some of what it lacked is there now') if has_more_now(entry, here) else None
+
+
+def _is_orphan(entry: Mapping[str, Any]) -> bool:
+    """Whether a plan takes something as untagged that has tags: those of an attachment alone."""
+    return entry['reason'] == UNTAGGED and bool(entry.get('tags'))
+
+
+def _with_subject_now(entry: Mapping[str, Any], here: Repository, everywhere: Everywhere) -> Verdict | None:
+    """Why an attachment stays that went because it had no subject anywhere."""
+    if not _is_orphan(entry) or entry['digest'] not in here.manifests:
+        return None
+    if not everywhere.whole:
+        return Verdict(True, UPDATED, 'its subject may be in a repository that was not read')
+    there = everywhere.has_any(attached_subjects(here.manifests[entry['digest']]))
+    return Verdict(True, UPDATED, 'its subject is there now') if there else None
+
+
 def _verdicts(
-    plan: Plan, repository: Repository, present: Mapping[str, Repository], unsettled: Unsettled
+    plan: Plan, repository: Repository, present: Mapping[str, Repository], unsettled: Unsettled, everywhere: Everywhere
 ) -> Iterator[tuple[str, Verdict]]:
-    here = present[repository.name].manifests
-    doomed = {
-        entry['digest']: _planned_verdict(entry, here.get(entry['digest']), unsettled)
-        for entry in plan.entries('delete', repository.name)
-    }
+    here = present[repository.name]
+    doomed = {}
+    for entry in plan.entries('delete', repository.name):
+        digest = entry['digest']
+        why = too_young(here, digest, unsettled) if digest in here.manifests else None
+        changed = _whole_now(entry, here) or _with_subject_now(entry, here, everywhere)
+        doomed[digest] = changed or _planned_verdict(entry, why)
     doomed.update(
         {
             entry['digest']: Verdict(True, TO_RETIRE, str(entry.get('because')), entry['rule'])

@@ -10,6 +10,7 @@ from ..decide.graph import spread
 from ..decide.impact import Ledger
 from ..decide.reasons import RELATIONS, RETIRED, TO_RETIRE
 from ..model import Manifest, Repository, time_text
+from .as_seen import as_seen
 
 
 def retirements(decision: Decision, repositories: Sequence[Repository]) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def _retiring(decision: Decision, repository: Repository) -> Iterator[dict[str, 
         verdict = decision.verdicts[repository.name][digest]
         yield {
             **_identity(repository, repository.manifests[digest]),
+            **as_seen(repository, repository.manifests[digest]),
             'reason': verdict.reason,
             'because': verdict.because,
             'rule': verdict.rule,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from ..decide.graph import user_tags
+from ..decide.graph import attached_subjects, user_tags
 from ..decide.manifests import MAX_MANIFEST_BYTES, has_no_edges, read_labels
 from ..decide.measures import to_measure, with_measures
 from ..model import CATALOG_FORBIDDEN, UNREAD_REPOSITORY, Content, Ghost, Inventory, Manifest, Notice, Unreadable
@@ -41,6 +41,10 @@ class UnknownRepository(PruneError):
     advice = "List the repositories with 'az acr repository list --name {target}'."
 
 
+MOST_SUBJECTS_ASKED = 10_000
+"""So many calls are made at most to find the subjects of attachments: a minute, at what the service allows."""
+
+
 @dataclass(frozen=True)
 class Extent:
     """How much is read.
@@ -50,7 +54,8 @@ class Extent:
     the configs of their images are read for them. `order` says which repositories come first. With `anew`, what the
     cache knows is read all the same: nothing else shows that it has become a ghost. `cached` are the targets of cache
     rules, each a repository or with `*` at its end a prefix. With `only` some repositories, no list of all of them is
-    asked for.
+    asked for. With `orphans`, attachments without a subject may go: so their subjects are asked for in every
+    repository, which may hide them.
     """
 
     selection: Selection = Selection()
@@ -62,6 +67,7 @@ class Extent:
     anew: bool = False
     cached: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    orphans: bool = False
 
     def is_cached(self, repository: str) -> bool:
         """Whether a repository is behind a cache rule."""
@@ -106,7 +112,9 @@ async def scan(
         repositories=tuple(draft.finished() for draft in drafts if draft.known),
         selected=frozenset(selected),
         complete=not (warnings or extent.bound or silent) and extent.only is None,
-        whole=not (warnings or silent) and extent.only is None and frozenset(wanted).issuperset(names),
+        whole=not (warnings or silent or any(draft.gone for draft in drafts) or walk.is_too_much)
+        and extent.only is None
+        and frozenset(wanted).issuperset(names),
         warnings=tuple(warnings),
         labels=walk.labels,
         late=frozenset(draft.name for draft in drafts if draft.late),
@@ -172,6 +180,7 @@ class _Walk:
         self._failed_before = cache.failures()
         self._failed: set[tuple[str, str]] = set()
         self.labels: dict[str, Mapping[str, str]] = {}
+        self.is_too_much = False
 
     async def read(self, drafts: Sequence[Draft]) -> None:
         """Read these repositories: their listings, their manifests, and what these name and the listings do not."""
@@ -180,6 +189,8 @@ class _Walk:
         await run_tasks([partial(self._list, draft) for draft in drafts], self._extent.concurrency)
         while unlisted_tasks := self._look_ups(drafts):
             await run_tasks(unlisted_tasks, self._extent.concurrency)
+        if self._extent.orphans:
+            await run_tasks(self._subjects_elsewhere(drafts), self._extent.concurrency)
         await asyncio.to_thread(self._note_failures, drafts)
 
     def _note_failures(self, drafts: Iterable[Draft]) -> None:
@@ -223,6 +234,22 @@ class _Walk:
             for digest in draft.unlisted()
         ]
 
+    def _subjects_elsewhere(self, drafts: Iterable[Draft]) -> list[Task]:
+        """The tasks that ask every repository for the subjects of attachments that no list shows.
+
+        Where these are too many, none is asked for, and nothing counts as an orphan.
+        """
+        open_ = [draft for draft in drafts if not (draft.failure or draft.gone or draft.late)]
+        manifests = [manifest for draft in open_ for manifest in draft.manifests.values()]
+        named = {subject for manifest in manifests for subject in attached_subjects(manifest)}
+        missing = sorted(named.difference(manifest.digest for manifest in manifests))
+        self.is_too_much = len(missing) * len(open_) > MOST_SUBJECTS_ASKED
+        if self.is_too_much:
+            return []
+        return [
+            partial(self._look_up, draft, digest) for draft in open_ for digest in missing if digest not in draft.asked
+        ]
+
     async def _look_up(self, draft: Draft, digest: str) -> Iterable[Task]:
         found: list[Task] = []
 
@@ -237,7 +264,7 @@ class _Walk:
 
     def _wants_tags(self, draft: Draft) -> bool:
         """Tags are asked for where something may go: a manifest listing may leave some out."""
-        return draft.name in self._selected and bool(self._candidates(draft))
+        return self._extent.orphans or draft.name in self._selected and bool(self._candidates(draft))
 
     def _candidates(self, draft: Draft) -> list[Manifest]:
         return list(draft.manifests.values()) if self._extent.tags else _candidates(draft.manifests)

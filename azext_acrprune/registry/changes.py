@@ -24,15 +24,15 @@ class Changes(Protocol):
     async def set_manifest_locks(
         self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a manifest, on or off; with a permit only while that is good.
+        """Set the locks that `locks` has, or take locks off; with a permit only while that is good.
 
-        `owed` is what this takes off for a deletion, for the journal.
+        `owed` is what this takes off for a deletion, and nothing else; without it both locks are taken off.
         """
 
     async def set_tag_locks(
         self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a tag, on or off; `permit` and `owed` as above."""
+        """Set the locks of a tag, or take locks off; `permit` and `owed` as above."""
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""

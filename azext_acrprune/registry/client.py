@@ -61,21 +61,22 @@ class Registry(Reads):
                 f"{host}/{repository}@{lost} --image {repository}:{tag}'",
             )
 
-    async def set_manifest_locks(  # pylint: disable=unused-argument  # `owed` is for the journal
+    async def set_manifest_locks(
         self, repository: str, digest: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a manifest. What is `owed` then, the journal knows.
+        """Set the locks that `locks` has, or take locks off: those that are `owed` then, or both where nothing is.
 
-        With the permit of the deletion that follows, it raises Late as `delete_manifest` does. Without one it is sent
-        whenever the registry allows it and no time limit ends it, because it restores a lock that was taken off.
+        What somebody else locked meanwhile stays locked. With the permit of the deletion that follows, it raises Late
+        as `delete_manifest` does. Without one it is sent whenever the registry allows it and no time limit ends it,
+        because it restores a lock that was taken off.
         """
-        await self._set_locks(repository, digest, locks, permit)
+        await self._set_locks(repository, digest, locks, permit, owed)
 
-    async def set_tag_locks(  # pylint: disable=unused-argument  # `owed` is for the journal
+    async def set_tag_locks(
         self, repository: str, tag: str, locks: Locks, permit: Permit | None = None, owed: OwedLock | None = None
     ) -> None:
-        """Set both locks of a tag; a permit means what it means to `set_manifest_locks`."""
-        await self._set_locks(repository, tag, locks, permit)
+        """Set the locks of a tag, or take locks off; all else is as for `set_manifest_locks`."""
+        await self._set_locks(repository, tag, locks, permit, owed)
 
     async def set_delete_enabled(self, repository: str, digest: str, enabled: bool) -> None:
         """Lock a digest or a tag against deletion, or unlock it; its other flags stay as they are."""
@@ -129,9 +130,14 @@ class Registry(Reads):
         url = f'{self._endpoint}/acr/v1/_deleted/{quote(repository)}/_manifests/{quote(digest, safe=":")}?force=false'
         own(await self._answer(repository, HttpRequest('POST', url, _JSON_BODY, data=json.dumps({'tag': tag}))))
 
-    async def _set_locks(self, repository: str, reference: str, locks: Locks, permit: Permit | None) -> None:
+    async def _set_locks(
+        self, repository: str, reference: str, locks: Locks, permit: Permit | None, owed: OwedLock | None
+    ) -> None:
         when: dict[str, Any] = {PERMIT_OPTION: permit} if permit else _IN_ANY_CASE
-        await self._set_flags(repository, reference, **_flags(locks), **when)
+        changed = owed.locks if owed else locks
+        off = [name for name, is_on in _flags(changed).items() if not is_on]
+        flags = _flags(locks)
+        await self._set_flags(repository, reference, **{name: flags[name] for name in off or flags}, **when)
 
     async def _set_flags(self, repository: str, reference: str, **flags_and_options: Any) -> None:
         """Set flags of a digest or a tag, and leave those that are not named."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -452,3 +453,16 @@ def test_what_came_back_is_locked_until_it_is_released(az, registry, now, tmp_pa
     az(*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(tmp_path / 'pins.txt'), '--yes', check=True)
     locked = {d for d, record in registry.storage.manifests('team/app').items() if not record.flags['deleteEnabled']}
     assert locked == {images[7]}, 'the date is over'
+
+
+def test_what_is_pinned_stays_locked_when_what_held_it_is_over(az, registry, now, tmp_path):
+    versions(registry, now)
+    archive = ('--archive', str(tmp_path / 'archive'), '--new-archive')
+    az(*PRUNE, 'tags', *TARGET, *KEEPING, '--ago', '0', *archive, check=True)
+    undo(az, '--yes', '--lock')
+    with sqlite3.connect(next((az.home / 'acrprune').rglob('*.held'))) as connection:
+        connection.execute('UPDATE held SET until = 1')  # its date is over
+    (tmp_path / 'pins.txt').write_text(f'{registry.login_server}/team/app:v1\n')
+    az(*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(tmp_path / 'pins.txt'), '--yes', check=True)
+    v1 = registry.storage.tags('team/app')['v1'].digest
+    assert registry.storage.manifest('team/app', v1).flags['deleteEnabled'] is False, 'it is pinned'

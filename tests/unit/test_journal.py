@@ -79,7 +79,7 @@ class Answering:
     async def set_delete_enabled(self, repository, digest, enabled):
         self.answer(repository, (digest, enabled))
 
-    async def set_manifest_locks(self, repository, digest, locks, permit=None):
+    async def set_manifest_locks(self, repository, digest, locks, permit=None, owed=None):
         self.answer(repository, (digest, locks))
 
     async def lock(self, repository, reference, locks):

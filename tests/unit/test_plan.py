@@ -93,6 +93,7 @@ def test_delete_entry_has_all_that_a_reader_needs():
         'repository': 'b',
         'digest': SIGNATURE['digest'],
         'tags': SIGNATURE['tags'],
+        'tagTimes': dict.fromkeys(SIGNATURE['tags'], time),
         'mediaType': OCI_IMAGE,
         'artifactType': None,
         'createdTime': time,

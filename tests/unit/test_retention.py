@@ -109,8 +109,8 @@ def test_what_is_pinned_keeps_the_tags_of_what_it_needs_and_of_what_its_referrer
 def test_a_locked_referrer_keeps_its_subject_unless_what_is_locked_is_to_go_too(options, stays):
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     locked = image('sbom', (1,), subject=subject['digest'], locks=['deleteEnabled'])
-    losing = frozenset([subject['digest']])
-    found = needed_by_others(inventory_of(subject, locked).repositories[0], losing, frozenset(), **options)
+    losing, may_fall = frozenset([subject['digest']]), frozenset([locked['digest']])
+    found = needed_by_others(inventory_of(subject, locked).repositories[0], losing, frozenset(), may_fall, **options)
     assert found == ({subject['digest']: Verdict(True, 'subjectOf', locked['digest'])} if stays else {})
 
 
@@ -122,7 +122,8 @@ def test_a_referrer_that_is_pinned_or_hidden_from_lists_keeps_its_subject(held):
     hidden, pinned = (frozenset([sbom['digest']] if held == how else []) for how in ('hidden', 'pinned'))
     pins = Pins(tuple(Pin(Reference('app', digest=digest), 'deploy.yaml', 3) for digest in pinned))
     repository = dataclasses.replace(repository, hidden=hidden)
-    found = needed_by_others(repository, frozenset([subject['digest']]), frozenset(), pins)
+    may_fall = frozenset([sbom['digest']])
+    found = needed_by_others(repository, frozenset([subject['digest']]), frozenset(), may_fall, pins)
     assert found == ({subject['digest']: Verdict(True, 'subjectOf', sbom['digest'])} if held else {})
 
 
@@ -273,9 +274,10 @@ def test_a_referrer_that_was_locked_since_the_plan_keeps_the_tag_unless_locked_o
     subject = image('a', (0,), docker=True, tags=['pr-1'])
     referrer = index('i', [], docker=True, subject=subject['digest'], locks=['deleteEnabled'])
     fresh, losing = inventory_of(subject, referrer).repositories[0], frozenset([subject['digest']])
-    planned = {'pr-1': subject['digest']}
-    assert check_last_tags(planned, losing, frozenset(), fresh)['pr-1'].reason == 'subjectOf'
-    assert check_last_tags(planned, losing, frozenset(), fresh, include_locked=True) == {}
+    planned, later = {'pr-1': subject['digest']}, losing | {referrer['digest']}
+    assert check_last_tags(planned, later, frozenset(), fresh)['pr-1'].reason == 'subjectOf'
+    assert check_last_tags(planned, later, frozenset(), fresh, include_locked=True) == {}
+    assert check_last_tags(planned, losing, frozenset(), fresh, include_locked=True) != {}, 'it is new since the plan'
 
 
 def test_a_tag_whose_manifest_keeps_another_one_since_may_go():

@@ -12,6 +12,7 @@ from azext_acrprune.decide.depth import DEEPEST
 from azext_acrprune.documents.plan import plan_document
 from azext_acrprune.inventory.scan import Extent
 from azext_acrprune.policy.flags import Flags, policy_of
+from azext_acrprune.policy.rules import ORPHANS
 from azext_acrprune.reporter import Silent
 from tests.registry.builder import (
     DOCKER_SCHEMA_1,
@@ -56,7 +57,7 @@ def index(storage: Storage, children: list[str], *tags: str, **more) -> str:
 
 def decided(client, **flags):
     policy = policy_of(Flags(**flags))
-    extent = Extent(policy.selection, tags=policy.takes_tags)
+    extent = Extent(policy.selection, tags=policy.takes_tags, orphans=ORPHANS in policy.include)
     return decide(scan(client, 'localhost', extent, Silent()), policy, NOW)
 
 

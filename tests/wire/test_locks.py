@@ -232,12 +232,13 @@ def test_what_is_released_is_forgotten_as_is_what_is_gone_and_what_could_not_be_
     registry, connect, images, tmp_path
 ):
     client, locks, outcome = connect(), HeldLocks(str(tmp_path), 'localhost'), HeldOutcome()
-    wanted = [Held(REPOSITORY, each) for each in [*images[:2], 'sha256:' + '0' * 64]]
+    gone = 'sha256:' + '0' * 64
+    wanted = [Held(REPOSITORY, each, write_enabled=each != images[1]) for each in [*images[:2], gone]]
     for held in wanted:
         locks.add(held)
     lock(registry, *images[:3])
     registry.faults.rules.append(Fault(f'PATCH .*{images[1]}', 403))
-    client.loop.run(release(client.real, wanted, locks, 1, outcome))
+    client.loop.run(release(client.real, client.real, wanted, locks, 1, outcome))
     assert locked(registry) == {images[1], images[2]} and locks.all() == wanted[1:2]
     assert outcome.done == [wanted[0], wanted[2]] and (outcome.left, outcome.interrupted) == (0, False)
     assert [each.digest for each in outcome.failed] == [images[1]]
