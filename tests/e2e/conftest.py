@@ -37,5 +37,17 @@ def az_of(tmp_path, extensions, forks) -> Callable[[LocalRegistry], Az]:
 
 
 @pytest.fixture
+def signed_in(az) -> Az:
+    assert az.login().code == 0
+    return az
+
+
+@pytest.fixture
+def task_home(tmp_path, registry) -> Az:
+    """The home of the containers of a task: an az without extensions and without a sign-in."""
+    return Az(tmp_path / 'home', registry, tmp_path / 'home' / 'cliextensions')
+
+
+@pytest.fixture
 def now() -> float:
     return time.time()

@@ -34,12 +34,6 @@ def test_who_is_not_signed_in_is_told_so(az):
     assert (run.code, run.out) == (1, '') and "Sign in again with 'az login'." in run.err, run.err
 
 
-@pytest.fixture
-def signed_in(az):
-    assert az.login().code == 0
-    return az
-
-
 def changes(registry) -> dict[str, int]:
     """The calls that changed anything, by kind, since the last time."""
     found = {kind: registry.counters[kind] for kind in OF_SCHEDULES if registry.counters[kind]}
@@ -80,12 +74,6 @@ def test_the_life_of_a_schedule(signed_in, registry):
     assert 'There is no schedule' in az(*SCHEDULE, 'show', *NIGHTLY).err
 
 
-@pytest.fixture
-def task_home(tmp_path, registry) -> Az:
-    """The home of the containers of a task: an az without extensions and without a sign-in."""
-    return Az(tmp_path / 'home', registry, tmp_path / 'home' / 'cliextensions')
-
-
 def context_of(registry, reference: str, folder: Path) -> None:
     """What ACR Tasks does with an `oci://` context: each layer is a file with the title of the layer."""
     repository, _, tag = reference.partition(':')
@@ -96,7 +84,7 @@ def context_of(registry, reference: str, folder: Path) -> None:
         (folder / name).write_bytes(registry.storage.get_blob(layer['digest']))
 
 
-ALL = ('verify', 'login', 'extension', 'plan', 'apply')
+ALL = ('verify', 'cloud', 'login', 'extension', 'plan', 'apply')
 OF_THE_REGISTRY = ('REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE')
 """With the CA of the tests alone, pip reaches no package index."""
 

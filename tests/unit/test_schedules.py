@@ -18,11 +18,12 @@ import yaml
 from azure.cli.core.azclierror import InvalidArgumentValueError
 
 from azext_acrprune._place_validators import validate_report_tag
-from azext_acrprune.custom.schedule_files import pins_of, wheel_of
+from azext_acrprune._validators import validate_preview_tag
+from azext_acrprune.custom.schedule_files import pin_files, pins_of, wheel_of
 from azext_acrprune.prune_error import PruneError
 from azext_acrprune.schedules.artifact import CHECKSUMS, artifact_of, checksums_of, files_in, unzipped, zipped
 from azext_acrprune.schedules.cron import Cron
-from azext_acrprune.schedules.roles import Role, assignment_name, roles_of
+from azext_acrprune.schedules.roles import Role, assignment_command, assignment_name, roles_of
 from azext_acrprune.schedules.runs import answer_in
 from azext_acrprune.schedules.task import (
     IMAGE,
@@ -40,6 +41,7 @@ from azext_acrprune.schedules.task import (
     yaml_of,
 )
 from azext_acrprune.show.schedule_tables import log_rows, schedule_rows, schedules_rows
+from azext_acrprune.show.table import laid_out
 
 MONDAY = datetime(2026, 11, 30, 15, 44)
 ID = '/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pruner'
@@ -131,6 +133,36 @@ def test_pins_keep_their_place_and_stay_apart(tmp_path):
     assert files == {'pins-1/deploy/sub/a.yaml': b'one', 'pins-2/a.yaml': b'two'}
 
 
+def test_a_linked_folder_is_taken_along_by_each_way_to_it_and_a_circle_ends(tmp_path):
+    (tmp_path / 'base').mkdir()
+    (tmp_path / 'base' / 'a.yaml').write_text('a')
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / 'base').symlink_to(tmp_path / 'base', target_is_directory=True)
+    (tmp_path / 'base' / 'circle').symlink_to(tmp_path, target_is_directory=True)
+    assert pin_files(str(tmp_path), 'x') == {'x/base/a.yaml': b'a', 'x/one/base/a.yaml': b'a'}
+
+
+def test_a_file_comes_with_those_that_its_values_may_come_from_and_no_others(tmp_path):
+    (tmp_path / 'compose.yaml').write_text('image: r.azurecr.io/app:${TAG}\n')
+    (tmp_path / '.env').write_text('TAG=v1\n')
+    (tmp_path / 'photo.jpg').write_bytes(b'x')
+    (tmp_path / 'large.yaml').write_bytes(b'#' * (1 << 20))
+    (tmp_path / 'a' / 'b').mkdir(parents=True)
+    (tmp_path / 'a' / 'b' / 'deep.yaml').write_text('x: 1\n')
+    assert pin_files(str(tmp_path / 'compose.yaml'), 'pins-1/compose.yaml').keys() == {
+        'pins-1/compose.yaml',
+        'pins-1/.env',
+    }
+
+
+@pytest.mark.parametrize('kind', ['empty folder', 'name'])
+def test_pins_that_no_run_could_read_are_an_error(tmp_path, kind):
+    if kind == 'name':
+        (tmp_path / 'a\udcff.yaml').write_text('x')
+    with pytest.raises(PruneError, match='There is no file in the folder|is not in UTF-8'):
+        pins_of([str(tmp_path)])
+
+
 def test_a_value_that_acr_tasks_would_read_as_something_else_is_in_a_file():
     files: dict[str, bytes] = {}
     words = words_of(
@@ -162,6 +194,32 @@ def test_only_a_schedule_that_is_to_delete_has_a_step_that_may(enforce):
     shared = replace(schedule(enforce), plan_words=('--state', 'azure-blob:a/b'))
     *_, plan, apply = (shlex.split(step['cmd']) for step in steps_of(shared, SYSTEM, 'r', 'x.whl', files))
     assert all('state:nightly' in words for words in (plan, apply)), 'the plan is there for other machines'
+
+
+def test_a_schedule_in_another_cloud_signs_in_there():
+    files = {'x.whl': b'wheel'}
+    here, there = (
+        steps_of(schedule(), ID, 'r', 'x.whl', files, cloud=name) for name in ('AzureCloud', 'AzureChinaCloud')
+    )
+    cloud = {'id': 'cloud', 'cmd': f'{IMAGE} az cloud set --name AzureChinaCloud --output none'}
+    assert here[1]['id'] == 'login' and there == [here[0], cloud, *here[1:]]
+
+
+def test_a_step_that_may_delete_names_the_artifact_that_it_is_of():
+    files = {'x.whl': b'wheel'}
+    artifact = artifact_of(schedule().document(), files).digest
+    tag = f'acrprune/schedules:nightly.preview@{artifact}'
+    assert tag in steps_of(schedule(), SYSTEM, 'r', 'x.whl', files)[-1]['cmd']
+    for good in (tag, tag.partition('@')[0], None):
+        validate_preview_tag(Namespace(preview_tag=good))
+    for bad in (f'{tag}0', tag.replace('sha256:', ''), f'acrprune/schedules:nightly@{artifact}'):
+        with pytest.raises(InvalidArgumentValueError, match='not the tag of a schedule'):
+            validate_preview_tag(Namespace(preview_tag=bad))
+
+
+def test_the_command_that_assigns_a_role_can_be_pasted():
+    scope = REGISTRY_ID.replace('/g/', '/group (old)/')
+    assert shlex.split(assignment_command(Role('AcrPull', scope), 'p'))[-1] == scope
 
 
 @pytest.mark.parametrize(
@@ -229,7 +287,13 @@ def test_tables_say_when_it_ran_and_what_it_freed():
     shown = schedule_rows({**listed, 'identity': SYSTEM, 'reportArtifact': place, 'yaml': 'version: v1.1.0\nsteps:\n'})
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'last run'] == ['c1 2026-11-30 03:00 done']
     assert [line['TOLD'] for line in shown if line['WHAT'] == 'reports'] == [place]
-    assert [line['TOLD'] for line in shown if line['WHAT'] == 'task'] == ['version: v1.1.0', 'steps:']
+    assert shown[-1]['WHAT'] == 'task'
+    for width in (None, 40):
+        assert laid_out(shown, width=width).below[len(shown) - 1][-2:] == ['version: v1.1.0', 'steps:']
+    lost = schedule_rows({**listed, 'cron': None, 'identity': None, 'nextRun': None, 'yaml': ''})
+    assert (
+        'None' not in str(list(lost)) and schedules_rows([{**listed, 'cron': None, 'nextRun': None}])[0]['CRON'] == ''
+    )
     assert log_rows({'log': ['a', 'b']}) == [{'LOG': 'a'}, {'LOG': 'b'}]
 
 
