@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..prune_error import Kind, PruneError
 from .command import Command
 from .options import Arguments, ScheduleOptions, StateOptions
-from .schedule_files import installed_package, pins_of, wheel_of
+from .schedule_files import installed_package, pin_files, pins_of, wheel_of
 from .states import BLOB_STATE, name_of_state
 from .user_files import read_text
 
@@ -38,6 +39,8 @@ _DEFAULTS: Mapping[str, object] = {
     'archive_content': 'all',
 }
 _REPEATED = {'filter', 'match', 'exclude', 'keep_per'}
+_OWN = re.compile(r'policy\.yaml|pins\.zip|option-[0-9a-f]+\.txt|acrprune-[^/]+\.whl|pins-[0-9]+/.*', re.DOTALL)
+"""Names of files of a schedule, in place of which no pins may come."""
 DEFAULT_TIME_LIMIT = 7_200
 
 
@@ -150,8 +153,10 @@ def _common(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> lis
 
 def _policy(path: str, pinned: dict[str, bytes]) -> bytes:
     """The bytes of a valid policy; adds the files with pins that it names, which are beside it when it runs, too."""
+    from ..schedules.task import POLICY_FILE
     from .selecting import read_policy
 
+    own: dict[str, bytes] = {}
     policy, folder = read_policy(path), os.path.dirname(path)
     for named in policy.sources.paths:
         place = os.path.relpath(named, folder or '.')
@@ -161,9 +166,17 @@ def _policy(path: str, pinned: dict[str, bytes]) -> bytes:
                 'Put them beside the policy, or name them with --pins.',
                 Kind.INVALID,
             )
-        _, files = pins_of([named])
-        top = f'pins-1/{os.path.basename(os.path.abspath(named))}'
-        pinned.update({place + name.removeprefix(top): data for name, data in files.items()})
+        own.update(pin_files(named, place.replace(os.sep, '/')))
+    if os.path.basename(path) == POLICY_FILE:
+        own.pop(POLICY_FILE, None)  # it is beside its pins, and in the artifact already
+    taken = next((name for name in own if _OWN.fullmatch(name)), None)
+    if taken:
+        raise PruneError(
+            f"'{taken}' is beside the policy or among its pins, and a schedule has another file of this name.",
+            'Put the pins into a folder of their own, or give the file another name.',
+            Kind.INVALID,
+        )
+    pinned.update(own)
     return read_text(path).encode()
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from .._errors import file_error
 from ..prune_error import Kind, PruneError
+from ..spelling import printable
 
 _NOT_IN_A_WHEEL = {'INSTALLER', 'REQUESTED', 'RECORD', 'direct_url.json'}
 """What the installer wrote into the folder with the notes on the wheel."""
 _COMPILED = '__pycache__'
 _MOST_PIN_BYTES = 100 << 20
+_MOST_PIN_FILES = 100_000
 
 
 def installed_package() -> Path:
@@ -72,17 +74,66 @@ def pins_of(paths: Iterable[str]) -> tuple[list[str], dict[str, bytes]]:
             )
         name = f'pins-{number}/{os.path.basename(os.path.abspath(given))}'
         names.append(name)
-        try:
-            files.update(_pin_files(Path(given), name))
-        except OSError as error:
-            raise file_error(given, error) from error
-    if sum(map(len, files.values())) > _MOST_PIN_BYTES:
-        raise PruneError('The pins are more than 100 MiB.', 'Name the files and folders with pins only.', Kind.INVALID)
+        files.update(pin_files(given, name))
+        _refuse_more(len(files), sum(map(len, files.values())))
     return names, files
 
 
-def _pin_files(path: Path, name: str) -> dict[str, bytes]:
-    if not path.is_dir():
-        return {name: path.read_bytes()}
-    inside = [each for each in path.rglob('*') if each.is_file() and '.git' not in each.relative_to(path).parts]
-    return {f'{name}/{each.relative_to(path).as_posix()}': each.read_bytes() for each in inside}
+def pin_files(given: str, name: str) -> dict[str, bytes]:
+    """What is read where a file or a folder of pins is named, when it stands under another name. Raises CLIError.
+
+    Of a folder that is all that is in it. With a file come those near it that its values may come from, such as `.env`.
+    """
+    from ..sources.pin_files import files_below, files_beside
+
+    if os.path.isdir(given):
+        found, top, place = files_below(given, by_each_link=True), given, name
+    else:
+        near = [(path, None) for path in (given, *files_beside(given))]
+        found, top, place = iter(near), os.path.dirname(os.path.abspath(given)), os.path.dirname(name)
+    files: dict[str, bytes] = {}
+    size = 0
+    for path, problem in found:
+        if problem:
+            raise PruneError(
+                f"The schedule cannot take '{printable(path)}' along: {problem}.",
+                'Name files and folders that can all be read.',
+                Kind.FILE,
+            )
+        data = _content(path)
+        size += len(data)
+        files[_beneath(place, os.path.relpath(path, top))] = data
+        _refuse_more(len(files), size)
+    if not files:
+        raise PruneError(f"There is no file in the folder '{printable(given)}'.", 'Name one with pins.', Kind.FILE)
+    return files
+
+
+def _content(path: str) -> bytes:
+    """A byte more than the limit tells that it is exceeded; a device may have no end."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(_MOST_PIN_BYTES + 1)
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def _beneath(place: str, path: str) -> str:
+    """The name of a file in a zip file. Raises PruneError for one that it cannot hold."""
+    name = os.path.normpath(os.path.join(place, path)).replace(os.sep, '/')
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise PruneError(
+            f"The name of the file '{printable(path)}' is not in UTF-8.", 'Give it another name.', Kind.FILE
+        ) from error
+    return name
+
+
+def _refuse_more(number: int, size: int) -> None:
+    if number > _MOST_PIN_FILES or size > _MOST_PIN_BYTES:
+        raise PruneError(
+            f'The pins are more than 100 MiB, or more than {_MOST_PIN_FILES:,} files.',
+            'Name the files and folders with pins only.',
+            Kind.INVALID,
+        )

@@ -55,6 +55,13 @@ class Neighbours:
         self._entries = lru_cache(maxsize=256)(_entries)
         self._text = lru_cache(maxsize=2_000)(self._read)
         self._scopes = lru_cache(maxsize=1_000)(self._parsed)
+        self._looked_at: set[str] = set()
+
+    def looked_at(self, path: str) -> list[str]:
+        """The files that `beside` needs for a file: a copy of it with these beside it has the same values."""
+        self._looked_at.clear()
+        self.beside(path)
+        return sorted(self._looked_at - {os.path.abspath(path)})
 
     def beside(self, path: str) -> Scope | None:
         """What the files near a file say, as the scope around it; None where there are none."""
@@ -159,7 +166,10 @@ class Neighbours:
 
     def _is_file(self, folder: str, relative: str) -> bool:
         path = self._joined(folder, relative)
-        return path.startswith(self._top) and os.path.isfile(path)
+        is_file = path.startswith(self._top) and os.path.isfile(path)
+        if is_file:
+            self._looked_at.add(path)
+        return is_file
 
     @staticmethod
     def _joined(folder: str, relative: str) -> str:
@@ -212,7 +222,9 @@ class Neighbours:
             if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:  # a pipe can be read once, and may wait
                 return None
             with open(path, 'rb') as file:
-                return decoded(file.read(LARGEST))
+                data = file.read(LARGEST)
+            self._looked_at.add(path)
+            return decoded(data)
         except OSError:
             return None
 

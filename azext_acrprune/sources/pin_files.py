@@ -18,6 +18,8 @@ from .neighbours import Neighbours
 
 DASH = '-'
 _NEVER_ENTERED = '.git'
+_ANY_REGISTRY = RegistryNames('registry.invalid')
+"""Which files are looked at is the same for all registries."""
 _MOST_WORDS = 2_000_000
 """In all files together: two hundred megabytes."""
 
@@ -120,7 +122,7 @@ def _path(path: str, names: RegistryNames) -> Iterator[tuple[str, Found]]:
         raise SourceError(_shown(path), _reason(error)) from error
     empty = True
     neighbours = Neighbours(path, names)
-    for file, problem in _walk(path):
+    for file, problem in files_below(path):
         empty = False
         source = _shown(file)
         yield file, Found(problems=(Problem(problem, source),)) if problem else _read(file, source, names, neighbours)
@@ -141,26 +143,35 @@ def _data(path: str) -> bytes:
         return file.read(MAX_FILE_BYTES + 1)
 
 
-def _walk(top: str) -> Iterator[tuple[str, str | None]]:
-    """(path, what is wrong with it) of each file below a folder, in order. Each folder is entered once.
+def files_below(top: str, by_each_link: bool = False) -> Iterator[tuple[str, str | None]]:
+    """(path, what is wrong with it) of each file below a folder, in order.
 
-    Links are followed, as the volumes of Kubernetes are made of them; pipes and devices would never end.
+    Links are followed, as the volumes of Kubernetes are made of them; pipes and devices would never end. Each folder is
+    entered once, or `by_each_link` by every way to it that is no circle: so a copy without links looks the same.
     """
     entered: set[tuple[int, int]] = set()
-    waiting: list[str] = [top]
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(top, frozenset())]
     while waiting:
-        path = waiting.pop()
+        path, above = waiting.pop()
         try:
             status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
-                if (status.st_dev, status.st_ino) not in entered:
-                    entered.add((status.st_dev, status.st_ino))
+                place = (status.st_dev, status.st_ino)
+                if place not in (above if by_each_link else entered):
+                    entered.add(place)
                     inside = sorted(name for name in os.listdir(path) if name != _NEVER_ENTERED)
-                    waiting.extend(os.path.join(path, name) for name in reversed(inside))
+                    around = above | {place}
+                    waiting.extend((os.path.join(path, name), around) for name in reversed(inside))
             elif stat.S_ISREG(status.st_mode):
                 yield path, None
         except OSError as error:
             yield path, f'it could not be read: {_reason(error)}'
+
+
+def files_beside(path: str) -> list[str]:
+    """The files near a file that are looked at for its values where that file alone is named."""
+    folder = os.path.dirname(path) or '.'
+    return Neighbours(folder, _ANY_REGISTRY).looked_at(path)
 
 
 def _shown(path: str) -> str:
