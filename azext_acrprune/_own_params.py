@@ -399,7 +399,9 @@ def _for_apply(context: AzArgumentContext) -> None:
         'preview_tag',
         validator=validate_preview_tag,
         help='While this tag is in the registry, as `repository:tag`, delete nothing, as with --dry-run, and then '
-        'remove the tag: the next run deletes. `az acr prune schedule create` sets such a tag.',
+        'remove the tag: the next run deletes. `az acr prune schedule create` sets such a tag. With the digest of an '
+        'artifact, as `repository:tag@digest`, delete only while the schedule is on that artifact, and remove the tag '
+        'only where it was set for it.',
     )
     context.extra(
         'report_tag',

@@ -293,11 +293,12 @@ def validate_images(namespace: Namespace) -> None:
 
 
 def validate_preview_tag(namespace: Namespace) -> None:
-    """A tag of our own namespace: the manifest that it is on is deleted."""
+    """A tag of our own namespace, for the manifest that it is on is deleted; with the digest of an artifact perhaps."""
     from .policy.service import OWN_NAMESPACE
 
     reference = namespace.preview_tag
-    if reference is not None and not re.fullmatch(rf'{OWN_NAMESPACE}/[a-z0-9-]+:[a-z0-9-]+\.preview', reference):
+    shape = rf'{OWN_NAMESPACE}/[a-z0-9-]+:[a-z0-9-]+\.preview(?:@sha256:[0-9a-f]{{64}})?'
+    if reference is not None and not re.fullmatch(shape, reference):
         raise InvalidArgumentValueError(
             f"--preview-tag: '{reference}' is not the tag of a schedule.",
             recommendation="Give a tag such as 'acrprune/schedules:nightly.preview'.",

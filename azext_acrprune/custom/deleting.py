@@ -21,7 +21,7 @@ from .command import Command
 from .consent import hold_consent, hold_to_limits, is_confirmed, refuse_without_consent, say_plan
 from .deciding import Decided, decide_by_rules, document_of
 from .failures import exit_by, exit_with_failure
-from .first_previews import remove_tag, tag_is_there
+from .first_previews import FirstPreview, only_previews, remove_tag
 from .fleet import in_each_registry
 from .journaling import journal_of
 from .keeping_locked import kept_locked
@@ -133,12 +133,13 @@ def apply(
     from ..exit_reasons import code_of, reason_of_plan
 
     options, workspace = DeleteOptions.of(kwargs), read(PullOptions, kwargs).workspace
-    if not preview_tag or not tag_is_there(cmd, options.registry, preview_tag):
+    first = FirstPreview.of(preview_tag) if preview_tag else None
+    if not first or not only_previews(cmd, options.registry, first):
         return _apply(cmd, plan_file, max_age, options, workspace)
     dry = replace(options, consent=replace(options.consent, dry_run=True))
     document = _apply(cmd, plan_file, max_age, dry, workspace)
     if not code_of(document.get('exitReason') or reason_of_plan(document)):  # all of it was shown
-        remove_tag(cmd, options.registry, preview_tag)
+        remove_tag(cmd, options.registry, first)
     return document
 
 

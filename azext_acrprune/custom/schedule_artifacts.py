@@ -97,16 +97,35 @@ async def withdraw(registry: Registry, repository: str, tag: str, unlocks: bool 
 
     Raises RegistryError.
     """
-    from ..registry.permit import Permit
-
     digest = await registry.tag_digest(repository, tag)
     if digest is None:
         return False
     if unlocks:
         await registry.set_tag_locks(repository, tag, UNLOCKED)
+    await _take_off(registry, repository, tag, digest, unlocks)
+    return True
+
+
+async def withdraw_preview(registry: Registry, repository: str, tag: str, artifact: str) -> None:
+    """As `withdraw`, but only where the tag is on the preview of this very artifact. Raises RegistryError."""
+    from ..schedules.artifact import artifact_in
+
+    digest = await registry.tag_digest(repository, tag)
+    if digest is None:
+        return
+    try:
+        of_artifact = artifact_in(json.loads(_verified(await registry.manifest(repository, digest), digest)))
+    except _NO_ARTIFACT:
+        return
+    if of_artifact == artifact:
+        await _take_off(registry, repository, tag, digest)
+
+
+async def _take_off(registry: Registry, repository: str, tag: str, digest: str, unlocks: bool = False) -> None:
+    from ..registry.permit import Permit
+
     if not await delete_own(registry, repository, tag, digest, unlocks):
         await registry.delete_tag(repository, tag, digest, Permit(time.monotonic))
-    return True
 
 
 async def delete_own(registry: Registry, repository: str, tag: str, digest: str, unlocks: bool = False) -> bool:

@@ -11,7 +11,7 @@ from ..prune_error import Kind, PruneError
 from .command import Command
 from .fleet import in_each_registry
 from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
-from .schedule_artifacts import fetch, lock_image, publish, schedule_under, withdraw, withdraw_schedule
+from .schedule_artifacts import fetch, lock_image, publish, schedule_under, withdraw_schedule
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
 from .schedule_roles import Identity, assign, identity_of, needed_roles, refuse_behind_firewall
 from .session import open_session
@@ -174,6 +174,7 @@ def _settled(
 def _published(session: Session, draft: DraftedSchedule) -> bool:
     """Push what is not there; whether that was anything. A schedule that is to delete has to show a preview first.
 
+    The preview of a schedule that deletes no longer stays: a run of it may be under way, or its task stay as it is.
     Raises RegistryError, and PruneError where the tag of the schedule is on something else.
     """
     from ..schedules.artifact import REPOSITORY, preview_of, preview_tag
@@ -183,9 +184,7 @@ def _published(session: Session, draft: DraftedSchedule) -> bool:
     repository = own_image(schedule.image, session.host)
     if repository:
         session.run(lock_image(session.door, *repository))
-    if not schedule.enforce:
-        session.run(withdraw(session.door, REPOSITORY, preview_tag(schedule.name), unlocks=True))
-    elif session.run(session.door.tag_digest(REPOSITORY, schedule.name)) != artifact.digest:
+    if schedule.enforce and session.run(session.door.tag_digest(REPOSITORY, schedule.name)) != artifact.digest:
         # first of all: whatever fails after this, nothing is deleted without a preview
         preview = preview_of(schedule.name, artifact.digest)
         session.run(publish(session.door, preview_tag(schedule.name), preview, locks=False))

@@ -24,7 +24,8 @@ _CONFIG_TYPE = 'application/vnd.acrprune.schedule.config.v1+json'
 _EMPTY_TYPE = 'application/vnd.oci.empty.v1+json'
 _FILE_TYPE = 'application/octet-stream'
 _MARKDOWN_TYPE = 'text/markdown'
-_SCHEDULE = 'acrprune.schedule'
+_SCHEDULE, _ARTIFACT = 'acrprune.schedule', 'acrprune.artifact'
+_PREVIEW = '.preview'
 _TITLE = 'org.opencontainers.image.title'
 _EMPTY = b'{}'
 _FIRST_TIME = (1980, 1, 1, 0, 0, 0)
@@ -49,7 +50,12 @@ def digest_of(data: bytes) -> str:
 
 def preview_tag(name: str) -> str:
     """The tag that is there until the first run of a schedule is over. A schedule's name has no dot."""
-    return f'{name}.preview'
+    return f'{name}{_PREVIEW}'
+
+
+def previewed_tag(tag: str) -> str:
+    """The tag of the schedule that a `preview_tag` is of."""
+    return tag.removesuffix(_PREVIEW)
 
 
 def artifact_of(config: Document, files: Mapping[str, bytes]) -> Artifact:
@@ -63,7 +69,7 @@ def artifact_of(config: Document, files: Mapping[str, bytes]) -> Artifact:
 
 def preview_of(name: str, digest: str) -> Artifact:
     """What the tag is on that says that a run of this schedule, as it is now, has still to show what it would do."""
-    annotations = {_SCHEDULE: name, 'acrprune.artifact': digest}
+    annotations = {_SCHEDULE: name, _ARTIFACT: digest}
     empty = _descriptor(_EMPTY_TYPE, _EMPTY)
     return Artifact(_manifest(PREVIEW_TYPE, empty, [empty], annotations), {digest_of(_EMPTY): _EMPTY})
 
@@ -71,6 +77,11 @@ def preview_of(name: str, digest: str) -> Artifact:
 def previewed_in(manifest: Mapping[str, Any]) -> str:
     """The name of the schedule that `preview_of` was given."""
     return str(manifest['annotations'][_SCHEDULE])
+
+
+def artifact_in(manifest: Mapping[str, Any]) -> str:
+    """The digest of the artifact that `preview_of` was given."""
+    return str(manifest['annotations'][_ARTIFACT])
 
 
 def report_of(markdown: str) -> Artifact:

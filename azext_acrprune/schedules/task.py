@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..model import Document
-from .artifact import CHECKSUMS, REPORTS, REPOSITORY, checksums_of, digest_of, preview_tag
+from .artifact import CHECKSUMS, REPORTS, REPOSITORY, artifact_of, checksums_of, digest_of, preview_tag
 
 IMAGE = 'mcr.microsoft.com/azure-cli@sha256:23b520868509add054d385d90dc3fc5268f10a2f58947a994e30babe938e31ae'
 """The official image of azure-cli 2.88.0. docs/schedules.md says where the digest comes from."""
@@ -127,7 +127,8 @@ def steps_of(
     target = ['-r', registry, '--time-limit', f'{schedule.time_limit}s']
     place = f'state:{schedule.name}' if '--state' in schedule.plan_words else PLAN_FILE
     plan = ['az', 'acr', 'prune', 'plan', *target, *schedule.plan_words, '--out', place, '--output', 'table']
-    consent = ['--yes', '--preview-tag', f'{REPOSITORY}:{preview_tag(schedule.name)}']
+    artifact = artifact_of(schedule.document(), files).digest
+    consent = ['--yes', '--preview-tag', f'{REPOSITORY}:{preview_tag(schedule.name)}@{artifact}']
     apply = ['az', 'acr', 'prune', 'apply', *target, '--plan', place, *schedule.apply_words]
     apply += [*(consent if schedule.enforce else ['--dry-run']), '--query', SUMMARY_QUERY, '--output', 'json']
     if schedule.report_artifact:
