@@ -39,6 +39,7 @@ _DEFAULTS: Mapping[str, object] = {
     'archive_content': 'all',
 }
 _REPEATED = {'filter', 'match', 'exclude', 'keep_per'}
+_STATE = '--state'
 _OWN = re.compile(r'policy\.yaml|pins\.zip|option-[0-9a-f]+\.txt|acrprune-[^/]+\.whl|pins-[0-9]+/.*', re.DOTALL)
 """Names of files of a schedule, in place of which no pins may come."""
 DEFAULT_TIME_LIMIT = 7_200
@@ -68,7 +69,7 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
     plan, apply = _given(arguments, _PLAN), _given(arguments, _APPLY)
     common = _common(cmd, options, arguments)
     named, pinned = pins_of(arguments.get('pins') or ())  # type: ignore[arg-type]
-    if options.policy_file:
+    if options.policy_file is not None:
         files[POLICY_FILE] = _policy(options.policy_file, pinned)
         plan.append(('--policy', POLICY_FILE))
     if named:
@@ -90,7 +91,7 @@ def draft_of(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> Dr
     return DraftedSchedule(schedule, files, wheel)
 
 
-def redrafted(options: ScheduleOptions, schedule: Schedule, files: dict[str, bytes]) -> DraftedSchedule:
+def redrafted(cmd: Command, options: ScheduleOptions, schedule: Schedule, files: dict[str, bytes]) -> DraftedSchedule:
     """A schedule as it is, with what the options change, and with this version of the extension."""
     from ..schedules.artifact import unzipped, zipped
     from ..schedules.task import PINS_FILE, POLICY_FILE
@@ -98,13 +99,14 @@ def redrafted(options: ScheduleOptions, schedule: Schedule, files: dict[str, byt
     version, wheel, data = wheel_of(installed_package())
     kept = {name: content for name, content in files.items() if not name.endswith('.whl')}
     kept[wheel] = data
-    if options.policy_file:
+    if options.policy_file is not None:
         if POLICY_FILE not in kept:
             raise PruneError(
                 f"The schedule '{schedule.name}' has options and no policy.",
                 'Make it anew by `schedule create`, with --policy.',
                 Kind.INVALID,
             )
+        schedule = _with_state(schedule, _state_of(cmd, options), kept)
         pinned: dict[str, bytes] = {}
         kept[POLICY_FILE] = _policy(options.policy_file, pinned)
         if pinned:
@@ -138,17 +140,54 @@ def _common(cmd: Command, options: ScheduleOptions, arguments: Arguments) -> lis
     common: list[tuple[str, Any]] = []
     if arguments.get('max_rate') is not None:
         common.append(('--max-rate', f'{arguments["max_rate"]}/min'))
-    state = name_of_state(cmd, StateOptions(options.state, policy_file=options.policy_file))
-    for option, place in (('--state', state), ('--archive', arguments.get('archive'))):
-        if place is not None and not str(place).startswith(BLOB_STATE):
-            raise PruneError(
-                f'{option}: a directory is gone when a run of ACR Tasks is over.',
-                'Give azure-blob:ACCOUNT/CONTAINER.',
-                Kind.INVALID,
-            )
+    state = _state_of(cmd, options)
+    _refuse_directory('--archive', arguments.get('archive'))
     if state:
-        common.append(('--state', state))
+        common.append((_STATE, state))
     return common
+
+
+def _state_of(cmd: Command, options: ScheduleOptions) -> str | None:
+    """The state of a new schedule, or of one with a new policy. Raises PruneError."""
+    state = name_of_state(cmd, StateOptions(options.state, policy_file=options.policy_file))
+    _refuse_directory(_STATE, state)
+    return state
+
+
+def _refuse_directory(option: str, place: object) -> None:
+    if place is not None and not str(place).startswith(BLOB_STATE):
+        raise PruneError(
+            f'{option}: a directory is gone when a run of ACR Tasks is over.',
+            'Give azure-blob:ACCOUNT/CONTAINER.',
+            Kind.INVALID,
+        )
+
+
+def _with_state(schedule: Schedule, state: str | None, files: dict[str, bytes]) -> Schedule:
+    """The schedule with another state, unless the one that it has was named by something else than its policy.
+
+    `files` are those that it had with that policy; there may be one more for the state.
+    """
+    from ..policy.named_state import state_named
+    from ..policy.parsing import PolicyError
+    from ..schedules.task import POLICY_FILE, words_of
+
+    try:
+        named = state_named(files[POLICY_FILE].decode())
+    except PolicyError:  # an older version of this extension took it
+        named = None
+    before = words_of([(_STATE, named)], {}) if named else ()
+    if _split_state(schedule.plan_words)[0] != before:
+        return schedule
+    given = words_of([(_STATE, state)], files) if state else ()
+    plan, apply = (given + _split_state(words)[1] for words in (schedule.plan_words, schedule.apply_words))
+    return replace(schedule, plan_words=plan, apply_words=apply)
+
+
+def _split_state(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the option of the state with its value, the other words)"""
+    at = words.index(_STATE) if _STATE in words else len(words)
+    return words[at : at + 2], words[:at] + words[at + 2 :]
 
 
 def _policy(path: str, pinned: dict[str, bytes]) -> bytes:

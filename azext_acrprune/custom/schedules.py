@@ -68,7 +68,7 @@ def update(cmd: Command, name: str, **kwargs: object) -> Document:
             enabled=now.enabled if options.enabled is None else options.enabled,
         )
         refuse_behind_firewall(registry, timing)
-        draft = redrafted(options, *found)
+        draft = redrafted(cmd, options, *found)
     with typed_errors(sign_in.registry_name):
         return _settled(cmd, registry, sign_in, draft, timing, identity, options)
 
