@@ -102,6 +102,7 @@ def _for_create(context: AzArgumentContext) -> None:
         action='store_true',
         help='Delete. Without this each run only plans and reports. The first run does so in any case.',
     )
+    context.argument('validate', validator=None)  # the runs look at what they left, also where this is a dry run
     context.extra('report_artifact', options_list=['--report-artifact'], action='store_true', help=_REPORTS)
     context.extra(
         'policy_file',

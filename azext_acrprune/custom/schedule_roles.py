@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from knack.log import get_logger
@@ -83,7 +84,7 @@ def refuse_behind_firewall(registry: RegistryResource, timing: Timing) -> None:
             _FIREWALL % registry.name
             if timing.identity == SYSTEM
             else f"The registry '{registry.name}' is behind a firewall that no service of Azure passes.",
-            _WAYS.format(id=registry.id, fits=_FITS[trusted]),
+            _WAYS.format(id=quote(registry.id), fits=_FITS[trusted]),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def assignment_command(role: Role, principal: str) -> str:
     """The command that assigns a role."""
     return (
         f'az role assignment create --role "{role.name}" --assignee-object-id {principal} '
-        f'--assignee-principal-type ServicePrincipal --scope {role.scope}'
+        f'--assignee-principal-type ServicePrincipal --scope {shlex.quote(role.scope)}'
     )
 
 

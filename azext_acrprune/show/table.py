@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 TABLE_ROWS = 50
 BELOW = 'BELOW'
-"""Not a column: what is shown below a row, as a command to paste or as sentences."""
+"""Not a column: what is shown below a row, as a command to paste or as sentences, or a list of lines as they are."""
 
 _GAP = 2
 _PADDING = 2
@@ -160,8 +160,8 @@ def _fitted(
         kept = first if len(_text(row, first)) <= widths.get(first, 0) else ''
         told = ', '.join(text for name in _headings([row]) if name != kept and (text := _text(row, name)).strip())
         return OrderedDict((name, row[name] if name == kept else '') for name in widths), _sentences(told, width)
-    lines = list(_below(row, width))
-    lines += [line for name in below if name not in widths for line in _sentences(_text(row, name), width)]
+    lines = [line for name in below if name not in widths for line in _sentences(_text(row, name), width)]
+    lines += _below(row, width)
     return OrderedDict((name, _cut(name, row, widths[name])) for name in widths), lines
 
 
@@ -180,7 +180,9 @@ def _below(row: Row, width: int | None) -> Iterator[str]:
     text = row.get(BELOW)
     if not text:
         return
-    if width is None:
+    if isinstance(text, list):
+        yield from text
+    elif width is None:
         yield _INDENT + str(text)
     elif str(text).startswith('az '):
         yield from (_INDENT + line for line in command_lines(str(text), width - len(_INDENT)))
