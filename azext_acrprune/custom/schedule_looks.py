@@ -12,7 +12,7 @@ from .command import Command
 from .failures import alarm, exit_with_failure
 from .options import SignInOptions, read
 from .registries import listed
-from .schedules import next_run, no_schedule
+from .schedules import next_run, no_schedule, task_of
 from .tasks_service import RegistryResource, TaskService, document_of, registry_resource
 
 if TYPE_CHECKING:
@@ -101,10 +101,8 @@ def _registry(cmd: Command, sign_in: SignInOptions) -> RegistryResource:
 
 def _task(tasks: TaskService, name: str) -> Document:
     """The task of a schedule. Raises PruneError."""
-    from ..schedules.task import schedule_of_task, task_name
-
-    task = tasks.task(task_name(name))
-    if not task or schedule_of_task(task) != name:
+    task = task_of(tasks, name)
+    if not task:
         raise no_schedule(name)
     return task
 
@@ -135,6 +133,6 @@ def _schedule_document(tasks: TaskService, registry: RegistryResource, task: Doc
         'schedule': schedule_of_task(task),
         'registry': registry.login_server,
         **facts,
-        'nextRun': next_run(str(facts['cron'])) if facts['enabled'] else None,
+        'nextRun': next_run(str(facts['cron'])) if facts['enabled'] and facts['cron'] else None,
         'lastRun': document,
     }

@@ -11,7 +11,7 @@ from knack.log import get_logger
 from ..prune_error import PruneError
 from .command import Command
 from .options import ScheduleOptions
-from .tasks_service import RegistryResource, assign_role, identity_ids, storage_account_id
+from .tasks_service import RegistryResource, assign_role, identity_ids, role_definition, storage_account_id
 
 if TYPE_CHECKING:
     from ..model import Document
@@ -104,17 +104,26 @@ def needed_roles(
     )
 
 
-def assign(cmd: Command, roles: list[Role], identity: Identity, options: ScheduleOptions) -> list[Document]:
-    """Assign roles, or say which; `state` says what became of each. Raises PruneError."""
+def definitions_of(cmd: Command, roles: list[Role], options: ScheduleOptions) -> dict[Role, str]:
+    """The resource ids of the roles; nothing where none is assigned. Raises PruneError for one that is not listed."""
+    if options.no_role_assignment or options.dry_run:
+        return {}
+    return {role: role_definition(cmd, role.scope, role.name) for role in roles}
+
+
+def assign(
+    cmd: Command, roles: list[Role], definitions: dict[Role, str], identity: Identity, options: ScheduleOptions
+) -> list[Document]:
+    """Assign roles, those with a definition, or say which; `state` says what became of each. Raises PruneError."""
     from ..schedules.roles import assignment_name, role_document
 
-    only_says = options.no_role_assignment or options.dry_run or not identity.principal
+    only_says = not definitions or not identity.principal
     principal = identity.principal or _UNKNOWN
     found = []
     for role in roles:
         state = 'notAssigned'
         if not only_says:
-            is_new = assign_role(cmd, role.scope, role.name, principal, assignment_name(role, principal))
+            is_new = assign_role(cmd, role.scope, definitions[role], principal, assignment_name(role, principal))
             state = 'assigned' if is_new else 'wasAssigned'
         found.append(role_document(role, principal, state))
     if only_says and not options.dry_run:

@@ -13,7 +13,7 @@ from .fleet import in_each_registry
 from .options import GivenOptions, RegistryOptions, ScheduleOptions, SignInOptions, read
 from .schedule_artifacts import fetch, lock_image, publish, schedule_under, withdraw_schedule
 from .schedule_drafts import DraftedSchedule, draft_of, redrafted
-from .schedule_roles import Identity, assign, identity_of, needed_roles, refuse_behind_firewall
+from .schedule_roles import Identity, assign, definitions_of, identity_of, needed_roles, refuse_behind_firewall
 from .session import open_session
 from .tasks_service import RegistryResource, TaskService, registry_resource
 
@@ -28,6 +28,8 @@ _STAYS_LOCKED = (
     'The image %s stays locked, because others may run in it. '
     "'az acr repository update --name %s --image %s --delete-enabled true --write-enabled true' unlocks it."
 )
+_LOST = {'identity': 'identity', 'cron': 'timer'}
+"""What an option stands for in the task."""
 
 
 @in_each_registry
@@ -48,22 +50,22 @@ def update(cmd: Command, name: str, **kwargs: object) -> Document:
     """Change what the options name of a schedule, and give it this version of the extension."""
     from dataclasses import replace
 
-    from ..schedules.task import task_name, timing_of
+    from ..schedules.task import timing_of
 
     options = read(ScheduleOptions, {**kwargs, 'name': name})
     sign_in = read(SignInOptions, kwargs)
     with typed_errors(sign_in.registry_name):
         registry = registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
-        task = TaskService(cmd, registry).task(task_name(name))
+        task = task_of(TaskService(cmd, registry), name)
     with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
         found = session.run(fetch(session.door, name))
         if not task or not found:
             raise no_schedule(name)
         now = timing_of(task)
-        identity = identity_of(cmd, registry, options.identity or now.identity)
+        identity = identity_of(cmd, registry, options.identity or _not_lost(now.identity, 'identity'))
         timing = replace(
             _timing(options, identity),
-            cron=options.cron or now.cron,
+            cron=options.cron or _not_lost(now.cron, 'cron'),
             agent_pool=options.agent_pool or now.agent_pool,
             enabled=now.enabled if options.enabled is None else options.enabled,
         )
@@ -84,7 +86,7 @@ def delete(cmd: Command, name: str, **kwargs: object) -> Document:
     with typed_errors(sign_in.registry_name):
         registry = registry_resource(cmd, sign_in.registry_name, sign_in.resource_group_name)
         tasks = TaskService(cmd, registry)
-        task = tasks.task(task_name(name))
+        task = task_of(tasks, name)
         if task:
             tasks.delete(task_name(name))
     with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
@@ -102,6 +104,23 @@ def _say_locked(registry: str, host: str, task: Document | None) -> None:
     if repository:
         name = ('@' if ':' in repository[1] else ':').join(repository)
         logger.warning(_STAYS_LOCKED, name, registry, name)
+
+
+def task_of(tasks: TaskService, name: str) -> Document | None:
+    """The task of a schedule; None where there is none, or one of somebody else under its name. Raises PruneError."""
+    from ..schedules.task import schedule_of_task, task_name
+
+    task = tasks.task(task_name(name))
+    return task if task and schedule_of_task(task) == name else None
+
+
+def _not_lost(value: str | None, option: str) -> str:
+    """What the task says still. Raises PruneError where somebody took it away."""
+    if not value:
+        raise PruneError(
+            f'The task of the schedule has no {_LOST[option]} any more.', f'Give --{option}.', Kind.INVALID
+        )
+    return value
 
 
 def no_schedule(name: str) -> PruneError:
@@ -132,17 +151,19 @@ def _settled(
 
     schedule = draft.schedule
     host = registry.login_server
-    steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files)
+    cloud = cmd.cli_ctx.cloud.name
+    steps = steps_of(schedule, timing.identity, registry.name, draft.wheel, draft.files, cloud=cloud)
     yaml = yaml_of(steps, schedule.time_limit)
     wanted = task_document(schedule, timing, yaml, registry.location, host)
     needed = needed_roles(cmd, registry, draft, options)
+    definitions = definitions_of(cmd, needed, options)
     changed, task = False, None
     if not options.dry_run:
         with open_session(cmd, RegistryOptions(sign_in), publishing=True) as session:
             changed = _published(session, draft)
         task, is_new = have_task(TaskService(cmd, registry), schedule.name, wanted)
         changed = changed or is_new
-    roles = assign(cmd, needed, identity.of_task(task), options)
+    roles = assign(cmd, needed, definitions, identity.of_task(task), options)
     changed = changed or any(role['state'] == 'assigned' for role in roles)
     artifact = _artifact_document(host, draft)
     return {
@@ -217,9 +238,11 @@ def have_task(tasks: TaskService, name: str, wanted: Document) -> tuple[Document
 
 def _comparable(task: Document) -> Document:
     """A task without what the service fills in, and with an agent pool and credentials in any case."""
+    from ..schedules.task import identity_of as identity_of_task
+
     properties = task['properties']
     given = {key: properties.get(key) for key in ('agentPoolName', 'credentials')}
-    identity = sorted((task.get('identity') or {}).get('userAssignedIdentities') or ())
+    identity = sorted((task.get('identity') or {}).get('userAssignedIdentities') or ()) or [identity_of_task(task)]
     return {**task, 'properties': {**properties, **given}, 'identity': [str(each).lower() for each in identity]}
 
 

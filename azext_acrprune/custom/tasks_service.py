@@ -146,17 +146,26 @@ def storage_account_id(cmd: Command, name: str) -> str:
     return found
 
 
-def assign_role(cmd: Command, scope: str, role: str, principal: str, name: str) -> bool:
-    """Assign a role, by its name; whether that is new. Raises PruneError."""
-    from azure.cli.core.commands.client_factory import get_mgmt_service_client
-    from azure.cli.core.profiles import ResourceType
+def role_definition(cmd: Command, scope: str, role: str) -> str:
+    """The resource id of a role, by its name. Raises PruneError."""
+    with _told('The role'):
+        listed = _authorization(cmd, scope).role_definitions.list(scope, filter=f"roleName eq '{role}'")
+        found = next(iter(listed), None)
+    if found is None:
+        raise PruneError(
+            f"The service lists no role '{role}' at {scope}.",
+            'Give --no-role-assignment, and have the role assigned by who can see it.',
+            Kind.NOT_FOUND,
+        )
+    return str(found.id)
+
+
+def assign_role(cmd: Command, scope: str, definition: str, principal: str, name: str) -> bool:
+    """Assign a role, by the resource id of its definition; whether that is new. Raises PruneError."""
     from azure.core.exceptions import ResourceExistsError
 
     with _told('The role assignment'):
-        client = get_mgmt_service_client(
-            cmd.cli_ctx, ResourceType.MGMT_AUTHORIZATION, subscription_id=scope.split('/')[2]
-        )
-        definition = next(iter(client.role_definitions.list(scope, filter=f"roleName eq '{role}'"))).id
+        client = _authorization(cmd, scope)
         there = client.role_assignments.list_for_scope(scope, filter=f"principalId eq '{principal}'")
         if any(_is_of(document_of(each)['properties'], scope, definition) for each in there):
             return False
@@ -166,6 +175,14 @@ def assign_role(cmd: Command, scope: str, role: str, principal: str, name: str) 
         except ResourceExistsError:
             return False
     return True
+
+
+def _authorization(cmd: Command, scope: str) -> Any:
+    """The client for the roles of the subscription that a scope is in."""
+    from azure.cli.core.commands.client_factory import get_mgmt_service_client
+    from azure.cli.core.profiles import ResourceType
+
+    return get_mgmt_service_client(cmd.cli_ctx, ResourceType.MGMT_AUTHORIZATION, subscription_id=scope.split('/')[2])
 
 
 def _is_of(properties: Document, scope: str, definition: str) -> bool:

@@ -15,6 +15,8 @@ from .artifact import CHECKSUMS, REPORTS, REPOSITORY, artifact_of, checksums_of,
 
 IMAGE = 'mcr.microsoft.com/azure-cli@sha256:23b520868509add054d385d90dc3fc5268f10a2f58947a994e30babe938e31ae'
 """The official image of azure-cli 2.88.0. docs/schedules.md says where the digest comes from."""
+CLOUD = 'AzureCloud'
+"""The cloud that az is in, in a new container."""
 SYSTEM = '[system]'
 """The identity of the task itself, as `az acr task` writes it."""
 POLICY_FILE, PINS_FILE, PLAN_FILE = 'policy.yaml', 'pins.zip', 'plan.json'
@@ -116,9 +118,9 @@ def _word(text: str, files: dict[str, bytes]) -> str:
 
 
 def steps_of(
-    schedule: Schedule, identity: str, registry: str, wheel: str, files: Mapping[str, bytes]
+    schedule: Schedule, identity: str, registry: str, wheel: str, files: Mapping[str, bytes], *, cloud: str = CLOUD
 ) -> list[Document]:
-    """Each step: its id, and what it runs, as a shell reads it."""
+    """Each step: its id, and what it runs, as a shell reads it. `cloud` is that of the registry, by az's name."""
     checksum = digest_of(checksums_of(files)).removeprefix('sha256:')
     verify = f"echo '{checksum}  {CHECKSUMS}' | sha256sum --check --strict && sha256sum --check --strict {CHECKSUMS}"
     if PINS_FILE in files:
@@ -135,6 +137,7 @@ def steps_of(
         apply += ['--report-tag', report_tag(schedule.name)]
     commands = {
         'verify': ['sh', '-c', verify],
+        **({} if cloud == CLOUD else {'cloud': ['az', 'cloud', 'set', '--name', cloud, '--output', 'none']}),
         'login': [*login, '--output', 'none'],
         'extension': ['az', 'extension', 'add', '--source', wheel, '--upgrade', '--yes'],
         'plan': plan,
@@ -206,11 +209,11 @@ def identity_of(task: Mapping[str, Any]) -> str | None:
 
 
 def timing_of(task: Mapping[str, Any]) -> Timing:
-    """When, as whom and where a task runs."""
+    """When, as whom and where a task runs; the timer and the identity are empty where somebody took them away."""
     facts = facts_of(task)
     source = (task['properties'].get('credentials') or {}).get('sourceRegistry') or {}
     return Timing(
-        str(facts['cron']), str(facts['identity']), facts['agentPool'], facts['enabled'], source.get('identity')
+        facts['cron'] or '', facts['identity'] or '', facts['agentPool'], facts['enabled'], source.get('identity')
     )
 
 
