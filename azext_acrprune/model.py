@@ -110,6 +110,10 @@ class Locks:
         """What is switched off here or there."""
         return Locks.from_flags((*self.switched_off, *other.switched_off))
 
+    def and_locks_of(self, other: Locks) -> Locks:
+        """What is switched off here, and what locks there; not what only hides there."""
+        return Locks.from_flags((*self.switched_off, *other.flags))
+
     @classmethod
     def from_flags(cls, flags: Container[str]) -> Locks:
         """The locks that have these flags, as a document or an archive has them written down."""

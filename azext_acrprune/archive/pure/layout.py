@@ -135,14 +135,15 @@ class Index:
         return not self.damaged and self.seal in (None, seal_of(self.records))
 
     def with_records(self, records: Iterable[Record]) -> Index:
-        """The index with more records. One that was there already takes the later time and keeps its locks too.
+        """The index with more records. One that was there already is replaced, and keeps its locks against deletion.
 
-        A run that was killed after it had taken off a lock archives the manifest a second time, without the lock.
+        A run takes off such a lock before it deletes: where it was killed after that, a second one archives the
+        manifest without the lock. No run makes anything readable or listed, so these flags are as they were last.
         """
         merged = {record.key: record for record in self.records}
         for record in records:
             known = merged.get(record.key)
-            merged[record.key] = record._replace(locks=known.locks.and_those(record.locks)) if known else record
+            merged[record.key] = record._replace(locks=record.locks.and_locks_of(known.locks)) if known else record
         return replace(self, records=tuple(merged[key] for key in sorted(merged)))
 
     def with_run(self, run: Run) -> Index:

@@ -50,7 +50,7 @@ def without(index: Index, lost: AbstractSet[str]) -> tuple[Index, tuple[Record, 
 
 
 def merged(indexes: Iterable[Index], runs: Iterable[Index]) -> Index:
-    """One index of all that any of these has; the later time of what several have, and all its locks."""
+    """One index of all that any of these has; of what several have the later one, as `Index.with_records` takes it."""
     found = Index()
     earlier = sorted(runs, key=lambda run: max((record.archived_at for record in run.records), default=''))
     for each in (*earlier, *indexes):
