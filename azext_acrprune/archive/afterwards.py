@@ -1,14 +1,18 @@
-"""What time a registry gives to things since they were brought back."""
+"""What time a registry gives to things since they were brought back, and which of them nobody has touched since."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from ..registry.protocol.refusals import RegistryError
+from ..decide.impact import Node
+from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
-from .pure.past import Past
+from ..workers import Task, run_tasks
+from .pure.past import Begun, Key, Past, Span
 
 Note = Callable[..., None]
 """Writes a line down: the name of an event, and fields. It is on the disk before the next request is sent."""
@@ -16,6 +20,31 @@ Note = Callable[..., None]
 
 def unheard(_event: str, **_fields: Any) -> None:
     """Writes nothing down."""
+
+
+async def untouched(registry: Reads, begun: Begun, nodes: Container[Node], concurrency: int) -> Begun:
+    """Of some manifests and their tags, what is still as the runs left it that had begun to bring it back.
+
+    What was pushed, tagged or locked after such a run has the time of that, and is somebody's wish. What is not there
+    counts too: it may be brought back now. Raises RegistryError.
+    """
+    spans: dict[Key, list[Span]] = {}
+
+    async def look(key: Key) -> Iterable[Task]:
+        name, digest, tag = key
+        try:
+            on = await (registry.tag_properties(name, tag) if tag else registry.manifest_properties(name, digest))
+            is_left = on.digest == digest and begun.is_of_run(key, on.updated_at)
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            is_left = True
+        if is_left:
+            spans[key] = begun.things[key]
+        return []
+
+    await run_tasks([partial(look, key) for key in begun.things if key[:2] in nodes], concurrency)
+    return replace(begun, things=spans)
 
 
 async def note_times(registry: Reads, past: Iterable[Past], note: Note) -> None:

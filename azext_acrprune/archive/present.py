@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..decide.graph import walk
@@ -14,13 +14,16 @@ from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 from .stored import Archived
 
+_OTHERS = 'others are in it'
+
 
 async def present(
     registry: Reads, host: str, archived: Archived, concurrency: int, is_cached: Callable[[str], bool] = lambda _: False
 ) -> Inventory:
     """Those manifests and tags of the archive that are in the registry now. Raises RegistryError.
 
-    A cached repository is asked without a pull, which would bring what is not there.
+    A cached repository is asked without a pull, which would bring what is not there. What is there and cannot be
+    pulled is not read. Of repositories that had flags it also says whether they are empty, or have something else.
     """
     nodes = nodes_of(archived)
     tags = {
@@ -36,7 +39,8 @@ async def present(
             manifests[node] = Manifest(node[1], read_manifest(node[1], await registry.manifest(*node)))
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
-                raise
+                await registry.manifest_properties(*node)  # nobody may pull it: it is there, and no reason to fail
+                manifests[node] = Manifest(node[1], NotRead())
         return []
 
     async def tag(repository: str, name: str) -> Iterable[Task]:
@@ -49,15 +53,30 @@ async def present(
     await run_tasks([partial(manifest, node) for node in sorted(nodes)], concurrency)
     await run_tasks([partial(tag, *each) for each in sorted(tags)], concurrency)
     found = {node: manifests.get(node) or Manifest(node[1], NotRead()) for node in {*manifests, *on}}
-    return _inventory(host, {node: each._replace(tags=tuple(sorted(on.get(node, ())))) for node, each in found.items()})
+    by_name: dict[str, dict[str, Manifest]] = {name: {} for name in _flagged(archived)}
+    for node, each in sorted(found.items()):
+        by_name.setdefault(node[0], {})[node[1]] = each._replace(tags=tuple(sorted(on.get(node, ()))))
+    unseen: dict[str, str] = {}
 
+    async def others(name: str) -> Iterable[Task]:
+        try:
+            count = (await registry.repository_facts(name)).manifests
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            count = 0
+        if count is None or count > len(by_name[name]):
+            unseen[name] = _OTHERS
+        return []
 
-def _inventory(host: str, manifests: Mapping[Node, Manifest]) -> Inventory:
-    by_name: dict[str, dict[str, Manifest]] = {}
-    for (name, digest), manifest in sorted(manifests.items()):
-        by_name.setdefault(name, {})[digest] = manifest
-    repositories = tuple(Repository(name, each) for name, each in by_name.items())
+    await run_tasks([partial(others, name) for name in _flagged(archived)], concurrency)
+    repositories = tuple(Repository(name, each, unseen=unseen.get(name)) for name, each in sorted(by_name.items()))
     return Inventory(host, repositories, frozenset(), complete=False, whole=False)
+
+
+def _flagged(archived: Archived) -> list[str]:
+    """The repositories that had flags when something of them was archived."""
+    return sorted({record.repository for record in archived.records if record.repository_locks.switched_off})
 
 
 def nodes_of(archived: Archived) -> set[Node]:

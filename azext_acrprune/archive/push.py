@@ -53,6 +53,11 @@ class Restored:
     interrupted: bool = False
     left: int = 0
 
+    def unfinished(self) -> list[Past]:
+        """What came back, and lacks something that failed: a lock of it, or the flags of its repository."""
+        failed = {(each.repository, each.digest or None, each.tag) for each in self.failed}
+        return [each for each in self.past if each.key in failed or (each.repository, None, None) in failed]
+
     def add(self, other: Restored) -> None:
         """Take up what became of another part of the same work."""
         self.manifests += other.manifests

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Container, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..archive.pure.past import Begun
     from ..archive.push import Restored
     from ..decide.asked import Asked
+    from ..decide.impact import Node
     from ..model import Document
     from ..registry.changes import Changes
     from ..workers import Stops
@@ -37,17 +38,21 @@ Work = Callable[['Changes', 'Note', 'Restored'], Coroutine[Any, Any, 'Restored']
 """What brings things back: it is given the door for its changes, what it writes notes with, and what it fills in."""
 
 
-def begun_before(cmd: Command, host: str) -> Begun:
-    """What earlier runs on this registry had begun to bring back, and did not end."""
+def begun_before(session: Session, nodes: Container[Node]) -> Begun:
+    """What of these manifests earlier runs had begun to bring back, and did not end, and nobody has touched since.
+
+    Raises RegistryError.
+    """
     from ..apply.journal import JournalError
+    from ..archive.afterwards import untouched
     from ..archive.pure.past import Begun
 
     begun = Begun()
     with suppress(JournalError):  # what cannot be read is not known: then things have the time of today
-        for summary in index_of(cmd).summaries():
-            if summary['registry'] == host and summary['restores']:
-                begun.hear(read_journal(cmd, summary['run']))
-    return begun
+        for summary in index_of(session.cmd).summaries():
+            if summary['registry'] == session.host and summary['restores']:
+                begun.hear(read_journal(session.cmd, summary['run']))
+    return session.run(untouched(session.registry, begun, nodes, session.concurrency))
 
 
 def bring_back(
@@ -76,6 +81,8 @@ def bring_back(
         if not restored.interrupted:
             with suppress(JournalError):
                 run_until_stopped(session, stops, note_times(session.registry, restored.past, journal.note))
+                for each in restored.unfinished():  # another run goes on with them
+                    journal.note('was', **each.fields)
         with suppress(JournalError):  # what came back is told in any case
             journal.write('end', summary=_sums(restored))
         return journal.run, restored

@@ -85,7 +85,8 @@ def _restore(session: Session, options: RestoreOptions, name: str, holding: Hold
     with nothing_was('changed'):
         asked = None if options.everything else _asked(session, options, target)
         source, archived = _archived(session, target, options.from_registry, asked)
-        inventory, begun = what_is_there(session, archived, asked is None), begun_before(session.cmd, session.host)
+        inventory = what_is_there(session, archived, asked is None)
+        begun = begun_before(session, {(record.repository, record.digest) for record in archived.records})
         try:
             chosen = choose(
                 archived.records, archived.kept, archived.blobs, inventory, asked, options.overwrite, begun=begun.things

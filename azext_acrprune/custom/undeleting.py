@@ -45,7 +45,7 @@ def undelete(session: Session, options: RestoreOptions, holding: HoldOptions) ->
 
     _check_soft_delete(session)
     source, lost, around = _lost(session, options)
-    begun = begun_before(session.cmd, session.host)
+    begun = begun_before(session, {*around, *((each.repository, each.digest) for each in lost)})
     logger.warning('Restoring what %s deleted.', source)
     work = partial(undelete_lost, session, lost, around, begun, options.overwrite)
     with nothing_was('changed'):

@@ -119,7 +119,7 @@ def undo(
 
 def _plan(session: Session, options: UndoOptions, holding: HoldOptions) -> Undo:
     """What would undo a run. Raises JournalError, NothingAsked, and PruneError where nothing can be brought back."""
-    from ..archive.pure.lost import asked_of, by_node, moves_in
+    from ..archive.pure.lost import asked_of, by_node, moves_in, not_held
     from ..archive.push import Restored
     from ..archive.restore_document import expected
     from ..decide.asked import Asked
@@ -128,7 +128,7 @@ def _plan(session: Session, options: UndoOptions, holding: HoldOptions) -> Undo:
     taken = taken_by(session.cmd, session.host, options.run, target)
     lost = asked_of(taken.lost, Asked(options.images))
     moves = moves_in(taken.lines) if taken.is_known_here else []
-    begun = begun_before(session.cmd, session.host)
+    begun = begun_before(session, {(each.repository, each.digest) for each, _ in taken.lost})
     origins = _origins(session, options.archive or _archive_of(taken), lost)
     works: list[Work] = []
     known, expects = [], []
@@ -138,8 +138,7 @@ def _plan(session: Session, options: UndoOptions, holding: HoldOptions) -> Undo:
             works.append(partial(push_chosen, session, origins.archived[0], chosen, begun))
             known.append(Restored(skipped=list(chosen.skipped), failed=list(chosen.failed)))
             expects.append(expected(chosen))
-        held = {(record.repository, record.digest) for record in origins.archived[1].records}
-        lost = [each for each in lost if (each.repository, each.digest) not in held]
+        lost = not_held(lost, origins.archived[1].records)
     if lost:
         work = partial(undelete_lost, session, lost, by_node(each for each, _ in taken.lost), begun, options.overwrite)
         works.append(work)
@@ -219,13 +218,15 @@ def _chosen(
 ) -> Restoration | None:
     """What of the archive comes back, None for images that are not in it; for a rehearsal all of it is read."""
     from ..archive.pure.choose import choose, is_asked_by
-    from ..archive.pure.lost import keys_of_lost
+    from ..archive.pure.lost import keys_of_lost, not_held
     from ..archive.rehearsal import rehearse
     from ..decide.asked import Asked
 
     assert origins.archived is not None
     target, archived = origins.archived
-    images = tuple(each for each in options.images if any(map(is_asked_by(Asked((each,))), archived.records)))
+    every = [each for each, _ in taken.lost]
+    run = keys_of_lost(every) - keys_of_lost(not_held(every, archived.records))
+    images = tuple(each for each in options.images if any(map(is_asked_by(Asked((each,), run=run)), archived.records)))
     if options.images and not images:
         return None
     chosen = choose(
@@ -233,7 +234,7 @@ def _chosen(
         archived.kept,
         archived.blobs,
         what_is_there(session, archived, not options.images),
-        Asked(images, run=keys_of_lost(each for each, _ in taken.lost)),
+        Asked(images, run=run),
         options.overwrite,
         origins.soft_deleted,
         begun.things,

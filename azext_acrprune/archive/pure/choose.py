@@ -33,7 +33,6 @@ from .past import Key, Past
 EXISTS = 'exists'
 TAG_EXISTS = 'tagExists'
 NEWER_TAG = 'newerTag'
-NOT_THERE = 'manifestNotThere'
 
 
 class NotInArchive(PruneError):
@@ -106,7 +105,8 @@ def choose(
 
     `kept` are the manifests in the archive, `blobs` all digests in it; `asked` is None for all. What is there already
     is left alone. So is a tag that is on another manifest now, unless it is to `overwrite` that. What the registry
-    keeps as `soft_deleted` need not be in the archive. `begun` is what an earlier run had begun to bring back.
+    keeps as `soft_deleted` need not be in the archive. `begun` is what an earlier run had begun to bring back. Locks
+    come back on that, and on what comes back now: those of anything else are somebody's wish since.
     """
     if asked and asked.run is not None:
         records = [each for each in records if (each.repository, each.digest, each.tag) in asked.run]
@@ -120,22 +120,27 @@ def choose(
     now = {(name, tag): digest for (name, digest), manifest in there.items() for tag in manifest.tags}
     meant = nodes | found
     wanted = [tag for tag in newest if (tag.repository, tag.digest) in meant]
-    settled, skipped = _settle_tags(wanted, now, set(there) | pushed, overwrite)
+    settled, skipped, astray = _settle_tags(wanted, now, set(there) | pushed, overwrite)
     images = shelf.images(nodes)
     skipped += [Skipped(*node, EXISTS, 'it is there') for node in images if node in there]
     skipped += [_outdated(old, new) for old, new in outdated if (old.repository, old.digest) in meant]
     tags = [tag for tag in settled if now.get((tag.repository, str(tag.tag))) != tag.digest]
     returning = [*(record for node, record in images.items() if node in pushed), *tags]
+    coming = {record.key for record in returning}
+    resumed = [each for each in (*images.values(), *settled) if each.key not in coming and _past(each).key in begun]
     return Restoration(
         waves=tuple(shelf.waves(pushed)),
         tags=tuple(tags),
-        locks=tuple(_locked([*images.values(), *settled], failed)),
+        locks=tuple(_locked([*returning, *resumed], failed)),
         moves={place: now[place] for place in ((tag.repository, str(tag.tag)) for tag in tags) if place in now},
         holders=holders,
         skipped=tuple(skipped),
-        failed=tuple(Failed(*node, error) for node, error in sorted(failed.items())),
-        repository_locks=_repository_locks(images, there, pushed),
-        past=tuple(_pasts(returning, (*images.values(), *settled), begun)),
+        failed=(
+            *(Failed(*node, error) for node, error in sorted(failed.items())),
+            *(each for each in astray if (each.repository, each.digest) not in failed),
+        ),
+        repository_locks=_repository_locks([*returning, *resumed], inventory, there, begun),
+        past=tuple(map(_past, [*returning, *resumed])),
     )
 
 
@@ -148,31 +153,26 @@ def _taken(record: Record) -> Taken:
     return Taken(record.repository, record.digest, record.tag, parse_ticks(record.archived_at))
 
 
-def _pasts(returning: Sequence[Record], wanted: Iterable[Record], begun: Container[Key]) -> Iterator[Past]:
-    """Of what comes back now, and of what an earlier run had begun to bring back."""
-    coming = {record.key for record in returning}
-    yield from map(_past, returning)
-    yield from (past for past in (_past(record) for record in wanted if record.key not in coming) if past.key in begun)
-
-
 def _past(record: Record) -> Past:
     return Past(record.repository, record.digest, record.tag, record.created, record.updated)
 
 
 def _repository_locks(
-    images: Mapping[Node, Record], there: Iterable[Node], pushed: AbstractSet[Node]
+    coming: Iterable[Record], inventory: Inventory, there: Iterable[Node], begun: Container[Key]
 ) -> dict[str, Locks]:
-    """The flags of repositories that come back whole: of those that have nothing but what is brought back here.
+    """The flags of repositories that come back whole: of those that are known to have nothing but what is coming.
 
     Those of any other repository are somebody's wish since.
     """
-    others = {name for name, digest in there if (name, digest) not in images}
+    seen = {each.name for each in inventory.repositories}
+    others = {each.name for each in inventory.repositories if each.unseen or each.hidden}
+    others.update(name for name, digest in there if (name, digest, None) not in begun)
     found: dict[str, Locks] = {}
-    for (name, _), record in images.items():
-        if record.repository_locks.switched_off and name not in others:
+    for record in coming:
+        name = record.repository
+        if record.repository_locks.switched_off and name not in others and (inventory.whole or name in seen):
             found[name] = found.get(name, UNLOCKED).and_those(record.repository_locks)
-    coming = {name for name, _ in (*there, *pushed)}
-    return {name: locks for name, locks in found.items() if name in coming}
+    return found
 
 
 def _there(inventory: Inventory) -> dict[Node, Manifest]:
@@ -346,21 +346,23 @@ def _newest_tags(records: Iterable[Record]) -> tuple[list[Record], list[tuple[Re
 
 def _settle_tags(
     tags: list[Record], now: Mapping[tuple[str, str], str], present: AbstractSet[Node], overwrite: bool
-) -> tuple[list[Record], list[Skipped]]:
-    """The tags that will be as they were, and those that will not; `now` are the digests that tags are on."""
+) -> tuple[list[Record], list[Skipped], list[Failed]]:
+    """The tags that will be as they were, those that stay elsewhere, and those whose manifest will not be there.
+
+    `now` are the digests that tags are on.
+    """
     settled: list[Record] = []
     skipped: list[Skipped] = []
+    astray: list[Failed] = []
     for record in tags:
         on = now.get((record.repository, str(record.tag)), record.digest)
         if (record.repository, record.digest) not in present:
-            skipped.append(
-                Skipped(record.repository, record.digest, NOT_THERE, 'its manifest is not there', record.tag)
-            )
+            astray.append(Failed(record.repository, record.digest, 'its manifest is not there', record.tag))
         elif on != record.digest and not overwrite:
             skipped.append(Skipped(record.repository, record.digest, TAG_EXISTS, f'it is on {on} now', record.tag))
         else:
             settled.append(record)
-    return settled, skipped
+    return settled, skipped, astray
 
 
 def _above(graph: Graph, digest: str) -> Iterator[tuple[str, str]]:

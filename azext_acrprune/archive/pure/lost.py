@@ -122,6 +122,23 @@ def keys_of_lost(lost: Iterable[Lost]) -> set[Key]:
     return found
 
 
+def not_held(lost: Iterable[Lost], records: Iterable[Record]) -> list[Lost]:
+    """What an archive with these records does not hold of what was lost.
+
+    A manifest that it does not hold takes its tags with it, for in the archive these are on nothing.
+    """
+    held = {(record.repository, record.digest, record.tag) for record in records}
+    found = []
+    for each in lost:
+        if not (each.untagged or (each.repository, each.digest, None) in held):
+            found.append(each)
+            continue
+        tags = tuple((tag, locks) for tag, locks in each.tags if (each.repository, each.digest, tag) not in held)
+        if tags:
+            found.append(replace(each, tags=tags, untagged=True))
+    return found
+
+
 def lost_at(lines: Sequence[Mapping[str, Any]]) -> list[tuple[Lost, int | None]]:
     """What a run deleted, and when that run began, in ticks."""
     at = next((parse_ticks(line.get('at')) for line in lines if line['event'] == 'start'), None)
@@ -174,15 +191,18 @@ def by_node(lost: Iterable[Lost]) -> dict[Node, Lost]:
 def as_kept(kept: Iterable[KeptDeleted], known: Mapping[Node, Lost]) -> list[tuple[Lost, int | None]]:
     """What the registry keeps as deleted, each with when it went, the last first.
 
-    Of each, what a journal has `known` counts: also its locks and times. A tag is on what was deleted with it last;
-    others that had it come before all else, for the service may set a tag by itself that nobody asked it for.
+    Of each, what a journal has `known` counts, its locks and times: but its tags are those that the registry lists,
+    unless that lists none, for it may have got others after that run. A tag is on what was deleted with it last; others
+    that had it come before all else, for the service may set a tag by itself that nobody asked it for.
     """
     newest: set[tuple[str, str]] = set()
     found: list[tuple[Lost, int | None]] = []
     outdated: list[tuple[Lost, int | None]] = []
     for each in sorted(kept, key=lambda one: (-(one.at or 0), one.repository, one.digest)):
-        plain = Lost(each.repository, each.digest, None, tuple((tag, UNLOCKED) for tag in each.tags), UNLOCKED)
-        lost = known.get((each.repository, each.digest), plain)
+        lost = known.get((each.repository, each.digest), Lost(each.repository, each.digest, None, (), UNLOCKED))
+        if each.tags:
+            locks_of = dict(lost.tags)
+            lost = replace(lost, tags=tuple((tag, locks_of.get(tag, UNLOCKED)) for tag in each.tags))
         tags = tuple((tag, locks) for tag, locks in lost.tags if (each.repository, tag) not in newest)
         newest.update((each.repository, tag) for tag, _ in tags)
         (found if tags == lost.tags else outdated).append((replace(lost, tags=tags), each.at))

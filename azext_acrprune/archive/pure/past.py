@@ -6,11 +6,11 @@ registry gives each of them since (`restored`). While a thing has just that time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...model import CameBack, parse_ticks
+from ...model import TICKS_PER_SECOND, CameBack, parse_ticks
 
 Key = tuple[str, str, str | None]
 """A repository, a digest, and a tag on it or None for the manifest itself."""
@@ -38,27 +38,42 @@ class Past:
         return {name: value for name, value in said.items() if value is not None}
 
 
+_LAST_REQUEST = 300 * TICKS_PER_SECOND
+"""A run that is killed has written down its last request, which is done some time after that; clocks differ, too."""
+
+Span = tuple[int, int]
+"""Two instants in ticks, between which something was done."""
+
+
 @dataclass
 class Begun:
-    """What runs had begun to bring back, and did not end: `things`; and the manifests that they left unreadable.
+    """What runs had begun to bring back, and did not end: `things`, each with the spans of these runs.
 
-    It hears the lines of journals, those of the oldest run first.
+    `veiled` are the manifests that they left unreadable. It hears the lines of journals, those of the oldest run first.
     """
 
-    things: set[Key] = field(default_factory=set)
+    things: dict[Key, list[Span]] = field(default_factory=dict)
     veiled: set[tuple[str, str]] = field(default_factory=set)
 
-    def hear(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def hear(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Take in the lines of one run."""
+        times = [ticks for ticks in (parse_ticks(line.get('at')) for line in lines) if ticks is not None]
+        span = (min(times) - _LAST_REQUEST, max(times) + _LAST_REQUEST) if times else (0, 0)
         for line in lines:
             event, node = line['event'], (str(line.get('repository')), str(line.get('digest')))
             if event == 'was':
-                self.things.add(_key(line))
+                spans = self.things.setdefault(_key(line), [])
+                spans += [] if span in spans else [span]
             elif event == 'restored':
-                self.things.discard(_key(line))
+                self.things.pop(_key(line), None)
             elif event == 'veils':
                 self.veiled.add(node)
             elif event == 'unveils':
                 self.veiled.discard(node)
+
+    def is_of_run(self, key: Key, updated: int | None) -> bool:
+        """Whether a run that had begun to bring something back did so: nobody has touched it after that run."""
+        return updated is not None and any(first <= updated <= last for first, last in self.things.get(key, ()))
 
 
 def came_back_in(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Key, CameBack]]:
