@@ -59,19 +59,24 @@ async def present(
     unseen: dict[str, str] = {}
 
     async def others(name: str) -> Iterable[Task]:
-        try:
-            count = (await registry.repository_facts(name)).manifests
-        except RegistryError as error:
-            if error.kind is not Kind.NOT_FOUND:
-                raise
-            count = 0
-        if count is None or count > len(by_name[name]):
+        if await has_more(registry, name, len(by_name[name])):
             unseen[name] = _OTHERS
         return []
 
     await run_tasks([partial(others, name) for name in _flagged(archived)], concurrency)
     repositories = tuple(Repository(name, each, unseen=unseen.get(name)) for name, each in sorted(by_name.items()))
     return Inventory(host, repositories, frozenset(), complete=False, whole=False)
+
+
+async def has_more(registry: Reads, repository: str, known: int) -> bool:
+    """Whether a repository may have more manifests than those that are known. Raises RegistryError."""
+    try:
+        count = (await registry.repository_facts(repository)).manifests
+    except RegistryError as error:
+        if error.kind is not Kind.NOT_FOUND:
+            raise
+        return False
+    return count is None or count > known
 
 
 def _flagged(archived: Archived) -> list[str]:

@@ -20,6 +20,7 @@ from .pure.choose import TAG_EXISTS, Image, Restoration
 from .pure.layout import Record
 from .pure.past import Past
 from .stored import manifest_bytes, verified
+from .tags_now import TagsNow
 from .target import ArchiveError, NotKept, Target
 from .write import TRANSFERS
 
@@ -138,6 +139,7 @@ class _Push:
     ) -> None:
         self.pushed = pushed
         self._registry = registry
+        self._tags_now = TagsNow(registry)
         self._door = door
         self._target = target
         self._chosen = chosen
@@ -188,25 +190,42 @@ class _Push:
             await self._restore_deleted(image)
 
     async def _restore_deleted(self, image: Image) -> None:
-        if image.digest in {each.digest for each in self._chosen.skipped if each.reason == TAG_EXISTS}:
-            raise RegistryError(
-                Kind.UNAVAILABLE, 'it is soft-deleted, and to restore it might move a tag that is on another now'
-            )
-        records = [record for record in self._chosen.tags if (record.repository, record.digest) == image.node]
-        records.sort(key=lambda record: not record.locks.read_enabled)  # the service sets one: one that all may read
-        tag = next((str(record.tag) for record in records), None)
-        if tag and (image.repository, tag) in self._chosen.moves:
-            self._note_move(records[0], self._chosen.moves[image.repository, tag])
+        record = await self._tag_of_restored(image)
+        tag = str(record.tag) if record else None
         try:
             await self._door.restore_deleted(*image.node, tag)
         except RegistryError as error:
             if error.kind is not Kind.NOT_FOUND:
                 raise
             await self._registry.manifest_properties(*image.node)  # it was done, and the answer was lost
-        if tag:
-            await self._hide(image.repository, tag, records[0].locks)
+        await self._tags_now.came(*image.node, tag)
+        if record and tag:
+            await self._hide(image.repository, tag, record.locks)
             set_now = image.repository, tag, image.digest
             self.pushed.tags += [] if set_now in self.pushed.tags else [set_now]  # it may be tried again
+
+    async def _tag_of_restored(self, image: Image) -> Record | None:
+        """The tag under which something soft-deleted comes back: one that takes nothing from others, or may do so.
+
+        None where it has none. Raises RegistryError where the service would move a tag, by itself too.
+        """
+        records = [record for record in self._chosen.tags if (record.repository, record.digest) == image.node]
+        records.sort(key=lambda record: not record.locks.read_enabled)  # the service sets one: one that all may read
+        moved: list[tuple[Record, str]] = []
+        for record in records:
+            now = await self._tags_now.on(record.repository, str(record.tag))
+            if now in (None, image.digest):
+                return record
+            if (record.repository, str(record.tag)) in self._chosen.moves:
+                moved.append((record, str(now)))
+        if moved:
+            self._note_move(*moved[0])
+            return moved[0][0]
+        if records or await self._tags_now.taken_by_itself(*image.node):
+            raise RegistryError(
+                Kind.REFUSED, 'it is soft-deleted, and to restore it would move a tag that is on another now'
+            )
+        return None
 
     async def _is_soft_deleted(self, image: Image) -> bool:
         try:
@@ -223,7 +242,7 @@ class _Push:
             nonlocal tries
             if (repository, record.digest) in self._missing:
                 raise RegistryError(Kind.NOT_FOUND, 'its manifest could not be restored')
-            now = await self._registry.tag_digest(repository, tag)
+            now = await self._tags_now.on(repository, tag)
             if now not in (None, record.digest) and (repository, tag) not in self._chosen.moves:
                 self._unset.add((repository, tag))
                 self.pushed.skipped.append(Skipped(repository, record.digest, TAG_EXISTS, f'it is on {now} now', tag))

@@ -18,12 +18,15 @@ from ..registry.protocol.refusals import Kind, RegistryError
 from ..registry.reads import Reads
 from ..workers import Task, run_tasks
 from .afterwards import Note, unheard
+from .present import has_more
 from .pure.choose import EXISTS, TAG_EXISTS
 from .pure.lost import KeptDeleted, Lost
 from .pure.past import Key, Past
 from .push import Restored
 from .stored import type_of, verified
+from .tags_now import TagsNow
 from .target import NotKept
+from .write import TRANSFERS
 
 _NOT_KEPT = 'the registry does not keep it, or not any more'
 
@@ -43,10 +46,10 @@ async def undelete(
 
     With an index comes what is inside it, which is known when it is back: as `around` says that it was, if it does.
 
-    What is there already is made as it was: an interrupted run may go on. A manifest all of whose tags are on others
-    now is left alone unless they may be overwritten: the service would move them. `note` is told what comes back and
-    what a moved tag was on, before that is done; `begun` is what an earlier run had begun to bring back. `pushed` is
-    filled in as it goes on. Raises RegistryError when the registry cannot be asked, or somebody stopped the run.
+    What is there already is left alone, its locks too, unless it is in `begun`, which an earlier run had begun to bring
+    back. A manifest all of whose tags are on others now is left alone unless they may be overwritten: the service would
+    move them. `note` is told what comes back and what a moved tag was on, before that is done. `pushed` is filled in as
+    it goes on. Raises RegistryError when the registry cannot be asked, or somebody stopped the run.
     """
     run = _Undeletion(registry, door, around, dry_run, overwrite, note, begun, pushed or Restored())
     by_repository: dict[str, list[Lost]] = {}
@@ -99,7 +102,7 @@ def _bare(repository: str, digest: str) -> Lost:
 class _Present:
     """What a repository has: each manifest and each tag with its locks, and what each tag is on.
 
-    `is_new` says that there is nothing in it but what is brought back.
+    `is_new` says that there is nothing in it but what an earlier run had begun to bring back.
     """
 
     is_new: bool
@@ -130,6 +133,8 @@ class _Undeletion:
         self._begun = begun
         self._dry_run = dry_run
         self._overwrite = overwrite
+        self._tags_now = TagsNow(registry)
+        self._came: set[Key] = set()
 
     async def repository(self, name: str, lost: list[Lost]) -> None:
         """Bring back what one repository lost. A tag that exists now is never moved unless that was asked for.
@@ -172,6 +177,7 @@ class _Undeletion:
             more = [self._around.get((name, digest)) or _bare(name, digest) for digest in children - known]
             more = [each for each in more if each.digest in deleted and each.digest not in here.manifests]
             known |= children
+            await self._look_up(name, more, here)
             self._note_past(more, frozenset(each.digest for each in more), here)
             await self._manifests(more, {each.digest for each in more}, here)
             found += more
@@ -230,8 +236,6 @@ class _Undeletion:
             self._skip(lost, EXISTS, 'it is there')
         elif lost.digest not in deleted:
             self.pushed.failed.append(Failed(lost.repository, lost.digest, _NOT_KEPT))
-        elif lost.tags and not self._free(lost, here) and not self._overwrite:
-            self._skip(lost, TAG_EXISTS, f'its tags are on others now: {", ".join(tag for tag, _ in lost.tags)}')
         else:
             return True
         return False
@@ -258,20 +262,40 @@ class _Undeletion:
                 with suppress(RegistryError):
                     await self._door.lock(lost.repository, reference, hidden)
 
+    async def _taken(self, lost: Lost, here: _Present) -> list[str]:
+        """The tags because of which a manifest stays away: the service would take one of them from others."""
+        if not lost.tags:
+            return await self._tags_now.taken_by_itself(lost.repository, lost.digest)
+        for tag, _ in lost.tags if not self._dry_run else ():
+            await self._look(lost.repository, tag, here)
+        return [] if self._overwrite or self._free(lost, here) else [tag for tag, _ in lost.tags]
+
+    async def _look(self, name: str, tag: str, here: _Present) -> None:
+        """Know what a tag is on right now: others may have pushed since the tags were listed."""
+        now = await self._tags_now.on(name, tag)
+        if now:
+            here.tags[tag] = now
+        else:
+            here.tags.pop(tag, None)
+
     async def _manifest(self, lost: Lost, here: _Present) -> None:
+        taken = await self._taken(lost, here)
+        if taken:
+            self._skip(lost, TAG_EXISTS, f'its tags are on others now: {", ".join(taken)}')
+            return
         tag = next(iter(self._free(lost, here) or [tag for tag, _ in lost.tags]), None)
         self._note_move(lost, tag, here)
         if not self._dry_run:
             await self._restore(lost, tag)
+            await self._tags_now.came(lost.repository, lost.digest, tag)
             await self._hide(lost, tag)
         locks = UNLOCKED if self._dry_run else await self._locks_of(lost)
         is_tagged = tag is not None and await self._is_on(lost, tag)
         here.manifests[lost.digest] = locks
         self.pushed.manifests.append((lost.repository, lost.digest))
+        self._came.add((lost.repository, lost.digest, None))
         if tag and is_tagged:
-            here.tags[tag] = lost.digest
-            here.tag_locks.pop(tag, None)
-            self.pushed.tags.append((lost.repository, tag, lost.digest))
+            self._is_tagged(lost, tag, here)
 
     async def _restore(self, lost: Lost, tag: str | None) -> None:
         """What is not deleted any more may be there again: a registry may restore an index with its children."""
@@ -289,25 +313,35 @@ class _Undeletion:
         """Whether the service set the tag: it does not where somebody else restored the manifest."""
         return self._dry_run or await self._registry.tag_digest(lost.repository, tag) == lost.digest
 
+    def _is_tagged(self, lost: Lost, tag: str, here: _Present) -> None:
+        set_now = lost.repository, tag, lost.digest
+        self.pushed.tags += [] if set_now in self.pushed.tags else [set_now]
+        self._came.add((lost.repository, lost.digest, tag))
+        here.tags[tag] = lost.digest
+        here.tag_locks.pop(tag, None)
+
     async def _tags(self, lost: Lost, here: _Present) -> None:
         for tag, _ in lost.tags:
-            if lost.digest not in here.manifests:
-                if lost.untagged:
-                    self.pushed.failed.append(Failed(lost.repository, lost.digest, 'its manifest is not there', tag))
-            elif here.tags.get(tag, lost.digest) != lost.digest and not self._overwrite:
-                self._skip(lost, TAG_EXISTS, f'it is on {here.tags[tag]} now', tag)
-            elif here.tags.get(tag) != lost.digest:
+            if lost.digest in here.manifests:
                 await self._tag(lost, tag, here)
+            elif lost.untagged:
+                self.pushed.failed.append(Failed(lost.repository, lost.digest, 'its manifest is not there', tag))
 
     async def _tag(self, lost: Lost, tag: str, here: _Present) -> None:
+        """Set a tag, unless it is there, or on another manifest by now."""
         try:
+            if not self._dry_run:
+                await self._look(lost.repository, tag, here)
+            if here.tags.get(tag) == lost.digest:
+                return
+            if tag in here.tags and not self._overwrite:
+                self._skip(lost, TAG_EXISTS, f'it is on {here.tags[tag]} now', tag)
+                return
             self._note_move(lost, tag, here)
             if not self._dry_run:
                 await self._put_tag(lost, tag)
                 await self._hide_tag(lost, tag)
-            self.pushed.tags.append((lost.repository, tag, lost.digest))
-            here.tags[tag] = lost.digest
-            here.tag_locks.pop(tag, None)
+            self._is_tagged(lost, tag, here)
         except (RegistryError, NotKept) as error:
             _raise_if_stopped(error)
             self.pushed.failed.append(Failed(lost.repository, lost.digest, str(error), tag))
@@ -326,12 +360,17 @@ class _Undeletion:
             await self._door.lock(lost.repository, tag, hidden)
 
     async def _locks(self, lost: Lost, here: _Present) -> None:
-        """Set the locks that the manifest and its tags had and do not have now."""
-        if lost.digest in here.manifests:
+        """Set the locks that the manifest and its tags had: those of what did not come back are somebody's wish."""
+        if lost.digest in here.manifests and self._is_coming(lost, None):
             await self._lock(lost, None, lost.locks, here.manifests[lost.digest])
         for tag, locks in lost.tags:
-            if here.tags.get(tag) == lost.digest:
+            if here.tags.get(tag) == lost.digest and self._is_coming(lost, tag):
                 await self._lock(lost, tag, locks, here.tag_locks.get(tag, UNLOCKED))
+
+    def _is_coming(self, lost: Lost, tag: str | None) -> bool:
+        """Whether it came back in this run, or in one that began and did not end."""
+        key = lost.repository, lost.digest, tag
+        return key in self._came or key in self._begun
 
     async def _lock(self, lost: Lost, tag: str | None, locks: Locks, now: Locks) -> None:
         if set(locks.switched_off) <= set(now.switched_off):
@@ -356,13 +395,26 @@ class _Undeletion:
             if error.kind is not Kind.NOT_FOUND:
                 raise
             listed, tags = [], []
-        ours = {each.digest for each in lost if not each.untagged}
-        return _Present(
-            ours.issuperset(manifest.digest for manifest in listed),
+        here = _Present(
+            all((repository, manifest.digest, None) in self._begun for manifest in listed),
             {manifest.digest: manifest.locks for manifest in listed},
             {tag.name: tag.digest for tag in tags},
             {tag.name: tag.locks for tag in tags},
         )
+        if any(each.repository_locks.switched_off for each in lost):
+            here.is_new = here.is_new and not await has_more(self._registry, repository, len(listed))
+        await self._look_up(repository, lost, here)
+        return here
+
+    async def _look_up(self, name: str, lost: list[Lost], here: _Present) -> None:
+        """Know what tags are on that were not listed: no listing has a hidden one, nor one in quarantine."""
+
+        async def look(tag: str) -> Iterable[Task]:
+            await self._look(name, tag, here)
+            return []
+
+        unlisted = sorted({tag for each in lost for tag, _ in each.tags} - set(here.tags))
+        await run_tasks([partial(look, tag) for tag in unlisted], TRANSFERS)
 
     def _skip(self, lost: Lost, reason: str, because: str, tag: str | None = None) -> None:
         self.pushed.skipped.append(Skipped(lost.repository, lost.digest, reason, because, tag))
