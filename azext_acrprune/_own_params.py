@@ -16,6 +16,7 @@ from ._registry_validators import (
 )
 from ._validators import (
     validate_asked_images,
+    validate_asked_repositories,
     validate_images,
     validate_lock_until,
     validate_max_age,
@@ -70,7 +71,11 @@ def _for_restore(context: AzArgumentContext) -> None:
     context.argument('archive', help='The archive to restore from: a directory, or `azure-blob:ACCOUNT/CONTAINER`.')
     _asked_images(context)
     context.argument(
-        'repository', nargs='+', arg_group=None, help='Only these repositories: names or patterns, as in `team-a/**`.'
+        'repository',
+        nargs='+',
+        arg_group=None,
+        validator=validate_asked_repositories,
+        help='Only these repositories: names or patterns, as in `team-a/**`.',
     )
     context.argument(
         'since', validator=validate_since, help='Only what went since then: an age such as `7d`, or a date.'

@@ -367,18 +367,25 @@ def validate_asked_images(namespace: Namespace) -> None:
 
 
 def validate_lock_until(namespace: Namespace) -> None:
-    from .decide.asked import ahead_of
+    from .decide.asked import ahead_of, in_ticks
 
     if namespace.lock_until is not None:
-        advice = 'Give a time from now on such as 30d, or a date.'
-        _all('--lock-until', [namespace.lock_until], lambda text: ahead_of(text, 0), advice)
+        advice = 'Give a time from now on such as 30d, or a date that is to come. --lock alone has no end.'
+        _all('--lock-until', [namespace.lock_until], lambda text: ahead_of(text, in_ticks(time.time())), advice)
 
 
 def validate_since(namespace: Namespace) -> None:
-    from .decide.asked import since_of
+    from .decide.asked import in_ticks, since_of
 
     if namespace.since is not None:
-        _all('--since', [namespace.since], lambda text: since_of(text, 0), 'Give an age such as 7d, or a date.')
+        advice = 'Give an age such as 7d, or a date that has come.'
+        _all('--since', [namespace.since], lambda text: since_of(text, in_ticks(time.time())), advice)
+
+
+def validate_asked_repositories(namespace: Namespace) -> None:
+    from .policy.patterns import repository_glob
+
+    _all('--repository', namespace.repository, repository_glob, 'Give names or patterns, such as team-a/**.')
 
 
 def validate_taken_images(namespace: Namespace) -> None:

@@ -15,6 +15,8 @@ from .named import parse_image
 
 _IS_GLOB = re.compile(r'[*?]')
 _LISTED = 5
+_LAST = 253_402_300_799 * TICKS_PER_SECOND
+"""The last second of the year 9999."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,22 @@ def parse_asked_image(text: str) -> AskedImage:
     return AskedImage(text, glob(repository), glob(tag))
 
 
+def in_ticks(seconds: float) -> int:
+    """An instant in ticks, of the seconds since 1970."""
+    return int(seconds * TICKS_PER_SECOND)
+
+
 def ahead_of(text: str, now: int) -> int:
-    """The instant, in ticks, that an age from now on such as `30d`, or a date, means. Raises ValueError."""
-    try:
-        return now + parse_age(text) * TICKS_PER_SECOND
-    except ValueError:
-        return since_of(text, now)
+    """The instant, in ticks, that an age from now on such as `30d`, or a date, means.
+
+    Raises ValueError, also for what is over already, or farther ahead than a calendar goes.
+    """
+    ticks = _instant(text, now, 1)
+    if ticks <= now:
+        raise ValueError(f"'{text}' is over already")
+    if ticks > _LAST:
+        raise ValueError(f"'{text}' is after the year 9999")
+    return ticks
 
 
 def _check(image: AskedImage, found: Collection[Taken]) -> None:
@@ -125,9 +137,20 @@ def _check(image: AskedImage, found: Collection[Taken]) -> None:
 
 
 def since_of(text: str, now: int) -> int:
-    """The instant, in ticks, that an age such as `7d`, or a date such as `2026-11-01`, means. Raises ValueError."""
+    """The instant, in ticks, that an age such as `7d`, or a date such as `2026-11-01`, means.
+
+    Raises ValueError, also for what has not come yet.
+    """
+    ticks = _instant(text, now, -1)
+    if ticks > now:
+        raise ValueError(f"'{text}' has not come yet")
+    return ticks
+
+
+def _instant(text: str, now: int, direction: int) -> int:
+    """In ticks: a date, or an age from now on, or back where the direction is negative. Raises ValueError."""
     try:
-        return now - parse_age(text) * TICKS_PER_SECOND
+        return now + direction * parse_age(text) * TICKS_PER_SECOND
     except ValueError:
         ticks = parse_ticks(text if 'T' in text else f'{text}T00:00:00Z')
         if ticks is None:

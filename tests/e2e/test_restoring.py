@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.registry.builder import OCI_IMAGE
+from tests.registry.faults import Fault
 
 from .images import Shelf
 from .test_archive import OLD, PRUNE, TARGET, purge, restore, state
@@ -120,3 +123,46 @@ def test_one_image_that_nobody_may_pull_does_not_keep_the_others_from_coming_bac
     registry.storage.set_locks('team/app', digest=one, readEnabled=False)  # retired, or withdrawn
     az('acr', 'repository', 'delete', '-n', *TARGET[1:], '--image', 'team/app:v2', '--yes', check=True)
     assert restore(az, place, '--image', 'team/app:v*').code == 0
+
+
+def test_the_flags_of_a_repository_that_is_there_stay_as_they_are(az, registry, now, tmp_path):
+    place, shelf = tmp_path / 'a', Shelf(registry.storage, now)
+    shelf.image('one', tag='v1'), shelf.image('two', tag='v2')
+    registry.storage.set_locks('team/app', listEnabled=False)
+    keep = ('--archive', str(place), '--new-archive')
+    az(*PRUNE, 'repository', *TARGET, '--repository', 'team/app', '--yes', *keep, check=True)
+    assert restore(az, place, '--all').code == 0
+    assert not registry.storage.state('team/app').flags['listEnabled'], 'it came back whole'
+    registry.storage.set_locks('team/app', listEnabled=True)
+    az('acr', 'repository', 'delete', '-n', *TARGET[1:], '--image', 'team/app:v2', '--yes', check=True)
+    assert restore(az, place, '--all').code == 0
+    assert registry.storage.state('team/app').flags['listEnabled']
+
+
+def test_a_lock_that_could_not_be_set_is_set_by_the_next_run(az, registry, now, tmp_path):
+    Shelf(registry.storage, now).image('image', tag='v1')
+    registry.storage.set_locks('team/app', tag='v1', writeEnabled=False)
+    everything = (*PRUNE, 'tags', *TARGET, *OLD, '--include-locked', '--archive', str(tmp_path / 'a'), '--new-archive')
+    az(*everything, check=True)
+    registry.faults.rules += [Fault('PATCH /acr/v1/', 403)]
+    back = restore(az, tmp_path / 'a', '--all')
+    assert back.code == 1 and back.json['summary']['tagsRestored'] == 1, back.err
+    registry.faults.clear()
+    assert registry.storage.tags('team/app')['v1'].flags['writeEnabled']
+    assert restore(az, tmp_path / 'a', '--all').code == 0
+    assert not registry.storage.tags('team/app')['v1'].flags['writeEnabled']
+    assert restore(az, tmp_path / 'a', '--all', '--dry-run').json['exitReason'] == 'nothingToDo'
+
+
+@pytest.mark.parametrize('text', ['TEAM/API', '', 'a b', '[', '{a,b}', '/'])
+def test_what_no_repository_can_be_called_is_an_error_that_names_it(az, registry, tmp_path, text):
+    run = restore(az, tmp_path / 'a', '--repository', text)
+    assert run.code == 1 and f"'{text}'" in run.err and '--repository' in run.err, run.err
+
+
+@pytest.mark.parametrize(
+    'option, text', [('--lock-until', '99999999999999999d'), ('--lock-until', '2020-01-01'), ('--since', '2999-01-01')]
+)
+def test_a_time_on_the_wrong_side_of_now_is_an_error_before_anything_is_done(az, registry, tmp_path, option, text):
+    run = restore(az, tmp_path / 'a', '--image', 'team/app:v1', option, text)
+    assert run.code == 1 and f"{option}: '{text}'" in run.err, run.err

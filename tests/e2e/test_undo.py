@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import sqlite3
+import time
 from dataclasses import replace
 
 import pytest
@@ -181,7 +182,7 @@ def undelete(az, *arguments):
 
 def test_what_others_deleted_comes_back_by_name_from_the_list_of_the_registry(az, registry, now):
     index, before = deleted_by_others(registry, now)
-    for missing in (('--image', 'team/app:v7'), ('--since', '2999-01-01'), ('--repository', 'team/none')):
+    for missing in (('--image', 'team/app:v7'), ('--since', '0'), ('--repository', 'team/none')):
         run = undelete(az, *missing)
         assert run.code == 3 and not run.out and registry.storage.repositories() == ['team/other'], run.err
     back = undelete(az, '--image', 'team/app:v1')
@@ -286,7 +287,7 @@ def test_an_archive_is_restored_by_patterns_repositories_times_and_runs(az, regi
     everything = {('team/app', 'v1'), ('team/app', 'v2'), ('team/web', 'v1')}
     assert tags('--image', 'team/*:v1') == {('team/app', 'v1'), ('team/web', 'v1')}
     assert tags('--repository', 'team/a*') == {('team/app', 'v1'), ('team/app', 'v2')}
-    assert tags('--since', '1h') == everything == tags('--all') and tags('--since', '2999-01-01') == set()
+    assert tags('--since', '1h') == everything == tags('--all') and tags('--since', '0') == set()
     assert tags('--journal', last) == {('team/web', 'v1')}
     nothing = restore(az, archive, '--image', 'team/*:v9')
     assert nothing.code != 0 and "does not hold 'team/*:v9'" in nothing.err
@@ -448,7 +449,8 @@ def test_what_came_back_is_locked_until_it_is_released(az, registry, now, tmp_pa
     assert freed['summary']['unlocked'] == 5
     assert all(record.flags['deleteEnabled'] for record in registry.storage.manifests('team/app').values())
     assert az(*nightly, check=True).json['summary']['tagsDeleted'] == 5
-    undo(az, '--yes', '--lock-until', '2020-01-01')
+    undo(az, '--yes', '--lock-until', '1s')
+    time.sleep(1)
     (tmp_path / 'pins.txt').write_text(f'{registry.login_server}/team/app:v7\n')
     az(*PRUNE, 'pins', 'lock', *TARGET, '--pins', str(tmp_path / 'pins.txt'), '--yes', check=True)
     locked = {d for d, record in registry.storage.manifests('team/app').items() if not record.flags['deleteEnabled']}

@@ -101,16 +101,29 @@ def test_an_item_is_meant_where_one_of_the_images_takes_it_and_all_conditions_ho
 
 
 @pytest.mark.parametrize(
-    'text, since, ahead',
+    'text, since, ahead', [('7d', NOW - 7 * DAY, NOW + 7 * DAY), ('36h', NOW - DAY * 3 // 2, NOW + DAY * 3 // 2)]
+)
+def test_an_age_is_counted_from_now_in_either_direction(text, since, ahead):
+    assert (since_of(text, NOW), ahead_of(text, NOW)) == (since, ahead)
+
+
+def test_a_date_is_itself():
+    assert since_of('2026-11-01', NOW) == NOW - DAY * 39 // 2
+    assert ahead_of('2026-11-21T12:00:00Z', NOW) == NOW + DAY
+
+
+@pytest.mark.parametrize(
+    'instant, text, why',
     [
-        ('7d', NOW - 7 * DAY, NOW + 7 * DAY),
-        ('36h', NOW - DAY * 3 // 2, NOW + DAY * 3 // 2),
-        ('2026-11-01', NOW - DAY * 39 // 2, NOW - DAY * 39 // 2),
-        ('2026-11-21T12:00:00Z', NOW + DAY, NOW + DAY),
+        (since_of, '2026-11-21T12:00:00Z', 'has not come yet'),
+        (ahead_of, '2026-11-01', 'is over already'),
+        (ahead_of, '0', 'is over already'),
+        (ahead_of, '99999999999999999d', 'is after the year 9999'),
     ],
 )
-def test_an_age_is_counted_from_now_in_either_direction_and_a_date_is_itself(text, since, ahead):
-    assert (since_of(text, NOW), ahead_of(text, NOW)) == (since, ahead)
+def test_an_instant_on_the_wrong_side_of_now_or_of_no_calendar_is_an_error(instant, text, why):
+    with pytest.raises(ValueError, match=f"'{text}' {why}"):
+        instant(text, NOW)
 
 
 @pytest.mark.parametrize('text', ['soon', '', '2026-13-01', '2026-11-01T', '-7d'])
