@@ -38,10 +38,19 @@ async def present(
                 await registry.manifest_properties(*node)
             manifests[node] = Manifest(node[1], read_manifest(node[1], await registry.manifest(*node)))
         except RegistryError as error:
-            if error.kind is not Kind.NOT_FOUND:
-                await registry.manifest_properties(*node)  # nobody may pull it: it is there, and no reason to fail
+            if error.kind is not Kind.NOT_FOUND and await is_there(node):
                 manifests[node] = Manifest(node[1], NotRead())
         return []
+
+    async def is_there(node: Node) -> bool:
+        """Whether what could not be read is there: one image that nobody may pull is no reason to fail."""
+        try:
+            await registry.manifest_properties(*node)
+        except RegistryError as error:
+            if error.kind is not Kind.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def tag(repository: str, name: str) -> Iterable[Task]:
         digest = await registry.tag_digest(repository, name)

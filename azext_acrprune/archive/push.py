@@ -145,6 +145,7 @@ class _Push:
         self._chosen = chosen
         self._reporter = reporter
         self._missing: set[Node] = set()
+        self._tagged: set[tuple[str, str, str]] = set()
         self._unset: set[tuple[str, str | None]] = set()
         self._came: set[tuple[str, str | None, str]] = set()
         self._there = there
@@ -201,8 +202,7 @@ class _Push:
         await self._tags_now.came(*image.node, tag)
         if record and tag:
             await self._hide(image.repository, tag, record.locks)
-            set_now = image.repository, tag, image.digest
-            self.pushed.tags += [] if set_now in self.pushed.tags else [set_now]  # it may be tried again
+            self._count_tag(image.repository, tag, image.digest)
 
     async def _tag_of_restored(self, image: Image) -> Record | None:
         """The tag under which something soft-deleted comes back: one that takes nothing from others, or may do so.
@@ -249,7 +249,7 @@ class _Push:
             elif now != record.digest or tries:  # a try that failed may have set it, and not hidden it
                 tries += 1
                 await self._set_tag(record, now)
-                self.pushed.tags.append((repository, tag, record.digest))
+                self._count_tag(repository, tag, record.digest)
 
         if not await self._attempt((repository, record.digest), tag, work):
             self._unset.add((repository, tag))
@@ -265,6 +265,12 @@ class _Push:
             await self._veil(record)
         await self._door.put_manifest(repository, tag, data, record.media_type)
         await self._hide(repository, tag, record.locks)
+
+    def _count_tag(self, repository: str, tag: str, digest: str) -> None:
+        """Count a tag that was set, once: it may be tried again, or set again after the service had moved it."""
+        if (repository, tag, digest) not in self._tagged:
+            self._tagged.add((repository, tag, digest))
+            self.pushed.tags.append((repository, tag, digest))
 
     def _note_move(self, record: Record, now: str) -> None:
         """Write down, once, what a tag is on that is about to be moved, so that it can be moved back."""
